@@ -1,0 +1,39 @@
+"""Records to JSON and back, checked against their types."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from autoresearch_kit.errors import InputError
+
+T = TypeVar("T")
+
+
+def encode(record: object) -> bytes:
+    """A record as indented JSON, ready to be read by people too."""
+    return msgspec.json.format(msgspec.json.encode(record, enc_hook=_encode_path), indent=1)
+
+
+def decode(kind: type[T], data: bytes | str) -> T:
+    """The record of type `kind` in `data`.
+
+    Raises:
+        InputError: it is not JSON, or a field is missing or of another type; the message names it.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind, dec_hook=_decode_path)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not a {kind.__name__}: {error}") from error
+
+
+def _encode_path(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"can't write a {type(value).__name__}")
+
+
+def _decode_path(kind: type, value: object) -> Path:
+    if issubclass(kind, Path) and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"can't read a {kind.__name__}")

@@ -1,0 +1,36 @@
+"""Every error that the kit raises on purpose.
+
+A message names the value, what is allowed, and the way out; the command line prints it as one line.
+"""
+
+
+class KitError(Exception):
+    """The root: anything the kit refuses or can't do, in words meant for its user."""
+
+
+class InputError(KitError):
+    """A name, a number or a file that the user gave can't be used."""
+
+
+class EditError(KitError):
+    """A proposal's edits don't fit the notebook; the message is meant for the researcher."""
+
+
+class CorpusError(KitError):
+    """A corpus can't be read, or is too small, or was damaged on disk."""
+
+
+class FingerprintError(KitError):
+    """Two scores that were not measured in the same way were about to be compared."""
+
+
+class LedgerError(KitError):
+    """Git refused, or the repository is not in a state that a campaign can use."""
+
+
+class BusyError(KitError):
+    """Another process is running the campaign."""
+
+
+class SubmissionError(KitError):
+    """A model can't be handed over to be scored; the message names the culprit."""

@@ -1,0 +1,1 @@
+"""One run of a notebook: in a sandbox, against a deadline, scored by a judge that it never sees."""

@@ -1,0 +1,1 @@
+"""The language-model task: corpora, tokenizer, packed shards, bits per byte."""
