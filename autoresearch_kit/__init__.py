@@ -1,3 +1,3 @@
-"""autoresearch_kit: a researcher edits a training notebook all night, keeping what predicts better."""
+"""A researcher edits a training notebook all night, and keeps what predicts better."""
 
 __version__ = "0.1.0"
