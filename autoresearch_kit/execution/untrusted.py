@@ -1,0 +1,25 @@
+"""Reading what unreviewed code wrote: never through a link, never a pipe, never without end."""
+
+import os
+import stat
+from pathlib import Path
+
+from autoresearch_kit.errors import KitError
+
+
+def read_untrusted(path: Path, limit: int) -> bytes:
+    """The first `limit` bytes of the plain file at `path`.
+
+    A notebook may put a symbolic link, a pipe or 100 GB where a file is expected.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        KitError: something else than a plain file is there.
+    """
+    if path.is_symlink():
+        raise KitError(f"{path.name} is a link; a plain file was expected")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise KitError(f"{path.name} is not a plain file")
+        return file.read(limit)
