@@ -34,3 +34,11 @@ class BusyError(KitError):
 
 class SubmissionError(KitError):
     """A model can't be handed over to be scored; the message names the culprit."""
+
+
+class ExecutionError(KitError):
+    """A run can't be started, or can't be ended."""
+
+
+class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it
+    """The user asked to stop now; whatever ran has been killed."""

@@ -1,0 +1,84 @@
+"""Ends everything that a run has started, wherever it hid, and looks that nothing is left."""
+
+import hashlib
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from autoresearch_kit.errors import ExecutionError
+
+RUN_ID = "AUTORESEARCH_RUN_ID"
+"""The environment variable that every process of a run carries from its start."""
+
+PATIENCE = 20.0
+"""Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
+
+
+def socket_folder(run_id: str) -> Path:
+    """The run's folder for Jupyter's sockets: short, for a socket's path has 107 bytes at most."""
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"autoresearch-{digest}"
+
+
+def members(run_id: str) -> list[psutil.Process]:
+    """The living processes that carry the run's id, and all their descendants.
+
+    The caller and its ancestors are not among them, though the caller's descendants may be.
+    """
+    found = {process: None for process in psutil.process_iter() if _carries(process, run_id)}
+    for carrier in list(found):
+        found.update(dict.fromkeys(_descendants(carrier)))
+    me = psutil.Process()
+    spared = {me, *me.parents()}
+    return [process for process in found if process not in spared and _lives(process)]
+
+
+def reap(run_id: str) -> int:
+    """Kills the run's processes until none is left, removes its sockets; returns how many died.
+
+    Raises:
+        ExecutionError: some are still there after `PATIENCE`; the message names them.
+    """
+    killed: set[psutil.Process] = set()
+    deadline = time.monotonic() + PATIENCE
+    while left := members(run_id):
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(process.pid) for process in left)
+            raise ExecutionError(f"run {run_id}: processes {pids} can't be killed; end them first")
+        _kill(left)
+        killed.update(left)
+    shutil.rmtree(socket_folder(run_id), ignore_errors=True)
+    return len(killed)
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=0.5)
+
+
+def _carries(process: psutil.Process, run_id: str) -> bool:
+    try:
+        return process.environ().get(RUN_ID) == run_id
+    except (psutil.Error, OSError):
+        return False
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

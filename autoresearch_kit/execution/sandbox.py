@@ -1,0 +1,169 @@
+"""The wall around unreviewed code: bubblewrap where it works, else a clean environment only.
+
+Under bubblewrap a process has its own PID, network, mount, IPC and UTS namespaces and no
+capabilities. It sees system files, this Python, and what the caller names; of that it can write
+only what the caller names as writable. Everything else is not there: home, repositories, other
+campaigns, other Python installations (whose standard libraries are scored text).
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from autoresearch_kit.records import SandboxLevel
+
+ETC = (
+    "alternatives", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
+    "localtime", "nsswitch.conf", "passwd",
+)  # fmt: skip
+"""Parts of /etc that loaders, compilers and plotting read; none holds a secret."""
+
+GPU_NODES = ("nvidia*", "nvidia-caps", "dri", "kfd", "dxg")
+"""Device nodes of CUDA, of AMD's ROCm, and of GPUs under WSL."""
+
+SCRATCH_BYTES = 256 * 1024**2
+"""Size of the sandbox's own /tmp and /dev/shm each: they are memory that no process shows."""
+
+READ_ONLY_MOUNTS = ("/", "/dev", "/proc")
+"""The sandbox's own mounts. /proc too: root writes /proc/sys without a capability."""
+
+PASSED_ON = (
+    "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
+    "ROCR_VISIBLE_DEVICES", "TZ",
+)  # fmt: skip
+"""The caller's environment variables that unreviewed code may see: devices, libraries, language."""
+
+
+def level() -> SandboxLevel:
+    """What this machine offers. Asks once per process, by really running Python in bubblewrap."""
+    return SandboxLevel.NONE if why_not() else SandboxLevel.BUBBLEWRAP
+
+
+@functools.cache
+def why_not() -> str:
+    """Why bubblewrap can't be used here, in one line for people; empty if it can."""
+    if shutil.which("bwrap") is None:
+        return "bubblewrap (the command bwrap) is not installed"
+    probe = command(SandboxLevel.BUBBLEWRAP, [sys.executable, "-c", "pass"], env={})
+    result = subprocess.run(
+        probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd="/"
+    )
+    if result.returncode == 0:
+        return ""
+    lines = result.stderr.strip().splitlines() or [f"it ended with status {result.returncode}"]
+    return f"bubblewrap does not work here: {lines[-1]}"
+
+
+def environment(
+    *, home: Path, kit: Path, run_id: str, more: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The whole environment of a sandboxed process: nothing secret can be in it.
+
+    `home` is its HOME and temporary folder, `kit` the folder that holds the package's copy.
+    """
+    binaries = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+    fixed = {
+        "AUTORESEARCH_RUN_ID": run_id,
+        "HOME": str(home),
+        "PATH": os.pathsep.join(binaries),
+        "PYTHONPATH": str(kit),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(home),
+        "USER": "researcher",
+    }
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed | fixed | dict(more or {})
+
+
+def command(
+    sandbox: SandboxLevel,
+    argv: Sequence[str],
+    *,
+    read_only: Iterable[Path] = (),
+    writable: Iterable[Path] = (),
+    hidden: Iterable[Path] = (),
+    env: Mapping[str, str],
+) -> list[str]:
+    """The command line that runs `argv` behind the wall, with `env` as its whole environment.
+
+    `read_only` and `writable` are absolute paths that it sees in the same places; `hidden` are
+    files inside what it would see, taken out of its sight. Start it with a `cwd` that it sees.
+    """
+    if sandbox is SandboxLevel.NONE:
+        return ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *argv]
+    shown = [*_python(), *read_only]
+    options = [*_namespaces(), *_system(), *_mounts("--ro-bind", shown)]
+    options += [*_other_pythons(), *_mounts("--bind", writable), *_masks(hidden, shown)]
+    for mount in READ_ONLY_MOUNTS:
+        options += ["--remount-ro", mount]
+    options += ["--clearenv"]
+    for name, value in env.items():
+        options += ["--setenv", name, value]
+    return ["bwrap", *options, "--", *argv]
+
+
+def _namespaces() -> list[str]:
+    own = ("user-try", "pid", "net", "ipc", "uts", "cgroup-try")
+    unshared = [f"--unshare-{name}" for name in own]
+    return [*unshared, "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
+
+
+def _system() -> Iterator[str]:
+    yield from ("--ro-bind", "/usr", "/usr")
+    for path in [*sorted(Path("/").glob("lib*")), Path("/bin"), Path("/sbin")]:
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        else:
+            yield from ("--ro-bind-try", str(path), str(path))
+    for name in ETC:
+        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+    yield from ("--proc", "/proc", "--dev", "/dev")
+    yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/dev/shm")
+    yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp")
+    yield from _devices()
+
+
+def _devices() -> Iterator[str]:
+    nodes = sorted(node for name in GPU_NODES for node in Path("/dev").glob(name))
+    for node in nodes:
+        yield from ("--dev-bind", str(node), str(node))
+    for path in ("/sys", "/opt/rocm") if nodes else ("/sys/devices/system",):
+        yield from ("--ro-bind-try", path, path)
+
+
+def _python() -> list[Path]:
+    """This Python's prefixes: the virtual environment's and the one it was made from."""
+    executable = Path(sys.executable).resolve()
+    prefixes = [Path(sys.prefix), Path(sys.base_prefix), executable.parent.parent]
+    return [path for path in dict.fromkeys(prefixes) if not path.is_relative_to("/usr")]
+
+
+def _other_pythons() -> Iterator[str]:
+    """Covers other Pythons' libraries, and a conda base's other environments, in what is seen."""
+    used = [Path(entry) for entry in (*sys.path, *sysconfig.get_paths().values()) if entry]
+    for prefix in (Path("/usr"), Path("/usr/local"), *_python()):
+        found = [*prefix.glob("lib/python3*"), *prefix.glob("lib/pypy*")]
+        found += [prefix / "envs", prefix / "pkgs"]
+        for path in sorted(found):
+            if path.is_dir() and not any(entry.is_relative_to(path) for entry in used):
+                yield from ("--tmpfs", str(path), "--remount-ro", str(path))
+
+
+def _mounts(option: str, paths: Iterable[Path]) -> Iterator[str]:
+    for path in paths:
+        yield from (option, str(path), str(path))
+
+
+def _masks(hidden: Iterable[Path], shown: Sequence[Path]) -> Iterator[str]:
+    """Each hidden file that would be seen, and its byte code, replaced by nothing importable."""
+    roots = [Path("/usr"), *(path.resolve() for path in shown)]
+    for path in (path.resolve() for path in hidden):
+        if any(path.is_relative_to(root) for root in roots):
+            compiled = (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")
+            for file in (path, *compiled):
+                yield from ("--ro-bind-try", "/dev/null", str(file))

@@ -1,0 +1,122 @@
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.records import SandboxLevel
+
+needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+
+
+def run(
+    code: str,
+    work: Path,
+    *,
+    level: SandboxLevel = SandboxLevel.BUBBLEWRAP,
+    read_only: Sequence[Path] = (),
+    hidden: Sequence[Path] = (),
+) -> subprocess.CompletedProcess[str]:
+    env = sandbox.environment(home=work, kit=work, run_id="test-sandbox")
+    argv = [sys.executable, "-c", code]
+    command = sandbox.command(
+        level, argv, read_only=read_only, writable=[work], hidden=hidden, env=env
+    )
+    return subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "level", [pytest.param(SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap), SandboxLevel.NONE]
+)
+def test_secrets_in_the_environment_are_not_visible(
+    level: SandboxLevel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hush")
+    result = run("import os; print(dict(os.environ))", tmp_path, level=level)
+    assert result.returncode == 0
+    assert "hush" not in result.stdout
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("place", ["home", "repository", "sibling"])
+def test_what_was_not_named_is_not_there(place: str, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    folders = {
+        "home": Path.home() / ".ssh",
+        "repository": Path(__file__).parents[2] / ".git",
+        "sibling": tmp_path / "val",
+    }
+    (tmp_path / "val").mkdir()
+    result = run(f"import os; print(os.path.exists({str(folders[place])!r}))", work)
+    assert result.stdout == "False\n"
+
+
+@needs_bubblewrap
+def test_writes_reach_only_what_is_writable(tmp_path: Path) -> None:
+    work, data = tmp_path / "work", tmp_path / "data"
+    work.mkdir()
+    data.mkdir()
+    code = f"open('mine', 'w').close(); open({str(data / 'theirs')!r}, 'w')"
+    result = run(code, work, read_only=[data])
+    assert (work / "mine").exists()
+    assert "Read-only file system" in result.stderr
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("path", ["/x", "/dev/x", "/proc/sys/kernel/core_pattern", "/usr/x"])
+def test_the_system_is_read_only_even_for_root(path: str, tmp_path: Path) -> None:
+    result = run(f"open({path!r}, 'a')", tmp_path)
+    assert "Read-only file system" in result.stderr or "Permission denied" in result.stderr
+
+
+@needs_bubblewrap
+def test_no_capability_is_left(tmp_path: Path) -> None:
+    status = run("print(open('/proc/self/status').read())", tmp_path).stdout
+    sets = [line.split()[1] for line in status.splitlines() if line.startswith("Cap")]
+    assert len(sets) == 5
+    assert all(int(bits, 16) == 0 for bits in sets)
+
+
+@needs_bubblewrap
+def test_the_network_is_unreachable(tmp_path: Path) -> None:
+    code = "import socket; socket.create_connection(('127.0.0.1', %d), timeout=5)"
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        result = run(code % server.getsockname()[1], tmp_path)
+    assert result.returncode != 0
+
+
+@needs_bubblewrap
+def test_other_processes_are_not_visible(tmp_path: Path) -> None:
+    code = "import os; print([entry for entry in os.listdir('/proc') if entry.isdigit()])"
+    assert run(code, tmp_path).stdout == "['1', '2']\n"
+
+
+@needs_bubblewrap
+def test_a_hidden_module_is_gone_with_its_byte_code(tmp_path: Path) -> None:
+    import turtle
+
+    source = Path(turtle.__file__)
+    compiled = source.parent / "__pycache__"
+    code = (
+        "import glob, importlib.util, os\n"
+        f"paths = [{str(source)!r}, *glob.glob({str(compiled / 'turtle.*.pyc')!r})]\n"
+        "print([path for path in paths if os.path.isfile(path)])\n"
+        "print(importlib.util.find_spec('turtle'))"
+    )
+    assert run(code, tmp_path, hidden=[source]).stdout == "[]\nNone\n"
+
+
+@needs_bubblewrap
+def test_standard_libraries_of_other_pythons_are_covered(tmp_path: Path) -> None:
+    ours = Path(os.__file__).parent
+    others = [p for p in Path("/usr/lib").glob("python3*") if not ours.is_relative_to(p)]
+    if not others:
+        pytest.skip("no other Python in /usr/lib")
+    code = f"import os; print([os.listdir(path) for path in {[str(p) for p in others]!r}])"
+    assert run(code, tmp_path).stdout == f"{[[] for _ in others]}\n"
