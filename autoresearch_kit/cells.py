@@ -1,0 +1,196 @@
+"""Cells with names, out of a Jupyter notebook's JSON and back.
+
+What is kept of a notebook: the source, name and tags of its cells, and its kernel. Outputs,
+execution counts, attachments and other metadata are not, so the same code is always the same text.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from autoresearch_kit.codec import decode
+from autoresearch_kit.errors import InputError
+
+EDITABLE = "editable"
+LOCKED = "locked"
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+class CellKind(StrEnum):
+    """What a cell is to Jupyter."""
+
+    CODE = "code"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a notebook; `name` is its address, and its id."""
+
+    name: str
+    source: str
+    kind: CellKind = CellKind.CODE
+    tags: tuple[str, ...] = (EDITABLE,)
+
+    @property
+    def editable(self) -> bool:
+        """Whether a researcher may rewrite or delete it."""
+        return self.kind is CellKind.CODE and EDITABLE in self.tags
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is re-laid from the baseline before each run."""
+        return self.kind is CellKind.CODE and LOCKED in self.tags
+
+    @property
+    def markdown(self) -> bool:
+        """Whether it is prose."""
+        return self.kind is CellKind.MARKDOWN
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """The Jupyter kernel that a notebook asks for."""
+
+    name: str = "python3"
+    display_name: str = "Python 3"
+
+
+@dataclass(frozen=True)
+class CellMetadata:
+    """What the kit reads of a cell's metadata."""
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotebookCell:
+    """A cell as it stands in the JSON."""
+
+    cell_type: str
+    source: str | tuple[str, ...]
+    metadata: CellMetadata = field(default_factory=CellMetadata)
+
+
+@dataclass(frozen=True)
+class NotebookMetadata:
+    """What the kit reads of a notebook's metadata."""
+
+    kernelspec: KernelSpec = field(default_factory=KernelSpec)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook as it stands in the JSON; what is not named here is not read."""
+
+    nbformat: int
+    cells: tuple[NotebookCell, ...] = ()
+    metadata: NotebookMetadata = field(default_factory=NotebookMetadata)
+
+
+def is_word(name: str) -> bool:
+    """Whether `name` can be a cell's name: a letter, then up to 63 letters, digits, '-' and '_'."""
+    return _WORD.fullmatch(name) is not None
+
+
+def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
+    """The cells and the kernel in a notebook's JSON.
+
+    Raises:
+        InputError: it is not a notebook of format 4, or a cell is raw or a code cell has no name.
+    """
+    notebook = decode(Notebook, text)
+    if notebook.nbformat != 4:
+        raise InputError(
+            f"notebook format {notebook.nbformat}; open it in JupyterLab and save it as format 4"
+        )
+    cells = [_cell(raw, at) for at, raw in enumerate(notebook.cells)]
+    return tuple(_name_markdown(cells)), notebook.metadata.kernelspec
+
+
+def _cell(raw: NotebookCell, at: int) -> Cell:
+    source = raw.source if isinstance(raw.source, str) else "".join(raw.source)
+    name = _name(raw.metadata.name, raw.cell_type, source, at)
+    return Cell(name, source, CellKind(raw.cell_type), raw.metadata.tags)
+
+
+def _name(name: str, kind: str, source: str, at: int) -> str:
+    if kind == CellKind.MARKDOWN:
+        return name if is_word(name) else ""
+    start = source.strip().partition("\n")[0][:40]
+    where = f"cell {at + 1} (it starts {start!r})"
+    if kind != CellKind.CODE:
+        raise InputError(f"{where} is a {kind} cell; make it a code or a markdown cell")
+    if not name:
+        raise InputError(f'{where} has no name; give it a word as "name" in its metadata')
+    if not is_word(name):
+        raise InputError(f"{where} is named {name!r}; a name is one word, like 'model'")
+    return name
+
+
+def _name_markdown(cells: Sequence[Cell]) -> list[Cell]:
+    """Prose is named after the cell it stands before, so that ids don't change by themselves."""
+    named: list[Cell] = []
+    taken = {cell.name for cell in cells}
+    for at, cell in enumerate(cells):
+        if cell.name:
+            named.append(cell)
+            continue
+        after = next((c.name for c in cells[at:] if not c.markdown), "end")
+        number, name = 1, f"about-{after}"[:60]
+        while name in taken:
+            number += 1
+            name = f"about-{after}"[:60] + f"-{number}"
+        taken.add(name)
+        named.append(Cell(name, cell.source, cell.kind, cell.tags))
+    return named
+
+
+def write_cells(cells: Sequence[Cell], kernel: KernelSpec) -> str:
+    """The JSON of a notebook (format 4.5) with these cells: no outputs, ids equal to names.
+
+    Laid out as nbformat does: keys sorted, indented by 1, sources as lists of lines.
+    """
+    notebook = {
+        "cells": [_write_cell(cell) for cell in cells],
+        "metadata": {
+            "kernelspec": {
+                "display_name": kernel.display_name,
+                "language": "python",
+                "name": kernel.name,
+            },
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return f"{json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)}\n"
+
+
+def _write_cell(cell: Cell) -> dict[str, object]:
+    run: dict[str, object] = {} if cell.markdown else {"execution_count": None, "outputs": []}
+    tags = {"tags": cell.tags} if cell.tags else {}
+    return run | {
+        "cell_type": cell.kind,
+        "id": cell.name,
+        "metadata": {"name": cell.name} | tags,
+        "source": cell.source.splitlines(keepends=True),
+    }
+
+
+def read_text(path: Path) -> str:
+    """The text of a notebook's file.
+
+    Raises:
+        InputError: there is no such file, or it can't be read as UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"no notebook at {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"can't read the notebook {path}: {error}") from error

@@ -1,0 +1,82 @@
+"""Python source as syntax trees: does it parse, how much of it is there, is it the same code.
+
+Comments, docstrings, layout and the way a number is written are not code.
+"""
+
+import ast
+import hashlib
+import warnings
+from collections.abc import Iterable
+
+from autoresearch_kit.errors import EditError
+
+_SHELL = ("%", "!", "?")
+
+
+def parse_cell(name: str, source: str) -> ast.Module:
+    """The syntax tree of a cell's source.
+
+    Raises:
+        EditError: it is not Python that compiles; the message names cell and line.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes and the like run all the same
+            tree = ast.parse(source, filename=name)
+            compile(tree, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        ast.unparse(tree)  # so that whoever takes a digest of the tree later can
+    except SyntaxError as error:
+        raise EditError(_explain(name, source, error)) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise EditError(f"cell {name!r} is not Python: {error or 'nested too deeply'}") from error
+    return tree
+
+
+def _explain(name: str, source: str, error: SyntaxError) -> str:
+    lines = source.splitlines()
+    at = error.lineno or 1
+    line = lines[at - 1].strip() if at <= len(lines) else ""
+    if line.startswith(_SHELL) or "= !" in line or "= %" in line:
+        return f"cell {name!r}, line {at}: shell and magic lines are not allowed: {line[:80]}"
+    return f"cell {name!r}, line {at}: {error.msg}: {line[:80]}"
+
+
+def count_nodes(trees: Iterable[ast.Module]) -> int:
+    """The number of syntax-tree nodes; a negative number is one, docstrings are none."""
+    return sum(_counts(node) for tree in trees for node in ast.walk(_without_prose(tree)))
+
+
+def _counts(node: ast.AST) -> bool:
+    match node:
+        case ast.Module() | ast.expr_context() | ast.USub():
+            return False
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant()):
+            return False
+    return True
+
+
+def digest(trees: Iterable[ast.Module]) -> str:
+    """Short hex, the same for the same code, however it is spread over cells or commented."""
+    code = "\n".join(ast.unparse(_without_prose(tree)) for tree in trees)
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def _without_prose(tree: ast.Module) -> ast.Module:
+    """A copy of `tree` without docstrings and the like."""
+    copy = ast.parse(ast.unparse(tree))
+    copy.body = _code(copy.body)
+    for node in ast.walk(copy):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.body = _code(node.body) or [ast.Pass()]
+    return copy
+
+
+def _code(body: list[ast.stmt]) -> list[ast.stmt]:
+    return [statement for statement in body if not _is_prose(statement)]
+
+
+def _is_prose(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
