@@ -1,0 +1,234 @@
+"""Git, run below its porcelain and with nothing of the caller's in the way.
+
+No hook, no signature, no automatic gc, no replaced object, no `GIT_DIR` that leaked in. The
+checkout, the index and HEAD are never written: trees are made in an index of their own.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import PIPE
+from typing import NamedTuple
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else a missing git fails the import
+
+from git.cmd import Git as Command
+
+from autoresearch_kit.errors import LedgerError
+
+# `git rev-parse --local-env-vars` and the dates: set inside hooks, aliases and `rebase --exec`.
+_NOT_INHERITED = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_DATE",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+_CONFIG = {
+    "commit.gpgSign": "false",
+    "core.fsmonitor": "false",
+    "core.fsync": "all",  # git's default leaves loose objects to a power cut
+    "core.hooksPath": "/dev/null",
+    "core.splitIndex": "false",
+    "core.warnAmbiguousRefs": "false",
+    "gc.auto": "0",
+    "i18n.commitEncoding": "UTF-8",
+    "index.sparse": "false",
+    "maintenance.auto": "false",
+}
+_IDENTITY = {"user.name": "autoresearch", "user.email": "autoresearch@localhost"}
+
+
+class Git:
+    """Git commands in `root`.
+
+    With `terminal` a command may ask for a password and is ended by Ctrl-C; without, it is out of
+    Ctrl-C's reach, so that what is being written down gets written down.
+    """
+
+    def __init__(self, root: Path, *, terminal: bool = False):
+        self.root = root
+        self._terminal = terminal
+
+    def run(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
+        """What `git *args` prints.
+
+        Raises:
+            LedgerError: it failed; the message ends in git's own last line.
+        """
+        process = self._start(args, index)
+        out: bytes
+        errors: bytes
+        out, errors = process.communicate(stdin)
+        if process.returncode != 0:
+            raise LedgerError(_complaint(args, process.returncode, errors))
+        return out
+
+    def line(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:
+        """The one line that `git *args` prints, without its end."""
+        return os.fsdecode(self.run(*args, stdin=stdin, index=index)).removesuffix("\n")
+
+    def commit_of(self, revision: str) -> str | None:
+        """The full name of the commit that `revision` stands for; None if there is none."""
+        names = self.run("cat-file", "--batch-check", stdin=f"{revision}^{{commit}}\n".encode())
+        fields = names.decode().split()
+        return fields[0] if len(fields) == 3 else None
+
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Every ref that is one of `prefixes` or lies under one, and its object's name."""
+        out = self.run("for-each-ref", "--format=%(refname) %(objectname)", *prefixes)
+        return dict(line.split(" ") for line in os.fsdecode(out).splitlines())
+
+    def update_refs(self, commands: Sequence[str]) -> None:
+        """Carry out `update-ref --stdin` commands (`create REF OID`, ...): all of them or none."""
+        self.run("update-ref", "--stdin", stdin="".join(f"{line}\n" for line in commands).encode())
+
+    def folder(self) -> Path:
+        """The repository itself, which all its worktrees share."""
+        return Path(self.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
+
+    @contextmanager
+    def tree(self, base: str | None) -> Iterator["Tree"]:
+        """A tree that starts as that of commit `base`, or empty, in a temporary index."""
+        with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as folder:
+            index = Path(folder) / "index"
+            self.run("read-tree", base if base else "--empty", index=index)
+            yield Tree(self, index)
+
+    @contextmanager
+    def objects(self) -> Iterator["Objects"]:
+        """One git process that hands out objects for as long as the block lasts."""
+        process = self._start(("cat-file", "--batch"), None)
+        try:
+            yield Objects(process)
+        finally:
+            process.communicate()
+
+    def _start(self, args: Sequence[str], index: Path | None) -> Command.AutoInterrupt:
+        clean = [word for name in _NOT_INHERITED for word in ("-u", name)]
+        own = [f"GIT_INDEX_FILE={index}"] if index else []
+        config = [word for name, value in _CONFIG.items() for word in ("-c", f"{name}={value}")]
+        git = ["git", "-C", str(self.root), "--no-replace-objects", "--no-optional-locks"]
+        return Command(self.root).execute(
+            ["env", *clean, *own, *git, *config, *args],
+            istream=PIPE,
+            as_process=True,
+            start_new_session=not self._terminal,
+        )
+
+    def identity(self) -> list[str]:
+        """Options that give commits an author where the user has set none."""
+        out = self.run("config", "--list", "-z").decode(errors="replace")
+        given = dict(item.partition("\n")[::2] for item in out.split("\0"))
+        missing = {name: value for name, value in _IDENTITY.items() if not given.get(name)}
+        return [word for name, value in missing.items() for word in ("-c", f"{name}={value}")]
+
+
+class Tree:
+    """Files to be committed; made by `Git.tree`."""
+
+    def __init__(self, git: Git, index: Path):
+        self._git = git
+        self._index = index
+
+    def put(self, files: Mapping[str, bytes]) -> None:
+        """Add or replace files, byte for byte as given: no filter, no line-end conversion."""
+        entries = []
+        for path, data in files.items():
+            blob = self._git.line("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
+            entries.append(f"100644 {blob}\t{path}\0")
+        request = "".join(entries).encode()
+        self._git.run(
+            "update-index", "--replace", "-z", "--index-info", stdin=request, index=self._index
+        )
+
+    def commit(self, message: str, parent: str | None) -> str:
+        """Commit the files as they are now, on top of `parent` or as a root; returns its name."""
+        tree = self._git.line("write-tree", index=self._index)
+        parents = ["-p", parent] if parent else []
+        options = [*self._git.identity(), "commit-tree", *parents, "-F", "-", tree]
+        return self._git.line(*options, stdin=message.encode())
+
+
+class Object(NamedTuple):
+    """An object's own (full) name and its bytes."""
+
+    name: str
+    content: bytes
+
+
+class Objects:
+    """Objects by name, through one process; made by `Git.objects`."""
+
+    def __init__(self, process: Command.AutoInterrupt):
+        self._process = process
+
+    def read(self, names: Sequence[str]) -> list[Object | None]:
+        """Each object, None where there is none.
+
+        All requests go out before the first answer is read, so they must fit into a pipe: at most
+        some 50 names at a time.
+        """
+        self._process.stdin.write("".join(f"{name}\n" for name in names).encode())
+        self._process.stdin.flush()
+        return [self._next() for _ in names]
+
+    def _next(self) -> Object | None:
+        header: bytes = self._process.stdout.readline()
+        if header.endswith(b" missing\n"):
+            return None
+        if not header:
+            errors: bytes = self._process.stderr.read()
+            raise LedgerError(_complaint(("cat-file",), self._process.wait(), errors))
+        name, _, size = header.decode().split()
+        content: bytes = self._process.stdout.read(int(size) + 1)
+        return Object(name, content[:-1])
+
+
+def find_root(start: Path) -> Path:
+    """The top folder of the checkout that `start` lies in.
+
+    Raises:
+        LedgerError: git is not installed, or there is no checkout; the message has the way out.
+    """
+    if shutil.which("git") is None:
+        raise LedgerError("git is not installed; install it (https://git-scm.com), then try again")
+    git = Git(start)
+    try:
+        return Path(git.line("rev-parse", "--show-toplevel"))
+    except LedgerError as error:
+        raise LedgerError(_no_checkout(start, str(error))) from error
+
+
+def _no_checkout(start: Path, complaint: str) -> str:
+    if "not a git repository" in complaint:
+        return f"{start} is not in a git repository; make it one: git init {start}"
+    if "must be run in a work tree" in complaint:
+        return f"{start} has no checkout (a bare repository?); make one: git clone {start} FOLDER"
+    return f"{start}: {complaint}"
+
+
+def _complaint(args: Sequence[str], status: int, errors: bytes) -> str:
+    words = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
+    command = next(word for word in args if not word.startswith("-") and "=" not in word)
+    fatal = [line for line in words if line.startswith(("fatal: ", "error: "))]
+    if status < 0:
+        return f"git {command} was killed by signal {-status}"
+    return f"git {command}: {(fatal or words or [f'exit status {status}'])[-1]}"

@@ -1,0 +1,53 @@
+"""How a campaign is named in git: tags, refs, the branch, the folder of an experiment."""
+
+import re
+
+from autoresearch_kit.errors import InputError
+
+REFS = "refs/autoresearch"
+BRANCHES = "refs/heads/autoresearch"
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+_FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+
+
+def valid_tag(tag: str) -> str:
+    """`tag`, if it can name a campaign.
+
+    Raises:
+        InputError: it can't be one component of a git ref and of a path.
+    """
+    refused_by_git = ".." in tag or tag.endswith((".", ".lock"))
+    if not _TAG.fullmatch(tag) or refused_by_git:
+        raise InputError(
+            f"can't use {tag!r} as a tag; allowed: up to 50 letters, digits, '.', '_' and '-', "
+            "starting with a letter or digit, without '..' and not ending in '.' or '.lock'"
+        )
+    return tag
+
+
+def campaign_refs(tag: str) -> str:
+    """What the refs of all experiments of a campaign lie under."""
+    return f"{REFS}/{tag}"
+
+
+def experiment_ref(tag: str, number: int) -> str:
+    """The ref whose being there makes experiment `number` exist."""
+    return f"{REFS}/{tag}/{number:04d}"
+
+
+def branch_ref(tag: str) -> str:
+    """The full name of the branch that shows a campaign's kept edits."""
+    return f"{BRANCHES}/{tag}"
+
+
+def experiment_file(tag: str, number: int, name: str) -> str:
+    """Where the file `name` of an experiment lies in the tree of its record commit.
+
+    Raises:
+        InputError: git would leave out a file of that name without a word.
+    """
+    if not _FILE.fullmatch(name):
+        raise InputError(
+            f"can't use {name!r} as a file name; allowed: words joined by '.', '-', '/'"
+        )
+    return f"experiments/{tag}/{number:04d}/{name}"
