@@ -1,0 +1,73 @@
+"""The three parts of a corpus, and what every corpus offers."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class Split(StrEnum):
+    """Which part of a corpus: to learn from, to score every run, to check a campaign at its end."""
+
+    TRAIN = "train"
+    VAL = "val"
+    AUDIT = "audit"
+
+
+class Corpus(Protocol):
+    """Text in documents. Every call of `documents` yields the same documents in the same order."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it, and what its folder is called."""
+
+    def documents(self, split: Split) -> Iterator[str]:
+        """The documents of one split, one at a time.
+
+        Raises:
+            CorpusError: a file can't be read, or has no text.
+        """
+
+    def hidden(self) -> tuple[Path, ...]:
+        """Real paths of the files that hold val or audit text; a sandbox covers them."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a corpus holds: UTF-8 bytes by split, and a short hex digest of all its text."""
+
+    sizes: Mapping[Split, int]
+    digest: str
+
+    @property
+    def total(self) -> int:
+        """Bytes in all splits."""
+        return sum(self.sizes.values())
+
+
+def census(corpus: Corpus) -> Census:
+    """Read the whole corpus once, and count and digest it.
+
+    Raises:
+        CorpusError: a file can't be read, or has no text.
+    """
+    digest, sizes = hashlib.sha256(), {}
+    for split in Split:
+        sizes[split] = 0
+        digest.update(f"{split.value}\n".encode())
+        for document in corpus.documents(split):
+            data = document.encode()
+            digest.update(len(data).to_bytes(8, "little") + data)
+            sizes[split] += len(data)
+    return Census(sizes, digest.hexdigest()[:DIGEST_LENGTH])
+
+
+DIGEST_LENGTH = 16
+"""Hex digits kept of a SHA-256."""
+
+
+def number(key: bytes) -> int:
+    """A number below 2**64 that depends on `key` alone, on every machine: the luck of a split."""
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "little")
