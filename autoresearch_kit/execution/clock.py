@@ -1,0 +1,70 @@
+"""The training budget as the notebook sees it. The runner measures it again, from outside."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+WARM_UP_STEPS = 10
+"""Compilation is looked for in this many first steps; upstream excludes its first 10."""
+
+SURE_STEPS = 3
+"""So many steps are trained before the budget can end: nobody knows yet which of them compiled."""
+
+SLOW = 2.0
+"""A first step that takes this many times a typical one compiled something."""
+
+
+class BudgetClock:
+    """Seconds of training since it was made, without those that compilation took.
+
+    A first step that is far slower than a typical one counts as a typical one; what is above that,
+    up to `allowance` seconds in all, is excluded. Where nothing compiles, nothing is excluded.
+    """
+
+    def __init__(self, allowance: float, now: Callable[[], float] = time.perf_counter) -> None:
+        self._allowance = allowance
+        self._now = now
+        self._start = now()
+        self._step_start: float | None = None
+        self._laps: list[float] = []
+        self._set_aside = 0.0
+        self._compiling = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds so far."""
+        now = self._now()
+        running = 0.0
+        if self._step_start is not None and len(self._laps) < SURE_STEPS:
+            running = now - self._step_start
+        return now - self._start - min(self.excluded + running, self._allowance)
+
+    @property
+    def excluded(self) -> float:
+        """Seconds that don't count."""
+        return min(self._set_aside + self._compiling, self._allowance)
+
+    def start_steps(self) -> None:
+        """The first step begins now."""
+        self._step_start = self._now()
+
+    def lap(self) -> None:
+        """A step ended, the next begins."""
+        if self._step_start is None or len(self._laps) == WARM_UP_STEPS:
+            return
+        now = self._now()
+        self._laps.append(now - self._step_start)
+        self._step_start = now
+        typical = self._typical()
+        self._compiling = sum(lap - typical for lap in self._laps if lap > SLOW * typical)
+
+    def exclude(self, seconds: float) -> None:
+        """Takes out what the kit itself spent."""
+        self._set_aside += seconds
+
+    def _typical(self) -> float:
+        if len(self._laps) < SURE_STEPS:
+            return 0.0
+        if len(self._laps) < WARM_UP_STEPS:
+            return min(self._laps)
+        return median(self._laps[WARM_UP_STEPS // 2 :])

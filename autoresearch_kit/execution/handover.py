@@ -1,0 +1,54 @@
+"""What a notebook leaves in its work folder, and what its runner leaves beside it.
+
+Whatever lies in the work folder was written by unreviewed code: see `untrusted`.
+"""
+
+from dataclasses import dataclass
+
+from autoresearch_kit.records import Reason
+
+WORK_FOLDER = "work"
+"""Under the run's folder: all that the notebook may write."""
+
+METRICS_FILE = "metrics.jsonl"
+FAILURE_FILE = "failure.json"
+MODEL_FILE = "submission.pkl"
+SUBMISSION_FILE = "submission.json"
+"""Written last and atomically: its arrival ends the training budget."""
+
+EXECUTED_FILE = "executed.ipynb"
+RUN_FILE = "run.json"
+LIVE_FILE = "live.json"
+LOG_FILE = "runner.log"
+
+WORK = "AUTORESEARCH_WORK"
+"""Environment variable: the work folder. Without it, the notebook is being run by hand."""
+COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
+"""Environment variable: how many seconds of compilation the budget excludes at most."""
+DATASET = "AUTORESEARCH_DATASET"
+"""Environment variable: the data set's folder, whatever the notebook's parameter says."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What the notebook claims of its training when it hands its model over."""
+
+    steps: int
+    tokens: int
+    compile_seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no score: a reason, and a line for people."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Live:
+    """Where a run stands: `start`, `train`, `submit` or `done`, since a Unix time."""
+
+    stage: str
+    since: float

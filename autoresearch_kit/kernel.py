@@ -1,0 +1,262 @@
+"""What a training notebook imports to obey its budget, log, and hand its model over.
+
+    run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
+    batches = run.batches(16)
+    for step in run.steps():
+        x, y = next(batches)
+        with run.autocast():
+            loss = ...
+        run.log(loss=loss, tokens=x.numel())
+    run.submit(model)
+
+Under the runner, what it writes goes to the run's work folder. By hand, in JupyterLab, it shows a
+progress bar, and `submit` scores the model and prints its val_bpb.
+"""
+
+import json
+import math
+import os
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import psutil
+import torch
+from IPython.core.getipython import get_ipython
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from autoresearch_kit import precision
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.codec import encode
+from autoresearch_kit.errors import SubmissionError, TrainingError
+from autoresearch_kit.execution import handover, sandbox, scoring, submission
+from autoresearch_kit.execution.clock import BudgetClock
+from autoresearch_kit.lm.batches import batches
+from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
+from autoresearch_kit.records import Reason
+
+LOG_SECONDS = 0.1
+"""Steps faster than this share a line of the loss curve; the first and the last have their own."""
+
+COMPILE_SECONDS = 300.0
+"""By hand: how much compilation the budget excludes at most. The runner sets its own limit."""
+
+MODEL_NAME = "model"
+"""The notebook's name for what its locked `submit` cell hands over."""
+
+SETTLED_STEPS = 20
+"""Steps in which a loss may still be anything finite."""
+
+EXPLODED = 3.0
+"""Times ln V, the loss of a uniform guess over V tokens: see `TrainingRun.log`."""
+
+_now = time.perf_counter
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the loss curve."""
+
+    step: int
+    seconds: float
+    loss: float
+    tokens: int
+    extra: dict[str, float]
+
+    def encode(self) -> bytes:
+        fixed = {"step": self.step, "seconds": round(self.seconds, 4), "loss": self.loss}
+        return json.dumps(fixed | {"tokens": self.tokens} | self.extra).encode() + b"\n"
+
+
+class TrainingRun:
+    """One training under a budget of seconds. `start` makes it.
+
+    `vocab_size` is V, `context` is T, the length of the sequences that models are scored on.
+    """
+
+    def __init__(self, dataset: Dataset, train_seconds: float, seed: int, work: Path) -> None:
+        self.vocab_size = dataset.info.vocab_size
+        self.context = dataset.info.context
+        self.seed = seed
+        self.train_seconds = train_seconds
+        self.device = precision.device()
+        self.step = 0
+        self.tokens = 0
+        self._dataset = dataset
+        self._work = work
+        self._headless = handover.WORK in os.environ
+        self._bar = tqdm(total=100, unit="%", disable=True)
+        self._metrics = os.open(
+            work / handover.METRICS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
+        )
+        self._pending: _Line | None = None
+        self._next_line = 0.0
+        self._best = math.inf
+        allowance = float(os.environ.get(handover.COMPILE_SECONDS, COMPILE_SECONDS))
+        self._clock = BudgetClock(allowance)
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds since `start` returned, compilation left out."""
+        return self._clock.seconds
+
+    @property
+    def progress(self) -> float:
+        """How much of the budget is spent, in [0, 1]: what schedules are a function of."""
+        return min(self.seconds / self.train_seconds, 1.0)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of training and scoring alike, a fresh context at each call."""
+        return precision.autocast(self.device)
+
+    def batches(
+        self, batch_size: int, context: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets, int64 `[batch_size, context]` on the device, without end.
+
+        Their order is the kit's, drawn from the run's seed. `context` is T unless given.
+        """
+        pinned = self.device.type == "cuda"
+        for x, y in batches(self._dataset.train, context or self.context, batch_size, self.seed):
+            if pinned:
+                x, y = x.pin_memory(), y.pin_memory()
+            yield x.to(self.device, non_blocking=pinned), y.to(self.device, non_blocking=pinned)
+
+    def steps(self) -> Iterator[int]:
+        """Step numbers, from 0, until the budget is spent.
+
+        The first steps may compile: see `BudgetClock`. Before the first, the model is pickled for
+        trial, so that one that can't be handed over costs no budget: the notebook's variable
+        `model`, where there is one.
+
+        Raises:
+            SubmissionError: the model can't be pickled.
+        """
+        self._rehearse()
+        self._bar = tqdm(
+            total=round(self.train_seconds), unit="s", disable=self._headless, leave=True
+        )
+        self._clock.start_steps()
+        while self._clock.seconds < self.train_seconds:
+            yield self.step
+            self._clock.lap()
+            self.step += 1
+        self._flush()
+        self._bar.close()
+
+    def log(self, *, loss: float | Tensor, tokens: int = 0, **extra: float) -> None:
+        """Notes the loss of this step, in nats per token, and the tokens it trained on.
+
+        `extra` are numbers to keep beside it. On a GPU this waits for the loss to be computed.
+        Lines are written every `LOG_SECONDS` at most, but every loss given is looked at: one that
+        is not finite, or has exploded, ends the run. Exploded means, after `SETTLED_STEPS`, more
+        than three times the loss of a uniform guess and twice the best so far; the second half is
+        for losses that sum several terms. (karpathy/autoresearch gives up at 100 nats.)
+
+        Raises:
+            TrainingError: the loss is not finite, or has exploded.
+        """
+        value = float(loss)
+        self.tokens += tokens
+        self._check(value)
+        now = _now()
+        self._pending = _Line(self.step, self._clock.seconds, value, self.tokens, extra)
+        if now >= self._next_line:
+            self._next_line = now + LOG_SECONDS
+            self._flush()
+
+    def submit(self, model: torch.nn.Module) -> None:
+        """Hands `model` over, eager, in whatever mode it is in; the judge sets `model.eval()`.
+
+        By hand, it is scored at once and its val_bpb printed.
+
+        Raises:
+            SubmissionError: the model can't be pickled; the message names what stands in the way.
+        """
+        self._flush()
+        try:
+            with (self._work / handover.MODEL_FILE).open("wb") as file:
+                submission.save(model, file)
+        except SubmissionError as error:
+            self._fail(Reason.UNPICKLABLE, error)
+        claim = handover.Submitted(self.step, self.tokens, self._clock.excluded)
+        write_atomic(self._work / handover.SUBMISSION_FILE, encode(claim))
+        if not self._headless:
+            self._score()
+
+    def __reduce__(self) -> tuple[type[submission.RunStub], tuple[int, int, int]]:
+        return submission.RunStub, (self.vocab_size, self.context, self.seed)
+
+    def _rehearse(self) -> None:
+        """IPython's namespace is where a cell's variables are, also when a function trains."""
+        shell = get_ipython()
+        model = shell.user_ns.get(MODEL_NAME) if shell else None
+        if model is None:
+            return
+        before = _now()
+        try:
+            submission.rehearse(model)
+        except SubmissionError as error:
+            self._fail(Reason.UNPICKLABLE, error)
+        self._clock.exclude(_now() - before)
+
+    def _check(self, loss: float) -> None:
+        self._best = min(self._best, loss)
+        limit = max(EXPLODED * math.log(self.vocab_size), 2 * self._best)
+        if not math.isfinite(loss):
+            self._fail(Reason.DIVERGED, TrainingError(f"loss {loss} at step {self.step}"))
+        if self.step >= SETTLED_STEPS and loss > limit:
+            what = f"loss {loss:.4g} at step {self.step} is above {limit:.4g}: it has exploded"
+            self._fail(Reason.DIVERGED, TrainingError(what))
+
+    def _fail(self, reason: Reason, error: SubmissionError | TrainingError) -> NoReturn:
+        """Ends the run for a reason that its record will show."""
+        self._flush()
+        failure = handover.Failure(reason, str(error))
+        write_atomic(self._work / handover.FAILURE_FILE, encode(failure))
+        raise error
+
+    def _flush(self) -> None:
+        if self._pending:
+            os.write(self._metrics, self._pending.encode())
+            self._bar.set_postfix(step=self._pending.step, loss=f"{self._pending.loss:.4f}")
+            self._bar.update(round(self._clock.seconds, 1) - self._bar.n)
+            self._pending = None
+
+    def _score(self) -> None:
+        score = scoring.score(
+            self._dataset.folder,
+            self._work / handover.MODEL_FILE,
+            folder=_scratch(),
+            kit=Path(__file__).parents[1],
+            level=sandbox.level(),
+            run_id=f"by-hand-{uuid.uuid4()}",
+            memory_mb=psutil.virtual_memory().total / 2**20,
+        )
+        print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
+
+
+def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
+    """Opens the data set, seeds everything, and starts the budget's clock.
+
+    `dataset` is the name of a prepared data set; under the runner the run's own is used.
+
+    Raises:
+        CorpusError: the data set is not there; the message says how to prepare it.
+    """
+    for seeder in (random.seed, np.random.seed, torch.manual_seed):
+        seeder(seed)
+    folder = os.environ.get(handover.DATASET) or dataset_folder(dataset)
+    work = os.environ.get(handover.WORK) or _scratch()
+    return TrainingRun(open_dataset(Path(folder)), train_seconds, seed, Path(work))
+
+
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="autoresearch-"))
