@@ -42,3 +42,7 @@ class ExecutionError(KitError):
 
 class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it
     """The user asked to stop now; whatever ran has been killed."""
+
+
+class TrainingError(KitError):
+    """Training can't go on: the loss is not finite any more, or has exploded."""

@@ -229,3 +229,64 @@ class Experiment:
     def kept(self) -> bool:
         """Whether later experiments may build on it."""
         return self.verdict is Verdict.KEEP
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a probe of this machine found. `device` is what scores depend on, by model name."""
+
+    device: str
+    accelerator: bool
+    precision: str
+    compiles: bool
+    cores: int
+    memory_mb: float
+    torch: str
+    python: str
+    system: str
+
+
+class Stage(StrEnum):
+    """What a campaign is doing."""
+
+    STARTING = "starting"
+    PROPOSING = "proposing"
+    RUNNING = "running"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+class Request(StrEnum):
+    """What a person may ask of a running campaign."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    STOP_NOW = "stop now"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a campaign ends by itself. Experiments are counted after the baseline, over its life."""
+
+    experiments: int | None = None
+    hours: float | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """A campaign's own word on itself, for whoever watches. Times are seconds since the epoch."""
+
+    tag: str
+    pid: int
+    stage: Stage
+    message: str
+    number: int
+    idea: str
+    run_folder: str
+    best: float | None
+    limits: Limits
+    started: float
+    heartbeat: float

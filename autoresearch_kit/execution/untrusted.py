@@ -2,7 +2,10 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from autoresearch_kit.errors import KitError
 
@@ -16,10 +19,23 @@ def read_untrusted(path: Path, limit: int) -> bytes:
         FileNotFoundError: nothing is there.
         KitError: something else than a plain file is there.
     """
+    with _plain_file(path) as file:
+        return file.read(limit)
+
+
+def read_untrusted_tail(path: Path, limit: int) -> bytes:
+    """The last `limit` bytes of the plain file at `path`; raises as `read_untrusted` does."""
+    with _plain_file(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+        return file.read(limit)
+
+
+@contextmanager
+def _plain_file(path: Path) -> Iterator[BinaryIO]:
     if path.is_symlink():
         raise KitError(f"{path.name} is a link; a plain file was expected")
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise KitError(f"{path.name} is not a plain file")
-        return file.read(limit)
+        yield file

@@ -1,0 +1,74 @@
+"""How a campaign process shows that it lives, and hears what a person asks of it."""
+
+import os
+import time
+from dataclasses import replace
+
+from autoresearch_kit.records import Limits, Request, Stage, State
+from autoresearch_kit.workspace import Workspace
+
+HEARTBEAT_SECONDS = 2.0
+PAUSE_POLL_SECONDS = 0.2
+
+
+class Pulse:
+    """The campaign's state on disk, rewritten at each change and at least every few seconds."""
+
+    def __init__(self, workspace: Workspace, limits: Limits) -> None:
+        self._workspace = workspace
+        now = time.time()
+        self._state = State(
+            tag=workspace.tag,
+            pid=os.getpid(),
+            stage=Stage.STARTING,
+            message="",
+            number=0,
+            idea="",
+            run_folder="",
+            best=None,
+            limits=limits,
+            started=now,
+            heartbeat=now,
+        )
+        workspace.clear_request()
+        self._write(self._state)
+
+    @property
+    def seconds(self) -> float:
+        """How long this process has run the campaign."""
+        return time.time() - self._state.started
+
+    def stage(self, stage: Stage, message: str = "") -> None:
+        """Say what the campaign is doing now."""
+        self._write(replace(self._state, stage=stage, message=message))
+
+    def trying(self, number: int, idea: str, best: float | None) -> None:
+        """Say which experiment is under way, and the best score before it."""
+        self._write(replace(self._state, number=number, idea=idea, best=best, run_folder=""))
+
+    def running(self, run_folder: str) -> None:
+        """Say that a run is under way, and where its live files are."""
+        self._write(replace(self._state, stage=Stage.RUNNING, run_folder=run_folder))
+
+    def best(self, best: float | None) -> None:
+        """Say what the best score is."""
+        self._write(replace(self._state, best=best))
+
+    def cancelled(self) -> bool:
+        """Whether a person asked to stop at once. Called often; keeps the heartbeat going."""
+        if time.time() - self._state.heartbeat > HEARTBEAT_SECONDS:
+            self._write(self._state)
+        return self._workspace.request() is Request.STOP_NOW
+
+    def told_to_stop(self) -> bool:
+        """Whether a person asked to stop. Waits here, alive, while the campaign is paused."""
+        while self._workspace.request() is Request.PAUSE:
+            if self._state.stage is not Stage.PAUSED:
+                self.stage(Stage.PAUSED)
+            self.cancelled()
+            time.sleep(PAUSE_POLL_SECONDS)
+        return self._workspace.request() in (Request.STOP, Request.STOP_NOW)
+
+    def _write(self, state: State) -> None:
+        self._state = replace(state, heartbeat=time.time())
+        self._workspace.write_state(self._state)

@@ -1,0 +1,158 @@
+"""A campaign's folder on this machine, `.autoresearch/<tag>/`: everything but the ledger.
+
+What lies here can be lost without losing an experiment: git holds those. All writes are atomic.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import filelock
+
+from autoresearch_kit import codec
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.errors import BusyError
+from autoresearch_kit.records import Proposal, Request, Settings, State
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of campaign `tag` in the project at `root`."""
+
+    root: Path
+    tag: str
+
+    @property
+    def folder(self) -> Path:
+        """Where everything below lies."""
+        return self.root / ".autoresearch" / self.tag
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run that is under way."""
+        return self.folder / "runs"
+
+    @property
+    def log(self) -> Path:
+        """What the campaign process printed."""
+        return self.folder / "campaign.log"
+
+    @property
+    def compile_cache(self) -> Path:
+        """What torch.compile left behind, handed from run to run as private copies."""
+        return self.folder / "compile-cache"
+
+    @property
+    def kit(self) -> Path:
+        """The folder that holds the campaign's own copy of this package."""
+        return self.folder / "kit"
+
+    def create(self) -> None:
+        """Make the folder, ignored by git through a .gitignore of its own."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / ".autoresearch" / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"*\n")
+
+    def copy_kit(self) -> None:
+        """Copy the package once, so that edits to the checkout don't change a night half-way."""
+        if self.kit.exists():
+            return
+        part = self.folder / "kit.part"
+        shutil.rmtree(part, ignore_errors=True)
+        source = Path(__file__).parent
+        shutil.copytree(source, part / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        part.rename(self.kit)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the campaign; the operating system lets go when the process dies, however it dies.
+
+        Raises:
+            BusyError: another process holds it; the message names it.
+        """
+        held = filelock.FileLock(self.folder / "lock", blocking=False)
+        try:
+            held.acquire()
+        except filelock.Timeout as error:
+            raise BusyError(self.held_by()) from error
+        try:
+            yield
+        finally:
+            held.release()
+
+    def running(self) -> bool:
+        """Whether a process holds the campaign."""
+        if not self.folder.exists():
+            return False
+        try:
+            with self.lock():
+                return False
+        except BusyError:
+            return True
+
+    def held_by(self) -> str:
+        """Who runs the campaign, and how to watch and end it."""
+        state = self.state()
+        holder = f"process {state.pid}" if state else "another process"
+        return (
+            f"campaign '{self.tag}' is being run by {holder}; "
+            f"watch it: autoresearch status {self.tag}; end it: autoresearch stop {self.tag}"
+        )
+
+    def state(self) -> State | None:
+        """The campaign's last word on itself; None if it never ran here."""
+        return self._read("state.json", State)
+
+    def write_state(self, state: State) -> None:
+        """Replace the campaign's word on itself."""
+        write_atomic(self.folder / "state.json", codec.encode(state))
+
+    def settings(self) -> Settings | None:
+        """What the campaign was started with; None if it never ran here."""
+        return self._read("settings.json", Settings)
+
+    def write_settings(self, settings: Settings) -> None:
+        """Write down what the campaign is started with."""
+        write_atomic(self.folder / "settings.json", codec.encode(settings))
+
+    def pending(self) -> Proposal | None:
+        """The proposal that was written down but not yet recorded as an experiment."""
+        return self._read("pending.json", Proposal)
+
+    def write_pending(self, proposal: Proposal) -> None:
+        """Write a proposal down before it is run."""
+        write_atomic(self.folder / "pending.json", codec.encode(proposal))
+
+    def request(self) -> Request | None:
+        """What a person last asked for, not yet done."""
+        return self._read("request.json", Request)
+
+    def write_request(self, request: Request) -> None:
+        """Ask something of the campaign process."""
+        write_atomic(self.folder / "request.json", codec.encode(request))
+
+    def clear_request(self) -> None:
+        """Forget what was asked for: it is done, or comes from before this start."""
+        (self.folder / "request.json").unlink(missing_ok=True)
+
+    def clear_runs(self) -> None:
+        """Remove the folders of runs that are over."""
+        shutil.rmtree(self.runs, ignore_errors=True)
+        self.runs.mkdir(parents=True, exist_ok=True)
+
+    def delete(self) -> None:
+        """Remove the whole folder."""
+        with self.lock():
+            shutil.rmtree(self.folder)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        try:
+            return codec.decode(kind, (self.folder / name).read_bytes())
+        except FileNotFoundError:
+            return None
