@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from autoresearch_kit.errors import InputError
+
 
 def batches(
     tokens: npt.NDArray[np.uint16], context: int, batch_size: int, seed: int
@@ -16,7 +18,15 @@ def batches(
 
     An epoch cuts the shard into rows of T end to end, from a first token that is drawn anew, and
     yields each row once, in an order drawn anew. A batch may span two epochs.
+
+    Raises:
+        InputError: the shard has not one row of `context`, or the batch has no row.
     """
+    if len(tokens) <= context or batch_size < 1:
+        raise InputError(
+            f"batches of {batch_size} rows of {context} tokens: give at least 1 row, of at most "
+            f"{len(tokens) - 1:,} tokens"
+        )
     order = _row_starts(len(tokens), context, seed)
     span = np.arange(context + 1)
     while True:

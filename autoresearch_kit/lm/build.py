@@ -11,7 +11,7 @@ import numpy as np
 
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.codec import encode
-from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm import tokenizer as bpe
 from autoresearch_kit.lm.dataset import INFO_FILE, TOKEN_BYTES_FILE, TOKENIZER_FOLDER
 from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack
@@ -38,6 +38,10 @@ class Options:
     bytes_only: bool = False
     vocab_size: int = VOCAB_SIZE
     context: int = CONTEXT
+
+    def __post_init__(self) -> None:
+        if self.context < 1:
+            raise InputError(f"context of {self.context} tokens: give at least 1")
 
     def suffix(self) -> str:
         """What they add to the folder's name: nothing for the default."""

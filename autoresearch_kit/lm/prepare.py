@@ -155,14 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--context", type=int, default=CONTEXT, help="default: %(default)s")
     parser.add_argument("--again", action="store_true", help="make it anew")
     given = parser.parse_args(arguments)
-    options = Options(given.bytes, given.vocab_size, given.context)
     try:
+        options = Options(given.bytes, given.vocab_size, given.context)
         info = prepare(given.corpus, options, again=given.again, show=True)
     except KitError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"error: can't write to {data_home()}: {error.strerror or error}\n")
+        sys.stderr.write(f"error: {error.filename or data_home()}: {error.strerror or error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; the same command starts again\n")

@@ -1,0 +1,178 @@
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.lm.build import Options
+from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
+from autoresearch_kit.lm.prepare import main, prepare
+from autoresearch_kit.lm.splits import Split
+
+SMALL = Options(vocab_size=300, context=32)
+SMALL_ARGUMENTS = ["--vocab-size", "300", "--context", "32"]
+COMMAND = [sys.executable, "-m", "autoresearch_kit.lm.prepare"]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_folder_holds_what_the_parts_expect(home: Path, text_file: Path) -> None:
+    folder = home / prepare(str(text_file), SMALL).name
+    assert list(files_of(folder)) == [
+        "audit/tokens.bin",
+        "dataset.json",
+        "token_bytes.npy",
+        "tokenizer/tokenizer.json",
+        "tokenizer/vocab.tiktoken",
+        "train/tokens.bin",
+        "val/tokens.bin",
+    ]
+
+
+def test_preparing_twice_does_nothing(home: Path, text_file: Path) -> None:
+    first = prepare(str(text_file), SMALL)
+    written = (home / first.name / "dataset.json").stat().st_mtime_ns
+    assert prepare(str(text_file), SMALL) == first
+    assert (home / first.name / "dataset.json").stat().st_mtime_ns == written
+
+
+def test_preparing_again_makes_the_same(home: Path, text_file: Path) -> None:
+    folder = home / prepare(str(text_file), SMALL).name
+    before = files_of(folder)
+    prepare(str(text_file), SMALL, again=True)
+    assert files_of(folder) == before
+
+
+def test_other_text_under_the_same_name_needs_again(home: Path, text_file: Path) -> None:
+    first = prepare(str(text_file), SMALL)
+    text_file.write_text(text_file.read_text(encoding="utf-8") + "more\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"prepared with other text; --again makes it anew"):
+        prepare(str(text_file), SMALL)
+    assert prepare(str(text_file), SMALL, again=True).corpus != first.corpus
+
+
+def test_a_damaged_data_set_is_made_anew(home: Path, text_file: Path) -> None:
+    first = prepare(str(text_file), SMALL)
+    (home / first.name / "val" / "tokens.bin").write_bytes(b"")
+    assert prepare(str(text_file), SMALL) == first
+    assert len(open_dataset(home / first.name).val) == first.val_tokens
+
+
+def test_options_have_folders_of_their_own(home: Path, text_file: Path) -> None:
+    names = [
+        prepare(str(text_file), options).name
+        for options in (SMALL, Options(bytes_only=True, context=32), Options(vocab_size=300))
+    ]
+    stem = dataset_folder(str(text_file)).name
+    assert names == [f"{stem}-v300-t32", f"{stem}-bytes-t32", f"{stem}-v300"]
+
+
+def test_bytes_only_has_a_token_for_each_byte(home: Path, text_file: Path) -> None:
+    info = prepare(str(text_file), Options(bytes_only=True, context=32))
+    dataset = open_dataset(home / info.name)
+    documents = int((dataset.val == dataset.tokenizer.bos).sum())
+    assert (info.vocab_size, info.val_tokens) == (257, info.val_bytes + documents)
+
+
+def test_digests_tell_what_differs(home: Path, text_file: Path) -> None:
+    one, other = prepare(str(text_file), SMALL), prepare(str(text_file), Options(vocab_size=300))
+    assert (one.corpus, one.tokenizer, one.packing) == (
+        other.corpus,
+        other.tokenizer,
+        other.packing,
+    )
+    assert one.scoring != other.scoring
+
+
+@pytest.mark.parametrize("text", ["", "too little\n" * 10])
+def test_a_tiny_corpus_says_how_small(home: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tiny.txt"
+    path.write_text(text)
+    message = rf"tiny.txt has {len(text)} bytes of text; at least 200,000 are needed"
+    with pytest.raises(CorpusError, match=message):
+        prepare(str(path), SMALL)
+
+
+def test_too_few_documents_to_split_says_so(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"text": "%s"}\n' % ("word " * 50_000))
+    with pytest.raises(CorpusError, match=r"has \d+ tokens; at least 257 are needed"):
+        prepare(str(path), SMALL)
+    assert not [path for path in home.iterdir() if path.is_dir()]
+
+
+def test_context_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="context of 0 tokens: give at least 1"):
+        Options(context=0)
+
+
+def test_command_prints_the_folder_last_and_talks_on_stderr(
+    home: Path, text_file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(text_file), *SMALL_ARGUMENTS]) == 0
+    out, err = capfd.readouterr()
+    folder = dataset_folder(str(text_file))
+    assert out == f"{folder}{SMALL.suffix()}\n"
+    info = open_dataset(Path(out.strip())).info
+    assert "packing tokens" in err
+    assert f"xz -9e needs {info.xz_bpb:.3f} bits per byte" in err
+
+
+def test_a_mistake_is_one_line(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["nothing"]) == 1
+    assert capfd.readouterr().err.startswith("error: no corpus 'nothing': give stdlib")
+
+
+def test_an_unwritable_data_folder_is_one_line(
+    home: Path, text_file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home.write_text("a file is in the way")
+    assert main([str(text_file)]) == 1
+    assert capfd.readouterr().err == f"error: {home}: File exists\n"
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path) -> None:
+    """A limit on the size of files fails a write as a full disk does."""
+    limited = (
+        "import resource, sys; from autoresearch_kit.lm.prepare import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(text_file), *SMALL_ARGUMENTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"error: {home}: File too large"
+    assert not [path for path in home.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_half_way_it_is_repeated(
+    home: Path, text_file: Path, prose: str, how: signal.Signals
+) -> None:
+    text_file.write_text(prose * 10, encoding="utf-8")
+    stopped = _stop_while_packing([str(text_file), *SMALL_ARGUMENTS], how)
+    assert stopped == (130 if how is signal.SIGINT else -how)
+    assert not list(home.glob("*/dataset.json"))
+    info = prepare(str(text_file), SMALL)
+    assert all(len(open_dataset(home / info.name).shard(split)) for split in Split)
+    assert [path.name for path in home.iterdir() if path.is_dir()] == [info.name]
+
+
+def _stop_while_packing(arguments: Sequence[str], how: signal.Signals) -> int:
+    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        seen = b""
+        while b"packing" not in seen:
+            seen += process.stderr.read(1)
+        process.send_signal(how)
+        process.communicate()
+    return process.returncode
