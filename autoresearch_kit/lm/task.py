@@ -76,5 +76,14 @@ def gap(loss: Tensor, probe_loss: Tensor, cuts: Tensor) -> float:
     return change[_before(cuts, loss.shape[1])].mean().item()
 
 
+def edge_gap(loss: Tensor, probe_loss: Tensor, cuts: Tensor) -> float:
+    """Mean of `probe_loss - loss` at each row's last position before the cut.
+
+    The one place where a model that sees one token ahead, but not two, betrays itself.
+    """
+    change = probe_loss.to(torch.float64) - loss.to(torch.float64)
+    return change.gather(1, cuts[:, None] - 1).mean().item()
+
+
 def _before(cuts: Tensor, context: int) -> Tensor:
     return torch.arange(context) < cuts[:, None]

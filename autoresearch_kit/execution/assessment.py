@@ -1,0 +1,101 @@
+"""What the judge computes: losses from a predictor's logits, the score, and the gate."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from autoresearch_kit import precision
+from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.lm import task
+from autoresearch_kit.lm.bits_per_byte import rows
+from autoresearch_kit.lm.dataset import Dataset
+from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.records import Reason
+
+Predict = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
+"""Inputs `[b, T]` to logits `[b, T, V]`."""
+
+ORDER_SEED = 0
+"""Of the order in which rows are scored: neighbours in the text should not follow each other."""
+
+PROBED_ROWS = 64
+"""Rows of the probe. They are drawn in secret, so that no model knows where to behave."""
+
+MAX_GAP = 1e-3
+"""Nats per token. Honest models change by nothing at the same shape, bfloat16 ones by 1e-5."""
+
+MAX_EDGE_GAP = 0.02
+"""Nats per row, at the last position before the cut: one row in 64 that saw its next token."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What is scored: inputs and targets int64 `[N, T]`, and each token's bytes `[V]`."""
+
+    inputs: Tensor
+    targets: Tensor
+    token_bytes: Tensor
+    device: torch.device
+
+    def losses(self, predict: Predict, inputs: Tensor, targets: Tensor, batch: int) -> Tensor:
+        """Nats per token, float32 `[n, T]`, of `batch` rows at a time.
+
+        Raises:
+            ScoreFailure: a logit is not finite.
+        """
+        return task.losses(lambda part: self._finite(predict(part.numpy())), inputs, targets, batch)
+
+    def sums(self, losses: Tensor) -> task.Sums:
+        """Add up the losses `[N, T]` of all rows, in float64."""
+        return task.sums(losses, self.targets, self.token_bytes)
+
+    def _finite(self, logits: npt.NDArray[np.float32]) -> Tensor:
+        tensor = torch.from_numpy(logits).to(self.device)
+        low, high = tensor.aminmax()
+        if not (low.isfinite() and high.isfinite()):
+            count = int((~tensor.isfinite()).sum().item())
+            raise ScoreFailure(
+                Reason.NOT_FINITE, f"{count:,} of {tensor.numel():,} logits are NaN or infinite"
+            )
+        return tensor
+
+
+def load_shard(dataset: Dataset, spec: JudgeSpec) -> Shard:
+    """The rows to score, in the order in which they are.
+
+    Raises:
+        CorpusError: the shard or the token table is missing or damaged.
+    """
+    tokens = dataset.shard(Split(spec.shard))
+    context = dataset.info.context
+    count = min(dataset.info.eval_rows, (len(tokens) - 1) // context)
+    inputs, targets = rows(tokens, context, count)
+    order = torch.from_numpy(np.random.default_rng(ORDER_SEED).permutation(count))
+    device = torch.device(spec.device) if spec.device else precision.device()
+    token_bytes = torch.from_numpy(dataset.token_bytes.astype(np.int64))
+    return Shard(inputs[order], targets[order], token_bytes, device)
+
+
+def probe(shard: Shard, losses: Tensor, predict: Predict, batch: int, seed: int) -> float:
+    """The causality gap, in nats per token, of what scored `losses` `[N, T]`.
+
+    Raises:
+        ScoreFailure: positions before a cut were predicted worse when what follows was replaced.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(losses), generator=generator)[:PROBED_ROWS]
+    inputs, cuts = task.cut_and_refill(shard.inputs[chosen], seed)
+    probed = shard.losses(predict, inputs, shard.targets[chosen], batch)
+    gap = task.gap(losses[chosen], probed, cuts)
+    edge = task.edge_gap(losses[chosen], probed, cuts)
+    if not gap <= MAX_GAP or not edge <= MAX_EDGE_GAP:
+        raise ScoreFailure(
+            Reason.NOT_CAUSAL,
+            f"with later tokens and other rows replaced, loss rose by {gap:.4f} nats a token "
+            f"(by {edge:.4f} at the last one before): the model saw what it should predict",
+        )
+    return gap

@@ -1,0 +1,232 @@
+"""The judge's end of a predictor: starts it, asks it, bounds what it takes, ends it."""
+
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from autoresearch_kit import codec
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import exchange, sandbox
+from autoresearch_kit.execution.exchange import PredictorSpec, Reply, Shape
+from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.records import Reason
+from autoresearch_kit.text import one_line
+
+MODULE = "autoresearch_kit.execution.predictor"
+
+LOOK_SECONDS = 0.1
+"""Between two looks at a predictor's memory."""
+
+GRACE_SECONDS = 5.0
+"""For a predictor that hung up to be gone."""
+
+TAIL_BYTES = 2000
+"""Kept of what a predictor prints."""
+
+NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
+"""Scoring runs a compiled model as written: compiling it twice more takes longer than scoring."""
+
+
+@dataclass
+class PredictorProcess:
+    """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`."""
+
+    process: subprocess.Popen[bytes]
+    spec: JudgeSpec
+    shape: Shape
+    deadline: float
+    memory: int
+    requests: int
+    replies: int
+    printed: int
+    logits: npt.NDArray[np.float32] = field(repr=False)
+    loaded: bool = False
+    looked: float = 0.0
+    tail: bytes = field(default=b"", repr=False)
+
+    def load(self) -> None:
+        """Have it load the submission, once it is ready.
+
+        Raises:
+            ScoreFailure: the kit's part of it did not start, or the submission can't be loaded.
+        """
+        self._await(self.deadline)
+        self.loaded = True
+        self._ask(exchange.LOAD)
+
+    def predict(self, inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Logits `[b, T, V]` for inputs `[b, T]`, b at most B: a copy that the model can't change.
+
+        The next call overwrites it. The model is always asked for B rows, the last one repeated,
+        for what it computes may depend on the shape.
+
+        Raises:
+            ScoreFailure: it died, hung, took too much memory, or returned something else.
+        """
+        count = len(inputs)
+        full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
+        os.pwrite(self.memory, full.tobytes(), 0)
+        self._ask(exchange.PREDICT)
+        read_into(self.memory, self.shape.logits_offset, self.logits)
+        return self.logits[:count]
+
+    def end(self) -> None:
+        """Kill it and all that it started, and let go of what was shared."""
+        end_tree(self.process)
+        for descriptor in (self.memory, self.requests, self.replies, self.printed):
+            os.close(descriptor)
+
+    def _ask(self, request: bytes) -> None:
+        try:
+            os.write(self.requests, request)
+        except BrokenPipeError:
+            self._died()
+        limit = min(self.deadline, time.monotonic() + self.spec.batch_seconds)
+        reply = self._await(limit)
+        if reply.failure is not None:
+            exhausted = reply.failure is Reason.OUT_OF_MEMORY
+            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
+            raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
+
+    def _await(self, limit: float) -> Reply:
+        """The next reply. Meanwhile what it prints is read away, and its memory watched."""
+        line = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.replies, selectors.EVENT_READ)
+            selector.register(self.printed, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                ended = self.process.poll() is not None
+                ready = {key.fd for key, _ in selector.select(LOOK_SECONDS)}
+                if self.printed in ready:
+                    self._read_printed(selector)
+                if self.replies in ready:
+                    line += self._read_reply(exchange.REPLY_BYTES - len(line))
+                elif ended:
+                    self._died()
+                self._check(limit)
+        try:
+            return codec.decode(Reply, line)
+        except InputError as error:
+            raise ScoreFailure(Reason.BAD_SUBMISSION, "the model wrote a false reply") from error
+
+    def _read_printed(self, selector: selectors.BaseSelector) -> None:
+        data = os.read(self.printed, 2**16)
+        self.tail = (self.tail + data)[-TAIL_BYTES:]
+        if not data:
+            selector.unregister(self.printed)
+
+    def _read_reply(self, room: int) -> bytes:
+        data = os.read(self.replies, room)
+        if not data:
+            self._died()
+        return data
+
+    def _check(self, limit: float) -> None:
+        now = time.monotonic()
+        if now > self.deadline:
+            self._fail(f"scoring took longer than {self.spec.seconds:g} s")
+        if now > limit:
+            self._fail(f"the model gave no answer for {self.spec.batch_seconds:g} s")
+        if now - self.looked > LOOK_SECONDS:
+            self.looked = now
+            self._check_memory()
+
+    def _check_memory(self) -> None:
+        used = tree_megabytes(self.process.pid)
+        if used > self.spec.memory_mb:
+            detail = f"the model took {used:,.0f} MB to score, {self.spec.memory_mb:,.0f} allowed"
+            raise ScoreFailure(Reason.OUT_OF_MEMORY, detail)
+
+    def _died(self) -> NoReturn:
+        """Say how it ended; the system kills with SIGKILL, mostly when memory runs out."""
+        try:
+            status = self.process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._fail("the model closed its line to the judge")
+        words = self.tail.decode(errors="replace").strip().splitlines()
+        said = f": {words[-1]}" if words else ""
+        if self.loaded and status in (-9, 128 + 9):
+            raise ScoreFailure(Reason.OUT_OF_MEMORY, "the system killed the model's process")
+        self._fail(f"the model's process ended with status {status}{said}")
+
+    def _fail(self, detail: str) -> NoReturn:
+        reason = Reason.BAD_SUBMISSION if self.loaded else Reason.KIT_FAILED
+        raise ScoreFailure(reason, one_line(detail, exchange.DETAIL_LENGTH))
+
+
+def start(spec: JudgeSpec, shape: Shape, hidden: Sequence[Path]) -> PredictorProcess:
+    """A fresh predictor on its way up, loading nothing yet; `hidden` are files not for its eyes."""
+    deadline = time.monotonic() + spec.seconds
+    memory = exchange.shared_memory(shape.size)
+    (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
+    ends = (memory, requests, replies)
+    told = PredictorSpec(spec.submission, shape, spec.device, *ends)
+    process = subprocess.Popen(
+        _command(spec, told, hidden),
+        stdin=subprocess.DEVNULL,
+        stdout=printing,
+        stderr=printing,
+        pass_fds=ends,
+        start_new_session=True,
+        cwd="/",
+    )
+    for descriptor in (requests, replies, printing):
+        os.close(descriptor)
+    logits = np.empty((shape.rows, shape.context, shape.vocab_size), dtype=np.float32)
+    return PredictorProcess(process, spec, shape, deadline, memory, ask, answer, printed, logits)
+
+
+def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> list[str]:
+    env = sandbox.environment(home=Path("/tmp"), kit=spec.kit, run_id=spec.run_id, more=NO_COMPILE)
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    shown = [spec.kit / "autoresearch_kit", spec.submission]
+    return sandbox.command(spec.sandbox, argv, read_only=shown, hidden=hidden, env=env)
+
+
+def read_into(descriptor: int, offset: int, array: npt.NDArray[np.float32]) -> None:
+    """Fill the array from a file.
+
+    Raises:
+        ScoreFailure: the file is shorter, which only the model can have done.
+    """
+    view = array.data.cast("B")
+    done = 0
+    while done < len(view):
+        count = os.preadv(descriptor, [view[done:]], offset + done)
+        if count == 0:
+            raise ScoreFailure(Reason.BAD_SUBMISSION, "the model cut its shared memory short")
+        done += count
+
+
+def tree_megabytes(pid: int) -> float:
+    """Resident memory of a process and all its descendants."""
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0.0
+    return total / 1e6
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child of ours and all its descendants, and wait for it."""
+    with suppress(psutil.NoSuchProcess):
+        for descendant in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                descendant.kill()
+    process.kill()
+    process.wait()
