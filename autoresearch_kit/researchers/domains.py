@@ -1,0 +1,173 @@
+"""Where a search may go: the values that a constant may take.
+
+A range in the constant's comment is a person's word and binds. Without one the range is derived
+from the baseline's value, and widened around the best's value once that reaches its edge.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from autoresearch_kit.constants import ConstantSpec, Fixed, OneOf, Span
+from autoresearch_kit.records import Constant
+
+REACH = 8.0
+"""A derived range of floats goes from value / 8 to value * 8."""
+
+INT_REACH = 4
+"""A derived range of ints goes from value / 4 to value * 4: sizes cost memory and time."""
+
+STEP = 0.12
+"""The typical step near the best, as a share of the range (of its logarithm, if logarithmic)."""
+
+DIGITS = 4
+"""Significant digits of a proposed float: finer than any measured noise, short to read."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers from `low` to `high`; ints in multiples of `grid`, counted from `low`."""
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+    grid: int = 1
+
+    def nearest(self, value: Constant) -> Constant:
+        """The value nearest to `value` that is in the range, rounded as proposals are."""
+        number = float(value)
+        if self.whole:
+            number = self.low + self.grid * round((number - self.low) / self.grid)
+            return int(min(max(number, self.low), self.high))
+        return min(max(rounded(number), self.low), self.high)
+
+    def draw(self, rng: random.Random) -> Constant:
+        """A value from anywhere in the range."""
+        return self.nearest(
+            self._back(rng.uniform(self._scaled(self.low), self._scaled(self.high)))
+        )
+
+    def step(self, value: Constant, direction: int, rng: random.Random) -> Constant:
+        """A value a step away from `value`: up for +1, down for -1, either for 0.
+
+        Steps are normally distributed on the range's scale, but for the smallest third of them,
+        which would drown in noise. From an edge the step goes back into the range.
+        """
+        size = 0.0
+        while abs(size) < 0.4:
+            size = rng.gauss(0, 1)
+        sign = direction or math.copysign(1, size)
+        moved = self._moved(value, sign * abs(size))
+        return self._moved(value, -sign * abs(size)) if moved == value else moved
+
+    def _moved(self, value: Constant, steps: float) -> Constant:
+        width = self._scaled(self.high) - self._scaled(self.low)
+        moved = self.nearest(self._back(self._scaled(float(value)) + steps * STEP * width))
+        if self.whole and moved == value:
+            return self.nearest(float(value) + math.copysign(self.grid, steps))
+        return moved
+
+    def _scaled(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+    def _back(self, scaled: float) -> float:
+        return math.exp(scaled) if self.log else scaled
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of these values."""
+
+    options: tuple[Constant, ...]
+
+    def draw(self, rng: random.Random) -> Constant:
+        """Any of the values."""
+        return rng.choice(self.options)
+
+    def nearest(self, value: Constant) -> Constant | None:
+        """The value itself; None where it is not among the options any more."""
+        return value if value in self.options else None
+
+    def step(self, value: Constant, direction: int, rng: random.Random) -> Constant:  # noqa: ARG002
+        """Any of the other values: they have no direction."""
+        return rng.choice([option for option in self.options if option != value])
+
+
+Domain = Numbers | Choice
+
+
+def rounded(value: float) -> float:
+    """`value` to four significant digits, without float noise like 0.30000000000000004."""
+    return round(value, DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else value
+
+
+def find_domains(
+    specs: Mapping[str, ConstantSpec], baseline: Mapping[str, Constant]
+) -> dict[str, Domain]:
+    """The domains of the constants that a search may change, by name.
+
+    `specs` are the best's; `baseline` the baseline's values.
+    """
+    found = {name: _domain(spec, baseline.get(name, spec.value)) for name, spec in specs.items()}
+    return {name: domain for name, domain in found.items() if domain and not _single(domain)}
+
+
+def _domain(spec: ConstantSpec, baseline: Constant) -> Domain | None:
+    if isinstance(spec.range, Fixed):
+        return None
+    if isinstance(spec.range, OneOf):
+        return Choice(tuple(dict.fromkeys((*spec.range.options, spec.value))))
+    if isinstance(spec.value, bool):
+        return Choice((False, True))
+    if isinstance(spec.value, str):
+        return None
+    if isinstance(spec.range, Span):
+        return _spanned(spec.range, spec.value)
+    return _derived(baseline, spec.value)
+
+
+def _single(domain: Domain) -> bool:
+    if isinstance(domain, Choice):
+        return len(domain.options) < 2
+    return domain.low >= domain.high
+
+
+def _spanned(span: Span, value: float) -> Numbers:
+    """The person's range; a best outside of it (rewritten with the code) is taken in."""
+    low, high = min(span.low, value), max(span.high, value)
+    return Numbers(low, high, span.log and low > 0, whole=isinstance(value, int))
+
+
+def _derived(baseline: Constant, value: float) -> Numbers | None:
+    if type(baseline) is not type(value) or not isinstance(baseline, int | float):
+        baseline = value
+    domain = _around(baseline)
+    if domain and domain.low < value < domain.high:
+        return domain
+    around = _around(value)
+    if domain is None or around is None:
+        return around
+    low, high = min(domain.low, around.low), max(domain.high, around.high)
+    grid = math.gcd(domain.grid, around.grid) if domain.whole else 1
+    return replace(domain, low=low, high=high, grid=grid, log=domain.log and around.log)
+
+
+def _around(value: float) -> Numbers | None:
+    """The range derived from a value; none from zero or less, which has no natural scale.
+
+    Ints keep a divisor of theirs (192 stays a multiple of 48), since sizes must fit each other.
+    Fractions from one half up have their distance to 1 as their scale (0.95: 0.6 to 0.994).
+    """
+    if value <= 0:
+        return None
+    if isinstance(value, int):
+        least = max(1, value // INT_REACH)
+        return Numbers(least, value * INT_REACH, log=True, whole=True, grid=math.gcd(value, least))
+    if 0.5 <= value < 1:
+        rest = 1 - value
+        low = max(value / REACH, 1 - rest * REACH)
+        return Numbers(rounded(low), rounded(1 - rest / REACH), log=False, whole=False)
+    high = min(value * REACH, 1.0) if value < 1 else value * REACH
+    return Numbers(rounded(value / REACH), rounded(high), log=True, whole=False)

@@ -1,0 +1,179 @@
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from autoresearch_kit.decide import Decision
+from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
+from autoresearch_kit.researchers import find_researcher
+from autoresearch_kit.researchers.optuna import OptunaResearcher
+from autoresearch_kit.researchers.outcomes import find_outcomes, promising
+from tests.researchers.bench import Bench, Objective, experiment
+
+CONFIG = """\
+MATRIX_LR = 0.04  # of Muon
+EMBEDDING_LR = 0.4
+WARMDOWN = 0.8
+DEPTH = 4  # layers; 1..8
+USE_SMEAR = True
+WINDOW = "SL"  # pattern; one of L, SL, SSL
+VOCAB = 1024  # the corpus's; fixed
+"""
+
+OPTIMUM = {"MATRIX_LR": 0.07, "EMBEDDING_LR": 0.25, "WARMDOWN": 0.6, "DEPTH": 3}
+
+
+def quadratic(sigma: float = 0.0) -> Objective:
+    """Bits per byte from 1.2 up, by the squared log-distance to the optimum, with normal noise."""
+    noise = random.Random(0)
+
+    def bpb(constants: Mapping[str, Constant]) -> float:
+        gaps = (math.log(float(constants[name]) / at) for name, at in OPTIMUM.items())
+        return 1.2 + sum(0.1 * gap**2 for gap in gaps) + noise.gauss(0, sigma)
+
+    return bpb
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(CONFIG, quadratic())
+
+
+@pytest.fixture
+def researcher() -> OptunaResearcher:
+    return OptunaResearcher()
+
+
+def test_it_is_found_by_name() -> None:
+    assert find_researcher("optuna").name == "optuna"
+    with pytest.raises(InputError, match="no researcher 'optna'; there is: optuna"):
+        find_researcher("optna")
+
+
+def test_the_first_proposals_are_one_or_two_steps_from_the_best(
+    bench: Bench, researcher: OptunaResearcher
+) -> None:
+    for _ in range(8):
+        proposal = researcher.propose(bench.view)
+        assert 1 <= len(proposal.constants) <= 2
+        assert proposal.category == "constants"
+        assert (proposal.number, proposal.parent) == (len(bench.experiments), bench.best.number)
+        bench.try_(proposal)
+
+
+def test_every_constant_is_tried_before_any_is_tried_often(
+    bench: Bench, researcher: OptunaResearcher
+) -> None:
+    bench.go(researcher, 6)
+    tried = {name for e in bench.experiments for name in e.proposal.constants}
+    assert tried == {*OPTIMUM, "USE_SMEAR", "WINDOW"}
+
+
+def test_the_idea_says_what_changed(bench: Bench, researcher: OptunaResearcher) -> None:
+    proposal = researcher.propose(bench.view)
+    best = bench.best.constants
+    assert proposal.idea == ", ".join(
+        f"{name} {best[name]} -> {value}" for name, value in proposal.constants.items()
+    )
+
+
+def test_thirty_noisy_experiments_gain_most_of_what_there_is(
+    researcher: OptunaResearcher,
+) -> None:
+    exact = quadratic()
+    left = []
+    for tag in ("monday", "tuesday", "wednesday"):
+        bench = Bench(CONFIG, quadratic(sigma=0.003), tag)
+        bench.go(researcher, 30)
+        reached, begun = exact(bench.best.constants), exact(bench.experiments[0].constants)
+        assert reached is not None
+        assert begun is not None
+        left.append((reached - 1.2) / (begun - 1.2))
+    assert sum(left) / len(left) < 0.25
+
+
+def test_the_same_history_gives_the_same_proposal(bench: Bench) -> None:
+    for _ in range(20):
+        proposal = OptunaResearcher().propose(bench.view)
+        assert OptunaResearcher().propose(bench.view) == proposal
+        bench.try_(proposal)
+
+
+def test_another_tag_gives_another_proposal(bench: Bench, researcher: OptunaResearcher) -> None:
+    other = replace(bench.view, tag="day")
+    assert researcher.propose(bench.view).constants != researcher.propose(other).constants
+
+
+def test_tpe_joins_in_once_there_is_enough_history(
+    bench: Bench, researcher: OptunaResearcher
+) -> None:
+    tried = bench.go(researcher, 24)
+    modelled = [e.number for e in tried if e.proposal.hypothesis.startswith("TPE, from ")]
+    assert modelled
+    assert min(modelled) >= 12
+    assert all(len(e.proposal.constants) <= 3 for e in tried if e.number in modelled)
+
+
+def test_no_vector_is_proposed_twice(bench: Bench, researcher: OptunaResearcher) -> None:
+    bench.go(researcher, 40)
+    vectors = [tuple(sorted(e.constants.items())) for e in bench.experiments]
+    assert len(set(vectors)) == len(vectors)
+
+
+def test_a_used_up_space_is_said() -> None:
+    bench = Bench("USE_SMEAR = True\nLAYERS = 1  # deep; 1..3\n", lambda _: 1.0)
+    researcher = OptunaResearcher()
+    bench.go(researcher, 5)
+    with pytest.raises(KitError, match="all values in reach of USE_SMEAR, LAYERS were tried"):
+        researcher.propose(bench.view)
+
+
+def test_a_config_without_constants_is_said(researcher: OptunaResearcher) -> None:
+    bench = Bench("VOCAB = 8  # fixed by the corpus; fixed\nNAME = 'x'\n", lambda _: 1.0)
+    with pytest.raises(KitError, match="config has no constants to search; write some"):
+        researcher.propose(bench.view)
+
+
+def test_crashes_are_penalised_and_the_search_goes_on(researcher: OptunaResearcher) -> None:
+    def objective(constants: Mapping[str, Constant]) -> float | None:
+        return None if float(constants["DEPTH"]) > 4 else quadratic()(constants)
+
+    bench = Bench(CONFIG, objective)
+    bench.go(researcher, 40)
+    crashes = [e for e in bench.experiments if e.verdict is Verdict.CRASH]
+    scores = [e.val_bpb for e in bench.experiments if e.val_bpb is not None]
+    (penalty,) = {o.value for o in find_outcomes(bench.view) if o.value not in scores}
+    assert crashes
+    assert penalty == pytest.approx(2 * max(scores) - min(scores))
+    assert bench.best.val_bpb == min(scores)
+
+
+def test_an_edit_that_never_ran_is_not_held_against_the_best(bench: Bench) -> None:
+    invalid = Decision(Verdict.CRASH, Reason.INVALID_EDIT, "")
+    bench.experiments.append(
+        experiment(
+            replace(bench.best.proposal, number=1, parent=0), bench.notebooks[0], None, invalid, ""
+        )
+    )
+    assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.val_bpb]
+
+
+def test_experiments_with_other_code_are_left_out(
+    bench: Bench, researcher: OptunaResearcher
+) -> None:
+    bench.go(researcher, 3)
+    other = [replace(e, structure="other") for e in bench.experiments[1:]]
+    view = replace(bench.view, experiments=(bench.experiments[0], *other))
+    assert len(find_outcomes(view)) == 1
+
+
+def test_a_losing_direction_is_turned_and_a_winning_one_kept(bench: Bench) -> None:
+    lower = Proposal(1, 0, "optuna", "lower", "", constants={"MATRIX_LR": 0.02})
+    bench.try_(lower)
+    assert promising("MATRIX_LR", find_outcomes(bench.view)) == 1
+    bench.try_(replace(lower, number=2, constants={"MATRIX_LR": 0.05}))
+    assert promising("MATRIX_LR", find_outcomes(bench.view)) == 1
+    assert promising("DEPTH", find_outcomes(bench.view)) == 0
