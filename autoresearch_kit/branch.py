@@ -34,6 +34,16 @@ class Branch:
         self._git.update_refs([old])
         return True
 
+    def deletion(self, own: Set[str]) -> list[str]:
+        """The `update-ref` commands that delete the branch; none if it holds others' commits.
+
+        Raises:
+            LedgerError: it is checked out.
+        """
+        self._check_not_checked_out()
+        before = self.commit()
+        return [f"delete {self._ref} {before}"] if before in own else []
+
     def checkout(self) -> Path | None:
         """The checkout that has the branch checked out, this one or another worktree."""
         folder = Path()
@@ -52,16 +62,19 @@ class Branch:
             LedgerError: what it is and what to do about it.
         """
         self._check_neighbours()
-        if folder := self.checkout():
-            raise LedgerError(
-                f"branch {self.name} is checked out in {folder}, so it can't follow the campaign; "
-                f"leave it there: git -C {folder} switch --detach"
-            )
+        self._check_not_checked_out()
         before = self.commit()
         if before and before not in own:
             raise LedgerError(
                 f"branch {self.name} is at {before[:9]}, which is no experiment of this campaign; "
                 f"use another tag, or rename the branch: git branch -m {self.name} NAME"
+            )
+
+    def _check_not_checked_out(self) -> None:
+        if folder := self.checkout():
+            raise LedgerError(
+                f"branch {self.name} is checked out in {folder}, and a branch is never moved or "
+                f"deleted there; leave it first: git -C {folder} switch --detach"
             )
 
     def _check_neighbours(self) -> None:

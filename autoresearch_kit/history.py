@@ -7,7 +7,6 @@ absent, points at the record commit: from then on the experiment exists. The bra
 `autoresearch/<tag>` is derived from the refs and points at the best's code commit.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from autoresearch_kit import codec
 from autoresearch_kit.branch import Branch
 from autoresearch_kit.commit_message import code_message, record_message
 from autoresearch_kit.errors import InputError, LedgerError
-from autoresearch_kit.plumbing import Git, Object, Objects, find_root
+from autoresearch_kit.plumbing import Git, Object, Objects
 from autoresearch_kit.records import Experiment
 from autoresearch_kit.refs import (
     REFS,
@@ -26,10 +25,21 @@ from autoresearch_kit.refs import (
     campaign_refs,
     experiment_file,
     experiment_ref,
+    parse_ref,
     valid_tag,
 )
+from autoresearch_kit.repository import check_writable, find_root
 
-__all__ = ["NOTEBOOK", "Entry", "History", "campaigns", "find_root", "latest_kept", "valid_tag"]
+__all__ = [
+    "NOTEBOOK",
+    "Entry",
+    "History",
+    "campaigns",
+    "delete",
+    "find_root",
+    "latest_kept",
+    "valid_tag",
+]
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The mutable notebook, from the top of the checkout."""
@@ -65,8 +75,7 @@ class History:
         Raises:
             LedgerError: the number is taken, the parent unknown, or git refused (full disk, ...).
         """
-        self._check_new(experiment)
-        parent = self._parent_commit(experiment.proposal.parent)
+        parent = self._place(experiment)
         files = {**files, RECORD: codec.encode(experiment)}
         record = {self._path(experiment.number, name): data for name, data in files.items()}
         with self._git.tree(parent) as tree:
@@ -77,7 +86,7 @@ class History:
         self._git.update_refs([f"create {experiment_ref(self.tag, experiment.number)} {commit}"])
         if experiment.kept:
             with suppress(LedgerError):  # the branch is derived: the next keep or repair mends it
-                self._point_branch_at_best()
+                self.follow_best()
         return Entry(experiment, code, commit)
 
     def entries(self) -> list[Entry]:
@@ -127,43 +136,63 @@ class History:
             LedgerError: what it is and what to do about it.
         """
         check_writable(self._git.folder())
-        self._branch.check({entry.code_commit for entry in self.entries()})
+        self._branch.check(_code_commits(self.entries()))
 
     def repair(self) -> bool:
         """Put right what a killed process left behind; whether the branch is at the best now.
 
         Removes locks on this campaign's own refs and branch: call it only while holding the
-        campaign's lock, so that no git process of ours can be at work on them. The branch is left
-        alone while it is checked out somewhere or holds commits that are not the campaign's.
+        campaign's lock, so that no git process of ours can be at work on them.
         """
         folder = self._git.folder()
         branch_lock = folder / f"{branch_ref(self.tag)}.lock"
         for lock in [*(folder / campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
             lock.unlink(missing_ok=True)
-        return self._point_branch_at_best()
+        return self.follow_best()
 
-    def _check_new(self, experiment: Experiment) -> None:
-        if experiment.tag != self.tag:
-            raise LedgerError(f"an experiment of {experiment.tag!r} can't go into {self.tag!r}")
-        if self._git.commit_of(experiment_ref(self.tag, experiment.number)):
-            raise LedgerError(
-                f"experiment {experiment.number} of {self.tag!r} exists already, and experiments "
-                f"never change; the next one is {self.next_number()}"
-            )
+    def follow_best(self) -> bool:
+        """Point the branch at the best; whether it is there now.
 
-    def _parent_commit(self, number: int | None) -> str | None:
-        if number is None:
-            return self._git.commit_of("HEAD")
-        commit = self._git.commit_of(f"{experiment_ref(self.tag, number)}^")
-        if commit is None:
-            raise self._unknown(number)
-        return commit
-
-    def _point_branch_at_best(self) -> bool:
+        It is left alone while it is checked out somewhere, so that no checkout changes under
+        anybody's feet, and while it holds commits that are not the campaign's.
+        """
         entries = self.entries()
         best = latest_kept(entries)
-        own = {entry.code_commit for entry in entries}
-        return best is None or self._branch.point_at(best.code_commit, own)
+        return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
+
+    def delete(self) -> int:
+        """Remove the experiments and the branch; returns how many experiments there were.
+
+        Git's gc drops the commits themselves some weeks later. A branch that holds commits which
+        are not the campaign's stays.
+
+        Raises:
+            LedgerError: there are no experiments, or the branch is checked out.
+        """
+        entries = self.entries()
+        if not entries:
+            known = ", ".join(campaigns(self.root)) or "none yet"
+            raise LedgerError(f"no campaign {self.tag!r} in {self.root}; there: {known}")
+        refs = self._git.refs(campaign_refs(self.tag))
+        experiments = [f"delete {ref} {commit}" for ref, commit in refs.items()]
+        self._git.update_refs(self._branch.deletion(_code_commits(entries)) + experiments)
+        return len(entries)
+
+    def _place(self, experiment: Experiment) -> str | None:
+        """The commit that the experiment is to stand on; none for a baseline before any commit."""
+        number, parent = experiment.number, experiment.proposal.parent
+        if experiment.tag != self.tag:
+            raise LedgerError(f"an experiment of {experiment.tag!r} can't go into {self.tag!r}")
+        base = "HEAD" if parent is None else f"{experiment_ref(self.tag, parent)}^"
+        there, commit = self._git.commits_of(experiment_ref(self.tag, number), base)
+        if there:
+            raise LedgerError(
+                f"experiment {number} of {self.tag!r} exists already, and experiments never "
+                f"change; the next one is {self.next_number()}"
+            )
+        if commit is None and parent is not None:
+            raise self._unknown(parent)
+        return commit
 
     def _path(self, number: int, name: str) -> str:
         return experiment_file(self.tag, number, name)
@@ -203,23 +232,16 @@ def latest_kept(entries: Sequence[Entry]) -> Entry | None:
 def campaigns(root: Path) -> list[str]:
     """The tags of all campaigns in the repository, in alphabetical order."""
     refs = Git(root).refs(REFS)
-    return sorted({ref.removeprefix(f"{REFS}/").split("/")[0] for ref in refs})
+    return sorted({known[0] for ref in refs if (known := parse_ref(ref))})
 
 
-def check_writable(folder: Path) -> None:
-    """Look whether git could write objects and refs below `folder`.
+def delete(root: Path, tag: str) -> int:
+    """Remove campaign `tag`; see `History.delete`."""
+    return History(root, tag).delete()
 
-    Raises:
-        LedgerError: it could not.
-    """
-    for part in (folder, folder / "objects", folder / "refs"):
-        try:
-            tempfile.TemporaryFile(dir=part).close()
-        except OSError as error:
-            raise LedgerError(
-                f"can't write to {part}: {error.strerror}; free some space or change its owner or "
-                "permissions"
-            ) from error
+
+def _code_commits(entries: Sequence[Entry]) -> set[str]:
+    return {entry.code_commit for entry in entries}
 
 
 def _entry(ref: str, commit: Object, record: Object | None) -> Entry:

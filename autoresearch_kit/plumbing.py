@@ -5,7 +5,6 @@ checkout, the index and HEAD are never written: trees are made in an index of th
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,18 +15,17 @@ from typing import NamedTuple
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else a missing git fails the import
 
 from git.cmd import Git as Command
+from git.exc import GitCommandNotFound
 
 from autoresearch_kit.errors import LedgerError
 
-# `git rev-parse --local-env-vars` and the dates: set inside hooks, aliases and `rebase --exec`.
+# Set inside hooks, aliases and `rebase --exec`: `git rev-parse --local-env-vars`, and the dates.
 _NOT_INHERITED = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_AUTHOR_DATE",
     "GIT_COMMITTER_DATE",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
     "GIT_DIR",
     "GIT_GRAFT_FILE",
     "GIT_IMPLICIT_WORK_TREE",
@@ -85,11 +83,11 @@ class Git:
         """The one line that `git *args` prints, without its end."""
         return os.fsdecode(self.run(*args, stdin=stdin, index=index)).removesuffix("\n")
 
-    def commit_of(self, revision: str) -> str | None:
-        """The full name of the commit that `revision` stands for; None if there is none."""
-        names = self.run("cat-file", "--batch-check", stdin=f"{revision}^{{commit}}\n".encode())
-        fields = names.decode().split()
-        return fields[0] if len(fields) == 3 else None
+    def commits_of(self, *revisions: str) -> list[str | None]:
+        """The full name of the commit that each revision stands for; None if there is none."""
+        request = "".join(f"{revision}^{{commit}}\n" for revision in revisions).encode()
+        lines = self.run("cat-file", "--batch-check", stdin=request).decode().splitlines()
+        return [None if line.endswith(" missing") else line.split()[0] for line in lines]
 
     def refs(self, *prefixes: str) -> dict[str, str]:
         """Every ref that is one of `prefixes` or lies under one, and its object's name."""
@@ -107,31 +105,44 @@ class Git:
     @contextmanager
     def tree(self, base: str | None) -> Iterator["Tree"]:
         """A tree that starts as that of commit `base`, or empty, in a temporary index."""
-        with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as folder:
-            index = Path(folder) / "index"
-            self.run("read-tree", base if base else "--empty", index=index)
-            yield Tree(self, index)
+        try:
+            with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as folder:
+                index = Path(folder) / "index"
+                self.run("read-tree", base if base else "--empty", index=index)
+                yield Tree(self, index)
+        except OSError as error:
+            place = tempfile.gettempdir()
+            raise LedgerError(f"can't write to {place}, set TMPDIR: {error.strerror}") from error
 
     @contextmanager
     def objects(self) -> Iterator["Objects"]:
-        """One git process that hands out objects for as long as the block lasts."""
+        """One git process that hands out objects for as long as the block lasts.
+
+        Raises:
+            LedgerError: an object is damaged; git itself calls it missing, and says why elsewhere.
+        """
         process = self._start(("cat-file", "--batch"), None)
+        errors: bytes = b""
         try:
             yield Objects(process)
         finally:
-            process.communicate()
+            _, errors = process.communicate()
+        if b"error: " in errors:
+            raise LedgerError(_complaint(("cat-file",), process.returncode, errors))
 
     def _start(self, args: Sequence[str], index: Path | None) -> Command.AutoInterrupt:
         clean = [word for name in _NOT_INHERITED for word in ("-u", name)]
         own = [f"GIT_INDEX_FILE={index}"] if index else []
         config = [word for name, value in _CONFIG.items() for word in ("-c", f"{name}={value}")]
         git = ["git", "-C", str(self.root), "--no-replace-objects", "--no-optional-locks"]
-        return Command(self.root).execute(
-            ["env", *clean, *own, *git, *config, *args],
-            istream=PIPE,
-            as_process=True,
-            start_new_session=not self._terminal,
-        )
+        command = ["env", *clean, *own, *git, *config, *args]
+        detached = not self._terminal
+        try:
+            return Command(self.root).execute(
+                command, istream=PIPE, as_process=True, start_new_session=detached
+            )
+        except (OSError, GitCommandNotFound) as error:
+            raise LedgerError(f"can't start git: {error}") from error
 
     def identity(self) -> list[str]:
         """Options that give commits an author where the user has set none."""
@@ -147,14 +158,12 @@ class Tree:
     def __init__(self, git: Git, index: Path):
         self._git = git
         self._index = index
+        self._identity = git.identity()
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Add or replace files, byte for byte as given: no filter, no line-end conversion."""
-        entries = []
-        for path, data in files.items():
-            blob = self._git.line("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
-            entries.append(f"100644 {blob}\t{path}\0")
-        request = "".join(entries).encode()
+        blobs = zip(files, self._write(list(files.values())), strict=True)
+        request = "".join(f"100644 {blob}\t{path}\0" for path, blob in blobs).encode()
         self._git.run(
             "update-index", "--replace", "-z", "--index-info", stdin=request, index=self._index
         )
@@ -163,8 +172,17 @@ class Tree:
         """Commit the files as they are now, on top of `parent` or as a root; returns its name."""
         tree = self._git.line("write-tree", index=self._index)
         parents = ["-p", parent] if parent else []
-        options = [*self._git.identity(), "commit-tree", *parents, "-F", "-", tree]
+        options = [*self._identity, "commit-tree", *parents, "-F", "-", tree]
         return self._git.line(*options, stdin=message.encode())
+
+    def _write(self, contents: Sequence[bytes]) -> list[str]:
+        """Write blobs, all with one process; returns their names."""
+        paths = [self._index.with_name(f"blob-{place}") for place in range(len(contents))]
+        for path, data in zip(paths, contents, strict=True):
+            path.write_bytes(data)
+        request = "".join(f"{path}\n" for path in paths).encode()
+        out = self._git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=request)
+        return out.decode().split()
 
 
 class Object(NamedTuple):
@@ -186,8 +204,11 @@ class Objects:
         All requests go out before the first answer is read, so they must fit into a pipe: at most
         some 50 names at a time.
         """
-        self._process.stdin.write("".join(f"{name}\n" for name in names).encode())
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write("".join(f"{name}\n" for name in names).encode())
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise self._death() from error
         return [self._next() for _ in names]
 
     def _next(self) -> Object | None:
@@ -195,34 +216,15 @@ class Objects:
         if header.endswith(b" missing\n"):
             return None
         if not header:
-            errors: bytes = self._process.stderr.read()
-            raise LedgerError(_complaint(("cat-file",), self._process.wait(), errors))
+            raise self._death()
         name, _, size = header.decode().split()
         content: bytes = self._process.stdout.read(int(size) + 1)
         return Object(name, content[:-1])
 
-
-def find_root(start: Path) -> Path:
-    """The top folder of the checkout that `start` lies in.
-
-    Raises:
-        LedgerError: git is not installed, or there is no checkout; the message has the way out.
-    """
-    if shutil.which("git") is None:
-        raise LedgerError("git is not installed; install it (https://git-scm.com), then try again")
-    git = Git(start)
-    try:
-        return Path(git.line("rev-parse", "--show-toplevel"))
-    except LedgerError as error:
-        raise LedgerError(_no_checkout(start, str(error))) from error
-
-
-def _no_checkout(start: Path, complaint: str) -> str:
-    if "not a git repository" in complaint:
-        return f"{start} is not in a git repository; make it one: git init {start}"
-    if "must be run in a work tree" in complaint:
-        return f"{start} has no checkout (a bare repository?); make one: git clone {start} FOLDER"
-    return f"{start}: {complaint}"
+    def _death(self) -> LedgerError:
+        errors: bytes
+        _, errors = self._process.communicate()
+        return LedgerError(_complaint(("cat-file",), self._process.returncode, errors))
 
 
 def _complaint(args: Sequence[str], status: int, errors: bytes) -> str:

@@ -7,6 +7,7 @@ from autoresearch_kit.errors import InputError
 REFS = "refs/autoresearch"
 BRANCHES = "refs/heads/autoresearch"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+_REF = re.compile(rf"{REFS}/([^/]+)/(\d{{4,}})")
 _FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 
 
@@ -33,6 +34,12 @@ def campaign_refs(tag: str) -> str:
 def experiment_ref(tag: str, number: int) -> str:
     """The ref whose being there makes experiment `number` exist."""
     return f"{REFS}/{tag}/{number:04d}"
+
+
+def parse_ref(ref: str) -> tuple[str, int] | None:
+    """The tag and the number that an experiment's ref stands for; None for any other ref."""
+    match = _REF.fullmatch(ref)
+    return (match[1], int(match[2])) if match else None
 
 
 def branch_ref(tag: str) -> str:

@@ -1,7 +1,6 @@
 """Real repositories and made-up experiments, for the tests of the ledger."""
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.history import NOTEBOOK, Entry, History
@@ -44,9 +43,10 @@ def project(root: Path, *options: str) -> Path:
     return root
 
 
-def run(**fields: float) -> Run:
-    made = Run(0, None, None, "", 300.0, 4.0, 320.0, 1000, 2_048_000, 900.0, SandboxLevel.NONE)
-    return replace(made, **fields)
+def run(steps: int = 1000, memory_mb: float = 900.0) -> Run:
+    """A run of 300 s in 320 s."""
+    tokens = 2048 * steps
+    return Run(0, None, None, "", 300.0, 4.0, 320.0, steps, tokens, memory_mb, SandboxLevel.NONE)
 
 
 def experiment(

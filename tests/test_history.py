@@ -45,20 +45,25 @@ def test_what_was_appended_is_read_back(history: History) -> None:
     assert history.next_number() == 3
 
 
-def test_more_experiments_than_one_request_are_read_in_order(history: History) -> None:
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """A campaign of more experiments than are asked for at a time."""
+    made = History(project(tmp_path_factory.mktemp("long") / "project"), "night")
     for number in range(27):
-        add(history, number, 1.5, Verdict.DISCARD)
-    assert [e.number for e in history.experiments()] == list(range(27))
+        add(made, number, 1.5, Verdict.DISCARD)
+    return made
+
+
+def test_more_experiments_than_one_request_are_read_in_order(long: History) -> None:
+    assert [e.number for e in long.experiments()] == list(range(27))
 
 
 def test_experiments_are_read_through_one_git_process(
-    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    long: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(30):
-        add(history, number)
     trace = tmp_path / "trace"
     monkeypatch.setenv("GIT_TRACE", str(trace))
-    assert len(history.experiments()) == 30
+    assert len(long.experiments()) == 27
     assert trace.read_text().count("built-in: git") == 1
 
 

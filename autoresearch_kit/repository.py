@@ -1,0 +1,47 @@
+"""The user's repository: where it is, and whether it can be written to."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.plumbing import Git
+
+
+def find_root(start: Path) -> Path:
+    """The top folder of the checkout that `start` lies in.
+
+    Raises:
+        LedgerError: git is not installed, or there is no checkout; the message has the way out.
+    """
+    if shutil.which("git") is None:
+        raise LedgerError("git is not installed; install it (https://git-scm.com), then try again")
+    git = Git(start)
+    try:
+        return Path(git.line("rev-parse", "--show-toplevel"))
+    except LedgerError as error:
+        raise LedgerError(_no_checkout(start, str(error))) from error
+
+
+def _no_checkout(start: Path, complaint: str) -> str:
+    if "not a git repository" in complaint:
+        return f"{start} is not in a git repository; make it one: git init {start}"
+    if "must be run in a work tree" in complaint:
+        return f"{start} has no checkout (a bare repository?); make one: git clone {start} FOLDER"
+    return f"{start}: {complaint}"
+
+
+def check_writable(folder: Path) -> None:
+    """Look whether git could write objects and refs below `folder`.
+
+    Raises:
+        LedgerError: it could not.
+    """
+    for part in (folder, folder / "objects", folder / "refs"):
+        try:
+            tempfile.TemporaryFile(dir=part).close()
+        except OSError as error:
+            raise LedgerError(
+                f"can't write to {part}: {error.strerror}; free some space or change its owner or "
+                "permissions"
+            ) from error

@@ -1,0 +1,132 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.history import Entry
+from autoresearch_kit.records import Verdict
+from autoresearch_kit.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv
+from tests.ledger import experiment, run
+
+NIGHT = Path(__file__).parent / "data" / "h100_mar8_results.tsv"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def entry(number: int, val_bpb: float | None, verdict: Verdict, idea: str = "wider") -> Entry:
+    return Entry(experiment(number, val_bpb, verdict, idea=idea), COMMIT, COMMIT)
+
+
+ENTRIES = [
+    entry(0, 1.5, Verdict.KEEP),
+    entry(1, 1.6, Verdict.DISCARD),
+    entry(2, None, Verdict.CRASH),
+    entry(3, 1.4, Verdict.KEEP),
+    entry(4, 1.3, Verdict.DISCARD),
+]
+
+
+def test_one_row_per_experiment_in_order() -> None:
+    frame = to_frame(ENTRIES)
+    assert list(frame["number"]) == [0, 1, 2, 3, 4]
+    assert list(frame["status"]) == ["keep", "discard", "crash", "keep", "discard"]
+
+
+def test_a_crash_has_no_val_bpb() -> None:
+    assert to_frame(ENTRIES)["val_bpb"].isna().tolist() == [False, False, True, False, False]
+
+
+def test_best_is_that_of_the_latest_keep() -> None:
+    assert to_frame(ENTRIES)["best"].tolist() == [1.5, 1.5, 1.5, 1.4, 1.4]
+
+
+def test_delta_is_to_the_best_before() -> None:
+    delta = to_frame(ENTRIES)["delta"]
+    assert delta[1] == pytest.approx(0.1)
+    assert delta[3] == pytest.approx(-0.1)
+    assert delta[4] == pytest.approx(-0.1)
+    assert delta.isna().tolist() == [True, False, True, False, False]
+
+
+def test_runs_are_put_together() -> None:
+    made = experiment(0)
+    runs = (run(steps=100, memory_mb=900.0), run(steps=200, memory_mb=800.0))
+    row = to_frame([Entry(replace(made, runs=runs), COMMIT, COMMIT)]).iloc[0]
+    assert (row["train_seconds"], row["steps"], row["memory_mb"]) == (600.0, 150.0, 900.0)
+
+
+def test_an_experiment_without_a_run_has_no_measurements() -> None:
+    made = experiment(1, None, Verdict.CRASH)
+    row = to_frame([Entry(replace(made, runs=()), COMMIT, COMMIT)]).iloc[0]
+    assert pd.isna(row["train_seconds"])
+    assert row["runs"] == 0
+
+
+def test_times_are_times() -> None:
+    row = to_frame(ENTRIES).iloc[0]
+    assert row["finished"] - row["started"] == pd.Timedelta(seconds=320)
+
+
+def test_the_baseline_has_no_parent() -> None:
+    assert to_frame(ENTRIES)["parent"].isna().tolist() == [True, False, False, False, False]
+
+
+def test_an_empty_campaign_has_the_same_columns_and_types() -> None:
+    empty, full = to_frame([]), to_frame(ENTRIES)
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+def test_tsv_has_upstreams_columns_and_an_empty_val_bpb_for_a_crash() -> None:
+    lines = to_tsv(ENTRIES).splitlines()
+    assert lines[0] == NIGHT.read_text().splitlines()[0]
+    assert lines[1] == "0123456\t1.500000\t0.9\tkeep\twider"
+    assert lines[3] == "0123456\t\t0.9\tcrash\twider"
+
+
+@pytest.mark.parametrize(
+    "idea", ["a\tb\nc", 'say "no"', "naïve\r\n\x00\x1b[31m", "# x", "x" * 9000]
+)
+def test_any_idea_fits_into_one_tsv_line(idea: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_text(to_tsv([entry(0, 1.5, Verdict.KEEP, idea), ENTRIES[1]]))
+    assert len(path.read_text().splitlines()) == 3
+    assert len(read_tsv(path)) == 2
+
+
+def test_our_tsv_reads_back_as_the_same_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_text(to_tsv(ENTRIES))
+    columns = ["number", "status", "val_bpb", "best", "idea"]
+    pd.testing.assert_frame_equal(read_tsv(path)[columns], to_frame(ENTRIES)[columns])
+
+
+def test_upstreams_night_reads_as_a_campaign() -> None:
+    frame = read_tsv(NIGHT)
+    assert len(frame) == 126
+    assert frame["best"].iloc[-1] == pytest.approx(0.969686)
+    assert frame["val_bpb"].min() > 0.9
+    assert frame.dtypes.to_dict() == to_frame(ENTRIES).dtypes.to_dict()
+
+
+@pytest.mark.parametrize("idea", ["null", "NA", "-1"])
+def test_an_idea_that_looks_like_a_missing_value_is_an_idea(idea: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_text(to_tsv([entry(0, 1.5, Verdict.KEEP, idea)]))
+    assert read_tsv(path)["idea"].tolist() == [idea]
+
+
+def test_another_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_text("a\tb\n1\t2\n")
+    with pytest.raises(InputError, match="expected:") as refused:
+        read_tsv(path)
+    assert str(list(TSV_COLUMNS)) in str(refused.value)
+
+
+def test_an_unknown_status_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_text("\t".join(TSV_COLUMNS) + "\nabc\t1.0\t1.0\tkept\twider\n")
+    with pytest.raises(InputError, match=r"'kept'.*allowed: keep, discard, crash"):
+        read_tsv(path)
