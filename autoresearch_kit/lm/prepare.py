@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError, KitError
@@ -43,7 +43,7 @@ def prepare(
     options, home, source = options or Options(), home or data_home(), find(corpus)
     folder = home / (source.name + options.suffix())
     home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / f".{folder.name}.lock"):
+    with _alone(home / f".{folder.name}.lock", show):
         _say(f"reading {corpus}", show)
         counted = census(source)
         _check_size(corpus, counted)
@@ -54,6 +54,20 @@ def prepare(
             return there
         with _beside(folder) as part:
             return build(source, counted, options, part, _bars(show))
+
+
+@contextmanager
+def _alone(path: Path, show: bool) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _say("waiting for another process that prepares it", show)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_size(corpus: str, counted: Census) -> None:

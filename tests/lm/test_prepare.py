@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm.build import Options
@@ -140,8 +141,9 @@ def test_an_unwritable_data_folder_is_one_line(
 def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path) -> None:
     """A limit on the size of files fails a write as a full disk does."""
     limited = (
-        "import resource, sys; from autoresearch_kit.lm.prepare import main;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); sys.exit(main(sys.argv[1:]))"
+        "import sys; from resource import *; from autoresearch_kit.lm.prepare import main;"
+        "before = getrlimit(RLIMIT_FSIZE); setrlimit(RLIMIT_FSIZE, (50_000, before[1]));"
+        "code = main(sys.argv[1:]); setrlimit(RLIMIT_FSIZE, before); sys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", limited, str(text_file), *SMALL_ARGUMENTS],
@@ -165,6 +167,19 @@ def test_stopped_half_way_it_is_repeated(
     info = prepare(str(text_file), SMALL)
     assert all(len(open_dataset(home / info.name).shard(split)) for split in Split)
     assert [path.name for path in home.iterdir() if path.is_dir()] == [info.name]
+
+
+def test_two_at_once_wait_for_each_other(home: Path, text_file: Path) -> None:
+    name = dataset_folder(str(text_file)).name + SMALL.suffix()
+    home.mkdir()
+    arguments = [*COMMAND, str(text_file), *SMALL_ARGUMENTS]
+    lock = FileLock(home / f".{name}.lock")
+    with lock, subprocess.Popen(arguments, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"waiting for another process that prepares it\n"
+        lock.release()
+        process.communicate()
+    assert process.returncode == 0
 
 
 def _stop_while_packing(arguments: Sequence[str], how: signal.Signals) -> int:
