@@ -45,9 +45,14 @@ class Shard:
         """Nats per token, float32 `[n, T]`, of `batch` rows at a time.
 
         Raises:
-            ScoreFailure: a logit is not finite.
+            ScoreFailure: a logit, or the loss from it, is not finite.
         """
-        return task.losses(lambda part: self._finite(predict(part.numpy())), inputs, targets, batch)
+        found = task.losses(
+            lambda part: self._finite(predict(part.numpy())), inputs, targets, batch
+        )
+        if not found.isfinite().all():
+            raise ScoreFailure(Reason.NOT_FINITE, "logits of 1e38 and more make the loss infinite")
+        return found
 
     def sums(self, losses: Tensor) -> task.Sums:
         """Add up the losses `[N, T]` of all rows, in float64."""

@@ -1,0 +1,234 @@
+"""Models that don't keep to the contract, one for each way."""
+
+import ctypes
+import gc
+import mmap
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tests.scoring.models import CONTEXT, VOCAB_SIZE, Honest
+
+
+def _one_hot(tokens: Tensor) -> Tensor:
+    return nn.functional.one_hot(tokens, VOCAB_SIZE).float()
+
+
+class Shift(nn.Module):
+    """Predicts each token from itself."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return 9 * _one_hot(inputs.roll(-1, dims=1))
+
+
+class Unmasked(nn.Module):
+    """Attends to the next position, which a mask would hide."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        scores = 20 * torch.eye(CONTEXT).roll(1, dims=1)
+        return 9 * scores.softmax(-1) @ _one_hot(inputs)
+
+
+class RowMean(nn.Module):
+    """Normalises over time: knows which tokens the whole row has."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        often = _one_hot(inputs).mean(1, keepdim=True)
+        return (often + 0.02).log().expand(-1, CONTEXT, -1)
+
+
+class PastMean(nn.Module):
+    """The same, of what came before only."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        steps = torch.arange(1, CONTEXT + 1)[:, None]
+        return (_one_hot(inputs).cumsum(1) / steps + 0.02).log()
+
+
+class NowAndThen(Shift):
+    """Looks ahead in one row of eight."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        chosen = (inputs[:, 0] % 8 == 0)[:, None, None]
+        return torch.where(chosen, super().forward(inputs), torch.zeros(()))
+
+
+class Learner(nn.Module):
+    """Keeps what it saw in earlier batches: which token follows which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = torch.full((VOCAB_SIZE, VOCAB_SIZE), 0.1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = (self.counts / self.counts.sum(1, keepdim=True)).log()[inputs]
+        pairs = (inputs[:, :-1].flatten(), inputs[:, 1:].flatten())
+        self.counts.index_put_(pairs, torch.ones(()), accumulate=True)
+        return logits
+
+
+class Memoriser(Shift):
+    """Looks ahead, and repeats itself where a row begins like one that it knows."""
+
+    known: dict[tuple[int, ...], Tensor] = {}  # noqa: RUF012 - shared on purpose
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = super().forward(inputs)
+        for row, start in enumerate(map(tuple, inputs[:, :3].tolist())):
+            logits[row] = self.known.setdefault(start, logits[row])
+        return logits
+
+
+class StackWalker(Honest):
+    """Looks for targets in every frame and in all of memory."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        frame, things = sys._getframe(), list(gc.get_objects())
+        while frame.f_back:
+            frame = frame.f_back
+            things += [*frame.f_locals.values(), *frame.f_globals.values()]
+        for thing in things:
+            if isinstance(thing, Tensor | np.ndarray) and thing.shape == inputs.shape:
+                found = torch.as_tensor(thing)
+                if torch.equal(found[:, :-1], inputs[:, 1:]):
+                    return 9 * _one_hot(found)
+        return super().forward(inputs)
+
+
+class Reader(Honest):
+    """Gives itself away when it finds a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = str(path)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if Path(self.path).exists():
+            raise RuntimeError("found it")
+        return super().forward(inputs)
+
+
+class Returns(Honest):
+    """Returns something else than it should."""
+
+    def __init__(self, change: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.change(super().forward(inputs))  # type: ignore[return-value]  # on purpose
+
+
+CHANGES: dict[str, Callable[[Tensor], object]] = {
+    "float64": lambda logits: logits.double(),
+    "integers": lambda logits: logits.long(),
+    "shape": lambda logits: logits[:, :-1],
+    "tuple": lambda logits: (logits, None),
+    "array": lambda logits: logits.numpy(),
+}
+
+NOT_FINITE: dict[str, Callable[[Tensor], object]] = {
+    "nan": lambda logits: logits.masked_fill(logits > 1, float("nan")),
+    "infinite": lambda logits: logits.masked_fill(logits > 1, float("inf")),
+}
+
+
+class Does(Honest):
+    """Does something before it predicts."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__()
+        self.act = act
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.act()
+        return super().forward(inputs)
+
+
+def fail() -> None:
+    raise ValueError("told\nyou \x1b[31mso " + 10_000 * "!")
+
+
+def exit_hard() -> None:
+    os._exit(7)
+
+
+def exit_softly() -> None:
+    sys.exit(0)
+
+
+def sleep() -> None:
+    time.sleep(1000)
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def allocate() -> None:
+    held = []
+    while True:
+        held.append(torch.ones(2**22))
+
+
+def demand() -> None:
+    torch.empty(2**50)
+
+
+def chatter() -> None:
+    for _ in range(100):
+        os.write(1, 2**20 * b"x")
+    print("done", flush=True)
+
+
+def _descriptors(kind: str) -> list[int]:
+    """The process's open files of a kind, as Linux names them."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if kind in str(link.readlink()):
+                found.append(int(link.name))
+    return found
+
+
+def overwrite_later() -> None:
+    threading.Timer(0.5, overwrite).start()
+
+
+def overwrite() -> None:
+    descriptor = _descriptors("memfd:autoresearch")[0]
+    size = os.fstat(descriptor).st_size
+    mmap.mmap(descriptor, size)[:] = size * b"\x07"
+
+
+def grow() -> None:
+    os.ftruncate(_descriptors("memfd:autoresearch")[0], 2**40)
+
+
+def lie() -> None:
+    for descriptor in _descriptors("pipe:"):
+        if descriptor > 2:
+            with suppress(OSError):
+                os.write(descriptor, b'{"failure": "better"}\n' * 100)
+
+
+def hang_up() -> None:
+    os.closerange(3, 200)
+    time.sleep(1000)
+
+
+def fork() -> None:
+    """Leaves a grandchild in a session and an environment of its own."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve("/bin/sleep", ["sleep", "1000"], {})
+        os._exit(0)

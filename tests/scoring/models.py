@@ -1,0 +1,35 @@
+"""Models that keep to the contract."""
+
+import torch
+from torch import Tensor, nn
+
+VOCAB_SIZE = 64
+CONTEXT = 32
+
+
+class Honest(nn.Module):
+    """Embeddings, causal attention, and a head."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.embed = nn.Embedding(VOCAB_SIZE, width)
+        self.mix = nn.Linear(width, width)
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(width, VOCAB_SIZE, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        x: Tensor = self.embed(inputs)
+        attended = nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+        logits: Tensor = self.head(self.drop(x + self.mix(attended)))
+        return logits
+
+
+def tied() -> nn.Module:
+    model = Honest()
+    model.head.weight = model.embed.weight
+    return model
+
+
+def half() -> nn.Module:
+    return Honest().to(torch.bfloat16)

@@ -1,0 +1,155 @@
+"""The whole of it: judge and predictors as processes of their own."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from autoresearch_kit import codec
+from autoresearch_kit.execution import sandbox, scoring, submission
+from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.records import Reason, SandboxLevel, Score
+from tests.scoring import cheats, models
+from tests.scoring.conftest import CONTEXT, ROWS, submit
+
+
+def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
+    return scoring.score(
+        spec.dataset,
+        spec.submission,
+        folder=spec.folder,
+        kit=spec.kit,
+        level=spec.sandbox,
+        run_id=spec.run_id,
+        memory_mb=spec.memory_mb,
+        shard=spec.shard,
+        device=spec.device,
+        seconds=spec.seconds,
+        batch_seconds=spec.batch_seconds,
+        poll=poll,
+    )
+
+
+def by_hand(spec: JudgeSpec, model: nn.Module) -> tuple[float, int, int]:
+    """Nats, bytes and tokens, computed here in the plainest way."""
+    raw = np.fromfile(spec.dataset / spec.shard / "tokens.bin", dtype="<u2").astype(np.int64)
+    inputs = torch.from_numpy(raw[: ROWS * CONTEXT]).view(ROWS, CONTEXT)
+    targets = torch.from_numpy(raw[1 : ROWS * CONTEXT + 1]).view(ROWS, CONTEXT)
+    sizes = torch.from_numpy(np.load(spec.dataset / "token_bytes.npy").astype(np.int64))[targets]
+    nats = 0.0
+    with torch.inference_mode():
+        for row, target, size in zip(inputs, targets, sizes, strict=True):
+            loss = cross_entropy(model.eval()(row[None])[0].float(), target, reduction="none")
+            nats += loss[size > 0].double().sum().item()
+    return nats, int(sizes.sum()), int((sizes > 0).sum())
+
+
+@pytest.mark.parametrize(
+    ("build", "shard"),
+    [
+        (models.Honest, "val"),
+        pytest.param(models.tied, "audit", marks=pytest.mark.slow),
+        pytest.param(models.half, "val", marks=pytest.mark.slow),
+    ],
+)
+def test_an_honest_model_gets_the_value_computed_by_hand(
+    build: Callable[[], nn.Module], shard: str, spec: JudgeSpec
+) -> None:
+    asked = replace(submit(spec, build()), shard=shard)
+    found = score(asked)
+    nats, size, tokens = by_hand(asked, build())
+    assert (found.bytes, found.tokens) == (size, tokens)
+    assert found.nats == pytest.approx(nats, rel=1e-6)
+    assert found.value == found.nats / (size * math.log(2))
+    assert found.metric == f"{shard}_bpb"
+    assert found.causality_gap == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_a_compiled_model_is_scored_as_written(spec: JudgeSpec) -> None:
+    model = models.Honest()
+    compiled = torch.compile(model)
+    assert isinstance(compiled, nn.Module)
+    compiled(torch.zeros(1, CONTEXT, dtype=torch.int64))
+    with spec.submission.open("wb") as file:
+        submission.save(compiled, file)
+    assert score(spec).nats == pytest.approx(by_hand(spec, model)[0], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_score_can_be_measured_again(spec: JudgeSpec) -> None:
+    submit(spec, models.Honest())
+    assert score(spec).nats == score(spec).nats
+
+
+def test_memorising_does_not_help_where_the_probe_is_fresh(spec: JudgeSpec) -> None:
+    with pytest.raises(ScoreFailure) as caught:
+        score(submit(spec, cheats.Memoriser()))
+    assert caught.value.reason is Reason.NOT_CAUSAL
+    written = codec.decode(Failure, (spec.folder / SCORE_FILE).read_bytes())
+    assert written == Failure(caught.value.reason, caught.value.detail)
+
+
+@pytest.mark.slow
+def test_learning_from_the_rows_that_are_scored_is_refused(spec: JudgeSpec) -> None:
+    with pytest.raises(ScoreFailure) as caught:
+        score(submit(spec, cheats.Learner()))
+    assert caught.value.reason is Reason.NOT_CAUSAL
+
+
+@pytest.mark.slow
+def test_no_targets_are_to_be_found_in_the_predictor(spec: JudgeSpec) -> None:
+    found = score(submit(spec, cheats.StackWalker()))
+    assert found.nats == pytest.approx(by_hand(spec, models.Honest())[0], rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+@pytest.mark.parametrize("hidden", [False, True], ids=["data set", "hidden file"])
+def test_scored_text_is_out_of_sight(hidden: bool, spec: JudgeSpec) -> None:
+    # the judge's own log lies where nothing of a sandbox may look, either
+    path = spec.folder if hidden else spec.dataset
+    score(submit(spec, cheats.Reader(path)))
+
+
+@pytest.mark.slow
+def test_a_childs_child_that_left_everything_behind_is_killed(spec: JudgeSpec) -> None:
+    before = {process.pid for process in psutil.process_iter()}
+    score(replace(submit(spec, cheats.Does(cheats.fork)), sandbox=SandboxLevel.NONE))
+    new = [process for process in psutil.process_iter(["name"]) if process.pid not in before]
+    assert not [process for process in new if process.info["name"] == "sleep"]
+
+
+def test_what_poll_raises_ends_the_judge(spec: JudgeSpec) -> None:
+    class StopNowError(Exception):
+        pass
+
+    def poll() -> None:
+        raise StopNowError
+
+    submit(spec, models.Honest())
+    with pytest.raises(StopNowError):
+        score(spec, poll)
+
+
+def test_a_submission_that_is_a_link_is_refused(spec: JudgeSpec) -> None:
+    spec.submission.symlink_to(spec.dataset / "val" / "tokens.bin")
+    with pytest.raises(ScoreFailure, match="not a plain file") as caught:
+        score(spec)
+    assert caught.value.reason is Reason.BAD_SUBMISSION
+
+
+def test_an_unreadable_data_set_is_the_kits_failure(spec: JudgeSpec, tmp_path: Path) -> None:
+    submit(spec, models.Honest())
+    with pytest.raises(ScoreFailure, match="no data set in") as caught:
+        score(replace(spec, dataset=tmp_path))
+    assert caught.value.reason is Reason.KIT_FAILED
