@@ -3,12 +3,19 @@
 Whatever lies in the work folder was written by unreviewed code: see `untrusted`.
 """
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.codec import encode
 from autoresearch_kit.records import Reason
 
 WORK_FOLDER = "work"
 """Under the run's folder: all that the notebook may write."""
+
+HOME_FOLDER = "home"
+"""Under the work folder: the kernel's HOME."""
 
 METRICS_FILE = "metrics.jsonl"
 FAILURE_FILE = "failure.json"
@@ -52,3 +59,8 @@ class Live:
 
     stage: str
     since: float
+
+
+def write_live(folder: Path, stage: str) -> None:
+    """Tells whoever watches the run's folder that a stage begins now."""
+    write_atomic(folder / LIVE_FILE, encode(Live(stage, time.time())))

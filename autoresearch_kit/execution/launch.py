@@ -1,0 +1,141 @@
+"""Carries out one run from the outside: starts its runner, waits, has the submission scored.
+
+Whatever happens to the runner, the notebook or the caller: nothing is left running.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from autoresearch_kit import codec
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.errors import Cancelled, InputError
+from autoresearch_kit.execution import handover, reap, sandbox, scoring
+from autoresearch_kit.execution.grading import ScoreFailure
+from autoresearch_kit.execution.untrusted import read_untrusted_tail
+from autoresearch_kit.records import Reason, Run, RunSpec
+from autoresearch_kit.text import one_line
+
+MODULE = "autoresearch_kit.execution.runner"
+SPEC_FILE = "spec.json"
+
+GRACE_SECONDS = 60.0
+"""On top of a run's own deadline, before the runner is taken to hang."""
+
+
+def execute(
+    spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: False, poll_seconds: float = 0.1
+) -> Run:
+    """Runs the notebook of `spec` and scores what it hands over: a run with a score or a failure.
+
+    `cancelled` is asked every `poll_seconds`. Of an earlier attempt in the same folder nothing
+    stays. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
+
+    Raises:
+        Cancelled: `cancelled` said so; everything was killed.
+        ExecutionError: a process can't be killed.
+    """
+    started = time.monotonic()
+    reap.reap(spec.run_id)
+    _lay_out(spec)
+    status = _run(spec, cancelled, poll_seconds, started)
+    run = _read(spec, status, time.monotonic() - started)
+    if run.failure is None:
+        run = _score(spec, run, cancelled)
+    handover.write_live(spec.folder, "done")
+    return replace(run, wall_seconds=round(time.monotonic() - started, 3))
+
+
+def _lay_out(spec: RunSpec) -> None:
+    shutil.rmtree(spec.folder / handover.WORK_FOLDER, ignore_errors=True)
+    for name in (handover.RUN_FILE, handover.EXECUTED_FILE):
+        (spec.folder / name).unlink(missing_ok=True)
+    spec.folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(spec.folder / SPEC_FILE, codec.encode(spec))
+    handover.write_live(spec.folder, "start")
+
+
+def _run(
+    spec: RunSpec, cancelled: Callable[[], bool], poll_seconds: float, started: float
+) -> int | None:
+    """The runner's exit status, None if it hung."""
+    deadline = started + spec.wall_seconds + GRACE_SECONDS
+    with (spec.folder / handover.LOG_FILE).open("wb") as log:
+        runner = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, str(spec.folder / SPEC_FILE), repr(started)],
+            env=sandbox.environment(home=spec.folder, kit=spec.kit, run_id=spec.run_id),
+            cwd=spec.folder,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        while runner.poll() is None and time.monotonic() < deadline:
+            if cancelled():
+                raise Cancelled("the run was stopped; its processes were killed")
+            with suppress(subprocess.TimeoutExpired):
+                runner.wait(poll_seconds)
+        return runner.poll()
+    finally:
+        reap.reap(spec.run_id)
+        runner.communicate()
+
+
+def _read(spec: RunSpec, status: int | None, seconds: float) -> Run:
+    """What the runner wrote, or what there is to say if it wrote nothing."""
+    path = spec.folder / handover.RUN_FILE
+    try:
+        if status == 0:
+            return codec.decode(Run, path.read_bytes())
+    except (OSError, InputError) as error:
+        return _failed(spec, f"the runner's record can't be read: {error}", seconds)
+    if status is None:
+        return _failed(spec, "the runner did not end by itself", seconds)
+    tail = read_untrusted_tail(spec.folder / handover.LOG_FILE, 2000).decode(errors="replace")
+    said = next((line for line in reversed(tail.splitlines()) if line.strip()), "it said nothing")
+    return _failed(spec, f"the runner ended with status {status}: {said}", seconds)
+
+
+def _failed(spec: RunSpec, detail: str, seconds: float) -> Run:
+    return Run(
+        seed=spec.seed,
+        score=None,
+        failure=Reason.KIT_FAILED,
+        detail=one_line(detail, 500),
+        train_seconds=0.0,
+        compile_seconds=0.0,
+        wall_seconds=round(seconds, 3),
+        steps=0,
+        tokens=0,
+        peak_memory_mb=0.0,
+        sandbox=spec.sandbox,
+    )
+
+
+def _score(spec: RunSpec, run: Run, cancelled: Callable[[], bool]) -> Run:
+    def poll() -> None:
+        if cancelled():
+            raise Cancelled("the run was stopped while it was scored; its processes were killed")
+
+    begun = time.monotonic()
+    try:
+        score = scoring.score(
+            spec.dataset,
+            spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE,
+            folder=spec.folder,
+            kit=spec.kit,
+            level=spec.sandbox,
+            run_id=spec.run_id,
+            memory_mb=spec.memory_mb,
+            poll=poll,
+        )
+    except ScoreFailure as failure:
+        run = replace(run, failure=failure.reason, detail=one_line(failure.detail, 500))
+    else:
+        run = replace(run, score=score)
+    return replace(run, parts={**run.parts, "score": round(time.monotonic() - begun, 3)})

@@ -1,0 +1,130 @@
+"""One headless run: `python -m autoresearch_kit.execution.runner SPEC STARTED`; `launch` does it.
+
+It stands outside the sandbox and owns the clock, the deadline and the killing. When its standard
+input closes, whoever started it is gone: then it ends everything and itself.
+"""
+
+import ctypes
+import os
+import resource
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+from autoresearch_kit.execution import lean  # noqa: F401 - before papermill
+
+# isort: split
+import papermill
+import psutil
+from papermill.engines import papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from autoresearch_kit import codec
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.execution import compile_cache, executed, handover, reap, sandboxed_kernel
+from autoresearch_kit.execution.conclusion import conclude
+from autoresearch_kit.execution.drain import Drain
+from autoresearch_kit.execution.engine import RunEngine, Story
+from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.records import Run, RunSpec
+
+ENGINE = "autoresearch"
+
+PR_SET_CHILD_SUBREAPER = 36
+"""Linux: children whose parents died become ours, not init's; so they stay to be found."""
+
+KILL_US_FIRST = "500"
+"""For Linux's out-of-memory killer: rather this run than the campaign."""
+
+
+def main() -> None:
+    """Reads the spec, runs the notebook, writes `run.json`."""
+    spec = codec.decode(RunSpec, Path(sys.argv[1]).read_bytes())
+    started = float(sys.argv[2])
+    _settle()
+    threading.Thread(target=_end_with_parent, args=(spec.run_id,), daemon=True).start()
+    run = run_notebook(spec, started)
+    write_atomic(spec.folder / handover.RUN_FILE, codec.encode(run))
+
+
+def run_notebook(spec: RunSpec, started: float) -> Run:
+    """Runs the notebook in the work folder; afterwards none of its processes is left."""
+    work = _lay_out(spec)
+    watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
+    story = Story(on_ready=watch.note_ready, on_training=watch.note_training)
+    drain = Drain()
+    watch.start()
+    drain.start()
+    trouble = _execute(spec, story, drain)
+    watch.end()
+    reap.reap(spec.run_id)
+    run = conclude(
+        spec, story, watch, ended=time.monotonic(), trouble=trouble, last_words=drain.last_line
+    )
+    if story.notebook is not None:
+        executed.save(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
+    _tidy(spec, work, run)
+    return run
+
+
+def _execute(spec: RunSpec, story: Story, drain: Drain) -> str:
+    """Lets papermill execute; returns what went wrong outside the notebook, empty if nothing."""
+    papermill_engines.register(ENGINE, RunEngine)
+    try:
+        papermill.execute_notebook(
+            str(spec.notebook),
+            None,
+            parameters={
+                "SEED": spec.seed,
+                "TRAIN_SECONDS": spec.train_seconds,
+                "DATASET": spec.dataset.name,
+            },
+            engine_name=ENGINE,
+            kernel_name=sandboxed_kernel.KERNEL_NAME,
+            progress_bar=False,
+            km=sandboxed_kernel.kernel(spec),
+            story=story,
+            start={
+                "cwd": str(spec.folder / handover.WORK_FOLDER),
+                "stdout": drain.write,
+                "stderr": drain.write,
+            },
+        )
+    except PapermillExecutionError:
+        return ""
+    except Exception as error:  # noqa: BLE001 - a hostile kernel can make nbclient raise anything
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _lay_out(spec: RunSpec) -> Path:
+    work = spec.folder / handover.WORK_FOLDER
+    (work / handover.HOME_FOLDER).mkdir(parents=True)
+    compile_cache.lend(spec.compile_cache, work)
+    return work
+
+
+def _tidy(spec: RunSpec, work: Path, run: Run) -> None:
+    if run.failure is None:
+        compile_cache.take_back(spec.compile_cache, work)
+    for folder in (handover.HOME_FOLDER, compile_cache.FOLDER):
+        shutil.rmtree(work / folder, ignore_errors=True)
+
+
+def _settle() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if psutil.LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
+
+
+def _end_with_parent(run_id: str) -> None:
+    os.read(sys.stdin.fileno(), 1)
+    reap.reap(run_id)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

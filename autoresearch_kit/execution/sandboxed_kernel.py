@@ -1,0 +1,87 @@
+"""The Jupyter kernel of a run: behind the wall, reached over sockets in the file system."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+
+from autoresearch_kit import codec
+from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
+from autoresearch_kit.records import DatasetInfo, RunSpec, SandboxLevel
+
+KERNEL_NAME = "python3"
+
+INFO_FILE = "dataset.json"
+SEEN_OF_DATASET = (INFO_FILE, "tokenizer", "token_bytes.npy", "train")
+"""What a notebook may see of its data set: neither val nor audit."""
+
+
+class _OneSpec(KernelSpecManager):
+    """Knows one kernel, whatever is installed on this machine."""
+
+    spec: KernelSpec
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
+        """The kernel, under any name."""
+        return self.spec
+
+
+def kernel(spec: RunSpec) -> AsyncKernelManager:
+    """The run's kernel, yet to be started.
+
+    A network namespace leaves no TCP; sockets need short paths, hence a folder of their own.
+    """
+    sockets = reap.socket_folder(spec.run_id)
+    sockets.mkdir(mode=0o700)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    specs = _OneSpec()
+    specs.spec = KernelSpec(
+        argv=command(spec, argv, sockets), display_name="Python 3", language="python"
+    )
+    return AsyncKernelManager(
+        kernel_name=KERNEL_NAME,
+        kernel_spec_manager=specs,
+        transport="ipc",
+        ip=str(sockets / "k"),
+        connection_file=str(sockets / "kernel.json"),
+    )
+
+
+def command(spec: RunSpec, argv: list[str], sockets: Path) -> list[str]:
+    """The command line of a process that sees what a notebook sees."""
+    info = codec.decode(DatasetInfo, (spec.dataset / INFO_FILE).read_bytes())
+    shown = [spec.dataset / name for name in SEEN_OF_DATASET]
+    return sandbox.command(
+        spec.sandbox,
+        argv,
+        read_only=[spec.kit / "autoresearch_kit", *(path for path in shown if path.exists())],
+        writable=[spec.folder / handover.WORK_FOLDER, sockets],
+        hidden=[Path(path) for path in info.hidden],
+        env=_environment(spec),
+    )
+
+
+def _environment(spec: RunSpec) -> dict[str, str]:
+    work = spec.folder / handover.WORK_FOLDER
+    home = work / handover.HOME_FOLDER
+    walled = spec.sandbox is SandboxLevel.BUBBLEWRAP
+    more = {
+        handover.WORK: str(work),
+        handover.COMPILE_SECONDS: str(spec.compile_seconds),
+        handover.DATASET: str(spec.dataset),
+        "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
+        "OMP_NUM_THREADS": str(cores()),
+        "TMPDIR": "/tmp" if walled else str(home),
+    }
+    return sandbox.environment(
+        home=home, kit=spec.kit, run_id=spec.run_id, more=more | compile_cache.variables(work)
+    )
+
+
+def cores() -> int:
+    """Physical cores that this process may use: a second thread on a core slows training down."""
+    allowed = len(psutil.Process().cpu_affinity() or []) if psutil.LINUX else os.cpu_count()
+    return min(psutil.cpu_count(logical=False) or 1, allowed or 1)

@@ -1,0 +1,147 @@
+"""A thread of the runner that ends the kernel: at the deadline, for its memory, after hand-over."""
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from autoresearch_kit.execution.handover import (
+    SUBMISSION_FILE,
+    WORK_FOLDER,
+    Failure,
+    write_live,
+)
+from autoresearch_kit.records import Reason, RunSpec
+
+POLL_SECONDS = 0.05
+"""How exactly the end of the training budget is known."""
+
+MEMORY_SECONDS = 0.25
+
+LINGER_SECONDS = 1.0
+"""After the submission arrived, for the kernel to say that its cell ended."""
+
+SLACK = 1.02
+SLACK_SECONDS = 2.0
+"""What a run may take above its training budget: pickling, and one last step."""
+
+RUNNER_MEMORY_MB = 1024.0
+"""More than this in the runner itself is the notebook's doing: it floods its displays."""
+
+MEGABYTE = 2**20
+
+
+class Watchdog(threading.Thread):
+    """Watches one run. Times are `time.monotonic()`; None until the moment came."""
+
+    def __init__(self, spec: RunSpec, started: float, kill: Callable[[], object]) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self.spec = spec
+        self.started = started
+        self.kernel_ready: float | None = None
+        self.training: float | None = None
+        self.submitted: float | None = None
+        self.failure: Failure | None = None
+        self.peak_memory_mb = 0.0
+        self._kill = kill
+        self._ended = threading.Event()
+        self._next_memory = 0.0
+
+    def run(self) -> None:
+        """Until the kernel was killed, or the runner says that all is over."""
+        while not self._ended.wait(POLL_SECONDS):
+            now = time.monotonic()
+            self._look(now)
+            lingered = self.submitted is not None and now > self.submitted + LINGER_SECONDS
+            if self.failure or lingered:
+                self._kill()
+                return
+
+    def note_ready(self) -> None:
+        """The kernel answers."""
+        self.kernel_ready = time.monotonic()
+
+    def note_training(self) -> None:
+        """The first editable cell begins now, and with it the training budget."""
+        self.training = time.monotonic()
+        write_live(self.spec.folder, "train")
+
+    def end(self) -> None:
+        """All is over; what arrived in the last moment counts."""
+        self._ended.set()
+        self.join()
+        self._look_for_submission(time.monotonic())
+
+    def _look(self, now: float) -> None:
+        self._look_for_submission(now)
+        if self.submitted is None:
+            self.failure = self._late(now)
+        if now >= self._next_memory:
+            self._next_memory = now + MEMORY_SECONDS
+            self.failure = self.failure or self._greedy()
+
+    def _look_for_submission(self, now: float) -> None:
+        if self.submitted is None and self.training is not None:
+            path = self.spec.folder / WORK_FOLDER / SUBMISSION_FILE
+            if _is_plain(path):
+                self.submitted = now
+                write_live(self.spec.folder, "submit")
+
+    def _late(self, now: float) -> Failure | None:
+        spec = self.spec
+        if now > self.started + spec.wall_seconds:
+            detail = (
+                f"no submission after {now - self.started:.0f} s, {spec.wall_seconds:g} allowed"
+            )
+            return Failure(Reason.DEADLINE, detail)
+        allowed = allowed_seconds(spec.train_seconds) + spec.compile_seconds
+        if self.training is not None and now > self.training + allowed:
+            detail = (
+                f"no submission after {now - self.training:.0f} s of training; the budget is "
+                f"{spec.train_seconds:g} s, and {spec.compile_seconds:g} s at most for compilation"
+            )
+            return Failure(Reason.DEADLINE, detail)
+        return None
+
+    def _greedy(self) -> Failure | None:
+        limit = self.spec.memory_mb
+        used = tree_memory_mb(limit)
+        self.peak_memory_mb = max(self.peak_memory_mb, used)
+        if used > limit:
+            return Failure(Reason.OUT_OF_MEMORY, f"{used:,.0f} MB used, {limit:,.0f} MB allowed")
+        own = psutil.Process().memory_info().rss / MEGABYTE
+        if own > RUNNER_MEMORY_MB:
+            return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {own:,.0f} MB at once")
+        return None
+
+
+def allowed_seconds(train_seconds: float) -> float:
+    """How long training may take, compilation left out, before it is over budget."""
+    return train_seconds * SLACK + SLACK_SECONDS
+
+
+def tree_memory_mb(limit: float) -> float:
+    """Memory of all descendants. Shared pages count once, where that could change the answer."""
+    processes = psutil.Process().children(recursive=True)
+    used = sum(_memory(process, shared=True) for process in processes)
+    if used > limit and psutil.LINUX:
+        used = sum(_memory(process, shared=False) for process in processes)
+    return used / MEGABYTE
+
+
+def _memory(process: psutil.Process, *, shared: bool) -> int:
+    try:
+        return process.memory_info().rss if shared else process.memory_full_info().pss
+    except psutil.Error:
+        return 0
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
