@@ -129,6 +129,14 @@ class History:
             [before] = objects.read([f"{experiment_ref(self.tag, number)}^^:{NOTEBOOK}"])
         return (before.content.decode() if before else "", own)
 
+    def disk_bytes(self) -> int:
+        """What the campaign's own objects take on disk, in bytes."""
+        first = experiment_ref(self.tag, 0)
+        if self._git.commits_of(first) == [None]:
+            return 0
+        mine, before = f"--glob={campaign_refs(self.tag)}/*", f"{first}^^@"
+        return int(self._git.line("rev-list", "--objects", "--disk-usage", mine, "--not", before))
+
     def check(self) -> None:
         """Look for all that would keep a campaign from writing its history.
 
@@ -249,7 +257,7 @@ def _entry(ref: str, commit: Object, record: Object | None) -> Entry:
     parents = [line.removeprefix("parent ") for line in headers if line.startswith("parent ")]
     if record is None or len(parents) != 1:
         raise LedgerError(
-            f"{ref} is not the record of an experiment; delete it: git update-ref -d {ref}"
+            f"{ref} is not the record of an experiment of this campaign; look at it: git show {ref}"
         )
     try:
         return Entry(codec.decode(Experiment, record.content), parents[0], commit.name)

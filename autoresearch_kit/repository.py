@@ -7,6 +7,9 @@ from pathlib import Path
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.plumbing import Git
 
+_ROOM = 1_000_000
+"""Bytes that must be free for a start: some ten experiments."""
+
 
 def find_root(start: Path) -> Path:
     """The top folder of the checkout that `start` lies in.
@@ -39,7 +42,8 @@ def check_writable(folder: Path) -> None:
     """
     for part in (folder, folder / "objects", folder / "refs"):
         try:
-            tempfile.TemporaryFile(dir=part).close()
+            with tempfile.TemporaryFile(dir=part) as file:
+                file.write(bytes(_ROOM))
         except OSError as error:
             raise LedgerError(
                 f"can't write to {part}: {error.strerror}; free some space or change its owner or "

@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -176,8 +177,30 @@ def test_campaigns_do_not_see_each_other(history: History, root: Path) -> None:
 
 def test_a_ref_that_is_no_experiment_is_named(history: History, root: Path) -> None:
     git(root, "update-ref", "refs/autoresearch/night/0000", "HEAD")
-    with pytest.raises(LedgerError, match="git update-ref -d refs/autoresearch/night/0000"):
+    with pytest.raises(LedgerError, match="git show refs/autoresearch/night/0000"):
         history.entries()
+
+
+def test_a_record_of_another_kind_says_what_is_wrong(history: History, root: Path) -> None:
+    entry = add(history, 0)
+    git(root, "checkout", "-q", entry.record_commit)
+    record = root / "experiments" / "night" / "0000" / "record.json"
+    record.write_text(record.read_text().replace('"nodes"', '"knots"'))
+    git(root, "commit", "-q", "--amend", "-a", "-m", "Spoil")
+    git(root, "update-ref", "refs/autoresearch/night/0000", "HEAD")
+    with pytest.raises(
+        LedgerError, match=r"of refs/autoresearch/night/0000 can't be read: .*nodes"
+    ):
+        history.entries()
+
+
+def test_disk_bytes_are_those_of_the_campaign(history: History, root: Path) -> None:
+    (root / "weights.bin").write_bytes(random.randbytes(1_000_000))
+    git(root, "add", "weights.bin")
+    git(root, "commit", "-q", "-m", "Weigh")
+    assert history.disk_bytes() == 0
+    add(history, 0)
+    assert 0 < history.disk_bytes() < 10_000
 
 
 def test_the_root_is_found_from_a_subfolder(root: Path) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,6 +238,33 @@ def test_a_locked_branch_loses_no_experiment(root: Path, history: History) -> No
     assert git(root, "rev-parse", "autoresearch/night").strip() == entry.code_commit
 
 
+APPEND_FOR_EVER = """
+import sys
+from itertools import count
+from pathlib import Path
+from autoresearch_kit.history import History
+from tests.ledger import add
+for number in count():
+    add(History(Path(sys.argv[1]), "night"), number)
+    print(number, flush=True)
+"""
+
+
+def test_what_was_appended_before_a_kill_is_there_after_it(root: Path, history: History) -> None:
+    command = [sys.executable, "-c", APPEND_FOR_EVER, str(root)]
+    project_folder = Path(__file__).parents[1]
+    with subprocess.Popen(
+        command, cwd=project_folder, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        told = [int(process.stdout.readline()) for _ in range(3)]
+        process.kill()
+    numbers = [e.number for e in history.experiments()]
+    assert numbers[:3] == told
+    assert numbers == list(range(len(numbers)))
+    assert history.repair()
+
+
 def test_other_locks_are_not_cleared(root: Path, history: History) -> None:
     add(history, 0)
     add(History(root, "day"), 0)
@@ -382,6 +411,29 @@ def test_a_missing_git_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LedgerError, match="git is not installed"):
         find_root(root)
+
+
+def test_a_git_that_went_away_is_an_error(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LedgerError, match="can't start git"):
+        history.entries()
+
+
+def test_a_killed_git_is_an_error(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "git").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(LedgerError, match="git cat-file was killed by signal 9"):
+        history.entries()
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=f"cannot change to '{tmp_path}/nowhere'"):
+        find_root(tmp_path / "nowhere")
 
 
 def test_a_root_that_went_away_is_an_error(root: Path, history: History) -> None:
