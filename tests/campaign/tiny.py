@@ -78,11 +78,11 @@ def write_corpus(path: Path, size: int = 300_000) -> Path:
     """A text with something to learn: words that follow each other by habit."""
     rng = random.Random(0)
     words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
-    text, word = [], 0
-    while sum(map(len, text)) < size:
+    text, word = "", 0
+    while len(text) < size:
         word = (word * 7 + rng.randrange(5)) % len(words)
-        text.append(words[word] + (".\n" if rng.random() < 0.1 else " "))
-    path.write_text("".join(text))
+        text += words[word] + (".\n" if rng.random() < 0.1 else " ")
+    path.write_text(text)
     return path
 
 

@@ -1,0 +1,118 @@
+"""Following a campaign in a terminal: a line per experiment, and one that moves."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from rich.live import Live as LiveDisplay
+from rich.text import Text
+
+from autoresearch_kit.cli.app import console
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.history import History
+from autoresearch_kit.live import read_live
+from autoresearch_kit.records import Experiment, Request, Settings, Stage, State, Verdict
+from autoresearch_kit.workspace import Workspace
+
+POLL_SECONDS = 0.5
+STYLES = {Verdict.KEEP: "bold green", Verdict.DISCARD: "dim", Verdict.CRASH: "red"}
+
+
+def follow(workspace: Workspace, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Show the campaign until it ends. Ctrl-C asks it to stop, again stops it at once.
+
+    Raises:
+        KitError: the campaign ended with an error; the message is its own.
+    """
+    told = _Told(workspace)
+    with LiveDisplay(Text("starting"), console=console, transient=True) as display:
+        while True:
+            try:
+                time.sleep(POLL_SECONDS)
+                told.tell_new()
+                if not _alive(workspace, process):
+                    break
+                display.update(_line(workspace))
+            except KeyboardInterrupt:
+                told.asked_to_stop()
+    told.tell_new()
+    _say_end(workspace, process)
+
+
+class _Told:
+    """What the terminal has been told so far."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._history = History(workspace.root, workspace.tag)
+        self._number = len(self._history.experiments())
+        self._interrupts = 0
+
+    def tell_new(self) -> None:
+        """Print each experiment that came since the last call; asks git only when one may have."""
+        state = self._workspace.state()
+        if state is None or (state.number < self._number and _goes(state)):
+            return
+        for experiment in self._history.experiments()[self._number :]:
+            console.print(experiment_line(experiment), style=STYLES[experiment.verdict])
+            self._number += 1
+
+    def asked_to_stop(self) -> None:
+        """Pass Ctrl-C on."""
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self._workspace.write_request(Request.STOP)
+            console.print("stopping after this experiment; Ctrl-C again stops at once")
+        else:
+            self._workspace.write_request(Request.STOP_NOW)
+
+
+def experiment_line(experiment: Experiment) -> str:
+    """One experiment in one line."""
+    score = "   -    " if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    verdict = f"{experiment.verdict} ({experiment.reason})"
+    return f"{experiment.number:4d}  {score}  {verdict:22s}  {experiment.proposal.idea}"
+
+
+def _goes(state: State) -> bool:
+    return state.stage not in (Stage.ENDED, Stage.FAILED)
+
+
+def _alive(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> bool:
+    return process.poll() is None if process else workspace.running()
+
+
+def _line(workspace: Workspace) -> Text:
+    state = workspace.state()
+    if state is None:
+        return Text("starting")
+    parts = [f"experiment {state.number}", str(state.stage)]
+    if state.stage is Stage.RUNNING and state.run_folder:
+        parts = [parts[0], *_running(Path(state.run_folder), workspace.settings())]
+    if state.best is not None:
+        parts.append(f"best {state.best:.6f}")
+    return Text(" | ".join([*parts, state.idea]), overflow="ellipsis", no_wrap=True)
+
+
+def _running(folder: Path, settings: Settings | None) -> list[str]:
+    live = read_live(folder)
+    if live.point is None or live.stage != "train":
+        return [live.stage]
+    budget = f"/{settings.train_seconds:.0f}" if settings else ""
+    return [
+        f"{live.stage} {live.point.seconds:.0f}{budget} s",
+        f"step {live.point.step}",
+        f"loss {live.point.loss:.3f}",
+    ]
+
+
+def _say_end(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> None:
+    state = workspace.state()
+    if state is not None and state.stage is Stage.FAILED:
+        raise KitError(state.message)
+    if state is None or state.stage is not Stage.ENDED or (process and process.returncode != 0):
+        raise KitError(
+            f"campaign '{workspace.tag}' ended without a word; its log is {workspace.log}, "
+            f"and `autoresearch run {workspace.tag}` goes on"
+        )
+    console.print(f"campaign '{workspace.tag}': {state.message}")

@@ -1,0 +1,97 @@
+"""history, show, plot: what a campaign has found."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.syntax import Syntax
+
+from autoresearch_kit import codec, tables
+from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project
+from autoresearch_kit.cli.follow import STYLES, experiment_line
+from autoresearch_kit.diff import cell_diff
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import Experiment
+from autoresearch_kit.workspace import Workspace
+
+
+@app.command()
+def history(
+    tag: Tag,
+    as_json: Json = False,
+    as_tsv: Annotated[bool, typer.Option("--tsv", help="Print upstream's results.tsv.")] = False,
+) -> None:
+    """Every experiment of a campaign, in order."""
+    ledger = known_history(tag)
+    if as_tsv:
+        print(tables.to_tsv(ledger.entries()), end="")  # noqa: T201
+    elif as_json:
+        print(codec.encode(ledger.experiments()).decode())  # noqa: T201
+    else:
+        for experiment in ledger.experiments():
+            console.print(experiment_line(experiment), style=STYLES[experiment.verdict])
+
+
+@app.command()
+def show(
+    tag: Tag,
+    number: Annotated[int, typer.Argument(help="The experiment's number; the baseline is 0.")],
+    as_json: Json = False,
+) -> None:
+    """One experiment: its idea, its verdict, what it changed."""
+    ledger = known_history(tag)
+    experiments = ledger.experiments()
+    if not 0 <= number < len(experiments):
+        raise InputError(f"no experiment {number} in '{tag}'; there: 0 to {len(experiments) - 1}")
+    experiment = experiments[number]
+    if as_json:
+        print(codec.encode(experiment).decode())  # noqa: T201
+        return
+    console.print(_words(experiment))
+    if experiment.proposal.parent is not None:
+        old = TrainNotebook.parse(ledger.source(experiment.proposal.parent))
+        for changed in cell_diff(old, TrainNotebook.parse(ledger.source(number))):
+            console.print(Syntax(str(changed), "diff", background_color="default"))
+
+
+def _words(experiment: Experiment) -> str:
+    score = "none" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    runs = ", ".join(
+        f"{run.train_seconds:.1f} s of training in {run.wall_seconds:.1f} s, {run.steps} steps, "
+        f"{run.tokens} tokens, {run.peak_memory_mb:.0f} MB"
+        for run in experiment.runs
+    )
+    return "\n".join(
+        [
+            f"experiment  {experiment.number}, from {experiment.proposal.parent}",
+            f"idea        {experiment.proposal.idea}",
+            f"hypothesis  {experiment.proposal.hypothesis}",
+            f"verdict     {experiment.verdict}: {experiment.reason}. {experiment.detail}",
+            f"val_bpb     {score}",
+            f"runs        {runs or 'none'}",
+        ]
+    )
+
+
+@app.command()
+def plot(
+    tag: Tag,
+    output: Annotated[Path | None, typer.Option("-o", help="A .png or .svg file.")] = None,
+) -> None:
+    """Draw the progress picture."""
+    known_history(tag)
+    console.print(str(draw_progress(project(), tag, output)))
+
+
+def draw_progress(root: Path, tag: str, output: Path | None) -> Path:
+    """Draw campaign `tag` into `output`, else into the campaign's folder; returns the file."""
+    from autoresearch_kit.ui import plots  # matplotlib takes most of a second
+
+    place = Workspace(root, tag)
+    place.create()
+    path = output or place.folder / "progress.png"
+    frame = tables.to_frame(History(root, tag).entries())
+    plots.save(plots.progress(frame, title=tag), path)
+    return path

@@ -1,0 +1,38 @@
+"""push, fetch, bundle: a campaign on other machines; `git clone` does not bring its refs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoresearch_kit import sharing
+from autoresearch_kit.cli.app import Tag, app, console, known_history, project
+
+Remote = Annotated[str, typer.Option(help="A git remote, an address, or a bundle file.")]
+
+
+@app.command()
+def push(tag: Tag, remote: Remote = "origin") -> None:
+    """Send a campaign's experiments and branch to a git remote."""
+    known_history(tag)
+    new = sharing.push(project(), tag, remote)
+    console.print(f"'{tag}' is at {remote}; experiments that were new there: {new}")
+
+
+@app.command()
+def fetch(
+    tag: Annotated[str | None, typer.Argument(help="One campaign [default: all].")] = None,
+    remote: Remote = "origin",
+) -> None:
+    """Get campaigns from a git remote or a bundle."""
+    found = sharing.fetch(project(), tag, remote)
+    console.print("here now: " + ", ".join(found))
+
+
+@app.command()
+def bundle(tag: Tag, output: Annotated[Path | None, typer.Option("-o")] = None) -> None:
+    """Put a whole campaign into one file, which `fetch --remote FILE` reads."""
+    known_history(tag)
+    path = (output or Path(f"{tag}.bundle")).absolute()
+    sharing.bundle(project(), tag, path)
+    console.print(str(path))

@@ -1,0 +1,123 @@
+"""status, pause, resume, stop, delete."""
+
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from autoresearch_kit import codec, history
+from autoresearch_kit.cli.app import Json, Tag, app, console, project, workspace
+from autoresearch_kit.cli.follow import follow
+from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.records import Request
+from autoresearch_kit.status import Status, read_status
+
+
+@app.command()
+def status(
+    tag: Annotated[str | None, typer.Argument(help="One campaign [default: all].")] = None,
+    watch: Annotated[bool, typer.Option("--follow", help="Follow it until it ends.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What campaigns there are, what they are doing, and what they have found."""
+    root = project()
+    if watch and tag is not None:
+        follow(workspace(known(tag)))
+        return
+    tags = [known(tag)] if tag else known_campaigns()
+    found = [read_status(root, name) for name in tags]
+    if as_json:
+        print(codec.encode(found).decode())  # noqa: T201
+    else:
+        console.print(_table(found) if found else "no campaigns yet; begin: autoresearch run night")
+
+
+def known_campaigns() -> list[str]:
+    """The campaigns of this project: with a ledger, or with a folder on this machine."""
+    root = project()
+    folders = (root / ".autoresearch").glob("*/state.json")
+    return sorted({*history.campaigns(root), *(path.parent.name for path in folders)})
+
+
+def known(tag: str) -> str:
+    """The tag, if there is a campaign of that name.
+
+    Raises:
+        InputError: there is none; the message names those there are.
+    """
+    if history.valid_tag(tag) not in known_campaigns():
+        there = ", ".join(known_campaigns()) or "none yet"
+        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
+    return tag
+
+
+def _table(found: list[Status]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for words in ("campaign", "state"):
+        table.add_column(words)
+    for number in ("tried", "kept", "crashed", "baseline", "best", "training", "disk each"):
+        table.add_column(number, justify="right")
+    for one in found:
+        table.add_row(
+            one.tag,
+            one.words(time.time()),
+            str(one.experiments),
+            str(one.kept),
+            str(one.crashed),
+            _bpb(one.baseline),
+            _bpb(one.best),
+            f"{one.training_share:.0%}",
+            f"{one.disk_kb_per_experiment:.0f} KB",
+        )
+    return table
+
+
+def _bpb(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6f}"
+
+
+@app.command()
+def pause(tag: Tag) -> None:
+    """Wait after the experiment that is under way, until `resume`."""
+    _ask(tag, Request.PAUSE)
+    console.print(f"'{tag}' pauses after this experiment; go on with: autoresearch resume {tag}")
+
+
+@app.command()
+def resume(tag: Tag) -> None:
+    """Let a paused campaign go on."""
+    _ask(tag, Request.RESUME)
+    console.print(f"'{tag}' goes on")
+
+
+@app.command()
+def stop(
+    tag: Tag, now: Annotated[bool, typer.Option("--now", help="Don't wait for the run.")] = False
+) -> None:
+    """End a campaign after the experiment that is under way; `run` goes on with it later."""
+    _ask(tag, Request.STOP_NOW if now else Request.STOP)
+    console.print(f"'{tag}' stops {'at once' if now else 'after this experiment'}")
+
+
+def _ask(tag: str, request: Request) -> None:
+    place = workspace(tag)
+    if not place.running():
+        raise InputError(f"campaign '{tag}' is not running; go on with: autoresearch run {tag}")
+    place.write_request(request)
+
+
+@app.command()
+def delete(
+    tag: Tag, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
+) -> None:
+    """Remove a campaign: its experiments, its branch, its folder. There is no way back."""
+    place = workspace(known(tag))
+    if place.running():
+        raise BusyError(place.held_by())
+    if not yes:
+        typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
+    history.delete(place.root, tag)
+    if place.folder.exists():
+        place.delete()
+    console.print(f"'{tag}' is gone")

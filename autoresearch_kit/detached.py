@@ -1,0 +1,84 @@
+"""The campaign as a process of its own, which outlives terminal, browser and notebook.
+
+`python -m autoresearch_kit.detached ROOT TAG SETTINGS LIMITS` is that process.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from autoresearch_kit import codec
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.errors import BusyError, KitError
+from autoresearch_kit.records import Limits, Request, Settings
+from autoresearch_kit.workspace import Workspace
+
+logger = logging.getLogger("autoresearch")
+
+NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID")
+NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
+"""What a notebook's kernel sets for itself; it would lead the campaign astray."""
+
+
+def start(workspace: Workspace, settings: Settings, limits: Limits) -> subprocess.Popen[bytes]:
+    """Start the campaign as a detached process, from its own copy of the package.
+
+    Raises:
+        BusyError: it is running already.
+    """
+    workspace.create()
+    if workspace.running():
+        raise BusyError(workspace.held_by())
+    workspace.copy_kit()
+    argv = [sys.executable, "-m", "autoresearch_kit.detached", str(workspace.root), workspace.tag]
+    argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
+    with workspace.log.open("ab") as log:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=workspace.root,
+            env=_environment(workspace.kit),
+            start_new_session=True,
+        )
+
+
+def _environment(kit: Path) -> dict[str, str]:
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in NOT_PASSED_ON and not name.startswith(NOT_PASSED_ON_PREFIXES)
+    }
+    return env | {"PYTHONPATH": str(kit)}
+
+
+def main(root: str, tag: str, settings: str, limits: str) -> int:
+    """Run the campaign to its end; a reason to stop is one line in the log, and in its state."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    campaign = Campaign(Path(root), tag, codec.decode(Settings, settings))
+    _stop_when_asked_by_signal(campaign.workspace)
+    try:
+        with contextlib.closing(campaign.run(codec.decode(Limits, limits))) as experiments:
+            for experiment in experiments:
+                logger.info("%s", experiment)
+    except (KitError, OSError) as error:
+        logger.error("error: %s", error)
+        return 1
+    return 0
+
+
+def _stop_when_asked_by_signal(workspace: Workspace) -> None:
+    def stop(_signal: int, _frame: object) -> None:
+        workspace.write_request(Request.STOP_NOW)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

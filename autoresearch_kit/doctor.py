@@ -1,0 +1,100 @@
+"""What this machine can do for a campaign, and what to do about each gap."""
+
+import importlib.util
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit import machine, paths, profiles
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.ground import read_notebook
+from autoresearch_kit.history import History, find_root
+from autoresearch_kit.records import Machine
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `advice` is empty where nothing is to be done."""
+
+    what: str
+    found: str
+    advice: str = ""
+
+
+def examine(folder: Path) -> list[Finding]:
+    """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere."""
+    return [*_hardware(), _sandbox(), *_project(folder), _corpora(), _lab(), _key()]
+
+
+def _hardware() -> Iterator[Finding]:
+    try:
+        probed = machine.probe()
+    except KitError as error:
+        yield Finding("torch", "missing", str(error))
+        return
+    yield Finding("python", f"{probed.python} on {probed.system}")
+    yield Finding("torch", probed.torch)
+    yield _device(probed)
+    yield Finding("precision", probed.precision)
+    yield Finding("profile", profiles.choose().name)
+    yield _compiler(probed)
+    yield Finding("memory", f"{probed.memory_mb / 1000:.0f} GB, {probed.cores} cores")
+
+
+def _device(probed: Machine) -> Finding:
+    kind = "GPU" if probed.accelerator else "CPU"
+    return Finding("device", f"{kind}: {probed.device}")
+
+
+def _compiler(probed: Machine) -> Finding:
+    if probed.compiles:
+        return Finding("torch.compile", "works")
+    return Finding("torch.compile", "no C++ compiler", "install one: apt install g++")
+
+
+def _sandbox() -> Finding:
+    gap = sandbox.why_not()
+    if not gap:
+        return Finding("sandbox", "bubblewrap: no network, no home, no scored text")
+    return Finding(
+        "sandbox",
+        gap,
+        "notebook code runs as you, without secrets; on Linux: apt install bubblewrap",
+    )
+
+
+def _project(folder: Path) -> Iterator[Finding]:
+    version = subprocess.run(["git", "--version"], capture_output=True, text=True)
+    yield Finding("git", version.stdout.strip().removeprefix("git version "))
+    try:
+        root = find_root(folder)
+        History(root, "doctor").check()
+        notebook = read_notebook(root)
+    except KitError as error:
+        yield Finding("project", "not usable", str(error))
+    else:
+        cells = ", ".join(notebook.editable)
+        yield Finding("project", f"{root}; the researcher may edit {cells}")
+
+
+def _corpora() -> Finding:
+    home = paths.data_home()
+    prepared = sorted(path.parent.name for path in home.glob("*/dataset.json"))
+    if prepared:
+        return Finding("corpora", f"{', '.join(prepared)} in {home}")
+    return Finding("corpora", "none prepared", "`run` does it, or now: autoresearch prepare stdlib")
+
+
+def _lab() -> Finding:
+    if importlib.util.find_spec("jupyterlab"):
+        return Finding("jupyterlab", "installed")
+    return Finding("jupyterlab", "missing", "pip install 'autoresearch_kit[lab]'")
+
+
+def _key() -> Finding:
+    if os.environ.get("OPENAI_API_KEY"):
+        return Finding("LLM key", "OPENAI_API_KEY is set; no researcher here uses it yet")
+    return Finding("LLM key", "none; the optuna researcher needs none")

@@ -1,0 +1,30 @@
+"""What a score depends on besides the model: scores are compared only where all of it is equal."""
+
+import hashlib
+from pathlib import Path
+
+from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine
+
+SCORING_SOURCES = ("lm", "execution/judge.py", "execution/predictor.py", "precision.py")
+"""The code between a submission and its score, inside the package."""
+
+
+def fingerprint(info: DatasetInfo, machine: Machine, kit: Path) -> Fingerprint:
+    """The fingerprint of scores measured on `info`, on `machine`, by the package copy in `kit`."""
+    return Fingerprint(
+        corpus=info.corpus,
+        tokenizer=info.tokenizer,
+        packing=info.packing,
+        scoring=f"{info.context}x{info.eval_rows}-{_digest(kit / 'autoresearch_kit')}",
+        torch=machine.torch,
+        device=machine.device,
+    )
+
+
+def _digest(package: Path) -> str:
+    digest = hashlib.sha256()
+    for name in SCORING_SOURCES:
+        place = package / name
+        for path in sorted(place.glob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,85 @@
+"""What every experiment of a campaign stands on, found out once at its start."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit import codec, decide, machine, profiles
+from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.fingerprint import fingerprint
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import DatasetInfo, Fingerprint, SandboxLevel, Settings
+from autoresearch_kit.workspace import Workspace
+
+NOTEBOOK = Path("notebooks/train.ipynb")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The settings, the prepared data, how scores are measured, and the notebook it began with."""
+
+    settings: Settings
+    dataset: Path
+    fingerprint: Fingerprint
+    baseline: TrainNotebook
+    sandbox: SandboxLevel
+
+
+def find_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
+    """Find out what the campaign stands on; prepares the corpus where that was not yet done.
+
+    Raises:
+        FingerprintError: scores measured here can't be compared with those in the history.
+        KitError: the notebook, the corpus or torch is not usable; the message says what to do.
+    """
+    dataset = prepare(settings.dataset)
+    info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
+    here = fingerprint(info, machine.probe(), workspace.kit)
+    experiments = history.experiments()
+    if experiments:
+        decide.check_comparable(experiments[0].fingerprint, here)
+        baseline = TrainNotebook.parse(history.source(0))
+    else:
+        baseline = profiled(read_notebook(workspace.root), settings.profile)
+    return Ground(settings, dataset, here, baseline, sandbox.level())
+
+
+def read_notebook(root: Path) -> TrainNotebook:
+    """The training notebook of the project at `root`, as it is on disk.
+
+    Raises:
+        InputError: there is none, or it lacks a cell that the kit needs.
+    """
+    path = root / NOTEBOOK
+    if not path.exists():
+        raise InputError(
+            f"no {NOTEBOOK} in {root}; run inside a checkout of autoresearch_kit, "
+            f"or copy its {NOTEBOOK} here"
+        )
+    return TrainNotebook.read(path)
+
+
+def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
+    """The notebook with the profile's constants, as far as it has them."""
+    has = notebook.constants()
+    wanted = profiles.find(profile).constants
+    return notebook.set_constants({name: wanted[name] for name in wanted if name in has})
+
+
+def prepare(corpus: str, *options: str) -> Path:
+    """Prepare a corpus in a process of its own, since that loads much; returns its folder.
+
+    Its progress goes to stderr. Quick where it was done before.
+
+    Raises:
+        KitError: as the process said in its last line.
+    """
+    argv = [sys.executable, "-m", "autoresearch_kit.lm.prepare", corpus, *options]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
+    said = done.stdout.strip().splitlines() or [f"corpus '{corpus}' was not prepared; see above"]
+    if done.returncode != 0:
+        raise KitError(said[-1].removeprefix("error: "))
+    return Path(said[-1])

@@ -1,0 +1,97 @@
+"""What a campaign is started with: checked once, then the same for its life."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import psutil
+
+from autoresearch_kit import profiles
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.history import History
+from autoresearch_kit.records import Settings
+from autoresearch_kit.researchers import find_researcher
+from autoresearch_kit.workspace import Workspace
+
+STARTUP_SECONDS = 120.0
+"""Allowed for starting the kernel, imports and compilation, beside twice the budget."""
+
+COMPILE_SECONDS = 90.0
+"""The most that a run may leave out of its training budget as compilation."""
+
+MEMORY_SHARE = 0.8
+"""The share of this machine's memory that a run may take."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for; None where nothing was said."""
+
+    dataset: str | None = None
+    train_seconds: float | None = None
+    wall_seconds: float | None = None
+    memory_mb: float | None = None
+    researcher: str | None = None
+    profile: str | None = None
+
+
+def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
+    """The settings of campaign `tag`: as it was started, else as wished, else the defaults.
+
+    Raises:
+        InputError: a number is out of bounds, or a wish differs from what the campaign was
+            started with.
+    """
+    _check(wishes)
+    started = started_with(root, tag)
+    if started is None:
+        return _fill(wishes)
+    _refuse_changes(tag, started, wishes)
+    return started
+
+
+def started_with(root: Path, tag: str) -> Settings | None:
+    """What campaign `tag` was started with, here or where it was fetched from; None if new."""
+    here = Workspace(root, tag).settings()
+    if here is not None:
+        return here
+    experiments = History(root, tag).experiments()
+    return experiments[0].settings if experiments else None
+
+
+def _check(wishes: Wishes) -> None:
+    for name in ("train_seconds", "wall_seconds", "memory_mb"):
+        value = getattr(wishes, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} is {value:g}; it must be more than 0, for example {flag} 300")
+    if wishes.researcher is not None:
+        find_researcher(wishes.researcher)
+    if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
+        raise InputError(
+            f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
+            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + {STARTUP_SECONDS:g} s"
+        )
+
+
+def _fill(wishes: Wishes) -> Settings:
+    train_seconds = wishes.train_seconds or 300.0
+    return Settings(
+        dataset=wishes.dataset or "stdlib",
+        train_seconds=train_seconds,
+        wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS,
+        compile_seconds=COMPILE_SECONDS,
+        memory_mb=wishes.memory_mb or round(MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
+        researcher=wishes.researcher or "optuna",
+        profile=profiles.find(wishes.profile).name if wishes.profile else profiles.choose().name,
+    )
+
+
+def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:
+    for field in fields(wishes):
+        wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
+        if wish is not None and wish != is_now:
+            raise InputError(
+                f"campaign '{tag}' was started with --{field.name.replace('_', '-')} {is_now}, and "
+                f"{wish} would make its scores incomparable; leave it out, or choose another tag"
+            )

@@ -1,0 +1,60 @@
+"""A campaign in a few numbers, from git and from its folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.history import History
+from autoresearch_kit.records import Experiment, Stage, State, Verdict
+from autoresearch_kit.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Status:
+    """`training_share` is the share of the runs' wall-clock that was budgeted training."""
+
+    tag: str
+    running: bool
+    state: State | None
+    experiments: int
+    kept: int
+    crashed: int
+    baseline: float | None
+    best: float | None
+    training_share: float
+    disk_kb_per_experiment: float
+
+    def words(self, now: float) -> str:
+        """What it is doing, for people; `now` in seconds since the epoch."""
+        if self.state is None:
+            return "not run here"
+        if self.running:
+            beat = now - self.state.heartbeat
+            return f"{self.state.stage}, experiment {self.state.number}, seen {beat:.0f} s ago"
+        if self.state.stage in (Stage.ENDED, Stage.FAILED):
+            return f"{self.state.stage}: {self.state.message}"
+        return f"died while {self.state.stage}; go on with: autoresearch run {self.tag}"
+
+
+def read_status(root: Path, tag: str) -> Status:
+    """The status of campaign `tag` in the project at `root`; the baseline is not counted."""
+    workspace, ledger = Workspace(root, tag), History(root, tag)
+    experiments = ledger.experiments()
+    kept = [experiment for experiment in experiments if experiment.kept]
+    return Status(
+        tag=tag,
+        running=workspace.running(),
+        state=workspace.state(),
+        experiments=max(0, len(experiments) - 1),
+        kept=max(0, len(kept) - 1),
+        crashed=sum(experiment.verdict is Verdict.CRASH for experiment in experiments),
+        baseline=experiments[0].val_bpb if experiments else None,
+        best=kept[-1].val_bpb if kept else None,
+        training_share=_training_share(experiments),
+        disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
+    )
+
+
+def _training_share(experiments: list[Experiment]) -> float:
+    runs = [run for experiment in experiments for run in experiment.runs]
+    wall = sum(run.wall_seconds for run in runs)
+    return sum(run.train_seconds for run in runs) / wall if wall else 0.0

@@ -1,0 +1,120 @@
+"""The loop with real parts: papermill, a kernel, the judge, git."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.records import Experiment, Limits, Request, Stage, Verdict
+from autoresearch_kit.settling import Wishes, settle
+from tests.campaign import tiny
+
+pytestmark = pytest.mark.slow
+
+
+def campaign(project: Path, corpus: Path, tag: str = "night") -> Campaign:
+    wishes = Wishes(dataset=str(corpus), train_seconds=1.0)
+    return Campaign(project, tag, settle(project, tag, wishes))
+
+
+def left_running(root: Path) -> list[psutil.Process]:
+    """Processes that a campaign in `root` started and that still live."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(root) in " ".join(process.cmdline()) or (
+                str(root) in process.environ().get("PYTHONPATH", "")
+            ):
+                found.append(process)
+    return found
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Path) -> Campaign:
+    """Three experiments after the baseline, all done, in a checkout with work in it."""
+    root = tiny.make_project(tmp_path_factory.mktemp("done") / "project")
+    (root / "notes.txt").write_text("not committed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_DATA", str(data_home))
+        night = campaign(root, corpus)
+        for _ in night.run(Limits(experiments=3)):
+            pass
+    return night
+
+
+def test_the_baseline_comes_first_and_is_kept(done: Campaign) -> None:
+    first = done.history.experiments()[0]
+    assert (first.proposal.idea, first.verdict) == ("baseline", Verdict.KEEP)
+
+
+def test_it_ends_at_its_limit(done: Campaign) -> None:
+    assert [experiment.number for experiment in done.history.experiments()] == [0, 1, 2, 3]
+
+
+def test_every_score_is_a_plausible_number_of_bits(done: Campaign) -> None:
+    scores = [experiment.val_bpb for experiment in done.history.experiments()]
+    assert all(score is None or 0.1 < score < 8 for score in scores)
+
+
+def test_a_keep_is_better_than_the_best_before_it(done: Campaign) -> None:
+    kept = [one.val_bpb for one in done.history.experiments() if one.kept]
+    assert kept == sorted(kept, key=lambda score: -(score or 0))
+
+
+def test_the_checkout_is_as_it_was(done: Campaign) -> None:
+    assert tiny.git(done.root, "status", "--porcelain") == "?? notes.txt\n"
+    assert tiny.git(done.root, "log", "--format=%s", "HEAD") == "begin\n"
+
+
+def test_the_branch_points_at_the_best(done: Campaign) -> None:
+    best = done.history.best()
+    assert best is not None
+    assert tiny.git(done.root, "rev-parse", "autoresearch/night").strip() == best.code_commit
+
+
+def test_the_record_holds_the_executed_notebook_and_the_loss_curve(done: Campaign) -> None:
+    executed = json.loads(done.history.file(1, "run-1.ipynb"))
+    curve = done.history.file(1, "metrics.jsonl").splitlines()
+    assert any(cell.get("execution_count") for cell in executed["cells"])
+    assert json.loads(curve[-1])["loss"] > 0
+
+
+def test_the_budget_is_kept(done: Campaign) -> None:
+    run = done.history.experiments()[0].runs[0]
+    assert 0.9 < run.train_seconds < 3.1
+
+
+def test_nothing_is_left_running_or_lying_about(done: Campaign) -> None:
+    assert left_running(done.root) == []
+    assert list(done.workspace.runs.iterdir()) == []
+
+
+def test_a_campaign_that_is_done_does_nothing_more(done: Campaign) -> None:
+    again = Campaign(done.root, "night", done.settings)
+    assert list(again.run(Limits(experiments=3))) == []
+
+
+def test_a_baseline_that_crashes_says_where_to_look(
+    tmp_path: Path, corpus: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
+    root = tiny.make_project(tmp_path / "project", model="1 / 0")
+    night = campaign(root, corpus)
+    with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):
+        list(night.run(Limits(experiments=1)))
+
+
+def test_stop_at_once_keeps_the_proposal(project: Path, corpus: Path) -> None:
+    night = campaign(project, corpus)
+    experiments = night.run(Limits())
+    next(experiments)
+    night.workspace.write_request(Request.STOP_NOW)
+    rest: list[Experiment] = list(experiments)
+    state = night.workspace.state()
+    assert rest == []
+    assert state is not None
+    assert state.stage is Stage.ENDED

@@ -1,0 +1,127 @@
+"""kill -9 of the campaign process, anywhere; then `run` again."""
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import detached
+from autoresearch_kit.history import History
+from autoresearch_kit.records import Limits, Stage
+from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import tiny
+from tests.campaign.test_campaign import left_running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+PATIENCE = 120.0
+EXPERIMENTS = 2
+
+Seen = Callable[[Workspace], bool]
+
+
+def stage_is(stage: Stage) -> Seen:
+    def seen(workspace: Workspace) -> bool:
+        state = workspace.state()
+        return state is not None and state.stage is stage
+
+    return seen
+
+
+def run_file(pattern: str) -> Seen:
+    return lambda workspace: any(workspace.runs.glob(f"*/{pattern}"))
+
+
+FILES: dict[str, Seen] = {
+    "at the start": stage_is(Stage.STARTING),
+    "with a proposal written down": lambda workspace: workspace.pending() is not None,
+    "with a run's folder made": run_file("input.ipynb"),
+    "with the runner started": run_file("live.json"),
+    "with the kernel training": run_file("work/metrics.jsonl"),
+    "with the model handed over": run_file("work/submission.json"),
+    "with the run written up": run_file("run.json"),
+    "with the model scored": run_file("score.json"),
+}
+"""Moments seen from the campaign's folder."""
+
+COMMANDS = ("hash-object", "commit-tree", "update-ref")
+"""Moments inside the recording: git itself kills the campaign when it is asked for these."""
+
+
+def killer_git(folder: Path, command: str) -> Path:
+    """A `git` that kills its caller, once, when asked for `command`."""
+    folder.mkdir()
+    script = folder / "git"
+    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout
+    script.write_text(
+        f'#!/bin/sh\ncase " $* " in *" {command} "*)\n'
+        f"  if mkdir {folder}/used 2>/dev/null; then kill -9 $PPID; exit 1; fi;;\nesac\n"
+        f'exec {real.strip()} "$@"\n'
+    )
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+def start(project: Path, corpus: Path) -> tuple[Workspace, subprocess.Popen[bytes]]:
+    workspace = Workspace(project, "night")
+    settings = settle(project, "night", Wishes(dataset=str(corpus), train_seconds=1.0))
+    return workspace, detached.start(workspace, settings, Limits(experiments=EXPERIMENTS))
+
+
+def wait(seen: Seen, workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not seen(workspace):
+        assert process.poll() is None, workspace.log.read_text()
+        assert time.monotonic() < end, "never seen"
+
+
+@pytest.fixture
+def sockets() -> Iterator[None]:
+    """Fails if a run's socket folder is left behind."""
+    temporary = Path(tempfile.gettempdir())
+    before = set(temporary.glob("autoresearch-*"))
+    yield
+    assert set(temporary.glob("autoresearch-*")) <= before
+
+
+def check_whole(project: Path, corpus: Path) -> None:
+    """After `run` again: no experiment lost, none twice, no lock, no process, no folder left."""
+    workspace, process = start(project, corpus)
+    assert process.wait(timeout=PATIENCE) == 0, workspace.log.read_text()
+    numbers = [one.number for one in History(project, "night").experiments()]
+    assert numbers == list(range(EXPERIMENTS + 1))
+    assert left_running(project) == []
+    assert list(workspace.runs.iterdir()) == []
+    assert list((project / ".git").rglob("*.lock")) == []
+    assert tiny.git(project, "status", "--porcelain") == ""
+
+
+@pytest.mark.usefixtures("sockets")
+def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: Path) -> None:
+    for seen in FILES.values():
+        workspace, process = start(project, corpus)
+        wait(seen, workspace, process)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    check_whole(project, corpus)
+
+
+@pytest.mark.usefixtures("sockets")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_killed_while_recording(
+    project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    folder = killer_git(tmp_path / "bin", command)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    _, process = start(project, corpus)
+    assert process.wait(timeout=PATIENCE) == -signal.SIGKILL
+    check_whole(project, corpus)

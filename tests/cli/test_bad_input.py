@@ -1,0 +1,120 @@
+"""A user's mistake is one clear line, exit status 1, and loses nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import cli
+from tests.campaign import tiny
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """The one line that `autoresearch ARGV` is refused with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["autoresearch", *argv])
+        with pytest.raises(SystemExit) as exit_info:
+            cli.main()
+    said = str(exit_info.value.code)
+    assert said.startswith("error: ")
+    assert "\n" not in said
+    assert "Traceback" not in capsys.readouterr().err
+    return said
+
+
+@pytest.mark.parametrize("tag", ["../x", "a/b", ".hidden", "a..b", "x.lock", "a b", ""])
+def test_a_tag_that_is_no_plain_word(
+    project: Path, capsys: pytest.CaptureFixture[str], tag: str
+) -> None:
+    assert "tag" in refused(capsys, "run", tag)
+
+
+def test_a_tag_that_looks_like_an_option(project: Path) -> None:
+    argv = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()", "run", "--all"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--all" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("run", "night", "--train-seconds", "0"), "--train-seconds is 0"),
+        (("run", "night", "--hours", "0"), "--hours is 0"),
+        (("run", "night", "--max-experiments", "0"), "--max-experiments is 0"),
+        (("run", "night", "--profile", "abacus"), "abacus"),
+        (("run", "night", "--researcher", "oracle"), "oracle"),
+        (("history", "night"), "no campaign 'night'"),
+        (("show", "night", "1"), "no campaign 'night'"),
+        (("plot", "night"), "no campaign 'night'"),
+        (("status", "night"), "no campaign 'night'"),
+        (("push", "night"), "no campaign 'night'"),
+        (("bundle", "night"), "no campaign 'night'"),
+        (("delete", "night", "--yes"), "no campaign 'night'"),
+        (("stop", "night"), "not running"),
+        (("pause", "night"), "not running"),
+        (("resume", "night"), "not running"),
+    ],
+)
+def test_what_can_not_be_done(
+    project: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], words: str
+) -> None:
+    assert words in refused(capsys, *argv)
+
+
+def test_an_unknown_corpus(project: Path) -> None:
+    argv = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
+    done = subprocess.run([*argv, "prepare", "nowhere"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "git init" in refused(capsys, "run", "night")
+
+
+def test_no_git(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(project))
+    assert "git" in refused(capsys, "run", "night")
+
+
+def test_no_notebook(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "notebooks" / "train.ipynb").unlink()
+    assert "no notebooks/train.ipynb" in refused(capsys, "run", "night")
+
+
+def test_a_notebook_without_a_needed_cell(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tiny.notebook_text().replace('"name": "submit"', '"name": "handover"')
+    (project / "notebooks" / "train.ipynb").write_text(text)
+    assert "submit" in refused(capsys, "run", "night")
+
+
+def test_a_notebook_that_is_not_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "notebooks" / "train.ipynb").write_text("not json")
+    assert "train.ipynb" in refused(capsys, "run", "night")
+
+
+def test_a_branch_in_the_way(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.git(project, "branch", "autoresearch")
+    assert "git branch -m autoresearch" in refused(capsys, "run", "night")
+
+
+def test_a_branch_checked_out_elsewhere(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.git(project, "worktree", "add", "-q", "-b", "autoresearch/night", str(tmp_path / "other"))
+    assert str(tmp_path / "other") in refused(capsys, "run", "night")
+
+
+def test_a_folder_that_is_a_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / ".autoresearch").write_text("in the way")
+    assert ".autoresearch" in refused(capsys, "run", "night")
