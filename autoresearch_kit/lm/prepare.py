@@ -158,9 +158,9 @@ def describe(info: DatasetInfo, folder: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m autoresearch_kit.lm.prepare NAME`: people read stderr, programs stdout.
+    """`python -m autoresearch_kit.lm.prepare NAME`: progress on stderr, the outcome on stdout.
 
-    The one line on stdout is the data set's folder.
+    That is one line: the data set's folder, or `error: ` and why there is none.
     """
     parser = argparse.ArgumentParser(prog="prepare", description="Prepare a corpus for training.")
     parser.add_argument("corpus", help="stdlib, or a .txt, .jsonl or .parquet file, or a folder")
@@ -173,10 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = Options(given.bytes, given.vocab_size, given.context)
         info = prepare(given.corpus, options, again=given.again, show=True)
     except KitError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stdout.write(f"error: {error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"error: {error.filename or data_home()}: {error.strerror or error}\n")
+        sys.stdout.write(f"error: {error.filename or data_home()}: {error.strerror or error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; the same command starts again\n")

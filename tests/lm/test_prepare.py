@@ -127,7 +127,7 @@ def test_command_prints_the_folder_last_and_talks_on_stderr(
 
 def test_a_mistake_is_one_line(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["nothing"]) == 1
-    assert capfd.readouterr().err.startswith("error: no corpus 'nothing': give stdlib")
+    assert capfd.readouterr().out.startswith("error: no corpus 'nothing': give stdlib")
 
 
 def test_an_unwritable_data_folder_is_one_line(
@@ -135,7 +135,7 @@ def test_an_unwritable_data_folder_is_one_line(
 ) -> None:
     home.write_text("a file is in the way")
     assert main([str(text_file)]) == 1
-    assert capfd.readouterr().err == f"error: {home}: File exists\n"
+    assert capfd.readouterr().out == f"error: {home}: File exists\n"
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path)
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == f"error: {home}: File too large"
+    assert done.stdout == f"error: {home}: File too large\n"
     assert not [path for path in home.iterdir() if path.is_dir()]
 
 
