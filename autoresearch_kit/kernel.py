@@ -28,6 +28,7 @@ from typing import NoReturn
 import numpy as np
 import psutil
 import torch
+import torch._dynamo  # else making an optimizer imports it, seconds into the budget
 from IPython.core.getipython import get_ipython
 from torch import Tensor
 from tqdm.auto import tqdm
