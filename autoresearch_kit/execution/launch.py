@@ -32,6 +32,7 @@ def execute(
 ) -> Run:
     """Runs the notebook of `spec` and scores what it hands over: a run with a score or a failure.
 
+    The run's folder and notebook are there; the executed notebook is, from then on, always one.
     `cancelled` is asked every `poll_seconds`. Of an earlier attempt in the same folder nothing
     stays. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
 
@@ -52,9 +53,8 @@ def execute(
 
 def _lay_out(spec: RunSpec) -> None:
     shutil.rmtree(spec.folder / handover.WORK_FOLDER, ignore_errors=True)
-    for name in (handover.RUN_FILE, handover.EXECUTED_FILE):
-        (spec.folder / name).unlink(missing_ok=True)
-    spec.folder.mkdir(parents=True, exist_ok=True)
+    (spec.folder / handover.RUN_FILE).unlink(missing_ok=True)
+    write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
     write_atomic(spec.folder / SPEC_FILE, codec.encode(spec))
     handover.write_live(spec.folder, "start")
 

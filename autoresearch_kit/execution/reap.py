@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +12,9 @@ from autoresearch_kit.errors import ExecutionError
 RUN_ID = "AUTORESEARCH_RUN_ID"
 """The environment variable that every process of a run carries from its start."""
 
+SOCKETS = Path("/tmp")
+"""Not $TMPDIR: a runner and its caller have different ones."""
+
 PATIENCE = 20.0
 """Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
 
@@ -20,7 +22,7 @@ PATIENCE = 20.0
 def socket_folder(run_id: str) -> Path:
     """The run's folder for Jupyter's sockets: short, for a socket's path has 107 bytes at most."""
     digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"autoresearch-{digest}"
+    return SOCKETS / f"autoresearch-{digest}"
 
 
 def members(run_id: str) -> list[psutil.Process]:

@@ -4,7 +4,6 @@ It stands outside the sandbox and owns the clock, the deadline and the killing. 
 input closes, whoever started it is gone: then it ends everything and itself.
 """
 
-import ctypes
 import os
 import resource
 import shutil
@@ -27,13 +26,11 @@ from autoresearch_kit.execution import compile_cache, executed, handover, reap, 
 from autoresearch_kit.execution.conclusion import conclude
 from autoresearch_kit.execution.drain import Drain
 from autoresearch_kit.execution.engine import RunEngine, Story
+from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.watchdog import Watchdog
 from autoresearch_kit.records import Run, RunSpec
 
 ENGINE = "autoresearch"
-
-PR_SET_CHILD_SUBREAPER = 36
-"""Linux: children whose parents died become ours, not init's; so they stay to be found."""
 
 KILL_US_FIRST = "500"
 """For Linux's out-of-memory killer: rather this run than the campaign."""
@@ -115,8 +112,8 @@ def _tidy(spec: RunSpec, work: Path, run: Run) -> None:
 
 def _settle() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    adopt_orphans()
     if psutil.LINUX:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
 
 

@@ -5,6 +5,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -135,7 +136,10 @@ def tree_memory_mb(limit: float) -> float:
 
 def _memory(process: psutil.Process, *, shared: bool) -> int:
     try:
-        return process.memory_info().rss if shared else process.memory_full_info().pss
+        if not shared:
+            with suppress(psutil.AccessDenied):
+                return process.memory_full_info().pss
+        return process.memory_info().rss
     except psutil.Error:
         return 0
 

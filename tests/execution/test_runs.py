@@ -1,0 +1,349 @@
+"""Every way to fail ends as its reason, in bounded time, with no process left, and told truly."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbformat import NotebookNode
+
+from autoresearch_kit.codec import decode, encode
+from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.execution import handover, launch, reap, sandbox
+from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel
+from tests.execution.notebooks import make_spec, notebook
+
+needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+
+both_levels = pytest.mark.parametrize(
+    "level", [pytest.param(SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap), SandboxLevel.NONE]
+)
+
+RAISE = "raise ValueError('done')"
+
+HANG = "import time\ntime.sleep(10**6)"
+
+DOUBLE_FORK = f"""
+import os, subprocess
+subprocess.Popen(['sleep', '1000'], start_new_session=True)
+subprocess.Popen(['sleep', '1000'], env={{}}, start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp('sleep', ['sleep', '1000'])
+    os._exit(0)
+{RAISE}
+"""
+
+BUSY = """
+import time
+begin = time.monotonic()
+def wait(seconds):
+    end = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    while time.clock_gettime(time.CLOCK_BOOTTIME) < end:
+        pass
+"""
+
+FROZEN_CLOCKS = f"""
+{BUSY}
+for name in ('time', 'monotonic', 'perf_counter', 'process_time'):
+    setattr(time, name, lambda: 0.0)
+wait(4)
+"""
+
+ALL_MEMORY = "kept = []\nwhile True:\n    kept.append(bytearray(b'x') * 10_000_000)"
+
+SWALLOW = """
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass
+"""
+
+FORGED = """
+import json
+record = json.dumps({'metric': 'val_bpb', 'value': 0.1, 'nats': 1, 'bytes': 1, 'tokens': 1,
+                     'causality_gap': 0, 'seconds': 1})
+for name in ('run.json', 'score.json', '../run.json', '../score.json', '../../score.json'):
+    try:
+        open(name, 'w').write(record)
+    except OSError as error:
+        print(error)
+print('val_bpb: 0.1')
+"""
+
+
+def execute(spec: RunSpec) -> Run:
+    """Runs, and looks that nothing is left and that the notebook is valid."""
+    run = launch.execute(spec)
+    assert reap.members(spec.run_id) == []
+    assert not reap.socket_folder(spec.run_id).exists()
+    nbformat.validate(executed(spec))
+    return run
+
+
+def executed(spec: RunSpec) -> NotebookNode:
+    notebook: NotebookNode = nbformat.read(spec.folder / handover.EXECUTED_FILE, as_version=4)
+    return notebook
+
+
+def statuses(spec: RunSpec) -> dict[str, str]:
+    return {
+        cell.metadata.get("name", "injected"): cell.metadata.papermill.status
+        for cell in executed(spec).cells
+    }
+
+
+def at_training(spec: RunSpec, do: Callable[[], bool]) -> Callable[[], bool]:
+    """A `cancelled` that asks `do` once training has begun."""
+
+    def cancelled() -> bool:
+        live = decode(handover.Live, (spec.folder / handover.LIVE_FILE).read_bytes())
+        return live.stage == "train" and do()
+
+    return cancelled
+
+
+@both_levels
+def test_an_error_is_named_and_later_cells_stay_pending(
+    level: SandboxLevel, tmp_path: Path
+) -> None:
+    spec = make_spec(tmp_path, notebook("print('before')\n1 / 0"), sandbox=level)
+    run = execute(spec)
+    assert run.failure is Reason.ERROR
+    assert run.detail == "ZeroDivisionError: division by zero (in cell 'train')"
+    assert statuses(spec) == {
+        "parameters": "completed",
+        "injected": "completed",
+        "setup": "completed",
+        "model": "completed",
+        "train": "failed",
+        "submit": "pending",
+    }
+    assert run.sandbox is level
+    assert set(run.parts) == {"start", "setup"}
+
+
+@both_levels
+@pytest.mark.parametrize(
+    "train",
+    [HANG, "sum(range(10**13))", SWALLOW],
+    ids=["hangs", "holds the GIL in C", "swallows interrupts"],
+)
+def test_what_does_not_end_is_ended(train: str, level: SandboxLevel, tmp_path: Path) -> None:
+    spec = make_spec(
+        tmp_path, notebook(train), sandbox=level, train_seconds=0.5, compile_seconds=0.0
+    )
+    run = execute(spec)
+    assert run.failure is Reason.DEADLINE
+    assert statuses(spec)["train"] == "failed"
+    assert statuses(spec)["submit"] == "pending"
+    shown = executed(spec).cells[-2].outputs[-1]
+    assert (shown.ename, shown.evalue) == ("deadline", run.detail)
+
+
+@pytest.mark.slow
+def test_the_deadline_holds_before_training_too(tmp_path: Path) -> None:
+    book = notebook("", setup=HANG)
+    spec = make_spec(tmp_path, book, sandbox=sandbox.level(), wall_seconds=8.0)
+    assert execute(spec).failure is Reason.DEADLINE
+
+
+@both_levels
+@pytest.mark.slow
+def test_children_that_left_the_session_are_killed(level: SandboxLevel, tmp_path: Path) -> None:
+    before = {process.pid for process in psutil.process_iter()}
+    run = execute(make_spec(tmp_path, notebook(DOUBLE_FORK), sandbox=level))
+    assert run.failure is Reason.ERROR
+    sleeping = [process for process in psutil.process_iter() if process.pid not in before]
+    assert [process for process in sleeping if process.name() == "sleep"] == []
+
+
+@both_levels
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "train",
+    [
+        "os._exit(0)",
+        "import sys; sys.exit(0)",
+        "os.kill(os.getpid(), 9)",
+        "import ctypes; ctypes.string_at(0)",
+    ],
+    ids=["os._exit", "sys.exit", "kill -9", "segfault"],
+)
+def test_a_kernel_that_goes_away_has_exited(
+    train: str, level: SandboxLevel, tmp_path: Path
+) -> None:
+    spec = make_spec(tmp_path, notebook(train), sandbox=level)
+    assert execute(spec).failure is Reason.EXITED
+    assert statuses(spec)["train"] == "failed"
+    assert statuses(spec)["submit"] == "pending"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "train",
+    [
+        "for _ in range(100): print('x' * 10**6)",
+        "for i in range(200_000): print(f'\\r{i}', end='', flush=True)",
+        "from IPython.display import display\n"
+        "for _ in range(100): display({'text/plain': 'x' * 10**6}, raw=True)",
+    ],
+    ids=["print", "carriage returns", "displays"],
+)
+def test_a_flood_makes_no_large_notebook(train: str, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(f"{train}\n{RAISE}"), sandbox=sandbox.level())
+    assert execute(spec).failure is Reason.ERROR
+    assert (spec.folder / handover.EXECUTED_FILE).stat().st_size < 400_000
+    assert (spec.folder / handover.LOG_FILE).stat().st_size < 10_000
+
+
+@both_levels
+@pytest.mark.slow
+def test_memory_is_bounded(level: SandboxLevel, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(ALL_MEMORY), sandbox=level, memory_mb=500.0)
+    run = execute(spec)
+    assert run.failure is Reason.OUT_OF_MEMORY
+    assert run.peak_memory_mb > 500.0
+
+
+@pytest.mark.slow
+def test_a_memory_error_is_out_of_memory(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook("bytearray(10**15)"), sandbox=sandbox.level())
+    assert execute(spec).failure is Reason.OUT_OF_MEMORY
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", [f"{BUSY}wait(4)", FROZEN_CLOCKS], ids=["plain", "frozen"])
+def test_the_budget_is_measured_from_outside(train: str, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(train), sandbox=sandbox.level(), train_seconds=0.5)
+    run = execute(spec)
+    assert run.failure is Reason.OVER_BUDGET
+    assert run.train_seconds >= 4.0
+
+
+@pytest.mark.slow
+def test_training_before_the_loop_counts(tmp_path: Path) -> None:
+    book = notebook("", model=f"{BUSY}wait(4)")
+    spec = make_spec(tmp_path, book, sandbox=sandbox.level(), train_seconds=0.5)
+    assert execute(spec).failure is Reason.OVER_BUDGET
+
+
+@both_levels
+@pytest.mark.slow
+def test_a_forged_number_is_worth_nothing(level: SandboxLevel, tmp_path: Path) -> None:
+    run = execute(make_spec(tmp_path, notebook(FORGED, submit=""), sandbox=level))
+    assert run.failure is Reason.NO_SUBMISSION
+    assert run.score is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("train", "reason"),
+    [
+        ("open('submission.json', 'w').write('{}')", Reason.BAD_SUBMISSION),
+        ("os.mkdir('submission.json')", Reason.NO_SUBMISSION),
+        ("os.symlink('/etc/passwd', 'submission.json')", Reason.NO_SUBMISSION),
+        ("os.mkfifo('metrics.jsonl'); os.mkfifo('failure.json')", Reason.NO_SUBMISSION),
+    ],
+    ids=["empty", "folder", "link", "pipes"],
+)
+def test_a_forged_hand_over_is_no_submission(train: str, reason: Reason, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(train, submit=""), sandbox=sandbox.level())
+    assert execute(spec).failure is reason
+
+
+def test_a_failing_locked_cell_is_the_kits_fault(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook("", setup=RAISE), sandbox=sandbox.level())
+    run = execute(spec)
+    assert run.failure is Reason.KIT_FAILED
+    assert run.detail == "ValueError: done (in cell 'setup')"
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_a_notebook_sees_its_training_data_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hush")
+    code = f"""
+import json, os, socket
+data = os.environ['AUTORESEARCH_DATASET']
+seen = sorted(os.listdir(data)) + sorted(os.listdir('..')) + sorted(os.listdir({str(tmp_path)!r}))
+secrets = [value for value in os.environ.values() if 'hush' in value]
+for pid in (name for name in os.listdir('/proc') if name.isdigit()):
+    secrets += ['x'] * open(f'/proc/{{pid}}/environ').read().count('hush')
+try:
+    socket.create_connection(('1.1.1.1', 53), timeout=5)
+    secrets.append('network')
+except OSError:
+    pass
+json.dump([seen, secrets], open('seen.json', 'w'))
+"""
+    spec = make_spec(tmp_path, notebook(code, submit=""), sandbox=SandboxLevel.BUBBLEWRAP)
+    execute(spec)
+    seen, secrets = json.loads((spec.folder / "work" / "seen.json").read_text())
+    assert seen == ["dataset.json", "token_bytes.npy", "train", "work", "data", "run"]
+    assert secrets == []
+
+
+@both_levels
+def test_stopping_now_kills_everything(level: SandboxLevel, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
+    with pytest.raises(Cancelled):
+        launch.execute(spec, cancelled=at_training(spec, lambda: True))
+    assert reap.members(spec.run_id) == []
+
+
+@both_levels
+@pytest.mark.slow
+def test_a_runner_that_dies_is_the_kits_fault_and_leaves_nothing(
+    level: SandboxLevel, tmp_path: Path
+) -> None:
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
+
+    def kill_runner() -> bool:
+        psutil.Process().children()[0].kill()
+        return False
+
+    run = launch.execute(spec, cancelled=at_training(spec, kill_runner))
+    assert run.failure is Reason.KIT_FAILED
+    assert "status -9" in run.detail
+    assert reap.members(spec.run_id) == []
+
+
+@both_levels
+@pytest.mark.slow
+def test_nothing_survives_the_death_of_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
+    spec_file = spec.folder / launch.SPEC_FILE
+    spec_file.write_bytes(encode(spec))
+    code = f"""
+from pathlib import Path
+from autoresearch_kit.codec import decode, encode
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.records import RunSpec
+spec = decode(RunSpec, Path({str(spec_file)!r}).read_bytes())
+def cancelled():
+    live = decode(handover.Live, (spec.folder / handover.LIVE_FILE).read_bytes())
+    if live.stage == 'train':
+        print('training', flush=True)
+    return False
+launch.execute(spec, cancelled=cancelled)
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as campaign:
+        assert campaign.stdout is not None
+        assert campaign.stdout.readline() == "training\n"
+        left = reap.members(spec.run_id)
+        assert left
+        os.kill(campaign.pid, 9)
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
