@@ -1,0 +1,117 @@
+from itertools import combinations
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from autoresearch_kit.ui.progress import LABELS, SMALL, find_scale, progress, shorten
+from tests.ui.frames import BASELINE, CASES, NAN, campaign, frame, upstream
+
+
+def labels(figure: Figure) -> list[Text]:
+    return list(figure.axes[0].texts)
+
+
+def said(figure: Figure) -> str:
+    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return " | ".join([text.get_text() for text in figure.texts] + legends)
+
+
+@pytest.fixture(params=CASES, name="figure", scope="module")
+def every_figure(request: pytest.FixtureRequest) -> Figure:
+    figure = progress(CASES[request.param], title="autoresearch/night")
+    figure.canvas.draw()
+    return figure
+
+
+def test_labels_cover_neither_each_other_nor_leave_the_plot(figure: Figure) -> None:
+    boxes = [label.get_window_extent() for label in labels(figure)]
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+    inside = figure.axes[0].bbox
+    assert all(box.y0 >= inside.y0 and box.y1 <= inside.y1 for box in boxes)
+    assert all(box.x0 >= inside.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_nothing_is_written_small(figure: Figure) -> None:
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    assert min(float(text.get_fontsize()) for text in texts) >= SMALL
+
+
+def test_a_small_picture_leaves_out_what_does_not_fit() -> None:
+    figure = progress(upstream(), size=(7, 4))
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.texts)
+    texts = [label.get_text() for label in labels(figure)]
+    assert 2 < len(texts) < 23
+    assert texts[0] == "baseline"
+
+
+def test_scores_without_a_keep_are_drawn() -> None:
+    assert "1 tried, none kept" in said(progress(frame([("discard", 1.3, "x")])))
+
+
+def test_each_keep_is_labelled_with_its_idea() -> None:
+    texts = [label.get_text() for label in labels(progress(upstream()))]
+    assert len(texts) == 23
+    assert texts[0] == "baseline"
+    assert texts[-1] == "warmdown 0.7 to 0.75"
+    assert "halve batch 524K to 262K (more…" in texts
+
+
+def test_of_many_keeps_the_largest_gains_are_labelled() -> None:
+    many = campaign(1000)
+    keeps = many[many["status"] == "keep"]
+    assert len(keeps) > LABELS
+    assert len(labels(progress(many))) <= LABELS
+
+
+def test_the_caption_says_what_was_gained() -> None:
+    text = said(progress(upstream(), title="mar8"))
+    assert "mar8" in text
+    assert "baseline 0.997900 → best 0.969686 (2.83% lower, experiment 118)" in text
+    assert "125 experiments after the baseline: 22 kept, 102 discarded, 1 crashed" in text
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("baseline only", "baseline 1.300000   ·   0 experiments after"),
+        ("two", "1 experiment after the baseline: 1 kept"),
+        ("a tie", "(the same, with less code, experiment 1)"),
+        ("only crashes", "2 tried, none kept"),
+        ("one far off", "1 off the scale, up to 9"),
+    ],
+)
+def test_the_caption_fits_the_case(case: str, words: str) -> None:
+    assert words in said(progress(CASES[case]))
+
+
+def test_scores_far_off_do_not_flatten_the_rest() -> None:
+    assert find_scale(upstream().dropna(subset="val_bpb")).high == 0.9979
+    assert find_scale(CASES["bad baseline"].dropna(subset="val_bpb")).high < 1.5
+    assert find_scale(CASES["one far off"]).high == 1.3
+
+
+def test_a_lone_score_is_in_the_middle() -> None:
+    low, high = progress(frame([BASELINE])).axes[0].get_ylim()
+    assert low < 1.3 < high
+
+
+def test_crashes_have_a_strip_of_their_own() -> None:
+    crashed = progress(frame([BASELINE, ("crash", NAN, "a")]))
+    assert [tick.get_text() for tick in crashed.axes[1].get_yticklabels()] == ["crash"]
+    calm = progress(frame([BASELINE]))
+    assert len(calm.axes) == 1
+    assert crashed.axes[0].get_ylim() == pytest.approx(calm.axes[0].get_ylim(), abs=1e-3)
+
+
+def test_an_idea_is_cut_between_words() -> None:
+    assert shorten("depth 9 aspect_ratio 57 (extra layer)", 34) == "depth 9 aspect_ratio 57 (extra…"
+    assert shorten("A 1 -> 2", 34) == "A 1 → 2"
+    assert shorten("x" * 50, 10) == "x" * 9 + "…"
+
+
+def test_drawing_leaves_no_trace() -> None:
+    before = dict(matplotlib.rcParams)
+    progress(campaign(50))
+    assert dict(matplotlib.rcParams) == before
