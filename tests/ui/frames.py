@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from autoresearch_kit.history.tables import read_tsv
-
 NAN = float("nan")
 Row = tuple[str, float, str]
 
