@@ -9,12 +9,10 @@ from autoresearch_kit import codec, decide, machine, profiles
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.fingerprint import fingerprint
-from autoresearch_kit.history import History
+from autoresearch_kit.history import NOTEBOOK, History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import DatasetInfo, Fingerprint, SandboxLevel, Settings
 from autoresearch_kit.workspace import Workspace
-
-NOTEBOOK = Path("notebooks/train.ipynb")
 
 
 @dataclass(frozen=True)

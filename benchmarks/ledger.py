@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from autoresearch_kit.history import History
+from autoresearch_kit.history.tables import to_frame
 from autoresearch_kit.records import (
     Experiment,
     Fingerprint,
@@ -23,7 +24,6 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
 )
-from autoresearch_kit.tables import to_frame
 
 WORDS = Path(tempfile.__file__).read_text().split()
 

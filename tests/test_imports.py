@@ -13,9 +13,9 @@ PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
     {"errors", "records"},
-    {"atomic", "codec", "commit_message", "paths", "plumbing", "precision"},
+    {"atomic", "codec", "paths", "precision", "text"},
     {"cells", "constants", "syntax", "diff", "notebook"},
-    {"history", "decide", "workspace", "profiles", "tables", "sharing"},
+    {"history", "decide", "workspace", "profiles"},
     {"lm"},
     {"execution"},
     {"kernel", "live", "researchers", "fingerprint", "machine", "pulse", "status"},

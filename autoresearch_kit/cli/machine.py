@@ -11,7 +11,7 @@ from autoresearch_kit import codec
 from autoresearch_kit.cli.app import Json, app, console, project
 from autoresearch_kit.doctor import examine
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.ground import NOTEBOOK
+from autoresearch_kit.history import NOTEBOOK
 
 
 @app.command()
@@ -34,4 +34,4 @@ def lab() -> None:
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed; pip install 'autoresearch_kit[lab]'")
     os.chdir(project())
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(NOTEBOOK)])
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", NOTEBOOK])

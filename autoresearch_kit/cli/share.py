@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import sharing
 from autoresearch_kit.cli.app import Tag, app, console, known_history, project
+from autoresearch_kit.history import sharing
 
 Remote = Annotated[str, typer.Option(help="A git remote, an address, or a bundle file.")]
 

@@ -18,9 +18,9 @@ from autoresearch_kit.history import (
     delete,
     find_root,
 )
+from autoresearch_kit.history.repository import check_writable
 from autoresearch_kit.records import Experiment, Verdict
-from autoresearch_kit.repository import check_writable
-from tests.ledger import add, git, init, project
+from tests.history.ledger import add, git, init, project
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ import sys
 from itertools import count
 from pathlib import Path
 from autoresearch_kit.history import History
-from tests.ledger import add
+from tests.history.ledger import add
 for number in count():
     add(History(Path(sys.argv[1]), "night"), number)
     print(number, flush=True)
@@ -252,7 +252,7 @@ for number in count():
 
 def test_what_was_appended_before_a_kill_is_there_after_it(root: Path, history: History) -> None:
     command = [sys.executable, "-c", APPEND_FOR_EVER, str(root)]
-    project_folder = Path(__file__).parents[1]
+    project_folder = Path(__file__).parents[2]
     with subprocess.Popen(
         command, cwd=project_folder, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -6,11 +6,11 @@ import pytest
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import Entry
+from autoresearch_kit.history.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv
-from tests.ledger import experiment, run
+from tests.history.ledger import experiment, run
 
-NIGHT = Path(__file__).parent / "data" / "h100_mar8_results.tsv"
+NIGHT = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.history import History, campaigns
+from autoresearch_kit.history.sharing import bundle, fetch, push
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.sharing import bundle, fetch, push
-from tests.ledger import add, experiment, git, init, project
+from tests.history.ledger import add, experiment, git, init, project
 
 
 @pytest.fixture

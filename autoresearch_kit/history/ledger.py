@@ -14,12 +14,11 @@ from itertools import count
 from pathlib import Path
 
 from autoresearch_kit import codec
-from autoresearch_kit.branch import Branch
-from autoresearch_kit.commit_message import code_message, record_message
 from autoresearch_kit.errors import InputError, LedgerError
-from autoresearch_kit.plumbing import Git, Object, Objects
-from autoresearch_kit.records import Experiment
-from autoresearch_kit.refs import (
+from autoresearch_kit.history.branch import Branch
+from autoresearch_kit.history.commit_message import code_message, record_message
+from autoresearch_kit.history.plumbing import Git, Object, Objects
+from autoresearch_kit.history.refs import (
     REFS,
     branch_ref,
     campaign_refs,
@@ -28,18 +27,8 @@ from autoresearch_kit.refs import (
     parse_ref,
     valid_tag,
 )
-from autoresearch_kit.repository import check_writable, find_root
-
-__all__ = [
-    "NOTEBOOK",
-    "Entry",
-    "History",
-    "campaigns",
-    "delete",
-    "find_root",
-    "latest_kept",
-    "valid_tag",
-]
+from autoresearch_kit.history.repository import check_writable
+from autoresearch_kit.records import Experiment
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The mutable notebook, from the top of the checkout."""

@@ -8,9 +8,9 @@ from statistics import fmean
 
 import pandas as pd
 
-from autoresearch_kit.commit_message import one_line
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import Entry
+from autoresearch_kit.history.commit_message import one_line
+from autoresearch_kit.history.ledger import Entry
 from autoresearch_kit.records import Run, Verdict
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.plumbing import Git
+from autoresearch_kit.history.plumbing import Git
 
 _ROOM = 1_000_000
 """Bytes that must be free for a start: some ten experiments."""

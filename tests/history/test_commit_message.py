@@ -5,7 +5,7 @@ import pytest
 
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Experiment, Verdict
-from tests.ledger import experiment, git, project
+from tests.history.ledger import experiment, git, project
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""Experiments as git commits and refs; as tables; and their way to other machines."""
+
+from autoresearch_kit.history.ledger import (
+    NOTEBOOK,
+    Entry,
+    History,
+    campaigns,
+    delete,
+    latest_kept,
+)
+from autoresearch_kit.history.refs import valid_tag
+from autoresearch_kit.history.repository import find_root
+
+__all__ = [
+    "NOTEBOOK",
+    "Entry",
+    "History",
+    "campaigns",
+    "delete",
+    "find_root",
+    "latest_kept",
+    "valid_tag",
+]
