@@ -5,7 +5,15 @@ from pathlib import Path
 
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine
 
-SCORING_SOURCES = ("lm", "execution/judge.py", "execution/predictor.py", "precision.py")
+SCORING_SOURCES = (
+    "lm",
+    "execution/assessment.py",
+    "execution/exchange.py",
+    "execution/judge.py",
+    "execution/predictor.py",
+    "execution/predictor_process.py",
+    "precision.py",
+)
 """The code between a submission and its score, inside the package."""
 
 

@@ -20,7 +20,7 @@ class JudgeSpec:
 
     `folder` is where the answer goes; nothing of a sandbox reaches it. `device` is torch's name of
     one, None for the kit's choice. `seconds` bounds all of the scoring, `batch_seconds` the
-    model's loading and each of its answers, `memory_mb` the model's process and its children.
+    model's loading and each of its answers, `memory_mb` the predictors and their children.
     """
 
     dataset: Path

@@ -20,6 +20,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import exchange, sandbox
 from autoresearch_kit.execution.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.watchdog import tree_memory_mb
 from autoresearch_kit.records import Reason
 from autoresearch_kit.text import one_line
 
@@ -143,7 +144,7 @@ class PredictorProcess:
             self._check_memory()
 
     def _check_memory(self) -> None:
-        used = tree_megabytes(self.process.pid)
+        used = tree_memory_mb(self.spec.memory_mb)
         if used > self.spec.memory_mb:
             detail = f"the model took {used:,.0f} MB to score, {self.spec.memory_mb:,.0f} allowed"
             raise ScoreFailure(Reason.OUT_OF_MEMORY, detail)
@@ -207,19 +208,6 @@ def read_into(descriptor: int, offset: int, array: npt.NDArray[np.float32]) -> N
         if count == 0:
             raise ScoreFailure(Reason.BAD_SUBMISSION, "the model cut its shared memory short")
         done += count
-
-
-def tree_megabytes(pid: int) -> float:
-    """Resident memory of a process and all its descendants."""
-    total = 0
-    try:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss
-    except psutil.NoSuchProcess:
-        return 0.0
-    return total / 1e6
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:
