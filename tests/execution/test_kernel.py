@@ -1,0 +1,126 @@
+"""A notebook with a real model, through the kit's kernel module, runner and judge."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.execution import handover, launch, sandbox
+from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
+from tests.execution.notebooks import CONTEXT, ROWS, make_spec, notebook
+from tests.execution.test_runs import both_levels, execute
+
+SETUP = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+from autoresearch_kit import kernel
+run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
+"""
+
+MODEL = """
+class Bigram(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(run.vocab_size, run.vocab_size)
+
+    def forward(self, x):
+        return self.table(x)
+
+model = Bigram().to(run.device)
+"""
+
+TRAIN = """
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+batches = run.batches(4)
+for step in run.steps():
+    x, y = next(batches)
+    with run.autocast():
+        loss = F.cross_entropy(model(x).flatten(0, 1).float(), y.flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    run.log(loss=loss, tokens=x.numel(), lr=0.1)
+"""
+
+SUBMIT = "run.submit(model)"
+
+pytestmark = pytest.mark.slow
+
+
+def trained(
+    tmp_path: Path,
+    *,
+    model: str = MODEL,
+    train: str = TRAIN,
+    level: SandboxLevel | None = None,
+    train_seconds: float = 8.0,
+) -> RunSpec:
+    book = notebook(train, setup=SETUP, model=model, submit=SUBMIT)
+    return make_spec(
+        tmp_path,
+        book,
+        sandbox=level or sandbox.level(),
+        train_seconds=train_seconds,
+        compile_seconds=120.0,
+        wall_seconds=280.0,
+    )
+
+
+def curve(spec: RunSpec) -> list[dict[str, float]]:
+    path = spec.folder / handover.WORK_FOLDER / handover.METRICS_FILE
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@both_levels
+def test_an_honest_model_trains_and_is_scored(level: SandboxLevel, tmp_path: Path) -> None:
+    spec = trained(tmp_path, level=level)
+    run = execute(spec)
+    assert run.failure is None, run.detail
+    assert run.score is not None
+    assert run.score.metric == "val_bpb"
+    assert run.score.tokens <= ROWS * CONTEXT
+    assert run.steps > 10
+    assert run.tokens == run.steps * 4 * CONTEXT
+    assert set(run.parts) == {"start", "setup", "finish", "score"}
+    losses = curve(spec)
+    assert set(losses[0]) == {"step", "seconds", "loss", "tokens", "lr"}
+    assert losses[0]["step"] == 0
+    assert losses[-1]["step"] == run.steps - 1
+    assert not (spec.folder / handover.WORK_FOLDER / handover.HOME_FOLDER).exists()
+
+
+@pytest.mark.parametrize(
+    "loss", ["float('nan')", "loss * 100 if step > 20 else loss"], ids=["nan", "exploding"]
+)
+def test_divergence_ends_the_run(loss: str, tmp_path: Path) -> None:
+    train = TRAIN.replace("loss=loss", f"loss={loss}")
+    run = execute(trained(tmp_path, train=train, train_seconds=30.0))
+    assert run.failure is Reason.DIVERGED
+    assert run.train_seconds < 25.0
+
+
+def test_what_can_not_be_handed_over_is_found_before_the_first_step(tmp_path: Path) -> None:
+    spec = trained(tmp_path, model=f"{MODEL}\nmodel.log = open('log', 'w')", train_seconds=30.0)
+    run = execute(spec)
+    assert run.failure is Reason.UNPICKLABLE
+    assert "model.log is or holds what can't be pickled (an open file)" in run.detail
+    assert run.steps == 0
+
+
+def test_a_compiled_model_is_scored_and_what_it_compiled_is_kept(tmp_path: Path) -> None:
+    train = TRAIN.replace("batches =", "trained = torch.compile(model)\nbatches =").replace(
+        "F.cross_entropy(model(x)", "F.cross_entropy(trained(x)"
+    )
+    spec = trained(tmp_path, train=train)
+    run = execute(spec)
+    assert run.failure is None, run.detail
+    assert run.compile_seconds > 0.5
+    assert any(spec.compile_cache.rglob("*.py"))
+    assert not (spec.folder / handover.WORK_FOLDER / "cache").exists()
+
+
+def test_a_model_that_refers_to_its_run_gets_its_constants(tmp_path: Path) -> None:
+    model = MODEL.replace("self.table(x)", "self.table(x)[..., : run.vocab_size]")
+    run = launch.execute(trained(tmp_path, model=model))
+    assert run.score is not None, run.detail
