@@ -53,8 +53,8 @@ class TinyRun:
             self.progress = step / self._steps
             yield step
 
-    def log(self, *, loss: Tensor, tokens: int) -> None:
-        self.losses.append(loss.item())
+    def log(self, *, loss: float, tokens: int) -> None:
+        self.losses.append(loss)
         self.tokens += tokens
 
     def submit(self, model: nn.Module) -> None:
