@@ -22,6 +22,7 @@ from autoresearch_kit.execution.grading import (
     ScoreFailure,
 )
 from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.execution.lifeline import end_with_parent
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.predictor_process import start
 from autoresearch_kit.lm.dataset import open_dataset
@@ -79,6 +80,7 @@ def main(path: Path) -> int:
     """Do what the spec at `path` says, and write the answer into its folder."""
     adopt_orphans()
     spec = codec.decode(JudgeSpec, path.read_bytes())
+    end_with_parent(spec.run_id)
     answer: Score | Failure
     try:
         answer = judge(spec)

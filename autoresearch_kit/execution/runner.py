@@ -4,11 +4,9 @@ It stands outside the sandbox and owns the clock, the deadline and the killing. 
 input closes, whoever started it is gone: then it ends everything and itself.
 """
 
-import os
 import resource
 import shutil
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from autoresearch_kit.execution import compile_cache, executed, handover, reap, 
 from autoresearch_kit.execution.conclusion import conclude
 from autoresearch_kit.execution.drain import Drain
 from autoresearch_kit.execution.engine import RunEngine, Story
+from autoresearch_kit.execution.lifeline import end_with_parent
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.watchdog import Watchdog
 from autoresearch_kit.records import Run, RunSpec
@@ -41,7 +40,7 @@ def main() -> None:
     spec = codec.decode(RunSpec, Path(sys.argv[1]).read_bytes())
     started = float(sys.argv[2])
     _settle()
-    threading.Thread(target=_end_with_parent, args=(spec.run_id,), daemon=True).start()
+    end_with_parent(spec.run_id)
     run = run_notebook(spec, started)
     write_atomic(spec.folder / handover.RUN_FILE, codec.encode(run))
 
@@ -115,12 +114,6 @@ def _settle() -> None:
     adopt_orphans()
     if psutil.LINUX:
         Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
-
-
-def _end_with_parent(run_id: str) -> None:
-    os.read(sys.stdin.fileno(), 1)
-    reap.reap(run_id)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def _run(spec: JudgeSpec, poll: Callable[[], None]) -> int | None:
             [sys.executable, "-P", "-m", MODULE, str(path)],
             env=sandbox.environment(home=spec.folder, kit=spec.kit, run_id=spec.run_id),
             cwd=spec.folder,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -97,7 +97,7 @@ def _run(spec: JudgeSpec, poll: Callable[[], None]) -> int | None:
             return judge.poll()
         finally:
             reap.reap(spec.run_id)
-            judge.wait()
+            judge.communicate()
 
 
 def _answer(spec: JudgeSpec, status: int | None) -> Score:

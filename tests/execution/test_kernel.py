@@ -1,11 +1,16 @@
 """A notebook with a real model, through the kit's kernel module, runner and judge."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from autoresearch_kit.execution import handover, launch, sandbox
+from autoresearch_kit.codec import encode
+from autoresearch_kit.execution import handover, launch, reap, sandbox
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
 from tests.execution.notebooks import CONTEXT, ROWS, make_spec, notebook
 from tests.execution.test_runs import both_levels, execute
@@ -44,6 +49,20 @@ for step in run.steps():
 """
 
 SUBMIT = "run.submit(model)"
+
+SCORING = """
+import sys
+from pathlib import Path
+from autoresearch_kit.codec import decode
+from autoresearch_kit.execution import reap, scoring
+from autoresearch_kit.records import RunSpec
+spec = decode(RunSpec, Path(sys.argv[1]).read_bytes())
+def poll():
+    if len(reap.members(spec.run_id)) >= 3:
+        print('predicting', flush=True)
+scoring.score(spec.dataset, spec.folder / 'work' / 'submission.pkl', folder=spec.folder,
+              kit=spec.kit, level=spec.sandbox, run_id=spec.run_id, memory_mb=4000.0, poll=poll)
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -124,3 +143,21 @@ def test_a_model_that_refers_to_its_run_gets_its_constants(tmp_path: Path) -> No
     model = MODEL.replace("self.table(x)", "self.table(x)[..., : run.vocab_size]")
     run = launch.execute(trained(tmp_path, model=model))
     assert run.score is not None, run.detail
+
+
+@both_levels
+def test_the_judge_dies_with_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
+    """Its predictors too: they are still importing torch when the campaign is killed."""
+    spec = trained(tmp_path, level=level)
+    (spec.folder / launch.SPEC_FILE).write_bytes(encode(spec))
+    (spec.folder / handover.WORK_FOLDER).mkdir()
+    (spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE).touch()
+    command = [sys.executable, "-c", SCORING, str(spec.folder / launch.SPEC_FILE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as campaign:
+        assert campaign.stdout is not None
+        assert campaign.stdout.readline() == "predicting\n"
+        left = reap.members(spec.run_id)
+        os.kill(campaign.pid, 9)
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert left
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
