@@ -143,7 +143,6 @@ class DatasetInfo:
     corpus: str
     tokenizer: str
     packing: str
-    scoring: str
     xz_bpb: float
     hidden: tuple[str, ...] = ()
 

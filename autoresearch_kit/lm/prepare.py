@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError, KitError
-from autoresearch_kit.lm.build import CONTEXT, VOCAB_SIZE, Options, build, scoring_digest
+from autoresearch_kit.lm.build import CONTEXT, VOCAB_SIZE, Options, build
 from autoresearch_kit.lm.corpora import find
 from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.lm.splits import Census, Split, census
@@ -93,7 +93,6 @@ def _check_same(there: DatasetInfo, counted: Census, options: Options) -> None:
     pairs = {
         "text": (there.corpus, counted.digest),
         "packing": (there.packing, options.packing_digest()),
-        "scoring code": (there.scoring, scoring_digest(there.context, there.eval_rows)),
     }
     changed = [what for what, (old, new) in pairs.items() if old != new]
     if changed:

@@ -73,7 +73,6 @@ def make_dataset(folder: Path) -> Path:
         corpus="c",
         tokenizer="t",
         packing="p",
-        scoring="s",
         xz_bpb=8.0,
     )
     (folder / "dataset.json").write_bytes(encode(info))

@@ -68,7 +68,6 @@ def _info(length: int) -> DatasetInfo:
         corpus="",
         tokenizer="",
         packing="",
-        scoring="",
         xz_bpb=8.0,
     )
 
