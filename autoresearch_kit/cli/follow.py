@@ -1,7 +1,10 @@
 """Following a campaign in a terminal: a line per experiment, and one that moves."""
 
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.live import Live as LiveDisplay
@@ -25,16 +28,15 @@ def follow(workspace: Workspace, process: subprocess.Popen[bytes] | None = None)
         KitError: the campaign ended with an error; the message is its own.
     """
     told = _Told(workspace)
-    with LiveDisplay(Text("starting"), console=console, transient=True) as display:
-        while True:
-            try:
-                time.sleep(POLL_SECONDS)
-                told.tell_new()
-                if not _alive(workspace, process):
-                    break
-                display.update(_line(workspace))
-            except KeyboardInterrupt:
-                told.asked_to_stop()
+    with (
+        LiveDisplay(Text("starting"), console=console, transient=True) as display,
+        _counted_interrupts() as interrupts,
+    ):
+        while _alive(workspace, process):
+            time.sleep(POLL_SECONDS)
+            told.tell_new()
+            told.tell_stopping(len(interrupts))
+            display.update(_line(workspace))
     told.tell_new()
     _say_end(workspace, process)
 
@@ -57,14 +59,27 @@ class _Told:
             console.print(experiment_line(experiment), style=STYLES[experiment.verdict])
             self._number += 1
 
-    def asked_to_stop(self) -> None:
-        """Pass Ctrl-C on."""
-        self._interrupts += 1
-        if self._interrupts == 1:
+    def tell_stopping(self, interrupts: int) -> None:
+        """Pass Ctrl-C on, when it was pressed again; `interrupts` is how often in all."""
+        if interrupts == self._interrupts:
+            return
+        self._interrupts = interrupts
+        if interrupts == 1:
             self._workspace.write_request(Request.STOP)
             console.print("stopping after this experiment; Ctrl-C again stops at once")
         else:
             self._workspace.write_request(Request.STOP_NOW)
+
+
+@contextmanager
+def _counted_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C only adds to the list, so that it can't strike in the middle of anything."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def experiment_line(experiment: Experiment) -> str:
