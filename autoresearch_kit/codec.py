@@ -11,8 +11,15 @@ T = TypeVar("T")
 
 
 def encode(record: object) -> bytes:
-    """A record as indented JSON, ready to be read by people too."""
-    return msgspec.json.format(msgspec.json.encode(record, enc_hook=_encode_path), indent=1)
+    """A record as indented JSON, ready to be read by people too.
+
+    Raises:
+        InputError: a text in it can't be written, such as half of a surrogate pair.
+    """
+    try:
+        return msgspec.json.format(msgspec.json.encode(record, enc_hook=_encode_path), indent=1)
+    except UnicodeEncodeError as error:
+        raise InputError(f"a {type(record).__name__} has text that is no text: {error}") from error
 
 
 def decode(kind: type[T], data: bytes | str) -> T:

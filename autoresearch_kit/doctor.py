@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from autoresearch_kit.execution import sandbox
 from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.records import Machine
+
+LEAST_GIT = (2, 36)
+"""The first that can sync every object it writes (`core.fsync`)."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,7 @@ def _sandbox() -> Finding:
 
 
 def _project(folder: Path) -> Iterator[Finding]:
-    version = subprocess.run(["git", "--version"], capture_output=True, text=True)
-    yield Finding("git", version.stdout.strip().removeprefix("git version "))
+    yield _git()
     try:
         root = find_root(folder)
         History(root, "doctor").check()
@@ -78,6 +81,16 @@ def _project(folder: Path) -> Iterator[Finding]:
     else:
         cells = ", ".join(notebook.editable)
         yield Finding("project", f"{root}; the researcher may edit {cells}")
+
+
+def _git() -> Finding:
+    if shutil.which("git") is None:
+        return Finding("git", "missing", "install it: apt install git")
+    done = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True)
+    version = done.stdout.split()[2]
+    if tuple(map(int, version.split(".")[:2])) < LEAST_GIT:
+        return Finding("git", version, "install 2.36 or later")
+    return Finding("git", version)
 
 
 def _corpora() -> Finding:

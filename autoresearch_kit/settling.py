@@ -1,7 +1,7 @@
 """What a campaign is started with: checked once, then the same for its life."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import psutil
@@ -9,6 +9,7 @@ import psutil
 from autoresearch_kit import profiles
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
+from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.records import Settings
 from autoresearch_kit.researchers import find_researcher
 from autoresearch_kit.workspace import Workspace
@@ -42,6 +43,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
             started with.
     """
+    wishes = _absolute(wishes)
     _check(wishes)
     started = started_with(root, tag)
     if started is None:
@@ -57,6 +59,13 @@ def started_with(root: Path, tag: str) -> Settings | None:
         return here
     experiments = History(root, tag).experiments()
     return experiments[0].settings if experiments else None
+
+
+def _absolute(wishes: Wishes) -> Wishes:
+    """A path means the same in whichever folder the campaign is gone on with."""
+    if wishes.dataset is None or not is_path(wishes.dataset):
+        return wishes
+    return replace(wishes, dataset=str(Path(wishes.dataset).expanduser().resolve()))
 
 
 def _check(wishes: Wishes) -> None:

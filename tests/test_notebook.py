@@ -29,15 +29,15 @@ def rewritten(notebook: TrainNotebook, name: str, source: str) -> TrainNotebook:
 
 
 def test_text_is_a_valid_notebook_without_outputs(notebook: TrainNotebook) -> None:
-    written = nbformat.reads(notebook.text(), as_version=4)  # type: ignore[no-untyped-call]
+    written = nbformat.reads(notebook.text(), as_version=4)
     nbformat.validate(written)
     assert [c.id for c in written.cells] == names(notebook)
     assert all(not c.outputs and c.execution_count is None for c in written.cells if "outputs" in c)
 
 
 def test_text_is_laid_out_as_jupyter_does(notebook: TrainNotebook) -> None:
-    written = nbformat.reads(notebook.text(), as_version=4)  # type: ignore[no-untyped-call]
-    assert notebook.text() == nbformat.writes(written) + "\n"  # type: ignore[no-untyped-call]
+    written = nbformat.reads(notebook.text(), as_version=4)
+    assert notebook.text() == nbformat.writes(written) + "\n"
 
 
 def test_text_round_trips(notebook: TrainNotebook) -> None:

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError, KitError
 from autoresearch_kit.lm.build import CONTEXT, VOCAB_SIZE, Options, build
-from autoresearch_kit.lm.corpora import find
-from autoresearch_kit.lm.dataset import open_dataset
+from autoresearch_kit.lm.corpora import NAMED, find
+from autoresearch_kit.lm.dataset import is_path, open_dataset
 from autoresearch_kit.lm.splits import Census, Split, census
 from autoresearch_kit.paths import data_home
 from autoresearch_kit.records import DatasetInfo
@@ -32,6 +32,7 @@ def prepare(
 ) -> DatasetInfo:
     """Make the data set of a corpus (a name or a path), unless it is there already.
 
+    The name of a data set that was prepared with options, such as stdlib-bytes, will do too.
     It is made beside its place and moved there when complete, so that it can be interrupted at
     any moment and repeated. `show` draws progress on stderr.
 
@@ -40,7 +41,11 @@ def prepare(
             before and `again` is not set.
         OSError: the disk is full, or the data folder can't be written.
     """
-    options, home, source = options or Options(), home or data_home(), find(corpus)
+    options, home = options or Options(), home or data_home()
+    prepared = None if corpus in NAMED or is_path(corpus) else _complete(home / corpus)
+    if prepared is not None:
+        return prepared
+    source = find(corpus)
     folder = home / (source.name + options.suffix())
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home / f".{folder.name}.lock", show):

@@ -42,3 +42,10 @@ def test_another_budget_or_corpus_is_refused(project: Path, wishes: Wishes) -> N
     begun(project)
     with pytest.raises(InputError, match=r"was started with .* another tag"):
         settle(project, "night", wishes)
+
+
+def test_a_path_is_the_same_from_every_folder(
+    project: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(corpus.parent)
+    assert settle(project, "night", Wishes(dataset=f"./{corpus.name}")).dataset == str(corpus)

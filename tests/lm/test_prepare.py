@@ -188,3 +188,8 @@ def _stop_while_packing(arguments: Sequence[str], how: signal.Signals) -> int:
         process.send_signal(how)
         process.communicate()
     return process.returncode
+
+
+def test_a_data_set_prepared_with_options_is_found_by_its_name(home: Path, text_file: Path) -> None:
+    info = prepare(str(text_file), Options(bytes_only=True))
+    assert prepare(info.name) == info

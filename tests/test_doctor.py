@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import doctor
+from tests.campaign.conftest import data_home, project
+
+__all__ = ["data_home", "project"]
+
+GIT_OLD = "#!/bin/sh\necho git version 2.30.2\n"
+
+
+def gaps(folder: Path) -> dict[str, str]:
+    return {finding.what: finding.advice for finding in doctor.examine(folder) if finding.advice}
+
+
+def test_a_project_can_be_used(project: Path) -> None:
+    assert "project" not in gaps(project)
+
+
+def test_a_folder_without_a_repository_is_a_gap(tmp_path: Path) -> None:
+    assert "git init" in gaps(tmp_path)["project"]
+
+
+def test_no_corpus_is_a_gap(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "empty"))
+    assert "autoresearch prepare stdlib" in gaps(project)["corpora"]
+
+
+def test_an_old_git_is_a_gap(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "git"
+    script.write_text(GIT_OLD)
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert "2.36" in gaps(project)["git"]
