@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import handover, launch, reap, sandbox
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
-from tests.execution.notebooks import CONTEXT, ROWS, make_spec, notebook
+from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
 from tests.execution.test_runs import both_levels, execute
 
 SETUP = """
@@ -161,3 +162,18 @@ def test_the_judge_dies_with_who_started_it(level: SandboxLevel, tmp_path: Path)
     _, alive = psutil.wait_procs(left, timeout=30)
     assert left
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_by_hand_a_model_is_scored_at_once(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "toy")
+    parameters = "DATASET, TRAIN_SECONDS, SEED = 'toy', 3.0, 0"
+    code = "\n".join([parameters, SETUP, MODEL, TRAIN, SUBMIT])
+    hand = {name: value for name, value in os.environ.items() if name != handover.WORK}
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**hand, "AUTORESEARCH_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.fullmatch(r"val_bpb \d\.\d{6}\n", shown.stdout), shown.stderr
