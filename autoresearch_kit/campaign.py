@@ -113,13 +113,8 @@ class Campaign:
     def _clear_leftovers(self) -> None:
         """End whatever a process that was killed left running, then remove its folders."""
         for folder in sorted(self.workspace.runs.iterdir()):
-            reap.reap(self._run_id(folder))
+            reap.reap(self.workspace.run_id(folder))
         self.workspace.clear_runs()
-
-    def _run_id(self, folder: Path) -> str:
-        """The same for the same run folder at any time, so that a resumed campaign finds it."""
-        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-        return f"{self.tag}-{folder.name}-{place}"
 
     def _goes_on(self, done: int, pulse: Pulse, limits: Limits) -> bool:
         if limits.experiments is not None and done > limits.experiments:
@@ -183,7 +178,7 @@ class Campaign:
         source = folder / "input.ipynb"
         source.write_text(notebook.text(), encoding="utf-8")
         return RunSpec(
-            run_id=self._run_id(folder),
+            run_id=self.workspace.run_id(folder),
             folder=folder,
             notebook=source,
             dataset=ground.dataset,

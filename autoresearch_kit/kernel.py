@@ -13,10 +13,12 @@ Under the runner, what it writes goes to the run's work folder. By hand, in Jupy
 progress bar, and `submit` scores the model and prints its val_bpb.
 """
 
+import atexit
 import json
 import math
 import os
 import random
+import shutil
 import tempfile
 import time
 import uuid
@@ -260,4 +262,7 @@ def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
 
 
 def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="autoresearch-"))
+    """A folder for work by hand, gone with the kernel."""
+    folder = tempfile.mkdtemp(prefix="autoresearch-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -3,6 +3,7 @@
 What lies here can be lost without losing an experiment: git holds those. All writes are atomic.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,6 +141,11 @@ class Workspace:
     def clear_request(self) -> None:
         """Forget what was asked for: it is done, or comes from before this start."""
         (self.folder / "request.json").unlink(missing_ok=True)
+
+    def run_id(self, run_folder: Path) -> str:
+        """What a run's processes carry: the same for a resumed campaign, which ends them by it."""
+        place = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
+        return f"{self.tag}-{run_folder.name}-{place}"
 
     def clear_runs(self) -> None:
         """Remove the folders of runs that are over."""

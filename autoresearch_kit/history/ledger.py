@@ -7,6 +7,7 @@ absent, points at the record commit: from then on the experiment exists. The bra
 `autoresearch/<tag>` is derived from the refs and points at the best's code commit.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class History:
         parent = self._place(experiment)
         files = {**files, RECORD: codec.encode(experiment)}
         record = {self._path(experiment.number, name): data for name, data in files.items()}
-        with self._git.tree(parent) as tree:
+        with self._git.tree(parent, self._scratch()) as tree:
             tree.put({NOTEBOOK: notebook.encode()})
             code = tree.commit(code_message(experiment), parent)
             tree.put(record)
@@ -138,14 +139,19 @@ class History:
     def repair(self) -> bool:
         """Put right what a killed process left behind; whether the branch is at the best now.
 
-        Removes locks on this campaign's own refs and branch: call it only while holding the
-        campaign's lock, so that no git process of ours can be at work on them.
+        Removes this campaign's temporary indexes, and locks on its own refs and branch: call it
+        only while holding the campaign's lock, so that no git process of ours can be at work.
         """
         folder = self._git.folder()
         branch_lock = folder / f"{branch_ref(self.tag)}.lock"
         for lock in [*(folder / campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
             lock.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch(), ignore_errors=True)
         return self.follow_best()
+
+    def _scratch(self) -> Path:
+        """Where this campaign's temporary indexes lie, so that `repair` finds what was left."""
+        return self._git.folder() / "autoresearch" / self.tag
 
     def follow_best(self) -> bool:
         """Point the branch at the best; whether it is there now.

@@ -103,16 +103,16 @@ class Git:
         return Path(self.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
     @contextmanager
-    def tree(self, base: str | None) -> Iterator["Tree"]:
-        """A tree that starts as that of commit `base`, or empty, in a temporary index."""
+    def tree(self, base: str | None, place: Path) -> Iterator["Tree"]:
+        """A tree that starts as that of commit `base`, or empty; its index is in `place`."""
         try:
-            with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as folder:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place) as folder:
                 index = Path(folder) / "index"
                 self.run("read-tree", base if base else "--empty", index=index)
                 yield Tree(self, index)
         except OSError as error:
-            place = tempfile.gettempdir()
-            raise LedgerError(f"can't write to {place}, set TMPDIR: {error.strerror}") from error
+            raise LedgerError(f"can't write to {place}: {error.strerror}") from error
 
     @contextmanager
     def objects(self) -> Iterator["Objects"]:

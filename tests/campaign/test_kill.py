@@ -5,14 +5,14 @@ import os
 import signal
 import stat
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from autoresearch_kit import detached
+from autoresearch_kit.execution import reap
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Stage
 from autoresearch_kit.settling import Wishes, settle
@@ -83,13 +83,10 @@ def wait(seen: Seen, workspace: Workspace, process: subprocess.Popen[bytes]) -> 
         assert time.monotonic() < end, "never seen"
 
 
-@pytest.fixture
-def sockets() -> Iterator[None]:
-    """Fails if a run's socket folder is left behind."""
-    temporary = Path(tempfile.gettempdir())
-    before = set(temporary.glob("autoresearch-*"))
-    yield
-    assert set(temporary.glob("autoresearch-*")) <= before
+def socket_folders(workspace: Workspace) -> list[Path]:
+    """Where the runs of the campaign had their sockets."""
+    folders = [workspace.runs / f"{number:04d}-1" for number in range(EXPERIMENTS + 1)]
+    return [reap.socket_folder(workspace.run_id(folder)) for folder in folders]
 
 
 def check_whole(project: Path, corpus: Path) -> None:
@@ -100,11 +97,12 @@ def check_whole(project: Path, corpus: Path) -> None:
     assert numbers == list(range(EXPERIMENTS + 1))
     assert left_running(project) == []
     assert list(workspace.runs.iterdir()) == []
+    assert not [folder for folder in socket_folders(workspace) if folder.exists()]
     assert list((project / ".git").rglob("*.lock")) == []
+    assert list((project / ".git" / "autoresearch" / "night").iterdir()) == []
     assert tiny.git(project, "status", "--porcelain") == ""
 
 
-@pytest.mark.usefixtures("sockets")
 def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: Path) -> None:
     for seen in FILES.values():
         workspace, process = start(project, corpus)
@@ -115,7 +113,6 @@ def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: 
     check_whole(project, corpus)
 
 
-@pytest.mark.usefixtures("sockets")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_while_recording(
     project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str

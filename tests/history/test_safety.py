@@ -203,20 +203,24 @@ def test_a_full_disk_leaves_no_half_experiment(
     first = add(history, 0)
     with monkeypatch.context() as patch:
         fail(command, tmp_path / "bin", patch)
-        patch.setattr("tempfile.tempdir", str(tmp_path))
         with pytest.raises(LedgerError, match=rf"^git {command}: fatal: .*No space left on device"):
             add(history, 1)
-    assert not list(tmp_path.glob("autoresearch-index-*"))
+    assert not list((root / ".git" / "autoresearch" / "night").iterdir())
     assert history.entries() == [first]
     assert add(history, 1).experiment.number == 1
 
 
-def test_temporary_files_that_cannot_be_written_are_an_error(
-    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-    with pytest.raises(LedgerError, match="set TMPDIR"):
+def test_temporary_files_that_cannot_be_written_are_an_error(root: Path, history: History) -> None:
+    (root / ".git" / "autoresearch").write_text("in the way")
+    with pytest.raises(LedgerError, match="can't write to"):
         add(history, 0)
+
+
+def test_an_index_that_a_killed_process_left_is_cleared(root: Path, history: History) -> None:
+    left = root / ".git" / "autoresearch" / "night" / "tmp1234"
+    left.mkdir(parents=True)
+    history.repair()
+    assert not left.exists()
 
 
 def test_a_lock_that_a_killed_git_left_is_cleared(root: Path, history: History) -> None:
