@@ -8,6 +8,7 @@ Nothing else should run on the machine: a training budget is wall-clock.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 
 from autoresearch_kit import ground
+from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import launch, sandbox
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Run, RunSpec
@@ -35,7 +37,7 @@ class Variant:
         for cell, old, new in self.code:
             source = notebook.cell(cell).source
             if old not in source:
-                raise SystemExit(f"error: cell '{cell}' has no {old!r}")
+                raise InputError(f"cell '{cell}' has no {old!r}; mend VARIANTS")
             edit = CellEdit(EditAction.REPLACE, cell, source.replace(old, new))
             notebook = notebook.apply([edit])
         return notebook.set_constants(self.constants)
@@ -145,4 +147,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KitError as error:
+        sys.exit(f"error: {error}")
