@@ -133,7 +133,7 @@ class TrainingRun:
             yield x.to(self.device, non_blocking=pinned), y.to(self.device, non_blocking=pinned)
 
     def steps(self) -> Iterator[int]:
-        """Step numbers, from 0, until the budget is spent.
+        """Step numbers, from 0, until the budget has no room for another typical step.
 
         The first steps may compile: see `BudgetClock`. Before the first, the model is pickled for
         trial, so that one that can't be handed over costs no budget: the notebook's variable
@@ -147,7 +147,7 @@ class TrainingRun:
             total=round(self.train_seconds), unit="s", disable=self._headless, leave=True
         )
         self._clock.start_steps()
-        while self._clock.seconds < self.train_seconds:
+        while self._clock.seconds + self._clock.step_seconds < self.train_seconds:
             yield self.step
             self._clock.lap()
             self.step += 1
@@ -166,7 +166,7 @@ class TrainingRun:
         Raises:
             TrainingError: the loss is not finite, or has exploded.
         """
-        value = float(loss)
+        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         self.tokens += tokens
         self._check(value)
         now = _now()

@@ -149,8 +149,8 @@ class Workspace:
 
     def clear_runs(self) -> None:
         """Remove the folders of runs that are over."""
-        shutil.rmtree(self.runs, ignore_errors=True)
-        self.runs.mkdir(parents=True, exist_ok=True)
+        for folder in self.runs.iterdir():
+            shutil.rmtree(folder)
 
     def delete(self) -> None:
         """Remove the whole folder."""

@@ -40,6 +40,11 @@ class BudgetClock:
         return now - self._start - min(self.excluded + running, self._allowance)
 
     @property
+    def step_seconds(self) -> float:
+        """How long a typical step takes; 0 while it is not known which of them compiled."""
+        return self._typical()
+
+    @property
     def excluded(self) -> float:
         """Seconds that don't count."""
         return min(self._set_aside + self._compiling, self._allowance)

@@ -37,7 +37,12 @@ def stage_is(stage: Stage) -> Seen:
 
 
 def run_file(pattern: str) -> Seen:
-    return lambda workspace: any(workspace.runs.glob(f"*/{pattern}"))
+    def seen(workspace: Workspace) -> bool:
+        with contextlib.suppress(FileNotFoundError):  # a run's folder goes while it is looked into
+            return any(workspace.runs.glob(f"*/{pattern}"))
+        return False
+
+    return seen
 
 
 FILES: dict[str, Seen] = {

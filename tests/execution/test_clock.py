@@ -59,3 +59,8 @@ def test_what_the_kit_spent_is_excluded() -> None:
     time.now += 5.0
     clock.exclude(2.0)
     assert clock.seconds == pytest.approx(3.0)
+
+
+def test_a_typical_step_is_known_once_it_is_clear_which_compiled() -> None:
+    assert clock_after([30.0, 1.0]).step_seconds == 0.0
+    assert clock_after([30.0, *[1.0] * 10]).step_seconds == pytest.approx(1.0)
