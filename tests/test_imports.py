@@ -14,7 +14,7 @@ PACKAGE = Path(autoresearch_kit.__file__).parent
 LAYERS = (
     {"errors", "records"},
     {"atomic", "codec", "paths", "precision", "text"},
-    {"cells", "constants", "syntax", "diff", "notebook"},
+    {"notebook"},
     {"history", "decide", "workspace", "profiles"},
     {"lm"},
     {"execution"},

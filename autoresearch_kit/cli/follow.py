@@ -111,8 +111,10 @@ def _line(workspace: Workspace) -> Text:
 
 def _running(folder: Path, settings: Settings | None) -> list[str]:
     live = read_live(folder)
-    if live.point is None or live.stage != "train":
+    if live.stage != "train":
         return [live.stage]
+    if live.point is None:
+        return ["train", "first step, which compiles"]
     budget = f"/{settings.train_seconds:.0f}" if settings else ""
     return [
         f"{live.stage} {live.point.seconds:.0f}{budget} s",

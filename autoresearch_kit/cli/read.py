@@ -9,10 +9,10 @@ from rich.syntax import Syntax
 from autoresearch_kit import codec
 from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project
 from autoresearch_kit.cli.follow import STYLES, experiment_line
-from autoresearch_kit.diff import cell_diff
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History, tables
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment
 from autoresearch_kit.workspace import Workspace
 

@@ -15,7 +15,7 @@ from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
 
 DEMO = "demo"
-DEMO_EXPERIMENTS = 6
+DEMO_EXPERIMENTS = 5
 DEMO_TRAIN_SECONDS = 20.0
 
 

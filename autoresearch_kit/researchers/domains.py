@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from autoresearch_kit.constants import ConstantSpec, Fixed, OneOf, Span
+from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.records import Constant
 
 REACH = 8.0

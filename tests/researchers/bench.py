@@ -14,7 +14,7 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import Researcher, View
-from tests import notebooks
+from tests.notebook import small
 
 Objective = Callable[[Mapping[str, Constant]], float | None]
 """Constants to bits per byte; None for a crash."""
@@ -23,9 +23,9 @@ BASELINE = Proposal(0, None, "baseline", "baseline", "")
 
 
 def notebook(config: str) -> TrainNotebook:
-    found = notebooks.cells()
+    found = small.cells()
     found[4]["source"] = config
-    return TrainNotebook.parse(notebooks.text(found))
+    return TrainNotebook.parse(small.text(found))
 
 
 def experiment(

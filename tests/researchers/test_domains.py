@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from autoresearch_kit.constants import constant_specs
+from autoresearch_kit.notebook.constants import constant_specs
 from autoresearch_kit.records import Constant
 from autoresearch_kit.researchers.domains import Choice, Domain, Numbers, find_domains
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_kit.cells import (
+from autoresearch_kit.errors import EditError, InputError
+from autoresearch_kit.notebook.cells import (
     EDITABLE,
     LOCKED,
     Cell,
@@ -19,16 +20,15 @@ from autoresearch_kit.cells import (
     read_text,
     write_cells,
 )
-from autoresearch_kit.constants import (
+from autoresearch_kit.notebook.constants import (
     ConstantSpec,
     constant_specs,
     constant_values,
     set_constants,
     without_values,
 )
-from autoresearch_kit.errors import EditError, InputError
+from autoresearch_kit.notebook.syntax import count_nodes, digest, parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction
-from autoresearch_kit.syntax import count_nodes, digest, parse_cell
 
 CONFIG = "config"
 NEEDED_LOCKED = ("parameters", "setup", "submit")

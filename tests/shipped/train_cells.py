@@ -11,7 +11,7 @@ from autoresearch_kit import kernel
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "train.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "train.ipynb"
 TINY: Mapping[str, Constant] = {
     "DEPTH": 2,
     "HEADS": 2,

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoresearch_kit.errors import EditError
+from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import Constant
-from autoresearch_kit.syntax import parse_cell
 
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9_]*")
 _COMMENT = re.compile(r"\s*#\s*(.*?)\s*")

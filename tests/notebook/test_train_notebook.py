@@ -5,12 +5,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autoresearch_kit.cells import Cell, CellKind
-from autoresearch_kit.diff import cell_diff
 from autoresearch_kit.errors import EditError, InputError
-from autoresearch_kit.notebook import MAX_SOURCE_BYTES, TrainNotebook
+from autoresearch_kit.notebook.cells import Cell, CellKind
+from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.train_notebook import MAX_SOURCE_BYTES, TrainNotebook
 from autoresearch_kit.records import CellEdit, EditAction
-from tests.notebooks import MODEL, cell, cells, text
+from tests.notebook.small import MODEL, cell, cells, text
 
 INSERT, REPLACE, DELETE = EditAction.INSERT, EditAction.REPLACE, EditAction.DELETE
 

@@ -1,6 +1,7 @@
 import pytest
 
-from autoresearch_kit.constants import (
+from autoresearch_kit.errors import EditError
+from autoresearch_kit.notebook.constants import (
     Fixed,
     OneOf,
     Range,
@@ -9,9 +10,8 @@ from autoresearch_kit.constants import (
     constant_values,
     set_constants,
 )
-from autoresearch_kit.errors import EditError
 from autoresearch_kit.records import Constant
-from tests.notebooks import CONFIG
+from tests.notebook.small import CONFIG
 
 
 def spec_range(line: str) -> Range | None:

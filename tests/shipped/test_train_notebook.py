@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from autoresearch_kit import profiles
-from autoresearch_kit.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.execution import submission
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.records import Constant
-from tests.train_cells import NOTEBOOK, TINY, TinyRun, train
+from tests.shipped.train_cells import NOTEBOOK, TINY, TinyRun, train
 
 TRAINING = TrainNotebook.read(NOTEBOOK)
 SPECS = TRAINING.constant_specs()
