@@ -3,6 +3,7 @@
 What lies here can be lost without losing an experiment: git holds those. All writes are atomic.
 """
 
+import compileall
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ class Workspace:
         shutil.rmtree(part, ignore_errors=True)
         source = Path(__file__).parent
         shutil.copytree(source, part / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
         part.rename(self.kit)
 
     @contextmanager

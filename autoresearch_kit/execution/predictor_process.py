@@ -26,7 +26,7 @@ from autoresearch_kit.text import one_line
 
 MODULE = "autoresearch_kit.execution.predictor"
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 """Between two looks at a predictor's memory."""
 
 GRACE_SECONDS = 5.0

@@ -1,6 +1,6 @@
 """The metric: bits per byte. Lower is better, and vocabularies of any size compare.
 
-Its source is part of the scoring digest: edit it, and old scores are no longer comparable.
+Its source is part of the fingerprint: edit it, and old scores are no longer comparable.
 """
 
 import math
@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from autoresearch_kit.lm.packing import row_starts
+
 
 def rows(tokens: npt.NDArray[np.uint16], context: int, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` rows of a shard, end to end: inputs and targets, int64 `[N, T]` each.
+    """Rows spread evenly over a shard: inputs and targets, int64 `[N, T]` each.
 
-    Targets are the inputs one token on, so that every token but the first is a target once.
+    Targets are the inputs one token on. No token is a target twice.
     """
-    flat = torch.from_numpy(tokens[: count * context + 1].astype(np.int64))
-    return flat[:-1].view(count, context), flat[1:].view(count, context)
+    starts = row_starts(len(tokens), context, count)
+    picked = torch.from_numpy(tokens[starts[:, None] + np.arange(context + 1)].astype(np.int64))
+    return picked[:, :-1].contiguous(), picked[:, 1:].contiguous()
 
 
 def nats_per_token(logits: Tensor, targets: Tensor) -> Tensor:

@@ -69,3 +69,9 @@ def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def row_starts(tokens: int, context: int, count: int) -> npt.NDArray[np.int64]:
+    """Where `count` rows of T targets begin in a shard of so many tokens: spread evenly over it."""
+    rows = (tokens - 1) // context
+    return np.arange(count, dtype=np.int64) * rows // count * context

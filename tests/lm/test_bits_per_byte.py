@@ -22,10 +22,19 @@ def shard() -> tuple[torch.Tensor, torch.Tensor]:
     return rows(tokens, 16, 60)
 
 
-def test_rows_lie_end_to_end_and_targets_are_one_on() -> None:
-    inputs, targets = rows(np.arange(100, dtype=np.uint16), 8, 12)
+def test_rows_that_fill_a_shard_lie_end_to_end() -> None:
+    inputs, _ = rows(np.arange(100, dtype=np.uint16), 8, 12)
     assert inputs.flatten().tolist() == list(range(96))
-    assert targets.flatten().tolist() == list(range(1, 97))
+
+
+def test_fewer_rows_are_spread_over_the_shard() -> None:
+    inputs, _ = rows(np.arange(100, dtype=np.uint16), 8, 3)
+    assert inputs[:, 0].tolist() == [0, 32, 64]
+
+
+def test_targets_are_one_on() -> None:
+    inputs, targets = rows(np.arange(100, dtype=np.uint16), 8, 5)
+    assert torch.equal(targets, inputs + 1)
     assert inputs.dtype == targets.dtype == torch.int64
 
 

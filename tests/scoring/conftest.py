@@ -3,6 +3,7 @@ from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import psutil
 import pytest
 
 import autoresearch_kit
@@ -91,7 +92,7 @@ def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         batch_seconds=60,
     )
     yield spec
-    left = reap.members(spec.run_id)
+    _, left = psutil.wait_procs(reap.members(spec.run_id), timeout=10)  # killed, not yet gone
     reap.reap(spec.run_id)
     assert not left
 

@@ -48,7 +48,7 @@ def random_corners(seed: int) -> dict[str, Constant]:
 
 
 def test_it_is_a_valid_notebook_of_format_4_5() -> None:
-    notebook = nbformat.read(NOTEBOOK, nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(NOTEBOOK, nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kernelspec.name == "python3"
