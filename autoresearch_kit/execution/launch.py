@@ -4,19 +4,16 @@ Whatever happens to the runner, the notebook or the caller: nothing is left runn
 """
 
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import Cancelled, InputError
-from autoresearch_kit.execution import handover, reap, sandbox, scoring
+from autoresearch_kit.execution import handover, reap, scoring
+from autoresearch_kit.execution.child import last_line, run_child
 from autoresearch_kit.execution.grading import ScoreFailure
-from autoresearch_kit.execution.untrusted import read_untrusted_tail
 from autoresearch_kit.records import Reason, Run, RunSpec
 from autoresearch_kit.text import one_line
 
@@ -63,27 +60,21 @@ def _run(
     spec: RunSpec, cancelled: Callable[[], bool], poll_seconds: float, started: float
 ) -> int | None:
     """The runner's exit status, None if it hung."""
-    deadline = started + spec.wall_seconds + GRACE_SECONDS
-    with (spec.folder / handover.LOG_FILE).open("wb") as log:
-        runner = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE, str(spec.folder / SPEC_FILE), repr(started)],
-            env=sandbox.environment(home=spec.folder, kit=spec.kit, run_id=spec.run_id),
-            cwd=spec.folder,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        while runner.poll() is None and time.monotonic() < deadline:
-            if cancelled():
-                raise Cancelled("the run was stopped; its processes were killed")
-            with suppress(subprocess.TimeoutExpired):
-                runner.wait(poll_seconds)
-        return runner.poll()
-    finally:
-        reap.reap(spec.run_id)
-        runner.communicate()
+    return run_child(
+        [MODULE, str(spec.folder / SPEC_FILE), repr(started)],
+        folder=spec.folder,
+        kit=spec.kit,
+        run_id=spec.run_id,
+        log=spec.folder / handover.LOG_FILE,
+        deadline=started + spec.wall_seconds + GRACE_SECONDS,
+        poll=lambda: _obey(cancelled),
+        poll_seconds=poll_seconds,
+    )
+
+
+def _obey(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled("the run was stopped; its processes were killed")
 
 
 def _read(spec: RunSpec, status: int | None, seconds: float) -> Run:
@@ -96,8 +87,7 @@ def _read(spec: RunSpec, status: int | None, seconds: float) -> Run:
         return _failed(spec, f"the runner's record can't be read: {error}", seconds)
     if status is None:
         return _failed(spec, "the runner did not end by itself", seconds)
-    tail = read_untrusted_tail(spec.folder / handover.LOG_FILE, 2000).decode(errors="replace")
-    said = next((line for line in reversed(tail.splitlines()) if line.strip()), "it said nothing")
+    said = last_line(spec.folder / handover.LOG_FILE)
     return _failed(spec, f"the runner ended with status {status}: {said}", seconds)
 
 
@@ -118,10 +108,6 @@ def _failed(spec: RunSpec, detail: str, seconds: float) -> Run:
 
 
 def _score(spec: RunSpec, run: Run, cancelled: Callable[[], bool]) -> Run:
-    def poll() -> None:
-        if cancelled():
-            raise Cancelled("the run was stopped while it was scored; its processes were killed")
-
     begun = time.monotonic()
     try:
         score = scoring.score(
@@ -132,7 +118,7 @@ def _score(spec: RunSpec, run: Run, cancelled: Callable[[], bool]) -> Run:
             level=spec.sandbox,
             run_id=spec.run_id,
             memory_mb=spec.memory_mb,
-            poll=poll,
+            poll=lambda: _obey(cancelled),
         )
     except ScoreFailure as failure:
         run = replace(run, failure=failure.reason, detail=one_line(failure.detail, 500))

@@ -1,15 +1,12 @@
 """Has a submission scored by a judge, in processes of their own. Loads no torch."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.execution import reap, sandbox
+from autoresearch_kit.execution.child import last_line, run_child
 from autoresearch_kit.execution.grading import (
     FAILED,
     LOG_FILE,
@@ -19,7 +16,6 @@ from autoresearch_kit.execution.grading import (
     ScoreFailure,
 )
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.execution.untrusted import read_untrusted_tail
 from autoresearch_kit.records import Reason, SandboxLevel, Score
 from autoresearch_kit.text import one_line
 
@@ -79,25 +75,16 @@ def _run(spec: JudgeSpec, poll: Callable[[], None]) -> int | None:
     path = spec.folder / SPEC_FILE
     path.write_bytes(codec.encode(spec))
     deadline = time.monotonic() + spec.seconds + GRACE_SECONDS
-    with (spec.folder / LOG_FILE).open("wb") as log:
-        judge = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE, str(path)],
-            env=sandbox.environment(home=spec.folder, kit=spec.kit, run_id=spec.run_id),
-            cwd=spec.folder,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            while judge.poll() is None and time.monotonic() < deadline:
-                poll()
-                with suppress(subprocess.TimeoutExpired):
-                    judge.wait(POLL_SECONDS)
-            return judge.poll()
-        finally:
-            reap.reap(spec.run_id)
-            judge.communicate()
+    return run_child(
+        [MODULE, str(path)],
+        folder=spec.folder,
+        kit=spec.kit,
+        run_id=spec.run_id,
+        log=spec.folder / LOG_FILE,
+        deadline=deadline,
+        poll=poll,
+        poll_seconds=POLL_SECONDS,
+    )
 
 
 def _answer(spec: JudgeSpec, status: int | None) -> Score:
@@ -117,6 +104,5 @@ def _answer(spec: JudgeSpec, status: int | None) -> Score:
 def _why(spec: JudgeSpec, status: int | None) -> str:
     if status is None:
         return f"the judge did not end within {spec.seconds + GRACE_SECONDS:g} s"
-    lines = read_untrusted_tail(spec.folder / LOG_FILE, 2000).decode(errors="replace").split("\n")
-    said = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    said = last_line(spec.folder / LOG_FILE)
     return one_line(f"the judge ended with status {status}: {said}", 300)

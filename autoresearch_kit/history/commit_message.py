@@ -1,9 +1,9 @@
 """What `git log` says about an experiment: idea, hypothesis, trailers."""
 
-import unicodedata
 from collections.abc import Mapping
 
 from autoresearch_kit.records import Experiment
+from autoresearch_kit.text import one_line
 
 _IDEA_LENGTH = 120
 _HYPOTHESIS_LENGTH = 1000
@@ -21,16 +21,6 @@ def record_message(experiment: Experiment) -> str:
     """The message of the commit on top of it, which holds the record and the run's files."""
     subject = f"Record {experiment.tag} {experiment.number:04d}: {experiment.verdict}"
     return _message(subject, _prose(experiment.detail, _HYPOTHESIS_LENGTH), _trailers(experiment))
-
-
-def one_line(text: str, length: int) -> str:
-    """`text` on one line of at most `length` characters, without control characters."""
-    printable = "".join(" " if unicodedata.category(c) in _BREAKING else c for c in text)
-    line = " ".join(printable.split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-
-
-_BREAKING = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def _prose(text: str, length: int) -> str:

@@ -9,9 +9,9 @@ from statistics import fmean
 import pandas as pd
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history.commit_message import one_line
 from autoresearch_kit.history.ledger import Entry
 from autoresearch_kit.records import Run, Verdict
+from autoresearch_kit.text import one_line
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
