@@ -11,6 +11,7 @@ from autoresearch_kit.cli.app import Tag, app, console, workspace
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Settings
 from autoresearch_kit.settling import Wishes, settle
@@ -100,5 +101,7 @@ def _run(place: Workspace, settings: Settings, limits: Limits) -> None:
     ledger.check()
     ground.read_notebook(place.root)
     ground.prepare(settings.dataset)
+    if gap := sandbox.why_not():
+        console.print(f"warning: {gap}; notebook code runs as you, though without secrets")
     process = detached.start(place, settings, limits)
     follow(place, process)

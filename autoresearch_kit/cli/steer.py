@@ -4,7 +4,6 @@ import time
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from autoresearch_kit import codec, history
 from autoresearch_kit.cli.app import Json, Tag, app, console, project, workspace
@@ -30,7 +29,10 @@ def status(
     if as_json:
         print(codec.encode(found).decode())  # noqa: T201
     else:
-        console.print(_table(found) if found else "no campaigns yet; begin: autoresearch run night")
+        lines = [_lines(one) for one in found] or [
+            "no campaigns yet; begin: autoresearch run night"
+        ]
+        console.print("\n".join(lines))
 
 
 def known_campaigns() -> list[str]:
@@ -52,29 +54,19 @@ def known(tag: str) -> str:
     return tag
 
 
-def _table(found: list[Status]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for words in ("campaign", "state"):
-        table.add_column(words)
-    for number in ("tried", "kept", "crashed", "baseline", "best", "training", "disk each"):
-        table.add_column(number, justify="right")
-    for one in found:
-        table.add_row(
-            one.tag,
-            one.words(time.time()),
-            str(one.experiments),
-            str(one.kept),
-            str(one.crashed),
-            _bpb(one.baseline),
-            _bpb(one.best),
-            f"{one.training_share:.0%}",
-            f"{one.disk_kb_per_experiment:.0f} KB",
-        )
-    return table
-
-
-def _bpb(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6f}"
+def _lines(one: Status) -> str:
+    """A campaign in a few lines that fit any terminal."""
+    indent = "\n" + " " * (len(one.tag) + 2)
+    lines = [f"[bold]{one.tag}[/]  {one.words(time.time())}"]
+    if one.baseline is not None and one.best is not None:
+        gain = (one.baseline - one.best) / one.baseline
+        lines += [
+            f"{one.experiments} tried, {one.kept} kept, {one.crashed} crashed",
+            f"baseline {one.baseline:.6f}, best {one.best:.6f}, {gain:.2%} lower",
+            f"{one.training_share:.0%} of the runs' time was budgeted training",
+            f"{one.disk_kb_per_experiment:.0f} KB of disk an experiment",
+        ]
+    return indent.join(lines)
 
 
 @app.command()
