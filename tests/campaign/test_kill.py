@@ -23,7 +23,7 @@ from tests.campaign.test_campaign import left_running
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATIENCE = 120.0
-EXPERIMENTS = 2
+EXPERIMENTS = 1
 
 Seen = Callable[[Workspace], bool]
 
