@@ -13,7 +13,7 @@ from autoresearch_kit.errors import Cancelled, EditError, KitError
 from autoresearch_kit.execution import handover, launch, reap
 from autoresearch_kit.execution.untrusted import read_untrusted
 from autoresearch_kit.ground import Ground, find_ground
-from autoresearch_kit.history import History
+from autoresearch_kit.history import History, find_root
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import (
@@ -28,29 +28,37 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View, find_researcher
+from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+NO_LIMITS = Limits()
 
 METRICS_LIMIT = 1_000_000
 """Bytes of a loss curve that git keeps; they come out of unreviewed code."""
 
 
 class Campaign:
-    """The loop over experiments under `tag`, in the project at `root`.
+    """The loop over experiments under `tag`, in the project at `root` or of the current folder.
 
     Making one runs nothing. `run()` is a generator of experiments that goes on where the campaign
-    was, however its last process ended.
+    was, however its last process ended; `settings` are what it was started with, or the defaults.
+
+        for experiment in Campaign("night").run(Limits(experiments=12)):
+            print(experiment.proposal.idea, experiment.verdict)
     """
 
-    def __init__(self, root: Path, tag: str, settings: Settings) -> None:
-        self.root = root
+    def __init__(
+        self, tag: str, settings: Settings | None = None, *, root: Path | None = None
+    ) -> None:
+        self.root = root or find_root(Path.cwd())
         self.tag = tag
-        self.settings = settings
-        self.history = History(root, tag)
-        self.workspace = Workspace(root, tag)
+        self.settings = settings or settle(self.root, tag, Wishes())
+        self.history = History(self.root, tag)
+        self.workspace = Workspace(self.root, tag)
 
-    def run(self, limits: Limits) -> Generator[Experiment]:
+    def run(self, limits: Limits = NO_LIMITS) -> Generator[Experiment]:
         """Try experiments, one after the other, each yielded once git has it.
 
         Raises:
@@ -62,6 +70,9 @@ class Campaign:
             pulse = Pulse(self.workspace, limits)
             try:
                 yield from self._experiments(pulse, limits)
+            except GeneratorExit:
+                pulse.stage(Stage.ENDED, "left by its caller; the next start goes on")
+                raise
             except Cancelled:
                 pulse.stage(Stage.ENDED, "stopped at once; the experiment under way starts again")
             except BaseException as error:

@@ -60,7 +60,7 @@ def _environment(kit: Path) -> dict[str, str]:
 def main(root: str, tag: str, settings: str, limits: str) -> int:
     """Run the campaign to its end; a reason to stop is one line in the log, and in its state."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    campaign = Campaign(Path(root), tag, codec.decode(Settings, settings))
+    campaign = Campaign(tag, codec.decode(Settings, settings), root=Path(root))
     _stop_when_asked_by_signal(campaign.workspace)
     try:
         with contextlib.closing(campaign.run(codec.decode(Limits, limits))) as experiments:

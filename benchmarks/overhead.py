@@ -72,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = make_project(Path(folder))
         wishes = Wishes(dataset=given.dataset, train_seconds=given.train_seconds)
-        campaign = Campaign(root, "overhead", settle(root, "overhead", wishes))
+        campaign = Campaign("overhead", settle(root, "overhead", wishes), root=root)
         limits = Limits(experiments=given.experiments)
         columns = [parts(experiment, seconds) for experiment, seconds in timed(campaign, limits)]
     print(f"{os.cpu_count()} cores, {given.train_seconds:g} s of training; 0 starts the campaign\n")

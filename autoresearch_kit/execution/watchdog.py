@@ -21,7 +21,8 @@ from autoresearch_kit.records import Reason, RunSpec
 POLL_SECONDS = 0.05
 """How exactly the end of the training budget is known."""
 
-MEMORY_SECONDS = 0.25
+MEMORY_SECONDS = 0.5
+"""Between two looks at memory; each costs some milliseconds of a core that should train."""
 
 LINGER_SECONDS = 1.0
 """After the submission arrived, for the kernel to say that its cell ended."""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def campaign(project: Path, corpus: Path, tag: str = "night") -> Campaign:
     wishes = Wishes(dataset=str(corpus), train_seconds=1.0)
-    return Campaign(project, tag, settle(project, tag, wishes))
+    return Campaign(tag, settle(project, tag, wishes), root=project)
 
 
 def left_running(root: Path) -> list[psutil.Process]:
@@ -94,7 +94,7 @@ def test_nothing_is_left_running_or_lying_about(done: Campaign) -> None:
 
 
 def test_a_campaign_that_is_done_does_nothing_more(done: Campaign) -> None:
-    again = Campaign(done.root, "night", done.settings)
+    again = Campaign("night", root=done.root)
     assert list(again.run(Limits(experiments=3))) == []
 
 
@@ -116,5 +116,15 @@ def test_stop_at_once_keeps_the_proposal(project: Path, corpus: Path) -> None:
     rest: list[Experiment] = list(experiments)
     state = night.workspace.state()
     assert rest == []
+    assert state is not None
+    assert state.stage is Stage.ENDED
+
+
+def test_a_caller_that_leaves_is_no_failure(project: Path, corpus: Path) -> None:
+    night = campaign(project, corpus)
+    experiments = night.run()
+    next(experiments)
+    experiments.close()
+    state = night.workspace.state()
     assert state is not None
     assert state.stage is Stage.ENDED
