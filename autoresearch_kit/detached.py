@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.errors import BusyError, KitError
+from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Limits, Request, Settings
 from autoresearch_kit.workspace import Workspace
 
@@ -31,9 +31,8 @@ def start(workspace: Workspace, settings: Settings, limits: Limits) -> subproces
         BusyError: it is running already.
     """
     workspace.create()
-    if workspace.running():
-        raise BusyError(workspace.held_by())
-    workspace.copy_kit()
+    with workspace.lock():
+        workspace.copy_kit()
     argv = [sys.executable, "-m", "autoresearch_kit.detached", str(workspace.root), workspace.tag]
     argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
     with workspace.log.open("ab") as log:

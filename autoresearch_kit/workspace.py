@@ -21,6 +21,10 @@ from autoresearch_kit.records import Proposal, Request, Settings, State
 
 T = TypeVar("T")
 
+PATIENCE = 2.0
+"""Seconds to wait for the lock: somebody's look at it, or the last child of a killed campaign
+that has not come to its exec yet, holds it for a moment."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -73,13 +77,14 @@ class Workspace:
         part.rename(self.kit)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience: float = PATIENCE) -> Iterator[None]:
         """Hold the campaign; the operating system lets go when the process dies, however it dies.
 
         Raises:
-            BusyError: another process holds it; the message names it.
+            BusyError: another process holds it, for longer than `patience` seconds; the message
+                names it.
         """
-        held = filelock.FileLock(self.folder / "lock", blocking=False)
+        held = filelock.FileLock(self.folder / "lock", timeout=patience)
         try:
             held.acquire()
         except filelock.Timeout as error:
@@ -94,7 +99,7 @@ class Workspace:
         if not self.folder.exists():
             return False
         try:
-            with self.lock():
+            with self.lock(patience=0):
                 return False
         except BusyError:
             return True

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_a_second_process_is_told_who_holds_the_campaign(workspace: Workspace) -
         assert not pulse.told_to_stop()
         holder.kill()
     assert not workspace.running()
+
+
+def test_a_holder_that_is_about_to_die_is_waited_for(workspace: Workspace) -> None:
+    argv = [sys.executable, "-c", HOLD, str(workspace.root)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        threading.Timer(0.2, holder.kill).start()
+        with workspace.lock():
+            assert workspace.running()
 
 
 def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
