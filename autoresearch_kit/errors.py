@@ -40,6 +40,22 @@ class ExecutionError(KitError):
     """A run can't be started, or can't be ended."""
 
 
+class EndpointError(KitError):
+    """The endpoint of the language model does not answer as it must; it may later."""
+
+
+class RefusedError(EndpointError):
+    """The endpoint refuses the key, the model or the request: asking again won't help."""
+
+
+class NoToolsError(EndpointError):
+    """The endpoint, or its model, knows no function calling."""
+
+
+class LimitReached(KitError):  # noqa: N818 - not a fault: the user set it
+    """A cap on tokens or US dollars is reached; the message says how to go on."""
+
+
 class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it
     """The user asked to stop now; whatever ran has been killed."""
 

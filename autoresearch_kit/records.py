@@ -66,10 +66,45 @@ class CellEdit:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What requests to an endpoint took, by its own figures; `cached` tokens are among `tokens_in`.
+
+    `usd` is None where the prices are not known.
+    """
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    seconds: float = 0.0
+    usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.tokens_in + self.tokens_out
+
+    def __add__(self, other: "Usage") -> "Usage":
+        known = [usd for usd in (self.usd, other.usd) if usd is not None]
+        return Usage(
+            self.requests + other.requests,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.tokens_cached + other.tokens_cached,
+            self.seconds + other.seconds,
+            sum(known) if known else None,
+        )
+
+
+@dataclass(frozen=True)
 class Proposal:
     """What a researcher wants tried: cell edits first, then constants set in `config`.
 
     `parent` is the number of the experiment whose notebook is edited; the baseline has none.
+    `directive` digests the program.md, and `guidance` is what the human had said, when it was made;
+    `model` names the language model, `lessons` are what it had learnt, where it was asked.
+    `attempts` are the runs of this idea that crashed on a bug which was then repaired. `failure`
+    says why nothing came of the idea: then there is nothing to run.
     """
 
     number: int
@@ -80,6 +115,12 @@ class Proposal:
     category: str = ""
     edits: tuple[CellEdit, ...] = ()
     constants: Mapping[str, Constant] = field(default_factory=dict)
+    directive: str = ""
+    guidance: str = ""
+    model: str = ""
+    lessons: str = ""
+    attempts: tuple["Attempt", ...] = ()
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +160,19 @@ class Run:
     peak_memory_mb: float
     sandbox: SandboxLevel
     parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run that crashed on a bug, and was repaired: what was run, and what it said.
+
+    `traceback` came out of unreviewed code.
+    """
+
+    edits: tuple[CellEdit, ...]
+    constants: Mapping[str, Constant]
+    run: Run
+    traceback: str
 
 
 @dataclass(frozen=True)
@@ -194,6 +248,41 @@ class Settings:
     profile: str
 
 
+class EditProtocol(StrEnum):
+    """How a language model says its edits: by function calls, or by fenced blocks in its text."""
+
+    AUTO = "auto"
+    TOOLS = "tools"
+    BLOCKS = "blocks"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per million tokens."""
+
+    input: float
+    output: float
+    cached: float
+
+
+@dataclass(frozen=True)
+class Research:
+    """How the language model is asked; it may change from one start of a campaign to the next.
+
+    An empty `base_url` is OpenAI's. `prompt_tokens` bounds the prompt of a proposal. Every
+    `optuna_every`th turn is optuna's, none if 0; with `fallback`, so are those in which the
+    endpoint is down.
+    """
+
+    model: str
+    base_url: str = ""
+    protocol: EditProtocol = EditProtocol.AUTO
+    prompt_tokens: int = 24_000
+    optuna_every: int = 5
+    fallback: bool = True
+    prices: Prices | None = None
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
@@ -218,6 +307,7 @@ class Experiment:
     kit_version: str
     started: str
     finished: str
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def number(self) -> int:
@@ -268,10 +358,16 @@ class Request(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """When a campaign ends by itself. Experiments are counted after the baseline, over its life."""
+    """When a campaign ends by itself. All are counted over its life, but hours from each start.
+
+    Experiments are those after the baseline; tokens and US dollars are with those of proposals
+    that are still being made.
+    """
 
     experiments: int | None = None
     hours: float | None = None
+    tokens: int | None = None
+    usd: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ class View:
     """A campaign as its researcher sees it before experiment `number`.
 
     `best` is the number of the best, and `notebook` its notebook; `experiments` are all that were
-    tried, in order, the baseline first.
+    tried, in order, the baseline first. `running` is being tried right now, if the view is of the
+    experiment after that; `guidance` is what the human says.
     """
 
     tag: str
@@ -21,6 +22,8 @@ class View:
     best: int
     notebook: TrainNotebook
     experiments: Sequence[Experiment]
+    running: Proposal | None = None
+    guidance: str = ""
 
 
 class Researcher(Protocol):
