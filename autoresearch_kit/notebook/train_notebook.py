@@ -27,6 +27,7 @@ from autoresearch_kit.notebook.constants import (
     set_constants,
     without_values,
 )
+from autoresearch_kit.notebook.names import undefined_names
 from autoresearch_kit.notebook.syntax import count_nodes, digest, parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction
 
@@ -131,8 +132,9 @@ class TrainNotebook:
         """Look whether the editable cells can be run at all, and differ from the parent's.
 
         Raises:
-            EditError: a syntax error, a shell or magic line, a misspelt range, too much text, or
-                the same code as the parent's; the message names cell and line.
+            EditError: a syntax error, a shell or magic line, a misspelt range, too much text, a
+                name that no cell defines (and that the parent does not lack too), or the same
+                code as the parent's; the message names cell and line.
         """
         size = sum(len(cell.source.encode(errors="replace")) for cell in self.cells)
         if size > MAX_SOURCE_BYTES:
@@ -142,8 +144,20 @@ class TrainNotebook:
         for cell in self._editable_cells():
             parse_cell(cell.name, cell.source)
         self.constant_specs()
-        if parent and self.code() == parent.code():
+        if parent is None:
+            return
+        if self.code() == parent.code():
             raise EditError("nothing changed: this is the parent's code, comments aside")
+        self._check_names(parent)
+
+    def _check_names(self, parent: "TrainNotebook") -> None:
+        lacking = {one.name for one in undefined_names(parent.cells)}
+        for one in undefined_names(self.cells):
+            if one.name not in lacking:
+                raise EditError(
+                    f"cell {one.cell!r}, line {one.line}: no cell defines {one.name!r}; define or "
+                    "import it in an editable cell before it is used"
+                )
 
     def constants(self) -> dict[str, Constant]:
         """The values of the CAPITAL constants in `config`, by name.
