@@ -1,0 +1,223 @@
+"""The notebook while a model edits it: every edit answers with its diff, or says what to do."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoresearch_kit.errors import EditError
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.changes import changes
+from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.syntax import parse_cell
+from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment, Reason
+from autoresearch_kit.researchers.base import View
+from autoresearch_kit.researchers.llm.quoting import quote
+from autoresearch_kit.text import one_line
+
+CATEGORIES = (
+    "architecture",
+    "optimizer",
+    "schedule",
+    "data",
+    "constants",
+    "simplification",
+    "other",
+)
+IDEA_LENGTH = 120
+HYPOTHESIS_LENGTH = 1000
+DETAIL_LENGTH = 2000
+
+NOT_TRIED = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
+"""Experiments that never ran as proposed."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """An idea, and what it changes in the notebook that it is held against."""
+
+    idea: str
+    hypothesis: str
+    category: str
+    edits: tuple[CellEdit, ...]
+    constants: Mapping[str, Constant]
+
+
+class Draft:
+    """The notebook of the best, or `start`, as edited so far; no edit is half made."""
+
+    def __init__(self, view: View, history: History, start: TrainNotebook | None = None) -> None:
+        self.notebook = start or view.notebook
+        self._view = view
+        self._history = history
+
+    def read_notebook(self) -> str:
+        """All code cells."""
+        cells = [cell for cell in self.notebook.cells if not cell.markdown]
+        return "\n\n".join(
+            f"# cell {cell.name} ({'locked' if cell.locked else 'editable'})\n{cell.source}"
+            for cell in cells
+        )
+
+    def read_cell(self, cell: str) -> str:
+        """One cell's source."""
+        return self.notebook.cell(cell).source
+
+    def edit_cell(self, cell: str, old: str, new: str) -> str:
+        """Put `new` in the place of `old`, which must stand there exactly once."""
+        source = self.notebook.cell(cell).source
+        if not old:
+            raise EditError("'old' is empty; give the text to replace, or use replace_cell")
+        count = source.count(old)
+        if count == 0:
+            raise EditError(f"'old' is not in cell {cell!r}. {_nearest(source, old)}")
+        if count > 1:
+            raise EditError(
+                f"'old' stands {count} times in cell {cell!r}, at lines {_places(source, old)}; "
+                "give more of the lines around it, so that it stands there once"
+            )
+        return self._do(CellEdit(EditAction.REPLACE, cell, source.replace(old, new)))
+
+    def replace_cell(self, cell: str, source: str) -> str:
+        """Rewrite a cell."""
+        return self._do(CellEdit(EditAction.REPLACE, cell, source.strip("\n")))
+
+    def insert_cell(self, after: str, name: str, source: str) -> str:
+        """Add a cell after another one."""
+        return self._do(CellEdit(EditAction.INSERT, name, source.strip("\n"), after))
+
+    def delete_cell(self, cell: str) -> str:
+        """Remove a cell."""
+        return self._do(CellEdit(EditAction.DELETE, cell))
+
+    def set_constants(self, values: Mapping[str, Constant]) -> str:
+        """Set constants in `config`."""
+        if not values:
+            raise EditError("no constants given; write them as NAME: value")
+        return self._become(self.notebook.set_constants(values))
+
+    def read_experiment(self, number: int) -> str:
+        """What an earlier experiment tried and what came of it."""
+        if not 0 <= number < len(self._view.experiments):
+            last = len(self._view.experiments) - 1
+            raise EditError(f"no experiment {number}; there are: 0 to {last}")
+        experiment = self._view.experiments[number]
+        return "\n".join([*_facts(experiment), self._diff(experiment)])
+
+    def submit(self, idea: str, hypothesis: str, category: str) -> Submitted:
+        """Hand the draft in, once it has passed every check that needs no run."""
+        if not idea.strip():
+            raise EditError("'idea' is empty; say in one line what is tried")
+        if category not in CATEGORIES:
+            raise EditError(f"no category {category!r}; choose one of: {', '.join(CATEGORIES)}")
+        self.notebook.check(self._view.notebook)
+        self._check_new()
+        edits, constants = changes(self._view.notebook, self.notebook)
+        return Submitted(
+            one_line(idea, IDEA_LENGTH),
+            one_line(hypothesis, HYPOTHESIS_LENGTH),
+            category,
+            edits,
+            constants,
+        )
+
+    def _do(self, edit: CellEdit) -> str:
+        return self._become(self.notebook.apply([edit]))
+
+    def _become(self, edited: TrainNotebook) -> str:
+        """Make `edited` the draft; returns what differs, and which cells don't parse now."""
+        diff = str(cell_diff(self.notebook, edited))
+        self.notebook = edited
+        notes = [note for name in edited.editable if (note := self._syntax(name))]
+        return "\n\n".join([diff, *notes])
+
+    def _syntax(self, name: str) -> str:
+        try:
+            parse_cell(name, self.notebook.cell(name).source)
+        except EditError as error:
+            return f"mend this before you submit: {error}"
+        return ""
+
+    def _check_new(self) -> None:
+        """Look whether this code was tried before, or is being tried.
+
+        Raises:
+            EditError: it was; the message says by which experiment, and how that ended.
+        """
+        code = (self.notebook.structure(), self.notebook.constants())
+        for one in self._view.experiments:
+            if one.reason not in NOT_TRIED and (one.structure, dict(one.constants)) == code:
+                raise EditError(
+                    f"experiment {one.number} was exactly this code: {_outcome(one)}. "
+                    "Change something else"
+                )
+        running = self._view.running
+        if running is not None and not running.failure:
+            now = self._view.notebook.apply(running.edits, running.constants)
+            if (now.structure(), now.constants()) == code:
+                raise EditError(
+                    f"experiment {running.number}, which is running now, is exactly this code "
+                    f"({running.idea}). Change something else"
+                )
+
+    def _diff(self, experiment: Experiment) -> str:
+        if experiment.proposal.parent is None:
+            return "It is the notebook that the campaign began with."
+        if experiment.reason in NOT_TRIED:
+            return "Its edits were never run."
+        old = TrainNotebook.parse(self._history.source(experiment.proposal.parent))
+        return str(cell_diff(old, TrainNotebook.parse(self._history.source(experiment.number))))
+
+
+def _facts(experiment: Experiment) -> list[str]:
+    proposal = experiment.proposal
+    lines = [
+        f"experiment {experiment.number}, made from {proposal.parent}, by {proposal.researcher}",
+        f"idea: {proposal.idea}",
+        f"hypothesis: {proposal.hypothesis}",
+        f"outcome: {_outcome(experiment)}",
+    ]
+    lines += [
+        f"run: {run.steps} steps, {run.tokens:,} tokens in {run.train_seconds:.0f} s of "
+        f"training, {run.peak_memory_mb:.0f} MB at most"
+        for run in experiment.runs
+    ]
+    if experiment.detail:
+        lines += ["detail:", quote(experiment.detail, DETAIL_LENGTH)]
+    return lines
+
+
+def _outcome(experiment: Experiment) -> str:
+    score = "" if experiment.val_bpb is None else f", val_bpb {experiment.val_bpb:.6f}"
+    return f"{experiment.verdict} ({experiment.reason}){score}"
+
+
+def _places(source: str, old: str) -> str:
+    """The lines at which `old` begins."""
+    places, at = [], source.find(old)
+    while at >= 0:
+        places.append(str(source.count("\n", 0, at) + 1))
+        at = source.find(old, at + 1)
+    return ", ".join(places)
+
+
+def _nearest(source: str, old: str) -> str:
+    """The lines of `source` that `old` may have meant."""
+    lines, wanted = source.splitlines(), old.strip("\n").splitlines()
+    if not lines or not wanted:
+        return "The cell is empty; use replace_cell"
+    size = min(len(wanted), len(lines))
+    windows = ["\n".join(lines[at : at + size]) for at in range(len(lines) - size + 1)]
+    match = difflib.SequenceMatcher(autojunk=False)
+    match.set_seq2("\n".join(wanted))
+    ratios = []
+    for window in windows:
+        match.set_seq1(window)
+        ratios.append(match.ratio())
+    at = max(range(len(windows)), key=ratios.__getitem__)
+    near = lines[max(0, at - 1) : at + size + 1]
+    return (
+        f"The nearest lines are {max(1, at)} to {max(0, at - 1) + len(near)}:\n"
+        + "\n".join(near)
+        + "\nCopy the text exactly, with its indentation"
+    )
