@@ -1,62 +1,64 @@
 """The loop: propose, run, score, decide, record; and again, until a limit or a person ends it."""
 
-import hashlib
-import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import autoresearch_kit
 from autoresearch_kit import decide
 from autoresearch_kit.decide import Decision
-from autoresearch_kit.errors import Cancelled, EditError, KitError
-from autoresearch_kit.execution import handover, launch, reap
-from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.errors import Cancelled, KitError, LimitReached
+from autoresearch_kit.execution import handover, reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.proposing import Proposing
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import (
     Experiment,
     Limits,
     Proposal,
     Reason,
-    Run,
-    RunSpec,
     Settings,
     Stage,
     Verdict,
 )
-from autoresearch_kit.researchers import View, find_researcher
+from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.spending import Meter
+from autoresearch_kit.trying import Bench, Tried
 from autoresearch_kit.workspace import Workspace
 
-logger = logging.getLogger(__name__)
-
 NO_LIMITS = Limits()
-
-METRICS_LIMIT = 1_000_000
-"""Bytes of a loss curve that git keeps; they come out of unreviewed code."""
 
 
 class Campaign:
     """The loop over experiments under `tag`, in the project at `root` or of the current folder.
 
     Making one runs nothing. `run()` is a generator of experiments that goes on where the campaign
-    was, however its last process ended; `settings` are what it was started with, or the defaults.
+    was, however its last process ended; `settings` are what it was started with, or the defaults;
+    `model` is the language model that proposes, if one does.
 
         for experiment in Campaign("night").run(Limits(experiments=12)):
             print(experiment.proposal.idea, experiment.verdict)
     """
 
     def __init__(
-        self, tag: str, settings: Settings | None = None, *, root: Path | None = None
+        self,
+        tag: str,
+        settings: Settings | None = None,
+        *,
+        root: Path | None = None,
+        model: Model | None = None,
     ) -> None:
         self.root = root or find_root(Path.cwd())
         self.tag = tag
         self.settings = settings or settle(self.root, tag, Wishes())
         self.history = History(self.root, tag)
         self.workspace = Workspace(self.root, tag)
+        self._model = model
 
     def run(self, limits: Limits = NO_LIMITS) -> Generator[Experiment]:
         """Try experiments, one after the other, each yielded once git has it.
@@ -73,6 +75,8 @@ class Campaign:
             except GeneratorExit:
                 pulse.stage(Stage.ENDED, "left by its caller; the next start goes on")
                 raise
+            except LimitReached as reached:
+                pulse.stage(Stage.ENDED, str(reached))
             except Cancelled:
                 pulse.stage(Stage.ENDED, "stopped at once; the experiment under way starts again")
             except BaseException as error:
@@ -82,34 +86,39 @@ class Campaign:
                 pulse.stage(Stage.ENDED, "done")
 
     def _experiments(self, pulse: Pulse, limits: Limits) -> Generator[Experiment]:
+        if self._model:
+            self._model.check()
         ground = self._start()
-        experiments = self.history.experiments()
-        while self._goes_on(len(experiments), pulse, limits):
-            experiment = self._experiment(ground, experiments, pulse)
-            experiments.append(experiment)
-            pulse.best(_best_score(experiments))
-            yield experiment
+        prices = self._model.research.prices if self._model else None
+        meter = Meter(self.workspace.usage, limits, prices)
+        around = Surroundings(
+            self.history, self.workspace, self.settings, ground.machine, ground.info
+        )
+        with closing(find_turns(around, meter, self._model)) as turns:
+            parts = _Parts(
+                Bench(ground, self.workspace, self.history, pulse),
+                Proposing(turns, self.workspace, self.history),
+                meter,
+                limits,
+            )
+            experiments = self.history.experiments()
+            while self._goes_on(len(experiments), pulse, limits):
+                experiment = self._experiment(parts, experiments)
+                experiments.append(experiment)
+                pulse.best(_best_score(experiments))
+                yield experiment
 
-    def _experiment(
-        self, ground: Ground, experiments: list[Experiment], pulse: Pulse
-    ) -> Experiment:
-        started = _now()
+    def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:
+        started, pulse = _now(), parts.bench.pulse
         pulse.stage(Stage.PROPOSING)
-        proposal = self._propose(ground, experiments)
+        proposal = self._propose(parts, experiments)
         pulse.trying(proposal.number, proposal.idea, _best_score(experiments))
-        parent = self._parent(ground, proposal)
-        runs: tuple[Run, ...] = ()
-        try:
-            notebook = self._edited(ground, parent, proposal)
-        except EditError as error:
-            notebook = parent
-            decision = Decision(Verdict.CRASH, Reason.INVALID_EDIT, str(error))
-        else:
-            runs = (self._run(ground, proposal, notebook, pulse),)
-            decision = self._decide(runs, notebook, experiments)
+        self._prepare_next(parts, experiments, proposal)
+        tried = self._try(parts, experiments, proposal)
         pulse.stage(Stage.RECORDING)
-        experiment = self._describe(ground, proposal, notebook, runs, decision, started)
-        self._record(experiment, notebook)
+        decision = _decide(tried, experiments)
+        experiment = self._describe(parts, tried, decision, started)
+        self._record(parts.bench, experiment, tried.notebook)
         return experiment
 
     def _start(self) -> Ground:
@@ -134,104 +143,57 @@ class Campaign:
             return False
         return not pulse.told_to_stop()
 
-    def _propose(self, ground: Ground, experiments: list[Experiment]) -> Proposal:
+    def _propose(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Proposal:
         """The proposal written down before, if it was not recorded yet; else a new one."""
         pending = self.workspace.pending()
         if pending is not None and pending.number == len(experiments):
             return pending
-        best = _best(experiments)
-        if best is None:
-            proposal = _baseline(ground)
-        else:
-            view = self._view(best, experiments)
-            proposal = find_researcher(self.settings.researcher).propose(view)
+        view = self._view(experiments)
+        proposal = (
+            _baseline(parts.bench.ground)
+            if view is None
+            else parts.proposing.propose(view, parts.bench.pulse.cancelled)
+        )
         self.workspace.write_pending(proposal)
+        self.workspace.clear_ahead()
         return proposal
 
-    def _view(self, best: Experiment, experiments: list[Experiment]) -> View:
-        notebook = TrainNotebook.parse(self.history.source(best.number))
-        return View(self.tag, len(experiments), best.number, notebook, tuple(experiments))
+    def _prepare_next(
+        self, parts: "_Parts", experiments: Sequence[Experiment], running: Proposal
+    ) -> None:
+        """While this one runs, have the one after it made, if it may still be tried."""
+        most = parts.limits.experiments
+        if most is None or running.number < most:
+            view = self._view(experiments, running)
+            if view is not None:
+                parts.proposing.prepare(view)
 
-    def _parent(self, ground: Ground, proposal: Proposal) -> TrainNotebook:
-        if proposal.parent is None:
-            return ground.baseline
-        return TrainNotebook.parse(self.history.source(proposal.parent))
+    def _try(self, parts: "_Parts", experiments: Sequence[Experiment], proposal: Proposal) -> Tried:
+        def repair(crashed: Proposal) -> Proposal | None:
+            view = self._view(experiments)
+            if view is None:
+                return None
+            return parts.proposing.repair(view, crashed, parts.bench.pulse.cancelled)
 
-    def _edited(self, ground: Ground, parent: TrainNotebook, proposal: Proposal) -> TrainNotebook:
-        if proposal.parent is None:
-            return parent
-        edited = parent.apply(proposal.edits, proposal.constants).relocked(ground.baseline)
-        edited.check(parent)
-        return edited
+        return parts.bench.try_out(proposal, repair)
 
-    def _run(
-        self, ground: Ground, proposal: Proposal, notebook: TrainNotebook, pulse: Pulse
-    ) -> Run:
-        """Run and score the notebook. A run that the kit itself failed is repeated once.
-
-        Raises:
-            KitError: the kit failed twice in a row; the proposal stays written down.
-        """
-        for attempt in (1, 2):
-            spec = self._spec(ground, proposal, notebook, attempt)
-            pulse.running(str(spec.folder))
-            run = launch.execute(spec, cancelled=pulse.cancelled)
-            if run.failure is not Reason.KIT_FAILED:
-                return run
-            logger.warning("experiment %d, attempt %d: %s", proposal.number, attempt, run.detail)
-        raise KitError(f"experiment {proposal.number} could not be run: {run.detail}")
-
-    def _spec(
-        self, ground: Ground, proposal: Proposal, notebook: TrainNotebook, attempt: int
-    ) -> RunSpec:
-        folder = self.workspace.runs / f"{proposal.number:04d}-{attempt}"
-        folder.mkdir()
-        source = folder / "input.ipynb"
-        source.write_text(notebook.text(), encoding="utf-8")
-        return RunSpec(
-            run_id=self.workspace.run_id(folder),
-            folder=folder,
-            notebook=source,
-            dataset=ground.dataset,
-            kit=self.workspace.kit,
-            compile_cache=self.workspace.compile_cache,
-            seed=_seed(self.tag, proposal.number),
-            train_seconds=self.settings.train_seconds,
-            wall_seconds=self.settings.wall_seconds,
-            compile_seconds=self.settings.compile_seconds,
-            memory_mb=self.settings.memory_mb,
-            sandbox=ground.sandbox,
-        )
-
-    def _decide(
-        self, runs: tuple[Run, ...], notebook: TrainNotebook, experiments: list[Experiment]
-    ) -> Decision:
-        run = runs[0]
-        if run.score is None:
-            return Decision(Verdict.CRASH, run.failure or Reason.KIT_FAILED, run.detail)
-        best = _best(experiments)
-        if best is None or best.val_bpb is None:
-            return Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
-        return decide.decide(run.score.value, notebook.nodes(), best.val_bpb, best.nodes)
+    def _view(
+        self, experiments: Sequence[Experiment], running: Proposal | None = None
+    ) -> View | None:
+        return view_of(self.history, self.workspace, experiments, running)
 
     def _describe(
-        self,
-        ground: Ground,
-        proposal: Proposal,
-        notebook: TrainNotebook,
-        runs: tuple[Run, ...],
-        decision: Decision,
-        started: str,
+        self, parts: "_Parts", tried: Tried, decision: Decision, started: str
     ) -> Experiment:
-        scores = [run.score.value for run in runs if run.score]
+        ground, run, notebook = parts.bench.ground, tried.run, tried.notebook
         return Experiment(
             tag=self.tag,
-            proposal=proposal,
+            proposal=tried.proposal,
             verdict=decision.verdict,
             reason=decision.reason,
             detail=decision.detail,
-            runs=runs,
-            val_bpb=sum(scores) / len(scores) if scores else None,
+            runs=(run,) if run else (),
+            val_bpb=run.score.value if run and run.score else None,
             nodes=notebook.nodes(),
             constants=notebook.constants(),
             structure=notebook.structure(),
@@ -240,32 +202,45 @@ class Campaign:
             kit_version=autoresearch_kit.__version__,
             started=started,
             finished=_now(),
+            usage=parts.meter.spent_on(tried.proposal.number),
         )
 
-    def _record(self, experiment: Experiment, notebook: TrainNotebook) -> None:
+    def _record(self, bench: Bench, experiment: Experiment, notebook: TrainNotebook) -> None:
         """Give the experiment to git; from then on it exists. A baseline must have a score.
 
         Raises:
             KitError: the baseline crashed, so there is nothing to hold experiments against.
         """
-        folders = sorted(self.workspace.runs.glob(f"{experiment.number:04d}-*"))
         if experiment.number == 0 and not experiment.kept:
-            executed = folders[-1] / handover.EXECUTED_FILE
+            executed = bench.folders(0)[-1] / handover.EXECUTED_FILE
             raise KitError(
                 f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
                 f"notebooks/train.ipynb and run again. Its output: {executed}"
             )
-        files = _files(folders[-1]) if experiment.runs else {}
+        files = bench.files(experiment.number) if experiment.runs else {}
         self.history.append(experiment, notebook.text(), files)
         self.workspace.clear_runs()
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    files = {"run-1.ipynb": (folder / handover.EXECUTED_FILE).read_bytes()}
-    metrics = folder / handover.WORK_FOLDER / handover.METRICS_FILE
-    if metrics.exists():
-        files[handover.METRICS_FILE] = read_untrusted(metrics, METRICS_LIMIT)
-    return files
+@dataclass(frozen=True)
+class _Parts:
+    """What the loop works with."""
+
+    bench: Bench
+    proposing: Proposing
+    meter: Meter
+    limits: Limits
+
+
+def _decide(tried: Tried, experiments: Sequence[Experiment]) -> Decision:
+    if tried.run is None:
+        return Decision(Verdict.CRASH, Reason.INVALID_EDIT, tried.problem)
+    run, best = tried.run, _best(experiments)
+    if run.score is None:
+        return Decision(Verdict.CRASH, run.failure or Reason.KIT_FAILED, run.detail)
+    if best is None or best.val_bpb is None:
+        return Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
+    return decide.decide(run.score.value, tried.notebook.nodes(), best.val_bpb, best.nodes)
 
 
 def _baseline(ground: Ground) -> Proposal:
@@ -279,18 +254,13 @@ def _baseline(ground: Ground) -> Proposal:
     )
 
 
-def _best(experiments: list[Experiment]) -> Experiment | None:
+def _best(experiments: Sequence[Experiment]) -> Experiment | None:
     return next((one for one in reversed(experiments) if one.kept), None)
 
 
-def _best_score(experiments: list[Experiment]) -> float | None:
+def _best_score(experiments: Sequence[Experiment]) -> float | None:
     best = _best(experiments)
     return best.val_bpb if best else None
-
-
-def _seed(tag: str, number: int) -> int:
-    """A seed of the kit's own choosing, so that no edit can fix its luck."""
-    return int.from_bytes(hashlib.sha256(f"{tag}/{number}".encode()).digest()[:4])
 
 
 def _now() -> str:

@@ -22,6 +22,11 @@ def encode(record: object) -> bytes:
         raise InputError(f"a {type(record).__name__} has text that is no text: {error}") from error
 
 
+def compact(record: object) -> bytes:
+    """A record as JSON on one line."""
+    return msgspec.json.encode(record, enc_hook=_encode_path)
+
+
 def decode(kind: type[T], data: bytes | str) -> T:
     """The record of type `kind` in `data`.
 

@@ -1,6 +1,8 @@
 """The campaign as a process of its own, which outlives terminal, browser and notebook.
 
-`python -m autoresearch_kit.detached ROOT TAG SETTINGS LIMITS` is that process.
+`python -m autoresearch_kit.detached ROOT TAG SETTINGS LIMITS` is that process. How to ask the
+language model, and the key, come in on its stdin: other processes of the same user can read its
+arguments and its environment.
 """
 
 import contextlib
@@ -9,22 +11,34 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Limits, Request, Settings
+from autoresearch_kit.records import Limits, Request, Research, Settings
+from autoresearch_kit.researchers import Model
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger("autoresearch")
 
-NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID")
+NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", "OPENAI_API_KEY")
 NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
-"""What a notebook's kernel sets for itself; it would lead the campaign astray."""
+"""What a notebook's kernel sets for itself, which would lead the campaign astray; and the key."""
 
 
-def start(workspace: Workspace, settings: Settings, limits: Limits) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True)
+class Secret:
+    """What comes in on stdin."""
+
+    research: Research
+    key: str = field(repr=False)
+
+
+def start(
+    workspace: Workspace, settings: Settings, limits: Limits, model: Model | None = None
+) -> subprocess.Popen[bytes]:
     """Start the campaign as a detached process, from its own copy of the package.
 
     Raises:
@@ -36,15 +50,24 @@ def start(workspace: Workspace, settings: Settings, limits: Limits) -> subproces
     argv = [sys.executable, "-m", "autoresearch_kit.detached", str(workspace.root), workspace.tag]
     argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
     with workspace.log.open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=workspace.root,
             env=_environment(workspace.kit),
             start_new_session=True,
         )
+    _hand_over(process, model)
+    return process
+
+
+def _hand_over(process: subprocess.Popen[bytes], model: Model | None) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it says itself why it died
+        if model is not None:
+            pipe.write(codec.compact(Secret(model.research, model.key)))
 
 
 def _environment(kit: Path) -> dict[str, str]:
@@ -59,7 +82,10 @@ def _environment(kit: Path) -> dict[str, str]:
 def main(root: str, tag: str, settings: str, limits: str) -> int:
     """Run the campaign to its end; a reason to stop is one line in the log, and in its state."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    campaign = Campaign(tag, codec.decode(Settings, settings), root=Path(root))
+    for loud in ("httpx", "openai"):
+        logging.getLogger(loud).setLevel(logging.WARNING)
+    model = _received(sys.stdin.buffer.read())
+    campaign = Campaign(tag, codec.decode(Settings, settings), root=Path(root), model=model)
     _stop_when_asked_by_signal(campaign.workspace)
     try:
         with contextlib.closing(campaign.run(codec.decode(Limits, limits))) as experiments:
@@ -69,6 +95,13 @@ def main(root: str, tag: str, settings: str, limits: str) -> int:
         logger.error("error: %s", error)
         return 1
     return 0
+
+
+def _received(data: bytes) -> Model | None:
+    if not data:
+        return None
+    secret = codec.decode(Secret, data)
+    return Model(secret.research, secret.key)
 
 
 def _stop_when_asked_by_signal(workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ from autoresearch_kit.execution import sandbox
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import DatasetInfo, Fingerprint, SandboxLevel, Settings
+from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, SandboxLevel, Settings
 from autoresearch_kit.workspace import Workspace
 
 
@@ -20,7 +20,9 @@ class Ground:
     """The settings, the prepared data, how scores are measured, and the notebook it began with."""
 
     settings: Settings
+    machine: Machine
     dataset: Path
+    info: DatasetInfo
     fingerprint: Fingerprint
     baseline: TrainNotebook
     sandbox: SandboxLevel
@@ -35,14 +37,15 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
     """
     dataset = prepare(settings.dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
-    here = fingerprint(info, machine.probe(), workspace.kit)
+    found = machine.probe()
+    here = fingerprint(info, found, workspace.kit)
     experiments = history.experiments()
     if experiments:
         decide.check_comparable(experiments[0].fingerprint, here)
         baseline = TrainNotebook.parse(history.source(0))
     else:
         baseline = profiled(read_notebook(workspace.root), settings.profile)
-    return Ground(settings, dataset, here, baseline, sandbox.level())
+    return Ground(settings, found, dataset, info, here, baseline, sandbox.level())
 
 
 def read_notebook(root: Path) -> TrainNotebook:

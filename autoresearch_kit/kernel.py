@@ -51,6 +51,9 @@ LOG_SECONDS = 0.1
 COMPILE_SECONDS = 300.0
 """By hand: how much compilation the budget excludes at most. The runner sets its own limit."""
 
+BAR = "{l_bar}{bar}| {n:.0f} of {total:.0f} s{postfix}"
+"""By hand: the progress bar, without the rate at which seconds pass."""
+
 MODEL_NAME = "model"
 """The notebook's name for what its locked `submit` cell hands over."""
 
@@ -144,7 +147,7 @@ class TrainingRun:
         """
         self._rehearse()
         self._bar = tqdm(
-            total=round(self.train_seconds), unit="s", disable=self._headless, leave=True
+            total=round(self.train_seconds), bar_format=BAR, disable=self._headless, leave=True
         )
         self._clock.start_steps()
         while self._clock.seconds + self._clock.step_seconds < self.train_seconds:

@@ -46,6 +46,10 @@ class Pulse:
         """Say which experiment is under way, and the best score before it."""
         self._write(replace(self._state, number=number, idea=idea, best=best, run_folder=""))
 
+    def mending(self, bug: str) -> None:
+        """Say that a run crashed on a bug, which is being mended."""
+        self.stage(Stage.PROPOSING, f"mending: {bug}")
+
     def running(self, run_folder: str) -> None:
         """Say that a run is under way, and where its live files are."""
         self._write(replace(self._state, stage=Stage.RUNNING, run_folder=run_folder))

@@ -84,6 +84,11 @@ class Usage:
         """In and out."""
         return self.tokens_in + self.tokens_out
 
+    def __str__(self) -> str:
+        usd = "" if self.usd is None else f", {self.usd:.2f} USD"
+        requests = "1 request" if self.requests == 1 else f"{self.requests:,} requests"
+        return f"{requests}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out{usd}"
+
     def __add__(self, other: "Usage") -> "Usage":
         known = [usd for usd in (self.usd, other.usd) if usd is not None]
         return Usage(

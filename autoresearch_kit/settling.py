@@ -11,7 +11,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.records import Settings
-from autoresearch_kit.researchers import find_researcher
+from autoresearch_kit.researchers import check_name
 from autoresearch_kit.workspace import Workspace
 
 STARTUP_SECONDS = 120.0
@@ -75,7 +75,7 @@ def _check(wishes: Wishes) -> None:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} is {value:g}; it must be more than 0, for example {flag} 300")
     if wishes.researcher is not None:
-        find_researcher(wishes.researcher)
+        check_name(wishes.researcher)
     if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
         raise InputError(
             f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "

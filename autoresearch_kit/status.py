@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Experiment, Stage, State, Verdict
+from autoresearch_kit.records import Experiment, Stage, State, Usage, Verdict
+from autoresearch_kit.spending import Meter, per
 from autoresearch_kit.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Status:
-    """`training_share` is the share of the runs' wall-clock that was budgeted training."""
+    """`training_share` is the share of the runs' wall-clock that was budgeted training.
+
+    `usage` is what a language model took, with what is in flight.
+    """
 
     tag: str
     running: bool
@@ -22,6 +26,14 @@ class Status:
     best: float | None
     training_share: float
     disk_kb_per_experiment: float
+    usage: Usage
+
+    def cost(self) -> str:
+        """What the language model took, for people; empty if none was asked."""
+        if not self.usage.requests:
+            return ""
+        words = f"{self.usage}, {per(self.usage, self.experiments)} an experiment"
+        return f"{words}, {per(self.usage, self.kept)} an improvement" if self.kept else words
 
     def words(self, now: float) -> str:
         """What it is doing, for people; `now` in seconds since the epoch."""
@@ -51,10 +63,12 @@ def read_status(root: Path, tag: str) -> Status:
         best=kept[-1].val_bpb if kept else None,
         training_share=_training_share(experiments),
         disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
+        usage=Meter(workspace.usage).total(experiments),
     )
 
 
 def _training_share(experiments: list[Experiment]) -> float:
     runs = [run for experiment in experiments for run in experiment.runs]
+    runs += [attempt.run for one in experiments for attempt in one.proposal.attempts]
     wall = sum(run.wall_seconds for run in runs)
     return sum(run.train_seconds for run in runs) / wall if wall else 0.0

@@ -17,7 +17,7 @@ import filelock
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import BusyError
-from autoresearch_kit.records import Proposal, Request, Settings, State
+from autoresearch_kit.records import Proposal, Request, Research, Settings, State
 
 T = TypeVar("T")
 
@@ -47,6 +47,15 @@ class Workspace:
     def log(self) -> Path:
         """What the campaign process printed."""
         return self.folder / "campaign.log"
+
+    @property
+    def usage(self) -> Path:
+        """What the requests to a language model took, a line each."""
+        return self.folder / "usage.jsonl"
+
+    def transcript(self, number: int) -> Path:
+        """What was said while experiment `number` was proposed."""
+        return self.folder / "transcripts" / f"{number:04d}.jsonl"
 
     @property
     def compile_cache(self) -> Path:
@@ -129,6 +138,14 @@ class Workspace:
         """Write down what the campaign is started with."""
         write_atomic(self.folder / "settings.json", codec.encode(settings))
 
+    def research(self) -> Research | None:
+        """How the language model was asked at the last start; None if there was none."""
+        return self._read("research.json", Research)
+
+    def write_research(self, research: Research) -> None:
+        """Write down how the language model is asked."""
+        write_atomic(self.folder / "research.json", codec.encode(research))
+
     def pending(self) -> Proposal | None:
         """The proposal that was written down but not yet recorded as an experiment."""
         return self._read("pending.json", Proposal)
@@ -136,6 +153,28 @@ class Workspace:
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
         write_atomic(self.folder / "pending.json", codec.encode(proposal))
+
+    def ahead(self) -> Proposal | None:
+        """The proposal that was prepared while the one before it ran."""
+        return self._read("ahead.json", Proposal)
+
+    def write_ahead(self, proposal: Proposal) -> None:
+        """Write a prepared proposal down before its turn."""
+        write_atomic(self.folder / "ahead.json", codec.encode(proposal))
+
+    def clear_ahead(self) -> None:
+        """Forget what was prepared: its turn has come."""
+        (self.folder / "ahead.json").unlink(missing_ok=True)
+
+    def guidance(self) -> str:
+        """What the human says to the researcher; empty if nothing."""
+        said = self._read("guidance.json", str)
+        return said or ""
+
+    def write_guidance(self, text: str) -> None:
+        """Say this to the researcher from now on, in place of what was said before."""
+        self.create()
+        write_atomic(self.folder / "guidance.json", codec.encode(text))
 
     def request(self) -> Request | None:
         """What a person last asked for, not yet done."""

@@ -15,6 +15,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.history import History
 from autoresearch_kit.live import read_live
 from autoresearch_kit.records import Experiment, Request, Settings, Stage, State, Verdict
+from autoresearch_kit.spending import per
 from autoresearch_kit.workspace import Workspace
 
 POLL_SECONDS = 0.5
@@ -86,7 +87,8 @@ def experiment_line(experiment: Experiment) -> str:
     """One experiment in one line."""
     score = "   -    " if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
     verdict = f"{experiment.verdict} ({experiment.reason})"
-    return f"{experiment.number:4d}  {score}  {verdict:22s}  {experiment.proposal.idea}"
+    line = f"{experiment.number:4d}  {score}  {verdict:22s}  {experiment.proposal.idea}"
+    return f"{line}  [{per(experiment.usage, 1)}]" if experiment.usage.requests else line
 
 
 def _goes(state: State) -> bool:

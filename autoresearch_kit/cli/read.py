@@ -7,7 +7,7 @@ import typer
 from rich.syntax import Syntax
 
 from autoresearch_kit import codec
-from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project
+from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project, workspace
 from autoresearch_kit.cli.follow import STYLES, experiment_line
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History, tables
@@ -39,6 +39,9 @@ def show(
     tag: Tag,
     number: Annotated[int, typer.Argument(help="The experiment's number; the baseline is 0.")],
     as_json: Json = False,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="What was said to the model, and by it.")
+    ] = False,
 ) -> None:
     """One experiment: its idea, its verdict, what it changed."""
     ledger = known_history(tag)
@@ -49,11 +52,22 @@ def show(
     if as_json:
         print(codec.encode(experiment).decode())  # noqa: T201
         return
-    console.print(_words(experiment))
+    if transcript:
+        _show_transcript(workspace(tag).transcript(number))
+        return
+    console.print(_words(experiment), markup=False)
     if experiment.proposal.parent is not None:
         old = TrainNotebook.parse(ledger.source(experiment.proposal.parent))
         for changed in cell_diff(old, TrainNotebook.parse(ledger.source(number))):
             console.print(Syntax(str(changed), "diff", background_color="default"))
+
+
+def _show_transcript(path: Path) -> None:
+    from autoresearch_kit.researchers.llm.transcript import read_transcript, render
+
+    if not path.exists():
+        raise InputError(f"no transcript at {path}: no model was asked for it on this machine")
+    console.print(render(read_transcript(path)), markup=False)
 
 
 def _words(experiment: Experiment) -> str:
@@ -71,8 +85,24 @@ def _words(experiment: Experiment) -> str:
             f"verdict     {experiment.verdict}: {experiment.reason}. {experiment.detail}",
             f"val_bpb     {score}",
             f"runs        {runs or 'none'}",
+            *_model_words(experiment),
         ]
     )
+
+
+def _model_words(experiment: Experiment) -> list[str]:
+    """What there is to say where a language model was asked."""
+    proposal = experiment.proposal
+    mended = [f"{attempt.run.failure}: {attempt.run.detail}" for attempt in proposal.attempts]
+    words = [
+        ("model", proposal.model),
+        ("cost", str(experiment.usage) if experiment.usage.requests else ""),
+        ("mended", "; ".join(mended)),
+        ("guidance", proposal.guidance),
+        ("program.md", proposal.directive),
+        ("lessons", proposal.lessons),
+    ]
+    return [f"{name:11s} {value}" for name, value in words if value]
 
 
 @app.command()

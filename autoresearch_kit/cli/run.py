@@ -1,5 +1,6 @@
 """prepare, run, demo."""
 
+import os
 import shutil
 import sys
 from typing import Annotated
@@ -7,15 +8,20 @@ from typing import Annotated
 import typer
 
 from autoresearch_kit import detached, ground
+from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.cli.app import Tag, app, console, workspace
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Limits, Settings
+from autoresearch_kit.records import EditProtocol, Limits, Settings
+from autoresearch_kit.researchers import Model
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
+
+LLM = "Language model"
+"""The panel of `run --help` that holds its options."""
 
 DEMO = "demo"
 DEMO_EXPERIMENTS = 5
@@ -59,15 +65,51 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="The constants to begin with [default: this machine's].")
     ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="End before more tokens, in and out.", rich_help_panel=LLM)
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(help="End before more US dollars.", rich_help_panel=LLM)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Its name.", rich_help_panel=LLM)] = None,
+    usd_in: Annotated[
+        float | None, typer.Option(help="Price of a million tokens in.", rich_help_panel=LLM)
+    ] = None,
+    usd_out: Annotated[
+        float | None, typer.Option(help="Price of a million tokens out.", rich_help_panel=LLM)
+    ] = None,
+    usd_cached: Annotated[
+        float | None,
+        typer.Option(help="Price of a million cached tokens in.", rich_help_panel=LLM),
+    ] = None,
+    protocol: Annotated[
+        EditProtocol | None,
+        typer.Option(help="How it says its edits [default: auto].", rich_help_panel=LLM),
+    ] = None,
+    prompt_tokens: Annotated[
+        int | None,
+        typer.Option(help="The most that a prompt may take [default: 24000].", rich_help_panel=LLM),
+    ] = None,
+    optuna_every: Annotated[
+        int | None,
+        typer.Option(help="Optuna has every so many turns; 0: none [5].", rich_help_panel=LLM),
+    ] = None,
+    fallback: Annotated[
+        bool | None,
+        typer.Option(help="Optuna proposes while it is down [default: yes].", rich_help_panel=LLM),
+    ] = None,
 ) -> None:
     """Start a campaign, or go on with it, in the background; and follow it here.
 
     Ctrl-C once: it stops after this experiment. Twice: at once. Nothing recorded is ever lost.
     """
     place = workspace(tag)
-    limits = _limits(max_experiments, hours)
+    limits = _limits(max_experiments, hours, max_tokens, max_usd)
     wishes = Wishes(dataset, train_seconds, wall_seconds, memory_mb, researcher, profile)
-    _run(place, settle(place.root, tag, wishes), limits)
+    asked = ModelWishes(
+        model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached
+    )
+    _run(place, settle(place.root, tag, wishes), limits, asked)
 
 
 @app.command()
@@ -87,21 +129,48 @@ def demo() -> None:
     console.print(f"A real night:                 {typed} run night --hours 8")
 
 
-def _limits(experiments: int | None, hours: float | None) -> Limits:
+def _limits(
+    experiments: int | None, hours: float | None, tokens: int | None, usd: float | None
+) -> Limits:
     if experiments is not None and experiments < 1:
         raise InputError(f"--max-experiments is {experiments}; it must be at least 1")
     if hours is not None and not hours > 0:
         raise InputError(f"--hours is {hours:g}; it must be more than 0")
-    return Limits(experiments, hours)
+    if tokens is not None and tokens < 1:
+        raise InputError(f"--max-tokens is {tokens}; it must be at least 1")
+    if usd is not None and not usd > 0:
+        raise InputError(f"--max-usd is {usd:g}; it must be more than 0")
+    return Limits(experiments, hours, tokens, usd)
 
 
-def _run(place: Workspace, settings: Settings, limits: Limits) -> None:
+def _run(
+    place: Workspace,
+    settings: Settings,
+    limits: Limits,
+    asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
+) -> None:
     """Refuse what can be refused before anything runs, then start the process and follow it."""
     ledger = History(place.root, place.tag)
     ledger.check()
     ground.read_notebook(place.root)
+    model = _model(place, settings, limits, asked)
     ground.prepare(settings.dataset)
     if gap := sandbox.why_not():
         console.print(f"warning: {gap}; notebook code runs as you, though without secrets")
-    process = detached.start(place, settings, limits)
+    process = detached.start(place, settings, limits, model)
     follow(place, process)
+
+
+def _model(
+    place: Workspace, settings: Settings, limits: Limits, asked: ModelWishes
+) -> Model | None:
+    """The language model, once it has answered; None where optuna proposes."""
+    model = find_model(place, settings, limits, asked, os.environ)
+    if model is None:
+        if settings.researcher == "llm":
+            console.print(f"warning: {NO_ENDPOINT}")
+        return None
+    model.check(must_answer=True)
+    place.create()
+    place.write_research(model.research)
+    return model

@@ -66,6 +66,8 @@ def _lines(one: Status) -> str:
             f"{one.training_share:.0%} of the runs' time was budgeted training",
             f"{one.disk_kb_per_experiment:.0f} KB of disk an experiment",
         ]
+    if cost := one.cost():
+        lines.append(cost)
     return indent.join(lines)
 
 

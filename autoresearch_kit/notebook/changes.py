@@ -1,5 +1,7 @@
 """What makes one notebook out of another: cell edits, and constants where only values differ."""
 
+import difflib
+
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.constants import constant_values, set_constants
 from autoresearch_kit.notebook.train_notebook import CONFIG, TrainNotebook
@@ -11,17 +13,18 @@ def changes(
 ) -> tuple[tuple[CellEdit, ...], dict[str, Constant]]:
     """Edits and constants such that `parent.apply(edits, constants)` has the code of `edited`.
 
-    Both have the same locked cells.
+    Both have the same locked cells. A cell that was moved is deleted and inserted.
 
     Raises:
         EditError: `config` has a syntax error.
     """
+    stay = _staying(parent, edited)
     constants = _constants(parent, edited)
-    edits = [CellEdit(EditAction.DELETE, name) for name in _gone(parent, edited)]
+    edits = [CellEdit(EditAction.DELETE, name) for name in parent.editable if name not in stay]
     after = "setup"
     for name in edited.editable:
         source = edited.cell(name).source
-        if name not in parent.editable:
+        if name not in stay:
             edits.append(CellEdit(EditAction.INSERT, name, source, after))
         elif source != parent.cell(name).source and not (name == CONFIG and constants):
             edits.append(CellEdit(EditAction.REPLACE, name, source))
@@ -29,8 +32,14 @@ def changes(
     return tuple(edits), constants
 
 
-def _gone(parent: TrainNotebook, edited: TrainNotebook) -> list[str]:
-    return [name for name in parent.editable if name not in edited.editable]
+def _staying(parent: TrainNotebook, edited: TrainNotebook) -> set[str]:
+    """Cells of both, that stand in the same order in both."""
+    match = difflib.SequenceMatcher(None, parent.editable, edited.editable, autojunk=False)
+    return {
+        name
+        for at, _, size in match.get_matching_blocks()
+        for name in parent.editable[at : at + size]
+    }
 
 
 def _constants(parent: TrainNotebook, edited: TrainNotebook) -> dict[str, Constant]:

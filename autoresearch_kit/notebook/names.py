@@ -1,15 +1,17 @@
 """Names that a notebook uses and no cell defines, found before a run finds them."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyflakes.checker import Checker
 from pyflakes.messages import UndefinedName
 
+from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.syntax import parse_cell
 
-OF_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "exit", "quit"})
+OF_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "_", "exit", "quit"})
 """Names that a kernel has without any cell's doing."""
 
 
@@ -25,23 +27,48 @@ class Undefined:
 def undefined_names(cells: Sequence[Cell]) -> list[Undefined]:
     """What pyflakes finds undefined in the code cells, read as one program in their order.
 
+    Nothing, where a locked cell holds magic: what that defines can't be known.
+
     Raises:
-        EditError: a cell has a syntax error.
+        EditError: an editable cell has a syntax error.
     """
     code = [cell for cell in cells if not cell.markdown]
-    tree = parse_cell("notebook", "\n".join(cell.source for cell in code))
+    if any(cell.locked and not _is_python(cell) for cell in code):
+        return []
+    messages = Checker(_joined(code), filename="notebook").messages
     found = [
-        (message.message_args[0], message.lineno)
-        for message in Checker(tree, filename="notebook").messages
-        if isinstance(message, UndefinedName) and message.message_args[0] not in OF_JUPYTER
+        (str(message.message_args[0]), message.lineno)
+        for message in messages
+        if isinstance(message, UndefinedName)
     ]
-    return [_placed(str(name), line, code) for name, line in found]
+    return [_placed(name, line, code) for name, line in found if name not in OF_JUPYTER]
+
+
+def _is_python(cell: Cell) -> bool:
+    try:
+        parse_cell(cell.name, cell.source)
+    except EditError:
+        return False
+    return True
+
+
+def _joined(cells: Sequence[Cell]) -> ast.Module:
+    """One tree; each cell is parsed alone, as a kernel does, so that each may import __future__."""
+    program, lines = ast.Module(body=[], type_ignores=[]), 0
+    for cell in cells:
+        tree = parse_cell(cell.name, cell.source)
+        program.body += ast.increment_lineno(tree, lines).body
+        lines += _count_lines(cell)
+    return program
 
 
 def _placed(name: str, line: int, cells: Sequence[Cell]) -> Undefined:
-    for cell in cells:
-        lines = cell.source.count("\n") + 1
-        if line <= lines:
+    for cell in cells[:-1]:
+        if line <= _count_lines(cell):
             return Undefined(name, cell.name, line)
-        line -= lines
+        line -= _count_lines(cell)
     return Undefined(name, cells[-1].name, line)
+
+
+def _count_lines(cell: Cell) -> int:
+    return cell.source.count("\n") + 1

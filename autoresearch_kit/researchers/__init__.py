@@ -1,22 +1,51 @@
 """Who proposes the next experiment."""
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.researchers.base import Researcher, View
+from autoresearch_kit.researchers.base import (
+    Researcher,
+    Surroundings,
+    View,
+    latest_lessons,
+    view_of,
+)
+from autoresearch_kit.researchers.model import Model
+from autoresearch_kit.researchers.turns import Turns
+from autoresearch_kit.spending import Meter
 
-RESEARCHERS = ("optuna",)
+RESEARCHERS = ("optuna", "llm")
 
-__all__ = ["RESEARCHERS", "Researcher", "View", "find_researcher"]
+__all__ = [
+    "RESEARCHERS",
+    "Model",
+    "Researcher",
+    "Surroundings",
+    "Turns",
+    "View",
+    "check_name",
+    "find_turns",
+    "latest_lessons",
+    "view_of",
+]
 
 
-def find_researcher(name: str) -> Researcher:
-    """The researcher of that name.
+def check_name(name: str) -> str:
+    """The name, if there is a researcher of that name.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is none.
     """
-    if name != "optuna":
+    if name not in RESEARCHERS:
         raise InputError(f"no researcher {name!r}; there is: {', '.join(RESEARCHERS)}")
-    # Optuna takes most of a second to load, and most commands never ask for a researcher.
+    return name
+
+
+def find_turns(around: Surroundings, meter: Meter, model: Model | None = None) -> Turns:
+    """Optuna, and the language model if there is one, taking turns."""
+    # Optuna takes most of a second to load, the client of a model too; most commands need neither.
     from autoresearch_kit.researchers.optuna import OptunaResearcher
 
-    return OptunaResearcher()
+    if model is None:
+        return Turns(OptunaResearcher())
+    from autoresearch_kit.researchers.llm.researcher import LLMResearcher
+
+    return Turns(OptunaResearcher(), LLMResearcher(around, model, meter), model.research)

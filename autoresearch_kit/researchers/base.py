@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Experiment, Proposal
+from autoresearch_kit.records import DatasetInfo, Experiment, Machine, Proposal, Settings
+from autoresearch_kit.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class View:
 
     `best` is the number of the best, and `notebook` its notebook; `experiments` are all that were
     tried, in order, the baseline first. `running` is being tried right now, if the view is of the
-    experiment after that; `guidance` is what the human says.
+    experiment after that; `guidance` is what the human says, `lessons` what was learnt so far.
     """
 
     tag: str
@@ -24,6 +26,49 @@ class View:
     experiments: Sequence[Experiment]
     running: Proposal | None = None
     guidance: str = ""
+    lessons: str = ""
+
+
+def latest_lessons(experiments: Sequence[Experiment]) -> str:
+    """The last lessons that a model was asked for; empty if there are none yet."""
+    asked = (one.proposal.lessons for one in reversed(experiments))
+    return next((lessons for lessons in asked if lessons), "")
+
+
+def view_of(
+    history: History,
+    workspace: Workspace,
+    experiments: Sequence[Experiment],
+    running: Proposal | None = None,
+) -> View | None:
+    """The campaign before its next experiment, or before the one after `running`.
+
+    None before the baseline, since there is nothing to build on.
+    """
+    best = next((one for one in reversed(experiments) if one.kept), None)
+    if best is None:
+        return None
+    return View(
+        tag=history.tag,
+        number=len(experiments) + (running is not None),
+        best=best.number,
+        notebook=TrainNotebook.parse(history.source(best.number)),
+        experiments=tuple(experiments),
+        running=running,
+        guidance=workspace.guidance(),
+        lessons=latest_lessons(experiments),
+    )
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What does not change while a campaign process lives."""
+
+    history: History
+    workspace: Workspace
+    settings: Settings
+    machine: Machine
+    dataset: DatasetInfo
 
 
 class Researcher(Protocol):
@@ -39,3 +84,17 @@ class Researcher(Protocol):
         Raises:
             KitError: it has nothing left to propose; the message says what a person can do.
         """
+
+
+class ModelResearcher(Researcher, Protocol):
+    """A researcher that takes its time, may be out of reach, and can mend what crashed."""
+
+    def repair(self, view: View, crashed: Proposal) -> Proposal | None:
+        """The same idea with the bug of its last attempt mended; None if it gives up.
+
+        Raises:
+            EndpointError: the model can't be asked.
+        """
+
+    def close(self) -> None:
+        """End what it has under way."""

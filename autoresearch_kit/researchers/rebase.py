@@ -55,5 +55,5 @@ def _merge(base: str, ours: str, theirs: str) -> str | None:
         for path, text in zip(paths, (ours, base, theirs), strict=True):
             path.write_text(text + "\n", encoding="utf-8")
         argv = ["git", "merge-file", "-p", "-q", *map(str, paths)]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(argv, stdout=subprocess.PIPE, encoding="utf-8")
     return done.stdout.removesuffix("\n") if done.returncode == 0 else None

@@ -8,7 +8,7 @@ import pytest
 from autoresearch_kit.decide import Decision
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
-from autoresearch_kit.researchers import find_researcher
+from autoresearch_kit.researchers import check_name
 from autoresearch_kit.researchers.optuna import OptunaResearcher
 from autoresearch_kit.researchers.outcomes import find_outcomes, promising
 from tests.researchers.bench import Bench, Objective, experiment
@@ -48,9 +48,9 @@ def researcher() -> OptunaResearcher:
 
 
 def test_it_is_found_by_name() -> None:
-    assert find_researcher("optuna").name == "optuna"
+    assert check_name("optuna") == "optuna"
     with pytest.raises(InputError, match="no researcher 'optna'; there is: optuna"):
-        find_researcher("optna")
+        check_name("optna")
 
 
 def test_the_first_proposals_are_one_or_two_steps_from_the_best(

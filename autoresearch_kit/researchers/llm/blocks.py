@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from autoresearch_kit import codec
 from autoresearch_kit.errors import EditError
+from autoresearch_kit.records import Constant
 from autoresearch_kit.researchers.llm.messages import ToolCall
 from autoresearch_kit.researchers.llm.tools import BY_NAME
 
@@ -65,88 +66,136 @@ hypothesis: Twice the steps, and the loss falls by steps here.
 """
 
 _FENCE = re.compile(r"^(`{3,})[ \t]*([a-z_]+)[ \t]*([^\n`]*)\n(.*?)^\1`*[ \t]*$", re.M | re.S)
-_EDIT = re.compile(
-    r"\A<{5,} ?SEARCH[ \t]*\n(.*?)^={5,}[ \t]*\n(.*?)^>{5,} ?REPLACE[ \t]*\Z", re.M | re.S
+_OPENING = re.compile(rf"^(`{{3,}})[ \t]*({'|'.join(BY_NAME)})\b[^\n]*", re.M)
+_HUNK = re.compile(
+    r"^<{5,} ?SEARCH[ \t]*\n(.*?)^={5,}[ \t]*\n(.*?)^>{5,} ?REPLACE[ \t]*$", re.M | re.S
 )
-
-
-def parse(text: str) -> list[ToolCall]:
-    """The calls in a reply, in order.
-
-    Raises:
-        EditError: a block of a tool is malformed; the message shows the right form.
-    """
-    found = [match for match in _FENCE.finditer(text) if match[2] in BY_NAME]
-    return [
-        ToolCall(f"block-{at}", match[2], _arguments(match[2], match[3].strip(), match[4]))
-        for at, match in enumerate(found)
-    ]
-
-
-def _arguments(name: str, head: str, body: str) -> str:
-    made = _READERS[name](head, body.removesuffix("\n"))
-    return codec.compact(made).decode()
-
+_HYPOTHESIS = re.compile(r"^[ \t]*hypothesis:", re.M | re.I)
+_IDEA = re.compile(r"^\s*idea:", re.I)
 
 Arguments = Mapping[str, object]
 
 
-def _nothing(_head: str, _body: str) -> Arguments:
-    return {}
+def parse(text: str) -> list[ToolCall]:
+    """The calls in a reply, in order; a block with several SEARCH/REPLACE is a call for each.
+
+    Raises:
+        EditError: a block of a tool is malformed; the message shows the right form. No block of
+            that reply is to be carried out then.
+    """
+    text = text.replace("\r\n", "\n")
+    found = list(_FENCE.finditer(text))
+    _check_closed(text, found)
+    calls = [
+        (match[2], arguments)
+        for match in found
+        if match[2] in BY_NAME
+        for arguments in _READERS[match[2]](match[3].strip(), match[4].removesuffix("\n"))
+    ]
+    return [
+        ToolCall(f"block-{at}", name, codec.compact(arguments).decode())
+        for at, (name, arguments) in enumerate(calls)
+    ]
 
 
-def _cell(head: str, _body: str) -> Arguments:
-    return {"cell": head}
+def _check_closed(text: str, found: Sequence[re.Match[str]]) -> None:
+    """Look whether each block of a tool ends before the next begins.
+
+    Raises:
+        EditError: one does not.
+    """
+    for opening in _OPENING.finditer(text):
+        around = [one for one in found if one.start() <= opening.start() < one.end()]
+        if not around:
+            raise EditError(
+                f"the block {opening[0]!r} is not closed: its first line holds the tool's name and "
+                f"what that takes, its last line only {opening[1]}"
+            )
+        outer = around[0]
+        inside = outer.start() < opening.start()
+        if inside and outer[2] in BY_NAME and len(opening[1]) >= len(outer[1]):
+            raise EditError(
+                f"the block {outer[1] + outer[2]!r} is not closed before {opening[0]!r}; end it "
+                f"with a line of only {outer[1]}, or fence it with {outer[1]}` if that is its text"
+            )
 
 
-def _edit(head: str, body: str) -> Arguments:
-    match = _EDIT.match(body.strip("\n"))
-    if not match:
+def _nothing(_head: str, _body: str) -> list[Arguments]:
+    return [{}]
+
+
+def _cell(head: str, _body: str) -> list[Arguments]:
+    return [{"cell": head}]
+
+
+def _edits(head: str, body: str) -> list[Arguments]:
+    hunks = list(_HUNK.finditer(body))
+    if not hunks or _HUNK.sub("", body).strip():
         raise EditError(
             f"the edit_cell block of {head!r} has not the form '<<<<<<< SEARCH', old text, "
             "'=======', new text, '>>>>>>> REPLACE', each marker on a line of its own"
         )
-    return {"cell": head, "old": match[1].removesuffix("\n"), "new": match[2].removesuffix("\n")}
+    return [
+        {"cell": head, "old": hunk[1].removesuffix("\n"), "new": hunk[2].removesuffix("\n")}
+        for hunk in hunks
+    ]
 
 
-def _source(head: str, body: str) -> Arguments:
-    return {"cell": head, "source": body}
+def _source(head: str, body: str) -> list[Arguments]:
+    return [{"cell": head, "source": body}]
 
 
-def _insert(head: str, body: str) -> Arguments:
+def _insert(head: str, body: str) -> list[Arguments]:
     name, _, after = head.partition("after=")
-    if not after:
-        raise EditError("insert_cell needs a place: ```insert_cell NAME after=model")
-    return {"name": name.strip(), "after": after.strip(), "source": body}
+    if not (name.strip() and after.strip()):
+        raise EditError("insert_cell needs a name and a place: ```insert_cell NAME after=model")
+    return [{"name": name.strip(), "after": after.strip(), "source": body}]
 
 
-def _constants(_head: str, body: str) -> Arguments:
-    values: dict[str, object] = {}
-    for line in filter(str.strip, body.splitlines()):
-        name, _, value = line.partition("#")[0].partition("=")
-        try:
-            values[name.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError) as error:
-            raise EditError(f"set_constants can't read {line!r}; write NAME = value") from error
-    return {"values": values}
+def _constants(_head: str, body: str) -> list[Arguments]:
+    try:
+        statements = ast.parse(body).body
+    except (SyntaxError, ValueError) as error:
+        raise EditError(f"set_constants can't be read: {error}; {_CONSTANTS_FORM}") from error
+    return [{"values": dict(map(_constant, statements))}]
 
 
-def _number(head: str, _body: str) -> Arguments:
-    if not head.isdigit():
+_CONSTANTS_FORM = "write lines of NAME = value, each value a number, a text in quotes, or a bool"
+
+
+def _constant(statement: ast.stmt) -> tuple[str, Constant]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=node):
+            try:
+                value = ast.literal_eval(node)
+            except ValueError:
+                value = None
+            if isinstance(value, bool | int | float | str):
+                return name, value
+    raise EditError(f"set_constants can't take {ast.unparse(statement)!r}; {_CONSTANTS_FORM}")
+
+
+def _number(head: str, _body: str) -> list[Arguments]:
+    if not head.isdecimal():
         raise EditError("read_experiment needs a number: ```read_experiment 7")
-    return {"number": int(head)}
+    return [{"number": int(head)}]
 
 
-def _submit(head: str, body: str) -> Arguments:
-    idea, _, hypothesis = body.partition("hypothesis:")
-    idea = idea.strip().removeprefix("idea:").strip()
-    return {"idea": idea, "hypothesis": hypothesis.strip(), "category": head or "other"}
+def _submit(head: str, body: str) -> list[Arguments]:
+    idea, *hypothesis = _HYPOTHESIS.split(body, maxsplit=1)
+    return [
+        {
+            "idea": _IDEA.sub("", idea).strip(),
+            "hypothesis": "".join(hypothesis).strip(),
+            "category": head,
+        }
+    ]
 
 
-_READERS: Mapping[str, Callable[[str, str], Arguments]] = {
+_READERS: Mapping[str, Callable[[str, str], list[Arguments]]] = {
     "read_notebook": _nothing,
     "read_cell": _cell,
-    "edit_cell": _edit,
+    "edit_cell": _edits,
     "replace_cell": _source,
     "insert_cell": _insert,
     "delete_cell": _cell,

@@ -1,7 +1,8 @@
 """The notebook while a model edits it: every edit answers with its diff, or says what to do."""
 
 import difflib
-from collections.abc import Mapping
+import heapq
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_kit.errors import EditError
@@ -27,6 +28,7 @@ CATEGORIES = (
 IDEA_LENGTH = 120
 HYPOTHESIS_LENGTH = 1000
 DETAIL_LENGTH = 2000
+NEAREST_LINES = 40
 
 NOT_TRIED = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
 """Experiments that never ran as proposed."""
@@ -48,6 +50,7 @@ class Draft:
 
     def __init__(self, view: View, history: History, start: TrainNotebook | None = None) -> None:
         self.notebook = start or view.notebook
+        self._start = self.notebook
         self._view = view
         self._history = history
 
@@ -65,6 +68,7 @@ class Draft:
 
     def edit_cell(self, cell: str, old: str, new: str) -> str:
         """Put `new` in the place of `old`, which must stand there exactly once."""
+        self.notebook.apply([CellEdit(EditAction.REPLACE, cell)])  # raises if it is not editable
         source = self.notebook.cell(cell).source
         if not old:
             raise EditError("'old' is empty; give the text to replace, or use replace_cell")
@@ -111,6 +115,7 @@ class Draft:
         if category not in CATEGORIES:
             raise EditError(f"no category {category!r}; choose one of: {', '.join(CATEGORIES)}")
         self.notebook.check(self._view.notebook)
+        self._check_mended()
         self._check_new()
         edits, constants = changes(self._view.notebook, self.notebook)
         return Submitted(
@@ -126,10 +131,12 @@ class Draft:
 
     def _become(self, edited: TrainNotebook) -> str:
         """Make `edited` the draft; returns what differs, and which cells don't parse now."""
-        diff = str(cell_diff(self.notebook, edited))
+        diff = cell_diff(self.notebook, edited)
+        if not diff:
+            raise EditError("this changes nothing: the notebook reads so already")
         self.notebook = edited
         notes = [note for name in edited.editable if (note := self._syntax(name))]
-        return "\n\n".join([diff, *notes])
+        return "\n\n".join([str(diff), *notes])
 
     def _syntax(self, name: str) -> str:
         try:
@@ -137,6 +144,15 @@ class Draft:
         except EditError as error:
             return f"mend this before you submit: {error}"
         return ""
+
+    def _check_mended(self) -> None:
+        """Look whether a repair changed what it began with.
+
+        Raises:
+            EditError: it did not.
+        """
+        if self._start is not self._view.notebook and self.notebook.code() == self._start.code():
+            raise EditError("nothing changed: this is the code that crashed; mend it first")
 
     def _check_new(self) -> None:
         """Look whether this code was tried before, or is being tried.
@@ -205,19 +221,25 @@ def _nearest(source: str, old: str) -> str:
     """The lines of `source` that `old` may have meant."""
     lines, wanted = source.splitlines(), old.strip("\n").splitlines()
     if not lines or not wanted:
-        return "The cell is empty; use replace_cell"
-    size = min(len(wanted), len(lines))
-    windows = ["\n".join(lines[at : at + size]) for at in range(len(lines) - size + 1)]
-    match = difflib.SequenceMatcher(autojunk=False)
-    match.set_seq2("\n".join(wanted))
-    ratios = []
-    for window in windows:
-        match.set_seq1(window)
-        ratios.append(match.ratio())
-    at = max(range(len(windows)), key=ratios.__getitem__)
-    near = lines[max(0, at - 1) : at + size + 1]
+        return "Give whole lines of the cell, or use replace_cell"
+    size = min(len(wanted), len(lines), NEAREST_LINES)
+    at = _most_like(lines, "\n".join(wanted[:size]), size)
+    first, last = max(0, at - 1), min(len(lines), at + size + 1)
     return (
-        f"The nearest lines are {max(1, at)} to {max(0, at - 1) + len(near)}:\n"
-        + "\n".join(near)
+        f"The nearest lines are {first + 1} to {last}:\n"
+        + "\n".join(lines[first:last])
         + "\nCopy the text exactly, with its indentation"
     )
+
+
+def _most_like(lines: Sequence[str], wanted: str, size: int) -> int:
+    """Where the `size` lines begin that are most like `wanted`; the costly look is for a few."""
+    match = difflib.SequenceMatcher(b=wanted, autojunk=False)
+
+    def ratio(at: int, measure: Callable[[], float]) -> float:
+        match.set_seq1("\n".join(lines[at : at + size]))
+        return measure()
+
+    starts = range(len(lines) - size + 1)
+    likely = heapq.nlargest(20, starts, key=lambda at: ratio(at, match.quick_ratio))
+    return max(likely, key=lambda at: ratio(at, match.ratio))

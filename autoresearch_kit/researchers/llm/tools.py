@@ -70,7 +70,7 @@ class ReplaceCell(Call):
 
 
 class InsertCell(Call):
-    """Add a cell."""
+    """Add an editable cell. Answers with the diff."""
 
     after: Annotated[str, Meta(description="The cell that it follows: setup, or an editable one.")]
     name: Annotated[str, Meta(description="The new cell's name: one word.")]
@@ -82,7 +82,7 @@ class InsertCell(Call):
 
 
 class DeleteCell(Call):
-    """Remove an editable cell."""
+    """Remove an editable cell; config has to stay. Answers with the diff."""
 
     cell: Cell
     example: ClassVar[str] = '{"cell": "ema"}'
@@ -157,8 +157,8 @@ def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
         raise EditError(f"no tool {name!r}; there are: {', '.join(BY_NAME)}")
     kind = BY_NAME[name]
     try:
-        made = msgspec.json.decode(arguments, type=kind)
-    except msgspec.DecodeError as error:
+        made = msgspec.json.decode(arguments.strip() or "{}", type=kind)
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise EditError(
             f"the arguments of {name} can't be read: {error}; write them like {kind.example}"
         ) from error

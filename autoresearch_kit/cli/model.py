@@ -1,0 +1,56 @@
+"""guide, lessons, prompt: what the language model is told, and what it says it has learnt."""
+
+from typing import Annotated
+
+import typer
+
+from autoresearch_kit import codec, ground, machine
+from autoresearch_kit.cli.app import Tag, app, console, known_history, workspace
+from autoresearch_kit.cli.steer import known
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.records import DatasetInfo, EditProtocol, Research
+from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
+
+
+@app.command()
+def guide(
+    tag: Tag,
+    text: Annotated[
+        str | None, typer.Argument(help='What to try, or not; "" takes it back.')
+    ] = None,
+) -> None:
+    """Say something to the researcher, in place of what was said before.
+
+    It is in the next prompt, and recorded with the experiments made under it.
+    """
+    place = workspace(known(tag))
+    if text is not None:
+        place.write_guidance(text.strip())
+    console.print(place.guidance() or "nothing is said to the researcher", markup=False)
+
+
+@app.command()
+def lessons(tag: Tag) -> None:
+    """What the language model says it has learnt so far."""
+    learnt = latest_lessons(known_history(tag).experiments())
+    nothing = "no lessons yet: they are asked for every few experiments"
+    console.print(learnt or nothing, markup=False)
+
+
+@app.command()
+def prompt(tag: Tag) -> None:
+    """What the language model would be told if it were asked for the next experiment now."""
+    from autoresearch_kit.researchers.llm.asked import proposal_messages
+
+    ledger, place = known_history(tag), workspace(tag)
+    experiments = ledger.experiments()
+    settings, research = experiments[0].settings, place.research() or Research(model="")
+    folder = ground.prepare(settings.dataset)
+    info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
+    around = Surroundings(ledger, place, settings, machine.probe(), info)
+    view = view_of(ledger, place, experiments)
+    if view is None:
+        raise InputError(f"campaign '{tag}' has no baseline yet")
+    for message in proposal_messages(view, around, research, EditProtocol.TOOLS):
+        console.rule(message.role)
+        console.print(message.text, markup=False)

@@ -1,0 +1,112 @@
+"""Proposals are made in the background: while a run trains, one is prepared for after it.
+
+Whoever waits for one goes on showing that the campaign lives, and hears a person.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import replace
+from typing import TypeVar
+
+from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import Proposal
+from autoresearch_kit.researchers import Turns, View
+from autoresearch_kit.researchers.rebase import rebase
+from autoresearch_kit.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+
+T = TypeVar("T")
+
+
+class Proposing:
+    """Has the next proposal made, at most one ahead of its turn."""
+
+    def __init__(self, turns: Turns, workspace: Workspace, history: History) -> None:
+        self._turns = turns
+        self._workspace = workspace
+        self._history = history
+        self._ahead: Future[Proposal] | None = None
+
+    def prepare(self, view: View) -> None:
+        """Begin with the proposal after `view.running`, if that takes long; returns at once."""
+        ahead = self._workspace.ahead()
+        there = ahead is not None and ahead.number == view.number
+        if self._turns.takes_long(view.number) and not there:
+            self._ahead = _in_background(lambda: self._written(self._turns.propose(view)))
+
+    def propose(self, view: View, cancelled: Callable[[], bool]) -> Proposal:
+        """The next proposal: what was prepared, brought to the best as it is now, or a new one.
+
+        Raises:
+            Cancelled: a person asked to stop at once.
+            KitError: the researcher can't go on.
+        """
+        prepared = self._prepared(view.number, cancelled)
+        if prepared is not None:
+            fitting = self._fitted(prepared, view)
+            if fitting is not None:
+                return fitting
+            logger.info(
+                "experiment %d: what was prepared does not fit the new best; asked again",
+                view.number,
+            )
+        return _wait(_in_background(lambda: self._turns.propose(view)), cancelled)
+
+    def repair(
+        self, view: View, crashed: Proposal, cancelled: Callable[[], bool]
+    ) -> Proposal | None:
+        """The crashed proposal, mended; None if nobody can."""
+        return _wait(_in_background(lambda: self._turns.repair(view, crashed)), cancelled)
+
+    def _prepared(self, number: int, cancelled: Callable[[], bool]) -> Proposal | None:
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            _wait(ahead, cancelled)
+        written = self._workspace.ahead()
+        return written if written is not None and written.number == number else None
+
+    def _written(self, proposal: Proposal) -> Proposal:
+        self._workspace.write_ahead(proposal)
+        return proposal
+
+    def _fitted(self, prepared: Proposal, view: View) -> Proposal | None:
+        """The prepared proposal as one for the best of `view`; None if it doesn't fit it."""
+        if prepared.parent == view.best or prepared.parent is None:
+            return prepared
+        if prepared.failure:
+            return replace(prepared, parent=view.best)
+        old = TrainNotebook.parse(self._history.source(prepared.parent))
+        return rebase(prepared, old, view.notebook, view.best)
+
+
+def _in_background(make: Callable[[], T]) -> Future[T]:
+    """Start `make` in a thread that does not keep the process alive."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="proposing", daemon=True).start()
+    return future
+
+
+def _wait(future: Future[T], cancelled: Callable[[], bool]) -> T:
+    while True:
+        try:
+            return future.result(timeout=POLL_SECONDS)
+        except NotYet:
+            if future.done():
+                raise
+            if cancelled():
+                raise Cancelled("stopped while a proposal was made") from None

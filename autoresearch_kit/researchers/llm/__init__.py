@@ -1,0 +1,1 @@
+"""The language model as a researcher: prompt, edit tools, endpoint, transcript."""

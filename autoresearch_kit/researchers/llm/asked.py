@@ -1,0 +1,41 @@
+"""What the model is asked: the messages that open a conversation."""
+
+import hashlib
+from pathlib import Path
+
+from autoresearch_kit.records import EditProtocol, Research
+from autoresearch_kit.researchers.base import Surroundings, View
+from autoresearch_kit.researchers.llm import prompt
+from autoresearch_kit.researchers.llm.messages import Message, Role
+
+DIRECTIVE = "program.md"
+
+
+def proposal_messages(
+    view: View, around: Surroundings, research: Research, protocol: EditProtocol
+) -> list[Message]:
+    """The messages that ask for the next experiment."""
+    text = prompt.proposal_prompt(view, brief(around), around.history, research.prompt_tokens)
+    return opening(protocol, text)
+
+
+def opening(protocol: EditProtocol, text: str) -> list[Message]:
+    """The kit's own rules for this protocol, and then the task."""
+    return [Message(Role.SYSTEM, prompt.system_prompt(protocol)), Message(Role.USER, text)]
+
+
+def brief(around: Surroundings) -> prompt.Brief:
+    """What a prompt says beside the history, with program.md as it is now."""
+    directive = read_directive(around.workspace.root)
+    return prompt.Brief(around.machine, around.dataset, around.settings, directive)
+
+
+def read_directive(root: Path) -> str:
+    """The human's program.md as it is now; empty if there is none."""
+    path = root / DIRECTIVE
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def digest(directive: str) -> str:
+    """What an experiment records of the program.md it was proposed under; short hex."""
+    return hashlib.sha256(directive.encode()).hexdigest()[:12]

@@ -1,0 +1,22 @@
+"""Keeps keys out of what is written down."""
+
+import re
+
+SECRET = "[secret]"
+LEAST = 6
+"""Characters of a secret below which replacing it would garble ordinary text."""
+
+_SHAPES = re.compile(r"\b(sk-[A-Za-z0-9_-]{8,}|(?<=Bearer )[^\s\"',]+)")
+
+
+class Scrubber:
+    """Replaces known secrets, and what is shaped like a key."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets = sorted((s for s in secrets if len(s) >= LEAST), key=len, reverse=True)
+
+    def scrub(self, text: str) -> str:
+        """`text` with `[secret]` in place of each secret."""
+        for secret in self._secrets:
+            text = text.replace(secret, SECRET)
+        return _SHAPES.sub(SECRET, text)

@@ -1,0 +1,193 @@
+"""The parts of a prompt, each in versions from the full one to the shortest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook.cells import Cell
+from autoresearch_kit.notebook.train_notebook import CONFIG, TrainNotebook
+from autoresearch_kit.records import DatasetInfo, Experiment, Machine, Settings, Verdict
+from autoresearch_kit.researchers.base import View
+from autoresearch_kit.researchers.llm.curve import curve
+from autoresearch_kit.researchers.llm.quoting import quote
+from autoresearch_kit.text import one_line
+
+PLATEAU = 6
+"""Experiments without a keep after which the prompt asks for a change of direction."""
+
+METRICS = "metrics.jsonl"
+IDEA_LENGTH = 120
+DETAIL_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a prompt says beside the history; `directive` is the text of program.md."""
+
+    machine: Machine
+    dataset: DatasetInfo
+    settings: Settings
+    directive: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a prompt. An empty version leaves it out, its title too."""
+
+    name: str
+    title: str
+    versions: tuple[str, ...]
+
+
+def directive(brief: Brief) -> Section:
+    """What the human wrote into program.md."""
+    text = brief.directive.strip()
+    return Section("directive", "The directive (program.md)", _cuts(text, (8_000, 2_000)))
+
+
+def guidance(view: View) -> Section:
+    """What the human says by `guide`."""
+    return Section("guidance", "What the human says now", _cuts(view.guidance.strip(), (2_000,)))
+
+
+def ground(brief: Brief) -> Section:
+    """The machine, the budget, the task."""
+    machine, data, settings = brief.machine, brief.dataset, brief.settings
+    lines = [
+        f"- {machine.device}, {machine.cores} cores, {machine.memory_mb / 1000:.0f} GB of memory, "
+        f"torch {machine.torch}, {machine.precision}; torch.compile "
+        f"{'works' if machine.compiles else 'does not work'} here",
+        f"- {settings.train_seconds:g} s of training a run, not counting up to "
+        f"{settings.compile_seconds:g} s of compilation in the first steps; a run may take "
+        f"{settings.memory_mb:,.0f} MB",
+        f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
+        f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
+        f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
+    ]
+    return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
+
+
+def standing(view: View, history: History) -> Section:
+    """The best and its numbers, and the loss curve of its run."""
+    best, first = view.experiments[view.best], view.experiments[0]
+    lines = [
+        f"- best: experiment {best.number}, val_bpb {_bpb(best)}, {best.nodes:,} syntax-tree nodes"
+        f" ({_one(best.proposal.idea)})",
+        f"- baseline: val_bpb {_bpb(first)}, {first.nodes:,} syntax-tree nodes",
+        f"- tried after the baseline: {len(view.experiments) - 1}; {_counts(view.experiments)}",
+    ]
+    if best.runs:
+        run = best.runs[-1]
+        speed = run.tokens / run.train_seconds if run.train_seconds else 0.0
+        lines.append(
+            f"- the best's run: {run.steps:,} steps, {run.tokens:,} tokens, {speed:,.0f} tokens/s, "
+            f"{run.peak_memory_mb:,.0f} MB at most"
+        )
+    if view.running is not None:
+        lines.append(
+            f"- running now, outcome not known: experiment {view.running.number} "
+            f"({_one(view.running.idea)}). Yours is the one after it, and builds on the best above"
+        )
+    drawn = curve(history.file(best.number, METRICS)) if METRICS in _files(best) else ""
+    full = "\n".join([*lines, f"- {drawn}"] if drawn else lines)
+    return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
+
+
+def lessons(view: View) -> Section:
+    """What the model has learnt."""
+    return Section("lessons", "Your lessons so far", (*_cuts(view.lessons, (1_000,)), ""))
+
+
+def best_few(view: View) -> Section:
+    """The keeps that gained most."""
+    gains = _gains(view.experiments)
+    ranked = sorted(gains, key=lambda one: gains[one], reverse=True)
+    lines = [
+        f"- experiment {number}: {gains[number]:.6f} bits per byte lower than the best before it "
+        f"({_one(view.experiments[number].proposal.idea)})"
+        for number in ranked
+    ]
+    return Section(
+        "best", "The largest gains so far", tuple("\n".join(lines[:n]) for n in (5, 3, 0))
+    )
+
+
+def last(view: View) -> Section:
+    """The experiments most recently tried, with what went wrong."""
+    lines = [_tried(one) for one in view.experiments[1:]]
+    versions = tuple("\n".join(lines[-n:]) for n in (20, 10, 5, 3))
+    return Section("last", "The last experiments, oldest first", versions)
+
+
+def plateau(view: View) -> Section:
+    """What to do when nothing has helped for a while."""
+    since = len(view.experiments) - 1 - view.best
+    text = (
+        f"The last {since} experiments gained nothing. Change direction: leave the neighbourhood "
+        "of what was tried last, question an assumption that none of them touched, or simplify. "
+        "Another small step on the same constants is not wanted."
+    )
+    return Section("plateau", "A plateau", (text if since >= PLATEAU else "",))
+
+
+def notebook(found: TrainNotebook) -> Section:
+    """The cells as they are in the best, so that none need be asked for."""
+    cells = [cell for cell in found.cells if not cell.markdown]
+    shown = "\n\n".join(_cell(cell) for cell in cells)
+    config = "\n\n".join(_cell(cell) for cell in cells if cell.name == CONFIG)
+    names = f"Cells: {', '.join(cell.name for cell in cells)}. Read them before you edit them."
+    return Section("notebook", "The notebook", (shown, f"{names}\n\n{config}", names))
+
+
+def _cell(cell: Cell) -> str:
+    kind = "locked" if cell.locked else "editable"
+    return f"```python cell={cell.name} ({kind})\n{cell.source}\n```"
+
+
+def _tried(one: Experiment) -> str:
+    score = "" if one.val_bpb is None else f", val_bpb {one.val_bpb:.6f}"
+    mended = len(one.proposal.attempts)
+    repairs = f", after {mended} repairs" if mended else ""
+    line = (
+        f"- experiment {one.number} ({one.proposal.researcher}, from {one.proposal.parent}): "
+        f"{one.verdict}, {one.reason}{score}{repairs}. {_one(one.proposal.idea)}"
+    )
+    if one.verdict is Verdict.CRASH and one.detail:
+        return f"{line}\n{quote(one_line(one.detail, DETAIL_LENGTH), DETAIL_LENGTH)}"
+    return line
+
+
+def _gains(experiments: Sequence[Experiment]) -> dict[int, float]:
+    """How much each keep after the baseline lowered the best, by its number."""
+    gains: dict[int, float] = {}
+    best: float | None = None
+    for one in experiments:
+        if one.kept and one.val_bpb is not None:
+            if best is not None and one.val_bpb < best:
+                gains[one.number] = best - one.val_bpb
+            best = one.val_bpb
+    return gains
+
+
+def _counts(experiments: Sequence[Experiment]) -> str:
+    verdicts = [one.verdict for one in experiments[1:]]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
+
+
+def _files(experiment: Experiment) -> tuple[str, ...]:
+    """The files that an experiment's record surely has: a run that logged has a loss curve."""
+    return (METRICS,) if experiment.runs and experiment.runs[-1].steps else ()
+
+
+def _one(idea: str) -> str:
+    return one_line(idea, IDEA_LENGTH)
+
+
+def _bpb(experiment: Experiment) -> str:
+    return "none" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+
+
+def _cuts(text: str, lengths: Sequence[int]) -> tuple[str, ...]:
+    """The text, and shorter beginnings of it."""
+    shorter = (f"{text[:n]}\n[... cut]" if len(text) > n else text for n in lengths)
+    return (text, *shorter)

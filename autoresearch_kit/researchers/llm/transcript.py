@@ -1,0 +1,81 @@
+"""What was said while an experiment was proposed, as JSON lines, without secrets."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autoresearch_kit import codec
+from autoresearch_kit.records import Usage
+from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
+from autoresearch_kit.researchers.llm.secrets import Scrubber
+
+
+@dataclass(frozen=True)
+class Line:
+    """One message, or a note of the kit's; `at` is in UTC."""
+
+    at: str
+    role: str
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+
+
+class Transcript:
+    """Appends to the file at `path`, each line at once, so that a kill loses none."""
+
+    def __init__(self, path: Path, scrubber: Scrubber) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._scrubber = scrubber
+
+    def add(self, message: Message) -> None:
+        """Write down what was sent."""
+        self._write(Line(_now(), message.role.value, message.text, message.calls))
+
+    def add_reply(self, reply: Reply) -> None:
+        """Write down what came back."""
+        text = reply.text
+        if reply.refusal:
+            text += f"\n[refused: {reply.refusal}]"
+        if reply.truncated:
+            text += "\n[cut off at its length limit]"
+        self._write(Line(_now(), Role.ASSISTANT.value, text, reply.calls, reply.usage))
+
+    def note(self, text: str) -> None:
+        """Write down what happened instead of a reply."""
+        self._write(Line(_now(), "kit", text))
+
+    def _write(self, line: Line) -> None:
+        data = self._scrubber.scrub(codec.compact(line).decode()).encode() + b"\n"
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(file, data)
+        finally:
+            os.close(file)
+
+
+def read_transcript(path: Path) -> list[Line]:
+    """The lines of a transcript, in order."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    # a line without its end is one that a full disk cut
+    return [codec.decode(Line, line) for line in lines if line.endswith(b"\n")]
+
+
+def render(lines: Sequence[Line]) -> str:
+    """A transcript for a terminal."""
+    return "\n\n".join(_render(line) for line in lines)
+
+
+def _render(line: Line) -> str:
+    head = f"--- {line.at} {line.role}"
+    if line.usage.requests:
+        head += f" ({line.usage}, {line.usage.seconds:.1f} s)"
+    calls = [f"{call.name} {call.arguments}" for call in line.calls]
+    return "\n".join([head, *([line.text] if line.text else []), *calls])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,95 @@
+"""A tiny project whose runs always score the same, and a model that is told what to say.
+
+What is answered depends only on the request, so that a campaign that was killed hears the same.
+"""
+
+import re
+from pathlib import Path
+
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.records import EditProtocol, Prices, Research
+from autoresearch_kit.researchers import Model
+from autoresearch_kit.settling import Wishes, settle
+from tests.campaign import tiny
+from tests.researchers.llm.server import Body, ChatServer, said
+
+CONFIG = """
+BATCH = 4  # rows a step; 1..16
+RATE = 0.03  # learning rate; 0.001..1 log
+WIDTH = 8  # of the embedding; 4..64
+STEPS = 4  # of training; 1..99
+"""
+
+TRAIN = """
+batches = run.batches(BATCH)
+for step in run.steps():
+    inputs, targets = next(batches)
+    with run.autocast():
+        logits = model(inputs)
+    loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    run.log(loss=loss.item(), tokens=inputs.numel())
+    if step + 1 >= STEPS:
+        break
+"""
+
+KEY = "sk-planted-0123456789abcdef"
+
+
+def make_project(root: Path, **changed: str) -> Path:
+    cells = {"config": CONFIG, "train": TRAIN} | changed
+    return tiny.make_project(root, **cells)
+
+
+def submit(idea: str, category: str = "other") -> tuple[str, Body]:
+    return "submit", {"idea": idea, "hypothesis": f"{idea} helps", "category": category}
+
+
+def constants(**values: bool | float | str) -> tuple[str, Body]:
+    return "set_constants", {"values": values}
+
+
+def edit(cell: str, old: str, new: str) -> tuple[str, Body]:
+    return "edit_cell", {"cell": cell, "old": old, "new": new}
+
+
+def experiment_of(body: Body) -> int:
+    """Which experiment a request is about."""
+    found = re.search(r"^# Campaign \S+, .*?experiment (\d+)", said(body), re.M)
+    assert found, said(body)[:500]
+    return int(found[1])
+
+
+def is_lessons(body: Body) -> bool:
+    return "## The task\n\nBefore the next experiment" in said(body)
+
+
+def is_repair(body: Body) -> bool:
+    return re.search(r"^# Campaign .* crashed on a bug$", said(body), re.M) is not None
+
+
+def turn_of(body: Body) -> int:
+    """How many replies the conversation has had."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    return sum(message["role"] == "assistant" for message in messages)
+
+
+def model(
+    server: ChatServer,
+    *,
+    optuna_every: int = 0,
+    fallback: bool = True,
+    protocol: EditProtocol = EditProtocol.AUTO,
+    prices: Prices | None = None,
+) -> Model:
+    """The scripted model, without a turn of optuna's unless that is asked for."""
+    research = Research("scripted", server.url, protocol, 24_000, optuna_every, fallback, prices)
+    return Model(research, KEY)
+
+
+def campaign(root: Path, corpus: Path, asked: Model | None, tag: str = "night") -> Campaign:
+    wishes = Wishes(dataset=str(corpus), train_seconds=2.0, researcher="llm")
+    return Campaign(tag, settle(root, tag, wishes), root=root, model=asked)

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.records import Usage
+from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
+from autoresearch_kit.researchers.llm.secrets import Scrubber
+from autoresearch_kit.researchers.llm.transcript import Transcript, read_transcript, render
+
+KEY = "planted-0123456789"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "transcripts" / "0001.jsonl"
+
+
+def test_what_was_said_is_read_out_in_order(path: Path) -> None:
+    transcript = Transcript(path, Scrubber(KEY))
+    transcript.add(Message(Role.USER, "make it better"))
+    call = ToolCall("c", "read_cell", '{"cell": "model"}')
+    transcript.add_reply(Reply("let me see", (call,), usage=Usage(1, 10, 5)))
+    transcript.note("no connection")
+    lines = read_transcript(path)
+    assert [(line.role, line.text) for line in lines] == [
+        ("user", "make it better"),
+        ("assistant", "let me see"),
+        ("kit", "no connection"),
+    ]
+    assert lines[1].calls == (call,)
+    assert "read_cell" in render(lines)
+    assert "10 tokens in" in render(lines)
+
+
+def test_a_cut_reply_and_a_refusal_show(path: Path) -> None:
+    transcript = Transcript(path, Scrubber(KEY))
+    transcript.add_reply(Reply("half", truncated=True, refusal="no"))
+    assert "cut off" in read_transcript(path)[0].text
+    assert "refused: no" in read_transcript(path)[0].text
+
+
+def test_secrets_are_not_written(path: Path) -> None:
+    transcript = Transcript(path, Scrubber(KEY))
+    transcript.add(Message(Role.USER, f"KeyError: {KEY} and sk-abcdefghijkl, Bearer tok.en/1"))
+    assert read_transcript(path)[0].text == "KeyError: [secret] and [secret], Bearer [secret]"
+
+
+def test_a_short_secret_does_not_garble_the_text() -> None:
+    assert Scrubber("none").scrub("none of it") == "none of it"

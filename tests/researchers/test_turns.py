@@ -1,0 +1,111 @@
+"""Whose turn it is, and who stands in while the endpoint is down."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from autoresearch_kit.errors import EndpointError, KitError, LimitReached
+from autoresearch_kit.records import Proposal, Research
+from autoresearch_kit.researchers import Turns, View
+from autoresearch_kit.researchers.optuna import OptunaResearcher
+from tests.researchers.bench import Bench
+
+RESEARCH = Research(model="m", optuna_every=3)
+
+
+@dataclass
+class FakeModel:
+    """A model that answers, or fails, as it is told."""
+
+    error: KitError | None = None
+    closed: bool = False
+    name: str = "llm"
+
+    def propose(self, view: View) -> Proposal:
+        if self.error:
+            raise self.error
+        return Proposal(view.number, view.best, self.name, "an idea", "")
+
+    def repair(self, view: View, crashed: Proposal) -> Proposal | None:
+        if self.error:
+            raise self.error
+        return replace(crashed, hypothesis="mended")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def view() -> View:
+    return Bench("WIDTH = 8  # of it; 4..64", lambda _: 1.0).view
+
+
+def turns(model: FakeModel, research: Research = RESEARCH) -> Turns:
+    return Turns(OptunaResearcher(), model, research)
+
+
+@pytest.mark.parametrize(
+    ("number", "researcher"), [(1, "llm"), (2, "llm"), (3, "optuna"), (4, "llm"), (6, "optuna")]
+)
+def test_every_so_many_turns_are_optunas(view: View, number: int, researcher: str) -> None:
+    assert turns(FakeModel()).propose(replace(view, number=number)).researcher == researcher
+
+
+def test_no_turn_need_be_optunas(view: View) -> None:
+    both = turns(FakeModel(), replace(RESEARCH, optuna_every=0))
+    assert both.propose(replace(view, number=6)).researcher == "llm"
+
+
+def test_without_a_model_all_turns_are_optunas(view: View) -> None:
+    assert Turns(OptunaResearcher()).propose(view).researcher == "optuna"
+
+
+def test_only_the_models_turns_are_worth_preparing() -> None:
+    both = turns(FakeModel())
+    assert [number for number in range(1, 7) if both.takes_long(number)] == [1, 2, 4, 5]
+    assert not Turns(OptunaResearcher()).takes_long(1)
+
+
+def test_optuna_stands_in_while_the_endpoint_is_down_and_both_switches_are_logged(
+    view: View, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = FakeModel(EndpointError("503 from there"))
+    both = turns(model)
+    with caplog.at_level("WARNING"):
+        assert both.propose(view).researcher == "optuna"
+        model.error = None
+        assert both.propose(view).researcher == "llm"
+    assert "optuna proposes, since 503 from there" in caplog.text
+    assert "the endpoint answers again" in caplog.text
+
+
+def test_the_stand_in_can_be_refused(view: View) -> None:
+    both = turns(FakeModel(EndpointError("503")), replace(RESEARCH, fallback=False))
+    with pytest.raises(KitError, match="the model can't be asked: 503"):
+        both.propose(view)
+
+
+def test_a_cap_is_no_reason_for_a_stand_in(view: View) -> None:
+    with pytest.raises(LimitReached):
+        turns(FakeModel(LimitReached("enough"))).propose(view)
+
+
+def test_the_model_mends_its_own_crashes_only() -> None:
+    view = Bench("WIDTH = 8", lambda _: 1.0).view
+    own, other = (Proposal(1, 0, name, "i", "h") for name in ("llm", "optuna"))
+    mended = turns(FakeModel()).repair(view, own)
+    assert mended is not None
+    assert mended.hypothesis == "mended"
+    assert turns(FakeModel()).repair(view, other) is None
+
+
+def test_a_crash_stays_one_while_the_endpoint_is_down() -> None:
+    view = Bench("WIDTH = 8", lambda _: 1.0).view
+    crashed = Proposal(1, 0, "llm", "i", "h")
+    assert turns(FakeModel(EndpointError("503"))).repair(view, crashed) is None
+
+
+def test_closing_reaches_the_model() -> None:
+    model = FakeModel()
+    turns(model).close()
+    assert model.closed
