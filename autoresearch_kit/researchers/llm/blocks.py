@@ -83,18 +83,26 @@ def parse(text: str) -> list[ToolCall]:
         EditError: a block of a tool is malformed; the message shows the right form. No block of
             that reply is to be carried out then.
     """
-    text = text.replace("\r\n", "\n")
+    try:
+        calls = _calls(text.replace("\r\n", "\n"))
+    except EditError as error:
+        raise EditError(
+            f"{error}. No block of this reply was carried out: send all again"
+        ) from error
+    return [
+        ToolCall(f"block-{at}", name, codec.compact(arguments).decode())
+        for at, (name, arguments) in enumerate(calls)
+    ]
+
+
+def _calls(text: str) -> list[tuple[str, Arguments]]:
     found = list(_FENCE.finditer(text))
     _check_closed(text, found)
-    calls = [
+    return [
         (match[2], arguments)
         for match in found
         if match[2] in BY_NAME
         for arguments in _READERS[match[2]](match[3].strip(), match[4].removesuffix("\n"))
-    ]
-    return [
-        ToolCall(f"block-{at}", name, codec.compact(arguments).decode())
-        for at, (name, arguments) in enumerate(calls)
     ]
 
 
