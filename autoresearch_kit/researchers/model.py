@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from autoresearch_kit.errors import EndpointError, RefusedError
 from autoresearch_kit.records import Research
+from autoresearch_kit.researchers.llm.retry import PATIENCE, Patience
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,7 @@ class Model:
 
     research: Research
     key: str = field(repr=False)
+    patience: Patience = PATIENCE
 
     def check(self, *, must_answer: bool = False) -> None:
         """Ask it for a word, so that a wrong setting shows before anything runs.
@@ -22,7 +24,7 @@ class Model:
         """
         from autoresearch_kit.researchers.llm.endpoint import Endpoint  # loads slowly
 
-        endpoint = Endpoint(self.research, self.key)
+        endpoint = Endpoint(self.research, self.key, self.patience)
         try:
             endpoint.check()
         except RefusedError:

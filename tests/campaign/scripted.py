@@ -9,6 +9,7 @@ from pathlib import Path
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.records import EditProtocol, Prices, Research
 from autoresearch_kit.researchers import Model
+from autoresearch_kit.researchers.llm.retry import PATIENCE, Patience
 from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said
@@ -17,7 +18,7 @@ CONFIG = """
 BATCH = 4  # rows a step; 1..16
 RATE = 0.03  # learning rate; 0.001..1 log
 WIDTH = 8  # of the embedding; 4..64
-STEPS = 4  # of training; 1..99
+STEPS = 4  # of training; 1..40
 """
 
 TRAIN = """
@@ -84,10 +85,11 @@ def model(
     fallback: bool = True,
     protocol: EditProtocol = EditProtocol.AUTO,
     prices: Prices | None = None,
+    patience: Patience = PATIENCE,
 ) -> Model:
     """The scripted model, without a turn of optuna's unless that is asked for."""
     research = Research("scripted", server.url, protocol, 24_000, optuna_every, fallback, prices)
-    return Model(research, KEY)
+    return Model(research, KEY, patience)
 
 
 def campaign(root: Path, corpus: Path, asked: Model | None, tag: str = "night") -> Campaign:

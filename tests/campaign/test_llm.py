@@ -1,14 +1,17 @@
 """A campaign whose researcher is a language model: the real client, loop, kernels and git."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from autoresearch_kit import cli
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.records import Experiment, Limits, Reason, Verdict
-from tests.campaign import scripted
+from tests.campaign import scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
@@ -38,7 +41,10 @@ class Night:
                 calls(constants(STEPS=2), submit("Fewer steps")),
             ],
             3: [calls(BUG, submit("Squash the embedding", "architecture"))],
-            4: [calls(edit("model", "width)", "wdith)")), *[calls(submit("A slip"))] * 3],
+            4: [
+                calls(edit("model", "Embedding(vocab, width)", "Embedding(vocab, wdith)")),
+                *[calls(submit("A slip"))] * 3,
+            ],
             5: [calls(constants(RATE=0.09), submit("Learn faster"))],
         }[scripted.experiment_of(body)]
         if scripted.is_repair(body):
@@ -68,11 +74,128 @@ def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Path
 
 
 def test_a_better_edit_is_kept(done: Done) -> None:
-    assert (done.experiments[1].verdict, done.experiments[1].proposal.idea) == (
-        Verdict.KEEP,
-        "More steps",
-    )
-
-
-def test_the_notebook_of_a_keep_has_the_edit(done: Done) -> None:
+    first = done.experiments[1]
+    assert (first.verdict, first.proposal.idea) == (Verdict.KEEP, "More steps")
     assert "STEPS = 12" in done.campaign.history.source(1)
+
+
+def test_what_was_prepared_for_the_old_best_and_does_not_fit_is_asked_for_again(done: Done) -> None:
+    about_two = [body for body in done.night.bodies if scripted.experiment_of(body) == 2]
+    assert "into the notebook of experiment 0, and" in said(about_two[0])
+    assert "into the notebook of experiment 1, and" in said(about_two[-1])
+    assert done.experiments[2].proposal.parent == 1
+
+
+def test_code_that_was_tried_is_refused_with_its_outcome(done: Done) -> None:
+    assert "experiment 0 was exactly this code: keep (baseline)" in "".join(
+        said(body) for body in done.night.bodies
+    )
+    assert done.experiments[2].proposal.constants == {"STEPS": 2}
+
+
+def test_what_was_prepared_while_a_discard_ran_is_taken_as_it_is(done: Done) -> None:
+    about_four = [body for body in done.night.bodies if scripted.experiment_of(body) == 4]
+    openings = [body for body in about_four if scripted.turn_of(body) == 0]
+    assert len(openings) == 1
+    assert "running now, outcome not known: experiment 3" in said(openings[0])
+
+
+def test_a_bug_is_mended_within_its_experiment(done: Done) -> None:
+    third = done.experiments[3]
+    assert third.val_bpb is not None
+    [attempt] = third.proposal.attempts
+    assert attempt.run.failure is Reason.ERROR
+    assert "no_such_method" in attempt.traceback
+    assert "tanh" in done.campaign.history.source(3)
+
+
+def test_the_traceback_reaches_the_model_as_a_quotation(done: Done) -> None:
+    [repair] = [body for body in done.night.bodies if scripted.is_repair(body)]
+    assert "| AttributeError: 'Tensor' object has no attribute 'no_such_method'" in said(repair)
+
+
+def test_an_idea_that_is_given_up_is_recorded_and_not_run(done: Done) -> None:
+    fourth = done.experiments[4]
+    assert (fourth.verdict, fourth.reason) == (Verdict.CRASH, Reason.INVALID_EDIT)
+    assert "3 submits failed: cell 'model', line 4: no cell defines 'wdith'" in fourth.detail
+    assert fourth.runs == ()
+
+
+def test_the_campaign_goes_on_after_it(done: Done) -> None:
+    assert done.experiments[5].proposal.idea == "Learn faster"
+
+
+def test_each_experiment_knows_what_it_took(done: Done) -> None:
+    assert [one.usage.requests for one in done.experiments] == [0, 2, 6, 2, 4, 1]
+    assert done.experiments[1].usage.tokens_in == 2000
+
+
+def test_each_experiment_knows_its_directive_guidance_and_model(done: Done) -> None:
+    proposal = done.experiments[1].proposal
+    assert (proposal.guidance, proposal.model) == ("wider, not deeper", "scripted")
+    assert len(proposal.directive) == 12
+
+
+def test_the_branch_is_the_series_of_keeps(done: Done) -> None:
+    kept = [one.proposal.idea for one in done.experiments if one.kept]
+    log = tiny.git(done.campaign.root, "log", "--format=%s", "autoresearch/night")
+    assert log.splitlines() == [*reversed(kept), "begin"]
+
+
+def test_the_key_is_nowhere(done: Done) -> None:
+    root = done.campaign.root
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert not [path for path in files if scripted.KEY.encode() in path.read_bytes()]
+    argv = ["git", "cat-file", "--batch-all-objects", "--batch"]
+    objects = subprocess.run(argv, cwd=root, stdout=subprocess.PIPE, check=True).stdout
+    assert scripted.KEY.encode() not in objects
+
+
+def test_history_status_and_show_tell_what_it_took(
+    done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(done.campaign.root)
+    assert "[2,200 tokens]" in command(capsys, "history", "night")
+    assert "15 requests, 15,000 tokens in, 1,500 out" in command(capsys, "status", "night")
+    assert "tokens an improvement" in command(capsys, "status", "night")
+    shown = command(capsys, "show", "night", "3")
+    assert "mended      error: AttributeError" in shown
+    assert "guidance    wider, not deeper" in shown
+
+
+def test_a_transcript_can_be_read_out(
+    done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(done.campaign.root)
+    shown = command(capsys, "show", "night", "1", "--transcript")
+    assert "set_constants" in shown
+    assert "+STEPS = 12" in shown
+
+
+def test_guidance_is_replaced_and_shown(
+    done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(done.campaign.root)
+    assert command(capsys, "guide", "night", "try [bold]less[/]") == "try [bold]less[/]\n"
+    assert command(capsys, "guide", "night") == "try [bold]less[/]\n"
+    assert "nothing is said" in command(capsys, "guide", "night", "")
+
+
+def test_the_prompt_can_be_read_before_it_is_sent(
+    done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data_home: Path
+) -> None:
+    monkeypatch.chdir(done.campaign.root)
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
+    shown = command(capsys, "prompt", "night")
+    assert "Make it predict better, in fewer lines." in shown
+    assert "Propose experiment 6" in shown
+
+
+def command(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """What `autoresearch ARGV` prints."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["autoresearch", *argv])
+        with pytest.raises(SystemExit) as exit_info:
+            cli.main()
+    assert not exit_info.value.code
+    return capsys.readouterr().out

@@ -15,7 +15,7 @@ def curve(metrics: bytes, points: int = 8) -> str:
     found = [point for line in metrics.splitlines() if (point := _point(line))]
     if not found or points < 2:
         return ""
-    moments = ", ".join(f"{one.loss:.3f} at {one.seconds:.0f} s" for one in _spread(found, points))
+    moments = ", ".join(f"{one.loss:.3f} at {one.seconds:.3g} s" for one in _spread(found, points))
     last = found[-1]
     speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
     return f"training loss, nats a token: {moments}{speed}"

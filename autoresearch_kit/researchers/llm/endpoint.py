@@ -11,7 +11,7 @@ import openai
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError, RefusedError
 from autoresearch_kit.records import Research
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool
-from autoresearch_kit.researchers.llm.retry import AGAIN, Patience, backoff, retry_after
+from autoresearch_kit.researchers.llm.retry import AGAIN, PATIENCE, Patience, backoff, retry_after
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.llm.wire import read_error, read_reply, write_message, write_tool
 from autoresearch_kit.text import one_line
@@ -49,7 +49,7 @@ class _AgainError(Exception):
 class Endpoint:
     """The endpoint of `research`, asked with `key`; may be used from several threads."""
 
-    def __init__(self, research: Research, key: str, patience: Patience = Patience()) -> None:  # noqa: B008
+    def __init__(self, research: Research, key: str, patience: Patience = PATIENCE) -> None:
         self._research = research
         self._url = research.base_url or OPENAI_URL
         self._patience = patience

@@ -35,8 +35,8 @@ class LLMResearcher:
     def __init__(self, around: Surroundings, model: Model, meter: Meter) -> None:
         self._around = around
         self._research = model.research
-        self._endpoint = Endpoint(model.research, model.key)
-        self._meter = meter
+        self._endpoint = Endpoint(model.research, model.key, model.patience)
+        self.meter = meter
         self._scrubber = Scrubber(model.key)
         self._protocol = model.research.protocol
 
@@ -133,7 +133,7 @@ class LLMResearcher:
 
     def _line(self, view: View) -> "_Line":
         path = self._around.workspace.transcript(view.number)
-        return _Line(self._endpoint, self._meter, Transcript(path, self._scrubber), view)
+        return _Line(self._endpoint, self.meter, Transcript(path, self._scrubber), view)
 
 
 class _Line:

@@ -24,6 +24,9 @@ class Patience:
     timeout: float = 180.0
 
 
+PATIENCE = Patience()
+
+
 def backoff(attempt: int, patience: Patience) -> float:
     """Seconds to wait after the `attempt`th failure (from 0): exponential, with full jitter.
 

@@ -42,7 +42,10 @@ class Section:
 def directive(brief: Brief) -> Section:
     """What the human wrote into program.md."""
     text = brief.directive.strip()
-    return Section("directive", "The directive (program.md)", _cuts(text, (8_000, 2_000)))
+    versions = (
+        f"<program>\n{cut}\n</program>" if cut else "" for cut in _cuts(text, (8_000, 2_000))
+    )
+    return Section("directive", "The human's directive, program.md", tuple(versions))
 
 
 def guidance(view: View) -> Section:
@@ -147,7 +150,7 @@ def _cell(cell: Cell) -> str:
 def _tried(one: Experiment) -> str:
     score = "" if one.val_bpb is None else f", val_bpb {one.val_bpb:.6f}"
     mended = len(one.proposal.attempts)
-    repairs = f", after {mended} repairs" if mended else ""
+    repairs = f", a bug mended {mended}x" if mended else ""
     line = (
         f"- experiment {one.number} ({one.proposal.researcher}, from {one.proposal.parent}): "
         f"{one.verdict}, {one.reason}{score}{repairs}. {_one(one.proposal.idea)}"

@@ -1,0 +1,168 @@
+"""What a campaign does when its endpoint is down, refuses, or has cost enough."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.errors import KitError, RefusedError
+from autoresearch_kit.history import History
+from autoresearch_kit.records import Limits, Stage
+from autoresearch_kit.researchers.llm.retry import Patience
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import scripted
+from tests.campaign.scripted import constants, submit
+from tests.researchers.llm import server
+from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+READY = text("ready")
+QUICK = Patience(tries=2, first=0.001)
+DOWN = server.status(503, "the model is being loaded")
+
+
+def is_check(body: Body) -> bool:
+    return "Answer with one word" in server.said(body)
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with ChatServer(lambda _: READY) as running:
+        yield running
+
+
+@pytest.fixture
+def root(tmp_path: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
+    project = scripted.make_project(tmp_path / "project")
+    monkeypatch.chdir(project)
+    return project
+
+
+def test_optuna_stands_in_until_the_endpoint_is_back(
+    root: Path, corpus: Path, chat: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    up = {2}
+
+    def script(body: Body) -> Answer:
+        if is_check(body):
+            return READY
+        number = scripted.experiment_of(body)
+        return calls(constants(STEPS=20), submit("More steps")) if number in up else DOWN
+
+    chat.script = script
+    campaign = scripted.campaign(root, corpus, scripted.model(chat, patience=QUICK))
+    with caplog.at_level("WARNING"):
+        experiments = list(campaign.run(Limits(experiments=2)))
+    assert [one.proposal.researcher for one in experiments] == ["baseline", "optuna", "llm"]
+    assert "optuna proposes, since" in caplog.text
+    assert "the endpoint answers again" in caplog.text
+
+
+def test_without_a_stand_in_the_campaign_ends_and_says_why(
+    root: Path, corpus: Path, chat: ChatServer
+) -> None:
+    chat.script = lambda body: READY if is_check(body) else DOWN
+    campaign = scripted.campaign(root, corpus, scripted.model(chat, fallback=False, patience=QUICK))
+    with pytest.raises(KitError, match="the model can't be asked"):
+        list(campaign.run(Limits(experiments=2)))
+    assert len(campaign.history.experiments()) == 1
+
+
+def test_a_wrong_key_ends_it_before_anything_runs(
+    root: Path, corpus: Path, chat: ChatServer
+) -> None:
+    chat.script = lambda _: server.status(401, "Incorrect API key provided")
+    campaign = scripted.campaign(root, corpus, scripted.model(chat))
+    with pytest.raises(RefusedError, match="OPENAI_API_KEY"):
+        next(campaign.run(Limits(experiments=2)))
+    assert not campaign.workspace.kit.exists()
+
+
+def test_a_cap_ends_it_cleanly_and_a_higher_one_goes_on(
+    root: Path, corpus: Path, chat: ChatServer
+) -> None:
+    def script(body: Body) -> Answer:
+        if is_check(body):
+            return READY
+        number = scripted.experiment_of(body)
+        return calls(constants(STEPS=4 + number), submit(f"{number} more"))
+
+    chat.script = script
+    campaign = scripted.campaign(root, corpus, scripted.model(chat))
+    first = list(campaign.run(Limits(experiments=2, tokens=7_500)))
+    state = campaign.workspace.state()
+    assert state is not None
+    assert (state.stage, len(first)) == (Stage.ENDED, 2)
+    assert "higher --max-tokens" in state.message
+    assert len(list(campaign.run(Limits(experiments=2, tokens=100_000)))) == 1
+
+
+def autoresearch(root: Path, *argv: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    code = "from autoresearch_kit import cli; cli.main()"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+    return subprocess.run(
+        [sys.executable, "-c", code, *argv],
+        cwd=root,
+        env=env | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def run_argv(corpus: Path) -> list[str]:
+    argv = ["run", "night", "--researcher", "llm", "--model", "scripted"]
+    return [*argv, "--train-seconds", "2", "--max-experiments", "1", "--dataset", str(corpus)]
+
+
+def test_the_command_hands_the_key_over_unseen(root: Path, corpus: Path, chat: ChatServer) -> None:
+    seen: list[str] = []
+
+    def script(body: Body) -> Answer:
+        if is_check(body):
+            return READY
+        for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
+            arguments, environment = read(folder / "cmdline"), read(folder / "environ")
+            if "autoresearch_kit.detached" in arguments:
+                seen.append(arguments + environment)
+        return calls(constants(STEPS=9), submit("More steps"))
+
+    chat.script = script
+    done = autoresearch(
+        root, *run_argv(corpus), OPENAI_BASE_URL=chat.url, OPENAI_API_KEY=scripted.KEY
+    )
+    assert done.returncode == 0, done.stderr
+    assert "More steps" in done.stdout
+    assert seen
+    assert not [words for words in seen if scripted.KEY in words]
+    log = Workspace(root, "night").log.read_text()
+    assert scripted.KEY not in done.stdout + done.stderr + log
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_a_wrong_model_is_one_line_and_nothing_is_started(
+    root: Path, corpus: Path, chat: ChatServer
+) -> None:
+    chat.script = lambda _: server.status(404, "The model `scripted` does not exist")
+    done = autoresearch(root, *run_argv(corpus), OPENAI_BASE_URL=chat.url)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: no model 'scripted' at http")
+    assert "Traceback" not in done.stderr
+    assert History(root, "night").experiments() == []
+
+
+def test_without_an_endpoint_optuna_proposes_and_it_says_so(root: Path, corpus: Path) -> None:
+    done = autoresearch(root, *run_argv(corpus))
+    assert done.returncode == 0, done.stderr
+    assert "neither OPENAI_API_KEY nor OPENAI_BASE_URL is set" in done.stdout
+    assert History(root, "night").experiments()[1].proposal.researcher == "optuna"

@@ -1,0 +1,135 @@
+"""A campaign in git that nobody ran, for a researcher to go on with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.decide import Decision
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Experiment,
+    Limits,
+    Machine,
+    Proposal,
+    Reason,
+    Research,
+    Run,
+    SandboxLevel,
+    Score,
+    Verdict,
+)
+from autoresearch_kit.researchers import Model, Surroundings, View, view_of
+from autoresearch_kit.researchers.llm.researcher import LLMResearcher
+from autoresearch_kit.spending import Meter
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import tiny
+from tests.researchers import bench
+from tests.researchers.llm.server import ChatServer, text
+
+MACHINE = Machine("A CPU", False, "float32", True, 2, 16_000, "2.13", "3.11", "Linux")
+DATASET = DatasetInfo(
+    "stdlib", 1024, 512, 128, 9_000_000, 1_000_000, 1_000_000, 27_000_000, 3_000_000, 3_000_000,
+    "c", "t", "p", 1.75,
+)  # fmt: skip
+KEY = "planted-key-0123456789"
+
+
+def run_of(value: float | None, reason: Reason, detail: str) -> Run:
+    score = None if value is None else Score("val_bpb", value, 1.0, 1, 1, 0.0, 1.0)
+    failure = None if value is not None else reason
+    return Run(1, score, failure, detail, 300.0, 9.0, 330.0, 1200, 2_400_000, 812.0,
+               SandboxLevel.BUBBLEWRAP)  # fmt: skip
+
+
+@dataclass
+class Ledger:
+    """A project, and experiments put into its git as if they had been run."""
+
+    root: Path
+
+    @property
+    def history(self) -> History:
+        return History(self.root, "night")
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root, "night")
+
+    @property
+    def view(self) -> View:
+        view = view_of(self.history, self.workspace, self.history.experiments())
+        assert view is not None
+        return view
+
+    @property
+    def around(self) -> Surroundings:
+        settings = self.history.experiments()[0].settings
+        return Surroundings(self.history, self.workspace, settings, MACHINE, DATASET)
+
+    def add(
+        self,
+        proposal: Proposal,
+        verdict: Verdict = Verdict.DISCARD,
+        reason: Reason = Reason.WORSE,
+        value: float | None = 1.7,
+        detail: str = "",
+        metrics: bytes = b"",
+    ) -> Experiment:
+        if proposal.parent is None:
+            notebook = TrainNotebook.read(self.root / "notebooks" / "train.ipynb")
+        else:
+            parent = TrainNotebook.parse(self.history.source(proposal.parent))
+            notebook = parent.apply(proposal.edits, proposal.constants)
+        made = bench.experiment(
+            proposal, notebook, value, Decision(verdict, reason, detail), "night"
+        )
+        made = replace(made, runs=(run_of(value, reason, detail),))
+        files = {"metrics.jsonl": metrics} if metrics else {}
+        self.history.append(made, notebook.text(), files)
+        return made
+
+    def constants(self, number: int, value: float | None = 1.7, **values: float) -> Experiment:
+        """A discarded (or, without a value, crashed) change of constants."""
+        idea = ", ".join(f"{name} = {new}" for name, new in values.items())
+        proposal = Proposal(number, self.view.best, "llm", idea, "", constants=values)
+        if value is None:
+            return self.add(proposal, Verdict.CRASH, Reason.OUT_OF_MEMORY, None, "out of memory")
+        best = self.view.experiments[self.view.best].val_bpb
+        if best is not None and value < best:
+            return self.add(proposal, Verdict.KEEP, Reason.BETTER, value)
+        return self.add(proposal, value=value)
+
+
+CURVE = b"".join(
+    b'{"step": %d, "seconds": %d, "loss": %.3f, "tokens": %d}\n'
+    % (n, n * 3, 7 - n / 25, n * 24_000)
+    for n in range(101)
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A campaign with a baseline."""
+    found = Ledger(tiny.make_project(tmp_path / "project"))
+    found.workspace.create()
+    found.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, metrics=CURVE)
+    return found
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    """An endpoint that only chats, until it is given another script."""
+    with ChatServer(lambda _: text("let me think")) as server:
+        yield server
+
+
+def researcher(
+    ledger: Ledger, chat: ChatServer, limits: Limits | None = None, **changed: object
+) -> LLMResearcher:
+    research = replace(Research("scripted", base_url=chat.url), **changed)  # type: ignore[arg-type]
+    meter = Meter(ledger.workspace.usage, limits or Limits(), research.prices)
+    return LLMResearcher(ledger.around, Model(research, KEY), meter)
