@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.train_notebook import CONFIG, TrainNotebook
@@ -91,7 +92,7 @@ def standing(view: View, history: History) -> Section:
             f"- running now, outcome not known: experiment {view.running.number} "
             f"({_one(view.running.idea)}). Yours is the one after it, and builds on the best above"
         )
-    drawn = curve(history.file(best.number, METRICS)) if METRICS in _files(best) else ""
+    drawn = curve(_metrics(history, best.number))
     full = "\n".join([*lines, f"- {drawn}"] if drawn else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
 
@@ -177,9 +178,11 @@ def _counts(experiments: Sequence[Experiment]) -> str:
     return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
 
 
-def _files(experiment: Experiment) -> tuple[str, ...]:
-    """The files that an experiment's record surely has: a run that logged has a loss curve."""
-    return (METRICS,) if experiment.runs and experiment.runs[-1].steps else ()
+def _metrics(history: History, number: int) -> bytes:
+    try:
+        return history.file(number, METRICS)
+    except LedgerError:
+        return b""  # its notebook logged nothing
 
 
 def _one(idea: str) -> str:
