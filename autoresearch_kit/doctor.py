@@ -108,6 +108,12 @@ def _lab() -> Finding:
 
 
 def _key() -> Finding:
+    """Nothing needs one: without, optuna proposes."""
+    where = os.environ.get("OPENAI_BASE_URL") or "OpenAI"
     if os.environ.get("OPENAI_API_KEY"):
-        return Finding("LLM key", "OPENAI_API_KEY is set; no researcher here uses it yet")
-    return Finding("LLM key", "none; the optuna researcher needs none")
+        return Finding(
+            "language model", f"a key for {where}; use it: --researcher llm --model NAME"
+        )
+    if os.environ.get("OPENAI_BASE_URL"):
+        return Finding("language model", f"{where}, without a key: --researcher llm --model NAME")
+    return Finding("language model", "neither OPENAI_API_KEY nor OPENAI_BASE_URL: optuna proposes")

@@ -1,7 +1,9 @@
 """What a language model takes: written down at each request, and held against the caps."""
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from autoresearch_kit.errors import LimitReached
 from autoresearch_kit.records import Experiment, Limits, Prices, Usage
 
 REPLY_TOKENS = 4_000
-"""What a reply is taken to need, before it is asked for."""
+"""What a reply is taken to need before it is asked for, unless one needed more before."""
 
 
 NO_LIMITS = Limits()
@@ -24,17 +26,19 @@ class Line:
     usage: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True)
 class Meter:
     """Counts requests in the file `path`, one line each, which a kill -9 does not take away.
 
     An experiment takes what was spent on it along when it is recorded; what stands here for later
-    numbers is in flight.
+    numbers is in flight, and so are requests that are not yet answered. Several threads may ask.
     """
 
-    path: Path
-    limits: Limits = NO_LIMITS
-    prices: Prices | None = None
+    def __init__(self, path: Path, limits: Limits = NO_LIMITS, prices: Prices | None = None):
+        self.path = path
+        self._limits = limits
+        self._prices = prices
+        self._lock = threading.Lock()
+        self._asked: list[int] = []
 
     def add(self, number: int, usage: Usage) -> None:
         """Count a request that was made for experiment `number`."""
@@ -55,32 +59,47 @@ class Meter:
             [line.usage for line in self._lines() if line.number >= len(experiments)]
         )
 
-    def check(self, experiments: Sequence[Experiment], prompt_tokens: int) -> None:
-        """Look whether a request with so large a prompt fits under the caps.
+    @contextmanager
+    def request(self, experiments: Sequence[Experiment], prompt_tokens: int) -> Iterator[None]:
+        """Make a request with so large a prompt in here, if it fits under the caps.
 
         Raises:
             LimitReached: it might not; the message says how to go on.
         """
-        if self.limits.tokens is None and self.limits.usd is None:
+        with self._lock:
+            self._check(experiments, prompt_tokens)
+            self._asked.append(prompt_tokens)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked.remove(prompt_tokens)
+
+    def _check(self, experiments: Sequence[Experiment], prompt_tokens: int) -> None:
+        if self._limits.tokens is None and self._limits.usd is None:
             return
-        spent = self.total(experiments)
-        tokens = spent.tokens + prompt_tokens + REPLY_TOKENS
-        if self.limits.tokens is not None and tokens > self.limits.tokens:
+        spent, asked = self.total(experiments), [*self._asked, prompt_tokens]
+        replies = len(asked) * self._reply_tokens()
+        tokens = spent.tokens + sum(asked) + replies
+        if self._limits.tokens is not None and tokens > self._limits.tokens:
             raise LimitReached(
                 f"{spent.tokens:,} tokens are spent, and the next request could pass the cap of "
-                f"{self.limits.tokens:,}; go on with a higher --max-tokens"
+                f"{self._limits.tokens:,}; go on with a higher --max-tokens"
             )
-        usd = (spent.usd or 0.0) + self._price(prompt_tokens)
-        if self.limits.usd is not None and usd > self.limits.usd:
+        usd = (spent.usd or 0.0) + self._price(sum(asked), replies)
+        if self._limits.usd is not None and usd > self._limits.usd:
             raise LimitReached(
                 f"{spent.usd or 0:.2f} USD are spent, and the next request could pass the cap of "
-                f"{self.limits.usd:.2f}; go on with a higher --max-usd"
+                f"{self._limits.usd:.2f}; go on with a higher --max-usd"
             )
 
-    def _price(self, prompt_tokens: int) -> float:
-        if self.prices is None:
+    def _reply_tokens(self) -> int:
+        return max([REPLY_TOKENS, *(line.usage.tokens_out for line in self._lines())])
+
+    def _price(self, tokens_in: int, tokens_out: int) -> float:
+        if self._prices is None:
             return 0.0
-        return (prompt_tokens * self.prices.input + REPLY_TOKENS * self.prices.output) / 1e6
+        return (tokens_in * self._prices.input + tokens_out * self._prices.output) / 1e6
 
     def _lines(self) -> list[Line]:
         try:

@@ -23,6 +23,11 @@ def recorded(count: int, usage: Usage) -> list[Experiment]:
     return [replace(bench.best, usage=usage) for _ in range(count)]
 
 
+def ask(meter: Meter, prompt_tokens: int) -> None:
+    with meter.request([], prompt_tokens):
+        pass
+
+
 def test_nothing_is_spent_before_the_first_request(meter: Meter) -> None:
     assert meter.total([]) == Usage()
 
@@ -48,7 +53,7 @@ def test_a_line_that_a_full_disk_cut_is_not_read(meter: Meter) -> None:
 
 def test_without_caps_everything_may_be_asked(meter: Meter) -> None:
     meter.add(0, replace(ONE, tokens_in=10**9))
-    meter.check([], 10**6)
+    ask(meter, 10**6)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +65,34 @@ def test_the_cap_on_tokens_counts_what_is_in_flight_and_what_is_asked(
     meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=cap))
     meter.add(0, ONE)
     if fits:
-        meter.check([], 500)
+        ask(meter, 500)
     else:
         with pytest.raises(LimitReached, match=r"1,000 tokens are spent.*--max-tokens"):
-            meter.check([], 500)
+            ask(meter, 500)
 
 
 def test_the_cap_on_dollars_counts_the_next_request_at_its_price(tmp_path: Path) -> None:
     prices = Prices(input=1000.0, output=0.0, cached=0.0)
     meter = Meter(tmp_path / "usage.jsonl", Limits(usd=1.0), prices)
     meter.add(0, ONE)
-    meter.check([], 500)
+    ask(meter, 500)
     with pytest.raises(LimitReached, match=r"0\.50 USD are spent.*--max-usd"):
-        meter.check([], 501)
+        ask(meter, 501)
+
+
+def test_a_request_that_is_not_answered_yet_counts(tmp_path: Path) -> None:
+    meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=2 * REPLY_TOKENS + 999))
+    ask(meter, 500)
+    with meter.request([], 500), pytest.raises(LimitReached):
+        ask(meter, 500)
+    ask(meter, 500)
+
+
+def test_a_model_that_writes_at_length_is_expected_to(tmp_path: Path) -> None:
+    meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=100_000))
+    meter.add(0, Usage(requests=1, tokens_out=50_000))
+    with pytest.raises(LimitReached):
+        ask(meter, 500)
 
 
 def test_usage_of_unknown_price_has_no_dollars() -> None:

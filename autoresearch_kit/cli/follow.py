@@ -85,10 +85,8 @@ def _counted_interrupts() -> Iterator[list[int]]:
 
 def experiment_line(experiment: Experiment) -> str:
     """One experiment in one line."""
-    score = "   -    " if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
-    verdict = f"{experiment.verdict} ({experiment.reason})"
-    line = f"{experiment.number:4d}  {score}  {verdict:22s}  {experiment.proposal.idea}"
-    return f"{line}  [{per(experiment.usage, 1)}]" if experiment.usage.requests else line
+    cost = f"  ({per(experiment.usage, 1)})" if experiment.usage.requests else ""
+    return f"{experiment}{cost}"
 
 
 def _goes(state: State) -> bool:

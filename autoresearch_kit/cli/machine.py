@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from autoresearch_kit import codec
 from autoresearch_kit.cli.app import Json, app, console, project
@@ -23,7 +24,7 @@ def doctor(as_json: Json = False) -> None:
         return
     table = Table("", "", "found", "to do", box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        mark = "[yellow]gap[/]" if finding.advice else "[green]ok[/]"
+        mark = Text("gap", "yellow") if finding.advice else Text("ok", "green")
         table.add_row(mark, finding.what, finding.found, finding.advice)
     console.print(table)
 

@@ -26,7 +26,7 @@ def guide(
     place = workspace(known(tag))
     if text is not None:
         place.write_guidance(text.strip())
-    console.print(place.guidance() or "nothing is said to the researcher", markup=False)
+    console.print(place.guidance() or "nothing is said to the researcher")
 
 
 @app.command()
@@ -34,7 +34,7 @@ def lessons(tag: Tag) -> None:
     """What the language model says it has learnt so far."""
     learnt = latest_lessons(known_history(tag).experiments())
     nothing = "no lessons yet: they are asked for every few experiments"
-    console.print(learnt or nothing, markup=False)
+    console.print(learnt or nothing)
 
 
 @app.command()
@@ -53,4 +53,4 @@ def prompt(tag: Tag) -> None:
         raise InputError(f"campaign '{tag}' has no baseline yet")
     for message in proposal_messages(view, around, research, EditProtocol.TOOLS):
         console.rule(message.role)
-        console.print(message.text, markup=False)
+        console.print(message.text)

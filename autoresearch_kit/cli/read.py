@@ -55,7 +55,7 @@ def show(
     if transcript:
         _show_transcript(workspace(tag).transcript(number))
         return
-    console.print(_words(experiment), markup=False)
+    console.print(_words(experiment))
     if experiment.proposal.parent is not None:
         old = TrainNotebook.parse(ledger.source(experiment.proposal.parent))
         for changed in cell_diff(old, TrainNotebook.parse(ledger.source(number))):
@@ -67,7 +67,7 @@ def _show_transcript(path: Path) -> None:
 
     if not path.exists():
         raise InputError(f"no transcript at {path}: no model was asked for it on this machine")
-    console.print(render(read_transcript(path)), markup=False)
+    console.print(render(read_transcript(path)))
 
 
 def _words(experiment: Experiment) -> str:

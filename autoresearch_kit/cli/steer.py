@@ -4,6 +4,7 @@ import time
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from autoresearch_kit import codec, history
 from autoresearch_kit.cli.app import Json, Tag, app, console, project, workspace
@@ -32,7 +33,7 @@ def status(
         lines = [_lines(one) for one in found] or [
             "no campaigns yet; begin: autoresearch run night"
         ]
-        console.print("\n".join(lines))
+        console.print("\n".join(lines), markup=True)
 
 
 def known_campaigns() -> list[str]:
@@ -57,7 +58,7 @@ def known(tag: str) -> str:
 def _lines(one: Status) -> str:
     """A campaign in a few lines that fit any terminal."""
     indent = "\n" + " " * (len(one.tag) + 2)
-    lines = [f"[bold]{one.tag}[/]  {one.words(time.time())}"]
+    lines = [f"[bold]{one.tag}[/]  {escape(one.words(time.time()))}"]
     if one.baseline is not None and one.best is not None:
         gain = (one.baseline - one.best) / one.baseline
         lines += [

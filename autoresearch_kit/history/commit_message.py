@@ -42,6 +42,8 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
         "Reason": experiment.reason.value,
         "Val-bpb": score,
         "Researcher": proposal.researcher,
+        "Model": proposal.model,
+        "Program": proposal.directive,
         "Category": proposal.category,
         "Train-seconds": f"{trained:.1f}",
         "Kit-version": experiment.kit_version,

@@ -17,8 +17,8 @@ TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
 
 _TEXTS = ("status", "reason", "detail", "idea", "hypothesis", "researcher", "category", "commit")
-_FLOATS = ("val_bpb", "train_seconds", "wall_seconds", "steps", "tokens", "memory_mb")
-_INTEGERS = ("parent", "nodes")
+_FLOATS = ("val_bpb", "train_seconds", "wall_seconds", "steps", "tokens", "memory_mb", "usd")
+_INTEGERS = ("parent", "nodes", "prompt_tokens", "reply_tokens")
 _TIMES = ("started", "finished")
 _COLUMNS = (
     "number",
@@ -38,6 +38,9 @@ _COLUMNS = (
     "tokens",
     "memory_mb",
     "nodes",
+    "prompt_tokens",
+    "reply_tokens",
+    "usd",
     "runs",
     "detail",
     "started",
@@ -52,7 +55,8 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     `val_bpb` is NaN for a crash. `best` is that of the latest keep up to and including the row,
     `delta` is `val_bpb` minus the `best` before it: below 0 is an improvement. Of several runs of
     an experiment, seconds are summed, `steps` and `tokens` averaged, `memory_mb` is the highest.
-    `commit` is the code commit. Times are in UTC.
+    `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit` is the code
+    commit. Times are in UTC.
     """
     return _frame(pd.DataFrame([_row(entry) for entry in entries]))
 
@@ -120,6 +124,9 @@ def _row(entry: Entry) -> dict[str, str | int | float | None]:
         "category": proposal.category,
         "parent": proposal.parent,
         "nodes": experiment.nodes,
+        "prompt_tokens": experiment.usage.tokens_in,
+        "reply_tokens": experiment.usage.tokens_out,
+        "usd": experiment.usage.usd,
         "runs": len(experiment.runs),
         "detail": experiment.detail,
         "started": experiment.started,

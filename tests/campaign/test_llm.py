@@ -45,7 +45,7 @@ class Night:
                 calls(edit("model", "Embedding(vocab, width)", "Embedding(vocab, wdith)")),
                 *[calls(submit("A slip"))] * 3,
             ],
-            5: [calls(constants(RATE=0.09), submit("Learn faster"))],
+            5: [calls(constants(RATE=0.09), submit("Learn [/faster]"))],
         }[scripted.experiment_of(body)]
         if scripted.is_repair(body):
             turns = [calls(MENDED, submit("Squash the embedding"))]
@@ -122,7 +122,7 @@ def test_an_idea_that_is_given_up_is_recorded_and_not_run(done: Done) -> None:
 
 
 def test_the_campaign_goes_on_after_it(done: Done) -> None:
-    assert done.experiments[5].proposal.idea == "Learn faster"
+    assert done.experiments[5].proposal.idea == "Learn [/faster]"
 
 
 def test_each_experiment_knows_what_it_took(done: Done) -> None:
@@ -155,7 +155,8 @@ def test_history_status_and_show_tell_what_it_took(
     done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(done.campaign.root)
-    assert "[2,200 tokens]" in command(capsys, "history", "night")
+    assert "(2,200 tokens)" in command(capsys, "history", "night")
+    assert "Learn [/faster]" in command(capsys, "history", "night")
     assert "15 requests, 15,000 tokens in, 1,500 out" in command(capsys, "status", "night")
     assert "tokens an improvement" in command(capsys, "status", "night")
     shown = command(capsys, "show", "night", "3")

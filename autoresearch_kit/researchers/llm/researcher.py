@@ -150,14 +150,14 @@ class _Line:
         """The endpoint's reply, counted and written down before anything is made of it."""
         self._write(messages)
         text = "".join(message.text for message in messages)
-        self._meter.check(self._view.experiments, prompt.estimate_tokens(text))
         offered = () if protocol is EditProtocol.BLOCKS else tools.TOOLS
-        try:
-            reply = self._endpoint.ask(messages, offered)
-        except EndpointError as error:
-            self._transcript.note(str(error))
-            raise
-        self._meter.add(self._view.number, reply.usage)
+        with self._meter.request(self._view.experiments, prompt.estimate_tokens(text)):
+            try:
+                reply = self._endpoint.ask(messages, offered)
+            except EndpointError as error:
+                self._transcript.note(str(error))
+                raise
+            self._meter.add(self._view.number, reply.usage)
         self._transcript.add_reply(reply)
         return reply
 

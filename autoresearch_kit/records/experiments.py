@@ -1,0 +1,96 @@
+"""One idea, tried."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autoresearch_kit.records.grounds import Fingerprint
+from autoresearch_kit.records.proposals import Constant, Proposal
+from autoresearch_kit.records.runs import Reason, Run
+from autoresearch_kit.records.settings import Settings
+
+
+class Verdict(StrEnum):
+    """How an experiment ended."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    CRASH = "crash"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What requests to an endpoint took, by its own figures; `cached` tokens are among `tokens_in`.
+
+    `usd` is None where the prices are not known.
+    """
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    seconds: float = 0.0
+    usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.tokens_in + self.tokens_out
+
+    def __str__(self) -> str:
+        usd = "" if self.usd is None else f", {self.usd:.2f} USD"
+        requests = "1 request" if self.requests == 1 else f"{self.requests:,} requests"
+        return f"{requests}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out{usd}"
+
+    def __add__(self, other: "Usage") -> "Usage":
+        known = [usd for usd in (self.usd, other.usd) if usd is not None]
+        return Usage(
+            self.requests + other.requests,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.tokens_cached + other.tokens_cached,
+            self.seconds + other.seconds,
+            sum(known) if known else None,
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One idea, tried: the record that git keeps as `record.json`.
+
+    `val_bpb` is the mean over the scored runs, None for a crash. `nodes` counts the syntax-tree
+    nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
+    editable cells with those values left out.
+    """
+
+    tag: str
+    proposal: Proposal
+    verdict: Verdict
+    reason: Reason
+    detail: str
+    runs: tuple[Run, ...]
+    val_bpb: float | None
+    nodes: int
+    constants: Mapping[str, Constant]
+    structure: str
+    fingerprint: Fingerprint
+    settings: Settings
+    kit_version: str
+    started: str
+    finished: str
+    usage: Usage = field(default_factory=Usage)
+
+    def __str__(self) -> str:
+        score = "   -    " if self.val_bpb is None else f"{self.val_bpb:.6f}"
+        verdict = f"{self.verdict} ({self.reason})"
+        return f"{self.number:4d}  {score}  {verdict:22s}  {self.proposal.idea}"
+
+    @property
+    def number(self) -> int:
+        """Its number in the campaign; the baseline is 0."""
+        return self.proposal.number
+
+    @property
+    def kept(self) -> bool:
+        """Whether later experiments may build on it."""
+        return self.verdict is Verdict.KEEP

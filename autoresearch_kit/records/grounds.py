@@ -1,0 +1,56 @@
+"""What scores depend on besides the model: the data, the machine."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A prepared data set, as its `dataset.json` says. `context` is T, in tokens.
+
+    `eval_rows` rows of T targets are scored per shard. The digests are short hex. `xz_bpb` is what
+    xz -9e makes of the scored val text, in bits per byte. `hidden` are files on this machine that
+    hold val or audit text, which a sandbox must cover.
+    """
+
+    name: str
+    vocab_size: int
+    context: int
+    eval_rows: int
+    train_tokens: int
+    val_tokens: int
+    audit_tokens: int
+    train_bytes: int
+    val_bytes: int
+    audit_bytes: int
+    corpus: str
+    tokenizer: str
+    packing: str
+    xz_bpb: float
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What must be the same for two scores to be comparable. Digests are hex, short."""
+
+    corpus: str
+    tokenizer: str
+    packing: str
+    scoring: str
+    torch: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a probe of this machine found. `device` is what scores depend on, by model name."""
+
+    device: str
+    accelerator: bool
+    precision: str
+    compiles: bool
+    cores: int
+    memory_mb: float
+    torch: str
+    python: str
+    system: str

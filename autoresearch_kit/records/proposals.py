@@ -1,0 +1,68 @@
+"""What a researcher wants tried."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autoresearch_kit.records.runs import Run
+
+Constant = bool | int | float | str
+"""The value of a CAPITAL constant of the `config` cell."""
+
+
+class EditAction(StrEnum):
+    """What a cell edit does."""
+
+    REPLACE = "replace"
+    INSERT = "insert"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class CellEdit:
+    """One edit of one editable cell. Delete needs no `source`; only insert needs `after`."""
+
+    action: EditAction
+    cell: str
+    source: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run that crashed on a bug, and was repaired: what was run, and what it said.
+
+    `traceback` came out of unreviewed code.
+    """
+
+    edits: tuple[CellEdit, ...]
+    constants: Mapping[str, Constant]
+    run: Run
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a researcher wants tried: cell edits first, then constants set in `config`.
+
+    `parent` is the number of the experiment whose notebook is edited; the baseline has none.
+    `directive` digests the program.md, and `guidance` is what the human had said, when it was made;
+    `model` names the language model, `lessons` are what it had learnt, where it was asked.
+    `attempts` are the runs of this idea that crashed on a bug which was then repaired. `failure`
+    says why nothing came of the idea: then there is nothing to run.
+    """
+
+    number: int
+    parent: int | None
+    researcher: str
+    idea: str
+    hypothesis: str
+    category: str = ""
+    edits: tuple[CellEdit, ...] = ()
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+    directive: str = ""
+    guidance: str = ""
+    model: str = ""
+    lessons: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    failure: str = ""

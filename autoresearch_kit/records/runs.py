@@ -1,0 +1,97 @@
+"""One run of the notebook, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Reason(StrEnum):
+    """Why it ended so. The first two are keeps, the next two discards, all others crashes."""
+
+    BASELINE = "baseline"
+    BETTER = "better"
+    SIMPLER = "simpler"
+    WORSE = "worse"
+    NO_GAIN = "no gain"
+    INVALID_EDIT = "invalid edit"
+    ERROR = "error"
+    EXITED = "exited"
+    DIVERGED = "diverged"
+    DEADLINE = "deadline"
+    OVER_BUDGET = "over budget"
+    OUT_OF_MEMORY = "out of memory"
+    NO_SUBMISSION = "no submission"
+    UNPICKLABLE = "unpicklable"
+    BAD_SUBMISSION = "bad submission"
+    NOT_FINITE = "not finite"
+    NOT_CAUSAL = "not causal"
+    KIT_FAILED = "kit failed"
+
+
+class SandboxLevel(StrEnum):
+    """What stands between unreviewed code and the machine."""
+
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the judge measured. `value` is bits per byte: nats / (bytes * ln 2), lower is better.
+
+    `causality_gap` is the mean change of loss, in nats per token, at positions before a cut when
+    everything after the cut is replaced; an honest model stays near 0.
+    """
+
+    metric: str
+    value: float
+    nats: float
+    bytes: int
+    tokens: int
+    causality_gap: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One headless execution of the notebook. Either `score` is there, or `failure` says why not.
+
+    `train_seconds` is measured from outside, first editable cell to submission, compilation (as
+    claimed by the notebook, capped) taken out. `parts` are the seconds of everything else, by name.
+    """
+
+    seed: int
+    score: Score | None
+    failure: Reason | None
+    detail: str
+    train_seconds: float
+    compile_seconds: float
+    wall_seconds: float
+    steps: int
+    tokens: int
+    peak_memory_mb: float
+    sandbox: SandboxLevel
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that one run needs to know. Seconds, megabytes, absolute paths.
+
+    `folder` is this run's own; the notebook sees and writes only its `work/`. `kit` is the
+    folder that holds the copy of the package which runner, kernel and judge import.
+    """
+
+    run_id: str
+    folder: Path
+    notebook: Path
+    dataset: Path
+    kit: Path
+    compile_cache: Path
+    seed: int
+    train_seconds: float
+    wall_seconds: float
+    compile_seconds: float
+    memory_mb: float
+    sandbox: SandboxLevel

@@ -1,0 +1,66 @@
+"""What a campaign is started with."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a campaign was started with; fixed for its life. Times in seconds, memory in MB."""
+
+    dataset: str
+    train_seconds: float
+    wall_seconds: float
+    compile_seconds: float
+    memory_mb: float
+    researcher: str
+    profile: str
+
+
+class EditProtocol(StrEnum):
+    """How a language model says its edits: by function calls, or by fenced blocks in its text."""
+
+    AUTO = "auto"
+    TOOLS = "tools"
+    BLOCKS = "blocks"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per million tokens."""
+
+    input: float
+    output: float
+    cached: float
+
+
+@dataclass(frozen=True)
+class Research:
+    """How the language model is asked; it may change from one start of a campaign to the next.
+
+    An empty `base_url` is OpenAI's. `prompt_tokens` bounds the prompt of a proposal. Every
+    `optuna_every`th turn is optuna's, none if 0; with `fallback`, so are those in which the
+    endpoint is down.
+    """
+
+    model: str
+    base_url: str = ""
+    protocol: EditProtocol = EditProtocol.AUTO
+    prompt_tokens: int = 24_000
+    optuna_every: int = 5
+    fallback: bool = True
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a campaign ends by itself. All are counted over its life, but hours from each start.
+
+    Experiments are those after the baseline; tokens and US dollars are with those of proposals
+    that are still being made.
+    """
+
+    experiments: int | None = None
+    hours: float | None = None
+    tokens: int | None = None
+    usd: float | None = None

@@ -1,0 +1,44 @@
+"""What a running campaign says of itself, and what it may be asked."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autoresearch_kit.records.settings import Limits
+
+
+class Stage(StrEnum):
+    """What a campaign is doing."""
+
+    STARTING = "starting"
+    PROPOSING = "proposing"
+    RUNNING = "running"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+class Request(StrEnum):
+    """What a person may ask of a running campaign."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    STOP_NOW = "stop now"
+
+
+@dataclass(frozen=True)
+class State:
+    """A campaign's own word on itself, for whoever watches. Times are seconds since the epoch."""
+
+    tag: str
+    pid: int
+    stage: Stage
+    message: str
+    number: int
+    idea: str
+    run_folder: str
+    best: float | None
+    limits: Limits
+    started: float
+    heartbeat: float
