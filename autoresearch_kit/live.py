@@ -22,6 +22,21 @@ class Point:
     tokens: int = 0
 
 
+def read_points(lines: bytes) -> list[Point]:
+    """The points in the lines of a `metrics.jsonl`.
+
+    They come from unreviewed code, and the last may be torn: a line that is not right is left out.
+    """
+    return [point for line in lines.splitlines() if (point := _point(line))]
+
+
+def _point(line: bytes) -> Point | None:
+    try:
+        return codec.decode(Point, line)
+    except InputError:
+        return None
+
+
 @dataclass(frozen=True)
 class LiveRun:
     """Where the runner is and since when (seconds since the epoch), and its last point."""
@@ -43,12 +58,7 @@ def read_live(run_folder: Path) -> LiveRun:
 
 def _last_point(metrics: Path) -> Point | None:
     try:
-        lines = read_untrusted_tail(metrics, TAIL).splitlines()
+        points = read_points(read_untrusted_tail(metrics, TAIL))
     except FileNotFoundError:
         return None
-    for line in reversed(lines):
-        try:
-            return codec.decode(Point, line)
-        except InputError:
-            continue  # the first line of a tail is cut, the last may be half written
-    return None
+    return points[-1] if points else None

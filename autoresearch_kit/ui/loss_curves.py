@@ -7,9 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from autoresearch_kit import codec
-from autoresearch_kit.errors import InputError
-from autoresearch_kit.live import Point
+from autoresearch_kit.live import Point, read_points
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """Okabe and Ito's, in an order in which neighbours differ most."""
@@ -18,20 +16,10 @@ _SETTLED = 0.1  # of a curve; what lies before starts so high that it would flat
 
 
 def read_curve(lines: bytes) -> pd.DataFrame:
-    """The loss curve in the lines of a `metrics.jsonl`: `step`, `seconds`, `loss`, `tokens`.
-
-    They come from unreviewed code, and the last may be torn: a line that is not right is left out.
-    """
-    points = [point for line in lines.splitlines() if (point := _point(line))]
+    """The loss curve in the lines of a `metrics.jsonl`: `step`, `seconds`, `loss`, `tokens`."""
+    points = read_points(lines)
     columns = {name: [getattr(point, name) for point in points] for name in Point.__annotations__}
     return pd.DataFrame(columns).astype({"seconds": "float64", "loss": "float64"})
-
-
-def _point(line: bytes) -> Point | None:
-    try:
-        return codec.decode(Point, line)
-    except InputError:
-        return None
 
 
 def loss_curves(

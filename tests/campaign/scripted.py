@@ -14,27 +14,8 @@ from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said
 
-CONFIG = """
-BATCH = 4  # rows a step; 1..16
-RATE = 0.03  # learning rate; 0.001..1 log
-WIDTH = 8  # of the embedding; 4..64
-STEPS = 4  # of training; 1..40
-"""
-
-TRAIN = """
-batches = run.batches(BATCH)
-for step in run.steps():
-    inputs, targets = next(batches)
-    with run.autocast():
-        logits = model(inputs)
-    loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    run.log(loss=loss.item(), tokens=inputs.numel())
-    if step + 1 >= STEPS:
-        break
-"""
+CONFIG = tiny.CELLS["config"] + "STEPS = 4  # of training; 1..40\n"
+TRAIN = tiny.CELLS["train"] + "    if step + 1 >= STEPS:\n        break\n"
 
 KEY = "sk-planted-0123456789abcdef"
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from autoresearch_kit import codec
-from autoresearch_kit.errors import InputError
-from autoresearch_kit.live import Point
+from autoresearch_kit.live import Point, read_points
 
 
 def curve(metrics: bytes, points: int = 8) -> str:
@@ -12,20 +10,13 @@ def curve(metrics: bytes, points: int = 8) -> str:
 
     `metrics` are the lines that the run logged; what can't be read of them is left out.
     """
-    found = [point for line in metrics.splitlines() if (point := _point(line))]
+    found = read_points(metrics)
     if not found or points < 2:
         return ""
     moments = ", ".join(f"{one.loss:.3f} at {one.seconds:.3g} s" for one in _spread(found, points))
     last = found[-1]
     speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
     return f"training loss, nats a token: {moments}{speed}"
-
-
-def _point(line: bytes) -> Point | None:
-    try:
-        return codec.decode(Point, line)
-    except InputError:
-        return None  # unreviewed code wrote it
 
 
 def _spread(found: Sequence[Point], count: int) -> list[Point]:
