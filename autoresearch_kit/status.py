@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Experiment, Stage, State, Usage, Verdict
+from autoresearch_kit.history.summary import training_share
+from autoresearch_kit.records import Stage, State, Usage, Verdict
 from autoresearch_kit.spending import Meter, per
 from autoresearch_kit.workspace import Workspace
 
@@ -61,14 +62,7 @@ def read_status(root: Path, tag: str) -> Status:
         crashed=sum(experiment.verdict is Verdict.CRASH for experiment in experiments),
         baseline=experiments[0].val_bpb if experiments else None,
         best=kept[-1].val_bpb if kept else None,
-        training_share=_training_share(experiments),
+        training_share=training_share(experiments),
         disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
         usage=Meter(workspace.usage).total(experiments),
     )
-
-
-def _training_share(experiments: list[Experiment]) -> float:
-    runs = [run for experiment in experiments for run in experiment.runs]
-    runs += [attempt.run for one in experiments for attempt in one.proposal.attempts]
-    wall = sum(run.wall_seconds for run in runs)
-    return sum(run.train_seconds for run in runs) / wall if wall else 0.0

@@ -24,6 +24,7 @@ LAYERS = (
     {"proposing", "trying"},
     {"campaign", "doctor"},
     {"detached", "ui"},
+    {"results", "reporting"},
     {"cli"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""

@@ -106,6 +106,23 @@ def _model_words(experiment: Experiment) -> list[str]:
 
 
 @app.command()
+def report(
+    tag: Tag,
+    output: Annotated[Path, typer.Option("-o", help="An .html file.")] = Path("report.html"),
+    against: Annotated[
+        list[str] | None, typer.Option(help="A campaign to compare it with; may be repeated.")
+    ] = None,
+) -> None:
+    """Run the results notebook, and write it as one HTML file to send to a colleague."""
+    from autoresearch_kit import reporting  # papermill and nbconvert take most of a second
+
+    for name in (tag, *(against or [])):
+        known_history(name)
+    reporting.report(project(), tag, against or [], output.absolute())
+    console.print(str(output))
+
+
+@app.command()
 def plot(
     tag: Tag,
     output: Annotated[Path | None, typer.Option("-o", help="A .png or .svg file.")] = None,

@@ -14,6 +14,9 @@ _COLOURS = {
 }
 
 
+_PRE = "line-height:1.35;overflow-x:auto;font-family:var(--jp-code-font-family,monospace)"
+
+
 @dataclass(frozen=True)
 class CellDiff:
     """One code cell that differs; `lines` are a unified diff, without its header."""
@@ -35,7 +38,7 @@ class CellDiff:
     def _repr_html_(self) -> str:
         rows = "".join(_row(line) for line in self.lines)
         head = f"<b>{html.escape(self.cell)}</b> ({html.escape(self.change)})"
-        return f'<div>{head}</div><pre style="line-height:1.35;overflow-x:auto">{rows}</pre>'
+        return f'<div>{head}</div><pre style="{_PRE}">{rows}</pre>'
 
 
 class NotebookDiff(list[CellDiff]):

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from autoresearch_kit.live import Point, read_points
+from autoresearch_kit.ui.drawing import Drawing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """Okabe and Ito's, in an order in which neighbours differ most."""
@@ -24,14 +23,13 @@ def read_curve(lines: bytes) -> pd.DataFrame:
 
 def loss_curves(
     curves: Mapping[str, pd.DataFrame], *, title: str = "", size: tuple[float, float] = (12.0, 4.5)
-) -> Figure:
+) -> Drawing:
     """Training loss against training seconds, smoothed, with the raw values faint behind.
 
     `curves` are `read_curve`'s frames by what they are to be called. `size` is in inches, at 100
     pixels each.
     """
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(size, constrained=True)
     axes = figure.add_subplot()
     drawn = {name: curve for name, curve in curves.items() if len(curve)}
     smooth = {name: _smooth(curve) for name, curve in drawn.items()}

@@ -1,28 +1,18 @@
 """Figures of campaigns, and their files. No pyplot, so nothing global is touched."""
 
-import io
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.ui.drawing import render
 from autoresearch_kit.ui.loss_curves import loss_curves, read_curve
 from autoresearch_kit.ui.progress import progress
 
 __all__ = ["FORMATS", "loss_curves", "progress", "read_curve", "render", "save"]
 
 FORMATS = ("png", "svg")
-
-
-def render(figure: Figure, kind: str = "png") -> bytes:
-    """The figure as the bytes of a PNG or an SVG, the same for the same figure."""
-    buffer = io.BytesIO()
-    dateless = {"Date": None} if kind == "svg" else {}
-    with rc_context({"svg.hashsalt": "autoresearch_kit"}):
-        figure.savefig(buffer, format=kind, metadata=dateless)
-    return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
@@ -18,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from autoresearch_kit.records import Verdict
+from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.labels import Labels, Point, place_labels
 
 GREEN = "#009E73"
@@ -49,14 +49,13 @@ class Scale:
 
 def progress(
     frame: pd.DataFrame, *, title: str = "", size: tuple[float, float] = (12.0, 6.0)
-) -> Figure:
+) -> Drawing:
     """The picture of a campaign: every experiment a mark, the running best as a step line.
 
     `frame` has a row per experiment with the columns `number`, `status` (keep, discard, crash),
     `val_bpb` (NaN for a crash) and `idea`. `size` is in inches, at 100 pixels each.
     """
-    figure = Figure(figsize=size, dpi=100)
-    FigureCanvasAgg(figure)
+    figure = Drawing(size)
     crashes = frame[frame["val_bpb"].isna()]
     scored = frame[frame["val_bpb"].notna()]
     axes = _axes(figure, strip=len(crashes) > 0)

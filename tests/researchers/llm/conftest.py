@@ -87,7 +87,9 @@ class Ledger:
         made = bench.experiment(
             proposal, notebook, value, Decision(verdict, reason, detail), "night"
         )
-        made = replace(made, runs=(run_of(value, reason, detail),))
+        hour = f"2026-01-01T{proposal.number:02d}:00:00+00:00"
+        ran = (run_of(value, reason, detail),)
+        made = replace(made, runs=ran, started=hour, finished=hour)
         files = {"metrics.jsonl": metrics} if metrics else {}
         self.history.append(made, notebook.text(), files)
         return made
