@@ -118,12 +118,13 @@ def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: 
     check_whole(project, corpus)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_killed_while_recording(
-    project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+def test_killed_at_every_moment_of_a_recording(
+    project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = killer_git(tmp_path / "bin", command)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    _, process = start(project, corpus)
-    assert process.wait(timeout=PATIENCE) == -signal.SIGKILL
+    path = os.environ["PATH"]
+    for command in COMMANDS:
+        folder = killer_git(tmp_path / command, command)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{path}")
+        _, process = start(project, corpus)
+        assert process.wait(timeout=PATIENCE) == -signal.SIGKILL
     check_whole(project, corpus)
