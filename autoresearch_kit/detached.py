@@ -81,9 +81,9 @@ def _environment(kit: Path) -> dict[str, str]:
 
 def main(root: str, tag: str, settings: str, limits: str) -> int:
     """Run the campaign to its end; a reason to stop is one line in the log, and in its state."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    for loud in ("httpx", "openai"):
-        logging.getLogger(loud).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    for own in ("autoresearch", "autoresearch_kit"):
+        logging.getLogger(own).setLevel(logging.INFO)
     model = _received(sys.stdin.buffer.read())
     campaign = Campaign(tag, codec.decode(Settings, settings), root=Path(root), model=model)
     _stop_when_asked_by_signal(campaign.workspace)

@@ -38,7 +38,12 @@ def _executed(source: Path, root: Path, parameters: dict[str, str | list[str]]) 
         ran = Path(folder) / source.name
         try:
             papermill.execute_notebook(
-                source, ran, parameters=parameters, cwd=root, progress_bar=False
+                source,
+                ran,
+                parameters=parameters,
+                cwd=root,
+                progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],  # it warns of the transport that is usual
             )
         except PapermillExecutionError as error:
             raise KitError(f"{NOTEBOOK}, {error.ename}: {error.evalue}") from error
