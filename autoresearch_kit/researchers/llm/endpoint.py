@@ -4,12 +4,15 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import openai
 
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError, RefusedError
-from autoresearch_kit.records import Research
+from autoresearch_kit.records import Research, Usage
+from autoresearch_kit.researchers.llm import wordings
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool
 from autoresearch_kit.researchers.llm.retry import AGAIN, PATIENCE, Patience, backoff, retry_after
 from autoresearch_kit.researchers.llm.secrets import Scrubber
@@ -21,43 +24,41 @@ OPENAI_URL = "https://api.openai.com/v1"
 SAID = 300
 """Characters of an answer that an error quotes."""
 
-_NO_TOOLS = re.compile(
-    r"(support|enable|allow|requires|unsupported|unknown|unrecognized|invalid)[^.]*"
-    r"\b(tools?|functions?)\b"
-    r"|\b(tools?|functions?)\b[^.]*"
-    r"(not (be )?(support|allow|enabl|permit)|unsupported|unknown|unrecognized|requires)",
-    re.IGNORECASE,
-)
-_NO_MODEL = re.compile(
-    r"model[^.]*(not (found|exist|valid|available)|doesn.t exist|unknown|invalid)"
-    r"|(unknown|invalid|no such) model|not a valid model",
-    re.IGNORECASE,
-)
-_TOO_LONG = re.compile(
-    r"context (length|window|size)|maximum context|too (long|large|many tokens)", re.IGNORECASE
-)
+_NEVER_IN_A_KEY = re.compile(r"[^!-~]")
+"""A header can't hold it, and no key does."""
+
+
+NOTHING = Usage()
 
 
 class _AgainError(Exception):
     """A fault that may be over when the same request is made again."""
 
-    def __init__(self, what: str, wait: float | None = None) -> None:
+    def __init__(self, what: str, wait: float | None = None, usage: Usage = NOTHING) -> None:
         super().__init__(what)
         self.wait = wait
+        self.usage = usage
 
 
 class Endpoint:
-    """The endpoint of `research`, asked with `key`; may be used from several threads."""
+    """The endpoint of `research`, asked with `key`; may be used from several threads.
+
+    Raises:
+        RefusedError: the address is none, or the key can't be one; the message names the setting.
+    """
 
     def __init__(self, research: Research, key: str, patience: Patience = PATIENCE) -> None:
         self._research = research
-        self._url = research.base_url or OPENAI_URL
         self._patience = patience
         self._scrubber = Scrubber(key)
+        url = research.base_url or OPENAI_URL
+        self._shown = self._scrubber.scrub(url)
+        _check_address(url, self._shown)
+        _check_key(key)
         self._stopped = threading.Event()
         self._client = openai.OpenAI(
             api_key=key or "none",  # servers of one's own want none, the client does
-            base_url=self._url,
+            base_url=url,
             max_retries=0,
             timeout=patience.timeout,
         )
@@ -73,7 +74,7 @@ class Endpoint:
         try:
             self._once(self._payload(question, ()))
         except _AgainError as fault:
-            raise EndpointError(f"{self._url}: {fault}; is OPENAI_BASE_URL right?") from None
+            raise EndpointError(f"{self._shown}: {fault}; is OPENAI_BASE_URL right?") from None
 
     def ask(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Reply:
         """The model's answer. The same request is made again, a few times, where that may help.
@@ -84,15 +85,17 @@ class Endpoint:
             NoToolsError: tools were sent, and the endpoint or its model knows none.
         """
         payload = self._payload(messages, tools)
-        fault = ""
+        fault, spent = "", Usage()
         for attempt in range(self._patience.tries):
             try:
-                return self._once(payload)
+                reply = self._once(payload)
             except _AgainError as error:
-                fault = str(error)
+                fault, spent = str(error), spent + error.usage
                 if attempt + 1 < self._patience.tries:
                     self._wait(attempt, error)
-        raise EndpointError(f"{self._url} failed {self._patience.tries} times; the last: {fault}")
+            else:
+                return replace(reply, usage=spent + reply.usage)
+        raise EndpointError(f"{self._shown} failed {self._patience.tries} times; the last: {fault}")
 
     def close(self) -> None:
         """End waits that are under way, and let no request begin."""
@@ -126,14 +129,14 @@ class Endpoint:
             reply = read_reply(body, seconds, self._research.prices)
         except InputError:
             raise _AgainError(f"no chat completion in its answer: {self._words(body)}") from None
-        if reply is None:
-            raise _AgainError("an empty reply")
+        if not (reply.text.strip() or reply.calls or reply.refusal or reply.truncated):
+            raise _AgainError("an empty reply", usage=reply.usage)
         return reply
 
     def _wait(self, attempt: int, fault: _AgainError) -> None:
         seconds = backoff(attempt, self._patience) if fault.wait is None else fault.wait
         if seconds > self._patience.most:
-            raise EndpointError(f"{self._url} asks to wait {seconds:.0f} s: {fault}")
+            raise EndpointError(f"{self._shown} asks to wait {seconds:.0f} s: {fault}")
         if self._stopped.wait(seconds):
             raise EndpointError("stopped while it was waited for")
 
@@ -141,22 +144,42 @@ class Endpoint:
         self, status: int, body: str, headers: Mapping[str, str], *, with_tools: bool
     ) -> Exception:
         """What an HTTP status and its body mean, as the error to raise."""
-        said = self._words(read_error(body))
-        model = self._research.model
-        if status in (401, 403):
-            return RefusedError(f"{self._url} refuses the key in OPENAI_API_KEY: {said}")
-        if with_tools and status != 429 and _NO_TOOLS.search(said):
-            return NoToolsError(f"model '{model}' at {self._url} takes no tools: {said}")
-        if status == 404 or (status < 500 and _NO_MODEL.search(said)):
+        said, model = self._words(read_error(body)), self._research.model
+        if with_tools and wordings.no_tools(status, said):
+            return NoToolsError(f"model '{model}' at {self._shown} takes no tools: {said}")
+        if wordings.no_model(status, said):
             return RefusedError(
-                f"no model '{model}' at {self._url} (--model, OPENAI_BASE_URL): {said}"
+                f"no model '{model}' at {self._shown} (--model, OPENAI_BASE_URL): {said}"
             )
-        if "insufficient_quota" in body:
-            return EndpointError(f"{self._url}: the account's quota is used up: {said}")
-        if status in AGAIN:
+        if wordings.no_key(status, said):
+            return RefusedError(f"{self._shown} refuses the key in OPENAI_API_KEY: {said}")
+        if wordings.no_quota(status, body):
+            return EndpointError(f"{self._shown}: the account's quota is used up: {said}")
+        if status in AGAIN or wordings.bad_luck(status, body):
             return _AgainError(f"{status}: {said}", retry_after(headers, datetime.now(UTC)))
-        hint = "; a smaller --prompt-tokens may help" if _TOO_LONG.search(said) else ""
-        return EndpointError(f"{self._url} answers {status}: {said}{hint}")
+        hint = "; a smaller --prompt-tokens may help" if wordings.too_long(said) else ""
+        return EndpointError(f"{self._shown} answers {status}: {said}{hint}")
 
     def _words(self, what: object) -> str:
         return one_line(self._scrubber.scrub(str(what)), SAID)
+
+
+def _check_address(url: str, shown: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise RefusedError(
+            f"OPENAI_BASE_URL is '{shown}'; it must be an address such as {OPENAI_URL} "
+            "or http://localhost:11434/v1"
+        )
+
+
+def _check_key(key: str) -> None:
+    if _NEVER_IN_A_KEY.search(key):
+        raise RefusedError(
+            "OPENAI_API_KEY holds a character that no key has (a space, the end of a line, "
+            "a typographic quote); copy it again"
+        )

@@ -1,5 +1,6 @@
 """How long to wait before an endpoint is asked again."""
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,13 +45,14 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return seconds
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
 def _number(text: str | None) -> float | None:
     try:
-        return max(0.0, float(text)) if text is not None else None
+        number = float(text or "")
     except ValueError:
         return None
+    return None if math.isnan(number) else max(0.0, number)

@@ -6,7 +6,11 @@ SECRET = "[secret]"
 LEAST = 6
 """Characters of a secret below which replacing it would garble ordinary text."""
 
-_SHAPES = re.compile(r"\b(sk-[A-Za-z0-9_-]{8,}|(?<=Bearer )[^\s\"',]+)")
+_SHAPES = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{8,}"
+    r"|(?<=Bearer )[^\s\"'\\,]{8,}"
+    r"|(?<=://)[^\s/@:\"']+:[^\s/@\"']+(?=@)"  # user:password@host
+)
 
 
 class Scrubber:

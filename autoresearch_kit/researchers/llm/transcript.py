@@ -1,8 +1,9 @@
 """What was said while an experiment was proposed, as JSON lines, without secrets."""
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from autoresearch_kit import codec
 from autoresearch_kit.records import Usage
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
 from autoresearch_kit.researchers.llm.secrets import Scrubber
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,21 @@ class Transcript:
         self._write(Line(_now(), "kit", text))
 
     def _write(self, line: Line) -> None:
-        data = self._scrubber.scrub(codec.compact(line).decode()).encode() + b"\n"
+        data = codec.compact(self._scrubbed(line)) + b"\n"
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(file, data)
         finally:
             os.close(file)
+
+    def _scrubbed(self, line: Line) -> Line:
+        """Before it is JSON, where a secret may be written in another way."""
+        scrub = self._scrubber.scrub
+        calls = tuple(
+            replace(call, name=scrub(call.name), arguments=scrub(call.arguments))
+            for call in line.calls
+        )
+        return replace(line, text=scrub(line.text), calls=calls)
 
 
 def read_transcript(path: Path) -> list[Line]:
@@ -65,8 +77,8 @@ def read_transcript(path: Path) -> list[Line]:
 
 
 def render(lines: Sequence[Line]) -> str:
-    """A transcript for a terminal."""
-    return "\n\n".join(_render(line) for line in lines)
+    """A transcript for a terminal, without the control characters that would steer it."""
+    return _CONTROL.sub("", "\n\n".join(_render(line) for line in lines))
 
 
 def _render(line: Line) -> str:

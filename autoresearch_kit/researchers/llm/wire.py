@@ -81,36 +81,37 @@ class WireError:
 
 @dataclass(frozen=True)
 class WireFailure:
-    """The body of an error status; some servers write no more than a text."""
+    """The body of an error status; some servers write no more than a text, old vLLM no `error`."""
 
-    error: WireError | str
+    error: WireError | str | None = None
+    message: str | None = None
 
 
 def read_error(body: str) -> str:
     """What an error's body says; the body itself where it is in no known form."""
     try:
-        error = codec.decode(WireFailure, body).error
+        failure = codec.decode(WireFailure, body)
     except InputError:
         return body
-    return error if isinstance(error, str) else error.message
+    if isinstance(failure.error, WireError):
+        return failure.error.message
+    return failure.error or failure.message or body
 
 
-def read_reply(body: str, seconds: float, prices: Prices | None) -> Reply | None:
-    """The reply in an answer's body; None if it says nothing at all.
+def read_reply(body: str, seconds: float, prices: Prices | None) -> Reply:
+    """The reply in an answer's body, which may be empty.
 
     Raises:
-        InputError: it is no chat completion.
+        InputError: it is no chat completion, or one without a choice.
     """
     completion = codec.decode(WireCompletion, body)
     usage = _usage(completion.usage or WireUsage(), seconds, prices)
     if not completion.choices:
-        return None
+        raise InputError("no choices")
     choice = completion.choices[0]
     text, calls = _text(choice.message), _calls(choice.message)
     refusal = choice.message.refusal or ""
     truncated = choice.finish_reason == "length"
-    if not (text.strip() or calls or refusal or truncated):
-        return None
     return Reply(text, calls, truncated, refusal, usage)
 
 
@@ -138,7 +139,7 @@ def _usage(wire: WireUsage, seconds: float, prices: Prices | None) -> Usage:
     cached = (wire.prompt_tokens_details or WireDetails()).cached_tokens or 0
     usd = None
     if prices is not None:
-        fresh = tokens_in - cached
+        fresh = max(0, tokens_in - cached)
         paid = fresh * prices.input + cached * prices.cached + tokens_out * prices.output
         usd = paid / 1e6
     return Usage(1, tokens_in, tokens_out, cached, round(seconds, 3), usd)

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -128,7 +129,8 @@ class ChatServer:
                 extra = 1000 if answer.cut else 0
                 self.send_header("content-length", str(len(answer.body) + extra))
                 self.end_headers()
-                self.wfile.write(answer.body)
+                with suppress(ConnectionError):  # the client had no patience left
+                    self.wfile.write(answer.body)
                 if answer.cut:
                     self.close_connection = True
 

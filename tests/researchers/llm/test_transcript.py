@@ -45,5 +45,27 @@ def test_secrets_are_not_written(path: Path) -> None:
     assert read_transcript(path)[0].text == "KeyError: [secret] and [secret], Bearer [secret]"
 
 
-def test_a_short_secret_does_not_garble_the_text() -> None:
-    assert Scrubber("none").scrub("none of it") == "none of it"
+@pytest.mark.parametrize("key", ['pla"nted-01234', "planted\\01234", "plant\u00e9d-01234"])
+def test_a_secret_that_json_writes_in_another_way_is_not_written(path: Path, key: str) -> None:
+    Transcript(path, Scrubber(key)).add(Message(Role.USER, f"it is {key}"))
+    assert read_transcript(path)[0].text == "it is [secret]"
+
+
+def test_a_line_can_be_read_after_a_quoted_secret_was_taken_out(path: Path) -> None:
+    sent = Message(Role.USER, 'h = {"Authorization": "Bearer abcdefgh"}')
+    Transcript(path, Scrubber(KEY)).add(sent)
+    assert read_transcript(path)[0].text == 'h = {"Authorization": "Bearer [secret]"}'
+
+
+def test_secrets_in_a_call_are_not_written(path: Path) -> None:
+    call = ToolCall("c", "edit_cell", f'{{"new": "{KEY}"}}')
+    Transcript(path, Scrubber(KEY)).add_reply(Reply("", (call,)))
+    assert read_transcript(path)[0].calls[0].arguments == '{"new": "[secret]"}'
+
+
+def test_what_a_model_says_cannot_steer_the_terminal(path: Path) -> None:
+    call = ToolCall("c", "read_cell", "\x1b]0;title\x07")
+    Transcript(path, Scrubber(KEY)).add_reply(Reply("a\x1b[2J\n\tb\x9b31m\r", (call,)))
+    shown = render(read_transcript(path))
+    assert "\n\tb" in shown
+    assert not set("\x1b\x07\x9b\r") & set(shown)

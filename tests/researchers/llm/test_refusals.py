@@ -1,0 +1,170 @@
+"""What no waiting mends: it is told at once, names the setting, and holds no secret."""
+
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
+from autoresearch_kit.records import Research
+from autoresearch_kit.researchers.llm.endpoint import Endpoint
+from tests.researchers.llm import server
+from tests.researchers.llm.asking import ASKED, FINE, KEY, QUICK, TOOL, answering, endpoint
+from tests.researchers.llm.server import Answer, ChatServer
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with ChatServer(lambda _: FINE) as running:
+        yield running
+
+
+def test_a_used_up_quota_is_no_rate_limit(chat: ChatServer) -> None:
+    used_up = server.status(429, "You exceeded your current quota", "insufficient_quota")
+    with pytest.raises(EndpointError, match="quota is used up"):
+        answering(chat, used_up).ask(ASKED)
+    assert len(chat.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:11434", "nonsense", "ftp://host/v1", "http://host:port/v1", "http://[::1/v1"]
+)
+def test_an_address_that_is_none_is_named_at_once(url: str) -> None:
+    with pytest.raises(RefusedError, match=r"OPENAI_BASE_URL.*http://localhost:11434/v1"):
+        Endpoint(Research("gpt", base_url=url), KEY, QUICK)
+
+
+@pytest.mark.parametrize(
+    "key", ["planted 0123 4567", "planted\n01234567", "\u201cplanted01234\u201d"]
+)
+def test_a_key_that_no_header_can_hold_is_named_at_once(chat: ChatServer, key: str) -> None:
+    with pytest.raises(RefusedError, match="OPENAI_API_KEY") as told:
+        endpoint(chat, key)
+    assert "01234" not in "".join(traceback.format_exception(told.value))
+
+
+def test_a_password_in_the_address_is_not_told(chat: ChatServer) -> None:
+    url = chat.url.replace("://", "://me:hunter2@")
+    chat.script = server.in_turn(server.status(400, "no"))
+    with pytest.raises(EndpointError) as told:
+        Endpoint(Research("gpt", base_url=url), KEY, QUICK).ask(ASKED)
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        server.status(400, f"bad request by {KEY}"),
+        server.status(401, f"Incorrect API key provided: {KEY}"),
+        server.status(404, f"no model for {KEY}"),
+        server.status(429, f"{KEY} is too fast", retry_after="3600"),
+        server.status(429, f"{KEY} has spent it", "insufficient_quota"),
+        server.status(500, f"{KEY} broke it"),
+        server.raw(f"<html>{KEY}</html>".encode()),
+        server.cut(),
+    ],
+)
+def test_no_traceback_holds_the_key(chat: ChatServer, answer: Answer) -> None:
+    with pytest.raises(EndpointError) as told:
+        answering(chat, answer).ask(ASKED)
+    shown = "".join(traceback.format_exception(told.value))
+    assert KEY not in shown
+    assert "openai." not in shown  # whose exceptions carry the request, with its headers
+
+
+def test_a_wrong_key_is_known_by_a_400_too(chat: ChatServer) -> None:
+    with pytest.raises(RefusedError, match="OPENAI_API_KEY"):
+        answering(chat, server.status(400, "API key not valid. Please pass a valid one.")).check()
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_wrong_key_is_named_at_once(chat: ChatServer, code: int) -> None:
+    refused = answering(chat, server.status(code, f"Incorrect API key provided: {KEY}"))
+    with pytest.raises(RefusedError, match="OPENAI_API_KEY") as told:
+        refused.check()
+    assert KEY not in str(told.value)
+    assert len(chat.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        server.status(404, "The model `gpt` does not exist or you do not have access to it."),
+        server.status(404, 'model "gpt" not found, try pulling it first'),
+        server.status(404, "The model `gpt` does not exist."),
+        server.status(400, "gpt is not a valid model ID"),
+        server.status(400, "invalid model name passed in model=gpt"),
+        server.status(404, "Not Found"),
+        Answer(404, body=b'{"object": "error", "message": "The model `gpt` does not exist."}'),
+        server.status(400, "model 'llama3.2:latest' not found"),
+        server.status(404, "model 'gpt' not found"),
+        server.status(400, "No models loaded. Please load a model in the developer page."),
+        server.status(403, "Project `p` does not have access to model `gpt`"),
+    ],
+    ids=[
+        "openai",
+        "ollama",
+        "vllm",
+        "openrouter",
+        "litellm",
+        "no such path",
+        "old vllm",
+        "a name with a dot",
+        "llama.cpp",
+        "lm studio",
+        "openai, a project's",
+    ],
+)
+def test_a_wrong_model_is_named_at_once(chat: ChatServer, answer: Answer) -> None:
+    with pytest.raises(RefusedError, match=r"no model 'gpt' at .*--model"):
+        answering(chat, answer).check()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        server.status(400, "registry.ollama.ai/library/gpt:latest does not support tools"),
+        server.status(
+            400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser'
+        ),
+        server.status(500, "tools param requires --jinja flag"),
+        server.status(404, "No endpoints found that support tool use."),
+        server.status(400, "Unrecognized request argument supplied: tools"),
+        server.status(422, "function calling is not supported by this model"),
+        server.status(400, "Function calling isn't supported"),
+        server.status(400, "This model doesn't have tool use"),
+        server.status(400, "model llama3.2 lacks the tools capability"),
+        server.status(400, "tool calling cannot be used with this model"),
+        server.status(501, "tools are not currently supported"),
+    ],
+    ids=[
+        "ollama",
+        "vllm",
+        "llama.cpp",
+        "openrouter",
+        "old gateway",
+        "other",
+        "isn't",
+        "doesn't have",
+        "lacks",
+        "cannot",
+        "501",
+    ],
+)
+def test_a_model_without_tools_is_known_by_the_answer(chat: ChatServer, answer: Answer) -> None:
+    with pytest.raises(NoToolsError):
+        answering(chat, answer).ask(ASKED, [TOOL])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 8192 tokens",
+        "the request exceeds the available context size",
+        "the context length supported is 8192 tokens, yours has 9000, 900 of them in the functions",
+    ],
+)
+def test_a_prompt_that_is_too_long_names_the_setting(chat: ChatServer, said: str) -> None:
+    with pytest.raises(EndpointError, match="--prompt-tokens"):
+        answering(chat, server.status(400, said)).ask(ASKED, [TOOL])
+    assert len(chat.requests) == 1
