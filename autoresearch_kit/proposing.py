@@ -16,6 +16,7 @@ from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
+from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.rebase import rebase
 from autoresearch_kit.workspace import Workspace
 
@@ -78,13 +79,20 @@ class Proposing:
         return proposal
 
     def _fitted(self, prepared: Proposal, view: View) -> Proposal | None:
-        """The prepared proposal as one for the best of `view`; None if it doesn't fit it."""
+        """The prepared proposal as one for the best of `view`.
+
+        None if it doesn't fit it, or if that was tried before.
+        """
         if prepared.parent == view.best or prepared.parent is None:
             return prepared
         if prepared.failure:
             return replace(prepared, parent=view.best)
         old = TrainNotebook.parse(self._history.source(prepared.parent))
-        return rebase(prepared, old, view.notebook, view.best)
+        moved = rebase(prepared, old, view.notebook, view.best)
+        if moved is None:
+            return None
+        edited = view.notebook.apply(moved.edits, moved.constants)
+        return None if tried_before(view, edited) else moved
 
 
 def _in_background(make: Callable[[], T]) -> Future[T]:

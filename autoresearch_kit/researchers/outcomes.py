@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit.records import Constant, Experiment, Reason
+from autoresearch_kit.records import Constant, Experiment
 from autoresearch_kit.researchers.base import View
-
-NOT_TRIED = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
-"""Experiments that never ran as proposed; they say nothing about their constants."""
+from autoresearch_kit.researchers.duplicates import NOT_TRIED
 
 
 @dataclass(frozen=True)

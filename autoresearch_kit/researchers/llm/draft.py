@@ -11,8 +11,9 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
-from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment, Reason
+from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment
 from autoresearch_kit.researchers.base import View
+from autoresearch_kit.researchers.duplicates import NOT_TRIED, is_running, tried_before
 from autoresearch_kit.researchers.llm.quoting import quote
 from autoresearch_kit.text import one_line
 
@@ -29,9 +30,6 @@ IDEA_LENGTH = 120
 HYPOTHESIS_LENGTH = 1000
 DETAIL_LENGTH = 2000
 NEAREST_LINES = 40
-
-NOT_TRIED = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
-"""Experiments that never ran as proposed."""
 
 
 @dataclass(frozen=True)
@@ -160,21 +158,18 @@ class Draft:
         Raises:
             EditError: it was; the message says by which experiment, and how that ended.
         """
-        code = (self.notebook.structure(), self.notebook.constants())
-        for one in self._view.experiments:
-            if one.reason not in NOT_TRIED and (one.structure, dict(one.constants)) == code:
-                raise EditError(
-                    f"experiment {one.number} was exactly this code: {_outcome(one)}. "
-                    "Change something else"
-                )
+        one = tried_before(self._view, self.notebook)
+        if one is not None:
+            raise EditError(
+                f"experiment {one.number} was exactly this code: {_outcome(one)}. "
+                "Change something else"
+            )
         running = self._view.running
-        if running is not None and not running.failure:
-            now = self._view.notebook.apply(running.edits, running.constants)
-            if (now.structure(), now.constants()) == code:
-                raise EditError(
-                    f"experiment {running.number}, which is running now, is exactly this code "
-                    f"({running.idea}). Change something else"
-                )
+        if running is not None and is_running(self._view, self.notebook):
+            raise EditError(
+                f"experiment {running.number}, which is running now, is exactly this code "
+                f"({running.idea}). Change something else"
+            )
 
     def _diff(self, experiment: Experiment) -> str:
         if experiment.proposal.parent is None:

@@ -1,0 +1,114 @@
+"""What was prepared for one best, when its turn comes under another."""
+
+import threading
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from autoresearch_kit.errors import Cancelled, KitError
+from autoresearch_kit.proposing import Proposing
+from autoresearch_kit.records import Proposal
+from autoresearch_kit.researchers import Turns, View
+from autoresearch_kit.researchers.optuna import OptunaResearcher
+from tests.researchers.llm.conftest import Ledger, ledger
+from tests.researchers.test_turns import RESEARCH, FakeModel
+
+__all__ = ["ledger"]
+
+
+@dataclass
+class Wider(FakeModel):
+    """A model that always wants the same."""
+
+    wants: dict[str, int] = field(default_factory=lambda: {"BATCH": 8})
+    asked: list[int] = field(default_factory=list)
+
+    def propose(self, view: View) -> Proposal:
+        self.asked.append(view.best)
+        return replace(super().propose(view), constants=self.wants)
+
+
+def never() -> bool:
+    return False
+
+
+def proposing(ledger: Ledger, model: FakeModel) -> Proposing:
+    turns = Turns(OptunaResearcher(), model, replace(RESEARCH, optuna_every=0))
+    return Proposing(turns, ledger.workspace, ledger.history)
+
+
+def ahead(ledger: Ledger, number: int) -> View:
+    """The view in which experiment `number` is prepared."""
+    running = Proposal(number - 1, ledger.view.best, "llm", "running", "")
+    return replace(ledger.view, number=number, running=running)
+
+
+def test_what_was_prepared_is_written_down_and_taken(ledger: Ledger) -> None:
+    model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, WIDTH=4)
+    proposal = place.propose(ledger.view, never)
+    assert (proposal.number, proposal.parent, model.asked) == (2, 0, [0])
+    assert ledger.workspace.ahead() == proposal
+
+
+def test_a_process_that_comes_after_finds_it(ledger: Ledger) -> None:
+    first = proposing(ledger, Wider())
+    first.prepare(ahead(ledger, 2))
+    ledger.constants(1, WIDTH=4)
+    prepared = first.propose(ledger.view, never)
+    later = Wider()
+    place = proposing(ledger, later)
+    place.prepare(ahead(ledger, 2))
+    assert place.propose(ledger.view, never) == prepared
+    assert later.asked == []
+
+
+def test_it_is_brought_to_a_new_best_where_it_fits(ledger: Ledger) -> None:
+    model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, 1.5, WIDTH=4)
+    proposal = place.propose(ledger.view, never)
+    assert (proposal.parent, dict(proposal.constants), model.asked) == (1, {"BATCH": 8}, [0])
+
+
+def test_where_it_does_not_fit_it_is_asked_for_again(ledger: Ledger) -> None:
+    model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, 1.5, BATCH=6)
+    assert place.propose(ledger.view, never).parent == 1
+    assert model.asked == [0, 1]
+
+
+def test_where_it_was_tried_before_it_is_asked_for_again(ledger: Ledger) -> None:
+    ledger.constants(1, WIDTH=4, BATCH=8)
+    model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 3))
+    ledger.constants(2, 1.5, WIDTH=4)
+    place.propose(ledger.view, never)
+    assert model.asked == [0, 2]
+
+
+def test_what_went_wrong_shows_when_its_turn_comes(ledger: Ledger) -> None:
+    place = proposing(ledger, FakeModel(KitError("no more")))
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, WIDTH=4)
+    with pytest.raises(KitError, match="no more"):
+        place.propose(ledger.view, never)
+
+
+def test_a_person_can_stop_the_wait(ledger: Ledger) -> None:
+    stopped = threading.Event()
+
+    class Thinking(FakeModel):
+        def propose(self, view: View) -> Proposal:
+            stopped.wait(60)
+            return super().propose(view)
+
+    with pytest.raises(Cancelled):
+        proposing(ledger, Thinking()).propose(ledger.view, lambda: True)
+    stopped.set()
