@@ -1,6 +1,8 @@
 """A tiny project whose runs always score the same, and a model that is told what to say.
 
 What is answered depends only on the request, so that a campaign that was killed hears the same.
+A run ends by its number of steps, on short sequences: at full length the budget of two seconds
+ends it first on a busy machine, and scores what was reached.
 """
 
 import re
@@ -15,7 +17,10 @@ from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said
 
 CONFIG = tiny.CELLS["config"] + "STEPS = 4  # of training; 1..40\n"
-TRAIN = tiny.CELLS["train"] + "    if step + 1 >= STEPS:\n        break\n"
+TRAIN = (
+    tiny.CELLS["train"].replace("run.batches(BATCH)", "run.batches(BATCH, 32)")
+    + "    if step + 1 >= STEPS:\n        break\n"
+)
 
 KEY = "sk-planted-0123456789abcdef"
 

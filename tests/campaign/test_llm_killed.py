@@ -101,6 +101,7 @@ def story(experiments: list[Experiment]) -> list[tuple[object, ...]]:
             one.proposal.researcher,
             one.proposal.idea,
             dict(one.constants),
+            [run.steps for run in one.runs],
             one.verdict,
             one.reason,
             one.val_bpb and round(one.val_bpb, 6),
