@@ -148,7 +148,7 @@ class Panel:
         if self._drawn == (sight.tag, len(sight.rows)) or not sight.rows:
             return sight, None
         self._drawn = (sight.tag, len(sight.rows))
-        return sight, plots.render(plots.progress(sight.frame(), title=sight.tag, size=(12, 4.6)))
+        return sight, plots.render(plots.progress(sight.frame(), title=sight.tag, size=(10, 4.2)))
 
     def _show(self, sight: Sight, picture: bytes | None) -> None:
         if self._process is not None:

@@ -125,33 +125,38 @@ def _of(value: float, limit: float | None) -> str:
     return f"{value:,g} of {limit:,g}, {max(0.0, round(limit - value, 3)):,g} left"
 
 
-def table_head() -> str:
+def table_head(*, costs: bool) -> str:
     """The names of the table's columns."""
-    names = ("verdict", "val_bpb", "delta", "idea", "seconds", "cost")
-    numbers = {"val_bpb", "delta", "seconds", "cost"}
-    cells = (f'<span class="{"num" if name in numbers else ""}">{name}</span>' for name in names)
-    return wrap("".join(cells), "row head")
+    names = ("verdict", "val_bpb", "delta", "idea", "seconds", *(["cost"] if costs else []))
+    cells = (
+        f'<span class="{"" if name in ("verdict", "idea") else "num"}">{name}</span>'
+        for name in names
+    )
+    return wrap("".join(cells), f"row head {_costs(costs)}")
 
 
-def table_row(row: Row) -> str:
+def table_row(row: Row, *, costs: bool) -> str:
     """An experiment in one line."""
     score = "-" if row.val_bpb is None else f"{row.val_bpb:.6f}"
     delta = "" if row.delta is None else f"{row.delta:+.6f}"
+    cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
         f'<span class="chip {row.verdict}">{MARKS[row.verdict]} {row.verdict}</span>'
         f'<span class="num">{score}</span><span class="num">{delta}</span>'
         f'<span title="{escape(row.idea, quote=True)}">{escape(row.idea)}</span>'
-        f'<span class="num">{row.seconds:.0f}</span><span class="num">{escape(row.cost)}</span>'
+        f'<span class="num">{row.seconds:.0f}</span>{cost}'
     )
-    return wrap(cells, "row")
+    return wrap(cells, f"row {_costs(costs)}")
+
+
+def _costs(costs: bool) -> str:
+    return "costs" if costs else ""
 
 
 def details(experiment: Experiment, diff: str) -> str:
     """One experiment that was opened: what was tried, what came of it, what it changed."""
     one = experiment.proposal
     parent = "" if one.parent is None else f", from {one.parent}"
-    score = "no score" if experiment.val_bpb is None else f"val_bpb {experiment.val_bpb:.6f}"
-    detail = f". {experiment.detail}" if experiment.detail else ""
     facts = [
         ("proposed by", " ".join(filter(None, (one.researcher, one.model)))),
         ("kind", one.category or "-"),
@@ -173,10 +178,18 @@ def details(experiment: Experiment, diff: str) -> str:
         f'<div class="big">Experiment {one.number}{parent}: {escape(one.idea)}</div>'
         f'<div class="muted">{escape(one.hypothesis)}</div>'
         f'<div><span class="chip {experiment.verdict}">{MARKS[experiment.verdict]} '
-        f"{experiment.verdict}, {experiment.reason}</span> {score}{escape(detail)}</div>"
+        f"{experiment.verdict}, {experiment.reason}</span> {escape(_outcome(experiment))}</div>"
         f"{_facts(facts)}{guided}{diff}",
         "box scroll",
     )
+
+
+def _outcome(experiment: Experiment) -> str:
+    """Its score and what is said of that, or of why there is none."""
+    score = "no score" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    if experiment.detail.startswith(score):
+        return experiment.detail
+    return f"{score}. {experiment.detail}" if experiment.detail else score
 
 
 def troubles(sight: Sight) -> str:

@@ -9,12 +9,11 @@ RUN = "#E69F00"
 BEST = "#3A8FCB"
 """Okabe and Ito's (https://jfly.uni-koeln.de/color/), the blue between their two."""
 
-COLUMNS = "94px 84px 84px minmax(120px, 1fr) 62px 96px"
-"""Of the table: verdict, val_bpb, delta, idea, seconds, cost."""
+COLUMNS = "94px 84px 84px minmax(120px, 1fr) 62px"
+"""Of the table: verdict, val_bpb, delta, idea, seconds; and the cost, where anything cost."""
 
 CSS = f"""<style>
 .ark {{ font-size: 13px; line-height: 1.45; color: inherit; }}
-.ark-gap {{ margin: 5px 0; }}
 .ark .muted {{ opacity: .68; }}
 .ark .big {{ font-size: 16px; font-weight: 600; }}
 .ark .chip {{ border-left: 4px solid #8c8c8c; padding-left: 6px; font-weight: 600; }}
@@ -24,6 +23,7 @@ CSS = f"""<style>
 .ark .num {{ font-variant-numeric: tabular-nums; text-align: right; }}
 .ark .row {{ display: grid; grid-template-columns: {COLUMNS}; gap: 10px; align-items: center;
   min-height: 28px; }}
+.ark .costs {{ grid-template-columns: {COLUMNS} 96px; }}
 .ark .row > * {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 .ark .head {{ font-weight: 600; border-bottom: 1px solid rgba(128,128,128,.4); }}
 .ark .box {{ border: 1px solid rgba(128,128,128,.35); border-radius: 6px; padding: 8px 12px; }}

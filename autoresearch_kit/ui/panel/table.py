@@ -24,7 +24,8 @@ class Table:
         self._where = widgets.HTML()
         self._newer.on_click(lambda _: self._turn(-1))
         self._older.on_click(lambda _: self._turn(1))
-        head = widgets.HBox([widgets.HTML(layout=_BUTTON), _wide(pieces.table_head())])
+        self._head = _wide()
+        head = widgets.HBox([widgets.HTML(layout=_BUTTON), self._head])
         self._pager = widgets.HBox([self._newer, self._older, self._where])
         self.box = widgets.VBox([head, *(line.box for line in self._lines), self._pager])
 
@@ -40,8 +41,10 @@ class Table:
 
     def _fill(self) -> None:
         shown = self._rows[self._page * PAGE : (self._page + 1) * PAGE]
+        costs = any(row.cost for row in self._rows)
+        self._head.value = pieces.table_head(costs=costs)
         for at, line in enumerate(self._lines):
-            line.show(shown[at] if at < len(shown) else None)
+            line.show(shown[at] if at < len(shown) else None, costs=costs)
         pages = max(1, -(-len(self._rows) // PAGE))
         self._newer.disabled = self._page == 0
         self._older.disabled = self._page >= pages - 1
@@ -66,10 +69,10 @@ class _Line:
         self._button.on_click(lambda _: opened(self._number))
         self.box = widgets.HBox([self._button, self._text])
 
-    def show(self, row: Row | None) -> None:
+    def show(self, row: Row | None, *, costs: bool) -> None:
         """Show an experiment, or nothing."""
         self.box.layout.display = "flex" if row else "none"
         if row:
             self._number = row.number
             self._button.description = str(row.number)
-            self._text.value = pieces.table_row(row)
+            self._text.value = pieces.table_row(row, costs=costs)
