@@ -3,8 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -28,16 +27,19 @@ _NEVER_IN_A_KEY = re.compile(r"[^!-~]")
 """A header can't hold it, and no key does."""
 
 
-NOTHING = Usage()
+Count = Callable[[Usage], object]
+
+
+def not_counted(usage: Usage) -> None:
+    """For a request that belongs to no experiment."""
 
 
 class _AgainError(Exception):
     """A fault that may be over when the same request is made again."""
 
-    def __init__(self, what: str, wait: float | None = None, usage: Usage = NOTHING) -> None:
+    def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
         self.wait = wait
-        self.usage = usage
 
 
 class Endpoint:
@@ -72,12 +74,16 @@ class Endpoint:
         """
         question = [Message(Role.USER, "Answer with one word: ready")]
         try:
-            self._once(self._payload(question, ()))
+            self._once(self._payload(question, ()), not_counted)
         except _AgainError as fault:
             raise EndpointError(f"{self._shown}: {fault}; is OPENAI_BASE_URL right?") from None
 
-    def ask(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Reply:
+    def ask(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), count: Count = not_counted
+    ) -> Reply:
         """The model's answer. The same request is made again, a few times, where that may help.
+
+        `count` is told what each request took, also those whose answer is of no use.
 
         Raises:
             EndpointError: it failed every time, or the request can't be answered.
@@ -85,20 +91,18 @@ class Endpoint:
             NoToolsError: tools were sent, and the endpoint or its model knows none.
         """
         payload = self._payload(messages, tools)
-        fault, spent = "", Usage()
+        fault = ""
         for attempt in range(self._patience.tries):
             try:
-                reply = self._once(payload)
+                return self._once(payload, count)
             except _AgainError as error:
-                fault, spent = str(error), spent + error.usage
+                fault = str(error)
                 if attempt + 1 < self._patience.tries:
                     self._wait(attempt, error)
-            else:
-                return replace(reply, usage=spent + reply.usage)
         raise EndpointError(f"{self._shown} failed {self._patience.tries} times; the last: {fault}")
 
     def close(self) -> None:
-        """End waits that are under way, and let no request begin."""
+        """End waits that are under way, and let no request begin; one in flight ends by itself."""
         self._stopped.set()
         self._client.close()
 
@@ -111,7 +115,7 @@ class Endpoint:
             payload["tools"] = [write_tool(tool) for tool in tools]
         return payload
 
-    def _once(self, payload: Mapping[str, object]) -> Reply:
+    def _once(self, payload: Mapping[str, object], count: Count) -> Reply:
         started = time.monotonic()
         try:
             body = self._client.post("/chat/completions", cast_to=str, body=payload)
@@ -129,8 +133,9 @@ class Endpoint:
             reply = read_reply(body, seconds, self._research.prices)
         except InputError:
             raise _AgainError(f"no chat completion in its answer: {self._words(body)}") from None
+        count(reply.usage)
         if not (reply.text.strip() or reply.calls or reply.refusal or reply.truncated):
-            raise _AgainError("an empty reply", usage=reply.usage)
+            raise _AgainError("an empty reply")
         return reply
 
     def _wait(self, attempt: int, fault: _AgainError) -> None:

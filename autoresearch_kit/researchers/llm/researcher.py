@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from autoresearch_kit.errors import EndpointError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
@@ -41,7 +42,7 @@ class LLMResearcher:
         self._protocol = model.research.protocol
 
     def close(self) -> None:
-        """End requests and waits that are under way."""
+        """End waits that are under way; a request in flight ends by its timeout at the latest."""
         self._endpoint.close()
 
     def propose(self, view: View) -> Proposal:
@@ -151,13 +152,13 @@ class _Line:
         self._write(messages)
         text = "".join(message.text for message in messages)
         offered = () if protocol is EditProtocol.BLOCKS else tools.TOOLS
+        count = partial(self._meter.add, self._view.number)
         with self._meter.request(self._view.experiments, prompt.estimate_tokens(text)):
             try:
-                reply = self._endpoint.ask(messages, offered)
+                reply = self._endpoint.ask(messages, offered, count)
             except EndpointError as error:
                 self._transcript.note(str(error))
                 raise
-            self._meter.add(self._view.number, reply.usage)
         self._transcript.add_reply(reply)
         return reply
 

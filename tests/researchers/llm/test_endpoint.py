@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from autoresearch_kit.errors import EndpointError
-from autoresearch_kit.records import Prices, Research
+from autoresearch_kit.records import Prices, Research, Usage
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
 from autoresearch_kit.researchers.llm.messages import Message, Role, ToolCall
 from autoresearch_kit.researchers.llm.retry import Patience
@@ -146,8 +146,16 @@ def test_patience_ends(chat: ChatServer) -> None:
 
 
 def test_what_empty_replies_took_is_counted(chat: ChatServer) -> None:
-    reply = answering(chat, server.text(""), server.text(""), FINE).ask(ASKED)
-    assert (reply.usage.requests, reply.usage.tokens_in) == (3, 3000)
+    spent: list[Usage] = []
+    answering(chat, server.text(""), server.text(""), FINE).ask(ASKED, (), spent.append)
+    assert [usage.tokens_in for usage in spent] == [1000, 1000, 1000]
+
+
+def test_what_empty_replies_took_is_counted_also_if_none_is_better(chat: ChatServer) -> None:
+    spent: list[Usage] = []
+    with pytest.raises(EndpointError, match="an empty reply"):
+        answering(chat, server.text("")).ask(ASKED, (), spent.append)
+    assert [usage.tokens_in for usage in spent] == [1000, 1000, 1000]
 
 
 def test_an_error_in_an_answer_that_claims_to_be_fine_is_told(chat: ChatServer) -> None:
