@@ -1,5 +1,6 @@
 """The panel's widgets, without a browser: tests/browser has one."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,3 +164,36 @@ def test_program_md_is_not_saved_over_somebody_elses(tmp_path: Path) -> None:
 def test_a_project_without_program_md_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no program\.md in"):
         Directive(tiny.make_project(tmp_path / "project"))
+
+
+async def others() -> None:
+    """Until all that was begun in this loop is done."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+
+
+def test_a_start_that_cannot_be_is_told_in_a_line(panel: Panel) -> None:
+    async def press() -> None:
+        panel.form.hours.value = "-1"
+        panel.start.click()
+        await others()
+
+    asyncio.run(press())
+    assert "--hours is -1; it must be more than 0" in panel.said.value
+    assert not panel.start.disabled
+
+
+def test_a_cell_that_is_run_again_replaces_its_panel(ledger: Ledger) -> None:
+    async def show_twice() -> None:
+        first, second = (Panel("night", root=ledger.root) for _ in range(2))
+        first._ipython_display_()
+        second._ipython_display_()
+        assert first.box.comm is None
+        second.close()
+        await others()
+
+    asyncio.run(show_twice())
+
+
+def test_watching_in_a_cell_ends_with_the_campaign(panel: Panel) -> None:
+    panel.watch()
+    assert "WIDTH = 16" in shown(panel)
