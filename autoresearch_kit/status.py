@@ -38,14 +38,19 @@ class Status:
 
     def words(self, now: float) -> str:
         """What it is doing, for people; `now` in seconds since the epoch."""
-        if self.state is None:
-            return "not run here"
-        if self.running:
-            beat = now - self.state.heartbeat
-            return f"{self.state.stage}, experiment {self.state.number}, seen {beat:.0f} s ago"
-        if self.state.stage in (Stage.ENDED, Stage.FAILED):
-            return f"{self.state.stage}: {self.state.message}"
-        return f"died while {self.state.stage}; go on with: autoresearch run {self.tag}"
+        return standing(self.tag, self.state, now, running=self.running)
+
+
+def standing(tag: str, state: State | None, now: float, *, running: bool) -> str:
+    """What campaign `tag` is doing by its `state`, for people; `now` in seconds since the epoch."""
+    if state is None:
+        return "not run here"
+    if running:
+        beat = now - state.heartbeat
+        return f"{state.stage}, experiment {state.number}, seen {beat:.0f} s ago"
+    if state.stage in (Stage.ENDED, Stage.FAILED):
+        return f"{state.stage}: {state.message}"
+    return f"died while {state.stage}; go on with: autoresearch run {tag}"
 
 
 def read_status(root: Path, tag: str) -> Status:
