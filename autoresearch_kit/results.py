@@ -52,7 +52,8 @@ def results(tag: str, root: Path | None = None) -> "Results":
             the file is not there, or is none such.
     """
     if tables.is_log(tag):
-        return Results("/".join(Path(tag).parts[-2:]), tables.read_tsv(Path(tag)))
+        path = Path(tag).resolve()
+        return Results("/".join(path.parts[-2:]), tables.read_tsv(path))
     place = root or history.find_root(Path.cwd())
     ledger = History(place, tag)
     entries = ledger.entries()

@@ -12,6 +12,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from autoresearch_kit import reporting
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.history.tables import TSV_COLUMNS
 from autoresearch_kit.records import Proposal, Reason, Usage, Verdict
 from autoresearch_kit.results import CampaignResults, Results, campaigns, compare, results
 from autoresearch_kit.ui.drawing import Drawing
@@ -174,6 +175,26 @@ def test_a_log_is_compared_with_a_campaign(log: Results, night: CampaignResults)
     [legend] = drawn.legends
     named = [text.get_text() for text in legend.get_texts()]
     assert named == ["night", "data/h100_mar8_results.tsv"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["keep\tbaseline"],
+        ["keep\tbaseline", "discard\twider", "crash\tdeeper"],
+        ["crash\tbaseline", "crash\twider"],
+    ],
+    ids=["a baseline", "no gain", "only crashes"],
+)
+def test_a_campaign_that_gained_nothing_is_shown(rows: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    lines = ["\t".join(TSV_COLUMNS), *(f"abc\t1.5\t0.9\t{row}" for row in rows)]
+    path.write_text("\n".join(lines))
+    found = results(str(path))
+    assert found.keeps()._repr_html_() == "<p>none</p>"
+    assert found.table()._repr_html_().count("</td>") >= 3 * len(rows)
+    assert found.progress()._repr_png_().startswith(b"\x89PNG")
+    assert f"{len(rows) - 1}: 0 kept" in found._repr_markdown_()
 
 
 def test_a_log_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:

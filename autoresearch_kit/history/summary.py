@@ -48,8 +48,9 @@ class Summary:
         if self.experiments:
             rows.append(("keep rate", f"{self.kept / self.experiments:.0%}"))
         if self.baseline is not None and self.best is not None:
-            lower = f"{self.best:.6f}, {self.gain:.6f} ({self.gain / self.baseline:.2%}) lower"
-            rows += [("baseline val_bpb", f"{self.baseline:.6f}"), ("best val_bpb", lower)]
+            gain = f"{self.gain:.6f} ({self.gain / self.baseline:.2%}) lower"
+            best = f"{self.best:.6f}, {gain if self.gain else 'no lower'}"
+            rows += [("baseline val_bpb", f"{self.baseline:.6f}"), ("best val_bpb", best)]
         return [*rows, ("hours", self._hours()), ("language model", self._usage())]
 
     def _hours(self) -> str:

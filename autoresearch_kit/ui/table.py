@@ -38,6 +38,8 @@ class Table(pd.DataFrame):
     def _repr_html_(self) -> str:
         if self.empty:
             return "<p>none</p>"
+        if not (self.index.is_unique and self.columns.is_unique):
+            return str(pd.DataFrame(self).to_html(na_rep="-"))  # pandas styles no other
         box = "max-height: 48em; overflow: auto"
         return f'<div {UNTYPESET} style="{box}">{_styled(self).to_html()}</div>'
 

@@ -47,5 +47,11 @@ def test_a_table_without_rows_says_none(table: Table) -> None:
     assert table[table["status"] == "discard"]._repr_html_() == "<p>none</p>"
 
 
+def test_tables_put_together_are_shown(table: Table) -> None:
+    shown = pd.concat([table, table])._repr_html_()
+    assert shown.count("<td>1.25") == 2
+    assert "<script" not in shown
+
+
 def test_what_is_made_of_a_table_is_one(table: Table) -> None:
     assert isinstance(table.sort_values("delta").head(1), Table)
