@@ -30,7 +30,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
-from autoresearch_kit.status import standing
+from autoresearch_kit.status import words
 from autoresearch_kit.text import markdown_table
 from autoresearch_kit.trying import Bench, Tried
 from autoresearch_kit.workspace import Workspace
@@ -66,7 +66,7 @@ class Campaign:
 
     def _repr_markdown_(self) -> str:
         state, running = self.workspace.state(), self.workspace.running()
-        stands = ("stands", standing(self.tag, state, time.time(), running=running))
+        stands = ("stands", words(state, running, time.time()))
         summary = summarise(self.tag, self.history.experiments())
         return markdown_table(self.tag, [stands, *summary.rows()])
 

@@ -81,7 +81,7 @@ def _environment(kit: Path) -> dict[str, str]:
 
 def main(root: str, tag: str, settings: str, limits: str) -> int:
     """Run the campaign to its end; a reason to stop is one line in the log, and in its state."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     for own in ("autoresearch", "autoresearch_kit"):
         logging.getLogger(own).setLevel(logging.INFO)
     model = _received(sys.stdin.buffer.read())

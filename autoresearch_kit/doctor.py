@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from autoresearch_kit import machine, paths, profiles
@@ -28,9 +29,24 @@ class Finding:
     advice: str = ""
 
 
-def examine(folder: Path) -> list[Finding]:
+class Findings(list[Finding]):
+    """All that was looked at; the last expression of a cell shows it as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_row(finding) for finding in self)
+        return f"<table><tr><th></th><th></th><th>found</th><th>to do</th></tr>{rows}</table>"
+
+
+def _row(finding: Finding) -> str:
+    mark = "&#9888; gap" if finding.advice else "&#10003; ok"
+    cells = (finding.what, finding.found, finding.advice)
+    words = "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in cells)
+    return f'<tr><td style="text-align:left;white-space:nowrap">{mark}</td>{words}</tr>'
+
+
+def examine(folder: Path) -> Findings:
     """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere."""
-    return [*_hardware(), _sandbox(), *_project(folder), _corpora(), _lab(), _key()]
+    return Findings([*_hardware(), _sandbox(), *_project(folder), _corpora(), _lab(), _key()])
 
 
 def _hardware() -> Iterator[Finding]:

@@ -1,7 +1,9 @@
 """What every experiment of a campaign stands on, found out once at its start."""
 
+import io
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from autoresearch_kit.history import NOTEBOOK, History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, SandboxLevel, Settings
 from autoresearch_kit.workspace import Workspace
+
+_PIECE = 64  # characters: a bar is told before it is whole
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,23 @@ def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
     return notebook.set_constants({name: wanted[name] for name in wanted if name in has})
 
 
-def prepare(corpus: str, *options: str) -> Path:
+def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = None) -> Path:
     """Prepare a corpus in a process of its own, since that loads much; returns its folder.
 
-    Its progress goes to stderr. Quick where it was done before.
+    Its progress goes to `tell`, piece by piece, or to stderr. Quick where it was done before.
 
     Raises:
         KitError: as the process said in its last line.
     """
     argv = [sys.executable, "-m", "autoresearch_kit.lm.prepare", corpus, *options]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
-    said = done.stdout.strip().splitlines() or [f"corpus '{corpus}' was not prepared; see above"]
-    if done.returncode != 0:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
+        if tell and process.stderr:
+            told = io.TextIOWrapper(process.stderr, newline="")  # keeps a bar's carriage returns
+            while piece := told.read(_PIECE):
+                tell(piece)
+        said = process.communicate()[0].decode().strip().splitlines()
+    said = said or [f"corpus '{corpus}' was not prepared; see above"]
+    if process.returncode != 0:
         raise KitError(said[-1].removeprefix("error: "))
     return Path(said[-1])

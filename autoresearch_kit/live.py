@@ -1,15 +1,22 @@
 """The run that is under way, seen from outside: read from its folder, trusted for nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.untrusted import read_untrusted_tail
+from autoresearch_kit.execution.untrusted import read_untrusted_from, read_untrusted_tail
 
 TAIL = 4096
 """Bytes: the last few lines of a loss curve."""
+
+PIECE = 1_000_000
+"""Bytes that are read of a growing loss curve at a time."""
+
+MOST = 4000
+"""Points that are kept of a growing loss curve."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,43 @@ def read_points(lines: bytes) -> list[Point]:
     They come from unreviewed code, and the last may be torn: a line that is not right is left out.
     """
     return [point for line in lines.splitlines() if (point := _point(line))]
+
+
+def thinned(points: Sequence[Point], most: int = 300) -> tuple[Point, ...]:
+    """At most about `most` of the points, at even distances, the last among them."""
+    if len(points) <= most:
+        return tuple(points)
+    return (*points[: -1 : len(points) // most + 1], points[-1])
+
+
+class Curve:
+    """The loss curve of a run under way; each `read` reads only what came since the last.
+
+    It stays small however long the run is: when it has too many points, every second goes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.points: list[Point] = []
+        self._offset = 0
+        self._rest = b""
+
+    def read(self) -> None:
+        """Add what the run has logged since; nothing if it has not begun to."""
+        try:
+            new = read_untrusted_from(self.path, self._offset, PIECE)
+        except FileNotFoundError:
+            return
+        self._offset += len(new)
+        self.add(new)
+
+    def add(self, new: bytes) -> None:
+        """Add these bytes of a `metrics.jsonl`; an unfinished last line waits for its end."""
+        lines, end, rest = (self._rest + new).rpartition(b"\n")
+        self._rest = rest[-PIECE:]  # unreviewed code may write a line without end
+        self.points += read_points(lines + end)
+        while len(self.points) > MOST:
+            self.points = [*self.points[:-1:2], self.points[-1]]
 
 
 def _point(line: bytes) -> Point | None:

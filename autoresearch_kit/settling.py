@@ -10,7 +10,7 @@ from autoresearch_kit import profiles
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import is_path
-from autoresearch_kit.records import Settings
+from autoresearch_kit.records import Limits, Settings
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.workspace import Workspace
 
@@ -50,6 +50,25 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         return _fill(wishes)
     _refuse_changes(tag, started, wishes)
     return started
+
+
+def settle_limits(
+    experiments: int | None, hours: float | None, tokens: int | None, usd: float | None
+) -> Limits:
+    """When the campaign is to end by itself.
+
+    Raises:
+        InputError: a number is out of bounds.
+    """
+    if experiments is not None and experiments < 1:
+        raise InputError(f"--max-experiments is {experiments}; it must be at least 1")
+    if hours is not None and not hours > 0:
+        raise InputError(f"--hours is {hours:g}; it must be more than 0")
+    if tokens is not None and tokens < 1:
+        raise InputError(f"--max-tokens is {tokens}; it must be at least 1")
+    if usd is not None and not usd > 0:
+        raise InputError(f"--max-usd is {usd:g}; it must be more than 0")
+    return Limits(experiments, hours, tokens, usd)
 
 
 def started_with(root: Path, tag: str) -> Settings | None:

@@ -55,9 +55,11 @@ class Meter:
 
     def total(self, experiments: Sequence[Experiment]) -> Usage:
         """What the campaign took: `experiments` are those recorded; the rest is in flight."""
-        return total(experiments) + _sum(
-            [line.usage for line in self._lines() if line.number >= len(experiments)]
-        )
+        return total(experiments) + self.since(len(experiments))
+
+    def since(self, number: int) -> Usage:
+        """What experiment `number` and those after it took: what is in flight."""
+        return _sum([line.usage for line in self._lines() if line.number >= number])
 
     @contextmanager
     def request(self, experiments: Sequence[Experiment], prompt_tokens: int) -> Iterator[None]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_kit import history
+from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.history.summary import training_share
 from autoresearch_kit.records import Stage, State, Usage, Verdict
@@ -38,19 +40,45 @@ class Status:
 
     def words(self, now: float) -> str:
         """What it is doing, for people; `now` in seconds since the epoch."""
-        return standing(self.tag, self.state, now, running=self.running)
+        if dead(self.state, self.running):
+            return (
+                f"{words(self.state, self.running, now)}; go on with: autoresearch run {self.tag}"
+            )
+        return words(self.state, self.running, now)
 
 
-def standing(tag: str, state: State | None, now: float, *, running: bool) -> str:
-    """What campaign `tag` is doing by its `state`, for people; `now` in seconds since the epoch."""
+def words(state: State | None, running: bool, now: float) -> str:
+    """What a campaign in this state is doing, for people; `now` in seconds since the epoch."""
     if state is None:
         return "not run here"
     if running:
-        beat = now - state.heartbeat
-        return f"{state.stage}, experiment {state.number}, seen {beat:.0f} s ago"
-    if state.stage in (Stage.ENDED, Stage.FAILED):
-        return f"{state.stage}: {state.message}"
-    return f"died while {state.stage}; go on with: autoresearch run {tag}"
+        return f"{state.stage}, experiment {state.number}, seen {now - state.heartbeat:.0f} s ago"
+    if dead(state, running):
+        return f"died while {state.stage}"
+    return f"{state.stage}: {state.message}"
+
+
+def dead(state: State | None, running: bool) -> bool:
+    """Whether its process went without a word."""
+    return state is not None and not running and state.stage not in (Stage.ENDED, Stage.FAILED)
+
+
+def known_campaigns(root: Path) -> list[str]:
+    """The campaigns of the project at `root`: with a ledger, or with a folder on this machine."""
+    folders = (root / ".autoresearch").glob("*/state.json")
+    return sorted({*history.campaigns(root), *(path.parent.name for path in folders)})
+
+
+def known(root: Path, tag: str) -> str:
+    """The tag, if there is a campaign of that name.
+
+    Raises:
+        InputError: there is none; the message names those there are.
+    """
+    if history.valid_tag(tag) not in known_campaigns(root):
+        there = ", ".join(known_campaigns(root)) or "none yet"
+        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
+    return tag
 
 
 def read_status(root: Path, tag: str) -> Status:

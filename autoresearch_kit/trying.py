@@ -136,7 +136,7 @@ class Bench:
     def _spec(self, proposal: Proposal, notebook: TrainNotebook, attempt: int) -> RunSpec:
         folder = self.workspace.runs / f"{proposal.number:04d}-{attempt}"
         folder.mkdir()
-        source = folder / "input.ipynb"
+        source = folder / handover.INPUT_FILE
         source.write_text(notebook.text(), encoding="utf-8")
         settings = self.ground.settings
         return RunSpec(

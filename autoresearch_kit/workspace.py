@@ -16,7 +16,7 @@ import filelock
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.errors import BusyError
+from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.records import Proposal, Request, Research, Settings, State
 
 T = TypeVar("T")
@@ -180,8 +180,20 @@ class Workspace:
         """What a person last asked for, not yet done."""
         return self._read("request.json", Request)
 
+    def ask(self, request: Request) -> None:
+        """Ask something of the campaign process, which must be there.
+
+        Raises:
+            InputError: the campaign is not running.
+        """
+        if not self.running():
+            raise InputError(
+                f"campaign '{self.tag}' is not running; go on with: autoresearch run {self.tag}"
+            )
+        self.write_request(request)
+
     def write_request(self, request: Request) -> None:
-        """Ask something of the campaign process."""
+        """Leave a request for the campaign process."""
         write_atomic(self.folder / "request.json", codec.encode(request))
 
     def clear_request(self) -> None:

@@ -3,9 +3,6 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import doctor
-from tests.campaign.conftest import data_home, project
-
-__all__ = ["data_home", "project"]
 
 GIT_OLD = "#!/bin/sh\necho git version 2.30.2\n"
 

@@ -18,13 +18,14 @@ LAYERS = (
     {"history", "decide", "workspace", "profiles"},
     {"lm"},
     {"execution"},
-    {"kernel", "live", "spending", "fingerprint", "machine", "pulse", "status"},
+    {"kernel", "live", "spending", "fingerprint", "machine", "gpu", "pulse", "status", "watching"},
     {"researchers"},
     {"ground", "settling", "asking"},
     {"proposing", "trying"},
     {"campaign", "doctor"},
-    {"detached", "ui"},
-    {"results", "reporting"},
+    {"detached", "starting"},
+    {"ui"},
+    {"results", "reporting", "control"},
     {"cli"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from autoresearch_kit import codec, ground, machine
-from autoresearch_kit.cli.app import Tag, app, console, known_history, workspace
-from autoresearch_kit.cli.steer import known
+from autoresearch_kit.cli.app import Tag, app, console, known_history, project, workspace
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import DatasetInfo, EditProtocol, Research
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
+from autoresearch_kit.status import known
 
 
 @app.command()
@@ -23,7 +23,7 @@ def guide(
 
     It is in the next prompt, and recorded with the experiments made under it.
     """
-    place = workspace(known(tag))
+    place = workspace(known(project(), tag))
     if text is not None:
         place.write_guidance(text.strip())
     console.print(place.guidance() or "nothing is said to the researcher")

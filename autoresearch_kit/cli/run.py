@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import detached, ground
-from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit import ground, starting
+from autoresearch_kit.asking import ModelWishes
 from autoresearch_kit.cli.app import Tag, app, console, workspace
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
-from autoresearch_kit.errors import InputError
-from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
 from autoresearch_kit.records import EditProtocol, Limits, Settings
-from autoresearch_kit.researchers import Model
-from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.settling import Wishes, settle, settle_limits
 from autoresearch_kit.workspace import Workspace
 
 LLM = "Language model"
@@ -104,7 +101,7 @@ def run(
     Ctrl-C once: it stops after this experiment. Twice: at once. Nothing recorded is ever lost.
     """
     place = workspace(tag)
-    limits = _limits(max_experiments, hours, max_tokens, max_usd)
+    limits = settle_limits(max_experiments, hours, max_tokens, max_usd)
     wishes = Wishes(dataset, train_seconds, wall_seconds, memory_mb, researcher, profile)
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached
@@ -129,48 +126,11 @@ def demo() -> None:
     console.print(f"A real night:                 {typed} run night --hours 8")
 
 
-def _limits(
-    experiments: int | None, hours: float | None, tokens: int | None, usd: float | None
-) -> Limits:
-    if experiments is not None and experiments < 1:
-        raise InputError(f"--max-experiments is {experiments}; it must be at least 1")
-    if hours is not None and not hours > 0:
-        raise InputError(f"--hours is {hours:g}; it must be more than 0")
-    if tokens is not None and tokens < 1:
-        raise InputError(f"--max-tokens is {tokens}; it must be at least 1")
-    if usd is not None and not usd > 0:
-        raise InputError(f"--max-usd is {usd:g}; it must be more than 0")
-    return Limits(experiments, hours, tokens, usd)
-
-
 def _run(
     place: Workspace,
     settings: Settings,
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
 ) -> None:
-    """Refuse what can be refused before anything runs, then start the process and follow it."""
-    ledger = History(place.root, place.tag)
-    ledger.check()
-    ground.read_notebook(place.root)
-    model = _model(place, settings, limits, asked)
-    ground.prepare(settings.dataset)
-    if gap := sandbox.why_not():
-        console.print(f"warning: {gap}; notebook code runs as you, though without secrets")
-    process = detached.start(place, settings, limits, model)
-    follow(place, process)
-
-
-def _model(
-    place: Workspace, settings: Settings, limits: Limits, asked: ModelWishes
-) -> Model | None:
-    """The language model, once it has answered; None where optuna proposes."""
-    model = find_model(place, settings, limits, asked, os.environ)
-    if model is None:
-        if settings.researcher == "llm":
-            console.print(f"warning: {NO_ENDPOINT}")
-        return None
-    model.check(must_answer=True)
-    place.create()
-    place.write_research(model.research)
-    return model
+    """Start the process and follow it."""
+    follow(place, starting.start(place, settings, limits, asked, os.environ, console.print))

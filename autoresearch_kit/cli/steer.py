@@ -9,9 +9,9 @@ from rich.markup import escape
 from autoresearch_kit import codec, history
 from autoresearch_kit.cli.app import Json, Tag, app, console, project, workspace
 from autoresearch_kit.cli.follow import follow
-from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.errors import BusyError
 from autoresearch_kit.records import Request
-from autoresearch_kit.status import Status, read_status
+from autoresearch_kit.status import Status, known, known_campaigns, read_status
 
 
 @app.command()
@@ -23,9 +23,9 @@ def status(
     """What campaigns there are, what they are doing, and what they have found."""
     root = project()
     if watch and tag is not None:
-        follow(workspace(known(tag)))
+        follow(workspace(known(root, tag)))
         return
-    tags = [known(tag)] if tag else known_campaigns()
+    tags = [known(root, tag)] if tag else known_campaigns(root)
     found = [read_status(root, name) for name in tags]
     if as_json:
         print(codec.encode(found).decode())  # noqa: T201
@@ -34,25 +34,6 @@ def status(
             "no campaigns yet; begin: autoresearch run night"
         ]
         console.print("\n".join(lines), markup=True)
-
-
-def known_campaigns() -> list[str]:
-    """The campaigns of this project: with a ledger, or with a folder on this machine."""
-    root = project()
-    folders = (root / ".autoresearch").glob("*/state.json")
-    return sorted({*history.campaigns(root), *(path.parent.name for path in folders)})
-
-
-def known(tag: str) -> str:
-    """The tag, if there is a campaign of that name.
-
-    Raises:
-        InputError: there is none; the message names those there are.
-    """
-    if history.valid_tag(tag) not in known_campaigns():
-        there = ", ".join(known_campaigns()) or "none yet"
-        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
-    return tag
 
 
 def _lines(one: Status) -> str:
@@ -96,10 +77,7 @@ def stop(
 
 
 def _ask(tag: str, request: Request) -> None:
-    place = workspace(tag)
-    if not place.running():
-        raise InputError(f"campaign '{tag}' is not running; go on with: autoresearch run {tag}")
-    place.write_request(request)
+    workspace(tag).ask(request)
 
 
 @app.command()
@@ -107,7 +85,7 @@ def delete(
     tag: Tag, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
 ) -> None:
     """Remove a campaign: its experiments, its branch, its folder. There is no way back."""
-    place = workspace(known(tag))
+    place = workspace(known(project(), tag))
     if place.running():
         raise BusyError(place.held_by())
     if not yes:

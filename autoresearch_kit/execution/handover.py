@@ -23,6 +23,7 @@ MODEL_FILE = "submission.pkl"
 SUBMISSION_FILE = "submission.json"
 """Written last and atomically: its arrival ends the training budget."""
 
+INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
 RUN_FILE = "run.json"
 LIVE_FILE = "live.json"

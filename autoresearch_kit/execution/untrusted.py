@@ -30,6 +30,13 @@ def read_untrusted_tail(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+def read_untrusted_from(path: Path, offset: int, limit: int) -> bytes:
+    """`limit` bytes at most of the plain file at `path`, from `offset` on; raises as above."""
+    with _plain_file(path) as file:
+        file.seek(offset)
+        return file.read(limit)
+
+
 @contextmanager
 def _plain_file(path: Path) -> Iterator[BinaryIO]:
     if path.is_symlink():

@@ -79,18 +79,26 @@ class History:
                 self.follow_best()
         return Entry(experiment, code, commit)
 
-    def entries(self) -> list[Entry]:
-        """All experiments by number, read through a single git process.
+    def entries(self, since: int = 0) -> list[Entry]:
+        """All experiments by number, from `since` on, read through a single git process.
 
         Raises:
             LedgerError: an experiment's ref is there, but its record can't be read.
         """
         with self._git.objects() as objects:
-            return list(self._read_all(objects))
+            return list(self._read_all(objects, since))
 
     def experiments(self) -> list[Experiment]:
         """All experiments by number."""
         return [entry.experiment for entry in self.entries()]
+
+    def experiment(self, number: int) -> Experiment:
+        """Experiment `number`.
+
+        Raises:
+            LedgerError: there is none; the message says which there are.
+        """
+        return codec.decode(Experiment, self.file(number, RECORD))
 
     def best(self) -> Entry | None:
         """The latest kept experiment, which the next ones build on; None before the baseline."""
@@ -215,8 +223,8 @@ class History:
         known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none yet"
         return LedgerError(f"no experiment {number} in campaign {self.tag!r}; there: {known}")
 
-    def _read_all(self, objects: Objects) -> Iterator[Entry]:
-        for first in count(0, _CHUNK):
+    def _read_all(self, objects: Objects, since: int) -> Iterator[Entry]:
+        for first in count(since, _CHUNK):
             refs = {n: experiment_ref(self.tag, n) for n in range(first, first + _CHUNK)}
             commits = objects.read(list(refs.values()))
             if not any(commits):

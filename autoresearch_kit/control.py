@@ -1,0 +1,24 @@
+"""What the control notebook calls: look at the machine, prepare, direct, start, watch, steer."""
+
+import sys
+from pathlib import Path
+
+from autoresearch_kit import ground
+from autoresearch_kit.doctor import Findings, examine
+from autoresearch_kit.ui.panel import Directive, Panel
+
+__all__ = ["Directive", "Panel", "doctor", "prepare"]
+
+
+def doctor() -> Findings:
+    """What this machine can do, and what to do about each gap."""
+    return examine(Path.cwd())
+
+
+def prepare(corpus: str = "stdlib") -> None:
+    """Tokenize and pack a corpus, once, showing how far it is; later runs find it.
+
+    Raises:
+        KitError: the corpus can't be used; the message says why.
+    """
+    ground.prepare(corpus, tell=sys.stdout.write)

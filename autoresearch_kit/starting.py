@@ -1,0 +1,48 @@
+"""Starting a campaign: whatever can be refused is refused before anything runs."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+
+from autoresearch_kit import detached, ground
+from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.history import History
+from autoresearch_kit.records import Limits, Settings
+from autoresearch_kit.researchers import Model
+from autoresearch_kit.workspace import Workspace
+
+
+def start(
+    place: Workspace,
+    settings: Settings,
+    limits: Limits,
+    asked: ModelWishes,
+    environment: Mapping[str, str],
+    say: Callable[[str], object],
+) -> subprocess.Popen[bytes]:
+    """Start campaign `place.tag`, or go on with it, as a process of its own.
+
+    The key and the address of a language model are taken from `environment`. `say` is told what
+    the user should know. Prepares the corpus where that was not yet done, which takes a minute.
+
+    Raises:
+        KitError: it can't be started; the message says what to do.
+    """
+    ledger = History(place.root, place.tag)
+    ledger.check()
+    ground.read_notebook(place.root)
+    model = find_model(place, settings, limits, asked, environment)
+    if model is not None:
+        _try_out(model, place)
+    elif settings.researcher == "llm":
+        say(f"warning: {NO_ENDPOINT}")
+    ground.prepare(settings.dataset)
+    if gap := sandbox.why_not():
+        say(f"warning: {gap}; notebook code runs as you, though without secrets")
+    return detached.start(place, settings, limits, model)
+
+
+def _try_out(model: Model, place: Workspace) -> None:
+    model.check(must_answer=True)
+    place.create()
+    place.write_research(model.research)

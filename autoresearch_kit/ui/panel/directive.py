@@ -1,0 +1,61 @@
+"""program.md, edited in place."""
+
+from pathlib import Path
+
+import ipywidgets as widgets
+from IPython.display import display
+
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.history import find_root
+from autoresearch_kit.ui.panel import pieces, style
+
+FILE = "program.md"
+
+
+class Directive:
+    """A box to edit program.md in, of the project at `root` or of the current folder.
+
+    A language model reads it before each proposal, so that what is saved counts from the next on.
+
+    Raises:
+        InputError: the project has no program.md.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.path = (root or find_root(Path.cwd())) / FILE
+        self._loaded = self._read()
+        layout = widgets.Layout(width="100%", height="340px")
+        self.text = widgets.Textarea(self._loaded, layout=layout)
+        self.save = widgets.Button(description="Save program.md")
+        self.reload = widgets.Button(description="Read it again")
+        self.said = widgets.HTML()
+        self.save.on_click(lambda _: self._save())
+        self.reload.on_click(lambda _: self._reload())
+        buttons = widgets.HBox([self.save, self.reload, self.said])
+        self.box = widgets.VBox([widgets.HTML(style.CSS), self.text, buttons])
+
+    def _ipython_display_(self) -> None:
+        display(self.box)
+
+    def _read(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise InputError(
+                f"no {FILE} in {self.path.parent}; copy it from a checkout of autoresearch_kit"
+            ) from error
+
+    def _save(self) -> None:
+        """Not over what somebody else wrote there meanwhile."""
+        if self._read() != self._loaded:
+            words = "program.md has changed on disk since it was read; read it again first"
+            self.said.value = pieces.message(words, "crash")
+            return
+        write_atomic(self.path, self.text.value.encode())
+        self._loaded = self.text.value
+        self.said.value = pieces.message("saved; the next proposal is made under it", "keep")
+
+    def _reload(self) -> None:
+        self._loaded = self.text.value = self._read()
+        self.said.value = pieces.message("as it is on disk")

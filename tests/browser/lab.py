@@ -1,0 +1,127 @@
+"""A real JupyterLab, and a real chromium that looks at it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import FloatRect, Locator, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false"},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+"""So that a screenshot has every cell, and nothing that asks about news."""
+
+PATIENCE = 120_000
+"""Milliseconds that anything may take to be seen."""
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab")
+
+
+@contextmanager
+def jupyter_lab(root: Path, home: Path) -> Iterator[str]:
+    """A JupyterLab on the folder `root`, with settings of its own; its address."""
+    for name, values in SETTINGS.items():
+        path = home / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    argv = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
+    argv += ["--ip=127.0.0.1", "--IdentityProvider.token=t", "--LabApp.expose_app_in_browser=True"]
+    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(home), "JUPYTER_CONFIG_DIR": str(home)}
+    log = home / "lab.log"
+    with log.open("wb") as file:
+        server = subprocess.Popen(argv, cwd=root, env=env, stdout=file, stderr=file)
+        try:
+            yield _address(server, log)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+    end = time.monotonic() + PATIENCE / 1000
+    while not (found := ADDRESS.search(log.read_text())):
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.1)
+    return found[0]
+
+
+@contextmanager
+def browser(width: int = 1280) -> Iterator[Page]:
+    """A page of a chromium without a window."""
+    argv = ["--no-sandbox", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=argv)
+        page = chromium.new_page(viewport={"width": width, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        yield page
+        chromium.close()
+
+
+def open_notebook(page: Page, address: str, path: str) -> None:
+    """Open a notebook and wait until its kernel answers."""
+    page.goto(f"{address}/tree/{path}?reset&token=t")
+    page.wait_for_function("window.jupyterapp !== undefined")
+    page.evaluate("window.jupyterapp.restored")
+    page.wait_for_function("window.jupyterapp.shell.currentWidget?.context !== undefined")
+    page.evaluate(
+        """async () => {
+            const widget = window.jupyterapp.shell.currentWidget;
+            await widget.context.ready;
+            await widget.sessionContext.ready;
+            await widget.sessionContext.session.kernel.info;
+        }"""
+    )
+
+
+def run_all(page: Page) -> None:
+    """Run every cell, and wait for the last."""
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
+def restart_kernel(page: Page) -> None:
+    """What Kernel > Restart does, without its question."""
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+
+
+def errors(page: Page) -> list[str]:
+    """The tracebacks that cells show."""
+    return page.locator(".jp-OutputArea-output[data-mime-type*='error']").all_inner_texts()
+
+
+def button(page: Page, name: str) -> Locator:
+    """A widget's button, by its words."""
+    return page.locator("button.jupyter-button", has_text=re.compile(f"^{name}$"))
+
+
+def screenshot(page: Page, path: Path, first: str = "") -> None:
+    """The whole notebook, or from the heading `first` on, as a picture."""
+    page.evaluate(
+        "window.jupyterapp.shell.leftCollapsed || "
+        "window.jupyterapp.commands.execute('application:toggle-left-area')"
+    )
+    scroller = page.locator(".jp-WindowedPanel-outer").first
+    width = page.viewport_size["width"] if page.viewport_size else 1280
+    height = int(scroller.evaluate("node => node.scrollHeight"))
+    page.set_viewport_size({"width": width, "height": min(height + 150, 8000)})
+    scroller.evaluate("node => { node.scrollTop = 0 }")
+    page.mouse.move(0, 0)
+    box = page.locator(".jp-Notebook-cell", has_text=first).first.bounding_box() if first else None
+    area = scroller.bounding_box()
+    assert area is not None
+    top = box["y"] if box else area["y"]
+    last = page.locator(".jp-Notebook-cell").last.bounding_box()
+    bottom = last["y"] + last["height"] + 12 if last else area["y"] + height
+    clip = FloatRect(x=area["x"], y=top, width=area["width"], height=bottom - top)
+    page.screenshot(path=path, clip=clip)
+    page.set_viewport_size({"width": width, "height": 1000})

@@ -1,0 +1,165 @@
+"""The panel's widgets, without a browser: tests/browser has one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ipywidgets as widgets
+import pytest
+
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.records import Limits, Prices, Proposal, Research
+from autoresearch_kit.ui.panel import Directive, Panel
+from autoresearch_kit.ui.panel.start_form import StartForm
+from autoresearch_kit.ui.panel.table import PAGE
+from tests.campaign import tiny
+from tests.researchers.llm.conftest import Ledger, ledger
+
+__all__ = ["ledger"]
+
+BASELINE = 'title="baseline"'
+"""The baseline's idea in its row."""
+
+
+def tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from tree(child)
+
+
+def shown(panel: Panel) -> str:
+    """All its words."""
+    return "\n".join(one.value for one in tree(panel.box) if isinstance(one, widgets.HTML))
+
+
+def button(panel: Panel, name: str) -> widgets.Button:
+    buttons = [one for one in tree(panel.box) if isinstance(one, widgets.Button)]
+    return next(one for one in buttons if one.description == name)
+
+
+@pytest.fixture
+def panel(ledger: Ledger) -> Panel:
+    ledger.constants(1, 1.5, WIDTH=16)
+    made = Panel("night", root=ledger.root)
+    made.refresh()
+    return made
+
+
+def test_the_newest_experiment_comes_first(panel: Panel) -> None:
+    words = shown(panel)
+    assert 0 < words.index("WIDTH = 16") < words.index(BASELINE)
+
+
+def test_an_experiment_opens_with_its_diff(panel: Panel) -> None:
+    button(panel, "1").click()
+    assert "+WIDTH = 16" in shown(panel)
+
+
+def test_what_a_model_wrote_is_text(panel: Panel, ledger: Ledger) -> None:
+    ledger.add(Proposal(2, 1, "llm", "<script>alert(1)</script>", "<b>", constants={"WIDTH": 32}))
+    panel.refresh()
+    button(panel, "2").click()
+    assert "<script>" not in shown(panel)
+    assert "&lt;script&gt;" in shown(panel)
+
+
+def test_only_what_can_be_done_can_be_pressed(panel: Panel, ledger: Ledger) -> None:
+    assert not button(panel, "Start").disabled
+    assert button(panel, "Pause").disabled
+    with ledger.workspace.lock():
+        panel.refresh()
+    assert panel.start.disabled
+    assert not panel.pause.disabled
+
+
+def test_many_experiments_make_no_more_widgets(panel: Panel, ledger: Ledger) -> None:
+    before = len(list(tree(panel.box)))
+    for number in range(2, 2 * PAGE + 3):
+        ledger.constants(number, WIDTH=number)
+    panel.refresh()
+    assert len(list(tree(panel.box))) == before
+    assert "page 1 of 3" in shown(panel)
+
+
+def test_older_experiments_are_a_page_away(panel: Panel, ledger: Ledger) -> None:
+    for number in range(2, PAGE + 2):
+        ledger.constants(number, WIDTH=number)
+    panel.refresh()
+    assert BASELINE not in shown(panel)
+    button(panel, "Older").click()
+    assert BASELINE in shown(panel)
+
+
+def test_another_campaign_is_chosen_from_the_list(panel: Panel, ledger: Ledger) -> None:
+    other = Panel("day", root=ledger.root)
+    other.refresh()
+    assert [tag for _, tag in other.chooser.options] == ["day", "night"]
+    other.chooser.value = "night"
+    assert "WIDTH = 16" in shown(other)
+
+
+def test_a_request_to_a_campaign_that_is_gone_is_answered(panel: Panel) -> None:
+    panel.pause.click()
+    assert "campaign &#x27;night&#x27; is not running" in panel.said.value
+
+
+def test_guidance_is_said(panel: Panel, ledger: Ledger) -> None:
+    panel.guidance.value = "try wider"
+    button(panel, "Say it").click()
+    assert ledger.workspace.guidance() == "try wider"
+    assert "try wider" in shown(panel)
+
+
+def test_the_key_leaves_its_field_at_once() -> None:
+    form = StartForm()
+    form.researcher.value = "llm"
+    form.key.value = "sk-planted"
+    assert form.key.value == ""
+    assert form.start().environment == {"OPENAI_API_KEY": "sk-planted"}
+
+
+def test_a_field_that_holds_no_number_is_named() -> None:
+    form = StartForm()
+    form.hours.value = "all night"
+    with pytest.raises(InputError, match="end after hours is 'all night'; it must be a number"):
+        form.start()
+
+
+def test_empty_fields_are_defaults() -> None:
+    start = StartForm().start()
+    assert start.limits == Limits()
+    assert start.wishes.train_seconds is None
+
+
+def test_how_it_was_asked_is_shown_again() -> None:
+    form = StartForm()
+    research = Research("a-model", "http://127.0.0.1:1/v1", prices=Prices(1.25, 10.0, 0.125))
+    form.fill(None, research, Limits(experiments=100, usd=5.0))
+    form.researcher.value = "llm"
+    start = form.start()
+    assert (start.asked.model, start.asked.usd_out) == ("a-model", 10.0)
+    assert start.limits == Limits(experiments=100, usd=5.0)
+
+
+def test_program_md_is_saved(tmp_path: Path) -> None:
+    root = tiny.make_project(tmp_path / "project")
+    (root / "program.md").write_text("be bold\n")
+    directive = Directive(root)
+    directive.text.value = "be simple\n"
+    directive.save.click()
+    assert (root / "program.md").read_text() == "be simple\n"
+
+
+def test_program_md_is_not_saved_over_somebody_elses(tmp_path: Path) -> None:
+    root = tiny.make_project(tmp_path / "project")
+    (root / "program.md").write_text("be bold\n")
+    directive = Directive(root)
+    (root / "program.md").write_text("be brave\n")
+    directive.text.value = "be simple\n"
+    directive.save.click()
+    assert (root / "program.md").read_text() == "be brave\n"
+    assert "changed on disk" in directive.said.value
+
+
+def test_a_project_without_program_md_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no program\.md in"):
+        Directive(tiny.make_project(tmp_path / "project"))
