@@ -1,5 +1,6 @@
 """The loop: propose, run, score, decide, record; and again, until a limit or a person ends it."""
 
+import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from autoresearch_kit.errors import Cancelled, KitError, LimitReached
 from autoresearch_kit.execution import handover, reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root
+from autoresearch_kit.history.summary import summarise
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.proposing import Proposing
 from autoresearch_kit.pulse import Pulse
@@ -28,6 +30,8 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
+from autoresearch_kit.status import words
+from autoresearch_kit.text import markdown_table
 from autoresearch_kit.trying import Bench, Tried
 from autoresearch_kit.workspace import Workspace
 
@@ -59,6 +63,12 @@ class Campaign:
         self.history = History(self.root, tag)
         self.workspace = Workspace(self.root, tag)
         self._model = model
+
+    def _repr_markdown_(self) -> str:
+        state, running = self.workspace.state(), self.workspace.running()
+        stands = ("stands", words(state, running, time.time()))
+        summary = summarise(self.tag, self.history.experiments())
+        return markdown_table(self.tag, [stands, *summary.rows()])
 
     def run(self, limits: Limits = NO_LIMITS) -> Generator[Experiment]:
         """Try experiments, one after the other, each yielded once git has it.

@@ -15,7 +15,9 @@ NOTEBOOK = "notebooks/results.ipynb"
 
 
 def report(root: Path, tag: str, others: list[str], output: Path) -> None:
-    """Run the results notebook of the project at `root` on campaign `tag`, and write it as HTML.
+    """Run the results notebook of the project at `root` on `tag`, and write it as HTML.
+
+    `tag` and `others`, to compare it with, are campaigns, or full paths of results.tsv files.
 
     Raises:
         InputError: the project has no such notebook, or the file can't be written.
@@ -26,7 +28,7 @@ def report(root: Path, tag: str, others: list[str], output: Path) -> None:
         raise InputError(f"no {NOTEBOOK} in {root}; copy it from a checkout of autoresearch_kit")
     exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
     executed = _executed(source, root, {"TAG": tag, "OTHERS": others})
-    page, _ = exporter.from_notebook_node(executed)
+    page, _ = exporter.from_notebook_node(executed, {"metadata": {"name": Path(tag).name}})
     try:
         write_atomic(output, str(page).encode())
     except OSError as error:
@@ -48,4 +50,6 @@ def _executed(source: Path, root: Path, parameters: dict[str, str | list[str]]) 
         except PapermillExecutionError as error:
             raise KitError(f"{NOTEBOOK}, {error.ename}: {error.evalue}") from error
         executed: NotebookNode = read(ran, as_version=4)
-        return executed
+    # a reader is confused by the choice that another one has replaced
+    executed.cells = [c for c in executed.cells if "parameters" not in c.metadata.get("tags", [])]
+    return executed

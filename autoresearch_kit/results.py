@@ -1,4 +1,4 @@
-"""A campaign's results, from git alone: frames and figures for the notebook that shows them.
+"""A campaign's results, from git alone or from a results.tsv: frames and figures for a notebook.
 
 night = results("night")
 night                # in a few numbers
@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import history
 from autoresearch_kit.errors import InputError, LedgerError
@@ -22,13 +23,18 @@ from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.ui import compare as comparison
 from autoresearch_kit.ui import plots
-from autoresearch_kit.ui.compare import Against
+from autoresearch_kit.ui.compare import Against, Group
 from autoresearch_kit.ui.drawing import Drawing
+from autoresearch_kit.ui.missing import Missing
+from autoresearch_kit.ui.table import Table
 
 METRICS = "metrics.jsonl"
 
 LEAST = ["status", "reason", "val_bpb", "delta", "researcher", "category", "idea"]
 """Columns of a table that is read from left to right on a laptop."""
+
+UNTOLD = "not recorded"
+"""In place of a category or a reason that nobody wrote down."""
 
 
 def campaigns(root: Path | None = None) -> list[str]:
@@ -39,53 +45,67 @@ def campaigns(root: Path | None = None) -> list[str]:
 def results(tag: str, root: Path | None = None) -> "Results":
     """The results of campaign `tag` in the project at `root`, or of the current folder.
 
+    A `tag` that ends in .tsv is a file such as karpathy/autoresearch's results.tsv.
+
     Raises:
-        InputError: there is none; the message names those there are.
+        InputError: there is no such campaign, in which case the message names those there are; or
+            the file is not there, or is none such.
     """
+    if tables.is_log(tag):
+        path = Path(tag).resolve()
+        return Results("/".join(path.parts[-2:]), tables.read_tsv(path))
     place = root or history.find_root(Path.cwd())
     ledger = History(place, tag)
     entries = ledger.entries()
     if not entries:
         there = ", ".join(campaigns(place)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")
-    return Results(ledger, tuple(entries))
+    return CampaignResults(tag, tables.to_frame(entries), ledger, tuple(entries))
 
 
 @dataclass(frozen=True)
 class Results:
-    """A campaign's experiments as they were when it was asked for them."""
+    """What a table of experiments says, a row each; `frame` is as `history.tables` makes it."""
 
-    ledger: History
-    entries: tuple[Entry, ...]
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """A row per experiment, with everything: see `history.tables.to_frame`."""
-        return tables.to_frame(self.entries)
+    name: str
+    frame: pd.DataFrame
 
     @cached_property
     def summary(self) -> Summary:
         """The campaign in a few numbers."""
-        return summarise(self.ledger.tag, [entry.experiment for entry in self.entries])
+        kept = self.frame["val_bpb"].where(self.frame["status"] == Verdict.KEEP).dropna()
+        tried = self.frame["status"].iloc[1:]
+        return Summary(
+            tag=self.name,
+            experiments=len(tried),
+            kept=int((tried == Verdict.KEEP).sum()),
+            crashed=int((tried == Verdict.CRASH).sum()),
+            baseline=float(kept.iloc[0]) if len(kept) else None,
+            best=float(kept.iloc[-1]) if len(kept) else None,
+            hours=None,
+            training_share=None,
+            usage=None,
+        )
 
     def _repr_markdown_(self) -> str:
         return self.summary._repr_markdown_()
 
     def progress(self) -> Drawing:
         """The picture: every experiment a mark, the running best a falling line."""
-        return plots.progress(self.frame, title=self.ledger.tag)
+        return plots.progress(self.frame, title=self.name)
 
-    def keeps(self) -> pd.DataFrame:
+    def keeps(self) -> Table:
         """What was kept after the baseline, the largest gain first."""
         kept = self.frame[self.frame["status"] == Verdict.KEEP].iloc[1:].set_index("number")
-        return kept[["delta", "val_bpb", "category", "idea"]].sort_values("delta")
+        return _table(kept, ["delta", "val_bpb", "category", "idea"]).sort_values("delta")
 
-    def categories(self) -> pd.DataFrame:
+    def categories(self) -> Table:
         """How many ideas of each kind were tried, kept and crashed, and what they gained in all."""
         tried = self.frame.iloc[1:]
         kept = tried["status"] == Verdict.KEEP
-        return (
+        found = (
             tried.assign(
+                category=tried["category"].replace("", UNTOLD),
                 kept=kept,
                 crashed=tried["status"] == Verdict.CRASH,
                 gain=-tried["delta"].where(kept).fillna(0.0),
@@ -97,19 +117,66 @@ class Results:
                 crashed=("crashed", "sum"),
                 gain=("gain", "sum"),
             )
-            .sort_values(["gain", "tried"], ascending=False)
         )
+        return Table(found.sort_values(["gain", "tried"], ascending=False))
 
-    def crashes(self) -> pd.DataFrame:
+    def crashes(self) -> Table:
         """How often experiments crashed for each reason, and the last of them in its own words."""
         crashed = self.frame[self.frame["status"] == Verdict.CRASH]
-        return (
-            crashed.groupby("reason")
-            .agg(times=("number", "size"), last=("number", "last"), detail=("detail", "last"))
-            .sort_values("times", ascending=False)
+        found = (
+            crashed.assign(reason=crashed["reason"].replace("", UNTOLD))
+            .groupby("reason")
+            .agg(
+                times=("number", "size"),
+                last=("number", "last"),
+                idea=("idea", "last"),
+                detail=("detail", "last"),
+            )
         )
+        return _table(found.sort_values("times", ascending=False), list(found.columns))
 
-    def time(self) -> pd.DataFrame:
+    def table(self, **values: str | float) -> Table:
+        """All experiments, or those with these values, newest first.
+
+        A text need only be part of the column's, in small letters or capitals:
+        `table(status="crash")`, `table(idea="lr", researcher="optuna")`.
+
+        Raises:
+            InputError: there is no such column.
+        """
+        chosen = self.frame.set_index("number")
+        for column, value in values.items():
+            if column not in chosen:
+                raise InputError(f"no column {column!r}; there are: {', '.join(map(str, chosen))}")
+            chosen = chosen[_matches(chosen[column], value)]
+        return _table(chosen.iloc[::-1], LEAST)
+
+    def time(self) -> Table | Missing:
+        """Where the runs' wall-clock went, by part: seconds, and percent of all."""
+        return Missing(f"Where the time went is not recorded in {self.name}.")
+
+    def curves(self, *numbers: int) -> Drawing | Missing:  # noqa: ARG002
+        """The loss curves of these experiments; without any, of the baseline and the best."""
+        return Missing(f"There are no loss curves in {self.name}.")
+
+    def diff(self) -> NotebookDiff | Missing:
+        """What the best changed, from the baseline on."""
+        return Missing(f"There is no code in {self.name}, so no diff from baseline to best.")
+
+
+@dataclass(frozen=True)
+class CampaignResults(Results):
+    """A campaign's experiments as they were in git when it was asked for them."""
+
+    ledger: History
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The campaign in a few numbers, with hours and costs."""
+        return summarise(self.name, [entry.experiment for entry in self.entries])
+
+    def time(self) -> Table:
         """Where the runs' wall-clock went, by part: seconds, and percent of all."""
         seconds: dict[str, float] = {}
         for run in runs([entry.experiment for entry in self.entries]):
@@ -117,19 +184,17 @@ class Results:
             for name, value in parts.items():
                 seconds[name] = seconds.get(name, 0.0) + value
         spent = pd.Series(seconds, dtype="float64").sort_values(ascending=False)
-        percent = 100 * spent / spent.sum()
-        return pd.DataFrame({"seconds": spent.round(1), "percent": percent.round(1)})
+        return Table({"seconds": spent, "percent": 100 * spent / spent.sum()})
 
     def curves(self, *numbers: int) -> Drawing:
-        """The loss curves of these experiments; without any, of the baseline and the best."""
+        """The loss curves of these experiments; without any, of the baseline and the best.
+
+        Raises:
+            InputError: there is no experiment of that number.
+        """
         chosen = numbers or tuple(dict.fromkeys((0, self._best.experiment.number)))
-        named = {
-            f"{number}: {self.entries[number].experiment.proposal.idea}": plots.read_curve(
-                self._metrics(number)
-            )
-            for number in chosen
-        }
-        return plots.loss_curves(named, title=self.ledger.tag)
+        named = {f"{n}: {self._entry(n).experiment.proposal.idea}": self._curve(n) for n in chosen}
+        return plots.loss_curves(named, title=self.name)
 
     def diff(self) -> NotebookDiff:
         """What the best changed, from the baseline on."""
@@ -139,34 +204,29 @@ class Results:
         )
         return cell_diff(old, new)
 
-    def table(self, **values: str) -> pd.DataFrame:
-        """All experiments, or those with these values: `table(status="crash")`; newest first.
-
-        Raises:
-            InputError: there is no such column.
-        """
-        chosen = self.frame.set_index("number")
-        for column, value in values.items():
-            if column not in chosen:
-                raise InputError(f"no column {column!r}; there are: {', '.join(map(str, chosen))}")
-            chosen = chosen[chosen[column] == value]
-        return chosen[LEAST].iloc[::-1]
-
     @property
     def _best(self) -> Entry:
         best = history.latest_kept(self.entries)
         if best is None:
-            raise InputError(f"campaign '{self.ledger.tag}' has kept nothing, not even a baseline")
+            raise InputError(f"campaign '{self.name}' has kept nothing, not even a baseline")
         return best
 
-    def _metrics(self, number: int) -> bytes:
+    def _entry(self, number: int) -> Entry:
+        if not 0 <= number < len(self.entries):
+            last = len(self.entries) - 1
+            raise InputError(f"no experiment {number} in '{self.name}'; there: 0 to {last}")
+        return self.entries[number]
+
+    def _curve(self, number: int) -> pd.DataFrame:
         try:
-            return self.ledger.file(number, METRICS)
+            return plots.read_curve(self.ledger.file(number, METRICS))
         except LedgerError:
-            return b""  # its notebook logged nothing, or it never ran
+            return plots.read_curve(b"")  # its notebook logged nothing, or it never ran
 
 
-def compare(*groups: "Results | Iterable[Results]", against: str = Against.EXPERIMENTS) -> Drawing:
+def compare(
+    *groups: Results | Iterable[Results], against: str = Against.EXPERIMENTS
+) -> Drawing | Missing:
     """The best so far of campaigns, each below its own baseline; a list of them are repeats.
 
     `against` is experiments, hours or usd.
@@ -176,8 +236,20 @@ def compare(*groups: "Results | Iterable[Results]", against: str = Against.EXPER
     """
     if against not in list(Against):
         raise InputError(f"can't compare against {against!r}; choose one of: {', '.join(Against)}")
-    named = {}
-    for group in groups:
-        members = [group] if isinstance(group, Results) else list(group)
-        named[", ".join(one.ledger.tag for one in members)] = [one.frame for one in members]
+    lists = [[group] if isinstance(group, Results) else list(group) for group in groups]
+    named = [
+        Group(", ".join(one.name for one in members), [one.frame for one in members])
+        for members in lists
+    ]
     return comparison.compare(named, Against(against))
+
+
+def _table(frame: pd.DataFrame, columns: list[str]) -> Table:
+    """These columns, but for those in which nothing is told."""
+    return Table(frame[[name for name in columns if frame.empty or not (frame[name] == "").all()]])
+
+
+def _matches(column: pd.Series, value: str | float) -> pd.Series:
+    if isinstance(value, str) and is_string_dtype(column):
+        return column.str.contains(value, case=False, regex=False)
+    return column == value

@@ -1,4 +1,9 @@
-"""Words that came from elsewhere, made fit for a record, a commit message and a terminal."""
+"""Words that came from elsewhere, made fit for a record, a commit message, a terminal, a page."""
+
+_MARKUP = str.maketrans({mark: f"&#{ord(mark)};" for mark in "&<>|`*_[]\\~$#"})
+
+UNTYPESET = 'class="mathjax_ignore tex2jax_ignore"'
+"""Of an element whose text MathJax, of either generation, is not to read as formulas."""
 
 
 def one_line(text: str, length: int) -> str:
@@ -7,3 +12,14 @@ def one_line(text: str, length: int) -> str:
     printable = "".join(mark if mark.isprintable() else " " for mark in start)
     line = " ".join(printable.split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def in_markdown(text: str, length: int = 1000) -> str:
+    """`text` as one line that reads the same in Markdown, in a table too, and is no markup."""
+    return f"<span {UNTYPESET}>{one_line(text, length).translate(_MARKUP)}</span>"
+
+
+def markdown_table(head: str, rows: list[tuple[str, str]]) -> str:
+    """Names and words as a Markdown table under `head`, all of them in plain text."""
+    lines = [f"| {name} | {in_markdown(words)} |" for name, words in rows]
+    return "\n".join([f"| **{in_markdown(head)}** | |", "|---|---|", *lines])

@@ -12,8 +12,8 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"errors", "records"},
-    {"atomic", "codec", "paths", "precision", "text"},
+    {"errors", "records", "text"},
+    {"atomic", "codec", "paths", "precision"},
     {"notebook"},
     {"history", "decide", "workspace", "profiles"},
     {"lm"},

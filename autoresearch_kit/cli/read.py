@@ -71,30 +71,16 @@ def _show_transcript(path: Path) -> None:
 
 
 def _words(experiment: Experiment) -> str:
-    score = "none" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
-    runs = ", ".join(
-        f"{run.train_seconds:.1f} s of training in {run.wall_seconds:.1f} s, {run.steps} steps, "
-        f"{run.tokens} tokens, {run.peak_memory_mb:.0f} MB"
-        for run in experiment.runs
-    )
-    return "\n".join(
-        [
-            f"experiment  {experiment.number}, from {experiment.proposal.parent}",
-            f"idea        {experiment.proposal.idea}",
-            f"hypothesis  {experiment.proposal.hypothesis}",
-            f"verdict     {experiment.verdict}: {experiment.reason}. {experiment.detail}",
-            f"val_bpb     {score}",
-            f"runs        {runs or 'none'}",
-            *_model_words(experiment),
-        ]
-    )
+    place = ("experiment", f"{experiment.number}, from {experiment.proposal.parent}")
+    rows = [place, *experiment.rows(), *_model_rows(experiment)]
+    return "\n".join(f"{name:11s} {words}" for name, words in rows)
 
 
-def _model_words(experiment: Experiment) -> list[str]:
+def _model_rows(experiment: Experiment) -> list[tuple[str, str]]:
     """What there is to say where a language model was asked."""
     proposal = experiment.proposal
     mended = [f"{attempt.run.failure}: {attempt.run.detail}" for attempt in proposal.attempts]
-    words = [
+    rows = [
         ("model", proposal.model),
         ("cost", str(experiment.usage) if experiment.usage.requests else ""),
         ("mended", "; ".join(mended)),
@@ -102,24 +88,32 @@ def _model_words(experiment: Experiment) -> list[str]:
         ("program.md", proposal.directive),
         ("lessons", proposal.lessons),
     ]
-    return [f"{name:11s} {value}" for name, value in words if value]
+    return [(name, words) for name, words in rows if words]
 
 
 @app.command()
 def report(
-    tag: Tag,
+    tag: Annotated[str, typer.Argument(help="A campaign, or a results.tsv.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", help="An .html file.")] = Path("report.html"),
     against: Annotated[
-        list[str] | None, typer.Option(help="A campaign to compare it with; may be repeated.")
+        list[str] | None, typer.Option(help="One to compare it with; may be repeated.")
     ] = None,
 ) -> None:
     """Run the results notebook, and write it as one HTML file to send to a colleague."""
     from autoresearch_kit import reporting  # papermill and nbconvert take most of a second
 
-    for name in (tag, *(against or [])):
-        known_history(name)
-    reporting.report(project(), tag, against or [], output.absolute())
+    shown, *others = [_known_source(name) for name in (tag, *(against or []))]
+    reporting.report(project(), shown, others, output.absolute())
     console.print(str(output))
+
+
+def _known_source(name: str) -> str:
+    """The tag of a campaign that there is, or the full path of a results.tsv that can be read."""
+    if not tables.is_log(name):
+        return known_history(name).tag
+    path = Path(name).absolute()
+    tables.read_tsv(path)
+    return str(path)
 
 
 @app.command()
@@ -140,5 +134,4 @@ def draw_progress(root: Path, tag: str, output: Path | None) -> Path:
     place.create()
     path = output or place.folder / "progress.png"
     frame = tables.to_frame(History(root, tag).entries())
-    plots.save(plots.progress(frame, title=tag), path)
-    return path
+    return plots.progress(frame, title=tag).save(path)

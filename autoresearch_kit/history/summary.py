@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from autoresearch_kit.records import Experiment, Run, Usage, Verdict
+from autoresearch_kit.text import markdown_table
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class Summary:
     """What came of a campaign. `experiments`, `kept` and `crashed` are after the baseline.
 
     `hours` are from its first start to its last record, pauses included; `training_share` is the
-    share of the runs' wall-clock that was budgeted training.
+    share of the runs' wall-clock that was budgeted training. These two and `usage`, what a language
+    model took, are None where they were not written down.
     """
 
     tag: str
@@ -21,19 +23,21 @@ class Summary:
     crashed: int
     baseline: float | None
     best: float | None
-    hours: float
-    training_share: float
-    usage: Usage
+    hours: float | None
+    training_share: float | None
+    usage: Usage | None
 
     @property
     def gain(self) -> float:
         """By how many bits per byte the best is below the baseline."""
-        return (self.baseline or 0.0) - (self.best or 0.0)
+        if self.baseline is None or self.best is None:
+            return 0.0
+        return self.baseline - self.best
 
     @property
     def usd_per_millibit(self) -> float | None:
         """US dollars for each 0.001 bits per byte gained; None where either is not known."""
-        if self.usage.usd is None or self.gain <= 0:
+        if self.usage is None or self.usage.usd is None or self.gain <= 0:
             return None
         return self.usage.usd / (self.gain * 1000)
 
@@ -44,19 +48,29 @@ class Summary:
         if self.experiments:
             rows.append(("keep rate", f"{self.kept / self.experiments:.0%}"))
         if self.baseline is not None and self.best is not None:
-            lower = f"{self.best:.6f}, {self.gain:.6f} ({self.gain / self.baseline:.2%}) lower"
-            rows += [("baseline val_bpb", f"{self.baseline:.6f}"), ("best val_bpb", lower)]
-        share = f"{self.training_share:.0%} of the runs' time was training"
-        rows.append(("hours", f"{self.hours:.1f}; {share}"))
-        if self.usage.requests:
-            rows.append(("language model", str(self.usage)))
-        if self.usd_per_millibit is not None:
-            rows.append(("cost", f"{self.usd_per_millibit:.3f} USD for each 0.001 bits per byte"))
-        return rows
+            gain = f"{self.gain:.6f} ({self.gain / self.baseline:.2%}) lower"
+            best = f"{self.best:.6f}, {gain if self.gain else 'no lower'}"
+            rows += [("baseline val_bpb", f"{self.baseline:.6f}"), ("best val_bpb", best)]
+        return [*rows, ("hours", self._hours()), ("language model", self._usage())]
+
+    def _hours(self) -> str:
+        if self.hours is None or self.training_share is None:
+            return "not recorded"
+        return f"{self.hours:.1f}; {self.training_share:.0%} of the runs' time was training"
+
+    def _usage(self) -> str:
+        if self.usage is None:
+            return "not recorded"
+        if not self.usage.requests:
+            return "none was asked"
+        if self.usage.usd is None:
+            return f"{self.usage}; no prices were given, so no cost is known"
+        if self.usd_per_millibit is None:
+            return f"{self.usage}, for no gain"
+        return f"{self.usage}: {self.usd_per_millibit:.3f} USD for each 0.001 bits per byte"
 
     def _repr_markdown_(self) -> str:
-        lines = [f"| {name} | {words} |" for name, words in self.rows()]
-        return "\n".join([f"| **{self.tag}** | |", "|---|---|", *lines])
+        return markdown_table(self.tag, self.rows())
 
 
 def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from statistics import fmean
 
@@ -18,7 +17,7 @@ TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 
 _TEXTS = ("status", "reason", "detail", "idea", "hypothesis", "researcher", "category", "commit")
 _FLOATS = ("val_bpb", "train_seconds", "wall_seconds", "steps", "tokens", "memory_mb", "usd")
-_INTEGERS = ("parent", "nodes", "prompt_tokens", "reply_tokens")
+_INTEGERS = ("parent", "nodes", "requests", "prompt_tokens", "reply_tokens")
 _TIMES = ("started", "finished")
 _COLUMNS = (
     "number",
@@ -38,6 +37,7 @@ _COLUMNS = (
     "tokens",
     "memory_mb",
     "nodes",
+    "requests",
     "prompt_tokens",
     "reply_tokens",
     "usd",
@@ -55,8 +55,8 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     `val_bpb` is NaN for a crash. `best` is that of the latest keep up to and including the row,
     `delta` is `val_bpb` minus the `best` before it: below 0 is an improvement. Of several runs of
     an experiment, seconds are summed, `steps` and `tokens` averaged, `memory_mb` is the highest.
-    `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit` is the code
-    commit. Times are in UTC.
+    `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit`
+    is the code commit. Times are in UTC.
     """
     return _frame(pd.DataFrame([_row(entry) for entry in entries]))
 
@@ -77,25 +77,23 @@ def to_tsv(entries: Sequence[Entry]) -> str:
     return table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
 
 
+def is_log(name: str) -> bool:
+    """Whether `name` is that of a results.tsv rather than of a campaign."""
+    return name.endswith(".tsv")
+
+
 def read_tsv(path: Path) -> pd.DataFrame:
     """Upstream's results.tsv as a frame like `to_frame`'s; what it doesn't say is missing.
 
     A crash's val_bpb, which upstream writes as 0, is NaN.
 
     Raises:
-        InputError: the file hasn't upstream's columns, or a status is none of the three.
+        InputError: the file can't be read, is empty, hasn't upstream's columns, has a status that
+            is none of the three, or a score that is no number.
     """
-    text = path.read_text(encoding="utf-8")
-    table = pd.read_csv(
-        StringIO(text),
-        sep="\t",
-        quoting=csv.QUOTE_NONE,
-        dtype={"commit": "str", "description": "str"},
-        keep_default_na=False,  # an idea may read "null"
-        na_values={"val_bpb": [""], "memory_gb": [""]},
-    )
-    if tuple(table.columns) != TSV_COLUMNS:
-        raise InputError(f"{path}: columns {list(table.columns)}; expected: {list(TSV_COLUMNS)}")
+    table = _text_table(path)
+    if table.empty:
+        raise InputError(f"{path}: no experiment in it yet")
     unknown = set(table["status"]) - {verdict.value for verdict in Verdict}
     if unknown:
         raise InputError(f"{path}: status {sorted(unknown)}; allowed: {', '.join(Verdict)}")
@@ -104,11 +102,36 @@ def read_tsv(path: Path) -> pd.DataFrame:
         table.assign(
             number=range(len(table)),
             runs=1,
-            val_bpb=table["val_bpb"].mask(crashed),
-            memory_mb=table["memory_gb"].mask(crashed) * 1024,
+            val_bpb=_numbers(path, table["val_bpb"]).mask(crashed),
+            memory_mb=_numbers(path, table["memory_gb"]).mask(crashed) * 1024,
             idea=table["description"],
         )
     )
+
+
+def _text_table(path: Path) -> pd.DataFrame:
+    """The file's rows as they stand there, every field a text."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InputError(f"can't read {path.absolute()}: {why}") from error
+    rows = [line.split("\t") for line in lines if line.strip()]
+    if not rows or tuple(rows[0]) != TSV_COLUMNS:
+        found = rows[0] if rows else []
+        raise InputError(f"{path}: columns {found}; expected: {list(TSV_COLUMNS)}")
+    for row in rows:
+        if len(row) != len(TSV_COLUMNS):
+            raise InputError(f"{path}: {len(row)} fields, not {len(TSV_COLUMNS)}, in the row {row}")
+    return pd.DataFrame(rows[1:], columns=list(TSV_COLUMNS))
+
+
+def _numbers(path: Path, column: pd.Series) -> pd.Series:
+    """The texts of `column` as numbers; an empty one is NaN."""
+    try:
+        return column.replace("", "nan").astype("float64")
+    except ValueError as error:
+        raise InputError(f"{path}: {column.name} is no number: {error}") from error
 
 
 def _row(entry: Entry) -> dict[str, str | int | float | None]:
@@ -124,6 +147,7 @@ def _row(entry: Entry) -> dict[str, str | int | float | None]:
         "category": proposal.category,
         "parent": proposal.parent,
         "nodes": experiment.nodes,
+        "requests": experiment.usage.requests,
         "prompt_tokens": experiment.usage.tokens_in,
         "reply_tokens": experiment.usage.tokens_out,
         "usd": experiment.usage.usd,

@@ -8,6 +8,7 @@ from autoresearch_kit.records.grounds import Fingerprint
 from autoresearch_kit.records.proposals import Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run
 from autoresearch_kit.records.settings import Settings
+from autoresearch_kit.text import markdown_table
 
 
 class Verdict(StrEnum):
@@ -84,6 +85,26 @@ class Experiment:
         score = "   -    " if self.val_bpb is None else f"{self.val_bpb:.6f}"
         verdict = f"{self.verdict} ({self.reason})"
         return f"{self.number:4d}  {score}  {verdict:22s}  {self.proposal.idea}"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What there is to say of it, as names and words."""
+        runs = ", ".join(
+            f"{run.train_seconds:.1f} s of training in {run.wall_seconds:.1f} s, "
+            f"{run.steps} steps, {run.tokens} tokens, {run.peak_memory_mb:.0f} MB"
+            for run in self.runs
+        )
+        return [
+            ("idea", self.proposal.idea),
+            ("hypothesis", self.proposal.hypothesis),
+            ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
+            ("val_bpb", "none" if self.val_bpb is None else f"{self.val_bpb:.6f}"),
+            ("runs", runs or "none"),
+        ]
+
+    def _repr_markdown_(self) -> str:
+        parent = self.proposal.parent
+        origin = "" if parent is None else f", from {parent}"
+        return markdown_table(f"{self.tag} {self.number}{origin}", self.rows())
 
     @property
     def number(self) -> int:

@@ -1,1 +1,1 @@
-"""What people look at: figures, and widgets to come."""
+"""What people look at: figures and tables."""

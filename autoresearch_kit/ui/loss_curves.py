@@ -6,10 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from autoresearch_kit.live import Point, read_points
-from autoresearch_kit.ui.drawing import Drawing
+from autoresearch_kit.ui.drawing import Drawing, drawable, shorten, spell_out
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """Okabe and Ito's, in an order in which neighbours differ most."""
+
+_NAME = 70  # characters of a curve's name at most
 
 _SETTLED = 0.1  # of a curve; what lies before starts so high that it would flatten the rest
 
@@ -34,13 +36,13 @@ def loss_curves(
     drawn = {name: curve for name, curve in curves.items() if len(curve)}
     smooth = {name: _smooth(curve) for name, curve in drawn.items()}
     for at, (name, curve) in enumerate(drawn.items()):
-        colour = COLOURS[at % len(COLOURS)]
+        colour, label = COLOURS[at % len(COLOURS)], drawable(shorten(name, _NAME))
         axes.plot(curve["seconds"], curve["loss"], color=colour, alpha=0.25, lw=0.8)
-        axes.plot(curve["seconds"], smooth[name], color=colour, lw=1.8, label=name)
+        axes.plot(curve["seconds"], smooth[name], color=colour, lw=1.8, label=label)
     _dress(axes, title)
     if drawn:
         _limit(axes, smooth)
-        axes.legend(frameon=False, fontsize=10)
+        spell_out(axes.legend(frameon=False, fontsize=10))
     else:
         axes.text(0.5, 0.5, "no loss yet", transform=axes.transAxes, ha="center", color="#8C8C8C")
     return figure
@@ -59,7 +61,7 @@ def _limit(axes: Axes, smooth: Mapping[str, pd.Series]) -> None:
 
 
 def _dress(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", parse_math=False)
+    axes.set_title(drawable(title), loc="left", fontsize=13, fontweight="bold", parse_math=False)
     axes.set_xlabel("training seconds")
     axes.set_ylabel("training loss, nats per token")
     axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)

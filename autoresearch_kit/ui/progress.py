@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.ui.drawing import Drawing
+from autoresearch_kit.ui.drawing import Drawing, drawable, shorten
 from autoresearch_kit.ui.labels import Labels, Point, place_labels
 
 GREEN = "#009E73"
@@ -169,22 +168,6 @@ def _choose_labelled(axes: Axes, keeps: pd.DataFrame) -> pd.DataFrame:
     length = next(length for many, length in LENGTHS if len(found) <= many)
     labels = [shorten(drawable(str(idea)), length) for idea in found["idea"]]
     return found.assign(label=labels, width=[_text_width(axes, label) for label in labels])
-
-
-def shorten(idea: str, length: int) -> str:
-    """The idea on one line of at most `length` characters, cut between words where it can be."""
-    line = " ".join(idea.split()).replace("->", "→")
-    if len(line) <= length:
-        return line
-    cut = line[: length - 1]
-    head, space, _ = cut.rpartition(" ")
-    return f"{(head if space and len(head) > length / 2 else cut).rstrip(' ,;:-')}…"
-
-
-def drawable(text: str) -> str:
-    """`text` with a box for each character that the font hasn't, which would be a warning each."""
-    known = get_font(findfont(FontProperties())).get_charmap()
-    return "".join(char if ord(char) in known or char.isspace() else "□" for char in text)
 
 
 def _fit_labels(axes: Axes, labelled: pd.DataFrame, scale: Scale) -> tuple[pd.DataFrame, Labels]:

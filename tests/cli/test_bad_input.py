@@ -48,6 +48,8 @@ def test_a_tag_that_looks_like_an_option(project: Path) -> None:
         (("history", "night"), "no campaign 'night'"),
         (("show", "night", "1"), "no campaign 'night'"),
         (("plot", "night"), "no campaign 'night'"),
+        (("report", "night"), "no campaign 'night'"),
+        (("report", "none.tsv"), "none.tsv: No such file or directory"),
         (("status", "night"), "no campaign 'night'"),
         (("push", "night"), "no campaign 'night'"),
         (("bundle", "night"), "no campaign 'night'"),

@@ -130,3 +130,36 @@ def test_an_unknown_status_is_refused(tmp_path: Path) -> None:
     path.write_text("\t".join(TSV_COLUMNS) + "\nabc\t1.0\t1.0\tkept\twider\n")
     with pytest.raises(InputError, match=r"'kept'.*allowed: keep, discard, crash"):
         read_tsv(path)
+
+
+HEAD = "\t".join(TSV_COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "columns"),
+        (HEAD, "no experiment in it yet"),
+        (HEAD + "abc\t1.0\t1.0\tkeep\twider\tfaster\n", "6 fields, not 5, in the row"),
+        (HEAD + "abc\t1.0\n", "2 fields, not 5, in the row"),
+        (HEAD + "abc\tgood\t1.0\tkeep\twider\n", "val_bpb is no number.*'good'"),
+    ],
+)
+def test_a_broken_log_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_tsv(path)
+
+
+def test_a_picture_is_no_log(tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_bytes(b"\x89PNG\xff")
+    with pytest.raises(InputError, match=r"can't read .*: it is no text"):
+        read_tsv(path)
+
+
+def test_a_log_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.tsv"
+    path.write_bytes(b"\xef\xbb\xbf" + NIGHT.read_bytes().replace(b"\n", b"\r\n"))
+    pd.testing.assert_frame_equal(read_tsv(path), read_tsv(NIGHT))

@@ -3,6 +3,7 @@ import json
 import pandas as pd
 import pytest
 
+from autoresearch_kit.ui.drawing import render
 from autoresearch_kit.ui.loss_curves import loss_curves, read_curve
 
 
@@ -36,6 +37,11 @@ def test_the_first_losses_do_not_flatten_the_rest() -> None:
     curve = read_curve(metrics([70.0] * 5 + [3 - step / 100 for step in range(100)]))
     _, high = loss_curves({"baseline": curve}).axes[0].get_ylim()
     assert high < 4
+
+
+def test_a_name_is_no_formula() -> None:
+    figure = loss_curves({"3: $\\alpha_{ for $5\n": read_curve(metrics([7.0, 5.0]))})
+    assert render(figure).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("curves", [{}, {"baseline": read_curve(b"")}])

@@ -10,13 +10,18 @@ from tests.ui.frames import campaign
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")])
 def test_a_figure_is_saved(tmp_path: Path, name: str, start: bytes) -> None:
     path = tmp_path / name
-    plots.save(plots.progress(campaign(20)), path)
+    plots.progress(campaign(20)).save(path)
     assert path.read_bytes().startswith(start)
 
 
 def test_a_picture_has_the_size_it_was_asked_for() -> None:
     png = plots.render(plots.progress(campaign(20), size=(12, 6)))
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (1200, 600)
+
+
+def test_a_file_has_the_pixels_that_print_needs(tmp_path: Path) -> None:
+    png = plots.progress(campaign(20), size=(12, 6)).save(tmp_path / "a.png").read_bytes()
+    assert int.from_bytes(png[16:20]) == 3600
 
 
 @pytest.mark.parametrize("kind", plots.FORMATS)
@@ -31,4 +36,4 @@ def test_the_same_campaign_gives_the_same_bytes(kind: str) -> None:
 )
 def test_a_place_that_does_not_do_is_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        plots.save(plots.progress(campaign(3)), tmp_path / name)
+        plots.progress(campaign(3)).save(tmp_path / name)

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from autoresearch_kit.ui.progress import LABELS, SMALL, find_scale, progress, shorten
+from autoresearch_kit.ui.drawing import shorten
+from autoresearch_kit.ui.progress import LABELS, SMALL, find_scale, progress
 from tests.ui.frames import BASELINE, CASES, NAN, campaign, frame, upstream
 
 

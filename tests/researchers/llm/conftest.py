@@ -113,13 +113,18 @@ CURVE = b"".join(
 )
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A campaign with a baseline."""
-    found = Ledger(tiny.make_project(tmp_path / "project"))
+def begin(root: Path) -> Ledger:
+    """A campaign with a baseline, in a new project at `root`."""
+    found = Ledger(tiny.make_project(root))
     found.workspace.create()
     found.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, metrics=CURVE)
     return found
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A campaign with a baseline."""
+    return begin(tmp_path / "project")
 
 
 @pytest.fixture

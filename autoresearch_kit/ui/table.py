@@ -1,0 +1,73 @@
+"""Tables of experiments that show themselves, however long they and their words are."""
+
+from collections.abc import Callable, Hashable
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from pandas.io.formats.style import Styler
+from pandas.io.formats.style_render import CSSDict
+
+from autoresearch_kit.records import Verdict
+from autoresearch_kit.text import UNTYPESET
+from autoresearch_kit.ui.progress import GREEN, VERMILLION
+
+_NUMBERS = {
+    "val_bpb": "{:.6f}",
+    "delta": "{:+.6f}",
+    "gain": "{:.6f}",
+    "seconds": "{:,.1f}",
+    "percent": "{:.1f}",
+}
+_VERDICTS = {
+    str(Verdict.KEEP): f"color: {GREEN}; font-weight: bold",
+    str(Verdict.CRASH): f"color: {VERMILLION}",
+}
+_PROSE = ("idea", "hypothesis", "detail")
+_WRAPPED = "text-align: left; min-width: 16em; max-width: 44em; overflow-wrap: anywhere"
+_SURFACE = "var(--jp-layout-color0, var(--colab-primary-surface-color, Canvas))"
+_HEAD = f"position: sticky; top: 0; background-color: {_SURFACE}"
+
+
+class Table(pd.DataFrame):
+    """A frame that shows itself with all its rows, in a box that scrolls; nothing is cut short."""
+
+    @property
+    def _constructor(self) -> Callable[..., "Table"]:
+        return Table
+
+    def _repr_html_(self) -> str:
+        if self.empty:
+            return "<p>none</p>"
+        if not (self.index.is_unique and self.columns.is_unique):
+            return str(pd.DataFrame(self).to_html(na_rep="-"))  # pandas styles no other
+        box = "max-height: 48em; overflow: auto"
+        return f'<div {UNTYPESET} style="{box}">{_styled(self).to_html()}</div>'
+
+
+def _styled(table: Table) -> Styler:
+    # the index's name goes to the head of its column: on a line of its own it looks like a row
+    plain = pd.DataFrame(table)
+    plain.columns.name = table.index.name
+    plain.index.name = None
+    styler = Styler(plain, cell_ids=False).format_index(escape="html")
+    side = _align(None, plain.index.to_series())
+    styler.set_table_styles(
+        [
+            {"selector": "thead th", "props": _HEAD},
+            {"selector": "th.row_heading, thead th:first-child", "props": side},
+        ]
+    )
+    for name in plain:
+        numeral = _NUMBERS.get(str(name))
+        styler.format(numeral, subset=[name], na_rep="-", escape="html")
+        style = {name: [CSSDict(selector="", props=_align(name, plain[name]))]}
+        styler.set_table_styles(style, overwrite=False)
+    if "status" in plain:
+        styler.map(lambda status: _VERDICTS.get(status, ""), subset=["status"])
+    return styler
+
+
+def _align(name: Hashable, column: pd.Series) -> str:
+    if name in _PROSE:
+        return _WRAPPED
+    return "text-align: right" if is_numeric_dtype(column) else "text-align: left"
