@@ -89,6 +89,14 @@ def run_all(page: Page) -> None:
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
 
+def wait_for_all(page: Page) -> None:
+    """Until every code cell has run."""
+    page.wait_for_function(
+        """() => Array.from(document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt"))
+            .every(prompt => /^\\[\\d+\\]:$/.test(prompt.innerText.trim()))"""
+    )
+
+
 def restart_kernel(page: Page) -> None:
     """What Kernel > Restart does, without its question."""
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")

@@ -28,6 +28,7 @@ pytestmark = [
 ]
 
 SHIPPED = Path(__file__).parents[2]
+UPSTREAM = SHIPPED / "tests" / "data" / "h100_mar8_results.tsv"
 PICTURES = os.environ.get("SCREENSHOTS", "")
 TRAIN_SECONDS = 60 if PICTURES else 2
 SAID = "fewer constants at a time"
@@ -61,12 +62,15 @@ def script(body: Body) -> Answer:
 def make_project(root: Path, corpus: Path) -> Path:
     """A project with the notebooks as they are shipped, on a small corpus and a small model."""
     project = tiny.make_project(root)
-    for name in ("control.ipynb", "results.ipynb", *(["train.ipynb"] if PICTURES else [])):
+    for name in ("control.ipynb", *(["train.ipynb"] if PICTURES else [])):
         shutil.copy(SHIPPED / "notebooks" / name, project / "notebooks" / name)
     shutil.copy(SHIPPED / "program.md", project)
     if not PICTURES:
         set_cell(project / "notebooks" / "control.ipynb", "corpus", f"prepare({str(corpus)!r})")
-    set_cell(project / "notebooks" / "results.ipynb", "choice", 'TAG = "night"\nOTHERS = []')
+    for name, tag in (("results", "night"), ("upstream", str(UPSTREAM))):
+        path = project / "notebooks" / f"{name}.ipynb"
+        shutil.copy(SHIPPED / "notebooks" / "results.ipynb", path)
+        set_cell(path, "choice", f"TAG = {tag!r}\nOTHERS = []")
     return project
 
 
@@ -91,7 +95,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Pat
             watch(page, told)
             steer(page, told)
             come_back(page, told)
-            read_results(page, told, address)
+            for name in ("results", "upstream"):
+                read(page, told, address, name)
     return told
 
 
@@ -142,12 +147,12 @@ def come_back(page: Page, told: Story) -> None:
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 
 
-def read_results(page: Page, told: Story, address: str) -> None:
-    lab.open_notebook(page, address, "notebooks/results.ipynb")
+def read(page: Page, told: Story, address: str, name: str) -> None:
+    lab.open_notebook(page, address, f"notebooks/{name}.ipynb")
     lab.run_all(page)
-    page.locator(".jp-RenderedImage img").nth(3).wait_for()
-    told.errors["results"] = lab.errors(page)
-    lab.screenshot(page, told.pictures / "results.png")
+    lab.wait_for_all(page)
+    told.errors[name] = lab.errors(page)
+    lab.screenshot(page, told.pictures / f"{name}.png")
 
 
 def wait_for(page: Page, words: str) -> None:
@@ -161,7 +166,7 @@ def pid(told: Story) -> int:
 
 
 def test_no_cell_fails(story: Story) -> None:
-    assert story.errors == {"control": [], "results": []}
+    assert story.errors == {"control": [], "results": [], "upstream": []}
 
 
 def test_experiments_arrive_while_one_watches(story: Story) -> None:

@@ -77,16 +77,15 @@ class Panel:
         self.box = widgets.VBox(self._sections())
 
     def _sections(self) -> list[widgets.Widget]:
-        row = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
         buttons = [self.start, self.pause, self.resume, self.stop, self.stop_now]
-        self._running = widgets.HBox([self.progress, self.progress_words], layout=row)
+        self._running = widgets.HBox([self.progress, self.progress_words], layout=_row())
         self._opened_box = widgets.VBox([self.close_details, self.details])
         return [
             widgets.HTML(style.CSS),
             self.chooser,
             self.status,
             self.form.box,
-            widgets.Box([*buttons, self.said], layout=row),
+            widgets.Box([*buttons, self.said], layout=_row()),
             self._running,
             self.now,
             self.running_diff,
@@ -258,6 +257,10 @@ class Panel:
 
     def _say(self, text: str, kind: str = "") -> None:
         self.said.value = pieces.message(text, kind)
+
+
+def _row() -> widgets.Layout:
+    return widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
 
 
 def _button(words: str, kind: str, action: Callable[[], None]) -> widgets.Button:
