@@ -18,13 +18,13 @@ LAYERS = (
     {"history", "decide", "workspace", "profiles"},
     {"lm"},
     {"execution"},
-    {"kernel", "live", "spending", "fingerprint", "machine", "pulse", "status"},
+    {"live", "spending", "fingerprint", "machine", "pulse", "status"},
     {"researchers"},
     {"ground", "settling", "asking"},
     {"proposing", "trying"},
     {"campaign", "doctor"},
     {"detached", "ui"},
-    {"results", "reporting"},
+    {"kernel", "results", "reporting"},
     {"cli"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""
