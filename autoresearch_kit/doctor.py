@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_kit import machine, paths, profiles
+from autoresearch_kit import colab, machine, paths, profiles
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.ground import read_notebook
@@ -30,7 +30,16 @@ class Finding:
 
 def examine(folder: Path) -> list[Finding]:
     """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere."""
-    return [*_hardware(), _sandbox(), *_project(folder), _corpora(), _lab(), _key()]
+    where = [_colab()] if colab.on_colab() else []
+    return [*where, *_hardware(), _sandbox(), *_project(folder), _corpora(), _lab(), _key()]
+
+
+def _colab() -> Finding:
+    return Finding(
+        "colab",
+        "a session ends after some hours, and its disk with it",
+        "mount your Drive; autoresearch run TAG --copy-to /content/drive/MyDrive/autoresearch",
+    )
 
 
 def _hardware() -> Iterator[Finding]:

@@ -13,7 +13,7 @@ PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
     {"errors", "records"},
-    {"atomic", "codec", "paths", "precision", "text"},
+    {"atomic", "codec", "colab", "paths", "precision", "text"},
     {"notebook"},
     {"history", "decide", "workspace", "profiles"},
     {"lm"},
