@@ -124,6 +124,7 @@ def test_the_notebook_runs_to_its_end_as_a_report(night: Results, tmp_path: Path
     page = (tmp_path / "report.html").read_text()
     assert "Batches of 8" in page
     assert page.count("<img ") == 4
+    assert "google.colab" not in page
 
 
 def test_the_notebook_only_calls_the_package_and_holds_no_output() -> None:
