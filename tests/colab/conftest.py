@@ -19,10 +19,9 @@ VERSIONS = (
     "pytz==2025.2", "pyzmq==26.2.1", "tornado==6.5.1", "traitlets==5.7.1",
     "widgetsnbextension==3.6.10",
 )  # fmt: skip
-"""Of github.com/googlecolab/backend-info, pip-freeze.gpu.txt of June 2026: what the kit shares a
-process with. IPython 7.34 and the rest are newer than their metadata says they go with."""
+"""As github.com/googlecolab/backend-info had them in June 2026, in pip-freeze.gpu.txt."""
 
-TOOLS = ("env", "git", "sh", "test")
+TOOLS = ("env", "git", "sh")
 """Programs that Colab has too, as far as the kit calls them; bubblewrap it has not."""
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -25,7 +26,10 @@ __all__ = ["ledger"]
 LOOKING = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "train")
 """Those that are run from top to bottom without training anything."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.version_info >= (3, 13), reason="Colab's numpy has no wheel for it"),
+]
 
 
 def outputs(path: Path) -> list[NotebookNode]:
