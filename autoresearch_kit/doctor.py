@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from autoresearch_kit import machine, paths, profiles
+from autoresearch_kit import colab, machine, paths, profiles
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.ground import read_notebook
@@ -46,7 +46,17 @@ def _row(finding: Finding) -> str:
 
 def examine(folder: Path) -> Findings:
     """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere."""
-    return Findings([*_hardware(), _sandbox(), *_project(folder), _corpora(), _lab(), _key()])
+    where = [_colab()] if colab.on_colab() else []
+    rest = [_sandbox(), *_project(folder), _corpora(), _lab(), _key()]
+    return Findings([*where, *_hardware(), *rest])
+
+
+def _colab() -> Finding:
+    return Finding(
+        "colab",
+        "a session ends after some hours, and its disk with it",
+        "mount your Drive; autoresearch run TAG --copy-to /content/drive/MyDrive/autoresearch",
+    )
 
 
 def _hardware() -> Iterator[Finding]:

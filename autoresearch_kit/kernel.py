@@ -10,7 +10,7 @@
     run.submit(model)
 
 Under the runner, what it writes goes to the run's work folder. By hand, in JupyterLab, it shows a
-progress bar, and `submit` scores the model and prints its val_bpb.
+progress bar, and `submit` draws the loss curve, scores the model and prints its val_bpb.
 """
 
 import atexit
@@ -32,6 +32,7 @@ import psutil
 import torch
 import torch._dynamo  # else making an optimizer imports it, seconds into the budget
 from IPython.core.getipython import get_ipython
+from IPython.display import display
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -181,7 +182,7 @@ class TrainingRun:
     def submit(self, model: torch.nn.Module) -> None:
         """Hands `model` over, eager, in whatever mode it is in; the judge sets `model.eval()`.
 
-        By hand, it is scored at once and its val_bpb printed.
+        By hand, the loss curve is shown, and the model is scored at once and its val_bpb printed.
 
         Raises:
             SubmissionError: the model can't be pickled; the message names what stands in the way.
@@ -195,6 +196,7 @@ class TrainingRun:
         claim = handover.Submitted(self.step, self.tokens, self._clock.excluded)
         write_atomic(self._work / handover.SUBMISSION_FILE, encode(claim))
         if not self._headless:
+            self._show_curve()
             self._score()
 
     def __reduce__(self) -> tuple[type[submission.RunStub], tuple[int, int, int]]:
@@ -235,6 +237,13 @@ class TrainingRun:
             self._bar.set_postfix(step=self._pending.step, loss=f"{self._pending.loss:.4f}")
             self._bar.update(round(self._clock.seconds, 1) - self._bar.n)
             self._pending = None
+
+    def _show_curve(self) -> None:
+        # here, since pandas and matplotlib have no business in a run that nobody watches
+        from autoresearch_kit.ui.loss_curves import loss_curves, read_curve
+
+        lines = (self._work / handover.METRICS_FILE).read_bytes()
+        display(loss_curves({"this run": read_curve(lines)}))
 
     def _score(self) -> None:
         score = scoring.score(

@@ -7,11 +7,15 @@ import papermill
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode, read
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import InputError, KitError
 
 NOTEBOOK = "notebooks/results.ipynb"
+
+LEFT_OUT = "remove-cell"
+"""The tag, as Jupyter Book has it, of cells that are about running the notebook."""
 
 
 def report(root: Path, tag: str, others: list[str], output: Path) -> None:
@@ -26,7 +30,8 @@ def report(root: Path, tag: str, others: list[str], output: Path) -> None:
     source = root / NOTEBOOK
     if not source.exists():
         raise InputError(f"no {NOTEBOOK} in {root}; copy it from a checkout of autoresearch_kit")
-    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
+    left_out = Config({"TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [LEFT_OUT]}})
+    exporter = HTMLExporter(left_out, exclude_input_prompt=True, exclude_output_prompt=True)
     executed = _executed(source, root, {"TAG": tag, "OTHERS": others})
     page, _ = exporter.from_notebook_node(executed, {"metadata": {"name": Path(tag).name}})
     try:

@@ -13,19 +13,19 @@ PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
     {"errors", "records", "text"},
-    {"atomic", "codec", "paths", "precision"},
+    {"atomic", "codec", "colab", "paths", "precision"},
     {"notebook"},
     {"history", "decide", "workspace", "profiles"},
     {"lm"},
     {"execution"},
-    {"kernel", "live", "spending", "fingerprint", "machine", "gpu", "pulse", "status", "watching"},
+    {"live", "spending", "fingerprint", "machine", "gpu", "pulse", "status", "watching"},
     {"researchers"},
     {"ground", "settling", "asking"},
     {"proposing", "trying"},
     {"campaign", "doctor"},
     {"detached", "starting"},
     {"ui"},
-    {"results", "reporting", "control"},
+    {"kernel", "results", "reporting", "control"},
     {"cli"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""

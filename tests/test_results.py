@@ -230,6 +230,7 @@ def test_the_notebook_runs_to_its_end_as_a_report(night: CampaignResults, tmp_pa
     page = reported(night.ledger.root, "night", tmp_path / "report.html")
     assert "Batches of 8" in page
     assert page.count("<img ") == 4
+    assert "google.colab" not in page
 
 
 @pytest.mark.slow

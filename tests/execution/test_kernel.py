@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 
 from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import handover, launch, reap, sandbox
@@ -49,7 +51,11 @@ for step in run.steps():
     run.log(loss=loss, tokens=x.numel(), lr=0.1)
 """
 
-SUBMIT = "run.submit(model)"
+SUBMIT = """
+import sys
+run.submit(model)
+print("drawing" if {"matplotlib", "pandas"} & set(sys.modules) else "not drawing")
+"""
 
 SCORING = """
 import sys
@@ -107,6 +113,8 @@ def test_an_honest_model_trains_and_is_scored(level: SandboxLevel, tmp_path: Pat
     assert set(losses[0]) == {"step", "seconds", "loss", "tokens", "lr"}
     assert losses[0]["step"] == 0
     assert losses[-1]["step"] == run.steps - 1
+    executed = nbformat.read(spec.folder / handover.EXECUTED_FILE, nbformat.NO_CONVERT)
+    assert [output.text for output in executed.cells[-1].outputs] == ["not drawing\n"]
     assert not (spec.folder / handover.WORK_FOLDER / handover.HOME_FOLDER).exists()
 
 
@@ -164,16 +172,14 @@ def test_the_judge_dies_with_who_started_it(level: SandboxLevel, tmp_path: Path)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
-def test_by_hand_a_model_is_scored_at_once(tmp_path: Path) -> None:
+def test_by_hand_the_loss_curve_and_the_score_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_dataset(tmp_path / "toy")
-    parameters = "DATASET, TRAIN_SECONDS, SEED = 'toy', 3.0, 0"
-    code = "\n".join([parameters, SETUP, MODEL, TRAIN, SUBMIT])
-    hand = {name: value for name, value in os.environ.items() if name != handover.WORK}
-    shown = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**hand, "AUTORESEARCH_DATA": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert re.fullmatch(r"val_bpb \d\.\d{6}\n", shown.stdout), shown.stderr
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path))
+    monkeypatch.delenv(handover.WORK, raising=False)
+    book = notebook(TRAIN, setup=SETUP, model=MODEL, submit=SUBMIT)
+    NotebookClient(book).execute()
+    curve, score = book.cells[-1].outputs
+    assert curve.data["image/png"]
+    assert re.fullmatch(r"val_bpb \d\.\d{6}\ndrawing\n", score.text)

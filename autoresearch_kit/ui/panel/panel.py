@@ -8,13 +8,14 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit import starting
+from autoresearch_kit import colab, starting
+from autoresearch_kit.asking import BASE_URL, KEY
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.history import find_root
@@ -209,7 +210,7 @@ class Panel:
         try:
             asked = self.form.start()
             settings = settle(self.root, self.tag, asked.wishes)
-            environment: Mapping[str, str] = {**os.environ, **asked.environment}
+            environment = {**_secrets(), **os.environ, **asked.environment}
             place = self._watch.workspace
             self._process = await asyncio.to_thread(
                 starting.start, place, settings, asked.limits, asked.asked, environment, said.append
@@ -257,6 +258,11 @@ class Panel:
 
     def _say(self, text: str, kind: str = "") -> None:
         self.said.value = pieces.message(text, kind)
+
+
+def _secrets() -> dict[str, str]:
+    """What Colab keeps for the user, under the names of the environment's variables."""
+    return {name: value for name in (KEY, BASE_URL) if (value := colab.secret(name))}
 
 
 def _row() -> widgets.Layout:
