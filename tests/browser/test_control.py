@@ -66,7 +66,8 @@ def make_project(root: Path, corpus: Path) -> Path:
         shutil.copy(SHIPPED / "notebooks" / name, project / "notebooks" / name)
     shutil.copy(SHIPPED / "program.md", project)
     if not PICTURES:
-        set_cell(project / "notebooks" / "control.ipynb", "corpus", f"prepare({str(corpus)!r})")
+        choice = f'TAG = "night"\nCORPUS = {str(corpus)!r}'
+        set_cell(project / "notebooks" / "control.ipynb", "choice", choice)
     for name, tag in (("results", "night"), ("upstream", str(UPSTREAM))):
         path = project / "notebooks" / f"{name}.ipynb"
         shutil.copy(SHIPPED / "notebooks" / "results.ipynb", path)
@@ -91,7 +92,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Pat
         patch.setenv("AUTORESEARCH_DATA", str(data_home))
         with lab.jupyter_lab(told.project, folder / "lab") as address, lab.browser() as page:
             lab.open_notebook(page, address, "notebooks/control.ipynb")
-            start(page, told, "stdlib" if PICTURES else str(corpus), server)
+            start(page, told, server)
             watch(page, told)
             steer(page, told)
             come_back(page, told)
@@ -100,12 +101,11 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Pat
     return told
 
 
-def start(page: Page, told: Story, corpus: str, server: ChatServer) -> None:
+def start(page: Page, told: Story, server: ChatServer) -> None:
     told.place.create()
     told.place.write_research(Research("scripted", optuna_every=0))
     lab.run_all(page)
     page.get_by_label("training seconds").fill(str(TRAIN_SECONDS))
-    page.get_by_label("corpus").fill(corpus)
     if not PICTURES:
         page.get_by_label("researcher").select_option("llm: a language model")
         page.get_by_label("endpoint").fill(server.url)

@@ -57,10 +57,12 @@ def published(folder: Path) -> Path:
 
 @pytest.mark.parametrize("source", LOOKING, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom_and_starts_nothing(
-    source: Path, colab: Colab, ledger: Ledger
+    source: Path, colab: Colab, ledger: Ledger, corpus: Path, data_home: Path
 ) -> None:
+    shutil.copy(ROOT / "program.md", ledger.root)
     before = git(ledger.root, "for-each-ref")
-    ran = execute(colab, source, "-p", "TAG", "night", cwd=ledger.root)
+    given = ("-p", "TAG", "night", "-p", "CORPUS", str(corpus))
+    ran = execute(colab, source, *given, cwd=ledger.root, AUTORESEARCH_DATA=str(data_home))
     assert any("data" in output for output in outputs(ran))
     assert git(ledger.root, "for-each-ref") == before
     assert not ledger.workspace.running()

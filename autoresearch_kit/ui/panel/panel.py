@@ -38,13 +38,17 @@ _shown: dict[tuple[Path, str], "Panel"] = {}
 class Panel:
     """The control panel of a campaign, by its tag, of the project at `root` or around here.
 
+    `dataset` is what a campaign that was not started yet is to train on, unless changed there.
     As the last line of a cell it shows itself, and refreshes until its kernel ends or the cell is
     run again. On Colab, where nothing is refreshed between cells, `watch()` follows in a cell.
     """
 
-    def __init__(self, campaign: "str | Campaign", *, root: Path | None = None) -> None:
+    def __init__(
+        self, campaign: "str | Campaign", *, dataset: str = "", root: Path | None = None
+    ) -> None:
         self.tag = campaign if isinstance(campaign, str) else campaign.tag
         self.root = root or (find_root(Path.cwd()) if isinstance(campaign, str) else campaign.root)
+        self._dataset = dataset
         self._watch = Watch(self.root, self.tag)
         self._drawn: tuple[str, int] = ("", -1)
         self._opened: int | None = None
@@ -198,7 +202,8 @@ class Panel:
     def _fill_form(self) -> None:
         place = self._watch.workspace
         state, settings = place.state(), started_with(self.root, self.tag)
-        self.form.fill(settings, place.research(), state.limits if state else None)
+        limits = state.limits if state else None
+        self.form.fill(settings, place.research(), limits, self._dataset)
 
     def _start(self) -> None:
         self.start.disabled = True

@@ -75,7 +75,11 @@ class StartForm:
         self._show_llm()
 
     def fill(
-        self, settings: Settings | None, research: Research | None, limits: Limits | None
+        self,
+        settings: Settings | None,
+        research: Research | None,
+        limits: Limits | None,
+        dataset: str = "",
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
         fixed = (self.researcher, self.train_seconds, self.dataset)
@@ -83,7 +87,7 @@ class StartForm:
             field.disabled = settings is not None
         self.researcher.value = settings.researcher if settings else "optuna"
         self.train_seconds.value = f"{settings.train_seconds:g}" if settings else ""
-        self.dataset.value = settings.dataset if settings else ""
+        self.dataset.value = settings.dataset if settings else dataset
         self.model.value = research.model if research else ""
         self.base_url.value = research.base_url if research else ""
         prices = research.prices if research else None
