@@ -22,7 +22,7 @@ LAYERS = (
     {"researchers"},
     {"ground", "settling", "asking"},
     {"proposing", "trying"},
-    {"campaign", "doctor"},
+    {"campaign", "doctor", "adopting"},
     {"detached", "ui"},
     {"results", "reporting"},
     {"cli"},

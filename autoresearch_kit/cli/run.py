@@ -63,7 +63,8 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="The corpus [default: stdlib].")] = None,
     researcher: Annotated[str | None, typer.Option(help="Who proposes [default: optuna].")] = None,
     profile: Annotated[
-        str | None, typer.Option(help="The constants to begin with [default: this machine's].")
+        str | None,
+        typer.Option(help="The constants to begin with [default: this machine's, or as-is]."),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="End before more tokens, in and out.", rich_help_panel=LLM)
