@@ -70,9 +70,7 @@ class Workspace:
     def create(self) -> None:
         """Make the folder, ignored by git through a .gitignore of its own."""
         self.runs.mkdir(parents=True, exist_ok=True)
-        ignore = self.root / ".autoresearch" / ".gitignore"
-        if not ignore.exists():
-            write_atomic(ignore, b"*\n")
+        hide_from_git(self.root / ".autoresearch")
 
     def copy_kit(self) -> None:
         """Copy the package once, so that edits to the checkout don't change a night half-way."""
@@ -208,3 +206,11 @@ class Workspace:
             return codec.decode(kind, (self.folder / name).read_bytes())
         except FileNotFoundError:
             return None
+
+
+def hide_from_git(folder: Path) -> None:
+    """Have git ignore all of `folder`, which is made, through a .gitignore of its own."""
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        write_atomic(ignore, b"*\n")

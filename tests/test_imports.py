@@ -22,7 +22,7 @@ LAYERS = (
     {"researchers"},
     {"ground", "settling", "asking"},
     {"proposing", "trying"},
-    {"campaign", "doctor", "adopting"},
+    {"campaign", "doctor", "adopting", "opening"},
     {"detached", "ui"},
     {"results", "reporting"},
     {"cli"},

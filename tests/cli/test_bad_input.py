@@ -47,6 +47,7 @@ def test_a_tag_that_looks_like_an_option(project: Path) -> None:
         (("run", "night", "--researcher", "oracle"), "oracle"),
         (("history", "night"), "no campaign 'night'"),
         (("show", "night", "1"), "no campaign 'night'"),
+        (("open", "night", "1"), "no campaign 'night'"),
         (("plot", "night"), "no campaign 'night'"),
         (("status", "night"), "no campaign 'night'"),
         (("push", "night"), "no campaign 'night'"),
