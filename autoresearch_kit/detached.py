@@ -47,7 +47,14 @@ def start(
     workspace.create()
     with workspace.lock():
         workspace.copy_kit()
-    argv = [sys.executable, "-m", "autoresearch_kit.detached", str(workspace.root), workspace.tag]
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "autoresearch_kit.detached",
+        str(workspace.root),
+        workspace.tag,
+    ]
     argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
     with workspace.log.open("ab") as log:
         process = subprocess.Popen(

@@ -78,7 +78,7 @@ def prepare(corpus: str, *options: str) -> Path:
     Raises:
         KitError: as the process said in its last line.
     """
-    argv = [sys.executable, "-m", "autoresearch_kit.lm.prepare", corpus, *options]
+    argv = [sys.executable, "-P", "-m", "autoresearch_kit.lm.prepare", corpus, *options]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
     said = done.stdout.strip().splitlines() or [f"corpus '{corpus}' was not prepared; see above"]
     if done.returncode != 0:
