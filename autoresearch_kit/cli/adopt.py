@@ -29,7 +29,7 @@ def adopt(
         raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
     if own is not None:
         adopting.adopt_file(project(), own, force=force)
-        console.print(f"{own} has all that a campaign needs; it is now {NOTEBOOK}")
+        console.print(f"{own} has all that a campaign needs")
     if tag is not None:
         best = adopting.adopt_best(project(), history.valid_tag(tag), force=force).experiment
         console.print(

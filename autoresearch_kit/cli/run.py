@@ -10,12 +10,14 @@ import typer
 from autoresearch_kit import detached, ground
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.cli.app import Tag, app, console, workspace
+from autoresearch_kit.cli.errands import CopyTo, Webhook
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
+from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
-from autoresearch_kit.records import EditProtocol, Limits, Settings
+from autoresearch_kit.records import EditProtocol, Errands, Limits, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
@@ -99,6 +101,8 @@ def run(
         bool | None,
         typer.Option(help="Optuna proposes while it is down [default: yes].", rich_help_panel=LLM),
     ] = None,
+    copy_to: CopyTo = None,
+    webhook: Webhook = None,
 ) -> None:
     """Start a campaign, or go on with it, in the background; and follow it here.
 
@@ -110,7 +114,8 @@ def run(
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached
     )
-    _run(place, settle(place.root, tag, wishes), limits, asked)
+    errands = settle_errands(place, copy_to, webhook)
+    _run(place, settle(place.root, tag, wishes), limits, asked, errands)
 
 
 @app.command()
@@ -149,6 +154,7 @@ def _run(
     settings: Settings,
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
+    errands: Errands | None = None,
 ) -> None:
     """Refuse what can be refused before anything runs, then start the process and follow it."""
     ledger = History(place.root, place.tag)
@@ -159,6 +165,8 @@ def _run(
     if gap := sandbox.why_not():
         console.print(f"warning: {gap}; notebook code runs as you, though without secrets")
     process = detached.start(place, settings, limits, model)
+    if errands:
+        place.write_errands(errands)
     follow(place, process)
 
 
