@@ -10,6 +10,7 @@ from pathlib import Path
 import autoresearch_kit
 from autoresearch_kit import decide
 from autoresearch_kit.decide import Decision
+from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached
 from autoresearch_kit.execution import handover, reap
 from autoresearch_kit.ground import Ground, find_ground
@@ -63,6 +64,7 @@ class Campaign:
         self.history = History(self.root, tag)
         self.workspace = Workspace(self.root, tag)
         self._model = model
+        self._errands = ErrandRunner(self.workspace)
 
     def _repr_markdown_(self) -> str:
         state, running = self.workspace.state(), self.workspace.running()
@@ -94,6 +96,8 @@ class Campaign:
                 raise
             else:
                 pulse.stage(Stage.ENDED, "done")
+            finally:
+                self._errands.ended()
 
     def _experiments(self, pulse: Pulse, limits: Limits) -> Generator[Experiment]:
         if self._model:
@@ -104,7 +108,8 @@ class Campaign:
         around = Surroundings(
             self.history, self.workspace, self.settings, ground.machine, ground.info
         )
-        with closing(find_turns(around, meter, self._model)) as turns:
+        turns = find_turns(around, meter, self._model, self._errands.stand_in)
+        with closing(turns):
             parts = _Parts(
                 Bench(ground, self.workspace, self.history, pulse),
                 Proposing(turns, self.workspace, self.history),
@@ -116,6 +121,7 @@ class Campaign:
                 experiment = self._experiment(parts, experiments)
                 experiments.append(experiment)
                 pulse.best(_best_score(experiments))
+                self._errands.after(experiments)
                 yield experiment
 
     def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.errands import WEBHOOK
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Limits, Request, Research, Settings
 from autoresearch_kit.researchers import Model
@@ -23,9 +24,9 @@ from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger("autoresearch")
 
-NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", "OPENAI_API_KEY")
+NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", "OPENAI_API_KEY", WEBHOOK)
 NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
-"""What a notebook's kernel sets for itself, which would lead the campaign astray; and the key."""
+"""What a notebook's kernel sets for itself, which would lead the campaign astray; and secrets."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,14 @@ def start(
     workspace.create()
     with workspace.lock():
         workspace.copy_kit()
-    argv = [sys.executable, "-m", "autoresearch_kit.detached", str(workspace.root), workspace.tag]
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "autoresearch_kit.detached",
+        str(workspace.root),
+        workspace.tag,
+    ]
     argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
     with workspace.log.open("ab") as log:
         process = subprocess.Popen(

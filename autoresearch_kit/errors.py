@@ -56,6 +56,10 @@ class LimitReached(KitError):  # noqa: N818 - not a fault: the user set it
     """A cap on tokens or US dollars is reached; the message says how to go on."""
 
 
+class ErrandError(KitError):
+    """A copy or a notice could not be made; the campaign goes on without it."""
+
+
 class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it
     """The user asked to stop now; whatever ran has been killed."""
 

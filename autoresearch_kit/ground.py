@@ -82,7 +82,7 @@ def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = N
     Raises:
         KitError: as the process said in its last line.
     """
-    argv = [sys.executable, "-m", "autoresearch_kit.lm.prepare", corpus, *options]
+    argv = [sys.executable, "-P", "-m", "autoresearch_kit.lm.prepare", corpus, *options]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
         if tell and process.stderr:

@@ -24,7 +24,7 @@ def probe() -> Machine:
         KitError: torch can't be imported; the message is the last line it said.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "autoresearch_kit.machine"], capture_output=True, text=True
+        [sys.executable, "-P", "-m", "autoresearch_kit.machine"], capture_output=True, text=True
     )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no message"]

@@ -26,9 +26,12 @@ _CPU: Mapping[str, Constant] = {
     "COMPILE": True,
 }
 
+AS_IS = Profile("as-is", "any; the notebook's own constants", {})
+
 PROFILES = (
     Profile("cpu", "a few processor cores and a C++ compiler", _CPU),
     Profile("cpu-eager", "a few processor cores, no C++ compiler", {**_CPU, "COMPILE": False}),
+    AS_IS,
 )
 """All profiles. benchmarks/README.md has the measurements behind the numbers."""
 
@@ -44,6 +47,20 @@ def find(name: str) -> Profile:
             return profile
     known = ", ".join(profile.name for profile in PROFILES)
     raise InputError(f"no profile '{name}'; profiles: {known}")
+
+
+def suited(constants: Mapping[str, Constant]) -> Profile:
+    """The profile for a notebook with these constants, on this machine.
+
+    Where they are some profile's, another may take its place. Where somebody has turned them, a
+    person or a campaign whose best was adopted, they stay.
+    """
+    of_a_profile = any(
+        all(constants.get(name, value) == value for name, value in one.constants.items())
+        for one in PROFILES
+        if one is not AS_IS
+    )
+    return choose() if of_a_profile else AS_IS
 
 
 def choose() -> Profile:

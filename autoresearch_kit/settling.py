@@ -8,6 +8,7 @@ import psutil
 
 from autoresearch_kit import profiles
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.records import Limits, Settings
@@ -41,13 +42,13 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
 
     Raises:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
-            started with.
+            started with; or the campaign is new and there is no training notebook.
     """
     wishes = _absolute(wishes)
     _check(wishes)
     started = started_with(root, tag)
     if started is None:
-        return _fill(wishes)
+        return _fill(root, wishes)
     _refuse_changes(tag, started, wishes)
     return started
 
@@ -102,7 +103,7 @@ def _check(wishes: Wishes) -> None:
         )
 
 
-def _fill(wishes: Wishes) -> Settings:
+def _fill(root: Path, wishes: Wishes) -> Settings:
     train_seconds = wishes.train_seconds or 300.0
     return Settings(
         dataset=wishes.dataset or "stdlib",
@@ -111,8 +112,14 @@ def _fill(wishes: Wishes) -> Settings:
         compile_seconds=COMPILE_SECONDS,
         memory_mb=wishes.memory_mb or round(MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         researcher=wishes.researcher or "optuna",
-        profile=profiles.find(wishes.profile).name if wishes.profile else profiles.choose().name,
+        profile=_profile(root, wishes).name,
     )
+
+
+def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
+    if wishes.profile:
+        return profiles.find(wishes.profile)
+    return profiles.suited(read_notebook(root).constants())
 
 
 def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:

@@ -7,7 +7,7 @@ from autoresearch_kit import detached, ground
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Limits, Settings
+from autoresearch_kit.records import Errands, Limits, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.workspace import Workspace
 
@@ -17,13 +17,15 @@ def start(
     settings: Settings,
     limits: Limits,
     asked: ModelWishes,
+    errands: Errands | None,
     environment: Mapping[str, str],
     say: Callable[[str], object],
 ) -> subprocess.Popen[bytes]:
     """Start campaign `place.tag`, or go on with it, as a process of its own.
 
-    The key and the address of a language model are taken from `environment`. `say` is told what
-    the user should know. Prepares the corpus where that was not yet done, which takes a minute.
+    The key and the address of a language model are taken from `environment`. Without `errands`,
+    those of the last start stay. `say` is told what the user should know. Prepares the corpus where
+    that was not yet done, which takes a minute.
 
     Raises:
         KitError: it can't be started; the message says what to do.
@@ -39,7 +41,10 @@ def start(
     ground.prepare(settings.dataset)
     if gap := sandbox.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
-    return detached.start(place, settings, limits, model)
+    process = detached.start(place, settings, limits, model)
+    if errands:
+        place.write_errands(errands)
+    return process
 
 
 def _try_out(model: Model, place: Workspace) -> None:

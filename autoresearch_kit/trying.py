@@ -85,7 +85,7 @@ class Bench:
         folders = self.folders(number)
         if not folders:
             return {}
-        files = {"run-1.ipynb": (folders[-1] / handover.EXECUTED_FILE).read_bytes()}
+        files = {handover.RECORDED_FILE: (folders[-1] / handover.EXECUTED_FILE).read_bytes()}
         metrics = folders[-1] / handover.WORK_FOLDER / handover.METRICS_FILE
         if metrics.exists():
             files[handover.METRICS_FILE] = read_untrusted(metrics, METRICS_LIMIT)

@@ -17,7 +17,7 @@ import filelock
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.records import Proposal, Request, Research, Settings, State
+from autoresearch_kit.records import Errands, Proposal, Request, Research, Settings, State
 
 T = TypeVar("T")
 
@@ -70,17 +70,14 @@ class Workspace:
     def create(self) -> None:
         """Make the folder, ignored by git through a .gitignore of its own."""
         self.runs.mkdir(parents=True, exist_ok=True)
-        ignore = self.root / ".autoresearch" / ".gitignore"
-        if not ignore.exists():
-            write_atomic(ignore, b"*\n")
+        hide_from_git(self.root / ".autoresearch")
 
-    def copy_kit(self) -> None:
+    def copy_kit(self, source: Path = Path(__file__).parent) -> None:
         """Copy the package once, so that edits to the checkout don't change a night half-way."""
         if self.kit.exists():
             return
         part = self.folder / "kit.part"
         shutil.rmtree(part, ignore_errors=True)
-        source = Path(__file__).parent
         shutil.copytree(source, part / source.name, ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
         part.rename(self.kit)
@@ -145,6 +142,19 @@ class Workspace:
     def write_research(self, research: Research) -> None:
         """Write down how the language model is asked."""
         write_atomic(self.folder / "research.json", codec.encode(research))
+
+    def errands(self) -> Errands:
+        """What the campaign does after each experiment, beside it; nothing unless it was said.
+
+        Raises:
+            InputError: the file was edited by hand, and is not right.
+        """
+        return self._read("errands.json", Errands) or Errands()
+
+    def write_errands(self, errands: Errands) -> None:
+        """Do this from the next experiment on; only the user may read it."""
+        self.create()
+        write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
 
     def pending(self) -> Proposal | None:
         """The proposal that was written down but not yet recorded as an experiment."""
@@ -220,3 +230,11 @@ class Workspace:
             return codec.decode(kind, (self.folder / name).read_bytes())
         except FileNotFoundError:
             return None
+
+
+def hide_from_git(folder: Path) -> None:
+    """Have git ignore all of `folder`, which is made, through a .gitignore of its own."""
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        write_atomic(ignore, b"*\n")

@@ -4,11 +4,11 @@ import errno
 import os
 import sys
 
-from autoresearch_kit.cli import machine, model, read, run, share, steer
+from autoresearch_kit.cli import adopt, errands, machine, model, read, run, share, steer
 from autoresearch_kit.cli.app import app
 from autoresearch_kit.errors import KitError
 
-__all__ = ["app", "machine", "main", "model", "read", "run", "share", "steer"]
+__all__ = ["adopt", "app", "errands", "machine", "main", "model", "read", "run", "share", "steer"]
 
 USERS_MATTERS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
 """What the operating system refuses for reasons that only the user can mend."""

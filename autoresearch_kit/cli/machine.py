@@ -1,15 +1,18 @@
-"""doctor, lab: what this machine can do, and the notebooks on it."""
+"""doctor, lab, open: what this machine can do, and the notebooks on it."""
 
 import importlib.util
 import os
 import sys
+import webbrowser
 from pathlib import Path
+from typing import Annotated, NoReturn
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch_kit import codec
-from autoresearch_kit.cli.app import Json, app, console, project
+from autoresearch_kit import codec, opening
+from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project
 from autoresearch_kit.doctor import examine
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import NOTEBOOK
@@ -32,7 +35,32 @@ def doctor(as_json: Json = False) -> None:
 @app.command()
 def lab() -> None:
     """Open the training notebook in JupyterLab."""
+    _start_lab(project(), NOTEBOOK)
+
+
+@app.command("open")
+def open_(
+    tag: Tag,
+    number: Annotated[int, typer.Argument(help="The experiment's number; the baseline is 0.")],
+) -> None:
+    """Open an experiment's executed notebook, its outputs in it, in JupyterLab.
+
+    In the one that runs on this project, else in a new one.
+    """
+    ledger = known_history(tag)
+    path = opening.write_executed(ledger, number)
+    console.print(str(path))
+    address = opening.lab_address(ledger.root, path)
+    if address is None:
+        _start_lab(ledger.root, str(path.relative_to(ledger.root)))
+    else:
+        console.print(address)
+        webbrowser.open(address)
+
+
+def _start_lab(root: Path, notebook: str) -> NoReturn:
+    """Become JupyterLab, with a notebook of the project open."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed; pip install 'autoresearch_kit[lab]'")
-    os.chdir(project())
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", NOTEBOOK])
+    os.chdir(root)
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", notebook])

@@ -10,10 +10,12 @@ import typer
 from autoresearch_kit import ground, starting
 from autoresearch_kit.asking import ModelWishes
 from autoresearch_kit.cli.app import Tag, app, console, workspace
+from autoresearch_kit.cli.errands import CopyTo, Webhook
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
+from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.history import History
-from autoresearch_kit.records import EditProtocol, Limits, Settings
+from autoresearch_kit.records import EditProtocol, Errands, Limits, Settings
 from autoresearch_kit.settling import Wishes, settle, settle_limits
 from autoresearch_kit.workspace import Workspace
 
@@ -60,7 +62,8 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="The corpus [default: stdlib].")] = None,
     researcher: Annotated[str | None, typer.Option(help="Who proposes [default: optuna].")] = None,
     profile: Annotated[
-        str | None, typer.Option(help="The constants to begin with [default: this machine's].")
+        str | None,
+        typer.Option(help="The constants to begin with [default: this machine's, or as-is]."),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="End before more tokens, in and out.", rich_help_panel=LLM)
@@ -95,6 +98,8 @@ def run(
         bool | None,
         typer.Option(help="Optuna proposes while it is down [default: yes].", rich_help_panel=LLM),
     ] = None,
+    copy_to: CopyTo = None,
+    webhook: Webhook = None,
 ) -> None:
     """Start a campaign, or go on with it, in the background; and follow it here.
 
@@ -106,7 +111,8 @@ def run(
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached
     )
-    _run(place, settle(place.root, tag, wishes), limits, asked)
+    errands = settle_errands(place, copy_to, webhook)
+    _run(place, settle(place.root, tag, wishes), limits, asked, errands)
 
 
 @app.command()
@@ -131,6 +137,8 @@ def _run(
     settings: Settings,
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
+    errands: Errands | None = None,
 ) -> None:
     """Start the process and follow it."""
-    follow(place, starting.start(place, settings, limits, asked, os.environ, console.print))
+    say = console.print
+    follow(place, starting.start(place, settings, limits, asked, errands, os.environ, say))

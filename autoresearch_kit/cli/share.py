@@ -1,4 +1,4 @@
-"""push, fetch, bundle: a campaign on other machines; `git clone` does not bring its refs."""
+"""push, fetch, bundle, restore: a campaign on other machines; `git clone` brings no refs of it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from autoresearch_kit.cli.app import Tag, app, console, known_history, project
 from autoresearch_kit.history import sharing
+from autoresearch_kit.restoring import restore as restore_copy
 
 Remote = Annotated[str, typer.Option(help="A git remote, an address, or a bundle file.")]
 
@@ -36,3 +37,17 @@ def bundle(tag: Tag, output: Annotated[Path | None, typer.Option("-o")] = None) 
     path = (output or Path(f"{tag}.bundle")).absolute()
     sharing.bundle(project(), tag, path)
     console.print(str(path))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `run --copy-to` was given.")],
+    tag: Annotated[str | None, typer.Argument(help="One campaign [default: all].")] = None,
+) -> None:
+    """Bring campaigns back from their copy, with their data set: `run` then goes on with them."""
+    for one in restore_copy(project(), folder, tag):
+        console.print(f"'{one.tag}': {one.experiments} experiments are here, the baseline included")
+        if one.lacks:
+            console.print(f"warning: '{one.tag}' can't go on here: {one.lacks}")
+        else:
+            console.print(f"go on with it: autoresearch run {one.tag} --copy-to {folder}")

@@ -25,6 +25,9 @@ SUBMISSION_FILE = "submission.json"
 
 INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
+RECORDED_FILE = "run-1.ipynb"
+"""What git calls the executed notebook."""
+
 RUN_FILE = "run.json"
 LIVE_FILE = "live.json"
 LOG_FILE = "runner.log"

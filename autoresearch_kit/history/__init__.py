@@ -2,6 +2,7 @@
 
 from autoresearch_kit.history.ledger import (
     NOTEBOOK,
+    RECORD,
     Entry,
     History,
     campaigns,
@@ -13,6 +14,7 @@ from autoresearch_kit.history.repository import find_root
 
 __all__ = [
     "NOTEBOOK",
+    "RECORD",
     "Entry",
     "History",
     "campaigns",

@@ -34,6 +34,16 @@ def _no_checkout(start: Path, complaint: str) -> str:
     return f"{start}: {complaint}"
 
 
+def holds(root: Path, path: str, text: str) -> bool:
+    """Whether a commit that some ref reaches brought `path` with this content, as git stores it."""
+    git = Git(root)
+    blob = git.line("hash-object", f"--path={path}", "--stdin", stdin=text.encode())
+    if git.line("cat-file", "--batch-check", stdin=f"{blob}\n".encode()).endswith(" missing"):
+        return False
+    options = ["--all", "-m", "--max-count=1", "--format=%H", f"--find-object={blob}"]
+    return bool(git.line("-c", "log.showRoot=true", "log", *options, "--", f":(top){path}"))
+
+
 def check_writable(folder: Path) -> None:
     """Look whether git could write objects and refs below `folder`.
 

@@ -71,7 +71,8 @@ def bundle(root: Path, tag: str, path: Path) -> None:
     git = Git(root)
     refs = [*_experiments(git, root, tag), *git.refs(branch_ref(tag))]
     names = "".join(f"{ref}\n" for ref in refs).encode()
-    git.run("bundle", "create", "--quiet", str(path.absolute()), "--stdin", stdin=names)
+    one_core = ("-c", "pack.threads=1")  # a run may be training on the others
+    git.run(*one_core, "bundle", "create", "--quiet", str(path.absolute()), "--stdin", stdin=names)
 
 
 def _experiments(git: Git, root: Path, tag: str) -> dict[str, str]:

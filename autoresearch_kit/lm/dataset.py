@@ -109,6 +109,18 @@ def open_dataset(folder: Path) -> Dataset:
         raise CorpusError(f"can't read {path}: {error}") from error
 
 
+def complete(folder: Path) -> DatasetInfo | None:
+    """What the data set in `folder` says of itself, if all of it is there."""
+    try:
+        dataset = open_dataset(folder)
+        for split in Split:
+            dataset.shard(split)
+        whole = dataset.tokenizer.digest() == dataset.info.tokenizer
+        return dataset.info if whole and dataset.token_bytes.size else None
+    except CorpusError:
+        return None
+
+
 def dataset_folder(name: str, home: Path | None = None) -> Path:
     """Where a data set lies, prepared or not: by its name, or by the path of the user's corpus."""
     return (home or data_home()) / (path_name(Path(name)) if is_path(name) else name)

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from autoresearch_kit.errors import CorpusError, KitError
 from autoresearch_kit.lm.build import CONTEXT, VOCAB_SIZE, Options, build
 from autoresearch_kit.lm.corpora import NAMED, find
-from autoresearch_kit.lm.dataset import is_path, open_dataset
-from autoresearch_kit.lm.splits import Census, Split, census
+from autoresearch_kit.lm.dataset import complete, dataset_folder, is_path
+from autoresearch_kit.lm.splits import Census, census
 from autoresearch_kit.paths import data_home
 from autoresearch_kit.records import DatasetInfo
 
@@ -32,7 +32,8 @@ def prepare(
 ) -> DatasetInfo:
     """Make the data set of a corpus (a name or a path), unless it is there already.
 
-    The name of a data set that was prepared with options, such as stdlib-bytes, will do too.
+    The name of a data set that was prepared with options, such as stdlib-bytes, will do too. One
+    that was restored from another machine is taken as it is.
     It is made beside its place and moved there when complete, so that it can be interrupted at
     any moment and repeated. `show` draws progress on stderr.
 
@@ -42,8 +43,9 @@ def prepare(
         OSError: the disk is full, or the data folder can't be written.
     """
     options, home = options or Options(), home or data_home()
-    prepared = None if corpus in NAMED or is_path(corpus) else _complete(home / corpus)
-    if prepared is not None:
+    prepared = complete(dataset_folder(corpus, home))
+    by_name = corpus not in NAMED and not is_path(corpus)
+    if prepared and (by_name or (prepared.restored and options == Options() and not again)):
         return prepared
     source = find(corpus)
     folder = home / (source.name + options.suffix())
@@ -52,7 +54,7 @@ def prepare(
         _say(f"reading {corpus}", show)
         counted = census(source)
         _check_size(corpus, counted)
-        there = None if again else _complete(folder)
+        there = None if again else complete(folder)
         if there is not None:
             _check_same(there, counted, options)
             _say(f"{there.name} is prepared already", show)
@@ -80,18 +82,6 @@ def _check_size(corpus: str, counted: Census) -> None:
         raise CorpusError(
             f"{corpus} has {counted.total:,} bytes of text; at least {LEAST_BYTES:,} are needed"
         )
-
-
-def _complete(folder: Path) -> DatasetInfo | None:
-    """The data set that is there, if all of it is."""
-    try:
-        dataset = open_dataset(folder)
-        for split in Split:
-            dataset.shard(split)
-        whole = dataset.tokenizer.digest() == dataset.info.tokenizer
-        return dataset.info if whole and dataset.token_bytes.size else None
-    except CorpusError:
-        return None
 
 
 def _check_same(there: DatasetInfo, counted: Census, options: Options) -> None:

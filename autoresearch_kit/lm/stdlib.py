@@ -80,6 +80,13 @@ class StdlibCorpus:
             sorted(self.root / name for name, its in self._splits.items() if its is not Split.TRAIN)
         )
 
+    def held_out(self) -> tuple[Path, ...]:
+        """All files that are val or audit in some Python's corpus, whichever are in this one's."""
+        names = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*.py"))
+        return tuple(
+            sorted(self.root / name for name in names if _is_corpus(name) and _is_held_out(name))
+        )
+
     @cached_property
     def _texts(self) -> dict[str, str]:
         """Text by path relative to the root, in an order drawn by a hash of the path."""

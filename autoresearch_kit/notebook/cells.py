@@ -103,33 +103,54 @@ def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
     Raises:
         InputError: it is not a notebook of format 4, or a cell is raw or a code cell has no name.
     """
+    notebook = read_notebook(text)
+    cells = []
+    for at, raw in enumerate(notebook.cells):
+        if problem := naming_problem(raw, at):
+            raise InputError(problem)
+        cells.append(cell_of(raw))
+    return tuple(_name_markdown(cells)), notebook.metadata.kernelspec
+
+
+def read_notebook(text: str) -> Notebook:
+    """What the kit reads of a notebook's JSON, whatever its cells are called.
+
+    Raises:
+        InputError: it is not a notebook of format 4.
+    """
     notebook = decode(Notebook, text)
     if notebook.nbformat != 4:
         raise InputError(
             f"notebook format {notebook.nbformat}; open it in JupyterLab and save it as format 4"
         )
-    cells = [_cell(raw, at) for at, raw in enumerate(notebook.cells)]
-    return tuple(_name_markdown(cells)), notebook.metadata.kernelspec
+    return notebook
 
 
-def _cell(raw: NotebookCell, at: int) -> Cell:
-    source = raw.source if isinstance(raw.source, str) else "".join(raw.source)
-    name = _name(raw.metadata.name, raw.cell_type, source, at)
-    return Cell(name, source, CellKind(raw.cell_type), raw.metadata.tags)
+def cell_of(raw: NotebookCell) -> Cell:
+    """A code or markdown cell, out of the JSON; prose may have no name."""
+    kind, name = CellKind(raw.cell_type), raw.metadata.name
+    named = name if kind is CellKind.CODE or is_word(name) else ""
+    return Cell(named, source_of(raw), kind, raw.metadata.tags)
 
 
-def _name(name: str, kind: str, source: str, at: int) -> str:
-    if kind == CellKind.MARKDOWN:
-        return name if is_word(name) else ""
-    start = source.strip().partition("\n")[0][:40]
-    where = f"cell {at + 1} (it starts {start!r})"
-    if kind != CellKind.CODE:
-        raise InputError(f"{where} is a {kind} cell; make it a code or a markdown cell")
+def source_of(raw: NotebookCell) -> str:
+    """A cell's source as one text."""
+    return raw.source if isinstance(raw.source, str) else "".join(raw.source)
+
+
+def naming_problem(raw: NotebookCell, at: int) -> str:
+    """Why the cell at this place (from 0) has no address, with the way out; '' if it has one."""
+    start = source_of(raw).strip().partition("\n")[0][:40]
+    where, name = f"cell {at + 1} (it starts {start!r})", raw.metadata.name
+    if raw.cell_type == CellKind.MARKDOWN:
+        return ""
+    if raw.cell_type != CellKind.CODE:
+        return f"{where} is a {raw.cell_type} cell; make it a code or a markdown cell"
     if not name:
-        raise InputError(f'{where} has no name; give it a word as "name" in its metadata')
+        return f'{where} has no name; give it a word as "name" in its metadata'
     if not is_word(name):
-        raise InputError(f"{where} is named {name!r}; a name is one word, like 'model'")
-    return name
+        return f"{where} is named {name!r}; a name is one word, like 'model'"
+    return ""
 
 
 def _name_markdown(cells: Sequence[Cell]) -> list[Cell]:

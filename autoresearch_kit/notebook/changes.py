@@ -4,7 +4,8 @@ import difflib
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.constants import constant_values, set_constants
-from autoresearch_kit.notebook.train_notebook import CONFIG, TrainNotebook
+from autoresearch_kit.notebook.contract import CONFIG
+from autoresearch_kit.notebook.train_notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction
 
 

@@ -76,6 +76,21 @@ def constant_specs(source: str) -> dict[str, ConstantSpec]:
     return {name: _spec(name, node, lines) for name, node in _literals(source).items()}
 
 
+def range_problems(source: str) -> list[str]:
+    """What is misspelt in the ranges of a config cell's source: one sentence a constant.
+
+    Raises:
+        EditError: the source has a syntax error.
+    """
+    lines, problems = _lines(source), []
+    for name, node in _literals(source).items():
+        try:
+            _spec(name, node, lines)
+        except EditError as error:
+            problems.append(str(error))
+    return problems
+
+
 def constant_values(source: str) -> dict[str, Constant]:
     """The values of the constants of a config cell's source, by name.
 

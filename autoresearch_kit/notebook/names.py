@@ -23,6 +23,12 @@ class Undefined:
     cell: str
     line: int
 
+    def __str__(self) -> str:
+        return (
+            f"cell {self.cell!r}, line {self.line}: no cell defines {self.name!r}; define or "
+            "import it in an editable cell before it is used"
+        )
+
 
 def undefined_names(cells: Sequence[Cell]) -> list[Undefined]:
     """What pyflakes finds undefined in the code cells, read as one program in their order.

@@ -11,9 +11,7 @@ from pathlib import Path
 from autoresearch_kit.errors import EditError, InputError
 from autoresearch_kit.notebook.cells import (
     EDITABLE,
-    LOCKED,
     Cell,
-    CellKind,
     KernelSpec,
     is_word,
     parse_cells,
@@ -27,13 +25,10 @@ from autoresearch_kit.notebook.constants import (
     set_constants,
     without_values,
 )
+from autoresearch_kit.notebook.contract import CONFIG, size_problem, structural_problems
 from autoresearch_kit.notebook.names import undefined_names
 from autoresearch_kit.notebook.syntax import count_nodes, digest, parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction
-
-CONFIG = "config"
-NEEDED_LOCKED = ("parameters", "setup", "submit")
-MAX_SOURCE_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ class TrainNotebook:
             InputError: a needed cell is missing, or one has no name, a name twice, or wrong tags.
         """
         cells, kernel = parse_cells(text)
-        if problem := _problem(cells):
+        if problem := next(structural_problems(cells), ""):
             raise InputError(problem)
         return cls(cells, kernel)
 
@@ -101,7 +96,7 @@ class TrainNotebook:
         notebook = self
         for edit in edits:
             notebook = _EDITS[edit.action](notebook, edit)
-        if problem := _problem(notebook.cells):
+        if problem := next(structural_problems(notebook.cells), ""):
             raise EditError(problem)
         return notebook.set_constants(constants) if constants else notebook
 
@@ -136,11 +131,8 @@ class TrainNotebook:
                 name that no cell defines (and that the parent does not lack too), or the same
                 code as the parent's; the message names cell and line.
         """
-        size = sum(len(cell.source.encode(errors="replace")) for cell in self.cells)
-        if size > MAX_SOURCE_BYTES:
-            raise EditError(
-                f"the notebook's source is {size:,} bytes; at most {MAX_SOURCE_BYTES:,}: shorten it"
-            )
+        if problem := size_problem(self.cells):
+            raise EditError(problem)
         for cell in self._editable_cells():
             parse_cell(cell.name, cell.source)
         self.constant_specs()
@@ -154,10 +146,7 @@ class TrainNotebook:
         lacking = {one.name for one in undefined_names(parent.cells)}
         for one in undefined_names(self.cells):
             if one.name not in lacking:
-                raise EditError(
-                    f"cell {one.cell!r}, line {one.line}: no cell defines {one.name!r}; define or "
-                    "import it in an editable cell before it is used"
-                )
+                raise EditError(str(one))
 
     def constants(self) -> dict[str, Constant]:
         """The values of the CAPITAL constants in `config`, by name.
@@ -258,35 +247,3 @@ _EDITS: Mapping[EditAction, Callable[[TrainNotebook, CellEdit], TrainNotebook]] 
     EditAction.INSERT: _insert,
     EditAction.DELETE: _delete,
 }
-
-
-def _problem(cells: Sequence[Cell]) -> str:
-    """What keeps these cells from being a training notebook, with the way out; '' if nothing."""
-    names = [cell.name for cell in cells]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        return f"two cells are named {twice[0]!r}; give one of them another name"
-    for name in NEEDED_LOCKED:
-        if not any(cell.name == name and cell.locked for cell in cells):
-            return f"no locked cell {name!r}; it needs a code cell of that name, tagged {LOCKED!r}"
-    if not any(cell.name == CONFIG and cell.editable for cell in cells):
-        return f"no editable cell {CONFIG!r}; it needs one, tagged {EDITABLE!r}, for the constants"
-    if not any(cell.editable and cell.name != CONFIG for cell in cells):
-        return f"{CONFIG!r} is the only editable cell; tag one more {EDITABLE!r}, like 'model'"
-    return _wrong_tags(cells) or _wrong_place(cells)
-
-
-def _wrong_tags(cells: Sequence[Cell]) -> str:
-    for cell in cells:
-        if cell.kind is CellKind.CODE and cell.editable == cell.locked:
-            return f"cell {cell.name!r} must be tagged either {EDITABLE!r} or {LOCKED!r}"
-    return ""
-
-
-def _wrong_place(cells: Sequence[Cell]) -> str:
-    places = {cell.name: at for at, cell in enumerate(cells)}
-    if not places["parameters"] < places["setup"] < places["submit"]:
-        return "the cells 'parameters', 'setup' and 'submit' must stand in this order"
-    for at, cell in enumerate(cells):
-        if cell.editable and not places["setup"] < at < places["submit"]:
-            return f"editable cell {cell.name!r} must stand between 'setup' and 'submit'; move it"
-    return ""

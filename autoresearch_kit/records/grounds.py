@@ -9,7 +9,8 @@ class DatasetInfo:
 
     `eval_rows` rows of T targets are scored per shard. The digests are short hex. `xz_bpb` is what
     xz -9e makes of the scored val text, in bits per byte. `hidden` are files on this machine that
-    hold val or audit text, which a sandbox must cover.
+    hold val or audit text, which a sandbox must cover. `restored`: it was made on another machine,
+    and what it was made from need not be here.
     """
 
     name: str
@@ -27,6 +28,7 @@ class DatasetInfo:
     packing: str
     xz_bpb: float
     hidden: tuple[str, ...] = ()
+    restored: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a campaign is started with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -64,3 +64,15 @@ class Limits:
     hours: float | None = None
     tokens: int | None = None
     usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Errands:
+    """What a campaign does after each experiment that no score depends on; empty: it does not.
+
+    `copy_to` is the folder that gets a copy of the campaign. `webhook` is the address that notices
+    are posted to; whoever knows it can write there, so it is shown nowhere.
+    """
+
+    copy_to: str = ""
+    webhook: str = field(default="", repr=False)

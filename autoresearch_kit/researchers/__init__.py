@@ -1,5 +1,7 @@
 """Who proposes the next experiment."""
 
+from collections.abc import Callable
+
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.researchers.base import (
     Researcher,
@@ -39,8 +41,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def find_turns(around: Surroundings, meter: Meter, model: Model | None = None) -> Turns:
-    """Optuna, and the language model if there is one, taking turns."""
+def find_turns(
+    around: Surroundings, meter: Meter, model: Model | None, on_down: Callable[[str], None]
+) -> Turns:
+    """Optuna, and the language model if there is one, taking turns.
+
+    `on_down` is told why the model can't be asked, once an outage.
+    """
     # Optuna takes most of a second to load, the client of a model too; most commands need neither.
     from autoresearch_kit.researchers.optuna import OptunaResearcher
 
@@ -48,4 +55,5 @@ def find_turns(around: Surroundings, meter: Meter, model: Model | None = None) -
         return Turns(OptunaResearcher())
     from autoresearch_kit.researchers.llm.researcher import LLMResearcher
 
-    return Turns(OptunaResearcher(), LLMResearcher(around, model, meter), model.research)
+    asked = LLMResearcher(around, model, meter)
+    return Turns(OptunaResearcher(), asked, model.research, on_down)

@@ -5,6 +5,7 @@ and those in which the endpoint is down.
 """
 
 import logging
+from collections.abc import Callable
 
 from autoresearch_kit.errors import EndpointError, KitError
 from autoresearch_kit.records import Proposal, Research
@@ -13,18 +14,27 @@ from autoresearch_kit.researchers.base import ModelResearcher, Researcher, View
 logger = logging.getLogger(__name__)
 
 
+def _nobody(_trouble: str) -> None:
+    """Is told."""
+
+
 class Turns:
-    """Both researchers as one; without a `model`, all turns are optuna's."""
+    """Both researchers as one; without a `model`, all turns are optuna's.
+
+    `on_down` is told why, once an outage, when optuna first stands in.
+    """
 
     def __init__(
         self,
         optuna: Researcher,
         model: ModelResearcher | None = None,
         research: Research | None = None,
+        on_down: Callable[[str], None] = _nobody,
     ) -> None:
         self._optuna = optuna
         self._model = model
         self._research = research
+        self._on_down = on_down
         self._down = False
 
     def takes_long(self, number: int) -> bool:
@@ -76,6 +86,8 @@ class Turns:
         """
         if self._research is None or not self._research.fallback:
             raise KitError(f"the model can't be asked: {error}") from error
-        self._down = True
         logger.warning("experiment %d: optuna proposes, since %s", view.number, error)
+        if not self._down:
+            self._on_down(str(error))
+        self._down = True
         return self._optuna.propose(view)

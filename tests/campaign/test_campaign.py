@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -9,9 +10,12 @@ import pytest
 
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Experiment, Limits, Request, Stage, Verdict
+from autoresearch_kit.history import History
+from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict
+from autoresearch_kit.restoring import restore
 from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
+from tests.researchers.llm.server import Answer, ChatServer
 
 pytestmark = pytest.mark.slow
 
@@ -34,13 +38,33 @@ def left_running(root: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Path) -> Campaign:
+def chat() -> Iterator[ChatServer]:
+    """A chat's webhook."""
+    with ChatServer(lambda _: Answer()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the campaign is copied to."""
+    return tmp_path_factory.mktemp("disk")
+
+
+@pytest.fixture(scope="module")
+def done(
+    tmp_path_factory: pytest.TempPathFactory,
+    corpus: Path,
+    data_home: Path,
+    chat: ChatServer,
+    disk: Path,
+) -> Campaign:
     """Three experiments after the baseline, all done, in a checkout with work in it."""
     root = tiny.make_project(tmp_path_factory.mktemp("done") / "project")
     (root / "notes.txt").write_text("not committed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(data_home))
         night = campaign(root, corpus)
+        night.workspace.write_errands(Errands(str(disk), chat.url))
         for _ in night.run(Limits(experiments=3)):
             pass
     return night
@@ -91,6 +115,23 @@ def test_the_budget_is_kept(done: Campaign) -> None:
 def test_nothing_is_left_running_or_lying_about(done: Campaign) -> None:
     assert left_running(done.root) == []
     assert list(done.workspace.runs.iterdir()) == []
+
+
+def test_a_chat_is_told_when_it_ends(done: Campaign, chat: ChatServer) -> None:
+    [notice] = chat.bodies
+    assert str(notice["text"]).startswith("'night' ended: done. 3 tried")
+
+
+def test_its_copy_goes_on_elsewhere_under_the_same_fingerprint(
+    done: Campaign, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))
+    clone = tmp_path / "clone"
+    tiny.git(tmp_path, "clone", "-q", str(done.root), str(clone))
+    restore(clone, disk, "night")
+    assert History(clone, "night").experiments() == done.history.experiments()
+    [fourth] = Campaign("night", root=clone).run(Limits(experiments=4))
+    assert fourth.fingerprint == done.history.experiments()[0].fingerprint
 
 
 def test_a_campaign_that_is_done_does_nothing_more(done: Campaign) -> None:

@@ -56,11 +56,12 @@ def test_optuna_stands_in_until_the_endpoint_is_back(
 
     chat.script = script
     campaign = scripted.campaign(root, corpus, scripted.model(chat, patience=QUICK))
-    with caplog.at_level("WARNING"):
+    with caplog.at_level("INFO"):
         experiments = list(campaign.run(Limits(experiments=2)))
     assert [one.proposal.researcher for one in experiments] == ["baseline", "optuna", "llm"]
     assert "optuna proposes, since" in caplog.text
     assert "the endpoint answers again" in caplog.text
+    assert caplog.text.count("notice: 'night' needs help: optuna proposes, since") == 1
 
 
 def test_without_a_stand_in_the_campaign_ends_and_says_why(

@@ -1,6 +1,7 @@
 """Real repositories and made-up experiments, for the tests of the ledger."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.history import NOTEBOOK, Entry, History
@@ -83,6 +84,12 @@ def experiment(
         started="2026-03-08T21:00:00+00:00",
         finished="2026-03-08T21:05:20+00:00",
     )
+
+
+def never_ran(number: int) -> Experiment:
+    """An experiment whose edit could not be run."""
+    made = experiment(number, None, Verdict.CRASH)
+    return replace(made, runs=(), reason=Reason.INVALID_EDIT, detail="cell 'model', line 2")
 
 
 def add(

@@ -79,6 +79,16 @@ def test_optuna_stands_in_while_the_endpoint_is_down_and_both_switches_are_logge
     assert "the endpoint answers again" in caplog.text
 
 
+def test_an_outage_is_told_once_and_the_next_again(view: View) -> None:
+    told: list[str] = []
+    model = FakeModel()
+    both = Turns(OptunaResearcher(), model, RESEARCH, told.append)
+    for error in (None, EndpointError("503"), EndpointError("503"), None, EndpointError("gone")):
+        model.error = error
+        both.propose(view)
+    assert told == ["503", "gone"]
+
+
 def test_the_stand_in_can_be_refused(view: View) -> None:
     both = turns(FakeModel(EndpointError("503")), replace(RESEARCH, fallback=False))
     with pytest.raises(KitError, match="the model can't be asked: 503"):

@@ -14,9 +14,10 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit import colab, starting
+from autoresearch_kit import colab, opening, starting
 from autoresearch_kit.asking import BASE_URL, KEY
 from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.history import find_root
 from autoresearch_kit.notebook import TrainNotebook
@@ -73,6 +74,8 @@ class Panel:
         self.table = Table(self._open)
         self.details, self.troubles = widgets.HTML(), widgets.HTML()
         self.close_details = _button("Close", "", self._close_details)
+        self.open_notebook = _button("Open its notebook", "", self._open_notebook)
+        self.notebook = widgets.HTML()
         self.guidance_said = widgets.HTML()
         self.guidance = widgets.Textarea(
             placeholder="try wider, not deeper; no more LR tweaks", layout={"width": "70%"}
@@ -84,7 +87,12 @@ class Panel:
     def _sections(self) -> list[widgets.Widget]:
         buttons = [self.start, self.pause, self.resume, self.stop, self.stop_now]
         self._running = widgets.HBox([self.progress, self.progress_words], layout=_row())
-        self._opened_box = widgets.VBox([self.close_details, self.details])
+        self._opened_box = widgets.VBox(
+            [
+                widgets.HBox([self.close_details, self.open_notebook, self.notebook]),
+                self.details,
+            ]
+        )
         return [
             widgets.HTML(style.CSS),
             self.chooser,
@@ -203,7 +211,8 @@ class Panel:
         place = self._watch.workspace
         state, settings = place.state(), started_with(self.root, self.tag)
         limits = state.limits if state else None
-        self.form.fill(settings, place.research(), limits, self._dataset)
+        errands = place.errands()
+        self.form.fill(settings, place.research(), limits, dataset=self._dataset, errands=errands)
 
     def _start(self) -> None:
         self.start.disabled = True
@@ -217,8 +226,16 @@ class Panel:
             settings = settle(self.root, self.tag, asked.wishes)
             environment = {**_secrets(), **os.environ, **asked.environment}
             place = self._watch.workspace
+            errands = settle_errands(place, asked.copy_to, asked.webhook)
             self._process = await asyncio.to_thread(
-                starting.start, place, settings, asked.limits, asked.asked, environment, said.append
+                starting.start,
+                place,
+                settings,
+                asked.limits,
+                asked.asked,
+                errands,
+                environment,
+                said.append,
             )
         except (KitError, OSError) as error:
             self.start.disabled = False
@@ -253,9 +270,20 @@ class Panel:
             old = TrainNotebook.parse(history.source(experiment.proposal.parent))
             new = TrainNotebook.parse(history.source(number))
             diff = cell_diff(old, new)._repr_html_()
-        self._opened = number
+        self._opened, self.notebook.value = number, ""
         self.details.value = pieces.details(experiment, diff)
         self._opened_box.layout.display = "flex"
+
+    def _open_notebook(self) -> None:
+        if self._opened is None:
+            return
+        try:
+            path = opening.write_executed(self._watch.history, self._opened)
+        except KitError as error:
+            self.notebook.value = pieces.message(str(error), "crash")
+        else:
+            shown_at = opening.lab_address(self.root, path)
+            self.notebook.value = pieces.file(path.relative_to(self.root), shown_at)
 
     def _close_details(self) -> None:
         self._opened = None

@@ -2,6 +2,8 @@
 
 import time
 from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from autoresearch_kit.records import Experiment, Limits, Stage, Verdict
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
@@ -209,6 +211,14 @@ def guidance(sight: Sight) -> str:
 def message(text: str, kind: str = "") -> str:
     """The answer to what a person just did."""
     return wrap(f'<span class="chip {kind}">{escape(text)}</span>') if text else ""
+
+
+def file(path: Path, address: str | None) -> str:
+    """A file of the project; a link if JupyterLab shows it, on the server that shows this page."""
+    if address is None:
+        return message(f"written to {path}")
+    place = escape(urlsplit(address).path, quote=True)  # the browser has its token already
+    return wrap(f'<a href="{place}" target="_blank">{escape(str(path))}</a>')
 
 
 def progress_words(sight: Sight) -> str:

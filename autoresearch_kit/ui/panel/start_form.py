@@ -8,28 +8,36 @@ import ipywidgets as widgets
 
 from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Limits, Research, Settings
+from autoresearch_kit.records import Errands, Limits, Research, Settings
 from autoresearch_kit.settling import Wishes, settle_limits
 
 T = TypeVar("T")
+
+NO_ERRANDS = Errands()
 
 WIDE = {"description_width": "140px"}
 
 
 @dataclass(frozen=True)
 class Start:
-    """What was asked for. `environment` has the key and the address, where they were typed."""
+    """What was asked for. `environment` has the key and the address, where they were typed.
+
+    `copy_to` and `webhook` are as `settle_errands` takes them.
+    """
 
     wishes: Wishes
     asked: ModelWishes
     limits: Limits
+    copy_to: str
+    webhook: str | None
     environment: dict[str, str]
 
 
 class StartForm:
     """Researcher, budget, limits, and the language model. What is empty has its default.
 
-    The key is taken out of its field as soon as it is complete, so that no saved notebook has it.
+    What is secret is taken out of its field as soon as it is complete, so that no saved notebook
+    has it.
     """
 
     def __init__(self) -> None:
@@ -44,18 +52,15 @@ class StartForm:
         self.hours = _field("end after hours", "no limit")
         self.model = _field("model", "its name, for the endpoint")
         self.base_url = _field("endpoint", "OpenAI's; or http://127.0.0.1:11434/v1")
-        self.key = widgets.Password(
-            description="API key",
-            placeholder="taken from OPENAI_API_KEY if empty",
-            continuous_update=False,
-            style=WIDE,
-        )
+        self.key = _secret("API key", "taken from OPENAI_API_KEY if empty")
         self.tokens = _field("end after tokens", "no limit")
         self.usd = _field("end after USD", "no limit")
         self.usd_in = _field("USD per M in", "unknown")
         self.usd_out = _field("USD per M out", "unknown")
         self.usd_cached = _field("USD per M cached", "as in")
-        self._key = ""
+        self.copy_to = _field("copy to folder", "nowhere")
+        self.webhook = _secret("webhook", "nobody is told")
+        self._secrets = {self.key: "", self.webhook: ""}
         self._llm = _rows(
             (self.model, self.base_url, self.key),
             (self.tokens, self.usd),
@@ -66,12 +71,14 @@ class StartForm:
                 *_rows(
                     (self.researcher, self.train_seconds, self.dataset),
                     (self.experiments, self.hours),
+                    (self.copy_to, self.webhook),
                 ),
                 *self._llm,
             ]
         )
         self.researcher.observe(lambda _: self._show_llm(), "value")
-        self.key.observe(lambda _: self._take_key(), "value")
+        self.key.observe(lambda _: self._take(self.key), "value")
+        self.webhook.observe(lambda _: self._take(self.webhook), "value")
         self._show_llm()
 
     def fill(
@@ -79,7 +86,9 @@ class StartForm:
         settings: Settings | None,
         research: Research | None,
         limits: Limits | None,
+        *,
         dataset: str = "",
+        errands: Errands = NO_ERRANDS,
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
         fixed = (self.researcher, self.train_seconds, self.dataset)
@@ -94,6 +103,9 @@ class StartForm:
         self.usd_in.value = f"{prices.input:g}" if prices else ""
         self.usd_out.value = f"{prices.output:g}" if prices else ""
         self.usd_cached.value = f"{prices.cached:g}" if prices else ""
+        self.copy_to.value = errands.copy_to
+        if errands.webhook:
+            self.webhook.placeholder = "as before, if empty"
         was = limits or Limits()
         for field, limit in (
             (self.experiments, was.experiments),
@@ -123,7 +135,14 @@ class StartForm:
             _number(self.tokens, int) if llm else None,
             _number(self.usd, float) if llm else None,
         )
-        return Start(self._wishes(), asked, limits, self._environment() if llm else {})
+        return Start(
+            self._wishes(),
+            asked,
+            limits,
+            self.copy_to.value.strip(),
+            self._secrets[self.webhook] or None,
+            self._environment() if llm else {},
+        )
 
     def _wishes(self) -> Wishes:
         return Wishes(
@@ -133,22 +152,28 @@ class StartForm:
         )
 
     def _environment(self) -> dict[str, str]:
-        typed = {KEY: self._key, BASE_URL: self.base_url.value.strip()}
+        typed = {KEY: self._secrets[self.key], BASE_URL: self.base_url.value.strip()}
         return {name: value for name, value in typed.items() if value}
 
     def _show_llm(self) -> None:
         for row in self._llm:
             row.layout.display = "flex" if self.researcher.value == "llm" else "none"
 
-    def _take_key(self) -> None:
-        if self.key.value:
-            self._key = self.key.value.strip()
-            self.key.value = ""
-            self.key.placeholder = "kept in memory, saved nowhere"
+    def _take(self, field: widgets.Password) -> None:
+        if field.value:
+            self._secrets[field] = field.value.strip()
+            field.value = ""
+            field.placeholder = "kept in memory, not in this page"
 
 
 def _field(name: str, placeholder: str) -> widgets.Text:
     return widgets.Text(description=name, placeholder=placeholder, style=WIDE)
+
+
+def _secret(name: str, placeholder: str) -> widgets.Password:
+    return widgets.Password(
+        description=name, placeholder=placeholder, continuous_update=False, style=WIDE
+    )
 
 
 def _rows(*fields: Sequence[widgets.Widget]) -> list[widgets.Box]:

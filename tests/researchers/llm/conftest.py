@@ -78,6 +78,8 @@ class Ledger:
         value: float | None = 1.7,
         detail: str = "",
         metrics: bytes = b"",
+        *,
+        ran: bool = True,
     ) -> Experiment:
         if proposal.parent is None:
             notebook = TrainNotebook.read(self.root / "notebooks" / "train.ipynb")
@@ -88,8 +90,8 @@ class Ledger:
             proposal, notebook, value, Decision(verdict, reason, detail), "night"
         )
         hour = f"2026-01-01T{proposal.number:02d}:00:00+00:00"
-        ran = (run_of(value, reason, detail),)
-        made = replace(made, runs=ran, started=hour, finished=hour)
+        runs = (run_of(value, reason, detail),) if ran else ()
+        made = replace(made, runs=runs, started=hour, finished=hour)
         files = {"metrics.jsonl": metrics} if metrics else {}
         self.history.append(made, notebook.text(), files)
         return made

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import pytest
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Limits, Prices, Proposal, Research
+from autoresearch_kit.records import Limits, Prices, Proposal, Reason, Research, Verdict
 from autoresearch_kit.ui.panel import Directive, Panel
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import PAGE
@@ -197,3 +197,19 @@ def test_a_cell_that_is_run_again_replaces_its_panel(ledger: Ledger) -> None:
 def test_watching_in_a_cell_ends_with_the_campaign(panel: Panel) -> None:
     panel.watch()
     assert "WIDTH = 16" in shown(panel)
+
+
+def test_an_experiment_that_never_ran_has_no_notebook(panel: Panel, ledger: Ledger) -> None:
+    proposal = Proposal(2, 1, "llm", "nothing came of it", "", failure="given up")
+    ledger.add(proposal, Verdict.CRASH, Reason.INVALID_EDIT, None, "given up", ran=False)
+    panel.refresh()
+    button(panel, "2").click()
+    button(panel, "Open its notebook").click()
+    assert "never ran" in panel.notebook.value
+
+
+def test_a_webhook_leaves_its_field_at_once() -> None:
+    form = StartForm()
+    form.webhook.value = "https://hooks.example/secret"
+    assert form.webhook.value == ""
+    assert form.start().webhook == "https://hooks.example/secret"

@@ -1,0 +1,38 @@
+"""adopt: what the next campaign begins with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoresearch_kit import adopting, history
+from autoresearch_kit.cli.app import app, console, project
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.history import NOTEBOOK
+
+
+@app.command()
+def adopt(
+    tag: Annotated[str | None, typer.Argument(help="The campaign whose best to take.")] = None,
+    own: Annotated[
+        Path | None, typer.Option("--from", help="A notebook of your own instead; it is checked.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if what is there is in no commit.")
+    ] = False,
+) -> None:
+    """Let the next campaign begin with a campaign's best notebook, or with one of your own.
+
+    It becomes notebooks/train.ipynb, without outputs.
+    """
+    if (tag is None) == (own is None):
+        raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
+    if own is not None:
+        adopting.adopt_file(project(), own, force=force)
+        console.print(f"{own} has all that a campaign needs")
+    if tag is not None:
+        best = adopting.adopt_best(project(), history.valid_tag(tag), force=force).experiment
+        console.print(
+            f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {best.val_bpb:.6f}"
+        )
+    console.print("begin with it, under a new tag: autoresearch run TAG")

@@ -1,0 +1,63 @@
+"""`open`: an experiment's executed notebook, as a file that JupyterLab shows."""
+
+import importlib.util
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import handover
+from autoresearch_kit.history import History
+from autoresearch_kit.workspace import hide_from_git
+
+FOLDER = "opened"
+"""In the project, since JupyterLab shows no hidden folder; ignored by git."""
+
+
+def write_executed(history: History, number: int) -> Path:
+    """Write the executed notebook of an experiment into the project; returns its path.
+
+    It is a copy to look at and play with: the next call for the same experiment writes it afresh.
+
+    Raises:
+        InputError: the experiment never ran.
+        LedgerError: there is no such experiment; the message says which there are.
+    """
+    experiment = history.experiment(number)
+    if not experiment.runs:
+        raise InputError(
+            f"experiment {number} of '{history.tag}' never ran ({experiment.reason}: "
+            f"{experiment.detail}), so there is no executed notebook"
+        )
+    folder = history.root / FOLDER
+    hide_from_git(folder)
+    path = folder / history.tag / f"{number:04d}.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, history.file(number, handover.RECORDED_FILE))
+    return path
+
+
+def lab_address(root: Path, path: Path) -> str | None:
+    """Where a running Jupyter server of this user shows the file `path` of the project at `root`.
+
+    The address holds the server's token: it is for the user's own eyes. None if no server serves
+    the project's folder, or one above it.
+    """
+    if importlib.util.find_spec("jupyter_server") is None:
+        return None
+    from jupyter_server.serverapp import list_running_servers  # it comes with JupyterLab, if at all
+
+    servers = [(Path(info["root_dir"]).resolve(), info) for info in list_running_servers()]
+    serving = [one for one in servers if _shows(one[0], root.resolve())]
+    if not serving:
+        return None
+    folder, info = max(serving, key=lambda one: len(one[0].parts))
+    query = "?" + urlencode({"token": info["token"]}) if info.get("token") else ""
+    return f"{info['url']}lab/tree/{quote(path.resolve().relative_to(folder).as_posix())}{query}"
+
+
+def _shows(served: Path, root: Path) -> bool:
+    """Whether a server of one folder shows another: it lies there, and not under a hidden one."""
+    if not root.is_relative_to(served):
+        return False
+    return not any(part.startswith(".") for part in root.relative_to(served).parts)

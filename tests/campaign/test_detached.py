@@ -1,0 +1,32 @@
+"""The campaign process imports its own copy of the package, whatever lies in the project."""
+
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import detached, ground
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.records import Limits
+from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.workspace import Workspace
+
+
+@pytest.fixture
+def checkout(project: Path) -> Path:
+    """A project that is a checkout of the kit, in the middle of an edit."""
+    package = project / "autoresearch_kit"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('from the checkout')\n")
+    return project
+
+
+def test_the_campaign_process_does_not_run_the_checkouts_code(checkout: Path) -> None:
+    settings = settle(checkout, "night", Wishes(dataset="nowhere"))
+    workspace = Workspace(checkout, "night")
+    assert detached.start(workspace, settings, Limits()).wait(timeout=60) == 1
+    assert "no corpus 'nowhere'" in workspace.log.read_text()
+
+
+def test_neither_does_the_preparing_of_a_corpus(checkout: Path) -> None:
+    with pytest.raises(KitError, match="no corpus 'nowhere'"):
+        ground.prepare("nowhere")

@@ -1,0 +1,264 @@
+"""Copies and notices: made beside the campaign, which neither waits for them nor ends by them."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import notices
+from autoresearch_kit.errands import ErrandRunner, settle_errands
+from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.lm.prepare import prepare
+from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
+from autoresearch_kit.workspace import Workspace
+from tests.history import ledger
+from tests.researchers.llm.night import Night, make_night
+from tests.researchers.llm.server import Answer, ChatServer
+
+SECRET = "T0/B0/plantedsecret"
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    """A chat's webhook that takes everything."""
+    with ChatServer(lambda _: Answer()) as running:
+        yield running
+
+
+@pytest.fixture
+def night(tmp_path: Path, corpus: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
+    """Four experiments, as if they had run here on a prepared corpus."""
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
+    made = make_night(tmp_path / "project")
+    place = Workspace(made.history.root, "night")
+    place.create()
+    prepare(str(corpus))
+    place.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
+    return made
+
+
+@pytest.fixture
+def workspace(night: Night) -> Workspace:
+    return Workspace(night.history.root, "night")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """Where copies go."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    return folder
+
+
+def hook(chat: ChatServer) -> str:
+    return f"{chat.url}/{SECRET}"
+
+
+def texts(chat: ChatServer) -> list[object]:
+    return [body["text"] for body in chat.bodies]
+
+
+def series(*verdicts: Verdict) -> list[Experiment]:
+    """A baseline, and then experiments with these verdicts."""
+    return [
+        ledger.experiment(0),
+        *(ledger.experiment(at, 1.4, verdict) for at, verdict in enumerate(verdicts, 1)),
+    ]
+
+
+def end(workspace: Workspace, runner: ErrandRunner, message: str = "done") -> None:
+    """What the campaign does when it ends: all that is under way is done afterwards."""
+    Pulse(workspace, Limits()).stage(Stage.ENDED, message)
+    runner.ended()
+
+
+def run_errands(
+    workspace: Workspace, experiments: Sequence[Experiment] = (), *, times: int = 1
+) -> None:
+    """The errands after some experiments and at the end, all done before it returns."""
+    runner = ErrandRunner(workspace)
+    for _ in range(times):
+        runner.after(experiments or series(Verdict.KEEP))
+        end(workspace, runner)
+
+
+# Notices
+
+
+def test_the_end_is_posted_with_what_came_of_it(workspace: Workspace, chat: ChatServer) -> None:
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    run_errands(workspace, series(Verdict.KEEP, Verdict.CRASH))
+    [(headers, body)] = chat.requests
+    assert headers["Content-Type"] == "application/json"
+    assert str(body["text"]).startswith("'night' ended: done. 2 tried, 1 kept, 1 crashed; val_bpb")
+
+
+def test_a_plateau_is_told_once(workspace: Workspace, chat: ChatServer) -> None:
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    runner, night = ErrandRunner(workspace), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
+    for count in range(1, len(night) + 1):
+        runner.after(night[:count])
+    end(workspace, runner)
+    told = [text for text in texts(chat) if "plateau" in str(text)]
+    assert len(told) == 1
+    assert "the best is still experiment 1" in str(told[0])
+
+
+def test_an_outage_is_told_at_once(workspace: Workspace, chat: ChatServer) -> None:
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    runner = ErrandRunner(workspace)
+    runner.stand_in("503 from there")
+    end(workspace, runner)
+    assert texts(chat)[0] == "'night' needs help: optuna proposes, since 503 from there"
+
+
+def test_without_a_webhook_the_log_is_told(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run_errands(workspace)
+    assert "notice: 'night' ended: done" in caplog.text
+
+
+def test_errands_may_change_while_it_runs(workspace: Workspace, chat: ChatServer) -> None:
+    runner = ErrandRunner(workspace)
+    runner.stand_in("first trouble")
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    end(workspace, runner)
+    assert len(texts(chat)) == 1
+
+
+def test_nobody_is_called_by_what_a_notebook_says(chat: ChatServer) -> None:
+    notices.post(hook(chat), "Boom\n<!channel> & co")
+    assert texts(chat) == ["Boom &lt;!channel&gt; &amp; co"]
+
+
+def test_a_chat_that_does_not_answer_delays_nothing(workspace: Workspace, chat: ChatServer) -> None:
+    answer = threading.Event()
+    chat.script = lambda _: Answer(wait=answer)
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    runner = ErrandRunner(workspace)
+    runner.stand_in("503")
+    answer.set()  # it comes to this line while the notice is not taken
+    end(workspace, runner)
+    assert len(texts(chat)) == 2
+
+
+def test_a_chat_without_patience_is_given_up(
+    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = threading.Event()
+    chat.script = lambda _: Answer(wait=answer)
+    monkeypatch.setattr(notices, "SECONDS", 0.1)
+    with pytest.raises(ErrandError, match=r"webhook at 127\.0\.0\.1 did not take.*Timeout"):
+        notices.post(hook(chat), "hello")
+    answer.set()
+
+
+def test_a_refused_notice_is_a_line_without_the_address(
+    workspace: Workspace, chat: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat.script = lambda _: Answer(404, body=b"no_service")
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    with caplog.at_level(logging.DEBUG):
+        run_errands(workspace)
+    assert "the webhook at 127.0.0.1 did not take a notice: HTTP 404; look at" in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("address", ["ftp://h/s3cret", "s3cret", "http://", "https://[s3cret"])
+def test_an_address_that_is_none_is_refused_and_not_repeated(
+    workspace: Workspace, address: str
+) -> None:
+    with pytest.raises(InputError, match="--webhook must be") as refused:
+        settle_errands(workspace, webhook=address)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_only_the_user_may_read_the_address(workspace: Workspace) -> None:
+    workspace.write_errands(Errands(webhook=f"https://h/{SECRET}"))
+    assert (workspace.folder / "errands.json").stat().st_mode & 0o777 == 0o600
+    assert SECRET not in repr(workspace.errands())
+
+
+def test_what_is_not_said_stays_and_an_empty_text_ends_it(workspace: Workspace, disk: Path) -> None:
+    workspace.write_errands(Errands(webhook="https://h/x"))
+    both = settle_errands(workspace, copy_to=str(disk))
+    assert both == Errands(str(disk), "https://h/x")
+    workspace.write_errands(both)
+    assert settle_errands(workspace, webhook="") == Errands(str(disk))
+
+
+def test_a_broken_file_is_a_line_in_the_log(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    (workspace.folder / "errands.json").write_text('{"copy_to": 1}')
+    with caplog.at_level(logging.INFO):
+        run_errands(workspace)
+    assert "errands.json can't be read" in caplog.text
+
+
+# Copies
+
+
+def test_a_copy_has_the_history_the_rest_and_the_data(workspace: Workspace, disk: Path) -> None:
+    workspace.write_errands(Errands(copy_to=str(disk)))
+    run_errands(workspace)
+    assert {path.name for path in disk.iterdir()} == {"night.bundle", "night.zip", "_datasets"}
+    assert len(list(disk.glob("_datasets/*/dataset.json"))) == 1
+
+
+def test_a_folder_that_went_away_is_one_line_and_the_copy_comes_again(
+    workspace: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.write_errands(Errands(copy_to=str(disk)))
+    disk.rmdir()
+    with caplog.at_level(logging.INFO):
+        run_errands(workspace, times=3)
+        assert caplog.text.count("no folder") == 1
+        disk.mkdir()
+        run_errands(workspace)
+    assert (disk / "night.bundle").exists()
+
+
+def test_the_last_good_copy_stays(workspace: Workspace, night: Night, disk: Path) -> None:
+    workspace.write_errands(Errands(copy_to=str(disk)))
+    run_errands(workspace)
+    good = (disk / "night.bundle").read_bytes()
+    shutil.rmtree(night.history.root / ".git" / "refs" / "autoresearch")
+    run_errands(workspace)
+    assert (disk / "night.bundle").read_bytes() == good
+
+
+def test_a_disk_that_hangs_delays_nothing(
+    workspace: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hanging = threading.Event()
+    runner = ErrandRunner(workspace)
+
+    def hang() -> None:
+        hanging.wait(60)
+
+    runner._copies.do(hang)
+    workspace.write_errands(Errands(copy_to=str(disk)))
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            runner.after(series(Verdict.KEEP))
+    assert "takes long; is its disk there?" in caplog.text
+    hanging.set()
+    end(workspace, runner)
+    assert (disk / "night.bundle").exists()
+
+
+def test_the_copy_holds_no_secret(workspace: Workspace, disk: Path, chat: ChatServer) -> None:
+    workspace.write_errands(Errands(str(disk), hook(chat)))
+    run_errands(workspace)
+    shutil.unpack_archive(disk / "night.zip", disk / "unpacked")
+    assert not (disk / "unpacked" / "errands.json").exists()
+    files = [path.read_bytes() for path in disk.rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in content for content in files)
