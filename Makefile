@@ -21,7 +21,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lab: $(VENV)/installed  ## JupyterLab on the training notebook
+lab: $(VENV)/installed  ## JupyterLab on the control notebook
 	$(BIN)/autoresearch lab
 
 $(VENV)/installed: pyproject.toml

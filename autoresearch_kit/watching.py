@@ -5,6 +5,7 @@ does; of each experiment only what a table shows is kept.
 """
 
 import re
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,11 +108,12 @@ class Sight:
 
 
 class Watch:
-    """Looks at campaign `tag` of the project at `root`."""
+    """Looks at campaign `tag` of the project at `root`; may be used from several threads."""
 
     def __init__(self, root: Path, tag: str) -> None:
         self.workspace = Workspace(root, tag)
         self.history = History(root, tag)
+        self._looking = threading.Lock()
         self._rows: list[Row] = []
         self._usage = Usage()
         self._best = 0
@@ -121,6 +123,10 @@ class Watch:
 
     def look(self) -> Sight:
         """The campaign as it is now."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> Sight:
         running, state = self.workspace.running(), self.workspace.state()
         self._read_new()
         return Sight(

@@ -15,7 +15,8 @@ from autoresearch_kit import codec, opening
 from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project
 from autoresearch_kit.doctor import examine
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import NOTEBOOK
+
+CONTROL = "notebooks/control.ipynb"
 
 
 @app.command()
@@ -34,8 +35,11 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def lab() -> None:
-    """Open the training notebook in JupyterLab."""
-    _start_lab(project(), NOTEBOOK)
+    """Open the control notebook in JupyterLab."""
+    root = project()
+    if not (root / CONTROL).exists():
+        raise InputError(f"no {CONTROL} in {root}; copy it from a checkout of autoresearch_kit")
+    _start_lab(root, CONTROL)
 
 
 @app.command("open")

@@ -128,7 +128,7 @@ def demo() -> None:
     console.print(f"\nThe picture of this campaign: {picture}")
     console.print(f"What was tried:               {typed} history demo")
     console.print(f"One experiment, as a diff:    {typed} show demo 1")
-    console.print(f"The notebook it works on:     {typed} lab")
+    console.print(f"Watch and steer the next one: {typed} lab")
     console.print(f"A real night:                 {typed} run night --hours 8")
 
 

@@ -8,24 +8,23 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit import colab, opening, starting
+from autoresearch_kit import colab, starting
 from autoresearch_kit.asking import BASE_URL, KEY
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.history import find_root
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.settling import settle, started_with
 from autoresearch_kit.ui import plots
 from autoresearch_kit.ui.panel import pieces, style
+from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import Table
 from autoresearch_kit.watching import Sight, Watch
@@ -52,7 +51,6 @@ class Panel:
         self._dataset = dataset
         self._watch = Watch(self.root, self.tag)
         self._drawn: tuple[str, int] = ("", -1)
-        self._opened: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._make_widgets()
@@ -71,11 +69,9 @@ class Panel:
         self.progress_words, self.spent = widgets.HTML(), widgets.HTML()
         self.now, self.running_diff = widgets.HTML(), widgets.HTML()
         self.picture = widgets.Image(format="png", layout={"max_width": "100%", "display": "none"})
-        self.table = Table(self._open)
-        self.details, self.troubles = widgets.HTML(), widgets.HTML()
-        self.close_details = _button("Close", "", self._close_details)
-        self.open_notebook = _button("Open its notebook", "", self._open_notebook)
-        self.notebook = widgets.HTML()
+        self.opened = Opened()
+        self.table = Table(lambda number: self.opened.show(self._watch.history, number))
+        self.troubles = widgets.HTML()
         self.guidance_said = widgets.HTML()
         self.guidance = widgets.Textarea(
             placeholder="try wider, not deeper; no more LR tweaks", layout={"width": "70%"}
@@ -87,12 +83,6 @@ class Panel:
     def _sections(self) -> list[widgets.Widget]:
         buttons = [self.start, self.pause, self.resume, self.stop, self.stop_now]
         self._running = widgets.HBox([self.progress, self.progress_words], layout=_row())
-        self._opened_box = widgets.VBox(
-            [
-                widgets.HBox([self.close_details, self.open_notebook, self.notebook]),
-                self.details,
-            ]
-        )
         return [
             widgets.HTML(style.CSS),
             self.chooser,
@@ -105,7 +95,7 @@ class Panel:
             self.spent,
             self.picture,
             self.table.box,
-            self._opened_box,
+            self.opened.box,
             self.troubles,
             self.guidance_said,
             widgets.HBox([self.guidance, self.guide]),
@@ -125,7 +115,8 @@ class Panel:
         """Stop refreshing, and take the widgets off the page."""
         if self._task is not None:
             self._task.cancel()
-        self.box.close()
+        for widget in _tree(self.box):
+            widget.close()
 
     def refresh(self) -> None:
         """Look at the campaign once, and show what is seen."""
@@ -177,7 +168,6 @@ class Panel:
             self.picture.value = picture
         self.picture.layout.display = "block" if sight.rows else "none"
         self.table.show(sight.rows)
-        self._opened_box.layout.display = "none" if self._opened is None else "flex"
         self.troubles.value = pieces.troubles(sight)
         self.guidance_said.value = pieces.guidance(sight)
 
@@ -202,7 +192,8 @@ class Panel:
     def _chosen(self, _change: object) -> None:
         """Another campaign was chosen from the list."""
         self.tag = self.chooser.value
-        self._watch, self._opened = Watch(self.root, self.tag), None
+        self._watch = Watch(self.root, self.tag)
+        self.opened.clear()
         self._fill_form()
         self._say("")
         self.refresh()
@@ -263,32 +254,6 @@ class Panel:
         self._say("said; it is in the next prompt", "keep")
         self.refresh()
 
-    def _open(self, number: int) -> None:
-        history = self._watch.history
-        experiment, diff = history.experiment(number), ""
-        if experiment.proposal.parent is not None:
-            old = TrainNotebook.parse(history.source(experiment.proposal.parent))
-            new = TrainNotebook.parse(history.source(number))
-            diff = cell_diff(old, new)._repr_html_()
-        self._opened, self.notebook.value = number, ""
-        self.details.value = pieces.details(experiment, diff)
-        self._opened_box.layout.display = "flex"
-
-    def _open_notebook(self) -> None:
-        if self._opened is None:
-            return
-        try:
-            path = opening.write_executed(self._watch.history, self._opened)
-        except KitError as error:
-            self.notebook.value = pieces.message(str(error), "crash")
-        else:
-            shown_at = opening.lab_address(self.root, path)
-            self.notebook.value = pieces.file(path.relative_to(self.root), shown_at)
-
-    def _close_details(self) -> None:
-        self._opened = None
-        self._opened_box.layout.display = "none"
-
     def _say(self, text: str, kind: str = "") -> None:
         self.said.value = pieces.message(text, kind)
 
@@ -300,6 +265,13 @@ def _secrets() -> dict[str, str]:
 
 def _row() -> widgets.Layout:
     return widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
+
+
+def _tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """The widget and all in it."""
+    for child in getattr(widget, "children", ()):
+        yield from _tree(child)
+    yield widget
 
 
 def _button(words: str, kind: str, action: Callable[[], None]) -> widgets.Button:

@@ -1,6 +1,7 @@
 """The panel's widgets, without a browser: tests/browser has one."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import ipywidgets as widgets
 import pytest
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Limits, Prices, Proposal, Reason, Research, Verdict
+from autoresearch_kit.records import (
+    Limits,
+    Prices,
+    Proposal,
+    Reason,
+    Research,
+    Stage,
+    State,
+    Verdict,
+)
 from autoresearch_kit.ui.panel import Directive, Panel
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import PAGE
@@ -70,6 +80,15 @@ def test_only_what_can_be_done_can_be_pressed(panel: Panel, ledger: Ledger) -> N
         panel.refresh()
     assert panel.start.disabled
     assert not panel.pause.disabled
+
+
+def test_a_dead_campaign_is_said_to_be_dead_and_can_go_on(panel: Panel, ledger: Ledger) -> None:
+    now = time.time()
+    state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", 1.5, Limits(), now, now)
+    ledger.workspace.write_state(state)
+    panel.refresh()
+    assert "its process died while running" in panel.status.value
+    assert (panel.start.description, panel.start.disabled) == ("Go on", False)
 
 
 def test_many_experiments_make_no_more_widgets(panel: Panel, ledger: Ledger) -> None:
@@ -187,7 +206,7 @@ def test_a_cell_that_is_run_again_replaces_its_panel(ledger: Ledger) -> None:
         first, second = (Panel("night", root=ledger.root) for _ in range(2))
         first._ipython_display_()
         second._ipython_display_()
-        assert first.box.comm is None
+        assert {one.comm for one in (first.box, first.status, first.start)} == {None}
         second.close()
         await others()
 
@@ -205,7 +224,7 @@ def test_an_experiment_that_never_ran_has_no_notebook(panel: Panel, ledger: Ledg
     panel.refresh()
     button(panel, "2").click()
     button(panel, "Open its notebook").click()
-    assert "never ran" in panel.notebook.value
+    assert "never ran" in panel.opened.said.value
 
 
 def test_a_webhook_leaves_its_field_at_once() -> None:
