@@ -112,8 +112,8 @@ def button(page: Page, name: str) -> Locator:
     return page.locator("button.jupyter-button", has_text=re.compile(f"^{name}$"))
 
 
-def screenshot(page: Page, path: Path, first: str = "") -> None:
-    """The whole notebook, or from the heading `first` on, as a picture."""
+def screenshot(page: Page, path: Path, first: str = "", most: int = 8000) -> None:
+    """The notebook as a picture, from the cell with the words `first` on, `most` pixels high."""
     page.evaluate(
         "window.jupyterapp.shell.leftCollapsed || "
         "window.jupyterapp.commands.execute('application:toggle-left-area')"
@@ -130,6 +130,6 @@ def screenshot(page: Page, path: Path, first: str = "") -> None:
     top = box["y"] if box else area["y"]
     last = page.locator(".jp-Notebook-cell").last.bounding_box()
     bottom = last["y"] + last["height"] + 12 if last else area["y"] + height
-    clip = FloatRect(x=area["x"], y=top, width=area["width"], height=bottom - top)
+    clip = FloatRect(x=area["x"], y=top, width=area["width"], height=min(bottom - top, most))
     page.screenshot(path=path, clip=clip)
     page.set_viewport_size({"width": width, "height": 1000})

@@ -152,7 +152,7 @@ def read(page: Page, told: Story, address: str, name: str) -> None:
     lab.run_all(page)
     lab.wait_for_all(page)
     told.errors[name] = lab.errors(page)
-    lab.screenshot(page, told.pictures / f"{name}.png")
+    lab.screenshot(page, told.pictures / f"{name}.png", most=1500)
 
 
 def wait_for(page: Page, words: str) -> None:
