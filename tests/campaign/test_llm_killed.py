@@ -22,7 +22,7 @@ from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, 
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-EXPERIMENTS = int(os.environ.get("ENDURANCE_EXPERIMENTS", "4"))
+EXPERIMENTS = int(os.environ.get("ENDURANCE_EXPERIMENTS", "3"))
 KILLS = [EXPERIMENTS * part // 4 for part in (1, 2, 3)]
 PATIENCE = 120.0
 
