@@ -14,7 +14,7 @@ test: $(VENV)/installed  ## set up, then lint, types and every test but the slow
 
 test-all: $(VENV)/installed  ## what CI runs: the slow tests too, with branch coverage
 	$(MAKE) check
-	$(BIN)/python -m pytest -m "slow or not slow" -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/python -m pytest -m "slow or not slow" -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
