@@ -21,7 +21,7 @@ SETTINGS = {
 }
 """So that a screenshot has every cell, and nothing that asks about news."""
 
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds that anything may take to be seen."""
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab")

@@ -6,7 +6,10 @@ keeps the pictures that the README shows.
 """
 
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 from playwright.sync_api import Page
 
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Research, Stage
+from autoresearch_kit.records import Request, Research, Stage
 from autoresearch_kit.workspace import Workspace
 from tests.browser import lab
 from tests.campaign import scripted, tiny
@@ -31,6 +34,7 @@ SHIPPED = Path(__file__).parents[2]
 UPSTREAM = SHIPPED / "tests" / "data" / "h100_mar8_results.tsv"
 PICTURES = os.environ.get("SCREENSHOTS", "")
 TRAIN_SECONDS = 60 if PICTURES else 2
+HALF_TRAINED = re.compile(r"training, [34]\d of 60 s")
 SAID = "fewer constants at a time"
 
 
@@ -92,16 +96,18 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Pat
         patch.setenv("AUTORESEARCH_DATA", str(data_home))
         with lab.jupyter_lab(told.project, folder / "lab") as address, lab.browser() as page:
             lab.open_notebook(page, address, "notebooks/control.ipynb")
-            start(page, told, server)
-            watch(page, told)
-            steer(page, told)
-            come_back(page, told)
+            with campaign(page, told, server):
+                watch(page, told)
+                steer(page, told)
+                come_back(page, told)
             for name in ("results", "upstream"):
                 read(page, told, address, name)
     return told
 
 
-def start(page: Page, told: Story, server: ChatServer) -> None:
+@contextmanager
+def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
+    """A campaign started from the panel, which does not outlive a scene that fails."""
     told.place.create()
     told.place.write_research(Research("scripted", optuna_every=0))
     lab.run_all(page)
@@ -111,12 +117,19 @@ def start(page: Page, told: Story, server: ChatServer) -> None:
         page.get_by_label("endpoint").fill(server.url)
         page.get_by_label("API key").fill(scripted.KEY)
     lab.button(page, "Start").click()
+    try:
+        yield
+    finally:
+        if told.place.running():
+            told.place.ask(Request.STOP_NOW)
 
 
 def watch(page: Page, told: Story) -> None:
-    for number in (1, 2, 3):
+    for number in (0, 1, 2, 3):
         lab.button(page, str(number)).wait_for()
     wait_for(page, "the best's there")
+    if PICTURES:
+        page.locator(".ark", has_text=HALF_TRAINED).first.wait_for()
     lab.screenshot(page, told.pictures / "control.png", "Choose who proposes")
     told.pids.append(pid(told))
 
@@ -152,7 +165,7 @@ def read(page: Page, told: Story, address: str, name: str) -> None:
     lab.run_all(page)
     lab.wait_for_all(page)
     told.errors[name] = lab.errors(page)
-    lab.screenshot(page, told.pictures / f"{name}.png", most=1500)
+    lab.screenshot(page, told.pictures / f"{name}.png", "Every experiment is a mark", most=1500)
 
 
 def wait_for(page: Page, words: str) -> None:
