@@ -33,13 +33,16 @@ def doctor(as_json: Json = False) -> None:
     console.print(table)
 
 
-@app.command()
-def lab() -> None:
-    """Open the control notebook in JupyterLab."""
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the control notebook in JupyterLab.
+
+    Options are JupyterLab's: --no-browser --port=8899 through ssh, --allow-root in a container.
+    """
     root = project()
     if not (root / CONTROL).exists():
         raise InputError(f"no {CONTROL} in {root}; copy it from a checkout of autoresearch_kit")
-    _start_lab(root, CONTROL)
+    _start_lab(root, CONTROL, *context.args)
 
 
 @app.command("open")
@@ -62,9 +65,9 @@ def open_(
         webbrowser.open(address)
 
 
-def _start_lab(root: Path, notebook: str) -> NoReturn:
+def _start_lab(root: Path, notebook: str, *options: str) -> NoReturn:
     """Become JupyterLab, with a notebook of the project open."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed; pip install 'autoresearch_kit[lab]'")
     os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", notebook])
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", notebook, *options])
