@@ -1,8 +1,8 @@
 """A tiny project whose runs always score the same, and a model that is told what to say.
 
 What is answered depends only on the request, so that a campaign that was killed hears the same.
-A run ends by its number of steps, on short sequences: at full length the budget of two seconds
-ends it first on a busy machine, and scores what was reached.
+A run ends by its number of steps, in a fraction of a second; its budget is a minute, because a
+shared machine may stand still for seconds, and a run that meets its budget scores what it reached.
 """
 
 import re
@@ -22,6 +22,7 @@ TRAIN = (
     + "    if step + 1 >= STEPS:\n        break\n"
 )
 
+TRAIN_SECONDS = 60
 KEY = "sk-planted-0123456789abcdef"
 
 
@@ -79,5 +80,5 @@ def model(
 
 
 def campaign(root: Path, corpus: Path, asked: Model | None, tag: str = "night") -> Campaign:
-    wishes = Wishes(dataset=str(corpus), train_seconds=2.0, researcher="llm")
+    wishes = Wishes(dataset=str(corpus), train_seconds=TRAIN_SECONDS, researcher="llm")
     return Campaign(tag, settle(root, tag, wishes), root=root, model=asked)

@@ -130,7 +130,8 @@ def autoresearch(root: Path, *argv: str, **environment: str) -> "subprocess.Comp
 
 def run_argv(corpus: Path) -> list[str]:
     argv = ["run", "night", "--researcher", "llm", "--model", "scripted"]
-    return [*argv, "--train-seconds", "2", "--max-experiments", "1", "--dataset", str(corpus)]
+    argv += ["--train-seconds", str(scripted.TRAIN_SECONDS), "--max-experiments", "1"]
+    return [*argv, "--dataset", str(corpus)]
 
 
 def test_the_command_hands_the_key_over_unseen(root: Path, corpus: Path, chat: ChatServer) -> None:
