@@ -1,7 +1,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -153,13 +152,26 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path)
     assert not [path for path in home.iterdir() if path.is_dir()]
 
 
+STOPPED = """
+import os, sys
+from autoresearch_kit.lm import build, prepare
+
+def pack_and_stop(*arguments):
+    pack(*arguments)
+    os.kill(os.getpid(), how)
+
+pack, how = build.pack, int(sys.argv.pop(1))
+build.pack = pack_and_stop
+sys.exit(prepare.main(sys.argv[1:]))
+"""
+"""Gets a signal when the first shard is packed."""
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_half_way_it_is_repeated(
-    home: Path, text_file: Path, prose: str, how: signal.Signals
-) -> None:
-    text_file.write_text(prose * 10, encoding="utf-8")
-    stopped = _stop_while_packing([str(text_file), *SMALL_ARGUMENTS], how)
-    assert stopped == (130 if how is signal.SIGINT else -how)
+def test_stopped_half_way_it_is_repeated(home: Path, text_file: Path, how: signal.Signals) -> None:
+    argv = [sys.executable, "-c", STOPPED, str(int(how)), str(text_file), *SMALL_ARGUMENTS]
+    stopped = subprocess.run(argv, capture_output=True, check=False)
+    assert stopped.returncode == (130 if how is signal.SIGINT else -how)
     assert not list(home.glob("*/dataset.json"))
     info = prepare(str(text_file), SMALL)
     assert all(len(open_dataset(home / info.name).shard(split)) for split in Split)
@@ -177,17 +189,6 @@ def test_two_at_once_wait_for_each_other(home: Path, text_file: Path) -> None:
         lock.release()
         process.communicate()
     assert process.returncode == 0
-
-
-def _stop_while_packing(arguments: Sequence[str], how: signal.Signals) -> int:
-    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        seen = b""
-        while b"packing" not in seen:
-            seen += process.stderr.read(1)
-        process.send_signal(how)
-        process.communicate()
-    return process.returncode
 
 
 def test_a_data_set_prepared_with_options_is_found_by_its_name(home: Path, text_file: Path) -> None:
