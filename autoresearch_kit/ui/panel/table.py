@@ -1,4 +1,4 @@
-"""The table of experiments: a page of rows that are filled anew, so that it never grows."""
+"""The table of experiments: a page of lines that are used again, so that it never grows."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,7 +27,8 @@ class Table:
         self._head = _wide()
         head = widgets.HBox([widgets.HTML(layout=_BUTTON), self._head])
         self._pager = widgets.HBox([self._newer, self._older, self._where])
-        self.box = widgets.VBox([head, *(line.box for line in self._lines), self._pager])
+        lines = widgets.VBox([line.box for line in self._lines])
+        self.box = widgets.VBox([head, lines, self._pager])
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these experiments, given oldest first."""
@@ -40,11 +41,15 @@ class Table:
         self._fill()
 
     def _fill(self) -> None:
-        shown = self._rows[self._page * PAGE : (self._page + 1) * PAGE]
+        """Show the page; an experiment keeps its line while newer ones come above it.
+
+        So a click opens what was clicked, even where the page moved before the kernel heard of it.
+        """
         costs = any(row.cost for row in self._rows)
         self._head.value = pieces.table_head(costs=costs)
-        for at, line in enumerate(self._lines):
-            line.show(shown[at] if at < len(shown) else None, costs=costs)
+        for at in range(self._page * PAGE, (self._page + 1) * PAGE):
+            row = self._rows[at] if at < len(self._rows) else None
+            self._lines[(len(self._rows) - 1 - at) % PAGE].show(row, at, costs=costs)
         pages = max(1, -(-len(self._rows) // PAGE))
         self._newer.disabled = self._page == 0
         self._older.disabled = self._page >= pages - 1
@@ -69,9 +74,10 @@ class _Line:
         self._button.on_click(lambda _: opened(self._number))
         self.box = widgets.HBox([self._button, self._text])
 
-    def show(self, row: Row | None, *, costs: bool) -> None:
-        """Show an experiment, or nothing."""
+    def show(self, row: Row | None, at: int, *, costs: bool) -> None:
+        """Show an experiment, or nothing, in the place `at` among the lines."""
         self.box.layout.display = "flex" if row else "none"
+        self.box.layout.order = str(at)
         if row:
             self._number = row.number
             self._button.description = str(row.number)

@@ -32,8 +32,10 @@ BASELINE = 'title="baseline"'
 
 
 def tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """It and what is in it, as a page shows them."""
     yield widget
-    for child in getattr(widget, "children", ()):
+    children = getattr(widget, "children", ())
+    for child in sorted(children, key=lambda child: int(child.layout.order or 0)):
         yield from tree(child)
 
 
@@ -62,6 +64,14 @@ def test_the_newest_experiment_comes_first(panel: Panel) -> None:
 
 def test_an_experiment_opens_with_its_diff(panel: Panel) -> None:
     button(panel, "1").click()
+    assert "+WIDTH = 16" in shown(panel)
+
+
+def test_what_was_clicked_opens_whatever_arrived_meanwhile(panel: Panel, ledger: Ledger) -> None:
+    seen = button(panel, "1")
+    ledger.constants(2, WIDTH=32)
+    panel.refresh()
+    seen.click()
     assert "+WIDTH = 16" in shown(panel)
 
 
