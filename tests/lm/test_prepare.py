@@ -153,12 +153,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path)
 
 
 STOPPED = """
-import os, sys
+import signal, sys
 from autoresearch_kit.lm import build, prepare
 
 def pack_and_stop(*arguments):
     pack(*arguments)
-    os.kill(os.getpid(), how)
+    signal.raise_signal(how)
 
 pack, how = build.pack, int(sys.argv.pop(1))
 build.pack = pack_and_stop
