@@ -108,7 +108,7 @@ class Results:
                 category=tried["category"].replace("", UNTOLD),
                 kept=kept,
                 crashed=tried["status"] == Verdict.CRASH,
-                gain=-tried["delta"].where(kept).fillna(0.0),
+                gain=(-tried["delta"]).where(kept, 0.0),
             )
             .groupby("category")
             .agg(

@@ -190,6 +190,7 @@ def test_a_campaign_that_gained_nothing_is_shown(rows: list[str], tmp_path: Path
     path.write_text("\n".join(lines))
     found = results(str(path))
     assert found.keeps()._repr_html_() == "<p>none</p>"
+    assert "-0.0" not in found.categories()._repr_html_()
     assert found.table()._repr_html_().count("</td>") >= 3 * len(rows)
     assert found.progress()._repr_png_().startswith(b"\x89PNG")
     assert f"{len(rows) - 1}: 0 kept" in found._repr_markdown_()
