@@ -50,20 +50,20 @@ def run(
     ] = None,
     hours: Annotated[float | None, typer.Option(help="End after so many hours.")] = None,
     train_seconds: Annotated[
-        float | None, typer.Option(help="The training budget of a run [default: 300].")
+        float | None, typer.Option(help="The training budget of a run (default: 300).")
     ] = None,
     wall_seconds: Annotated[
         float | None,
-        typer.Option(help="The hard limit of a whole run [default: 2 x budget + 120]."),
+        typer.Option(help="The hard limit of a whole run (default: 2 x budget + 120)."),
     ] = None,
     memory_mb: Annotated[
-        float | None, typer.Option(help="The memory a run may take [default: 80% of the machine].")
+        float | None, typer.Option(help="The memory a run may take (default: 80% of the machine).")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="The corpus [default: stdlib].")] = None,
-    researcher: Annotated[str | None, typer.Option(help="Who proposes [default: optuna].")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The corpus (default: stdlib).")] = None,
+    researcher: Annotated[str | None, typer.Option(help="Who proposes (default: optuna).")] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="The constants to begin with [default: this machine's, or as-is]."),
+        typer.Option(help="The constants to begin with (default: this machine's, or as-is)."),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="End before more tokens, in and out.", rich_help_panel=LLM)
@@ -84,19 +84,21 @@ def run(
     ] = None,
     protocol: Annotated[
         EditProtocol | None,
-        typer.Option(help="How it says its edits [default: auto].", rich_help_panel=LLM),
+        typer.Option(help="How it says its edits (default: auto).", rich_help_panel=LLM),
     ] = None,
     prompt_tokens: Annotated[
         int | None,
-        typer.Option(help="The most that a prompt may take [default: 24000].", rich_help_panel=LLM),
+        typer.Option(help="The most that a prompt may take (default: 24000).", rich_help_panel=LLM),
     ] = None,
     optuna_every: Annotated[
         int | None,
-        typer.Option(help="Optuna has every so many turns; 0: none [5].", rich_help_panel=LLM),
+        typer.Option(
+            help="Optuna has every so many turns (default: 5; 0: none).", rich_help_panel=LLM
+        ),
     ] = None,
     fallback: Annotated[
         bool | None,
-        typer.Option(help="Optuna proposes while it is down [default: yes].", rich_help_panel=LLM),
+        typer.Option(help="Optuna proposes while it is down (default: yes).", rich_help_panel=LLM),
     ] = None,
     copy_to: CopyTo = None,
     webhook: Webhook = None,
@@ -125,6 +127,9 @@ def demo() -> None:
     _run(place, settings, Limits(experiments=max(0, done - 1) + DEMO_EXPERIMENTS))
     picture = draw_progress(place.root, DEMO, None)
     typed = "autoresearch" if shutil.which("autoresearch") else sys.argv[0]
+    best = History(place.root, DEMO).best()
+    if best is not None and best.experiment.number == 0:
+        console.print(f"Nothing was better than the baseline; five more: {typed} demo")
     console.print(f"\nThe picture of this campaign: {picture}")
     console.print(f"What was tried:               {typed} history demo")
     console.print(f"One experiment, as a diff:    {typed} show demo 1")

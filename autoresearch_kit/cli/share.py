@@ -22,7 +22,7 @@ def push(tag: Tag, remote: Remote = "origin") -> None:
 
 @app.command()
 def fetch(
-    tag: Annotated[str | None, typer.Argument(help="One campaign [default: all].")] = None,
+    tag: Annotated[str | None, typer.Argument(help="One campaign; all if left out.")] = None,
     remote: Remote = "origin",
 ) -> None:
     """Get campaigns from a git remote or a bundle."""
@@ -42,7 +42,7 @@ def bundle(tag: Tag, output: Annotated[Path | None, typer.Option("-o")] = None) 
 @app.command()
 def restore(
     folder: Annotated[Path, typer.Argument(help="What `run --copy-to` was given.")],
-    tag: Annotated[str | None, typer.Argument(help="One campaign [default: all].")] = None,
+    tag: Annotated[str | None, typer.Argument(help="One campaign; all if left out.")] = None,
 ) -> None:
     """Bring campaigns back from their copy, with their data set: `run` then goes on with them."""
     for one in restore_copy(project(), folder, tag):

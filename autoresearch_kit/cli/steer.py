@@ -16,7 +16,7 @@ from autoresearch_kit.status import Status, known, known_campaigns, read_status
 
 @app.command()
 def status(
-    tag: Annotated[str | None, typer.Argument(help="One campaign [default: all].")] = None,
+    tag: Annotated[str | None, typer.Argument(help="One campaign; all if left out.")] = None,
     watch: Annotated[bool, typer.Option("--follow", help="Follow it until it ends.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +77,10 @@ def stop(
 
 
 def _ask(tag: str, request: Request) -> None:
-    workspace(tag).ask(request)
+    place = workspace(tag)
+    if not place.running():
+        known(place.root, tag)
+    place.ask(request)
 
 
 @app.command()

@@ -1,0 +1,17 @@
+"""What `--help` says."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from autoresearch_kit.cli.app import app
+
+
+@pytest.mark.parametrize(
+    ("option", "default"),
+    [("train-seconds", "300"), ("dataset", "stdlib"), ("researcher", "optuna")],
+)
+def test_defaults_are_told(option: str, default: str) -> None:
+    told = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output
+    assert re.search(rf"--{option} .*\(default: {default}\)", told), told
