@@ -68,7 +68,7 @@ class Campaign:
 
     def _repr_markdown_(self) -> str:
         state, running = self.workspace.state(), self.workspace.running()
-        stands = ("stands", words(state, running, time.time()))
+        stands = ("stands", words(state, running, self.workspace.request(), time.time()))
         summary = summarise(self.tag, self.history.experiments())
         return markdown_table(self.tag, [stands, *summary.rows()])
 

@@ -34,7 +34,9 @@ class Findings(list[Finding]):
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(finding) for finding in self)
-        return f"<table><tr><th></th><th></th><th>found</th><th>to do</th></tr>{rows}</table>"
+        names = ("", "", "found", "to do")
+        head = "".join(f'<th style="text-align:left">{name}</th>' for name in names)
+        return f"<table><tr>{head}</tr>{rows}</table>"
 
 
 def _row(finding: Finding) -> str:

@@ -7,21 +7,23 @@ from autoresearch_kit import history
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.history.summary import training_share
-from autoresearch_kit.records import Stage, State, Usage, Verdict
+from autoresearch_kit.records import Request, Stage, State, Usage, Verdict
 from autoresearch_kit.spending import Meter, per
 from autoresearch_kit.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Status:
-    """`training_share` is the share of the runs' wall-clock that was budgeted training.
+    """`request` is the last thing asked of it, `usage` what a language model took, with what is
+    in flight.
 
-    `usage` is what a language model took, with what is in flight.
+    `training_share` is the share of the runs' wall-clock that was budgeted training.
     """
 
     tag: str
     running: bool
     state: State | None
+    request: Request | None
     experiments: int
     kept: int
     crashed: int
@@ -40,22 +42,34 @@ class Status:
 
     def words(self, now: float) -> str:
         """What it is doing, for people; `now` in seconds since the epoch."""
+        said = words(self.state, self.running, self.request, now)
         if dead(self.state, self.running):
-            return (
-                f"{words(self.state, self.running, now)}; go on with: autoresearch run {self.tag}"
-            )
-        return words(self.state, self.running, now)
+            return f"{said}; go on with: autoresearch run {self.tag}"
+        return said
 
 
-def words(state: State | None, running: bool, now: float) -> str:
+def words(state: State | None, running: bool, request: Request | None, now: float) -> str:
     """What a campaign in this state is doing, for people; `now` in seconds since the epoch."""
     if state is None:
         return "not run here"
     if running:
-        return f"{state.stage}, experiment {state.number}, seen {now - state.heartbeat:.0f} s ago"
+        seen = f"seen {now - state.heartbeat:.0f} s ago"
+        return f"{state.stage}, experiment {state.number}{to_come(state, request)}, {seen}"
     if dead(state, running):
         return f"died while {state.stage}"
     return f"{state.stage}: {state.message}"
+
+
+def to_come(state: State, request: Request | None) -> str:
+    """What a running campaign was asked and has not done yet, as the end of a phrase."""
+    match request:
+        case Request.STOP:
+            return ", stops after it"
+        case Request.STOP_NOW:
+            return ", stops now"
+        case Request.PAUSE if state.stage is not Stage.PAUSED:
+            return ", pauses after it"
+    return ""
 
 
 def dead(state: State | None, running: bool) -> bool:
@@ -90,6 +104,7 @@ def read_status(root: Path, tag: str) -> Status:
         tag=tag,
         running=workspace.running(),
         state=workspace.state(),
+        request=workspace.request(),
         experiments=max(0, len(experiments) - 1),
         kept=max(0, len(kept) - 1),
         crashed=sum(experiment.verdict is Verdict.CRASH for experiment in experiments),

@@ -20,9 +20,9 @@ from autoresearch_kit.history import Entry, History
 from autoresearch_kit.live import Curve, Point, read_live, read_points, thinned
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Proposal, Stage, State, Usage, Verdict
+from autoresearch_kit.records import Proposal, Request, Stage, State, Usage, Verdict
 from autoresearch_kit.spending import Meter, per
-from autoresearch_kit.status import dead, known_campaigns, words
+from autoresearch_kit.status import dead, known_campaigns
 from autoresearch_kit.workspace import Workspace
 
 LINES = 3
@@ -74,6 +74,7 @@ class Sight:
     time: float
     state: State | None
     running: bool
+    request: Request | None
     rows: tuple[Row, ...]
     now: Now | None
     best_curve: tuple[Point, ...]
@@ -91,10 +92,6 @@ class Sight:
     def dead(self) -> bool:
         """Whether its process went without a word."""
         return dead(self.state, self.running)
-
-    def words(self) -> str:
-        """What it is doing."""
-        return words(self.state, self.running, self.time)
 
     def frame(self) -> pd.DataFrame:
         """What the picture of the campaign needs of each experiment."""
@@ -134,6 +131,7 @@ class Watch:
             time=time.time(),
             state=state,
             running=running,
+            request=self.workspace.request(),
             rows=tuple(self._rows),
             now=self._now(state) if running and state else None,
             best_curve=self._best_curve,

@@ -9,6 +9,7 @@ import pytest
 from autoresearch_kit import gpu, history
 from autoresearch_kit.records import Limits, Proposal, Stage, State, Usage, Verdict
 from autoresearch_kit.spending import Meter
+from autoresearch_kit.status import words
 from autoresearch_kit.watching import Watch
 from tests.researchers.llm.conftest import Ledger, ledger
 
@@ -56,7 +57,7 @@ def test_a_process_that_went_without_a_word_is_dead(ledger: Ledger) -> None:
     say(ledger)
     sight = watch(ledger).look()
     assert sight.dead
-    assert sight.words() == "died while running"
+    assert words(sight.state, sight.running, None, sight.time) == "died while running"
 
 
 def test_troubles_are_crashes_and_warnings_newest_first(ledger: Ledger) -> None:

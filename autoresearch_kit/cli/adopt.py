@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import adopting, history
+from autoresearch_kit import adopting
 from autoresearch_kit.cli.app import app, console, project
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import NOTEBOOK
+from autoresearch_kit.status import known
 
 
 @app.command()
@@ -31,7 +32,7 @@ def adopt(
         adopting.adopt_file(project(), own, force=force)
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
-        best = adopting.adopt_best(project(), history.valid_tag(tag), force=force).experiment
+        best = adopting.adopt_best(project(), known(project(), tag), force=force).experiment
         console.print(
             f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {best.val_bpb:.6f}"
         )

@@ -27,6 +27,9 @@ def guide(
     if text is not None:
         place.write_guidance(text.strip())
     console.print(place.guidance() or "nothing is said to the researcher")
+    settings = place.settings()
+    if settings is not None and settings.researcher != "llm":
+        console.print(f"note: {settings.researcher} proposes in '{tag}', and doesn't read this")
 
 
 @app.command()

@@ -85,10 +85,16 @@ def _experiments(git: Git, root: Path, tag: str) -> dict[str, str]:
 
 def _address(git: Git, remote: str) -> str:
     """A remote's name or address as git can use it from anywhere: a path is made absolute."""
-    if remote in git.run("remote").decode().split():
+    remotes = git.run("remote").decode().split()
+    if remote in remotes:
         return remote
     path = Path(remote).expanduser()
-    return str(path.absolute()) if path.exists() else remote
+    if path.exists():
+        return str(path.absolute())
+    if ":" in remote:
+        return remote
+    there = ", ".join(remotes) or "none"
+    raise LedgerError(f"no file, folder or remote {remote!r}; remotes: {there}")
 
 
 def _listed(git: Git, address: str, tag: str | None) -> dict[str, str]:

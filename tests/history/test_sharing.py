@@ -131,9 +131,16 @@ def test_fetching_an_unknown_campaign_says_which_there_are(history: History, oth
         fetch(other, "day", str(history.root))
 
 
-@pytest.mark.parametrize("remote", ["nowhere", "--upload-pack=touch hacked", "ext::touch hacked"])
-def test_an_unknown_remote_is_an_error(history: History, remote: str) -> None:
-    with pytest.raises(LedgerError, match="git ls-remote: fatal: "):
+@pytest.mark.parametrize(
+    ("remote", "words"),
+    [
+        ("nowhere", "no file, folder or remote 'nowhere'; remotes: none"),
+        ("--upload-pack=touch hacked", "no file, folder or remote '--upload-pack=touch hacked'"),
+        ("ext::touch hacked", "git ls-remote: fatal: "),
+    ],
+)
+def test_an_unknown_remote_is_an_error(history: History, remote: str, words: str) -> None:
+    with pytest.raises(LedgerError, match=words):
         push(history.root, "night", remote)
     assert not (history.root / "hacked").exists()
 

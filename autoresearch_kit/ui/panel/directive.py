@@ -25,7 +25,7 @@ class Directive:
     def __init__(self, root: Path | None = None) -> None:
         self.path = (root or find_root(Path.cwd())) / FILE
         self._loaded = self._read()
-        layout = widgets.Layout(width="100%", height="340px")
+        layout = widgets.Layout(width="99%", height="340px")
         self.text = widgets.Textarea(self._loaded, layout=layout)
         self.save = widgets.Button(description="Save program.md")
         self.reload = widgets.Button(description="Read it again")

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from autoresearch_kit.records import Experiment, Limits, Stage, Verdict
+from autoresearch_kit.status import to_come
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
 from autoresearch_kit.watching import Now, Row, Sight
 
@@ -43,7 +44,7 @@ def _doing(sight: Sight) -> str:
     silent = sight.time - state.heartbeat
     beat = f"silent for {silent:.0f} s" if silent > SILENT else f"heartbeat {silent:.0f} s ago"
     doing = f"{state.stage}, {state.message}" if state.message else str(state.stage)
-    return f"{doing}, experiment {state.number}, {beat}"
+    return f"{doing}, experiment {state.number}{to_come(state, sight.request)}, {beat}"
 
 
 def now(sight: Sight) -> str:
