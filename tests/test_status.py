@@ -1,0 +1,27 @@
+"""A campaign in words."""
+
+import pytest
+
+from autoresearch_kit.records import Limits, Request, Stage, State
+from autoresearch_kit.status import words
+
+
+def running(stage: Stage) -> State:
+    return State("night", 1, stage, "", 4, "wider", "", 1.6, Limits(), 10.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "request_", "said"),
+    [
+        (Stage.RUNNING, None, "running, experiment 4, seen 2 s ago"),
+        (Stage.RUNNING, Request.STOP, "running, experiment 4, stops after it, seen 2 s ago"),
+        (Stage.RUNNING, Request.STOP_NOW, "running, experiment 4, stops now, seen 2 s ago"),
+        (Stage.RUNNING, Request.PAUSE, "running, experiment 4, pauses after it, seen 2 s ago"),
+        (Stage.PAUSED, Request.PAUSE, "paused, experiment 4, seen 2 s ago"),
+        (Stage.RUNNING, Request.RESUME, "running, experiment 4, seen 2 s ago"),
+    ],
+)
+def test_what_was_asked_and_is_not_done_yet_is_said(
+    stage: Stage, request_: Request | None, said: str
+) -> None:
+    assert words(running(stage), True, request_, 12.0) == said
