@@ -35,7 +35,9 @@ class Findings(list[Finding]):
     def _repr_html_(self) -> str:
         rows = "".join(_row(finding) for finding in self)
         names = ("", "", "found", "to do")
-        head = "".join(f'<th style="text-align:left">{name}</th>' for name in names)
+        head = "".join(
+            f'<th style="text-align:left;white-space:nowrap">{name}</th>' for name in names
+        )
         return f"<table><tr>{head}</tr>{rows}</table>"
 
 
