@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_corpus(tmp_path_factory.mktemp("corpus") / "habits.txt")
 
 
-@pytest.fixture(scope="session")
-def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this session's prepared data sets lie."""
-    return tmp_path_factory.mktemp("data")
+@pytest.fixture(scope="session", autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where this session's prepared data sets lie: never among the user's own."""
+    home = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_DATA", str(home))
+        yield home
 
 
 @pytest.fixture
-def project(tmp_path: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A git repository with the tiny notebook, as the current folder."""
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
     root = tiny.make_project(tmp_path / "project")
     monkeypatch.chdir(root)
     return root

@@ -88,20 +88,22 @@ def set_cell(path: Path, name: str, source: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Path) -> Story:
+def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
     folder = tmp_path_factory.mktemp("browser")
     pictures = SHIPPED / PICTURES if PICTURES else folder
     told = Story(make_project(folder / "project", corpus), pictures)
-    with pytest.MonkeyPatch.context() as patch, ChatServer(script) as server:
-        patch.setenv("AUTORESEARCH_DATA", str(data_home))
-        with lab.jupyter_lab(told.project, folder / "lab") as address, lab.browser() as page:
-            lab.open_notebook(page, address, "notebooks/control.ipynb")
-            with campaign(page, told, server):
-                watch(page, told)
-                steer(page, told)
-                come_back(page, told)
-            for name in ("results", "upstream"):
-                read(page, told, address, name)
+    with (
+        ChatServer(script) as server,
+        lab.jupyter_lab(told.project, folder / "lab") as address,
+        lab.browser() as page,
+    ):
+        lab.open_notebook(page, address, "notebooks/control.ipynb")
+        with campaign(page, told, server):
+            watch(page, told)
+            steer(page, told)
+            come_back(page, told)
+        for name in ("results", "upstream"):
+            read(page, told, address, name)
     return told
 
 

@@ -54,19 +54,16 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(
     tmp_path_factory: pytest.TempPathFactory,
     corpus: Path,
-    data_home: Path,
     chat: ChatServer,
     disk: Path,
 ) -> Campaign:
     """Three experiments after the baseline, all done, in a checkout with work in it."""
     root = tiny.make_project(tmp_path_factory.mktemp("done") / "project")
     (root / "notes.txt").write_text("not committed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTORESEARCH_DATA", str(data_home))
-        night = campaign(root, corpus)
-        night.workspace.write_errands(Errands(str(disk), chat.url))
-        for _ in night.run(Limits(experiments=3)):
-            pass
+    night = campaign(root, corpus)
+    night.workspace.write_errands(Errands(str(disk), chat.url))
+    for _ in night.run(Limits(experiments=3)):
+        pass
     return night
 
 
@@ -139,10 +136,7 @@ def test_a_campaign_that_is_done_does_nothing_more(done: Campaign) -> None:
     assert list(again.run(Limits(experiments=3))) == []
 
 
-def test_a_baseline_that_crashes_says_where_to_look(
-    tmp_path: Path, corpus: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
+def test_a_baseline_that_crashes_says_where_to_look(tmp_path: Path, corpus: Path) -> None:
     root = tiny.make_project(tmp_path / "project", model="1 / 0")
     night = campaign(root, corpus)
     with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):

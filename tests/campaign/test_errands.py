@@ -31,9 +31,8 @@ def chat() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def night(tmp_path: Path, corpus: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
+def night(tmp_path: Path, corpus: Path) -> Night:
     """Four experiments, as if they had run here on a prepared corpus."""
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
     made = make_night(tmp_path / "project")
     place = Workspace(made.history.root, "night")
     place.create()

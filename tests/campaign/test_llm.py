@@ -60,13 +60,12 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path, data_home: Path) -> Iterator[Done]:
+def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Iterator[Done]:
     """Five experiments after the baseline, all of one night."""
     root = scripted.make_project(tmp_path_factory.mktemp("llm") / "project")
     (root / "program.md").write_text("Make it predict better, in fewer lines.")
     night = Night()
-    with pytest.MonkeyPatch.context() as patch, ChatServer(night.answer) as server:
-        patch.setenv("AUTORESEARCH_DATA", str(data_home))
+    with ChatServer(night.answer) as server:
         campaign = scripted.campaign(root, corpus, scripted.model(server))
         campaign.workspace.write_guidance("wider, not deeper")
         experiments = list(campaign.run(Limits(experiments=5)))
@@ -183,10 +182,9 @@ def test_guidance_is_replaced_and_shown(
 
 
 def test_the_prompt_can_be_read_before_it_is_sent(
-    done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data_home: Path
+    done: Done, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(done.campaign.root)
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
     shown = command(capsys, "prompt", "night")
     assert "Make it predict better, in fewer lines." in shown
     assert "Propose experiment 6" in shown

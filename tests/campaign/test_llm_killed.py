@@ -111,10 +111,7 @@ def story(experiments: list[Experiment]) -> list[tuple[object, ...]]:
     ]
 
 
-def test_killed_three_times_it_tells_the_same_story(
-    tmp_path: Path, corpus: Path, data_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
+def test_killed_three_times_it_tells_the_same_story(tmp_path: Path, corpus: Path) -> None:
     with ChatServer(script) as server:
         never = night(scripted.make_project(tmp_path / "never"), corpus, server, ())
         thrice = night(scripted.make_project(tmp_path / "thrice"), corpus, server, MOMENTS)

@@ -37,19 +37,16 @@ def chat() -> Iterator[ChatServer]:
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory, data_home: Path, corpus: Path) -> Path:
+def begun(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     """A project whose campaign has its baseline."""
     project = scripted.make_project(tmp_path_factory.mktemp("begun") / "project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTORESEARCH_DATA", str(data_home))
-        list(scripted.campaign(project, corpus, None).run(Limits(experiments=0)))
+    list(scripted.campaign(project, corpus, None).run(Limits(experiments=0)))
     return project
 
 
 @pytest.fixture
-def root(tmp_path: Path, data_home: Path, begun: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, begun: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that project, as the current folder."""
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(data_home))
     project = shutil.copytree(begun, tmp_path / "project", symlinks=True)
     monkeypatch.chdir(project)
     return project

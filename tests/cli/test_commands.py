@@ -1,7 +1,6 @@
 """The commands, typed at a real campaign."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,11 +21,6 @@ def autoresearch(root: Path, *argv: str) -> str:
     done = subprocess.run([*AUTORESEARCH, *argv], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module", autouse=True)
-def environment(data_home: Path) -> None:
-    os.environ["AUTORESEARCH_DATA"] = str(data_home)
 
 
 @pytest.fixture(scope="module")
