@@ -162,9 +162,10 @@ def pack_and_stop(*arguments):
 
 pack, how = build.pack, int(sys.argv.pop(1))
 build.pack = pack_and_stop
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(prepare.main(sys.argv[1:]))
 """
-"""Gets a signal when the first shard is packed."""
+"""Gets a signal when the first shard is packed. In the background it would ignore SIGINT."""
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
