@@ -30,12 +30,12 @@ HANG = "import time\ntime.sleep(10**6)"
 
 DOUBLE_FORK = f"""
 import os, subprocess
-subprocess.Popen(['sleep', '1000'], start_new_session=True)
-subprocess.Popen(['sleep', '1000'], env={{}}, start_new_session=True)
+subprocess.Popen(['sleep', '1002'], start_new_session=True)
+subprocess.Popen(['sleep', '1002'], env={{}}, start_new_session=True)
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        os.execvp('sleep', ['sleep', '1000'])
+        os.execvp('sleep', ['sleep', '1002'])
     os._exit(0)
 {RAISE}
 """
@@ -162,8 +162,8 @@ def test_children_that_left_the_session_are_killed(level: SandboxLevel, tmp_path
     before = {process.pid for process in psutil.process_iter()}
     run = execute(make_spec(tmp_path, notebook(DOUBLE_FORK), sandbox=level))
     assert run.failure is Reason.ERROR
-    sleeping = [process for process in psutil.process_iter() if process.pid not in before]
-    assert [process for process in sleeping if process.name() == "sleep"] == []
+    new = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
+    assert not [process for process in new if process.info["cmdline"] == ["sleep", "1002"]]
 
 
 @both_levels

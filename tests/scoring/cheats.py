@@ -225,10 +225,14 @@ def hang_up() -> None:
     time.sleep(1000)
 
 
+FORKED_SECONDS = "1001"
+"""By which `fork`'s process is known among those of other tests."""
+
+
 def fork() -> None:
     """Leaves a grandchild in a session and an environment of its own."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execve("/bin/sleep", ["sleep", "1000"], {})
+            os.execve("/bin/sleep", ["sleep", FORKED_SECONDS], {})
         os._exit(0)

@@ -125,8 +125,9 @@ def test_scored_text_is_out_of_sight(hidden: bool, spec: JudgeSpec) -> None:
 def test_a_childs_child_that_left_everything_behind_is_killed(spec: JudgeSpec) -> None:
     before = {process.pid for process in psutil.process_iter()}
     score(replace(submit(spec, cheats.Does(cheats.fork)), sandbox=SandboxLevel.NONE))
-    new = [process for process in psutil.process_iter(["name"]) if process.pid not in before]
-    assert not [process for process in new if process.info["name"] == "sleep"]
+    new = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
+    left = ["sleep", cheats.FORKED_SECONDS]
+    assert not [process for process in new if process.info["cmdline"] == left]
 
 
 def test_what_poll_raises_ends_the_judge(spec: JudgeSpec) -> None:
