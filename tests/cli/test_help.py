@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from rich.text import Text
 from typer.testing import CliRunner
 
 from autoresearch_kit.cli.app import app
@@ -13,5 +14,6 @@ from autoresearch_kit.cli.app import app
     [("train-seconds", "300"), ("dataset", "stdlib"), ("researcher", "optuna")],
 )
 def test_defaults_are_told(option: str, default: str) -> None:
-    told = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output
+    shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output
+    told = Text.from_ansi(shown).plain  # where colours are asked for
     assert re.search(rf"--{option} .*\(default: {default}\)", told), told
