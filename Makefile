@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-all check lab clean
 
-demo: $(VENV)/installed  ## set up, then a short campaign: a first improved model within minutes
+demo: $(VENV)/installed  ## set up, then a short campaign of five experiments
 	$(BIN)/autoresearch prepare stdlib
 	$(BIN)/autoresearch demo
 

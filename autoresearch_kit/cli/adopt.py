@@ -28,11 +28,12 @@ def adopt(
     """
     if (tag is None) == (own is None):
         raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
+    root = project()
     if own is not None:
-        adopting.adopt_file(project(), own, force=force)
+        adopting.adopt_file(root, own, force=force)
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
-        best = adopting.adopt_best(project(), known(project(), tag), force=force).experiment
+        best = adopting.adopt_best(root, known(root, tag), force=force).experiment
         console.print(
             f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {best.val_bpb:.6f}"
         )

@@ -119,15 +119,16 @@ def run(
 
 @app.command()
 def demo() -> None:
-    """A short campaign on the standard library: a first improved model within minutes."""
+    """A short campaign on the standard library: five experiments, within minutes."""
     place = workspace(DEMO)
     wishes = Wishes(train_seconds=DEMO_TRAIN_SECONDS, profile=DEMO_PROFILE)
     settings = settle(place.root, DEMO, wishes)
-    done = len(History(place.root, DEMO).experiments())
+    ledger = History(place.root, DEMO)
+    done = len(ledger.experiments())
     _run(place, settings, Limits(experiments=max(0, done - 1) + DEMO_EXPERIMENTS))
     picture = draw_progress(place.root, DEMO, None)
     typed = "autoresearch" if shutil.which("autoresearch") else sys.argv[0]
-    best = History(place.root, DEMO).best()
+    best = ledger.best()
     if best is not None and best.experiment.number == 0:
         console.print(f"Nothing was better than the baseline; five more: {typed} demo")
     console.print(f"\nThe picture of this campaign: {picture}")

@@ -78,7 +78,7 @@ def stop(
 
 def _ask(tag: str, request: Request) -> None:
     place = workspace(tag)
-    if not place.running():
+    if not place.running():  # one that is just starting is not known yet
         known(place.root, tag)
     place.ask(request)
 
