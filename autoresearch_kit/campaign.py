@@ -9,7 +9,7 @@ from pathlib import Path
 
 import autoresearch_kit
 from autoresearch_kit import decide
-from autoresearch_kit.decide import Decision
+from autoresearch_kit.decide import Decision, Sample
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached
 from autoresearch_kit.execution import handover, reap
@@ -256,7 +256,8 @@ def _decide(tried: Tried, experiments: Sequence[Experiment]) -> Decision:
         return Decision(Verdict.CRASH, run.failure or Reason.KIT_FAILED, run.detail)
     if best is None or best.val_bpb is None:
         return Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
-    return decide.decide(run.score.value, tried.notebook.nodes(), best.val_bpb, best.nodes)
+    challenger = Sample((run.score.value,), tried.notebook.nodes())
+    return decide.greedy(challenger, Sample(best.scores, best.nodes))
 
 
 def _baseline(ground: Ground) -> Proposal:

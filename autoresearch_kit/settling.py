@@ -1,6 +1,7 @@
 """What a campaign is started with: checked once, then the same for its life."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import is_path
-from autoresearch_kit.records import Limits, Settings
+from autoresearch_kit.records import Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.workspace import Workspace
 
@@ -20,6 +21,12 @@ STARTUP_SECONDS = 120.0
 
 COMPILE_SECONDS = 90.0
 """The most that a run may leave out of its training budget as compilation."""
+
+SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
+"""How often the baseline is run."""
+
+MAX_ELSEWHERE = 0.3
+"""The share of the cores' time that others may take while a run trains."""
 
 MEMORY_SHARE = 0.8
 """The share of this machine's memory that a run may take."""
@@ -35,6 +42,9 @@ class Wishes:
     memory_mb: float | None = None
     researcher: str | None = None
     profile: str | None = None
+    rule: Rule | None = None
+    seeds: int | None = None
+    max_elsewhere: float | None = None
 
 
 def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
@@ -94,6 +104,12 @@ def _check(wishes: Wishes) -> None:
         if value is not None and not (math.isfinite(value) and value > 0):
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} is {value:g}; it must be more than 0, for example {flag} 300")
+    if wishes.seeds is not None and wishes.seeds < 1:
+        raise InputError(f"--seeds is {wishes.seeds}; it must be at least 1")
+    if wishes.max_elsewhere is not None and not 0 < wishes.max_elsewhere <= 1:
+        raise InputError(
+            f"--max-elsewhere is {wishes.max_elsewhere:g}; it is a share, more than 0 and at most 1"
+        )
     if wishes.researcher is not None:
         check_name(wishes.researcher)
     if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
@@ -113,6 +129,9 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         memory_mb=wishes.memory_mb or round(MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         researcher=wishes.researcher or "optuna",
         profile=_profile(root, wishes).name,
+        rule=wishes.rule or Rule.CAREFUL,
+        seeds=wishes.seeds or SEEDS[wishes.rule or Rule.CAREFUL],
+        max_elsewhere=MAX_ELSEWHERE if wishes.max_elsewhere is None else wishes.max_elsewhere,
     )
 
 

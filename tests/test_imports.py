@@ -15,7 +15,7 @@ LAYERS = (
     {"errors", "records", "text"},
     {"atomic", "codec", "colab", "paths", "precision"},
     {"background", "notebook"},
-    {"history", "decide", "workspace", "profiles"},
+    {"history", "decide", "noise", "workspace", "profiles"},
     {"lm"},
     {"execution"},
     {"live", "spending", "fingerprint", "machine", "gpu", "pulse", "status", "watching"},

@@ -1,15 +1,24 @@
 """What a campaign writes down: frozen dataclasses and closed sets, standard library only."""
 
-from autoresearch_kit.records.experiments import Experiment, Usage, Verdict
+from autoresearch_kit.records.experiments import Experiment, Noise, Usage, Verdict
 from autoresearch_kit.records.grounds import DatasetInfo, Fingerprint, Machine
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
-from autoresearch_kit.records.runs import Reason, Run, RunSpec, SandboxLevel, Score
+from autoresearch_kit.records.runs import (
+    Conditions,
+    GpuConditions,
+    Reason,
+    Run,
+    RunSpec,
+    SandboxLevel,
+    Score,
+)
 from autoresearch_kit.records.settings import (
     EditProtocol,
     Errands,
     Limits,
     Prices,
     Research,
+    Rule,
     Settings,
 )
 from autoresearch_kit.records.states import Request, Stage, State
@@ -17,6 +26,7 @@ from autoresearch_kit.records.states import Request, Stage, State
 __all__ = [
     "Attempt",
     "CellEdit",
+    "Conditions",
     "Constant",
     "DatasetInfo",
     "EditAction",
@@ -24,13 +34,16 @@ __all__ = [
     "Errands",
     "Experiment",
     "Fingerprint",
+    "GpuConditions",
     "Limits",
     "Machine",
+    "Noise",
     "Prices",
     "Proposal",
     "Reason",
     "Request",
     "Research",
+    "Rule",
     "Run",
     "RunSpec",
     "SandboxLevel",

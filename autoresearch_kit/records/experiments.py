@@ -1,5 +1,6 @@
 """One idea, tried."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -56,10 +57,25 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """The spread between runs of the same code: `sigma` in bits per byte, on `dof` degrees of
+    freedom."""
+
+    sigma: float
+    dof: float
+
+    def error(self, scores: int) -> float:
+        """The standard error of the mean of so many scores."""
+        return self.sigma / math.sqrt(scores)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
-    `val_bpb` is the mean over the scored runs, None for a crash. `nodes` counts the syntax-tree
+    `val_bpb` is the mean over the scored runs, None for a crash. `noise` is what the verdict was
+    held against. `reruns` are runs of the best that it asked for, `set_aside` are runs that were
+    repeated and not judged, because the machine was not the same. `nodes` counts the syntax-tree
     nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
     editable cells with those values left out.
     """
@@ -80,6 +96,9 @@ class Experiment:
     started: str
     finished: str
     usage: Usage = field(default_factory=Usage)
+    noise: Noise | None = None
+    reruns: tuple[Run, ...] = ()
+    set_aside: tuple[Run, ...] = ()
 
     def __str__(self) -> str:
         score = "   -    " if self.val_bpb is None else f"{self.val_bpb:.6f}"
@@ -110,6 +129,16 @@ class Experiment:
     def number(self) -> int:
         """Its number in the campaign; the baseline is 0."""
         return self.proposal.number
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The scores of its own runs, in bits per byte."""
+        return tuple(run.score.value for run in self.runs if run.score)
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of `val_bpb` when the verdict was given; None if it is not known."""
+        return self.noise.error(len(self.scores)) if self.noise and self.scores else None
 
     @property
     def kept(self) -> bool:

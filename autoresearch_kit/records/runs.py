@@ -54,11 +54,44 @@ class Score:
 
 
 @dataclass(frozen=True)
+class GpuConditions:
+    """One GPU while a run trained: mean clock and its maximum in MHz, the highest temperature in C.
+
+    `throttled` is the share of the looks at which it was slowed down by heat or power; `others` is
+    how many processes that were not the run's were seen on it.
+    """
+
+    name: str
+    clock_mhz: float
+    max_clock_mhz: float
+    temperature_c: float
+    throttled: float
+    others: int
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The machine while a run trained.
+
+    `elsewhere` is the share of all cores' time, in [0, 1], that went to processes that were not the
+    run's, or to the machine's host. `load` is the load average of the last minute at its end.
+    `busiest` names the other processes that took the most, for people.
+    """
+
+    elsewhere: float
+    load: float
+    busiest: str = ""
+    gpus: tuple[GpuConditions, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """One headless execution of the notebook. Either `score` is there, or `failure` says why not.
 
     `train_seconds` is measured from outside, first editable cell to submission, compilation (as
     claimed by the notebook, capped) taken out. `parts` are the seconds of everything else, by name.
+    `conditions` are None if training never began. `audit` is the score of the same model on a shard
+    that no verdict and no researcher sees, measured for what is kept.
     """
 
     seed: int
@@ -73,6 +106,13 @@ class Run:
     peak_memory_mb: float
     sandbox: SandboxLevel
     parts: Mapping[str, float] = field(default_factory=dict)
+    conditions: Conditions | None = None
+    audit: Score | None = None
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens trained on, over the training seconds; 0 if it never trained."""
+        return self.tokens / self.train_seconds if self.train_seconds else 0.0
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+class Rule(StrEnum):
+    """How a verdict is come to: against the measured noise, or upstream's way, lower is kept."""
+
+    CAREFUL = "careful"
+    GREEDY = "greedy"
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What a campaign was started with; fixed for its life. Times in seconds, memory in MB."""
+    """What a campaign was started with; fixed for its life. Times in seconds, memory in MB.
+
+    The baseline is run `seeds` times. A run during which more than `max_elsewhere` of the cores'
+    time went to other processes is repeated instead of judged; 1 never does.
+    """
 
     dataset: str
     train_seconds: float
@@ -15,6 +26,9 @@ class Settings:
     memory_mb: float
     researcher: str
     profile: str
+    rule: Rule = Rule.CAREFUL
+    seeds: int = 3
+    max_elsewhere: float = 0.3
 
 
 class EditProtocol(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autoresearch_kit.decide import Decision, decide
+from autoresearch_kit.decide import Decision, Sample, greedy
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Constant,
@@ -87,4 +87,4 @@ class Bench:
         if value is None:
             return Decision(Verdict.CRASH, Reason.OUT_OF_MEMORY, "")
         assert self.best.val_bpb is not None
-        return decide(value, 1, self.best.val_bpb, 1)
+        return greedy(Sample((value,), 1), Sample((self.best.val_bpb,), 1))
