@@ -15,7 +15,7 @@ LAYERS = (
     {"errors", "records", "text"},
     {"atomic", "codec", "colab", "paths", "precision"},
     {"background", "notebook"},
-    {"history", "decide", "noise", "workspace", "profiles"},
+    {"auditing", "history", "decide", "noise", "validity", "workspace", "profiles"},
     {"lm"},
     {"execution"},
     {"live", "spending", "fingerprint", "machine", "gpu", "pulse", "status", "watching"},

@@ -1,0 +1,83 @@
+"""The second opinion: what was kept for its score on val, held against its score on audit.
+
+No verdict and no researcher sees the audit shard. The same model is scored on both, so that what a
+campaign gained on val and not on audit is no luck of a seed: the search has fitted the val shard.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from autoresearch_kit.records import Experiment
+
+ALLOWED_SIGMAS = 2.0
+"""By which the gain on val may exceed that on audit."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A keep on both shards, in bits per byte, means over its runs that were scored on both.
+
+    `parted` is the gain on val since the baseline minus the gain on audit: above 0, the search
+    gained more where it looked.
+    """
+
+    number: int
+    val: float
+    audit: float
+    parted: float
+
+
+@dataclass(frozen=True)
+class SecondOpinion:
+    """The keeps that were audited, the baseline first. `warning` is empty while nothing is amiss.
+
+    `allowed` is what `parted` may be, in bits per byte; None while the noise is not known.
+    """
+
+    keeps: tuple[Audited, ...]
+    allowed: float | None
+    warning: str
+
+
+def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
+    """Val against audit over a campaign. Nothing can be told of one whose baseline has no audit."""
+    keeps = tuple(_audited(experiments))
+    noise = next((one.noise for one in reversed(experiments) if one.noise), None)
+    allowed = ALLOWED_SIGMAS * noise.sigma if noise else None
+    return SecondOpinion(keeps, allowed, _warning(keeps, allowed))
+
+
+def _audited(experiments: Sequence[Experiment]) -> Iterator[Audited]:
+    start: tuple[float, float] | None = None
+    for one in experiments:
+        scores = _scores(one)
+        if one.number == 0:
+            start = scores
+        if one.kept and scores and start:
+            val, audit = scores
+            yield Audited(one.number, val, audit, (start[0] - val) - (start[1] - audit))
+
+
+def _scores(experiment: Experiment) -> tuple[float, float] | None:
+    """On val and on audit, of the same models."""
+    pairs = [
+        (run.score.value, run.audit.value) for run in experiment.runs if run.score and run.audit
+    ]
+    if not pairs:
+        return None
+    return fmean(val for val, _ in pairs), fmean(audit for _, audit in pairs)
+
+
+def _warning(keeps: Sequence[Audited], allowed: float | None) -> str:
+    if allowed is None or not keeps or keeps[-1].parted <= allowed:
+        return ""
+    start, last = keeps[0], keeps[-1]
+    first = next(keep.number for keep in keeps if keep.parted > allowed)
+    return (
+        f"since the baseline, experiment {last.number} gained {start.val - last.val:.6f} bits per "
+        f"byte on val and {start.audit - last.audit:.6f} on audit: they part by {last.parted:.6f}, "
+        f"more than {ALLOWED_SIGMAS:g} sigma ({allowed:.6f}), since experiment {first}. The search "
+        f"fits the val shard: believe the gain on audit, and go on from a keep before experiment "
+        f"{first}, in a new campaign on other text"
+    )

@@ -1,0 +1,72 @@
+"""Whether a run may be judged, or its machine was too busy with something else: pure functions.
+
+Only what was seen from outside, and what the same code did before, can say so. Repeat such a run
+with the same seed: its tokens are the notebook's own claim, and no notebook shall get another draw
+of its luck by claiming few.
+"""
+
+from collections.abc import Sequence
+from statistics import median
+
+from autoresearch_kit.records import Conditions, GpuConditions, Reason, Run, Settings
+
+NEVER = 1.0
+"""At this `max_elsewhere` every run is judged, whatever the machine did meanwhile."""
+
+SLOW = 0.7
+"""Of the usual tokens per second of the same code. Runs of equal cost on two cores that others used
+now and then were all above 0.9 of their median; with a third fewer tokens it is another result."""
+
+THROTTLED = 0.5
+"""The share of the looks at which a GPU may have been slowed down."""
+
+STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
+"""Failures that a busy machine can cause in code that is fine."""
+
+
+def why_invalid(run: Run, same_code_runs: Sequence[Run], settings: Settings) -> str:
+    """Why the run should be repeated rather than judged, in words for people; empty if it counts.
+
+    `same_code_runs` are earlier runs of the same code that counted; there may be none. A failure
+    counts, unless it is one of time and the machine was not the run's alone.
+    """
+    if settings.max_elsewhere >= NEVER:
+        return ""
+    if run.score is None:
+        return _disturbed(run.conditions, settings) if run.failure in STALLS else ""
+    return _disturbed(run.conditions, settings) or _slow(run, same_code_runs)
+
+
+def _disturbed(seen: Conditions | None, settings: Settings) -> str:
+    if seen is None:
+        return ""
+    if seen.elsewhere > settings.max_elsewhere:
+        busiest = f"; busiest: {seen.busiest}" if seen.busiest else ""
+        return (
+            f"{seen.elsewhere:.0%} of the cores' time went elsewhere while it trained, "
+            f"{settings.max_elsewhere:.0%} allowed{busiest}"
+        )
+    return next((why for why in map(_gpu, seen.gpus) if why), "")
+
+
+def _gpu(gpu: GpuConditions) -> str:
+    if gpu.others:
+        processes = "process was" if gpu.others == 1 else "processes were"
+        return f"{gpu.others} other {processes} computing on the {gpu.name}, none allowed"
+    if gpu.throttled > THROTTLED:
+        return (
+            f"the {gpu.name} was slowed down {gpu.throttled:.0%} of the time, {THROTTLED:.0%} "
+            f"allowed: {gpu.temperature_c:.0f} C at most, {gpu.clock_mhz:.0f} MHz of "
+            f"{gpu.max_clock_mhz:.0f} on average"
+        )
+    return ""
+
+
+def _slow(run: Run, same_code_runs: Sequence[Run]) -> str:
+    usual = [one.tokens_per_second for one in same_code_runs if one.score]
+    if not usual or run.tokens_per_second >= SLOW * median(usual):
+        return ""
+    return (
+        f"{run.tokens_per_second:,.0f} tokens per second, where the same code had "
+        f"{median(usual):,.0f}; at least {SLOW:.0%} of that is asked for"
+    )
