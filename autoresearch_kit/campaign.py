@@ -6,34 +6,27 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 
 import autoresearch_kit
-from autoresearch_kit import decide
-from autoresearch_kit.decide import Decision, Sample
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached
-from autoresearch_kit.execution import handover, reap
+from autoresearch_kit.execution import reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.history.summary import summarise
+from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.proposing import Proposing
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import (
-    Experiment,
-    Limits,
-    Proposal,
-    Reason,
-    Settings,
-    Stage,
-    Verdict,
-)
+from autoresearch_kit.records import Experiment, Limits, Proposal, Settings, Stage, Verdict
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import words
 from autoresearch_kit.text import markdown_table
 from autoresearch_kit.trying import Bench, Tried
+from autoresearch_kit.weighing import Scales, Weighed
 from autoresearch_kit.workspace import Workspace
 
 NO_LIMITS = Limits()
@@ -111,7 +104,7 @@ class Campaign:
         turns = find_turns(around, meter, self._model, self._errands.stand_in)
         with closing(turns):
             parts = _Parts(
-                Bench(ground, self.workspace, self.history, pulse),
+                Measuring(ground, self.workspace, pulse),
                 Proposing(turns, self.workspace, self.history),
                 meter,
                 limits,
@@ -125,16 +118,17 @@ class Campaign:
                 yield experiment
 
     def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:
-        started, pulse = _now(), parts.bench.pulse
+        started, measuring = _now(), parts.measuring
+        pulse = measuring.pulse
         pulse.stage(Stage.PROPOSING)
         proposal = self._propose(parts, experiments)
         pulse.trying(proposal.number, proposal.idea, _best_score(experiments))
         self._prepare_next(parts, experiments, proposal)
         tried = self._try(parts, experiments, proposal)
+        weighed = Scales(measuring, self.history, experiments).weigh(tried)
         pulse.stage(Stage.RECORDING)
-        decision = _decide(tried, experiments)
-        experiment = self._describe(parts, tried, decision, started)
-        self._record(parts.bench, experiment, tried.notebook)
+        experiment = self._describe(parts, tried, weighed, started)
+        self._record(measuring, experiment, tried.notebook, weighed)
         return experiment
 
     def _start(self) -> Ground:
@@ -147,10 +141,17 @@ class Campaign:
         return ground
 
     def _clear_leftovers(self) -> None:
-        """End whatever a process that was killed left running, then remove its folders."""
+        """End whatever a process that was killed left running, then remove its folders.
+
+        Those of runs that were over stay, if their experiment is not in git yet.
+        """
         for folder in sorted(self.workspace.runs.iterdir()):
             reap.reap(self.workspace.run_id(folder))
-        self.workspace.clear_runs()
+        number = self.history.next_number()
+        over = {one.folder for one in self.workspace.measured() if one.number == number}
+        if not over:
+            self.workspace.forget_measured()
+        self.workspace.clear_runs(spared=over)
 
     def _goes_on(self, done: int, pulse: Pulse, limits: Limits) -> bool:
         if limits.experiments is not None and done > limits.experiments:
@@ -166,9 +167,9 @@ class Campaign:
             return pending
         view = self._view(experiments)
         proposal = (
-            _baseline(parts.bench.ground)
+            _baseline(parts.measuring.ground)
             if view is None
-            else parts.proposing.propose(view, parts.bench.pulse.cancelled)
+            else parts.proposing.propose(view, parts.measuring.pulse.cancelled)
         )
         self.workspace.write_pending(proposal)
         self.workspace.clear_ahead()
@@ -189,9 +190,9 @@ class Campaign:
             view = self._view(experiments)
             if view is None:
                 return None
-            return parts.proposing.repair(view, crashed, parts.bench.pulse.cancelled)
+            return parts.proposing.repair(view, crashed, parts.measuring.pulse.cancelled)
 
-        return parts.bench.try_out(proposal, repair)
+        return Bench(parts.measuring, self.history).try_out(proposal, repair)
 
     def _view(
         self, experiments: Sequence[Experiment], running: Proposal | None = None
@@ -199,17 +200,18 @@ class Campaign:
         return view_of(self.history, self.workspace, experiments, running)
 
     def _describe(
-        self, parts: "_Parts", tried: Tried, decision: Decision, started: str
+        self, parts: "_Parts", tried: Tried, weighed: Weighed, started: str
     ) -> Experiment:
-        ground, run, notebook = parts.bench.ground, tried.run, tried.notebook
+        ground, decision, notebook = parts.measuring.ground, weighed.decision, tried.notebook
+        scores = [run.score.value for run in weighed.runs if run.score]
         return Experiment(
             tag=self.tag,
             proposal=tried.proposal,
             verdict=decision.verdict,
             reason=decision.reason,
             detail=decision.detail,
-            runs=(run,) if run else (),
-            val_bpb=run.score.value if run and run.score else None,
+            runs=weighed.runs,
+            val_bpb=None if decision.verdict is Verdict.CRASH else fmean(scores),
             nodes=notebook.nodes(),
             constants=notebook.constants(),
             structure=notebook.structure(),
@@ -219,22 +221,33 @@ class Campaign:
             started=started,
             finished=_now(),
             usage=parts.meter.spent_on(tried.proposal.number),
+            noise=weighed.noise,
+            reruns=weighed.reruns,
+            set_aside=weighed.set_aside,
         )
 
-    def _record(self, bench: Bench, experiment: Experiment, notebook: TrainNotebook) -> None:
+    def _record(
+        self,
+        measuring: Measuring,
+        experiment: Experiment,
+        notebook: TrainNotebook,
+        weighed: Weighed,
+    ) -> None:
         """Give the experiment to git; from then on it exists. A baseline must have a score.
 
         Raises:
             KitError: the baseline crashed, so there is nothing to hold experiments against.
         """
         if experiment.number == 0 and not experiment.kept:
-            executed = bench.folders(0)[-1] / handover.EXECUTED_FILE
+            executed = measuring.executed(weighed.own[-1].counts)
+            self.workspace.forget_measured()
             raise KitError(
                 f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
                 f"notebooks/train.ipynb and run again. Its output: {executed}"
             )
-        files = bench.files(experiment.number) if experiment.runs else {}
+        files = measuring.files(weighed.named()) if weighed.own else {}
         self.history.append(experiment, notebook.text(), files)
+        self.workspace.forget_measured()
         self.workspace.clear_runs()
 
 
@@ -242,22 +255,10 @@ class Campaign:
 class _Parts:
     """What the loop works with."""
 
-    bench: Bench
+    measuring: Measuring
     proposing: Proposing
     meter: Meter
     limits: Limits
-
-
-def _decide(tried: Tried, experiments: Sequence[Experiment]) -> Decision:
-    if tried.run is None:
-        return Decision(Verdict.CRASH, Reason.INVALID_EDIT, tried.problem)
-    run, best = tried.run, _best(experiments)
-    if run.score is None:
-        return Decision(Verdict.CRASH, run.failure or Reason.KIT_FAILED, run.detail)
-    if best is None or best.val_bpb is None:
-        return Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
-    challenger = Sample((run.score.value,), tried.notebook.nodes())
-    return decide.greedy(challenger, Sample(best.scores, best.nodes))
 
 
 def _baseline(ground: Ground) -> Proposal:

@@ -5,9 +5,9 @@ than the best's: Student's t of the difference of their mean scores over its sta
 sigma * sqrt(1/n + 1/m), on the degrees of freedom that sigma was estimated from (with flat priors
 on both means that is the Bayesian posterior probability; Box and Tiao, Bayesian Inference in
 Statistical Analysis, section 2.5). Clearly not better: discard, mostly after one run. Clearly
-better: keep. In between: one more run of whichever of the two has fewer, since that lowers the
-error most, and a re-run of the best serves all later verdicts too. At the limit what is still open
-is a tie, and a tie is kept only where the code got simpler.
+better, in at least `KEPT_RUNS` runs: keep. In between: one more run of whichever of the two has
+fewer, since that lowers the error most, and a re-run of the best serves all later verdicts too. At
+the limit what is still open is a tie, and a tie is kept only where the code got simpler.
 
 The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what they do.
 """
@@ -15,29 +15,35 @@ The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from statistics import fmean
 
 from scipy.special import stdtr
 
 from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.records import Fingerprint, Noise, Reason, Rule, Verdict
+from autoresearch_kit.records import Arm, Fingerprint, Noise, Reason, Rule, Verdict
 
 DECIMALS = 6
 """Scores are equal when they are at this many decimals: what is shown is what is compared."""
 
 SURE = 0.998
-"""Kept at once at this probability of being better. It is looked at after each run, and most
-edits are no gain, so that it has to be high for one keep in ten to be false."""
+"""Kept at this probability of being better. It is looked at after each run, and most edits are no
+gain, so that it has to be high for one keep in ten to be false."""
 
 LIKELY = 0.99
-"""Kept at this probability when the limit of runs is reached."""
+"""Kept at this one when the limit of runs is reached."""
+
+FIRST_DOUBT = 0.75
+"""Discarded below this one after a single run: a gain of three sigma rarely looks so bad."""
 
 DOUBT = 0.85
-"""Discarded below this one: three real gains in a hundred of three sigma are lost by it."""
+"""The same after more runs."""
 
 SIMPLER_DOUBT = 0.25
 """The same for code that got simpler, for which a tie is enough."""
+
+KEPT_RUNS = 3
+"""What is kept has so many runs at least: all later ideas are held against it, and a score that
+was picked for being low is too low."""
 
 MOST_RUNS = 6
 """Of a challenger, and of the best while it has no more than its challenger."""
@@ -50,13 +56,6 @@ _WAYS_OUT: Mapping[str, str] = {
     "torch": "install the torch that it was started with",
     "device": "go on where it was started",
 }
-
-
-class Arm(StrEnum):
-    """Whose code is run next, where no verdict can be given yet."""
-
-    CHALLENGER = "challenger"
-    BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -87,19 +86,28 @@ def decide(challenger: Sample, best: Sample, noise: Noise, rule: Rule) -> Decisi
         return greedy(challenger, best)
     better = probability_better(challenger, best, noise)
     simpler = challenger.nodes < best.nodes
-    if better >= SURE:
+    runs = len(challenger.scores)
+    if better >= SURE and runs >= KEPT_RUNS:
         return _decision(Verdict.KEEP, Reason.BETTER, challenger, best, noise)
-    if better < (SIMPLER_DOUBT if simpler else DOUBT):
+    if better < _doubt(runs, simpler=simpler):
         reason = Reason.NO_GAIN if better > 1 - DOUBT else Reason.WORSE
         return _decision(Verdict.DISCARD, reason, challenger, best, noise)
-    if len(challenger.scores) < MOST_RUNS:
-        fewer = len(best.scores) <= len(challenger.scores)
-        return Arm.BEST if fewer else Arm.CHALLENGER
+    if better >= SURE:
+        return Arm.CHALLENGER
+    if runs < MOST_RUNS:
+        return Arm.BEST if len(best.scores) <= runs else Arm.CHALLENGER
     if better >= LIKELY:
         return _decision(Verdict.KEEP, Reason.BETTER, challenger, best, noise)
     if simpler:
         return _decision(Verdict.KEEP, Reason.SIMPLER, challenger, best, noise)
     return _decision(Verdict.DISCARD, Reason.NO_GAIN, challenger, best, noise)
+
+
+def _doubt(runs: int, *, simpler: bool) -> float:
+    """Below which probability an idea is given up after so many runs."""
+    if simpler:
+        return SIMPLER_DOUBT
+    return FIRST_DOUBT if runs == 1 else DOUBT
 
 
 def probability_better(challenger: Sample, best: Sample, noise: Noise) -> float:

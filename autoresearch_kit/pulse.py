@@ -50,9 +50,10 @@ class Pulse:
         """Say that a run crashed on a bug, which is being mended."""
         self.stage(Stage.PROPOSING, f"mending: {bug}")
 
-    def running(self, run_folder: str) -> None:
-        """Say that a run is under way, and where its live files are."""
-        self._write(replace(self._state, stage=Stage.RUNNING, run_folder=run_folder))
+    def running(self, run_folder: str, which: str) -> None:
+        """Say that a run is under way, which one, and where its live files are."""
+        now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)
+        self._write(now)
 
     def best(self, best: float | None) -> None:
         """Say what the best score is."""

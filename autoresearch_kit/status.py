@@ -54,7 +54,8 @@ def words(state: State | None, running: bool, request: Request | None, now: floa
         return "not run here"
     if running:
         seen = f"seen {now - state.heartbeat:.0f} s ago"
-        return f"{state.stage}, experiment {state.number}{to_come(state, request)}, {seen}"
+        which = f" ({state.message})" if state.message else ""
+        return f"{state.stage}, experiment {state.number}{which}{to_come(state, request)}, {seen}"
     if dead(state, running):
         return f"died while {state.stage}"
     return f"{state.stage}: {state.message}"

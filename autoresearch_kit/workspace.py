@@ -6,7 +6,7 @@ What lies here can be lost without losing an experiment: git holds those. All wr
 import compileall
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,15 @@ import filelock
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.records import Errands, Proposal, Request, Research, Settings, State
+from autoresearch_kit.records import (
+    Errands,
+    Measured,
+    Proposal,
+    Request,
+    Research,
+    Settings,
+    State,
+)
 
 T = TypeVar("T")
 
@@ -164,6 +172,14 @@ class Workspace:
         """Write a proposal down before it is run."""
         write_atomic(self.folder / "pending.json", codec.encode(proposal))
 
+    def measured(self) -> tuple[Measured, ...]:
+        """The runs of the experiment under way that are over, in order."""
+        return self._read("measured.json", tuple[Measured, ...]) or ()
+
+    def add_measured(self, run: Measured) -> None:
+        """Write down what a run came to, so that it need not be run again."""
+        write_atomic(self.folder / "measured.json", codec.encode((*self.measured(), run)))
+
     def ahead(self) -> Proposal | None:
         """The proposal that was prepared while the one before it ran."""
         return self._read("ahead.json", Proposal)
@@ -215,10 +231,15 @@ class Workspace:
         place = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
         return f"{self.tag}-{run_folder.name}-{place}"
 
-    def clear_runs(self) -> None:
-        """Remove the folders of runs that are over."""
+    def forget_measured(self) -> None:
+        """Forget what the runs came to: they are in git, or are to be run again."""
+        (self.folder / "measured.json").unlink(missing_ok=True)
+
+    def clear_runs(self, spared: Collection[str] = ()) -> None:
+        """Remove the folders of runs, but for those of these names."""
         for folder in self.runs.iterdir():
-            shutil.rmtree(folder)
+            if folder.name not in spared:
+                shutil.rmtree(folder)
 
     def delete(self) -> None:
         """Remove the whole folder."""

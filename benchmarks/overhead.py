@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.records import Experiment, Limits
+from autoresearch_kit.records import Experiment, Limits, Rule
 from autoresearch_kit.settling import Wishes, settle
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,12 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = make_project(Path(folder))
-        wishes = Wishes(dataset=given.dataset, train_seconds=given.train_seconds)
+        wishes = Wishes(
+            dataset=given.dataset,
+            train_seconds=given.train_seconds,
+            rule=Rule.GREEDY,  # one run an experiment
+            max_elsewhere=1.0,
+        )
         campaign = Campaign("overhead", settle(root, "overhead", wishes), root=root)
         limits = Limits(experiments=given.experiments)
         columns = [parts(experiment, seconds) for experiment, seconds in timed(campaign, limits)]

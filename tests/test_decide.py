@@ -3,15 +3,15 @@ from dataclasses import fields, replace
 import pytest
 
 from autoresearch_kit.decide import (
+    KEPT_RUNS,
     MOST_RUNS,
-    Arm,
     Decision,
     Sample,
     check_comparable,
     decide,
 )
 from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.records import Fingerprint, Noise, Reason, Rule, Verdict
+from autoresearch_kit.records import Arm, Fingerprint, Noise, Reason, Rule, Verdict
 
 HERE = Fingerprint("c1", "t1", "p1", "s1", "2.13.0", "cpu Xeon")
 
@@ -50,8 +50,9 @@ def test_greedily_lower_is_better_and_ties_go_to_less_code(
     assert (decision.verdict, decision.reason) == (verdict, reason)
 
 
-def test_clearly_better_is_kept_after_one_run() -> None:
-    assert reason(0.05) is Reason.BETTER
+def test_clearly_better_is_kept_once_it_has_its_runs() -> None:
+    assert [judged(0.05, runs=runs) for runs in (1, 2)] == [Arm.CHALLENGER] * 2
+    assert reason(0.05, runs=KEPT_RUNS) is Reason.BETTER
 
 
 def test_clearly_worse_is_discarded_after_one_run() -> None:
@@ -97,10 +98,10 @@ def test_noise_that_is_hardly_known_asks_for_more() -> None:
 
 
 def test_the_detail_has_the_numbers_and_their_error() -> None:
-    found = judged(0.05, runs=2)
+    found = judged(0.05, runs=3)
     assert isinstance(found, Decision)
     assert found.detail == (
-        "1.150000 (mean of 2) against the best's 1.200000 (mean of 3): 0.050000 ± 0.009129 lower"
+        "1.150000 (mean of 3) against the best's 1.200000 (mean of 3): 0.050000 ± 0.008165 lower"
     )
 
 

@@ -23,7 +23,7 @@ LAYERS = (
     {"copying", "notices"},
     {"errands", "restoring"},
     {"ground", "settling", "asking"},
-    {"proposing", "trying"},
+    {"measuring", "proposing", "trying", "weighing"},
     {"campaign", "doctor", "adopting", "opening"},
     {"detached", "starting"},
     {"ui"},

@@ -4,8 +4,10 @@ from autoresearch_kit.records.experiments import Experiment, Noise, Usage, Verdi
 from autoresearch_kit.records.grounds import DatasetInfo, Fingerprint, Machine
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.records.runs import (
+    Arm,
     Conditions,
     GpuConditions,
+    Measured,
     Reason,
     Run,
     RunSpec,
@@ -24,6 +26,7 @@ from autoresearch_kit.records.settings import (
 from autoresearch_kit.records.states import Request, Stage, State
 
 __all__ = [
+    "Arm",
     "Attempt",
     "CellEdit",
     "Conditions",
@@ -37,6 +40,7 @@ __all__ = [
     "GpuConditions",
     "Limits",
     "Machine",
+    "Measured",
     "Noise",
     "Prices",
     "Proposal",

@@ -115,6 +115,28 @@ class Run:
         return self.tokens / self.train_seconds if self.train_seconds else 0.0
 
 
+class Arm(StrEnum):
+    """Whose code a run is of: the idea's that is being tried, or the best's that it is held
+    against."""
+
+    CHALLENGER = "challenger"
+    BEST = "best"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that is over, and not yet in git. `folder` is the name of its folder, `code` digests
+    its notebook; `disturbed` says why it should be repeated, empty if it counts."""
+
+    number: int
+    arm: Arm
+    seed: int
+    code: str
+    folder: str
+    run: Run
+    disturbed: str = ""
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """All that one run needs to know. Seconds, megabytes, absolute paths.

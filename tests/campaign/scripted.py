@@ -12,7 +12,7 @@ from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.records import EditProtocol, Prices, Research
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.researchers.llm.retry import PATIENCE, Patience
-from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.settling import settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said
 
@@ -80,5 +80,5 @@ def model(
 
 
 def campaign(root: Path, corpus: Path, asked: Model | None, tag: str = "night") -> Campaign:
-    wishes = Wishes(dataset=str(corpus), train_seconds=TRAIN_SECONDS, researcher="llm")
+    wishes = tiny.wishes(corpus, TRAIN_SECONDS, researcher="llm")
     return Campaign(tag, settle(root, tag, wishes), root=root, model=asked)

@@ -13,7 +13,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict
 from autoresearch_kit.restoring import restore
-from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.settling import settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Answer, ChatServer
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def campaign(project: Path, corpus: Path, tag: str = "night") -> Campaign:
-    wishes = Wishes(dataset=str(corpus), train_seconds=1.0)
+    wishes = tiny.wishes(corpus)
     return Campaign(tag, settle(project, tag, wishes), root=project)
 
 

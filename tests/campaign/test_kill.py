@@ -15,7 +15,7 @@ from autoresearch_kit import detached
 from autoresearch_kit.execution import reap
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.settling import settle
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.campaign.test_campaign import left_running
@@ -77,7 +77,7 @@ def killer_git(folder: Path, command: str) -> Path:
 
 def start(project: Path, corpus: Path) -> tuple[Workspace, subprocess.Popen[bytes]]:
     workspace = Workspace(project, "night")
-    settings = settle(project, "night", Wishes(dataset=str(corpus), train_seconds=1.0))
+    settings = settle(project, "night", tiny.wishes(corpus))
     return workspace, detached.start(workspace, settings, Limits(experiments=EXPERIMENTS))
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autoresearch_kit.records import Rule
+from autoresearch_kit.settling import Wishes
+
 CELLS = {
     "parameters": """
 SEED = 0
@@ -72,6 +75,17 @@ def notebook_text(**changed: str) -> str:
     book = new_notebook(cells=cells)
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     return str(nbformat.writes(book)) + "\n"
+
+
+def wishes(corpus: Path, train_seconds: float = 1.0, *, researcher: str | None = None) -> Wishes:
+    """One run an experiment, whatever else the machine does: most tests are not about repeats."""
+    return Wishes(
+        dataset=str(corpus),
+        train_seconds=train_seconds,
+        researcher=researcher,
+        rule=Rule.GREEDY,
+        max_elsewhere=1.0,
+    )
 
 
 def write_corpus(path: Path, size: int = 300_000) -> Path:

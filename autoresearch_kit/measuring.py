@@ -1,0 +1,162 @@
+"""Has notebooks run and scored, each run once: what was over before a kill is not run again.
+
+A run that the machine disturbed is repeated, twice at most; then the least disturbed one counts.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.ground import Ground
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.records import Arm, Measured, Reason, Run, RunSpec
+from autoresearch_kit.validity import why_invalid
+from autoresearch_kit.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+METRICS_LIMIT = 1_000_000
+"""Bytes of a loss curve that git keeps; they come out of unreviewed code."""
+
+AGAIN = 2
+"""How often a disturbed run is repeated."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A run that counts, and those with the same seed that it was repeated for."""
+
+    counts: Measured
+    set_aside: tuple[Measured, ...] = ()
+
+    @property
+    def run(self) -> Run:
+        """The one that counts."""
+        return self.counts.run
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Where runs are measured."""
+
+    ground: Ground
+    workspace: Workspace
+    pulse: Pulse
+
+    def measure(
+        self,
+        number: int,
+        arm: Arm,
+        index: int,
+        notebook: TrainNotebook,
+        before: Sequence[Run] = (),
+    ) -> Settled:
+        """Run and score a notebook for experiment `number`, with the `index`th seed of this arm.
+
+        `before` are earlier runs of the same code, which tell how fast it should be.
+
+        Raises:
+            Cancelled: a person asked to stop at once; the runs that are over stay written down.
+            KitError: the kit failed twice in a row.
+        """
+        seed = _seed(self.workspace.tag, number, arm, index)
+        code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
+        tried = self._over(seed, code)
+        while not tried or (tried[-1].disturbed and len(tried) <= AGAIN):
+            run, folder = self._run(number, seed, notebook, _words(arm, index, len(tried)))
+            why = why_invalid(run, before, self.ground.settings)
+            if why:
+                logger.warning("experiment %d: run set aside: %s", number, why)
+            tried.append(Measured(number, arm, seed, code, folder.name, run, why))
+            self.workspace.add_measured(tried[-1])
+        counts = min(tried, key=_disturbance)
+        return Settled(counts, tuple(one for one in tried if one is not counts))
+
+    def executed(self, measured: Measured) -> Path:
+        """The executed notebook of a run."""
+        return self._folder(measured) / handover.EXECUTED_FILE
+
+    def files(self, named: Sequence[tuple[str, Measured]]) -> dict[str, bytes]:
+        """What git keeps of these runs: their notebooks under these names, and a loss curve."""
+        files = {name: self.executed(measured).read_bytes() for name, measured in named}
+        metrics = self._folder(named[0][1]) / handover.WORK_FOLDER / handover.METRICS_FILE
+        if metrics.exists():
+            files[handover.METRICS_FILE] = read_untrusted(metrics, METRICS_LIMIT)
+        return files
+
+    def _over(self, seed: int, code: str) -> list[Measured]:
+        """The runs with this seed and code that were over before."""
+        return [
+            one
+            for one in self.workspace.measured()
+            if (one.seed, one.code) == (seed, code) and self._folder(one).is_dir()
+        ]
+
+    def _folder(self, measured: Measured) -> Path:
+        return self.workspace.runs / measured.folder
+
+    def _run(self, number: int, seed: int, notebook: TrainNotebook, words: str) -> tuple[Run, Path]:
+        """Run and score the notebook. A run that the kit itself failed is repeated once.
+
+        Raises:
+            KitError: the kit failed twice in a row; the proposal stays written down.
+        """
+        for attempt in (1, 2):
+            folder = self._new_folder(number)
+            (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
+            self.pulse.running(str(folder), words)
+            run = launch.execute(self._spec(folder, seed), cancelled=self.pulse.cancelled)
+            if run.failure is not Reason.KIT_FAILED:
+                return run, folder
+            logger.warning("experiment %d, attempt %d: %s", number, attempt, run.detail)
+        raise KitError(f"experiment {number} could not be run: {run.detail}")
+
+    def _new_folder(self, number: int) -> Path:
+        there = len(list(self.workspace.runs.glob(f"{number:04d}-*")))
+        folder = self.workspace.runs / f"{number:04d}-{there + 1}"
+        folder.mkdir()
+        return folder
+
+    def _spec(self, folder: Path, seed: int) -> RunSpec:
+        settings = self.ground.settings
+        return RunSpec(
+            run_id=self.workspace.run_id(folder),
+            folder=folder,
+            notebook=folder / handover.INPUT_FILE,
+            dataset=self.ground.dataset,
+            kit=self.workspace.kit,
+            compile_cache=self.workspace.compile_cache,
+            seed=seed,
+            train_seconds=settings.train_seconds,
+            wall_seconds=settings.wall_seconds,
+            compile_seconds=settings.compile_seconds,
+            memory_mb=settings.memory_mb,
+            sandbox=self.ground.sandbox,
+        )
+
+
+def _disturbance(measured: Measured) -> tuple[bool, bool, float]:
+    """What counts least first: undisturbed, scored, the machine least busy elsewhere."""
+    conditions = measured.run.conditions
+    elsewhere = conditions.elsewhere if conditions else 1.0
+    return bool(measured.disturbed), measured.run.score is None, elsewhere
+
+
+def _words(arm: Arm, index: int, again: int) -> str:
+    """Which run this is, for who watches; empty for an idea's first."""
+    if again:
+        return "again, since the machine was busy"
+    if arm is Arm.BEST:
+        return f"the best once more ({index + 1})"
+    return f"seed {index + 1}" if index else ""
+
+
+def _seed(tag: str, number: int, arm: Arm, index: int) -> int:
+    """A seed of the kit's own choosing, so that no edit can fix its luck."""
+    return int.from_bytes(hashlib.sha256(f"{tag}/{number}/{arm}/{index}".encode()).digest()[:4])

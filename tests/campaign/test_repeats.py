@@ -1,0 +1,84 @@
+"""A real campaign under the careful rule: the baseline's seeds, and a keep with its runs."""
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.decide import KEPT_RUNS
+from autoresearch_kit.noise import PRIOR_DOF
+from autoresearch_kit.records import Limits, Proposal, Verdict
+from autoresearch_kit.settling import Wishes, settle
+from tests.campaign import tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+CONFIG = "QUALITY = 0.5  # how much of the training text's frequencies it uses; 0..1\n"
+MODEL = """
+class Frequencies(torch.nn.Module):
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, tokens):
+        return self.logits.expand(*tokens.shape, -1)
+
+
+counts = torch.bincount(next(run.batches(64))[0].flatten(), minlength=run.vocab_size)
+luck = 0.01 * torch.randn(1, generator=torch.Generator().manual_seed(run.seed))
+model = Frequencies((counts + 0.1).log() * (QUALITY + luck))
+"""
+TRAIN = """
+for step in run.steps():
+    run.log(loss=1.0, tokens=64)
+    break
+"""
+
+SEEDS = 3
+BETTER = Proposal(1, 0, "optuna", "QUALITY 0.5 -> 1.0", "", constants={"QUALITY": 1.0})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Campaign:
+    """The baseline, and one idea that helps."""
+    cells = {"config": CONFIG, "model": MODEL, "train": TRAIN}
+    root = tiny.make_project(tmp_path_factory.mktemp("repeats") / "project", **cells)
+    wishes = Wishes(dataset=str(corpus), train_seconds=30.0, max_elsewhere=1.0)
+    night = Campaign("night", settle(root, "night", wishes), root=root)
+    experiments = night.run(Limits(experiments=1))
+    next(experiments)
+    night.workspace.write_pending(BETTER)
+    assert len(list(experiments)) == 1
+    return night
+
+
+def test_the_baseline_has_several_runs_that_differ(done: Campaign) -> None:
+    assert len(set(done.history.experiment(0).scores)) == SEEDS
+
+
+def test_what_helps_is_kept_after_enough_runs(done: Campaign) -> None:
+    better = done.history.experiment(1)
+    assert better.verdict is Verdict.KEEP
+    assert len(better.runs) >= KEPT_RUNS
+
+
+def test_its_score_is_the_mean(done: Campaign) -> None:
+    better = done.history.experiment(1)
+    assert better.val_bpb == fmean(better.scores)
+
+
+def test_the_noise_is_pooled_over_both(done: Campaign) -> None:
+    noise, runs = done.history.experiment(1).noise, len(done.history.experiment(1).runs)
+    assert noise is not None
+    assert noise.dof == PRIOR_DOF + SEEDS - 1 + runs - 1
+
+
+def test_git_has_the_notebook_of_each_run(done: Campaign) -> None:
+    for run in range(1, KEPT_RUNS + 1):
+        assert done.history.file(1, f"run-{run}.ipynb")
+
+
+def test_nothing_of_the_runs_is_left_beside_git(done: Campaign) -> None:
+    assert list(done.workspace.runs.iterdir()) == []
+    assert done.workspace.measured() == ()

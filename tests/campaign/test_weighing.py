@@ -1,0 +1,244 @@
+"""How often an idea is run, what is written down of it, and what a resumed campaign runs again.
+
+What a run costs and scores is made up here; tests/campaign/test_repeats.py has real ones.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.ground import Ground
+from autoresearch_kit.history import History
+from autoresearch_kit.measuring import AGAIN, Measuring
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.records import (
+    Conditions,
+    Experiment,
+    Limits,
+    Proposal,
+    Reason,
+    Rule,
+    Run,
+    RunSpec,
+    SandboxLevel,
+    Score,
+    Settings,
+    Verdict,
+)
+from autoresearch_kit.trying import Bench, Tried
+from autoresearch_kit.weighing import Scales, Weighed
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import tiny
+from tests.history import ledger
+from tests.researchers.llm.conftest import DATASET, MACHINE
+
+BASELINE = (1.50, 1.51, 1.49)
+
+
+@dataclass
+class Machine:
+    """Gives the runs of each notebook their scores, by a word in it; None is a crash."""
+
+    scores: dict[str, Iterator[float | None]]
+    elsewhere: Iterator[float] = field(default_factory=lambda: iter(()))
+    ran: list[tuple[str, int]] = field(default_factory=list)
+
+    def execute(self, spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
+        if cancelled():
+            raise Cancelled("stopped")
+        text = spec.notebook.read_text()
+        word = next(word for word in self.scores if f"WIDTH = {word} " in text)
+        value = next(self.scores[word])
+        self.ran.append((word, spec.seed))
+        (spec.folder / handover.EXECUTED_FILE).write_text(f"executed {len(self.ran)}")
+        made = replace(ledger.run(), seed=spec.seed, conditions=Conditions(self._busy(), 0.1))
+        if value is None:
+            return replace(made, failure=Reason.DIVERGED, detail="loss nan")
+        return replace(made, score=score(value))
+
+    def audit(self, spec: RunSpec, run: Run, *, cancelled: Callable[[], bool]) -> Run:
+        assert run.score
+        return replace(run, audit=score(run.score.value + 0.1))
+
+    def _busy(self) -> float:
+        return next(self.elsewhere, 0.0)
+
+
+def score(value: float) -> Score:
+    return Score("val_bpb", value, 1.0, 1, 1, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A campaign with its baseline, where ideas are weighed."""
+
+    project: Path
+    machine: Machine
+    settings: Settings
+
+    def scales(self, experiments: Sequence[Experiment]) -> Scales:
+        workspace = Workspace(self.project, "night")
+        workspace.create()
+        baseline = TrainNotebook.parse(tiny.notebook_text())
+        ground = Ground(
+            self.settings,
+            MACHINE,
+            self.project,
+            DATASET,
+            ledger.FINGERPRINT,
+            baseline,
+            SandboxLevel.NONE,
+        )
+        measuring = Measuring(ground, workspace, Pulse(workspace, Limits()))
+        return Scales(measuring, History(self.project, "night"), experiments)
+
+    def weigh(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Weighed:
+        scales = self.scales(experiments)
+        return scales.weigh(self.tried(scales, proposal))
+
+    def tried(self, scales: Scales, proposal: Proposal) -> Tried:
+        return Bench(scales.measuring, scales.history).try_out(proposal, lambda _: None)
+
+
+BEGIN = Proposal(0, None, "baseline", "baseline", "")
+WIDER = Proposal(1, 0, "optuna", "WIDTH 8 -> 16", "", constants={"WIDTH": 16})
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine({"8": iter(BASELINE)})
+    monkeypatch.setattr(launch, "execute", made.execute)
+    return made
+
+
+@pytest.fixture
+def place(project: Path, machine: Machine) -> Place:
+    return Place(project, machine, replace(ledger.SETTINGS, rule=Rule.CAREFUL, seeds=3))
+
+
+@pytest.fixture
+def begun(place: Place) -> list[Experiment]:
+    """The baseline, weighed and in git."""
+    weighed = place.weigh(BEGIN, [])
+    baseline = replace(ledger.experiment(0), runs=weighed.runs, nodes=NODES, noise=weighed.noise)
+    History(place.project, "night").append(baseline, tiny.notebook_text(), {})
+    Workspace(place.project, "night").forget_measured()
+    return [baseline]
+
+
+NODES = TrainNotebook.parse(tiny.notebook_text()).nodes()
+
+
+def values(runs: Sequence[Run]) -> list[float]:
+    return [run.score.value for run in runs if run.score]
+
+
+def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
+    weighed = place.weigh(BEGIN, [])
+    assert values(weighed.runs) == list(BASELINE)
+    assert len({run.seed for run in weighed.runs}) == 3
+    assert weighed.noise is not None
+    assert weighed.noise.dof == 4
+
+
+def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
+    once = replace(place, settings=replace(place.settings, seeds=1))
+    assert len(once.weigh(BEGIN, []).runs) == 1
+
+
+def test_what_is_clearly_worse_is_run_once(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores["16"] = iter([1.6])
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.reason is Reason.WORSE
+    assert values(weighed.runs) == [1.6]
+
+
+def test_what_is_better_is_run_until_that_is_sure(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores["16"] = iter([1.3, 1.31, 1.29, 1.3, 1.3, 1.3])
+    place.machine.scores["8"] = iter([1.5, 1.5, 1.5])
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.verdict is Verdict.KEEP
+    assert len(weighed.runs) >= 3
+
+
+def test_in_between_the_best_is_run_again_too(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores["16"] = iter([1.485] * 6)
+    place.machine.scores["8"] = iter([1.5] * 6)
+    weighed = place.weigh(WIDER, begun)
+    assert len(weighed.runs) > 3
+    assert weighed.reruns
+    assert weighed.noise is not None
+    assert weighed.noise.dof == 4 + len(weighed.runs) - 1 + len(weighed.reruns)
+
+
+def test_code_that_crashes_with_any_seed_is_a_crash(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores["16"] = iter([1.3, None])
+    decision = place.weigh(WIDER, begun).decision
+    assert (decision.verdict, decision.reason) == (Verdict.CRASH, Reason.DIVERGED)
+    assert decision.detail == "run 2: loss nan"
+
+
+def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.485] * 6)
+    place.machine.scores["8"] = iter([None])
+    weighed = place.weigh(WIDER, begun)
+    assert len(weighed.runs) == 6
+    assert [run.score for run in weighed.reruns] == [None]
+
+
+def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.9, 1.6])
+    place.machine.elsewhere = iter([0.9, 0.1])
+    weighed = place.weigh(WIDER, begun)
+    assert values(weighed.runs) == [1.6]
+    assert values(weighed.set_aside) == [1.9]
+    assert weighed.runs[0].seed == weighed.set_aside[0].seed
+
+
+def test_on_a_machine_that_stays_busy_the_least_disturbed_run_counts(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.7, 1.6, 1.8])
+    place.machine.elsewhere = iter([0.9, 0.5, 0.7])
+    weighed = place.weigh(WIDER, begun)
+    assert values(weighed.runs) == [1.6]
+    assert len(weighed.set_aside) == AGAIN
+
+
+def test_runs_that_were_over_before_a_stop_are_not_run_again(
+    place: Place, begun: list[Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.machine.scores["16"] = iter([1.3, 1.31, 1.29, 1.3, 1.3, 1.3])
+    before = len(place.machine.ran)
+    stopped = place.scales(begun)
+    monkeypatch.setattr(Pulse, "cancelled", lambda _: len(place.machine.ran) == before + 2)
+    with pytest.raises(Cancelled):
+        stopped.weigh(place.tried(stopped, WIDER))
+    monkeypatch.undo()
+    monkeypatch.setattr(launch, "execute", place.machine.execute)
+    weighed = place.weigh(WIDER, begun)
+    assert values(weighed.runs)[:3] == [1.3, 1.31, 1.29]
+    ran = place.machine.ran[before:]
+    assert len(set(ran)) == len(ran)
+
+
+def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.485] * 7)
+    place.machine.scores["8"] = iter([1.5] * 6)
+    place.machine.elsewhere = iter([0.9])
+    weighed = place.weigh(WIDER, begun)
+    names = [name for name, _ in weighed.named()]
+    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(names)
+    files = place.scales(begun).measuring.files(weighed.named())
+    assert set(files) == set(names)
