@@ -81,6 +81,12 @@ def standing(view: View, history: History) -> Section:
         f"- baseline: val_bpb {_bpb(first)}, {first.nodes:,} syntax-tree nodes",
         f"- tried after the baseline: {len(view.experiments) - 1}; {_counts(view.experiments)}",
     ]
+    noise = next((one.noise for one in reversed(view.experiments) if one.noise), None)
+    if noise:
+        lines.append(
+            f"- noise: val_bpb of the same code differs by {noise.sigma:.6f} from seed to seed (one"
+            " sigma); a gain below about three of these takes several runs to be seen"
+        )
     if best.runs:
         run = best.runs[-1]
         speed = run.tokens / run.train_seconds if run.train_seconds else 0.0

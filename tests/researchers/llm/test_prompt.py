@@ -8,6 +8,7 @@ from autoresearch_kit.history import History
 from autoresearch_kit.records import (
     EditProtocol,
     Experiment,
+    Noise,
     Proposal,
     Reason,
     Verdict,
@@ -202,3 +203,9 @@ def test_a_brief_has_the_directive_as_it_is_now(ledger: Ledger) -> None:
     assert brief(ledger.around) == Brief(
         ledger.around.machine, ledger.around.dataset, ledger.around.settings, "Simplify."
     )
+
+
+def test_it_says_how_large_the_noise_is(ledger: Ledger) -> None:
+    *before, latest = ledger.view.experiments
+    noisy = replace(ledger.view, experiments=(*before, replace(latest, noise=Noise(0.0042, 6.0))))
+    assert "the same code differs by 0.004200 from seed to seed" in prompted(ledger, noisy)
