@@ -13,12 +13,12 @@ PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
     {"errors", "records", "text"},
-    {"atomic", "codec", "colab", "paths", "precision"},
+    {"atomic", "codec", "colab", "gpu", "paths", "precision"},
     {"background", "notebook"},
     {"auditing", "history", "decide", "noise", "validity", "workspace", "profiles"},
     {"lm"},
     {"execution"},
-    {"live", "spending", "fingerprint", "machine", "gpu", "pulse", "status", "watching"},
+    {"live", "spending", "fingerprint", "machine", "pulse", "status", "watching"},
     {"researchers"},
     {"copying", "notices"},
     {"errands", "restoring"},

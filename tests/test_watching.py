@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit import gpu, history
+from autoresearch_kit import history
 from autoresearch_kit.records import Limits, Proposal, Stage, State, Usage, Verdict
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import words
@@ -98,19 +98,3 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
         now = watch(ledger).look().now
     assert now is not None
     assert "+WIDTH = 16" in str(now.diff)
-
-
-def test_a_gpu_says_how_busy_it_is(tmp_path_with_smi: None) -> None:
-    assert gpu.gpu_use() == "GPU 97% busy, 61234 of 143771 MiB"
-
-
-@pytest.fixture
-def tmp_path_with_smi(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A machine whose nvidia-smi says what an H200's does."""
-    folder = tmp_path_factory.mktemp("bin")
-    program = folder / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho '97, 61234, 143771'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")

@@ -65,6 +65,7 @@ def conclude(
         peak_memory_mb=round(watch.peak_memory_mb, 1),
         sandbox=spec.sandbox,
         parts=_parts(watch, ended),
+        conditions=watch.conditions,
     )
 
 

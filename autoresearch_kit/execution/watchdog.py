@@ -1,4 +1,7 @@
-"""A thread of the runner that ends the kernel: at the deadline, for its memory, after hand-over."""
+"""A thread of the runner that ends the kernel: at the deadline, for its memory, after hand-over.
+
+While the run trains, it looks at what else the machine does.
+"""
 
 import os
 import stat
@@ -10,19 +13,24 @@ from pathlib import Path
 
 import psutil
 
+from autoresearch_kit import gpu
+from autoresearch_kit.execution.conditions import Observer
 from autoresearch_kit.execution.handover import (
     SUBMISSION_FILE,
     WORK_FOLDER,
     Failure,
     write_live,
 )
-from autoresearch_kit.records import Reason, RunSpec
+from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05
 """How exactly the end of the training budget is known."""
 
 MEMORY_SECONDS = 0.5
 """Between two looks at memory; each costs some milliseconds of a core that should train."""
+
+OBSERVE_SECONDS = 2.0
+"""Between two looks at GPUs; each costs some milliseconds, two reads of the counters some ten."""
 
 LINGER_SECONDS = 1.0
 """After the submission arrived, for the kernel to say that its cell ended."""
@@ -49,12 +57,16 @@ class Watchdog(threading.Thread):
         self.submitted: float | None = None
         self.failure: Failure | None = None
         self.peak_memory_mb = 0.0
+        self.conditions: Conditions | None = None
         self._kill = kill
         self._ended = threading.Event()
         self._next_memory = 0.0
+        self._observer = Observer()
+        self._next_observation = 0.0
 
     def run(self) -> None:
         """Until the kernel was killed, or the runner says that all is over."""
+        gpu.reachable()  # the first time may take long, and nothing is to be watched yet
         while not self._ended.wait(POLL_SECONDS):
             now = time.monotonic()
             self._look(now)
@@ -76,7 +88,10 @@ class Watchdog(threading.Thread):
         """All is over; what arrived in the last moment counts."""
         self._ended.set()
         self.join()
-        self._look_for_submission(time.monotonic())
+        now = time.monotonic()
+        self._look_for_submission(now)
+        if self.conditions is None:
+            self.conditions = self._observer.end()
 
     def _look(self, now: float) -> None:
         self._look_for_submission(now)
@@ -85,6 +100,15 @@ class Watchdog(threading.Thread):
         if now >= self._next_memory:
             self._next_memory = now + MEMORY_SECONDS
             self.failure = self.failure or self._greedy()
+        if self.training is not None and self.conditions is None:
+            self._observe(now)
+
+    def _observe(self, now: float) -> None:
+        if self.failure or self.submitted is not None:
+            self.conditions = self._observer.end()
+        elif now >= self._next_observation:
+            self._next_observation = now + OBSERVE_SECONDS
+            self._observer.look()
 
     def _look_for_submission(self, now: float) -> None:
         if self.submitted is None and self.training is not None:

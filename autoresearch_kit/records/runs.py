@@ -57,8 +57,9 @@ class Score:
 class GpuConditions:
     """One GPU while a run trained: mean clock and its maximum in MHz, the highest temperature in C.
 
-    `throttled` is the share of the looks at which it was slowed down by heat or power; `others` is
-    how many processes that were not the run's were seen on it.
+    `throttled` is the share of the looks at which it was slowed down by heat, or by want of power
+    (its own power limit, at which every busy GPU is, left out); `others` is how many processes that
+    were not the run's computed on it. What a GPU does not say is 0.
     """
 
     name: str
@@ -90,8 +91,8 @@ class Run:
 
     `train_seconds` is measured from outside, first editable cell to submission, compilation (as
     claimed by the notebook, capped) taken out. `parts` are the seconds of everything else, by name.
-    `conditions` are None if training never began. `audit` is the score of the same model on a shard
-    that no verdict and no researcher sees, measured for what is kept.
+    `conditions` are None if training never began, or was over at once. `audit` is the score of the
+    same model on a shard that no verdict and no researcher sees, measured for what is kept.
     """
 
     seed: int

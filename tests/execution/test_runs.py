@@ -49,6 +49,11 @@ def wait(seconds):
         pass
 """
 
+NAMED = """
+import ctypes
+ctypes.CDLL(None).prctl(15, b'notebook')
+"""
+
 FROZEN_CLOCKS = f"""
 {BUSY}
 for name in ('time', 'monotonic', 'perf_counter', 'process_time'):
@@ -147,6 +152,18 @@ def test_what_does_not_end_is_ended(train: str, level: SandboxLevel, tmp_path: P
     assert statuses(spec)["submit"] == "pending"
     shown = executed(spec).cells[-2].outputs[-1]
     assert (shown.ename, shown.evalue) == ("deadline", run.detail)
+    assert run.conditions is not None
+
+
+@both_levels
+@pytest.mark.skipif(sys.platform != "linux", reason="names its process as only Linux lets it")
+def test_what_the_notebook_s_own_processes_take_is_not_elsewhere(
+    level: SandboxLevel, tmp_path: Path
+) -> None:
+    book = notebook(f"{NAMED}{BUSY}wait(1)", submit="")
+    run = execute(make_spec(tmp_path, book, sandbox=level))
+    assert run.conditions is not None
+    assert "notebook" not in run.conditions.busiest
 
 
 @pytest.mark.slow
@@ -265,6 +282,7 @@ def test_a_failing_locked_cell_is_the_kits_fault(tmp_path: Path) -> None:
     run = execute(spec)
     assert run.failure is Reason.KIT_FAILED
     assert run.detail == "ValueError: done (in cell 'setup')"
+    assert run.conditions is None
 
 
 @needs_bubblewrap
