@@ -3,10 +3,12 @@
 Whatever happens to the runner, the notebook or the caller: nothing is left running.
 """
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
@@ -14,11 +16,17 @@ from autoresearch_kit.errors import Cancelled, InputError
 from autoresearch_kit.execution import handover, reap, scoring
 from autoresearch_kit.execution.child import last_line, run_child
 from autoresearch_kit.execution.grading import ScoreFailure
-from autoresearch_kit.records import Reason, Run, RunSpec
+from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.records import Reason, Run, RunSpec, Score
 from autoresearch_kit.text import one_line
+
+logger = logging.getLogger(__name__)
 
 MODULE = "autoresearch_kit.execution.runner"
 SPEC_FILE = "spec.json"
+
+AUDIT_FOLDER = "audit"
+"""Under the run's folder, out of the sandbox's reach: what the judge of the audit shard writes."""
 
 GRACE_SECONDS = 60.0
 """On top of a run's own deadline, before the runner is taken to hang."""
@@ -107,21 +115,50 @@ def _failed(spec: RunSpec, detail: str, seconds: float) -> Run:
     )
 
 
+def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: False) -> Run:
+    """The run with the score of its submission, still lying in its folder, on the audit shard.
+
+    No verdict hangs on it: where it can't be had, a warning is logged and the run comes back as it
+    was.
+
+    Raises:
+        Cancelled: `cancelled` said so; everything was killed.
+        ExecutionError: a process can't be killed.
+    """
+    begun = time.monotonic()
+    folder = spec.folder / AUDIT_FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        score = _scored(spec, folder, Split.AUDIT, cancelled)
+    except (ScoreFailure, OSError) as failure:
+        logger.warning("%s could not be audited: %s", spec.folder.name, failure)
+        return run
+    seconds = round(time.monotonic() - begun, 3)
+    parts = {**run.parts, "audit": seconds}
+    wall_seconds = round(run.wall_seconds + seconds, 3)
+    return replace(run, audit=score, parts=parts, wall_seconds=wall_seconds)
+
+
 def _score(spec: RunSpec, run: Run, cancelled: Callable[[], bool]) -> Run:
     begun = time.monotonic()
     try:
-        score = scoring.score(
-            spec.dataset,
-            spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE,
-            folder=spec.folder,
-            kit=spec.kit,
-            level=spec.sandbox,
-            run_id=spec.run_id,
-            memory_mb=spec.memory_mb,
-            poll=lambda: _obey(cancelled),
-        )
+        score = _scored(spec, spec.folder, Split.VAL, cancelled)
     except ScoreFailure as failure:
         run = replace(run, failure=failure.reason, detail=one_line(failure.detail, 500))
     else:
         run = replace(run, score=score)
     return replace(run, parts={**run.parts, "score": round(time.monotonic() - begun, 3)})
+
+
+def _scored(spec: RunSpec, folder: Path, shard: Split, cancelled: Callable[[], bool]) -> Score:
+    return scoring.score(
+        spec.dataset,
+        spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE,
+        folder=folder,
+        kit=spec.kit,
+        level=spec.sandbox,
+        run_id=spec.run_id,
+        memory_mb=spec.memory_mb,
+        shard=shard.value,
+        poll=lambda: _obey(cancelled),
+    )

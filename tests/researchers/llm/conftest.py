@@ -80,6 +80,7 @@ class Ledger:
         metrics: bytes = b"",
         *,
         ran: bool = True,
+        audit: float | None = None,
     ) -> Experiment:
         if proposal.parent is None:
             notebook = TrainNotebook.read(self.root / "notebooks" / "train.ipynb")
@@ -90,7 +91,10 @@ class Ledger:
             proposal, notebook, value, Decision(verdict, reason, detail), "night"
         )
         hour = f"2026-01-01T{proposal.number:02d}:00:00+00:00"
-        runs = (run_of(value, reason, detail),) if ran else ()
+        run = run_of(value, reason, detail)
+        if audit is not None:
+            run = replace(run, audit=Score("audit_bpb", audit, 1.0, 1, 1, 0.0, 1.0))
+        runs = (run,) if ran else ()
         made = replace(made, runs=runs, started=hour, finished=hour)
         files = {"metrics.jsonl": metrics} if metrics else {}
         self.history.append(made, notebook.text(), files)

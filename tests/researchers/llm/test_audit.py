@@ -1,0 +1,42 @@
+"""The audit's scores are for people: nothing that a model is told has them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from autoresearch_kit.records import Proposal, Reason, Verdict
+from tests.campaign import tiny
+from tests.researchers import bench
+from tests.researchers.llm.conftest import Ledger, researcher
+from tests.researchers.llm.server import ChatServer, calls, in_turn, text
+from tests.researchers.llm.test_researcher import SUBMIT, WIDER, crashed
+
+AUDITS = (7.111111, 9.333333)
+TRACES = ("7.11", "9.33", "2.32", "2.22", "5.51", "7.83")
+"""Of the two, of what parts them, of how far each rose, and of how far each lies above its val."""
+
+
+def audited(root: Path) -> Ledger:
+    """A campaign of a baseline, a keep and a discard, whose keeps were audited."""
+    made = Ledger(tiny.make_project(root))
+    made.workspace.create()
+    made.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, audit=AUDITS[0])
+    wider = Proposal(1, 0, "llm", "Wider", "", constants={"WIDTH": 12}, lessons="go wider")
+    made.add(wider, Verdict.KEEP, Reason.BETTER, 1.5, audit=AUDITS[1])
+    made.constants(2, 1.9, WIDTH=4)
+    return made
+
+
+def test_no_model_is_told_of_the_audit(tmp_path: Path, chat: ChatServer) -> None:
+    ledger = audited(tmp_path / "project")
+    reads = [("read_experiment", {"number": number}) for number in range(3)]
+    chat.script = in_turn(
+        text("lessons"), calls(("read_notebook", {}), *reads), calls(WIDER, SUBMIT)
+    )
+    llm = researcher(ledger, chat)
+    proposal = llm.propose(replace(ledger.view, number=8))
+    llm.repair(ledger.view, crashed(ledger))
+    told = json.dumps(chat.bodies) + str(proposal) + ledger.history.source(1)
+    for shown in ("1.500000", "read_experiment: experiment 1", "has taught", "crashed on a bug"):
+        assert shown in told
+    assert not [trace for trace in TRACES if trace in told]
