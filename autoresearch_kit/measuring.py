@@ -6,7 +6,7 @@ A run that the machine disturbed is repeated, twice at most; then the least dist
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_kit.errors import KitError
@@ -77,6 +77,16 @@ class Measuring:
             self.workspace.add_measured(tried[-1])
         counts = min(tried, key=_disturbance)
         return Settled(counts, tuple(one for one in tried if one is not counts))
+
+    def audited(self, settled: Settled) -> Settled:
+        """The same with the score of its model on the audit shard, if that can be measured.
+
+        Raises:
+            Cancelled: a person asked to stop at once.
+        """
+        spec = self._spec(self._folder(settled.counts), settled.counts.seed)
+        run = launch.audit(spec, settled.run, cancelled=self.pulse.cancelled)
+        return replace(settled, counts=replace(settled.counts, run=run))
 
     def executed(self, measured: Measured) -> Path:
         """The executed notebook of a run."""

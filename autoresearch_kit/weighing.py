@@ -1,7 +1,7 @@
 """An idea, run as often as its verdict needs: see `decide` for when that is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_kit import decide, noise
 from autoresearch_kit.decide import Decision, Sample
@@ -62,7 +62,7 @@ class Scales:
     experiments: Sequence[Experiment]
 
     def weigh(self, tried: Tried) -> Weighed:
-        """Run the idea again, and the best, until there is a verdict.
+        """Run the idea again, and the best, until there is a verdict; audit what is kept.
 
         Raises:
             Cancelled: a person asked to stop at once; the runs that are over stay written down.
@@ -71,8 +71,13 @@ class Scales:
         if tried.first is None:
             return Weighed(Decision(Verdict.CRASH, Reason.INVALID_EDIT, tried.problem))
         if self.experiments:
-            return self._against_best(tried, tried.first, self._best())
-        return self._baseline(tried, tried.first)
+            weighed = self._against_best(tried, tried.first, self._best())
+        else:
+            weighed = self._baseline(tried, tried.first)
+        if weighed.decision.verdict is not Verdict.KEEP:
+            return weighed
+        first, *others = weighed.own
+        return replace(weighed, own=(self.measuring.audited(first), *others))
 
     def _baseline(self, tried: Tried, first: Settled) -> Weighed:
         """Several seeds of it, since all that follow are held against it."""

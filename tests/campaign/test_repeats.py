@@ -74,6 +74,15 @@ def test_the_noise_is_pooled_over_both(done: Campaign) -> None:
     assert noise.dof == PRIOR_DOF + SEEDS - 1 + runs - 1
 
 
+def test_both_keeps_are_audited_on_other_text(done: Campaign) -> None:
+    for number in (0, 1):
+        first = done.history.experiment(number).runs[0]
+        assert first.score is not None
+        assert first.audit is not None
+        assert first.audit.metric == "audit_bpb"
+        assert first.audit.value != first.score.value
+
+
 def test_git_has_the_notebook_of_each_run(done: Campaign) -> None:
     for run in range(1, KEPT_RUNS + 1):
         assert done.history.file(1, f"run-{run}.ipynb")

@@ -113,6 +113,7 @@ WIDER = Proposal(1, 0, "optuna", "WIDTH 8 -> 16", "", constants={"WIDTH": 16})
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine({"8": iter(BASELINE)})
     monkeypatch.setattr(launch, "execute", made.execute)
+    monkeypatch.setattr(launch, "audit", made.audit)
     return made
 
 
@@ -193,6 +194,15 @@ def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(
     assert [run.score for run in weighed.reruns] == [None]
 
 
+def test_what_is_kept_is_audited_and_nothing_else(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores["16"] = iter([1.3, 1.31, 1.29, 1.3, 1.3, 1.3])
+    kept = place.weigh(WIDER, begun)
+    place.machine.scores["4"] = iter([1.6])
+    discarded = place.weigh(replace(WIDER, constants={"WIDTH": 4}), begun)
+    assert [run.audit is not None for run in kept.runs][:2] == [True, False]
+    assert [run.audit for run in discarded.runs] == [None]
+
+
 def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
     place: Place, begun: list[Experiment]
 ) -> None:
@@ -225,6 +235,7 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
         stopped.weigh(place.tried(stopped, WIDER))
     monkeypatch.undo()
     monkeypatch.setattr(launch, "execute", place.machine.execute)
+    monkeypatch.setattr(launch, "audit", place.machine.audit)
     weighed = place.weigh(WIDER, begun)
     assert values(weighed.runs)[:3] == [1.3, 1.31, 1.29]
     ran = place.machine.ran[before:]
