@@ -16,6 +16,7 @@ from autoresearch_kit.errors import Cancelled, InputError
 from autoresearch_kit.execution import handover, reap, scoring
 from autoresearch_kit.execution.child import last_line, run_child
 from autoresearch_kit.execution.grading import ScoreFailure
+from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import Reason, Run, RunSpec, Score
 from autoresearch_kit.text import one_line
@@ -58,7 +59,8 @@ def execute(
 
 def _lay_out(spec: RunSpec) -> None:
     shutil.rmtree(spec.folder / handover.WORK_FOLDER, ignore_errors=True)
-    (spec.folder / handover.RUN_FILE).unlink(missing_ok=True)
+    for left in (spec.folder / handover.RUN_FILE, taken_model(spec.folder)):
+        left.unlink(missing_ok=True)
     write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
     write_atomic(spec.folder / SPEC_FILE, codec.encode(spec))
     handover.write_live(spec.folder, "start")
@@ -153,7 +155,7 @@ def _score(spec: RunSpec, run: Run, cancelled: Callable[[], bool]) -> Run:
 def _scored(spec: RunSpec, folder: Path, shard: Split, cancelled: Callable[[], bool]) -> Score:
     return scoring.score(
         spec.dataset,
-        spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE,
+        taken_model(spec.folder),
         folder=folder,
         kit=spec.kit,
         level=spec.sandbox,

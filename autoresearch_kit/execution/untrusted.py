@@ -19,26 +19,27 @@ def read_untrusted(path: Path, limit: int) -> bytes:
         FileNotFoundError: nothing is there.
         KitError: something else than a plain file is there.
     """
-    with _plain_file(path) as file:
+    with plain_file(path) as file:
         return file.read(limit)
 
 
 def read_untrusted_tail(path: Path, limit: int) -> bytes:
     """The last `limit` bytes of the plain file at `path`; raises as `read_untrusted` does."""
-    with _plain_file(path) as file:
+    with plain_file(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
         return file.read(limit)
 
 
 def read_untrusted_from(path: Path, offset: int, limit: int) -> bytes:
     """`limit` bytes at most of the plain file at `path`, from `offset` on; raises as above."""
-    with _plain_file(path) as file:
+    with plain_file(path) as file:
         file.seek(offset)
         return file.read(limit)
 
 
 @contextmanager
-def _plain_file(path: Path) -> Iterator[BinaryIO]:
+def plain_file(path: Path) -> Iterator[BinaryIO]:
+    """Opens the plain file at `path` for reading; raises as `read_untrusted` does."""
     if path.is_symlink():
         raise KitError(f"{path.name} is a link; a plain file was expected")
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -21,6 +21,7 @@ from autoresearch_kit.execution.handover import (
     Failure,
     write_live,
 )
+from autoresearch_kit.execution.taking import take_model
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05
@@ -115,6 +116,7 @@ class Watchdog(threading.Thread):
             path = self.spec.folder / WORK_FOLDER / SUBMISSION_FILE
             if _is_plain(path):
                 self.submitted = now
+                self.failure = self.failure or take_model(self.spec)
                 write_live(self.spec.folder, "submit")
 
     def _late(self, now: float) -> Failure | None:

@@ -1,0 +1,70 @@
+"""A model that was handed over is out of its notebook's reach."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.taking import take_model, taken_model
+from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
+from tests.execution.notebooks import make_spec, notebook
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> RunSpec:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, memory_mb=1.0)
+    (spec.folder / handover.WORK_FOLDER).mkdir()
+    return spec
+
+
+def work(spec: RunSpec, name: str) -> Path:
+    return spec.folder / handover.WORK_FOLDER / name
+
+
+def test_what_is_written_after_the_hand_over_changes_nothing(spec: RunSpec) -> None:
+    watch = Watchdog(spec, time.monotonic(), kill=lambda: None)
+    watch.note_training()
+    with work(spec, handover.MODEL_FILE).open("wb") as file:
+        file.write(b"trained in time")
+        file.flush()
+        work(spec, handover.SUBMISSION_FILE).touch()
+        watch.start()
+        while watch.submitted is None:
+            assert watch.is_alive()
+        watch.end()
+        os.pwrite(file.fileno(), b"trained on   ", 0)
+    work(spec, handover.MODEL_FILE).write_bytes(b"another")
+    assert watch.failure is None
+    assert taken_model(spec.folder).read_bytes() == b"trained in time"
+
+
+def test_the_models_place_in_the_work_folder_is_empty_then(spec: RunSpec) -> None:
+    work(spec, handover.MODEL_FILE).write_bytes(b"model")
+    assert take_model(spec) is None
+    assert not work(spec, handover.MODEL_FILE).exists()
+
+
+def test_a_link_is_no_model(spec: RunSpec) -> None:
+    work(spec, handover.MODEL_FILE).symlink_to("/etc/passwd")
+    failure = take_model(spec)
+    assert failure is not None
+    assert failure.reason is Reason.BAD_SUBMISSION
+    assert "is a link" in failure.detail
+
+
+def test_nothing_is_no_model(spec: RunSpec) -> None:
+    failure = take_model(spec)
+    assert failure is not None
+    assert failure.reason is Reason.BAD_SUBMISSION
+
+
+def test_a_file_larger_than_memory_is_not_copied(spec: RunSpec) -> None:
+    with work(spec, handover.MODEL_FILE).open("wb") as file:
+        file.truncate(2**40)
+    failure = take_model(spec)
+    assert failure is not None
+    assert failure.detail == "submission.pkl has 1,048,576 MB, 1 allowed"
+    assert not taken_model(spec.folder).exists()
