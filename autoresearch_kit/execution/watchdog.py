@@ -1,4 +1,4 @@
-"""A thread of the runner that ends the kernel: at the deadline, for its memory, after hand-over.
+"""A thread of the runner that ends the kernel: at the deadline, for its greed, after hand-over.
 
 While the run trains, it looks at what else the machine does.
 """
@@ -7,13 +7,14 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from autoresearch_kit import gpu
+from autoresearch_kit.execution.bounds import Bounds
 from autoresearch_kit.execution.conditions import Observer
 from autoresearch_kit.execution.handover import (
     SUBMISSION_FILE,
@@ -21,6 +22,7 @@ from autoresearch_kit.execution.handover import (
     Failure,
     write_live,
 )
+from autoresearch_kit.execution.reap import socket_folder
 from autoresearch_kit.execution.taking import take_model
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
@@ -28,7 +30,7 @@ POLL_SECONDS = 0.05
 """How exactly the end of the training budget is known."""
 
 MEMORY_SECONDS = 0.5
-"""Between two looks at memory; each costs some milliseconds of a core that should train."""
+"""Between two looks at memory, processes and disk; some milliseconds of a core."""
 
 OBSERVE_SECONDS = 2.0
 """Between two looks at GPUs; each costs some milliseconds, two reads of the counters some ten."""
@@ -60,6 +62,9 @@ class Watchdog(threading.Thread):
         self.peak_memory_mb = 0.0
         self.conditions: Conditions | None = None
         self._kill = kill
+        self._bounds = Bounds(
+            [spec.folder / WORK_FOLDER, socket_folder(spec.run_id)], spec.memory_mb
+        )
         self._ended = threading.Event()
         self._next_memory = 0.0
         self._observer = Observer()
@@ -98,7 +103,7 @@ class Watchdog(threading.Thread):
         self._look_for_submission(now)
         if self.submitted is None:
             self.failure = self._late(now)
-        if now >= self._next_memory:
+        if now >= self._next_memory or self._bounds.hurry():
             self._next_memory = now + MEMORY_SECONDS
             self.failure = self.failure or self._greedy()
         if self.training is not None and self.conditions is None:
@@ -136,8 +141,11 @@ class Watchdog(threading.Thread):
         return None
 
     def _greedy(self) -> Failure | None:
+        processes = psutil.Process().children(recursive=True)
+        if excess := self._bounds.excess(processes):
+            return excess
         limit = self.spec.memory_mb
-        used = tree_memory_mb(limit)
+        used = memory_mb(processes, limit)
         self.peak_memory_mb = max(self.peak_memory_mb, used)
         if used > limit:
             return Failure(Reason.OUT_OF_MEMORY, f"{used:,.0f} MB used, {limit:,.0f} MB allowed")
@@ -154,7 +162,11 @@ def allowed_seconds(train_seconds: float) -> float:
 
 def tree_memory_mb(limit: float) -> float:
     """Memory of all descendants. Shared pages count once, where that could change the answer."""
-    processes = psutil.Process().children(recursive=True)
+    return memory_mb(psutil.Process().children(recursive=True), limit)
+
+
+def memory_mb(processes: Sequence[psutil.Process], limit: float) -> float:
+    """Memory of these processes, as above."""
     used = sum(_memory(process, shared=True) for process in processes)
     if used > limit and psutil.LINUX:
         used = sum(_memory(process, shared=False) for process in processes)

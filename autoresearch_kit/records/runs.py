@@ -21,6 +21,8 @@ class Reason(StrEnum):
     DEADLINE = "deadline"
     OVER_BUDGET = "over budget"
     OUT_OF_MEMORY = "out of memory"
+    OUT_OF_PROCESSES = "out of processes"
+    OUT_OF_DISK = "out of disk"
     NO_SUBMISSION = "no submission"
     UNPICKLABLE = "unpicklable"
     BAD_SUBMISSION = "bad submission"

@@ -1,0 +1,102 @@
+"""What a run may have on the disk, and how many processes; with limits that are soon reached."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch_kit.execution import bounds
+from autoresearch_kit.execution.bounds import Bounds
+from autoresearch_kit.records import Reason
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+ALLOWED_MB = 4.0
+
+
+def write(path: Path, megabytes: float) -> None:
+    with path.open("wb") as file:
+        file.write(os.urandom(int(megabytes * 2**20)))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def test_more_than_allowed_on_the_disk_is_told(tmp_path: Path) -> None:
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    write(tmp_path / "a", 3)
+    assert watched.excess([]) is None
+    write(tmp_path / "b", 3)
+    excess = watched.excess([])
+    assert excess is not None
+    assert excess.reason is Reason.OUT_OF_DISK
+    assert excess.detail == "6 MB written, 4 MB allowed"
+
+
+def test_holes_are_not_written(tmp_path: Path) -> None:
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    write(tmp_path / "a", 3)
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(2**40)
+    assert watched.excess([]) is None
+
+
+@linux
+def test_a_deleted_file_counts_while_it_is_open(tmp_path: Path) -> None:
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    write(tmp_path / "gone", 6)
+    with (tmp_path / "gone").open("rb"):
+        (tmp_path / "gone").unlink()
+        excess = watched.excess([psutil.Process()])
+    assert excess is not None
+    assert excess.reason is Reason.OUT_OF_DISK
+
+
+def test_a_nearly_full_disk_allows_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "FREE_SHARE", 1e-9)
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    write(tmp_path / "a", 3)
+    assert watched.excess([]) is not None
+
+
+def test_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_FILES", 20)
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    for number in range(30):
+        write(tmp_path / str(number), 0.1)
+    excess = watched.excess([])
+    assert excess is not None
+    assert excess.detail == "more than 20 files written"
+
+
+def test_processes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_PROCESSES", 2)
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    started = [subprocess.Popen(["sleep", "1003"]) for _ in range(3)]
+    try:
+        excess = watched.excess([psutil.Process(process.pid) for process in started])
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert excess is not None
+    assert excess.reason is Reason.OUT_OF_PROCESSES
+    assert excess.detail == "3 processes, 2 allowed"
+
+
+def test_threads_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_THREADS", 0)
+    excess = Bounds([tmp_path], ALLOWED_MB).excess([psutil.Process()])
+    assert excess is not None
+    assert excess.detail.endswith("threads, 0 allowed")
+
+
+@linux
+def test_a_sudden_crowd_is_noticed_before_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    assert not watched.hurry()
+    monkeypatch.setattr(bounds, "MAX_PROCESSES", -1000)
+    assert watched.hurry()
