@@ -1,16 +1,59 @@
-"""What `torch.compile` has compiled, kept from run to run. A run works on a copy of its own."""
+"""What `torch.compile` has compiled, kept from run to run. A run works on a copy of its own.
 
+Unreviewed code wrote it, and a later run will load it: so it is a way to hand on weights, and to
+spoil the runs of others. Therefore:
+
+- It is kept by code. A run gets what runs of the same code, the constants' values aside, have
+  compiled, and what the campaign's first code has, the baseline: a person wrote that. What an
+  edit leaves there can reach no run of other code.
+- Only files that look like a compiler's are kept, each and together of limited size, and only of
+  a run that got a score.
+
+What this does not stop: code that hides what it learnt inside such files finds it again when the
+same code runs once more.
+"""
+
+import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.errors import EditError
+from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.cells import parse_cells
+
 MAX_BYTES = 512 * 1024**2
 """A cache that has grown beyond this is dropped and starts again."""
 
+RUN_BYTES = 128 * 1024**2
+"""Of a run that compiled more, nothing is kept: one compilation makes 4 to 40 MB."""
+
+FILE_BYTES = 4 * 1024**2
+"""Of a single file; compiled kernels have some 100 KB."""
+
 FOLDER = "cache"
 """In the work folder."""
+
+FIRST_FILE = "first"
+"""Names the code that the cache began with."""
+
+TEXTS = frozenset({
+    ".amdgcn", ".best_config", ".cpp", ".cu", ".h", ".json", ".llir", ".ptx", ".py", ".source",
+    ".ttgir", ".ttir",
+})  # fmt: skip
+BINARIES = frozenset({".cubin", ".hsaco", ".o", ".so"})
+"""All of them ELF, also those for GPUs."""
+
+ELF = b"\x7fELF"
+
+NAMED = re.compile(r"(inductor|triton)/\w+(/[\w.\-]+)*")
+NAMELESS = re.compile(r"inductor/(fxgraph|aotautograd)/[a-z0-9]+/[a-z0-9]+/[a-z0-9]+")
+"""Where inductor puts the graphs that it has seen, pickled."""
 
 
 def variables(work: Path) -> dict[str, str]:
@@ -19,23 +62,70 @@ def variables(work: Path) -> dict[str, str]:
     return {name: str(work / FOLDER / folder) for name, folder in names.items()}
 
 
-def lend(cache: Path, work: Path) -> None:
-    """Copies the cache into `work`."""
+def code_of(notebook: Path) -> str:
+    """What a cache is kept by: a digest of the editable code, the constants' values left out."""
+    text = notebook.read_text(encoding="utf-8")
+    try:
+        return TrainNotebook(*parse_cells(text)).structure()
+    except EditError:  # not Python: of a kind with nothing else
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def lend(cache: Path, code: str, work: Path) -> None:
+    """Copies what runs of this code may have into `work`."""
     (work / FOLDER).mkdir()
     if cache.is_dir() and sum(size for _, size in _files(cache)) > MAX_BYTES:
         shutil.rmtree(cache)
-    _copy(cache, work / FOLDER)
+    for known in _known(cache, code):
+        _copy(_files(known), known, work / FOLDER)
 
 
-def take_back(cache: Path, work: Path) -> None:
-    """Adds to the cache what a run that ended well has compiled."""
-    if sum(size for _, size in _files(work / FOLDER)) <= MAX_BYTES:
-        _copy(work / FOLDER, cache)
+def take_back(cache: Path, code: str, work: Path) -> None:
+    """Adds to the cache what a run of this code has compiled."""
+    lent = work / FOLDER
+    known = _known(cache, code)
+    new = [(p, n) for p, n in _files(lent) if not any((k / _name(p, lent)).exists() for k in known)]
+    kept = [(path, size) for path, size in new if _is_artefact(path, _name(path, lent), size)]
+    if kept and sum(size for _, size in kept) <= RUN_BYTES:
+        _copy(iter(kept), lent, cache / code)
+        if not (cache / FIRST_FILE).exists():
+            write_atomic(cache / FIRST_FILE, code.encode())
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Plain files that the target doesn't have, each there in whole or not at all."""
-    for path, _ in _files(source):
+def _known(cache: Path, code: str) -> list[Path]:
+    """The folders of the cache that runs of this code may see."""
+    first = cache / FIRST_FILE
+    codes = [first.read_text(), code] if first.exists() else [code]
+    return [cache / name for name in dict.fromkeys(codes)]
+
+
+def _is_artefact(path: Path, name: str, size: int) -> bool:
+    """Whether a compiler may have written this file."""
+    if size > FILE_BYTES:
+        return False
+    if NAMELESS.fullmatch(name):
+        return True
+    if not NAMED.fullmatch(name) or path.suffix not in TEXTS | BINARIES:
+        return False
+    data = read_untrusted(path, FILE_BYTES)
+    return data.startswith(ELF) if path.suffix in BINARIES else _is_text(data)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _copy(files: Iterator[tuple[Path, int]], source: Path, target: Path) -> None:
+    """Files that the target doesn't have, each there in whole or not at all."""
+    for path, _ in files:
         copy = target / path.relative_to(source)
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)

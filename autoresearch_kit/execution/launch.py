@@ -13,7 +13,7 @@ from pathlib import Path
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import Cancelled, InputError
-from autoresearch_kit.execution import handover, reap, scoring
+from autoresearch_kit.execution import compile_cache, handover, reap, scoring
 from autoresearch_kit.execution.child import last_line, run_child
 from autoresearch_kit.execution.grading import ScoreFailure
 from autoresearch_kit.execution.taking import taken_model
@@ -49,16 +49,27 @@ def execute(
     started = time.monotonic()
     reap.reap(spec.run_id)
     _lay_out(spec)
-    status = _run(spec, cancelled, poll_seconds, started)
-    run = _read(spec, status, time.monotonic() - started)
-    if run.failure is None:
-        run = _score(spec, run, cancelled)
+    try:
+        status = _run(spec, cancelled, poll_seconds, started)
+        run = _read(spec, status, time.monotonic() - started)
+        if run.failure is None:
+            run = _score(spec, run, cancelled)
+        if run.score is not None:
+            compile_cache.take_back(
+                spec.compile_cache, compile_cache.code_of(spec.notebook), _work(spec)
+            )
+    finally:
+        shutil.rmtree(_work(spec) / compile_cache.FOLDER, ignore_errors=True)
     handover.write_live(spec.folder, "done")
     return replace(run, wall_seconds=round(time.monotonic() - started, 3))
 
 
+def _work(spec: RunSpec) -> Path:
+    return spec.folder / handover.WORK_FOLDER
+
+
 def _lay_out(spec: RunSpec) -> None:
-    shutil.rmtree(spec.folder / handover.WORK_FOLDER, ignore_errors=True)
+    shutil.rmtree(_work(spec), ignore_errors=True)
     for left in (spec.folder / handover.RUN_FILE, taken_model(spec.folder)):
         left.unlink(missing_ok=True)
     write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())

@@ -61,7 +61,7 @@ def run_notebook(spec: RunSpec, started: float) -> Run:
     )
     if story.notebook is not None:
         executed.save(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
-    _tidy(spec, work, run)
+    shutil.rmtree(work / handover.HOME_FOLDER, ignore_errors=True)
     return run
 
 
@@ -98,15 +98,8 @@ def _execute(spec: RunSpec, story: Story, drain: Drain) -> str:
 def _lay_out(spec: RunSpec) -> Path:
     work = spec.folder / handover.WORK_FOLDER
     (work / handover.HOME_FOLDER).mkdir(parents=True)
-    compile_cache.lend(spec.compile_cache, work)
+    compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
     return work
-
-
-def _tidy(spec: RunSpec, work: Path, run: Run) -> None:
-    if run.failure is None:
-        compile_cache.take_back(spec.compile_cache, work)
-    for folder in (handover.HOME_FOLDER, compile_cache.FOLDER):
-        shutil.rmtree(work / folder, ignore_errors=True)
 
 
 def _settle() -> None:

@@ -1,57 +1,167 @@
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from autoresearch_kit.execution import compile_cache
+from tests.execution.notebooks import cell, notebook
+
+OURS, OTHER = "ours", "other"
+PLACE = "inductor/ab"
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
+    return make_work(tmp_path, "work")
+
+
+def make_work(tmp_path: Path, name: str) -> Path:
+    folder = tmp_path / name
     folder.mkdir()
     return folder
 
 
-def fill(folder: Path, **texts: str) -> Path:
-    for name, text in texts.items():
-        path = folder / "inductor" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
+def compiled(work: Path, name: str, data: bytes | str = "code", place: str = PLACE) -> Path:
+    """A file in the run's copy of the cache."""
+    path = work / compile_cache.FOLDER / place / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.name: path.read_text() for path in files if path.name != compile_cache.FIRST_FILE}
+
+
+def lent(cache: Path, code: str, work: Path) -> dict[str, str]:
+    compile_cache.lend(cache, code, work)
+    return contents(work)
+
+
+def test_the_same_code_gets_what_it_compiled(tmp_path: Path, work: Path) -> None:
+    cache = tmp_path / "cache"
+    compiled(work, "a.py")
+    compile_cache.take_back(cache, OURS, work)
+    assert lent(cache, OURS, make_work(tmp_path, "next")) == {"a.py": "code"}
+
+
+def test_other_code_gets_what_the_first_has_compiled(tmp_path: Path, work: Path) -> None:
+    cache = tmp_path / "cache"
+    compiled(work, "a.py")
+    compile_cache.take_back(cache, OURS, work)
+    assert lent(cache, OTHER, make_work(tmp_path, "next")) == {"a.py": "code"}
+
+
+def test_an_edit_reaches_no_run_of_other_code(tmp_path: Path, work: Path) -> None:
+    cache = tmp_path / "cache"
+    compiled(work, "a.py")
+    compile_cache.take_back(cache, OURS, work)
+    poisoning = make_work(tmp_path, "poisoning")
+    compile_cache.lend(cache, OTHER, poisoning)
+    compiled(poisoning, "a.py", "poisoned")
+    compiled(poisoning, "b.py", "poisoned")
+    compile_cache.take_back(cache, OTHER, poisoning)
+    assert lent(cache, OURS, make_work(tmp_path, "next")) == {"a.py": "code"}
+    assert lent(cache, "third", make_work(tmp_path, "third")) == {"a.py": "code"}
 
 
 def test_a_run_gets_a_copy_of_its_own(tmp_path: Path, work: Path) -> None:
-    cache = fill(tmp_path / "cache", a="kernel")
-    compile_cache.lend(cache, work)
-    fill(work / "cache", a="changed")
-    assert contents(cache) == {"a": "kernel"}
+    cache = tmp_path / "cache"
+    compiled(work, "a.py")
+    compile_cache.take_back(cache, OURS, work)
+    compile_cache.lend(cache, OURS, make_work(tmp_path, "next"))
+    compiled(tmp_path / "next", "a.py", "changed")
+    assert contents(cache) == {"a.py": "code"}
 
 
-def test_a_run_adds_to_the_cache_and_changes_nothing_in_it(tmp_path: Path, work: Path) -> None:
-    cache = fill(tmp_path / "cache", a="kernel")
-    compile_cache.lend(cache, work)
-    fill(work / "cache", a="poisoned", b="new")
-    compile_cache.take_back(cache, work)
-    assert contents(cache) == {"a": "kernel", "b": "new"}
+def test_what_is_there_is_never_replaced(tmp_path: Path, work: Path) -> None:
+    cache = tmp_path / "cache"
+    for text in ("code", "changed"):
+        compiled(work, "a.py", text)
+        compile_cache.take_back(cache, OURS, work)
+    assert contents(cache) == {"a.py": "code"}
 
 
 def test_links_are_left_where_they_are(tmp_path: Path, work: Path) -> None:
-    fill(work / "cache", a="kernel")
-    (work / "cache" / "file").symlink_to("/etc/passwd")
-    (work / "cache" / "folder").symlink_to("/etc")
-    compile_cache.take_back(tmp_path / "cache", work)
-    assert contents(tmp_path / "cache") == {"a": "kernel"}
+    path = compiled(work, "a.py")
+    path.with_name("b.py").symlink_to("/etc/passwd")
+    path.with_name("folder").symlink_to("/etc")
+    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    assert contents(tmp_path / "cache") == {"a.py": "code"}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "place"),
+    [
+        ("weights.pt", "x", PLACE),
+        ("weights.so", "not ELF", PLACE),
+        ("weights.cpp", b"\x00\xff" * 10, PLACE),
+        ("large.py", "x" * (compile_cache.FILE_BYTES + 1), PLACE),
+        ("weights", "x", PLACE),
+        ("a.py", "x", "elsewhere"),
+    ],
+    ids=["suffix", "no library", "no text", "large", "no suffix", "place"],
+)
+def test_what_no_compiler_writes_is_not_kept(
+    name: str, data: bytes | str, place: str, tmp_path: Path, work: Path
+) -> None:
+    compiled(work, name, data, place)
+    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    assert contents(tmp_path / "cache") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "place"),
+    [
+        ("kernel.so", compile_cache.ELF + b"\x02\x01", PLACE),
+        ("a.cpp", "int main() {}", PLACE),
+        ("kernel.ttir", "module {}", "triton/ABC"),
+        ("l5caj", "pickled", "inductor/fxgraph/xl/fxlz3"),
+    ],
+    ids=["library", "source", "triton", "graph"],
+)
+def test_what_compilers_write_is_kept(
+    name: str, data: bytes | str, place: str, tmp_path: Path, work: Path
+) -> None:
+    compiled(work, name, data, place)
+    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    assert (tmp_path / "cache" / OURS / place / name).exists()
+
+
+def test_of_too_much_nothing_is_kept(
+    tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_cache, "RUN_BYTES", 10)
+    for name in ("a.py", "b.py", "c.py"):
+        compiled(work, name)
+    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    assert contents(tmp_path / "cache") == {}
 
 
 def test_a_cache_that_grew_too_large_starts_again(
     tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cache = tmp_path / "cache"
+    compiled(work, "a.py", "more than ten bytes")
+    compile_cache.take_back(cache, OURS, work)
     monkeypatch.setattr(compile_cache, "MAX_BYTES", 10)
-    cache = fill(tmp_path / "cache", a="more than ten bytes")
-    compile_cache.lend(cache, work)
+    assert lent(cache, OURS, make_work(tmp_path, "next")) == {}
     assert not cache.exists()
-    assert contents(work) == {}
+
+
+def code_of(tmp_path: Path, config: str, train: str) -> str:
+    book = notebook(train)
+    book.cells.insert(2, cell("config", config, "editable"))
+    nbformat.write(book, tmp_path / "book.ipynb")
+    return compile_cache.code_of(tmp_path / "book.ipynb")
+
+
+def test_constants_are_not_code(tmp_path: Path) -> None:
+    first = code_of(tmp_path, "RATE = 0.1  # rate; 0.0..1.0", "pass")
+    assert code_of(tmp_path, "RATE = 0.2  # rate; 0.0..1.0", "pass") == first
+    assert code_of(tmp_path, "RATE = 0.1  # rate; 0.0..1.0", "print(1)") != first
+
+
+def test_what_does_not_parse_is_code_of_its_own(tmp_path: Path) -> None:
+    assert code_of(tmp_path, "", "!ls") != code_of(tmp_path, "", "!pwd")
