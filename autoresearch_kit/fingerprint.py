@@ -10,6 +10,7 @@ SCORING_SOURCES = (
     "execution/assessment.py",
     "execution/exchange.py",
     "execution/judge.py",
+    "execution/pace.py",
     "execution/predictor.py",
     "execution/predictor_process.py",
     "precision.py",

@@ -52,7 +52,7 @@ BINARIES = frozenset({".cubin", ".hsaco", ".o", ".so"})
 ELF = b"\x7fELF"
 
 NAMED = re.compile(r"(inductor|triton)/\w+(/[\w.\-]+)*")
-NAMELESS = re.compile(r"inductor/(fxgraph|aotautograd)/[a-z0-9]+/[a-z0-9]+/[a-z0-9]+")
+NAMELESS = re.compile(r"inductor/(fxgraph|aotautograd)(/[a-z0-9]+){2,3}")
 """Where inductor puts the graphs that it has seen, pickled."""
 
 

@@ -88,7 +88,8 @@ def _failure(
         reason = Reason.EXITED if story.training else Reason.KIT_FAILED
         return Failure(reason, f"the kernel died in cell '{story.cell}': {last_words}")
     if trouble:
-        return Failure(Reason.KIT_FAILED, f"{trouble} {last_words}")
+        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
+        return Failure(reason, f"the line to the kernel broke: {trouble} {last_words}")
     return Failure(Reason.NO_SUBMISSION, "all cells ran, and none handed a model over")
 
 

@@ -4,6 +4,7 @@ Kit code only; it unpickles nothing. Predictors see inputs and return logits, of
 takes a copy before it computes a loss. The first predictor gets every row. The second, just as
 fresh, gets only rows cut at random places and refilled: a model that predicts no worse at the
 positions before the cut does not look ahead, and learnt nothing from the rows it was scored on.
+Nor may it learn anything else meanwhile, from data that it brought along: see `pace`.
 """
 
 import secrets
@@ -24,6 +25,7 @@ from autoresearch_kit.execution.grading import (
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.lifeline import end_with_parent
 from autoresearch_kit.execution.orphans import adopt_orphans
+from autoresearch_kit.execution.pace import check_pace
 from autoresearch_kit.execution.predictor_process import start
 from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.records import DatasetInfo, Score
@@ -61,6 +63,7 @@ def judge(spec: JudgeSpec) -> Score:
     scored.load()
     losses = shard.losses(scored.predict, shard.inputs, shard.targets, shape.rows)
     scored.end()
+    check_pace(scored.loading, scored.answers)
     probed.load()
     gap = assessment.probe(shard, losses, probed.predict, shape.rows, secrets.randbits(63))
     probed.end()

@@ -41,7 +41,10 @@ NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
 
 @dataclass
 class PredictorProcess:
-    """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`."""
+    """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
+
+    `loading` and `answers` are the seconds that the submission took so far.
+    """
 
     process: subprocess.Popen[bytes]
     spec: JudgeSpec
@@ -55,6 +58,8 @@ class PredictorProcess:
     loaded: bool = False
     looked: float = 0.0
     tail: bytes = field(default=b"", repr=False)
+    loading: float = 0.0
+    answers: list[float] = field(default_factory=list, repr=False)
 
     def load(self) -> None:
         """Have it load the submission, once it is ready.
@@ -64,7 +69,7 @@ class PredictorProcess:
         """
         self._await(self.deadline)
         self.loaded = True
-        self._ask(exchange.LOAD)
+        self.loading = self._ask(exchange.LOAD)
 
     def predict(self, inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Logits `[b, T, V]` for inputs `[b, T]`, b at most B: a copy that the model can't change.
@@ -78,7 +83,7 @@ class PredictorProcess:
         count = len(inputs)
         full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
         os.pwrite(self.memory, full.tobytes(), 0)
-        self._ask(exchange.PREDICT)
+        self.answers.append(self._ask(exchange.PREDICT))
         read_into(self.memory, self.shape.logits_offset, self.logits)
         return self.logits[:count]
 
@@ -88,17 +93,19 @@ class PredictorProcess:
         for descriptor in (self.memory, self.requests, self.replies, self.printed):
             os.close(descriptor)
 
-    def _ask(self, request: bytes) -> None:
+    def _ask(self, request: bytes) -> float:
+        """The seconds until the answer came."""
+        asked = time.monotonic()
         try:
             os.write(self.requests, request)
         except BrokenPipeError:
             self._died()
-        limit = min(self.deadline, time.monotonic() + self.spec.batch_seconds)
-        reply = self._await(limit)
+        reply = self._await(min(self.deadline, asked + self.spec.batch_seconds))
         if reply.failure is not None:
             exhausted = reply.failure is Reason.OUT_OF_MEMORY
             reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
             raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
+        return time.monotonic() - asked
 
     def _await(self, limit: float) -> Reply:
         """The next reply. Meanwhile what it prints is read away, and its memory watched."""

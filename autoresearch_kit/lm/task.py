@@ -11,6 +11,9 @@ from autoresearch_kit.lm.bits_per_byte import nats_per_token, target_bytes, val_
 METRIC = "val_bpb"
 LOWER_IS_BETTER = True
 
+TELLING_SHARE = 0.25
+"""Of a row's targets, those that were predicted best: see `draw_cuts`."""
+
 Predict = Callable[[Tensor], Tensor]
 """Inputs int64 `[B, T]` to logits `[B, T, V]`."""
 
@@ -54,17 +57,30 @@ def score(
     return sums(losses(predict, inputs, targets, batch_size), targets, token_bytes)
 
 
-def cut_and_refill(inputs: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Cut each row at a random place and refill it from there with tokens drawn from all rows.
+def draw_cuts(loss: Tensor, seed: int) -> Tensor:
+    """Where to cut each row of losses `[N, T]`: int64 `[N]`, in 1..T-1.
 
-    Returns the new inputs `[N, T]` and cuts int64 `[N]` in 1..T-1; positions before the cut are as
-    they were. Single tokens are drawn, not tails, so that no row tells how another goes on.
+    Every second row is cut anywhere; the others right after a target that was predicted well, one
+    of the `TELLING_SHARE` best of its row: that is where a model that looks ahead did so.
     """
-    count, context = inputs.shape
+    count, context = loss.shape
     generator = torch.Generator().manual_seed(seed)
-    cuts = torch.randint(1, context, (count,), generator=generator)
-    draws = torch.randint(0, inputs.numel(), (count, context), generator=generator)
-    return torch.where(_before(cuts, context), inputs, inputs.flatten()[draws]), cuts
+    anywhere = torch.randint(1, context, (count,), generator=generator)
+    best = loss[:, :-1].argsort(dim=1)[:, : max(1, round(TELLING_SHARE * (context - 1)))]
+    pick = torch.randint(0, best.shape[1], (count, 1), generator=generator)
+    telling = 1 + best.gather(1, pick)[:, 0]
+    return torch.where(torch.arange(count) % 2 == 0, anywhere, telling)
+
+
+def refill(inputs: Tensor, cuts: Tensor, seed: int) -> Tensor:
+    """Inputs `[N, T]`, in each row from its cut on replaced by tokens drawn from all rows.
+
+    Positions before the cut are as they were. Single tokens are drawn, not tails, so that no row
+    tells how another goes on.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    draws = torch.randint(0, inputs.numel(), inputs.shape, generator=generator)
+    return torch.where(_before(cuts, inputs.shape[1]), inputs, inputs.flatten()[draws])
 
 
 def gap(loss: Tensor, probe_loss: Tensor, cuts: Tensor) -> float:
@@ -76,13 +92,13 @@ def gap(loss: Tensor, probe_loss: Tensor, cuts: Tensor) -> float:
     return change[_before(cuts, loss.shape[1])].mean().item()
 
 
-def edge_gap(loss: Tensor, probe_loss: Tensor, cuts: Tensor) -> float:
-    """Mean of `probe_loss - loss` at each row's last position before the cut.
+def edge_gaps(loss: Tensor, probe_loss: Tensor, cuts: Tensor) -> Tensor:
+    """`probe_loss - loss` at each row's last position before the cut, float64 `[N]`.
 
     The one place where a model that sees one token ahead, but not two, betrays itself.
     """
     change = probe_loss.to(torch.float64) - loss.to(torch.float64)
-    return change.gather(1, cuts[:, None] - 1).mean().item()
+    return change.gather(1, cuts[:, None] - 1)[:, 0]
 
 
 def _before(cuts: Tensor, context: int) -> Tensor:

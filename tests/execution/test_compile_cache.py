@@ -118,8 +118,9 @@ def test_what_no_compiler_writes_is_not_kept(
         ("a.cpp", "int main() {}", PLACE),
         ("kernel.ttir", "module {}", "triton/ABC"),
         ("l5caj", "pickled", "inductor/fxgraph/xl/fxlz3"),
+        ("csbbz", "pickled", "inductor/aotautograd/a7qan"),
     ],
-    ids=["library", "source", "triton", "graph"],
+    ids=["library", "source", "triton", "graph", "its gradient"],
 )
 def test_what_compilers_write_is_kept(
     name: str, data: bytes | str, place: str, tmp_path: Path, work: Path

@@ -61,6 +61,14 @@ class NowAndThen(Shift):
         return torch.where(chosen, super().forward(inputs), torch.zeros(()))
 
 
+class Seldom(Shift):
+    """Looks ahead after one token in 64."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        chosen = (inputs == 5)[..., None]
+        return torch.where(chosen, super().forward(inputs), torch.zeros(()))
+
+
 class Learner(nn.Module):
     """Keeps what it saw in earlier batches: which token follows which."""
 

@@ -104,3 +104,10 @@ def test_rows_are_shuffled_the_same_way_each_time(spec: JudgeSpec, dataset: Path
     assert torch.equal(first.inputs, second.inputs)
     in_order = torch.from_numpy(open_dataset(dataset).val[: first.inputs.numel()].astype(np.int64))
     assert not torch.equal(first.inputs.flatten(), in_order)
+
+
+def test_looking_ahead_seldom_is_found_where_it_paid(spec: JudgeSpec) -> None:
+    for seed in range(5):
+        with pytest.raises(ScoreFailure) as caught:
+            gap(spec, cheats.Seldom, seed)
+        assert caught.value.reason is Reason.NOT_CAUSAL
