@@ -19,6 +19,19 @@ from autoresearch_kit.records import Machine
 LEAST_GIT = (2, 36)
 """The first that can sync every object it writes (`core.fsync`)."""
 
+WITH_BUBBLEWRAP = (
+    "notebook code sees this Python, its training text and a folder of its own; no network, no "
+    "home, no git, no scored text, no other process. Not covered: flaws of Linux and of the GPU's "
+    "driver, which it shares"
+)
+WITHOUT = (
+    "notebook code runs as you. Covered: keys are not in its environment, the score is measured by "
+    "another process, its time and memory are limited, and what it started is ended. Not covered: "
+    "it can read your files and the scored text, write to git, and use the network"
+)
+REFUSE = "to refuse to run without: autoresearch run TAG --sandbox require"
+"""What each level of the sandbox gives."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -92,12 +105,8 @@ def _compiler(probed: Machine) -> Finding:
 def _sandbox() -> Finding:
     gap = sandbox.why_not()
     if not gap:
-        return Finding("sandbox", "bubblewrap: no network, no home, no scored text")
-    return Finding(
-        "sandbox",
-        gap,
-        "notebook code runs as you, without secrets; on Linux: apt install bubblewrap",
-    )
+        return Finding("sandbox", f"bubblewrap: {WITH_BUBBLEWRAP}")
+    return Finding("sandbox", f"{gap}: {WITHOUT}", f"{sandbox.way_out()}; {REFUSE}")
 
 
 def _project(folder: Path) -> Iterator[Finding]:

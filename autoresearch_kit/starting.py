@@ -2,14 +2,23 @@
 
 import subprocess
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 
 from autoresearch_kit import detached, ground
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Limits, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.workspace import Workspace
+
+
+class Sandboxing(StrEnum):
+    """Whether a campaign may start where bubblewrap can't be used."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
 
 
 def start(
@@ -20,6 +29,7 @@ def start(
     errands: Errands | None,
     environment: Mapping[str, str],
     say: Callable[[str], object],
+    sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> subprocess.Popen[bytes]:
     """Start campaign `place.tag`, or go on with it, as a process of its own.
 
@@ -30,6 +40,8 @@ def start(
     Raises:
         KitError: it can't be started; the message says what to do.
     """
+    if sandboxing is Sandboxing.REQUIRE:
+        _require_sandbox()
     ledger = History(place.root, place.tag)
     ledger.check()
     ground.read_notebook(place.root)
@@ -45,6 +57,14 @@ def start(
     if errands:
         place.write_errands(errands)
     return process
+
+
+def _require_sandbox() -> None:
+    if gap := sandbox.why_not():
+        raise InputError(
+            f"{gap}, and --sandbox require asks for it; {sandbox.way_out()}. Or leave the option "
+            f"out: notebook code then runs as you, though without secrets"
+        )
 
 
 def _try_out(model: Model, place: Workspace) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import doctor
+from autoresearch_kit.execution import sandbox
 
 GIT_OLD = "#!/bin/sh\necho git version 2.30.2\n"
 
@@ -22,6 +23,23 @@ def test_a_folder_without_a_repository_is_a_gap(tmp_path: Path) -> None:
 def test_no_corpus_is_a_gap(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "empty"))
     assert "autoresearch prepare stdlib" in gaps(project)["corpora"]
+
+
+@pytest.mark.parametrize(
+    ("gap", "covered", "advice"),
+    [
+        ("", "no network, no home", ""),
+        ("bubblewrap is not installed", "runs as you. Covered: keys", "--sandbox require"),
+    ],
+)
+def test_it_says_what_the_sandbox_covers(
+    gap: str, covered: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "why_not", lambda: gap)
+    found = next(one for one in doctor.examine(tmp_path) if one.what == "sandbox")
+    assert covered in found.found
+    assert "Not covered:" in found.found
+    assert advice in found.advice
 
 
 def test_an_old_git_is_a_gap(

@@ -15,12 +15,14 @@ from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.history import History
-from autoresearch_kit.records import EditProtocol, Errands, Limits, Settings
+from autoresearch_kit.records import EditProtocol, Errands, Limits, Rule, Settings
 from autoresearch_kit.settling import Wishes, settle, settle_limits
+from autoresearch_kit.starting import Sandboxing
 from autoresearch_kit.workspace import Workspace
 
 LLM = "Language model"
-"""The panel of `run --help` that holds its options."""
+VERDICTS = "Verdicts"
+"""The panels of `run --help` that hold their options."""
 
 DEMO = "demo"
 DEMO_EXPERIMENTS = 5
@@ -64,6 +66,33 @@ def run(
     profile: Annotated[
         str | None,
         typer.Option(help="The constants to begin with (default: this machine's, or as-is)."),
+    ] = None,
+    sandbox: Annotated[
+        Sandboxing,
+        typer.Option(help="`require`: refuse to start where bubblewrap does not work."),
+    ] = Sandboxing.AUTO,
+    rule: Annotated[
+        Rule | None,
+        typer.Option(
+            help="Keep what beats the measured noise, or, greedy, whatever scores lower "
+            "(default: careful).",
+            rich_help_panel=VERDICTS,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="How often the baseline is run, to measure the noise (default: 3; greedy: 1).",
+            rich_help_panel=VERDICTS,
+        ),
+    ] = None,
+    max_elsewhere: Annotated[
+        float | None,
+        typer.Option(
+            help="Repeat a run while others took more than this share of the cores "
+            "(default: 0.3; 1: judge every run, whatever the machine did).",
+            rich_help_panel=VERDICTS,
+        ),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="End before more tokens, in and out.", rich_help_panel=LLM)
@@ -109,12 +138,22 @@ def run(
     """
     place = workspace(tag)
     limits = settle_limits(max_experiments, hours, max_tokens, max_usd)
-    wishes = Wishes(dataset, train_seconds, wall_seconds, memory_mb, researcher, profile)
+    wishes = Wishes(
+        dataset,
+        train_seconds,
+        wall_seconds,
+        memory_mb,
+        researcher,
+        profile,
+        rule,
+        seeds,
+        max_elsewhere,
+    )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached
     )
     errands = settle_errands(place, copy_to, webhook)
-    _run(place, settle(place.root, tag, wishes), limits, asked, errands)
+    _run(place, settle(place.root, tag, wishes), limits, asked, errands, sandbox)
 
 
 @app.command()
@@ -144,7 +183,10 @@ def _run(
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
     errands: Errands | None = None,
+    sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> None:
     """Start the process and follow it."""
-    say = console.print
-    follow(place, starting.start(place, settings, limits, asked, errands, os.environ, say))
+    process = starting.start(
+        place, settings, limits, asked, errands, os.environ, console.print, sandboxing
+    )
+    follow(place, process)

@@ -59,6 +59,19 @@ def why_not() -> str:
     return f"bubblewrap does not work here: {lines[-1]}"
 
 
+def way_out() -> str:
+    """What to do about bubblewrap where it can't be used, in words for people."""
+    if sys.platform != "linux":
+        return "bubblewrap is for Linux: run there, or in a virtual machine that is one"
+    if shutil.which("bwrap") is None:
+        return "install it: apt install bubblewrap"
+    return (
+        "let it make user namespaces: on Ubuntu, "
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container, start that "
+        "with --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+    )
+
+
 def environment(
     *, home: Path, kit: Path, run_id: str, more: Mapping[str, str] | None = None
 ) -> dict[str, str]:

@@ -9,13 +9,16 @@ import pandas as pd
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history.ledger import Entry
-from autoresearch_kit.records import Run, Verdict
+from autoresearch_kit.records import Run, SandboxLevel, Verdict
 from autoresearch_kit.text import one_line
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
 
-_TEXTS = ("status", "reason", "detail", "idea", "hypothesis", "researcher", "category", "commit")
+_TEXTS = (
+    "status", "reason", "detail", "idea", "hypothesis", "researcher", "category", "sandbox",
+    "commit",
+)  # fmt: skip
 _FLOATS = ("val_bpb", "train_seconds", "wall_seconds", "steps", "tokens", "memory_mb", "usd")
 _INTEGERS = ("parent", "nodes", "requests", "prompt_tokens", "reply_tokens")
 _TIMES = ("started", "finished")
@@ -42,6 +45,7 @@ _COLUMNS = (
     "reply_tokens",
     "usd",
     "runs",
+    "sandbox",
     "detail",
     "started",
     "finished",
@@ -54,7 +58,8 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
 
     `val_bpb` is NaN for a crash. `best` is that of the latest keep up to and including the row,
     `delta` is `val_bpb` minus the `best` before it: below 0 is an improvement. Of several runs of
-    an experiment, seconds are summed, `steps` and `tokens` averaged, `memory_mb` is the highest.
+    an experiment, seconds are summed, `steps` and `tokens` averaged, `memory_mb` is the highest,
+    and `sandbox` the weakest; it is empty where nothing ran, or where it is not known.
     `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit`
     is the code commit. Times are in UTC.
     """
@@ -156,8 +161,16 @@ def _row(entry: Entry) -> dict[str, str | int | float | None]:
         "started": experiment.started,
         "finished": experiment.finished,
         "commit": entry.code_commit,
+        "sandbox": weakest_sandbox(experiment.runs),
         **_measured(experiment.runs),
     }
+
+
+def weakest_sandbox(runs: Sequence[Run]) -> str:
+    """The least that stood between these runs' code and the machine; empty if none ran."""
+    levels = {run.sandbox for run in runs}
+    weakest_first = (SandboxLevel.NONE, SandboxLevel.BUBBLEWRAP)
+    return next((level.value for level in weakest_first if level in levels), "")
 
 
 def _measured(runs: Sequence[Run]) -> dict[str, float]:

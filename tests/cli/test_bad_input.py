@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from autoresearch_kit import cli
+from autoresearch_kit.execution import sandbox
 from tests.campaign import tiny
 
 
@@ -43,6 +45,8 @@ def test_a_tag_that_looks_like_an_option(project: Path) -> None:
     [
         (("run", "night", "--train-seconds", "0"), "--train-seconds is 0"),
         (("run", "night", "--hours", "0"), "--hours is 0"),
+        (("run", "night", "--seeds", "0"), "--seeds is 0"),
+        (("run", "night", "--max-elsewhere", "30"), "--max-elsewhere is 30; it is a share"),
         (("run", "night", "--max-experiments", "0"), "--max-experiments is 0"),
         (("run", "night", "--profile", "abacus"), "abacus"),
         (("run", "night", "--researcher", "oracle"), "oracle"),
@@ -75,6 +79,31 @@ def test_what_can_not_be_done(
     project: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], words: str
 ) -> None:
     assert words in refused(capsys, *argv)
+
+
+@pytest.fixture
+def no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that lets nobody make user namespaces."""
+    script = tmp_path / "bwrap"
+    script.write_text(
+        "#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    sandbox.why_not.cache_clear()
+    yield
+    sandbox.why_not.cache_clear()
+
+
+@pytest.mark.usefixtures("no_bubblewrap")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is another way out")
+def test_a_sandbox_that_is_required_and_does_not_work(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "run", "night", "--sandbox", "require")
+    assert "does not work here: bwrap: setting up uid map: Permission denied" in said
+    assert "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0" in said
+    assert not (project / ".autoresearch").exists()
 
 
 def test_an_unknown_corpus(project: Path) -> None:

@@ -11,7 +11,12 @@ from autoresearch_kit.cli.app import app
 
 @pytest.mark.parametrize(
     ("option", "default"),
-    [("train-seconds", "300"), ("dataset", "stdlib"), ("researcher", "optuna")],
+    [
+        ("train-seconds", "300"),
+        ("dataset", "stdlib"),
+        ("researcher", "optuna"),
+        ("rule", "careful"),
+    ],
 )
 def test_defaults_are_told(option: str, default: str) -> None:
     shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output

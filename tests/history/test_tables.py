@@ -7,7 +7,7 @@ import pytest
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import Entry
 from autoresearch_kit.history.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv
-from autoresearch_kit.records import Verdict
+from autoresearch_kit.records import SandboxLevel, Verdict
 from tests.history.ledger import experiment, run
 
 NIGHT = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
@@ -54,6 +54,16 @@ def test_runs_are_put_together() -> None:
     runs = (run(steps=100, memory_mb=900.0), run(steps=200, memory_mb=800.0))
     row = to_frame([Entry(replace(made, runs=runs), COMMIT, COMMIT)]).iloc[0]
     assert (row["train_seconds"], row["steps"], row["memory_mb"]) == (600.0, 150.0, 900.0)
+
+
+def test_the_sandbox_is_the_weakest_of_the_runs() -> None:
+    walled = replace(run(), sandbox=SandboxLevel.BUBBLEWRAP)
+    made = [
+        replace(experiment(number), runs=runs)
+        for number, runs in enumerate(((walled, walled), (walled, run()), ()))
+    ]
+    frame = to_frame([Entry(one, COMMIT, COMMIT) for one in made])
+    assert frame["sandbox"].tolist() == ["bubblewrap", "none", ""]
 
 
 def test_an_experiment_without_a_run_has_no_measurements() -> None:

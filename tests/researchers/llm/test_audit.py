@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.records import Proposal, Reason, Verdict
 from tests.campaign import tiny
 from tests.researchers import bench
@@ -29,6 +30,7 @@ def audited(root: Path) -> Ledger:
 
 def test_no_model_is_told_of_the_audit(tmp_path: Path, chat: ChatServer) -> None:
     ledger = audited(tmp_path / "project")
+    assert len(second_opinion(ledger.history.experiments()).keeps) == 2
     reads = [("read_experiment", {"number": number}) for number in range(3)]
     chat.script = in_turn(
         text("lessons"), calls(("read_notebook", {}), *reads), calls(WIDER, SUBMIT)
