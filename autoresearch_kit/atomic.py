@@ -24,6 +24,23 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o666) -> None:
         part.unlink(missing_ok=True)
 
 
+def append_line(path: Path, line: bytes, mode: int = 0o666) -> None:
+    """Append a line, given without its end; it stands alone even after one that was cut short.
+
+    Raises:
+        OSError: the disk is full; what was written of the line has no end.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+    try:
+        size = os.fstat(file).st_size
+        whole = size == 0 or os.pread(file, 1, size - 1) == b"\n"
+        rest = (b"" if whole else b"\n") + line + b"\n"
+        while rest:  # a disk that becomes full takes a part of it without a complaint
+            rest = rest[os.write(file, rest) :]
+    finally:
+        os.close(file)
+
+
 def copy_atomic(source: Path, path: Path) -> None:
     """Copy the file `source` to `path`; what was there stays until all of it has arrived.
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import autoresearch_kit
 from autoresearch_kit.errands import ErrandRunner
-from autoresearch_kit.errors import Cancelled, KitError, LimitReached
+from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
 from autoresearch_kit.execution import reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root
@@ -85,7 +85,7 @@ class Campaign:
             except Cancelled:
                 pulse.stage(Stage.ENDED, "stopped at once; the experiment under way starts again")
             except BaseException as error:
-                pulse.stage(Stage.FAILED, str(error) or type(error).__name__)
+                pulse.stage(Stage.FAILED, in_words(error))
                 raise
             else:
                 pulse.stage(Stage.ENDED, "done")
@@ -151,9 +151,10 @@ class Campaign:
         over = {one.folder for one in self.workspace.measured() if one.number == number}
         if not over:
             self.workspace.forget_measured()
-        self.workspace.clear_runs(spared=over)
+        self.workspace.clear_leftovers(spared=over)
 
     def _goes_on(self, done: int, pulse: Pulse, limits: Limits) -> bool:
+        self.workspace.set_damaged_aside()
         if limits.experiments is not None and done > limits.experiments:
             return False
         if limits.hours is not None and pulse.seconds > limits.hours * 3600:

@@ -17,7 +17,7 @@ from pathlib import Path
 from autoresearch_kit import codec
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errands import WEBHOOK
-from autoresearch_kit.errors import KitError
+from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.records import Limits, Request, Research, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.workspace import Workspace
@@ -100,7 +100,7 @@ def main(root: str, tag: str, settings: str, limits: str) -> int:
             for experiment in experiments:
                 logger.info("%s", experiment)
     except (KitError, OSError) as error:
-        logger.error("error: %s", error)
+        logger.error("error: %s", in_words(error))
         return 1
     return 0
 

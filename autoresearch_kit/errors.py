@@ -3,6 +3,19 @@
 A message names the value, what is allowed, and the way out; the command line prints it as one line.
 """
 
+import errno
+import os
+
+WAYS_OUT = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or have your quota raised",
+    errno.EROFS: "make its disk writable",
+    errno.EACCES: "change its owner or permissions",
+    errno.EPERM: "change its owner or permissions",
+    errno.ENOTDIR: "a file lies where a folder belongs; move it away",
+}
+"""What the operating system refuses for reasons that only the user can mend, and how."""
+
 
 class KitError(Exception):
     """The root: anything the kit refuses or can't do, in words meant for its user."""
@@ -66,3 +79,10 @@ class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it
 
 class TrainingError(KitError):
     """Training can't go on: the loss is not finite any more, or has exploded."""
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, in one line for people, with the way out where the system refused a file."""
+    if not isinstance(error, OSError) or error.errno not in WAYS_OUT:
+        return str(error) or type(error).__name__
+    return f"{os.strerror(error.errno)}: {error.filename}; {WAYS_OUT[error.errno]}, then go on"

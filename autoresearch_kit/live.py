@@ -91,10 +91,10 @@ class LiveRun:
 
 
 def read_live(run_folder: Path) -> LiveRun:
-    """The run in `run_folder` as it is now; stage `start` while nothing was written yet."""
+    """The run in `run_folder` as it is now; stage `start` while nothing can be read of it yet."""
     try:
         runner = codec.decode(handover.Live, (run_folder / handover.LIVE_FILE).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, InputError):
         return LiveRun("start", 0.0, None)
     metrics = run_folder / handover.WORK_FOLDER / handover.METRICS_FILE
     return LiveRun(runner.stage, runner.since, _last_point(metrics))

@@ -1,21 +1,31 @@
 """How a campaign process shows that it lives, and hears what a person asks of it."""
 
+import logging
 import os
 import time
 from dataclasses import replace
 
+from autoresearch_kit.errors import in_words
 from autoresearch_kit.records import Limits, Request, Stage, State
 from autoresearch_kit.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
 PAUSE_POLL_SECONDS = 0.2
 
 
 class Pulse:
-    """The campaign's state on disk, rewritten at each change and at least every few seconds."""
+    """The campaign's state on disk, rewritten at each change and at least every few seconds.
+
+    It is there to be looked at, so a disk that takes no more does not end the campaign here. What
+    it measures does not depend on the clock on the wall, which may be set back.
+    """
 
     def __init__(self, workspace: Workspace, limits: Limits) -> None:
         self._workspace = workspace
+        self._started = self._beat = time.monotonic()
+        self._trouble = ""
         now = time.time()
         self._state = State(
             tag=workspace.tag,
@@ -36,7 +46,7 @@ class Pulse:
     @property
     def seconds(self) -> float:
         """How long this process has run the campaign."""
-        return time.time() - self._state.started
+        return time.monotonic() - self._started
 
     def stage(self, stage: Stage, message: str = "") -> None:
         """Say what the campaign is doing now."""
@@ -61,7 +71,7 @@ class Pulse:
 
     def cancelled(self) -> bool:
         """Whether a person asked to stop at once. Called often; keeps the heartbeat going."""
-        if time.time() - self._state.heartbeat > HEARTBEAT_SECONDS:
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._write(self._state)
         return self._workspace.request() is Request.STOP_NOW
 
@@ -76,4 +86,10 @@ class Pulse:
 
     def _write(self, state: State) -> None:
         self._state = replace(state, heartbeat=time.time())
-        self._workspace.write_state(self._state)
+        self._beat = time.monotonic()
+        try:
+            self._workspace.write_state(self._state)
+        except OSError as error:
+            if in_words(error) != self._trouble:
+                logger.warning("what the campaign does can't be shown: %s", in_words(error))
+            self._trouble = in_words(error)

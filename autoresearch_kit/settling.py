@@ -83,12 +83,19 @@ def settle_limits(
 
 
 def started_with(root: Path, tag: str) -> Settings | None:
-    """What campaign `tag` was started with, here or where it was fetched from; None if new."""
-    here = Workspace(root, tag).settings()
-    if here is not None:
-        return here
+    """What campaign `tag` was started with, here or where it was fetched from; None if new.
+
+    Raises:
+        InputError: what is written down here is damaged, and there is no experiment yet.
+    """
     experiments = History(root, tag).experiments()
-    return experiments[0].settings if experiments else None
+    try:
+        here = Workspace(root, tag).settings()
+    except InputError:
+        if not experiments:
+            raise
+        here = None  # it is written anew at the start
+    return here or (experiments[0].settings if experiments else None)
 
 
 def _absolute(wishes: Wishes) -> Wishes:

@@ -1,6 +1,6 @@
 """What a language model takes: written down at each request, and held against the caps."""
 
-import os
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit import codec
-from autoresearch_kit.errors import LimitReached
+from autoresearch_kit.atomic import append_line
+from autoresearch_kit.errors import InputError, LimitReached
 from autoresearch_kit.records import Experiment, Limits, Prices, Usage
+
+logger = logging.getLogger(__name__)
 
 REPLY_TOKENS = 4_000
 """What a reply is taken to need before it is asked for, unless one needed more before."""
@@ -39,15 +42,11 @@ class Meter:
         self._prices = prices
         self._lock = threading.Lock()
         self._asked: list[int] = []
+        self._unread: set[bytes] = set()
 
     def add(self, number: int, usage: Usage) -> None:
         """Count a request that was made for experiment `number`."""
-        line = codec.compact(Line(number, usage)) + b"\n"
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(file, line)
-        finally:
-            os.close(file)
+        append_line(self.path, codec.compact(Line(number, usage)))
 
     def spent_on(self, number: int) -> Usage:
         """What the requests for experiment `number` took."""
@@ -105,11 +104,20 @@ class Meter:
 
     def _lines(self) -> list[Line]:
         try:
-            lines = self.path.read_bytes().splitlines(keepends=True)
+            *lines, _ = self.path.read_bytes().split(b"\n")  # the last is not there in whole yet
         except FileNotFoundError:
             return []
-        # a line without its end is one that a full disk cut
-        return [codec.decode(Line, line) for line in lines if line.endswith(b"\n")]
+        return [line for data in lines if data and (line := self._line(data))]
+
+    def _line(self, data: bytes) -> Line | None:
+        """None for one that a full disk cut; what was recorded since then has its cost in git."""
+        try:
+            return codec.decode(Line, data)
+        except InputError:
+            if data not in self._unread:
+                logger.warning("%s: a line can't be read, and is not counted", self.path)
+            self._unread.add(data)
+            return None
 
 
 def total(experiments: Sequence[Experiment]) -> Usage:

@@ -1,5 +1,6 @@
 """A campaign in a few numbers, from git and from its folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from autoresearch_kit.workspace import Workspace
 @dataclass(frozen=True)
 class Status:
     """`request` is the last thing asked of it, `usage` what a language model took, with what is
-    in flight.
+    in flight; `damaged` are files of its folder that can't be read.
 
     `training_share` is the share of the runs' wall-clock that was budgeted training.
     """
@@ -32,6 +33,7 @@ class Status:
     training_share: float
     disk_kb_per_experiment: float
     usage: Usage
+    damaged: Sequence[str] = ()
 
     def cost(self) -> str:
         """What the language model took, for people; empty if none was asked."""
@@ -43,6 +45,9 @@ class Status:
     def words(self, now: float) -> str:
         """What it is doing, for people; `now` in seconds since the epoch."""
         said = words(self.state, self.running, self.request, now)
+        if self.damaged:
+            files = "; ".join(self.damaged)
+            return f"{said}; {files}; set aside with the next: autoresearch run {self.tag}"
         if dead(self.state, self.running):
             return f"{said}; go on with: autoresearch run {self.tag}"
         return said
@@ -51,9 +56,9 @@ class Status:
 def words(state: State | None, running: bool, request: Request | None, now: float) -> str:
     """What a campaign in this state is doing, for people; `now` in seconds since the epoch."""
     if state is None:
-        return "not run here"
+        return "running" if running else "not run here"
     if running:
-        seen = f"seen {now - state.heartbeat:.0f} s ago"
+        seen = f"seen {max(0.0, now - state.heartbeat):.0f} s ago"  # a clock may be set back
         which = f" ({state.message})" if state.message else ""
         return f"{state.stage}, experiment {state.number}{which}{to_come(state, request)}, {seen}"
     if dead(state, running):
@@ -114,4 +119,5 @@ def read_status(root: Path, tag: str) -> Status:
         training_share=training_share(experiments),
         disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
         usage=Meter(workspace.usage).total(experiments),
+        damaged=workspace.damaged(),
     )

@@ -221,6 +221,7 @@ class Watch:
             f"experiment {row.number} crashed, {row.reason}: {row.detail}"
             for row in crashes[-LINES:]
         ]
+        told += self.workspace.damaged()
         told += [f"{found['when']} {found['what']}" for found in self._log_lines()][-LINES:]
         if state is not None and state.stage is Stage.FAILED and not running:
             told.append(state.message)

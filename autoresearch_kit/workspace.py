@@ -1,12 +1,16 @@
 """A campaign's folder on this machine, `.autoresearch/<tag>/`: everything but the ledger.
 
 What lies here can be lost without losing an experiment: git holds those. All writes are atomic.
+What can't be read all the same (a disk that failed, an editor) is as good as not there, where that
+costs nothing but a proposal or a request; where it would change what the campaign does, it is an
+error that names the file.
 """
 
 import compileall
 import hashlib
+import logging
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +20,7 @@ import filelock
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
 from autoresearch_kit.records import (
     Errands,
     Measured,
@@ -27,7 +31,19 @@ from autoresearch_kit.records import (
     State,
 )
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+FORGETTABLE: Mapping[str, tuple[type, str]] = {
+    "state.json": (State, "it is written anew"),
+    "pending.json": (Proposal, "another proposal is made in its place"),
+    "ahead.json": (Proposal, "another proposal is made in its place"),
+    "measured.json": (tuple[Measured, ...], "its runs are run again"),
+    "request.json": (Request, "what was asked is not known; ask again"),
+    "guidance.json": (str, "what was said is not known; say it again: autoresearch guide TAG TEXT"),
+}
+"""Files that a campaign goes on without, what is in them, and what it means to lose one."""
 
 PATIENCE = 2.0
 """Seconds to wait for the lock: somebody's look at it, or the last child of a killed campaign
@@ -86,7 +102,8 @@ class Workspace:
             return
         part = self.folder / "kit.part"
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(source, part / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, part / source.name, ignore=ignore, copy_function=_copy_file)
         compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
         part.rename(self.kit)
 
@@ -128,15 +145,19 @@ class Workspace:
         )
 
     def state(self) -> State | None:
-        """The campaign's last word on itself; None if it never ran here."""
-        return self._read("state.json", State)
+        """The campaign's last word on itself; None if it never ran here, or it can't be read."""
+        return self._recall("state.json", State)
 
     def write_state(self, state: State) -> None:
         """Replace the campaign's word on itself."""
         write_atomic(self.folder / "state.json", codec.encode(state))
 
     def settings(self) -> Settings | None:
-        """What the campaign was started with; None if it never ran here."""
+        """What the campaign was started with; None if it never ran here.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         return self._read("settings.json", Settings)
 
     def write_settings(self, settings: Settings) -> None:
@@ -144,7 +165,11 @@ class Workspace:
         write_atomic(self.folder / "settings.json", codec.encode(settings))
 
     def research(self) -> Research | None:
-        """How the language model was asked at the last start; None if there was none."""
+        """How the language model was asked at the last start; None if there was none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         return self._read("research.json", Research)
 
     def write_research(self, research: Research) -> None:
@@ -166,7 +191,7 @@ class Workspace:
 
     def pending(self) -> Proposal | None:
         """The proposal that was written down but not yet recorded as an experiment."""
-        return self._read("pending.json", Proposal)
+        return self._recall("pending.json", Proposal)
 
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
@@ -174,7 +199,7 @@ class Workspace:
 
     def measured(self) -> tuple[Measured, ...]:
         """The runs of the experiment under way that are over, in order."""
-        return self._read("measured.json", tuple[Measured, ...]) or ()
+        return self._recall("measured.json", tuple[Measured, ...]) or ()
 
     def add_measured(self, run: Measured) -> None:
         """Write down what a run came to, so that it need not be run again."""
@@ -182,7 +207,7 @@ class Workspace:
 
     def ahead(self) -> Proposal | None:
         """The proposal that was prepared while the one before it ran."""
-        return self._read("ahead.json", Proposal)
+        return self._recall("ahead.json", Proposal)
 
     def write_ahead(self, proposal: Proposal) -> None:
         """Write a prepared proposal down before its turn."""
@@ -194,8 +219,7 @@ class Workspace:
 
     def guidance(self) -> str:
         """What the human says to the researcher; empty if nothing."""
-        said = self._read("guidance.json", str)
-        return said or ""
+        return self._recall("guidance.json", str) or ""
 
     def write_guidance(self, text: str) -> None:
         """Say this to the researcher from now on, in place of what was said before."""
@@ -204,7 +228,7 @@ class Workspace:
 
     def request(self) -> Request | None:
         """What a person last asked for, not yet done."""
-        return self._read("request.json", Request)
+        return self._recall("request.json", Request)
 
     def ask(self, request: Request) -> None:
         """Ask something of the campaign process, which must be there.
@@ -236,10 +260,42 @@ class Workspace:
         (self.folder / "measured.json").unlink(missing_ok=True)
 
     def clear_runs(self, spared: Collection[str] = ()) -> None:
-        """Remove the folders of runs, but for those of these names."""
+        """Remove the folders of runs, but for those of these names, and what else lies there."""
         for folder in self.runs.iterdir():
-            if folder.name not in spared:
+            if folder.name in spared:
+                continue
+            if folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder)
+            else:
+                folder.unlink()
+
+    def clear_leftovers(self, spared: Collection[str] = ()) -> None:
+        """Remove what a process that was killed left: the folders of its runs, half-made files."""
+        self.clear_runs(spared)
+        for part in self.folder.glob(".*.part"):
+            part.unlink()
+        for folder in ("kit.part", "copy"):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
+
+    def damaged(self) -> list[str]:
+        """Files of `FORGETTABLE` that can't be read, each with the reason."""
+        found = []
+        for name, (kind, _) in FORGETTABLE.items():
+            try:
+                self._read(name, kind)
+            except InputError as error:
+                found.append(str(error))
+        return found
+
+    def set_damaged_aside(self) -> None:
+        """Move files that can't be read, and can be gone on without, out of the way; say so."""
+        for name, (kind, loss) in FORGETTABLE.items():
+            try:
+                self._read(name, kind)
+            except InputError as error:
+                path = self.folder / name
+                path.replace(path.with_suffix(".damaged"))
+                logger.warning("%s; it is %s.damaged now, and %s", error, path.stem, loss)
 
     def delete(self) -> None:
         """Remove the whole folder."""
@@ -247,10 +303,29 @@ class Workspace:
             shutil.rmtree(self.folder)
 
     def _read(self, name: str, kind: type[T]) -> T | None:
+        path = self.folder / name
         try:
-            return codec.decode(kind, (self.folder / name).read_bytes())
+            return codec.decode(kind, path.read_bytes())
         except FileNotFoundError:
             return None
+        except InputError as error:
+            way_out = "" if name in FORGETTABLE else f"; mend it, or remove it: rm {path}"
+            raise InputError(f"{path} is damaged ({error}){way_out}") from error
+
+    def _recall(self, name: str, kind: type[T]) -> T | None:
+        """As `_read`, but None for what can't be read: `set_damaged_aside` tells of it."""
+        try:
+            return self._read(name, kind)
+        except InputError:
+            return None
+
+
+def _copy_file(source: str, target: str) -> str:
+    """As copytree wants it; its own way is to collect errors, and to lose what they are."""
+    try:
+        return str(shutil.copy2(source, target))
+    except OSError as error:
+        raise KitError(f"the package can't be copied: {in_words(error)}") from error
 
 
 def hide_from_git(folder: Path) -> None:

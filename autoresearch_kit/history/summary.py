@@ -107,4 +107,5 @@ def _hours(experiments: Sequence[Experiment]) -> float:
     if not experiments:
         return 0.0
     first, last = experiments[0].started, experiments[-1].finished
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() / 3600
+    seconds = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+    return max(0.0, seconds / 3600)  # a clock may have been set back

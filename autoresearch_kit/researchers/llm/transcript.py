@@ -1,6 +1,5 @@
 """What was said while an experiment was proposed, as JSON lines, without secrets."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autoresearch_kit import codec
+from autoresearch_kit.atomic import append_line
+from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Usage
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
 from autoresearch_kit.researchers.llm.secrets import Scrubber
@@ -52,12 +53,7 @@ class Transcript:
         self._write(Line(_now(), "kit", text))
 
     def _write(self, line: Line) -> None:
-        data = codec.compact(self._scrubbed(line)) + b"\n"
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(file, data)
-        finally:
-            os.close(file)
+        append_line(self._path, codec.compact(self._scrubbed(line)), 0o600)
 
     def _scrubbed(self, line: Line) -> Line:
         """Before it is JSON, where a secret may be written in another way."""
@@ -70,10 +66,16 @@ class Transcript:
 
 
 def read_transcript(path: Path) -> list[Line]:
-    """The lines of a transcript, in order."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    # a line without its end is one that a full disk cut
-    return [codec.decode(Line, line) for line in lines if line.endswith(b"\n")]
+    """The lines of a transcript, in order; one that a full disk cut is told as a note."""
+    *lines, _ = path.read_bytes().split(b"\n")  # the last is not there in whole yet
+    return [_line(data) for data in lines if data]
+
+
+def _line(data: bytes) -> Line:
+    try:
+        return codec.decode(Line, data)
+    except InputError:
+        return Line("", "kit", f"[a line of {len(data):,} bytes that can't be read]")
 
 
 def render(lines: Sequence[Line]) -> str:

@@ -41,7 +41,7 @@ def _doing(sight: Sight) -> str:
         return f"its process died while {state.stage}; nothing recorded is lost: press Go on"
     if not sight.running:
         return f"{state.stage}: {state.message}"
-    silent = sight.time - state.heartbeat
+    silent = max(0.0, sight.time - state.heartbeat)
     beat = f"silent for {silent:.0f} s" if silent > SILENT else f"heartbeat {silent:.0f} s ago"
     doing = f"{state.stage}, {state.message}" if state.message else str(state.stage)
     return f"{doing}, experiment {state.number}{to_come(state, sight.request)}, {beat}"

@@ -1,0 +1,79 @@
+"""A campaign whose runs are made up, so that hundreds can be tried; all that it writes is real."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import campaign, decide
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.ground import Ground
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Experiment,
+    Limits,
+    Machine,
+    Run,
+    RunSpec,
+    SandboxLevel,
+    Score,
+    Settings,
+)
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import tiny
+from tests.history import ledger
+
+SETTINGS = Settings("stdlib", 1.0, 30.0, 10.0, 4000.0, "optuna", "as-is")
+MACHINE = Machine("a processor", False, "float32", True, 2, 8000.0, "2.13", "3.11", "Linux")
+INFO = DatasetInfo("d", 64, 32, 8, 900, 90, 90, 900, 90, 90, "c", "t", "p", 8.0)
+
+Cancelled = Callable[[], bool]
+
+
+def made_up_run(spec: RunSpec, *, cancelled: Cancelled = lambda: False) -> Run:
+    """What `launch.execute` gives and leaves behind, of a model that is better for each digit 1."""
+    cancelled()
+    source = spec.notebook.read_text()
+    (spec.folder / handover.EXECUTED_FILE).write_text(source)
+    (spec.folder / handover.WORK_FOLDER).mkdir(exist_ok=True)
+    metrics = spec.folder / handover.WORK_FOLDER / handover.METRICS_FILE
+    metrics.write_text('{"step": 0, "seconds": 0.1, "loss": 2.0}\n')
+    value = 2.0 - source.count("1") / 1000
+    score = Score("val_bpb", value, 1.0, 1, 1, 0.0, 0.1)
+    return Run(
+        spec.seed, score, None, "", 1.0, 0.0, 1.1, 9, 90, 100.0, SandboxLevel.NONE, {"start": 0.1}
+    )
+
+
+def made_up_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
+    """What `find_ground` finds, without a corpus and without a look at torch."""
+    experiments = history.experiments()
+    if experiments:
+        decide.check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
+    source = history.source(0) if experiments else tiny.notebook_text()
+    dataset, baseline = workspace.root / "data", TrainNotebook.parse(source)
+    return Ground(settings, MACHINE, dataset, INFO, ledger.FINGERPRINT, baseline, SandboxLevel.NONE)
+
+
+@contextmanager
+def made_up() -> Iterator[None]:
+    """Campaigns in here run nothing, and look at no machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "find_ground", made_up_ground)
+        patch.setattr(launch, "execute", made_up_run)
+        yield
+
+
+def campaign_in(root: Path, limits: Limits) -> Generator[Experiment]:
+    """The campaign in `root`, going on."""
+    return Campaign("night", SETTINGS, root=root).run(limits)
+
+
+def run(root: Path, experiments: int) -> list[Experiment]:
+    """Go on, with made-up runs, until there are so many experiments after the baseline."""
+    with made_up():
+        return list(campaign_in(root, Limits(experiments=experiments)))

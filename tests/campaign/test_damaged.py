@@ -1,0 +1,173 @@
+"""Files of a campaign's folder that were cut short, emptied, or are rubbish."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import cli
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import handover
+from autoresearch_kit.history import History
+from autoresearch_kit.live import read_live
+from autoresearch_kit.records import Errands, Limits, Prices, Proposal, Request, Research, Usage
+from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.spending import Meter
+from autoresearch_kit.watching import Watch
+from autoresearch_kit.workspace import FORGETTABLE, Workspace
+from tests.campaign import quick, tiny
+
+CUT = "cut short"
+DAMAGE = {
+    "empty": b"",
+    CUT: b"",
+    "rubbish": b"\x00\xff\x1b[2J" * 1000,
+    "something else": b'["tag", 3]',
+}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose campaign has two experiments, and all of its files."""
+    root = tiny.make_project(tmp_path_factory.mktemp("begun") / "project")
+    quick.run(root, 1)
+    place = Workspace(root, "night")
+    place.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
+    place.write_ahead(Proposal(3, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
+    place.write_request(Request.PAUSE)
+    place.write_guidance("wider")
+    place.write_research(Research("m", prices=Prices(1, 2, 1)))
+    place.write_errands(Errands("/mnt", ""))
+    return root
+
+
+@pytest.fixture
+def place(tmp_path: Path, begun: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy of it, as the current folder."""
+    root = shutil.copytree(begun, tmp_path / "project", symlinks=True)
+    monkeypatch.chdir(root)
+    return Workspace(root, "night")
+
+
+def damage(place: Workspace, name: str, how: str) -> Path:
+    path = place.folder / name
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] if how == CUT else DAMAGE[how])
+    return path
+
+
+def says(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["autoresearch", *argv])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return capsys.readouterr().out + str(end.code)
+    raise AssertionError("a command ends")
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize("name", FORGETTABLE)
+def test_what_can_be_forgotten_is_set_aside_and_the_campaign_goes_on(
+    name: str, how: str, place: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    (place.folder / "request.json").write_bytes(b'"resume"')
+    path = damage(place, name, how)
+    with caplog.at_level(logging.WARNING):
+        quick.run(place.root, 2)
+    assert [one.number for one in History(place.root, "night").experiments()] == [0, 1, 2]
+    if name not in ("state.json", "request.json"):  # these are written anew, or are of the past
+        assert f"{path} is damaged" in caplog.text
+        assert path.with_suffix(".damaged").exists()
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_status_and_panel_tell_of_each(
+    how: str, place: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in FORGETTABLE:
+        damage(place, name, how)
+    said, sight = says(capsys, "status"), Watch(place.root, "night").look()
+    for name in FORGETTABLE:
+        assert f"{place.folder / name} is damaged" in said
+        assert f"{place.folder / name} is damaged" in "\n".join(sight.troubles)
+    assert "2 tried" not in said
+    assert len(sight.rows) == 2
+
+
+def test_a_request_that_is_damaged_while_it_runs_is_no_request(
+    place: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    (place.folder / "request.json").write_bytes(b'"resume"')
+    with quick.made_up(), caplog.at_level(logging.WARNING):
+        experiments = quick.campaign_in(place.root, Limits(experiments=3))
+        next(experiments)
+        (place.folder / "request.json").write_bytes(b"\x00")
+        assert len(list(experiments)) == 1
+    assert "request.json is damaged" in caplog.text
+    assert "ask again" in caplog.text
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_settings_come_back_out_of_git(how: str, place: Workspace) -> None:
+    damage(place, "settings.json", how)
+    assert settle(place.root, "night", Wishes()) == quick.SETTINGS
+    quick.run(place.root, 2)
+    assert place.settings() == quick.SETTINGS
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_settings_of_which_git_has_no_word_are_asked_for(
+    how: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Workspace(project, "night")
+    place.create()
+    place.write_settings(quick.SETTINGS)
+    path = damage(place, "settings.json", how)
+    said = says(capsys, "run", "night")
+    assert said.startswith(f"error: {path} is damaged")
+    assert said.endswith(f"mend it, or remove it: rm {path}")
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_what_the_user_said_is_not_guessed(
+    how: str, place: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, errands = damage(place, "research.json", how), damage(place, "errands.json", how)
+    with pytest.raises(InputError, match=f"{asked} is damaged .*rm {asked}"):
+        place.research()
+    assert f"error: {errands} is damaged" in says(capsys, "errands", "night")
+    assert f"error: {errands} is damaged" in says(capsys, "run", "night")
+
+
+def test_a_request_that_a_full_disk_cut_does_not_take_the_next_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    meter = Meter(tmp_path / "usage.jsonl")
+    meter.add(1, Usage(1, 10, 5))
+    meter.path.write_bytes(meter.path.read_bytes() + b'{"number":1,"usa')
+    meter.add(1, Usage(1, 20, 7))
+    meter.path.write_bytes(meter.path.read_bytes() + b"\xff\x00\n\n")
+    meter.add(2, Usage(1, 1, 1))
+    assert meter.spent_on(1) == Usage(2, 30, 12)
+    assert meter.since(0) == Usage(3, 31, 13)
+    assert caplog.text.count("can't be read") == 2
+
+
+def test_a_run_whose_live_file_is_damaged_is_not_known_yet(tmp_path: Path) -> None:
+    (tmp_path / handover.LIVE_FILE).write_bytes(b"\x00")
+    assert read_live(tmp_path).stage == "start"
+
+
+def test_what_lies_among_the_runs_is_removed(place: Workspace, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.txt").write_text("mine")
+    (place.runs / ".DS_Store").write_bytes(b"\x00")
+    (place.runs / "0001-1").symlink_to(elsewhere)
+    (place.folder / "request.json").unlink()
+    quick.run(place.root, 2)
+    assert list(place.runs.iterdir()) == []
+    assert (elsewhere / "mine.txt").exists()

@@ -1,0 +1,111 @@
+"""A campaign whose disk fills up, or that is killed, at each single step it takes on the disk."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.errors import KitError, in_words
+from autoresearch_kit.history import History
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import quick, tiny
+from tests.campaign.faults import Kind, fault
+
+pytestmark = pytest.mark.slow
+
+SAID = {Kind.FULL_ONCE: "No space left on device", Kind.READ_ONLY: "Read-only file system"}
+NEVER = 10**9
+FIRST_STEPS = 12
+"""Enough to be through the start of a campaign, up to the copy of the package."""
+
+
+def check_whole(root: Path, experiments: int) -> None:
+    """All experiments once, the branch at the best, nothing left lying about."""
+    history = History(root, "night")
+    assert [one.number for one in history.experiments()] == list(range(experiments + 1))
+    best = history.best()
+    assert best is not None
+    assert tiny.git(root, "rev-parse", "autoresearch/night").strip() == best.code_commit
+    assert tiny.git(root, "status", "--porcelain") == ""
+    assert left_over(root) == []
+
+
+def left_over(root: Path) -> list[str]:
+    """Files and folders that only a run or a write needs."""
+    places = [root / ".git" / "autoresearch" / "night", Workspace(root, "night").runs]
+    found = [path for place in places for path in place.glob("*")]
+    found += [*root.rglob("*.part"), *(root / ".git").rglob("*.lock")]
+    found += [*(root / ".git").rglob("tmp_obj_*")]
+    return [str(path.relative_to(root)) for path in found]
+
+
+def try_to_run(root: Path, experiments: int) -> str:
+    """Go on with the campaign; what it said if it could not."""
+    try:
+        quick.run(root, experiments)
+    except (KitError, OSError) as error:
+        return in_words(error)
+    return ""
+
+
+def steps_of_an_experiment(root: Path, kind: Kind) -> int:
+    """How many there are from the start of a campaign process to its end, one experiment later."""
+    with fault(kind, root, NEVER) as counted:
+        quick.run(root, History(root, "night").next_number())
+    return counted.steps
+
+
+@pytest.mark.parametrize("kind", [Kind.FULL_ONCE, Kind.READ_ONLY], ids=lambda kind: kind.value)
+def test_a_disk_that_takes_no_more_is_told_and_costs_nothing(
+    kind: Kind, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick.run(project, 0)
+    for at in range(1, steps_of_an_experiment(project, kind) + 1):
+        caplog.clear()
+        with fault(kind, project, at) as struck, caplog.at_level(logging.WARNING):
+            said = try_to_run(project, History(project, "night").next_number())
+        assert SAID[kind] in said + caplog.text, struck.struck
+    last = History(project, "night").next_number()
+    quick.run(project, last)
+    check_whole(project, last)
+
+
+def test_so_it_is_at_the_first_start(tmp_path: Path) -> None:
+    for at in range(1, FIRST_STEPS):
+        root = tiny.make_project(tmp_path / str(at))
+        with fault(Kind.READ_ONLY, root, at) as struck:
+            said = try_to_run(root, 0)
+        assert SAID[Kind.READ_ONLY] in said, struck.struck
+        quick.run(root, 0)
+        check_whole(root, 0)
+
+
+KILLED_AT_EVERY_STEP = """
+import os, sys
+from pathlib import Path
+from tests.campaign import quick, test_every_step
+from tests.campaign.faults import Kind, fault
+root = Path(sys.argv[1])
+quick.run(root, 0)
+for at in range(1, test_every_step.steps_of_an_experiment(root, Kind.KILLED) + 1):
+    if not os.fork():
+        with fault(Kind.KILLED, root, at):
+            quick.run(root, at)
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_kill_at_any_step_costs_nothing(project: Path) -> None:
+    argv = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(project)]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    ends = done.stdout.split()
+    assert set(ends) == {str(-signal.SIGKILL)}
+    assert len(ends) > 60
+    last = History(project, "night").next_number()
+    quick.run(project, last)
+    check_whole(project, last)
