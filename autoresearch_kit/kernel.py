@@ -22,7 +22,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -42,6 +42,7 @@ from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, sandbox, scoring, submission
 from autoresearch_kit.execution.clock import BudgetClock
+from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
 from autoresearch_kit.records import Reason
@@ -50,7 +51,7 @@ LOG_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""
 
 COMPILE_SECONDS = 300.0
-"""By hand: how much compilation the budget excludes at most. The runner sets its own limit."""
+"""By hand: how much compilation the budget excludes at most. The runner says how much it does."""
 
 BAR = "{l_bar}{bar}| {n:.0f} of {total:.0f} s{postfix}"
 """By hand: the progress bar, without the rate at which seconds pass."""
@@ -106,8 +107,7 @@ class TrainingRun:
         self._pending: _Line | None = None
         self._next_line = 0.0
         self._best = math.inf
-        allowance = float(os.environ.get(handover.COMPILE_SECONDS, COMPILE_SECONDS))
-        self._clock = BudgetClock(allowance)
+        self._clock = BudgetClock(_allowance())
 
     @property
     def seconds(self) -> float:
@@ -271,6 +271,11 @@ def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
     folder = os.environ.get(handover.DATASET) or dataset_folder(dataset)
     work = os.environ.get(handover.WORK) or _scratch()
     return TrainingRun(open_dataset(Path(folder)), train_seconds, seed, Path(work))
+
+
+def _allowance() -> Callable[[], float]:
+    told = os.environ.get(handover.COMPILE_SECONDS)
+    return Grant(Path(told)) if told else lambda: COMPILE_SECONDS
 
 
 def _scratch() -> Path:

@@ -18,10 +18,12 @@ class BudgetClock:
     """Seconds of training since it was made, without those that compilation took.
 
     A first step that is far slower than a typical one counts as a typical one; what is above that,
-    up to `allowance` seconds in all, is excluded. Where nothing compiles, nothing is excluded.
+    up to `allowance()` seconds in all, is excluded. Where nothing compiles, nothing is excluded.
     """
 
-    def __init__(self, allowance: float, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, allowance: Callable[[], float], now: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._allowance = allowance
         self._now = now
         self._start = now()
@@ -37,7 +39,7 @@ class BudgetClock:
         running = 0.0
         if self._step_start is not None and len(self._laps) < SURE_STEPS:
             running = now - self._step_start
-        return now - self._start - min(self.excluded + running, self._allowance)
+        return now - self._start - min(self.excluded + running, self._allowance())
 
     @property
     def step_seconds(self) -> float:
@@ -47,7 +49,7 @@ class BudgetClock:
     @property
     def excluded(self) -> float:
         """Seconds that don't count."""
-        return min(self._set_aside + self._compiling, self._allowance)
+        return min(self._set_aside + self._compiling, self._allowance())
 
     def start_steps(self) -> None:
         """The first step begins now."""

@@ -47,7 +47,7 @@ def conclude(
     work = spec.folder / handover.WORK_FOLDER
     claim = _claim(work) if watch.submitted is not None else None
     raw = (watch.submitted or ended) - watch.training if watch.training is not None else 0.0
-    compiling = _compile_seconds(claim, spec, raw)
+    compiling = _compile_seconds(claim, watch.compiling.granted, raw)
     failure = _failure(spec, story, watch, raw - compiling, trouble, last_words)
     if failure is None and claim is None:
         failure = Failure(Reason.BAD_SUBMISSION, f"{handover.SUBMISSION_FILE} can't be read")
@@ -121,10 +121,10 @@ def _claim(work: Path) -> Submitted | None:
         return None
 
 
-def _compile_seconds(claim: Submitted | None, spec: RunSpec, raw: float) -> float:
+def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> float:
     if claim is None or not math.isfinite(claim.compile_seconds):
         return 0.0
-    return max(0.0, min(claim.compile_seconds, spec.compile_seconds, raw))
+    return max(0.0, min(claim.compile_seconds, granted, raw))
 
 
 def _last_line(work: Path) -> tuple[int, int]:

@@ -35,7 +35,7 @@ LOG_FILE = "runner.log"
 WORK = "AUTORESEARCH_WORK"
 """Environment variable: the work folder. Without it, the notebook is being run by hand."""
 COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
-"""Environment variable: how many seconds of compilation the budget excludes at most."""
+"""Environment variable: the file that says how much compilation the budget excludes at most."""
 DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
 

@@ -141,8 +141,13 @@ def _system() -> Iterator[str]:
     yield from _devices()
 
 
+def gpu_nodes() -> list[Path]:
+    """The GPUs of this machine, as device nodes."""
+    return sorted(node for name in GPU_NODES for node in Path("/dev").glob(name))
+
+
 def _devices() -> Iterator[str]:
-    nodes = sorted(node for name in GPU_NODES for node in Path("/dev").glob(name))
+    nodes = gpu_nodes()
     for node in nodes:
         yield from ("--dev-bind", str(node), str(node))
     for path in ("/sys", "/opt/rocm") if nodes else ("/sys/devices/system",):

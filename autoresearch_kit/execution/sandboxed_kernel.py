@@ -10,6 +10,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from autoresearch_kit import codec
 from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
+from autoresearch_kit.execution.compiling import granted_file
 from autoresearch_kit.records import DatasetInfo, RunSpec, SandboxLevel
 
 KERNEL_NAME = "python3"
@@ -57,7 +58,11 @@ def command(spec: RunSpec, argv: list[str], sockets: Path) -> list[str]:
     return sandbox.command(
         spec.sandbox,
         argv,
-        read_only=[spec.kit / "autoresearch_kit", *(path for path in shown if path.exists())],
+        read_only=[
+            spec.kit / "autoresearch_kit",
+            granted_file(spec.folder).parent,
+            *(path for path in shown if path.exists()),
+        ],
         writable=[spec.folder / handover.WORK_FOLDER, sockets],
         hidden=[Path(path) for path in info.hidden],
         env=_environment(spec),
@@ -70,7 +75,7 @@ def _environment(spec: RunSpec) -> dict[str, str]:
     walled = spec.sandbox is SandboxLevel.BUBBLEWRAP
     more = {
         handover.WORK: str(work),
-        handover.COMPILE_SECONDS: str(spec.compile_seconds),
+        handover.COMPILE_SECONDS: str(granted_file(spec.folder)),
         handover.DATASET: str(spec.dataset),
         "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
         "OMP_NUM_THREADS": str(cores()),

@@ -15,6 +15,7 @@ import psutil
 
 from autoresearch_kit import gpu
 from autoresearch_kit.execution.bounds import Bounds
+from autoresearch_kit.execution.compiling import CompileMeter
 from autoresearch_kit.execution.conditions import Observer
 from autoresearch_kit.execution.handover import (
     SUBMISSION_FILE,
@@ -65,6 +66,7 @@ class Watchdog(threading.Thread):
         self._bounds = Bounds(
             [spec.folder / WORK_FOLDER, socket_folder(spec.run_id)], spec.memory_mb
         )
+        self.compiling = CompileMeter(spec)
         self._ended = threading.Event()
         self._next_memory = 0.0
         self._observer = Observer()
@@ -105,7 +107,9 @@ class Watchdog(threading.Thread):
             self.failure = self._late(now)
         if now >= self._next_memory or self._bounds.hurry():
             self._next_memory = now + MEMORY_SECONDS
-            self.failure = self.failure or self._greedy()
+            processes = psutil.Process().children(recursive=True)
+            self.compiling.look(processes, now)
+            self.failure = self.failure or self._greedy(processes)
         if self.training is not None and self.conditions is None:
             self._observe(now)
 
@@ -140,8 +144,7 @@ class Watchdog(threading.Thread):
             return Failure(Reason.DEADLINE, detail)
         return None
 
-    def _greedy(self) -> Failure | None:
-        processes = psutil.Process().children(recursive=True)
+    def _greedy(self, processes: Sequence[psutil.Process]) -> Failure | None:
         if excess := self._bounds.excess(processes):
             return excess
         limit = self.spec.memory_mb

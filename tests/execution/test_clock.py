@@ -15,7 +15,7 @@ class Time:
 
 def clock_after(laps: list[float], *, allowance: float = 1000.0) -> BudgetClock:
     time = Time()
-    clock = BudgetClock(allowance, now=time)
+    clock = BudgetClock(lambda: allowance, now=time)
     clock.start_steps()
     for lap in laps:
         time.now += lap
@@ -46,7 +46,7 @@ def test_a_slow_step_after_the_first_ten_counts() -> None:
 
 def test_time_before_the_loop_counts() -> None:
     time = Time()
-    clock = BudgetClock(1000.0, now=time)
+    clock = BudgetClock(lambda: 1000.0, now=time)
     time.now += 5.0
     clock.start_steps()
     time.now += 30.0
@@ -55,7 +55,7 @@ def test_time_before_the_loop_counts() -> None:
 
 def test_what_the_kit_spent_is_excluded() -> None:
     time = Time()
-    clock = BudgetClock(1000.0, now=time)
+    clock = BudgetClock(lambda: 1000.0, now=time)
     time.now += 5.0
     clock.exclude(2.0)
     assert clock.seconds == pytest.approx(3.0)

@@ -1,0 +1,118 @@
+"""How much compilation a run's budget excludes, measured from outside: no notebook's word for it.
+
+Excluded is time in which no training can go on: a compiler of the system works, and all else that
+the run has started does next to nothing. What comes before, when Python traces the model, looks
+like training from outside; so much of it as honest code needs is granted unseen. The notebook is
+told what is granted, so that honest code keeps within its budget where that is less than it took.
+
+On a GPU, whose compilers are Python processes like any other, all that a notebook claims is
+believed, up to the run's limit.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.records import RunSpec
+
+FREE_SECONDS = 20.0
+"""For tracing: the shipped model takes 7 to 20 s of the 50 to 80 that its compilation takes."""
+
+QUIET = 0.3
+"""Cores that may be at work beside a compiler."""
+
+COMPILERS = frozenset({"as", "c++", "cc", "cc1plus", "clang", "collect2", "g++", "gcc", "ld"})
+"""What a compiler's processes are called, without system and version: `x86_64-linux-gnu-g++-12`."""
+
+TOLD_FOLDER = "told"
+"""In the run's folder: what the runner tells the notebook, which can only read it."""
+
+GRANTED_FILE = "compile_seconds"
+
+READ_SECONDS = 0.2
+
+
+def granted_file(folder: Path) -> Path:
+    """Where the run in `folder` finds how many seconds of compilation it is granted."""
+    return folder / TOLD_FOLDER / GRANTED_FILE
+
+
+class CompileMeter:
+    """Adds up the seconds of one run that only compilers worked."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._limit = spec.compile_seconds
+        self._file = granted_file(spec.folder)
+        self._measures = psutil.LINUX and not sandbox.gpu_nodes()
+        self._quiet = 0.0
+        self._looked: float | None = None
+        self._spent: dict[int, float] = {}
+        self._told = -1.0
+        self._file.parent.mkdir(exist_ok=True)
+        self._tell()
+
+    @property
+    def granted(self) -> float:
+        """Seconds that the budget excludes, at most."""
+        return min(self._limit, FREE_SECONDS + self._quiet) if self._measures else self._limit
+
+    def look(self, processes: Sequence[psutil.Process], now: float) -> None:
+        """Accounts for the time since the last look, and tells the notebook what it is granted."""
+        others = [process for process in processes if not is_compiler(process)]
+        spent = {process.pid: _spent(process) for process in others}
+        if self._looked is not None and len(others) < len(processes):
+            elapsed = now - self._looked
+            busy = sum(seconds - self._spent.get(pid, 0.0) for pid, seconds in spent.items())
+            self._quiet += elapsed if busy <= QUIET * elapsed else 0.0
+        self._spent, self._looked = spent, now
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.granted != self._told:
+            self._told = self.granted
+            write_atomic(self._file, str(self._told).encode())
+
+
+class Grant:
+    """What the notebook is granted so far, as the runner says; a call gives the seconds."""
+
+    def __init__(self, file: Path, now: Callable[[], float] = time.perf_counter) -> None:
+        self._file = file
+        self._now = now
+        self._read = -READ_SECONDS
+        self._seconds = 0.0
+
+    def __call__(self) -> float:
+        """Seconds, at most `READ_SECONDS` old."""
+        now = self._now()
+        if now - self._read >= READ_SECONDS:
+            self._read, self._seconds = now, float(self._file.read_text())
+        return self._seconds
+
+
+def is_compiler(process: psutil.Process) -> bool:
+    """Whether it is one of the system's own, not a file of that name that the notebook wrote."""
+    try:
+        program = Path(process.exe())
+        if not program.samefile(f"/proc/{process.pid}/exe"):
+            return False
+    except (psutil.Error, OSError):
+        return False
+    roots = ("/usr", "/opt", sys.prefix, sys.base_prefix)
+    words = program.name.removeprefix("x86_64-linux-gnu-").removeprefix("aarch64-linux-gnu-")
+    known = words.split(".")[0].rstrip("-0123456789") in COMPILERS
+    return known and any(program.is_relative_to(root) for root in roots)
+
+
+def _spent(process: psutil.Process) -> float:
+    """CPU seconds of the process itself."""
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)

@@ -1,0 +1,110 @@
+"""How much compilation a budget excludes. An assembler that waits for its source is a compiler."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution.compiling import (
+    FREE_SECONDS,
+    CompileMeter,
+    Grant,
+    granted_file,
+    is_compiler,
+)
+from autoresearch_kit.records import SandboxLevel
+from tests.execution.notebooks import make_spec, notebook
+
+ASSEMBLER = shutil.which("as") or ""
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or not ASSEMBLER or bool(sandbox.gpu_nodes()),
+    reason="compilation is measured on Linux without a GPU, with a compiler",
+)
+
+
+@pytest.fixture
+def meter(tmp_path: Path) -> CompileMeter:
+    level = SandboxLevel.NONE
+    return CompileMeter(make_spec(tmp_path, notebook(""), sandbox=level, compile_seconds=90.0))
+
+
+@pytest.fixture
+def started() -> Iterator[list[psutil.Popen]]:
+    processes: list[psutil.Popen] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def start(started: list[psutil.Popen], *command: str) -> psutil.Process:
+    process = psutil.Popen(command, stdin=subprocess.PIPE)
+    started.append(process)
+    while process.exe() == sys.executable and command[0] != sys.executable:
+        assert process.is_running()
+    return psutil.Process(process.pid)
+
+
+def test_time_in_which_only_a_compiler_works_is_granted(
+    meter: CompileMeter, started: list[psutil.Popen]
+) -> None:
+    processes = [start(started, ASSEMBLER), start(started, "sleep", "1004")]
+    for now in (100.0, 110.0, 115.0):
+        meter.look(processes, now)
+    assert meter.granted == FREE_SECONDS + 15.0
+
+
+def test_no_more_than_the_limit_is_granted(
+    meter: CompileMeter, started: list[psutil.Popen]
+) -> None:
+    processes = [start(started, ASSEMBLER)]
+    for now in (100.0, 1000.0):
+        meter.look(processes, now)
+    assert meter.granted == 90.0
+
+
+def test_where_nothing_compiles_nothing_more_is_granted(
+    meter: CompileMeter, started: list[psutil.Popen]
+) -> None:
+    for now in (100.0, 110.0):
+        meter.look([start(started, "sleep", "1004")], now)
+    assert meter.granted == FREE_SECONDS
+
+
+def test_training_beside_a_compiler_counts(
+    meter: CompileMeter, started: list[psutil.Popen]
+) -> None:
+    busy = start(started, sys.executable, "-c", "while True: pass")
+    processes = [start(started, ASSEMBLER), busy]
+    begun = sum(busy.cpu_times()[:2])
+    meter.look(processes, 100.0)
+    while sum(busy.cpu_times()[:2]) < begun + 0.5:
+        time.sleep(0.01)
+    meter.look(processes, 101.0)
+    assert meter.granted == FREE_SECONDS
+
+
+def test_a_program_that_only_has_the_name_is_no_compiler(
+    tmp_path: Path, started: list[psutil.Popen]
+) -> None:
+    assert is_compiler(start(started, ASSEMBLER))
+    shutil.copy(ASSEMBLER, tmp_path / "as")
+    assert not is_compiler(start(started, str(tmp_path / "as")))
+
+
+def test_the_notebook_is_told(tmp_path: Path, started: list[psutil.Popen]) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, compile_seconds=90.0)
+    meter, clock = CompileMeter(spec), iter((0.0, 0.1, 1.0))
+    grant = Grant(granted_file(spec.folder), now=lambda: next(clock))
+    assert grant() == FREE_SECONDS
+    for now in (100.0, 110.0):
+        meter.look([start(started, ASSEMBLER)], now)
+    assert grant() == FREE_SECONDS
+    assert grant() == FREE_SECONDS + 10.0
