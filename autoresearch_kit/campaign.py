@@ -147,6 +147,7 @@ class Campaign:
         """
         for folder in sorted(self.workspace.runs.iterdir()):
             reap.reap(self.workspace.run_id(folder))
+        self.workspace.set_damaged_aside()
         number = self.history.next_number()
         over = {one.folder for one in self.workspace.measured() if one.number == number}
         if not over:

@@ -1,6 +1,7 @@
 """Has notebooks run and scored, each run once: what was over before a kill is not run again.
 
-A run that the machine disturbed is repeated, twice at most; then the least disturbed one counts.
+A run that the machine disturbed is repeated, twice at most, and not where it is no quieter then;
+of those the least disturbed one counts.
 """
 
 import hashlib
@@ -68,7 +69,7 @@ class Measuring:
         seed = _seed(self.workspace.tag, number, arm, index)
         code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
         tried = self._over(seed, code)
-        while not tried or (tried[-1].disturbed and len(tried) <= AGAIN):
+        while _once_more(tried):
             run, folder = self._run(number, seed, notebook, _words(arm, index, len(tried)))
             why = why_invalid(run, before, self.ground.settings)
             if why:
@@ -151,11 +152,22 @@ class Measuring:
         )
 
 
+def _once_more(tried: Sequence[Measured]) -> bool:
+    """Whether to run it (again). A machine that was no quieter the second time stays as it is."""
+    if not tried or not tried[-1].disturbed:
+        return not tried
+    quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
+    return quieter and len(tried) <= AGAIN
+
+
+def _elsewhere(measured: Measured) -> float:
+    conditions = measured.run.conditions
+    return conditions.elsewhere if conditions else 1.0
+
+
 def _disturbance(measured: Measured) -> tuple[bool, bool, float]:
     """What counts least first: undisturbed, scored, the machine least busy elsewhere."""
-    conditions = measured.run.conditions
-    elsewhere = conditions.elsewhere if conditions else 1.0
-    return bool(measured.disturbed), measured.run.score is None, elsewhere
+    return bool(measured.disturbed), measured.run.score is None, _elsewhere(measured)
 
 
 def _words(arm: Arm, index: int, again: int) -> str:

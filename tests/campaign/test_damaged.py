@@ -12,12 +12,23 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.history import History
 from autoresearch_kit.live import read_live
-from autoresearch_kit.records import Errands, Limits, Prices, Proposal, Request, Research, Usage
+from autoresearch_kit.records import (
+    Arm,
+    Errands,
+    Limits,
+    Measured,
+    Prices,
+    Proposal,
+    Request,
+    Research,
+    Usage,
+)
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.watching import Watch
 from autoresearch_kit.workspace import FORGETTABLE, Workspace
 from tests.campaign import quick, tiny
+from tests.history.ledger import run
 
 CUT = "cut short"
 DAMAGE = {
@@ -36,6 +47,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = Workspace(root, "night")
     place.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
     place.write_ahead(Proposal(3, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
+    place.add_measured(Measured(2, Arm.CHALLENGER, 7, "c0de", "0002-1", run()))
     place.write_request(Request.PAUSE)
     place.write_guidance("wider")
     place.write_research(Research("m", prices=Prices(1, 2, 1)))

@@ -217,11 +217,20 @@ def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
 def test_on_a_machine_that_stays_busy_the_least_disturbed_run_counts(
     place: Place, begun: list[Experiment]
 ) -> None:
-    place.machine.scores["16"] = iter([1.7, 1.6, 1.8])
-    place.machine.elsewhere = iter([0.9, 0.5, 0.7])
+    place.machine.scores["16"] = iter([1.7, 1.8, 1.6])
+    place.machine.elsewhere = iter([0.9, 0.7, 0.5])
     weighed = place.weigh(WIDER, begun)
     assert values(weighed.runs) == [1.6]
     assert len(weighed.set_aside) == AGAIN
+
+
+def test_a_machine_that_is_no_quieter_the_second_time_is_not_tried_a_third(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.6, 1.7])
+    place.machine.elsewhere = iter([0.8, 0.9])
+    weighed = place.weigh(WIDER, begun)
+    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.6], [1.7])
 
 
 def test_runs_that_were_over_before_a_stop_are_not_run_again(
