@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from scipy.special import stdtrit
+
 from autoresearch_kit.records import Experiment, Noise
 
 PRIOR_DOF = 2.0
@@ -40,6 +42,22 @@ def pool(groups: Iterable[Sequence[float]], before: Noise) -> Noise:
     return Noise(math.sqrt(squares / dof), dof)
 
 
+def reach(noise: Noise, scores: int) -> float:
+    """How far from the mean of so many scores one more run of the same code falls, 19 times of 20.
+
+    In bits per byte, to either side: Student's t, times the error of the difference.
+    """
+    return float(stdtrit(noise.dof, 0.975)) * math.hypot(noise.sigma, noise.error(scores))
+
+
+def describe(noise: Noise) -> str:
+    """The noise for people: sigma, what it rests on, and how far apart luck alone puts two runs."""
+    return (
+        f"sigma {noise.sigma:.2g} on {noise.dof:g} degrees of freedom; two runs of the same code "
+        f"lie less than {reach(noise, 1):.2g} apart, 19 times of 20"
+    )
+
+
 def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
     """All scores of each experiment's code, by its number, where there are any.
 
@@ -51,9 +69,8 @@ def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, 
     for one in experiments:
         if one.scores:
             found[one.number] = one.scores
-        again = tuple(run.score.value for run in one.reruns if run.score)
-        if again:
-            found[best] += again
+        if one.rerun_scores:
+            found[best] += one.rerun_scores
         if one.kept:
             best = one.number
     return found

@@ -12,13 +12,22 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"errors", "records", "text"},
+    {"digits", "errors", "records", "text"},
     {"atomic", "codec", "colab", "gpu", "paths", "precision"},
     {"background", "notebook"},
-    {"auditing", "history", "decide", "noise", "validity", "workspace", "profiles"},
+    {
+        "auditing",
+        "decide",
+        "estimates",
+        "history",
+        "noise",
+        "profiles",
+        "validity",
+        "workspace",
+    },
     {"lm"},
     {"execution"},
-    {"live", "spending", "fingerprint", "machine", "pulse", "status", "watching"},
+    {"live", "spending", "fingerprint", "machine", "pulse", "rows", "status", "watching"},
     {"researchers"},
     {"copying", "notices"},
     {"errands", "restoring"},

@@ -62,3 +62,10 @@ def test_what_has_no_score_has_no_code_here() -> None:
     crashed = experiment(1, None, Verdict.CRASH)
     assert crashed.runs[0].sandbox is SandboxLevel.NONE
     assert noise.scores_by_code([scored(experiment(0), 1.5), crashed]) == {0: (1.5,)}
+
+
+def test_one_more_run_falls_within_reach_19_times_of_20() -> None:
+    many = Noise(0.01, 1e9)
+    assert noise.reach(many, 10**9) == pytest.approx(0.0196, abs=1e-4)
+    assert noise.reach(many, 1) == pytest.approx(0.0277, abs=1e-4)
+    assert noise.reach(Noise(0.01, 4.0), 1) > 1.4 * noise.reach(many, 1)

@@ -33,7 +33,8 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     proposal = experiment.proposal
     parent = "" if proposal.parent is None else str(proposal.parent)
     score = "" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
-    trained = sum(run.train_seconds for run in experiment.runs)
+    error = "" if experiment.error is None else f"{experiment.error:.6f}"
+    trained = sum(run.train_seconds for run in experiment.all_runs)
     return {
         "Experiment": str(experiment.number),
         "Tag": experiment.tag,
@@ -41,6 +42,7 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
         "Status": experiment.verdict.value,
         "Reason": experiment.reason.value,
         "Val-bpb": score,
+        "Val-bpb-error": error,
         "Researcher": proposal.researcher,
         "Model": proposal.model,
         "Program": proposal.directive,

@@ -1,25 +1,45 @@
 """Campaigns as tables: a pandas DataFrame, and upstream's results.tsv."""
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.history.ledger import Entry
-from autoresearch_kit.records import Run, SandboxLevel, Verdict
+from autoresearch_kit.records import Experiment, SandboxLevel, Verdict
 from autoresearch_kit.text import one_line
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
 
 _TEXTS = (
-    "status", "reason", "detail", "idea", "hypothesis", "researcher", "category", "sandbox",
+    "status",
+    "reason",
+    "detail",
+    "idea",
+    "hypothesis",
+    "researcher",
+    "category",
+    "sandbox",
     "commit",
-)  # fmt: skip
-_FLOATS = ("val_bpb", "train_seconds", "wall_seconds", "steps", "tokens", "memory_mb", "usd")
+)
+_FLOATS = (
+    "val_bpb",
+    "error",
+    "audit",
+    "train_seconds",
+    "wall_seconds",
+    "steps",
+    "tokens",
+    "memory_mb",
+    "usd",
+)
 _INTEGERS = ("parent", "nodes", "requests", "prompt_tokens", "reply_tokens")
 _TIMES = ("started", "finished")
 _COLUMNS = (
@@ -27,8 +47,12 @@ _COLUMNS = (
     "status",
     "reason",
     "val_bpb",
+    "error",
+    "scores",
     "delta",
+    "delta_error",
     "best",
+    "audit",
     "idea",
     "hypothesis",
     "researcher",
@@ -56,14 +80,22 @@ _COLUMNS = (
 def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     """One row per experiment, in order.
 
-    `val_bpb` is NaN for a crash. `best` is that of the latest keep up to and including the row,
-    `delta` is `val_bpb` minus the `best` before it: below 0 is an improvement. Of several runs of
-    an experiment, seconds are summed, `steps` and `tokens` averaged, `memory_mb` is the highest,
-    and `sandbox` the weakest; it is empty where nothing ran, or where it is not known.
-    `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit`
-    is the code commit. Times are in UTC.
+    `val_bpb` is what is known by now: the mean over all `scores` of its code, with those from when
+    it was run again as the best; NaN for a crash. `error` is its standard error by the latest noise
+    of the campaign; NaN if that is not known. `best` is that of the latest keep up to and including
+    the row, `delta` is `val_bpb` minus the `best` before it: below 0 is an improvement.
+    `delta_error` is its standard error. What a verdict was held against in its time is in `detail`.
+
+    `audit` is the mean over the runs that were scored on the audit shard; NaN without any.
+    `sandbox` is the weakest level of the experiment's `runs`, empty if it is not known. Seconds
+    are summed over all that it took: its own runs, those of the best that it asked for, those set
+    aside. Of its own, `steps` and `tokens` are averaged, `memory_mb` is the highest. `requests`,
+    `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit` is the code
+    commit. Times are in UTC.
     """
-    return _frame(pd.DataFrame([_row(entry) for entry in entries]))
+    known = estimates([entry.experiment for entry in entries])
+    rows = [_row(entry, known.get(entry.experiment.number)) for entry in entries]
+    return _frame(pd.DataFrame(rows))
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:
@@ -80,6 +112,12 @@ def to_tsv(entries: Sequence[Entry]) -> str:
     )
     # no quotes: upstream writes none, and one_line leaves no tab in a description
     return table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
+
+
+def weaker(frame: pd.DataFrame) -> pd.Series:
+    """Which experiments ran in a weaker sandbox than others of the campaign."""
+    there = set(frame["sandbox"])
+    return frame["sandbox"].isin([level for level in SandboxLevel if level in there][1:])
 
 
 def is_log(name: str) -> bool:
@@ -107,6 +145,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
         table.assign(
             number=range(len(table)),
             runs=1,
+            scores=(~crashed).astype("int64"),
             val_bpb=_numbers(path, table["val_bpb"]).mask(crashed),
             memory_mb=_numbers(path, table["memory_gb"]).mask(crashed) * 1024,
             idea=table["description"],
@@ -139,13 +178,15 @@ def _numbers(path: Path, column: pd.Series) -> pd.Series:
         raise InputError(f"{path}: {column.name} is no number: {error}") from error
 
 
-def _row(entry: Entry) -> dict[str, str | int | float | None]:
+def _row(entry: Entry, known: Estimate | None) -> dict[str, str | int | float | None]:
     experiment, proposal = entry.experiment, entry.experiment.proposal
     return {
         "number": experiment.number,
         "status": experiment.verdict.value,
         "reason": experiment.reason.value,
-        "val_bpb": experiment.val_bpb,
+        "val_bpb": known.value if known else None,
+        "error": known.error if known else None,
+        "scores": known.scores if known else 0,
         "idea": proposal.idea,
         "hypothesis": proposal.hypothesis,
         "researcher": proposal.researcher,
@@ -157,28 +198,24 @@ def _row(entry: Entry) -> dict[str, str | int | float | None]:
         "reply_tokens": experiment.usage.tokens_out,
         "usd": experiment.usage.usd,
         "runs": len(experiment.runs),
+        "sandbox": experiment.sandbox,
         "detail": experiment.detail,
         "started": experiment.started,
         "finished": experiment.finished,
         "commit": entry.code_commit,
-        "sandbox": weakest_sandbox(experiment.runs),
-        **_measured(experiment.runs),
+        **_measured(experiment),
     }
 
 
-def weakest_sandbox(runs: Sequence[Run]) -> str:
-    """The least that stood between these runs' code and the machine; empty if none ran."""
-    levels = {run.sandbox for run in runs}
-    weakest_first = (SandboxLevel.NONE, SandboxLevel.BUBBLEWRAP)
-    return next((level.value for level in weakest_first if level in levels), "")
-
-
-def _measured(runs: Sequence[Run]) -> dict[str, float]:
+def _measured(experiment: Experiment) -> dict[str, float]:
+    runs = experiment.runs
     if not runs:  # the edit did not apply
         return {}
+    audits = [run.audit.value for run in runs if run.audit]
     return {
-        "train_seconds": sum(run.train_seconds for run in runs),
-        "wall_seconds": sum(run.wall_seconds for run in runs),
+        "audit": fmean(audits) if audits else math.nan,
+        "train_seconds": sum(run.train_seconds for run in experiment.all_runs),
+        "wall_seconds": sum(run.wall_seconds for run in experiment.all_runs),
         "steps": fmean(run.steps for run in runs),
         "tokens": fmean(run.tokens for run in runs),
         "memory_mb": max(run.peak_memory_mb for run in runs),
@@ -198,4 +235,6 @@ def _frame(table: pd.DataFrame) -> pd.DataFrame:
         frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("us")
     frame["best"] = frame["val_bpb"].where(frame["status"] == Verdict.KEEP).ffill()
     frame["delta"] = frame["val_bpb"] - frame["best"].shift()
-    return frame.astype({"number": "int64", "runs": "int64"})
+    best_error = frame["error"].where(frame["status"] == Verdict.KEEP).ffill()
+    frame["delta_error"] = np.hypot(frame["error"], best_error.shift())
+    return frame.astype({"number": "int64", "runs": "int64", "scores": "int64"})

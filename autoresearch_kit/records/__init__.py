@@ -13,6 +13,8 @@ from autoresearch_kit.records.runs import (
     RunSpec,
     SandboxLevel,
     Score,
+    strongest,
+    weakest,
 )
 from autoresearch_kit.records.settings import (
     EditProtocol,
@@ -57,4 +59,6 @@ __all__ = [
     "State",
     "Usage",
     "Verdict",
+    "strongest",
+    "weakest",
 ]

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from autoresearch_kit.digits import with_error
 from autoresearch_kit.records.grounds import Fingerprint
 from autoresearch_kit.records.proposals import Constant, Proposal
-from autoresearch_kit.records.runs import Reason, Run
+from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
 from autoresearch_kit.records.settings import Settings
 from autoresearch_kit.text import markdown_table
 
@@ -101,23 +102,30 @@ class Experiment:
     set_aside: tuple[Run, ...] = ()
 
     def __str__(self) -> str:
-        score = "   -    " if self.val_bpb is None else f"{self.val_bpb:.6f}"
+        score = "-" if self.val_bpb is None else with_error(self.val_bpb, self.error)
+        return self.line(score, len(self.scores))
+
+    def line(self, score: str, scores: int) -> str:
+        """One line on it, with this score, the mean of so many."""
+        runs = f"{scores} runs" if scores > 1 else ""
         verdict = f"{self.verdict} ({self.reason})"
-        return f"{self.number:4d}  {score}  {verdict:22s}  {self.proposal.idea}"
+        return f"{self.number:4d}  {score:17s} {runs:>7s}  {verdict:22s}  {self.proposal.idea}"
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say of it, as names and words."""
-        runs = ", ".join(
-            f"{run.train_seconds:.1f} s of training in {run.wall_seconds:.1f} s, "
-            f"{run.steps} steps, {run.tokens} tokens, {run.peak_memory_mb:.0f} MB"
-            for run in self.runs
-        )
+        score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
+        repeats = [
+            ("reruns", "of the best", self.reruns),
+            ("set aside", "not judged, since the machine was busy", self.set_aside),
+        ]
         return [
             ("idea", self.proposal.idea),
             ("hypothesis", self.proposal.hypothesis),
             ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
-            ("val_bpb", "none" if self.val_bpb is None else f"{self.val_bpb:.6f}"),
-            ("runs", runs or "none"),
+            ("val_bpb", score),
+            ("runs", "; ".join(map(str, self.runs)) or "none"),
+            ("sandbox", str(self.sandbox or "never ran")),
+            *((name, f"{why}: {'; '.join(map(str, runs))}") for name, why, runs in repeats if runs),
         ]
 
     def _repr_markdown_(self) -> str:
@@ -136,9 +144,26 @@ class Experiment:
         return tuple(run.score.value for run in self.runs if run.score)
 
     @property
+    def rerun_scores(self) -> tuple[float, ...]:
+        """The scores that it added to those of the best of its time."""
+        return tuple(run.score.value for run in self.reruns if run.score)
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """All that it took: its own runs, those of the best, those set aside."""
+        return self.runs + self.reruns + self.set_aside
+
+    @property
+    def sandbox(self) -> SandboxLevel | None:
+        """The weakest level that one of its own runs had; None if it never ran."""
+        return weakest(run.sandbox for run in self.runs)
+
+    @property
     def error(self) -> float | None:
         """The standard error of `val_bpb` when the verdict was given; None if it is not known."""
-        return self.noise.error(len(self.scores)) if self.noise and self.scores else None
+        if self.noise is None or self.val_bpb is None:
+            return None
+        return self.noise.error(len(self.scores))
 
     @property
     def kept(self) -> bool:

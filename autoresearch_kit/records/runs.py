@@ -1,6 +1,6 @@
 """One run of the notebook, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -32,10 +32,20 @@ class Reason(StrEnum):
 
 
 class SandboxLevel(StrEnum):
-    """What stands between unreviewed code and the machine."""
+    """What stands between unreviewed code and the machine, the strongest first."""
 
     BUBBLEWRAP = "bubblewrap"
     NONE = "none"
+
+
+def weakest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
+    """The weakest of these levels; None if there are none."""
+    return max(levels, key=list(SandboxLevel).index, default=None)
+
+
+def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
+    """The strongest of these levels; None if there are none."""
+    return min(levels, key=list(SandboxLevel).index, default=None)
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,13 @@ class Run:
     parts: Mapping[str, float] = field(default_factory=dict)
     conditions: Conditions | None = None
     audit: Score | None = None
+
+    def __str__(self) -> str:
+        score = f"{self.score.value:.6f}, " if self.score else ""
+        return (
+            f"{score}{self.train_seconds:.1f} s of training in {self.wall_seconds:.1f} s, "
+            f"{self.steps} steps, {self.tokens} tokens, {self.peak_memory_mb:.0f} MB"
+        )
 
     @property
     def tokens_per_second(self) -> float:

@@ -3,15 +3,18 @@
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 from autoresearch_kit.history import NOTEBOOK, Entry, History
 from autoresearch_kit.records import (
     Experiment,
     Fingerprint,
+    Noise,
     Proposal,
     Reason,
     Run,
     SandboxLevel,
+    Score,
     Settings,
     Verdict,
 )
@@ -44,10 +47,23 @@ def project(root: Path, *options: str) -> Path:
     return root
 
 
-def run(steps: int = 1000, memory_mb: float = 900.0) -> Run:
+def run(steps: int = 1000, memory_mb: float = 900.0, value: float | None = None) -> Run:
     """A run of 300 s in 320 s."""
     tokens = 2048 * steps
-    return Run(0, None, None, "", 300.0, 4.0, 320.0, steps, tokens, memory_mb, SandboxLevel.NONE)
+    made = Run(0, None, None, "", 300.0, 4.0, 320.0, steps, tokens, memory_mb, SandboxLevel.NONE)
+    return made if value is None else replace(made, score=score(value))
+
+
+def score(value: float) -> Score:
+    return Score("val_bpb", value, 1.0, 1, 1, 0.0, 1.0)
+
+
+def repeated(
+    one: Experiment, *scores: float, reruns: tuple[float, ...] = (), noise: Noise | None = None
+) -> Experiment:
+    """The same, run so often, with runs of the best that it asked for."""
+    own, others = (tuple(run(value=value) for value in group) for group in (scores, reruns))
+    return replace(one, runs=own, val_bpb=fmean(scores), reruns=others, noise=noise)
 
 
 def experiment(
@@ -73,7 +89,7 @@ def experiment(
         verdict=verdict,
         reason=reasons[verdict] if number else Reason.BASELINE,
         detail="",
-        runs=(run(),),
+        runs=(run(value=val_bpb),),
         val_bpb=val_bpb,
         nodes=400,
         constants={"MATRIX_LR": 0.04},

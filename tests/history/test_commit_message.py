@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Experiment, Verdict
-from tests.history.ledger import experiment, git, project
+from autoresearch_kit.records import Experiment, Noise, Verdict
+from tests.history.ledger import experiment, git, project, repeated
 
 
 @pytest.fixture
@@ -39,6 +39,13 @@ def test_git_log_shows_idea_hypothesis_and_trailers(root: Path) -> None:
         "Train-seconds: 300.0",
         "Kit-version: 0.1.0",
     ]
+
+
+def test_a_score_has_its_error_in_a_trailer_of_its_own(root: Path) -> None:
+    made = repeated(experiment(0), 1.5, 1.4, noise=Noise(0.01, 5.0))
+    found = trailers(root, append(root, made))
+    assert (found["Val-bpb"], found["Val-bpb-error"]) == ("1.450000", "0.007071")
+    assert found["Train-seconds"] == "600.0"
 
 
 NASTY = [

@@ -6,9 +6,9 @@ import pytest
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import Entry
-from autoresearch_kit.history.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv
-from autoresearch_kit.records import SandboxLevel, Verdict
-from tests.history.ledger import experiment, run
+from autoresearch_kit.history.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv, weaker
+from autoresearch_kit.records import Noise, SandboxLevel, Verdict
+from tests.history.ledger import experiment, repeated, run, score
 
 NIGHT = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -56,14 +56,56 @@ def test_runs_are_put_together() -> None:
     assert (row["train_seconds"], row["steps"], row["memory_mb"]) == (600.0, 150.0, 900.0)
 
 
-def test_the_sandbox_is_the_weakest_of_the_runs() -> None:
-    walled = replace(run(), sandbox=SandboxLevel.BUBBLEWRAP)
-    made = [
-        replace(experiment(number), runs=runs)
-        for number, runs in enumerate(((walled, walled), (walled, run()), ()))
+def repeats() -> list[Entry]:
+    """A baseline with two runs and one more since, a discard that asked for it, and its noise."""
+    noise = Noise(0.03, 5.0)
+    asked = repeated(experiment(1, 1.6, Verdict.DISCARD), 1.7, reruns=(1.6,), noise=noise)
+    asked = replace(asked, set_aside=(run(),))
+    return [Entry(one, COMMIT, COMMIT) for one in (repeated(experiment(0), 1.5, 1.4), asked)]
+
+
+def test_a_score_is_the_mean_of_all_that_its_code_has() -> None:
+    frame = to_frame(repeats())
+    assert frame["val_bpb"].tolist() == pytest.approx([1.5, 1.7])
+    assert frame["scores"].tolist() == [3, 1]
+
+
+def test_errors_follow_from_the_latest_noise() -> None:
+    frame = to_frame(repeats())
+    assert frame["error"].tolist() == pytest.approx([0.03 / 3**0.5, 0.03])
+    assert frame["delta_error"][1] == pytest.approx(0.03 * (1 + 1 / 3) ** 0.5)
+
+
+def test_without_a_noise_there_are_no_errors() -> None:
+    assert to_frame(ENTRIES)[["error", "delta_error"]].isna().all(axis=None)
+
+
+def test_seconds_are_those_of_all_runs() -> None:
+    assert to_frame(repeats())["wall_seconds"].tolist() == [640.0, 960.0]
+
+
+def test_the_audit_is_the_mean_over_runs_that_have_one() -> None:
+    runs = (replace(run(value=1.5), audit=score(1.6)), run(value=1.4))
+    one = replace(experiment(0), runs=runs)
+    frame = to_frame([Entry(one, COMMIT, COMMIT), ENTRIES[1]])
+    assert frame["audit"][0] == 1.6
+    assert pd.isna(frame["audit"][1])
+
+
+def test_the_sandbox_is_the_weakest_of_its_runs() -> None:
+    runs = (replace(run(), sandbox=SandboxLevel.BUBBLEWRAP), run())
+    entries = [
+        Entry(replace(experiment(0), runs=runs[:1]), COMMIT, COMMIT),
+        Entry(replace(experiment(1), runs=runs), COMMIT, COMMIT),
+        Entry(replace(experiment(2), runs=()), COMMIT, COMMIT),
     ]
-    frame = to_frame([Entry(one, COMMIT, COMMIT) for one in made])
+    frame = to_frame(entries)
     assert frame["sandbox"].tolist() == ["bubblewrap", "none", ""]
+    assert weaker(frame).tolist() == [False, True, False]
+
+
+def test_one_sandbox_is_nowhere_weaker() -> None:
+    assert not weaker(to_frame(ENTRIES)).any()
 
 
 def test_an_experiment_without_a_run_has_no_measurements() -> None:
@@ -117,6 +159,7 @@ def test_upstreams_night_reads_as_a_campaign() -> None:
     assert len(frame) == 126
     assert frame["best"].iloc[-1] == pytest.approx(0.969686)
     assert frame["val_bpb"].min() > 0.9
+    assert frame["scores"].sum() == 125
     assert frame.dtypes.to_dict() == to_frame(ENTRIES).dtypes.to_dict()
 
 
