@@ -12,7 +12,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.estimates import best_estimate
 from autoresearch_kit.history.summary import summarise
 from autoresearch_kit.records import Experiment, Stage, State
 from autoresearch_kit.text import one_line
@@ -32,10 +34,10 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     best = next((one for one in reversed(experiments) if one.kept), None)
     if best is None or experiments[-1].number - best.number != PLATEAU:
         return ""
-    tag = best.tag
+    tag, score = best.tag, best_estimate(experiments)
     return (
         f"'{tag}' is on a plateau: {PLATEAU} experiments without a keep; the best is still "
-        f"experiment {best.number}, val_bpb {best.val_bpb or 0:.6f}. Give a language model new "
+        f"experiment {best.number}, val_bpb {score}. Give a language model new "
         f"directions: autoresearch guide {tag}; or end it: autoresearch stop {tag}"
     )
 
@@ -55,7 +57,8 @@ def ending(state: State, experiments: Sequence[Experiment]) -> str:
     found = summarise(state.tag, experiments)
     return (
         f"{words}. {found.experiments} tried, {found.kept} kept, {found.crashed} crashed; "
-        f"val_bpb {found.baseline or 0:.6f} to {found.best or 0:.6f}"
+        f"val_bpb {with_error(found.baseline or 0, found.baseline_error)} to "
+        f"{with_error(found.best or 0, found.best_error)}"
     )
 
 

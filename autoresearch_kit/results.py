@@ -20,7 +20,7 @@ from autoresearch_kit.history import Entry, History, tables
 from autoresearch_kit.history.summary import Summary, runs, summarise
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Verdict
+from autoresearch_kit.records import Experiment, Verdict
 from autoresearch_kit.ui import compare as comparison
 from autoresearch_kit.ui import plots
 from autoresearch_kit.ui.compare import Against, Group
@@ -30,7 +30,10 @@ from autoresearch_kit.ui.table import Table
 
 METRICS = "metrics.jsonl"
 
-LEAST = ["status", "reason", "val_bpb", "delta", "researcher", "category", "idea"]
+SCORE = ["val_bpb", "error", "scores", "delta", "delta_error"]
+"""Columns of a score. A table shows each error beside its number."""
+
+LEAST = ["status", "reason", *SCORE, "researcher", "category", "sandbox", "idea"]
 """Columns of a table that is read from left to right on a laptop."""
 
 UNTOLD = "not recorded"
@@ -97,7 +100,8 @@ class Results:
     def keeps(self) -> Table:
         """What was kept after the baseline, the largest gain first."""
         kept = self.frame[self.frame["status"] == Verdict.KEEP].iloc[1:].set_index("number")
-        return _table(kept, ["delta", "val_bpb", "category", "idea"]).sort_values("delta")
+        columns = ["delta", "delta_error", "val_bpb", "error", "scores", "category", "idea"]
+        return _table(kept, self._told(columns)).sort_values("delta")
 
     def categories(self) -> Table:
         """How many ideas of each kind were tried, kept and crashed, and what they gained in all."""
@@ -149,7 +153,7 @@ class Results:
             if column not in chosen:
                 raise InputError(f"no column {column!r}; there are: {', '.join(map(str, chosen))}")
             chosen = chosen[_matches(chosen[column], value)]
-        return _table(chosen.iloc[::-1], LEAST)
+        return _table(chosen.iloc[::-1], self._told(LEAST))
 
     def time(self) -> Table | Missing:
         """Where the runs' wall-clock went, by part: seconds, and percent of all."""
@@ -163,6 +167,16 @@ class Results:
         """What the best changed, from the baseline on."""
         return Missing(f"There is no code in {self.name}, so no diff from baseline to best.")
 
+    def _told(self, columns: list[str]) -> list[str]:
+        """These columns without those of errors, repeats, differing sandboxes if there are none."""
+        needed = {
+            "error": self.frame["error"].notna().any(),
+            "delta_error": self.frame["delta_error"].notna().any(),
+            "scores": (self.frame["scores"] > 1).any(),
+            "sandbox": tables.weaker(self.frame).any(),
+        }
+        return [name for name in columns if needed.get(name, True)]
+
 
 @dataclass(frozen=True)
 class CampaignResults(Results):
@@ -174,12 +188,12 @@ class CampaignResults(Results):
     @cached_property
     def summary(self) -> Summary:
         """The campaign in a few numbers, with hours and costs."""
-        return summarise(self.name, [entry.experiment for entry in self.entries])
+        return summarise(self.name, self._experiments)
 
     def time(self) -> Table:
         """Where the runs' wall-clock went, by part: seconds, and percent of all."""
         seconds: dict[str, float] = {}
-        for run in runs([entry.experiment for entry in self.entries]):
+        for run in runs(self._experiments):
             parts = {"training": run.train_seconds, "compiling": run.compile_seconds, **run.parts}
             for name, value in parts.items():
                 seconds[name] = seconds.get(name, 0.0) + value
@@ -203,6 +217,10 @@ class CampaignResults(Results):
             for number in (0, self._best.experiment.number)
         )
         return cell_diff(old, new)
+
+    @property
+    def _experiments(self) -> list[Experiment]:
+        return [entry.experiment for entry in self.entries]
 
     @property
     def _best(self) -> Entry:

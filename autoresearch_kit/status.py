@@ -1,14 +1,14 @@
 """A campaign in a few numbers, from git and from its folder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit import history
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
-from autoresearch_kit.history.summary import training_share
-from autoresearch_kit.records import Request, Stage, State, Usage, Verdict
+from autoresearch_kit.history.summary import ExtraRuns, summarise, training_share
+from autoresearch_kit.records import Noise, Request, Stage, State, Usage
 from autoresearch_kit.spending import Meter, per
 from autoresearch_kit.workspace import Workspace
 
@@ -18,6 +18,7 @@ class Status:
     """`request` is the last thing asked of it, `usage` what a language model took, with what is
     in flight; `damaged` are files of its folder that can't be read.
 
+    `baseline` and `best` are means of all scores that their code has by now.
     `training_share` is the share of the runs' wall-clock that was budgeted training.
     """
 
@@ -34,6 +35,11 @@ class Status:
     disk_kb_per_experiment: float
     usage: Usage
     damaged: Sequence[str] = ()
+    baseline_error: float | None = None
+    best_error: float | None = None
+    noise: Noise | None = None
+    extra: ExtraRuns = field(default_factory=ExtraRuns)
+    warning: str = ""
 
     def cost(self) -> str:
         """What the language model took, for people; empty if none was asked."""
@@ -105,19 +111,24 @@ def read_status(root: Path, tag: str) -> Status:
     """The status of campaign `tag` in the project at `root`; the baseline is not counted."""
     workspace, ledger = Workspace(root, tag), History(root, tag)
     experiments = ledger.experiments()
-    kept = [experiment for experiment in experiments if experiment.kept]
+    found = summarise(tag, experiments)
     return Status(
         tag=tag,
         running=workspace.running(),
         state=workspace.state(),
         request=workspace.request(),
-        experiments=max(0, len(experiments) - 1),
-        kept=max(0, len(kept) - 1),
-        crashed=sum(experiment.verdict is Verdict.CRASH for experiment in experiments),
-        baseline=experiments[0].val_bpb if experiments else None,
-        best=kept[-1].val_bpb if kept else None,
+        experiments=found.experiments,
+        kept=found.kept,
+        crashed=found.crashed,
+        baseline=found.baseline,
+        best=found.best,
         training_share=training_share(experiments),
         disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
         usage=Meter(workspace.usage).total(experiments),
         damaged=workspace.damaged(),
+        baseline_error=found.baseline_error,
+        best_error=found.best_error,
+        noise=found.noise,
+        extra=found.extra,
+        warning=found.warning,
     )

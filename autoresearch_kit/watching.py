@@ -7,12 +7,13 @@ does; of each experiment only what a table shows is kept.
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import psutil
 
+from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.gpu import gpu_use
@@ -20,8 +21,18 @@ from autoresearch_kit.history import Entry, History
 from autoresearch_kit.live import Curve, Point, read_live, read_points, thinned
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Proposal, Request, Stage, State, Usage, Verdict
-from autoresearch_kit.spending import Meter, per
+from autoresearch_kit.records import (
+    Experiment,
+    Noise,
+    Proposal,
+    Request,
+    Stage,
+    State,
+    Usage,
+    Verdict,
+)
+from autoresearch_kit.rows import Row, by_now, row_of, to_frame
+from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import dead, known_campaigns
 from autoresearch_kit.workspace import Workspace
 
@@ -32,22 +43,6 @@ LOG_TAIL = 16_384
 """Bytes of the campaign's log that are looked at."""
 
 _TROUBLE = re.compile(r"^(?P<when>\S+ \S+) (?:WARNING|ERROR) (?P<what>.*)$", re.M)
-
-
-@dataclass(frozen=True)
-class Row:
-    """An experiment as a table shows it. `seconds` are of its runs; `delta` is against the best."""
-
-    number: int
-    verdict: Verdict
-    reason: str
-    detail: str
-    val_bpb: float | None
-    delta: float | None
-    idea: str
-    seconds: float
-    cost: str
-    commit: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,8 @@ class Now:
 class Sight:
     """All that there is to see of a campaign. `time` is in seconds since the epoch.
 
-    `campaigns` are all of the project, by what they are doing; `best_curve` is the best's.
+    `campaigns` are all of the project, by what they are doing; `best_curve` is the best's;
+    `warning` is that val and audit part, empty while they don't.
     """
 
     tag: str
@@ -76,6 +72,8 @@ class Sight:
     running: bool
     request: Request | None
     rows: tuple[Row, ...]
+    noise: Noise | None
+    warning: str
     now: Now | None
     best_curve: tuple[Point, ...]
     usage: Usage
@@ -95,13 +93,7 @@ class Sight:
 
     def frame(self) -> pd.DataFrame:
         """What the picture of the campaign needs of each experiment."""
-        columns = {
-            "number": [row.number for row in self.rows],
-            "status": [row.verdict.value for row in self.rows],
-            "val_bpb": pd.array([row.val_bpb for row in self.rows], dtype="Float64"),
-            "idea": [row.idea for row in self.rows],
-        }
-        return pd.DataFrame(columns).astype({"val_bpb": "float64"})
+        return to_frame(self.rows)
 
 
 class Watch:
@@ -112,6 +104,8 @@ class Watch:
         self.history = History(root, tag)
         self._looking = threading.Lock()
         self._rows: list[Row] = []
+        self._keeps: list[Experiment] = []
+        self._noise: Noise | None = None
         self._usage = Usage()
         self._best = 0
         self._best_curve: tuple[Point, ...] = ()
@@ -133,6 +127,8 @@ class Watch:
             running=running,
             request=self.workspace.request(),
             rows=tuple(self._rows),
+            noise=self._noise,
+            warning=self._warning(),
             now=self._now(state) if running and state else None,
             best_curve=self._best_curve,
             usage=self._usage + self._in_flight(),
@@ -146,34 +142,32 @@ class Watch:
         known = len(self._rows)
         entries = self.history.entries(max(0, known - 1))
         if known and (not entries or entries[0].code_commit != self._rows[-1].commit):
-            self._rows, self._usage, self._best_curve = [], Usage(), ()
+            self._rows, self._keeps, self._noise = [], [], None
+            self._usage, self._best_curve = Usage(), ()
             entries = self.history.entries()
         else:
             entries = entries[min(known, 1) :]
         for entry in entries:
             self._add(entry)
+        if entries:
+            self._rows = by_now(self._rows, self._noise)
         if any(entry.experiment.kept for entry in entries):
             self._best_curve = self._read_best_curve()
 
     def _add(self, entry: Entry) -> None:
         one = entry.experiment
-        best = next((r.val_bpb for r in reversed(self._rows) if r.verdict is Verdict.KEEP), None)
-        scored = one.val_bpb is not None and best is not None
+        if one.rerun_scores:
+            best = max(row.number for row in self._rows if row.verdict is Verdict.KEEP)
+            before = self._rows[best]
+            self._rows[best] = replace(before, scores=before.scores + one.rerun_scores)
         self._usage += one.usage
-        self._rows.append(
-            Row(
-                number=one.number,
-                verdict=one.verdict,
-                reason=one.reason,
-                detail=one.detail,
-                val_bpb=one.val_bpb,
-                delta=(one.val_bpb or 0.0) - (best or 0.0) if scored else None,
-                idea=one.proposal.idea,
-                seconds=sum(run.wall_seconds for run in one.runs),
-                cost=per(one.usage, 1) if one.usage.requests else "",
-                commit=entry.code_commit,
-            )
-        )
+        self._noise = one.noise or self._noise
+        if one.kept:
+            self._keeps.append(one)
+        self._rows.append(row_of(entry))
+
+    def _warning(self) -> str:
+        return second_opinion([replace(one, noise=self._noise) for one in self._keeps]).warning
 
     def _read_best_curve(self) -> tuple[Point, ...]:
         best = next(row for row in reversed(self._rows) if row.verdict is Verdict.KEEP)

@@ -10,11 +10,14 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from autoresearch_kit import reporting
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history.tables import TSV_COLUMNS
-from autoresearch_kit.records import Proposal, Reason, Usage, Verdict
+from autoresearch_kit.history import Entry
+from autoresearch_kit.history.tables import TSV_COLUMNS, to_frame
+from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Usage, Verdict
 from autoresearch_kit.results import CampaignResults, Results, campaigns, compare, results
 from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.missing import Missing
+from tests.history import ledger
+from tests.history.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "results.ipynb"
@@ -153,6 +156,19 @@ def test_upstreams_log_has_its_keeps(log: Results) -> None:
 def test_columns_that_a_log_has_not_are_left_out(log: Results) -> None:
     assert list(log.table()) == ["status", "val_bpb", "delta", "idea"]
     assert list(log.crashes()) == ["times", "last", "idea"]
+
+
+def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
+    first, second = (
+        repeated(ledger.experiment(number), *scores, noise=Noise(0.01, 5.0))
+        for number, scores in ((0, (1.5, 1.6)), (1, (1.4,)))
+    )
+    boxed = replace(second.runs[0], sandbox=SandboxLevel.BUBBLEWRAP)
+    entries = [Entry(one, "", "") for one in (first, replace(second, runs=(boxed,)))]
+    shown = Results("night", to_frame(entries))
+    assert {"error", "scores", "delta_error", "sandbox"} <= set(shown.table())
+    assert ">1.5500 ± 0.0071<" in shown.table()._repr_html_()
+    assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
 
 
 @pytest.mark.parametrize("asked", ["time", "curves", "diff"])

@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit import history
-from autoresearch_kit.records import Limits, Proposal, Stage, State, Usage, Verdict
+from autoresearch_kit.records import (
+    Experiment,
+    Limits,
+    Noise,
+    Proposal,
+    SandboxLevel,
+    Stage,
+    State,
+    Usage,
+    Verdict,
+)
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import words
 from autoresearch_kit.watching import Watch
@@ -98,3 +108,27 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
         now = watch(ledger).look().now
     assert now is not None
     assert "+WIDTH = 16" in str(now.diff)
+
+
+def test_an_earlier_row_follows_from_what_was_run_since(ledger: Ledger) -> None:
+    watching = watch(ledger)
+    assert str(watching.look().rows[0].known) == "1.600000"
+    made = ledger.constants(1, WIDTH=4)
+    append(ledger, replace(made, reruns=made.runs, noise=Noise(0.02, 5.0)))
+    rows = watching.look().rows
+    assert str(rows[0].known) == "1.650 ± 0.014"
+    assert rows[2].delta == pytest.approx(0.05)
+    assert watching.look().noise == Noise(0.02, 5.0)
+
+
+def test_a_weaker_sandbox_is_seen(ledger: Ledger) -> None:
+    made = ledger.constants(1, WIDTH=4)
+    bare = replace(made.runs[0], sandbox=SandboxLevel.NONE)
+    append(ledger, replace(made, runs=(bare,)))
+    assert [row.weaker for row in watch(ledger).look().rows] == [False, False, True]
+
+
+def append(ledger: Ledger, made: Experiment) -> None:
+    """The same again, as experiment 2."""
+    again = replace(made, proposal=replace(made.proposal, number=2))
+    ledger.history.append(again, ledger.history.source(1), {})

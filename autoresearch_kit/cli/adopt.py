@@ -7,6 +7,7 @@ import typer
 
 from autoresearch_kit import adopting
 from autoresearch_kit.cli.app import app, console, project
+from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import NOTEBOOK
 from autoresearch_kit.status import known
@@ -34,7 +35,6 @@ def adopt(
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
         best = adopting.adopt_best(root, known(root, tag), force=force).experiment
-        console.print(
-            f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {best.val_bpb:.6f}"
-        )
+        score = with_error(best.val_bpb or 0, best.error)
+        console.print(f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {score}")
     console.print("begin with it, under a new tag: autoresearch run TAG")

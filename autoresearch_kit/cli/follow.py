@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,9 +12,19 @@ from rich.text import Text
 
 from autoresearch_kit.cli.app import console
 from autoresearch_kit.errors import KitError
+from autoresearch_kit.estimates import Estimate, best_estimate, estimates
 from autoresearch_kit.history import History
 from autoresearch_kit.live import read_live
-from autoresearch_kit.records import Experiment, Request, Settings, Stage, State, Verdict
+from autoresearch_kit.records import (
+    Experiment,
+    Request,
+    SandboxLevel,
+    Settings,
+    Stage,
+    State,
+    Verdict,
+    strongest,
+)
 from autoresearch_kit.spending import per
 from autoresearch_kit.workspace import Workspace
 
@@ -37,28 +47,29 @@ def follow(workspace: Workspace, process: subprocess.Popen[bytes] | None = None)
             time.sleep(POLL_SECONDS)
             told.tell_new()
             told.tell_stopping(len(interrupts))
-            display.update(_line(workspace))
+            display.update(_line(workspace, best_estimate(told.experiments)))
     told.tell_new()
     _say_end(workspace, process)
 
 
 class _Told:
-    """What the terminal has been told so far."""
+    """What the terminal has been told so far: `experiments`, and that it stops."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._history = History(workspace.root, workspace.tag)
-        self._number = len(self._history.experiments())
+        self.experiments = self._history.experiments()
         self._interrupts = 0
 
     def tell_new(self) -> None:
         """Print each experiment that came since the last call; asks git only when one may have."""
         state = self._workspace.state()
-        if state is None or (state.number < self._number and _goes(state)):
+        known = len(self.experiments)
+        if state is None or (state.number < known and _goes(state)):
             return
-        for experiment in self._history.experiments()[self._number :]:
-            console.print(experiment_line(experiment), style=STYLES[experiment.verdict])
-            self._number += 1
+        self.experiments = self._history.experiments()
+        for experiment, line in experiment_lines(self.experiments)[known:]:
+            console.print(line, style=STYLES[experiment.verdict])
 
     def tell_stopping(self, interrupts: int) -> None:
         """Pass Ctrl-C on, when it was pressed again; `interrupts` is how often in all."""
@@ -83,10 +94,21 @@ def _counted_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def experiment_line(experiment: Experiment) -> str:
-    """One experiment in one line."""
-    cost = f"  ({per(experiment.usage, 1)})" if experiment.usage.requests else ""
-    return f"{experiment}{cost}"
+def experiment_lines(experiments: Sequence[Experiment]) -> list[tuple[Experiment, str]]:
+    """All of a campaign's experiments, each with a line on what is known of it by now."""
+    known = estimates(experiments)
+    level = strongest(one.sandbox for one in experiments if one.sandbox)
+    return [(one, _told(one, known.get(one.number), level)) for one in experiments]
+
+
+def _told(one: Experiment, known: Estimate | None, level: SandboxLevel | None) -> str:
+    """The line, with what it cost, and its sandbox if that was weaker than `level`."""
+    notes = [
+        per(one.usage, 1) if one.usage.requests else "",
+        f"sandbox: {one.sandbox}" if one.sandbox not in (None, level) else "",
+    ]
+    said = "".join(f"  ({note})" for note in notes if note)
+    return f"{one.line(str(known), known.scores) if known else one}{said}"
 
 
 def _goes(state: State) -> bool:
@@ -97,15 +119,15 @@ def _alive(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> boo
     return process.poll() is None if process else workspace.running()
 
 
-def _line(workspace: Workspace) -> Text:
+def _line(workspace: Workspace, best: Estimate | None) -> Text:
     state = workspace.state()
     if state is None:
         return Text("starting")
     parts = [f"experiment {state.number}", str(state.stage)]
     if state.stage is Stage.RUNNING and state.run_folder:
         parts = [parts[0], *_running(Path(state.run_folder), workspace.settings())]
-    if state.best is not None:
-        parts.append(f"best {state.best:.6f}")
+    if best is not None:
+        parts.append(f"best {best}")
     return Text(" | ".join([*parts, state.idea]), overflow="ellipsis", no_wrap=True)
 
 

@@ -8,9 +8,10 @@ from rich.syntax import Syntax
 
 from autoresearch_kit import codec
 from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project, workspace
-from autoresearch_kit.cli.follow import STYLES, experiment_line
+from autoresearch_kit.cli.follow import STYLES, experiment_lines
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import History, tables
+from autoresearch_kit.estimates import Estimate, estimates
+from autoresearch_kit.history import tables
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment
@@ -30,8 +31,8 @@ def history(
     elif as_json:
         print(codec.encode(ledger.experiments()).decode())  # noqa: T201
     else:
-        for experiment in ledger.experiments():
-            console.print(experiment_line(experiment), style=STYLES[experiment.verdict])
+        for experiment, line in experiment_lines(ledger.experiments()):
+            console.print(line, style=STYLES[experiment.verdict])
 
 
 @app.command()
@@ -55,7 +56,7 @@ def show(
     if transcript:
         _show_transcript(workspace(tag).transcript(number))
         return
-    console.print(_words(experiment))
+    console.print(_words(experiment, estimates(experiments).get(number)))
     if experiment.proposal.parent is not None:
         old = TrainNotebook.parse(ledger.source(experiment.proposal.parent))
         for changed in cell_diff(old, TrainNotebook.parse(ledger.source(number))):
@@ -70,9 +71,12 @@ def _show_transcript(path: Path) -> None:
     console.print(render(read_transcript(path)))
 
 
-def _words(experiment: Experiment) -> str:
+def _words(experiment: Experiment, known: Estimate | None) -> str:
     place = ("experiment", f"{experiment.number}, from {experiment.proposal.parent}")
-    rows = [place, *experiment.rows(), *_model_rows(experiment)]
+    by_now = []
+    if known is not None and known.scores > len(experiment.scores):
+        by_now = [("by now", f"{known}, the mean of {known.scores} runs")]
+    rows = [place, *experiment.rows(), *by_now, *_model_rows(experiment)]
     return "\n".join(f"{name:11s} {words}" for name, words in rows)
 
 
@@ -128,10 +132,9 @@ def plot(
 
 def draw_progress(root: Path, tag: str, output: Path | None) -> Path:
     """Draw campaign `tag` into `output`, else into the campaign's folder; returns the file."""
-    from autoresearch_kit.ui import plots  # matplotlib takes most of a second
+    from autoresearch_kit.results import results  # matplotlib takes most of a second
 
     place = Workspace(root, tag)
     place.create()
     path = output or place.folder / "progress.png"
-    frame = tables.to_frame(History(root, tag).entries())
-    return plots.progress(frame, title=tag).save(path)
+    return results(tag, root).progress().save(path)

@@ -9,7 +9,9 @@ from rich.markup import escape
 from autoresearch_kit import codec, history
 from autoresearch_kit.cli.app import Json, Tag, app, console, project, workspace
 from autoresearch_kit.cli.follow import follow
+from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import BusyError
+from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Request
 from autoresearch_kit.status import Status, known, known_campaigns, read_status
 
@@ -44,12 +46,19 @@ def _lines(one: Status) -> str:
         gain = (one.baseline - one.best) / one.baseline
         lines += [
             f"{one.experiments} tried, {one.kept} kept, {one.crashed} crashed",
-            f"baseline {one.baseline:.6f}, best {one.best:.6f}, {gain:.2%} lower",
+            f"baseline {with_error(one.baseline, one.baseline_error)}, "
+            f"best {with_error(one.best, one.best_error)}, {gain:.2%} lower",
             f"{one.training_share:.0%} of the runs' time was budgeted training",
             f"{one.disk_kb_per_experiment:.0f} KB of disk an experiment",
         ]
+    if one.noise:
+        lines.append(f"noise: {describe(one.noise)}")
+    if one.extra.total:
+        lines.append(f"extra runs: {one.extra}")
     if cost := one.cost():
         lines.append(cost)
+    if one.warning:
+        lines.append(f"[red]warning: {escape(one.warning)}[/]")
     return indent.join(lines)
 
 

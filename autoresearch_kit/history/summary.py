@@ -1,16 +1,47 @@
 """A campaign in a few numbers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from autoresearch_kit.records import Experiment, Run, Usage, Verdict
+from autoresearch_kit.auditing import second_opinion
+from autoresearch_kit.digits import with_error
+from autoresearch_kit.estimates import best_estimate, estimates, latest_noise
+from autoresearch_kit.noise import describe
+from autoresearch_kit.records import Experiment, Noise, Run, SandboxLevel, Usage, Verdict
 from autoresearch_kit.text import markdown_table
+
+
+@dataclass(frozen=True)
+class ExtraRuns:
+    """Runs beyond one an experiment: repeats of its own code, runs of the best that it asked for,
+    and those that were set aside because the machine was busy."""
+
+    repeats: int = 0
+    of_best: int = 0
+    set_aside: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.repeats + self.of_best + self.set_aside
+
+    def __str__(self) -> str:
+        parts = ((self.repeats, "repeats"), (self.of_best, "of the best"),
+                 (self.set_aside, "set aside"))  # fmt: skip
+        told = ", ".join(f"{count} {what}" for count, what in parts if count)
+        return f"{self.total} ({told})" if told else "none"
 
 
 @dataclass(frozen=True)
 class Summary:
     """What came of a campaign. `experiments`, `kept` and `crashed` are after the baseline.
+
+    `baseline` and `best` are means of all scores that their code has by now, with their standard
+    errors, which are None without a `noise`. `sandboxes` counts the experiments of each level.
+    `warning` is that val and audit part.
 
     `hours` are from its first start to its last record, pauses included; `training_share` is the
     share of the runs' wall-clock that was budgeted training. These two and `usage`, what a language
@@ -26,6 +57,12 @@ class Summary:
     hours: float | None
     training_share: float | None
     usage: Usage | None
+    baseline_error: float | None = None
+    best_error: float | None = None
+    noise: Noise | None = None
+    extra: ExtraRuns = field(default_factory=ExtraRuns)
+    sandboxes: Mapping[SandboxLevel, int] = field(default_factory=dict)
+    warning: str = ""
 
     @property
     def gain(self) -> float:
@@ -48,10 +85,33 @@ class Summary:
         if self.experiments:
             rows.append(("keep rate", f"{self.kept / self.experiments:.0%}"))
         if self.baseline is not None and self.best is not None:
-            gain = f"{self.gain:.6f} ({self.gain / self.baseline:.2%}) lower"
-            best = f"{self.best:.6f}, {gain if self.gain else 'no lower'}"
-            rows += [("baseline val_bpb", f"{self.baseline:.6f}"), ("best val_bpb", best)]
-        return [*rows, ("hours", self._hours()), ("language model", self._usage())]
+            rows += [
+                ("baseline val_bpb", with_error(self.baseline, self.baseline_error)),
+                ("best val_bpb", f"{with_error(self.best, self.best_error)}, {self._lower()}"),
+            ]
+        if self.noise:
+            rows.append(("noise", describe(self.noise)))
+        if self.extra.total:
+            rows.append(("extra runs", str(self.extra)))
+        rows += [("hours", self._hours()), ("language model", self._usage())]
+        if self.sandboxes:
+            rows.append(("sandbox", self._sandbox()))
+        return [*rows, ("warning", self.warning)] if self.warning else rows
+
+    def _lower(self) -> str:
+        if self.baseline is None or self.gain <= 0:
+            return "no lower"
+        error = None
+        if self.baseline_error is not None and self.best_error is not None:
+            error = math.hypot(self.baseline_error, self.best_error)
+        return f"{with_error(self.gain, error)} ({self.gain / self.baseline:.2%}) lower"
+
+    def _sandbox(self) -> str:
+        """Which one, and where it was weaker: there, notebook code could do more than elsewhere."""
+        strongest, *others = [level for level in SandboxLevel if level in self.sandboxes]
+        ran = sum(self.sandboxes.values())
+        weaker = [f"but {level} in {self.sandboxes[level]} of {ran}" for level in others]
+        return ", ".join([str(strongest), *weaker])
 
     def _hours(self) -> str:
         if self.hours is None or self.training_share is None:
@@ -76,17 +136,34 @@ class Summary:
 def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
     """The summary of a campaign's experiments, the baseline first."""
     tried = experiments[1:]
-    kept = [one for one in experiments if one.kept]
+    known = estimates(experiments)
+    baseline, best = known.get(0), best_estimate(experiments)
+    levels = [one.sandbox for one in experiments]
     return Summary(
         tag=tag,
         experiments=len(tried),
         kept=sum(one.kept for one in tried),
         crashed=sum(one.verdict is Verdict.CRASH for one in tried),
-        baseline=experiments[0].val_bpb if experiments else None,
-        best=kept[-1].val_bpb if kept else None,
+        baseline=baseline.value if baseline else None,
+        best=best.value if best else None,
         hours=_hours(experiments),
         training_share=training_share(experiments),
         usage=sum((one.usage for one in experiments), Usage()),
+        baseline_error=baseline.error if baseline else None,
+        best_error=best.error if best else None,
+        noise=latest_noise(experiments),
+        extra=extra_runs(experiments),
+        sandboxes=Counter(level for level in levels if level),
+        warning=second_opinion(experiments).warning,
+    )
+
+
+def extra_runs(experiments: Sequence[Experiment]) -> ExtraRuns:
+    """What was run beyond one run an experiment, and not to mend a bug."""
+    return ExtraRuns(
+        repeats=sum(max(0, len(one.runs) - 1) for one in experiments),
+        of_best=sum(len(one.reruns) for one in experiments),
+        set_aside=sum(len(one.set_aside) for one in experiments),
     )
 
 
@@ -98,9 +175,9 @@ def training_share(experiments: Sequence[Experiment]) -> float:
 
 
 def runs(experiments: Sequence[Experiment]) -> list[Run]:
-    """All their runs, those that were mended among them."""
+    """All their runs, those that were mended, repeated or set aside among them."""
     mended = [attempt.run for one in experiments for attempt in one.proposal.attempts]
-    return [*mended, *(run for one in experiments for run in one.runs)]
+    return [*mended, *(run for one in experiments for run in one.all_runs)]
 
 
 def _hours(experiments: Sequence[Experiment]) -> float:

@@ -7,9 +7,13 @@ from pandas.api.types import is_numeric_dtype
 from pandas.io.formats.style import Styler
 from pandas.io.formats.style_render import CSSDict
 
+from autoresearch_kit.digits import with_error
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.text import UNTYPESET
-from autoresearch_kit.ui.progress import GREEN, VERMILLION
+from autoresearch_kit.ui.colours import GREEN, VERMILLION
+
+_ERRORS = {"val_bpb": "error", "delta": "delta_error"}
+"""The column of each number's standard error: it is shown beside the number, not by itself."""
 
 _NUMBERS = {
     "val_bpb": "{:.6f}",
@@ -46,7 +50,7 @@ class Table(pd.DataFrame):
 
 def _styled(table: Table) -> Styler:
     # the index's name goes to the head of its column: on a line of its own it looks like a row
-    plain = pd.DataFrame(table)
+    plain = _with_errors(pd.DataFrame(table))
     plain.columns.name = table.index.name
     plain.index.name = None
     styler = Styler(plain, cell_ids=False).format_index(escape="html")
@@ -58,7 +62,7 @@ def _styled(table: Table) -> Styler:
         ]
     )
     for name in plain:
-        numeral = _NUMBERS.get(str(name))
+        numeral = _NUMBERS.get(str(name)) if is_numeric_dtype(plain[name]) else None
         styler.format(numeral, subset=[name], na_rep="-", escape="html")
         style = {name: [CSSDict(selector="", props=_align(name, plain[name]))]}
         styler.set_table_styles(style, overwrite=False)
@@ -67,7 +71,20 @@ def _styled(table: Table) -> Styler:
     return styler
 
 
+def _with_errors(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each number that has an error as the text of both."""
+    pairs = {name: error for name, error in _ERRORS.items() if {name, error} <= set(frame)}
+    for name, error in pairs.items():
+        texts = [
+            None if pd.isna(value) else with_error(value, its_error, signed=name == "delta")
+            for value, its_error in zip(frame[name], frame[error], strict=True)
+        ]
+        frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype="object")})
+    return frame.drop(columns=list(pairs.values()))
+
+
 def _align(name: Hashable, column: pd.Series) -> str:
     if name in _PROSE:
         return _WRAPPED
-    return "text-align: right" if is_numeric_dtype(column) else "text-align: left"
+    number = is_numeric_dtype(column) or name in _ERRORS
+    return "text-align: right; white-space: nowrap" if number else "text-align: left"

@@ -55,3 +55,17 @@ def test_tables_put_together_are_shown(table: Table) -> None:
 
 def test_what_is_made_of_a_table_is_one(table: Table) -> None:
     assert isinstance(table.sort_values("delta").head(1), Table)
+
+
+def test_an_error_is_shown_beside_its_number() -> None:
+    scored = Table({"val_bpb": [1.25], "error": [0.0123], "delta": [-0.1], "delta_error": [0.02]})
+    shown = scored._repr_html_()
+    assert ">1.250 ± 0.012<" in shown
+    assert ">-0.100 ± 0.020<" in shown
+    assert "error" not in shown
+
+
+def test_what_has_no_score_has_no_error(table: Table) -> None:
+    shown = table.assign(error=0.01)._repr_html_()
+    assert ">1.250 ± 0.010<" in shown
+    assert shown.count(">-</td>") == 2

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook.cells import Cell
@@ -156,7 +157,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _tried(one: Experiment) -> str:
-    score = "" if one.val_bpb is None else f", val_bpb {one.val_bpb:.6f}"
+    score = "" if one.val_bpb is None else f", val_bpb {with_error(one.val_bpb, one.error)}"
     mended = len(one.proposal.attempts)
     repairs = f", a bug mended {mended}x" if mended else ""
     line = (
@@ -197,7 +198,9 @@ def _one(idea: str) -> str:
 
 
 def _bpb(experiment: Experiment) -> str:
-    return "none" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    if experiment.val_bpb is None:
+        return "none"
+    return with_error(experiment.val_bpb, experiment.error)
 
 
 def _cuts(text: str, lengths: Sequence[int]) -> tuple[str, ...]:

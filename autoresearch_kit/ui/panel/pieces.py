@@ -5,10 +5,13 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from autoresearch_kit.digits import rounded, with_error
+from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Experiment, Limits, Stage, Verdict
+from autoresearch_kit.rows import Row
 from autoresearch_kit.status import to_come
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
-from autoresearch_kit.watching import Now, Row, Sight
+from autoresearch_kit.watching import Now, Sight
 
 SILENT = 20.0
 """Seconds after which a heartbeat is late: one comes every two."""
@@ -104,22 +107,25 @@ def spent(sight: Sight) -> str:
         facts.append(("tokens", _of(sight.usage.tokens, limits.tokens)))
     if sight.usage.usd is not None:
         facts.append(("USD", _of(round(sight.usage.usd, 3), limits.usd)))
-    return wrap(_facts(facts))
+    warning = f'<div class="chip crash">{escape(sight.warning)}</div>' if sight.warning else ""
+    return wrap(_facts(facts) + warning)
 
 
 def _found(sight: Sight) -> list[tuple[str, str]]:
     best = sight.best
-    if best is None or best.val_bpb is None or sight.rows[0].val_bpb is None:
+    first = sight.rows[0].known if sight.rows else None
+    if best is None or best.known is None or first is None:
         return []
-    first, kept = sight.rows[0].val_bpb, sum(row.verdict is Verdict.KEEP for row in sight.rows)
+    kept = sum(row.verdict is Verdict.KEEP for row in sight.rows)
     crashed = sum(row.verdict is Verdict.CRASH for row in sight.rows)
-    lower = f"{(first - best.val_bpb) / first:.2%} lower, experiment {best.number}"
-    return [
-        ("baseline", f"{first:.6f}"),
-        ("best", f"{best.val_bpb:.6f} ({lower})" if best.number else "the baseline"),
+    lower = f"{(first.value - best.known.value) / first.value:.2%} lower, experiment {best.number}"
+    facts = [
+        ("baseline", str(first)),
+        ("best", f"{best.known} ({lower})" if best.number else "the baseline"),
         ("kept", str(kept - 1)),
         ("crashed", str(crashed)),
     ]
+    return [*facts, ("noise", describe(sight.noise))] if sight.noise else facts
 
 
 def _of(value: float, limit: float | None) -> str:
@@ -130,7 +136,7 @@ def _of(value: float, limit: float | None) -> str:
 
 def table_head(*, costs: bool) -> str:
     """The names of the table's columns."""
-    names = ("verdict", "val_bpb", "delta", "idea", "seconds", *(["cost"] if costs else []))
+    names = ("verdict", "val_bpb", "runs", "delta", "idea", "seconds", *(["cost"] if costs else []))
     cells = (
         f'<span class="{"" if name in ("verdict", "idea") else "num"}">{name}</span>'
         for name in names
@@ -140,13 +146,16 @@ def table_head(*, costs: bool) -> str:
 
 def table_row(row: Row, *, costs: bool) -> str:
     """An experiment in one line."""
-    score = "-" if row.val_bpb is None else f"{row.val_bpb:.6f}"
-    delta = "" if row.delta is None else f"{row.delta:+.6f}"
+    error = row.known.error if row.known else None
+    delta = "" if row.delta is None else rounded(row.delta, error, signed=True)
+    weaker = f'<span class="muted">sandbox: {row.sandbox}</span> ' if row.weaker else ""
     cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
         f'<span class="chip {row.verdict}">{MARKS[row.verdict]} {row.verdict}</span>'
-        f'<span class="num">{score}</span><span class="num">{delta}</span>'
-        f'<span title="{escape(row.idea, quote=True)}">{escape(row.idea)}</span>'
+        f'<span class="num">{row.known or "-"}</span>'
+        f'<span class="num">{len(row.scores) if row.known else ""}</span>'
+        f'<span class="num">{delta}</span>'
+        f'<span title="{escape(row.idea, quote=True)}">{weaker}{escape(row.idea)}</span>'
         f'<span class="num">{row.seconds:.0f}</span>{cost}'
     )
     return wrap(cells, f"row {_costs(costs)}")
@@ -164,6 +173,8 @@ def details(experiment: Experiment, diff: str) -> str:
         ("proposed by", " ".join(filter(None, (one.researcher, one.model)))),
         ("kind", one.category or "-"),
     ]
+    if experiment.sandbox:
+        facts.append(("sandbox", str(experiment.sandbox)))
     for run in experiment.runs:
         facts += [
             ("trained", f"{run.train_seconds:.1f} s"),
@@ -189,8 +200,11 @@ def details(experiment: Experiment, diff: str) -> str:
 
 def _outcome(experiment: Experiment) -> str:
     """Its score and what is said of that, or of why there is none."""
-    score = "no score" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
-    if experiment.detail.startswith(score):
+    if experiment.val_bpb is None:
+        score = "no score"
+    else:
+        score = with_error(experiment.val_bpb, experiment.error)
+    if experiment.detail.startswith(f"{experiment.val_bpb or 0:.6f}"):
         return experiment.detail
     return f"{score}. {experiment.detail}" if experiment.detail else score
 

@@ -9,8 +9,8 @@ RUN = "#E69F00"
 BEST = "#3A8FCB"
 """Okabe and Ito's (https://jfly.uni-koeln.de/color/), the blue between their two."""
 
-COLUMNS = "94px 84px 84px minmax(120px, 1fr) 62px"
-"""Of the table: verdict, val_bpb, delta, idea, seconds; and the cost, where anything cost."""
+COLUMNS = "94px 132px 34px 84px minmax(120px, 1fr) 62px"
+"""Of the table: verdict, val_bpb, runs, delta, idea, seconds; and the cost, where anything cost."""
 
 CSS = f"""<style>
 .ark {{ font-size: 13px; line-height: 1.45; color: inherit; }}

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
 
+from autoresearch_kit.rows import Row
 from autoresearch_kit.ui.panel import pieces
-from autoresearch_kit.watching import Row
 
 PAGE = 12
 """Experiments on a page."""

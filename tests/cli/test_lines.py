@@ -1,0 +1,38 @@
+"""What the terminal says of each experiment."""
+
+from dataclasses import replace
+
+from autoresearch_kit.cli.follow import experiment_lines
+from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
+from tests.history.ledger import experiment, repeated
+
+NOISE = Noise(0.01, 6.0)
+
+
+def told(*experiments: Experiment) -> list[str]:
+    return [" ".join(line.split()) for _, line in experiment_lines(experiments)]
+
+
+def test_a_score_has_its_error_and_how_many_runs_it_is_the_mean_of() -> None:
+    best = repeated(experiment(0, idea="baseline"), 1.5, 1.5, 1.6, noise=NOISE)
+    asked = repeated(experiment(1, 1.0, Verdict.DISCARD, idea="x"), 1.6, reruns=(1.4,), noise=NOISE)
+    assert told(best, asked) == [
+        "0 1.5000 ± 0.0050 4 runs keep (baseline) baseline",
+        "1 1.600 ± 0.010 discard (worse) x",
+    ]
+
+
+def test_an_old_campaign_reads_as_it_did() -> None:
+    crash = experiment(1, None, Verdict.CRASH, idea="x")
+    assert told(experiment(0, idea="y"), crash) == [
+        "0 1.500000 keep (baseline) y",
+        "1 - crash (error) x",
+    ]
+
+
+def test_a_weaker_sandbox_is_said() -> None:
+    one, other = experiment(0), experiment(1)
+    boxed = replace(one, runs=(replace(one.runs[0], sandbox=SandboxLevel.BUBBLEWRAP),))
+    first, second = told(boxed, other)
+    assert "sandbox" not in first
+    assert second.endswith("(sandbox: none)")
