@@ -16,11 +16,12 @@ from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import history
 from autoresearch_kit.errors import InputError, LedgerError
+from autoresearch_kit.estimates import latest_noise
 from autoresearch_kit.history import Entry, History, tables
 from autoresearch_kit.history.summary import Summary, runs, summarise
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Experiment, Verdict
+from autoresearch_kit.records import Experiment, Noise, Verdict
 from autoresearch_kit.ui import compare as comparison
 from autoresearch_kit.ui import plots
 from autoresearch_kit.ui.compare import Against, Group
@@ -93,9 +94,14 @@ class Results:
     def _repr_markdown_(self) -> str:
         return self.summary._repr_markdown_()
 
+    @property
+    def noise(self) -> Noise | None:
+        """The spread between runs of the same code, as it is known by now; None if it is not."""
+        return None
+
     def progress(self) -> Drawing:
-        """The picture: every experiment a mark, the running best a falling line."""
-        return plots.progress(self.frame, title=self.name)
+        """The picture: every experiment a mark, the running best a line in its band of noise."""
+        return plots.progress(self.frame, self.noise, title=self.name)
 
     def keeps(self) -> Table:
         """What was kept after the baseline, the largest gain first."""
@@ -189,6 +195,11 @@ class CampaignResults(Results):
     def summary(self) -> Summary:
         """The campaign in a few numbers, with hours and costs."""
         return summarise(self.name, self._experiments)
+
+    @property
+    def noise(self) -> Noise | None:
+        """The spread between runs of the same code, as it is known by now; None if it is not."""
+        return latest_noise(self._experiments)
 
     def time(self) -> Table:
         """Where the runs' wall-clock went, by part: seconds, and percent of all."""

@@ -1,7 +1,8 @@
-"""Where to put labels along a line that only falls, so that none covers another.
+"""Where to put labels along a line that mostly falls, so that none covers another.
 
-Everything left of a point and below it is free, since the line comes from above; a label that has
-room there ends under its point. The others begin over their point, above all that follows. A thin
+Everything left of a point and below all before it is free, since the line comes from above; a label
+that has room there ends under its point. The others begin over their point, above all that follows;
+a tie or a score that was measured again may let the line rise a little. A thin
 vertical leader joins point and label: with labels stacked in this order, it crosses none.
 """
 
@@ -46,18 +47,21 @@ class Labels:
 def place_labels(points: Sequence[Point], left: float, line: float) -> Labels:
     """Place the labels of `points`, which must be ordered by x, with y falling.
 
-    `left` is the pixel where the plot begins, `line` the height of a line of text.
+    A rise is allowed for. `left` is the pixel where the plot begins, `line` the height of a line
+    of text.
     """
     below: list[Placed] = []
     above: list[Placed] = []
     for index, point in enumerate(points):
         if point.x - point.width >= left:
-            label = Placed(index, point.x - point.width, point.width, point.y - line, below=True)
+            lowest = min(before.y for before in points[: index + 1])
+            label = Placed(index, point.x - point.width, point.width, lowest - line, below=True)
             floor = min((b.y - line for b in below if b.meets(label, line)), default=label.y)
             below.append(replace(label, y=min(label.y, floor)))
     for index, point in reversed(list(enumerate(points))):
         if point.x - point.width < left:
-            label = Placed(index, point.x, point.width, point.y + line, below=False)
+            highest = max(after.y for after in points[index:])
+            label = Placed(index, point.x, point.width, highest + line, below=False)
             ceiling = max((a.y + line for a in above if a.meets(label, line)), default=label.y)
             above.append(replace(label, y=max(label.y, ceiling)))
     placed = sorted((*below, *above), key=lambda label: label.index)

@@ -1,31 +1,21 @@
-"""The picture of a campaign: every experiment a mark, the running best as a falling line.
+"""The picture of a campaign: every experiment a mark, the running best as a falling line."""
 
-Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-blind people tell
-apart; every state has its own mark as well.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from autoresearch_kit.records import Verdict
+from autoresearch_kit.history.tables import weaker
+from autoresearch_kit.records import Noise, Verdict
+from autoresearch_kit.ui import uncertainty
+from autoresearch_kit.ui.colours import GREEN, GREY, INK, VERMILLION
 from autoresearch_kit.ui.drawing import Drawing, drawable, shorten
+from autoresearch_kit.ui.heading import ROW, SMALL, captions_of, draw_head, draw_legend, draw_row
 from autoresearch_kit.ui.labels import Labels, Point, place_labels
-
-GREEN = "#009E73"
-VERMILLION = "#D55E00"
-GREY = "#8C8C8C"
-INK = "#333333"
-
-SMALL = 9.0
-"""Points; nothing in a figure is written smaller."""
 
 LABELS = 24
 """Keeps that are labelled at most: those with the largest gains, and the last."""
@@ -47,38 +37,47 @@ class Scale:
 
 
 def progress(
-    frame: pd.DataFrame, *, title: str = "", size: tuple[float, float] = (12.0, 6.0)
+    frame: pd.DataFrame,
+    noise: Noise | None = None,
+    *,
+    title: str = "",
+    size: tuple[float, float] = (12.0, 6.0),
 ) -> Drawing:
     """The picture of a campaign: every experiment a mark, the running best as a step line.
 
+    With a `noise` the line has a band: where another run of the best would fall, 19 times of 20.
     `frame` has a row per experiment with the columns `number`, `status` (keep, discard, crash),
-    `val_bpb` (NaN for a crash) and `idea`. `size` is in inches, at 100 pixels each.
+    `val_bpb` (NaN for a crash), its `error`, `scores`, `sandbox` and `idea`, as `to_frame` makes
+    them. `size` is in inches, at 100 pixels each.
     """
     figure = Drawing(size)
     crashes = frame[frame["val_bpb"].isna()]
     scored = frame[frame["val_bpb"].notna()]
-    axes = _axes(figure, strip=len(crashes) > 0)
+    sureness = uncertainty.legend_of(frame, noise)
+    axes = _axes(figure, strip=len(crashes) > 0, row=len(sureness) > 0)
     main = axes[0]
     _limit_x(main, frame)
     if len(crashes):
-        _draw_crashes(axes[1], crashes)
+        _draw_crashes(axes[1], crashes, frame)
     if len(scored):
-        _draw_scores(main, scored, int(frame["number"].max()))
+        _draw_scores(main, frame, noise)
     else:
         main.set_yticks([])
         main.text(0.5, 0.5, "no score yet", transform=main.transAxes, ha="center", color=GREY)
     axes[-1].set_xlabel("experiment")
     main.set_ylabel("val_bpb (lower is better)")
-    _head(figure, title, _caption(frame))
+    draw_head(figure, title, captions_of(frame))
     if len(scored):
-        _legend(figure, len(scored[scored["val_bpb"] > find_scale(scored).high]), scored)
+        draw_legend(figure, len(scored[scored["val_bpb"] > find_scale(scored).high]), scored)
+    if sureness:
+        draw_row(figure, sureness)
     return figure
 
 
-def _axes(figure: Figure, *, strip: bool) -> list[Axes]:
+def _axes(figure: Figure, *, strip: bool, row: bool) -> list[Axes]:
     """The plot, and under it a strip for crashes if there are any; at fixed places in pixels."""
     width, height = figure.get_size_inches() * figure.dpi
-    left, right, top, bottom, edge = 80, 20, 66, 50, 30 if strip else 0
+    left, right, top, bottom, edge = 80, 20, 66 + row * ROW, 50, 30 if strip else 0
     frame = (left / width, (bottom + edge) / height, 1 - (left + right) / width)
     main = figure.add_axes((*frame, 1 - (top + bottom + edge) / height))
     main.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, steps=[1, 2, 5, 10]))
@@ -96,34 +95,44 @@ def _axes(figure: Figure, *, strip: bool) -> list[Axes]:
 
 
 def _limit_x(axes: Axes, frame: pd.DataFrame) -> None:
-    last = int(frame["number"].max()) if len(frame) else 0
-    margin = max(last, 10) * 0.015
-    axes.set_xlim(-margin, max(last, 10) + margin)
+    last = max(int(frame["number"].max()), 1) if len(frame) else 1
+    margin = last * 0.015
+    axes.set_xlim(-margin, last + margin)
 
 
-def _draw_crashes(axes: Axes, crashes: pd.DataFrame) -> None:
+def _draw_crashes(axes: Axes, crashes: pd.DataFrame, frame: pd.DataFrame) -> None:
     axes.plot(crashes["number"], np.zeros(len(crashes)), "x", color=VERMILLION, ms=6, mew=1.6)
+    ringed = crashes["number"][weaker(frame)[crashes.index]]
+    uncertainty.draw_rings(axes, ringed, np.zeros(len(ringed)), 6)
     axes.set_ylim(-1, 1)
     axes.set_yticks([0], labels=["crash"])
     axes.tick_params(axis="y", length=0, labelcolor=VERMILLION)
     axes.set_facecolor("#FBF3EE")
 
 
-def _draw_scores(axes: Axes, scored: pd.DataFrame, last: int) -> None:
+def _draw_scores(axes: Axes, frame: pd.DataFrame, noise: Noise | None) -> None:
+    scored, last = frame[frame["val_bpb"].notna()], int(frame["number"].max())
     scale = find_scale(scored)
     on_scale = scored["val_bpb"] <= scale.high
     kept = scored["status"] == Verdict.KEEP
     size = float(np.clip(16 / len(scored) ** 0.25, 3.5, 7))
-    labelled, labels = _fit_labels(axes, _choose_labelled(axes, scored[kept & on_scale]), scale)
+    shown = scored[kept & on_scale]
+    wide = _with_band(scale, shown, noise) if noise else scale
+    labelled, labels = _fit_labels(axes, _choose_labelled(axes, shown), wide)
+    if noise:
+        uncertainty.draw_band(axes, scored[kept], noise)
     _draw_best(axes, scored[kept], last)
     _draw_marks(axes, scored[~kept & on_scale], GREY, size)
-    _draw_marks(axes, scored[kept & on_scale], GREEN, 1.4 * size)
+    _draw_marks(axes, shown, GREEN, 1.4 * size)
+    ringed = scored[on_scale & weaker(frame)[scored.index]]
+    uncertainty.draw_rings(axes, ringed["number"], ringed["val_bpb"], size)
     _draw_outliers(axes, scored[~on_scale])
     _draw_labels(axes, labelled, labels)
 
 
 def _draw_marks(axes: Axes, frame: pd.DataFrame, colour: str, size: float) -> None:
     order = 4 if colour == GREEN else 2
+    uncertainty.draw_errors(axes, frame, colour, order - 0.5)
     axes.plot(
         frame["number"], frame["val_bpb"], "o", color=colour, ms=size, mec="white", zorder=order
     )
@@ -142,6 +151,13 @@ def find_scale(scored: pd.DataFrame) -> Scale:
     near = [*scores[scores <= low + 4 * spread], *keeps[keeps <= low + 10 * spread]]
     high = max(near)
     return Scale(low, high) if high > low else Scale(low - _ALONE, high + _ALONE)
+
+
+def _with_band(scale: Scale, keeps: pd.DataFrame, noise: Noise) -> Scale:
+    """The scale with room for the band around these keeps."""
+    heights = uncertainty.reaches(keeps, noise)
+    low, high = keeps["val_bpb"] - heights, keeps["val_bpb"] + heights
+    return Scale(min([scale.low, *low]), max([scale.high, *high]))
 
 
 def _draw_best(axes: Axes, keeps: pd.DataFrame, last: int) -> None:
@@ -217,56 +233,3 @@ def _draw_labels(axes: Axes, labelled: pd.DataFrame, labels: Labels) -> None:
         text = axes.text(text_x, text_y, str(row["label"]), va="center", color=INK)
         text.set(fontsize=SMALL, zorder=5, parse_math=False)
         text.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
-
-
-def _head(figure: Figure, title: str, caption: Sequence[str]) -> None:
-    width, height = figure.get_size_inches() * figure.dpi
-    left, first, second = 80 / width, 1 - 24 / height, 1 - 46 / height
-    name = figure.text(left, first, drawable(title), fontsize=13, va="center", color=INK)
-    name.set(fontweight="bold", parse_math=False)
-    line = figure.text(left, second, "   ·   ".join(caption), fontsize=SMALL + 1, va="center")
-    line.set_color(INK)
-    if line.get_window_extent().x1 > width:
-        line.set_text(caption[0])
-
-
-def _legend(figure: Figure, off_scale: int, scored: pd.DataFrame) -> None:
-    """What the marks say, how many scores are off the scale, and how far the worst is."""
-    marks = [("o", GREEN, "kept"), ("o", GREY, "discarded")]
-    if off_scale:
-        worst = float(scored["val_bpb"].max())
-        marks.append(("^", GREY, f"{off_scale} off the scale, up to {worst:.4g}"))
-    handles = [
-        Line2D([], [], marker=mark, color=colour, label=label, linestyle="")
-        for mark, colour, label in marks
-    ]
-    width, height = figure.get_size_inches() * figure.dpi
-    figure.legend(
-        handles=handles,
-        loc="center right",
-        bbox_to_anchor=(1 - 12 / width, 1 - 24 / height),
-        ncols=len(handles),
-        fontsize=SMALL,
-        frameon=False,
-        handletextpad=0.1,
-        columnspacing=1.2,
-    )
-
-
-def _caption(frame: pd.DataFrame) -> list[str]:
-    """From what to what, by how much; and, where there is room, in how many experiments."""
-    keeps = frame[(frame["status"] == Verdict.KEEP) & frame["val_bpb"].notna()]
-    if not len(keeps):
-        return [f"{len(frame)} tried, none kept"]
-    tried = frame.iloc[1:]
-    counts = ", ".join(
-        f"{int((tried['status'] == verdict).sum())} {word}"
-        for verdict, word in zip(Verdict, ("kept", "discarded", "crashed"), strict=True)
-    )
-    said = f"{len(tried)} experiment{'' if len(tried) == 1 else 's'} after the baseline: {counts}"
-    first, last = float(keeps["val_bpb"].iloc[0]), float(keeps["val_bpb"].iloc[-1])
-    if len(keeps) == 1:
-        return [f"baseline {first:.6f}", said]
-    lower = f"{(first - last) / first:.2%} lower" if last < first else "the same, with less code"
-    gain = f"{lower}, experiment {keeps['number'].iloc[-1]}"
-    return [f"baseline {first:.6f} → best {last:.6f} ({gain})", said]

@@ -12,7 +12,12 @@ Row = tuple[str, float, str]
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     numbered = [(number, *row) for number, row in enumerate(rows)]
-    return pd.DataFrame(numbered, columns=["number", "status", "val_bpb", "idea"])
+    return unsure(pd.DataFrame(numbered, columns=["number", "status", "val_bpb", "idea"]))
+
+
+def unsure(rows: pd.DataFrame) -> pd.DataFrame:
+    """With the columns of a log that tells no errors."""
+    return rows.assign(error=NAN, scores=rows["val_bpb"].notna().astype(int), sandbox="")
 
 
 def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:
@@ -38,7 +43,7 @@ def upstream() -> pd.DataFrame:
     path = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
     table = pd.read_csv(path, sep="\t").reset_index(names="number")
     table["val_bpb"] = table["val_bpb"].mask(table["status"] == "crash")
-    return table.rename(columns={"description": "idea"})
+    return unsure(table.rename(columns={"description": "idea"}))
 
 
 BASELINE: Row = ("keep", 1.3, "baseline")

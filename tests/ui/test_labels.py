@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from itertools import combinations
 
 from autoresearch_kit.ui.labels import Labels, Placed, Point, place_labels
@@ -46,3 +47,12 @@ def test_a_label_goes_left_below_where_there_is_room() -> None:
 
 def test_nothing_to_label_needs_no_room() -> None:
     assert place_labels([], LEFT, LINE) == Labels((), 0, 0)
+
+
+def test_a_line_that_rises_at_times_is_labelled_as_well() -> None:
+    for seed in range(50):
+        rng = random.Random(seed)
+        points = [replace(point, y=point.y + rng.gauss(0, 30)) for point in falling(seed)]
+        labels = place_labels(points, LEFT, LINE)
+        assert not [pair for pair in combinations(labels.placed, 2) if covers(*pair)]
+        assert not crossings(points, labels)

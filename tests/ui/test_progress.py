@@ -1,13 +1,20 @@
 from itertools import combinations
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from autoresearch_kit.noise import reach
+from autoresearch_kit.records import Noise
 from autoresearch_kit.ui.drawing import shorten
-from autoresearch_kit.ui.progress import LABELS, SMALL, find_scale, progress
+from autoresearch_kit.ui.heading import SMALL
+from autoresearch_kit.ui.progress import LABELS, find_scale, progress
 from tests.ui.frames import BASELINE, CASES, NAN, campaign, frame, upstream
+
+NOISE = Noise(0.01, 6.0)
 
 
 def labels(figure: Figure) -> list[Text]:
@@ -116,3 +123,59 @@ def test_drawing_leaves_no_trace() -> None:
     before = dict(matplotlib.rcParams)
     progress(campaign(50))
     assert dict(matplotlib.rcParams) == before
+
+
+def unsure() -> tuple[pd.DataFrame, Noise]:
+    """Some experiments with repeats, and some without a sandbox where the others had one."""
+    rows = campaign(60)
+    scores = rows["scores"] + 2 * (rows["number"] % 7 == 0)
+    boxes = np.where(rows["number"] % 9 == 4, "none", "bubblewrap")
+    return rows.assign(scores=scores, error=0.01 / scores**0.5, sandbox=boxes), Noise(0.01, 9.0)
+
+
+@pytest.mark.parametrize("size", [(12, 6), (10, 4.2), (7, 4)])
+def test_what_band_bars_and_rings_mean_is_said_where_it_can_be_read(
+    size: tuple[float, float],
+) -> None:
+    rows, noise = unsure()
+    figure = progress(rows, noise, size=size)
+    figure.canvas.draw()
+    assert "19 of 20 runs of the best fall" in said(figure)
+    assert "mean ± standard error" in said(figure)
+    assert "sandbox: none" in said(figure)
+    boxes = [legend.get_window_extent() for legend in figure.legends]
+    boxes += [text.get_window_extent() for text in figure.texts]
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+    assert all(box.y0 >= figure.axes[0].bbox.y1 for box in boxes)
+
+
+def test_the_band_is_as_high_as_luck_reaches() -> None:
+    rows = frame([BASELINE]).assign(error=0.01, scores=4)
+    [band] = [one for one in progress(rows, NOISE).axes[0].collections if one.get_zorder() < 1]
+    heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
+    assert heights.max() - 1.3 == pytest.approx(reach(NOISE, 4))
+    assert 1.3 - heights.min() == pytest.approx(reach(NOISE, 4))
+
+
+def test_the_band_of_the_best_is_within_the_picture() -> None:
+    rows = frame([BASELINE, ("discard", 1.3001, "x")]).assign(error=0.01)
+    low, high = progress(rows, NOISE).axes[0].get_ylim()
+    assert low < 1.3 - reach(NOISE, 1)
+    assert high > 1.3 + reach(NOISE, 1)
+
+
+def test_a_log_without_a_noise_has_no_band() -> None:
+    figure = progress(upstream())
+    assert not figure.axes[0].collections
+    assert len(figure.legends) == 1
+
+
+def test_scores_in_the_caption_have_their_errors() -> None:
+    rows = frame([BASELINE, ("keep", 1.2, "halve the batch")]).assign(error=[0.005, 0.01])
+    assert "baseline 1.3000 ± 0.0050 → best 1.200 ± 0.010" in said(progress(rows, NOISE))
+
+
+def test_few_experiments_fill_the_picture() -> None:
+    _, right = progress(CASES["a tie"]).axes[0].get_xlim()
+    assert 2 < right < 2.1

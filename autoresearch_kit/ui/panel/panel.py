@@ -23,6 +23,7 @@ from autoresearch_kit.history import find_root
 from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.settling import settle, started_with
 from autoresearch_kit.ui import plots
+from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.panel import pieces, style
 from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm
@@ -151,7 +152,7 @@ class Panel:
         if self._drawn == (sight.tag, len(sight.rows)) or not sight.rows:
             return sight, None
         self._drawn = (sight.tag, len(sight.rows))
-        return sight, plots.render(plots.progress(sight.frame(), title=sight.tag, size=(10, 4.2)))
+        return sight, plots.render(_picture(sight))
 
     def _show(self, sight: Sight, picture: bytes | None) -> None:
         if self._process is not None:
@@ -256,6 +257,10 @@ class Panel:
 
     def _say(self, text: str, kind: str = "") -> None:
         self.said.value = pieces.message(text, kind)
+
+
+def _picture(sight: Sight) -> Drawing:
+    return plots.progress(sight.frame(), sight.noise, title=sight.tag, size=(10, 4.2))
 
 
 def _secrets() -> dict[str, str]:
