@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import history
+from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.estimates import latest_noise
 from autoresearch_kit.history import Entry, History, tables
@@ -173,6 +174,10 @@ class Results:
         """What the best changed, from the baseline on."""
         return Missing(f"There is no code in {self.name}, so no diff from baseline to best.")
 
+    def audit(self) -> Drawing | Missing:
+        """The second opinion: what the keeps gained on val, against the same on the audit shard."""
+        return Missing(f"Nothing was scored on an audit shard in {self.name}.")
+
     def _told(self, columns: list[str]) -> list[str]:
         """These columns without those of errors, repeats, differing sandboxes if there are none."""
         needed = {
@@ -228,6 +233,10 @@ class CampaignResults(Results):
             for number in (0, self._best.experiment.number)
         )
         return cell_diff(old, new)
+
+    def audit(self) -> Drawing | Missing:
+        """The second opinion: what the keeps gained on val, against the same on the audit shard."""
+        return plots.audit(second_opinion(self._experiments), title=self.name)
 
     @property
     def _experiments(self) -> list[Experiment]:

@@ -171,7 +171,11 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
     assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
 
 
-@pytest.mark.parametrize("asked", ["time", "curves", "diff"])
+def test_a_campaign_without_an_audit_has_no_second_opinion(night: CampaignResults) -> None:
+    assert "No baseline was scored on the audit shard in night" in str(night.audit())
+
+
+@pytest.mark.parametrize("asked", ["time", "curves", "diff", "audit"])
 def test_what_a_log_does_not_hold_is_said_in_a_sentence(log: Results, asked: str) -> None:
     missing = getattr(log, asked)()
     assert isinstance(missing, Missing)
