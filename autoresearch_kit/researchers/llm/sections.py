@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.estimates import estimates, latest_noise
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.contract import CONFIG
@@ -76,13 +77,14 @@ def ground(brief: Brief) -> Section:
 def standing(view: View, history: History) -> Section:
     """The best and its numbers, and the loss curve of its run."""
     best, first = view.experiments[view.best], view.experiments[0]
+    known = estimates(view.experiments)
     lines = [
-        f"- best: experiment {best.number}, val_bpb {_bpb(best)}, {best.nodes:,} syntax-tree nodes"
-        f" ({_one(best.proposal.idea)})",
-        f"- baseline: val_bpb {_bpb(first)}, {first.nodes:,} syntax-tree nodes",
+        f"- best: experiment {best.number}, val_bpb {known[best.number]}, {best.nodes:,} "
+        f"syntax-tree nodes ({_one(best.proposal.idea)})",
+        f"- baseline: val_bpb {known[0]}, {first.nodes:,} syntax-tree nodes",
         f"- tried after the baseline: {len(view.experiments) - 1}; {_counts(view.experiments)}",
     ]
-    noise = next((one.noise for one in reversed(view.experiments) if one.noise), None)
+    noise = latest_noise(view.experiments)
     if noise:
         lines.append(
             f"- noise: val_bpb of the same code differs by {noise.sigma:.6f} from seed to seed (one"
@@ -195,12 +197,6 @@ def _metrics(history: History, number: int) -> bytes:
 
 def _one(idea: str) -> str:
     return one_line(idea, IDEA_LENGTH)
-
-
-def _bpb(experiment: Experiment) -> str:
-    if experiment.val_bpb is None:
-        return "none"
-    return with_error(experiment.val_bpb, experiment.error)
 
 
 def _cuts(text: str, lengths: Sequence[int]) -> tuple[str, ...]:
