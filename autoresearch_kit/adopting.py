@@ -71,7 +71,11 @@ def adopt_file(root: Path, path: Path, *, force: bool = False) -> None:
             what is there would be lost and `force` is not set.
     """
     text = read_text(path)
-    if problems := find_problems(text):
+    try:
+        problems = find_problems(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if problems:
         raise InputError(_list(path, problems))
     if path.resolve() != (root / NOTEBOOK).resolve():
         _write(root, TrainNotebook.parse(text).text(), force)

@@ -20,6 +20,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o666) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write knows only its number
+        raise
     finally:
         part.unlink(missing_ok=True)
 

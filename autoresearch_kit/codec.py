@@ -35,7 +35,7 @@ def decode(kind: type[T], data: bytes | str) -> T:
     """
     try:
         return msgspec.json.decode(data, type=kind, dec_hook=_decode_path)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not a {kind.__name__}: {error}") from error
 
 

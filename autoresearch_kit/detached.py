@@ -20,6 +20,7 @@ from autoresearch_kit.errands import WEBHOOK
 from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.records import Limits, Request, Research, Settings
 from autoresearch_kit.researchers import Model
+from autoresearch_kit.text import visible
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger("autoresearch")
@@ -35,6 +36,14 @@ class Secret:
 
     research: Research
     key: str = field(repr=False)
+
+
+class LineFormatter(logging.Formatter):
+    """What is logged may be a model's words: one line each, which doesn't steer a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The record as a line."""
+        return visible(super().formatMessage(record).replace("\n", " "))
 
 
 def start(
@@ -89,7 +98,9 @@ def _environment(kit: Path) -> dict[str, str]:
 
 def main(root: str, tag: str, settings: str, limits: str) -> int:
     """Run the campaign to its end; a reason to stop is one line in the log, and in its state."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    out = logging.StreamHandler()
+    out.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[out])
     for own in ("autoresearch", "autoresearch_kit"):
         logging.getLogger(own).setLevel(logging.INFO)
     model = _received(sys.stdin.buffer.read())

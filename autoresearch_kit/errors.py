@@ -85,4 +85,5 @@ def in_words(error: BaseException) -> str:
     """What went wrong, in one line for people, with the way out where the system refused a file."""
     if not isinstance(error, OSError) or error.errno not in WAYS_OUT:
         return str(error) or type(error).__name__
-    return f"{os.strerror(error.errno)}: {error.filename}; {WAYS_OUT[error.errno]}, then go on"
+    place = f": {error.filename}" if error.filename else ""
+    return f"{os.strerror(error.errno)}{place}; {WAYS_OUT[error.errno]}, then go on"

@@ -91,8 +91,8 @@ def dead(state: State | None, running: bool) -> bool:
 
 def known_campaigns(root: Path) -> list[str]:
     """The campaigns of the project at `root`: with a ledger, or with a folder on this machine."""
-    folders = (root / ".autoresearch").glob("*/state.json")
-    return sorted({*history.campaigns(root), *(path.parent.name for path in folders)})
+    folders = (path.parent.name for path in (root / ".autoresearch").glob("*/state.json"))
+    return sorted({*history.campaigns(root), *filter(history.is_tag, folders)})
 
 
 def known(root: Path, tag: str) -> str:

@@ -14,6 +14,19 @@ def one_line(text: str, length: int) -> str:
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
+def visible(text: str) -> str:
+    """`text` with what would steer a terminal spelled out, such as `\\x1b`; lines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        mark if mark.isprintable() or mark in "\n\t" else _spelled(mark) for mark in text
+    )
+
+
+def _spelled(mark: str) -> str:
+    return mark.encode("unicode_escape", "backslashreplace").decode()
+
+
 def in_markdown(text: str, length: int = 1000) -> str:
     """`text` as one line that reads the same in Markdown, in a table too, and is no markup."""
     return f"<span {UNTYPESET}>{one_line(text, length).translate(_MARKUP)}</span>"

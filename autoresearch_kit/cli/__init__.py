@@ -5,6 +5,7 @@ import sys
 from autoresearch_kit.cli import adopt, errands, machine, model, read, run, share, steer
 from autoresearch_kit.cli.app import app
 from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
+from autoresearch_kit.text import visible
 
 __all__ = ["adopt", "app", "errands", "machine", "main", "model", "read", "run", "share", "steer"]
 
@@ -14,8 +15,8 @@ def main() -> None:
     try:
         app()
     except KitError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {visible(str(error))}")
     except OSError as error:
         if error.errno not in WAYS_OUT:
             raise
-        sys.exit(f"error: {in_words(error)}")
+        sys.exit(f"error: {visible(in_words(error))}")

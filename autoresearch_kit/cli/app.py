@@ -1,14 +1,31 @@
 """The typer application that the commands join, and the arguments they share."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-from autoresearch_kit import history
+from autoresearch_kit import codec, history
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.text import visible
 from autoresearch_kit.workspace import Workspace
+
+
+class SafeConsole(Console):
+    """What is printed may come from a model, a notebook or somebody's campaign: none of it steers
+    the terminal, whoever prints it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of `renderable`; rich's own control codes stay as they are."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
 
 app = typer.Typer(
     help="A researcher edits a training notebook all night, and keeps what predicts better.",
@@ -16,10 +33,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = SafeConsole(highlight=False, soft_wrap=True, markup=False)
 
 Tag = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+
+
+def print_json(record: object) -> None:
+    """Print a record for a program, with escapes in place of what would steer a terminal."""
+    lines = codec.encode(record).decode().split("\n")
+    print("\n".join(line if line.isprintable() else _escaped(line) for line in lines))  # noqa: T201
+
+
+def _escaped(line: str) -> str:
+    return "".join(mark if mark.isprintable() else json.dumps(mark)[1:-1] for mark in line)
 
 
 def project() -> Path:

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch_kit import codec, opening
-from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project
+from autoresearch_kit import opening
+from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, print_json, project
 from autoresearch_kit.doctor import examine
 from autoresearch_kit.errors import InputError
 
@@ -24,7 +24,7 @@ def doctor(as_json: Json = False) -> None:
     """What this machine can do, and what to do about each gap."""
     findings = examine(Path.cwd())
     if as_json:
-        print(codec.encode(findings).decode())  # noqa: T201
+        print_json(findings)
         return
     table = Table("", "", "found", "to do", box=None, pad_edge=False, show_header=False)
     for finding in findings:

@@ -6,8 +6,16 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from autoresearch_kit import codec
-from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, project, workspace
+from autoresearch_kit.cli.app import (
+    Json,
+    Tag,
+    app,
+    console,
+    known_history,
+    print_json,
+    project,
+    workspace,
+)
 from autoresearch_kit.cli.follow import STYLES, experiment_lines
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
@@ -29,7 +37,7 @@ def history(
     if as_tsv:
         print(tables.to_tsv(ledger.entries()), end="")  # noqa: T201
     elif as_json:
-        print(codec.encode(ledger.experiments()).decode())  # noqa: T201
+        print_json(ledger.experiments())
     else:
         for experiment, line in experiment_lines(ledger.experiments()):
             console.print(line, style=STYLES[experiment.verdict])
@@ -51,7 +59,7 @@ def show(
         raise InputError(f"no experiment {number} in '{tag}'; there: 0 to {len(experiments) - 1}")
     experiment = experiments[number]
     if as_json:
-        print(codec.encode(experiment).decode())  # noqa: T201
+        print_json(experiment)
         return
     if transcript:
         _show_transcript(workspace(tag).transcript(number))

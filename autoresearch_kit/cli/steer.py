@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from autoresearch_kit import codec, history
-from autoresearch_kit.cli.app import Json, Tag, app, console, project, workspace
+from autoresearch_kit import history
+from autoresearch_kit.cli.app import Json, Tag, app, console, print_json, project, workspace
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import BusyError
@@ -30,7 +30,7 @@ def status(
     tags = [known(root, tag)] if tag else known_campaigns(root)
     found = [read_status(root, name) for name in tags]
     if as_json:
-        print(codec.encode(found).decode())  # noqa: T201
+        print_json(found)
     else:
         lines = [_lines(one) for one in found] or [
             "no campaigns yet; begin: autoresearch run night"

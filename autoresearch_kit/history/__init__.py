@@ -9,7 +9,7 @@ from autoresearch_kit.history.ledger import (
     delete,
     latest_kept,
 )
-from autoresearch_kit.history.refs import valid_tag
+from autoresearch_kit.history.refs import is_tag, valid_tag
 from autoresearch_kit.history.repository import find_root
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "campaigns",
     "delete",
     "find_root",
+    "is_tag",
     "latest_kept",
     "valid_tag",
 ]

@@ -7,7 +7,7 @@ from autoresearch_kit.errors import InputError
 REFS = "refs/autoresearch"
 BRANCHES = "refs/heads/autoresearch"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
-_REF = re.compile(rf"{REFS}/([^/]+)/(\d{{4,}})")
+_REF = re.compile(rf"{REFS}/([^/]+)/([0-9]{{4,9}})")
 _FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 
 
@@ -17,8 +17,7 @@ def valid_tag(tag: str) -> str:
     Raises:
         InputError: it can't be one component of a git ref and of a path.
     """
-    refused_by_git = ".." in tag or tag.endswith((".", ".lock"))
-    if not _TAG.fullmatch(tag) or refused_by_git:
+    if not is_tag(tag):
         raise InputError(
             f"can't use {tag!r} as a tag; allowed: up to 50 letters, digits, '.', '_' and '-', "
             "starting with a letter or digit, without '..' and not ending in '.' or '.lock'"
@@ -37,9 +36,17 @@ def experiment_ref(tag: str, number: int) -> str:
 
 
 def parse_ref(ref: str) -> tuple[str, int] | None:
-    """The tag and the number that an experiment's ref stands for; None for any other ref."""
+    """The tag and the number that an experiment's ref stands for; None for any other ref.
+
+    Refs come from anywhere: one that no campaign could have made is none of a campaign.
+    """
     match = _REF.fullmatch(ref)
-    return (match[1], int(match[2])) if match else None
+    return (match[1], int(match[2])) if match and is_tag(match[1]) else None
+
+
+def is_tag(name: str) -> bool:
+    """Whether `name` can name a campaign."""
+    return bool(_TAG.fullmatch(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
 def branch_ref(tag: str) -> str:

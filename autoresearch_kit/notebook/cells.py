@@ -11,11 +11,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from autoresearch_kit.bounded import MEGABYTE, read_all
 from autoresearch_kit.codec import decode
 from autoresearch_kit.errors import InputError
 
 EDITABLE = "editable"
 LOCKED = "locked"
+
+FILE_LIMIT = 100 * MEGABYTE
+"""Bytes of a notebook's file; pictures in its outputs can make it large."""
+
+SOURCE_LIMIT = MEGABYTE
+"""Characters of all its cells. A model is shown some 30,000; parsing costs a thousandfold."""
+
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -113,15 +121,21 @@ def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
 
 
 def read_notebook(text: str) -> Notebook:
-    """What the kit reads of a notebook's JSON, whatever its cells are called.
+    """What the kit reads of a notebook's JSON, whatever its cells are called. Nothing is run.
 
     Raises:
-        InputError: it is not a notebook of format 4.
+        InputError: it is not a notebook of format 4, or has more source than anybody writes.
     """
     notebook = decode(Notebook, text)
     if notebook.nbformat != 4:
         raise InputError(
             f"notebook format {notebook.nbformat}; open it in JupyterLab and save it as format 4"
+        )
+    size = sum(len(source_of(raw)) for raw in notebook.cells)
+    if size > SOURCE_LIMIT:
+        raise InputError(
+            f"its cells hold {size:,} characters; at most {SOURCE_LIMIT:,} are read: move data "
+            "into the corpus, and pictures out of the source"
         )
     return notebook
 
@@ -207,10 +221,10 @@ def read_text(path: Path) -> str:
     """The text of a notebook's file.
 
     Raises:
-        InputError: there is no such file, or it can't be read as UTF-8 text.
+        InputError: there is no such file, or it can't be read as UTF-8 text, or is too large.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_all(path, FILE_LIMIT).decode().replace("\r\n", "\n")
     except FileNotFoundError as error:
         raise InputError(f"no notebook at {path}") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -53,6 +53,7 @@ FILES: dict[str, Seen] = {
     "with the kernel training": run_file("work/metrics.jsonl"),
     "with the model handed over": run_file("work/submission.json"),
     "with the run written up": run_file("run.json"),
+    "with the judge at work": run_file("judge.json"),
     "with the model scored": run_file("score.json"),
 }
 """Moments seen from the campaign's folder."""

@@ -3,12 +3,16 @@
 import hashlib
 from pathlib import Path
 
+from autoresearch_kit.bounded import MEGABYTE, read_start
 from autoresearch_kit.records import EditProtocol, Research
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import prompt
 from autoresearch_kit.researchers.llm.messages import Message, Role
 
 DIRECTIVE = "program.md"
+
+DIRECTIVE_LIMIT = MEGABYTE
+"""Bytes of it that are read: more than any model takes."""
 
 
 def proposal_messages(
@@ -31,9 +35,11 @@ def brief(around: Surroundings) -> prompt.Brief:
 
 
 def read_directive(root: Path) -> str:
-    """The human's program.md as it is now; empty if there is none."""
-    path = root / DIRECTIVE
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    """The start of the human's program.md as it is now; empty if there is none."""
+    try:
+        return read_start(root / DIRECTIVE, DIRECTIVE_LIMIT).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def digest(directive: str) -> str:

@@ -6,11 +6,15 @@ import ipywidgets as widgets
 from IPython.display import display
 
 from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.bounded import MEGABYTE, read_all
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import find_root
 from autoresearch_kit.ui.panel import pieces, style
 
 FILE = "program.md"
+
+LIMIT = MEGABYTE
+"""Bytes that a box on a page can hold."""
 
 
 class Directive:
@@ -19,7 +23,7 @@ class Directive:
     A language model reads it before each proposal, so that what is saved counts from the next on.
 
     Raises:
-        InputError: the project has no program.md.
+        InputError: the project has no program.md, or it is no text, or too long for a box.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -40,7 +44,9 @@ class Directive:
 
     def _read(self) -> str:
         try:
-            return self.path.read_text(encoding="utf-8")
+            return read_all(self.path, LIMIT).decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.path} is no text: {error}") from error
         except FileNotFoundError as error:
             raise InputError(
                 f"no {FILE} in {self.path.parent}; copy it from a checkout of autoresearch_kit"

@@ -1,0 +1,272 @@
+"""Campaigns, notebooks and texts of strangers: nothing runs, nothing steers, nothing swells."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import adopting, cli, status
+from autoresearch_kit.bounded import read_all
+from autoresearch_kit.detached import LineFormatter
+from autoresearch_kit.errors import EditError, InputError, KitError
+from autoresearch_kit.ground import read_notebook
+from autoresearch_kit.history import History, campaigns, is_tag
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.cells import is_word
+from autoresearch_kit.records import CellEdit, EditAction
+from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
+from autoresearch_kit.text import visible
+from autoresearch_kit.ui.panel.directive import Directive
+from autoresearch_kit.watching import Watch
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import quick, tiny
+from tests.history import ledger
+
+STEERING = (
+    "\x1b[2J\x1b]0;owned\x07\r\x9b31m\x7f\u202etxt\u2066\n2026-03-08 ERROR forged\n[red]x[/red]"
+)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """What `autoresearch ARGV` prints, and the error it ends with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["autoresearch", *argv])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    shown = capsys.readouterr()
+    return shown.out + shown.err + str(end.value.code)
+
+
+def steers(text: str) -> list[str]:
+    return [mark for mark in text if not mark.isprintable() and mark not in "\n\t"]
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a campaign that somebody sent, full of words that no campaign of ours has."""
+    project = tiny.make_project(tmp_path_factory.mktemp("sent") / "project")
+    history = History(project, "night")
+    notebook = tiny.notebook_text()
+    history.append(ledger.experiment(0, 1.5, idea=STEERING, hypothesis=STEERING), notebook, {})
+    made = ledger.experiment(1, 1.4, idea=STEERING, hypothesis=STEERING)
+    proposal = replace(made.proposal, model=STEERING, guidance=STEERING, lessons=STEERING)
+    made = replace(made, detail=STEERING, proposal=replace(proposal, category=STEERING))
+    history.append(made, tiny.notebook_text(model=f"x = '''{STEERING}'''"), {})
+    place = Workspace(project, "night")
+    place.write_guidance(STEERING)
+    place.write_settings(ledger.SETTINGS)
+    return project
+
+
+@pytest.fixture
+def strangers(sent: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """It, as the current folder."""
+    monkeypatch.chdir(sent)
+    return sent
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("history", "night"),
+        ("history", "night", "--json"),
+        ("history", "night", "--tsv"),
+        ("show", "night", "1"),
+        ("show", "night", "1", "--json"),
+        ("status",),
+        ("status", "--json"),
+        ("guide", "night"),
+        ("lessons", "night"),
+        ("show", "night", STEERING),
+        ("history", STEERING),
+        ("adopt", "--from", STEERING),
+    ],
+    ids=lambda argv: " ".join(argv).replace(STEERING, "STEERING"),
+)
+def test_no_word_steers_the_terminal(
+    argv: tuple[str, ...], strangers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert steers(printed(capsys, *argv)) == []
+
+
+def test_json_says_the_same_to_a_program(
+    strangers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = printed(capsys, "show", "night", "1", "--json").removesuffix("0")
+    assert json.loads(out)["proposal"]["idea"] == STEERING
+
+
+def test_the_log_has_a_line_for_each_word_and_no_forged_one() -> None:
+    record = logging.LogRecord("autoresearch", logging.INFO, "", 0, "%s", (STEERING,), None)
+    line = LineFormatter("%(asctime)s %(levelname)s %(message)s").format(record)
+    assert "\n" not in line
+    assert steers(line) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("naïve\t100 %\nline", "naïve\t100 %\nline"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\rb", "a\\rb"),
+        ("\x9b\x7f\u202e\U000e0001", "\\x9b\\x7f\\u202e\\U000e0001"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_would_steer_is_spelled_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+MARKER = "ran.txt"
+RUNS = f"open({MARKER!r}, 'w').write('x')"
+HOSTILE = {
+    "plain": tiny.notebook_text(model=RUNS),
+    "in setup": tiny.notebook_text(setup=f"{RUNS}\n{tiny.CELLS['setup']}"),
+    "magic": tiny.notebook_text(setup=f"!touch {MARKER}\n{tiny.CELLS['setup']}"),
+    "in a constant": tiny.notebook_text(config=f"BATCH = {RUNS}"),
+    "decorator": tiny.notebook_text(model=f"@({RUNS})\nclass X: pass"),
+    "another kernel": tiny.notebook_text().replace('"python3"', f'"touch {MARKER}"'),
+    "unnamed": tiny.notebook_text(model=RUNS).replace('"name"', '"title"'),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
+    path = project / "theirs.ipynb"
+    path.write_text(HOSTILE[name])
+    for read in (
+        lambda: adopting.adopt_file(project, path, force=True),
+        lambda: read_notebook(project),
+        lambda: TrainNotebook.read(path),
+        lambda: TrainNotebook.read(path).constants(),
+        lambda: Watch(project, "night").look(),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(project)
+            try:
+                read()
+            except KitError:
+                continue
+    assert not (project / MARKER).exists()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "50 MB of source": lambda: tiny.notebook_text(model=f"x = '{'a' * 50_000_000}'").encode(),
+    "rubbish": lambda: os.urandom(1000),
+    "zeros": lambda: bytes(1_000_000),
+    "deep": lambda: b'{"nbformat": 4, "cells": [], "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "half a character": lambda: tiny.notebook_text().replace("BATCH", "\\ud800").encode(),
+    "a number for a source": lambda: (
+        b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": 1}]}'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_is_no_notebook_is_one_line(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "notebooks" / "train.ipynb"
+    path.write_bytes(BOMBS[name]())
+    for argv in (("adopt", "--from", str(path)), ("run", "night")):
+        said = printed(capsys, *argv)
+        assert str(path) in said
+        assert "error: " in said
+        assert len(said) < 1000
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x = " + "-" * 3000 + "1", "x = a" + ".b" * 900, "x = 1\x00", "x = " + "9" * 9999],
+    ids=["deep", "long", "a null", "a large number"],
+)
+def test_code_that_no_compiler_takes_is_an_edit_error(source: str) -> None:
+    baseline = TrainNotebook.parse(tiny.notebook_text())
+    edited = baseline.apply([CellEdit(EditAction.REPLACE, "model", source)], {})
+    with pytest.raises(EditError, match="cell 'model'"):
+        edited.check(baseline)
+
+
+def test_of_a_huge_program_md_the_start_is_read(project: Path) -> None:
+    (project / "program.md").write_bytes(b"wider\n" + b"x" * 50_000_000)
+    assert len(read_directive(project)) == DIRECTIVE_LIMIT
+    with pytest.raises(InputError, match=r"program.md has 50.0 MB; at most 1 are read"):
+        Directive(project)
+
+
+def test_a_program_md_of_rubbish_is_read_as_it_is(project: Path) -> None:
+    (project / "program.md").write_bytes(b"\xff\xfewider\x1b[2J")
+    assert "wider" in read_directive(project)
+    with pytest.raises(InputError, match=r"program.md is no text"):
+        Directive(project)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "endless"])
+def test_a_program_md_that_is_no_file_is_told(kind: str, project: Path) -> None:
+    path = project / "program.md"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"program\.md"):
+        read_directive(project)
+
+
+def test_a_file_of_just_the_limit_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"12345")
+    assert read_all(tmp_path / "x", 5) == b"12345"
+    with pytest.raises(InputError):
+        read_all(tmp_path / "x", 4)
+
+
+INSERT = EditAction.INSERT
+NAMES = [
+    "", ".", "..", "../x", "a/b", "/etc", "a\\b", "-x", "--all", "--upload-pack=x", "x.lock",
+    "a..b", "x.", ".x", "a b", "a\nb", "a\x00b", "@{-1}", "@", "x^", "x~1", "x:y", "x?", "x*",
+    "[x]", "é", "x" * 300, "$(x)", "`x`", "%PATH%", "\x1b[2J", "\u202ex",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_leaves_no_folder_and_is_no_option(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not is_tag(name)
+    assert not is_word(name)
+    with pytest.raises(InputError):
+        History(project, name)
+    notebook, insert = (
+        TrainNotebook.parse(tiny.notebook_text()),
+        CellEdit(INSERT, name, "", "model"),
+    )
+    with pytest.raises(EditError, match="can't be named"):
+        notebook.apply([insert], {})
+    before = sorted(project.rglob("*"))
+    for command in ("run", "bundle"):
+        if "\x00" not in name and not name.startswith("-"):
+            assert "error: " in printed(capsys, command, name)
+    assert sorted(project.rglob("*")) == before
+
+
+def test_campaigns_that_none_could_have_made_are_not_there(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick.run(project, 0)
+    record = tiny.git(project, "rev-parse", "refs/autoresearch/night/0000").strip()
+    for name in ("-x", "é", "x" * 60, "$(x)", "@", "%s"):
+        tiny.git(project, "update-ref", f"refs/autoresearch/{name}/0000", record)
+    for number in ("00000", "١٢٣٤", "9" * 40):
+        tiny.git(project, "update-ref", f"refs/autoresearch/night/x{number}", record)
+    for folder in ("a b", "-x", "\x1b[2J"):
+        (project / ".autoresearch" / folder).mkdir()
+        (project / ".autoresearch" / folder / "state.json").write_text("{}")
+    assert campaigns(project) == ["night"]
+    assert status.known_campaigns(project) == ["night"]
+    assert steers(printed(capsys, "status")) == []
