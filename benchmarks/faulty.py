@@ -75,7 +75,7 @@ CAMPAIGN = "campaign"
 KILL_SHARE = 0.35
 """Of the experiments, in which a process is killed."""
 
-LONG = 60
+LONG = 36
 """Experiments from which on a soak says something about growth."""
 
 SHORT = (
@@ -130,6 +130,6 @@ class Plan:
         rate, fault = 0.03 + number / 10_000, self.fault(number)
         if scripted.is_repair(body):
             if number % 2:
-                return text("It can't be mended.")
+                return calls(submit("it can't be mended"))
             rate, fault = rate + 1e-5, "none"
         return calls(constants(RATE=rate, FAULT=fault), submit(f"{number}: {fault}"))

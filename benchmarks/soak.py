@@ -7,7 +7,7 @@ campaign is started again whenever it is gone. In the end a table says what held
 1 if something did not.
 
 Which fault and which kill an experiment gets depends on the seed and its number alone. The campaign
-process itself is killed during the first third only (in a soak of fewer than 60 experiments: all
+process itself is killed during the first third only (in a soak of fewer than 36 experiments: all
 along, and memory is not judged). Growth is measured in the process that lived longest: the median
 of its resident memory in its last ten experiments against that of ten after its first ten, in
 which what is loaded once is loaded. Its open files: the fewest in each of these experiments.
@@ -69,9 +69,10 @@ class Life:
         self.files.setdefault(number, []).append(process.num_fds())
 
     def numbers(self) -> tuple[list[int], list[int]]:
-        """Ten experiments after the first ten, and the last ten."""
+        """Ten experiments after the first ten, and the last ten; fewer of a life that was short."""
         lived = sorted(self.memory)
-        return lived[TEN : 2 * TEN], lived[-TEN:]
+        some = min(TEN, len(lived) // 3)
+        return lived[some : 2 * some], lived[-some:]
 
     def megabytes(self, numbers: list[int]) -> float:
         """In these experiments."""
@@ -105,9 +106,12 @@ class Soak:
             process = detached.start(self.place, self.settings, limits, self.model)
             self.starts += 1
             self.lives.append(Life())
-            while process.poll() is None:
-                time.sleep(LOOK_SECONDS)
-                self._look(process)
+            try:
+                while process.poll() is None:
+                    time.sleep(LOOK_SECONDS)
+                    self._look(process)
+            finally:
+                process.kill()  # its runs know that it is gone, and end
             if process.returncode == 0:
                 return
             print("gone:", last_line(self.place.log), flush=True)
@@ -214,8 +218,8 @@ def checks(soak: Soak, asked: int) -> Iterator[tuple[str, str, bool]]:
 
 def _growth(life: Life) -> Iterator[tuple[str, str, bool]]:
     early, late = life.numbers()
-    if len(life.memory) < 3 * TEN:
-        yield "memory", f"not judged: no process lived for {3 * TEN} experiments", True
+    if len(life.memory) < 2 * TEN:
+        yield "memory", f"not judged: no process lived for {2 * TEN} experiments", True
         return
     before, after = life.megabytes(early), life.megabytes(late)
     growth = after / before - 1

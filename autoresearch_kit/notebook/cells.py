@@ -227,5 +227,5 @@ def read_text(path: Path) -> str:
         return read_all(path, FILE_LIMIT).decode().replace("\r\n", "\n")
     except FileNotFoundError as error:
         raise InputError(f"no notebook at {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, InputError) as error:
         raise InputError(f"can't read the notebook {path}: {error}") from error
