@@ -16,6 +16,7 @@ from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import history
 from autoresearch_kit.auditing import second_opinion
+from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.estimates import latest_noise
 from autoresearch_kit.history import Entry, History, tables
@@ -29,6 +30,7 @@ from autoresearch_kit.ui.compare import Against, Group
 from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.missing import Missing
 from autoresearch_kit.ui.table import Table
+from autoresearch_kit.workspace import Workspace
 
 METRICS = "metrics.jsonl"
 
@@ -37,6 +39,9 @@ SCORE = ["val_bpb", "error", "scores", "delta", "delta_error"]
 
 LEAST = ["status", "reason", *SCORE, "researcher", "category", "sandbox", "idea"]
 """Columns of a table that is read from left to right on a laptop."""
+
+CONFIRMED = "number finding claimed worth error helps stays idea detail".split()
+"""Columns of what `autoresearch confirm` found."""
 
 UNTOLD = "not recorded"
 """In place of a category or a reason that nobody wrote down."""
@@ -188,6 +193,13 @@ class Results:
         }
         return [name for name in columns if needed.get(name, True)]
 
+    def confirmation(self) -> Table | Missing:
+        """What `autoresearch confirm` found of each keep: what it is worth, and whether it is real.
+
+        `worth` and its standard error are in bits per byte, `helps` is a probability.
+        """
+        return Missing(f"There is no code in {self.name}, so its keeps can't be confirmed.")
+
 
 @dataclass(frozen=True)
 class CampaignResults(Results):
@@ -241,6 +253,23 @@ class CampaignResults(Results):
     @property
     def _experiments(self) -> list[Experiment]:
         return [entry.experiment for entry in self.entries]
+
+    def confirmation(self) -> Table | Missing:
+        """What `autoresearch confirm` found of each keep: what it is worth, and whether it is real.
+
+        `worth` and its standard error are in bits per byte, `helps` is a probability.
+        """
+        found = Folder(Workspace(self.ledger.root, self.name)).confirmation()
+        how = f"autoresearch confirm {self.name}"
+        if found is None:
+            return Missing(f"Nobody has confirmed the keeps of {self.name} on this machine: {how}")
+        if found.number != self._best.experiment.number:
+            return Missing(f"Another keep has come since the keeps were confirmed. Again: {how}")
+        rows = [
+            vars(keep) | ({**vars(keep.worth), "worth": keep.worth.value} if keep.worth else {})
+            for keep in found.keeps
+        ]
+        return _table(pd.DataFrame(rows, columns=CONFIRMED).set_index("number"), CONFIRMED[1:])
 
     @property
     def _best(self) -> Entry:

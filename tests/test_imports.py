@@ -33,7 +33,7 @@ LAYERS = (
     {"errands", "restoring"},
     {"ground", "settling", "asking"},
     {"measuring", "proposing", "trying", "weighing"},
-    {"campaign", "doctor", "adopting", "opening"},
+    {"campaign", "confirming", "doctor", "adopting", "opening"},
     {"detached", "starting"},
     {"ui"},
     {"kernel", "results", "reporting", "control"},

@@ -2,12 +2,24 @@
 
 import sys
 
-from autoresearch_kit.cli import adopt, errands, machine, model, read, run, share, steer
+from autoresearch_kit.cli import adopt, confirm, errands, machine, model, read, run, share, steer
 from autoresearch_kit.cli.app import app
 from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
 from autoresearch_kit.text import visible
 
-__all__ = ["adopt", "app", "errands", "machine", "main", "model", "read", "run", "share", "steer"]
+__all__ = [
+    "adopt",
+    "app",
+    "confirm",
+    "errands",
+    "machine",
+    "main",
+    "model",
+    "read",
+    "run",
+    "share",
+    "steer",
+]
 
 
 def main() -> None:

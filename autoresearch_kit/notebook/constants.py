@@ -100,6 +100,16 @@ def constant_values(source: str) -> dict[str, Constant]:
     return {name: _value(node) for name, node in _literals(source).items()}
 
 
+def constant_lines(source: str) -> dict[str, str]:
+    """The line of each constant of a config cell's source, by name, in their order.
+
+    Raises:
+        EditError: the source has a syntax error.
+    """
+    lines = source.split("\n")
+    return {name: lines[node.lineno - 1] for name, node in _literals(source).items()}
+
+
 def set_constants(source: str, values: Mapping[str, Constant]) -> str:
     """`source` with the literals of these constants changed, and nothing else.
 

@@ -1,0 +1,223 @@
+"""Runs a confirmation: each run is written down when it is over, and the next start goes on."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+from autoresearch_kit import noise
+from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.confirming.judging import Standing, Todo, at_most, pruned_runs, stand
+from autoresearch_kit.confirming.plan import make_plan
+from autoresearch_kit.confirming.record import Confirmation, Folder, Trial, Trials
+from autoresearch_kit.confirming.summing import sum_up
+from autoresearch_kit.errors import Cancelled, InputError, KitError
+from autoresearch_kit.execution import handover, launch, reap
+from autoresearch_kit.ground import Ground, find_ground
+from autoresearch_kit.history import History
+from autoresearch_kit.history.summary import runs
+from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.records import Limits, Noise, Reason, Run, RunSpec, Stage
+from autoresearch_kit.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+SEEDS = 3
+"""How often each variant is run, if nothing else was said."""
+
+LEFT = "confirming was left; the next `confirm` goes on"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What there is to run: `left` at the least, up to `more` more for what stays unclear."""
+
+    keeps: int
+    done: int
+    left: int
+    more: int
+    seconds: float
+    """Of a run: the mean so far."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run that is over, and where the confirmation stands then."""
+
+    todo: Todo
+    run: Run
+    standing: Standing
+
+
+class Confirming:
+    """The confirmation of campaign `tag` in the project at `root`; making one runs nothing.
+
+    `seeds` is how often each variant is run: as at the last start, or `SEEDS`, if None.
+
+    Raises:
+        InputError: nothing was kept, or `seeds` is not at least 2.
+    """
+
+    def __init__(self, root: Path, tag: str, seeds: int | None = None) -> None:
+        if seeds is not None and seeds < 2:
+            raise InputError(f"--seeds is {seeds}; it must be at least 2, or no spread is seen")
+        self.workspace = Workspace(root, tag)
+        self.folder = Folder(self.workspace)
+        self._history = History(root, tag)
+        self.experiments = self._history.experiments()
+        self.plan = make_plan(self._history, self.experiments)
+        self._seeds = seeds
+
+    def standing(self) -> Standing:
+        """Where it stands by what is written down."""
+        return stand(self.plan, self._trials(accelerator=False))
+
+    def forecast(self) -> Forecast:
+        """What is to be run from here on, and how long a run takes."""
+        standing = self.standing()
+        done = [trial.run for trial in standing.trials.done]
+        walls = [run.wall_seconds for run in [*runs(self.experiments), *done] if run.score]
+        return Forecast(
+            keeps=len(self.plan.keeps),
+            done=len(done),
+            left=len(standing.todo) + pruned_runs(standing),
+            more=at_most(standing),
+            seconds=fmean(walls) if walls else self.experiments[0].settings.train_seconds,
+        )
+
+    def run(self) -> Generator[Progress]:
+        """Do the runs that lack, each yielded once it is written down; then write the pruned best.
+
+        A person can pause and stop it as they can a campaign.
+
+        Raises:
+            BusyError: another process is running this campaign, or its confirmation.
+            KitError: it can't go on; what was run is written down.
+        """
+        if not self.standing().todo:
+            self._finish(self.standing())
+            return
+        self.workspace.create()
+        with self.workspace.lock():
+            was = self.workspace.state()
+            pulse = Pulse(self.workspace, was.limits if was else Limits())
+            try:
+                yield from self._runs(pulse)
+            except (GeneratorExit, KeyboardInterrupt):
+                pulse.stage(Stage.ENDED, LEFT)
+                raise
+            except Cancelled:
+                pulse.stage(Stage.ENDED, LEFT)
+            except BaseException as error:
+                pulse.stage(Stage.FAILED, str(error) or type(error).__name__)
+                raise
+            else:
+                pulse.stage(Stage.ENDED, LEFT if self.standing().todo else "confirmed")
+
+    def _runs(self, pulse: Pulse) -> Generator[Progress]:
+        ground = self._start()
+        trials = self._trials(accelerator=ground.machine.accelerator)
+        standing = stand(self.plan, trials)
+        while standing.todo:
+            if pulse.told_to_stop():
+                return
+            todo = standing.todo[0]
+            run = self._run(ground, pulse, standing, todo)
+            trials = replace(trials, done=(*trials.done, Trial(todo.variant.code, todo.at, run)))
+            self.folder.write_trials(trials)
+            self._clear_runs()
+            standing = stand(self.plan, trials)
+            self.folder.write_confirmation(sum_up(standing, self.experiments))
+            yield Progress(todo, run, standing)
+        self._finish(standing)
+
+    def _start(self) -> Ground:
+        self._clear_runs()
+        self.workspace.copy_kit()
+        return find_ground(self.workspace, self._history, self.experiments[0].settings)
+
+    def _clear_runs(self) -> None:
+        """Remove the folders of runs, and end whatever a process that was killed left running."""
+        self.folder.create()
+        for folder in sorted(self.folder.runs.iterdir()):
+            reap.reap(self.workspace.run_id(folder))
+            shutil.rmtree(folder)
+
+    def _finish(self, standing: Standing) -> Confirmation:
+        """Write down what was found, and the pruned best.
+
+        Raises:
+            KitError: the best crashed under each of its seeds.
+        """
+        best = self.plan.best
+        if (crash := standing.crash(best.code)) and standing.sample(best) is None:
+            raise KitError(
+                f"the best itself crashed in all of its {len(standing.runs(best.code))} runs "
+                f"({crash.failure}: {crash.detail}), so nothing can be held against it"
+            )
+        assert standing.pruned is not None
+        self.folder.create()
+        found = sum_up(standing, self.experiments)
+        self.folder.write_confirmation(found)
+        write_atomic(self.folder.pruned, standing.pruned.notebook.text().encode())
+        return found
+
+    def _trials(self, *, accelerator: bool) -> Trials:
+        """The runs so far; before the first, none, and what the campaign says of the noise."""
+        there = self.folder.trials()
+        if there is None:
+            return Trials(self._seeds or SEEDS, self._believed(accelerator))
+        return replace(there, seeds=self._seeds or there.seeds)
+
+    def _believed(self, accelerator: bool) -> Noise:
+        scores = noise.scores_by_code(self.experiments)
+        prior = noise.prior(fmean(scores[0]), accelerator=accelerator)
+        return noise.pool(scores.values(), prior)
+
+    def _run(self, ground: Ground, pulse: Pulse, standing: Standing, todo: Todo) -> Run:
+        """Run and score a variant. A run that the kit itself failed is repeated once.
+
+        Raises:
+            KitError: the kit failed twice in a row.
+        """
+        best = standing.sample(self.plan.best)
+        number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
+        idea = f"confirm: {todo.variant}, seed {todo.at + 1}"
+        pulse.trying(number, idea, best.mean if best else None)
+        for attempt in (1, 2):
+            spec = self._spec(ground, todo, attempt)
+            pulse.running(str(spec.folder))
+            run = launch.execute(spec, cancelled=pulse.cancelled)
+            if run.failure is not Reason.KIT_FAILED:
+                return run
+            logger.warning("%s, attempt %d: %s", idea, attempt, run.detail)
+        raise KitError(f"{todo.variant} could not be run: {run.detail}")
+
+    def _spec(self, ground: Ground, todo: Todo, attempt: int) -> RunSpec:
+        folder = self.folder.runs / f"{todo.variant.code}-{todo.at}-{attempt}"
+        folder.mkdir()
+        source = folder / handover.INPUT_FILE
+        source.write_text(todo.variant.notebook.text(), encoding="utf-8")
+        settings = ground.settings
+        return RunSpec(
+            run_id=self.workspace.run_id(folder),
+            folder=folder,
+            notebook=source,
+            dataset=ground.dataset,
+            kit=self.workspace.kit,
+            compile_cache=self.workspace.compile_cache,
+            seed=_seed(self.workspace.tag, todo.at),
+            train_seconds=settings.train_seconds,
+            wall_seconds=settings.wall_seconds,
+            compile_seconds=settings.compile_seconds,
+            memory_mb=settings.memory_mb,
+            sandbox=ground.sandbox,
+        )
+
+
+def _seed(tag: str, at: int) -> int:
+    """The same for all variants, and none that the campaign has used."""
+    return int.from_bytes(hashlib.sha256(f"{tag}/confirm/{at}".encode()).digest()[:4])

@@ -1,0 +1,196 @@
+"""What the runs of a confirmation say, and which come next: pure, so that it goes on anywhere.
+
+All variants are run under the same seeds, in turn, so that neither a seed's luck nor a drift of the
+machine hits one more than another; errors are computed as if the runs were independent, which errs
+on the safe side. What all are held against, the best, is run more often: of k variants with n runs
+each, n * sqrt(k) times, which makes the differences most precise for a number of runs (Dunnett,
+1955). Scores of the campaign itself are not used: the best was chosen by them.
+
+The worth of a keep is the mean without it less the best's mean, and the probability that it helps
+is `decide.probability_better`. What is unclear is run on, up to `MORE` times as often.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from autoresearch_kit import decide, noise
+from autoresearch_kit.confirming.plan import Plan, Variant
+from autoresearch_kit.confirming.record import Finding, Trials, Worth
+from autoresearch_kit.decide import Sample
+from autoresearch_kit.records import Noise, Run
+
+REAL = 0.95
+"""A keep is real if it helps with this probability."""
+
+FALSE = 0.5
+"""A keep is false below this one, and unclear in between."""
+
+DOUBT = 0.8
+"""What is less likely to help is pruned, since less is better. benchmarks/confirming.py: at 0.95,
+a night of mostly real keeps would lose more by pruning than it won."""
+
+MORE = 2
+"""An unclear keep is left out in up to so many times as many runs as the others."""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """A run to do: of this variant, under seed number `at`."""
+
+    variant: Variant
+    at: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a confirmation stands: `counts` are the runs that each code is to have by now."""
+
+    plan: Plan
+    trials: Trials
+    counts: Mapping[str, int]
+    pruned: Variant | None = None
+
+    @cached_property
+    def todo(self) -> tuple[Todo, ...]:
+        """The runs that lack, in order: of all variants in turn. Of one that crashed, none."""
+        known = [self.plan.best, *self.plan.without, *([self.pruned] if self.pruned else [])]
+        variants = {one.code: one for one in known if one.code in self.counts}
+        lacking = [
+            ((at + 0.5) / count, Todo(variants[code], at))
+            for code, count in self.counts.items()
+            for at in range(count)
+            if (code, at) not in self._runs
+            and (code == self.plan.best.code or not self.crash(code))
+        ]
+        return tuple(todo for _, todo in sorted(lacking, key=lambda pair: pair[0]))
+
+    def runs(self, code: str) -> list[Run]:
+        """The runs that count of this code."""
+        asked = ((code, at) for at in range(self.counts.get(code, 0)))
+        return [self._runs[key] for key in asked if key in self._runs]
+
+    def crash(self, code: str) -> Run | None:
+        """A run of this code that crashed."""
+        return next((run for run in self.runs(code) if run.failure), None)
+
+    def sample(self, variant: Variant) -> Sample | None:
+        """Its scores; None where there are none."""
+        scores = tuple(run.score.value for run in self.runs(variant.code) if run.score)
+        return Sample(scores, variant.nodes) if scores else None
+
+    @cached_property
+    def noise(self) -> Noise:
+        """The campaign's, with the spread of these runs; the pruned best changes no finding."""
+        codes = [self.plan.best.code, *self.plan.compared]
+        samples = (self._scores(code) for code in codes)
+        return noise.pool([scores for scores in samples if scores], self.trials.believed)
+
+    def worth(self, variant: Variant) -> Worth | None:
+        """What the best is better by than this variant; None where either has no score."""
+        best, without = self.sample(self.plan.best), self.sample(variant)
+        if best is None or without is None:
+            return None
+        return Worth(
+            without.mean - best.mean,
+            decide.error_of_gain(best, without, self.noise),
+            decide.probability_better(best, without, self.noise),
+        )
+
+    def finding(self, variant: Variant) -> Finding:
+        """What is to be said of the keep that this variant lacks, others aside."""
+        if variant.code == self.plan.best.code:
+            return Finding.GONE
+        if self.crash(variant.code):
+            return Finding.NEEDED
+        worth = self.worth(variant)
+        if worth is None or FALSE <= worth.helps < REAL:
+            return Finding.UNCLEAR
+        return Finding.REAL if worth.helps >= REAL else Finding.FALSE
+
+    def _scores(self, code: str) -> list[float]:
+        return [run.score.value for run in self.runs(code) if run.score]
+
+    @cached_property
+    def _runs(self) -> Mapping[tuple[str, int], Run]:
+        return {(one.code, one.at): one.run for one in self.trials.done}
+
+
+def stand(plan: Plan, trials: Trials) -> Standing:
+    """Where the confirmation stands after these runs: with some to do, or at its end.
+
+    Deterministic: verdicts rest on the runs that were asked for by then, in whatever order they
+    were done. The pruned best is known once all others have been run.
+    """
+    standing = Standing(plan, trials, _first(plan, trials.seeds))
+    while not standing.todo:
+        unclear = [code for code in _open(standing) if standing.counts[code] < MORE * trials.seeds]
+        if not unclear or not standing.sample(plan.best):
+            return _prune(standing)
+        standing = Standing(plan, trials, _more(standing, unclear))
+    return standing
+
+
+def best_runs(each: int, variants: int) -> int:
+    """How often the best is run, where so many variants are held against it, `each` times each."""
+    return max(each, round(each * math.sqrt(variants)))
+
+
+def at_most(standing: Standing) -> int:
+    """How many runs there may come beside those to do: all variants unclear, and the pruned."""
+    if standing.pruned:
+        return 0
+    seeds, compared = standing.trials.seeds, standing.plan.compared
+    more = [MORE * seeds - standing.counts[one] for one in compared if not standing.crash(one)]
+    best = best_runs(MORE * seeds, len(compared)) - standing.counts[standing.plan.best.code]
+    return sum(more) + max(0, best)
+
+
+def pruned_runs(standing: Standing) -> int:
+    """How many runs of the pruned best are to be expected beside those to do."""
+    return 0 if standing.pruned or len(standing.plan.compared) < 2 else standing.trials.seeds
+
+
+def _first(plan: Plan, seeds: int) -> dict[str, int]:
+    if not plan.compared:
+        return {}
+    best = best_runs(seeds, len(plan.compared))
+    return {plan.best.code: best} | dict.fromkeys(plan.compared, seeds)
+
+
+def _open(standing: Standing) -> list[str]:
+    """The codes of variants whose keep is unclear."""
+    without = standing.plan.without
+    codes = (one.code for one in without if standing.finding(one) is Finding.UNCLEAR)
+    return list(dict.fromkeys(codes))
+
+
+def _more(standing: Standing, unclear: Sequence[str]) -> dict[str, int]:
+    """One run more for these, and as many for the best as that asks for."""
+    counts = dict(standing.counts)
+    for code in unclear:
+        counts[code] += 1
+    best = standing.plan.best.code
+    counts[best] = max(counts[best], best_runs(max(map(counts.__getitem__, unclear)), len(unclear)))
+    return counts
+
+
+def _prune(standing: Standing) -> Standing:
+    """The same with the pruned best: as it stands, where its code is a variant's."""
+    plan, trials = standing.plan, standing.trials
+    pairs = zip(plan.keeps, plan.without, strict=True)
+    pruned = plan.leave_out([keep.number for keep, one in pairs if _goes(standing, one)])
+    counts = dict(standing.counts)
+    if pruned.code != plan.best.code:
+        counts.setdefault(pruned.code, trials.seeds)
+    return Standing(plan, trials, counts, pruned)
+
+
+def _goes(standing: Standing, variant: Variant) -> bool:
+    """Whether the keep that this variant lacks is pruned: more doubt does it if that is simpler."""
+    if standing.finding(variant) not in (Finding.FALSE, Finding.UNCLEAR):
+        return False
+    worth = standing.worth(variant)
+    limit = DOUBT if variant.nodes <= standing.plan.best.nodes else FALSE
+    return worth is not None and worth.helps < limit

@@ -1,0 +1,184 @@
+"""A campaign of two keeps that nobody ran, confirmed with real runs: one is real, one is not."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from autoresearch_kit import adopting
+from autoresearch_kit.cli.app import app
+from autoresearch_kit.confirming.confirming import Confirming
+from autoresearch_kit.confirming.record import Confirmation, Finding, Trial
+from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.ground import find_ground
+from autoresearch_kit.history import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import Constant, Experiment, Proposal, Reason, Settings, Verdict
+from autoresearch_kit.results import CampaignResults, results
+from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.ui.missing import Missing
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import scripted, tiny
+from tests.campaign.test_campaign import left_running
+from tests.confirming.nights import ran
+from tests.history.ledger import SETTINGS, experiment
+
+FASTER = {"STEPS": 40}
+"""Worth far more than the noise."""
+
+SLOWER = {"RATE": 0.0003}
+"""Said to be a gain, and none."""
+
+
+def write_night(root: Path, base: Experiment) -> None:
+    """A baseline and two keeps, with made-up scores."""
+    ledger = History(root, "night")
+    notebook = TrainNotebook.read(root / "notebooks" / "train.ipynb")
+    turned: list[dict[str, Constant]] = [{}, {**FASTER}, {**SLOWER}]
+    for number, constants in enumerate(turned):
+        parent = None if number == 0 else number - 1
+        value = 6.0 - number / 10
+        notebook = notebook.set_constants(constants)
+        made = replace(
+            base,
+            proposal=Proposal(number, parent, "llm", f"idea {number}", "", constants=constants),
+            reason=Reason.BETTER if number else Reason.BASELINE,
+            verdict=Verdict.KEEP,
+            runs=(ran(value), ran(value + 0.01)),
+            val_bpb=value,
+        )
+        ledger.append(made, notebook.text(), {})
+
+
+@pytest.fixture
+def night(project: Path) -> Workspace:
+    """In a project that can't be run, since nothing of it is prepared."""
+    (project / "notebooks" / "train.ipynb").write_text(
+        tiny.notebook_text(config=scripted.CONFIG, train=scripted.TRAIN)
+    )
+    write_night(project, replace(experiment(0), settings=SETTINGS))
+    return Workspace(project, "night")
+
+
+def refused(*argv: str) -> str:
+    done = CliRunner().invoke(app, ["confirm", *argv])
+    assert isinstance(done.exception, InputError | BusyError)
+    return str(done.exception)
+
+
+def test_the_cost_is_told_first(night: Workspace) -> None:
+    forecast = Confirming(night.root, "night").forecast()
+    # 3 runs without each of two keeps, 4 of the best, 3 of the pruned best
+    assert (forecast.keeps, forecast.done, forecast.left, forecast.more) == (2, 0, 13, 10)
+    assert forecast.seconds == 330.0
+
+
+def test_nothing_is_run_while_the_campaign_does(night: Workspace) -> None:
+    night.create()
+    with night.lock():
+        assert "campaign 'night' is being run by" in refused("night")
+
+
+def test_what_can_not_be_confirmed(night: Workspace) -> None:
+    assert "--seeds is 1" in refused("night", "--seeds", "1")
+    assert "not confirmed yet" in refused("night", "--json")
+
+
+def test_a_night_without_keeps_is_told(project: Path) -> None:
+    baseline = TrainNotebook.read(project / "notebooks" / "train.ipynb")
+    made = replace(experiment(0), proposal=Proposal(0, None, "baseline", "baseline", ""))
+    History(project, "night").append(made, baseline.text(), {})
+    assert refused("night") == "campaign 'night' has kept nothing yet, so nothing to confirm"
+
+
+def test_results_say_that_there_is_none(night: Workspace) -> None:
+    assert isinstance(results("night", night.root).confirmation(), Missing)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A confirmation that was left after two runs, and gone on with; `first` are those runs."""
+
+    workspace: Workspace
+    first: tuple[Trial, ...]
+    found: Confirmation
+    done: tuple[Trial, ...]
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Confirmed:
+    root = scripted.make_project(tmp_path_factory.mktemp("confirmed") / "project")
+    wishes = Wishes(dataset=str(corpus), train_seconds=scripted.TRAIN_SECONDS)
+    settings: Settings = settle(root, "night", wishes)
+    workspace = Workspace(root, "night")
+    workspace.create()
+    workspace.copy_kit()
+    ground = find_ground(workspace, History(root, "night"), settings)
+    write_night(root, replace(experiment(0), fingerprint=ground.fingerprint, settings=settings))
+    left = Confirming(root, "night", 2)
+    runs = left.run()
+    next(runs)
+    next(runs)
+    runs.close()
+    trials = left.folder.trials()
+    assert trials is not None
+    for _ in Confirming(root, "night").run():
+        pass
+    found, again = left.folder.confirmation(), left.folder.trials()
+    assert found is not None
+    assert again is not None
+    return Confirmed(workspace, trials.done, found, again.done)
+
+
+@pytest.mark.slow
+class TestConfirmed:
+    def test_the_gain_is_real_and_the_loss_is_not(self, confirmed: Confirmed) -> None:
+        findings = [(keep.finding, keep.stays) for keep in confirmed.found.keeps]
+        assert findings == [(Finding.REAL, True), (Finding.FALSE, False)]
+
+    def test_the_pruned_best_has_the_gain_only(self, confirmed: Confirmed) -> None:
+        pruned = TrainNotebook.read(confirmed.workspace.folder / "confirm" / "pruned.ipynb")
+        assert pruned.constants() == {"BATCH": 4, "RATE": 0.03, "WIDTH": 8, **FASTER}
+        assert confirmed.found.prune
+
+    def test_it_went_on_where_it_was_left(self, confirmed: Confirmed) -> None:
+        assert len(confirmed.first) == 2
+        assert confirmed.done[:2] == confirmed.first
+        assert len({(trial.code, trial.at) for trial in confirmed.done}) == 7 == len(confirmed.done)
+
+    def test_all_variants_had_the_same_seeds(self, confirmed: Confirmed) -> None:
+        seeds = {(trial.at, trial.run.seed) for trial in confirmed.done}
+        assert len(seeds) == 3
+
+    def test_nothing_is_left_running_or_lying_about(self, confirmed: Confirmed) -> None:
+        assert left_running(confirmed.workspace.root) == []
+        assert list((confirmed.workspace.folder / "confirm" / "runs").iterdir()) == []
+
+    def test_it_is_shown_again_without_a_run(
+        self, confirmed: Confirmed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(confirmed.workspace.root)
+        shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["confirm", "night"])
+        assert "false" in shown.output
+        assert "adopt --from .autoresearch/night/confirm/pruned.ipynb" in shown.output
+        printed = CliRunner().invoke(app, ["confirm", "night", "--json"]).output
+        assert [keep["finding"] for keep in json.loads(printed)["keeps"]] == ["real", "false"]
+
+    def test_results_show_it(self, confirmed: Confirmed) -> None:
+        night = results("night", confirmed.workspace.root)
+        assert isinstance(night, CampaignResults)
+        table = night.confirmation()
+        assert not isinstance(table, Missing)
+        assert list(table["finding"]) == ["real", "false"]
+
+    def test_the_next_campaign_begins_with_the_pruned_best(self, confirmed: Confirmed) -> None:
+        root = confirmed.workspace.root
+        pruned = confirmed.workspace.folder / "confirm" / "pruned.ipynb"
+        adopting.adopt_file(root, pruned)
+        settings = settle(root, "day", Wishes(profile="as-is"))
+        ground = find_ground(
+            Workspace(root, "day"), History(root, "day"), replace(settings, profile="as-is")
+        )
+        assert ground.baseline.constants() == TrainNotebook.read(pruned).constants()
