@@ -73,6 +73,16 @@ class Plan:
 
     def leave_out(self, numbers: Collection[int]) -> Variant:
         """The best without these keeps and without those that can't stand without them."""
+        key = frozenset(numbers)
+        if key not in self._made:
+            self._made[key] = self._make(key)
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict[frozenset[int], Variant]:
+        return {}
+
+    def _make(self, numbers: frozenset[int]) -> Variant:
         made = before = self.baseline
         out = []
         for keep in self.keeps:

@@ -28,7 +28,7 @@ from tests.history.ledger import SETTINGS, experiment
 FASTER = {"STEPS": 40}
 """Worth far more than the noise."""
 
-SLOWER = {"RATE": 0.0003}
+SLOWER = {"RATE": 0.01}
 """Said to be a gain, and none."""
 
 
@@ -39,7 +39,7 @@ def write_night(root: Path, base: Experiment) -> None:
     turned: list[dict[str, Constant]] = [{}, {**FASTER}, {**SLOWER}]
     for number, constants in enumerate(turned):
         parent = None if number == 0 else number - 1
-        value = 6.0 - number / 10
+        value = 2.6 - number / 10
         notebook = notebook.set_constants(constants)
         made = replace(
             base,
@@ -133,6 +133,7 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Confirm
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 class TestConfirmed:
     def test_the_gain_is_real_and_the_loss_is_not(self, confirmed: Confirmed) -> None:
         findings = [(keep.finding, keep.stays) for keep in confirmed.found.keeps]
