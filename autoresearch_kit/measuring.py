@@ -17,16 +17,13 @@ from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Arm, Measured, Reason, Run, RunSpec
-from autoresearch_kit.validity import why_invalid
+from autoresearch_kit.validity import least_disturbed, once_more, why_invalid
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
 METRICS_LIMIT = 1_000_000
 """Bytes of a loss curve that git keeps; they come out of unreviewed code."""
-
-AGAIN = 2
-"""How often a disturbed run is repeated."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +66,14 @@ class Measuring:
         seed = _seed(self.workspace.tag, number, arm, index)
         code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
         tried = self._over(seed, code)
-        while _once_more(tried):
+        while once_more(tried):
             run, folder = self._run(number, seed, notebook, _words(arm, index, len(tried)))
             why = why_invalid(run, before, self.ground.settings)
             if why:
                 logger.warning("experiment %d: run set aside: %s", number, why)
             tried.append(Measured(number, arm, seed, code, folder.name, run, why))
             self.workspace.add_measured(tried[-1])
-        counts = min(tried, key=_disturbance)
+        counts = least_disturbed(tried)
         return Settled(counts, tuple(one for one in tried if one is not counts))
 
     def audited(self, settled: Settled) -> Settled:
@@ -85,7 +82,8 @@ class Measuring:
         Raises:
             Cancelled: a person asked to stop at once.
         """
-        spec = self._spec(self._folder(settled.counts), settled.counts.seed)
+        folder = self._folder(settled.counts)
+        spec = run_spec(self.ground, self.workspace, folder, settled.counts.seed)
         run = launch.audit(spec, settled.run, cancelled=self.pulse.cancelled)
         return replace(settled, counts=replace(settled.counts, run=run))
 
@@ -122,7 +120,8 @@ class Measuring:
             folder = self._new_folder(number)
             (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
             self.pulse.running(str(folder), words)
-            run = launch.execute(self._spec(folder, seed), cancelled=self.pulse.cancelled)
+            spec = run_spec(self.ground, self.workspace, folder, seed)
+            run = launch.execute(spec, cancelled=self.pulse.cancelled)
             if run.failure is not Reason.KIT_FAILED:
                 return run, folder
             logger.warning("experiment %d, attempt %d: %s", number, attempt, run.detail)
@@ -134,40 +133,24 @@ class Measuring:
         folder.mkdir()
         return folder
 
-    def _spec(self, folder: Path, seed: int) -> RunSpec:
-        settings = self.ground.settings
-        return RunSpec(
-            run_id=self.workspace.run_id(folder),
-            folder=folder,
-            notebook=folder / handover.INPUT_FILE,
-            dataset=self.ground.dataset,
-            kit=self.workspace.kit,
-            compile_cache=self.workspace.compile_cache,
-            seed=seed,
-            train_seconds=settings.train_seconds,
-            wall_seconds=settings.wall_seconds,
-            compile_seconds=settings.compile_seconds,
-            memory_mb=settings.memory_mb,
-            sandbox=self.ground.sandbox,
-        )
 
-
-def _once_more(tried: Sequence[Measured]) -> bool:
-    """Whether to run it (again). A machine that was no quieter the second time stays as it is."""
-    if not tried or not tried[-1].disturbed:
-        return not tried
-    quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
-    return quieter and len(tried) <= AGAIN
-
-
-def _elsewhere(measured: Measured) -> float:
-    conditions = measured.run.conditions
-    return conditions.elsewhere if conditions else 1.0
-
-
-def _disturbance(measured: Measured) -> tuple[bool, bool, float]:
-    """What counts least first: undisturbed, scored, the machine least busy elsewhere."""
-    return bool(measured.disturbed), measured.run.score is None, _elsewhere(measured)
+def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> RunSpec:
+    """What a run needs to know of the notebook that lies in its folder."""
+    settings = ground.settings
+    return RunSpec(
+        run_id=workspace.run_id(folder),
+        folder=folder,
+        notebook=folder / handover.INPUT_FILE,
+        dataset=ground.dataset,
+        kit=workspace.kit,
+        compile_cache=workspace.compile_cache,
+        seed=seed,
+        train_seconds=settings.train_seconds,
+        wall_seconds=settings.wall_seconds,
+        compile_seconds=settings.compile_seconds,
+        memory_mb=settings.memory_mb,
+        sandbox=ground.sandbox,
+    )
 
 
 def _words(arm: Arm, index: int, again: int) -> str:

@@ -40,7 +40,7 @@ SCORE = ["val_bpb", "error", "scores", "delta", "delta_error"]
 LEAST = ["status", "reason", *SCORE, "researcher", "category", "sandbox", "idea"]
 """Columns of a table that is read from left to right on a laptop."""
 
-CONFIRMED = "number finding claimed worth error helps stays idea detail".split()
+CONFIRMED = ["number", "finding", "claimed", "worth", "error", "helps", "stays", "idea", "detail"]
 """Columns of what `autoresearch confirm` found."""
 
 UNTOLD = "not recorded"

@@ -7,6 +7,7 @@ of its luck by claiming few.
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Protocol, TypeVar
 
 from autoresearch_kit.records import Conditions, GpuConditions, Reason, Run, Settings
 
@@ -20,8 +21,26 @@ now and then were all above 0.9 of their median; with a third fewer tokens it is
 THROTTLED = 0.5
 """The share of the looks at which a GPU may have been slowed down."""
 
+AGAIN = 2
+"""How often a disturbed run is repeated."""
+
 STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
 """Failures that a busy machine can cause in code that is fine."""
+
+
+class Seen(Protocol):
+    """A run, and why it should be repeated: empty if it counts."""
+
+    @property
+    def run(self) -> Run:
+        """As it was measured."""
+
+    @property
+    def disturbed(self) -> str:
+        """What `why_invalid` said of it."""
+
+
+S = TypeVar("S", bound=Seen)
 
 
 def why_invalid(run: Run, same_code_runs: Sequence[Run], settings: Settings) -> str:
@@ -35,6 +54,26 @@ def why_invalid(run: Run, same_code_runs: Sequence[Run], settings: Settings) -> 
     if run.score is None:
         return _disturbed(run.conditions, settings) if run.failure in STALLS else ""
     return _disturbed(run.conditions, settings) or _slow(run, same_code_runs)
+
+
+def once_more(tried: Sequence[Seen]) -> bool:
+    """Whether to run a code (again) under the seed of these runs of it.
+
+    A machine that was no quieter the second time stays as it is.
+    """
+    if not tried or not tried[-1].disturbed:
+        return not tried
+    quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
+    return quieter and len(tried) <= AGAIN
+
+
+def least_disturbed(tried: Sequence[S]) -> S:
+    """The run that counts: undisturbed, else scored, else the machine least busy elsewhere."""
+    return min(tried, key=lambda one: (bool(one.disturbed), one.run.score is None, _elsewhere(one)))
+
+
+def _elsewhere(seen: Seen) -> float:
+    return seen.run.conditions.elsewhere if seen.run.conditions else 1.0
 
 
 def _disturbed(seen: Conditions | None, settings: Settings) -> str:

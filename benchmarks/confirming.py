@@ -100,8 +100,9 @@ def confirm(plan: Plan, effects: list[float], rng: np.random.Generator) -> Stand
 
 def simulate(scenario: Scenario, nights: int) -> Found:
     """So many nights, the same ones at each call."""
-    rng, plan, found = np.random.default_rng(0), plan_of(scenario.keeps), Found()
-    for _ in range(nights):
+    plan, found = plan_of(scenario.keeps), Found()
+    for night in range(nights):
+        rng = np.random.default_rng(night)
         real = [bool(one) for one in rng.random(scenario.keeps) >= scenario.false]
         effects = [
             0.3 + rng.exponential(1.5) if one else min(0.0, 0.3 * rng.standard_normal())
@@ -139,7 +140,7 @@ def main(nights: int) -> None:
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for scenario in SCENARIOS:
         for doubt in (judging.FALSE, 0.8, judging.REAL):
-            judging.DOUBT = doubt
+            judging.DOUBT = doubt  # what is chosen there, and what else could be
             found = simulate(scenario, nights)
             shares = [
                 f"{share(found.findings[real], Finding.REAL)}, "
@@ -147,7 +148,7 @@ def main(nights: int) -> None:
                 for real in (True, False)
             ]
             print(
-                f"| {scenario.name} | {doubt} | {fmean(found.runs):.0f} | {shares[0]} | {shares[1]} "
+                f"| {scenario.name} | {doubt} | {fmean(found.runs):.0f} | {' | '.join(shares)} "
                 f"| {fmean(found.false_left):.2f} | {fmean(found.lost):+.2f} "
                 f"| {fmean(found.advised):.0%} |"
             )

@@ -92,12 +92,11 @@ def _next(standing: Standing) -> str:
 
 
 def _line(progress: Progress) -> str:
-    run, standing = progress.run, progress.standing
-    done, left = len(standing.trials.done), len(standing.todo)
+    todo, trial, standing = progress.todo, progress.trial, progress.standing
+    done, left, run = len(standing.trials.done), len(standing.todo), trial.run
     said = f"{run.score.value:.6f}" if run.score else f"crashed ({run.failure}: {run.detail})"
-    return (
-        f"{done:3d} of {done + left}  {said}  {progress.todo.variant}, seed {progress.todo.at + 1}"
-    )
+    why = f"; repeated: {trial.disturbed}" if trial.disturbed else ""
+    return f"{done:3d} of {done + left}  {said}  {todo.variant}, seed {todo.at + 1}{why}"
 
 
 def _table(found: Confirmation) -> Table:

@@ -19,8 +19,10 @@ from autoresearch_kit.execution import handover, launch, reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History
 from autoresearch_kit.history.summary import runs
+from autoresearch_kit.measuring import run_spec
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Limits, Noise, Reason, Run, RunSpec, Stage
+from autoresearch_kit.records import Limits, Noise, Reason, Run, Stage
+from autoresearch_kit.validity import why_invalid
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class Progress:
     """A run that is over, and where the confirmation stands then."""
 
     todo: Todo
-    run: Run
+    trial: Trial
     standing: Standing
 
 
@@ -125,13 +127,13 @@ class Confirming:
             if pulse.told_to_stop():
                 return
             todo = standing.todo[0]
-            run = self._run(ground, pulse, standing, todo)
-            trials = replace(trials, done=(*trials.done, Trial(todo.variant.code, todo.at, run)))
+            trial = self._run(ground, pulse, standing, todo)
+            trials = replace(trials, done=(*trials.done, trial))
             self.folder.write_trials(trials)
             self._clear_runs()
             standing = stand(self.plan, trials)
             self.folder.write_confirmation(sum_up(standing, self.experiments))
-            yield Progress(todo, run, standing)
+            yield Progress(todo, trial, standing)
         self._finish(standing)
 
     def _start(self) -> Ground:
@@ -177,7 +179,7 @@ class Confirming:
         prior = noise.prior(fmean(scores[0]), accelerator=accelerator)
         return noise.pool(scores.values(), prior)
 
-    def _run(self, ground: Ground, pulse: Pulse, standing: Standing, todo: Todo) -> Run:
+    def _run(self, ground: Ground, pulse: Pulse, standing: Standing, todo: Todo) -> Trial:
         """Run and score a variant. A run that the kit itself failed is repeated once.
 
         Raises:
@@ -185,37 +187,25 @@ class Confirming:
         """
         best = standing.sample(self.plan.best)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
-        idea = f"confirm: {todo.variant}, seed {todo.at + 1}"
-        pulse.trying(number, idea, best.mean if best else None)
+        words = f"{todo.variant}, seed {todo.at + 1}"
+        pulse.trying(number, f"confirm: {words}", best.mean if best else None)
         for attempt in (1, 2):
-            spec = self._spec(ground, todo, attempt)
-            pulse.running(str(spec.folder))
+            folder = self.folder.runs / f"{todo.variant.code}-{todo.at}-{attempt}"
+            folder.mkdir()
+            text = todo.variant.notebook.text()
+            (folder / handover.INPUT_FILE).write_text(text, encoding="utf-8")
+            pulse.running(str(folder), words)
+            spec = run_spec(ground, self.workspace, folder, _seed(self.workspace.tag, todo.at))
             run = launch.execute(spec, cancelled=pulse.cancelled)
             if run.failure is not Reason.KIT_FAILED:
-                return run
-            logger.warning("%s, attempt %d: %s", idea, attempt, run.detail)
+                return self._trial(ground, standing, todo, run)
+            logger.warning("%s, attempt %d: %s", words, attempt, run.detail)
         raise KitError(f"{todo.variant} could not be run: {run.detail}")
 
-    def _spec(self, ground: Ground, todo: Todo, attempt: int) -> RunSpec:
-        folder = self.folder.runs / f"{todo.variant.code}-{todo.at}-{attempt}"
-        folder.mkdir()
-        source = folder / handover.INPUT_FILE
-        source.write_text(todo.variant.notebook.text(), encoding="utf-8")
-        settings = ground.settings
-        return RunSpec(
-            run_id=self.workspace.run_id(folder),
-            folder=folder,
-            notebook=source,
-            dataset=ground.dataset,
-            kit=self.workspace.kit,
-            compile_cache=self.workspace.compile_cache,
-            seed=_seed(self.workspace.tag, todo.at),
-            train_seconds=settings.train_seconds,
-            wall_seconds=settings.wall_seconds,
-            compile_seconds=settings.compile_seconds,
-            memory_mb=settings.memory_mb,
-            sandbox=ground.sandbox,
-        )
+    def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
+        code = todo.variant.code
+        why = why_invalid(run, standing.runs(code), ground.settings)
+        return Trial(code, todo.at, run, why)
 
 
 def _seed(tag: str, at: int) -> int:

@@ -7,7 +7,8 @@ each, n * sqrt(k) times, which makes the differences most precise for a number o
 1955). Scores of the campaign itself are not used: the best was chosen by them.
 
 The worth of a keep is the mean without it less the best's mean, and the probability that it helps
-is `decide.probability_better`. What is unclear is run on, up to `MORE` times as often.
+is `decide.probability_better`. What is unclear is run on, up to `MORE` times as often. A run that
+the machine disturbed is repeated with its seed, as in a campaign.
 """
 
 import math
@@ -17,9 +18,10 @@ from functools import cached_property
 
 from autoresearch_kit import decide, noise
 from autoresearch_kit.confirming.plan import Plan, Variant
-from autoresearch_kit.confirming.record import Finding, Trials, Worth
+from autoresearch_kit.confirming.record import Finding, Trial, Trials, Worth
 from autoresearch_kit.decide import Sample
 from autoresearch_kit.records import Noise, Run
+from autoresearch_kit.validity import least_disturbed, once_more
 
 REAL = 0.95
 """A keep is real if it helps with this probability."""
@@ -28,8 +30,8 @@ FALSE = 0.5
 """A keep is false below this one, and unclear in between."""
 
 DOUBT = 0.8
-"""What is less likely to help is pruned, since less is better. benchmarks/confirming.py: at 0.95,
-a night of mostly real keeps would lose more by pruning than it won."""
+"""What is less likely to help is pruned, since less is better. Pruning only below `FALSE` leaves
+more false keeps, pruning below `REAL` loses more true gain: see benchmarks/confirming.py."""
 
 MORE = 2
 """An unclear keep is left out in up to so many times as many runs as the others."""
@@ -114,7 +116,13 @@ class Standing:
 
     @cached_property
     def _runs(self) -> Mapping[tuple[str, int], Run]:
-        return {(one.code, one.at): one.run for one in self.trials.done}
+        """Those that count, by code and seed: undisturbed, or repeated often enough."""
+        tried: dict[tuple[str, int], list[Trial]] = {}
+        for one in self.trials.done:
+            tried.setdefault((one.code, one.at), []).append(one)
+        return {
+            key: least_disturbed(some).run for key, some in tried.items() if not once_more(some)
+        }
 
 
 def stand(plan: Plan, trials: Trials) -> Standing:

@@ -25,11 +25,15 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Trial:
-    """A run of the code with this digest, under the confirmation's seed number `at`, from 0."""
+    """A run of the code with this digest, under the confirmation's seed number `at`, from 0.
+
+    `disturbed` says why it should be repeated, empty if it counts.
+    """
 
     code: str
     at: int
     run: Run
+    disturbed: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Mean:
     """A mean of so many scores, and its standard error, in bits per byte."""
 
     val_bpb: float
@@ -96,9 +100,9 @@ class Confirmation:
     number: int
     left: int
     noise: Noise
-    baseline: Measured
-    best: Measured | None
-    pruned: Measured | None
+    baseline: Mean
+    best: Mean | None
+    pruned: Mean | None
     prune: bool
     detail: str
     keeps: tuple[KeepFound, ...]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from autoresearch_kit import noise
 from autoresearch_kit.confirming.judging import REAL, Standing, pruned_runs
 from autoresearch_kit.confirming.plan import Keep, Variant
-from autoresearch_kit.confirming.record import Confirmation, Finding, KeepFound, Measured
+from autoresearch_kit.confirming.record import Confirmation, Finding, KeepFound, Mean
 from autoresearch_kit.decide import Sample
 from autoresearch_kit.records import Experiment, Noise
 
@@ -21,7 +21,7 @@ def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmatio
         number=plan.keeps[-1].number,
         left=len(standing.todo) + pruned_runs(standing),
         noise=standing.noise,
-        baseline=_measured(baseline, standing.noise),
+        baseline=_mean(baseline, standing.noise),
         best=_of(standing, plan.best),
         pruned=_of(standing, standing.pruned) if standing.pruned else None,
         prune=prune,
@@ -30,13 +30,13 @@ def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmatio
     )
 
 
-def _of(standing: Standing, variant: Variant) -> Measured | None:
+def _of(standing: Standing, variant: Variant) -> Mean | None:
     sample = standing.sample(variant)
-    return _measured(sample, standing.noise) if sample else None
+    return _mean(sample, standing.noise) if sample else None
 
 
-def _measured(sample: Sample, spread: Noise) -> Measured:
-    return Measured(sample.mean, spread.error(len(sample.scores)), len(sample.scores))
+def _mean(sample: Sample, spread: Noise) -> Mean:
+    return Mean(sample.mean, spread.error(len(sample.scores)), len(sample.scores))
 
 
 def _found(standing: Standing, keep: Keep, variant: Variant) -> KeepFound:

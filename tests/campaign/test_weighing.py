@@ -13,7 +13,7 @@ from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.history import History
-from autoresearch_kit.measuring import AGAIN, Measuring
+from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import (
@@ -31,6 +31,7 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.trying import Bench, Tried
+from autoresearch_kit.validity import AGAIN
 from autoresearch_kit.weighing import Scales, Weighed
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny

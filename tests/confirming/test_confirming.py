@@ -110,7 +110,7 @@ class Confirmed:
 @pytest.fixture(scope="module")
 def confirmed(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Confirmed:
     root = scripted.make_project(tmp_path_factory.mktemp("confirmed") / "project")
-    wishes = Wishes(dataset=str(corpus), train_seconds=scripted.TRAIN_SECONDS)
+    wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
     settings: Settings = settle(root, "night", wishes)
     workspace = Workspace(root, "night")
     workspace.create()

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_kit.confirming.judging import Standing, at_most, best_runs, stand
 from autoresearch_kit.confirming.plan import Plan, Variant
-from autoresearch_kit.confirming.record import Finding, Trials
+from autoresearch_kit.confirming.record import Finding, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
 from tests.confirming.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
 from tests.history.ledger import experiment
@@ -138,6 +138,15 @@ def test_it_goes_on_wherever_it_was_left() -> None:
 def test_no_run_is_done_twice() -> None:
     done = carry_out(PLAN, scores(0.05, 0.005, 0.004, jitter=0.01)).trials.done
     assert len({(trial.code, trial.at) for trial in done}) == len(done)
+
+
+def test_a_disturbed_run_is_repeated_and_then_counts() -> None:
+    standing = stand(PLAN, Trials(3, NOISE))
+    first = standing.todo[0]
+    trial = Trial(first.variant.code, first.at, ran(1.0), "the machine was busy")
+    for times in (1, 2, 3):
+        standing = stand(PLAN, Trials(3, NOISE, (trial,) * times))
+        assert (first in standing.todo) is (times < 3)
 
 
 def test_more_seeds_go_on_from_the_runs_there_are() -> None:
