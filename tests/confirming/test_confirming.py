@@ -12,7 +12,7 @@ from autoresearch_kit.cli.app import app
 from autoresearch_kit.confirming.confirming import Confirming
 from autoresearch_kit.confirming.record import Confirmation, Finding, Trial
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.ground import find_ground
+from autoresearch_kit.ground import find_ground, profiled, read_notebook
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant, Experiment, Proposal, Reason, Settings, Verdict
@@ -179,7 +179,5 @@ class TestConfirmed:
         pruned = confirmed.workspace.folder / "confirm" / "pruned.ipynb"
         adopting.adopt_file(root, pruned)
         settings = settle(root, "day", Wishes(profile="as-is"))
-        ground = find_ground(
-            Workspace(root, "day"), History(root, "day"), replace(settings, profile="as-is")
-        )
-        assert ground.baseline.constants() == TrainNotebook.read(pruned).constants()
+        begun = profiled(read_notebook(root), settings.profile)
+        assert begun.constants() == TrainNotebook.read(pruned).constants()
