@@ -19,6 +19,9 @@ _NUMBERS = {
     "val_bpb": "{:.6f}",
     "delta": "{:+.6f}",
     "gain": "{:.6f}",
+    "claimed": "{:.6f}",
+    "worth": "{:+.6f}",
+    "helps": "{:.1%}",
     "seconds": "{:,.1f}",
     "percent": "{:.1f}",
 }
