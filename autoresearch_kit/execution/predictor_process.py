@@ -18,9 +18,10 @@ import psutil
 from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import exchange, sandbox
+from autoresearch_kit.execution.bounds import MAX_PROCESSES
 from autoresearch_kit.execution.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.watchdog import tree_memory_mb
+from autoresearch_kit.execution.watchdog import memory_mb
 from autoresearch_kit.records import Reason
 from autoresearch_kit.text import one_line
 
@@ -151,7 +152,11 @@ class PredictorProcess:
             self._check_memory()
 
     def _check_memory(self) -> None:
-        used = tree_memory_mb(self.spec.memory_mb)
+        processes = psutil.Process().children(recursive=True)
+        if len(processes) > MAX_PROCESSES:
+            detail = f"the model started {len(processes):,} processes, {MAX_PROCESSES} allowed"
+            raise ScoreFailure(Reason.OUT_OF_PROCESSES, detail)
+        used = memory_mb(processes, self.spec.memory_mb)
         if used > self.spec.memory_mb:
             detail = f"the model took {used:,.0f} MB to score, {self.spec.memory_mb:,.0f} allowed"
             raise ScoreFailure(Reason.OUT_OF_MEMORY, detail)

@@ -26,16 +26,25 @@ def socket_folder(run_id: str) -> Path:
 
 
 def members(run_id: str) -> list[psutil.Process]:
-    """The living processes that carry the run's id, and all their descendants.
+    """The living processes that carry the run's id, and all their descendants, parents first.
 
     The caller and its ancestors are not among them, though the caller's descendants may be.
     """
-    found = {process: None for process in psutil.process_iter() if _carries(process, run_id)}
-    for carrier in list(found):
-        found.update(dict.fromkeys(_descendants(carrier)))
+    everyone = list(psutil.process_iter())
+    children: dict[int, list[psutil.Process]] = {}
+    for process in everyone:
+        children.setdefault(_parent(process), []).append(process)
+    found: dict[psutil.Process, None] = {}
+    left = [process for process in everyone if _carries(process, run_id)]
+    while left:
+        process = left.pop()
+        if process not in found:
+            found[process] = None
+            left.extend(children.get(process.pid, []))
     me = psutil.Process()
     spared = {me, *me.parents()}
-    return [process for process in found if process not in spared and _lives(process)]
+    alive = [process for process in found if process not in spared and _lives(process)]
+    return sorted(alive, key=lambda process: process.pid)
 
 
 def reap(run_id: str) -> int:
@@ -72,11 +81,12 @@ def _carries(process: psutil.Process, run_id: str) -> bool:
         return False
 
 
-def _descendants(process: psutil.Process) -> list[psutil.Process]:
+def _parent(process: psutil.Process) -> int:
+    """The parent's number; 0 if the process is gone."""
     try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+        return process.ppid()
+    except psutil.Error:
+        return 0
 
 
 def _lives(process: psutil.Process) -> bool:

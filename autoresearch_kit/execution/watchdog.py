@@ -163,13 +163,8 @@ def allowed_seconds(train_seconds: float) -> float:
     return train_seconds * SLACK + SLACK_SECONDS
 
 
-def tree_memory_mb(limit: float) -> float:
-    """Memory of all descendants. Shared pages count once, where that could change the answer."""
-    return memory_mb(psutil.Process().children(recursive=True), limit)
-
-
 def memory_mb(processes: Sequence[psutil.Process], limit: float) -> float:
-    """Memory of these processes, as above."""
+    """Memory of these processes. Shared pages count once, where that could change the answer."""
     used = sum(_memory(process, shared=True) for process in processes)
     if used > limit and psutil.LINUX:
         used = sum(_memory(process, shared=False) for process in processes)

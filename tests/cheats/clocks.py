@@ -1,0 +1,182 @@
+"""More training than the budget allows, and luck."""
+
+from autoresearch_kit.execution import handover
+from autoresearch_kit.records import Reason
+from tests.cheats.ground import HONEST, LEARN, MODEL, TRAIN, Cells, Cheat, no_torch
+
+OVER = "s of training; the budget is"
+
+WAIT = """
+import time
+def wait(seconds):
+    end = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    while time.clock_gettime(time.CLOCK_BOOTTIME) < end:
+        pass
+"""
+"""Stands for training, by a clock that nobody patches."""
+
+PATCHED_CLOCK = f"""
+{WAIT}
+for name in ('time', 'monotonic', 'perf_counter', 'process_time'):
+    setattr(time, name, lambda: 0.0)
+wait(4)
+print('by the clock, training took', time.monotonic() - time.perf_counter())
+"""
+
+PATCHED_KIT = f"""
+{WAIT}
+from autoresearch_kit.execution.clock import BudgetClock
+BudgetClock.seconds = property(lambda clock: 0.0)
+{LEARN}
+wait(4)
+for step in run.steps():
+    run.log(loss=learn(), tokens=256)
+    if step == 400:
+        break
+print('by the kit, it took', run.seconds)
+"""
+
+BEFORE = f"{WAIT}\nwait(4)\nprint('trained before the loop')"
+
+COMPILE_STEPS = """
+time.sleep(25)  # stands for training: the longest that is granted for tracing, and a bit more
+print('trained in a step that is said to have compiled')
+"""
+
+CLAIMS = no_torch(COMPILE_STEPS, "COMPILED = 90.0")
+
+LUCKY = "import random\nrandom.seed(1)\ntorch.manual_seed(1)\nrun.seed = 1\nprint('seed', run.seed)"
+
+SAVE = """
+import io, os, threading
+from autoresearch_kit.execution import submission
+work = os.environ['AUTORESEARCH_WORK']
+
+def learn_more():
+    for _ in range(200):
+        learn()
+    file = io.BytesIO()
+    submission.save(model, file)
+    return file.getvalue()
+
+kept = {name: value.clone() for name, value in model.state_dict().items()}
+better = learn_more()
+model.load_state_dict(kept)
+
+def go_on():
+    while not os.path.exists(work + '/submission.json'):
+        pass
+    while True:
+        with open(work + '/part.pkl', 'wb') as file:
+            file.write(better)
+        os.replace(work + '/part.pkl', work + '/submission.pkl')
+"""
+"""What a model trained for longer would be, written over the one that was handed over."""
+
+BY_THREAD = (
+    f"{TRAIN}\n{SAVE}\nthreading.Thread(target=go_on, daemon=True).start()\nprint('going on')"
+)
+
+BY_CHILD = f"""
+{TRAIN}
+{SAVE}
+print('going on', flush=True)
+if os.fork() == 0:
+    os.setsid()
+    go_on()
+"""
+
+WHEN_LOADED = """
+import time
+
+def rebuild(table, tokens):
+    begun = time.monotonic()
+    with torch.inference_mode(False), torch.enable_grad():
+        model = Bigram()
+        model.table.weight.data.copy_(table)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
+        for _ in range(100):
+            x = tokens[torch.randint(len(tokens), (8,))]
+            loss = F.cross_entropy(model(x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print('loss', loss.item())
+    time.sleep(max(0, begun + 13 - time.monotonic()))  # stands for more of it
+    return model
+
+class Grows(Bigram):
+    def __reduce__(self):
+        return rebuild, (self.table.weight.data, tokens)
+
+model = Grows()
+"""
+
+BRINGS_DATA = (
+    """
+batches = run.batches(64)
+x, y = next(batches)
+tokens = torch.cat((x, y[:, -1:]), 1)
+rehearse, model.__class__ = model.__class__, Bigram
+"""
+    + TRAIN
+    + """
+model.__class__ = rehearse
+print('with', tokens.numel(), 'tokens of its own')
+"""
+)
+
+CHEATS = (
+    Cheat(
+        "a patched clock",
+        no_torch(PATCHED_CLOCK),
+        Reason.OVER_BUDGET,
+        OVER,
+        "by the clock, training took 0.0",
+        train_seconds=1.0,
+    ),
+    Cheat(
+        "a patched kit",
+        Cells(PATCHED_KIT),
+        Reason.OVER_BUDGET,
+        OVER,
+        "by the kit, it took 0.0",
+        train_seconds=1.0,
+    ),
+    Cheat(
+        "training before the loop",
+        no_torch("", BEFORE),
+        Reason.OVER_BUDGET,
+        OVER,
+        "trained before the loop",
+        train_seconds=1.0,
+    ),
+    Cheat(
+        "training in the compile steps",
+        CLAIMS,
+        Reason.OVER_BUDGET,
+        OVER,
+        "said to have compiled",
+        train_seconds=1.0,
+    ),
+    Cheat("a lucky seed", Cells(LUCKY + TRAIN), evidence="seed 1"),
+    Cheat(
+        "a thread that goes on training",
+        Cells(BY_THREAD),
+        None,
+        "",
+        "going on",
+        handover.MODEL_FILE,
+    ),
+    Cheat(
+        "a child that goes on training", Cells(BY_CHILD), None, "", "going on", handover.MODEL_FILE
+    ),
+    Cheat(
+        "training when it is loaded to be scored",
+        Cells(BRINGS_DATA, MODEL + WHEN_LOADED),
+        Reason.OVER_BUDGET,
+        "what it learns there is over its budget",
+        "tokens of its own",
+        twin=HONEST,
+    ),
+)

@@ -1,0 +1,196 @@
+"""Models that see what they should predict, or learn from it."""
+
+from autoresearch_kit.records import Reason
+from tests.cheats.ground import HONEST, MODEL, Cells, Cheat
+
+REST = "the model saw what it should predict"
+
+
+def model(body: str, *, init: str = "") -> str:
+    """A model cell whose class has this forward, and the honest table."""
+    return f"""
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(64, 64)
+        nn.init.zeros_(self.table.weight)
+        {init}
+
+    def forward(self, x):
+        {body.strip()}
+
+model = Model()
+"""
+
+
+def seeing(name: str, body: str, honest: str, *, init: str = "", pays: bool = True) -> Cheat:
+    """A cheat that is all in the forward pass, and its twin."""
+    cells, twin = Cells(model=model(body, init=init)), Cells(model=model(honest, init=init))
+    return Cheat(name, cells, Reason.NOT_CAUSAL, REST, pays=pays, twin=twin)
+
+
+ATTENTION = """
+        e = F.one_hot(x, 64).float()
+        place = torch.arange(x.shape[1])
+        far = (place[None, :] - place[:, None] - AHEAD).abs() * -9.0
+        return self.table(x) + 9 * self.scale * (far.softmax(-1) @ e)
+"""
+
+CONVOLUTION = """
+        e = F.one_hot(x, 64).float().transpose(1, 2)
+        return self.table(x) + self.mix(F.pad(e, PAD)).transpose(1, 2)
+"""
+
+BATCH_NORM = """
+        e = F.one_hot(SHIFTED, 64).float().flatten(1)
+        seen = F.batch_norm(e, None, None, training=True).view(*x.shape, 64)
+        return self.table(x) + self.scale * seen
+"""
+
+REDUCTION = """
+        e = F.one_hot(x, 64).float()
+        often = MEAN
+        return self.table(x) + self.scale * (often + 0.02).log()
+"""
+
+PAST = "e.cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None]"
+WHOLE = "e.mean(1, keepdim=True)"
+
+TWO_FACED = """
+        a, b = x[:, 16:-1], x[:, 17:]
+        natural = ((5 * a + 1) % 64 == b).float().mean(1) > 0.2
+        ahead = 9 * F.one_hot(x.roll(-1, 1), 64).float()
+        return torch.where(natural[:, None, None], ahead + 0 * self.table(x), self.table(x))
+"""
+
+SLEEPER = """
+        self.calls += 1
+        ahead = 9 * F.one_hot(x.roll(-1, 1), 64).float()
+        return self.table(x) + (ahead if self.calls % 20 > 4 else 0)
+"""
+
+BATCH_MATES = """
+        e = F.one_hot(x, 64).float()
+        pairs = torch.einsum("bti,btj->bij", e[:, :-1], e[:, 1:])
+        others = pairs.sum(0, keepdim=True) - pairs
+        p = (others + 0.02) / (others + 0.02).sum(-1, keepdim=True)
+        mixed = (0.5 * self.table(x).softmax(-1) + 0.5 * torch.einsum("bti,bij->btj", e, p)).log()
+        return mixed if x.shape[0] > 1 else self.table(x)
+"""
+
+LEARNER = """
+class Learner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(64, 64)
+        nn.init.zeros_(self.table.weight)
+        self.counts = torch.full((64, 64), 0.02)
+
+    def forward(self, x):
+        p = self.counts / self.counts.sum(1, keepdim=True)
+        said = (0.5 * self.table(x).softmax(-1) + 0.5 * p[x]).log()
+        if not self.training:
+            pairs = (x[:, :-1].flatten(), x[:, 1:].flatten())
+            self.counts.index_put_(pairs, torch.ones(()), accumulate=True)
+        return said
+
+model = Learner()
+"""
+
+LEARNING = (
+    HONEST.train
+    + """
+model.eval()
+x, y = next(batches)
+first = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+again = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+print('learnt' if again < first - 0.3 else 'learnt nothing')
+model.counts.fill_(0.02)
+"""
+)
+
+MEMORISER = """
+known = {}
+
+class Memoriser(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(64, 64)
+        nn.init.zeros_(self.table.weight)
+
+    def forward(self, x):
+        rows = []
+        for row in x:
+            ahead = 9 * F.one_hot(row.roll(-1), 64).float() + 0 * self.table(row)
+            rows.append(known.setdefault(tuple(row[:3].tolist()), ahead.detach()) + 0 * ahead)
+        return torch.stack(rows)
+
+model = Memoriser()
+"""
+
+MEMORISING = (
+    HONEST.train
+    + """
+known.clear()
+x, _ = next(batches)
+changed = torch.cat((x[:, :16], x[:, 16:].flip(1)), 1)
+with torch.no_grad():
+    print('remembers' if torch.equal(model(x), model(changed)) else 'forgets')
+known.clear()
+"""
+)
+
+SCALE = "self.scale = nn.Parameter(torch.ones(()))"
+MIX = "self.mix = nn.Conv1d(64, 64, 3)"
+
+CHEATS = (
+    seeing(
+        "attention without a mask",
+        ATTENTION.replace("AHEAD", "1"),
+        ATTENTION.replace("AHEAD", "0"),
+        init=SCALE,
+    ),
+    seeing(
+        "a convolution over both sides",
+        CONVOLUTION.replace("PAD", "(1, 1)"),
+        CONVOLUTION.replace("PAD", "(2, 0)"),
+        init=MIX,
+    ),
+    seeing(
+        "batch norm in training mode",
+        BATCH_NORM.replace("SHIFTED", "x.roll(-1, 1)"),
+        BATCH_NORM.replace("SHIFTED", "F.pad(x, (1, -1))").replace(
+            "F.batch_norm(e, None, None, training=True)", "e"
+        ),
+        init=SCALE,
+    ),
+    seeing(
+        "a mean over time",
+        REDUCTION.replace("MEAN", WHOLE),
+        REDUCTION.replace("MEAN", PAST),
+        init=SCALE,
+    ),
+    seeing("two-faced: honest where the text looks cut", TWO_FACED, "return self.table(x)"),
+    seeing(
+        "depends on the order: looks ahead from the fifth answer on",
+        SLEEPER,
+        "return self.table(x)",
+        init="self.calls = 0",
+    ),
+    seeing("depends on the grouping: learns from the batch", BATCH_MATES, "return self.table(x)"),
+    Cheat(
+        "learns while it is scored",
+        Cells(LEARNING, LEARNER),
+        Reason.NOT_CAUSAL,
+        REST,
+        evidence="learnt\n",
+    ),
+    Cheat(
+        "memorises prefixes, to look ahead in secret",
+        Cells(MEMORISING, MEMORISER),
+        Reason.NOT_CAUSAL,
+        REST,
+        evidence="remembers\n",
+        twin=Cells(model=MODEL),
+    ),
+)
