@@ -270,3 +270,14 @@ def test_campaigns_that_none_could_have_made_are_not_there(
     assert campaigns(project) == ["night"]
     assert status.known_campaigns(project) == ["night"]
     assert steers(printed(capsys, "status")) == []
+
+
+def test_a_package_that_a_commit_brought_is_not_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = project / ".autoresearch" / "night" / "kit" / "autoresearch_kit"
+    theirs.mkdir(parents=True)
+    (theirs / "detached.py").write_text(RUNS)
+    tiny.git(project, "add", "--force", ".autoresearch")
+    assert "error: git tracks files in .autoresearch" in printed(capsys, "run", "night")
+    assert not (project / MARKER).exists()

@@ -28,7 +28,7 @@ from autoresearch_kit.history.refs import (
     parse_ref,
     valid_tag,
 )
-from autoresearch_kit.history.repository import check_writable
+from autoresearch_kit.history.repository import check_not_brought, check_writable
 from autoresearch_kit.records import Experiment
 
 NOTEBOOK = "notebooks/train.ipynb"
@@ -141,6 +141,7 @@ class History:
         Raises:
             LedgerError: what it is and what to do about it.
         """
+        check_not_brought(self._git)
         check_writable(self._git.folder())
         self._branch.check(_code_commits(self.entries()))
 

@@ -44,6 +44,19 @@ def holds(root: Path, path: str, text: str) -> bool:
     return bool(git.line("-c", "log.showRoot=true", "log", *options, "--", f":(top){path}"))
 
 
+def check_not_brought(git: Git) -> None:
+    """Look that no commit brought a campaign's folder: a package in it would be run as the kit.
+
+    Raises:
+        LedgerError: one did.
+    """
+    if git.run("ls-files", "--", ":(top).autoresearch"):
+        raise LedgerError(
+            "git tracks files in .autoresearch, which holds code that a campaign runs unguarded; "
+            "take what is not yours out: git rm -r .autoresearch"
+        )
+
+
 def check_writable(folder: Path) -> None:
     """Look whether git could write objects and refs below `folder`.
 
