@@ -10,7 +10,8 @@ Which fault and which kill an experiment gets depends on the seed and its number
 process itself is killed during the first third only (in a soak of fewer than 36 experiments: all
 along, and memory is not judged). Growth is measured in the process that lived longest: the median
 of its resident memory in its last ten experiments against that of ten earlier ones. Its first ten
-are left out, and those before number 30: until then optuna loads what it needs once (5 MB of 80).
+are left out, and those before number 30: it was seen to grow once by 5 of 80 MB until then, and to
+stay as it was afterwards; what is loaded then was not traced.
 Open files: the fewest that it had in these.
 """
 

@@ -39,6 +39,6 @@ def test_no_model_is_told_of_the_audit(tmp_path: Path, chat: ChatServer) -> None
     proposal = llm.propose(replace(ledger.view, number=8))
     llm.repair(ledger.view, crashed(ledger))
     told = json.dumps(chat.bodies) + str(proposal) + ledger.history.source(1)
-    for shown in ("1.500000", "read_experiment: experiment 1", "has taught", "crashed on a bug"):
+    for shown in ("1.500000", "experiment 1, made from 0", "has taught", "crashed on a bug"):
         assert shown in told
     assert not [trace for trace in TRACES if trace in told]
