@@ -48,7 +48,7 @@ CLAIMS = no_torch(COMPILE_STEPS, "COMPILED = 90.0")
 LUCKY = "import random\nrandom.seed(1)\ntorch.manual_seed(1)\nrun.seed = 1\nprint('seed', run.seed)"
 
 SAVE = """
-import io, os, threading
+import io, os, threading, time
 from autoresearch_kit.execution import submission
 work = os.environ['AUTORESEARCH_WORK']
 
@@ -64,12 +64,18 @@ better = learn_more()
 model.load_state_dict(kept)
 
 def go_on():
-    while not os.path.exists(work + '/submission.json'):
-        pass
+    while not os.path.exists(work + '/submission.json') or os.path.exists(work + '/submission.pkl'):
+        time.sleep(0.001)
     while True:
         with open(work + '/part.pkl', 'wb') as file:
             file.write(better)
         os.replace(work + '/part.pkl', work + '/submission.pkl')
+
+def hand_over_and_wait(model, hand_over=run.submit):
+    hand_over(model)
+    time.sleep(100)
+
+run.submit = hand_over_and_wait
 """
 """What a model trained for longer would be, written over the one that was handed over."""
 

@@ -66,7 +66,7 @@ TWO_FACED = """
 SLEEPER = """
         self.calls += 1
         ahead = 9 * F.one_hot(x.roll(-1, 1), 64).float()
-        return self.table(x) + (ahead if self.calls % 20 > 4 else 0)
+        return self.table(x) + (ahead if self.calls % 15 > 4 else 0)
 """
 
 BATCH_MATES = """
@@ -77,6 +77,20 @@ BATCH_MATES = """
         mixed = (0.5 * self.table(x).softmax(-1) + 0.5 * torch.einsum("bti,bij->btj", e, p)).log()
         return mixed if x.shape[0] > 1 else self.table(x)
 """
+
+GROUPING = (
+    HONEST.train
+    + """
+habit = [torch.randint(64, (8,))]
+for _ in range(32):
+    habit.append((7 * habit[-1] + 13) % 64)
+rows = torch.stack(habit, 1)
+x, y = rows[:, :-1], rows[:, 1:]
+alone = F.cross_entropy(model(x[:1]).flatten(0, 1), y[:1].flatten())
+grouped = F.cross_entropy(model(x)[:1].flatten(0, 1), y[:1].flatten())
+print('learns from its batch' if grouped < alone - 0.3 else 'learns nothing')
+"""
+)
 
 LEARNER = """
 class Learner(nn.Module):
@@ -177,7 +191,13 @@ CHEATS = (
         "return self.table(x)",
         init="self.calls = 0",
     ),
-    seeing("depends on the grouping: learns from the batch", BATCH_MATES, "return self.table(x)"),
+    Cheat(
+        "depends on the grouping: learns from the batch",
+        Cells(GROUPING, model(BATCH_MATES)),
+        Reason.NOT_CAUSAL,
+        REST,
+        evidence="learns from its batch\n",
+    ),
     Cheat(
         "learns while it is scored",
         Cells(LEARNING, LEARNER),
