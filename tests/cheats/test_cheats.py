@@ -138,5 +138,8 @@ def test_a_compile_cache_hands_on_neither_weights_nor_poison(tmp_path: Path) -> 
         found = launch.execute(spec)
         assert found.score is not None, found.detail
         assert "found 0 weights of earlier runs" in printed(spec)
-    compile_cache.lend(tmp_path / "cache", "other code", tmp_path)
-    assert [path for path in tmp_path.glob("cache/inductor/**/*") if path.is_file()] == []
+    assert list((tmp_path / "cache").rglob("cab.py"))
+    other = tmp_path / "other"
+    other.mkdir()
+    compile_cache.lend(tmp_path / "cache", "other code", other)
+    assert [path for path in other.rglob("*") if path.is_file()] == []
