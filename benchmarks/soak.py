@@ -258,7 +258,9 @@ def main() -> int:
         os.environ |= {"TMPDIR": str(folder / "tmp"), "AUTORESEARCH_DATA": str(folder / "data")}
         tiny.make_project(folder / "project", **CELLS)
         corpus = tiny.write_corpus(folder / "habits.txt")
-        settings = Settings(str(corpus), options.seconds, 60.0, 6.0, 1500.0, "llm", "as-is")
+        settings = Settings(
+            str(corpus), options.seconds, 60.0, 6.0, 1500.0, "llm", "as-is", max_elsewhere=1.0
+        )
         soak = Soak(plan, folder, settings, scripted.model(server, optuna_every=5))
         soak.run()
         found = list(checks(soak, len(server.requests)))
