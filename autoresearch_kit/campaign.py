@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +26,7 @@ from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import words
 from autoresearch_kit.text import markdown_table
 from autoresearch_kit.trying import Bench, Tried
+from autoresearch_kit.validity import usual_elsewhere
 from autoresearch_kit.weighing import Scales, Weighed
 from autoresearch_kit.workspace import Workspace
 
@@ -118,13 +119,14 @@ class Campaign:
                 yield experiment
 
     def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:
-        started, measuring = _now(), parts.measuring
-        pulse = measuring.pulse
+        started, pulse = _now(), parts.measuring.pulse
+        usual = usual_elsewhere([run for one in experiments for run in one.runs])
+        measuring = replace(parts.measuring, usual=usual)
         pulse.stage(Stage.PROPOSING)
         proposal = self._propose(parts, experiments)
         pulse.trying(proposal.number, proposal.idea, _best_score(experiments))
         self._prepare_next(parts, experiments, proposal)
-        tried = self._try(parts, experiments, proposal)
+        tried = self._try(parts, measuring, experiments, proposal)
         weighed = Scales(measuring, self.history, experiments).weigh(tried)
         pulse.stage(Stage.RECORDING)
         experiment = self._describe(parts, tried, weighed, started)
@@ -187,14 +189,20 @@ class Campaign:
             if view is not None:
                 parts.proposing.prepare(view)
 
-    def _try(self, parts: "_Parts", experiments: Sequence[Experiment], proposal: Proposal) -> Tried:
+    def _try(
+        self,
+        parts: "_Parts",
+        measuring: Measuring,
+        experiments: Sequence[Experiment],
+        proposal: Proposal,
+    ) -> Tried:
         def repair(crashed: Proposal) -> Proposal | None:
             view = self._view(experiments)
             if view is None:
                 return None
-            return parts.proposing.repair(view, crashed, parts.measuring.pulse.cancelled)
+            return parts.proposing.repair(view, crashed, measuring.pulse.cancelled)
 
-        return Bench(parts.measuring, self.history).try_out(proposal, repair)
+        return Bench(measuring, self.history).try_out(proposal, repair)
 
     def _view(
         self, experiments: Sequence[Experiment], running: Proposal | None = None

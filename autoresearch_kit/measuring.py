@@ -17,7 +17,7 @@ from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Arm, Measured, Reason, Run, RunSpec
-from autoresearch_kit.validity import least_disturbed, once_more, why_invalid
+from autoresearch_kit.validity import least_disturbed, once_more, usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ class Measuring:
     ground: Ground
     workspace: Workspace
     pulse: Pulse
+    usual: float = 0.0
+    """The share of the cores' time that went elsewhere in the campaign's runs so far."""
 
     def measure(
         self,
@@ -68,7 +70,8 @@ class Measuring:
         tried = self._over(seed, code)
         while once_more(tried):
             run, folder = self._run(number, seed, notebook, _words(arm, index, len(tried)))
-            why = why_invalid(run, before, self.ground.settings)
+            usual = max(self.usual, usual_elsewhere(before))
+            why = why_invalid(run, before, self.ground.settings, usual)
             if why:
                 logger.warning("experiment %d: run set aside: %s", number, why)
             tried.append(Measured(number, arm, seed, code, folder.name, run, why))

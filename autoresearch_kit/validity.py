@@ -14,6 +14,9 @@ from autoresearch_kit.records import Conditions, GpuConditions, Reason, Run, Set
 NEVER = 1.0
 """At this `max_elsewhere` every run is judged, whatever the machine did meanwhile."""
 
+MARGIN = 0.15
+"""By which more than the usual share may go elsewhere, on a machine that is never quiet."""
+
 SLOW = 0.7
 """Of the usual tokens per second of the same code. Runs of equal cost on two cores that others used
 now and then were all above 0.9 of their median; with a third fewer tokens it is another result."""
@@ -43,17 +46,27 @@ class Seen(Protocol):
 S = TypeVar("S", bound=Seen)
 
 
-def why_invalid(run: Run, same_code_runs: Sequence[Run], settings: Settings) -> str:
+def usual_elsewhere(runs: Sequence[Run]) -> float:
+    """The share of the cores' time that went elsewhere in the middle one of these runs."""
+    return median([one.conditions.elsewhere for one in runs if one.conditions] or [0.0])
+
+
+def why_invalid(
+    run: Run, same_code_runs: Sequence[Run], settings: Settings, usual: float = 0.0
+) -> str:
     """Why the run should be repeated rather than judged, in words for people; empty if it counts.
 
-    `same_code_runs` are earlier runs of the same code that counted; there may be none. A failure
-    counts, unless it is one of time and the machine was not the run's alone.
+    `same_code_runs` are earlier runs of the same code that counted; there may be none. `usual` is
+    the share of the cores' time that went elsewhere in the campaign's runs: what all had to bear
+    disturbs none. A failure counts, unless it is one of time and the machine was not the run's
+    alone.
     """
     if settings.max_elsewhere >= NEVER:
         return ""
+    allowed = max(settings.max_elsewhere, usual + MARGIN)
     if run.score is None:
-        return _disturbed(run.conditions, settings) if run.failure in STALLS else ""
-    return _disturbed(run.conditions, settings) or _slow(run, same_code_runs)
+        return _disturbed(run.conditions, allowed) if run.failure in STALLS else ""
+    return _disturbed(run.conditions, allowed) or _slow(run, same_code_runs)
 
 
 def once_more(tried: Sequence[Seen]) -> bool:
@@ -76,14 +89,14 @@ def _elsewhere(seen: Seen) -> float:
     return seen.run.conditions.elsewhere if seen.run.conditions else 1.0
 
 
-def _disturbed(seen: Conditions | None, settings: Settings) -> str:
+def _disturbed(seen: Conditions | None, allowed: float) -> str:
     if seen is None:
         return ""
-    if seen.elsewhere > settings.max_elsewhere:
+    if seen.elsewhere > allowed:
         busiest = f"; busiest: {seen.busiest}" if seen.busiest else ""
         return (
             f"{seen.elsewhere:.0%} of the cores' time went elsewhere while it trained, "
-            f"{settings.max_elsewhere:.0%} allowed{busiest}"
+            f"{allowed:.0%} allowed{busiest}"
         )
     return next((why for why in map(_gpu, seen.gpus) if why), "")
 

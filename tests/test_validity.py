@@ -11,7 +11,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.validity import why_invalid
+from autoresearch_kit.validity import MARGIN, usual_elsewhere, why_invalid
 
 SETTINGS = Settings("stdlib", 300.0, 660.0, 60.0, 4000.0, "optuna", "cpu", max_elsewhere=0.3)
 QUIET = Conditions(0.05, 2.1)
@@ -99,3 +99,14 @@ def test_whoever_allows_everything_has_every_run_judged() -> None:
     assert (
         why_invalid(run, [replace(RUN, tokens=10**9)], replace(SETTINGS, max_elsewhere=1.0)) == ""
     )
+
+
+def test_on_a_machine_that_is_never_quiet_only_more_than_the_usual_disturbs() -> None:
+    usual = usual_elsewhere([replace(RUN, conditions=BUSY)] * 3)
+    assert why_invalid(replace(RUN, conditions=BUSY), [], SETTINGS, usual) == ""
+    worse = replace(RUN, conditions=replace(BUSY, elsewhere=BUSY.elsewhere + MARGIN + 0.01))
+    assert "58% of the cores' time went elsewhere" in why_invalid(worse, [], SETTINGS, usual)
+
+
+def test_runs_of_which_nothing_is_known_are_taken_to_be_undisturbed() -> None:
+    assert usual_elsewhere([replace(RUN, conditions=None)]) == 0.0

@@ -22,7 +22,7 @@ from autoresearch_kit.history.summary import runs
 from autoresearch_kit.measuring import run_spec
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits, Noise, Reason, Run, Stage
-from autoresearch_kit.validity import why_invalid
+from autoresearch_kit.validity import usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -204,7 +204,8 @@ class Confirming:
 
     def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
         code = todo.variant.code
-        why = why_invalid(run, standing.runs(code), ground.settings)
+        usual = usual_elsewhere([run for one in self.experiments for run in one.runs])
+        why = why_invalid(run, standing.runs(code), ground.settings, usual)
         return Trial(code, todo.at, run, why)
 
 

@@ -18,7 +18,8 @@ import pytest
 from playwright.sync_api import Page
 
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Request, Research, Stage
+from autoresearch_kit.records import Request, Research, Settings, Stage
+from autoresearch_kit.settling import settle
 from autoresearch_kit.workspace import Workspace
 from tests.browser import lab
 from tests.campaign import scripted, tiny
@@ -98,7 +99,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
         lab.browser() as page,
     ):
         lab.open_notebook(page, address, "notebooks/control.ipynb")
-        with campaign(page, told, server):
+        once = settle(told.project, "night", tiny.wishes(corpus, TRAIN_SECONDS, researcher="llm"))
+        with campaign(page, told, server, once):
             watch(page, told)
             steer(page, told)
             come_back(page, told)
@@ -108,10 +110,12 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
 
 
 @contextmanager
-def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
+def campaign(page: Page, told: Story, server: ChatServer, settings: Settings) -> Iterator[None]:
     """A campaign started from the panel, which does not outlive a scene that fails."""
     told.place.create()
     told.place.write_research(Research("scripted", optuna_every=0))
+    if not PICTURES:
+        told.place.write_settings(settings)
     lab.run_all(page)
     page.get_by_label("training seconds").fill(str(TRAIN_SECONDS))
     if not PICTURES:
