@@ -18,8 +18,7 @@ import pytest
 from playwright.sync_api import Page
 
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Request, Research, Settings, Stage
-from autoresearch_kit.settling import settle
+from autoresearch_kit.records import Request, Research, Stage
 from autoresearch_kit.workspace import Workspace
 from tests.browser import lab
 from tests.campaign import scripted, tiny
@@ -99,8 +98,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
         lab.browser() as page,
     ):
         lab.open_notebook(page, address, "notebooks/control.ipynb")
-        once = settle(told.project, "night", tiny.wishes(corpus, TRAIN_SECONDS, researcher="llm"))
-        with campaign(page, told, server, once):
+        with campaign(page, told, server):
             watch(page, told)
             steer(page, told)
             come_back(page, told)
@@ -110,16 +108,15 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
 
 
 @contextmanager
-def campaign(page: Page, told: Story, server: ChatServer, settings: Settings) -> Iterator[None]:
+def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
     """A campaign started from the panel, which does not outlive a scene that fails."""
     told.place.create()
     told.place.write_research(Research("scripted", optuna_every=0))
-    if not PICTURES:
-        told.place.write_settings(settings)
     lab.run_all(page)
     page.get_by_label("training seconds").fill(str(TRAIN_SECONDS))
     if not PICTURES:
         page.get_by_label("researcher").select_option("llm: a language model")
+        page.get_by_label("verdict").select_option("greedy: one run against one")
         page.get_by_label("endpoint").fill(server.url)
         page.get_by_label("API key").fill(scripted.KEY)
     lab.button(page, "Start").click()

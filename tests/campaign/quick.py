@@ -17,6 +17,7 @@ from autoresearch_kit.records import (
     Experiment,
     Limits,
     Machine,
+    Rule,
     Run,
     RunSpec,
     SandboxLevel,
@@ -27,7 +28,11 @@ from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.history import ledger
 
-SETTINGS = Settings("stdlib", 1.0, 30.0, 10.0, 4000.0, "optuna", "as-is")
+SETTINGS = Settings(
+    "stdlib", 1.0, 30.0, 10.0, 4000.0, "optuna", "as-is", Rule.GREEDY, seeds=1, max_elsewhere=1.0
+)
+"""One run an experiment, so that all take the same steps."""
+
 MACHINE = Machine("a processor", False, "float32", True, 2, 8000.0, "2.13", "3.11", "Linux")
 INFO = DatasetInfo("d", 64, 32, 8, 900, 90, 90, 900, 90, 90, "c", "t", "p", 8.0)
 
@@ -65,6 +70,7 @@ def made_up() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(campaign, "find_ground", made_up_ground)
         patch.setattr(launch, "execute", made_up_run)
+        patch.setattr(launch, "audit", lambda _, run, **__: run)
         yield
 
 

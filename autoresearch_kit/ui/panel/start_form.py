@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Errands, Limits, Research, Settings
+from autoresearch_kit.records import Errands, Limits, Research, Rule, Settings
 from autoresearch_kit.settling import Wishes, settle_limits
 
 T = TypeVar("T")
@@ -48,6 +48,14 @@ class StartForm:
         )
         self.train_seconds = _field("training seconds", "300")
         self.dataset = _field("corpus", "stdlib")
+        self.rule = widgets.Dropdown(
+            description="verdict",
+            options=[
+                ("careful: repeats what may be luck", Rule.CAREFUL),
+                ("greedy: one run against one", Rule.GREEDY),
+            ],
+            style=WIDE,
+        )
         self.experiments = _field("end after experiments", "no limit")
         self.hours = _field("end after hours", "no limit")
         self.model = _field("model", "its name, for the endpoint")
@@ -70,7 +78,7 @@ class StartForm:
             [
                 *_rows(
                     (self.researcher, self.train_seconds, self.dataset),
-                    (self.experiments, self.hours),
+                    (self.rule, self.experiments, self.hours),
                     (self.copy_to, self.webhook),
                 ),
                 *self._llm,
@@ -91,12 +99,13 @@ class StartForm:
         errands: Errands = NO_ERRANDS,
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
-        fixed = (self.researcher, self.train_seconds, self.dataset)
+        fixed = (self.researcher, self.train_seconds, self.dataset, self.rule)
         for field in fixed:
             field.disabled = settings is not None
         self.researcher.value = settings.researcher if settings else "optuna"
         self.train_seconds.value = f"{settings.train_seconds:g}" if settings else ""
         self.dataset.value = settings.dataset if settings else dataset
+        self.rule.value = settings.rule if settings else Rule.CAREFUL
         self.model.value = research.model if research else ""
         self.base_url.value = research.base_url if research else ""
         prices = research.prices if research else None
@@ -149,6 +158,7 @@ class StartForm:
             dataset=_text(self.dataset),
             train_seconds=_number(self.train_seconds, float),
             researcher=self.researcher.value,
+            rule=self.rule.value,
         )
 
     def _environment(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -15,6 +16,7 @@ from autoresearch_kit.records import (
     Proposal,
     Reason,
     Research,
+    Rule,
     Stage,
     State,
     Verdict,
@@ -23,6 +25,7 @@ from autoresearch_kit.ui.panel import Directive, Panel
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import PAGE
 from tests.campaign import tiny
+from tests.history.ledger import SETTINGS
 from tests.researchers.llm.conftest import Ledger, ledger
 
 __all__ = ["ledger"]
@@ -242,3 +245,13 @@ def test_a_webhook_leaves_its_field_at_once() -> None:
     form.webhook.value = "https://hooks.example/secret"
     assert form.webhook.value == ""
     assert form.start().webhook == "https://hooks.example/secret"
+
+
+def test_the_rule_of_verdicts_is_chosen_once() -> None:
+    form = StartForm()
+    assert form.start().wishes.rule is Rule.CAREFUL
+    form.rule.value = Rule.GREEDY
+    assert form.start().wishes.rule is Rule.GREEDY
+    form.fill(replace(SETTINGS, rule=Rule.GREEDY), None, None)
+    assert form.rule.disabled
+    assert form.rule.value is Rule.GREEDY
