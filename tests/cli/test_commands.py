@@ -13,6 +13,9 @@ from tests.campaign import tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+ONCE = ["--rule", "greedy", "--max-elsewhere", "1"]
+"""One run an experiment, whatever else the machine does."""
+
 AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
 
 
@@ -28,7 +31,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     """A project in which `autoresearch run night` tried one experiment, and was then done."""
     place = tiny.make_project(tmp_path_factory.mktemp("typed") / "project")
     options = ["--dataset", str(corpus), "--train-seconds", "1", "--max-experiments", "1"]
-    said = autoresearch(place, "run", "night", *options)
+    said = autoresearch(place, "run", "night", *options, *ONCE)
     assert "campaign 'night': done" in said
     return place
 
@@ -112,7 +115,7 @@ def wait_for(root: Path, tag: str, stage: str, number: int, patience: float = 12
 
 
 def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
-    argv = [*AUTORESEARCH, "run", "day", "--dataset", str(corpus), "--train-seconds", "1"]
+    argv = [*AUTORESEARCH, "run", "day", "--dataset", str(corpus), "--train-seconds", "1", *ONCE]
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
         wait_for(root, "day", "running", 0)
         autoresearch(root, "pause", "day")
@@ -125,7 +128,7 @@ def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
 
 
 def test_ctrl_c_stops_after_the_experiment_and_the_second_at_once(root: Path, corpus: Path) -> None:
-    argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60"]
+    argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60", *ONCE]
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
         wait_for(root, "dusk", "running", 0)
