@@ -6,7 +6,7 @@ of those the least disturbed one counts.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,7 +69,16 @@ class Measuring:
         code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
         tried = self._over(seed, code)
         while once_more(tried):
-            run, folder = self._run(number, seed, notebook, _words(arm, index, len(tried)))
+            run, folder = run_and_score(
+                self.ground,
+                self.workspace,
+                self.pulse,
+                notebook,
+                seed,
+                folders=lambda: self._new_folder(number),
+                what=f"experiment {number}",
+                words=_words(arm, index, len(tried)),
+            )
             usual = max(self.usual, usual_elsewhere(before))
             why = why_invalid(run, before, self.ground.settings, usual)
             if why:
@@ -113,28 +122,43 @@ class Measuring:
     def _folder(self, measured: Measured) -> Path:
         return self.workspace.runs / measured.folder
 
-    def _run(self, number: int, seed: int, notebook: TrainNotebook, words: str) -> tuple[Run, Path]:
-        """Run and score the notebook. A run that the kit itself failed is repeated once.
-
-        Raises:
-            KitError: the kit failed twice in a row; the proposal stays written down.
-        """
-        for attempt in (1, 2):
-            folder = self._new_folder(number)
-            (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
-            self.pulse.running(str(folder), words)
-            spec = run_spec(self.ground, self.workspace, folder, seed)
-            run = launch.execute(spec, cancelled=self.pulse.cancelled)
-            if run.failure is not Reason.KIT_FAILED:
-                return run, folder
-            logger.warning("experiment %d, attempt %d: %s", number, attempt, run.detail)
-        raise KitError(f"experiment {number} could not be run: {run.detail}")
-
     def _new_folder(self, number: int) -> Path:
         there = len(list(self.workspace.runs.glob(f"{number:04d}-*")))
         folder = self.workspace.runs / f"{number:04d}-{there + 1}"
         folder.mkdir()
         return folder
+
+
+def run_and_score(
+    ground: Ground,
+    workspace: Workspace,
+    pulse: Pulse,
+    notebook: TrainNotebook,
+    seed: int,
+    *,
+    folders: Callable[[], Path],
+    what: str,
+    words: str,
+) -> tuple[Run, Path]:
+    """Run and score the notebook; a run that the kit itself failed is repeated once.
+
+    Returns the run and its folder. `folders` makes a new one for each attempt; `what` names the
+    run in messages, `words` says which it is to whoever watches.
+
+    Raises:
+        Cancelled: a person asked to stop at once.
+        KitError: the kit failed twice in a row.
+    """
+    for attempt in (1, 2):
+        folder = folders()
+        (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
+        pulse.running(str(folder), words)
+        spec = run_spec(ground, workspace, folder, seed)
+        run = launch.execute(spec, cancelled=pulse.cancelled)
+        if run.failure is not Reason.KIT_FAILED:
+            return run, folder
+        logger.warning("%s, attempt %d: %s", what, attempt, run.detail)
+    raise KitError(f"{what} could not be run: {run.detail}")
 
 
 def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> RunSpec:

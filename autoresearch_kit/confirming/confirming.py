@@ -1,7 +1,6 @@
 """Runs a confirmation: each run is written down when it is over, and the next start goes on."""
 
 import hashlib
-import logging
 import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -15,17 +14,15 @@ from autoresearch_kit.confirming.plan import make_plan
 from autoresearch_kit.confirming.record import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
 from autoresearch_kit.errors import Cancelled, InputError, KitError
-from autoresearch_kit.execution import handover, launch, reap
+from autoresearch_kit.execution import reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History
 from autoresearch_kit.history.summary import runs
-from autoresearch_kit.measuring import run_spec
+from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Limits, Noise, Reason, Run, Stage
+from autoresearch_kit.records import Limits, Noise, Run, Stage
 from autoresearch_kit.validity import usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
-
-logger = logging.getLogger(__name__)
 
 SEEDS = 3
 """How often each variant is run, if nothing else was said."""
@@ -189,18 +186,24 @@ class Confirming:
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         words = f"{todo.variant}, seed {todo.at + 1}"
         pulse.trying(number, f"confirm: {words}", best.mean if best else None)
-        for attempt in (1, 2):
-            folder = self.folder.runs / f"{todo.variant.code}-{todo.at}-{attempt}"
-            folder.mkdir()
-            text = todo.variant.notebook.text()
-            (folder / handover.INPUT_FILE).write_text(text, encoding="utf-8")
-            pulse.running(str(folder), words)
-            spec = run_spec(ground, self.workspace, folder, _seed(self.workspace.tag, todo.at))
-            run = launch.execute(spec, cancelled=pulse.cancelled)
-            if run.failure is not Reason.KIT_FAILED:
-                return self._trial(ground, standing, todo, run)
-            logger.warning("%s, attempt %d: %s", words, attempt, run.detail)
-        raise KitError(f"{todo.variant} could not be run: {run.detail}")
+        run, _ = run_and_score(
+            ground,
+            self.workspace,
+            pulse,
+            todo.variant.notebook,
+            _seed(self.workspace.tag, todo.at),
+            folders=lambda: self._new_folder(todo),
+            what=words,
+            words=words,
+        )
+        return self._trial(ground, standing, todo, run)
+
+    def _new_folder(self, todo: Todo) -> Path:
+        name = f"{todo.variant.code}-{todo.at}"
+        there = len(list(self.folder.runs.glob(f"{name}-*")))
+        folder = self.folder.runs / f"{name}-{there + 1}"
+        folder.mkdir()
+        return folder
 
     def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
         code = todo.variant.code
