@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.records import Experiment, latest_noise
 
 ALLOWED_SIGMAS = 2.0
 """By which the gain on val may exceed that on audit."""
@@ -43,7 +43,7 @@ class SecondOpinion:
 def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
     """Val against audit over a campaign. Nothing can be told of one whose baseline has no audit."""
     keeps = tuple(_audited(experiments))
-    noise = next((one.noise for one in reversed(experiments) if one.noise), None)
+    noise = latest_noise(experiments)
     allowed = ALLOWED_SIGMAS * noise.sigma if noise else None
     return SecondOpinion(keeps, allowed, _warning(keeps, allowed))
 

@@ -19,7 +19,7 @@ from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.proposing import Proposing
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Experiment, Limits, Proposal, Settings, Stage, Verdict
+from autoresearch_kit.records import Experiment, Limits, Proposal, Settings, Stage, Verdict, best_of
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
@@ -282,12 +282,8 @@ def _baseline(ground: Ground) -> Proposal:
     )
 
 
-def _best(experiments: Sequence[Experiment]) -> Experiment | None:
-    return next((one for one in reversed(experiments) if one.kept), None)
-
-
 def _best_score(experiments: Sequence[Experiment]) -> float | None:
-    best = _best(experiments)
+    best = best_of(experiments)
     return best.val_bpb if best else None
 
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.noise import scores_by_code
-from autoresearch_kit.records import Experiment, Noise
+from autoresearch_kit.records import Experiment, Noise, best_of, latest_noise
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,5 @@ def estimate(scores: Sequence[float], noise: Noise | None) -> Estimate:
 
 def best_estimate(experiments: Sequence[Experiment]) -> Estimate | None:
     """Of the latest keep; None before there is one."""
-    best = next((one.number for one in reversed(experiments) if one.kept), None)
-    return None if best is None else estimates(experiments).get(best)
-
-
-def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:
-    """The noise that the last verdict was held against; None where none was measured."""
-    return next((one.noise for one in reversed(experiments) if one.noise), None)
+    best = best_of(experiments)
+    return estimates(experiments).get(best.number) if best else None

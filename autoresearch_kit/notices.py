@@ -16,7 +16,7 @@ from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.estimates import best_estimate
 from autoresearch_kit.history.summary import summarise
-from autoresearch_kit.records import Experiment, Stage, State
+from autoresearch_kit.records import Experiment, Stage, State, best_of
 from autoresearch_kit.text import one_line
 
 PLATEAU = 10
@@ -31,7 +31,7 @@ SECONDS = 5.0
 
 def plateau(experiments: Sequence[Experiment]) -> str:
     """That nothing was kept for long, said at one experiment of each plateau; else empty."""
-    best = next((one for one in reversed(experiments) if one.kept), None)
+    best = best_of(experiments)
     if best is None or experiments[-1].number - best.number != PLATEAU:
         return ""
     tag, score = best.tag, best_estimate(experiments)

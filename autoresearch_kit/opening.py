@@ -33,7 +33,7 @@ def write_executed(history: History, number: int) -> Path:
     hide_from_git(folder)
     path = folder / history.tag / f"{number:04d}.ipynb"
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, history.file(number, handover.RECORDED_FILE))
+    write_atomic(path, history.file(number, handover.recorded_file()))
     return path
 
 

@@ -18,12 +18,11 @@ from autoresearch_kit import history
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
-from autoresearch_kit.estimates import latest_noise
 from autoresearch_kit.history import Entry, History, tables
 from autoresearch_kit.history.summary import Summary, runs, summarise
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Experiment, Noise, Verdict
+from autoresearch_kit.records import Experiment, Noise, Verdict, latest_noise
 from autoresearch_kit.ui import compare as comparison
 from autoresearch_kit.ui import plots
 from autoresearch_kit.ui.compare import Against, Group

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from autoresearch_kit import decide, noise
 from autoresearch_kit.decide import Decision, Sample
+from autoresearch_kit.execution.handover import recorded_file
 from autoresearch_kit.history import History
 from autoresearch_kit.measuring import Measuring, Settled
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict
+from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
 from autoresearch_kit.trying import Tried
 
 
@@ -44,7 +45,7 @@ class Weighed:
             "set-aside": self._set_aside(),
         }
         return [
-            (f"{kind}-{place}.ipynb", measured)
+            (recorded_file(kind, place), measured)
             for kind, some in kinds.items()
             for place, measured in enumerate(some, start=1)
         ]
@@ -70,10 +71,11 @@ class Scales:
         """
         if tried.first is None:
             return Weighed(Decision(Verdict.CRASH, Reason.INVALID_EDIT, tried.problem))
-        if self.experiments:
-            weighed = self._against_best(tried, tried.first, self._best())
-        else:
+        best = best_of(self.experiments)
+        if best is None:
             weighed = self._baseline(tried, tried.first)
+        else:
+            weighed = self._against_best(tried, tried.first, best)
         if weighed.decision.verdict is not Verdict.KEEP:
             return weighed
         first, *others = weighed.own
@@ -129,9 +131,6 @@ class Scales:
         baseline = known[0][0]
         accelerator = self.measuring.ground.machine.accelerator
         return noise.pool([*known, *own], noise.prior(baseline, accelerator=accelerator))
-
-    def _best(self) -> Experiment:
-        return next(one for one in reversed(self.experiments) if one.kept)
 
 
 def _scores(settled: Sequence[Settled]) -> tuple[float, ...]:

@@ -25,8 +25,6 @@ SUBMISSION_FILE = "submission.json"
 
 INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
-RECORDED_FILE = "run-1.ipynb"
-"""What git calls the executed notebook."""
 
 RUN_FILE = "run.json"
 LIVE_FILE = "live.json"
@@ -38,6 +36,11 @@ COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
 """Environment variable: the file that says how much compilation the budget excludes at most."""
 DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
+
+
+def recorded_file(kind: str = "run", place: int = 1) -> str:
+    """What git calls an executed notebook; that of an idea's first run, unless told otherwise."""
+    return f"{kind}-{place}.ipynb"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,17 @@ from datetime import datetime
 
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.digits import with_error
-from autoresearch_kit.estimates import best_estimate, estimates, latest_noise
+from autoresearch_kit.estimates import best_estimate, estimates
 from autoresearch_kit.noise import describe
-from autoresearch_kit.records import Experiment, Noise, Run, SandboxLevel, Usage, Verdict
+from autoresearch_kit.records import (
+    Experiment,
+    Noise,
+    Run,
+    SandboxLevel,
+    Usage,
+    Verdict,
+    latest_noise,
+)
 from autoresearch_kit.text import markdown_table
 
 

@@ -1,6 +1,13 @@
 """What a campaign writes down: frozen dataclasses and closed sets, standard library only."""
 
-from autoresearch_kit.records.experiments import Experiment, Noise, Usage, Verdict
+from autoresearch_kit.records.experiments import (
+    Experiment,
+    Noise,
+    Usage,
+    Verdict,
+    best_of,
+    latest_noise,
+)
 from autoresearch_kit.records.grounds import DatasetInfo, Fingerprint, Machine
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.records.runs import (
@@ -59,6 +66,8 @@ __all__ = [
     "State",
     "Usage",
     "Verdict",
+    "best_of",
+    "latest_noise",
     "strongest",
     "weakest",
 ]

@@ -1,7 +1,7 @@
 """One idea, tried."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -169,3 +169,13 @@ class Experiment:
     def kept(self) -> bool:
         """Whether later experiments may build on it."""
         return self.verdict is Verdict.KEEP
+
+
+def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
+    """The latest keep, since a keep replaces the best before it; None before there is one."""
+    return next((one for one in reversed(experiments) if one.kept), None)
+
+
+def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:
+    """The noise that the last verdict was held against; None where none was measured."""
+    return next((one.noise for one in reversed(experiments) if one.noise), None)

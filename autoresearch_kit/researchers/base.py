@@ -6,7 +6,7 @@ from typing import Protocol
 
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import DatasetInfo, Experiment, Machine, Proposal, Settings
+from autoresearch_kit.records import DatasetInfo, Experiment, Machine, Proposal, Settings, best_of
 from autoresearch_kit.workspace import Workspace
 
 
@@ -45,7 +45,7 @@ def view_of(
 
     None before the baseline, since there is nothing to build on.
     """
-    best = next((one for one in reversed(experiments) if one.kept), None)
+    best = best_of(experiments)
     if best is None:
         return None
     return View(

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.estimates import estimates, latest_noise
+from autoresearch_kit.estimates import estimates
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.contract import CONFIG
 from autoresearch_kit.notebook.train_notebook import TrainNotebook
-from autoresearch_kit.records import DatasetInfo, Experiment, Machine, Settings, Verdict
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Experiment,
+    Machine,
+    Settings,
+    Verdict,
+    latest_noise,
+)
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.llm.curve import curve
 from autoresearch_kit.researchers.llm.quoting import quote
