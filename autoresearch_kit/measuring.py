@@ -123,8 +123,9 @@ class Measuring:
         return self.workspace.runs / measured.folder
 
     def _new_folder(self, number: int) -> Path:
-        there = len(list(self.workspace.runs.glob(f"{number:04d}-*")))
-        folder = self.workspace.runs / f"{number:04d}-{there + 1}"
+        there = self.workspace.runs.glob(f"{number:04d}-*")
+        last = max((int(folder.name.partition("-")[2]) for folder in there), default=0)
+        folder = self.workspace.runs / f"{number:04d}-{last + 1}"
         folder.mkdir()
         return folder
 

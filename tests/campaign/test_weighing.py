@@ -252,6 +252,18 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     assert len(set(ran)) == len(ran)
 
 
+def test_a_run_goes_beside_one_that_was_over_before_a_kill(
+    place: Place, begun: list[Experiment]
+) -> None:
+    """Its folder is the second: that of the first, which the kit failed, was cleared away."""
+    place.machine.scores["16"] = iter([1.6])
+    scales = place.scales(begun)
+    (scales.measuring.workspace.runs / "0001-2").mkdir()
+    tried = place.tried(scales, WIDER)
+    assert tried.first is not None
+    assert tried.first.counts.folder == "0001-3"
+
+
 def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
     place: Place, begun: list[Experiment]
 ) -> None:
