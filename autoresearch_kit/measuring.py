@@ -6,7 +6,7 @@ of those the least disturbed one counts.
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,7 +75,7 @@ class Measuring:
                 self.pulse,
                 notebook,
                 seed,
-                folders=lambda: self._new_folder(number),
+                stem=self.workspace.runs / f"{number:04d}",
                 what=f"experiment {number}",
                 words=_words(arm, index, len(tried)),
             )
@@ -122,13 +122,6 @@ class Measuring:
     def _folder(self, measured: Measured) -> Path:
         return self.workspace.runs / measured.folder
 
-    def _new_folder(self, number: int) -> Path:
-        there = self.workspace.runs.glob(f"{number:04d}-*")
-        last = max((int(folder.name.partition("-")[2]) for folder in there), default=0)
-        folder = self.workspace.runs / f"{number:04d}-{last + 1}"
-        folder.mkdir()
-        return folder
-
 
 def run_and_score(
     ground: Ground,
@@ -137,21 +130,21 @@ def run_and_score(
     notebook: TrainNotebook,
     seed: int,
     *,
-    folders: Callable[[], Path],
+    stem: Path,
     what: str,
     words: str,
 ) -> tuple[Run, Path]:
     """Run and score the notebook; a run that the kit itself failed is repeated once.
 
-    Returns the run and its folder. `folders` makes a new one for each attempt; `what` names the
-    run in messages, `words` says which it is to whoever watches.
+    Returns the run and its folder: STEM-1, or the one after the last of these that is there. `what`
+    names the run in messages, `words` says which it is to whoever watches.
 
     Raises:
         Cancelled: a person asked to stop at once.
         KitError: the kit failed twice in a row.
     """
     for attempt in (1, 2):
-        folder = folders()
+        folder = _new_folder(stem)
         (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
         pulse.running(str(folder), words)
         spec = run_spec(ground, workspace, folder, seed)
@@ -160,6 +153,14 @@ def run_and_score(
             return run, folder
         logger.warning("%s, attempt %d: %s", what, attempt, run.detail)
     raise KitError(f"{what} could not be run: {run.detail}")
+
+
+def _new_folder(stem: Path) -> Path:
+    there = stem.parent.glob(f"{stem.name}-*")
+    last = max((int(folder.name.rpartition("-")[2]) for folder in there), default=0)
+    folder = stem.with_name(f"{stem.name}-{last + 1}")
+    folder.mkdir()
+    return folder
 
 
 def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> RunSpec:

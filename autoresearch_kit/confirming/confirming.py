@@ -192,18 +192,11 @@ class Confirming:
             pulse,
             todo.variant.notebook,
             _seed(self.workspace.tag, todo.at),
-            folders=lambda: self._new_folder(todo),
+            stem=self.folder.runs / f"{todo.variant.code}-{todo.at}",
             what=words,
             words=words,
         )
         return self._trial(ground, standing, todo, run)
-
-    def _new_folder(self, todo: Todo) -> Path:
-        name = f"{todo.variant.code}-{todo.at}"
-        there = len(list(self.folder.runs.glob(f"{name}-*")))
-        folder = self.folder.runs / f"{name}-{there + 1}"
-        folder.mkdir()
-        return folder
 
     def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
         code = todo.variant.code
