@@ -12,7 +12,7 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"digits", "errors", "records", "text"},
+    {"digits", "errors", "records", "retry", "text"},
     {"atomic", "bounded", "codec", "colab", "gpu", "paths", "precision"},
     {"background", "notebook"},
     {

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from autoresearch_kit.errors import EndpointError, RefusedError
 from autoresearch_kit.records import Research
-from autoresearch_kit.researchers.llm.retry import PATIENCE, Patience
+from autoresearch_kit.retry import PATIENCE, Patience
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.records import EditProtocol, Prices, Research
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.researchers.llm.retry import PATIENCE, Patience
+from autoresearch_kit.retry import PATIENCE, Patience
 from autoresearch_kit.settling import settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said

@@ -12,7 +12,7 @@ import pytest
 from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.researchers.llm.retry import Patience
+from autoresearch_kit.retry import Patience
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
 from tests.campaign.scripted import constants, submit

@@ -13,9 +13,9 @@ from autoresearch_kit.errors import EndpointError, InputError, NoToolsError, Ref
 from autoresearch_kit.records import Research, Usage
 from autoresearch_kit.researchers.llm import wordings
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool
-from autoresearch_kit.researchers.llm.retry import AGAIN, PATIENCE, Patience, backoff, retry_after
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.llm.wire import read_error, read_reply, write_message, write_tool
+from autoresearch_kit.retry import AGAIN, PATIENCE, Patience, backoff, retry_after
 from autoresearch_kit.text import one_line
 
 OPENAI_URL = "https://api.openai.com/v1"

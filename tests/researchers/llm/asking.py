@@ -3,7 +3,7 @@
 from autoresearch_kit.records import Research
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
 from autoresearch_kit.researchers.llm.messages import Message, Role, Tool
-from autoresearch_kit.researchers.llm.retry import Patience
+from autoresearch_kit.retry import Patience
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, ChatServer
 

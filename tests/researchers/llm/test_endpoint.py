@@ -9,7 +9,7 @@ from autoresearch_kit.errors import EndpointError
 from autoresearch_kit.records import Prices, Research, Usage
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
 from autoresearch_kit.researchers.llm.messages import Message, Role, ToolCall
-from autoresearch_kit.researchers.llm.retry import Patience
+from autoresearch_kit.retry import Patience
 from tests.researchers.llm import server
 from tests.researchers.llm.asking import ASKED, FINE, KEY, QUICK, TOOL, answering, endpoint
 from tests.researchers.llm.server import Answer, ChatServer

@@ -1,4 +1,4 @@
-"""How long to wait before an endpoint is asked again."""
+"""How long to wait before a server is asked again."""
 
 import math
 import random
