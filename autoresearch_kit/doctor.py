@@ -137,7 +137,8 @@ def _corpora() -> Finding:
     prepared = sorted(path.parent.name for path in home.glob("*/dataset.json"))
     if prepared:
         return Finding("corpora", f"{', '.join(prepared)} in {home}")
-    return Finding("corpora", "none prepared", "`run` does it, or now: autoresearch prepare stdlib")
+    advice = "`run` does it, or now: autoresearch prepare stdlib (or climbmix, tinystories, a file)"
+    return Finding("corpora", "none prepared", advice)
 
 
 def _lab() -> Finding:

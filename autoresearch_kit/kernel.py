@@ -128,7 +128,8 @@ class TrainingRun:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets, int64 `[batch_size, context]` on the device, without end.
 
-        Their order is the kit's, drawn from the run's seed. `context` is T unless given.
+        Their order is the kit's, drawn from the run's seed. `context` is T unless given; with less,
+        rows are cut, and only the first part of each begins at BOS.
         """
         pinned = self.device.type == "cuda"
         for x, y in batches(self._dataset.train, context or self.context, batch_size, self.seed):

@@ -35,7 +35,7 @@ def start(
 
     The key and the address of a language model are taken from `environment`. Without `errands`,
     those of the last start stay. `say` is told what the user should know. Prepares the corpus where
-    that was not yet done, which takes a minute.
+    that was not yet done, which takes a minute, or many where it is large.
 
     Raises:
         KitError: it can't be started; the message says what to do.

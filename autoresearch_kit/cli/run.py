@@ -35,13 +35,23 @@ DEMO_PROFILE = "cpu-eager"
 @app.command()
 def prepare(
     corpus: Annotated[
-        str, typer.Argument(help="`stdlib`, or a file or folder of yours.")
+        str,
+        typer.Argument(help="`stdlib`, `climbmix`, `tinystories`, or a file or folder of yours."),
     ] = "stdlib",
+    shards: Annotated[
+        int | None, typer.Option(help="Files of climbmix to train on, 100 MB each (default: 10).")
+    ] = None,
     as_bytes: Annotated[bool, typer.Option("--bytes", help="No BPE: every byte a token.")] = False,
+    eval_rows: Annotated[
+        int | None,
+        typer.Option(help="Rows to score on (default: 128; climbmix 10240, too many for a CPU)."),
+    ] = None,
     again: Annotated[bool, typer.Option(help="Prepare anew, even if that was done.")] = False,
 ) -> None:
-    """Tokenize and pack a corpus, once; later commands find it."""
+    """Download if need be, tokenize and pack a corpus, once; later commands find it."""
     options = [*(["--bytes"] if as_bytes else []), *(["--again"] if again else [])]
+    counts = {"--shards": shards, "--eval-rows": eval_rows}
+    options += [f"{name}={count}" for name, count in counts.items() if count is not None]
     console.print(str(ground.prepare(corpus, *options)))
 
 
@@ -62,7 +72,9 @@ def run(
     memory_mb: Annotated[
         float | None, typer.Option(help="The memory a run may take (default: 80% of the machine).")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="The corpus (default: stdlib).")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The corpus: as `prepare` takes it (default: stdlib).")
+    ] = None,
     researcher: Annotated[str | None, typer.Option(help="Who proposes (default: optuna).")] = None,
     profile: Annotated[
         str | None,

@@ -79,10 +79,9 @@ def load_shard(dataset: Dataset, spec: JudgeSpec) -> Shard:
     Raises:
         CorpusError: the shard or the token table is missing or damaged.
     """
-    tokens = dataset.shard(Split(spec.shard))
-    context = dataset.info.context
-    count = min(dataset.info.eval_rows, (len(tokens) - 1) // context)
-    inputs, targets = rows(tokens, context, count)
+    shard = dataset.shard(Split(spec.shard))
+    count = min(dataset.info.eval_rows, len(shard))
+    inputs, targets = rows(shard, count)
     order = torch.from_numpy(np.random.default_rng(ORDER_SEED).permutation(count))
     device = torch.device(spec.device) if spec.device else precision.device()
     token_bytes = torch.from_numpy(dataset.token_bytes.astype(np.int64))

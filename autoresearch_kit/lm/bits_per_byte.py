@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from autoresearch_kit.lm.packing import row_starts
+from autoresearch_kit.lm.packing import spread
 
 
-def rows(tokens: npt.NDArray[np.uint16], context: int, count: int) -> tuple[Tensor, Tensor]:
-    """Rows spread evenly over a shard: inputs and targets, int64 `[N, T]` each.
+def rows(shard: npt.NDArray[np.uint16], count: int) -> tuple[Tensor, Tensor]:
+    """Rows spread evenly over a shard `[N, T + 1]`: inputs and targets, int64 `[count, T]` each.
 
     Targets are the inputs one token on. No token is a target twice.
     """
-    starts = row_starts(len(tokens), context, count)
-    picked = torch.from_numpy(tokens[starts[:, None] + np.arange(context + 1)].astype(np.int64))
+    picked = torch.from_numpy(shard[spread(len(shard), count)].astype(np.int64))
     return picked[:, :-1].contiguous(), picked[:, 1:].contiguous()
 
 

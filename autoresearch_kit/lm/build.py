@@ -14,19 +14,24 @@ from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm import tokenizer as bpe
 from autoresearch_kit.lm.dataset import INFO_FILE, TOKEN_BYTES_FILE, TOKENIZER_FOLDER, Tokens
-from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, row_starts
-from autoresearch_kit.lm.splits import DIGEST_LENGTH, Census, Corpus, Split
+from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
+from autoresearch_kit.lm.splits import DIGEST_LENGTH, Census, Corpus, Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer
 from autoresearch_kit.records import DatasetInfo
 
-VOCAB_SIZE, CONTEXT = 1_024, 512
-EVAL_ROWS = 128
-"""65,536 tokens of T = 512: 3 s of predicting on two cores. All models share its sampling error."""
-
+USUAL = Sizes()
 LEAST_ROWS = 8
 """Fewer scored rows than these would measure luck."""
 
-PACKING = "1: uint16 little endian, BOS before each document"
+PACKING = "2: uint16 little endian, best fit in rows of T + 1 from BOS, what is cut off goes on"
+
+XZ_TOKENS = 2_000_000
+"""Of more scored tokens, xz is given so many: it takes a second for each 250,000."""
+
+XZ_DICTIONARY = (4_096, 2**26)
+"""Bytes: the least that xz takes, and what -9e takes."""
+
+SHARE_DIGITS = 6
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """A bar for one stage, of so many bytes; what it yields is told the bytes done since last told."""
@@ -34,26 +39,34 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 @dataclass(frozen=True)
 class Options:
-    """How a corpus is prepared: no merges, or a vocabulary of so many tokens; the context T."""
+    """How a corpus is prepared: no merges, or a vocabulary of so many tokens; the context T.
+
+    `eval_rows` are scored, or as many as there are.
+    """
 
     bytes_only: bool = False
-    vocab_size: int = VOCAB_SIZE
-    context: int = CONTEXT
+    vocab_size: int = USUAL.vocab_size
+    context: int = USUAL.context
+    eval_rows: int = USUAL.eval_rows
 
     def __post_init__(self) -> None:
         if self.context < 1:
             raise InputError(f"context of {self.context} tokens: give at least 1")
+        if self.eval_rows < LEAST_ROWS:
+            raise InputError(f"{self.eval_rows} rows to score: give at least {LEAST_ROWS}")
 
-    def suffix(self) -> str:
-        """What they add to the folder's name: nothing for the default."""
-        vocabulary = f"-v{self.vocab_size}" if self.vocab_size != VOCAB_SIZE else ""
-        context = f"-t{self.context}" if self.context != CONTEXT else ""
-        return ("-bytes" if self.bytes_only else vocabulary) + context
+    def suffix(self, usual: Sizes = USUAL) -> str:
+        """What they add to the folder's name: nothing for what is usual for the corpus."""
+        vocabulary = f"-v{self.vocab_size}" if self.vocab_size != usual.vocab_size else ""
+        context = f"-t{self.context}" if self.context != usual.context else ""
+        rows = f"-e{self.eval_rows}" if self.eval_rows != usual.eval_rows else ""
+        return ("-bytes" if self.bytes_only else vocabulary) + context + rows
 
     def packing_digest(self) -> str:
         """Short hex digest of how text becomes tokens."""
         vocabulary = 256 if self.bytes_only else self.vocab_size
-        return _digest(PACKING.encode(), bpe.PATTERN.encode(), b"%d" % vocabulary)
+        numbers = b"%d %d" % (vocabulary, self.context)
+        return _digest(PACKING.encode(), bpe.PATTERN.encode(), numbers)
 
 
 def build(
@@ -66,18 +79,20 @@ def build(
         OSError: the disk is full.
     """
     with progress("learning the tokenizer", counted.sizes[Split.TRAIN]) as advance:
-        tokenizer = _learn(source, options, advance)
+        tokenizer = _learn(source, counted.sizes[Split.TRAIN], options, advance)
     tokenizer.save(folder / TOKENIZER_FOLDER)
     np.save(folder / TOKEN_BYTES_FILE, tokenizer.token_bytes())
     shards = {}
     with progress("packing tokens", counted.total) as advance:
         for split in Split:
             path = folder / split.value / TOKENS_FILE
-            shards[split] = pack(source.documents(split), tokenizer, path, advance)
-    rows = _eval_rows(shards, options.context)
-    val = np.memmap(folder / Split.VAL.value / TOKENS_FILE, dtype=TOKEN, mode="r")
+            documents = source.documents(split)
+            shards[split] = pack(documents, tokenizer, options.context, path, advance)
+    rows = _eval_rows(shards, options)
+    written = np.memmap(folder / Split.VAL.value / TOKENS_FILE, dtype=TOKEN, mode="r")
+    val = written.reshape(-1, options.context + 1)
     info = DatasetInfo(
-        name=source.name + options.suffix(),
+        name=source.name + options.suffix(source.sizes),
         vocab_size=tokenizer.vocab_size,
         context=options.context,
         eval_rows=rows,
@@ -90,28 +105,37 @@ def build(
         corpus=counted.digest,
         tokenizer=tokenizer.digest(),
         packing=options.packing_digest(),
-        xz_bpb=xz_bits_per_byte(_scored_text(val, options.context, rows, tokenizer)),
+        xz_bpb=xz_bits_per_byte(_scored_text(val, rows, tokenizer)),
+        cropped=round(shards[Split.TRAIN].cropped, SHARE_DIGITS),
+        continued=round(shards[Split.TRAIN].continued, SHARE_DIGITS),
         hidden=tuple(map(str, source.hidden())),
     )
     write_atomic(folder / INFO_FILE, encode(info))
     return info
 
 
-def _scored_text(val: Tokens, context: int, rows: int, tokenizer: Tokenizer) -> bytes:
-    starts = row_starts(len(val), context, rows)
-    targets = val[starts[:, None] + np.arange(1, context + 1)]
-    return tokenizer.decode(targets.flatten().tolist())
+def _scored_text(val: Tokens, rows: int, tokenizer: Tokenizer) -> bytes:
+    scored = spread(len(val), rows)
+    chosen = scored[spread(rows, min(rows, max(1, XZ_TOKENS // val.shape[1])))]
+    return b"".join(tokenizer.decode(val[row, 1:].tolist()) for row in chosen)
 
 
 def xz_bits_per_byte(text: bytes) -> float:
     """What `xz -9e` makes of a text, in bits per byte of it."""
-    return 8 * len(lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)) / len(text)
+    least, most = XZ_DICTIONARY
+    # else it takes 700 MB, for a dictionary that a smaller text doesn't fill
+    size = min(max(least, len(text)), most)
+    how = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}
+    return 8 * len(lzma.compress(text, filters=[how])) / len(text)
 
 
-def _learn(source: Corpus, options: Options, advance: Callable[[int], object]) -> Tokenizer:
+def _learn(
+    source: Corpus, size: int, options: Options, advance: Callable[[int], object]
+) -> Tokenizer:
     if options.bytes_only:
         return bpe.bytes_only()
-    return bpe.train(_told(source.documents(Split.TRAIN), advance), options.vocab_size)
+    documents = _told(source.documents(Split.TRAIN), advance)
+    return bpe.train(bpe.sample(documents, size), options.vocab_size)
 
 
 def _told(documents: Iterator[str], advance: Callable[[int], object]) -> Iterator[str]:
@@ -120,17 +144,17 @@ def _told(documents: Iterator[str], advance: Callable[[int], object]) -> Iterato
         advance(len(document.encode()))
 
 
-def _eval_rows(shards: Mapping[Split, Shard], context: int) -> int:
+def _eval_rows(shards: Mapping[Split, Shard], options: Options) -> int:
     """Rows scored per shard: as many as val and audit both have, up to a limit."""
+    context = options.context
     for split, shard in shards.items():
-        least = LEAST_ROWS * context + 1
+        least = LEAST_ROWS * (context + 1)
         if shard.tokens < least:
             raise CorpusError(
                 f"{split} has {shard.tokens:,} tokens; at least {least:,} are needed: "
                 "give more text, in more documents, or a smaller context"
             )
-    scored = (shards[split].tokens for split in (Split.VAL, Split.AUDIT))
-    return min(EVAL_ROWS, *((tokens - 1) // context for tokens in scored))
+    return min(options.eval_rows, shards[Split.VAL].rows, shards[Split.AUDIT].rows)
 
 
 def _digest(*parts: bytes) -> str:

@@ -38,17 +38,17 @@ class Dataset:
 
     @property
     def train(self) -> Tokens:
-        """Tokens to learn from."""
+        """Rows `[N, T + 1]` to learn from."""
         return self.shard(Split.TRAIN)
 
     @property
     def val(self) -> Tokens:
-        """Tokens that every run is scored on."""
+        """Rows that every run is scored on."""
         return self.shard(Split.VAL)
 
     @property
     def audit(self) -> Tokens:
-        """Tokens that nothing was ever selected by."""
+        """Rows that nothing was ever selected by."""
         return self.shard(Split.AUDIT)
 
     @property
@@ -67,7 +67,21 @@ class Dataset:
         return load(self.folder / TOKENIZER_FOLDER)
 
     def shard(self, split: Split) -> Tokens:
-        """The tokens of one split, memory-mapped.
+        """The rows `[N, T + 1]` of one split, memory-mapped.
+
+        Raises:
+            CorpusError: it is missing, not as long as it was when packed, or packed otherwise.
+        """
+        tokens, length = self.tokens(split), self.info.context + 1
+        if len(tokens) % length:
+            raise CorpusError(
+                f"{self.folder} was packed by another version of the kit, not in rows of {length}: "
+                "`autoresearch prepare` it with --again"
+            )
+        return tokens.reshape(-1, length)
+
+    def tokens(self, split: Split) -> Tokens:
+        """The tokens of one split end to end, however they were packed; memory-mapped.
 
         Raises:
             CorpusError: it is missing, or not as long as it was when packed.
@@ -114,7 +128,7 @@ def complete(folder: Path) -> DatasetInfo | None:
     try:
         dataset = open_dataset(folder)
         for split in Split:
-            dataset.shard(split)
+            dataset.tokens(split)
         whole = dataset.tokenizer.digest() == dataset.info.tokenizer
         return dataset.info if whole and dataset.token_bytes.size else None
     except CorpusError:

@@ -1,18 +1,16 @@
 """A corpus of the user's own: a .txt, .jsonl or .parquet file, or a folder of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.splits import Split, number
+from autoresearch_kit.lm import parquet
+from autoresearch_kit.lm.splits import Sizes, Split, number
 
-TEXT_COLUMN = "text"
 PIECE_CHARACTERS = 4_000
 """A text file is cut into pieces of about this length, at line ends where there are any."""
 FOLDS = 10
@@ -26,6 +24,8 @@ class FilesCorpus:
     in, so that equal documents are never apart. A text file is cut into pieces; of every ten in
     a row, one is val and one audit, so that one file is enough.
     """
+
+    sizes = Sizes()
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
@@ -83,32 +83,15 @@ def _text_of_line(line: bytes, where: str) -> str:
         row = msgspec.json.decode(line, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"{where} is not a JSON object: {error}") from error
-    text = row.get(TEXT_COLUMN)
+    text = row.get(parquet.TEXT_COLUMN)
     if not isinstance(text, str):
-        raise CorpusError(_no_text(where, row))
+        raise CorpusError(parquet.no_text(where, row))
     return text
 
 
 def _read_parquet(path: Path) -> Documents:
-    try:
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            if TEXT_COLUMN not in schema.names or not _is_text(schema.field(TEXT_COLUMN).type):
-                raise CorpusError(_no_text(str(path), schema.names))
-            for batch in file.iter_batches(batch_size=1_000, columns=[TEXT_COLUMN]):
-                for text in batch.column(0).to_pylist():
-                    if text:
-                        yield text, _split_of_text(text)
-    except pa.ArrowException as error:
-        raise CorpusError(f"can't read {path}: {error}") from error
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return kind in (pa.string(), pa.large_string())
-
-
-def _no_text(where: str, columns: Iterable[str]) -> str:
-    return f"{where} has no text in a column '{TEXT_COLUMN}'; its columns: {', '.join(columns)}"
+    for text in parquet.texts(path):
+        yield text, _split_of_text(text)
 
 
 def _split_of_text(text: str) -> Split:

@@ -3,18 +3,21 @@
 import argparse
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError, KitError
-from autoresearch_kit.lm.build import CONTEXT, VOCAB_SIZE, Options, build
-from autoresearch_kit.lm.corpora import NAMED, find
-from autoresearch_kit.lm.dataset import complete, dataset_folder, is_path
-from autoresearch_kit.lm.splits import Census, census
+from autoresearch_kit.lm.build import Options, build
+from autoresearch_kit.lm.corpora import NAMED, find, sizes_of
+from autoresearch_kit.lm.dataset import complete, dataset_folder, is_path, open_dataset
+from autoresearch_kit.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
+from autoresearch_kit.lm.splits import Census, Corpus, Sizes, census
 from autoresearch_kit.paths import data_home
 from autoresearch_kit.records import DatasetInfo
 
@@ -26,6 +29,7 @@ def prepare(
     corpus: str,
     options: Options | None = None,
     *,
+    shards: int | None = None,
     again: bool = False,
     home: Path | None = None,
     show: bool = False,
@@ -35,32 +39,52 @@ def prepare(
     The name of a data set that was prepared with options, such as stdlib-bytes, will do too. One
     that was restored from another machine is taken as it is.
     It is made beside its place and moved there when complete, so that it can be interrupted at
-    any moment and repeated. `show` draws progress on stderr.
+    any moment and repeated. `shards` are the files of climbmix to train on. `show` draws progress
+    on stderr.
 
     Raises:
-        CorpusError: the corpus can't be used, or other content was prepared under this name
-            before and `again` is not set.
+        CorpusError: the corpus can't be used or downloaded, or other content was prepared under
+            this name before and `again` is not set.
+        InputError: the corpus has no shards, or not so many.
         OSError: the disk is full, or the data folder can't be written.
     """
-    options, home = options or Options(), home or data_home()
+    usual, home = _options(sizes_of(corpus)), home or data_home()
+    options = options or usual
     prepared = complete(dataset_folder(corpus, home))
     by_name = corpus not in NAMED and not is_path(corpus)
-    if prepared and (by_name or (prepared.restored and options == Options() and not again)):
+    as_usual = options == usual and shards is None and not again
+    if prepared and (by_name or (prepared.restored and as_usual)):
+        _ = open_dataset(home / prepared.name).train  # raises where another version packed it
         return prepared
-    source = find(corpus)
-    folder = home / (source.name + options.suffix())
+    source = find(corpus, home, shards)
+    folder = home / (source.name + options.suffix(source.sizes))
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home / f".{folder.name}.lock", show):
-        _say(f"reading {corpus}", show)
-        counted = census(source)
-        _check_size(corpus, counted)
         there = None if again else complete(folder)
+        if there is not None and isinstance(source, HubCorpus):  # its files need not be here
+            return _same(there, there.corpus, options, show)
+        counted = _count(source, corpus, home, show)
         if there is not None:
-            _check_same(there, counted, options)
-            _say(f"{there.name} is prepared already", show)
-            return there
+            return _same(there, counted.digest, options, show)
         with _beside(folder) as part:
             return build(source, counted, options, part, _bars(show))
+
+
+def _options(sizes: Sizes) -> Options:
+    return Options(False, sizes.vocab_size, sizes.context, sizes.eval_rows)
+
+
+def _count(source: Corpus, corpus: str, home: Path, show: bool) -> Census:
+    if isinstance(source, HubCorpus):
+        with _alone(home / f".{DOWNLOADS}.lock", show):
+            source.fetch(_bars(show))
+    with _Bar(f"reading {source.name}", None, show) as advance:
+        counted = census(source, advance)
+    if counted.total < LEAST_BYTES:
+        raise CorpusError(
+            f"{corpus} has {counted.total:,} bytes of text; at least {LEAST_BYTES:,} are needed"
+        )
+    return counted
 
 
 @contextmanager
@@ -77,16 +101,10 @@ def _alone(path: Path, show: bool) -> Iterator[None]:
         lock.release()
 
 
-def _check_size(corpus: str, counted: Census) -> None:
-    if counted.total < LEAST_BYTES:
-        raise CorpusError(
-            f"{corpus} has {counted.total:,} bytes of text; at least {LEAST_BYTES:,} are needed"
-        )
-
-
-def _check_same(there: DatasetInfo, counted: Census, options: Options) -> None:
+def _same(there: DatasetInfo, text: str, options: Options, show: bool) -> DatasetInfo:
+    """What is there, if it was made of that text, by its digest, and in that way."""
     pairs = {
-        "text": (there.corpus, counted.digest),
+        "text": (there.corpus, text),
         "packing": (there.packing, options.packing_digest()),
     }
     changed = [what for what, (old, new) in pairs.items() if old != new]
@@ -95,6 +113,8 @@ def _check_same(there: DatasetInfo, counted: Census, options: Options) -> None:
             f"{there.name} was prepared with other {' and '.join(changed)}; --again makes it "
             "anew, and scores from before can't be compared with later ones"
         )
+    _say(f"{there.name} is prepared already", show)
+    return there
 
 
 @contextmanager
@@ -119,18 +139,33 @@ def _bars(show: bool) -> Callable[[str, int], "_Bar"]:
 
 
 class _Bar:
-    """A progress bar over bytes, drawn on stderr."""
+    """A progress bar over bytes, drawn on stderr; in its place, a line that says how it went."""
 
-    def __init__(self, stage: str, size: int, show: bool) -> None:
+    def __init__(self, stage: str, size: int | None, show: bool) -> None:
+        self._stage, self._show, self._done = stage, show, 0
+        self._begun = time.monotonic()
         self._bar = tqdm(
-            desc=f"{stage:<22}", total=size, unit="B", unit_scale=True, disable=not show
+            desc=f"{stage:<22}",
+            total=size,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=not show,
         )
 
     def __enter__(self) -> Callable[[int], object]:
-        return self._bar.update
+        return self._advance
 
     def __exit__(self, *exc: object) -> None:
         self._bar.close()
+        seconds = time.monotonic() - self._begun
+        done = self._done / 1e6
+        rate = f"{done:,.1f} MB in {seconds:,.1f} s, {done / seconds:,.1f} MB/s"
+        _say(f"{self._stage:<22} {rate}", self._show)
+
+    def _advance(self, size: int) -> None:
+        self._done += size
+        self._bar.update(size)
 
 
 def _say(line: str, show: bool) -> None:
@@ -146,9 +181,33 @@ def describe(info: DatasetInfo, folder: Path) -> str:
         f"  train  {info.train_bytes:>12,} bytes  {info.train_tokens:>12,} tokens\n"
         f"  val    {info.val_bytes:>12,} bytes  {info.val_tokens:>12,} tokens, {scored:,} scored\n"
         f"  audit  {info.audit_bytes:>12,} bytes  {info.audit_tokens:>12,} tokens\n"
+        f"  in rows of {info.context + 1:,} from BOS: {info.cropped:.3%} of the tokens cropped "
+        f"away, {info.continued:.0%} cut off from what comes before\n"
         f"  xz -9e needs {info.xz_bpb:.3f} bits per byte for the val text that is scored\n"
         f"  in {folder}\n"
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="prepare", description="Prepare a corpus for training.")
+    parser.add_argument(
+        "corpus", help=f"{', '.join(NAMED)}, or a .txt, .jsonl or .parquet file, or a folder"
+    )
+    parser.add_argument("--shards", type=int, help=f"files of climbmix (default: {SHARDS})")
+    parser.add_argument("--bytes", action="store_true", help="no merges: every byte is a token")
+    parser.add_argument("--vocab-size", type=int, help="tokens (default: as suits the corpus)")
+    parser.add_argument("--context", type=int, help="tokens in a row (default: as suits it)")
+    parser.add_argument("--eval-rows", type=int, help="rows to score on (default: as suits it)")
+    parser.add_argument("--again", action="store_true", help="make it anew")
+    return parser
+
+
+def _asked(given: argparse.Namespace) -> Options:
+    """The options given; what was left out is what suits the corpus."""
+    sizes = sizes_of(given.corpus)
+    asked = {name: getattr(given, name) for name in ("vocab_size", "context", "eval_rows")}
+    changed = {name: value for name, value in asked.items() if value is not None}
+    return replace(_options(sizes), bytes_only=given.bytes, **changed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -156,16 +215,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     That is one line: the data set's folder, or `error: ` and why there is none.
     """
-    parser = argparse.ArgumentParser(prog="prepare", description="Prepare a corpus for training.")
-    parser.add_argument("corpus", help="stdlib, or a .txt, .jsonl or .parquet file, or a folder")
-    parser.add_argument("--bytes", action="store_true", help="no merges: every byte is a token")
-    parser.add_argument("--vocab-size", type=int, default=VOCAB_SIZE, help="default: %(default)s")
-    parser.add_argument("--context", type=int, default=CONTEXT, help="default: %(default)s")
-    parser.add_argument("--again", action="store_true", help="make it anew")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
-        options = Options(given.bytes, given.vocab_size, given.context)
-        info = prepare(given.corpus, options, again=given.again, show=True)
+        options = _asked(given)
+        info = prepare(given.corpus, options, shards=given.shards, again=given.again, show=True)
     except KitError as error:
         sys.stdout.write(f"error: {error}\n")
         return 1

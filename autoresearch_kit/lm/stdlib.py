@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.splits import Split, number
+from autoresearch_kit.lm.splits import Sizes, Split, number
 
 # fmt: off
 HELD_OUT = frozenset({
@@ -60,6 +60,7 @@ class StdlibCorpus:
     """The running Python's standard library, one document per source file."""
 
     name = "stdlib"
+    sizes = Sizes()
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or Path(sysconfig.get_path("stdlib"))).resolve()

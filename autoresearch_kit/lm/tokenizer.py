@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ SMALLEST_VOCABULARY = 257
 LARGEST_VOCABULARY = 65_536
 TRAINING_BYTES = 100_000_000
 """Text that BPE is trained on at most: the merges of more would hardly differ."""
+TRAINING_DOCUMENTS = 1_024
+"""Documents that the trainer holds at a time."""
 
 VOCAB_FILE, SETTINGS_FILE = "vocab.tiktoken", "tokenizer.json"
 
@@ -50,9 +52,9 @@ class Tokenizer:
         """The token that begins a document."""
         return len(self.ranks)
 
-    def encode(self, texts: Sequence[str], threads: int = 1) -> list[list[int]]:
-        """Tokens of each text; `<|bos|>` written out in a text is ordinary text."""
-        return self.encoding.encode_ordinary_batch(list(texts), num_threads=threads)
+    def encode(self, text: str) -> npt.NDArray[np.uint16]:
+        """Tokens of a text; `<|bos|>` written out in it is ordinary text. Threads do it at once."""
+        return self.encoding.encode_to_numpy(text, disallowed_special=()).astype(np.uint16)
 
     def decode(self, tokens: Iterable[int]) -> bytes:
         """The bytes of the tokens, which may end within a character; specials are left out."""
@@ -97,7 +99,9 @@ def train(documents: Iterable[str], vocab_size: int) -> Tokenizer:
             f"vocabulary of {vocab_size}: give {SMALLEST_VOCABULARY} to {LARGEST_VOCABULARY}"
         )
     trainer = rustbpe.Tokenizer()
-    trainer.train_from_iterator(_first_bytes(documents), vocab_size - 1, pattern=PATTERN)
+    trainer.train_from_iterator(
+        documents, vocab_size - 1, buffer_size=TRAINING_DOCUMENTS, pattern=PATTERN
+    )
     return _tokenizer({bytes(token): rank for token, rank in trainer.get_mergeable_ranks()})
 
 
@@ -134,10 +138,16 @@ def _tokenizer(ranks: dict[bytes, int]) -> Tokenizer:
     return Tokenizer(encoding, ranks)
 
 
-def _first_bytes(documents: Iterable[str]) -> Iterator[str]:
-    left = TRAINING_BYTES
+def sample(documents: Iterable[str], size: int, limit: int = TRAINING_BYTES) -> Iterator[str]:
+    """Documents of about `limit` bytes from all over a corpus of `size` bytes, or all it has.
+
+    Of a document, the first `limit` characters count.
+    """
+    share = min(1.0, limit / max(1, size))
+    seen = taken = 0
     for document in documents:
-        if left <= 0:
-            return
-        yield document[:left]
-        left -= len(document.encode())
+        bytes_here = len(document.encode())
+        if taken <= share * seen:
+            yield document[:limit]
+            taken += bytes_here
+        seen += bytes_here

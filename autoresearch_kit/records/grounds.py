@@ -8,9 +8,10 @@ class DatasetInfo:
     """A prepared data set, as its `dataset.json` says. `context` is T, in tokens.
 
     `eval_rows` rows of T targets are scored per shard. The digests are short hex. `xz_bpb` is what
-    xz -9e makes of the scored val text, in bits per byte. `hidden` are files on this machine that
-    hold val or audit text, which a sandbox must cover. `restored`: it was made on another machine,
-    and what it was made from need not be here.
+    xz -9e makes of the scored val text, in bits per byte. Of the training text's tokens, `cropped`
+    is the share that is in no row, `continued` that cut off from what comes before. `hidden` are
+    files on this machine that hold val or audit text, which a sandbox must cover. `restored`: it
+    was made on another machine, and what it was made from need not be here.
     """
 
     name: str
@@ -27,6 +28,8 @@ class DatasetInfo:
     tokenizer: str
     packing: str
     xz_bpb: float
+    cropped: float = 0.0
+    continued: float = 0.0
     hidden: tuple[str, ...] = ()
     restored: bool = False
 

@@ -126,7 +126,7 @@ def make_run(folder: Path, cheat: Cheat) -> RunSpec:
 
 def make_habits(folder: Path) -> Path:
     """The data set; the standard library's `turtle` counts as a file that holds val text."""
-    length = ROWS * CONTEXT + 1
+    length = ROWS * (CONTEXT + 1)
     for number, shard in enumerate(("train", "val", "audit")):
         (folder / shard).mkdir(parents=True)
         _text(length * (8 if shard == "train" else 1), number).tofile(folder / shard / "tokens.bin")
@@ -156,7 +156,7 @@ def make_habits(folder: Path) -> Path:
 
 def _text(length: int, shard: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
     draw = np.random.default_rng(shard)
-    favourites = draw.integers(0, VOCAB, (length // CONTEXT + 1, 6))
+    favourites = draw.integers(0, VOCAB, (length // (CONTEXT + 1), 6))
     chances, picks = draw.random(length), draw.integers(0, 6, length)
     tokens = np.zeros(length, dtype=np.uint16)
     for at in range(1, length):
@@ -166,5 +166,5 @@ def _text(length: int, shard: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]
         elif chances[at] < 0.7 and shard:
             tokens[at] = (7 * before + 3 + 10 * shard) % VOCAB
         else:
-            tokens[at] = favourites[at // CONTEXT, picks[at]]
+            tokens[at] = favourites[at // (CONTEXT + 1), picks[at]]
     return tokens

@@ -52,7 +52,7 @@ def notebook(
 def make_dataset(folder: Path) -> Path:
     """A data set of noise, complete as far as kernel and judge read it."""
     draw = np.random.default_rng(0)
-    counts = {"train": 4096, "val": 1024, "audit": 1024}
+    counts = {"train": 124 * (CONTEXT + 1), "val": 31 * (CONTEXT + 1), "audit": 31 * (CONTEXT + 1)}
     for split, count in counts.items():
         (folder / split).mkdir(parents=True)
         tokens = draw.integers(1, VOCAB, count).astype("<u2")

@@ -18,22 +18,26 @@ def uniform(inputs: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture
 def shard() -> tuple[torch.Tensor, torch.Tensor]:
-    tokens = np.random.default_rng(0).integers(0, V, 1_000).astype(np.uint16)
-    return rows(tokens, 16, 60)
+    tokens = np.random.default_rng(0).integers(0, V, (60, 17)).astype(np.uint16)
+    return rows(tokens, 60)
 
 
-def test_rows_that_fill_a_shard_lie_end_to_end() -> None:
-    inputs, _ = rows(np.arange(100, dtype=np.uint16), 8, 12)
-    assert inputs.flatten().tolist() == list(range(96))
+SHARD = np.arange(99, dtype=np.uint16).reshape(11, 9)
+
+
+def test_all_rows_of_a_shard_are_taken_in_order() -> None:
+    inputs, targets = rows(SHARD, 11)
+    assert inputs.tolist() == SHARD[:, :-1].tolist()
+    assert targets.tolist() == SHARD[:, 1:].tolist()
 
 
 def test_fewer_rows_are_spread_over_the_shard() -> None:
-    inputs, _ = rows(np.arange(100, dtype=np.uint16), 8, 3)
-    assert inputs[:, 0].tolist() == [0, 32, 64]
+    inputs, _ = rows(SHARD, 3)
+    assert inputs[:, 0].tolist() == [0, 27, 63]
 
 
 def test_targets_are_one_on() -> None:
-    inputs, targets = rows(np.arange(100, dtype=np.uint16), 8, 5)
+    inputs, targets = rows(SHARD, 5)
     assert torch.equal(targets, inputs + 1)
     assert inputs.dtype == targets.dtype == torch.int64
 

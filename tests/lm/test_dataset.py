@@ -1,10 +1,13 @@
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
@@ -19,15 +22,21 @@ def dataset(home: Path, text_file: Path) -> Dataset:
     return open_dataset(home / prepare(str(text_file), SMALL).name)
 
 
-def test_shards_hold_the_text_with_bos_before_each_document(
-    dataset: Dataset, text_file: Path
-) -> None:
+def test_shards_hold_the_text_in_rows_from_bos(dataset: Dataset, text_file: Path) -> None:
     tokenizer, info = dataset.tokenizer, dataset.info
-    assert dataset.train[0] == tokenizer.bos
-    pieces = [tokenizer.decode(dataset.shard(split).tolist()) for split in Split]
+    shards = [dataset.shard(split) for split in Split]
+    assert all(shard.shape[1] == info.context + 1 for shard in shards)
+    assert all((shard[:, 0] == tokenizer.bos).all() for shard in shards)
+    pieces = [tokenizer.decode(shard.flatten().tolist()) for shard in shards]
     assert [len(p) for p in pieces] == [info.train_bytes, info.val_bytes, info.audit_bytes]
-    lines = sorted(b"".join(pieces).splitlines())
-    assert lines == sorted(text_file.read_bytes().splitlines())
+    missing = Counter(text_file.read_bytes()) - Counter(b"".join(pieces))
+    longest = int(dataset.token_bytes.max())
+    assert missing.total() < len(shards) * info.context * longest
+
+
+def test_the_record_says_how_much_was_cropped_and_cut(dataset: Dataset) -> None:
+    assert 0 <= dataset.info.cropped < 0.001
+    assert 0.5 < dataset.info.continued < 1  # pieces of 4,000 characters in rows of 33 tokens
 
 
 def test_token_bytes_count_the_shard(dataset: Dataset) -> None:
@@ -41,12 +50,12 @@ def test_shards_are_mapped_not_loaded(dataset: Dataset) -> None:
 
 def test_enough_rows_are_scored_in_val_and_audit(dataset: Dataset) -> None:
     info = dataset.info
-    assert info.eval_rows * info.context < min(len(dataset.val), len(dataset.audit))
+    assert info.eval_rows <= min(len(dataset.val), len(dataset.audit))
 
 
 def test_a_notebook_sees_no_val(dataset: Dataset) -> None:
     (dataset.folder / "val" / "tokens.bin").unlink()
-    assert len(open_dataset(dataset.folder).train) == dataset.info.train_tokens
+    assert open_dataset(dataset.folder).train.size == dataset.info.train_tokens
     with pytest.raises(CorpusError, match=r"can't read .*val/tokens.bin"):
         _ = dataset.val
 
@@ -56,6 +65,21 @@ def test_a_shorter_shard_is_refused(dataset: Dataset) -> None:
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(CorpusError, match=r"train/tokens.bin has .* tokens, not .*: prepare again"):
         _ = dataset.train
+
+
+def test_another_version_s_packing_is_told_and_prepared_only_when_asked(
+    dataset: Dataset, text_file: Path
+) -> None:
+    tokens = dataset.train.flatten()[:-1]
+    tokens.tofile(dataset.folder / "train" / "tokens.bin")
+    before = replace(dataset.info, train_tokens=len(tokens), packing="1")
+    (dataset.folder / "dataset.json").write_bytes(encode(before))
+    with pytest.raises(CorpusError, match=r"another version of the kit.*`autoresearch prepare`"):
+        _ = open_dataset(dataset.folder).train
+    with pytest.raises(CorpusError, match="prepared with other packing; --again makes it anew"):
+        prepare(str(text_file), SMALL)
+    with pytest.raises(CorpusError, match="another version of the kit"):
+        prepare(dataset.info.name)
 
 
 def test_missing_and_damaged_data_sets_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_every_row_is_in_one_split(rows_file: Path) -> None:
     assert sorted(d for documents in splits.values() for d in documents) == sorted(DOCUMENTS)
     assert 25 < len(splits[Split.VAL]) < 75
     assert 25 < len(splits[Split.AUDIT]) < 75
+
+
+def test_what_was_read_of_a_parquet_file_is_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "large.parquet"
+    texts = [random.Random(number).randbytes(2_500).hex() for number in range(6_000)]
+    pq.write_table(pa.table({"text": texts}), path, row_group_size=100)
+    held = [pa.total_allocated_bytes() for _ in find(str(path)).documents(Split.TRAIN)]
+    assert max(held) < sum(map(len, texts)) / 3
 
 
 def test_equal_rows_are_in_the_same_split(tmp_path: Path) -> None:
@@ -114,5 +123,6 @@ def test_folder_without_texts_says_what_it_looked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["shakespeare", "./nothing", "", "nothing.txt"])
 def test_unknown_corpus_says_what_there_is(name: str) -> None:
-    with pytest.raises(CorpusError, match=f"no corpus '{name}': give stdlib, or the path"):
+    said = f"no corpus '{name}': give stdlib, climbmix, tinystories, or the path"
+    with pytest.raises(CorpusError, match=said):
         find(name)

@@ -1,3 +1,5 @@
+import lzma
+import re
 import signal
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.lm.build import Options
+from autoresearch_kit.lm.build import Options, xz_bits_per_byte
 from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
 from autoresearch_kit.lm.prepare import main, prepare
 from autoresearch_kit.lm.splits import Split
@@ -61,7 +63,7 @@ def test_a_damaged_data_set_is_made_anew(home: Path, text_file: Path) -> None:
     first = prepare(str(text_file), SMALL)
     (home / first.name / "val" / "tokens.bin").write_bytes(b"")
     assert prepare(str(text_file), SMALL) == first
-    assert len(open_dataset(home / first.name).val) == first.val_tokens
+    assert open_dataset(home / first.name).val.size == first.val_tokens
 
 
 def test_options_have_folders_of_their_own(home: Path, text_file: Path) -> None:
@@ -76,8 +78,8 @@ def test_options_have_folders_of_their_own(home: Path, text_file: Path) -> None:
 def test_bytes_only_has_a_token_for_each_byte(home: Path, text_file: Path) -> None:
     info = prepare(str(text_file), Options(bytes_only=True, context=32))
     dataset = open_dataset(home / info.name)
-    documents = int((dataset.val == dataset.tokenizer.bos).sum())
-    assert (info.vocab_size, info.val_tokens) == (257, info.val_bytes + documents)
+    pieces = int((dataset.val == dataset.tokenizer.bos).sum())
+    assert (info.vocab_size, info.val_tokens) == (257, info.val_bytes + pieces)
 
 
 def test_digests_tell_what_differs(home: Path, text_file: Path) -> None:
@@ -85,6 +87,12 @@ def test_digests_tell_what_differs(home: Path, text_file: Path) -> None:
     assert one.corpus == other.corpus
     assert one.tokenizer != other.tokenizer
     assert one.packing != other.packing
+
+
+def test_xz_takes_less_memory_but_comes_to_the_same(prose: str) -> None:
+    text = prose.encode()
+    plain = lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)
+    assert xz_bits_per_byte(text) == 8 * len(plain) / len(text)
 
 
 @pytest.mark.parametrize("text", ["", "too little\n" * 10])
@@ -99,7 +107,7 @@ def test_a_tiny_corpus_says_how_small(home: Path, tmp_path: Path, text: str) -> 
 def test_too_few_documents_to_split_says_so(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "one.jsonl"
     path.write_text('{"text": "%s"}\n' % ("word " * 50_000))
-    with pytest.raises(CorpusError, match=r"has \d+ tokens; at least 257 are needed"):
+    with pytest.raises(CorpusError, match=r"has \d+ tokens; at least 264 are needed"):
         prepare(str(path), SMALL)
     assert not [path for path in home.iterdir() if path.is_dir()]
 
@@ -117,7 +125,8 @@ def test_command_prints_the_folder_last_and_talks_on_stderr(
     folder = dataset_folder(str(text_file))
     assert out == f"{folder}{SMALL.suffix()}\n"
     info = open_dataset(Path(out.strip())).info
-    assert "packing tokens" in err
+    assert re.search(r"packing tokens +[\d.]+ MB in [\d.]+ s, [\d.]+ MB/s\n", err)
+    assert f"in rows of 33 from BOS: {info.cropped:.3%} of the tokens cropped away" in err
     assert f"xz -9e needs {info.xz_bpb:.3f} bits per byte" in err
 
 

@@ -27,17 +27,17 @@ def test_any_text_comes_back(either: Tokenizer) -> None:
     points = [p for p in range(0x110000) if not 0xD800 <= p < 0xE000]
     texts = ["".join(map(chr, draw.choices(points, k=200))) for _ in range(50)]
     texts += ["", "\0", " \n\t\r\n", "no newline", "e\u0301", "👩\u200d🔬", " " * 5_000]
-    encoded = either.encode(texts)
-    assert [either.decode(tokens).decode() for tokens in encoded] == texts
+    encoded = [either.encode(text) for text in texts]
+    assert [either.decode(tokens.tolist()).decode() for tokens in encoded] == texts
 
 
 def test_token_bytes_add_up_to_the_text(either: Tokenizer, prose: str) -> None:
-    tokens = either.encode([prose])[0]
+    tokens = either.encode(prose)
     assert int(either.token_bytes()[tokens].sum()) == len(prose.encode())
 
 
 def test_half_a_character_counts_its_bytes(either: Tokenizer) -> None:
-    tokens = either.encode(["\U0001f600"])[0]
+    tokens = either.encode("\U0001f600").tolist()
     assert len(tokens) > 1
     sizes = either.token_bytes()
     assert [int(sizes[t]) for t in tokens] == [len(either.decode([t])) for t in tokens]
@@ -50,7 +50,7 @@ def test_bos_has_no_bytes(either: Tokenizer) -> None:
 
 
 def test_bos_written_in_a_text_is_text(either: Tokenizer) -> None:
-    tokens = either.encode([bpe.BOS])[0]
+    tokens = either.encode(bpe.BOS).tolist()
     assert either.bos not in tokens
     assert either.decode([either.bos, *tokens]) == bpe.BOS.encode()
 
@@ -58,8 +58,22 @@ def test_bos_written_in_a_text_is_text(either: Tokenizer) -> None:
 def test_stored_tokenizer_encodes_the_same(tmp_path: Path, either: Tokenizer, prose: str) -> None:
     either.save(tmp_path)
     loaded = bpe.load(tmp_path)
-    assert loaded.encode([prose]) == either.encode([prose])
+    assert loaded.encode(prose).tolist() == either.encode(prose).tolist()
     assert loaded.digest() == either.digest()
+
+
+def test_a_small_corpus_is_its_own_sample() -> None:
+    assert list(bpe.sample(["one", "δύο", "three"], size=14)) == ["one", "δύο", "three"]
+
+
+def test_a_sample_comes_from_all_over_a_corpus() -> None:
+    documents = [f"{number:04}" for number in range(1_000)]
+    taken = list(bpe.sample(documents, size=4_000, limit=400))
+    assert taken == documents[::10]
+
+
+def test_one_long_document_is_not_the_whole_of_memory() -> None:
+    assert [len(text) for text in bpe.sample(["x" * 1_000, "y" * 500], 1_500, limit=100)] == [100]
 
 
 def test_training_twice_gives_the_same(trained: Tokenizer, prose: str) -> None:

@@ -33,7 +33,7 @@ def _models_as_from_a_notebook() -> Iterator[None]:
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Text in which every row has a few favourite tokens, and one token often follows another."""
     folder = tmp_path_factory.mktemp("data")
-    length = ROWS * CONTEXT + 1
+    length = ROWS * (CONTEXT + 1)
     for number, shard in enumerate(("train", "val", "audit")):
         (folder / shard).mkdir()
         _text(length, seed=number).tofile(folder / shard / "tokens.bin")
@@ -48,7 +48,7 @@ def _text(length: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]]
     rng = np.random.default_rng(seed)
     tokens = np.zeros(length, dtype=np.uint16)
     for at in range(1, length):
-        favourites = np.random.default_rng([seed, at // CONTEXT]).integers(0, VOCAB_SIZE, 6)
+        favourites = np.random.default_rng([seed, at // (CONTEXT + 1)]).integers(0, VOCAB_SIZE, 6)
         follows = rng.random() < 0.4
         tokens[at] = (tokens[at - 1] * 5 + 1) % VOCAB_SIZE if follows else rng.choice(favourites)
     return tokens

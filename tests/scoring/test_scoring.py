@@ -41,8 +41,8 @@ def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
 def by_hand(spec: JudgeSpec, model: nn.Module) -> tuple[float, int, int]:
     """Nats, bytes and tokens, computed here in the plainest way."""
     raw = np.fromfile(spec.dataset / spec.shard / "tokens.bin", dtype="<u2").astype(np.int64)
-    inputs = torch.from_numpy(raw[: ROWS * CONTEXT]).view(ROWS, CONTEXT)
-    targets = torch.from_numpy(raw[1 : ROWS * CONTEXT + 1]).view(ROWS, CONTEXT)
+    rows = torch.from_numpy(raw).view(ROWS, CONTEXT + 1)
+    inputs, targets = rows[:, :-1], rows[:, 1:]
     sizes = torch.from_numpy(np.load(spec.dataset / "token_bytes.npy").astype(np.int64))[targets]
     nats = 0.0
     with torch.inference_mode():

@@ -63,7 +63,8 @@ The notebook
 - Cells are addressed by name. Editable ones may be rewritten, added and removed. Locked ones are
   put back before every run, and so is `run`: edit around them.
 - `run.batches(B)` yields pairs of int64 tensors [B, T], inputs and targets, on `run.device`, in an
-  order that the kit seeds; `run.steps()` yields step numbers until the budget is used up;
+  order that the kit seeds; each row, and each document in it, begins at the last token of the
+  vocabulary; `run.steps()` yields step numbers until the budget is used up;
   `run.progress` goes from 0 to 1; `run.log(loss=..., tokens=...)` writes the loss curve;
   `run.autocast()` is the precision for training and scoring alike; `run.vocab_size`, `run.context`.
 - The locked cell `submit` hands over `model`: in eval mode it must turn int64 [B, T] into logits

@@ -208,7 +208,7 @@ class Panel:
 
     def _start(self) -> None:
         self.start.disabled = True
-        self._say("starting; a corpus that is not prepared takes a minute")
+        self._say("starting; a corpus that is not prepared takes a minute, a large one many")
         asyncio.get_running_loop().create_task(self._start_in_thread())
 
     async def _start_in_thread(self) -> None:

@@ -47,7 +47,7 @@ class StartForm:
             style=WIDE,
         )
         self.train_seconds = _field("training seconds", "300")
-        self.dataset = _field("corpus", "stdlib")
+        self.dataset = _field("corpus", "stdlib; or climbmix, tinystories, a path")
         self.rule = widgets.Dropdown(
             description="verdict",
             options=[

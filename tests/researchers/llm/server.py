@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
+
+from tests.loopback import LoopbackServer
 
 Body = Mapping[str, object]
 USAGE: Mapping[str, object] = {
@@ -79,37 +80,21 @@ def in_turn(*answers: Answer) -> Script:
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
-class ChatServer:
+class ChatServer(LoopbackServer):
     """The endpoint at `url`; `requests` are the headers and bodies that came in."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.requests: list[tuple[Mapping[str, str], Body]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        super().__init__()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{self.address}/v1"
 
     @property
     def bodies(self) -> Sequence[Body]:
         return [body for _, body in self.requests]
-
-    def __enter__(self) -> "ChatServer":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         outer = self
