@@ -32,6 +32,12 @@ WITHOUT = (
 REFUSE = "to refuse to run without: autoresearch run TAG --sandbox require"
 """What each level of the sandbox gives."""
 
+TRY_FIRST = (
+    "try a short run before a night: autoresearch run trial --max-experiments 1; or begin with the "
+    "CPU's small model: --profile cpu"
+)
+"""Advice where a profile is untested."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -86,9 +92,16 @@ def _hardware() -> Iterator[Finding]:
     yield Finding("torch", probed.torch)
     yield _device(probed)
     yield Finding("precision", probed.precision)
-    yield Finding("profile", profiles.choose().name)
+    yield _profile(profiles.choose(probed.gpu))
     yield _compiler(probed)
     yield Finding("memory", f"{probed.memory_mb / 1000:.0f} GB, {probed.cores} cores")
+
+
+def _profile(profile: profiles.Profile) -> Finding:
+    found = f"{profile.name}: {profile.machine}"
+    if profile.tested:
+        return Finding("profile", found)
+    return Finding("profile", f"{found}; untested: it never ran on one", TRY_FIRST)
 
 
 def _device(probed: Machine) -> Finding:
@@ -99,6 +112,8 @@ def _device(probed: Machine) -> Finding:
 def _compiler(probed: Machine) -> Finding:
     if probed.compiles:
         return Finding("torch.compile", "works")
+    if probed.gpu:
+        return Finding("torch.compile", "not used on this GPU")
     return Finding("torch.compile", "no C++ compiler", "install one: apt install g++")
 
 

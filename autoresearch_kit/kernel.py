@@ -9,6 +9,9 @@
         run.log(loss=loss, tokens=x.numel())
     run.submit(model)
 
+A GPU may need more: `run.accumulate` takes a step in as many passes as its memory makes necessary,
+`run.scaler` scales losses where float16 is all that the GPU has.
+
 Under the runner, what it writes goes to the run's work folder. By hand, in JupyterLab, it shows a
 progress bar, and `submit` draws the loss curve, scores the model and prints its val_bpb.
 """
@@ -22,7 +25,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -45,6 +48,7 @@ from autoresearch_kit.execution.clock import BudgetClock
 from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
+from autoresearch_kit.passes import Backward, Batch, Passes
 from autoresearch_kit.records import Reason
 
 LOG_SECONDS = 0.1
@@ -95,6 +99,7 @@ class TrainingRun:
         self.seed = seed
         self.train_seconds = train_seconds
         self.device = precision.device()
+        self.scaler = precision.loss_scaler(self.device)
         self.step = 0
         self.tokens = 0
         self._dataset = dataset
@@ -108,6 +113,7 @@ class TrainingRun:
         self._next_line = 0.0
         self._best = math.inf
         self._clock = BudgetClock(_allowance())
+        self._passes = Passes(tqdm.write)
 
     @property
     def seconds(self) -> float:
@@ -123,9 +129,7 @@ class TrainingRun:
         """The precision of training and scoring alike, a fresh context at each call."""
         return precision.autocast(self.device)
 
-    def batches(
-        self, batch_size: int, context: int | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, batch_size: int, context: int | None = None) -> Iterator[Batch]:
         """Inputs and targets, int64 `[batch_size, context]` on the device, without end.
 
         Their order is the kit's, drawn from the run's seed. `context` is T unless given; with less,
@@ -136,6 +140,20 @@ class TrainingRun:
             if pinned:
                 x, y = x.pin_memory(), y.pin_memory()
             yield x.to(self.device, non_blocking=pinned), y.to(self.device, non_blocking=pinned)
+
+    def accumulate(
+        self, backward: Backward, batches: Sequence[Batch], model: torch.nn.Module
+    ) -> Tensor:
+        """Adds up the gradients of one step's batches; returns their mean loss, on the device.
+
+        `backward(inputs, targets, share)` runs some of their rows forward and backward, for a
+        share of the gradients. Where memory ends it is called with half the rows, twice as often,
+        from then on; that is said once. So a step is the same rows on every device.
+
+        Raises:
+            torch.OutOfMemoryError: one row is too much.
+        """
+        return self._passes.gradients(backward, batches, model.zero_grad)
 
     def steps(self) -> Iterator[int]:
         """Step numbers, from 0, until the budget has no room for another typical step.

@@ -9,12 +9,27 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from autoresearch_kit import codec
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Machine
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.records import Accelerator, Machine
+
+if TYPE_CHECKING:
+    import torch
+
+
+def accelerator() -> Accelerator | None:
+    """What torch can use beside the CPU: probed where there may be a GPU, else known at once.
+
+    Raises:
+        KitError: as `probe` does.
+    """
+    apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+    return probe().gpu if apple or sandbox.gpu_nodes() else None
 
 
 def probe() -> Machine:
@@ -41,6 +56,17 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def _gpu(device: "torch.device") -> Accelerator | None:
+    import torch
+
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+        return Accelerator("cuda", torch.cuda.get_device_capability(device), memory / 1e6)
+    if device.type == "mps":
+        return Accelerator("mps", (0, 0), torch.mps.recommended_max_memory() / 1e6)
+    return None
+
+
 def _probe_here() -> Machine:
     import torch
 
@@ -49,17 +75,19 @@ def _probe_here() -> Machine:
     device = precision.device()
     cores = psutil.cpu_count(logical=False) or 1
     on_cuda = device.type == "cuda"
+    triton = on_cuda and torch.cuda.get_device_capability(device) >= precision.VOLTA
     name = torch.cuda.get_device_name(device) if on_cuda else f"{_cpu_name()} x {cores}"
     return Machine(
         device=name,
         accelerator=device.type != "cpu",
-        precision="bfloat16" if precision.computes_bfloat16(device) else "float32",
-        compiles=shutil.which("c++") is not None or on_cuda,
+        precision=precision.name_of(precision.computes_in(device)),
+        compiles=triton or (device.type == "cpu" and shutil.which("c++") is not None),
         cores=cores,
         memory_mb=round(psutil.virtual_memory().total / 1e6),
         torch=importlib.metadata.version("torch"),
         python=platform.python_version(),
         system=platform.platform(terse=True),
+        gpu=_gpu(device),
     )
 
 

@@ -5,26 +5,71 @@ The scorer must run a model exactly as its notebook trained it, so there is one 
 
 import torch
 
+AMPERE = (8, 0)
+"""The first compute capability of NVIDIA's with bfloat16 arithmetic of its own."""
+
+VOLTA = (7, 0)
+"""The first with tensor cores, in float16; also the first that Triton compiles for."""
+
 
 def device() -> torch.device:
-    """Where models train and are scored: the GPU that CUDA puts first, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Where models train and are scored: the GPU that CUDA puts first, Apple's, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def judging_device() -> torch.device:
+    """Where losses are computed and added up: in float64, which Apple's GPUs don't have."""
+    here = device()
+    return torch.device("cpu") if here.type == "mps" else here
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """The context in which models run on `device`: bfloat16 where it has that, else no autocast.
+    """The context in which models run on `device`, a fresh one at each call.
 
-    A fresh context at each call.
+    bfloat16 where the device has that, float16 where it has tensor cores for it, else no autocast.
     """
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=computes_bfloat16(device))
+    return autocast_to(device, computes_in(device))
 
 
-def computes_bfloat16(device: torch.device) -> bool:
-    """Whether `device` has bfloat16 arithmetic of its own.
+def autocast_to(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """The same for a precision of one's own choice; of float32, no autocast."""
+    enabled = dtype is not torch.float32
+    return torch.autocast(device.type, dtype=dtype if enabled else torch.bfloat16, enabled=enabled)
 
-    `torch.cuda.is_bf16_supported()` says True of a T4, which emulates it slowly; compute capability
-    8 (Ampere) is the first that has it. CPUs have it with AVX512_BF16 or AMX.
+
+def loss_scaler(device: torch.device) -> torch.amp.GradScaler:
+    """What keeps small gradients from vanishing in float16; does nothing in other precisions."""
+    return torch.amp.GradScaler(device.type, enabled=computes_in(device) is torch.float16)
+
+
+def computes_in(device: torch.device) -> torch.dtype:
+    """The precision of matrix products on `device`: bfloat16, float16 or float32.
+
+    `torch.cuda.is_bf16_supported()` says True of a T4, which emulates it slowly, so that compute
+    capability decides. CPUs have bfloat16 with AVX512_BF16 or AMX; Apple's GPUs stay in float32.
     """
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= AMPERE:
+            return torch.bfloat16
+        return torch.float16 if capability >= VOLTA else torch.float32
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """A precision as records have it: `bfloat16`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def of_name(name: str) -> torch.dtype:
+    """The precision of this name, one of those that `computes_in` knows."""
+    known = (torch.bfloat16, torch.float16, torch.float32)
+    return next(dtype for dtype in known if name_of(dtype) == name)
+
+
+def _cpu_has_bfloat16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,39 +1,142 @@
 """What the `config` cell of the training notebook holds on which machine: a table."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Constant
+from autoresearch_kit.records import Accelerator, Constant
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Constants of the `config` cell that suit a kind of machine; others stay as they are."""
+    """Constants of the `config` cell that suit a kind of machine; others stay as they are.
+
+    `suits` says so of what an accelerator can do. `tested`: it ran on such a machine.
+    """
 
     name: str
     machine: str
     constants: Mapping[str, Constant]
+    suits: Callable[[Accelerator], bool] = lambda _: False
+    tested: bool = False
 
 
 _CPU: Mapping[str, Constant] = {
     "DEPTH": 2,
     "HEADS": 2,
     "HEAD_DIM": 96,
+    "WINDOWS": "L",
+    "ROTARY_SHARE": 0.5,
+    "ROPE_BASE": 10000.0,
+    "SMEAR": True,
+    "VALUE_EVERY": 1,
+    "GATE_INPUTS": 12,
+    "SOFT_CAP": 0.0,
+    "X0_INIT": 0.1,
+    "INIT_SCALE": 1.0,
+    "VALUE_INIT": 1.0,
+    "HALF_STREAM": False,
     "DEVICE_BATCH_SIZE": 4,
     "GRAD_ACCUMULATION": 1,
     "COMPILE": True,
+    "MATRIX_LR": 0.03,
+    "EMBEDDING_LR": 0.4,
+    "UNEMBEDDING_LR": 0.003,
+    "SCALAR_LR": 0.05,
+    "RESIDUAL_LR": 0.05,
+    "LR_WIDTH": 192,
+    "X0_BETA1": 0.8,
+    "MUON_GATES": False,
+    "NORMUON_BETA2": 0.0,
+    "POLAR_STEPS": 3,
+    "WEIGHT_DECAY": 0.1,
+    "EMBEDDING_DECAY": 0.0,
+    "VALUE_DECAY": 0.0,
+    "UNEMBEDDING_DECAY": 0.0,
+    "MOMENTUM_WARMUP": 0.1,
+    "WARMDOWN": 0.8,
+    "FINAL_LR": 0.0,
 }
+"""benchmarks/README.md has the measurements behind the numbers."""
 
-AS_IS = Profile("as-is", "any; the notebook's own constants", {})
+_NIGHT: Mapping[str, Constant] = {
+    "DEPTH": 9,
+    "HEADS": 5,  # aspect ratio 57: 9 x 57 channels, rounded up to whole heads
+    "HEAD_DIM": 128,
+    "WINDOWS": "SSSSL",
+    "ROTARY_SHARE": 1.0,
+    "ROPE_BASE": 200000.0,
+    "SMEAR": False,
+    "VALUE_EVERY": 2,
+    "GATE_INPUTS": 32,
+    "SOFT_CAP": 15.0,
+    "X0_INIT": 0.05,
+    "INIT_SCALE": 1.178,  # upstream's 0.68; its own is sqrt(3) times PyTorch's
+    "VALUE_INIT": 0.68,
+    "HALF_STREAM": True,
+    "DEVICE_BATCH_SIZE": 128,  # 2**18 tokens at a context of 2,048
+    "GRAD_ACCUMULATION": 1,
+    "COMPILE": True,
+    "MATRIX_LR": 0.04,
+    "EMBEDDING_LR": 0.9,
+    "UNEMBEDDING_LR": 0.005,
+    "SCALAR_LR": 0.5,
+    "RESIDUAL_LR": 0.005,
+    "LR_WIDTH": 768,
+    "X0_BETA1": 0.96,
+    "MUON_GATES": True,
+    "NORMUON_BETA2": 0.95,
+    "POLAR_STEPS": 5,
+    "WEIGHT_DECAY": 0.2,
+    "EMBEDDING_DECAY": 0.001,
+    "VALUE_DECAY": 0.003,
+    "UNEMBEDDING_DECAY": 0.01,
+    "MOMENTUM_WARMUP": 0.15,  # upstream's 200 steps, of some 1,300
+    "WARMDOWN": 0.75,
+    "FINAL_LR": 0.05,
+}
+"""karpathy/autoresearch after its 126 experiments of 8 March 2026: val_bpb 0.969686 there."""
+
+_SMALLER: Mapping[str, Constant] = {**_NIGHT, "DEPTH": 6, "HEADS": 3, "DEVICE_BATCH_SIZE": 32}
+_T4: Mapping[str, Constant] = {**_NIGHT, "DEPTH": 4, "HEADS": 2, "DEVICE_BATCH_SIZE": 16}
+_MPS: Mapping[str, Constant] = {**_T4, "DEVICE_BATCH_SIZE": 8, "COMPILE": False}
+
+
+def _cuda(least: tuple[int, int], gigabytes: float) -> Callable[[Accelerator], bool]:
+    """Of compute capability `least` at least, with as much memory."""
+    return lambda found: (
+        found.backend == "cuda"
+        and found.capability >= least
+        and found.memory_mb >= 1000 * gigabytes
+    )
+
+
+AS_IS = Profile("as-is", "any; the notebook's own constants", {}, tested=True)
 
 PROFILES = (
-    Profile("cpu", "a few processor cores and a C++ compiler", _CPU),
-    Profile("cpu-eager", "a few processor cores, no C++ compiler", {**_CPU, "COMPILE": False}),
+    Profile("h100", "H100, H200, and what came after", _NIGHT, _cuda((9, 0), 70)),
+    Profile(
+        "a100", "A100, and others of 40 GB that compute in bfloat16", _NIGHT, _cuda((8, 0), 38)
+    ),
+    Profile(
+        "consumer",
+        "smaller GPUs that compute in bfloat16: RTX 30 and later",
+        _SMALLER,
+        _cuda((8, 0), 0),
+    ),
+    Profile("t4", "T4, V100, RTX 20: float16, with scaled losses", _T4, _cuda((7, 0), 0)),
+    Profile("mps", "Apple silicon, in float32", _MPS, lambda found: found.backend == "mps"),
+    Profile("cpu", "a few processor cores and a C++ compiler", _CPU, tested=True),
+    Profile(
+        "cpu-eager",
+        "a few processor cores, no C++ compiler; older GPUs",
+        {**_CPU, "COMPILE": False},
+        tested=True,
+    ),
     AS_IS,
 )
-"""All profiles. benchmarks/README.md has the measurements behind the numbers."""
+"""All profiles; of those that suit a machine, the first is for it."""
 
 
 def find(name: str) -> Profile:
@@ -49,21 +152,25 @@ def find(name: str) -> Profile:
     raise InputError(f"no profile '{name}'; profiles: {known}")
 
 
-def suited(constants: Mapping[str, Constant]) -> Profile:
-    """The profile for a notebook with these constants, on this machine.
+def is_some_profiles(constants: Mapping[str, Constant]) -> bool:
+    """Whether a notebook with these constants has a profile's, which another may take the place of.
 
-    Where they are some profile's, another may take its place. Where somebody has turned them, a
-    person or a campaign whose best was adopted, they stay.
+    Where somebody has turned them, a person or a campaign whose best was adopted, they stay.
     """
-    of_a_profile = any(
+    return any(
         all(constants.get(name, value) == value for name, value in one.constants.items())
         for one in PROFILES
         if one is not AS_IS
     )
-    return choose() if of_a_profile else AS_IS
 
 
-def choose() -> Profile:
-    """The profile for this machine. torch.compile needs a C++ compiler on a CPU."""
+def choose(accelerator: Accelerator | None) -> Profile:
+    """The profile for a machine with this accelerator, or none.
+
+    torch.compile needs a C++ compiler on a CPU.
+    """
+    if accelerator:
+        fitting = (profile for profile in PROFILES if profile.suits(accelerator))
+        return next(fitting, find("cpu-eager"))
     compilers = ("c++", "g++", "clang++")
     return find("cpu" if any(map(shutil.which, compilers)) else "cpu-eager")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import profiles
+from autoresearch_kit import machine, profiles
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.history import History
@@ -145,7 +145,9 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
 def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
     if wishes.profile:
         return profiles.find(wishes.profile)
-    return profiles.suited(read_notebook(root).constants())
+    if not profiles.is_some_profiles(read_notebook(root).constants()):
+        return profiles.AS_IS
+    return profiles.choose(machine.accelerator())
 
 
 def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:

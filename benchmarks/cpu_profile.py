@@ -71,11 +71,9 @@ VARIANTS = {
     "momentum-0.9": Variant({"MUON_MOMENTUM": 0.9}),
     "no-weight-decay": Variant({"WEIGHT_DECAY": 0.0}),
     "warmdown-0.6": Variant({"WARMDOWN": 0.6}),
-    "no-smear": Variant(code=(("model", "x0 = x + gate * shift(x)", "x0 = x"),)),
-    "no-key-offset": Variant(code=(("block", "shift(k_rest)", "k_rest"),)),
-    "no-value-embeddings": Variant(
-        code=(("block", " + gate * self.value_embedding(idx).view(heads)", ""),)
-    ),
+    "no-smear": Variant({"SMEAR": False}),
+    "no-key-offset": Variant(code=(("layer", "shift(k[..., TURNING:])", "k[..., TURNING:]"),)),
+    "no-value-embeddings": Variant(code=(("layer", "v = v + extra", ""),)),
     "eager": Variant({"COMPILE": False}),
     "bfloat16": Variant(code=(precision(bfloat16=True),)),
     "float32": Variant(code=(precision(bfloat16=False),)),

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import doctor
+from autoresearch_kit import doctor, machine
 from autoresearch_kit.execution import sandbox
+from autoresearch_kit.records import Accelerator, Machine
 
 GIT_OLD = "#!/bin/sh\necho git version 2.30.2\n"
 
@@ -50,3 +51,15 @@ def test_an_old_git_is_a_gap(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert "2.36" in gaps(project)["git"]
+
+
+def test_a_profile_that_never_ran_on_such_a_machine_is_said_to_be_untested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Accelerator("cuda", (7, 5), 15_800)
+    probed = Machine("T4", True, "float16", True, 2, 13_000, "2.13", "3.11", "Linux", gpu)
+    monkeypatch.setattr(machine, "probe", lambda: probed)
+    found = next(one for one in doctor.examine(tmp_path) if one.what == "profile")
+    assert found.found.startswith("t4: ")
+    assert "untested" in found.found
+    assert "--max-experiments 1" in found.advice

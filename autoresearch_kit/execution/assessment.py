@@ -83,7 +83,7 @@ def load_shard(dataset: Dataset, spec: JudgeSpec) -> Shard:
     count = min(dataset.info.eval_rows, len(shard))
     inputs, targets = rows(shard, count)
     order = torch.from_numpy(np.random.default_rng(ORDER_SEED).permutation(count))
-    device = torch.device(spec.device) if spec.device else precision.device()
+    device = torch.device(spec.device) if spec.device else precision.judging_device()
     token_bytes = torch.from_numpy(dataset.token_bytes.astype(np.int64))
     return Shard(inputs[order], targets[order], token_bytes, device)
 

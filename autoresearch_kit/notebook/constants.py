@@ -122,7 +122,7 @@ def set_constants(source: str, values: Mapping[str, Constant]) -> str:
     for name, value in sorted(values.items(), key=lambda v: _place(literals, v[0]), reverse=True):
         node = literals[name]
         line = lines[node.lineno - 1].encode()
-        literal = repr(_of_type(name, value, _value(node))).encode()
+        literal = _written(_of_type(name, value, _value(node))).encode()
         line = line[: node.col_offset] + literal + line[node.end_col_offset :]
         lines[node.lineno - 1] = line.decode()
     return "".join(lines)
@@ -150,6 +150,12 @@ def _of_type(name: str, value: Constant, old: Constant) -> Constant:
     elif type(old) is type(value):
         return value
     raise EditError(f"{name} = {old!r} is a {type(old).__name__}; {value!r} can't take its place")
+
+
+def _written(value: Constant) -> str:
+    """The value as a formatter would leave it: strings in double quotes."""
+    text = repr(value)
+    return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text
 
 
 def _literals(source: str) -> dict[str, ast.expr]:

@@ -8,7 +8,7 @@ from autoresearch_kit.records.experiments import (
     best_of,
     latest_noise,
 )
-from autoresearch_kit.records.grounds import DatasetInfo, Fingerprint, Machine
+from autoresearch_kit.records.grounds import Accelerator, DatasetInfo, Fingerprint, Machine
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.records.runs import (
     Arm,
@@ -35,6 +35,7 @@ from autoresearch_kit.records.settings import (
 from autoresearch_kit.records.states import Request, Stage, State
 
 __all__ = [
+    "Accelerator",
     "Arm",
     "Attempt",
     "CellEdit",

@@ -47,6 +47,15 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
+class Accelerator:
+    """A GPU that torch can use: by `cuda`, with its compute capability, or by `mps`."""
+
+    backend: str
+    capability: tuple[int, int]
+    memory_mb: float
+
+
+@dataclass(frozen=True)
 class Machine:
     """What a probe of this machine found. `device` is what scores depend on, by model name."""
 
@@ -59,3 +68,4 @@ class Machine:
     torch: str
     python: str
     system: str
+    gpu: Accelerator | None = None

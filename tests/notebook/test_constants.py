@@ -47,7 +47,7 @@ def test_an_annotated_constant_counts() -> None:
 def test_setting_changes_the_literals_only() -> None:
     changed = set_constants(CONFIG, {"HEADS": 6, "VOCAB": 512, "WINDOW": "L", "SOFT_CAP": 0.5})
     expected = CONFIG.replace("VOCAB = 1024; HEADS = 3", "VOCAB = 512; HEADS = 6")
-    expected = expected.replace('WINDOW = "SL"', "WINDOW = 'L'")
+    expected = expected.replace('WINDOW = "SL"', 'WINDOW = "L"')
     assert changed == expected.replace("SOFT_CAP = -15.0", "SOFT_CAP = 0.5")
 
 

@@ -66,7 +66,9 @@ The notebook
   order that the kit seeds; each row, and each document in it, begins at the last token of the
   vocabulary; `run.steps()` yields step numbers until the budget is used up;
   `run.progress` goes from 0 to 1; `run.log(loss=..., tokens=...)` writes the loss curve;
-  `run.autocast()` is the precision for training and scoring alike; `run.vocab_size`, `run.context`.
+  `run.autocast()` is the precision for training and scoring alike; `run.vocab_size`, `run.context`;
+  `run.accumulate(backward, batches, model)` adds up a step's gradients, with fewer rows at once
+  where memory ends; `run.scaler` scales losses where there is float16 only.
 - The locked cell `submit` hands over `model`: in eval mode it must turn int64 [B, T] into logits
   [B, T, vocab_size], for any B, each position from the tokens up to it alone. It is pickled: it may
   not hold `run`, generators, open files.
