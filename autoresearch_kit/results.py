@@ -19,7 +19,8 @@ from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.history import Entry, History, tables
-from autoresearch_kit.history.summary import Summary, runs, summarise
+from autoresearch_kit.history.spent import spent
+from autoresearch_kit.history.summary import Summary, summarise
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Experiment, Noise, Verdict, latest_noise
@@ -92,7 +93,6 @@ class Results:
             baseline=float(kept.iloc[0]) if len(kept) else None,
             best=float(kept.iloc[-1]) if len(kept) else None,
             hours=None,
-            training_share=None,
             usage=None,
         )
 
@@ -218,14 +218,9 @@ class CampaignResults(Results):
         return latest_noise(self._experiments)
 
     def time(self) -> Table:
-        """Where the runs' wall-clock went, by part: seconds, and percent of all."""
-        seconds: dict[str, float] = {}
-        for run in runs(self._experiments):
-            parts = {"training": run.train_seconds, "compiling": run.compile_seconds, **run.parts}
-            for name, value in parts.items():
-                seconds[name] = seconds.get(name, 0.0) + value
-        spent = pd.Series(seconds, dtype="float64").sort_values(ascending=False)
-        return Table({"seconds": spent, "percent": 100 * spent / spent.sum()})
+        """Where the wall-clock went, by part, pauses left out: seconds, and percent of all."""
+        seconds = pd.Series(spent(self._experiments).parts, dtype="float64")
+        return Table({"seconds": seconds, "percent": 100 * seconds / seconds.sum()})
 
     def curves(self, *numbers: int) -> Drawing:
         """The loss curves of these experiments; without any, of the baseline and the best.

@@ -7,7 +7,8 @@ from pathlib import Path
 from autoresearch_kit import history
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
-from autoresearch_kit.history.summary import ExtraRuns, summarise, training_share
+from autoresearch_kit.history.spent import Spent
+from autoresearch_kit.history.summary import ExtraRuns, summarise
 from autoresearch_kit.records import Noise, Request, Stage, State, Usage
 from autoresearch_kit.spending import Meter, per
 from autoresearch_kit.workspace import Workspace
@@ -19,7 +20,7 @@ class Status:
     in flight; `damaged` are files of its folder that can't be read.
 
     `baseline` and `best` are means of all scores that their code has by now.
-    `training_share` is the share of the runs' wall-clock that was budgeted training.
+    `spent` says where the wall-clock went, pauses left out.
     """
 
     tag: str
@@ -31,7 +32,7 @@ class Status:
     crashed: int
     baseline: float | None
     best: float | None
-    training_share: float
+    spent: Spent
     disk_kb_per_experiment: float
     usage: Usage
     damaged: Sequence[str] = ()
@@ -122,7 +123,7 @@ def read_status(root: Path, tag: str) -> Status:
         crashed=found.crashed,
         baseline=found.baseline,
         best=found.best,
-        training_share=training_share(experiments),
+        spent=found.spent,
         disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
         usage=Meter(workspace.usage).total(experiments),
         damaged=workspace.damaged(),

@@ -72,7 +72,7 @@ def test_the_summary_says_how_it_went(night: CampaignResults) -> None:
     assert (summary.experiments, summary.kept, summary.crashed) == (4, 2, 1)
     assert (summary.baseline, summary.best) == (1.6, 1.5)
     assert summary.gain == pytest.approx(0.1)
-    assert summary.training_share == pytest.approx(300 / 330)
+    assert summary.spent.training_share == pytest.approx(300 / 330)
     assert "1.500000, 0.100000 (6.25%) lower" in night._repr_markdown_()
 
 

@@ -48,7 +48,7 @@ def _lines(one: Status) -> str:
             f"{one.experiments} tried, {one.kept} kept, {one.crashed} crashed",
             f"baseline {with_error(one.baseline, one.baseline_error)}, "
             f"best {with_error(one.best, one.best_error)}, {gain:.2%} lower",
-            f"{one.training_share:.0%} of the runs' time was budgeted training",
+            str(one.spent),
             f"{one.disk_kb_per_experiment:.0f} KB of disk an experiment",
         ]
     if one.noise:

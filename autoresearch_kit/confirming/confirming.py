@@ -17,7 +17,7 @@ from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import reap
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History
-from autoresearch_kit.history.summary import runs
+from autoresearch_kit.history.spent import runs
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits, Noise, Run, Stage

@@ -4,16 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.estimates import best_estimate, estimates
+from autoresearch_kit.history.spent import NOTHING, Spent, seconds_between, spent
 from autoresearch_kit.noise import describe
 from autoresearch_kit.records import (
     Experiment,
     Noise,
-    Run,
     SandboxLevel,
     Usage,
     Verdict,
@@ -51,9 +50,9 @@ class Summary:
     errors, which are None without a `noise`. `sandboxes` counts the experiments of each level.
     `warning` is that val and audit part.
 
-    `hours` are from its first start to its last record, pauses included; `training_share` is the
-    share of the runs' wall-clock that was budgeted training. These two and `usage`, what a language
-    model took, are None where they were not written down.
+    `hours` are from its first start to its last record, pauses included; `spent` says where they
+    went, pauses left out. `hours` and `usage`, what a language model took, are None where they were
+    not written down; `spent` is nothing then.
     """
 
     tag: str
@@ -63,8 +62,8 @@ class Summary:
     baseline: float | None
     best: float | None
     hours: float | None
-    training_share: float | None
     usage: Usage | None
+    spent: Spent = NOTHING
     baseline_error: float | None = None
     best_error: float | None = None
     noise: Noise | None = None
@@ -122,9 +121,9 @@ class Summary:
         return ", ".join([str(strongest), *weaker])
 
     def _hours(self) -> str:
-        if self.hours is None or self.training_share is None:
+        if self.hours is None:
             return "not recorded"
-        return f"{self.hours:.1f}; {self.training_share:.0%} of the runs' time was training"
+        return f"{self.hours:.1f}; {self.spent}"
 
     def _usage(self) -> str:
         if self.usage is None:
@@ -155,8 +154,8 @@ def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
         baseline=baseline.value if baseline else None,
         best=best.value if best else None,
         hours=_hours(experiments),
-        training_share=training_share(experiments),
         usage=sum((one.usage for one in experiments), Usage()),
+        spent=spent(experiments),
         baseline_error=baseline.error if baseline else None,
         best_error=best.error if best else None,
         noise=latest_noise(experiments),
@@ -175,22 +174,8 @@ def extra_runs(experiments: Sequence[Experiment]) -> ExtraRuns:
     )
 
 
-def training_share(experiments: Sequence[Experiment]) -> float:
-    """The share of the runs' wall-clock that was budgeted training; 0 where nothing ran."""
-    ran = runs(experiments)
-    wall = sum(run.wall_seconds for run in ran)
-    return sum(run.train_seconds for run in ran) / wall if wall else 0.0
-
-
-def runs(experiments: Sequence[Experiment]) -> list[Run]:
-    """All their runs, those that were mended, repeated or set aside among them."""
-    mended = [attempt.run for one in experiments for attempt in one.proposal.attempts]
-    return [*mended, *(run for one in experiments for run in one.all_runs)]
-
-
 def _hours(experiments: Sequence[Experiment]) -> float:
     if not experiments:
         return 0.0
     first, last = experiments[0].started, experiments[-1].finished
-    seconds = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
-    return max(0.0, seconds / 3600)  # a clock may have been set back
+    return seconds_between(first, last) / 3600

@@ -46,7 +46,7 @@ def test_a_campaign_without_repeats_or_noise_says_nothing_of_them() -> None:
 def test_time_that_runs_took_counts_whatever_they_were_for() -> None:
     idle = replace(run(), train_seconds=0.0, wall_seconds=300.0)
     summary = summarise("night", [replace(experiment(0), set_aside=(idle,))])
-    assert summary.training_share == 300 / 620
+    assert summary.spent.training_share == 300 / 620
 
 
 def test_experiments_in_a_weaker_sandbox_are_counted() -> None:
