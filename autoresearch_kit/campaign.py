@@ -11,7 +11,7 @@ from statistics import fmean
 import autoresearch_kit
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
-from autoresearch_kit.execution import reap
+from autoresearch_kit.execution import launch
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.history.summary import summarise
@@ -23,6 +23,7 @@ from autoresearch_kit.records import Experiment, Limits, Proposal, Settings, Sta
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
+from autoresearch_kit.standby import Standby
 from autoresearch_kit.status import words
 from autoresearch_kit.text import markdown_table
 from autoresearch_kit.trying import Bench, Tried
@@ -103,9 +104,9 @@ class Campaign:
             self.history, self.workspace, self.settings, ground.machine, ground.info
         )
         turns = find_turns(around, meter, self._model, self._errands.stand_in)
-        with closing(turns):
+        with closing(turns), closing(Standby()) as standby:
             parts = _Parts(
-                Measuring(ground, self.workspace, pulse),
+                Measuring(ground, self.workspace, pulse, standby),
                 Proposing(turns, self.workspace, self.history),
                 meter,
                 limits,
@@ -148,7 +149,7 @@ class Campaign:
         Those of runs that were over stay, if their experiment is not in git yet.
         """
         for folder in sorted(self.workspace.runs.iterdir()):
-            reap.reap(self.workspace.run_id(folder))
+            launch.end_run(self.workspace.run_id(folder))
         self.workspace.set_damaged_aside()
         number = self.history.next_number()
         over = {one.folder for one in self.workspace.measured() if one.number == number}
@@ -258,7 +259,7 @@ class Campaign:
         files = measuring.files(weighed.named()) if weighed.own else {}
         self.history.append(experiment, notebook.text(), files)
         self.workspace.forget_measured()
-        self.workspace.clear_runs()
+        self.workspace.clear_runs(spared=measuring.standby.folders)
 
 
 @dataclass(frozen=True)

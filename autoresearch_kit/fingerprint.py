@@ -8,8 +8,10 @@ from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine
 SCORING_SOURCES = (
     "lm",
     "execution/assessment.py",
+    "execution/device_memory.py",
     "execution/exchange.py",
     "execution/judge.py",
+    "execution/logits.py",
     "execution/pace.py",
     "execution/predictor.py",
     "execution/predictor_process.py",

@@ -16,6 +16,10 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, SandboxLevel, Settings
 from autoresearch_kit.workspace import Workspace
 
+LEAST_CORES = 4
+"""With fewer, starting the next run beside the present one takes from training what it saves: on
+two cores it was seen to halve training."""
+
 _PIECE = 64  # characters: a bar is told before it is whole
 
 
@@ -30,6 +34,11 @@ class Ground:
     fingerprint: Fingerprint
     baseline: TrainNotebook
     sandbox: SandboxLevel
+
+    @property
+    def ahead(self) -> bool:
+        """Whether there are cores to start what comes next while a run trains."""
+        return self.machine.cores >= LEAST_CORES
 
 
 def find_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:

@@ -46,6 +46,7 @@ from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, sandbox, scoring, submission
 from autoresearch_kit.execution.clock import BudgetClock
 from autoresearch_kit.execution.compiling import Grant
+from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
 from autoresearch_kit.passes import Backward, Batch, Passes
@@ -265,15 +266,16 @@ class TrainingRun:
         display(loss_curves({"this run": read_curve(lines)}))
 
     def _score(self) -> None:
-        score = scoring.score(
-            self._dataset.folder,
-            self._work / handover.MODEL_FILE,
+        spec = JudgeSpec(
+            dataset=self._dataset.folder.absolute(),
+            submission=(self._work / handover.MODEL_FILE).absolute(),
             folder=_scratch(),
             kit=Path(__file__).parents[1],
-            level=sandbox.level(),
+            sandbox=sandbox.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=psutil.virtual_memory().total / 2**20,
         )
+        score = scoring.score(spec)
         print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
 
 

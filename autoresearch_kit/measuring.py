@@ -7,7 +7,7 @@ of those the least disturbed one counts.
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_kit.errors import KitError
@@ -16,7 +16,8 @@ from autoresearch_kit.execution.untrusted import read_untrusted
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Arm, Measured, Reason, Run, RunSpec
+from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSpec
+from autoresearch_kit.standby import Standby
 from autoresearch_kit.validity import least_disturbed, once_more, usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
 
@@ -46,6 +47,7 @@ class Measuring:
     ground: Ground
     workspace: Workspace
     pulse: Pulse
+    standby: Standby = field(default_factory=Standby)
     usual: float = 0.0
     """The share of the cores' time that went elsewhere in the campaign's runs so far."""
 
@@ -73,6 +75,7 @@ class Measuring:
                 self.ground,
                 self.workspace,
                 self.pulse,
+                self.standby,
                 notebook,
                 seed,
                 stem=self.workspace.runs / f"{number:04d}",
@@ -127,6 +130,7 @@ def run_and_score(
     ground: Ground,
     workspace: Workspace,
     pulse: Pulse,
+    standby: Standby,
     notebook: TrainNotebook,
     seed: int,
     *,
@@ -136,19 +140,26 @@ def run_and_score(
 ) -> tuple[Run, Path]:
     """Run and score the notebook; a run that the kit itself failed is repeated once.
 
-    Returns the run and its folder: STEM-1, or the one after the last of these that is there. `what`
-    names the run in messages, `words` says which it is to whoever watches.
+    Returns the run and its folder: that of the runner that stands by, or STEM-1, or the one after
+    the last of these that is there. The next runner stands by when it returns, if this run had a
+    model to score. `what` names the run in messages, `words` says which it is to whoever watches.
 
     Raises:
         Cancelled: a person asked to stop at once.
         KitError: the kit failed twice in a row.
     """
     for attempt in (1, 2):
-        folder = _new_folder(stem)
+        waiting = standby.take()
+        folder = waiting.place.folder if waiting else _new_folder(stem)
         (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
         pulse.running(str(folder), words)
         spec = run_spec(ground, workspace, folder, seed)
-        run = launch.execute(spec, cancelled=pulse.cancelled)
+        run = launch.execute(
+            spec,
+            waiting,
+            cancelled=pulse.cancelled,
+            meanwhile=lambda: standby.prepare(run_place(ground, workspace, _new_folder(stem))),
+        )
         if run.failure is not Reason.KIT_FAILED:
             return run, folder
         logger.warning("%s, attempt %d: %s", what, attempt, run.detail)
@@ -163,22 +174,36 @@ def _new_folder(stem: Path) -> Path:
     return folder
 
 
+def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
+    """What a runner that is started before its turn needs to know."""
+    return RunPlace(
+        run_id=workspace.run_id(folder),
+        folder=folder,
+        dataset=ground.dataset,
+        kit=workspace.kit,
+        sandbox=ground.sandbox,
+        waits=True,
+    )
+
+
 def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> RunSpec:
     """What a run needs to know of the notebook that lies in its folder."""
     settings = ground.settings
     return RunSpec(
         run_id=workspace.run_id(folder),
         folder=folder,
-        notebook=folder / handover.INPUT_FILE,
         dataset=ground.dataset,
         kit=workspace.kit,
+        sandbox=ground.sandbox,
+        waits=False,
+        ahead=ground.ahead,
+        notebook=folder / handover.INPUT_FILE,
         compile_cache=workspace.compile_cache,
         seed=seed,
         train_seconds=settings.train_seconds,
         wall_seconds=settings.wall_seconds,
         compile_seconds=settings.compile_seconds,
         memory_mb=settings.memory_mb,
-        sandbox=ground.sandbox,
     )
 
 

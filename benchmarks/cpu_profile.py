@@ -110,6 +110,8 @@ def run(workspace: Workspace, dataset: Path, notebook: str, name: str, seconds: 
         compile_seconds=600,
         memory_mb=6000,
         sandbox=sandbox.level(),
+        waits=False,
+        ahead=False,
     )
     return launch.execute(spec)
 

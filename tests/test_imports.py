@@ -32,7 +32,7 @@ LAYERS = (
     {"copying", "notices"},
     {"errands", "restoring"},
     {"ground", "settling", "asking"},
-    {"measuring", "proposing", "trying", "weighing"},
+    {"measuring", "proposing", "standby", "trying", "weighing"},
     {"campaign", "confirming", "doctor", "adopting", "opening"},
     {"detached", "starting"},
     {"ui"},

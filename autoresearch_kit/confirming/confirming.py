@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Generator
+from collections.abc import Collection, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -14,13 +15,14 @@ from autoresearch_kit.confirming.plan import make_plan
 from autoresearch_kit.confirming.record import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
 from autoresearch_kit.errors import Cancelled, InputError, KitError
-from autoresearch_kit.execution import reap
+from autoresearch_kit.execution import launch
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import runs
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits, Noise, Run, Stage
+from autoresearch_kit.standby import Standby
 from autoresearch_kit.validity import usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
 
@@ -104,7 +106,8 @@ class Confirming:
             was = self.workspace.state()
             pulse = Pulse(self.workspace, was.limits if was else Limits())
             try:
-                yield from self._runs(pulse)
+                with closing(Standby()) as standby:
+                    yield from self._runs(pulse, standby)
             except (GeneratorExit, KeyboardInterrupt):
                 pulse.stage(Stage.ENDED, LEFT)
                 raise
@@ -116,7 +119,7 @@ class Confirming:
             else:
                 pulse.stage(Stage.ENDED, LEFT if self.standing().todo else "confirmed")
 
-    def _runs(self, pulse: Pulse) -> Generator[Progress]:
+    def _runs(self, pulse: Pulse, standby: Standby) -> Generator[Progress]:
         ground = self._start()
         trials = self._trials(accelerator=ground.machine.accelerator)
         standing = stand(self.plan, trials)
@@ -124,10 +127,10 @@ class Confirming:
             if pulse.told_to_stop():
                 return
             todo = standing.todo[0]
-            trial = self._run(ground, pulse, standing, todo)
+            trial = self._run(ground, pulse, standby, standing, todo)
             trials = replace(trials, done=(*trials.done, trial))
             self.folder.write_trials(trials)
-            self._clear_runs()
+            self._clear_runs(spared=standby.folders)
             standing = stand(self.plan, trials)
             self.folder.write_confirmation(sum_up(standing, self.experiments))
             yield Progress(todo, trial, standing)
@@ -138,12 +141,13 @@ class Confirming:
         self.workspace.copy_kit()
         return find_ground(self.workspace, self._history, self.experiments[0].settings)
 
-    def _clear_runs(self) -> None:
+    def _clear_runs(self, spared: Collection[str] = ()) -> None:
         """Remove the folders of runs, and end whatever a process that was killed left running."""
         self.folder.create()
         for folder in sorted(self.folder.runs.iterdir()):
-            reap.reap(self.workspace.run_id(folder))
-            shutil.rmtree(folder)
+            if folder.name not in spared:
+                launch.end_run(self.workspace.run_id(folder))
+                shutil.rmtree(folder)
 
     def _finish(self, standing: Standing) -> Confirmation:
         """Write down what was found, and the pruned best.
@@ -176,7 +180,9 @@ class Confirming:
         prior = noise.prior(fmean(scores[0]), accelerator=accelerator)
         return noise.pool(scores.values(), prior)
 
-    def _run(self, ground: Ground, pulse: Pulse, standing: Standing, todo: Todo) -> Trial:
+    def _run(
+        self, ground: Ground, pulse: Pulse, standby: Standby, standing: Standing, todo: Todo
+    ) -> Trial:
         """Run and score a variant. A run that the kit itself failed is repeated once.
 
         Raises:
@@ -190,6 +196,7 @@ class Confirming:
             ground,
             self.workspace,
             pulse,
+            standby,
             todo.variant.notebook,
             _seed(self.workspace.tag, todo.at),
             stem=self.folder.runs / f"{todo.variant.code}-{todo.at}",

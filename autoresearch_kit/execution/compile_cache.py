@@ -26,6 +26,7 @@ from autoresearch_kit.errors import EditError
 from autoresearch_kit.execution.untrusted import read_untrusted
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells
+from autoresearch_kit.records import CacheUse
 
 MAX_BYTES = 512 * 1024**2
 """A cache that has grown beyond this is dropped and starts again."""
@@ -73,23 +74,30 @@ def code_of(notebook: Path) -> str:
 
 def lend(cache: Path, code: str, work: Path) -> None:
     """Copies what runs of this code may have into `work`."""
-    (work / FOLDER).mkdir()
+    (work / FOLDER).mkdir(exist_ok=True)  # importing torch may have made it
     if cache.is_dir() and sum(size for _, size in _files(cache)) > MAX_BYTES:
         shutil.rmtree(cache)
     for known in _known(cache, code):
         _copy(_files(known), known, work / FOLDER)
 
 
-def take_back(cache: Path, code: str, work: Path) -> None:
-    """Adds to the cache what a run of this code has compiled."""
+def take_back(cache: Path, code: str, work: Path, *, scored: bool) -> CacheUse:
+    """Tells what a run of this code had from the cache and added to its copy.
+
+    What a run that was `scored` has compiled is added to the cache.
+    """
     lent = work / FOLDER
     known = _known(cache, code)
-    new = [(p, n) for p, n in _files(lent) if not any((k / _name(p, lent)).exists() for k in known)]
+    there = list(_files(lent))
+    new = [(p, n) for p, n in there if not any((k / _name(p, lent)).exists() for k in known)]
     kept = [(path, size) for path, size in new if _is_artefact(path, _name(path, lent), size)]
-    if kept and sum(size for _, size in kept) <= RUN_BYTES:
+    if not scored or sum(size for _, size in kept) > RUN_BYTES:
+        kept = []
+    if kept:
         _copy(iter(kept), lent, cache / code)
         if not (cache / FIRST_FILE).exists():
             write_atomic(cache / FIRST_FILE, code.encode())
+    return CacheUse(lent=len(there) - len(new), made=len(new), kept=len(kept))
 
 
 def _known(cache: Path, code: str) -> list[Path]:

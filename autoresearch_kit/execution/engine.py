@@ -87,10 +87,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self.story = story
         self.kept = CellOutputs()
 
-    def execute(self, **start: object) -> None:
-        """Executes as far as it goes; `start` is for the kernel's process."""
+    def execute(self) -> None:
+        """Executes as far as it goes, by a kernel that was started before."""
         self.reset_execution_trackers()
-        with self.setup_kernel(**start):
+        with self.setup_kernel():
             self.story.on_ready()
             for index, cell in enumerate(self.nb.cells):
                 if not self._run(cell, index):
@@ -179,15 +179,14 @@ class RunEngine(Engine):  # type: ignore[misc]  # papermill has no types
         *,
         km: AsyncKernelManager,
         story: Story,
-        start: dict[str, object],
         **_: object,
     ) -> NotebookNode:
-        """Called by papermill; `start` is how to start the kernel's process."""
+        """Called by papermill; the kernel was started before."""
         story.notebook = nb
         ledger = Ledger(nb, progress_bar=False)
         ledger.notebook_start()
         try:
-            Client(ledger, km=km, story=story).execute(**start)
+            Client(ledger, km=km, story=story).execute()
         finally:
             ledger.notebook_complete()
         return nb

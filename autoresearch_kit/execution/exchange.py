@@ -1,7 +1,8 @@
 """What judge and predictor say to each other, and the memory in which they swap arrays.
 
 Requests and replies are lines on two pipes that nobody else holds; inputs and logits lie in one
-shared file without a name. Nothing that the predictor sends is ever unpickled.
+shared file without a name. On a GPU the logits stay there, in memory that both have mapped: its
+descriptor comes through a socket. Nothing that the predictor sends is ever unpickled.
 """
 
 import fcntl
@@ -28,8 +29,12 @@ REPLY_BYTES = 4096
 DETAIL_LENGTH = 300
 """Characters of a failure's detail."""
 
+BEGIN = b"begin "
+"""The turn of a predictor that waits, and the terms: only now may it use a GPU."""
+
 LOAD = b"load\n"
 PREDICT = b"predict\n"
+PREDICT_FULL = b"predict in float32\n"
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,38 @@ class Shape:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What a predictor is told at its start. `memory`, `requests`, `replies` are descriptors."""
+    """What a predictor is told at its start. The last four are descriptors; `door` is a socket."""
 
     submission: Path
-    shape: Shape
     device: str | None
     memory: int
     requests: int
     replies: int
+    door: int
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a predictor is told when its turn comes.
+
+    `precision` is torch's name of what matrix products are computed in. Logits go into the shared
+    file, or `on_device` into memory of the GPU, `device_bytes` long. `mark` is what the judge has
+    written where the first logit will be: by it the predictor knows that both see the same memory.
+    """
+
+    shape: Shape
+    precision: str
+    mark: float
+    device_bytes: int = 0
+
+    @property
+    def on_device(self) -> bool:
+        """Whether logits stay on the GPU."""
+        return self.device_bytes > 0
+
+    def line(self) -> bytes:
+        """As it goes through the pipe."""
+        return BEGIN + msgspec.json.encode(self) + b"\n"
 
 
 @dataclass(frozen=True)
@@ -85,23 +114,22 @@ class Reply:
         return msgspec.json.encode(self) + b"\n"
 
 
-def shared_memory(size: int) -> int:
-    """The descriptor of a new file of `size` bytes: without a name, in memory where that can be.
-
-    On Linux nobody can change its size, so that a submission can't fill the memory through it.
-    """
-    descriptor = _nameless()
-    os.ftruncate(descriptor, size)
-    if sys.platform == "linux":
-        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
-    return descriptor
-
-
-def _nameless() -> int:
+def shared_memory() -> int:
+    """The descriptor of a new file without a name, in memory where that can be."""
     if sys.platform == "linux":
         descriptor = os.memfd_create("autoresearch", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     return descriptor
+
+
+def resize(descriptor: int, size: int) -> None:
+    """Make it `size` bytes long, for good.
+
+    On Linux nobody can change that, so that a submission can't fill the memory through it.
+    """
+    os.ftruncate(descriptor, size)
+    if sys.platform == "linux":
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)

@@ -18,22 +18,26 @@ FAILED = 3
 class JudgeSpec:
     """All that the judge needs to know. Seconds, megabytes, absolute paths.
 
-    `folder` is where the answer goes; nothing of a sandbox reaches it. `device` is torch's name of
-    one, None for the kit's choice. `seconds` bounds all of the scoring, `batch_seconds` the
-    model's loading and each of its answers, `memory_mb` the predictors and their children.
+    `submission` is a pickled model; where the judge is started before its turn, it is yet to be
+    written, and an empty file is there. `folder` is where the answer goes; nothing of a sandbox
+    reaches it. `run_id` is what the judge's processes carry, and nothing else of the run, since
+    whoever ends the one must not end the other. `device` and `precision` are torch's names of
+    one, None for the kit's choice. `seconds` bounds all of the scoring, `batch_seconds` the model's
+    loading and each of its answers, `memory_mb` the predictors and their children.
     """
 
     dataset: Path
-    shard: str
     submission: Path
     folder: Path
     kit: Path
     sandbox: SandboxLevel
-    device: str | None
     run_id: str
     memory_mb: float
-    seconds: float
-    batch_seconds: float
+    shard: str = "val"
+    device: str | None = None
+    precision: str | None = None
+    seconds: float = 300.0
+    batch_seconds: float = 60.0
 
 
 class ScoreFailure(KitError):  # noqa: N818 - the submission failed, not the kit

@@ -11,6 +11,9 @@ from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.codec import encode
 from autoresearch_kit.records import Reason
 
+TRAINS = "train"
+"""The stage of a run, in `Live`, from the first editable cell to the hand-over."""
+
 WORK_FOLDER = "work"
 """Under the run's folder: all that the notebook may write."""
 
@@ -23,6 +26,8 @@ MODEL_FILE = "submission.pkl"
 SUBMISSION_FILE = "submission.json"
 """Written last and atomically: its arrival ends the training budget."""
 
+PLACE_FILE = "place.json"
+SPEC_FILE = "spec.json"
 INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.execution import reap
-from autoresearch_kit.execution.exchange import LOGIT_BYTES, Shape
 from autoresearch_kit.execution.grading import (
     FAILED,
     SCORE_FILE,
@@ -23,51 +22,41 @@ from autoresearch_kit.execution.grading import (
     ScoreFailure,
 )
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.execution.lifeline import end_with_parent
+from autoresearch_kit.execution.lifeline import await_turn
 from autoresearch_kit.execution.orphans import adopt_orphans
-from autoresearch_kit.execution.pace import check_pace
 from autoresearch_kit.execution.predictor_process import start
 from autoresearch_kit.lm.dataset import open_dataset
-from autoresearch_kit.records import DatasetInfo, Score
-
-BATCH_ROWS = 8
-"""Rows a model is asked for at once, if their logits fit in `BATCH_BYTES`; 32 took a CPU longer."""
-
-BATCH_BYTES = 256 * 1024**2
-"""Of float32 logits in one batch, at most, unless a single row has more."""
-
-
-def batch_shape(info: DatasetInfo) -> Shape:
-    """The batch that every submission for this data set is asked for."""
-    fit = BATCH_BYTES // (info.context * info.vocab_size * LOGIT_BYTES)
-    rows = max(1, min(BATCH_ROWS, fit, info.eval_rows))
-    return Shape(rows, info.context, info.vocab_size)
+from autoresearch_kit.records import Score
 
 
 def judge(spec: JudgeSpec) -> Score:
-    """Score the submission, then probe it.
+    """Score the submission, then probe it, when its turn has come.
 
     Raises:
         ScoreFailure: it has no score; the failure says why.
         CorpusError: the data set can't be read.
     """
-    begun = time.monotonic()
     dataset = open_dataset(spec.dataset)
-    shape = batch_shape(dataset.info)
     hidden = [Path(path) for path in dataset.info.hidden]
-    scored, probed = (start(spec, shape, hidden) for _ in range(2))
+    scored, probed = (start(spec, hidden) for _ in range(2))
     # torch takes seconds to import: the predictors import theirs meanwhile
-    from autoresearch_kit.execution import assessment
+    from autoresearch_kit.execution import assessment, logits
 
     shard = assessment.load_shard(dataset, spec)
+    await_turn(spec.run_id)
+    begun = time.monotonic()
+    shape = assessment.batch_shape(dataset.info, shard.device)
+    precision = assessment.computes_in(spec)
+    for predictor in (scored, probed):
+        predictor.begin(logits.places(shape, precision, shard.device))
     scored.load()
-    losses = shard.losses(scored.predict, shard.inputs, shard.targets, shape.rows)
+    found = assessment.score(shard, scored, precision)
     scored.end()
-    check_pace(scored.loading, scored.answers)
     probed.load()
-    gap = assessment.probe(shard, losses, probed.predict, shape.rows, secrets.randbits(63))
+    again = probed.predict if found.precision == precision else probed.predict_full
+    gap = assessment.probe(shard, found.losses, again, shape.rows, secrets.randbits(63))
     probed.end()
-    sums = shard.sums(losses)
+    sums = shard.sums(found.losses)
     return Score(
         metric=f"{spec.shard}_bpb",
         value=sums.value,
@@ -76,6 +65,9 @@ def judge(spec: JudgeSpec) -> Score:
         tokens=sums.tokens,
         causality_gap=gap,
         seconds=time.monotonic() - begun,
+        precision=found.precision,
+        rounding=found.rounding,
+        on_device=scored.place.terms.on_device,
     )
 
 
@@ -83,7 +75,6 @@ def main(path: Path) -> int:
     """Do what the spec at `path` says, and write the answer into its folder."""
     adopt_orphans()
     spec = codec.decode(JudgeSpec, path.read_bytes())
-    end_with_parent(spec.run_id)
     answer: Score | Failure
     try:
         answer = judge(spec)

@@ -7,24 +7,24 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import Cancelled, InputError
 from autoresearch_kit.execution import compile_cache, handover, reap, scoring
-from autoresearch_kit.execution.child import last_line, run_child
-from autoresearch_kit.execution.grading import ScoreFailure
+from autoresearch_kit.execution.ahead import Ahead
+from autoresearch_kit.execution.child import Child, last_line, start_child
+from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.records import Reason, Run, RunSpec, Score
+from autoresearch_kit.records import Reason, Run, RunPlace, RunSpec
 from autoresearch_kit.text import one_line
 
 logger = logging.getLogger(__name__)
 
 MODULE = "autoresearch_kit.execution.runner"
-SPEC_FILE = "spec.json"
 
 AUDIT_FOLDER = "audit"
 """Under the run's folder, out of the sandbox's reach: what the judge of the audit shard writes."""
@@ -33,64 +33,108 @@ GRACE_SECONDS = 60.0
 """On top of a run's own deadline, before the runner is taken to hang."""
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A runner with its kernel, started in the place of a run and waiting for its turn."""
+
+    place: RunPlace
+    runner: Child
+
+
+def prepare(place: RunPlace) -> Waiting:
+    """Start a runner and its kernel. Of an earlier attempt in the same place nothing stays.
+
+    Raises:
+        ExecutionError: a process of that can't be killed.
+    """
+    end_run(place.run_id)
+    _lay_out(place)
+    runner = start_child(
+        [MODULE, str(place.folder)],
+        folder=place.folder,
+        kit=place.kit,
+        run_id=place.run_id,
+        log=place.folder / handover.LOG_FILE,
+    )
+    return Waiting(place, runner)
+
+
+def end_run(run_id: str) -> None:
+    """End all processes of a run and of its judge, whoever started them.
+
+    Raises:
+        ExecutionError: one can't be killed.
+    """
+    for carried in (run_id, scoring.judge_id(run_id)):
+        reap.reap(carried)
+
+
 def execute(
-    spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: False, poll_seconds: float = 0.1
+    spec: RunSpec,
+    waiting: Waiting | None = None,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    meanwhile: Callable[[], None] = lambda: None,
+    poll_seconds: float = 0.1,
 ) -> Run:
     """Runs the notebook of `spec` and scores what it hands over: a run with a score or a failure.
 
     The run's folder and notebook are there; the executed notebook is, from then on, always one.
-    `cancelled` is asked every `poll_seconds`. Of an earlier attempt in the same folder nothing
-    stays. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
+    `waiting` is the runner that waits in the run's place; without one, it is started now.
+    `cancelled` is asked every `poll_seconds`. `meanwhile` starts what comes next: it is called when
+    training has begun where there are cores for that, else when scoring begins. A runner that dies
+    or hangs makes a run that failed as `KIT_FAILED`.
 
     Raises:
         Cancelled: `cancelled` said so; everything was killed.
         ExecutionError: a process can't be killed.
     """
     started = time.monotonic()
-    reap.reap(spec.run_id)
-    _lay_out(spec)
+    waiting = waiting or prepare(spec)
+    _describe(spec)
+    asked = scoring.judge_spec(spec, spec.folder, Split.VAL)
+    ahead = Ahead(spec, asked, meanwhile)
+
+    def poll() -> None:
+        _obey(cancelled)
+        ahead.look()
+
     try:
-        status = _run(spec, cancelled, poll_seconds, started)
+        status = waiting.runner.carry_out(
+            repr(started),
+            deadline=started + spec.wall_seconds + GRACE_SECONDS,
+            poll=poll,
+            poll_seconds=poll_seconds,
+        )
         run = _read(spec, status, time.monotonic() - started)
         if run.failure is None:
-            run = _score(spec, run, cancelled)
-        if run.score is not None:
-            compile_cache.take_back(
-                spec.compile_cache, compile_cache.code_of(spec.notebook), _work(spec)
-            )
+            run = _score(run, asked, ahead, cancelled)
+        code = compile_cache.code_of(spec.notebook)
+        scored = run.score is not None
+        cache = compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
     finally:
+        ahead.end()
         shutil.rmtree(_work(spec) / compile_cache.FOLDER, ignore_errors=True)
     handover.write_live(spec.folder, "done")
-    return replace(run, wall_seconds=round(time.monotonic() - started, 3))
+    return replace(run, cache=cache, wall_seconds=round(time.monotonic() - started, 3))
 
 
-def _work(spec: RunSpec) -> Path:
-    return spec.folder / handover.WORK_FOLDER
+def _work(place: RunPlace) -> Path:
+    return place.folder / handover.WORK_FOLDER
 
 
-def _lay_out(spec: RunSpec) -> None:
-    shutil.rmtree(_work(spec), ignore_errors=True)
-    for left in (spec.folder / handover.RUN_FILE, taken_model(spec.folder)):
+def _lay_out(place: RunPlace) -> None:
+    shutil.rmtree(_work(place), ignore_errors=True)
+    for left in (place.folder / handover.RUN_FILE, taken_model(place.folder)):
         left.unlink(missing_ok=True)
+    write_atomic(place.folder / handover.PLACE_FILE, codec.encode(place))
+
+
+def _describe(spec: RunSpec) -> None:
+    """What the runner finds when its turn has come."""
     write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
-    write_atomic(spec.folder / SPEC_FILE, codec.encode(spec))
+    write_atomic(spec.folder / handover.SPEC_FILE, codec.encode(spec))
     handover.write_live(spec.folder, "start")
-
-
-def _run(
-    spec: RunSpec, cancelled: Callable[[], bool], poll_seconds: float, started: float
-) -> int | None:
-    """The runner's exit status, None if it hung."""
-    return run_child(
-        [MODULE, str(spec.folder / SPEC_FILE), repr(started)],
-        folder=spec.folder,
-        kit=spec.kit,
-        run_id=spec.run_id,
-        log=spec.folder / handover.LOG_FILE,
-        deadline=started + spec.wall_seconds + GRACE_SECONDS,
-        poll=lambda: _obey(cancelled),
-        poll_seconds=poll_seconds,
-    )
 
 
 def _obey(cancelled: Callable[[], bool]) -> None:
@@ -142,7 +186,8 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
     folder = spec.folder / AUDIT_FOLDER
     try:
         folder.mkdir(exist_ok=True)
-        score = _scored(spec, folder, Split.AUDIT, cancelled)
+        asked = scoring.judge_spec(spec, folder, Split.AUDIT)
+        score = scoring.score(asked, poll=lambda: _obey(cancelled))
     except (ScoreFailure, OSError) as failure:
         logger.warning("%s could not be audited: %s", spec.folder.name, failure)
         return run
@@ -152,26 +197,12 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
     return replace(run, audit=score, parts=parts, wall_seconds=wall_seconds)
 
 
-def _score(spec: RunSpec, run: Run, cancelled: Callable[[], bool]) -> Run:
+def _score(run: Run, asked: JudgeSpec, ahead: Ahead, cancelled: Callable[[], bool]) -> Run:
     begun = time.monotonic()
     try:
-        score = _scored(spec, spec.folder, Split.VAL, cancelled)
+        score = scoring.score(asked, ahead.take_judge(), poll=lambda: _obey(cancelled))
     except ScoreFailure as failure:
         run = replace(run, failure=failure.reason, detail=one_line(failure.detail, 500))
     else:
         run = replace(run, score=score)
     return replace(run, parts={**run.parts, "score": round(time.monotonic() - begun, 3)})
-
-
-def _scored(spec: RunSpec, folder: Path, shard: Split, cancelled: Callable[[], bool]) -> Score:
-    return scoring.score(
-        spec.dataset,
-        taken_model(spec.folder),
-        folder=folder,
-        kit=spec.kit,
-        level=spec.sandbox,
-        run_id=spec.run_id,
-        memory_mb=spec.memory_mb,
-        shard=shard.value,
-        poll=lambda: _obey(cancelled),
-    )

@@ -7,6 +7,7 @@ of the submission is loaded before the judge says so. What the model prints goes
 import mmap
 import os
 import pickle
+import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,13 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from autoresearch_kit import codec, precision
-from autoresearch_kit.errors import SubmissionError
+from autoresearch_kit.errors import ExecutionError, SubmissionError
+from autoresearch_kit.execution import device_memory
 from autoresearch_kit.execution.exchange import (
+    BEGIN,
     DETAIL_LENGTH,
     LOAD,
+    PREDICT_FULL,
     PredictorSpec,
     Reply,
-    Shape,
+    Terms,
 )
 from autoresearch_kit.records import Reason
 from autoresearch_kit.text import one_line
@@ -34,16 +38,25 @@ LOGITS = (torch.float32, torch.bfloat16, torch.float16)
 
 
 class Memory:
-    """The shared file, as tensors: int64 inputs `[B, T]` and float32 logits `[B, T, V]`."""
+    """What it shares with the judge, as tensors: int64 inputs `[B, T]`, float32 logits `[B, T, V]`.
 
-    def __init__(self, descriptor: int, shape: Shape) -> None:
-        view = mmap.mmap(descriptor, shape.size)
-        rows, context = shape.rows, shape.context
+    Raises:
+        ExecutionError: it is not the same memory here.
+    """
+
+    def __init__(self, spec: PredictorSpec, terms: Terms) -> None:
+        shape = terms.shape
+        view = mmap.mmap(spec.memory, shape.size)
         self._inputs = torch.frombuffer(view, dtype=torch.int64, count=shape.inputs)
-        self._inputs = self._inputs.view(rows, context)
-        self._logits = torch.frombuffer(
-            view, dtype=torch.float32, count=shape.logits, offset=shape.logits_offset
-        ).view(rows, context, shape.vocab_size)
+        self._inputs = self._inputs.view(shape.rows, shape.context)
+        if terms.on_device:
+            self._logits = _on_device(spec.door, terms)
+        else:
+            self._logits = torch.frombuffer(
+                view, dtype=torch.float32, count=shape.logits, offset=shape.logits_offset
+            ).view(shape.rows, shape.context, shape.vocab_size)
+        if self._logits[0, 0, 0].item() != terms.mark:
+            raise ExecutionError("what the judge has written there is not to be seen")
 
     def inputs(self, device: torch.device) -> Tensor:
         """A copy of the inputs: a model may write into what it is given."""
@@ -56,6 +69,16 @@ class Memory:
             SubmissionError: they are not a tensor of the right shape and type.
         """
         self._logits.copy_(checked(logits, self._logits.shape))
+        if self._logits.is_cuda:
+            torch.cuda.synchronize()
+
+
+def _on_device(door: int, terms: Terms) -> Tensor:
+    with socket.socket(fileno=os.dup(door)) as end:
+        _, (descriptor, *_), _, _ = socket.recv_fds(end, 64, 1)
+    shape = terms.shape
+    memory = device_memory.attach(descriptor, terms.device_bytes)
+    return memory.floats((shape.rows, shape.context, shape.vocab_size))
 
 
 def checked(logits: object, shape: torch.Size) -> Tensor:
@@ -107,25 +130,55 @@ def send(descriptor: int, reply: Reply) -> None:
 
 def serve(spec: PredictorSpec, requests: Iterable[bytes], device: torch.device) -> None:
     """Answer each request, until there are no more."""
-    memory = Memory(spec.memory, spec.shape)
+    memory: Memory | None = None
     model: nn.Module | None = None
+    dtype = torch.float32
     for request in requests:
-        if request == LOAD:
+        reply = Reply()
+        if request.startswith(BEGIN):
+            terms = codec.decode(Terms, request.removeprefix(BEGIN))
+            dtype = precision.of_name(terms.precision)
+            torch.empty(1, device=device)
+            memory, reply = begin(spec, terms)
+        elif request == LOAD:
             model = load(spec.submission, device)
-        elif model is not None:
-            with torch.inference_mode(), precision.autocast(device):
-                memory.put(model(memory.inputs(device)))
-        send(spec.replies, Reply())
+        elif model is not None and memory is not None:
+            if request == PREDICT_FULL:
+                reply = predict_full(model, memory, device)
+            else:
+                predict(model, memory, device, dtype)
+        send(spec.replies, reply)
+
+
+def begin(spec: PredictorSpec, terms: Terms) -> tuple[Memory | None, Reply]:
+    """The memory on these terms, or why it can't be had: then other terms may come."""
+    try:
+        return Memory(spec, terms), Reply()
+    except ExecutionError as error:
+        return None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
+
+
+def predict(model: nn.Module, memory: Memory, device: torch.device, dtype: torch.dtype) -> None:
+    """Have the model predict, its products computed in `dtype`; what it raises comes out here."""
+    with torch.inference_mode(), precision.autocast_to(device, dtype):
+        memory.put(model(memory.inputs(device)))
+
+
+def predict_full(model: nn.Module, memory: Memory, device: torch.device) -> Reply:
+    """The same in float32; a model with weights in another precision can't do that, nor need it."""
+    try:
+        predict(model, memory, device, torch.float32)
+    except Exception as error:  # noqa: BLE001 - a model may raise anything
+        return describe(error)
+    return Reply()
 
 
 def main(argument: str) -> None:
     """Serve the judge that wrote `argument`, a `PredictorSpec` in JSON."""
     spec = codec.decode(PredictorSpec, argument)
-    for descriptor in (spec.memory, spec.requests, spec.replies):
+    for descriptor in (spec.memory, spec.requests, spec.replies, spec.door):
         os.set_inheritable(descriptor, False)
     device = torch.device(spec.device) if spec.device else precision.device()
-    torch.empty(1, device=device)
-    send(spec.replies, Reply())
     try:
         with os.fdopen(spec.requests, "rb") as requests:
             serve(spec, requests, device)

@@ -1,7 +1,10 @@
 """The judge's end of a predictor: starts it, asks it, bounds what it takes, ends it."""
 
+import logging
+import math
 import os
 import selectors
+import socket
 import subprocess
 import sys
 import time
@@ -9,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,13 @@ from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.watchdog import memory_mb
 from autoresearch_kit.records import Reason
 from autoresearch_kit.text import one_line
+
+if TYPE_CHECKING:  # the judge imports torch while its predictors start
+    from torch import Tensor
+
+    from autoresearch_kit.execution.logits import Place
+
+logger = logging.getLogger(__name__)
 
 MODULE = "autoresearch_kit.execution.predictor"
 
@@ -49,18 +59,41 @@ class PredictorProcess:
 
     process: subprocess.Popen[bytes]
     spec: JudgeSpec
-    shape: Shape
-    deadline: float
     memory: int
     requests: int
     replies: int
     printed: int
-    logits: npt.NDArray[np.float32] = field(repr=False)
+    door: socket.socket
+    offered: "list[Place]" = field(default_factory=list, repr=False)
+    deadline: float = math.inf
     loaded: bool = False
     looked: float = 0.0
     tail: bytes = field(default=b"", repr=False)
     loading: float = 0.0
     answers: list[float] = field(default_factory=list, repr=False)
+
+    @property
+    def place(self) -> "Place":
+        """Where it leaves its logits."""
+        return self.offered[0]
+
+    @property
+    def shape(self) -> Shape:
+        """Of the batches that it is asked for."""
+        return self.place.terms.shape
+
+    def begin(self, places: "Sequence[Place]") -> None:
+        """Its turn has come: from now on it may use a GPU, and its time is counted.
+
+        `places` are offered for its logits, the best first.
+
+        Raises:
+            ScoreFailure: it died before.
+        """
+        self.deadline = time.monotonic() + self.spec.seconds
+        self.offered = list(places)
+        exchange.resize(self.memory, self.shape.size)
+        self._offer()
 
     def load(self) -> None:
         """Have it load the submission, once it is ready.
@@ -68,45 +101,65 @@ class PredictorProcess:
         Raises:
             ScoreFailure: the kit's part of it did not start, or the submission can't be loaded.
         """
-        self._await(self.deadline)
+        while (reply := self._await(self.deadline)).failure is not None:
+            if len(self.offered) == 1:
+                self._fail(reply.detail)
+            logger.warning("logits go another, slower way: %s", reply.detail)
+            del self.offered[0]
+            self._offer()
         self.loaded = True
         self.loading = self._ask(exchange.LOAD)
 
-    def predict(self, inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Logits `[b, T, V]` for inputs `[b, T]`, b at most B: a copy that the model can't change.
+    def predict(self, inputs: npt.NDArray[np.int64]) -> "Tensor":
+        """Logits float32 `[b, T, V]` for inputs `[b, T]`, b at most B.
 
-        The next call overwrites it. The model is always asked for B rows, the last one repeated,
-        for what it computes may depend on the shape.
+        They are a copy that the model can't change; the next call overwrites it. The model is
+        always asked for B rows, the last one repeated, for what it computes may depend on the
+        shape.
 
         Raises:
             ScoreFailure: it died, hung, took too much memory, or returned something else.
         """
-        count = len(inputs)
-        full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
-        os.pwrite(self.memory, full.tobytes(), 0)
-        self.answers.append(self._ask(exchange.PREDICT))
-        read_into(self.memory, self.shape.logits_offset, self.logits)
-        return self.logits[:count]
+        return self._predict(inputs, exchange.PREDICT)
+
+    def predict_full(self, inputs: npt.NDArray[np.int64]) -> "Tensor":
+        """The same, computed in float32 throughout as far as the model lets that be."""
+        return self._predict(inputs, exchange.PREDICT_FULL)
 
     def end(self) -> None:
         """Kill it and all that it started, and let go of what was shared."""
         end_tree(self.process)
         for descriptor in (self.memory, self.requests, self.replies, self.printed):
             os.close(descriptor)
+        self.door.close()
+
+    def _offer(self) -> None:
+        self.place.open(self.memory, self.door)
+        self._request(self.place.terms.line())
+
+    def _predict(self, inputs: npt.NDArray[np.int64], request: bytes) -> "Tensor":
+        count = len(inputs)
+        full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
+        os.pwrite(self.memory, full.tobytes(), 0)
+        self.answers.append(self._ask(request))
+        return self.place.take(count)
 
     def _ask(self, request: bytes) -> float:
         """The seconds until the answer came."""
         asked = time.monotonic()
-        try:
-            os.write(self.requests, request)
-        except BrokenPipeError:
-            self._died()
+        self._request(request)
         reply = self._await(min(self.deadline, asked + self.spec.batch_seconds))
         if reply.failure is not None:
             exhausted = reply.failure is Reason.OUT_OF_MEMORY
             reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
             raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
         return time.monotonic() - asked
+
+    def _request(self, request: bytes) -> None:
+        try:
+            os.write(self.requests, request)
+        except BrokenPipeError:
+            self._died()
 
     def _await(self, limit: float) -> Reply:
         """The next reply. Meanwhile what it prints is read away, and its memory watched."""
@@ -178,13 +231,13 @@ class PredictorProcess:
         raise ScoreFailure(reason, one_line(detail, exchange.DETAIL_LENGTH))
 
 
-def start(spec: JudgeSpec, shape: Shape, hidden: Sequence[Path]) -> PredictorProcess:
+def start(spec: JudgeSpec, hidden: Sequence[Path]) -> PredictorProcess:
     """A fresh predictor on its way up, loading nothing yet; `hidden` are files not for its eyes."""
-    deadline = time.monotonic() + spec.seconds
-    memory = exchange.shared_memory(shape.size)
+    memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
-    ends = (memory, requests, replies)
-    told = PredictorSpec(spec.submission, shape, spec.device, *ends)
+    door, theirs = socket.socketpair()
+    ends = (memory, requests, replies, theirs.fileno())
+    told = PredictorSpec(spec.submission, spec.device, *ends)
     process = subprocess.Popen(
         _command(spec, told, hidden),
         stdin=subprocess.DEVNULL,
@@ -194,10 +247,10 @@ def start(spec: JudgeSpec, shape: Shape, hidden: Sequence[Path]) -> PredictorPro
         start_new_session=True,
         cwd="/",
     )
+    theirs.close()
     for descriptor in (requests, replies, printing):
         os.close(descriptor)
-    logits = np.empty((shape.rows, shape.context, shape.vocab_size), dtype=np.float32)
-    return PredictorProcess(process, spec, shape, deadline, memory, ask, answer, printed, logits)
+    return PredictorProcess(process, spec, memory, ask, answer, printed, door)
 
 
 def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> list[str]:
@@ -205,21 +258,6 @@ def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> li
     argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]
     return sandbox.command(spec.sandbox, argv, read_only=shown, hidden=hidden, env=env)
-
-
-def read_into(descriptor: int, offset: int, array: npt.NDArray[np.float32]) -> None:
-    """Fill the array from a file.
-
-    Raises:
-        ScoreFailure: the file is shorter, which only the model can have done.
-    """
-    view = array.data.cast("B")
-    done = 0
-    while done < len(view):
-        count = os.preadv(descriptor, [view[done:]], offset + done)
-        if count == 0:
-            raise ScoreFailure(Reason.BAD_SUBMISSION, "the model cut its shared memory short")
-        done += count
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,8 @@
-"""One headless run: `python -m autoresearch_kit.execution.runner SPEC STARTED`; `launch` does it.
+"""One headless run: `python -m autoresearch_kit.execution.runner FOLDER`; `launch` does it.
 
-It stands outside the sandbox and owns the clock, the deadline and the killing. When its standard
-input closes, whoever started it is gone: then it ends everything and itself.
+It starts the kernel and waits for its turn. It stands outside the sandbox and owns the clock, the
+deadline and the killing. When its standard input closes, whoever started it is gone: then it ends
+everything and itself.
 """
 
 import resource
@@ -15,19 +16,21 @@ from autoresearch_kit.execution import lean  # noqa: F401 - before papermill
 # isort: split
 import papermill
 import psutil
+from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.execution import compile_cache, executed, handover, reap, sandboxed_kernel
+from autoresearch_kit.execution.compiling import granted_file
 from autoresearch_kit.execution.conclusion import conclude
 from autoresearch_kit.execution.drain import Drain
 from autoresearch_kit.execution.engine import RunEngine, Story
-from autoresearch_kit.execution.lifeline import end_with_parent
+from autoresearch_kit.execution.lifeline import await_turn
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.watchdog import Watchdog
-from autoresearch_kit.records import Run, RunSpec
+from autoresearch_kit.records import Run, RunPlace, RunSpec
 
 ENGINE = "autoresearch"
 
@@ -36,24 +39,28 @@ KILL_US_FIRST = "500"
 
 
 def main() -> None:
-    """Reads the spec, runs the notebook, writes `run.json`."""
-    spec = codec.decode(RunSpec, Path(sys.argv[1]).read_bytes())
-    started = float(sys.argv[2])
+    """Starts the kernel, runs the notebook when its turn has come, writes `run.json`."""
+    folder = Path(sys.argv[1])
+    place = codec.decode(RunPlace, (folder / handover.PLACE_FILE).read_bytes())
     _settle()
-    end_with_parent(spec.run_id)
-    run = run_notebook(spec, started)
-    write_atomic(spec.folder / handover.RUN_FILE, codec.encode(run))
+    _lay_out(place)
+    drain = Drain()
+    drain.start()
+    kernel = sandboxed_kernel.start(place, drain.write)
+    started = float(await_turn(place.run_id))
+    spec = codec.decode(RunSpec, (folder / handover.SPEC_FILE).read_bytes())
+    run = run_notebook(spec, started, kernel, drain)
+    write_atomic(folder / handover.RUN_FILE, codec.encode(run))
 
 
-def run_notebook(spec: RunSpec, started: float) -> Run:
+def run_notebook(spec: RunSpec, started: float, kernel: AsyncKernelManager, drain: Drain) -> Run:
     """Runs the notebook in the work folder; afterwards none of its processes is left."""
-    work = _lay_out(spec)
+    work = spec.folder / handover.WORK_FOLDER
+    compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
     watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
     story = Story(on_ready=watch.note_ready, on_training=watch.note_training)
-    drain = Drain()
     watch.start()
-    drain.start()
-    trouble = _execute(spec, story, drain)
+    trouble = _execute(spec, story, kernel)
     watch.end()
     reap.reap(spec.run_id)
     run = conclude(
@@ -65,7 +72,7 @@ def run_notebook(spec: RunSpec, started: float) -> Run:
     return run
 
 
-def _execute(spec: RunSpec, story: Story, drain: Drain) -> str:
+def _execute(spec: RunSpec, story: Story, kernel: AsyncKernelManager) -> str:
     """Lets papermill execute; returns what went wrong outside the notebook, empty if nothing."""
     papermill_engines.register(ENGINE, RunEngine)
     try:
@@ -80,13 +87,8 @@ def _execute(spec: RunSpec, story: Story, drain: Drain) -> str:
             engine_name=ENGINE,
             kernel_name=sandboxed_kernel.KERNEL_NAME,
             progress_bar=False,
-            km=sandboxed_kernel.kernel(spec),
+            km=kernel,
             story=story,
-            start={
-                "cwd": str(spec.folder / handover.WORK_FOLDER),
-                "stdout": drain.write,
-                "stderr": drain.write,
-            },
         )
     except PapermillExecutionError:
         return ""
@@ -95,11 +97,10 @@ def _execute(spec: RunSpec, story: Story, drain: Drain) -> str:
     return ""
 
 
-def _lay_out(spec: RunSpec) -> Path:
-    work = spec.folder / handover.WORK_FOLDER
-    (work / handover.HOME_FOLDER).mkdir(parents=True)
-    compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
-    return work
+def _lay_out(place: RunPlace) -> None:
+    """The folders that the kernel's sandbox shows."""
+    (place.folder / handover.WORK_FOLDER / handover.HOME_FOLDER).mkdir(parents=True)
+    granted_file(place.folder).parent.mkdir(exist_ok=True)
 
 
 def _settle() -> None:

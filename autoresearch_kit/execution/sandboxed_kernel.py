@@ -7,13 +7,19 @@ from pathlib import Path
 import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 
 from autoresearch_kit import codec
 from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
 from autoresearch_kit.execution.compiling import granted_file
-from autoresearch_kit.records import DatasetInfo, RunSpec, SandboxLevel
+from autoresearch_kit.records import DatasetInfo, RunPlace, SandboxLevel
 
 KERNEL_NAME = "python3"
+
+LAUNCHER, WARM_LAUNCHER = "ipykernel_launcher", "autoresearch_kit.execution.warm_kernel"
+"""The second imports torch before its turn comes."""
+
+NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
 INFO_FILE = "dataset.json"
 SEEN_OF_DATASET = (INFO_FILE, "tokenizer", "token_bytes.npy", "train")
@@ -30,59 +36,67 @@ class _OneSpec(KernelSpecManager):
         return self.spec
 
 
-def kernel(spec: RunSpec) -> AsyncKernelManager:
-    """The run's kernel, yet to be started.
+def start(place: RunPlace, output: int) -> AsyncKernelManager:
+    """The run's kernel on its way up; what its process prints goes to the descriptor `output`.
 
     A network namespace leaves no TCP; sockets need short paths, hence a folder of their own.
     """
-    sockets = reap.socket_folder(spec.run_id)
+    sockets = reap.socket_folder(place.run_id)
     sockets.mkdir(mode=0o700)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    launcher = WARM_LAUNCHER if place.waits else LAUNCHER
+    argv = [sys.executable, "-P", "-m", launcher, "-f", "{connection_file}"]
     specs = _OneSpec()
     specs.spec = KernelSpec(
-        argv=command(spec, argv, sockets), display_name="Python 3", language="python"
+        argv=command(place, argv, sockets), display_name="Python 3", language="python"
     )
-    return AsyncKernelManager(
+    kernel = AsyncKernelManager(
         kernel_name=KERNEL_NAME,
         kernel_spec_manager=specs,
         transport="ipc",
         ip=str(sockets / "k"),
         connection_file=str(sockets / "kernel.json"),
     )
+    run_sync(kernel.start_kernel)(
+        extra_arguments=[NO_HISTORY],
+        cwd=str(place.folder / handover.WORK_FOLDER),
+        stdout=output,
+        stderr=output,
+    )
+    return kernel
 
 
-def command(spec: RunSpec, argv: list[str], sockets: Path) -> list[str]:
+def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:
     """The command line of a process that sees what a notebook sees."""
-    info = codec.decode(DatasetInfo, (spec.dataset / INFO_FILE).read_bytes())
-    shown = [spec.dataset / name for name in SEEN_OF_DATASET]
+    info = codec.decode(DatasetInfo, (place.dataset / INFO_FILE).read_bytes())
+    shown = [place.dataset / name for name in SEEN_OF_DATASET]
     return sandbox.command(
-        spec.sandbox,
+        place.sandbox,
         argv,
         read_only=[
-            spec.kit / "autoresearch_kit",
-            granted_file(spec.folder).parent,
+            place.kit / "autoresearch_kit",
+            granted_file(place.folder).parent,
             *(path for path in shown if path.exists()),
         ],
-        writable=[spec.folder / handover.WORK_FOLDER, sockets],
+        writable=[place.folder / handover.WORK_FOLDER, sockets],
         hidden=[Path(path) for path in info.hidden],
-        env=_environment(spec),
+        env=_environment(place),
     )
 
 
-def _environment(spec: RunSpec) -> dict[str, str]:
-    work = spec.folder / handover.WORK_FOLDER
+def _environment(place: RunPlace) -> dict[str, str]:
+    work = place.folder / handover.WORK_FOLDER
     home = work / handover.HOME_FOLDER
-    walled = spec.sandbox is SandboxLevel.BUBBLEWRAP
+    walled = place.sandbox is SandboxLevel.BUBBLEWRAP
     more = {
         handover.WORK: str(work),
-        handover.COMPILE_SECONDS: str(granted_file(spec.folder)),
-        handover.DATASET: str(spec.dataset),
+        handover.COMPILE_SECONDS: str(granted_file(place.folder)),
+        handover.DATASET: str(place.dataset),
         "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
         "OMP_NUM_THREADS": str(cores()),
         "TMPDIR": "/tmp" if walled else str(home),
     }
     return sandbox.environment(
-        home=home, kit=spec.kit, run_id=spec.run_id, more=more | compile_cache.variables(work)
+        home=home, kit=place.kit, run_id=place.run_id, more=more | compile_cache.variables(work)
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.execution.child import last_line, run_child
+from autoresearch_kit.execution.child import Child, last_line, start_child
 from autoresearch_kit.execution.grading import (
     FAILED,
     LOG_FILE,
@@ -16,7 +16,9 @@ from autoresearch_kit.execution.grading import (
     ScoreFailure,
 )
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.records import Reason, SandboxLevel, Score
+from autoresearch_kit.execution.taking import taken_model
+from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.records import Reason, RunSpec, Score
 from autoresearch_kit.text import one_line
 
 MODULE = "autoresearch_kit.execution.judge"
@@ -26,65 +28,66 @@ GRACE_SECONDS = 15.0
 
 POLL_SECONDS = 0.1
 
+TURN = "score"
+"""What a judge is told when its turn has come."""
 
-def score(
-    dataset: Path,
-    submission: Path,
-    *,
-    folder: Path,
-    kit: Path,
-    level: SandboxLevel,
-    run_id: str,
-    memory_mb: float,
-    shard: str = "val",
-    device: str | None = None,
-    seconds: float = 300.0,
-    batch_seconds: float = 60.0,
-    poll: Callable[[], None] = lambda: None,
-) -> Score:
-    """Score `submission`, a pickled model, on a shard of the data set in the folder `dataset`.
 
-    `folder` takes the judge's files and must be out of the sandbox's reach; see `JudgeSpec` for
-    the rest. `poll` is called about ten times a second; what it raises ends the judge and comes
-    out here. Every process is gone afterwards.
+def judge_id(run_id: str) -> str:
+    """What the processes of a run's judge carry: a judge may wait while the run's own are ended."""
+    return f"{run_id}-judge"
 
-    Raises:
-        ScoreFailure: there is no score; `reason` and `detail` say why.
-    """
-    if submission.is_symlink() or not submission.is_file():
-        raise ScoreFailure(Reason.BAD_SUBMISSION, f"{submission.name} is not a plain file")
-    spec = JudgeSpec(
-        dataset=dataset.absolute(),
-        shard=shard,
-        submission=submission.absolute(),
-        folder=folder.absolute(),
-        kit=kit.absolute(),
-        sandbox=level,
-        device=device,
-        run_id=run_id,
-        memory_mb=memory_mb,
-        seconds=seconds,
-        batch_seconds=batch_seconds,
+
+def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
+    """How the model of a run is scored on a shard; `folder` takes the judge's files."""
+    return JudgeSpec(
+        dataset=spec.dataset,
+        submission=taken_model(spec.folder),
+        folder=folder,
+        kit=spec.kit,
+        sandbox=spec.sandbox,
+        run_id=judge_id(spec.run_id),
+        memory_mb=spec.memory_mb,
+        shard=shard.value,
     )
-    return _answer(spec, _run(spec, poll))
 
 
-def _run(spec: JudgeSpec, poll: Callable[[], None]) -> int | None:
-    """The judge's exit status, None if it hung."""
+def start(spec: JudgeSpec) -> Child:
+    """Start the judge, which loads torch and starts its predictors; then it waits for its turn."""
     (spec.folder / SCORE_FILE).unlink(missing_ok=True)
     path = spec.folder / SPEC_FILE
     path.write_bytes(codec.encode(spec))
-    deadline = time.monotonic() + spec.seconds + GRACE_SECONDS
-    return run_child(
+    return start_child(
         [MODULE, str(path)],
         folder=spec.folder,
         kit=spec.kit,
         run_id=spec.run_id,
         log=spec.folder / LOG_FILE,
-        deadline=deadline,
+    )
+
+
+def score(
+    spec: JudgeSpec, judge: Child | None = None, *, poll: Callable[[], None] = lambda: None
+) -> Score:
+    """Have the submission scored, by this judge that waits for its turn, or by a new one.
+
+    `poll` is called about ten times a second; what it raises ends the judge and comes out here.
+    Every process is gone afterwards.
+
+    Raises:
+        ScoreFailure: there is no score; `reason` and `detail` say why.
+    """
+    submission = spec.submission
+    if submission.is_symlink() or not submission.is_file():
+        if judge is not None:
+            judge.end()
+        raise ScoreFailure(Reason.BAD_SUBMISSION, f"{submission.name} is not a plain file")
+    status = (judge or start(spec)).carry_out(
+        TURN,
+        deadline=time.monotonic() + spec.seconds + GRACE_SECONDS,
         poll=poll,
         poll_seconds=POLL_SECONDS,
     )
+    return _answer(spec, status)
 
 
 def _answer(spec: JudgeSpec, status: int | None) -> Score:

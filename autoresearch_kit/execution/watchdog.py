@@ -19,6 +19,7 @@ from autoresearch_kit.execution.compiling import CompileMeter
 from autoresearch_kit.execution.conditions import Observer
 from autoresearch_kit.execution.handover import (
     SUBMISSION_FILE,
+    TRAINS,
     WORK_FOLDER,
     Failure,
     write_live,
@@ -90,7 +91,7 @@ class Watchdog(threading.Thread):
     def note_training(self) -> None:
         """The first editable cell begins now, and with it the training budget."""
         self.training = time.monotonic()
-        write_live(self.spec.folder, "train")
+        write_live(self.spec.folder, TRAINS)
 
     def end(self) -> None:
         """All is over; what arrived in the last moment counts."""

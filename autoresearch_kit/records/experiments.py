@@ -124,6 +124,8 @@ class Experiment:
             ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
             ("val_bpb", score),
             ("runs", "; ".join(map(str, self.runs)) or "none"),
+            ("scored", next((run.score.how() for run in self.runs if run.score), "never")),
+            ("compile cache", "; ".join(str(run.cache) for run in self.runs) or "never ran"),
             ("sandbox", str(self.sandbox or "never ran")),
             *((name, f"{why}: {'; '.join(map(str, runs))}") for name, why, runs in repeats if runs),
         ]

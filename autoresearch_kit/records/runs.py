@@ -54,6 +54,11 @@ class Score:
 
     `causality_gap` is the mean change of loss, in nats per token, at positions before a cut when
     everything after the cut is replaced; an honest model stays near 0.
+
+    `precision` is what the model computed in. `rounding` is by how many bits per byte its device's
+    own precision, where that is not float32, is off on the first rows: where that is much, float32
+    was taken. None where it was not, or could not be, held against float32. `on_device`: the logits
+    did not leave the GPU.
     """
 
     metric: str
@@ -63,6 +68,16 @@ class Score:
     tokens: int
     causality_gap: float
     seconds: float
+    precision: str = "float32"
+    rounding: float | None = None
+    on_device: bool = False
+
+    def how(self) -> str:
+        """In what it was measured, for people."""
+        words = f"predicted in {self.precision}"
+        if self.rounding is not None:
+            words += f"; half precision is {self.rounding:+.1g} off float32"
+        return f"{words}; logits stayed on the GPU" if self.on_device else words
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,19 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class CacheUse:
+    """Files of a compiler in a run's own cache: those `lent` to it, which earlier runs had made,
+    those that it `made`, and of these the ones that are `kept` for later runs."""
+
+    lent: int = 0
+    made: int = 0
+    kept: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.lent} files of earlier runs, {self.made} made, {self.kept} of them kept"
+
+
+@dataclass(frozen=True)
 class Run:
     """One headless execution of the notebook. Either `score` is there, or `failure` says why not.
 
@@ -105,6 +133,7 @@ class Run:
     claimed by the notebook, capped) taken out. `parts` are the seconds of everything else, by name.
     `conditions` are None if training never began, or was over at once. `audit` is the score of the
     same model on a shard that no verdict and no researcher sees, measured for what is kept.
+    `cache` says what `torch.compile` found there and added.
     """
 
     seed: int
@@ -121,6 +150,7 @@ class Run:
     parts: Mapping[str, float] = field(default_factory=dict)
     conditions: Conditions | None = None
     audit: Score | None = None
+    cache: CacheUse = field(default_factory=CacheUse)
 
     def __str__(self) -> str:
         score = f"{self.score.value:.6f}, " if self.score else ""
@@ -158,22 +188,34 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class RunSpec:
-    """All that one run needs to know. Seconds, megabytes, absolute paths.
+class RunPlace:
+    """Where a run happens: what its runner and its kernel know before its turn. Absolute paths.
 
     `folder` is this run's own; the notebook sees and writes only its `work/`. `kit` is the
-    folder that holds the copy of the package which runner, kernel and judge import.
+    folder that holds the copy of the package which runner, kernel and judge import. `waits`: the
+    kernel is started before its turn, and imports torch meanwhile.
     """
 
     run_id: str
     folder: Path
-    notebook: Path
     dataset: Path
     kit: Path
+    sandbox: SandboxLevel
+    waits: bool
+
+
+@dataclass(frozen=True)
+class RunSpec(RunPlace):
+    """All that one run needs to know. Seconds, megabytes, absolute paths.
+
+    `ahead`: there are cores to start what comes next while it trains.
+    """
+
+    ahead: bool
+    notebook: Path
     compile_cache: Path
     seed: int
     train_seconds: float
     wall_seconds: float
     compile_seconds: float
     memory_mb: float
-    sandbox: SandboxLevel

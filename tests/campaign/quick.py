@@ -39,7 +39,13 @@ INFO = DatasetInfo("d", 64, 32, 8, 900, 90, 90, 900, 90, 90, "c", "t", "p", 8.0)
 Cancelled = Callable[[], bool]
 
 
-def made_up_run(spec: RunSpec, *, cancelled: Cancelled = lambda: False) -> Run:
+def made_up_run(
+    spec: RunSpec,
+    waiting: None = None,
+    *,
+    cancelled: Cancelled = lambda: False,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Run:
     """What `launch.execute` gives and leaves behind, of a model that is better for each digit 1."""
     cancelled()
     source = spec.notebook.read_text()

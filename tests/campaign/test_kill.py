@@ -5,8 +5,6 @@ import os
 import signal
 import stat
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,14 +16,13 @@ from autoresearch_kit.records import Limits, Stage
 from autoresearch_kit.settling import settle
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
+from tests.campaign.moments import Seen, wait_for
 from tests.campaign.test_campaign import left_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATIENCE = 120.0
 EXPERIMENTS = 1
-
-Seen = Callable[[Workspace], bool]
 
 
 def stage_is(stage: Stage) -> Seen:
@@ -82,13 +79,6 @@ def start(project: Path, corpus: Path) -> tuple[Workspace, subprocess.Popen[byte
     return workspace, detached.start(workspace, settings, Limits(experiments=EXPERIMENTS))
 
 
-def wait(seen: Seen, workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not seen(workspace):
-        assert process.poll() is None, workspace.log.read_text()
-        assert time.monotonic() < end, "never seen"
-
-
 def socket_folders(workspace: Workspace) -> list[Path]:
     """Where the runs of the campaign had their sockets."""
     folders = [workspace.runs / f"{number:04d}-1" for number in range(EXPERIMENTS + 1)]
@@ -112,7 +102,7 @@ def check_whole(project: Path, corpus: Path) -> None:
 def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: Path) -> None:
     for seen in FILES.values():
         workspace, process = start(project, corpus)
-        wait(seen, workspace, process)
+        wait_for(seen, workspace, process, PATIENCE)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()

@@ -6,8 +6,6 @@ CI tries few experiments; ENDURANCE_EXPERIMENTS=30 makes it the night that it st
 import contextlib
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from autoresearch_kit.history import History
 from autoresearch_kit.records import Experiment, Limits, Stage
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
+from tests.campaign.moments import Seen, wait_for
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
@@ -25,8 +24,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 EXPERIMENTS = int(os.environ.get("ENDURANCE_EXPERIMENTS", "3"))
 KILLS = [EXPERIMENTS * part // 4 for part in (1, 2, 3)]
 PATIENCE = 120.0
-
-Seen = Callable[[Workspace], bool]
 
 
 def script(body: Body) -> Answer:
@@ -80,10 +77,7 @@ def night(
     limits, workspace = Limits(experiments=EXPERIMENTS), campaign.workspace
     for seen in moments:
         process = detached.start(workspace, campaign.settings, limits, model)
-        end = time.monotonic() + PATIENCE * EXPERIMENTS
-        while not seen(workspace):
-            assert process.poll() is None, workspace.log.read_text()
-            assert time.monotonic() < end, "never seen"
+        wait_for(seen, workspace, process, PATIENCE * EXPERIMENTS)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()

@@ -49,7 +49,14 @@ class Machine:
     elsewhere: Iterator[float] = field(default_factory=lambda: iter(()))
     ran: list[tuple[str, int]] = field(default_factory=list)
 
-    def execute(self, spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
+    def execute(
+        self,
+        spec: RunSpec,
+        waiting: None,
+        *,
+        cancelled: Callable[[], bool],
+        meanwhile: Callable[[], None],
+    ) -> Run:
         if cancelled():
             raise Cancelled("stopped")
         text = spec.notebook.read_text()

@@ -12,7 +12,7 @@ import pytest
 from nbformat import NotebookNode
 
 from autoresearch_kit.codec import decode, encode
-from autoresearch_kit.execution import handover
+from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.records import Run, SandboxLevel
 from tests.campaign.tiny import git
 from tests.colab.conftest import Colab
@@ -81,11 +81,13 @@ def test_by_hand_a_model_is_trained_and_scored(colab: Colab, tmp_path: Path) -> 
 
 def test_a_run_of_a_campaign_hands_its_model_over(colab: Colab, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook("print('trained')"), sandbox=SandboxLevel.NONE)
-    (spec.folder / "spec.json").write_bytes(encode(spec))
-    argv = [colab.python, "-m", "autoresearch_kit.execution.runner", str(spec.folder / "spec.json")]
-    with subprocess.Popen(
-        [*argv, repr(time.monotonic())], stdin=subprocess.PIPE, env=colab.environment()
-    ) as runner:
+    for name in (handover.PLACE_FILE, handover.SPEC_FILE):
+        (spec.folder / name).write_bytes(encode(spec))
+    argv = [colab.python, "-m", launch.MODULE, str(spec.folder)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, env=colab.environment()) as runner:
+        assert runner.stdin is not None
+        runner.stdin.write(f"{time.monotonic()}\n".encode())
+        runner.stdin.flush()
         assert runner.wait() == 0  # it ends when its stdin is closed, so that is not
     run = decode(Run, (spec.folder / handover.RUN_FILE).read_bytes())
     assert (run.failure, run.steps) == (None, 7), run.detail

@@ -84,6 +84,7 @@ def make_spec(
     book: NotebookNode,
     *,
     sandbox: SandboxLevel,
+    ahead: bool = False,
     run_id: str = "",
     train_seconds: float = 5.0,
     wall_seconds: float = 120.0,
@@ -107,4 +108,6 @@ def make_spec(
         compile_seconds=compile_seconds,
         memory_mb=memory_mb,
         sandbox=sandbox,
+        waits=False,
+        ahead=ahead,
     )

@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 from autoresearch_kit.execution import compile_cache
+from autoresearch_kit.records import CacheUse
 from tests.execution.notebooks import cell, notebook
 
 OURS, OTHER = "ours", "other"
@@ -42,26 +43,26 @@ def lent(cache: Path, code: str, work: Path) -> dict[str, str]:
 def test_the_same_code_gets_what_it_compiled(tmp_path: Path, work: Path) -> None:
     cache = tmp_path / "cache"
     compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work)
+    compile_cache.take_back(cache, OURS, work, scored=True)
     assert lent(cache, OURS, make_work(tmp_path, "next")) == {"a.py": "code"}
 
 
 def test_other_code_gets_what_the_first_has_compiled(tmp_path: Path, work: Path) -> None:
     cache = tmp_path / "cache"
     compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work)
+    compile_cache.take_back(cache, OURS, work, scored=True)
     assert lent(cache, OTHER, make_work(tmp_path, "next")) == {"a.py": "code"}
 
 
 def test_an_edit_reaches_no_run_of_other_code(tmp_path: Path, work: Path) -> None:
     cache = tmp_path / "cache"
     compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work)
+    compile_cache.take_back(cache, OURS, work, scored=True)
     poisoning = make_work(tmp_path, "poisoning")
     compile_cache.lend(cache, OTHER, poisoning)
     compiled(poisoning, "a.py", "poisoned")
     compiled(poisoning, "b.py", "poisoned")
-    compile_cache.take_back(cache, OTHER, poisoning)
+    compile_cache.take_back(cache, OTHER, poisoning, scored=True)
     assert lent(cache, OURS, make_work(tmp_path, "next")) == {"a.py": "code"}
     assert lent(cache, "third", make_work(tmp_path, "third")) == {"a.py": "code"}
 
@@ -69,7 +70,7 @@ def test_an_edit_reaches_no_run_of_other_code(tmp_path: Path, work: Path) -> Non
 def test_a_run_gets_a_copy_of_its_own(tmp_path: Path, work: Path) -> None:
     cache = tmp_path / "cache"
     compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work)
+    compile_cache.take_back(cache, OURS, work, scored=True)
     compile_cache.lend(cache, OURS, make_work(tmp_path, "next"))
     compiled(tmp_path / "next", "a.py", "changed")
     assert contents(cache) == {"a.py": "code"}
@@ -79,7 +80,7 @@ def test_what_is_there_is_never_replaced(tmp_path: Path, work: Path) -> None:
     cache = tmp_path / "cache"
     for text in ("code", "changed"):
         compiled(work, "a.py", text)
-        compile_cache.take_back(cache, OURS, work)
+        compile_cache.take_back(cache, OURS, work, scored=True)
     assert contents(cache) == {"a.py": "code"}
 
 
@@ -87,7 +88,7 @@ def test_links_are_left_where_they_are(tmp_path: Path, work: Path) -> None:
     path = compiled(work, "a.py")
     path.with_name("b.py").symlink_to("/etc/passwd")
     path.with_name("folder").symlink_to("/etc")
-    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    compile_cache.take_back(tmp_path / "cache", OURS, work, scored=True)
     assert contents(tmp_path / "cache") == {"a.py": "code"}
 
 
@@ -107,7 +108,7 @@ def test_what_no_compiler_writes_is_not_kept(
     name: str, data: bytes | str, place: str, tmp_path: Path, work: Path
 ) -> None:
     compiled(work, name, data, place)
-    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    compile_cache.take_back(tmp_path / "cache", OURS, work, scored=True)
     assert contents(tmp_path / "cache") == {}
 
 
@@ -126,7 +127,7 @@ def test_what_compilers_write_is_kept(
     name: str, data: bytes | str, place: str, tmp_path: Path, work: Path
 ) -> None:
     compiled(work, name, data, place)
-    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    compile_cache.take_back(tmp_path / "cache", OURS, work, scored=True)
     assert (tmp_path / "cache" / OURS / place / name).exists()
 
 
@@ -136,7 +137,7 @@ def test_of_too_much_nothing_is_kept(
     monkeypatch.setattr(compile_cache, "RUN_BYTES", 10)
     for name in ("a.py", "b.py", "c.py"):
         compiled(work, name)
-    compile_cache.take_back(tmp_path / "cache", OURS, work)
+    compile_cache.take_back(tmp_path / "cache", OURS, work, scored=True)
     assert contents(tmp_path / "cache") == {}
 
 
@@ -145,7 +146,7 @@ def test_a_cache_that_grew_too_large_starts_again(
 ) -> None:
     cache = tmp_path / "cache"
     compiled(work, "a.py", "more than ten bytes")
-    compile_cache.take_back(cache, OURS, work)
+    compile_cache.take_back(cache, OURS, work, scored=True)
     monkeypatch.setattr(compile_cache, "MAX_BYTES", 10)
     assert lent(cache, OURS, make_work(tmp_path, "next")) == {}
     assert not cache.exists()
@@ -166,3 +167,19 @@ def test_constants_are_not_code(tmp_path: Path) -> None:
 
 def test_what_does_not_parse_is_code_of_its_own(tmp_path: Path) -> None:
     assert code_of(tmp_path, "", "!ls") != code_of(tmp_path, "", "!pwd")
+
+
+def test_a_run_says_what_it_was_lent_and_what_it_made(tmp_path: Path, work: Path) -> None:
+    cache, again = tmp_path / "cache", make_work(tmp_path, "again")
+    compiled(work, "a.py")
+    assert compile_cache.take_back(cache, OURS, work, scored=True) == CacheUse(0, 1, 1)
+    compile_cache.lend(cache, OURS, again)
+    compiled(again, "b.py")
+    compiled(again, "weights.pt")
+    assert compile_cache.take_back(cache, OURS, again, scored=True) == CacheUse(1, 2, 1)
+
+
+def test_of_a_run_without_a_score_nothing_is_kept(tmp_path: Path, work: Path) -> None:
+    compiled(work, "a.py")
+    use = compile_cache.take_back(tmp_path / "cache", OURS, work, scored=False)
+    assert (use, contents(tmp_path)) == (CacheUse(0, 1, 0), {"a.py": "code"})

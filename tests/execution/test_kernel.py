@@ -13,7 +13,8 @@ import pytest
 from nbclient import NotebookClient
 
 from autoresearch_kit.codec import encode
-from autoresearch_kit.execution import handover, launch, reap, sandbox
+from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
+from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
 from tests.execution.test_runs import both_levels, execute
@@ -62,13 +63,13 @@ import sys
 from pathlib import Path
 from autoresearch_kit.codec import decode
 from autoresearch_kit.execution import reap, scoring
+from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import RunSpec
 spec = decode(RunSpec, Path(sys.argv[1]).read_bytes())
 def poll():
-    if len(reap.members(spec.run_id)) >= 3:
+    if len(reap.members(scoring.judge_id(spec.run_id))) >= 3:
         print('predicting', flush=True)
-scoring.score(spec.dataset, spec.folder / 'work' / 'submission.pkl', folder=spec.folder,
-              kit=spec.kit, level=spec.sandbox, run_id=spec.run_id, memory_mb=4000.0, poll=poll)
+scoring.score(scoring.judge_spec(spec, spec.folder, Split.VAL), poll=poll)
 """
 
 pytestmark = pytest.mark.slow
@@ -80,6 +81,7 @@ def trained(
     model: str = MODEL,
     train: str = TRAIN,
     level: SandboxLevel | None = None,
+    ahead: bool = False,
     train_seconds: float = 8.0,
 ) -> RunSpec:
     book = notebook(train, setup=SETUP, model=model, submit=SUBMIT)
@@ -87,6 +89,7 @@ def trained(
         tmp_path,
         book,
         sandbox=level or sandbox.level(),
+        ahead=ahead,
         train_seconds=train_seconds,
         compile_seconds=120.0,
         wall_seconds=280.0,
@@ -158,14 +161,13 @@ def test_a_model_that_refers_to_its_run_gets_its_constants(tmp_path: Path) -> No
 def test_the_judge_dies_with_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
     """Its predictors too: they are still importing torch when the campaign is killed."""
     spec = trained(tmp_path, level=level)
-    (spec.folder / launch.SPEC_FILE).write_bytes(encode(spec))
-    (spec.folder / handover.WORK_FOLDER).mkdir()
-    (spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE).touch()
-    command = [sys.executable, "-c", SCORING, str(spec.folder / launch.SPEC_FILE)]
+    (spec.folder / handover.SPEC_FILE).write_bytes(encode(spec))
+    taken_model(spec.folder).touch()
+    command = [sys.executable, "-c", SCORING, str(spec.folder / handover.SPEC_FILE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as campaign:
         assert campaign.stdout is not None
         assert campaign.stdout.readline() == "predicting\n"
-        left = reap.members(spec.run_id)
+        left = reap.members(scoring.judge_id(spec.run_id))
         os.kill(campaign.pid, 9)
     _, alive = psutil.wait_procs(left, timeout=30)
     assert left

@@ -342,7 +342,7 @@ def test_a_runner_that_dies_is_the_kits_fault_and_leaves_nothing(
 @pytest.mark.slow
 def test_nothing_survives_the_death_of_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
-    spec_file = spec.folder / launch.SPEC_FILE
+    spec_file = spec.folder / handover.SPEC_FILE
     spec_file.write_bytes(encode(spec))
     code = f"""
 from pathlib import Path

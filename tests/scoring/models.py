@@ -33,3 +33,26 @@ def tied() -> nn.Module:
 
 def half() -> nn.Module:
     return Honest().to(torch.bfloat16)
+
+
+def calm() -> nn.Module:
+    """Small logits, which rounding changes by little."""
+    model = Honest()
+    model.head.weight.data /= 100
+    return model
+
+
+class HalfHead(Honest):
+    """Its last product works under autocast only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head.to(torch.bfloat16)
+
+
+class Coarse(Honest):
+    """Its logits are rounded far more under autocast than that does by itself."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = super().forward(inputs)
+        return logits.round() if torch.is_autocast_enabled(inputs.device.type) else logits

@@ -34,6 +34,8 @@ def finished(spec: JudgeSpec) -> RunSpec:
         compile_seconds=60.0,
         memory_mb=spec.memory_mb,
         sandbox=spec.sandbox,
+        waits=False,
+        ahead=False,
     )
 
 

@@ -1,6 +1,7 @@
 """The gate, with predictors in this process: what it lets pass, and what it does not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from autoresearch_kit.execution import assessment
+from autoresearch_kit.execution.exchange import Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.records import Reason
@@ -21,10 +23,10 @@ BATCH = 8
 def predictor(model: nn.Module) -> assessment.Predict:
     model.eval()
 
-    def predict(inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def predict(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
         with torch.inference_mode():
-            logits: npt.NDArray[np.float32] = model(torch.from_numpy(inputs)).float().numpy()
-        return logits
+            logits: torch.Tensor = model(torch.from_numpy(inputs))
+        return logits.float()
 
     return predict
 
@@ -69,7 +71,7 @@ def test_rows_are_probed_that_no_model_can_foresee(spec: JudgeSpec) -> None:
     honest = predictor(models.Honest())
     losses = shard.losses(honest, shard.inputs, shard.targets, BATCH)
 
-    def spy(inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def spy(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
         asked.append(inputs.copy())
         return honest(inputs)
 
@@ -89,8 +91,8 @@ def test_logits_must_be_finite(what: str, spec: JudgeSpec) -> None:
 def test_finite_logits_can_still_mean_an_infinite_loss(spec: JudgeSpec) -> None:
     shard = assessment.load_shard(open_dataset(spec.dataset), spec)
 
-    def extreme(inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        logits = np.full((*inputs.shape, models.VOCAB_SIZE), -3e38, dtype=np.float32)
+    def extreme(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
+        logits = torch.full((*inputs.shape, models.VOCAB_SIZE), -3e38)
         logits[..., 0] = 3e38
         return logits
 
@@ -102,8 +104,9 @@ def test_finite_logits_can_still_mean_an_infinite_loss(spec: JudgeSpec) -> None:
 def test_rows_are_shuffled_the_same_way_each_time(spec: JudgeSpec, dataset: Path) -> None:
     first, second = (assessment.load_shard(open_dataset(dataset), spec) for _ in range(2))
     assert torch.equal(first.inputs, second.inputs)
-    in_order = torch.from_numpy(open_dataset(dataset).val[: first.inputs.numel()].astype(np.int64))
-    assert not torch.equal(first.inputs.flatten(), in_order)
+    in_order = torch.from_numpy(open_dataset(dataset).val[:, :-1].astype(np.int64))
+    assert first.inputs.shape == in_order.shape
+    assert not torch.equal(first.inputs, in_order)
 
 
 def refused(spec: JudgeSpec, seed: int) -> bool:
@@ -117,3 +120,24 @@ def refused(spec: JudgeSpec, seed: int) -> bool:
 def test_looking_ahead_seldom_is_mostly_found(spec: JudgeSpec) -> None:
     # 70 rows of 32 have 35 such places in all; the 128 rows of 512 of a real data set have 1,000
     assert sum(refused(spec, seed) for seed in range(10)) >= 7
+
+
+WEB, SMALL = (8192, 2048, 10240), (1024, 512, 128)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "device", "rows"),
+    [(WEB, "cpu", 4), (WEB, "cuda", 16), (SMALL, "cpu", 8), (SMALL, "cuda", 8)],
+)
+def test_batches_are_large_on_a_gpu_and_there_are_always_some(
+    sizes: tuple[int, int, int], device: str, rows: int, spec: JudgeSpec
+) -> None:
+    vocab_size, context, eval_rows = sizes
+    info = replace(
+        open_dataset(spec.dataset).info,
+        vocab_size=vocab_size,
+        context=context,
+        eval_rows=eval_rows,
+    )
+    shape = assessment.batch_shape(info, torch.device(device))
+    assert shape == Shape(rows, context, vocab_size)

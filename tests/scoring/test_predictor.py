@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 import cloudpickle
 import numpy as np
@@ -17,7 +19,9 @@ from torch import nn
 from autoresearch_kit.execution import predictor_process
 from autoresearch_kit.execution.exchange import Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.logits import InFile, Place
 from autoresearch_kit.execution.predictor_process import PredictorProcess
+from autoresearch_kit.precision import autocast_to
 from autoresearch_kit.records import Reason
 from tests.scoring import cheats, models
 from tests.scoring.conftest import submit
@@ -27,15 +31,18 @@ INPUTS = np.random.default_rng(0).integers(0, models.VOCAB_SIZE, (4, models.CONT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds descriptors in /proc")
 
-Start = Callable[[JudgeSpec], PredictorProcess]
+
+class Start(Protocol):
+    def __call__(self, spec: JudgeSpec, *places: Place) -> PredictorProcess: ...
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     started = []
 
-    def start_one(spec: JudgeSpec) -> PredictorProcess:
-        started.append(predictor_process.start(spec, SHAPE, []))
+    def start_one(spec: JudgeSpec, *places: Place) -> PredictorProcess:
+        started.append(predictor_process.start(spec, []))
+        started[-1].begin(places or [InFile(SHAPE, spec.precision or "float32")])
         return started[-1]
 
     yield start_one
@@ -53,22 +60,79 @@ def refusal(predictor: PredictorProcess) -> ScoreFailure:
     return caught.value
 
 
-def by_hand(model: nn.Module) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    with torch.inference_mode():
+def by_hand(model: nn.Module, precision: torch.dtype = torch.float32) -> torch.Tensor:
+    with torch.inference_mode(), autocast_to(torch.device("cpu"), precision):
         logits: torch.Tensor = model.eval()(torch.from_numpy(INPUTS))
-    return logits.float().numpy()
+    return logits.float()
+
+
+class NotHere(InFile):
+    """Memory of a GPU that is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(SHAPE, "float32")
+        self.terms = replace(self.terms, device_bytes=2**21)
+
+    def open(self, memory: int, door: socket.socket) -> None:
+        socket.send_fds(door, [b"logits"], [memory])
+
+
+class Unmarked(InFile):
+    """A file in which the predictor does not find the judge's mark."""
+
+    def __init__(self) -> None:
+        super().__init__(SHAPE, "float32")
+
+    def open(self, memory: int, door: socket.socket) -> None:
+        pass
 
 
 def test_logits_are_the_models(spec: JudgeSpec, start: Start) -> None:
     predictor = start(submit(spec, models.Honest()))
     predictor.load()
-    np.testing.assert_array_equal(predictor.predict(INPUTS), by_hand(models.Honest()))
+    assert predictor.predict(INPUTS).equal(by_hand(models.Honest()))
 
 
 def test_a_short_batch_is_filled_up_for_the_model_only(spec: JudgeSpec, start: Start) -> None:
     predictor = start(submit(spec, models.Honest()))
     predictor.load()
-    np.testing.assert_array_equal(predictor.predict(INPUTS[:3]), by_hand(models.Honest())[:3])
+    assert predictor.predict(INPUTS[:3]).equal(by_hand(models.Honest())[:3])
+
+
+def test_a_place_that_the_predictor_cannot_use_is_left_for_the_next(
+    spec: JudgeSpec, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor = start(submit(spec, models.Honest()), NotHere(), InFile(SHAPE, "float32"))
+    predictor.load()
+    assert "no CUDA device" in caplog.text
+    assert predictor.predict(INPUTS).equal(by_hand(models.Honest()))
+
+
+def test_memory_that_is_not_the_judges_is_the_kits_failure(spec: JudgeSpec, start: Start) -> None:
+    failure = refusal(start(submit(spec, models.Honest()), Unmarked()))
+    assert failure.reason is Reason.KIT_FAILED
+    assert "what the judge has written there is not to be seen" in failure.detail
+
+
+@pytest.mark.slow
+def test_a_model_predicts_in_the_asked_precision_and_in_float32(
+    spec: JudgeSpec, start: Start
+) -> None:
+    predictor = start(replace(submit(spec, models.Honest()), precision="bfloat16"))
+    predictor.load()
+    assert predictor.predict(INPUTS).equal(by_hand(models.Honest(), torch.bfloat16))
+    assert predictor.predict_full(INPUTS).equal(by_hand(models.Honest()))
+
+
+@pytest.mark.slow
+def test_a_model_that_knows_no_float32_goes_on_in_its_own_precision(
+    spec: JudgeSpec, start: Start
+) -> None:
+    predictor = start(replace(submit(spec, models.HalfHead()), precision="bfloat16"))
+    predictor.load()
+    with pytest.raises(ScoreFailure, match="dtype"):
+        predictor.predict_full(INPUTS)
+    assert predictor.predict(INPUTS).equal(by_hand(models.HalfHead(), torch.bfloat16))
 
 
 def test_nothing_is_unpickled_before_the_judge_says_so(spec: JudgeSpec, start: Start) -> None:
@@ -151,7 +215,7 @@ def test_a_model_that_takes_all_memory_is_stopped(
 def test_prints_do_not_disturb(spec: JudgeSpec, start: Start) -> None:
     predictor = start(submit(spec, cheats.Does(cheats.chatter)))
     predictor.load()
-    np.testing.assert_array_equal(predictor.predict(INPUTS), by_hand(models.Honest()))
+    assert predictor.predict(INPUTS).equal(by_hand(models.Honest()))
     assert len(predictor.tail) <= predictor_process.TAIL_BYTES
 
 

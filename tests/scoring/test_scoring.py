@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from autoresearch_kit import codec
 from autoresearch_kit.execution import sandbox, scoring, submission
+from autoresearch_kit.execution.assessment import MAX_ROUNDING
 from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.records import Reason, SandboxLevel, Score
@@ -22,20 +23,7 @@ from tests.scoring.conftest import CONTEXT, ROWS, submit
 
 
 def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
-    return scoring.score(
-        spec.dataset,
-        spec.submission,
-        folder=spec.folder,
-        kit=spec.kit,
-        level=spec.sandbox,
-        run_id=spec.run_id,
-        memory_mb=spec.memory_mb,
-        shard=spec.shard,
-        device=spec.device,
-        seconds=spec.seconds,
-        batch_seconds=spec.batch_seconds,
-        poll=poll,
-    )
+    return scoring.score(spec, poll=poll)
 
 
 def by_hand(spec: JudgeSpec, model: nn.Module) -> tuple[float, int, int]:
@@ -71,6 +59,40 @@ def test_an_honest_model_gets_the_value_computed_by_hand(
     assert found.value == found.nats / (size * math.log(2))
     assert found.metric == f"{shard}_bpb"
     assert found.causality_gap == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_half_precision_is_taken_where_it_agrees_with_float32(spec: JudgeSpec) -> None:
+    found = score(replace(submit(spec, models.calm()), precision="bfloat16"))
+    exact = by_hand(spec, models.calm())[0] / (found.bytes * math.log(2))
+    assert found.precision == "bfloat16"
+    assert found.rounding is not None
+    assert 0 < abs(found.value - exact) <= MAX_ROUNDING
+
+
+@pytest.mark.slow
+def test_float32_is_taken_where_half_precision_does_not_agree(spec: JudgeSpec) -> None:
+    found = score(replace(submit(spec, models.Coarse()), precision="bfloat16"))
+    assert found.precision == "float32"
+    assert found.rounding is not None
+    assert abs(found.rounding) > MAX_ROUNDING
+    assert found.nats == pytest.approx(by_hand(spec, models.Coarse())[0], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_model_with_weights_in_half_precision_is_not_held_against_float32(
+    spec: JudgeSpec,
+) -> None:
+    found = score(replace(submit(spec, models.HalfHead()), precision="bfloat16"))
+    assert (found.precision, found.rounding) == ("bfloat16", None)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_logits_stay_on_the_gpu(spec: JudgeSpec) -> None:
+    found = score(replace(submit(spec, models.calm()), device=None))
+    exact = by_hand(spec, models.calm())[0] / (found.bytes * math.log(2))
+    assert found.on_device
+    assert abs(found.value - exact) <= MAX_ROUNDING
 
 
 @pytest.mark.slow

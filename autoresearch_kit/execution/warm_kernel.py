@@ -1,0 +1,13 @@
+"""The kernel of a run that is started before its turn: `python -P -m` this, as ipykernel_launcher.
+
+What every training notebook imports first is imported by then. Nothing of it touches a GPU.
+"""
+
+import runpy
+
+import torch  # noqa: F401
+
+import autoresearch_kit.kernel  # noqa: F401
+
+if __name__ == "__main__":
+    runpy.run_module("ipykernel_launcher", run_name="__main__")

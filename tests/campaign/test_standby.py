@@ -1,0 +1,38 @@
+"""The next run's kernel waits: while one trains, or on few cores while its model is scored."""
+
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import ground
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.launch import Waiting
+from autoresearch_kit.records import Limits, Run, RunSpec
+from autoresearch_kit.settling import settle
+from tests.campaign import tiny
+from tests.campaign.test_campaign import left_running
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("cores", [1, 1000])
+def test_every_run_but_the_first_finds_a_kernel_that_waits(
+    cores: int, tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+
+    def execute(spec: RunSpec, waiting: Waiting | None, **more: object) -> Run:
+        found.append(waiting is not None)
+        return really(spec, waiting, **more)  # type: ignore[arg-type]
+
+    really = launch.execute
+    monkeypatch.setattr(launch, "execute", execute)
+    monkeypatch.setattr(ground, "LEAST_CORES", cores)
+    root = tiny.make_project(tmp_path / "project")
+    night = Campaign("night", settle(root, "night", tiny.wishes(corpus)), root=root)
+    verdicts = [one.verdict for one in night.run(Limits(experiments=2))]
+    assert found == [False, True, True]
+    assert len(verdicts) == 3
+    assert left_running(root) == []
+    assert list(night.workspace.runs.iterdir()) == []

@@ -1,0 +1,130 @@
+"""What is started before its turn: a runner with its kernel, and a judge."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from autoresearch_kit.codec import encode
+from autoresearch_kit.execution import launch, reap, sandbox, scoring
+from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
+from tests.execution.notebooks import make_spec, notebook
+from tests.execution.test_kernel import trained
+from tests.execution.test_runs import both_levels, executed
+
+WAITS = """
+import sys
+from pathlib import Path
+from autoresearch_kit.codec import decode
+from autoresearch_kit.execution import launch
+from autoresearch_kit.records import RunPlace
+launch.prepare(decode(RunPlace, Path(sys.argv[1]).read_bytes()))
+print('waits', flush=True)
+sys.stdin.read()
+"""
+
+LOADED = """
+import sys
+loaded = sys.modules.get('torch')
+print(loaded is not None and not loaded.cuda.is_initialized(), 'torch' in globals())
+raise ValueError('done')
+"""
+
+
+def members(*run_ids: str) -> list[int]:
+    """How many processes of each run there are."""
+    return [len(reap.members(run_id)) for run_id in run_ids]
+
+
+def printed(spec: RunSpec, name: str) -> str:
+    """What a cell printed."""
+    cell = next(one for one in executed(spec).cells if one.metadata.get("name") == name)
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def test_a_runner_that_waits_runs_what_its_turn_brings(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook("print('old')"), sandbox=sandbox.level())
+    waiting = launch.prepare(spec)
+    nbformat.write(notebook("print(SEED)\nraise ValueError('new')"), spec.notebook)
+    run = launch.execute(spec, waiting)
+    assert (run.failure, printed(spec, "train")) == (Reason.ERROR, f"{spec.seed}\n")
+    assert reap.members(spec.run_id) == []
+
+
+@both_levels
+def test_a_runner_that_waits_ends_with_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=level)
+    file = tmp_path / "spec.json"
+    file.write_bytes(encode(spec))
+    command = [sys.executable, "-c", WAITS, str(file)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as campaign:
+        assert campaign.stdout is not None
+        assert campaign.stdout.readline() == "waits\n"
+        left = reap.members(spec.run_id)
+        campaign.kill()
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert left
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=sandbox.level())
+    waiting = launch.prepare(spec)
+    waiting.runner.process.kill()
+    run = launch.execute(spec, waiting)
+    assert run.failure is Reason.KIT_FAILED
+    assert "status -9" in run.detail
+    assert reap.members(spec.run_id) == []
+
+
+@pytest.mark.slow
+def test_a_kernel_that_waits_has_imported_torch_and_used_no_gpu(tmp_path: Path) -> None:
+    """Nor does the notebook see a name that it did not import itself."""
+    spec = make_spec(tmp_path, notebook(LOADED), sandbox=sandbox.level())
+    launch.execute(spec, launch.prepare(replace(spec, waits=True)))
+    assert printed(spec, "train") == "True False\n"
+
+
+@pytest.mark.slow
+def test_a_judge_that_waits_scores_as_any_other(tmp_path: Path) -> None:
+    begun = []
+    spec = trained(tmp_path, ahead=True)
+    run = launch.execute(spec, meanwhile=lambda: begun.append(reap.members(spec.run_id)))
+    assert run.score is not None, run.detail
+    assert len(begun) == 1
+    again = scoring.score(scoring.judge_spec(spec, tmp_path, Split.VAL))
+    assert again.nats == run.score.nats
+    assert reap.members(scoring.judge_id(spec.run_id)) == []
+
+
+@pytest.mark.slow
+def test_on_few_cores_nothing_is_started_before_scoring_begins(tmp_path: Path) -> None:
+    begun = []
+    spec = trained(tmp_path, ahead=False)
+    ours, judges = spec.run_id, scoring.judge_id(spec.run_id)
+    run = launch.execute(spec, meanwhile=lambda: begun.append(members(ours, judges)))
+    assert run.score is not None, run.detail
+    assert begun == [[0, 1]]
+
+
+@pytest.mark.slow
+def test_a_judge_whose_turn_does_not_come_is_ended(tmp_path: Path) -> None:
+    slow = "import time\ntime.sleep(3)\nraise ValueError('done')"
+    spec = make_spec(tmp_path, notebook(slow), sandbox=sandbox.level(), ahead=True)
+    seen = []
+
+    def look() -> bool:
+        seen.extend(reap.members(scoring.judge_id(spec.run_id)))
+        return False
+
+    run = launch.execute(spec, cancelled=look)
+    assert run.failure is Reason.ERROR
+    assert seen
+    assert reap.members(scoring.judge_id(spec.run_id)) == []
