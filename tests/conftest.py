@@ -5,6 +5,16 @@ import pytest
 
 from tests.campaign import tiny
 
+SLOW_SECONDS = 1800
+"""After which a slow test hangs: CI runs four at once on two cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests the time that they have."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -26,7 +26,6 @@ from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, 
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1800),
     pytest.mark.skipif(lab.CHROMIUM is None, reason="no chromium; on Debian: apt install chromium"),
 ]
 

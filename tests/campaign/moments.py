@@ -4,22 +4,40 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from autoresearch_kit.workspace import Workspace
 
 Seen = Callable[[Workspace], bool]
 
+PATIENCE = 900.0
+"""Seconds after which a campaign hangs: on a machine that runs four tests at once, one of two runs
+was seen to take more than 120."""
+
 LOOK_SECONDS = 0.005
 """Some moments are soon over; looking without end would take a core from what is looked at."""
 
 
-def wait_for(
-    seen: Seen, workspace: Workspace, process: subprocess.Popen[bytes], patience: float
-) -> None:
-    """Until it has come; fails when the campaign ends before, or after `patience` seconds."""
-    end = time.monotonic() + patience
+def wait_for(seen: Seen, workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
+    """Until it has come; fails, with the campaign's log, when that ends before, or hangs."""
+    end = time.monotonic() + PATIENCE
     while not seen(workspace):
-        assert time.monotonic() < end, "never seen"
+        if time.monotonic() > end:
+            _fail(workspace, process)
         with suppress(subprocess.TimeoutExpired):
             process.wait(LOOK_SECONDS)
             raise AssertionError(workspace.log.read_text())
+
+
+def ended(workspace: Workspace, process: subprocess.Popen[bytes]) -> int:
+    """The status with which the campaign ended; fails, with its log, when it hangs."""
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        _fail(workspace, process)
+
+
+def _fail(workspace: Workspace, process: subprocess.Popen[bytes]) -> NoReturn:
+    process.kill()  # left to run, it would fail whatever test comes next
+    process.wait()
+    raise AssertionError(f"it hangs:\n{workspace.log.read_text()}")

@@ -9,6 +9,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Limits
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
+from tests.campaign.moments import ended
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def checkout(project: Path) -> Path:
 def test_the_campaign_process_does_not_run_the_checkouts_code(checkout: Path) -> None:
     settings = settle(checkout, "night", Wishes(dataset="nowhere"))
     workspace = Workspace(checkout, "night")
-    assert detached.start(workspace, settings, Limits()).wait(timeout=60) == 1
+    assert ended(workspace, detached.start(workspace, settings, Limits())) == 1
     assert "no corpus 'nowhere'" in workspace.log.read_text()
 
 

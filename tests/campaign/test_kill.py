@@ -16,12 +16,11 @@ from autoresearch_kit.records import Limits, Stage
 from autoresearch_kit.settling import settle
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
-from tests.campaign.moments import Seen, wait_for
+from tests.campaign.moments import Seen, ended, wait_for
 from tests.campaign.test_campaign import left_running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
-PATIENCE = 120.0
 EXPERIMENTS = 1
 
 
@@ -88,7 +87,7 @@ def socket_folders(workspace: Workspace) -> list[Path]:
 def check_whole(project: Path, corpus: Path) -> None:
     """After `run` again: no experiment lost, none twice, no lock, no process, no folder left."""
     workspace, process = start(project, corpus)
-    assert process.wait(timeout=PATIENCE) == 0, workspace.log.read_text()
+    assert ended(workspace, process) == 0, workspace.log.read_text()
     numbers = [one.number for one in History(project, "night").experiments()]
     assert numbers == list(range(EXPERIMENTS + 1))
     assert left_running(project) == []
@@ -102,7 +101,7 @@ def check_whole(project: Path, corpus: Path) -> None:
 def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: Path) -> None:
     for seen in FILES.values():
         workspace, process = start(project, corpus)
-        wait_for(seen, workspace, process, PATIENCE)
+        wait_for(seen, workspace, process)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -116,6 +115,5 @@ def test_killed_at_every_moment_of_a_recording(
     for command in COMMANDS:
         folder = killer_git(tmp_path / command, command)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{path}")
-        _, process = start(project, corpus)
-        assert process.wait(timeout=PATIENCE) == -signal.SIGKILL
+        assert ended(*start(project, corpus)) == -signal.SIGKILL
     check_whole(project, corpus)

@@ -15,7 +15,7 @@ from tests.campaign import scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 BUG = edit("model", "self.embed(tokens)", "self.embed(tokens).no_such_method()")
 MENDED = edit("model", ".no_such_method()", ".tanh()")

@@ -15,15 +15,14 @@ from autoresearch_kit.history import History
 from autoresearch_kit.records import Experiment, Limits, Stage
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
-from tests.campaign.moments import Seen, wait_for
+from tests.campaign.moments import Seen, ended, wait_for
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 EXPERIMENTS = int(os.environ.get("ENDURANCE_EXPERIMENTS", "3"))
 KILLS = [EXPERIMENTS * part // 4 for part in (1, 2, 3)]
-PATIENCE = 120.0
 
 
 def script(body: Body) -> Answer:
@@ -77,12 +76,12 @@ def night(
     limits, workspace = Limits(experiments=EXPERIMENTS), campaign.workspace
     for seen in moments:
         process = detached.start(workspace, campaign.settings, limits, model)
-        wait_for(seen, workspace, process, PATIENCE * EXPERIMENTS)
+        wait_for(seen, workspace, process)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
     process = detached.start(workspace, campaign.settings, limits, model)
-    assert process.wait() == 0, workspace.log.read_text()
+    assert ended(workspace, process) == 0, workspace.log.read_text()
     return History(root, "night").experiments()
 
 

@@ -19,7 +19,7 @@ from tests.campaign.scripted import constants, submit
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 READY = text("ready")
 QUICK = Patience(tries=2, first=0.001)

@@ -12,7 +12,7 @@ from autoresearch_kit.records import Limits, Proposal, Verdict
 from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 CONFIG = "QUALITY = 0.5  # how much of the training text's frequencies it uses; 0..1\n"
 MODEL = """

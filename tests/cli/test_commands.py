@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.campaign import tiny
+from tests.campaign.moments import PATIENCE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ONCE = ["--rule", "greedy", "--max-elsewhere", "1"]
 """One run an experiment, whatever else the machine does."""
@@ -102,9 +103,9 @@ def test_another_budget_is_refused(root: Path) -> None:
     assert "was started with --train-seconds 1.0" in done.stderr
 
 
-def wait_for(root: Path, tag: str, stage: str, number: int, patience: float = 120) -> None:
+def wait_for(root: Path, tag: str, stage: str, number: int) -> None:
     """Until `autoresearch status` says that campaign `tag` is at `stage` of experiment `number`."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + PATIENCE
     while True:
         there = {
             one["tag"]: one["state"] for one in json.loads(autoresearch(root, "status", "--json"))
@@ -123,7 +124,7 @@ def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
         autoresearch(root, "resume", "day")
         wait_for(root, "day", "running", 1)
         autoresearch(root, "stop", "day", "--now")
-        assert follower.wait(timeout=60) == 0
+        assert follower.wait(PATIENCE) == 0
     assert "ended" in autoresearch(root, "status", "day")
 
 

@@ -133,7 +133,6 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Confirm
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 class TestConfirmed:
     def test_the_gain_is_real_and_the_loss_is_not(self, confirmed: Confirmed) -> None:
         findings = [(keep.finding, keep.stays) for keep in confirmed.found.keeps]

@@ -1,5 +1,6 @@
 """How much compilation a budget excludes. An assembler that waits for its source is a compiler."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from autoresearch_kit.records import SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 
 ASSEMBLER = shutil.which("as") or ""
+ASSEMBLING = (ASSEMBLER, "-o", os.devnull)
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not ASSEMBLER or bool(sandbox.gpu_nodes()),
@@ -55,7 +57,7 @@ def start(started: list[psutil.Popen], *command: str) -> psutil.Process:
 def test_time_in_which_only_a_compiler_works_is_granted(
     meter: CompileMeter, started: list[psutil.Popen]
 ) -> None:
-    processes = [start(started, ASSEMBLER), start(started, "sleep", "1004")]
+    processes = [start(started, *ASSEMBLING), start(started, "sleep", "1004")]
     for now in (100.0, 110.0, 115.0):
         meter.look(processes, now)
     assert meter.granted == FREE_SECONDS + 15.0
@@ -64,7 +66,7 @@ def test_time_in_which_only_a_compiler_works_is_granted(
 def test_no_more_than_the_limit_is_granted(
     meter: CompileMeter, started: list[psutil.Popen]
 ) -> None:
-    processes = [start(started, ASSEMBLER)]
+    processes = [start(started, *ASSEMBLING)]
     for now in (100.0, 1000.0):
         meter.look(processes, now)
     assert meter.granted == 90.0
@@ -82,7 +84,7 @@ def test_training_beside_a_compiler_counts(
     meter: CompileMeter, started: list[psutil.Popen]
 ) -> None:
     busy = start(started, sys.executable, "-c", "while True: pass")
-    processes = [start(started, ASSEMBLER), busy]
+    processes = [start(started, *ASSEMBLING), busy]
     begun = sum(busy.cpu_times()[:2])
     meter.look(processes, 100.0)
     while sum(busy.cpu_times()[:2]) < begun + 0.5:
@@ -94,7 +96,7 @@ def test_training_beside_a_compiler_counts(
 def test_a_program_that_only_has_the_name_is_no_compiler(
     tmp_path: Path, started: list[psutil.Popen]
 ) -> None:
-    assert is_compiler(start(started, ASSEMBLER))
+    assert is_compiler(start(started, *ASSEMBLING))
     shutil.copy(ASSEMBLER, tmp_path / "as")
     assert not is_compiler(start(started, str(tmp_path / "as")))
 
@@ -105,6 +107,6 @@ def test_the_notebook_is_told(tmp_path: Path, started: list[psutil.Popen]) -> No
     grant = Grant(granted_file(spec.folder), now=lambda: next(clock))
     assert grant() == FREE_SECONDS
     for now in (100.0, 110.0):
-        meter.look([start(started, ASSEMBLER)], now)
+        meter.look([start(started, *ASSEMBLING)], now)
     assert grant() == FREE_SECONDS
     assert grant() == FREE_SECONDS + 10.0
