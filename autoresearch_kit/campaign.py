@@ -78,7 +78,7 @@ class Campaign:
         with self.workspace.lock():
             pulse = Pulse(self.workspace, limits)
             try:
-                yield from self._experiments(pulse, limits)
+                why = yield from self._experiments(pulse, limits)
             except GeneratorExit:
                 pulse.stage(Stage.ENDED, "left by its caller; the next start goes on")
                 raise
@@ -90,11 +90,11 @@ class Campaign:
                 pulse.stage(Stage.FAILED, in_words(error))
                 raise
             else:
-                pulse.stage(Stage.ENDED, "done")
+                pulse.stage(Stage.ENDED, why)
             finally:
                 self._errands.ended()
 
-    def _experiments(self, pulse: Pulse, limits: Limits) -> Generator[Experiment]:
+    def _experiments(self, pulse: Pulse, limits: Limits) -> Generator[Experiment, None, str]:
         if self._model:
             self._model.check()
         ground = self._start()
@@ -112,12 +112,13 @@ class Campaign:
                 limits,
             )
             experiments = self.history.experiments()
-            while self._goes_on(len(experiments), pulse, limits):
+            while (why := self._why_over(len(experiments), pulse, limits)) is None:
                 experiment = self._experiment(parts, experiments)
                 experiments.append(experiment)
                 pulse.best(_best_score(experiments))
                 self._errands.after(experiments)
                 yield experiment
+            return why
 
     def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:
         started, pulse = _now(), parts.measuring.pulse
@@ -157,13 +158,14 @@ class Campaign:
             self.workspace.forget_measured()
         self.workspace.clear_leftovers(spared=over)
 
-    def _goes_on(self, done: int, pulse: Pulse, limits: Limits) -> bool:
+    def _why_over(self, done: int, pulse: Pulse, limits: Limits) -> str | None:
+        """Why nothing more is tried, as people read it; None while something is."""
         self.workspace.set_damaged_aside()
         if limits.experiments is not None and done > limits.experiments:
-            return False
+            return "done"
         if limits.hours is not None and pulse.seconds > limits.hours * 3600:
-            return False
-        return not pulse.told_to_stop()
+            return f"its {limits.hours:g} hours are over"
+        return "stopped, as asked; the next start goes on" if pulse.told_to_stop() else None
 
     def _propose(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Proposal:
         """The proposal written down before, if it was not recorded yet; else a new one."""

@@ -157,7 +157,7 @@ def come_back(page: Page, told: Story) -> None:
     wait_for(page, "heartbeat")
     told.pids.append(pid(told))
     lab.button(page, "Stop after this").click()
-    wait_for(page, "ended: done")
+    wait_for(page, "ended: stopped, as asked")
     told.errors["control"] = lab.errors(page)
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 

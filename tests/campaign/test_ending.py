@@ -1,0 +1,28 @@
+"""What a campaign that is over says of why it is."""
+
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.records import Limits, Request, Stage
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import quick
+
+
+@pytest.mark.parametrize(
+    ("limits", "request_made", "why"),
+    [
+        (Limits(experiments=0), None, "done"),
+        (Limits(hours=0.0), None, "its 0 hours are over"),
+        (Limits(), Request.STOP, "stopped, as asked; the next start goes on"),
+    ],
+)
+def test_it_says_why(limits: Limits, request_made: Request | None, why: str, project: Path) -> None:
+    workspace = Workspace(project, "night")
+    with quick.made_up():
+        for _ in quick.campaign_in(project, limits):
+            if request_made:
+                workspace.ask(request_made)
+    state = workspace.state()
+    assert state is not None
+    assert (state.stage, state.message) == (Stage.ENDED, why)
