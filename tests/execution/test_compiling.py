@@ -23,7 +23,6 @@ from autoresearch_kit.records import SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 
 ASSEMBLER = shutil.which("as") or ""
-ASSEMBLING = (ASSEMBLER, "-o", os.devnull)
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not ASSEMBLER or bool(sandbox.gpu_nodes()),
@@ -54,10 +53,15 @@ def start(started: list[psutil.Popen], *command: str) -> psutil.Process:
     return psutil.Process(process.pid)
 
 
+def assemble(started: list[psutil.Popen], program: str = ASSEMBLER) -> psutil.Process:
+    """An assembler without a source, which would leave an empty a.out in the current folder."""
+    return start(started, program, "-o", os.devnull)
+
+
 def test_time_in_which_only_a_compiler_works_is_granted(
     meter: CompileMeter, started: list[psutil.Popen]
 ) -> None:
-    processes = [start(started, *ASSEMBLING), start(started, "sleep", "1004")]
+    processes = [assemble(started), start(started, "sleep", "1004")]
     for now in (100.0, 110.0, 115.0):
         meter.look(processes, now)
     assert meter.granted == FREE_SECONDS + 15.0
@@ -66,7 +70,7 @@ def test_time_in_which_only_a_compiler_works_is_granted(
 def test_no_more_than_the_limit_is_granted(
     meter: CompileMeter, started: list[psutil.Popen]
 ) -> None:
-    processes = [start(started, *ASSEMBLING)]
+    processes = [assemble(started)]
     for now in (100.0, 1000.0):
         meter.look(processes, now)
     assert meter.granted == 90.0
@@ -84,7 +88,7 @@ def test_training_beside_a_compiler_counts(
     meter: CompileMeter, started: list[psutil.Popen]
 ) -> None:
     busy = start(started, sys.executable, "-c", "while True: pass")
-    processes = [start(started, *ASSEMBLING), busy]
+    processes = [assemble(started), busy]
     begun = sum(busy.cpu_times()[:2])
     meter.look(processes, 100.0)
     while sum(busy.cpu_times()[:2]) < begun + 0.5:
@@ -96,9 +100,9 @@ def test_training_beside_a_compiler_counts(
 def test_a_program_that_only_has_the_name_is_no_compiler(
     tmp_path: Path, started: list[psutil.Popen]
 ) -> None:
-    assert is_compiler(start(started, *ASSEMBLING))
+    assert is_compiler(assemble(started))
     shutil.copy(ASSEMBLER, tmp_path / "as")
-    assert not is_compiler(start(started, str(tmp_path / "as")))
+    assert not is_compiler(assemble(started, str(tmp_path / "as")))
 
 
 def test_the_notebook_is_told(tmp_path: Path, started: list[psutil.Popen]) -> None:
@@ -107,6 +111,6 @@ def test_the_notebook_is_told(tmp_path: Path, started: list[psutil.Popen]) -> No
     grant = Grant(granted_file(spec.folder), now=lambda: next(clock))
     assert grant() == FREE_SECONDS
     for now in (100.0, 110.0):
-        meter.look([start(started, *ASSEMBLING)], now)
+        meter.look([assemble(started)], now)
     assert grant() == FREE_SECONDS
     assert grant() == FREE_SECONDS + 10.0
