@@ -106,7 +106,7 @@ class Stopwatch:
     def autocast(self) -> torch.autocast:
         """The kit's, or none."""
         if self._eager:
-            return torch.autocast(self.device.type, enabled=False)
+            return precision.autocast_to(self.device, torch.float32)
         return precision.autocast(self.device)
 
     def batches(self, rows: int, context: int) -> Iterator[Batch]:

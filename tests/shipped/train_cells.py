@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from autoresearch_kit import kernel, profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.passes import Backward, Batch, Passes
+from autoresearch_kit.precision import autocast_to
 from autoresearch_kit.records import Constant
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "train.ipynb"
@@ -57,16 +58,14 @@ class TinyRun:
         self._passes = Passes(self.said.append)
 
     def autocast(self) -> torch.autocast:
-        enabled = self._precision is not torch.float32
-        dtype = self._precision if enabled else torch.bfloat16
-        return torch.autocast(self.device.type, dtype=dtype, enabled=enabled)
+        return autocast_to(self.device, self._precision)
 
     def accumulate(self, backward: Backward, batches: Sequence[Batch], model: nn.Module) -> Tensor:
         """Adds up gradients in a memory that holds `most_rows` rows."""
         limited = with_memory_for(self._most_rows, backward)
         return self._passes.gradients(limited, batches, model.zero_grad)
 
-    def batches(self, rows: int, context: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, rows: int, context: int) -> Iterator[Batch]:
         """Rows that count upward from anywhere: learnt in a few steps."""
         draw = torch.Generator().manual_seed(0)
         while True:
