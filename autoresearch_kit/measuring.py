@@ -7,7 +7,7 @@ of those the least disturbed one counts.
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_kit.errors import KitError
@@ -47,7 +47,7 @@ class Measuring:
     ground: Ground
     workspace: Workspace
     pulse: Pulse
-    standby: Standby = field(default_factory=Standby)
+    standby: Standby
     usual: float = 0.0
     """The share of the cores' time that went elsewhere in the campaign's runs so far."""
 

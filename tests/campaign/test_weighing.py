@@ -30,6 +30,7 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
 )
+from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import Bench, Tried
 from autoresearch_kit.validity import AGAIN
 from autoresearch_kit.weighing import Scales, Weighed
@@ -102,7 +103,7 @@ class Place:
             baseline,
             SandboxLevel.NONE,
         )
-        measuring = Measuring(ground, workspace, Pulse(workspace, Limits()))
+        measuring = Measuring(ground, workspace, Pulse(workspace, Limits()), Standby())
         return Scales(measuring, History(self.project, "night"), experiments)
 
     def weigh(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Weighed:
