@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 
 from tests.loopback import LoopbackServer
 
@@ -56,10 +55,6 @@ class HubServer(LoopbackServer):
         super().__init__()
 
     @property
-    def url(self) -> str:
-        return self.address
-
-    @property
     def ranges(self) -> list[str]:
         """Of the files sent, in order."""
         return [request.range for request in self.requests if request.method == "GET"]
@@ -69,14 +64,9 @@ class HubServer(LoopbackServer):
         """Names of the files sent, in order."""
         return [request.name for request in self.requests if request.method == "GET"]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._closing.set()
-        super().__exit__(kind, error, at)
+        super().__exit__(*exc)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         hub = self

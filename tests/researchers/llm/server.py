@@ -90,7 +90,7 @@ class ChatServer(LoopbackServer):
 
     @property
     def url(self) -> str:
-        return f"{self.address}/v1"
+        return f"{super().url}/v1"
 
     @property
     def bodies(self) -> Sequence[Body]:
