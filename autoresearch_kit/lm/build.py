@@ -15,7 +15,7 @@ from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm import tokenizer as bpe
 from autoresearch_kit.lm.dataset import INFO_FILE, TOKEN_BYTES_FILE, TOKENIZER_FOLDER, Tokens
 from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
-from autoresearch_kit.lm.splits import DIGEST_LENGTH, Census, Corpus, Sizes, Split
+from autoresearch_kit.lm.splits import DIGEST_LENGTH, Advance, Census, Corpus, Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer
 from autoresearch_kit.records import DatasetInfo
 
@@ -33,7 +33,7 @@ XZ_DICTIONARY = (4_096, 2**26)
 
 SHARE_DIGITS = 6
 
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 """A bar for one stage, of so many bytes; what it yields is told the bytes done since last told."""
 
 
@@ -129,16 +129,14 @@ def xz_bits_per_byte(text: bytes) -> float:
     return 8 * len(lzma.compress(text, filters=[how])) / len(text)
 
 
-def _learn(
-    source: Corpus, size: int, options: Options, advance: Callable[[int], object]
-) -> Tokenizer:
+def _learn(source: Corpus, size: int, options: Options, advance: Advance) -> Tokenizer:
     if options.bytes_only:
         return bpe.bytes_only()
     documents = _told(source.documents(Split.TRAIN), advance)
     return bpe.train(bpe.sample(documents, size), options.vocab_size)
 
 
-def _told(documents: Iterator[str], advance: Callable[[int], object]) -> Iterator[str]:
+def _told(documents: Iterator[str], advance: Advance) -> Iterator[str]:
     for document in documents:
         yield document
         advance(len(document.encode()))

@@ -24,6 +24,7 @@ from huggingface_hub.utils import build_hf_headers
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.lm.splits import Advance
 from autoresearch_kit.retry import AGAIN, Patience, backoff, retry_after
 
 ENDPOINT = "https://huggingface.co"
@@ -36,7 +37,6 @@ WAYS_OUT = (
 )
 SHA256 = re.compile("[0-9a-f]{64}")
 
-Advance = Callable[[int], object]
 _T = TypeVar("_T")
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoresearch_kit.lm.bestfit import Packer, Tokens
+from autoresearch_kit.lm.splits import Advance
 from autoresearch_kit.lm.tokenizer import Tokenizer
 
 TOKENS_FILE = "tokens.bin"
@@ -43,7 +44,7 @@ def pack(
     tokenizer: Tokenizer,
     context: int,
     path: Path,
-    advance: Callable[[int], object],
+    advance: Advance,
 ) -> Shard:
     """Write the documents' rows to `path`, all or nothing, in bounded memory, on all cores.
 
@@ -68,9 +69,7 @@ def pack(
     return Shard(rows, rows * (context + 1), size, packer.continued / text, packer.cropped / text)
 
 
-def _encoded(
-    documents: Iterable[str], tokenizer: Tokenizer, advance: Callable[[int], object]
-) -> Iterator[Tokens]:
+def _encoded(documents: Iterable[str], tokenizer: Tokenizer, advance: Advance) -> Iterator[Tokens]:
     """Each document's tokens, in order; a thread for each core encodes what comes next."""
     threads = os.cpu_count() or 1
     waiting: deque[Future[tuple[list[Tokens], int]]] = deque()

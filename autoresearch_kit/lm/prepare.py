@@ -17,7 +17,7 @@ from autoresearch_kit.lm.build import Options, build
 from autoresearch_kit.lm.corpora import NAMED, find, sizes_of
 from autoresearch_kit.lm.dataset import complete, dataset_folder, is_path, open_dataset
 from autoresearch_kit.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
-from autoresearch_kit.lm.splits import Census, Corpus, Sizes, census
+from autoresearch_kit.lm.splits import Advance, Census, Corpus, Sizes, census
 from autoresearch_kit.paths import data_home
 from autoresearch_kit.records import DatasetInfo
 
@@ -153,7 +153,7 @@ class _Bar:
             disable=not show,
         )
 
-    def __enter__(self) -> Callable[[int], object]:
+    def __enter__(self) -> Advance:
         return self._advance
 
     def __exit__(self, *exc: object) -> None:

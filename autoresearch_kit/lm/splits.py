@@ -7,6 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+Advance = Callable[[int], object]
+"""Told how many bytes are done since it was last told; fewer than 0, where some count no more."""
+
 
 class Split(StrEnum):
     """Which part of a corpus: to learn from, to score every run, to check a campaign at its end."""
@@ -65,7 +68,7 @@ class Census:
         return sum(self.sizes.values())
 
 
-def census(corpus: Corpus, advance: Callable[[int], object] = lambda _: None) -> Census:
+def census(corpus: Corpus, advance: Advance = lambda _: None) -> Census:
     """Read the whole corpus once, and count and digest it; `advance` is told the bytes read.
 
     Raises:
