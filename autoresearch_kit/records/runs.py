@@ -133,7 +133,9 @@ class Run:
     claimed by the notebook, capped) taken out. `parts` are the seconds of everything else, by name.
     `conditions` are None if training never began, or was over at once. `audit` is the score of the
     same model on a shard that no verdict and no researcher sees, measured for what is kept.
-    `cache` says what `torch.compile` found there and added.
+    `cache` says what `torch.compile` found there and added. `peak_memory_mb` is host memory.
+    `gpu_mb` is the peak of the GPU's memory as its driver counts it, `gpu_allocated_mb` as torch's
+    allocator does; None where the run had no GPU, or none was seen. All in units of 1e6 bytes.
     """
 
     seed: int
@@ -151,13 +153,21 @@ class Run:
     conditions: Conditions | None = None
     audit: Score | None = None
     cache: CacheUse = field(default_factory=CacheUse)
+    gpu_mb: float | None = None
+    gpu_allocated_mb: float | None = None
 
     def __str__(self) -> str:
         score = f"{self.score.value:.6f}, " if self.score else ""
         return (
             f"{score}{self.train_seconds:.1f} s of training in {self.wall_seconds:.1f} s, "
-            f"{self.steps} steps, {self.tokens} tokens, {self.peak_memory_mb:.0f} MB"
+            f"{self.steps} steps, {self.tokens} tokens, {self.memory}"
         )
+
+    @property
+    def memory(self) -> str:
+        """Return the peak memory in words: `2,850 MB`, with the GPU's where there was one."""
+        gpu = "" if self.gpu_mb is None else f", {self.gpu_mb:,.0f} MB of the GPU"
+        return f"{self.peak_memory_mb:,.0f} MB{gpu}"
 
     @property
     def tokens_per_second(self) -> float:
