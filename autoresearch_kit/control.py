@@ -18,7 +18,11 @@ def doctor() -> Findings:
 def prepare(corpus: str = "stdlib") -> None:
     """Tokenize and pack a corpus, once, showing how far it is; later runs find it.
 
+    One by its path is prepared with the sizes that suit this machine.
+
     Raises:
         KitError: the corpus can't be used; the message says why.
     """
-    ground.prepare(corpus, tell=sys.stdout.write)
+    suits = ground.text_sizes(corpus)
+    options = ground.size_options(suits.vocab_size, suits.context) if suits else []
+    ground.prepare(corpus, *options, tell=sys.stdout.write)

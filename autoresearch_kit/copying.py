@@ -15,7 +15,7 @@ from autoresearch_kit.atomic import copy_atomic
 from autoresearch_kit.errors import CorpusError, ErrandError, InputError, LedgerError
 from autoresearch_kit.history import sharing
 from autoresearch_kit.lm import travel
-from autoresearch_kit.lm.dataset import INFO_FILE, dataset_folder, open_dataset
+from autoresearch_kit.lm.dataset import INFO_FILE, folder_of, open_dataset
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.workspace import Workspace
 
@@ -83,7 +83,7 @@ def _copy(workspace: Workspace, folder: Path, scratch: Path) -> None:
     settings = workspace.settings()
     if settings is None:
         raise InputError(f"{workspace.folder} has no settings.json: was it removed?")
-    dataset = open_dataset(dataset_folder(settings.dataset))
+    dataset = open_dataset(folder_of(settings))
     archive, bundle = archive_in(scratch, workspace.tag), bundle_in(scratch, workspace.tag)
     _write_archive(workspace, dataset.folder, archive)
     copy_atomic(archive, folder / archive.name)

@@ -12,6 +12,7 @@ from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
+from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, SandboxLevel, Settings
 from autoresearch_kit.workspace import Workspace
@@ -48,7 +49,7 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
         FingerprintError: scores measured here can't be compared with those in the history.
         KitError: the notebook, the corpus or torch is not usable; the message says what to do.
     """
-    dataset = prepare(settings.dataset)
+    dataset = prepare_for(settings)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
     found = machine.probe()
     here = fingerprint(info, found, workspace.kit)
@@ -81,6 +82,32 @@ def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
     has = notebook.constants()
     wanted = profiles.find(profile).constants
     return notebook.set_constants({name: wanted[name] for name in wanted if name in has})
+
+
+def text_sizes(corpus: str, profile: profiles.Profile | None = None) -> profiles.TextSizes | None:
+    """Return the sizes to prepare a corpus of the user's own with, by its path; None for others.
+
+    They are the profile's; without one, or for `as-is`, which suits any machine, this machine's.
+
+    Raises:
+        KitError: there is a GPU, and torch does not work.
+    """
+    if not is_path(corpus):
+        return None
+    if profile is None or profile is profiles.AS_IS:
+        profile = profiles.choose(machine.accelerator())
+    return profile.text
+
+
+def size_options(vocab_size: int | None, context: int | None) -> list[str]:
+    """Return the options of `prepare` that ask for these sizes, as far as they are given."""
+    asked = {"--vocab-size": vocab_size, "--context": context}
+    return [f"{name}={size}" for name, size in asked.items() if size is not None]
+
+
+def prepare_for(settings: Settings) -> Path:
+    """Prepare a campaign's corpus with the sizes it was started with, as `prepare` does."""
+    return prepare(settings.dataset, *size_options(settings.vocab_size, settings.context))
 
 
 def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = None) -> Path:

@@ -48,7 +48,7 @@ from autoresearch_kit.execution.clock import BudgetClock
 from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.lm.batches import batches
-from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
+from autoresearch_kit.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.passes import Backward, Batch, Passes
 from autoresearch_kit.records import Reason
 
@@ -282,14 +282,15 @@ class TrainingRun:
 def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
     """Opens the data set, seeds everything, and starts the budget's clock.
 
-    `dataset` is the name of a prepared data set; under the runner the run's own is used.
+    `dataset` is the name of a prepared data set, or the path that it was made of; under the
+    runner the run's own is used.
 
     Raises:
         CorpusError: the data set is not there; the message says how to prepare it.
     """
     for seeder in (random.seed, np.random.seed, torch.manual_seed):
         seeder(seed)
-    folder = os.environ.get(handover.DATASET) or dataset_folder(dataset)
+    folder = os.environ.get(handover.DATASET) or find_prepared(dataset)
     work = os.environ.get(handover.WORK) or _scratch()
     return TrainingRun(open_dataset(Path(folder)), train_seconds, seed, Path(work))
 

@@ -9,10 +9,19 @@ from autoresearch_kit.records import Accelerator, Constant
 
 
 @dataclass(frozen=True)
+class TextSizes:
+    """Tokens in the vocabulary, and tokens in a row (the context T)."""
+
+    vocab_size: int
+    context: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """Constants of the `config` cell that suit a kind of machine; others stay as they are.
 
-    `suits` says so of what an accelerator can do. `tested`: it ran on such a machine.
+    `suits` says so of what an accelerator can do. `tested`: it ran on such a machine. One's own
+    text is prepared as `text` says.
     """
 
     name: str
@@ -20,6 +29,7 @@ class Profile:
     constants: Mapping[str, Constant]
     suits: Callable[[Accelerator], bool] = lambda _: False
     tested: bool = False
+    text: TextSizes = TextSizes(1_024, 512)
 
 
 _CPU: Mapping[str, Constant] = {
@@ -114,19 +124,41 @@ def _cuda(least: tuple[int, int], gigabytes: float) -> Callable[[Accelerator], b
 
 AS_IS = Profile("as-is", "any; the notebook's own constants", {}, tested=True)
 
+_NIGHTS_TEXT = TextSizes(8_192, 2_048)
+"""climbmix's, which the constants of `_NIGHT` were tuned for."""
+
 PROFILES = (
-    Profile("h100", "H100, H200, and what came after", _NIGHT, _cuda((9, 0), 70)),
     Profile(
-        "a100", "A100, and others of 40 GB that compute in bfloat16", _NIGHT, _cuda((8, 0), 38)
+        "h100", "H100, H200, and what came after", _NIGHT, _cuda((9, 0), 70), text=_NIGHTS_TEXT
+    ),
+    Profile(
+        "a100",
+        "A100, and others of 40 GB that compute in bfloat16",
+        _NIGHT,
+        _cuda((8, 0), 38),
+        text=_NIGHTS_TEXT,
     ),
     Profile(
         "consumer",
         "smaller GPUs that compute in bfloat16: RTX 30 and later",
         _SMALLER,
         _cuda((8, 0), 0),
+        text=_NIGHTS_TEXT,
     ),
-    Profile("t4", "T4, V100, RTX 20: float16, with scaled losses", _T4, _cuda((7, 0), 0)),
-    Profile("mps", "Apple silicon, in float32", _MPS, lambda found: found.backend == "mps"),
+    Profile(
+        "t4",
+        "T4, V100, RTX 20: float16, with scaled losses",
+        _T4,
+        _cuda((7, 0), 0),
+        text=_NIGHTS_TEXT,
+    ),
+    Profile(
+        "mps",
+        "Apple silicon, in float32",
+        _MPS,
+        lambda found: found.backend == "mps",
+        text=TextSizes(2_048, 1_024),  # few steps would touch most rows of a larger embedding
+    ),
     Profile("cpu", "a few processor cores and a C++ compiler", _CPU, tested=True),
     Profile(
         "cpu-eager",

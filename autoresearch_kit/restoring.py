@@ -11,7 +11,7 @@ from autoresearch_kit.copying import FILES, KIT, archive_in, bundle_in, check_fo
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.history import History, sharing, valid_tag
 from autoresearch_kit.lm import travel
-from autoresearch_kit.lm.dataset import INFO_FILE, dataset_folder
+from autoresearch_kit.lm.dataset import INFO_FILE, folder_of
 from autoresearch_kit.records import DatasetInfo, Settings
 from autoresearch_kit.workspace import Workspace
 
@@ -77,7 +77,7 @@ def _place_dataset(archive: ZipFile, folder: Path) -> str:
     info = codec.decode(DatasetInfo, archive.read(INFO_FILE))
     settings = codec.decode(Settings, archive.read("settings.json"))
     try:
-        travel.unpack(dataset_in(folder, info), dataset_folder(settings.dataset))
+        travel.unpack(dataset_in(folder, info), folder_of(settings))
     except CorpusError as error:
         return str(error)
     return ""

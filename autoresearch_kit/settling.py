@@ -7,11 +7,11 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import machine, profiles
+from autoresearch_kit import ground, machine, profiles
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.history import History
-from autoresearch_kit.lm.dataset import is_path
+from autoresearch_kit.lm.dataset import INFO_FILE, is_path
+from autoresearch_kit.paths import data_home
 from autoresearch_kit.records import Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.workspace import Workspace
@@ -99,10 +99,15 @@ def started_with(root: Path, tag: str) -> Settings | None:
 
 
 def _absolute(wishes: Wishes) -> Wishes:
-    """A path means the same in whichever folder the campaign is gone on with."""
+    """A path means the same in whichever folder the campaign is gone on with.
+
+    The folder of a prepared data set, which `prepare` prints, means that data set.
+    """
     if wishes.dataset is None or not is_path(wishes.dataset):
         return wishes
-    return replace(wishes, dataset=str(Path(wishes.dataset).expanduser().resolve()))
+    path = Path(wishes.dataset).expanduser().resolve()
+    prepared = path.parent == data_home().resolve() and (path / INFO_FILE).exists()
+    return replace(wishes, dataset=path.name if prepared else str(path))
 
 
 def _check(wishes: Wishes) -> None:
@@ -128,24 +133,28 @@ def _check(wishes: Wishes) -> None:
 
 def _fill(root: Path, wishes: Wishes) -> Settings:
     train_seconds = wishes.train_seconds or 300.0
+    dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
+    text = ground.text_sizes(dataset, profile)
     return Settings(
-        dataset=wishes.dataset or "stdlib",
+        dataset=dataset,
         train_seconds=train_seconds,
         wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS,
         compile_seconds=COMPILE_SECONDS,
         memory_mb=wishes.memory_mb or round(MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         researcher=wishes.researcher or "optuna",
-        profile=_profile(root, wishes).name,
+        profile=profile.name,
         rule=wishes.rule or Rule.CAREFUL,
         seeds=wishes.seeds or SEEDS[wishes.rule or Rule.CAREFUL],
         max_elsewhere=MAX_ELSEWHERE if wishes.max_elsewhere is None else wishes.max_elsewhere,
+        vocab_size=text.vocab_size if text else None,
+        context=text.context if text else None,
     )
 
 
 def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
     if wishes.profile:
         return profiles.find(wishes.profile)
-    if not profiles.is_some_profiles(read_notebook(root).constants()):
+    if not profiles.is_some_profiles(ground.read_notebook(root).constants()):
         return profiles.AS_IS
     return profiles.choose(machine.accelerator())
 

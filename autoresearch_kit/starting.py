@@ -50,7 +50,7 @@ def start(
         _try_out(model, place)
     elif settings.researcher == "llm":
         say(f"warning: {NO_ENDPOINT}")
-    ground.prepare(settings.dataset)
+    ground.prepare_for(settings)
     if gap := sandbox.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
     process = detached.start(place, settings, limits, model)

@@ -48,7 +48,7 @@ def prompt(tag: Tag) -> None:
     ledger, place = known_history(tag), workspace(tag)
     experiments = ledger.experiments()
     settings, research = experiments[0].settings, place.research() or Research(model="")
-    folder = ground.prepare(settings.dataset)
+    folder = ground.prepare_for(settings)
     info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
     around = Surroundings(ledger, place, settings, machine.probe(), info)
     view = view_of(ledger, place, experiments)

@@ -42,6 +42,20 @@ def prepare(
         int | None, typer.Option(help="Files of climbmix to train on, 100 MB each (default: 10).")
     ] = None,
     as_bytes: Annotated[bool, typer.Option("--bytes", help="No BPE: every byte a token.")] = False,
+    vocab_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens in the vocabulary, 257 to 65536 (default: a path 8192 on a GPU, 2048 on "
+            "Apple's, 1024 on a CPU; a corpus by name its own)."
+        ),
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens in a row, 2 to 131072 (default: a path 2048 on a GPU, 1024 on Apple's, "
+            "512 on a CPU; a corpus by name its own)."
+        ),
+    ] = None,
     eval_rows: Annotated[
         int | None,
         typer.Option(help="Rows to score on (default: 128; climbmix 10240, too many for a CPU)."),
@@ -52,7 +66,19 @@ def prepare(
     options = [*(["--bytes"] if as_bytes else []), *(["--again"] if again else [])]
     counts = {"--shards": shards, "--eval-rows": eval_rows}
     options += [f"{name}={count}" for name, count in counts.items() if count is not None]
+    options += _sizes(corpus, vocab_size, context, as_bytes)
     console.print(str(ground.prepare(corpus, *options)))
+
+
+def _sizes(corpus: str, vocab_size: int | None, context: int | None, as_bytes: bool) -> list[str]:
+    """The options for what was asked; for a path, what was not asked is as suits the machine."""
+    given = context is not None and (as_bytes or vocab_size is not None)
+    suits = None if given else ground.text_sizes(corpus)
+    if suits and context is None:
+        context = suits.context
+    if suits and vocab_size is None and not as_bytes:
+        vocab_size = suits.vocab_size
+    return ground.size_options(vocab_size, context)
 
 
 @app.command()

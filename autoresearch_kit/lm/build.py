@@ -13,13 +13,19 @@ from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm import tokenizer as bpe
-from autoresearch_kit.lm.dataset import INFO_FILE, TOKEN_BYTES_FILE, TOKENIZER_FOLDER, Tokens
+from autoresearch_kit.lm.dataset import (
+    INFO_FILE,
+    TOKEN_BYTES_FILE,
+    TOKENIZER_FOLDER,
+    USUAL,
+    Tokens,
+)
 from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
 from autoresearch_kit.lm.splits import DIGEST_LENGTH, Advance, Census, Corpus, Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer
 from autoresearch_kit.records import DatasetInfo
 
-USUAL = Sizes()
+LEAST_CONTEXT, LARGEST_CONTEXT = 2, 131_072
 LEAST_ROWS = 8
 """Fewer scored rows than these would measure luck."""
 
@@ -50,17 +56,21 @@ class Options:
     eval_rows: int = USUAL.eval_rows
 
     def __post_init__(self) -> None:
-        if self.context < 1:
-            raise InputError(f"context of {self.context} tokens: give at least 1")
+        if not self.bytes_only:
+            bpe.check_vocabulary(self.vocab_size)
+        if not LEAST_CONTEXT <= self.context <= LARGEST_CONTEXT:
+            raise InputError(
+                f"a context of {self.context} tokens: give {LEAST_CONTEXT} to {LARGEST_CONTEXT}, "
+                "as in --context 2048"
+            )
         if self.eval_rows < LEAST_ROWS:
             raise InputError(f"{self.eval_rows} rows to score: give at least {LEAST_ROWS}")
 
     def suffix(self, usual: Sizes = USUAL) -> str:
         """What they add to the folder's name: nothing for what is usual for the corpus."""
-        vocabulary = f"-v{self.vocab_size}" if self.vocab_size != usual.vocab_size else ""
-        context = f"-t{self.context}" if self.context != usual.context else ""
-        rows = f"-e{self.eval_rows}" if self.eval_rows != usual.eval_rows else ""
-        return ("-bytes" if self.bytes_only else vocabulary) + context + rows
+        vocabulary = usual.vocab_size if self.bytes_only else self.vocab_size
+        sizes = Sizes(vocabulary, self.context, self.eval_rows)
+        return ("-bytes" if self.bytes_only else "") + sizes.suffix(usual)
 
     def packing_digest(self) -> str:
         """Short hex digest of how text becomes tokens."""

@@ -12,16 +12,18 @@ import numpy.typing as npt
 from autoresearch_kit.codec import decode
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.lm.splits import Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer, load
 from autoresearch_kit.paths import data_home
-from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.records import DatasetInfo, Settings
 
 INFO_FILE = "dataset.json"
 TOKEN_BYTES_FILE = "token_bytes.npy"
 TOKENIZER_FOLDER = "tokenizer"
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 """Kinds of files that a corpus of the user's own may be made of."""
+
+USUAL = Sizes()
 
 Tokens = npt.NDArray[np.uint16]
 
@@ -135,9 +137,37 @@ def complete(folder: Path) -> DatasetInfo | None:
         return None
 
 
-def dataset_folder(name: str, home: Path | None = None) -> Path:
-    """Where a data set lies, prepared or not: by its name, or by the path of the user's corpus."""
-    return (home or data_home()) / (path_name(Path(name)) if is_path(name) else name)
+def dataset_folder(name: str, home: Path | None = None, sizes: Sizes = USUAL) -> Path:
+    """Where a data set lies, prepared or not: by its name, or by the path of the user's corpus.
+
+    One that was made of a path is found by the `sizes` it was prepared with, too.
+    """
+    return (home or data_home()) / (
+        path_name(Path(name)) + sizes.suffix(USUAL) if is_path(name) else name
+    )
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of a campaign's data set, prepared or not."""
+    vocab_size = USUAL.vocab_size if settings.vocab_size is None else settings.vocab_size
+    context = USUAL.context if settings.context is None else settings.context
+    return dataset_folder(settings.dataset, sizes=Sizes(vocab_size, context))
+
+
+def find_prepared(name: str) -> Path:
+    """Return the folder of a data set by name or path, whichever sizes a path was prepared with.
+
+    Raises:
+        CorpusError: the path was prepared with several sizes, none of them the usual ones.
+    """
+    folder = dataset_folder(name)
+    if not is_path(name) or (folder / INFO_FILE).exists():
+        return folder
+    others = sorted(file.parent for file in folder.parent.glob(f"{folder.name}-*/{INFO_FILE}"))
+    if len(others) > 1:
+        names = ", ".join(other.name for other in others)
+        raise CorpusError(f"{name} was prepared with several sizes; give one by its name: {names}")
+    return others[0] if others else folder
 
 
 def is_path(name: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from autoresearch_kit.errors import CorpusError, KitError
+from autoresearch_kit.errors import CorpusError, InputError, KitError
 from autoresearch_kit.lm.build import Options, build
 from autoresearch_kit.lm.corpora import NAMED, find, sizes_of
 from autoresearch_kit.lm.dataset import complete, dataset_folder, is_path, open_dataset
@@ -45,15 +45,21 @@ def prepare(
     Raises:
         CorpusError: the corpus can't be used or downloaded, or other content was prepared under
             this name before and `again` is not set.
-        InputError: the corpus has no shards, or not so many.
+        InputError: the corpus has no shards, or not so many; or it is a prepared data set by its
+            name, which can't be given `options` or made `again`.
         OSError: the disk is full, or the data folder can't be written.
     """
-    usual, home = _options(sizes_of(corpus)), home or data_home()
-    options = options or usual
-    prepared = complete(dataset_folder(corpus, home))
+    home, sizes = home or data_home(), sizes_of(corpus)
     by_name = corpus not in NAMED and not is_path(corpus)
-    as_usual = options == usual and shards is None and not again
-    if prepared and (by_name or (prepared.restored and as_usual)):
+    if by_name and (options or again) and complete(home / corpus):
+        raise InputError(
+            f"{corpus} is prepared, with sizes of its own; give the corpus that it was made of, "
+            "to prepare that with others, or again"
+        )
+    options = options or _options(sizes)
+    base = dataset_folder(corpus, home)
+    prepared = complete(base if by_name else base.with_name(base.name + options.suffix(sizes)))
+    if prepared and (by_name or (prepared.restored and shards is None and not again)):
         _ = open_dataset(home / prepared.name).train  # raises where another version packed it
         return prepared
     source = find(corpus, home, shards)
@@ -195,18 +201,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--shards", type=int, help=f"files of climbmix (default: {SHARDS})")
     parser.add_argument("--bytes", action="store_true", help="no merges: every byte is a token")
-    parser.add_argument("--vocab-size", type=int, help="tokens (default: as suits the corpus)")
-    parser.add_argument("--context", type=int, help="tokens in a row (default: as suits it)")
-    parser.add_argument("--eval-rows", type=int, help="rows to score on (default: as suits it)")
+    parser.add_argument("--vocab-size", type=int, help="tokens, 257 to 65536 (default: as suits)")
+    parser.add_argument("--context", type=int, help="tokens in a row, 2 to 131072 (likewise)")
+    parser.add_argument("--eval-rows", type=int, help="rows to score on (likewise)")
     parser.add_argument("--again", action="store_true", help="make it anew")
     return parser
 
 
-def _asked(given: argparse.Namespace) -> Options:
-    """The options given; what was left out is what suits the corpus."""
+def _asked(given: argparse.Namespace) -> Options | None:
+    """The options given, None if none; what was left out is what suits the corpus."""
+    if given.bytes and given.vocab_size is not None:
+        raise InputError(
+            f"--vocab-size is {given.vocab_size}, but with --bytes every byte is a token; "
+            "leave one of them out"
+        )
     sizes = sizes_of(given.corpus)
     asked = {name: getattr(given, name) for name in ("vocab_size", "context", "eval_rows")}
     changed = {name: value for name, value in asked.items() if value is not None}
+    if not changed and not given.bytes:
+        return None
     return replace(_options(sizes), bytes_only=given.bytes, **changed)
 
 

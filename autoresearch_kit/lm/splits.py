@@ -32,6 +32,13 @@ class Sizes:
     context: int = 512
     eval_rows: int = 128
 
+    def suffix(self, usual: "Sizes") -> str:
+        """Return what these add to a data set's name: nothing for what is usual."""
+        vocabulary = f"-v{self.vocab_size}" if self.vocab_size != usual.vocab_size else ""
+        context = f"-t{self.context}" if self.context != usual.context else ""
+        rows = f"-e{self.eval_rows}" if self.eval_rows != usual.eval_rows else ""
+        return vocabulary + context + rows
+
 
 class Corpus(Protocol):
     """Text in documents. Every call of `documents` yields the same documents in the same order."""

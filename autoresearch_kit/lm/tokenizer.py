@@ -88,16 +88,26 @@ class Tokenizer:
         }
 
 
+def check_vocabulary(size: int) -> None:
+    """Refuse a vocabulary that has no room for every byte and BOS, or does not fit uint16.
+
+    Raises:
+        InputError: it is so.
+    """
+    if not SMALLEST_VOCABULARY <= size <= LARGEST_VOCABULARY:
+        raise InputError(
+            f"a vocabulary of {size} tokens: give {SMALLEST_VOCABULARY} (every byte, and the "
+            f"beginning of a document) to {LARGEST_VOCABULARY} (16 bits), as in --vocab-size 8192"
+        )
+
+
 def train(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     """Merges learnt from the documents; fewer than `vocab_size` tokens if they have no more.
 
     Raises:
         InputError: the vocabulary does not fit uint16, or has no room for every byte.
     """
-    if not SMALLEST_VOCABULARY <= vocab_size <= LARGEST_VOCABULARY:
-        raise InputError(
-            f"vocabulary of {vocab_size}: give {SMALLEST_VOCABULARY} to {LARGEST_VOCABULARY}"
-        )
+    check_vocabulary(vocab_size)
     trainer = rustbpe.Tokenizer()
     trainer.train_from_iterator(
         documents, vocab_size - 1, buffer_size=TRAINING_DOCUMENTS, pattern=PATTERN

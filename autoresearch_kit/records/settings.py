@@ -16,7 +16,8 @@ class Settings:
     """What a campaign was started with; fixed for its life. Times in seconds, memory in MB.
 
     The baseline is run `seeds` times. A run during which more than `max_elsewhere` of the cores'
-    time went to other processes is repeated instead of judged; 1 never does.
+    time went to other processes is repeated instead of judged; 1 never does. `vocab_size` and
+    `context`, in tokens, are what a corpus by its path is prepared with; None: 1,024 and 512.
     """
 
     dataset: str
@@ -29,6 +30,8 @@ class Settings:
     rule: Rule = Rule.CAREFUL
     seeds: int = 3
     max_elsewhere: float = 0.3
+    vocab_size: int | None = None
+    context: int | None = None
 
 
 class EditProtocol(StrEnum):

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import codec, restoring
+from autoresearch_kit import codec, ground, restoring
 from autoresearch_kit.copying import copy_campaign
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import History
+from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.dataset import complete, dataset_folder
 from autoresearch_kit.lm.prepare import prepare
+from autoresearch_kit.lm.splits import Sizes
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
@@ -19,6 +21,7 @@ from tests.campaign import tiny
 from tests.history import ledger
 from tests.researchers.llm.night import make_night
 
+SIZES = Sizes(vocab_size=300, context=64)
 MACHINE = Machine("a processor", False, "float32", True, 2, 8000.0, "2.13", "3.11", "Linux")
 
 
@@ -39,8 +42,15 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
     kept.write_text(kept.read_text() + "# as it was then\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(folder / "data"))
-        prepare(str(lost))
-        place.write_settings(replace(ledger.SETTINGS, dataset=str(lost)))
+        prepare(str(lost), Options(vocab_size=SIZES.vocab_size, context=SIZES.context))
+        place.write_settings(
+            replace(
+                ledger.SETTINGS,
+                dataset=str(lost),
+                vocab_size=SIZES.vocab_size,
+                context=SIZES.context,
+            )
+        )
         place.write_guidance("wider")
         place.write_pending(Proposal(4, 1, "optuna", "next", ""))
         (folder / "disk").mkdir()
@@ -64,7 +74,7 @@ def fresh(first: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def info_of(home: Path, name: str) -> DatasetInfo:
-    info = complete(dataset_folder(name, home))
+    info = complete(dataset_folder(name, home, SIZES))
     assert info is not None
     return info
 
@@ -90,7 +100,8 @@ def test_it_goes_on_without_the_corpus(fresh: Workspace, disk: Path, lost: Path)
     restoring.restore(fresh.root, disk, "night")
     settings = settle(fresh.root, "night", Wishes())
     assert settings.dataset == str(lost)
-    assert prepare(settings.dataset).restored
+    folder = ground.prepare_for(settings)
+    assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
 
 
 def test_what_was_proposed_and_said_is_there(
@@ -118,7 +129,7 @@ def test_other_data_under_the_name_is_not_written_over(
     fresh: Workspace, disk: Path, lost: Path, tmp_path: Path
 ) -> None:
     restoring.restore(fresh.root, disk, "night")
-    path = dataset_folder(str(lost)) / "dataset.json"
+    path = dataset_folder(str(lost), sizes=SIZES) / "dataset.json"
     other = codec.encode(replace(codec.decode(DatasetInfo, path.read_bytes()), corpus="other"))
     path.write_bytes(other)
     [restored] = restoring.restore(fresh.root, disk, "night")

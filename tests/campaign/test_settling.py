@@ -2,7 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit import machine
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.lm.build import Options
+from autoresearch_kit.lm.prepare import prepare
+from autoresearch_kit.records import Accelerator, Settings
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
 
@@ -49,3 +53,37 @@ def test_a_path_is_the_same_from_every_folder(
 ) -> None:
     monkeypatch.chdir(corpus.parent)
     assert settle(project, "night", Wishes(dataset=f"./{corpus.name}")).dataset == str(corpus)
+
+
+def text_of(settings: Settings) -> tuple[int | None, int | None]:
+    return settings.vocab_size, settings.context
+
+
+@pytest.mark.parametrize(
+    ("profile", "sizes"),
+    [("h100", (8192, 2048)), ("t4", (8192, 2048)), ("mps", (2048, 1024)), ("cpu", (1024, 512))],
+)
+def test_own_text_is_prepared_as_suits_the_profile(
+    project: Path, corpus: Path, profile: str, sizes: tuple[int, int]
+) -> None:
+    wishes = Wishes(dataset=str(corpus), profile=profile)
+    assert text_of(settle(project, "night", wishes)) == sizes
+
+
+def test_own_text_for_ones_own_constants_suits_the_machine(
+    project: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "accelerator", lambda: Accelerator("cuda", (9, 0), 85_000))
+    wishes = Wishes(dataset=str(corpus), profile="as-is")
+    assert text_of(settle(project, "night", wishes)) == (8192, 2048)
+
+
+def test_a_corpus_by_name_keeps_its_own_sizes(project: Path) -> None:
+    assert text_of(settle(project, "night", Wishes(profile="h100"))) == (None, None)
+
+
+def test_the_folder_that_prepare_prints_is_a_data_set(
+    project: Path, corpus: Path, data_home: Path
+) -> None:
+    name = prepare(str(corpus), Options(vocab_size=300, context=32)).name
+    assert settle(project, "night", Wishes(dataset=str(data_home / name))).dataset == name

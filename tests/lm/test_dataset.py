@@ -10,7 +10,7 @@ import pytest
 from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.lm.build import Options
-from autoresearch_kit.lm.dataset import Dataset, dataset_folder, open_dataset
+from autoresearch_kit.lm.dataset import Dataset, dataset_folder, find_prepared, open_dataset
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.lm.splits import Split
 
@@ -94,6 +94,16 @@ def test_a_name_and_a_path_say_where_it_lies(home: Path, dataset: Dataset, text_
     assert dataset_folder("stdlib-bytes") == home / "stdlib-bytes"
     assert dataset_folder(str(text_file)).name + SMALL.suffix() == dataset.info.name
     assert dataset_folder(str(text_file)).name.startswith("prose-")
+
+
+def test_a_path_finds_the_one_data_set_made_of_it(dataset: Dataset, text_file: Path) -> None:
+    assert find_prepared(str(text_file)) == dataset.folder
+
+
+def test_a_path_prepared_in_several_sizes_needs_a_name(dataset: Dataset, text_file: Path) -> None:
+    other = prepare(str(text_file), Options(vocab_size=400))
+    with pytest.raises(CorpusError, match=f"by its name: {dataset.info.name}, {other.name}"):
+        find_prepared(str(text_file))
 
 
 def test_opening_loads_no_torch() -> None:

@@ -112,9 +112,25 @@ def test_too_few_documents_to_split_says_so(home: Path, tmp_path: Path) -> None:
     assert not [path for path in home.iterdir() if path.is_dir()]
 
 
-def test_context_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="context of 0 tokens: give at least 1"):
-        Options(context=0)
+@pytest.mark.parametrize("context", [0, 1, 131_073])
+def test_a_context_that_is_no_row_is_refused(context: int) -> None:
+    with pytest.raises(InputError, match=f"context of {context} tokens: give 2 to 131072"):
+        Options(context=context)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--vocab-size", "256"], "error: a vocabulary of 256 tokens: give 257"),
+        (["--vocab-size", "300", "--bytes"], "error: --vocab-size is 300, but with --bytes"),
+    ],
+)
+def test_sizes_are_refused_before_anything_is_read(
+    home: Path, text_file: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main([str(text_file), *arguments]) == 1
+    assert capfd.readouterr().out.startswith(said)
+    assert not home.exists()
 
 
 def test_command_prints_the_folder_last_and_talks_on_stderr(
@@ -204,3 +220,9 @@ def test_two_at_once_wait_for_each_other(home: Path, text_file: Path) -> None:
 def test_a_data_set_prepared_with_options_is_found_by_its_name(home: Path, text_file: Path) -> None:
     info = prepare(str(text_file), Options(bytes_only=True))
     assert prepare(info.name) == info
+
+
+def test_a_prepared_data_set_is_given_no_other_sizes(home: Path, text_file: Path) -> None:
+    info = prepare(str(text_file), SMALL)
+    with pytest.raises(InputError, match=f"{info.name} is prepared, with sizes of its own"):
+        prepare(info.name, Options(vocab_size=400))

@@ -1,0 +1,36 @@
+"""`prepare`, typed at a text of one's own."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from autoresearch_kit import machine
+from autoresearch_kit.cli.app import app
+from autoresearch_kit.execution import sandbox
+from autoresearch_kit.records import Accelerator
+
+
+def typed(*argv: str) -> str:
+    done = CliRunner().invoke(app, ["prepare", *argv])
+    assert done.exit_code == 0, done.output
+    return Path(done.stdout.strip()).name
+
+
+def test_sizes_that_are_asked_for_make_a_data_set_of_their_own(corpus: Path) -> None:
+    assert typed(str(corpus), "--vocab-size", "300", "--context", "32").endswith("-v300-t32")
+
+
+def test_on_a_gpu_own_text_has_the_profiles_vocabulary(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "accelerator", lambda: Accelerator("cuda", (9, 0), 85_000))
+    assert typed(str(corpus), "--context", "32").endswith("-v8192-t32")
+
+
+def test_the_machine_is_not_probed_where_no_gpu_is(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "gpu_nodes", list)
+    monkeypatch.setattr(machine, "probe", lambda: pytest.fail("torch was loaded"))
+    assert typed(str(corpus)).count("-") == 1
