@@ -87,16 +87,14 @@ def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
 def text_sizes(corpus: str, profile: profiles.Profile | None = None) -> profiles.TextSizes | None:
     """Return the sizes to prepare a corpus of the user's own with, by its path; None for others.
 
-    They are the profile's; without one, or for `as-is`, which suits any machine, this machine's.
+    They are the profile's; without one, those of this machine's profile.
 
     Raises:
         KitError: there is a GPU, and torch does not work.
     """
     if not is_path(corpus):
         return None
-    if profile is None or profile is profiles.AS_IS:
-        profile = profiles.choose(machine.accelerator())
-    return profile.text
+    return (profile or profiles.choose(machine.accelerator())).text
 
 
 def size_options(vocab_size: int | None, context: int | None) -> list[str]:

@@ -17,10 +17,7 @@ from autoresearch_kit.researchers import check_name
 from autoresearch_kit.workspace import Workspace
 
 STARTUP_SECONDS = 120.0
-"""Allowed for starting the kernel, imports and compilation, beside twice the budget."""
-
-COMPILE_SECONDS = 90.0
-"""The most that a run may leave out of its training budget as compilation."""
+"""Allowed for starting the kernel and imports, beside twice the budget and the compilation."""
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 """How often the baseline is run."""
@@ -40,6 +37,7 @@ class Wishes:
     train_seconds: float | None = None
     wall_seconds: float | None = None
     memory_mb: float | None = None
+    compile_seconds: float | None = None
     researcher: str | None = None
     profile: str | None = None
     rule: Rule | None = None
@@ -116,6 +114,12 @@ def _check(wishes: Wishes) -> None:
         if value is not None and not (math.isfinite(value) and value > 0):
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} is {value:g}; it must be more than 0, for example {flag} 300")
+    compiling = wishes.compile_seconds
+    if compiling is not None and not (math.isfinite(compiling) and compiling >= 0):
+        raise InputError(
+            f"--compile-seconds is {compiling:g}; it must be 0 or more, for example "
+            "--compile-seconds 180"
+        )
     if wishes.seeds is not None and wishes.seeds < 1:
         raise InputError(f"--seeds is {wishes.seeds}; it must be at least 1")
     if wishes.max_elsewhere is not None and not 0 < wishes.max_elsewhere <= 1:
@@ -127,19 +131,24 @@ def _check(wishes: Wishes) -> None:
     if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
         raise InputError(
             f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
-            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + {STARTUP_SECONDS:g} s"
+            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + {STARTUP_SECONDS:g} s "
+            "+ the compile seconds"
         )
 
 
 def _fill(root: Path, wishes: Wishes) -> Settings:
     train_seconds = wishes.train_seconds or 300.0
     dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
-    text = ground.text_sizes(dataset, profile)
+    suits = profiles.choose(machine.accelerator()) if profile is profiles.AS_IS else profile
+    text = ground.text_sizes(dataset, suits)
+    compile_seconds = wishes.compile_seconds
+    if compile_seconds is None:
+        compile_seconds = suits.compile_seconds
     return Settings(
         dataset=dataset,
         train_seconds=train_seconds,
-        wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS,
-        compile_seconds=COMPILE_SECONDS,
+        wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS + compile_seconds,
+        compile_seconds=compile_seconds,
         memory_mb=wishes.memory_mb or round(MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         researcher=wishes.researcher or "optuna",
         profile=profile.name,

@@ -93,7 +93,16 @@ def run(
     ] = None,
     wall_seconds: Annotated[
         float | None,
-        typer.Option(help="The hard limit of a whole run (default: 2 x budget + 120)."),
+        typer.Option(
+            help="The hard limit of a whole run (default: 2 x budget + compile seconds + 120)."
+        ),
+    ] = None,
+    compile_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="The compilation that a run's budget leaves out, at most (default: CUDA 180, "
+            "else 90)."
+        ),
     ] = None,
     memory_mb: Annotated[
         float | None, typer.Option(help="The memory a run may take (default: 80% of the machine).")
@@ -178,15 +187,16 @@ def run(
     place = workspace(tag)
     limits = settle_limits(max_experiments, hours, max_tokens, max_usd)
     wishes = Wishes(
-        dataset,
-        train_seconds,
-        wall_seconds,
-        memory_mb,
-        researcher,
-        profile,
-        rule,
-        seeds,
-        max_elsewhere,
+        dataset=dataset,
+        train_seconds=train_seconds,
+        wall_seconds=wall_seconds,
+        memory_mb=memory_mb,
+        compile_seconds=compile_seconds,
+        researcher=researcher,
+        profile=profile,
+        rule=rule,
+        seeds=seeds,
+        max_elsewhere=max_elsewhere,
     )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached

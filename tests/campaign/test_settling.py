@@ -4,8 +4,10 @@ import pytest
 
 from autoresearch_kit import machine
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.watchdog import allowed_seconds
 from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.prepare import prepare
+from autoresearch_kit.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Settings
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
@@ -15,8 +17,34 @@ def test_a_budget_of_five_minutes_is_the_default(project: Path) -> None:
     assert settle(project, "night", Wishes()).train_seconds == 300
 
 
-def test_the_wall_is_twice_the_budget_and_a_start(project: Path) -> None:
-    assert settle(project, "night", Wishes(train_seconds=60)).wall_seconds == 240
+def test_the_wall_is_twice_the_budget_a_start_and_compilation(project: Path) -> None:
+    settled = settle(project, "night", Wishes(train_seconds=60, profile="cpu"))
+    assert settled.wall_seconds == 2 * 60 + 120 + 90
+
+
+@pytest.mark.parametrize("profile", [one.name for one in PROFILES])
+def test_the_wall_never_ends_a_run_that_uses_all_it_is_allowed(project: Path, profile: str) -> None:
+    wishes = Wishes(train_seconds=1, profile=profile)
+    settled = settle(project, "night", wishes)
+    training = allowed_seconds(settled.train_seconds) + settled.compile_seconds
+    assert settled.wall_seconds > training + 60  # for the kernel to start and import torch
+
+
+@pytest.mark.parametrize(("profile", "seconds"), [("h100", 180), ("t4", 180), ("cpu", 90)])
+def test_a_gpus_compilation_is_allowed_longer(project: Path, profile: str, seconds: float) -> None:
+    assert settle(project, "night", Wishes(profile=profile)).compile_seconds == seconds
+
+
+@pytest.mark.parametrize("seconds", [0.0, 400.0])
+def test_the_compile_allowance_is_a_setting(project: Path, seconds: float) -> None:
+    settled = settle(project, "night", Wishes(train_seconds=60, compile_seconds=seconds))
+    assert (settled.compile_seconds, settled.wall_seconds) == (seconds, 240 + seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_a_compile_allowance_must_be_a_number(project: Path, seconds: float) -> None:
+    with pytest.raises(InputError, match=r"--compile-seconds is .*; it must be 0 or more"):
+        settle(project, "night", Wishes(compile_seconds=seconds))
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
@@ -41,7 +69,9 @@ def test_a_campaign_goes_on_with_what_it_was_started_with(project: Path) -> None
     assert settle(project, "night", Wishes()).train_seconds == 60
 
 
-@pytest.mark.parametrize("wishes", [Wishes(train_seconds=30), Wishes(dataset="other")])
+@pytest.mark.parametrize(
+    "wishes", [Wishes(train_seconds=30), Wishes(dataset="other"), Wishes(compile_seconds=400)]
+)
 def test_another_budget_or_corpus_is_refused(project: Path, wishes: Wishes) -> None:
     begun(project)
     with pytest.raises(InputError, match=r"was started with .* another tag"):
