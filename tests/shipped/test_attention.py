@@ -85,6 +85,16 @@ def test_compiled_flex_attention_makes_its_blocks_inside_the_graph() -> None:
     torch.testing.assert_close(found.double(), plain(*leaves, 40), rtol=0, atol=1e-5)
 
 
+def test_a_cells_function_can_be_compiled_into_another_modules() -> None:
+    def twice(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return 2 * of_the_notebook_attention(q, k, v, 40)
+
+    of_the_notebook_attention = of_the_notebook("attention")
+    leaves = inputs(key_heads=2)
+    found = torch.compile(twice, backend="eager", fullgraph=True)(*leaves)
+    torch.testing.assert_close(found.double(), 2 * plain(*leaves, 40), rtol=0, atol=1e-5)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU of NVIDIA's")
 @HEADS
 def test_the_gradients_of_compiled_flex_attention(key_heads: int) -> None:

@@ -1,10 +1,13 @@
 """Runs the cells of notebooks/train.ipynb in this process, on tiny sizes and made-up tokens."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
+import cloudpickle
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +18,7 @@ from autoresearch_kit.precision import autocast_to
 from autoresearch_kit.records import Constant
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "train.ipynb"
+MODULE = "train_cells_run"
 TINY: Mapping[str, Constant] = {
     "DEPTH": 2,
     "HEADS": 2,
@@ -116,10 +120,16 @@ def train(
 
 
 def execute(run: object, constants: Mapping[str, Constant], until: str = "") -> dict[str, object]:
-    """Run the cells before the one named `until`, or all; what they define."""
+    """Run the cells before the one named `until`, or all; return what they define.
+
+    They run as a module, since torch.compile imports that of a function which it inlines; what is
+    pickled takes its code along all the same, as out of a notebook.
+    """
     torch.manual_seed(0)
     notebook = TrainNotebook.read(NOTEBOOK).set_constants(constants)
-    namespace: dict[str, object] = {"__name__": "train_cells_run"}
+    module = sys.modules[MODULE] = ModuleType(MODULE)
+    cloudpickle.register_pickle_by_value(module)
+    namespace = vars(module)
     with patch.object(kernel, "start", lambda *_: run):
         for cell in takewhile(lambda cell: cell.name != until, notebook.cells):
             if not cell.markdown:
