@@ -2,7 +2,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check lab clean
+GPU_REPORT ?= gpu-report
+GPU_PYTHON ?= 3.12
+
+.PHONY: demo test test-all check lab gpu gpu-wheels clean
 
 demo: $(VENV)/installed  ## set up, then a short campaign of five experiments
 	$(BIN)/autoresearch prepare stdlib
@@ -24,10 +27,17 @@ check: $(VENV)/installed
 lab: $(VENV)/installed  ## JupyterLab on the control notebook
 	$(BIN)/autoresearch lab
 
+gpu:  ## on a machine with a GPU, no network needed: install into $(PYTHON), which has torch; measure
+	$(PYTHON) benchmarks/gpu.py --out $(GPU_REPORT)
+
+gpu-wheels: $(VENV)/installed  ## what `make gpu` installs on a machine without a network; THERE lists what it has
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python benchmarks/collect_wheels.py --python $(GPU_PYTHON) $(if $(THERE),--there $(THERE))
+
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[lab,test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage*
+	rm -rf $(VENV) .gpu-wheels gpu-report .mypy_cache .pytest_cache .ruff_cache .coverage*

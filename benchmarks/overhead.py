@@ -1,31 +1,40 @@
-"""The seconds of an experiment that are not training, by part.
+"""The seconds of an experiment that are not training, by part; and what each one reached.
 
     python benchmarks/overhead.py [--train-seconds 30] [--experiments 3] [--dataset stdlib]
 
-Runs a real campaign of this checkout's notebook in a throw-away repository, and prints a markdown
-table: a column per experiment, a row per part. The goal on two CPU cores is 15 s in all, scoring
-included; compilation is a row of its own, since only the first run of a shape pays for it.
+Runs a real campaign of this checkout's notebook in a throw-away repository, as `autoresearch run`
+does, and prints a markdown table: a column per experiment, a row per part. The goal on two CPU
+cores is 15 s in all, scoring included; compilation is a row of its own, since only the first run of
+a shape pays for it. Ended by SIGTERM it stops the campaign, and prints what was recorded by then.
 """
 
 import argparse
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.records import Experiment, Limits, Rule
-from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.history import History
+from autoresearch_kit.history.spent import seconds_between, spent
+from autoresearch_kit.records import Experiment
+from autoresearch_kit.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 IDENTITY = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
+TAG = "overhead"
+KIT = str(Path(sys.executable).with_name("autoresearch"))
+STOPPING_SECONDS = 10.0
+"""How long a campaign may take to stop at once."""
 
 
 def make_project(folder: Path) -> Path:
-    """A repository with this checkout's training notebook."""
+    """Make a repository with this checkout's training notebook."""
     (folder / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "train.ipynb", folder / "notebooks")
     for argv in (["init", "-q"], ["add", "."], [*IDENTITY, "commit", "-qm", "begin"]):
@@ -33,56 +42,93 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def timed(campaign: Campaign, limits: Limits) -> Iterator[tuple[Experiment, float]]:
-    """Each experiment and its seconds from the end of the one before to its place in git."""
-    experiments = campaign.run(limits)
-    while True:
-        before = time.monotonic()
-        try:
-            experiment = next(experiments)
-        except StopIteration:
-            return
-        yield experiment, time.monotonic() - before
+def run_campaign(root: Path, given: argparse.Namespace) -> int:
+    """Run it to its end, or until SIGTERM; return its status."""
+    argv = [KIT, "run", TAG, "--max-experiments", str(given.experiments)]
+    argv += ["--train-seconds", str(given.train_seconds), "--dataset", given.dataset]
+    argv += ["--rule", "greedy", "--max-elsewhere", "1"]  # one run an experiment
+    argv += ["--profile", given.profile] if given.profile else []
+    try:
+        return subprocess.run(argv, cwd=root).returncode
+    except SystemExit as asked:
+        subprocess.run([KIT, "stop", TAG, "--now"], cwd=root)
+        deadline = time.monotonic() + STOPPING_SECONDS
+        while Workspace(root, TAG).running() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return int(asked.code or 1)
+
+
+def leave(number: int, _frame: object) -> NoReturn:
+    """Turn a signal into an exit that cleans up; another one changes nothing."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def timed(experiments: Sequence[Experiment]) -> Iterator[tuple[Experiment, float]]:
+    """Yield each experiment and its seconds, from the end of the one before."""
+    before = experiments[0].started
+    for experiment in experiments:
+        yield experiment, seconds_between(before, experiment.finished)
+        before = experiment.finished
 
 
 def parts(experiment: Experiment, seconds: float) -> dict[str, float]:
-    """Where the seconds of an experiment went."""
+    """Return where the seconds of an experiment went."""
     run = experiment.runs[0]
     known = {"training": run.train_seconds, "compilation": run.compile_seconds, **run.parts}
-    return known | {"proposing, git, the rest": seconds - sum(known.values())}
+    return known | {"proposing, git, the rest": max(0.0, seconds - sum(known.values()))}
 
 
-def table(columns: list[dict[str, float]]) -> str:
-    """A row per part; the last sums up what is neither training nor compilation."""
-    names = list(dict.fromkeys(name for column in columns for name in column))
-    rows = [["seconds", *(str(number) for number in range(len(columns)))]]
+def reached(experiment: Experiment) -> dict[str, str]:
+    """Return what came of an experiment, in words."""
+    run = experiment.runs[0]
+    score = "-" if experiment.val_bpb is None else f"{experiment.val_bpb:.4f}"
+    audit = {} if run.audit is None else {"audit_bpb": f"{run.audit.value:.4f}"}
+    steps = {"steps": f"{run.steps:,}", "tokens/s": f"{run.tokens_per_second:,.0f}"}
+    how = {"scored": run.score.how()} if run.score else {"ended": run.detail}
+    return {**steps, "val_bpb": score, **audit, "memory": run.memory, **how}
+
+
+def table(columns: Sequence[dict[str, float]], results: Sequence[dict[str, str]]) -> str:
+    """Return a row per part, one that sums up what is no training, and what was reached."""
+    rows = [["", *(str(number) for number in range(len(columns)))]]
     rows += [["---", *("---:" for _ in columns)]]
-    rows += [[name, *(f"{column.get(name, 0):.1f}" for column in columns)] for name in names]
+    for name in dict.fromkeys(name for column in columns for name in column):
+        rows += [[f"{name}, s", *(f"{column.get(name, 0):.1f}" for column in columns)]]
     lost = [sum(c.values()) - c["training"] - c["compilation"] for c in columns]
-    rows += [["**not training**", *(f"**{seconds:.1f}**" for seconds in lost)]]
+    rows += [["**not training**, s", *(f"**{seconds:.1f}**" for seconds in lost)]]
+    for name in dict.fromkeys(name for result in results for name in result):
+        rows += [[name, *(result.get(name, "-") for result in results)]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def main() -> None:
+def tell(experiments: Sequence[Experiment], train_seconds: float) -> None:
+    """Print what was recorded."""
+    ran = [one for one in experiments if one.runs]
+    columns = [parts(experiment, seconds) for experiment, seconds in timed(ran)]
+    print(f"\n{os.cpu_count()} cores, {train_seconds:g} s of training; 0 is the baseline\n")
+    print(table(columns, [reached(experiment) for experiment in ran]))
+    print(f"| in all | {spent(experiments)} |")
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--train-seconds", type=float, default=30)
-    parser.add_argument("--experiments", type=int, default=3)
+    parser.add_argument("--experiments", type=int, default=3, help="beside the baseline")
     parser.add_argument("--dataset", default="stdlib")
+    parser.add_argument("--profile", help="constants to begin with (default: the machine's)")
+    parser.add_argument("--folder", type=Path, help="where the project stays (default: nowhere)")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        root = make_project(Path(folder))
-        wishes = Wishes(
-            dataset=given.dataset,
-            train_seconds=given.train_seconds,
-            rule=Rule.GREEDY,  # one run an experiment
-            max_elsewhere=1.0,
-        )
-        campaign = Campaign("overhead", settle(root, "overhead", wishes), root=root)
-        limits = Limits(experiments=given.experiments)
-        columns = [parts(experiment, seconds) for experiment, seconds in timed(campaign, limits)]
-    print(f"{os.cpu_count()} cores, {given.train_seconds:g} s of training; 0 starts the campaign\n")
-    print(table(columns))
+    signal.signal(signal.SIGTERM, leave)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.folder or Path(scratch) / "project"
+        folder.mkdir(parents=True)
+        root = make_project(folder)
+        status = run_campaign(root, given)
+        if experiments := History(root, TAG).experiments():
+            tell(experiments, given.train_seconds)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

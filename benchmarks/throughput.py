@@ -1,6 +1,7 @@
 """Tokens per second of the training notebook's own model and step, against a yardstick.
 
     PYTHONPATH=. python benchmarks/throughput.py [--steps 20] [--repeats 2] [--threads 2]
+    PYTHONPATH=. python benchmarks/throughput.py --dataset NAME --train-seconds 60 --repeats 0
 
 On a GPU of NVIDIA's: this machine's profile; the same step at upstream's sizes of the first hour
 (depth 8, 2**19 tokens a step, context 2,048); and upstream's own model and step at those. On a CPU:
@@ -10,6 +11,9 @@ empty compile cache (cold), then in others with what that left (warm), by turns;
 MFU is what the model needs, matrix products and causal attention, of the fastest matrix product
 that is measured here, in the precision of training. Seconds to the first step are counted without
 importing torch. Tokens are made up: neither loading nor scoring is measured.
+
+With a prepared data set each case trains on its rows instead, in one order, for so many seconds
+after the steps that compile, and is scored on its val rows. On a CPU both models are eager then.
 """
 
 import argparse
@@ -19,23 +23,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, pairwise
+from itertools import pairwise
 from typing import cast
 
 import psutil
 import torch
-import upstream
-from torch import Tensor, nn
+from torch import nn
+from training import WARM_UP, Case, OnRows, Stopwatch, take_ours, take_theirs
 
 from autoresearch_kit import codec, machine, precision, profiles
-from autoresearch_kit.passes import Backward, Batch, Passes
+from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
 from autoresearch_kit.records import Constant
-from tests.shipped.train_cells import execute
-
-WARM_UP = 3
-"""Steps that are not counted: the first compile."""
 
 FIRST_HOUR: Mapping[str, Constant] = {
     **profiles.find("h100").constants,
@@ -49,18 +49,6 @@ FIRST_HOUR: Mapping[str, Constant] = {
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is measured: `theirs` is upstream's own model and step, `eager` turns autocast off."""
-
-    name: str
-    constants: Mapping[str, Constant]
-    vocab_size: int
-    context: int
-    theirs: bool = False
-    eager: bool = False
-
-
-@dataclass(frozen=True)
 class Measured:
     """`tokens_per_cpu_second` counts this process's processor time, which others don't touch."""
 
@@ -70,9 +58,12 @@ class Measured:
     peak_mb: float
     first_seconds: float
     said: str
+    steps: int
+    val_bpb: float | None = None
 
 
-def cases() -> list[Case]:
+def cases(on_rows: bool) -> list[Case]:
+    """What is compared: the last is what the others are held against."""
     if torch.cuda.is_available():
         mine = profiles.choose(machine.accelerator())
         return [
@@ -82,65 +73,29 @@ def cases() -> list[Case]:
         ]
     constants = profiles.find("cpu").constants
     plain = {**constants, "COMPILE": False}
+    if on_rows:
+        return [
+            Case("profile cpu-eager", plain, 1024, 512),
+            Case("upstream's, as large", plain, 1024, 512, theirs=True),
+        ]
     return [
         Case("profile cpu", constants, 1024, 512),
         Case("the same, eager float32", plain, 1024, 512, eager=True),
     ]
 
 
-class Stopwatch:
-    """Stands in for the notebook's `run`: makes tokens up, and times each step."""
-
-    def __init__(self, case: Case, steps: int) -> None:
-        self.vocab_size, self.context = case.vocab_size, case.context
-        self.device = precision.device()
-        self.scaler = precision.loss_scaler(self.device)
-        self.progress = 0.0
-        self.said: list[str] = []
-        self.ends: list[tuple[float, float]] = []
-        self.step_tokens = 0
-        self.submitted: nn.Module | None = None
-        self._eager, self._steps = case.eager, steps
-        self._passes = Passes(self.said.append)
-
-    def autocast(self) -> torch.autocast:
-        """The kit's, or none."""
-        if self._eager:
-            return precision.autocast_to(self.device, torch.float32)
-        return precision.autocast(self.device)
-
-    def batches(self, rows: int, context: int) -> Iterator[Batch]:
-        """The same four batches over and over, copied to the device each time."""
-        draw = torch.Generator().manual_seed(0)
-        made = [torch.randint(self.vocab_size, (rows, context + 1), generator=draw) for _ in "1234"]
-        for tokens in cycle(made):
-            here = tokens.to(self.device, non_blocking=True)
-            yield here[:, :-1].contiguous(), here[:, 1:].contiguous()
-
-    def accumulate(self, backward: Backward, batches: Sequence[Batch], model: nn.Module) -> Tensor:
-        """As in a campaign, so that a device batch that is too large is halved."""
-        return self._passes.gradients(backward, batches, model.zero_grad)
-
-    def steps(self) -> Iterator[int]:
-        """So many steps and those to warm up, each to its end on the device."""
-        for step in range(self._steps + WARM_UP):
-            self.progress = step / (self._steps + WARM_UP)
-            yield step
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
-            self.ends.append((time.perf_counter(), time.process_time()))
-
-    def log(self, *, loss: float, tokens: int) -> None:  # noqa: ARG002 - what a notebook calls
-        """Notes how many tokens a step has."""
-        self.step_tokens = tokens
-
-    def submit(self, model: nn.Module) -> None:
-        """Takes the model, whose products are counted."""
-        self.submitted = model
+def measure(case: Case, given: argparse.Namespace) -> Measured:
+    """Train as `given` says: so many steps, or so many seconds on a data set's rows."""
+    if given.dataset is None:
+        return measured(Stopwatch(case, given.steps), case)
+    dataset = open_dataset(dataset_folder(given.dataset))
+    info = dataset.info
+    sized = replace(case, vocab_size=info.vocab_size, context=info.context)
+    return measured(OnRows(sized, dataset, given.train_seconds), sized)
 
 
-def measure(case: Case, steps: int) -> Measured:
-    run = Stopwatch(case, steps)
+def measured(run: Stopwatch, case: Case) -> Measured:
+    """Train to the end of `run`."""
     began = time.perf_counter()
     model = take_theirs(run, case) if case.theirs else take_ours(run, case)
     seconds, cpu_seconds = (
@@ -154,30 +109,9 @@ def measure(case: Case, steps: int) -> Measured:
         peak_mb=peak_mb(run.device),
         first_seconds=run.ends[0][0] - began,
         said="; ".join(run.said),
+        steps=len(run.ends),
+        val_bpb=run.val_bpb(model) if isinstance(run, OnRows) else None,
     )
-
-
-def take_ours(run: Stopwatch, case: Case) -> nn.Module:
-    execute(run, case.constants)
-    assert run.submitted is not None
-    return run.submitted
-
-
-def take_theirs(run: Stopwatch, case: Case) -> nn.Module:
-    """Upstream's model and step at the sizes of `case`, with the notebook's attention."""
-    cells = execute(run, case.constants, until="intro-muon")
-    ours = cast(nn.Module, cells["model"])
-    windows = tuple(cast(int, block.window) for block in ours.get_submodule("blocks").children())
-    heads, head_dim = (int(case.constants[name]) for name in ("HEADS", "HEAD_DIM"))
-    sizes = upstream.Sizes(case.vocab_size, case.context, heads, head_dim, windows)
-    attend = cast(upstream.Attend, cells["attention"])
-    del ours, cells
-    model = upstream.Model(sizes, attend, run.device)
-    rows, passes = (int(case.constants[n]) for n in ("DEVICE_BATCH_SIZE", "GRAD_ACCUMULATION"))
-    batches, step = run.batches(rows, case.context), upstream.Step(model, passes, run.autocast)
-    for _ in run.steps():
-        run.log(loss=step(batches), tokens=rows * case.context * passes)
-    return model
 
 
 def flops_per_token(model: nn.Module, context: int) -> float:
@@ -222,51 +156,59 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def in_a_process(number: int, given: argparse.Namespace, cache: str) -> Measured:
+    """Measure a case in a process of its own, with this folder as its compile cache."""
     argv = [sys.executable, __file__, "--case", str(number), "--steps", str(given.steps)]
+    argv += ["--threads", str(given.threads), "--train-seconds", str(given.train_seconds)]
+    argv += ["--dataset", given.dataset] if given.dataset else []
     environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache}
-    threads = ["--threads", str(given.threads)]
-    done = subprocess.run(
-        [*argv, *threads], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return codec.decode(Measured, done.stdout.splitlines()[-1])
 
 
-def table(found: Sequence[tuple[Case, float, Measured]], fastest: float) -> str:
+def table(found: Sequence[tuple[Case, str, Measured]], fastest: float) -> str:
+    """A row for each case, with its seconds to the first step in words."""
     lines = [
-        "| | tokens/s | times | tokens/CPU-s | MFU | peak MB | first step cold, warm |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| | tokens/s | times | tokens/CPU-s | MFU | peak MB | first step cold, warm | steps | "
+        "val_bpb |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     base = found[-1][2].tokens_per_second
-    for case, cold, best in found:
+    for case, first, best in found:
         share = best.flops_per_token * best.tokens_per_second / fastest
+        score = "-" if best.val_bpb is None else f"{best.val_bpb:.4f}"
         lines.append(
             f"| {case.name} | {best.tokens_per_second:,.0f} | "
             f"{best.tokens_per_second / base:.2f} | {best.tokens_per_cpu_second:,.0f} | "
-            f"{share:.1%} | {best.peak_mb:,.0f} | {cold:.1f} s, {best.first_seconds:.1f} s |"
+            f"{share:.1%} | {best.peak_mb:,.0f} | {first} | {best.steps:,} | {score} |"
         )
     lines += [f"\n{case.name}: {best.said}" for case, _, best in found if best.said]
     return "\n".join(lines)
 
 
 def compare(given: argparse.Namespace) -> None:
-    every = cases()
+    """Measure every case that was asked for, cold and then warm; print the table."""
+    every = cases(given.dataset is not None)
+    numbers = range(len(every)) if given.cases is None else given.cases
+    runs: dict[int, list[Measured]] = {number: [] for number in numbers}
     with tempfile.TemporaryDirectory() as folder:
-        caches = [f"{folder}/{number}" for number in range(len(every))]
-        cold = [in_a_process(number, given, cache) for number, cache in enumerate(caches)]
-        warm: list[list[Measured]] = [[] for _ in every]
-        for _ in range(given.repeats):
-            for number, cache in enumerate(caches):
-                warm[number].append(in_a_process(number, given, cache))
+        for _ in range(1 + given.repeats):
+            for number, done in runs.items():
+                done.append(in_a_process(number, given, f"{folder}/{number}"))
+                print(f"{every[number].name}: {done[-1]}\n", flush=True)
     fastest = ceiling()
-    found = []
-    for case, first, runs in zip(every, cold, warm, strict=True):
-        best = max(runs, key=lambda one: one.tokens_per_second)
-        soonest = min(one.first_seconds for one in runs)
-        found.append((case, first.first_seconds, replace(best, first_seconds=soonest)))
     here = machine.probe()
     print(f"{here.device}, torch {here.torch}, {here.precision}; {given.threads} threads")
     print(f"fastest matrix product: {fastest / 1e12:.3g} TFLOP/s\n")
-    print(table(found, fastest))
+    print(table([summed_up(every[number], done) for number, done in runs.items()], fastest))
+
+
+def summed_up(case: Case, runs: Sequence[Measured]) -> tuple[Case, str, Measured]:
+    """The fastest of a case's warm runs, or the cold one where there is no other."""
+    cold, *warm = runs
+    seconds = [f"{cold.first_seconds:.1f} s"]
+    seconds += [f"{min(one.first_seconds for one in warm):.1f} s"] if warm else []
+    best = max(warm or runs, key=lambda one: one.tokens_per_second)
+    return case, ", ".join(seconds), best
 
 
 def main() -> None:
@@ -274,13 +216,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="counted steps of a process")
     parser.add_argument("--repeats", type=int, default=2, help="warm processes of each case")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch")
+    parser.add_argument("--dataset", help="a prepared data set, by its name")
+    parser.add_argument("--train-seconds", type=float, default=60, help="on its rows")
+    parser.add_argument("--cases", type=int, nargs="+", help="rows of the table, from 0")
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.case is None:
         compare(given)
     else:
-        print(codec.compact(measure(cases()[given.case], given.steps)).decode())
+        case = cases(given.dataset is not None)[given.case]
+        print(codec.compact(measure(case, given)).decode())
 
 
 if __name__ == "__main__":

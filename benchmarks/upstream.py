@@ -1,7 +1,7 @@
 """The model and the step of karpathy/autoresearch before its night, written anew as a yardstick.
 
-Sizes, structure and what is compiled are upstream's; attention is the training notebook's, which is
-given, since upstream's own comes from a hub.
+Sizes, structure, schedule and what is compiled are upstream's; attention is the training
+notebook's, which is given, since upstream's own comes from a hub.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,9 @@ POLAR = (
     (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
 """Polar Express: https://arxiv.org/abs/2505.16932"""
+
+MOMENTUM_STEPS = 300
+"""In which Muon's momentum rises from 0.85 to 0.95."""
 
 
 @dataclass(frozen=True)
@@ -110,27 +113,33 @@ class Model(nn.Module):
 
     def forward(self, idx: Tensor, targets: Tensor) -> Tensor:
         """The mean loss, in nats a token."""
+        return F.cross_entropy(self.logits(idx).flatten(0, 1), targets.flatten())
+
+    def logits(self, idx: Tensor) -> Tensor:
+        """Map tokens [B, T], int64, to logits [B, T, V], float32."""
         x = first = norm(self.table(idx))
         for number, block in enumerate(self.blocks):
             x = self.stay[number] * x + self.again[number] * first
             values = self.values[str(number)](idx) if str(number) in self.values else None
             x = block(x, values, self.cos, self.sin)
         logits = self.head(norm(x))
-        logits = (15 * torch.tanh(logits / 15)).float()
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        return (15 * torch.tanh(logits / 15)).float()
 
 
 def adam_step(p: Tensor, grad: Tensor, mean: Tensor, square: Tensor, told: Tensor) -> None:
-    """AdamW without decay; `told` is [rate, 1 - beta1 ** steps, 1 - beta2 ** steps]."""
-    mean.lerp_(grad, 0.2)
+    """Take a step of AdamW without decay.
+
+    `told` is [rate, 1 - beta1 ** steps, 1 - beta2 ** steps, 1 - beta1]; beta2 is 0.95.
+    """
+    mean.lerp_(grad, told[3].to(grad.dtype))
     square.lerp_(grad.square(), 0.05)
     p.sub_(told[0] / told[1] * mean / ((square / told[2]).sqrt() + 1e-10))
 
 
 def muon_step(weights: Tensor, grads: Tensor, mean: Tensor, variance: Tensor, told: Tensor) -> None:
-    """Muon with NorMuon and cautious decay; `told` is [rate, decay]."""
-    mean.lerp_(grads, 0.05)
-    x = grads.lerp(mean, 0.95).bfloat16()
+    """Take a step of Muon with NorMuon and cautious decay; `told` is [rate, decay, momentum]."""
+    mean.lerp_(grads, 1 - told[2])
+    x = grads.lerp(mean, told[2]).bfloat16()
     tall = x.size(-2) > x.size(-1)
     x = x.mT if tall else x
     x = x / (1.02 * x.norm(dim=(-2, -1), keepdim=True) + 1e-6)
@@ -163,35 +172,42 @@ class Step:
         tables = [model.table.weight, *model.values.parameters()]
         self._rates = dict.fromkeys(tables, 0.6 * scale) | {model.head.weight: 0.004 * scale}
         self._rates |= {model.stay: 0.005, model.again: 0.5}
+        self._beta1 = dict.fromkeys(self._rates, 0.8) | {model.again: 0.96}
         self._state: dict[Tensor, tuple[Tensor, Tensor]] = {}
 
-    def __call__(self, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
-        """Take the step; returns the last loss."""
+    def __call__(self, batches: Iterator[tuple[Tensor, Tensor]], progress: float) -> float:
+        """Take the step at a point of the run from 0 to 1; return the last loss.
+
+        Rates are flat for half of the run, then fall to 0 on a line; decay falls all the way.
+        """
         for _ in range(self._passes):
             with self._autocast():
                 loss: Tensor = self._loss(*next(batches))
             (loss / self._passes).backward()  # type: ignore[no-untyped-call]
         self._count += 1
-        self._update()
+        self._update(min(1.0, 2 * (1 - progress)), 1 - progress)
         self._model.zero_grad()
         return loss.item()
 
     @torch.no_grad()
-    def _update(self) -> None:
-        for p, rate in self._rates.items():
+    def _update(self, rate: float, decay: float) -> None:
+        for p, peak in self._rates.items():
             assert p.grad is not None
-            told = torch.tensor([rate, 1 - 0.8**self._count, 1 - 0.95**self._count])
+            beta1, count = self._beta1[p], self._count
+            told = torch.tensor([rate * peak, 1 - beta1**count, 1 - 0.95**count, 1 - beta1])
             state = self._state.setdefault(p, (torch.zeros_like(p), torch.zeros_like(p)))
             self._adam(p, p.grad, *state, told.to(p.device))
+        momentum = 0.85 + 0.1 * min(1.0, self._count / MOMENTUM_STEPS)
         for params in self._shapes:
-            self._update_matrices(params)
+            self._update_matrices(params, [0.04 * rate, 0.2 * decay, momentum])
 
-    def _update_matrices(self, params: Sequence[Tensor]) -> None:
+    def _update_matrices(self, params: Sequence[Tensor], told: Sequence[float]) -> None:
         rows, columns = params[0].shape
         weights = torch.stack(tuple(params))
         grads = torch.stack([p.grad for p in params if p.grad is not None])
         even = weights.new_zeros(len(params), *((rows, 1) if rows >= columns else (1, columns)))
         state = self._state.setdefault(params[0], (torch.zeros_like(grads), even))
-        told = torch.tensor([0.04 * max(1, rows / columns) ** 0.5, 0.2]).to(weights.device)
-        self._muon(weights, grads, *state, told)
+        peak, *others = told
+        there = torch.tensor([peak * max(1, rows / columns) ** 0.5, *others]).to(weights.device)
+        self._muon(weights, grads, *state, there)
         torch._foreach_copy_(list(params), list(weights.unbind()))

@@ -5,10 +5,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from autoresearch_kit.lm.dataset import open_dataset
+from tests.execution.notebooks import make_dataset
 from tests.shipped.train_cells import NIGHT
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIZES = {**NIGHT, "GRAD_ACCUMULATION": 2}
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A data set of noise, 64 tokens of one byte, in rows of 32."""
+    return make_dataset(tmp_path / "rows")
 
 
 @pytest.fixture(autouse=True)
@@ -18,20 +26,34 @@ def _beside_the_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_both_models_need_as_many_products_and_take_as_many_tokens() -> None:
     import throughput
+    from training import Case, Stopwatch
 
-    ours = throughput.measure(throughput.Case("ours", SIZES, 64, 32), steps=1)
-    theirs = throughput.measure(throughput.Case("theirs", SIZES, 64, 32, theirs=True), steps=1)
+    cases = [Case("ours", SIZES, 64, 32), Case("theirs", SIZES, 64, 32, theirs=True)]
+    ours, theirs = (throughput.measured(Stopwatch(case, 1), case) for case in cases)
     assert ours.flops_per_token == theirs.flops_per_token
     assert ours.tokens_per_second > 0 < theirs.tokens_per_second
 
 
 def test_upstreams_step_learns() -> None:
-    import throughput
     import upstream
+    from training import Case, Stopwatch, take_theirs
 
-    run = throughput.Stopwatch(throughput.Case("theirs", SIZES, 64, 32), steps=12)
-    model = throughput.take_theirs(run, throughput.Case("theirs", SIZES, 64, 32, theirs=True))
+    case = Case("theirs", SIZES, 64, 32, theirs=True)
+    run = Stopwatch(case, steps=12)
+    model = take_theirs(run, case)
     assert isinstance(model, upstream.Model)
     tokens, targets = next(run.batches(4, 32))
     with torch.no_grad():
         assert model(tokens, targets) < torch.tensor(64.0).log()
+
+
+@pytest.mark.parametrize("theirs", [False, True], ids=["ours", "upstream's"])
+def test_a_model_trained_on_rows_is_scored_on_others(theirs: bool, rows: Path) -> None:
+    import throughput
+    from training import Case, OnRows
+
+    case = Case("", SIZES, 64, 32, theirs=theirs)
+    found = throughput.measured(OnRows(case, open_dataset(rows), seconds=1), case)
+    assert found.steps > 3
+    assert found.val_bpb is not None
+    assert 0 < found.val_bpb < 6.5  # a uniform guess has 6
