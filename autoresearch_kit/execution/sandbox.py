@@ -9,6 +9,7 @@ campaigns, other Python installations (whose standard libraries are scored text)
 import functools
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -29,8 +30,21 @@ GPU_NODES = ("nvidia*", "nvidia-caps", "dri", "kfd", "dxg")
 SCRATCH_BYTES = 256 * 1024**2
 """Size of the sandbox's own /tmp and /dev/shm each: they are memory that no process shows."""
 
-READ_ONLY_MOUNTS = ("/", "/dev", "/proc")
-"""The sandbox's own mounts. /proc too: root writes /proc/sys without a capability."""
+READ_ONLY_MOUNTS = ("/", "/dev")
+"""The sandbox's own mounts that nothing may be written into."""
+
+PROC = Path("/proc")
+
+WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+PROC_SECRETS = frozenset({
+    "acpi", "asound", "config.gz", "interrupts", "iomem", "ioports", "kallsyms", "kcore",
+    "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats",
+    "modules", "pagetypeinfo", "sched_debug", "scsi", "slabinfo", "timer_list", "timer_stats",
+    "vmallocinfo", "vmcore",
+})  # fmt: skip
+"""What of /proc tells of the kernel's memory, of keys, or of what others do. The first list is
+that of container runtimes: https://github.com/moby/moby/blob/master/daemon/pkg/oci/defaults.go"""
 
 PASSED_ON = (
     "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
@@ -135,10 +149,31 @@ def _system() -> Iterator[str]:
             yield from ("--ro-bind-try", str(path), str(path))
     for name in ETC:
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
-    yield from ("--proc", "/proc", "--dev", "/dev")
+    yield from ("--proc", str(PROC))
+    yield from _proc_protected()
+    yield from ("--dev", "/dev")
     yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/dev/shm")
     yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp")
     yield from _devices()
+
+
+def _proc_protected() -> Iterator[str]:
+    """Options that cover secrets in /proc, and mount read-only what is not of one process.
+
+    Root writes /proc/sys, and much beside, without any capability. What belongs to a process stays
+    writable as far as the kernel allows: CUDA does not start where /proc as a whole is read-only.
+    """
+    for entry in sorted(os.scandir(PROC), key=lambda entry: entry.name):
+        if entry.name.isdigit() or entry.is_symlink():
+            continue
+        folder = entry.is_dir(follow_symlinks=False)
+        if entry.name in PROC_SECRETS:
+            if folder:
+                yield from ("--tmpfs", entry.path, "--remount-ro", entry.path)
+            else:
+                yield from ("--ro-bind-try", "/dev/null", entry.path)
+        elif folder or entry.stat(follow_symlinks=False).st_mode & WRITE_BITS:
+            yield from ("--ro-bind-try", entry.path, entry.path)
 
 
 def gpu_nodes() -> list[Path]:

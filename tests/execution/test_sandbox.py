@@ -73,6 +73,66 @@ def test_the_system_is_read_only_even_for_root(path: str, tmp_path: Path) -> Non
     assert "Read-only file system" in result.stderr or "Permission denied" in result.stderr
 
 
+WRITABLE = """
+import os
+for folder, folders, files in os.walk('/proc'):
+    if folder == '/proc':
+        folders[:] = [name for name in folders if not name.isdigit()]
+    for path in [folder, *(os.path.join(folder, name) for name in files)]:
+        if not os.path.islink(path):
+            made = folder + '/x' if path == folder else path
+            try:
+                os.close(os.open(made, os.O_WRONLY | os.O_NONBLOCK | os.O_CREAT))
+                print(made)
+            except OSError:
+                pass
+"""
+"""Prints what of /proc, outside of processes' own folders, can be opened for writing, or made."""
+
+
+@needs_bubblewrap
+def test_nothing_in_proc_but_a_process_s_own_is_writable(tmp_path: Path) -> None:
+    result = run(WRITABLE, tmp_path)
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("name", ["bus", "fs", "irq", "sys", "sysrq-trigger", "mtrr", "pressure"])
+def test_kernel_settings_in_proc_are_mounted_read_only(name: str, tmp_path: Path) -> None:
+    path = Path("/proc", name)
+    if not path.exists():
+        pytest.skip(f"this kernel has no {path}")
+    result = run(f"import os; print(os.statvfs({str(path)!r}).f_flag & os.ST_RDONLY)", tmp_path)
+    assert result.stdout == f"{os.ST_RDONLY}\n"
+
+
+@needs_bubblewrap
+def test_a_process_may_write_to_its_own_files_in_proc(tmp_path: Path) -> None:
+    """CUDA does not start otherwise."""
+    result = run("open('/proc/thread-self/comm', 'w').write('cuda-EvtHandlr')", tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+READABLE = """
+import os
+for name in NAMES:
+    path = '/proc/' + name
+    try:
+        if os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(1):
+            print(name)
+    except OSError:
+        pass
+"""
+
+
+@needs_bubblewrap
+def test_secrets_in_proc_are_covered(tmp_path: Path) -> None:
+    result = run(f"NAMES = {sorted(sandbox.PROC_SECRETS)}\n{READABLE}", tmp_path)
+    assert (result.returncode, result.stdout) == (0, "")
+    shown = run("print(open('/proc/meminfo').read(8))", tmp_path).stdout
+    assert shown == "MemTotal\n"
+
+
 @needs_bubblewrap
 def test_no_capability_is_left(tmp_path: Path) -> None:
     status = run("print(open('/proc/self/status').read())", tmp_path).stdout
