@@ -7,6 +7,7 @@ from pathlib import Path
 from autoresearch_kit.errors import InputError
 
 MEGABYTE = 1_000_000
+"""Bytes. Every size that the kit measures, limits or shows is in MB of this."""
 
 
 def read_start(path: Path, limit: int) -> bytes:

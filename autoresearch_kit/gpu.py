@@ -5,12 +5,15 @@ centre's. Where there is no NVIDIA driver, there are no GPUs.
 """
 
 import functools
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import pynvml
+
+from autoresearch_kit.bounded import MEGABYTE
 
 T = TypeVar("T")
 
@@ -43,6 +46,19 @@ class GpuLook:
     computing: Mapping[int, int]
 
 
+@dataclass(frozen=True)
+class GpuMemory:
+    """The memory of one GPU at a moment, in bytes: in use, and all that it has.
+
+    `processes` has what each process that computes there holds, None where the driver does not say.
+    """
+
+    uuid: str
+    used: int
+    total: int
+    processes: Mapping[int, int | None]
+
+
 @functools.cache
 def reachable() -> bool:
     """Whether there is an NVIDIA driver to ask. The first time may take a second where there is."""
@@ -56,6 +72,12 @@ def reachable() -> bool:
 def look() -> tuple[GpuLook, ...]:
     """Every GPU as it is now; a few milliseconds."""
     return tuple(_look(handle) for handle in _handles())
+
+
+def memory() -> tuple[GpuMemory, ...]:
+    """Return the memory of each GPU that this process's programs may use; about a millisecond."""
+    found = (_asked(_memory, handle, otherwise=None) for handle in _handles())
+    return tuple(one for one in found if one is not None and _visible(one.uuid))
 
 
 def gpu_use() -> str:
@@ -91,12 +113,38 @@ def _computing(handle: pynvml.c_nvmlDevice_t) -> Mapping[int, int]:
     return {sample.pid: sample.smUtil for sample in samples}
 
 
+def _memory(handle: pynvml.c_nvmlDevice_t) -> GpuMemory | None:
+    info = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    uuid = _asked(pynvml.nvmlDeviceGetUUID, handle, otherwise="")
+    return GpuMemory(uuid, info.used, info.total, processes=_asked(_holding, handle, otherwise={}))
+
+
+def _holding(handle: pynvml.c_nvmlDevice_t) -> Mapping[int, int | None]:
+    # by its version: without one, an older driver raises what is no NVMLError
+    processes = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
+    return {process.pid: process.usedGpuMemory for process in processes}
+
+
+def _visible(uuid: str) -> bool:
+    """Whether CUDA may use this GPU: CUDA_VISIBLE_DEVICES may name those it may, in short too.
+
+    By their numbers it can't be told, since CUDA and the driver count in different orders.
+    """
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is None:
+        return True
+    named = [name.strip() for name in told.split(",")]
+    untold = any(name.isdecimal() or name.startswith("MIG-") for name in named)
+    return untold or any(name and uuid.startswith(name) for name in named)
+
+
 def _use(handle: pynvml.c_nvmlDevice_t) -> str:
     rates, memory = (
         pynvml.nvmlDeviceGetUtilizationRates(handle),
         pynvml.nvmlDeviceGetMemoryInfo(handle),
     )
-    return f"GPU {rates.gpu}% busy, {memory.used >> 20} of {memory.total >> 20} MiB"
+    used, total = memory.used / MEGABYTE, memory.total / MEGABYTE
+    return f"GPU {rates.gpu}% busy, {used:,.0f} of {total:,.0f} MB"
 
 
 def _asked(question: Callable[..., T], *about: object, otherwise: T) -> T:

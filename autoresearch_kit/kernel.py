@@ -41,6 +41,7 @@ from tqdm.auto import tqdm
 
 from autoresearch_kit import precision
 from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, sandbox, scoring, submission
@@ -213,7 +214,9 @@ class TrainingRun:
                 submission.save(model, file)
         except SubmissionError as error:
             self._fail(Reason.UNPICKLABLE, error)
-        claim = handover.Submitted(self.step, self.tokens, self._clock.excluded)
+        claim = handover.Submitted(
+            self.step, self.tokens, self._clock.excluded, self._allocated_mb()
+        )
         write_atomic(self._work / handover.SUBMISSION_FILE, encode(claim))
         if not self._headless:
             self._show_curve()
@@ -234,6 +237,12 @@ class TrainingRun:
         except SubmissionError as error:
             self._fail(Reason.UNPICKLABLE, error)
         self._clock.exclude(_now() - before)
+
+    def _allocated_mb(self) -> float | None:
+        """The peak of the GPU's memory as torch's allocator counts it; None without CUDA."""
+        if self.device.type != "cuda":
+            return None
+        return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
 
     def _check(self, loss: float) -> None:
         self._best = min(self._best, loss)
@@ -273,7 +282,7 @@ class TrainingRun:
             kit=Path(__file__).parents[1],
             sandbox=sandbox.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
-            memory_mb=psutil.virtual_memory().total / 2**20,
+            memory_mb=psutil.virtual_memory().total / MEGABYTE,
         )
         score = scoring.score(spec)
         print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from autoresearch_kit import codec
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.records import Accelerator, Machine
@@ -61,9 +62,9 @@ def _gpu(device: "torch.device") -> Accelerator | None:
 
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-        return Accelerator("cuda", torch.cuda.get_device_capability(device), memory / 1e6)
+        return Accelerator("cuda", torch.cuda.get_device_capability(device), memory / MEGABYTE)
     if device.type == "mps":
-        return Accelerator("mps", (0, 0), torch.mps.recommended_max_memory() / 1e6)
+        return Accelerator("mps", (0, 0), torch.mps.recommended_max_memory() / MEGABYTE)
     return None
 
 
@@ -83,7 +84,7 @@ def _probe_here() -> Machine:
         precision=precision.name_of(precision.computes_in(device)),
         compiles=triton or (device.type == "cpu" and shutil.which("c++") is not None),
         cores=cores,
-        memory_mb=round(psutil.virtual_memory().total / 1e6),
+        memory_mb=round(psutil.virtual_memory().total / MEGABYTE),
         torch=importlib.metadata.version("torch"),
         python=platform.python_version(),
         system=platform.platform(terse=True),

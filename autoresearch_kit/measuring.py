@@ -204,6 +204,7 @@ def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> R
         wall_seconds=settings.wall_seconds,
         compile_seconds=settings.compile_seconds,
         memory_mb=settings.memory_mb,
+        gpu_memory_mb=settings.gpu_memory_mb,
     )
 
 

@@ -111,7 +111,8 @@ class Results:
     def keeps(self) -> Table:
         """What was kept after the baseline, the largest gain first."""
         kept = self.frame[self.frame["status"] == Verdict.KEEP].iloc[1:].set_index("number")
-        columns = ["delta", "delta_error", "val_bpb", "error", "scores", "category", "idea"]
+        numbers = ["delta", "delta_error", "val_bpb", "error", "scores", "gpu_memory_mb"]
+        columns = [*numbers, "category", "idea"]
         return _table(kept, self._told(columns)).sort_values("delta")
 
     def categories(self) -> Table:
@@ -183,11 +184,12 @@ class Results:
         return Missing(f"Nothing was scored on an audit shard in {self.name}.")
 
     def _told(self, columns: list[str]) -> list[str]:
-        """These columns without those of errors, repeats, differing sandboxes if there are none."""
+        """These columns without those of errors, repeats, GPUs, sandboxes if none differ."""
         needed = {
             "error": self.frame["error"].notna().any(),
             "delta_error": self.frame["delta_error"].notna().any(),
             "scores": (self.frame["scores"] > 1).any(),
+            "gpu_memory_mb": self.frame["gpu_memory_mb"].notna().any(),
             "sandbox": tables.weaker(self.frame).any(),
         }
         return [name for name in columns if needed.get(name, True)]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import ground, machine, profiles
+from autoresearch_kit import gpu, ground, machine, profiles
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import INFO_FILE, is_path
@@ -37,6 +38,7 @@ class Wishes:
     train_seconds: float | None = None
     wall_seconds: float | None = None
     memory_mb: float | None = None
+    gpu_memory_mb: float | None = None
     compile_seconds: float | None = None
     researcher: str | None = None
     profile: str | None = None
@@ -109,7 +111,7 @@ def _absolute(wishes: Wishes) -> Wishes:
 
 
 def _check(wishes: Wishes) -> None:
-    for name in ("train_seconds", "wall_seconds", "memory_mb"):
+    for name in ("train_seconds", "wall_seconds", "memory_mb", "gpu_memory_mb"):
         value = getattr(wishes, name)
         if value is not None and not (math.isfinite(value) and value > 0):
             flag = "--" + name.replace("_", "-")
@@ -137,6 +139,11 @@ def _check(wishes: Wishes) -> None:
 
 
 def _fill(root: Path, wishes: Wishes) -> Settings:
+    if wishes.gpu_memory_mb is not None and not gpu.reachable():
+        raise InputError(
+            f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
+            "would say how much a run uses; leave it out"
+        )
     train_seconds = wishes.train_seconds or 300.0
     dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
     suits = profiles.choose(machine.accelerator()) if profile is profiles.AS_IS else profile
@@ -149,7 +156,8 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         train_seconds=train_seconds,
         wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS + compile_seconds,
         compile_seconds=compile_seconds,
-        memory_mb=wishes.memory_mb or round(MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
+        memory_mb=wishes.memory_mb
+        or round(MEMORY_SHARE * psutil.virtual_memory().total / MEGABYTE),
         researcher=wishes.researcher or "optuna",
         profile=profile.name,
         rule=wishes.rule or Rule.CAREFUL,
@@ -157,6 +165,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         max_elsewhere=MAX_ELSEWHERE if wishes.max_elsewhere is None else wishes.max_elsewhere,
         vocab_size=text.vocab_size if text else None,
         context=text.context if text else None,
+        gpu_memory_mb=wishes.gpu_memory_mb,
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 
 from autoresearch_kit.auditing import second_opinion
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.gpu import gpu_use
@@ -246,7 +247,7 @@ def _in_short(place: Workspace) -> str:
 
 
 def _memory_mb(pid: int) -> float:
-    """Of the processes that a campaign started, in MB of 2**20 bytes; shared pages count twice."""
+    """Of the processes that a campaign started, in MB; shared pages count twice."""
     try:
         children = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -257,4 +258,4 @@ def _memory_mb(pid: int) -> float:
             total += child.memory_info().rss
         except psutil.Error:  # it ended between the two looks
             continue
-    return total / 2**20
+    return total / MEGABYTE

@@ -97,6 +97,10 @@ def run(
             help="The hard limit of a whole run (default: 2 x budget + compile seconds + 120)."
         ),
     ] = None,
+    gpu_memory_mb: Annotated[
+        float | None,
+        typer.Option(help="The GPU memory a run may hold while it trains (default: no limit)."),
+    ] = None,
     compile_seconds: Annotated[
         float | None,
         typer.Option(
@@ -191,6 +195,7 @@ def run(
         train_seconds=train_seconds,
         wall_seconds=wall_seconds,
         memory_mb=memory_mb,
+        gpu_memory_mb=gpu_memory_mb,
         compile_seconds=compile_seconds,
         researcher=researcher,
         profile=profile,

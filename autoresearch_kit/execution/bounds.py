@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.records import Reason
 
@@ -32,8 +33,6 @@ FREE_SHARE = 0.5
 
 BLOCK_BYTES = 512
 """What `st_blocks` counts in, on any file system."""
-
-MEGABYTE = 2**20
 
 
 class Bounds:

@@ -22,19 +22,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.execution.untrusted import read_untrusted
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells
 from autoresearch_kit.records import CacheUse
 
-MAX_BYTES = 512 * 1024**2
+MAX_BYTES = 512 * MEGABYTE
 """A cache that has grown beyond this is dropped and starts again."""
 
-RUN_BYTES = 128 * 1024**2
+RUN_BYTES = 128 * MEGABYTE
 """Of a run that compiled more, nothing is kept: one compilation makes 4 to 40 MB."""
 
-FILE_BYTES = 4 * 1024**2
+FILE_BYTES = 4 * MEGABYTE
 """Of a single file; compiled kernels have some 100 KB."""
 
 FOLDER = "cache"

@@ -66,6 +66,8 @@ def conclude(
         sandbox=spec.sandbox,
         parts=_parts(watch, ended),
         conditions=watch.conditions,
+        gpu_mb=None if watch.gpu.mb is None else round(watch.gpu.mb, 1),
+        gpu_allocated_mb=_allocated_mb(claim, watch.gpu.total_mb),
     )
 
 
@@ -125,6 +127,14 @@ def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> flo
     if claim is None or not math.isfinite(claim.compile_seconds):
         return 0.0
     return max(0.0, min(claim.compile_seconds, granted, raw))
+
+
+def _allocated_mb(claim: Submitted | None, total_mb: float) -> float | None:
+    """What the notebook says of its GPU's memory, for people; not more than there is."""
+    said = claim.gpu_allocated_mb if claim else None
+    if said is None or not math.isfinite(said) or not total_mb:
+        return None
+    return round(max(0.0, min(said, total_mb)), 1)
 
 
 def _last_line(work: Path) -> tuple[int, int]:

@@ -70,7 +70,7 @@ class Observer:
         self._begun = self._begun or count()
         gpus = self._look_at_gpus()
         if gpus:
-            own = frozenset(process.pid for process in _own())
+            own = frozenset(process.pid for process in own_processes())
             self._looks.append(GpuLooks(gpus, own))
 
     def end(self) -> Conditions | None:
@@ -90,7 +90,7 @@ class Observer:
 def count() -> Counters:
     """The machine's counters now; some ten milliseconds."""
     times = _core_times()
-    own = _own()
+    own = own_processes()
     mine = {process.pid for process in own}
     others = psutil.process_iter(["pid", "create_time", "name", "cpu_times"])
     return Counters(
@@ -174,7 +174,8 @@ def _core_times() -> list[dict[str, float]]:
     ]
 
 
-def _own() -> list[psutil.Process]:
+def own_processes() -> list[psutil.Process]:
+    """Return this process and all its descendants."""
     me = psutil.Process()
     return [me, *me.children(recursive=True)]
 

@@ -50,11 +50,15 @@ def recorded_file(kind: str = "run", place: int = 1) -> str:
 
 @dataclass(frozen=True)
 class Submitted:
-    """What the notebook claims of its training when it hands its model over."""
+    """What the notebook claims of its training when it hands its model over.
+
+    `gpu_allocated_mb` is the peak of its GPU's memory as torch's allocator counts it.
+    """
 
     steps: int
     tokens: int
     compile_seconds: float
+    gpu_allocated_mb: float | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from autoresearch_kit import codec
+from autoresearch_kit import codec, gpu
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.execution import compile_cache, executed, handover, reap, sandboxed_kernel
 from autoresearch_kit.execution.compiling import granted_file
@@ -47,6 +47,7 @@ def main() -> None:
     drain = Drain()
     drain.start()
     kernel = sandboxed_kernel.start(place, drain.write)
+    gpu.reachable()  # the first time may take a second
     started = float(await_turn(place.run_id))
     spec = codec.decode(RunSpec, (folder / handover.SPEC_FILE).read_bytes())
     run = run_notebook(spec, started, kernel, drain)

@@ -27,7 +27,7 @@ ETC = (
 GPU_NODES = ("nvidia*", "nvidia-caps", "dri", "kfd", "dxg")
 """Device nodes of CUDA, of AMD's ROCm, and of GPUs under WSL."""
 
-SCRATCH_BYTES = 256 * 1024**2
+SCRATCH_BYTES = 256_000_000
 """Size of the sandbox's own /tmp and /dev/shm each: they are memory that no process shows."""
 
 READ_ONLY_MOUNTS = ("/", "/dev")

@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.handover import MODEL_FILE, WORK_FOLDER, Failure
 from autoresearch_kit.execution.untrusted import plain_file
@@ -26,13 +27,15 @@ def take_model(spec: RunSpec) -> Failure | None:
     A copy, since a file that was only renamed can still be written by whoever has it open. No
     larger than the run's memory, for a sparse file can say that it is larger than any disk.
     """
-    limit = int(spec.memory_mb * 2**20)
+    limit = int(spec.memory_mb * MEGABYTE)
     source = spec.folder / WORK_FOLDER / MODEL_FILE
     try:
         with plain_file(source) as file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
-                detail = f"{MODEL_FILE} has {size / 2**20:,.0f} MB, {spec.memory_mb:,.0f} allowed"
+                detail = (
+                    f"{MODEL_FILE} has {size / MEGABYTE:,.0f} MB, {spec.memory_mb:,.0f} allowed"
+                )
                 return Failure(Reason.BAD_SUBMISSION, detail)
             with taken_model(spec.folder).open("wb") as copy:
                 while limit > 0 and (piece := file.read(min(PIECE_BYTES, limit))):

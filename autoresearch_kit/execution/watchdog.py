@@ -13,10 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import gpu
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.execution.bounds import Bounds
 from autoresearch_kit.execution.compiling import CompileMeter
-from autoresearch_kit.execution.conditions import Observer
+from autoresearch_kit.execution.conditions import Observer, own_processes
+from autoresearch_kit.execution.gpu_memory import GpuPeak
 from autoresearch_kit.execution.handover import (
     SUBMISSION_FILE,
     TRAINS,
@@ -35,7 +36,8 @@ MEMORY_SECONDS = 0.5
 """Between two looks at memory, processes and disk; some milliseconds of a core."""
 
 OBSERVE_SECONDS = 2.0
-"""Between two looks at GPUs; each costs some milliseconds, two reads of the counters some ten."""
+"""Between two looks at GPUs; each costs some milliseconds, two reads of the counters some ten.
+With a limit on a GPU's memory, that is looked at as often as the host's."""
 
 LINGER_SECONDS = 1.0
 """After the submission arrived, for the kernel to say that its cell ended."""
@@ -44,10 +46,8 @@ SLACK = 1.02
 SLACK_SECONDS = 2.0
 """What a run may take above its training budget: pickling, and one last step."""
 
-RUNNER_MEMORY_MB = 1024.0
+RUNNER_MEMORY_MB = 1000.0
 """More than this in the runner itself is the notebook's doing: it floods its displays."""
-
-MEGABYTE = 2**20
 
 
 class Watchdog(threading.Thread):
@@ -70,12 +70,14 @@ class Watchdog(threading.Thread):
         self.compiling = CompileMeter(spec)
         self._ended = threading.Event()
         self._next_memory = 0.0
+        self.gpu = GpuPeak()
         self._observer = Observer()
         self._next_observation = 0.0
+        self._next_gpu = 0.0
 
     def run(self) -> None:
         """Until the kernel was killed, or the runner says that all is over."""
-        gpu.reachable()  # the first time may take long, and nothing is to be watched yet
+        self.gpu.look(())  # what was in use before the run
         while not self._ended.wait(POLL_SECONDS):
             now = time.monotonic()
             self._look(now)
@@ -99,8 +101,8 @@ class Watchdog(threading.Thread):
         self.join()
         now = time.monotonic()
         self._look_for_submission(now)
-        if self.conditions is None:
-            self.conditions = self._observer.end()
+        if self.conditions is None and self.training is not None:
+            self._observe(now, ends=True)
 
     def _look(self, now: float) -> None:
         self._look_for_submission(now)
@@ -112,10 +114,14 @@ class Watchdog(threading.Thread):
             self.compiling.look(processes, now)
             self.failure = self.failure or self._greedy(processes)
         if self.training is not None and self.conditions is None:
-            self._observe(now)
+            self._observe(now, ends=bool(self.failure) or self.submitted is not None)
 
-    def _observe(self, now: float) -> None:
-        if self.failure or self.submitted is not None:
+    def _observe(self, now: float, *, ends: bool) -> None:
+        if ends or now >= self._next_gpu:
+            limited = self.spec.gpu_memory_mb is not None
+            self._next_gpu = now + (MEMORY_SECONDS if limited else OBSERVE_SECONDS)
+            self.failure = self.failure or self._greedy_on_gpu()
+        if ends:
             self.conditions = self._observer.end()
         elif now >= self._next_observation:
             self._next_observation = now + OBSERVE_SECONDS
@@ -156,6 +162,14 @@ class Watchdog(threading.Thread):
         own = psutil.Process().memory_info().rss / MEGABYTE
         if own > RUNNER_MEMORY_MB:
             return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {own:,.0f} MB at once")
+        return None
+
+    def _greedy_on_gpu(self) -> Failure | None:
+        used = self.gpu.look({process.pid for process in own_processes()})
+        limit = self.spec.gpu_memory_mb
+        if limit is not None and used > limit:
+            detail = f"{used:,.0f} MB of the GPU's memory used, {limit:,.0f} MB allowed"
+            return Failure(Reason.OUT_OF_MEMORY, detail)
         return None
 
 

@@ -9,6 +9,7 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.history.ledger import Entry
@@ -29,6 +30,9 @@ _TEXTS = (
     "sandbox",
     "commit",
 )
+GIBIBYTE = 2**30
+"""Bytes in a GB of upstream's table: its train.py divides `max_memory_allocated` by 1024 thrice."""
+
 _FLOATS = (
     "val_bpb",
     "error",
@@ -38,6 +42,7 @@ _FLOATS = (
     "steps",
     "tokens",
     "memory_mb",
+    "gpu_memory_mb",
     "usd",
 )
 _INTEGERS = ("parent", "nodes", "requests", "prompt_tokens", "reply_tokens")
@@ -63,6 +68,7 @@ _COLUMNS = (
     "steps",
     "tokens",
     "memory_mb",
+    "gpu_memory_mb",
     "nodes",
     "requests",
     "prompt_tokens",
@@ -89,7 +95,8 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     `audit` is the mean over the runs that were scored on the audit shard; NaN without any.
     `sandbox` is the weakest level of the experiment's `runs`, empty if it is not known. Seconds
     are summed over all that it took: its own runs, those of the best that it asked for, those set
-    aside. Of its own, `steps` and `tokens` are averaged, `memory_mb` is the highest. `requests`,
+    aside. Of its own, `steps` and `tokens` are averaged, `memory_mb` and `gpu_memory_mb` are
+    the highest, the GPU's by its driver, NaN where there was none. `requests`,
     `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit` is the code
     commit. Times are in UTC.
     """
@@ -105,13 +112,19 @@ def to_tsv(entries: Sequence[Entry]) -> str:
         {
             "commit": frame["commit"].str[:7],
             "val_bpb": frame["val_bpb"].map("{:.6f}".format, na_action="ignore"),
-            "memory_gb": (frame["memory_mb"] / 1024).map("{:.1f}".format, na_action="ignore"),
+            "memory_gb": _gigabytes(frame),
             "status": frame["status"],
             "description": frame["idea"].map(lambda idea: one_line(idea, 500)),
         }
     )
     # no quotes: upstream writes none, and one_line leaves no tab in a description
     return table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
+
+
+def _gigabytes(frame: pd.DataFrame) -> pd.Series:
+    """Peak memory as upstream has it, in 2**30 bytes: the GPU's, the host's without one."""
+    peak = frame["gpu_memory_mb"].fillna(frame["memory_mb"])
+    return (peak * MEGABYTE / GIBIBYTE).map("{:.1f}".format, na_action="ignore")
 
 
 def weaker(frame: pd.DataFrame) -> pd.Series:
@@ -147,7 +160,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
             runs=1,
             scores=(~crashed).astype("int64"),
             val_bpb=_numbers(path, table["val_bpb"]).mask(crashed),
-            memory_mb=_numbers(path, table["memory_gb"]).mask(crashed) * 1024,
+            gpu_memory_mb=_numbers(path, table["memory_gb"]).mask(crashed) * GIBIBYTE / MEGABYTE,
             idea=table["description"],
         )
     )
@@ -207,7 +220,7 @@ def _row(entry: Entry, known: Estimate | None) -> dict[str, str | int | float | 
     }
 
 
-def _measured(experiment: Experiment) -> dict[str, float]:
+def _measured(experiment: Experiment) -> dict[str, float | None]:
     runs = experiment.runs
     if not runs:  # the edit did not apply
         return {}
@@ -219,6 +232,7 @@ def _measured(experiment: Experiment) -> dict[str, float]:
         "steps": fmean(run.steps for run in runs),
         "tokens": fmean(run.tokens for run in runs),
         "memory_mb": max(run.peak_memory_mb for run in runs),
+        "gpu_memory_mb": max((run.gpu_mb for run in runs if run.gpu_mb is not None), default=None),
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm import hub, parquet
 from autoresearch_kit.lm.build import Progress
@@ -90,9 +91,9 @@ class HubCorpus:
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise CorpusError(
-                f"downloading {self.name} takes {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB "
-                f"are free in {self.folder}: free some space, or set AUTORESEARCH_DATA to a folder "
-                "on another disk"
+                f"downloading {self.name} takes {needed / MEGABYTE:,.0f} MB, and "
+                f"{free / MEGABYTE:,.0f} MB are free in {self.folder}: free some space, "
+                "or set AUTORESEARCH_DATA to a folder on another disk"
             )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import CorpusError, InputError, KitError
 from autoresearch_kit.lm.build import Options, build
 from autoresearch_kit.lm.corpora import NAMED, find, sizes_of
@@ -165,7 +166,7 @@ class _Bar:
     def __exit__(self, *exc: object) -> None:
         self._bar.close()
         seconds = time.monotonic() - self._begun
-        done = self._done / 1e6
+        done = self._done / MEGABYTE
         rate = f"{done:,.1f} MB in {seconds:,.1f} s, {done / seconds:,.1f} MB/s"
         _say(f"{self._stage:<22} {rate}", self._show)
 

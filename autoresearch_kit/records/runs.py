@@ -229,3 +229,4 @@ class RunSpec(RunPlace):
     wall_seconds: float
     compile_seconds: float
     memory_mb: float
+    gpu_memory_mb: float | None = None

@@ -18,6 +18,7 @@ class Settings:
     The baseline is run `seeds` times. A run during which more than `max_elsewhere` of the cores'
     time went to other processes is repeated instead of judged; 1 never does. `vocab_size` and
     `context`, in tokens, are what a corpus by its path is prepared with; None: 1,024 and 512.
+    `gpu_memory_mb` is the most of a GPU's memory that a run may hold while it trains; None: all.
     """
 
     dataset: str
@@ -32,6 +33,7 @@ class Settings:
     max_elsewhere: float = 0.3
     vocab_size: int | None = None
     context: int | None = None
+    gpu_memory_mb: float | None = None
 
 
 class EditProtocol(StrEnum):

@@ -24,6 +24,8 @@ _NUMBERS = {
     "helps": "{:.1%}",
     "seconds": "{:,.1f}",
     "percent": "{:.1f}",
+    "memory_mb": "{:,.0f}",
+    "gpu_memory_mb": "{:,.0f}",
 }
 _VERDICTS = {
     str(Verdict.KEEP): f"color: {GREEN}; font-weight: bold",

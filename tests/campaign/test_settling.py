@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import machine
+from autoresearch_kit import gpu, machine
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.watchdog import allowed_seconds
 from autoresearch_kit.lm.build import Options
@@ -22,12 +22,11 @@ def test_the_wall_is_twice_the_budget_a_start_and_compilation(project: Path) -> 
     assert settled.wall_seconds == 2 * 60 + 120 + 90
 
 
-@pytest.mark.parametrize("profile", [one.name for one in PROFILES])
-def test_the_wall_never_ends_a_run_that_uses_all_it_is_allowed(project: Path, profile: str) -> None:
-    wishes = Wishes(train_seconds=1, profile=profile)
-    settled = settle(project, "night", wishes)
-    training = allowed_seconds(settled.train_seconds) + settled.compile_seconds
-    assert settled.wall_seconds > training + 60  # for the kernel to start and import torch
+def test_the_wall_never_ends_a_run_that_uses_all_it_is_allowed(project: Path) -> None:
+    for profile in PROFILES:
+        settled = settle(project, "night", Wishes(train_seconds=1, profile=profile.name))
+        training = allowed_seconds(settled.train_seconds) + settled.compile_seconds
+        assert settled.wall_seconds > training + 60  # for the kernel to start and import torch
 
 
 @pytest.mark.parametrize(("profile", "seconds"), [("h100", 180), ("t4", 180), ("cpu", 90)])
@@ -117,3 +116,17 @@ def test_the_folder_that_prepare_prints_is_a_data_set(
 ) -> None:
     name = prepare(str(corpus), Options(vocab_size=300, context=32)).name
     assert settle(project, "night", Wishes(dataset=str(data_home / name))).dataset == name
+
+
+def test_a_limit_of_gpu_memory_is_a_setting(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "reachable", lambda: True)
+    assert settle(project, "night", Wishes(gpu_memory_mb=20_000.0)).gpu_memory_mb == 20_000.0
+    assert settle(project, "night", Wishes()).gpu_memory_mb is None
+
+
+def test_a_limit_of_gpu_memory_that_nobody_can_measure_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "reachable", lambda: False)
+    with pytest.raises(InputError, match=r"--gpu-memory-mb is 20000, but no NVIDIA driver"):
+        settle(project, "night", Wishes(gpu_memory_mb=20_000.0))

@@ -90,6 +90,7 @@ def make_spec(
     wall_seconds: float = 120.0,
     compile_seconds: float = 30.0,
     memory_mb: float = 8000.0,
+    gpu_memory_mb: float | None = None,
 ) -> RunSpec:
     """All that `execute` needs, under `folder`."""
     run = folder / "run"
@@ -107,6 +108,7 @@ def make_spec(
         wall_seconds=wall_seconds,
         compile_seconds=compile_seconds,
         memory_mb=memory_mb,
+        gpu_memory_mb=gpu_memory_mb,
         sandbox=sandbox,
         waits=False,
         ahead=ahead,

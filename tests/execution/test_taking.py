@@ -66,5 +66,5 @@ def test_a_file_larger_than_memory_is_not_copied(spec: RunSpec) -> None:
         file.truncate(2**40)
     failure = take_model(spec)
     assert failure is not None
-    assert failure.detail == "submission.pkl has 1,048,576 MB, 1 allowed"
+    assert failure.detail == "submission.pkl has 1,099,512 MB, 1 allowed"
     assert not taken_model(spec.folder).exists()

@@ -56,6 +56,24 @@ def test_runs_are_put_together() -> None:
     assert (row["train_seconds"], row["steps"], row["memory_mb"]) == (600.0, 150.0, 900.0)
 
 
+def on_a_gpu(*peaks: float | None) -> Entry:
+    runs = tuple(replace(run(), gpu_mb=peak) for peak in peaks)
+    return Entry(replace(experiment(0), runs=runs), COMMIT, COMMIT)
+
+
+def test_a_gpus_memory_is_the_highest_of_its_runs() -> None:
+    assert to_frame([on_a_gpu(None, 66_900.0, 200.0)])["gpu_memory_mb"].tolist() == [66_900.0]
+    assert to_frame([on_a_gpu(None)])["gpu_memory_mb"].isna().all()
+
+
+def test_upstreams_table_has_a_gpus_memory_in_its_unit(tmp_path: Path) -> None:
+    table = to_tsv([on_a_gpu(64.5 * 2**30 / 1e6)])
+    assert table.splitlines()[1].split("\t")[2] == "64.5"
+    (tmp_path / "results.tsv").write_text(table)
+    [read] = read_tsv(tmp_path / "results.tsv")["gpu_memory_mb"]
+    assert read == pytest.approx(64.5 * 2**30 / 1e6)
+
+
 def repeats() -> list[Entry]:
     """A baseline with two runs and one more since, a discard that asked for it, and its noise."""
     noise = Noise(0.03, 5.0)
@@ -133,8 +151,8 @@ def test_an_empty_campaign_has_the_same_columns_and_types() -> None:
 def test_tsv_has_upstreams_columns_and_an_empty_val_bpb_for_a_crash() -> None:
     lines = to_tsv(ENTRIES).splitlines()
     assert lines[0] == NIGHT.read_text().splitlines()[0]
-    assert lines[1] == "0123456\t1.500000\t0.9\tkeep\twider"
-    assert lines[3] == "0123456\t\t0.9\tcrash\twider"
+    assert lines[1] == "0123456\t1.500000\t0.8\tkeep\twider"
+    assert lines[3] == "0123456\t\t0.8\tcrash\twider"
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def _facts(experiment: Experiment) -> list[str]:
     ]
     lines += [
         f"run: {run.steps} steps, {run.tokens:,} tokens in {run.train_seconds:.0f} s of "
-        f"training, {run.peak_memory_mb:.0f} MB at most"
+        f"training, {run.memory} at most"
         for run in experiment.runs
     ]
     if experiment.detail:

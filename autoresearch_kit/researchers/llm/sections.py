@@ -73,12 +73,17 @@ def ground(brief: Brief) -> Section:
         f"{'works' if machine.compiles else 'does not work'} here",
         f"- {settings.train_seconds:g} s of training a run, not counting up to "
         f"{settings.compile_seconds:g} s of compilation in the first steps; a run may take "
-        f"{settings.memory_mb:,.0f} MB",
+        f"{settings.memory_mb:,.0f} MB{_of_gpu(settings)}",
         f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
         f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
         f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
     ]
     return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
+
+
+def _of_gpu(settings: Settings) -> str:
+    limit = settings.gpu_memory_mb
+    return "" if limit is None else f", and {limit:,.0f} MB of the GPU's memory"
 
 
 def standing(view: View, history: History) -> Section:
@@ -102,7 +107,7 @@ def standing(view: View, history: History) -> Section:
         speed = run.tokens / run.train_seconds if run.train_seconds else 0.0
         lines.append(
             f"- the best's run: {run.steps:,} steps, {run.tokens:,} tokens, {speed:,.0f} tokens/s, "
-            f"{run.peak_memory_mb:,.0f} MB at most"
+            f"{run.memory} at most"
         )
     if view.running is not None:
         lines.append(

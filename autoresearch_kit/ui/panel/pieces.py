@@ -181,7 +181,7 @@ def details(experiment: Experiment, diff: str) -> str:
             ("in", f"{run.wall_seconds:.1f} s"),
             ("steps", f"{run.steps:,}"),
             ("tokens", f"{run.tokens:,}"),
-            ("memory", f"{run.peak_memory_mb:,.0f} MB"),
+            ("memory", run.memory),
         ]
     if experiment.usage.requests:
         facts.append(("language model", str(experiment.usage)))
