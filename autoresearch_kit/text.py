@@ -1,5 +1,8 @@
 """Words that came from elsewhere, made fit for a record, a commit message, a terminal, a page."""
 
+import re
+
+_ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _MARKUP = str.maketrans({mark: f"&#{ord(mark)};" for mark in "&<>|`*_[]\\~$#"})
 
 UNTYPESET = 'class="mathjax_ignore tex2jax_ignore"'
@@ -12,6 +15,22 @@ def one_line(text: str, length: int) -> str:
     printable = "".join(mark if mark.isprintable() else " " for mark in start)
     line = " ".join(printable.split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def both_ends(text: str, length: int) -> str:
+    """`text` as `one_line` writes it, but where it is too long, its middle is left out."""
+    most = 8 * length  # white space and escapes may take some of it
+    text = without_escapes(text if len(text) <= 2 * most else f"{text[:most]} {text[-most:]}")
+    line = one_line(text, len(text))
+    if len(line) <= length:
+        return line
+    head = (length - 3) // 2
+    return f"{line[:head].rstrip()} … {line[len(line) - (length - 3 - head) :].lstrip()}"
+
+
+def without_escapes(text: str) -> str:
+    """`text` without the sequences that colour a terminal, or steer it."""
+    return _ANSI.sub("", text)
 
 
 def visible(text: str) -> str:

@@ -5,6 +5,8 @@ from collections import deque
 
 from nbformat import NotebookNode
 
+from autoresearch_kit.execution.traceback_excerpt import excerpt
+
 HEAD = 128 * 1024
 TAIL = 128 * 1024
 """Characters kept of the start and of the end of a cell's output; what is between is cut."""
@@ -144,7 +146,7 @@ def _close(joined: list[NotebookNode], texts: list[str]) -> None:
 def _short_error(output: NotebookNode) -> NotebookNode:
     traceback = "\n".join(map(str, output.traceback))
     if len(traceback) > ERROR:
-        traceback = f"{traceback[: ERROR // 2]}\n[...]\n{traceback[-ERROR // 2 :]}"
+        traceback = excerpt(traceback, ERROR)
     return NotebookNode(
         output_type="error",
         ename=str(output.ename)[:PIECE],

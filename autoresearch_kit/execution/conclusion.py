@@ -13,10 +13,10 @@ from autoresearch_kit.execution.handover import Failure, Submitted
 from autoresearch_kit.execution.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.execution.watchdog import Watchdog, allowed_seconds
 from autoresearch_kit.records import Reason, Run, RunSpec
-from autoresearch_kit.text import one_line
+from autoresearch_kit.text import both_ends
 
 DETAIL = 500
-"""Characters of a failure's detail."""
+"""Characters of a failure's detail; the middle of a longer one is left out."""
 
 CLAIM_BYTES = 64 * 1024
 """Of a file in which a notebook says something about itself."""
@@ -56,7 +56,7 @@ def conclude(
         seed=spec.seed,
         score=None,
         failure=failure.reason if failure else None,
-        detail=one_line(failure.detail, DETAIL) if failure else "",
+        detail=both_ends(failure.detail, DETAIL) if failure else "",
         train_seconds=round(raw - compiling, 3),
         compile_seconds=round(compiling, 3),
         wall_seconds=round(ended - watch.started, 3),

@@ -61,6 +61,18 @@ def test_pictures_are_bounded_too() -> None:
     assert size < 1.1 * (HEAD + TAIL)
 
 
+def test_a_long_traceback_keeps_the_notebooks_frames_and_the_errors() -> None:
+    library = [f"File /lib/x.py:{n}, in f()\n-> {n}     " + "x" * 500 for n in range(200)]
+    link = "The above exception was the direct cause of the following exception:"
+    own = "Cell In[3], line 1\n----> 1 step()"
+    lines = [*library, "KeyError: 'cause'", link, own, *library, "ValueError: v"]
+    error = NotebookNode(output_type="error", ename="ValueError", evalue="v", traceback=lines)
+    kept = "\n".join(fill(error).result()[-1].traceback)
+    assert kept.startswith(own)
+    assert "KeyError: 'cause'" in kept
+    assert kept.endswith("ValueError: v")
+
+
 def test_an_error_is_kept_after_a_flood_and_shortened() -> None:
     lines = ["x" * 100] * 10_000
     error = NotebookNode(output_type="error", ename="E", evalue="v", traceback=lines)

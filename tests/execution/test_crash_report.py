@@ -3,7 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution.crash_report import TRACEBACK_LIMIT, last_error
+from autoresearch_kit.execution.crash_report import (
+    TRACEBACK_LIMIT,
+    error_in,
+    last_error,
+    parse_executed,
+    printed,
+)
 
 
 def executed(path: Path, *tracebacks: list[str]) -> Path:
@@ -33,3 +39,49 @@ def test_without_one_it_is_empty(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         path.write_text(text)
     assert last_error(path) == ""
+
+
+def notebook(**outputs: object) -> bytes:
+    """Cells by name, each with its outputs."""
+    cells = [
+        {"metadata": {"name": name}, "execution_count": at, "outputs": its}
+        for at, (name, its) in enumerate(outputs.items(), start=1)
+    ]
+    return json.dumps({"cells": cells}).encode()
+
+
+def stream(text: str | list[str], name: str = "stdout") -> dict[str, object]:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def test_an_error_names_cells_as_the_kit_does() -> None:
+    lines = ["\x1b[0;36mCell \x1b[0;32mIn[2]\x1b[0m, line 1", "----> 1 f()", "", "KeyError: 'x'"]
+    error = {"output_type": "error", "traceback": lines}
+    told = error_in(parse_executed(notebook(config=[], train=[error])))
+    assert told == "cell 'train', line 1\n----> 1 f()\n\nKeyError: 'x'"
+
+
+def test_what_cells_printed_is_told_by_cell() -> None:
+    error = {"output_type": "error", "traceback": ["KeyError"]}
+    told = printed(
+        parse_executed(
+            notebook(
+                config=[],
+                model=[stream(["depth 2\n", "width 8\n"]), stream("careful\n", "stderr"), error],
+                train=[stream("done")],
+            )
+        )
+    )
+    assert told == "[cell model]\ndepth 2\nwidth 8\ncareful\n[cell train]\ndone"
+
+
+def test_progress_bars_are_left_out() -> None:
+    bar = "\r 10%|#         | 1/10\r100%|##########| 10/10 [00:01<00:00, 9.8it/s]\nloss 3.2\rdone\n"
+    assert printed(parse_executed(notebook(train=[stream(bar, "stderr")]))) == "[cell train]\ndone"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\xff", b'{"cells": 3}', b"[" * 100_000, b'{"cells": [{"metadata": 3}]}']
+)
+def test_of_what_is_no_notebook_nothing_is_told(text: bytes) -> None:
+    assert printed(parse_executed(text)) == error_in(parse_executed(text)) == ""

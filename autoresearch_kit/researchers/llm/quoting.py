@@ -2,16 +2,17 @@
 
 import re
 
+from autoresearch_kit.text import without_escapes
+
 MARK = "| "
 """Every quoted line begins so, and nothing that the kit says does."""
 
-_ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def quote(text: str, limit: int) -> str:
     """At most `limit` characters of `text`, its head and its tail, each line marked."""
-    lines = _BREAKS.split(_cut(_ANSI.sub("", text), limit))
+    lines = _BREAKS.split(_cut(without_escapes(text), limit))
     return "\n".join(MARK + _printable(line) for line in lines)
 
 
