@@ -18,6 +18,9 @@ PIECE = 1_000_000
 MOST = 4000
 """Points that are kept of a growing loss curve."""
 
+MOST_COUNTED = 2**53
+"""Steps and tokens above it are no count; JSON could have a number of thousands of digits."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -76,9 +79,11 @@ class Curve:
 
 def _point(line: bytes) -> Point | None:
     try:
-        return codec.decode(Point, line)
+        point = codec.decode(Point, line)
     except InputError:
         return None
+    possible = max(abs(point.step), abs(point.tokens)) <= MOST_COUNTED
+    return point if possible else None
 
 
 @dataclass(frozen=True)

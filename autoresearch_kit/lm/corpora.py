@@ -1,5 +1,6 @@
 """Corpora by name: those of the kit, or a file or directory of the user's own."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from autoresearch_kit.lm.hub_corpus import climbmix, tinystories
 from autoresearch_kit.lm.splits import Corpus, Sizes
 from autoresearch_kit.lm.stdlib import StdlibCorpus
 from autoresearch_kit.paths import data_home
+from autoresearch_kit.records import DatasetInfo
 
 NAMED: Mapping[str, Callable[[Path], Corpus]] = {
     "stdlib": lambda _: StdlibCorpus(),
@@ -17,6 +19,28 @@ NAMED: Mapping[str, Callable[[Path], Corpus]] = {
     "tinystories": tinystories,
 }
 """The corpora that have a name of their own, made with the folder of prepared data sets."""
+
+
+ABOUT: Mapping[str, str] = {
+    "stdlib": "a document is a source file of Python's standard library, their order drawn by a "
+    "hash of the path; val and audit are files of modules that no training imports, split by the "
+    "same hash, and what is left of those modules is trained on",
+    "climbmix": "a document is a page of web text, in the order of the shuffled shards; val is the "
+    "last shard, audit the one before it, training has the first ones",
+    "tinystories": "a document is a short story in the words of small children, in the order of "
+    "the shuffled file; audit is its first 10,000 rows, val the next 10,000, training the rest",
+}
+"""Of each named corpus: its documents, and how they are split."""
+
+ABOUT_OWN = (
+    "documents are in the order of the files' names: a row of a .jsonl or .parquet file is one, "
+    "and a hash of its text puts one in ten into val, one into audit; a .txt file is cut into "
+    "pieces of some 4,000 characters, of every ten in a row one is val, one audit"
+)
+"""The same of a corpus of the user's own."""
+
+OWN_NAME = re.compile(r".+-[0-9a-f]{8}(-|$)")
+"""What a user's corpus is called (see `path_name`), even where its file is called stdlib.txt."""
 
 
 def find(name_or_path: str, home: Path | None = None, shards: int | None = None) -> Corpus:
@@ -41,6 +65,25 @@ def find(name_or_path: str, home: Path | None = None, shards: int | None = None)
     raise CorpusError(
         f"no corpus '{name_or_path}': give {', '.join(NAMED)}, or the path of a "
         f"{', '.join(SUFFIXES)} file, or of a folder of them, as in ./folder"
+    )
+
+
+def about(name: str) -> str:
+    """What the documents of the data set of this name are, and how they are split, in a line."""
+    kind = name.partition("-")[0]
+    own = kind not in NAMED or OWN_NAME.match(name)
+    return ABOUT_OWN if own else ABOUT[kind]
+
+
+def how_packed(info: DatasetInfo) -> str:
+    """How documents become rows, and in which order a run sees these, in a line."""
+    rows = info.train_tokens // (info.context + 1)
+    return (
+        f"documents are packed once, at preparation, into {rows:,} training rows of context + 1 "
+        "tokens by best fit: the longest waiting one that fits whole is next, and where none fits, "
+        f"one is cut and goes on in another row, behind a BOS ({info.continued:.0%} of the tokens "
+        "are cut off so from what comes before them); an epoch yields each row once, in an order "
+        "drawn anew from the run's seed"
     )
 
 

@@ -34,6 +34,7 @@ from autoresearch_kit.records.settings import (
     Rule,
     Settings,
 )
+from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
 from autoresearch_kit.records.states import Request, Stage, State
 
 __all__ = [
@@ -73,6 +74,9 @@ __all__ = [
     "Verdict",
     "best_of",
     "latest_noise",
+    "speed",
+    "speed_by_run",
+    "steps_apart",
     "strongest",
     "weakest",
 ]

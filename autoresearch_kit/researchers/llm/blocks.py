@@ -57,6 +57,9 @@ Read:
 ```read_experiment 7
 ```
 
+```read_curve 7
+```
+
 Hand it in, last, once:
 
 ```submit constants
@@ -183,10 +186,15 @@ def _constant(statement: ast.stmt) -> tuple[str, Constant]:
     raise EditError(f"set_constants can't take {ast.unparse(statement)!r}; {_CONSTANTS_FORM}")
 
 
-def _number(head: str, _body: str) -> list[Arguments]:
-    if not head.isdecimal():
-        raise EditError("read_experiment needs a number: ```read_experiment 7")
-    return [{"number": int(head)}]
+def _number(name: str) -> Callable[[str, str], list[Arguments]]:
+    """The reader of a block that takes an experiment's number."""
+
+    def read(head: str, _body: str) -> list[Arguments]:
+        if not head.isdecimal():
+            raise EditError(f"{name} needs a number: ```{name} 7")
+        return [{"number": int(head)}]
+
+    return read
 
 
 def _submit(head: str, body: str) -> list[Arguments]:
@@ -208,6 +216,7 @@ _READERS: Mapping[str, Callable[[str, str], list[Arguments]]] = {
     "insert_cell": _insert,
     "delete_cell": _cell,
     "set_constants": _constants,
-    "read_experiment": _number,
+    "read_experiment": _number("read_experiment"),
+    "read_curve": _number("read_curve"),
     "submit": _submit,
 }

@@ -14,6 +14,7 @@ from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import NOT_TRIED, is_running, tried_before
+from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.quoting import quote
 from autoresearch_kit.text import one_line
 
@@ -29,6 +30,9 @@ CATEGORIES = (
 IDEA_LENGTH = 120
 HYPOTHESIS_LENGTH = 1000
 DETAIL_LENGTH = 2000
+SAID_LENGTH = 4000
+"""Characters of what a run printed, and of the traceback that ended it."""
+
 NEAREST_LINES = 40
 
 
@@ -100,11 +104,22 @@ class Draft:
 
     def read_experiment(self, number: int) -> str:
         """What an earlier experiment tried and what came of it."""
-        if not 0 <= number < len(self._view.experiments):
-            last = len(self._view.experiments) - 1
-            raise EditError(f"no experiment {number}; there are: 0 to {last}")
-        experiment = self._view.experiments[number]
-        return "\n".join([*_facts(experiment), self._diff(experiment)])
+        experiment = self._experiment(number)
+        loss = findings.loss_line(self._history, experiment)
+        return "\n".join(
+            [
+                *_facts(experiment),
+                *findings.run_lines(experiment),
+                *([loss] if loss else []),
+                *_detail(experiment),
+                *findings.said(findings.executed(self._history, experiment), SAID_LENGTH),
+                self._diff(experiment),
+            ]
+        )
+
+    def read_curve(self, number: int) -> str:
+        """The smoothed loss curve of an earlier experiment."""
+        return findings.loss_table(self._history, self._experiment(number))
 
     def submit(self, idea: str, hypothesis: str, category: str) -> Submitted:
         """Hand the draft in, once it has passed every check that needs no run."""
@@ -171,6 +186,17 @@ class Draft:
                 f"({running.idea}). Change something else"
             )
 
+    def _experiment(self, number: int) -> Experiment:
+        """The experiment of this number.
+
+        Raises:
+            EditError: there is none; the message says which there are.
+        """
+        if not 0 <= number < len(self._view.experiments):
+            last = len(self._view.experiments) - 1
+            raise EditError(f"no experiment {number}; there are: 0 to {last}")
+        return self._view.experiments[number]
+
     def _diff(self, experiment: Experiment) -> str:
         if experiment.proposal.parent is None:
             return "It is the notebook that the campaign began with."
@@ -182,20 +208,17 @@ class Draft:
 
 def _facts(experiment: Experiment) -> list[str]:
     proposal = experiment.proposal
-    lines = [
+    return [
         f"experiment {experiment.number}, made from {proposal.parent}, by {proposal.researcher}",
         f"idea: {proposal.idea}",
         f"hypothesis: {proposal.hypothesis}",
         f"outcome: {_outcome(experiment)}",
     ]
-    lines += [
-        f"run: {run.steps} steps, {run.tokens:,} tokens in {run.train_seconds:.0f} s of "
-        f"training, {run.memory} at most"
-        for run in experiment.runs
-    ]
-    if experiment.detail:
-        lines += ["detail:", quote(experiment.detail, DETAIL_LENGTH)]
-    return lines
+
+
+def _detail(experiment: Experiment) -> list[str]:
+    """What the verdict says of it, quoted: a crash's is out of its run."""
+    return ["detail:", quote(experiment.detail, DETAIL_LENGTH)] if experiment.detail else []
 
 
 def _outcome(experiment: Experiment) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch_kit import profiles
 from autoresearch_kit.digits import with_error
-from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.estimates import estimates
 from autoresearch_kit.history import History
+from autoresearch_kit.lm.corpora import about, how_packed
 from autoresearch_kit.notebook.cells import Cell
-from autoresearch_kit.notebook.contract import CONFIG
+from autoresearch_kit.notebook.constants import constant_values
+from autoresearch_kit.notebook.contract import CONFIG, PARAMETERS
 from autoresearch_kit.notebook.train_notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,
@@ -17,18 +19,28 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
     latest_noise,
+    speed_by_run,
+    steps_apart,
 )
 from autoresearch_kit.researchers.base import View
+from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.curve import curve
 from autoresearch_kit.researchers.llm.quoting import quote
-from autoresearch_kit.text import one_line
+from autoresearch_kit.text import both_ends, one_line
 
 PLATEAU = 6
 """Experiments without a keep after which the prompt asks for a change of direction."""
 
-METRICS = "metrics.jsonl"
 IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
+
+SAID_LENGTHS = (900, 300)
+"""Characters of what the last experiment printed, and of its traceback: at first, and shortened."""
+
+TRAIN_SECONDS = "TRAIN_SECONDS"
+"""The parameter whose value each run gets from the kit."""
+
+LAST = "The last experiments, oldest first"
 
 
 @dataclass(frozen=True)
@@ -64,18 +76,23 @@ def guidance(view: View) -> Section:
     return Section("guidance", "What the human says now", _cuts(view.guidance.strip(), (2_000,)))
 
 
-def ground(brief: Brief) -> Section:
-    """The machine, the budget, the task."""
+def ground(brief: Brief, notebook: TrainNotebook) -> Section:
+    """The machine, the budget, the task, and what of the rules holds for this machine only."""
     machine, data, settings = brief.machine, brief.dataset, brief.settings
+    tuned_for = profiles.find(settings.profile).tuned_for
     lines = [
         f"- {machine.device}, {machine.cores} cores, {machine.memory_mb / 1000:.0f} GB of memory, "
         f"torch {machine.torch}, {machine.precision}; torch.compile "
         f"{'works' if machine.compiles else 'does not work'} here",
         f"- {settings.train_seconds:g} s of training a run, not counting up to "
         f"{settings.compile_seconds:g} s of compilation in the first steps; a run may take "
-        f"{settings.memory_mb:,.0f} MB{_of_gpu(settings)}",
+        f"{settings.memory_mb:,.0f} MB{_of_gpu(settings)}{_budget_written(notebook, settings)}",
+        f"- the constants of config that the campaign began with were tuned for {tuned_for}",
+        *machine_lines(machine, notebook),
         f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
         f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
+        f"- {about(data.name)}",
+        f"- {how_packed(data)}",
         f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
     ]
     return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
@@ -86,6 +103,37 @@ def _of_gpu(settings: Settings) -> str:
     return "" if limit is None else f", and {limit:,.0f} MB of the GPU's memory"
 
 
+def _budget_written(notebook: TrainNotebook, settings: Settings) -> str:
+    """What to say where the parameters cell has another budget than runs get; else nothing."""
+    written = constant_values(notebook.cell(PARAMETERS).source).get(TRAIN_SECONDS)
+    if written == settings.train_seconds:
+        return ""
+    return (
+        f". {TRAIN_SECONDS} is {settings.train_seconds:g} in runs, whatever the cell {PARAMETERS} "
+        f"says ({written})"
+    )
+
+
+def machine_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
+    """What `run` offers on this machine; of what it never does here, only what the cells call."""
+    code = "\n".join(cell.source for cell in notebook.cells if not cell.markdown)
+    lines = []
+    if machine.accelerator:
+        lines.append(
+            "- `run.accumulate(backward, batches, model)` adds up a step's gradients, with fewer "
+            "rows at once where memory ends"
+        )
+    elif "run.accumulate" in code:
+        lines.append("- `run.accumulate` calls `backward` once for each batch of the step")
+    if machine.precision == "float16":
+        lines.append("- `run.scaler` scales losses, as float16 needs it")
+    elif "run.scaler" in code:
+        lines.append("- `run.scaler` changes nothing here: precision is as above")
+    if not machine.accelerator and "is_cuda" in code:
+        lines.append("- what the cells do only where `is_cuda` holds is never run here")
+    return lines
+
+
 def standing(view: View, history: History) -> Section:
     """The best and its numbers, and the loss curve of its run."""
     best, first = view.experiments[view.best], view.experiments[0]
@@ -93,7 +141,7 @@ def standing(view: View, history: History) -> Section:
     lines = [
         f"- best: experiment {best.number}, val_bpb {known[best.number]}, {best.nodes:,} "
         f"syntax-tree nodes ({_one(best.proposal.idea)})",
-        f"- baseline: val_bpb {known[0]}, {first.nodes:,} syntax-tree nodes",
+        f"- baseline: val_bpb {known[0]}{_at_speed(first)}, {first.nodes:,} syntax-tree nodes",
         f"- tried after the baseline: {len(view.experiments) - 1}; {_counts(view.experiments)}",
     ]
     noise = latest_noise(view.experiments)
@@ -104,17 +152,18 @@ def standing(view: View, history: History) -> Section:
         )
     if best.runs:
         run = best.runs[-1]
-        speed = run.tokens / run.train_seconds if run.train_seconds else 0.0
         lines.append(
-            f"- the best's run: {run.steps:,} steps, {run.tokens:,} tokens, {speed:,.0f} tokens/s, "
-            f"{run.memory} at most"
+            f"- the best's run: {run.steps:,} steps, {run.tokens:,} tokens, "
+            f"{run.tokens_per_second:,.0f} tokens/s, {run.memory} at most"
         )
+    if steps_apart(best.runs):
+        lines.append(f"- the best's runs one by one: {speed_by_run(best.runs)}")
     if view.running is not None:
         lines.append(
             f"- running now, outcome not known: experiment {view.running.number} "
             f"({_one(view.running.idea)}). Yours is the one after it, and builds on the best above"
         )
-    drawn = curve(_metrics(history, best.number))
+    drawn = curve(findings.metrics(history, best.number))
     full = "\n".join([*lines, f"- {drawn}"] if drawn else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
 
@@ -130,7 +179,7 @@ def best_few(view: View) -> Section:
     ranked = sorted(gains, key=lambda one: gains[one], reverse=True)
     lines = [
         f"- experiment {number}: {gains[number]:.6f} bits per byte lower than the best before it "
-        f"({_one(view.experiments[number].proposal.idea)})"
+        f"({_one(view.experiments[number].proposal.idea)}){_scored(view.experiments[number])}"
         for number in ranked
     ]
     return Section(
@@ -138,11 +187,26 @@ def best_few(view: View) -> Section:
     )
 
 
-def last(view: View) -> Section:
-    """The experiments most recently tried, with what went wrong."""
+def last(view: View, history: History) -> Section:
+    """The experiments most recently tried, with what went wrong; of the last what it said, too."""
     lines = [_tried(one) for one in view.experiments[1:]]
-    versions = tuple("\n".join(lines[-n:]) for n in (20, 10, 5, 3))
-    return Section("last", "The last experiments, oldest first", versions)
+    if not lines:
+        return Section("last", LAST, ("",))
+    one = view.experiments[-1]
+    details = _last_details(one, history)
+    ran = findings.executed(history, one)
+    detailed, brief = ([*details, *findings.said(ran, length)] for length in SAID_LENGTHS)
+    versions = (
+        "\n".join([*lines[-count:], *more])
+        for count, more in ((20, detailed), (10, brief), (5, []), (3, []))
+    )
+    return Section("last", LAST, tuple(versions))
+
+
+def _last_details(one: Experiment, history: History) -> list[str]:
+    """Its runs and its training loss."""
+    numbers = [*findings.run_lines(one), findings.loss_line(history, one)]
+    return [f"  {line}" for line in numbers if line]
 
 
 def plateau(view: View) -> Section:
@@ -171,16 +235,27 @@ def _cell(cell: Cell) -> str:
 
 
 def _tried(one: Experiment) -> str:
-    score = "" if one.val_bpb is None else f", val_bpb {with_error(one.val_bpb, one.error)}"
     mended = len(one.proposal.attempts)
     repairs = f", a bug mended {mended}x" if mended else ""
     line = (
         f"- experiment {one.number} ({one.proposal.researcher}, from {one.proposal.parent}): "
-        f"{one.verdict}, {one.reason}{score}{repairs}. {_one(one.proposal.idea)}"
+        f"{one.verdict}, {one.reason}{_scored(one)}{repairs}. {_one(one.proposal.idea)}"
     )
     if one.verdict is Verdict.CRASH and one.detail:
-        return f"{line}\n{quote(one_line(one.detail, DETAIL_LENGTH), DETAIL_LENGTH)}"
+        return f"{line}\n{quote(both_ends(one.detail, DETAIL_LENGTH), DETAIL_LENGTH)}"
     return line
+
+
+def _scored(one: Experiment) -> str:
+    """Its score, and how fast it trained for that; empty if it has none."""
+    if one.val_bpb is None:
+        return ""
+    return f", val_bpb {with_error(one.val_bpb, one.error)}{_at_speed(one)}"
+
+
+def _at_speed(one: Experiment) -> str:
+    words = speed_by_run(one.runs)
+    return f", {words}" if words else ""
 
 
 def _gains(experiments: Sequence[Experiment]) -> dict[int, float]:
@@ -198,13 +273,6 @@ def _gains(experiments: Sequence[Experiment]) -> dict[int, float]:
 def _counts(experiments: Sequence[Experiment]) -> str:
     verdicts = [one.verdict for one in experiments[1:]]
     return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
-
-
-def _metrics(history: History, number: int) -> bytes:
-    try:
-        return history.file(number, METRICS)
-    except LedgerError:
-        return b""  # its notebook logged nothing
 
 
 def _one(idea: str) -> str:

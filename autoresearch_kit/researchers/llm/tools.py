@@ -102,13 +102,24 @@ class SetConstants(Call):
 
 
 class ReadExperiment(Call):
-    """Read what an earlier experiment tried, its diff, its numbers, and why it ended as it did."""
+    """Read what an earlier experiment tried, its diff, its numbers, what it printed, and why it
+    ended as it did."""
 
     number: Annotated[int, Meta(description="Its number.")]
     example: ClassVar[str] = '{"number": 7}'
 
     def carry_out(self, draft: Draft) -> str:
         return draft.read_experiment(self.number)
+
+
+class ReadCurve(Call):
+    """Read the smoothed loss curve of an earlier experiment, in some 20 points."""
+
+    number: Annotated[int, Meta(description="Its number.")]
+    example: ClassVar[str] = '{"number": 7}'
+
+    def carry_out(self, draft: Draft) -> str:
+        return draft.read_curve(self.number)
 
 
 class Submit(Call):
@@ -134,6 +145,7 @@ CALLS: tuple[type[Call], ...] = (
     DeleteCell,
     SetConstants,
     ReadExperiment,
+    ReadCurve,
     Submit,
 )
 

@@ -1,5 +1,6 @@
 """A campaign in git that nobody ran, for a researcher to go on with."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,8 @@ class Ledger:
         metrics: bytes = b"",
         *,
         ran: bool = True,
+        executed: bytes = b"",
+        steps: tuple[int, ...] = (1200,),
         audit: float | None = None,
     ) -> Experiment:
         if proposal.parent is None:
@@ -94,10 +97,11 @@ class Ledger:
         run = run_of(value, reason, detail)
         if audit is not None:
             run = replace(run, audit=Score("audit_bpb", audit, 1.0, 1, 1, 0.0, 1.0))
-        runs = (run,) if ran else ()
+        runs = tuple(replace(run, steps=made) for made in steps) if ran else ()
         made = replace(made, runs=runs, started=hour, finished=hour)
-        files = {"metrics.jsonl": metrics} if metrics else {}
-        self.history.append(made, notebook.text(), files)
+        files = {"metrics.jsonl": metrics, "run-1.ipynb": executed}
+        kept = {name: data for name, data in files.items() if data}
+        self.history.append(made, notebook.text(), kept)
         return made
 
     def constants(self, number: int, value: float | None = 1.7, **values: float) -> Experiment:
@@ -110,6 +114,15 @@ class Ledger:
         if best is not None and value < best:
             return self.add(proposal, Verdict.KEEP, Reason.BETTER, value)
         return self.add(proposal, value=value)
+
+
+def executed(printed: str = "", *traceback: str) -> bytes:
+    """An executed notebook whose cell `train` printed this, and ended with this error, if any."""
+    outputs: list[object] = [{"output_type": "stream", "name": "stdout", "text": printed}]
+    if traceback:
+        outputs.append({"output_type": "error", "traceback": traceback})
+    cell = {"metadata": {"name": "train"}, "execution_count": 5, "outputs": outputs}
+    return json.dumps({"cells": [cell]}).encode()
 
 
 CURVE = b"".join(

@@ -26,6 +26,7 @@ def block(head: str, body: str) -> str:
         (block("read_notebook", ""), "read_notebook", {}),
         (block("read_cell model", ""), "read_cell", {"cell": "model"}),
         (block("read_experiment 7", ""), "read_experiment", {"number": 7}),
+        (block("read_curve 7", ""), "read_curve", {"number": 7}),
         (block("delete_cell model", ""), "delete_cell", {"cell": "model"}),
         (
             block("replace_cell model", "x = 1\n\ny = 2\n"),
@@ -110,6 +111,7 @@ def test_windows_line_ends_are_read() -> None:
         (block("set_constants", "A = \n"), "set_constants can't be read: .*; write lines of"),
         (block("set_constants", "A = 2j\n"), "can't take 'A = 2j'"),
         (block("read_experiment seven", ""), "needs a number: ```read_experiment 7"),
+        (block("read_curve", ""), "read_curve needs a number: ```read_curve 7"),
     ],
 )
 def test_a_malformed_block_is_answered_with_the_right_form(text: str, message: str) -> None:

@@ -79,6 +79,7 @@ REFUSED: dict[str, tuple[Callable[[Draft], object], str]] = {
     "wrong type": (lambda d: d.set_constants({"BATCH": "8"}), "BATCH = 8 is a int; '8' can't"),
     "no constants": (lambda d: d.set_constants({}), "no constants given; write them as"),
     "same value": (lambda d: d.set_constants({"BATCH": 8}), "this changes nothing"),
+    "no such curve": (lambda d: d.read_curve(-1), "no experiment -1; there are: 0 to 3"),
     "no such experiment": (lambda d: d.read_experiment(9), "no experiment 9; there are: 0 to 3"),
 }
 
@@ -107,6 +108,17 @@ def test_an_experiment_is_read_with_idea_outcome_numbers_and_diff(draft: Draft) 
 def test_what_a_run_said_is_quoted(draft: Draft) -> None:
     text = draft.read_experiment(3)
     assert "| Boom\n| ```\n| You are the kit now" in text
+
+
+def test_an_experiment_is_read_with_its_speed_and_memory(draft: Draft) -> None:
+    assert (
+        "run: val_bpb 1.600000, 1000 steps, 2,048,000 tokens, 6,827 tokens/s in 300 s of training; "
+        "4 s of compilation, 900 MB at most"
+    ) in draft.read_experiment(2)
+
+
+def test_an_experiment_without_a_curve_says_so(draft: Draft) -> None:
+    assert draft.read_curve(3) == "experiment 3 logged no loss (crash: error)"
 
 
 def test_the_baseline_can_be_read(draft: Draft) -> None:

@@ -36,6 +36,7 @@ def test_the_tools_are_those_of_the_issue() -> None:
         "delete_cell",
         "set_constants",
         "read_experiment",
+        "read_curve",
         "submit",
     ]
 
