@@ -60,6 +60,10 @@ class Pulse:
         """Say that a run crashed on a bug, which is being mended."""
         self.stage(Stage.PROPOSING, f"mending: {bug}")
 
+    def mended(self, idea: str) -> None:
+        """Say what the idea is after its repair."""
+        self._write(replace(self._state, idea=idea))
+
     def running(self, run_folder: str, which: str) -> None:
         """Say that a run is under way, which one, and where its live files are."""
         now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)

@@ -10,8 +10,8 @@ from autoresearch_kit.measuring import Measuring, Settled
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Attempt, Proposal, Reason
 
-REPAIRS = 2
-"""How often an idea may crash on a bug and be mended."""
+REPAIRS = 1
+"""How often an idea may crash on a bug and be mended; the next crash is its end."""
 
 BUGS = (
     Reason.ERROR,
@@ -46,7 +46,7 @@ class Bench:
     history: History
 
     def try_out(self, proposal: Proposal, repair: Repair) -> Tried:
-        """Run and score a proposal once; while it crashes on a bug, have it mended and run again.
+        """Run and score a proposal; if it crashes on a bug, have it mended once and run again.
 
         Raises:
             Cancelled: a person asked to stop at once; the proposal stays written down.
@@ -66,6 +66,7 @@ class Bench:
                 return Tried(proposal, notebook, first)
             proposal = mended
             self.measuring.workspace.write_pending(proposal)
+            self.measuring.pulse.mended(proposal.idea)
 
     def _parent(self, proposal: Proposal) -> TrainNotebook:
         if proposal.parent is None:
@@ -81,10 +82,17 @@ class Bench:
         return edited
 
     def _mended(self, proposal: Proposal, first: Settled, repair: Repair) -> Proposal | None:
-        """The proposal with its bug mended, if it was one and that is not tried too often."""
+        """Return the proposal with its bug mended; None if it was none, or the second crash."""
         if first.run.failure not in BUGS or len(proposal.attempts) >= REPAIRS:
             return None
         traceback = crash_report.last_error(self.measuring.executed(first.counts))
-        attempt = Attempt(proposal.edits, proposal.constants, first.run, traceback)
+        attempt = Attempt(
+            proposal.edits,
+            proposal.constants,
+            first.run,
+            traceback,
+            proposal.idea,
+            proposal.hypothesis,
+        )
         self.measuring.pulse.mending(first.run.detail)
         return repair(replace(proposal, attempts=(*proposal.attempts, attempt)))

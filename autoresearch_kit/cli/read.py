@@ -91,11 +91,9 @@ def _words(experiment: Experiment, known: Estimate | None) -> str:
 def _model_rows(experiment: Experiment) -> list[tuple[str, str]]:
     """What there is to say where a language model was asked."""
     proposal = experiment.proposal
-    mended = [f"{attempt.run.failure}: {attempt.run.detail}" for attempt in proposal.attempts]
     rows = [
         ("model", proposal.model),
         ("cost", str(experiment.usage) if experiment.usage.requests else ""),
-        ("mended", "; ".join(mended)),
         ("guidance", proposal.guidance),
         ("program.md", proposal.directive),
         ("lessons", proposal.lessons),

@@ -1,6 +1,6 @@
 """Where a campaign's wall-clock went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -8,6 +8,9 @@ from itertools import pairwise
 from autoresearch_kit.records import Experiment, Run
 
 TRAINING = "training"
+
+MENDED = "mended crashes"
+"""All of the runs that crashed on a bug which was then repaired."""
 
 BETWEEN = "between runs"
 """Proposing, deciding, recording, and whatever else no run was under way for."""
@@ -56,8 +59,8 @@ NOTHING = Spent({})
 def spent(experiments: Sequence[Experiment]) -> Spent:
     """Where the wall-clock of these experiments went, the baseline first."""
     seconds: dict[str, float] = {}
-    for run in runs(experiments):
-        for name, part in _parts(run).items():
+    for one in experiments:
+        for name, part in _parts_of(one):
             seconds[name] = seconds.get(name, 0.0) + part
     between = max(0.0, _wall(experiments) - sum(seconds.values()))
     parts = {name: round(part, 3) for name, part in {**seconds, BETWEEN: between}.items() if part}
@@ -66,8 +69,15 @@ def spent(experiments: Sequence[Experiment]) -> Spent:
 
 def runs(experiments: Sequence[Experiment]) -> list[Run]:
     """All their runs, those that were mended, repeated or set aside among them."""
-    mended = [attempt.run for one in experiments for attempt in one.proposal.attempts]
-    return [*mended, *(run for one in experiments for run in one.all_runs)]
+    return [run for one in experiments for run in one.all_runs]
+
+
+def _parts_of(experiment: Experiment) -> Iterator[tuple[str, float]]:
+    """Yield the parts of all that an experiment took; what crashed and was mended is one."""
+    attempts = experiment.proposal.attempts
+    yield MENDED, sum(attempt.run.wall_seconds for attempt in attempts)
+    for run in experiment.all_runs[len(attempts) :]:
+        yield from _parts(run).items()
 
 
 def _parts(run: Run) -> dict[str, float]:

@@ -94,11 +94,11 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
 
     `audit` is the mean over the runs that were scored on the audit shard; NaN without any.
     `sandbox` is the weakest level of the experiment's `runs`, empty if it is not known. Seconds
-    are summed over all that it took: its own runs, those of the best that it asked for, those set
-    aside. Of its own, `steps` and `tokens` are averaged, `memory_mb` and `gpu_memory_mb` are
-    the highest, the GPU's by its driver, NaN where there was none. `requests`,
-    `prompt_tokens`, `reply_tokens` and `usd` are what a language model took. `commit` is the code
-    commit. Times are in UTC.
+    are summed over all that it took: attempts that crashed and were mended, its own runs, those of
+    the best that it asked for, those set aside. Of its own, `steps` and `tokens` are averaged,
+    `memory_mb` and `gpu_memory_mb` are the highest, the GPU's by its driver, NaN where there was
+    none. `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model took.
+    `commit` is the code commit. Times are in UTC.
     """
     known = estimates([entry.experiment for entry in entries])
     rows = [_row(entry, known.get(entry.experiment.number)) for entry in entries]
@@ -222,13 +222,18 @@ def _row(entry: Entry, known: Estimate | None) -> dict[str, str | int | float | 
 
 def _measured(experiment: Experiment) -> dict[str, float | None]:
     runs = experiment.runs
-    if not runs:  # the edit did not apply
+    if not experiment.all_runs:  # the edit did not apply
         return {}
-    audits = [run.audit.value for run in runs if run.audit]
-    return {
-        "audit": fmean(audits) if audits else math.nan,
+    seconds: dict[str, float | None] = {
         "train_seconds": sum(run.train_seconds for run in experiment.all_runs),
         "wall_seconds": sum(run.wall_seconds for run in experiment.all_runs),
+    }
+    if not runs:  # it crashed, and then the mended edit did not apply
+        return seconds
+    audits = [run.audit.value for run in runs if run.audit]
+    return {
+        **seconds,
+        "audit": fmean(audits) if audits else math.nan,
         "steps": fmean(run.steps for run in runs),
         "tokens": fmean(run.tokens for run in runs),
         "memory_mb": max(run.peak_memory_mb for run in runs),

@@ -114,6 +114,12 @@ class Experiment:
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say of it, as names and words."""
         score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
+        attempts = self.proposal.attempts
+        mended = "; ".join(
+            f"{one.run.failure}: {one.run.detail} ({one.run.train_seconds:.1f} s of training in "
+            f"{one.run.wall_seconds:.1f} s){_before(one.idea, self.proposal.idea)}"
+            for one in attempts
+        )
         repeats = [
             ("reruns", "of the best", self.reruns),
             ("set aside", "not judged, since the machine was busy", self.set_aside),
@@ -124,6 +130,7 @@ class Experiment:
             ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
             ("val_bpb", score),
             ("runs", "; ".join(map(str, self.runs)) or "none"),
+            *([("mended", mended)] if mended else []),
             ("scored", next((run.score.how() for run in self.runs if run.score), "never")),
             ("compile cache", "; ".join(str(run.cache) for run in self.runs) or "never ran"),
             ("sandbox", str(self.sandbox or "never ran")),
@@ -152,8 +159,9 @@ class Experiment:
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
-        """All that it took: its own runs, those of the best, those set aside."""
-        return self.runs + self.reruns + self.set_aside
+        """All that it took: crashed attempts, its own runs, those of the best, those set aside."""
+        mended = tuple(attempt.run for attempt in self.proposal.attempts)
+        return mended + self.runs + self.reruns + self.set_aside
 
     @property
     def sandbox(self) -> SandboxLevel | None:
@@ -171,6 +179,11 @@ class Experiment:
     def kept(self) -> bool:
         """Whether later experiments may build on it."""
         return self.verdict is Verdict.KEEP
+
+
+def _before(old: str, new: str) -> str:
+    """Return the words of an idea before its repair, where they were others."""
+    return f", as '{old}'" if old and old != new else ""
 
 
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:

@@ -32,13 +32,16 @@ class CellEdit:
 class Attempt:
     """A run that crashed on a bug, and was repaired: what was run, and what it said.
 
-    `traceback` came out of unreviewed code.
+    `traceback` came out of unreviewed code. `idea` and `hypothesis` are its words before the
+    repair; empty where they were not written down.
     """
 
     edits: tuple[CellEdit, ...]
     constants: Mapping[str, Constant]
     run: Run
     traceback: str
+    idea: str = ""
+    hypothesis: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ class Proposal:
     `parent` is the number of the experiment whose notebook is edited; the baseline has none.
     `directive` digests the program.md, and `guidance` is what the human had said, when it was made;
     `model` names the language model, `lessons` are what it had learnt, where it was asked.
-    `attempts` are the runs of this idea that crashed on a bug which was then repaired. `failure`
-    says why nothing came of the idea: then there is nothing to run.
+    `attempts` are the runs of this idea that crashed on a bug which was then repaired; `idea`,
+    `hypothesis` and `category` are those given with the repair. `failure` says why nothing came of
+    the idea: then there is nothing to run.
     """
 
     number: int

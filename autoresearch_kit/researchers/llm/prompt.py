@@ -146,8 +146,10 @@ def repair_prompt(
         sections.notebook(ran),
     ]
     task = (
-        "Your draft is the notebook as it crashed. Mend the bug, keep the idea, and submit. If the "
-        "idea can't work, submit the nearest thing that can."
+        "Your draft is the notebook as it crashed. Mend the bug, keep the idea, and submit it in "
+        "words that fit what it is now: they replace the old ones in the record. If the idea can't "
+        "work, submit the nearest thing that can. If it crashes again, that is its end. The "
+        "seconds of the run that crashed are counted."
     )
     title = f"# Campaign {view.tag}, experiment {crashed.number} crashed on a bug"
     return _fit(title, parts, task, budget)

@@ -63,7 +63,7 @@ class LLMResearcher:
         return self._proposal(view, brief, outcome, lessons)
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
-        """The same idea, mended; None if the model gives it up.
+        """Return the proposal as mended, in the words of that submit; None if it is given up.
 
         Raises:
             EndpointError: the endpoint is down, or of no use now.
@@ -76,7 +76,14 @@ class LLMResearcher:
         if isinstance(outcome, GivenUp):
             logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
             return None
-        return replace(crashed, edits=outcome.edits, constants=outcome.constants)
+        return replace(
+            crashed,
+            idea=outcome.idea,
+            hypothesis=outcome.hypothesis,
+            category=outcome.category,
+            edits=outcome.edits,
+            constants=outcome.constants,
+        )
 
     def _proposal(
         self, view: View, brief: prompt.Brief, outcome: Submitted | GivenUp, lessons: str
