@@ -15,6 +15,9 @@ BASE_URL = "OPENAI_BASE_URL"
 LEAST_PROMPT = 4_000
 """Tokens below which a prompt could not say what is needed."""
 
+MOST_PROBES = 10
+"""Probes of a proposal: more would take longer than what they prepare."""
+
 T = TypeVar("T")
 
 NO_ENDPOINT = f"neither {KEY} nor {BASE_URL} is set, so no language model is asked: optuna proposes"
@@ -32,6 +35,7 @@ class ModelWishes:
     usd_in: float | None = None
     usd_out: float | None = None
     usd_cached: float | None = None
+    probes: int | None = None
 
 
 def find_model(
@@ -86,6 +90,7 @@ def _research(last: Research | None, wishes: ModelWishes, base_url: str) -> Rese
         optuna_every=_first(wishes.optuna_every, was.optuna_every),
         fallback=_first(wishes.fallback, was.fallback),
         prices=_prices(was.prices, wishes),
+        probes=_first(wishes.probes, was.probes),
     )
 
 
@@ -101,6 +106,10 @@ def _check(wishes: ModelWishes) -> None:
     if wishes.optuna_every is not None and (wishes.optuna_every < 0 or wishes.optuna_every == 1):
         raise InputError(
             f"--optuna-every is {wishes.optuna_every}; it must be 2 or more, or 0 for never"
+        )
+    if wishes.probes is not None and not 0 <= wishes.probes <= MOST_PROBES:
+        raise InputError(
+            f"--probes is {wishes.probes}; it must be from 0, for none, to {MOST_PROBES}"
         )
     for name in ("usd_in", "usd_out", "usd_cached"):
         price = getattr(wishes, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 import autoresearch_kit
+from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
 from autoresearch_kit.execution import launch
@@ -17,9 +18,20 @@ from autoresearch_kit.history import History, find_root
 from autoresearch_kit.history.summary import summarise
 from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.probing import Probing
 from autoresearch_kit.proposing import Proposing
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Experiment, Limits, Proposal, Settings, Stage, Verdict, best_of
+from autoresearch_kit.records import (
+    Experiment,
+    Limits,
+    Profiled,
+    Proposal,
+    Settings,
+    Stage,
+    Verdict,
+    best_of,
+    profiled_before,
+)
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
@@ -100,14 +112,23 @@ class Campaign:
         ground = self._start()
         prices = self._model.research.prices if self._model else None
         meter = Meter(self.workspace.usage, limits, prices)
+        device = DeviceQueue()
+        probing = Probing(ground, self.workspace, device)
         around = Surroundings(
-            self.history, self.workspace, self.settings, ground.machine, ground.info
+            self.history,
+            self.workspace,
+            self.settings,
+            ground.machine,
+            ground.info,
+            probing.probe,
+            probing.made_for,
         )
         turns = find_turns(around, meter, self._model, self._errands.stand_in)
-        with closing(turns), closing(Standby()) as standby:
+        with closing(turns), closing(Standby()) as standby, closing(probing):
             parts = _Parts(
-                Measuring(ground, self.workspace, pulse, standby),
+                Measuring(ground, self.workspace, pulse, standby, device=device),
                 Proposing(turns, self.workspace, self.history),
+                probing,
                 meter,
                 limits,
             )
@@ -130,8 +151,9 @@ class Campaign:
         self._prepare_next(parts, experiments, proposal)
         tried = self._try(parts, measuring, experiments, proposal)
         weighed = Scales(measuring, self.history, experiments).weigh(tried)
+        profiled = self._profile(parts, experiments, tried, weighed)
         pulse.stage(Stage.RECORDING)
-        experiment = self._describe(parts, tried, weighed, started)
+        experiment = self._describe(parts, tried, weighed, profiled, started)
         self._record(measuring, experiment, tried.notebook, weighed)
         return experiment
 
@@ -149,7 +171,8 @@ class Campaign:
 
         Those of runs that were over stay, if their experiment is not in git yet.
         """
-        for folder in sorted(self.workspace.runs.iterdir()):
+        probes = self.workspace.probe_runs.glob("*")
+        for folder in sorted([*self.workspace.runs.iterdir(), *probes]):
             launch.end_run(self.workspace.run_id(folder))
         self.workspace.set_damaged_aside()
         number = self.history.next_number()
@@ -207,13 +230,33 @@ class Campaign:
 
         return Bench(measuring, self.history).try_out(proposal, repair)
 
+    def _profile(
+        self,
+        parts: "_Parts",
+        experiments: Sequence[Experiment],
+        tried: Tried,
+        weighed: Weighed,
+    ) -> Profiled | None:
+        """Profile what is kept, once for each structure, if there is a model to read it."""
+        known = profiled_before(experiments, tried.notebook.structure())
+        if self._model is None or weighed.decision.verdict is not Verdict.KEEP or known:
+            return None
+        pulse = parts.measuring.pulse
+        pulse.stage(Stage.RECORDING, "profiling its steps")
+        return parts.probing.profile(tried.proposal.number, tried.notebook, pulse.cancelled)
+
     def _view(
         self, experiments: Sequence[Experiment], running: Proposal | None = None
     ) -> View | None:
         return view_of(self.history, self.workspace, experiments, running)
 
     def _describe(
-        self, parts: "_Parts", tried: Tried, weighed: Weighed, started: str
+        self,
+        parts: "_Parts",
+        tried: Tried,
+        weighed: Weighed,
+        profiled: Profiled | None,
+        started: str,
     ) -> Experiment:
         ground, decision, notebook = parts.measuring.ground, weighed.decision, tried.notebook
         scores = [run.score.value for run in weighed.runs if run.score]
@@ -237,6 +280,8 @@ class Campaign:
             noise=weighed.noise,
             reruns=weighed.reruns,
             set_aside=weighed.set_aside,
+            probes=parts.probing.made_for(tried.proposal.number),
+            profiled=profiled,
         )
 
     def _record(
@@ -270,6 +315,7 @@ class _Parts:
 
     measuring: Measuring
     proposing: Proposing
+    probing: Probing
     meter: Meter
     limits: Limits
 

@@ -167,6 +167,15 @@ class TrainingRun:
         Raises:
             SubmissionError: the model can't be pickled.
         """
+        if handover.PROFILE not in os.environ:
+            return self._steps()
+        # here, since a scored run has no profiler
+        from autoresearch_kit.execution.step_watch import watched
+
+        file = self._work / handover.PROFILE_FILE
+        return watched(self._steps(), lambda: self.progress, self.device, file)
+
+    def _steps(self) -> Iterator[int]:
         self._rehearse()
         self._bar = tqdm(
             total=round(self.train_seconds), bar_format=BAR, disable=self._headless, leave=True

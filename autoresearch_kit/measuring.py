@@ -7,10 +7,11 @@ of those the least disturbed one counts.
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_kit.errors import KitError
+from autoresearch_kit.device_queue import DeviceQueue
+from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.untrusted import read_untrusted
 from autoresearch_kit.ground import Ground
@@ -51,6 +52,9 @@ class Measuring:
     usual: float = 0.0
     """The share of the cores' time that went elsewhere in the campaign's runs so far."""
 
+    device: DeviceQueue = field(default_factory=DeviceQueue)
+    """Held while a run is trained and scored."""
+
     def measure(
         self,
         number: int,
@@ -71,17 +75,18 @@ class Measuring:
         code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
         tried = self._over(seed, code)
         while once_more(tried):
-            run, folder = run_and_score(
-                self.ground,
-                self.workspace,
-                self.pulse,
-                self.standby,
-                notebook,
-                seed,
-                stem=self.workspace.runs / f"{number:04d}",
-                what=f"experiment {number}",
-                words=_words(arm, index, len(tried)),
-            )
+            with self.device.held(self._obey):
+                run, folder = run_and_score(
+                    self.ground,
+                    self.workspace,
+                    self.pulse,
+                    self.standby,
+                    notebook,
+                    seed,
+                    stem=self.workspace.runs / f"{number:04d}",
+                    what=f"experiment {number}",
+                    words=_words(arm, index, len(tried)),
+                )
             usual = max(self.usual, usual_elsewhere(before))
             why = why_invalid(run, before, self.ground.settings, usual)
             if why:
@@ -99,7 +104,8 @@ class Measuring:
         """
         folder = self._folder(settled.counts)
         spec = run_spec(self.ground, self.workspace, folder, settled.counts.seed)
-        run = launch.audit(spec, settled.run, cancelled=self.pulse.cancelled)
+        with self.device.held(self._obey):
+            run = launch.audit(spec, settled.run, cancelled=self.pulse.cancelled)
         return replace(settled, counts=replace(settled.counts, run=run))
 
     def executed(self, measured: Measured) -> Path:
@@ -121,6 +127,10 @@ class Measuring:
             for one in self.workspace.measured()
             if (one.seed, one.code) == (seed, code) and self._folder(one).is_dir()
         ]
+
+    def _obey(self) -> None:
+        if self.pulse.cancelled():
+            raise Cancelled("stopped while a probe had the device")
 
     def _folder(self, measured: Measured) -> Path:
         return self.workspace.runs / measured.folder
@@ -150,7 +160,7 @@ def run_and_score(
     """
     for attempt in (1, 2):
         waiting = standby.take()
-        folder = waiting.place.folder if waiting else _new_folder(stem)
+        folder = waiting.place.folder if waiting else new_folder(stem)
         (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
         pulse.running(str(folder), words)
         spec = run_spec(ground, workspace, folder, seed)
@@ -158,7 +168,7 @@ def run_and_score(
             spec,
             waiting,
             cancelled=pulse.cancelled,
-            meanwhile=lambda: standby.prepare(run_place(ground, workspace, _new_folder(stem))),
+            meanwhile=lambda: standby.prepare(run_place(ground, workspace, new_folder(stem))),
         )
         if run.failure is not Reason.KIT_FAILED:
             return run, folder
@@ -166,7 +176,8 @@ def run_and_score(
     raise KitError(f"{what} could not be run: {run.detail}")
 
 
-def _new_folder(stem: Path) -> Path:
+def new_folder(stem: Path) -> Path:
+    """Make the folder STEM-1, or the one after the last of these that is there; return it."""
     there = stem.parent.glob(f"{stem.name}-*")
     last = max((int(folder.name.rpartition("-")[2]) for folder in there), default=0)
     folder = stem.with_name(f"{stem.name}-{last + 1}")

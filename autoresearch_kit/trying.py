@@ -85,7 +85,9 @@ class Bench:
         """Return the proposal with its bug mended; None if it was none, or the second crash."""
         if first.run.failure not in BUGS or len(proposal.attempts) >= REPAIRS:
             return None
-        traceback = crash_report.last_error(self.measuring.executed(first.counts))
+        traceback = crash_report.error_in(
+            crash_report.read_executed(self.measuring.executed(first.counts))
+        )
         attempt = Attempt(
             proposal.edits,
             proposal.constants,

@@ -24,6 +24,7 @@ from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
 from autoresearch_kit.records import (
     Errands,
     Measured,
+    Probe,
     Proposal,
     Request,
     Research,
@@ -40,6 +41,7 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
     "pending.json": (Proposal, "another proposal is made in its place"),
     "ahead.json": (Proposal, "another proposal is made in its place"),
     "measured.json": (tuple[Measured, ...], "its runs are run again"),
+    "probes.json": (tuple[Probe, ...], "the seconds of its probes are not counted"),
     "request.json": (Request, "what was asked is not known; ask again"),
     "guidance.json": (str, "what was said is not known; say it again: autoresearch guide TAG TEXT"),
 }
@@ -66,6 +68,11 @@ class Workspace:
     def runs(self) -> Path:
         """One folder per run that is under way."""
         return self.folder / "runs"
+
+    @property
+    def probe_runs(self) -> Path:
+        """One folder per probe that is under way; not always there."""
+        return self.folder / "probes"
 
     @property
     def log(self) -> Path:
@@ -205,6 +212,15 @@ class Workspace:
         """Write down what a run came to, so that it need not be run again."""
         write_atomic(self.folder / "measured.json", codec.encode((*self.measured(), run)))
 
+    def probes(self) -> tuple[Probe, ...]:
+        """The probes of the proposals under way, and of the experiment before them, in order."""
+        return self._recall("probes.json", tuple[Probe, ...]) or ()
+
+    def add_probe(self, probe: Probe) -> None:
+        """Write down a probe; those of experiments long recorded are dropped."""
+        kept = [one for one in self.probes() if one.number >= probe.number - 1]
+        write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
+
     def ahead(self) -> Proposal | None:
         """The proposal that was prepared while the one before it ran."""
         return self._recall("ahead.json", Proposal)
@@ -272,6 +288,7 @@ class Workspace:
     def clear_leftovers(self, spared: Collection[str] = ()) -> None:
         """Remove what a process that was killed left: the folders of its runs, half-made files."""
         self.clear_runs(spared)
+        shutil.rmtree(self.probe_runs, ignore_errors=True)
         for part in self.folder.glob(".*.part"):
             part.unlink()
         for folder in ("kit.part", "copy"):

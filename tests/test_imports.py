@@ -12,7 +12,7 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"digits", "errors", "records", "retry", "text"},
+    {"device_queue", "digits", "errors", "records", "retry", "text"},
     {"atomic", "bounded", "codec", "colab", "gpu", "passes", "paths", "precision"},
     {"background", "notebook"},
     {
@@ -32,7 +32,7 @@ LAYERS = (
     {"copying", "notices"},
     {"errands", "restoring"},
     {"ground", "settling", "asking"},
-    {"measuring", "proposing", "standby", "trying", "weighing"},
+    {"measuring", "probing", "proposing", "standby", "trying", "weighing"},
     {"campaign", "confirming", "doctor", "adopting", "opening"},
     {"detached", "starting"},
     {"ui"},

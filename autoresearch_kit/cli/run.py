@@ -181,6 +181,13 @@ def run(
         bool | None,
         typer.Option(help="Optuna proposes while it is down (default: yes).", rich_help_panel=LLM),
     ] = None,
+    probes: Annotated[
+        int | None,
+        typer.Option(
+            help="It may try a draft so often, 30 s each, before it submits (default: 2).",
+            rich_help_panel=LLM,
+        ),
+    ] = None,
     copy_to: CopyTo = None,
     webhook: Webhook = None,
 ) -> None:
@@ -204,7 +211,7 @@ def run(
         max_elsewhere=max_elsewhere,
     )
     asked = ModelWishes(
-        model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached
+        model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes
     )
     errands = settle_errands(place, copy_to, webhook)
     _run(place, settle(place.root, tag, wishes), limits, asked, errands, sandbox)

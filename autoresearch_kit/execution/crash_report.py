@@ -61,12 +61,12 @@ class Executed:
     cells: tuple[ExecutedCell, ...] = ()
 
 
-def last_error(executed: Path) -> str:
-    """Return what `error_in` does of the executed notebook at this path; empty if none is there."""
+def read_executed(path: Path) -> Executed:
+    """Return the executed notebook at `path`; one without cells if there is none to read."""
     try:
-        return error_in(parse_executed(read_untrusted(executed, NOTEBOOK_LIMIT)))
+        return parse_executed(read_untrusted(path, NOTEBOOK_LIMIT))
     except FileNotFoundError:
-        return ""
+        return Executed()
 
 
 def parse_executed(notebook: bytes) -> Executed:

@@ -119,6 +119,30 @@ def execute(
     return replace(run, cache=cache, wall_seconds=round(time.monotonic() - started, 3))
 
 
+def execute_unscored(
+    spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: False, poll_seconds: float = 0.1
+) -> Run:
+    """Run the notebook of `spec` and score nothing: a run without a score, with or without failure.
+
+    The run's folder and notebook are there. What it compiles is not kept: only runs that get a
+    score add to that cache. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
+
+    Raises:
+        Cancelled: `cancelled` said so; everything was killed.
+        ExecutionError: a process can't be killed.
+    """
+    started = time.monotonic()
+    waiting = prepare(spec)
+    _describe(spec)
+    status = waiting.runner.carry_out(
+        repr(started),
+        deadline=started + spec.wall_seconds + GRACE_SECONDS,
+        poll=lambda: _obey(cancelled),
+        poll_seconds=poll_seconds,
+    )
+    return _read(spec, status, time.monotonic() - started)
+
+
 def _work(place: RunPlace) -> Path:
     return place.folder / handover.WORK_FOLDER
 

@@ -95,6 +95,8 @@ def _environment(place: RunPlace) -> dict[str, str]:
         "OMP_NUM_THREADS": str(cores()),
         "TMPDIR": "/tmp" if walled else str(home),
     }
+    if place.profiled:
+        more[handover.PROFILE] = "1"
     return sandbox.environment(
         home=home, kit=place.kit, run_id=place.run_id, more=more | compile_cache.variables(work)
     )

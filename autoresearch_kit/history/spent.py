@@ -12,6 +12,10 @@ TRAINING = "training"
 MENDED = "mended crashes"
 """All of the runs that crashed on a bug which was then repaired."""
 
+PROBES = "probes"
+PROFILES = "profiles"
+"""Short runs without a score: of drafts, and of what was kept."""
+
 BETWEEN = "between runs"
 """Proposing, deciding, recording, and whatever else no run was under way for."""
 
@@ -73,9 +77,11 @@ def runs(experiments: Sequence[Experiment]) -> list[Run]:
 
 
 def _parts_of(experiment: Experiment) -> Iterator[tuple[str, float]]:
-    """Yield the parts of all that an experiment took; what crashed and was mended is one."""
+    """Yield the parts of all that an experiment took; what gave no score is one by its kind."""
     attempts = experiment.proposal.attempts
     yield MENDED, sum(attempt.run.wall_seconds for attempt in attempts)
+    yield PROBES, sum(run.wall_seconds for run in experiment.probes)
+    yield PROFILES, experiment.profiled.run.wall_seconds if experiment.profiled else 0.0
     for run in experiment.all_runs[len(attempts) :]:
         yield from _parts(run).items()
 

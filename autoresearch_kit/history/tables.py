@@ -39,6 +39,7 @@ _FLOATS = (
     "audit",
     "train_seconds",
     "wall_seconds",
+    "unscored_seconds",
     "steps",
     "tokens",
     "memory_mb",
@@ -65,6 +66,7 @@ _COLUMNS = (
     "parent",
     "train_seconds",
     "wall_seconds",
+    "unscored_seconds",
     "steps",
     "tokens",
     "memory_mb",
@@ -95,7 +97,8 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     `audit` is the mean over the runs that were scored on the audit shard; NaN without any.
     `sandbox` is the weakest level of the experiment's `runs`, empty if it is not known. Seconds
     are summed over all that it took: attempts that crashed and were mended, its own runs, those of
-    the best that it asked for, those set aside. Of its own, `steps` and `tokens` are averaged,
+    the best that it asked for, those set aside; `unscored_seconds` are the wall-clock of its probes
+    and of its profile, which are not among them. Of its own, `steps` and `tokens` are averaged,
     `memory_mb` and `gpu_memory_mb` are the highest, the GPU's by its driver, NaN where there was
     none. `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model took.
     `commit` is the code commit. Times are in UTC.
@@ -211,6 +214,7 @@ def _row(entry: Entry, known: Estimate | None) -> dict[str, str | int | float | 
         "reply_tokens": experiment.usage.tokens_out,
         "usd": experiment.usage.usd,
         "runs": len(experiment.runs),
+        "unscored_seconds": experiment.unscored_seconds,
         "sandbox": experiment.sandbox,
         "detail": experiment.detail,
         "started": experiment.started,

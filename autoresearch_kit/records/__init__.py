@@ -7,6 +7,7 @@ from autoresearch_kit.records.experiments import (
     Verdict,
     best_of,
     latest_noise,
+    profiled_before,
 )
 from autoresearch_kit.records.grounds import Accelerator, DatasetInfo, Fingerprint, Machine
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
@@ -36,6 +37,7 @@ from autoresearch_kit.records.settings import (
 )
 from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
 from autoresearch_kit.records.states import Request, Stage, State
+from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 
 __all__ = [
     "Accelerator",
@@ -57,6 +59,9 @@ __all__ = [
     "Measured",
     "Noise",
     "Prices",
+    "Probe",
+    "ProfileRow",
+    "Profiled",
     "Proposal",
     "Reason",
     "Request",
@@ -70,10 +75,12 @@ __all__ = [
     "Settings",
     "Stage",
     "State",
+    "StepProfile",
     "Usage",
     "Verdict",
     "best_of",
     "latest_noise",
+    "profiled_before",
     "speed",
     "speed_by_run",
     "steps_apart",

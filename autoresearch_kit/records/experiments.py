@@ -10,6 +10,7 @@ from autoresearch_kit.records.grounds import Fingerprint
 from autoresearch_kit.records.proposals import Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
 from autoresearch_kit.records.settings import Settings
+from autoresearch_kit.records.steps import Profiled
 from autoresearch_kit.text import markdown_table
 
 
@@ -78,7 +79,9 @@ class Experiment:
     held against. `reruns` are runs of the best that it asked for, `set_aside` are runs that were
     repeated and not judged, because the machine was not the same. `nodes` counts the syntax-tree
     nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
-    editable cells with those values left out.
+    editable cells with those values left out. `probes` are short runs of its drafts, without a
+    score, that its researcher asked for; `profiled` is where a step's time goes, looked at once for
+    each structure that is kept.
     """
 
     tag: str
@@ -100,6 +103,8 @@ class Experiment:
     noise: Noise | None = None
     reruns: tuple[Run, ...] = ()
     set_aside: tuple[Run, ...] = ()
+    probes: tuple[Run, ...] = ()
+    profiled: Profiled | None = None
 
     def __str__(self) -> str:
         score = "-" if self.val_bpb is None else with_error(self.val_bpb, self.error)
@@ -135,12 +140,29 @@ class Experiment:
             ("compile cache", "; ".join(str(run.cache) for run in self.runs) or "never ran"),
             ("sandbox", str(self.sandbox or "never ran")),
             *((name, f"{why}: {'; '.join(map(str, runs))}") for name, why, runs in repeats if runs),
+            *self._unscored_rows(),
         ]
 
     def _repr_markdown_(self) -> str:
         parent = self.proposal.parent
         origin = "" if parent is None else f", from {parent}"
         return markdown_table(f"{self.tag} {self.number}{origin}", self.rows())
+
+    def _unscored_rows(self) -> list[tuple[str, str]]:
+        """What its probes and its profile came to."""
+        probes = "; ".join(f"{run}{_crashed(run)}" for run in self.probes)
+        rows = [("probes", probes)] if probes else []
+        if self.profiled:
+            steps, seconds = self.profiled.steps, self.profiled.run.wall_seconds
+            profile = str(steps) if steps else "none: the log says why"
+            rows.append(("profile", f"{profile} (in {seconds:.1f} s)"))
+        return rows
+
+    @property
+    def unscored_seconds(self) -> float:
+        """The wall-clock of its probes, and of the run that profiled it."""
+        profiled: tuple[Run, ...] = (self.profiled.run,) if self.profiled else ()
+        return sum(run.wall_seconds for run in (*self.probes, *profiled))
 
     @property
     def number(self) -> int:
@@ -181,6 +203,10 @@ class Experiment:
         return self.verdict is Verdict.KEEP
 
 
+def _crashed(run: Run) -> str:
+    return f", crashed: {run.failure}" if run.failure else ""
+
+
 def _before(old: str, new: str) -> str:
     """Return the words of an idea before its repair, where they were others."""
     return f", as '{old}'" if old and old != new else ""
@@ -189,6 +215,12 @@ def _before(old: str, new: str) -> str:
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
     """The latest keep, since a keep replaces the best before it; None before there is one."""
     return next((one for one in reversed(experiments) if one.kept), None)
+
+
+def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
+    """The latest of these that was profiled and has this structure; None if there is none."""
+    known = (one for one in reversed(experiments) if one.profiled and one.structure == structure)
+    return next(known, None)
 
 
 def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:

@@ -203,7 +203,8 @@ class RunPlace:
 
     `folder` is this run's own; the notebook sees and writes only its `work/`. `kit` is the
     folder that holds the copy of the package which runner, kernel and judge import. `waits`: the
-    kernel is started before its turn, and imports torch meanwhile.
+    kernel is started before its turn, and imports torch meanwhile. `profiled`: some of its steps
+    run under a profiler, which takes time, so it is never scored.
     """
 
     run_id: str
@@ -212,6 +213,7 @@ class RunPlace:
     kit: Path
     sandbox: SandboxLevel
     waits: bool
+    profiled: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Research:
 
     An empty `base_url` is OpenAI's. `prompt_tokens` bounds the prompt of a proposal. Every
     `optuna_every`th turn is optuna's, none if 0; with `fallback`, so are those in which the
-    endpoint is down.
+    endpoint is down. A proposal may have its draft run `probes` times before it is submitted.
     """
 
     model: str
@@ -69,6 +69,7 @@ class Research:
     optuna_every: int = 5
     fallback: bool = True
     prices: Prices | None = None
+    probes: int = 2
 
 
 @dataclass(frozen=True)

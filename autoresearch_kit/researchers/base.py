@@ -1,13 +1,29 @@
 """What a researcher sees, and what it gives back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import DatasetInfo, Experiment, Machine, Proposal, Settings, best_of
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Experiment,
+    Machine,
+    Proposal,
+    Run,
+    Settings,
+    best_of,
+)
 from autoresearch_kit.workspace import Workspace
+
+PROBE_SECONDS = 30.0
+"""The training budget of a probe, at most; compilation is extra, as in any run."""
+
+MakeProbe = Callable[[int, TrainNotebook], Probed]
+"""Run a draft of this experiment without a score, once the device is free. Raises ExecutionError
+where that can't be done, and Cancelled where the campaign ends."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +78,19 @@ def view_of(
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What does not change while a campaign process lives."""
+    """What does not change while a campaign process lives.
+
+    `probe` is None where nothing can be run; `probes_made` tells which probes of an experiment were
+    made so far.
+    """
 
     history: History
     workspace: Workspace
     settings: Settings
     machine: Machine
     dataset: DatasetInfo
+    probe: MakeProbe | None = None
+    probes_made: Callable[[int], Sequence[Run]] = lambda _: ()
 
 
 class Researcher(Protocol):

@@ -18,6 +18,7 @@ from autoresearch_kit.records import (
     Limits,
     Measured,
     Prices,
+    Probe,
     Proposal,
     Request,
     Research,
@@ -48,6 +49,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
     place.write_ahead(Proposal(3, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
     place.add_measured(Measured(2, Arm.CHALLENGER, 7, "c0de", "0002-1", run()))
+    place.add_probe(Probe(2, run()))
     place.write_request(Request.PAUSE)
     place.write_guidance("wider")
     place.write_research(Research("m", prices=Prices(1, 2, 1)))

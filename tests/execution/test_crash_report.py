@@ -6,9 +6,9 @@ import pytest
 from autoresearch_kit.execution.crash_report import (
     TRACEBACK_LIMIT,
     error_in,
-    last_error,
     parse_executed,
     printed,
+    read_executed,
 )
 
 
@@ -24,13 +24,13 @@ def executed(path: Path, *tracebacks: list[str]) -> Path:
 
 def test_the_last_traceback_is_found(tmp_path: Path) -> None:
     path = executed(tmp_path / "executed.ipynb", ["old"], ["Traceback:", "KeyError: 'x'"])
-    assert last_error(path) == "Traceback:\nKeyError: 'x'"
+    assert error_in(read_executed(path)) == "Traceback:\nKeyError: 'x'"
 
 
 def test_of_a_long_one_the_end_is_kept(tmp_path: Path) -> None:
     path = executed(tmp_path / "executed.ipynb", ["x" * TRACEBACK_LIMIT, "the error"])
-    assert last_error(path).endswith("x\nthe error")
-    assert len(last_error(path)) == TRACEBACK_LIMIT
+    assert error_in(read_executed(path)).endswith("x\nthe error")
+    assert len(error_in(read_executed(path))) == TRACEBACK_LIMIT
 
 
 @pytest.mark.parametrize("text", [None, "no notebook", '{"cells": [{"outputs": "x"}]}'])
@@ -38,7 +38,7 @@ def test_without_one_it_is_empty(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "executed.ipynb"
     if text is not None:
         path.write_text(text)
-    assert last_error(path) == ""
+    assert error_in(read_executed(path)) == ""
 
 
 def notebook(**outputs: object) -> bytes:

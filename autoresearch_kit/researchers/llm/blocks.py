@@ -60,6 +60,12 @@ Read:
 ```read_curve 7
 ```
 
+Run the draft as it is now for 30 s of training at most, without a score, for its step times, a
+profile of its steps, and what it prints. You have few; each answer says how many are left:
+
+```probe
+```
+
 Hand it in, last, once:
 
 ```submit constants
@@ -218,5 +224,6 @@ _READERS: Mapping[str, Callable[[str, str], list[Arguments]]] = {
     "set_constants": _constants,
     "read_experiment": _number("read_experiment"),
     "read_curve": _number("read_curve"),
+    "probe": _nothing,
     "submit": _submit,
 }

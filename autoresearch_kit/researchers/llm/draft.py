@@ -15,6 +15,7 @@ from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import NOT_TRIED, is_running, tried_before
 from autoresearch_kit.researchers.llm import findings
+from autoresearch_kit.researchers.llm.probes import Probes
 from autoresearch_kit.researchers.llm.quoting import quote
 from autoresearch_kit.text import one_line
 
@@ -50,11 +51,18 @@ class Submitted:
 class Draft:
     """The notebook of the best, or `start`, as edited so far; no edit is half made."""
 
-    def __init__(self, view: View, history: History, start: TrainNotebook | None = None) -> None:
+    def __init__(
+        self,
+        view: View,
+        history: History,
+        start: TrainNotebook | None = None,
+        probes: Probes | None = None,
+    ) -> None:
         self.notebook = start or view.notebook
         self._start = self.notebook
         self._view = view
         self._history = history
+        self._probes = probes
 
     def read_notebook(self) -> str:
         """All code cells."""
@@ -120,6 +128,18 @@ class Draft:
     def read_curve(self, number: int) -> str:
         """The smoothed loss curve of an earlier experiment."""
         return findings.loss_table(self._history, self._experiment(number))
+
+    def probe(self) -> str:
+        """Run the draft as it is now for a moment, without a score; what it came to.
+
+        Raises:
+            EditError: it would not run, or no probe is left.
+        """
+        if self._probes is None:
+            raise EditError("there are no probes here; submit when the draft is ready")
+        changed = self.notebook.code() != self._view.notebook.code()
+        self.notebook.check(self._view.notebook if changed else None)
+        return self._probes.probe(self.notebook)
 
     def submit(self, idea: str, hypothesis: str, category: str) -> Submitted:
         """Hand the draft in, once it has passed every check that needs no run."""

@@ -13,7 +13,8 @@ from autoresearch_kit.researchers.llm import asked, prompt, tools
 from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
 from autoresearch_kit.researchers.llm.draft import Draft, Submitted
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
-from autoresearch_kit.researchers.llm.messages import Message, Reply, Role
+from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool
+from autoresearch_kit.researchers.llm.probes import Probes
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.llm.transcript import Transcript
 from autoresearch_kit.researchers.model import Model
@@ -40,6 +41,8 @@ class LLMResearcher:
         self.meter = meter
         self._scrubber = Scrubber(model.key)
         self._protocol = model.research.protocol
+        may_probe = around.probe is not None and model.research.probes > 0
+        self._tools = tools.TOOLS if may_probe else tools.WITHOUT_PROBE
 
     def close(self) -> None:
         """End waits that are under way; a request in flight ends by its timeout at the latest."""
@@ -59,7 +62,7 @@ class LLMResearcher:
         text = prompt.proposal_prompt(
             view, brief, self._around.history, self._research.prompt_tokens
         )
-        outcome = self._converse(view, text, view.notebook)
+        outcome = self._converse(view, text, view.notebook, self._probes(view, 0))
         return self._proposal(view, brief, outcome, lessons)
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
@@ -72,7 +75,8 @@ class LLMResearcher:
         ran = view.notebook.apply(crashed.edits, crashed.constants)
         brief, most = asked.brief(self._around), self._research.prompt_tokens
         text = prompt.repair_prompt(view, brief, crashed, ran, most)
-        outcome = self._converse(view, text, ran)
+        probes = self._probes(view, len(self._around.probes_made(view.number)))
+        outcome = self._converse(view, text, ran, probes)
         if isinstance(outcome, GivenUp):
             logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
             return None
@@ -109,10 +113,19 @@ class LLMResearcher:
             constants=outcome.constants,
         )
 
-    def _converse(self, view: View, text: str, start: TrainNotebook) -> Submitted | GivenUp:
+    def _probes(self, view: View, made: int) -> Probes | None:
+        """The probes that a conversation may make, where so many were made before it."""
+        probe = self._around.probe
+        if probe is None or not self._research.probes:
+            return None
+        return Probes(partial(probe, view.number), max(0, self._research.probes - made))
+
+    def _converse(
+        self, view: View, text: str, start: TrainNotebook, probes: Probes | None
+    ) -> Submitted | GivenUp:
         """One conversation; once more by blocks if it turns out that the model knows no tools."""
         try:
-            return self._hold(view, text, start, self._protocol)
+            return self._hold(view, text, start, probes, self._protocol)
         except NoToolsError as error:
             if self._protocol is not EditProtocol.AUTO:
                 raise EndpointError(
@@ -120,13 +133,18 @@ class LLMResearcher:
                 ) from error
             logger.warning("experiment %d: %s; edits come as text from now on", view.number, error)
             self._protocol = EditProtocol.BLOCKS
-        return self._hold(view, text, start, self._protocol)
+        return self._hold(view, text, start, probes, self._protocol)
 
     def _hold(
-        self, view: View, text: str, start: TrainNotebook, protocol: EditProtocol
+        self,
+        view: View,
+        text: str,
+        start: TrainNotebook,
+        probes: Probes | None,
+        protocol: EditProtocol,
     ) -> Submitted | GivenUp:
         opening = asked.opening(protocol, text)
-        draft = Draft(view, self._around.history, start)
+        draft = Draft(view, self._around.history, start, probes)
         return Conversation(self._line(view).ask, protocol, opening, draft).hold()
 
     def _lessons(self, view: View, brief: prompt.Brief) -> str:
@@ -141,24 +159,33 @@ class LLMResearcher:
 
     def _line(self, view: View) -> "_Line":
         path = self._around.workspace.transcript(view.number)
-        return _Line(self._endpoint, self.meter, Transcript(path, self._scrubber), view)
+        transcript = Transcript(path, self._scrubber)
+        return _Line(self._endpoint, self.meter, transcript, view, self._tools)
 
 
 class _Line:
     """The endpoint, with the meter and the transcript running, about one experiment."""
 
-    def __init__(self, endpoint: Endpoint, meter: Meter, transcript: Transcript, view: View):
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        meter: Meter,
+        transcript: Transcript,
+        view: View,
+        offered: Sequence[Tool],
+    ):
         self._endpoint = endpoint
         self._meter = meter
         self._transcript = transcript
         self._view = view
+        self._tools = offered
         self._written = 0
 
     def ask(self, messages: Sequence[Message], protocol: EditProtocol) -> Reply:
         """The endpoint's reply, counted and written down before anything is made of it."""
         self._write(messages)
         text = "".join(message.text for message in messages)
-        offered = () if protocol is EditProtocol.BLOCKS else tools.TOOLS
+        offered = () if protocol is EditProtocol.BLOCKS else self._tools
         count = partial(self._meter.add, self._view.number)
         with self._meter.request(self._view.experiments, prompt.estimate_tokens(text)):
             try:

@@ -19,18 +19,21 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
     latest_noise,
+    profiled_before,
     speed_by_run,
     steps_apart,
 )
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.curve import curve
+from autoresearch_kit.researchers.llm.probes import step_lines
 from autoresearch_kit.researchers.llm.quoting import quote
 from autoresearch_kit.text import both_ends, one_line
 
 PLATEAU = 6
 """Experiments without a keep after which the prompt asks for a change of direction."""
 
+PROFILE = "Where the time of a step of the best goes"
 IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
 
@@ -166,6 +169,18 @@ def standing(view: View, history: History) -> Section:
     drawn = curve(findings.metrics(history, best.number))
     full = "\n".join([*lines, f"- {drawn}"] if drawn else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
+
+
+def profile(view: View) -> Section:
+    """Where the time of a step goes in the best, or in a keep of the same structure before it."""
+    best = view.experiments[view.best]
+    found = profiled_before(view.experiments, best.structure)
+    if found is None or found.profiled is None or found.profiled.steps is None:
+        return Section("profile", PROFILE, ("",))
+    lines = step_lines(found.profiled.steps)
+    if found.number != best.number:
+        lines.insert(0, f"of experiment {found.number}, the same code but for constants")
+    return Section("profile", PROFILE, ("\n".join(lines), lines[0], ""))
 
 
 def lessons(view: View) -> Section:

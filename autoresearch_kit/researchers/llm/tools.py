@@ -122,6 +122,15 @@ class ReadCurve(Call):
         return draft.read_curve(self.number)
 
 
+class Probe(Call):
+    """Run the draft as it is now for 30 s of training at most, compilation not counted, without a
+    score. Answers with its numbers, step times, a profile of its steps, and what it printed. It may
+    wait until the device is free. You have few; each answer says how many are left."""
+
+    def carry_out(self, draft: Draft) -> str:
+        return draft.probe()
+
+
 class Submit(Call):
     """Hand the edited notebook in, to be run. Call it last, once."""
 
@@ -146,6 +155,7 @@ CALLS: tuple[type[Call], ...] = (
     SetConstants,
     ReadExperiment,
     ReadCurve,
+    Probe,
     Submit,
 )
 
@@ -184,3 +194,6 @@ def _tool(kind: type[Call]) -> Tool:
 
 
 TOOLS = tuple(_tool(kind) for kind in CALLS)
+
+WITHOUT_PROBE = tuple(_tool(kind) for kind in CALLS if kind is not Probe)
+"""What is offered where nothing can be probed."""

@@ -37,6 +37,7 @@ def test_the_tools_are_those_of_the_issue() -> None:
         "set_constants",
         "read_experiment",
         "read_curve",
+        "probe",
         "submit",
     ]
 
