@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-import psutil
 import torch
 import torch._dynamo  # else making an optimizer imports it, seconds into the budget
 from IPython.core.getipython import get_ipython
@@ -39,7 +38,7 @@ from IPython.display import display
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from autoresearch_kit import precision
+from autoresearch_kit import cgroups, precision
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.codec import encode
@@ -291,7 +290,7 @@ class TrainingRun:
             kit=Path(__file__).parents[1],
             sandbox=sandbox.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
-            memory_mb=psutil.virtual_memory().total / MEGABYTE,
+            memory_mb=cgroups.memory_mb(),
         )
         score = scoring.score(spec)
         print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see

@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-from autoresearch_kit import codec
+from autoresearch_kit import cgroups, codec
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
@@ -74,7 +72,7 @@ def _probe_here() -> Machine:
     from autoresearch_kit import precision
 
     device = precision.device()
-    cores = psutil.cpu_count(logical=False) or 1
+    cores = cgroups.cores()
     on_cuda = device.type == "cuda"
     triton = on_cuda and torch.cuda.get_device_capability(device) >= precision.VOLTA
     name = torch.cuda.get_device_name(device) if on_cuda else f"{_cpu_name()} x {cores}"
@@ -84,7 +82,7 @@ def _probe_here() -> Machine:
         precision=precision.name_of(precision.computes_in(device)),
         compiles=triton or (device.type == "cpu" and shutil.which("c++") is not None),
         cores=cores,
-        memory_mb=round(psutil.virtual_memory().total / MEGABYTE),
+        memory_mb=round(cgroups.memory_mb()),
         torch=importlib.metadata.version("torch"),
         python=platform.python_version(),
         system=platform.platform(terse=True),

@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import psutil
-
-from autoresearch_kit import gpu, ground, machine, profiles
-from autoresearch_kit.bounded import MEGABYTE
+from autoresearch_kit import cgroups, gpu, ground, machine, profiles
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import INFO_FILE, is_path
@@ -27,7 +24,7 @@ MAX_ELSEWHERE = 0.3
 """The share of the cores' time that others may take while a run trains."""
 
 MEMORY_SHARE = 0.8
-"""The share of this machine's memory that a run may take."""
+"""The share of the memory that is there, by a cgroup where one bounds it, that a run may take."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +153,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         train_seconds=train_seconds,
         wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS + compile_seconds,
         compile_seconds=compile_seconds,
-        memory_mb=wishes.memory_mb
-        or round(MEMORY_SHARE * psutil.virtual_memory().total / MEGABYTE),
+        memory_mb=wishes.memory_mb or round(MEMORY_SHARE * cgroups.memory_mb()),
         researcher=wishes.researcher or "optuna",
         profile=profile.name,
         rule=wishes.rule or Rule.CAREFUL,

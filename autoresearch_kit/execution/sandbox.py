@@ -16,6 +16,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from autoresearch_kit import cgroups
 from autoresearch_kit.records import SandboxLevel
 
 ETC = (
@@ -101,6 +102,7 @@ def environment(
         "PYTHONPATH": str(kit),
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(home),
+        "OMP_NUM_THREADS": str(cgroups.cores()),
         "USER": "researcher",
     }
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}

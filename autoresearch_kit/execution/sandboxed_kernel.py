@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
@@ -92,7 +91,6 @@ def _environment(place: RunPlace) -> dict[str, str]:
         handover.COMPILE_SECONDS: str(granted_file(place.folder)),
         handover.DATASET: str(place.dataset),
         "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
-        "OMP_NUM_THREADS": str(cores()),
         "TMPDIR": "/tmp" if walled else str(home),
     }
     if place.profiled:
@@ -100,9 +98,3 @@ def _environment(place: RunPlace) -> dict[str, str]:
     return sandbox.environment(
         home=home, kit=place.kit, run_id=place.run_id, more=more | compile_cache.variables(work)
     )
-
-
-def cores() -> int:
-    """Physical cores that this process may use: a second thread on a core slows training down."""
-    allowed = len(psutil.Process().cpu_affinity() or []) if psutil.LINUX else os.cpu_count()
-    return min(psutil.cpu_count(logical=False) or 1, allowed or 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from autoresearch_kit import cgroups
 from autoresearch_kit.lm.bestfit import Packer, Tokens
 from autoresearch_kit.lm.splits import Advance
 from autoresearch_kit.lm.tokenizer import Tokenizer
@@ -71,7 +72,7 @@ def pack(
 
 def _encoded(documents: Iterable[str], tokenizer: Tokenizer, advance: Advance) -> Iterator[Tokens]:
     """Each document's tokens, in order; a thread for each core encodes what comes next."""
-    threads = os.cpu_count() or 1
+    threads = cgroups.cpus()
     waiting: deque[Future[tuple[list[Tokens], int]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
 

@@ -1,0 +1,121 @@
+"""How many cores and how much memory this process may use: the machine's, or what a cgroup leaves.
+
+Containers, Colab and Slurm bound both by cgroups, of version 1 or 2, while /proc shows the whole
+machine. A bound on a parent holds too. (docs.kernel.org/admin-guide/cgroup-v2.html, and
+cgroup-v1/memory.html; the quota of version 1 is in scheduler/sched-bwc.html.)
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import psutil
+
+from autoresearch_kit.bounded import MEGABYTE
+
+T = TypeVar("T")
+
+MOUNT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+"""Says in which cgroup this process is: a line for each hierarchy, as `4:memory:/jobs/17`."""
+
+
+def cores() -> int:
+    """Return the physical cores to compute on: a second thread on a core slows training down."""
+    return min(psutil.cpu_count(logical=False) or os.cpu_count() or 1, cpus())
+
+
+def cpus() -> int:
+    """Return the logical processors that this process may keep busy, at least 1.
+
+    Of a quota of 1.5 that is 1: with two threads the system would stop both for a quarter of the
+    time, at any moment, and in a parallel loop one waits for the other.
+    """
+    allowed = psutil.Process().cpu_affinity() if psutil.LINUX else None
+    here = len(allowed) if allowed else os.cpu_count() or 1
+    return max(1, int(min(here, cpu_limit() or here)))
+
+
+def memory_mb() -> float:
+    """Return the memory that this process and its children may take, in MB."""
+    total = psutil.virtual_memory().total
+    return min(total, memory_limit() or total) / MEGABYTE
+
+
+def cpu_limit(mount: Path = MOUNT, own: Path = OWN) -> float | None:
+    """Return how many processors the cgroups of this process leave it, None if all."""
+    quotas = [_quota(folder) for folder in _folders("cpu", mount, own)]
+    sets = [_processors(folder) for folder in _folders("cpuset", mount, own)]
+    return min((one for one in (*quotas, *sets) if one), default=None)
+
+
+def memory_limit(mount: Path = MOUNT, own: Path = OWN) -> int | None:
+    """Return the bytes that the cgroups of this process leave it, None if all.
+
+    Without a limit, version 1 says a number larger than any memory.
+    """
+    limits = (
+        _read(folder / name, int)
+        for folder in _folders("memory", mount, own)
+        for name in ("memory.max", "memory.limit_in_bytes")
+    )
+    return min((one for one in limits if one), default=None)
+
+
+def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:
+    """The cgroups of this process that may bound what `controller` does, its own first.
+
+    In a container the path may be the host's, of which only the root is mounted: the container's.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # no cgroups: not Linux, or hidden
+        return
+    for line in lines:
+        _, names, path = line.split(":", 2)
+        if names and controller not in names.split(","):
+            continue
+        root = _root(mount, names, controller)
+        inside = PurePosixPath(path).relative_to("/")
+        if ".." not in inside.parts:
+            yield from (root / one for one in (inside, *inside.parents) if (root / one).is_dir())
+        else:  # outside of what this cgroup namespace shows
+            yield root
+
+
+def _root(mount: Path, names: str, controller: str) -> Path:
+    """Where a hierarchy is mounted: that of version 2, which has no names, maybe beside 1's."""
+    if not names:
+        return mount / "unified" if (mount / "unified").is_dir() else mount
+    return mount / names if (mount / names).is_dir() else mount / controller
+
+
+def _quota(folder: Path) -> float | None:
+    """Processors by time: microseconds of work in a period of microseconds. None if unbounded."""
+    if (both := _read(folder / "cpu.max", str.split)) and len(both) == 2 and both[0] != "max":
+        quota, period = map(int, both)
+    else:
+        quota = _read(folder / "cpu.cfs_quota_us", int) or -1
+        period = _read(folder / "cpu.cfs_period_us", int) or 0
+    return quota / period if quota > 0 and period > 0 else None
+
+
+def _processors(folder: Path) -> int | None:
+    """How many processors are in the set of a cgroup, as `0-3,8`; None if it has no set."""
+    names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
+    sets = (_read(folder / name, _count) for name in names)
+    return next((one for one in sets if one), None)
+
+
+def _count(text: str) -> int:
+    ranges = [part.partition("-") for part in text.strip().split(",") if part]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
+
+
+def _read(path: Path, parse: Callable[[str], T]) -> T | None:
+    """What a file says; None if it is not there, or says `max`."""
+    try:
+        return parse(path.read_text())
+    except (OSError, ValueError):
+        return None
