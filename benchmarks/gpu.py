@@ -65,7 +65,7 @@ GPU = Size(
 
 CPU = Size(
     megabytes=4,
-    prepare=(),
+    prepare=("--vocab-size", "1024", "--context", "128", "--eval-rows", "64"),
     cases=("0", "1"),
     race_seconds=8,
     run_seconds=6,

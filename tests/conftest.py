@@ -10,10 +10,20 @@ SLOW_SECONDS = 1800
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give slow tests the time that they have."""
+    """Give slow tests the time that they have; skip what needs a GPU where there is none."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not _has_gpu():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU of NVIDIA's"))
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
+
+def _has_gpu() -> bool:
+    import torch  # the modules of these tests have loaded it already
+
+    return torch.cuda.is_available()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The whole of it: judge and predictors as processes of their own."""
 
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailu
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.records import Reason, SandboxLevel, Score
 from tests.scoring import cheats, models
-from tests.scoring.conftest import CONTEXT, ROWS, submit
+from tests.scoring.conftest import CONTEXT, KIT, ROWS, submit
 
 
 def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
@@ -87,12 +88,32 @@ def test_a_model_with_weights_in_half_precision_is_not_held_against_float32(
     assert (found.precision, found.rounding) == ("bfloat16", None)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_logits_stay_on_the_gpu(spec: JudgeSpec) -> None:
-    found = score(replace(submit(spec, models.calm()), device=None))
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_logits_stay_on_the_gpu_in_either_half_precision(precision: str, spec: JudgeSpec) -> None:
+    found = score(replace(submit(spec, models.calm()), device=None, precision=precision))
     exact = by_hand(spec, models.calm())[0] / (found.bytes * math.log(2))
-    assert found.on_device
+    assert (found.on_device, found.precision) == (True, precision)
     assert abs(found.value - exact) <= MAX_ROUNDING
+
+
+@pytest.mark.gpu
+def test_logits_on_the_gpu_give_the_score_of_those_in_host_memory(
+    spec: JudgeSpec, tmp_path: Path
+) -> None:
+    asked = replace(submit(spec, models.Honest()), device=None)
+    stayed = score(asked)
+    through_host = score(replace(asked, kit=kit_without_bindings(tmp_path / "kit")))
+    assert (stayed.on_device, through_host.on_device) == (True, False)
+    assert stayed.nats == pytest.approx(through_host.nats, rel=1e-6)
+
+
+def kit_without_bindings(folder: Path) -> Path:
+    """Copy the kit, beside a package that stands in the way of the CUDA driver's bindings."""
+    shutil.copytree(KIT / "autoresearch_kit", folder / "autoresearch_kit")
+    (folder / "cuda").mkdir()
+    (folder / "cuda" / "__init__.py").touch()
+    return folder
 
 
 @pytest.mark.slow

@@ -95,7 +95,15 @@ def test_a_cells_function_can_be_compiled_into_another_modules() -> None:
     torch.testing.assert_close(found.double(), 2 * plain(*leaves, 40), rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU of NVIDIA's")
+@pytest.mark.gpu
+@HEADS
+def test_compiled_flex_attention_on_a_gpu_sees_what_a_plain_softmax_sees(key_heads: int) -> None:
+    leaves = inputs(key_heads, "cuda")
+    found = torch.compile(of_the_notebook("blockwise"), dynamic=False)(*leaves, 40)
+    torch.testing.assert_close(found.double(), plain(*leaves, 40), rtol=0, atol=5e-3)
+
+
+@pytest.mark.gpu
 @HEADS
 def test_the_gradients_of_compiled_flex_attention(key_heads: int) -> None:
     leaves = inputs(key_heads, "cuda")

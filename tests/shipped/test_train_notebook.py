@@ -262,7 +262,7 @@ def test_the_same_seed_gives_the_same_losses(constants: dict[str, Constant]) -> 
     assert train(constants, steps=20)[0].losses == train(constants, steps=20)[0].losses
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU of NVIDIA's")
+@pytest.mark.gpu
 @pytest.mark.parametrize("constants", [{}, NIGHT], ids=["cpu", "h100"])
 def test_cuda_agrees_with_the_cpu(constants: dict[str, Constant]) -> None:
     """In float32; rounding apart, which 20 steps make no larger than this."""
