@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from autoresearch_kit import colab, machine, paths, profiles
+from autoresearch_kit import colab, gpu_nodes, machine, paths, profiles
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.ground import read_notebook
@@ -31,6 +31,13 @@ WITHOUT = (
 )
 REFUSE = "to refuse to run without: autoresearch run TAG --sandbox require"
 """What each level of the sandbox gives."""
+
+CUDA = "install a torch for it, or a newer driver: https://pytorch.org/get-started/locally"
+
+TRY = "to try it where runs are: autoresearch doctor"
+
+COMPILERS = "install compilers: apt install gcc g++; or do without: --profile cpu-eager"
+"""Triton needs a C compiler, torch on a CPU one for C++."""
 
 TRY_FIRST = (
     "try a short run before a night: autoresearch run trial --max-experiments 1; or begin with the "
@@ -67,11 +74,14 @@ def _row(finding: Finding) -> str:
     return f'<tr><td style="text-align:left;white-space:nowrap">{mark}</td>{words}</tr>'
 
 
-def examine(folder: Path) -> Findings:
-    """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere."""
+def examine(folder: Path, *, try_compile: bool = False) -> Findings:
+    """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere.
+
+    With `try_compile` a small function is compiled where runs would compile, which takes a while.
+    """
     where = [_colab()] if colab.on_colab() else []
     rest = [_sandbox(), *_project(folder), _corpora(), _lab(), _key()]
-    return Findings([*where, *_hardware(), *rest])
+    return Findings([*where, *_hardware(try_compile), *rest])
 
 
 def _colab() -> Finding:
@@ -82,18 +92,20 @@ def _colab() -> Finding:
     )
 
 
-def _hardware() -> Iterator[Finding]:
+def _hardware(try_compile: bool) -> Iterator[Finding]:
+    """Of torch, what it sees in the sandbox: that is where runs are."""
     try:
         probed = machine.probe()
+        inside = machine.probe_inside(probed.gpu, sandbox.level(), try_compile=try_compile)
     except KitError as error:
-        yield Finding("torch", "missing", str(error))
+        yield Finding("torch", "not usable", str(error))
         return
     yield Finding("python", f"{probed.python} on {probed.system}")
     yield Finding("torch", probed.torch)
-    yield _device(probed)
-    yield Finding("precision", probed.precision)
+    yield _device(probed, inside)
+    yield Finding("precision", inside.precision)
     yield _profile(profiles.choose(probed.gpu))
-    yield _compiler(probed)
+    yield _compiler(inside, tried=try_compile)
     yield Finding("memory", f"{probed.memory_mb / 1000:.0f} GB, {probed.cores} cores")
 
 
@@ -104,14 +116,23 @@ def _profile(profile: profiles.Profile) -> Finding:
     return Finding("profile", f"{found}; untested: it never ran on one", TRY_FIRST)
 
 
-def _device(probed: Machine) -> Finding:
-    kind = "GPU" if probed.accelerator else "CPU"
-    return Finding("device", f"{kind}: {probed.device}")
+def _device(probed: Machine, inside: Machine) -> Finding:
+    found = f"{inside.kind}: {inside.device}"
+    if gap := machine.difference(probed, inside):
+        return Finding("device", f"{found}; runs would not begin", gap)
+    if gpu_nodes.may_have_gpu() and not probed.gpu:
+        said = f" ({probed.no_gpu})" if probed.no_gpu else ""
+        return Finding(
+            "device", f"{found}; a GPU's driver is here, but torch uses none{said}", CUDA
+        )
+    return Finding("device", found)
 
 
-def _compiler(probed: Machine) -> Finding:
+def _compiler(probed: Machine, *, tried: bool) -> Finding:
     if probed.compiles:
-        return Finding("torch.compile", "works")
+        return Finding("torch.compile", "works, in the sandbox" if tried else "not tried; " + TRY)
+    if probed.no_compile:
+        return Finding("torch.compile", f"fails in the sandbox: {probed.no_compile}", COMPILERS)
     if probed.gpu:
         return Finding("torch.compile", "not used on this GPU")
     return Finding("torch.compile", "no C++ compiler", "install one: apt install g++")

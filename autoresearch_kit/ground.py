@@ -47,11 +47,13 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
 
     Raises:
         FingerprintError: scores measured here can't be compared with those in the history.
-        KitError: the notebook, the corpus or torch is not usable; the message says what to do.
+        KitError: the notebook, the corpus or torch is not usable, or runs would not see the GPU;
+            the message says what to do.
     """
     dataset = prepare_for(settings)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
     found = machine.probe()
+    machine.check_inside(found, sandbox.level())
     here = fingerprint(info, found, workspace.kit)
     experiments = history.experiments()
     if experiments:

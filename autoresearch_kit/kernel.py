@@ -38,7 +38,7 @@ from IPython.display import display
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from autoresearch_kit import cgroups, precision
+from autoresearch_kit import cgroups, machine, precision
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.codec import encode
@@ -99,7 +99,8 @@ class TrainingRun:
         self.context = dataset.info.context
         self.seed = seed
         self.train_seconds = train_seconds
-        self.device = precision.device()
+        told = os.environ.get(handover.DEVICE)
+        self.device = precision.expected(told) if told else precision.device()
         self.scaler = precision.loss_scaler(self.device)
         self.step = 0
         self.tokens = 0
@@ -291,6 +292,8 @@ class TrainingRun:
             sandbox=sandbox.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=cgroups.memory_mb(),
+            device=self.device.type,
+            gpu=machine.gpu_of(self.device),
         )
         score = scoring.score(spec)
         print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
@@ -304,6 +307,7 @@ def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
 
     Raises:
         CorpusError: the data set is not there; the message says how to prepare it.
+        ExecutionError: the runner says on which device to compute, and torch can't.
     """
     for seeder in (random.seed, np.random.seed, torch.manual_seed):
         seeder(seed)

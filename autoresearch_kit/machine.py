@@ -1,6 +1,7 @@
 """What this machine is: probed in a process of its own, since that loads torch.
 
-`python -m autoresearch_kit.machine` prints the `Machine` as JSON.
+`python -m autoresearch_kit.machine` prints the `Machine` as JSON; with `compile`, torch.compile is
+tried too.
 """
 
 import importlib.metadata
@@ -8,17 +9,31 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch_kit import cgroups, codec
+from autoresearch_kit import cgroups, codec, gpu_nodes
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
-from autoresearch_kit.records import Accelerator, Machine
+from autoresearch_kit.records import Accelerator, Machine, SandboxLevel
+from autoresearch_kit.text import one_line
 
 if TYPE_CHECKING:
     import torch
+
+MODULE = "autoresearch_kit.machine"
+
+TRY_COMPILE = "compile"
+
+REFUSED = 3
+"""Exit status of a probe that says in one line what the kit can't go on with."""
+
+WARNING_LENGTH = 300
+"""Characters of what torch says of a GPU, or of a compiler, that does not work."""
 
 
 def accelerator() -> Accelerator | None:
@@ -28,22 +43,88 @@ def accelerator() -> Accelerator | None:
         KitError: as `probe` does.
     """
     apple = platform.system() == "Darwin" and platform.machine() == "arm64"
-    return probe().gpu if apple or sandbox.gpu_nodes() else None
+    return probe().gpu if apple or gpu_nodes.may_have_gpu() else None
 
 
 def probe() -> Machine:
     """Probe this machine in a subprocess; takes as long as importing torch.
 
     Raises:
-        KitError: torch can't be imported; the message is the last line it said.
+        KitError: torch can't be imported, or which GPU it uses can't be told.
     """
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "autoresearch_kit.machine"], capture_output=True, text=True
+    return _probed([sys.executable, "-P", "-m", MODULE])
+
+
+def probe_inside(
+    gpu: Accelerator | None, level: SandboxLevel, *, try_compile: bool = False
+) -> Machine:
+    """Probe what a run on this GPU, or on the CPU, will see: in the sandbox, by its environment.
+
+    With `try_compile`, a small function is compiled there, which takes some 20 s of a CPU.
+
+    Raises:
+        KitError: as `probe` does.
+    """
+    kit = Path(__file__).parents[1]
+    argv = [sys.executable, "-P", "-m", MODULE, *([TRY_COMPILE] if try_compile else [])]
+    with tempfile.TemporaryDirectory(prefix="autoresearch-probe-") as name:
+        home = Path(name)
+        return _probed(
+            sandbox.command(
+                level,
+                argv,
+                read_only=[kit / "autoresearch_kit"],
+                writable=[home],
+                gpu=gpu,
+                env=sandbox.environment(home=home, kit=kit, run_id=home.name, gpu=gpu),
+            ),
+            cwd="/",
+        )
+
+
+def check_inside(found: Machine, level: SandboxLevel) -> None:
+    """Check that runs will compute on the GPU that was found outside of the sandbox, if one was.
+
+    Raises:
+        KitError: they would not; the message says what they see, and what to do.
+    """
+    if found.gpu and (gap := difference(found, probe_inside(found.gpu, level))):
+        raise KitError(gap)
+
+
+def difference(outside: Machine, inside: Machine) -> str:
+    """Return in one line how the device of runs differs from the machine's; empty if it doesn't."""
+    if _computes_on(outside) == _computes_on(inside):
+        return ""
+    said = f" ({inside.no_gpu})" if inside.no_gpu else ""
+    return (
+        f"outside of the sandbox torch uses the {outside.kind} {outside.device}, but runs see only "
+        f"the {inside.kind} {inside.device}{said}; {_way_out(outside.gpu)}"
     )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no message"]
-        raise KitError(f"torch does not work here: {said[-1]}; install it again: pip install torch")
-    return codec.decode(Machine, done.stdout)
+
+
+def _computes_on(found: Machine) -> tuple[str, str, str]:
+    """Of a CPU, without its cores: a sandbox may show fewer of what counts them."""
+    if found.gpu is None:
+        return "cpu", "", found.precision
+    return found.gpu.backend, found.device, found.precision
+
+
+def _way_out(gpu: Accelerator | None) -> str:
+    if gpu and gpu.nodes:
+        return f"check that you may read and write {', '.join(gpu.nodes)}, and update bubblewrap"
+    names = ", ".join(sandbox.PASSED_ON)
+    return f"runs get no device nodes of it, and of the environment only {names}"
+
+
+def _probed(command: Sequence[str], cwd: str | None = None) -> Machine:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    if done.returncode == 0:
+        return codec.decode(Machine, done.stdout)
+    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if done.returncode == REFUSED:
+        raise KitError(said)
+    raise KitError(f"torch does not work here: {said}; install it again: pip install torch")
 
 
 def _cpu_name() -> str:
@@ -55,40 +136,75 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpu(device: "torch.device") -> Accelerator | None:
+def gpu_of(device: "torch.device") -> Accelerator | None:
+    """Return the GPU that torch has under this name, in this process; None for the CPU.
+
+    Raises:
+        KitError: there are several, and which it is can't be told.
+    """
     import torch
 
     if device.type == "cuda":
-        memory = torch.cuda.get_device_properties(device).total_memory
-        return Accelerator("cuda", torch.cuda.get_device_capability(device), memory / MEGABYTE)
+        memory = torch.cuda.get_device_properties(device).total_memory / MEGABYTE
+        capability = torch.cuda.get_device_capability(device)
+        reach = gpu_nodes.reach_cuda() if torch.version.cuda else gpu_nodes.reach_others()
+        return Accelerator("cuda", capability, memory, reach.uuid, reach.nodes)
     if device.type == "mps":
         return Accelerator("mps", (0, 0), torch.mps.recommended_max_memory() / MEGABYTE)
     return None
 
 
-def _probe_here() -> Machine:
+def _try_compile(device: "torch.device") -> str:
+    """Return why a small function can't be compiled; empty if it can."""
+    import torch
+
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(8, device=device))
+    except Exception as error:  # noqa: BLE001 - whatever stands in the way of a compiler
+        return one_line(f"{type(error).__name__}: {error}", WARNING_LENGTH)
+    return ""
+
+
+def _probe_here(*, try_compile: bool) -> Machine:
     import torch
 
     from autoresearch_kit import precision
 
-    device = precision.device()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        device = precision.device()
     cores = cgroups.cores()
     on_cuda = device.type == "cuda"
     triton = on_cuda and torch.cuda.get_device_capability(device) >= precision.VOLTA
     name = torch.cuda.get_device_name(device) if on_cuda else f"{_cpu_name()} x {cores}"
+    compiles = triton or (device.type == "cpu" and shutil.which("c++") is not None)
+    failed = _try_compile(device) if try_compile and compiles else ""
     return Machine(
         device=name,
         accelerator=device.type != "cpu",
         precision=precision.name_of(precision.computes_in(device)),
-        compiles=triton or (device.type == "cpu" and shutil.which("c++") is not None),
+        compiles=compiles and not failed,
         cores=cores,
         memory_mb=round(cgroups.memory_mb()),
         torch=importlib.metadata.version("torch"),
         python=platform.python_version(),
         system=platform.platform(terse=True),
-        gpu=_gpu(device),
+        gpu=gpu_of(device),
+        no_gpu=one_line("; ".join(str(one.message) for one in told), WARNING_LENGTH),
+        no_compile=failed,
     )
 
 
+def main() -> int:
+    """Print what this process sees; returns its exit status."""
+    try:
+        found = _probe_here(try_compile=TRY_COMPILE in sys.argv[1:])
+    except KitError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    sys.stdout.write(codec.encode(found).decode())
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(codec.encode(_probe_here()).decode())
+    sys.exit(main())

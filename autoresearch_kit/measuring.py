@@ -194,6 +194,7 @@ def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
         kit=workspace.kit,
         sandbox=ground.sandbox,
         waits=True,
+        gpu=ground.machine.gpu,
     )
 
 
@@ -207,6 +208,7 @@ def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> R
         kit=workspace.kit,
         sandbox=ground.sandbox,
         waits=False,
+        gpu=ground.machine.gpu,
         ahead=ground.ahead,
         notebook=folder / handover.INPUT_FILE,
         compile_cache=workspace.compile_cache,

@@ -3,13 +3,22 @@
 The scorer must run a model exactly as its notebook trained it, so there is one place to decide.
 """
 
+import warnings
+
 import torch
+
+from autoresearch_kit.errors import ExecutionError
+from autoresearch_kit.text import one_line
 
 AMPERE = (8, 0)
 """The first compute capability of NVIDIA's with bfloat16 arithmetic of its own."""
 
 VOLTA = (7, 0)
 """The first with tensor cores, in float16; also the first that Triton compiles for."""
+
+
+WARNING_LENGTH = 200
+"""Characters of what torch says of a GPU that it can't use."""
 
 
 def device() -> torch.device:
@@ -19,9 +28,39 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def judging_device() -> torch.device:
-    """Where losses are computed and added up: in float64, which Apple's GPUs don't have."""
-    here = device()
+def expected(name: str) -> torch.device:
+    """Return the device that torch calls `name`, ready for use. The CPU is always there.
+
+    Raises:
+        ExecutionError: torch doesn't find it, or can't use it; the message says why.
+    """
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = device()
+    if name == "cpu":
+        return torch.device(name)
+    if found.type != name:
+        said = "".join(f" ({one_line(str(one.message), WARNING_LENGTH)})" for one in told[:1])
+        raise ExecutionError(
+            f"this run is to compute on '{name}', and torch finds only '{found.type}'{said}; "
+            f"`autoresearch doctor` shows what runs see"
+        )
+    try:
+        torch.empty(1, device=found)
+    except RuntimeError as error:
+        said = one_line(str(error), WARNING_LENGTH)
+        raise ExecutionError(
+            f"this run is to compute on '{name}', which torch can't use: {said}"
+        ) from error
+    return found
+
+
+def judging_device(predicting: torch.device | None = None) -> torch.device:
+    """Where losses are computed and added up: in float64, which Apple's GPUs don't have.
+
+    `predicting` is the model's device, the kit's choice unless told.
+    """
+    here = predicting or device()
     return torch.device("cpu") if here.type == "mps" else here
 
 

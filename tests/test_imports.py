@@ -13,7 +13,18 @@ PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
     {"device_queue", "digits", "errors", "records", "retry", "text"},
-    {"atomic", "bounded", "cgroups", "codec", "colab", "gpu", "passes", "paths", "precision"},
+    {
+        "atomic",
+        "bounded",
+        "cgroups",
+        "codec",
+        "colab",
+        "gpu",
+        "gpu_nodes",
+        "passes",
+        "paths",
+        "precision",
+    },
     {"background", "notebook"},
     {
         "auditing",

@@ -22,7 +22,7 @@ CONTROL = "notebooks/control.ipynb"
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """What this machine can do, and what to do about each gap."""
-    findings = examine(Path.cwd())
+    findings = examine(Path.cwd(), try_compile=True)
     if as_json:
         print_json(findings)
         return

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autoresearch_kit import precision
+from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.exchange import LOGIT_BYTES, Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.pace import check_pace
@@ -118,9 +119,26 @@ def load_shard(dataset: Dataset, spec: JudgeSpec) -> Shard:
     count = min(dataset.info.eval_rows, len(shard))
     inputs, targets = rows(shard, count)
     order = torch.from_numpy(np.random.default_rng(ORDER_SEED).permutation(count))
-    device = torch.device(spec.device) if spec.device else precision.judging_device()
+    device = precision.judging_device(_predicting_device(spec))
     token_bytes = torch.from_numpy(dataset.token_bytes.astype(np.int64))
     return Shard(inputs[order], targets[order], token_bytes, device)
+
+
+def check_device(spec: JudgeSpec) -> None:
+    """Check that this process can compute on the run's device; uses it for the first time.
+
+    Raises:
+        ScoreFailure: it can't, which is no fault of the submission.
+    """
+    if spec.device:
+        try:
+            precision.expected(spec.device)
+        except ExecutionError as error:
+            raise ScoreFailure(Reason.KIT_FAILED, f"in the judge, {error}") from error
+
+
+def _predicting_device(spec: JudgeSpec) -> torch.device:
+    return torch.device(spec.device) if spec.device else precision.device()
 
 
 def batch_shape(info: DatasetInfo, device: torch.device) -> Shape:
@@ -136,7 +154,7 @@ def computes_in(spec: JudgeSpec) -> str:
     """The precision in which the model is asked to predict, by its name."""
     if spec.precision:
         return spec.precision
-    device = torch.device(spec.device) if spec.device else precision.device()
+    device = _predicting_device(spec)
     return precision.name_of(precision.computes_in(device))
 
 

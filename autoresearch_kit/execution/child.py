@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autoresearch_kit.execution import reap, sandbox
 from autoresearch_kit.execution.untrusted import read_untrusted_tail
+from autoresearch_kit.records import Accelerator
 
 LAST_WORDS = 2000
 """Bytes of a log in which its last line is looked for."""
@@ -58,13 +59,22 @@ class Child:
 
 
 def start_child(
-    arguments: Sequence[str], *, folder: Path, kit: Path, run_id: str, log: Path
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    kit: Path,
+    run_id: str,
+    log: Path,
+    gpu: Accelerator | None,
 ) -> Child:
-    """Start `python -m ARGUMENTS` from the package's copy, in `folder`; it prints into `log`."""
+    """Start `python -m ARGUMENTS` from the package's copy, in `folder`; it prints into `log`.
+
+    Of all GPUs it sees `gpu` only.
+    """
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *arguments],
-            env=sandbox.environment(home=folder, kit=kit, run_id=run_id),
+            env=sandbox.environment(home=folder, kit=kit, run_id=run_id, gpu=gpu),
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=file,

@@ -5,8 +5,8 @@ the run has started does next to nothing. What comes before, when Python traces 
 like training from outside; so much of it as honest code needs is granted unseen. The notebook is
 told what is granted, so that honest code keeps within its budget where that is less than it took.
 
-On a GPU, whose compilers are Python processes like any other, all that a notebook claims is
-believed, up to the run's limit.
+Of a run on a GPU, whose compilers are Python processes like any other, all that a notebook claims
+is believed, up to the run's limit.
 """
 
 import sys
@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.execution import sandbox
 from autoresearch_kit.records import RunSpec
 
 FREE_SECONDS = 20.0
@@ -48,7 +47,7 @@ class CompileMeter:
     def __init__(self, spec: RunSpec) -> None:
         self._limit = spec.compile_seconds
         self._file = granted_file(spec.folder)
-        self._measures = psutil.LINUX and not sandbox.gpu_nodes()
+        self._measures = psutil.LINUX and spec.gpu is None
         self._quiet = 0.0
         self._looked: float | None = None
         self._spent: dict[int, float] = {}

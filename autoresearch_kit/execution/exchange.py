@@ -68,7 +68,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What a predictor is told at its start. The last four are descriptors; `door` is a socket."""
+    """What a predictor is told at its start. The last four are descriptors; `door` is a socket.
+
+    `device` is torch's name of what it must compute on; None: the kit's choice.
+    """
 
     submission: Path
     device: str | None

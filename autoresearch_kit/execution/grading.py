@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Reason, SandboxLevel
+from autoresearch_kit.records import Accelerator, Reason, SandboxLevel
 
 SPEC_FILE = "judge.json"
 SCORE_FILE = "score.json"
@@ -22,7 +22,8 @@ class JudgeSpec:
     written, and an empty file is there. `folder` is where the answer goes; nothing of a sandbox
     reaches it. `run_id` is what the judge's processes carry, and nothing else of the run, since
     whoever ends the one must not end the other. `device` and `precision` are torch's names of
-    one, None for the kit's choice. `seconds` bounds all of the scoring, `batch_seconds` the model's
+    one, None for the kit's choice. `gpu` is the one GPU that judge and predictors see; None: they
+    see none. `seconds` bounds all of the scoring, `batch_seconds` the model's
     loading and each of its answers, `memory_mb` the predictors and their children.
     """
 
@@ -38,6 +39,7 @@ class JudgeSpec:
     precision: str | None = None
     seconds: float = 300.0
     batch_seconds: float = 60.0
+    gpu: Accelerator | None = None
 
 
 class ScoreFailure(KitError):  # noqa: N818 - the submission failed, not the kit

@@ -42,6 +42,8 @@ COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
 """Environment variable: the file that says how much compilation the budget excludes at most."""
 PROFILE = "AUTORESEARCH_PROFILE"
 """Environment variable: there if a few of the run's steps are to be profiled."""
+DEVICE = "AUTORESEARCH_DEVICE"
+"""Environment variable: torch's name of the device that the run must compute on."""
 DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
 

@@ -45,10 +45,13 @@ def judge(spec: JudgeSpec) -> Score:
     shard = assessment.load_shard(dataset, spec)
     await_turn(spec.run_id)
     begun = time.monotonic()
+    assessment.check_device(spec)
     shape = assessment.batch_shape(dataset.info, shard.device)
     precision = assessment.computes_in(spec)
     for predictor in (scored, probed):
         predictor.begin(logits.places(shape, precision, shard.device))
+    for predictor in (scored, probed):  # before a submission could take the GPU from the other one
+        predictor.await_ready()
     scored.load()
     found = assessment.score(shard, scored, precision)
     scored.end()

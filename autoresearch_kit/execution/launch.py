@@ -55,6 +55,7 @@ def prepare(place: RunPlace) -> Waiting:
         kit=place.kit,
         run_id=place.run_id,
         log=place.folder / handover.LOG_FILE,
+        gpu=place.gpu,
     )
     return Waiting(place, runner)
 

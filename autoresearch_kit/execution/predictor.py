@@ -128,8 +128,9 @@ def send(descriptor: int, reply: Reply) -> None:
     os.write(descriptor, reply.line())
 
 
-def serve(spec: PredictorSpec, requests: Iterable[bytes], device: torch.device) -> None:
+def serve(spec: PredictorSpec, requests: Iterable[bytes]) -> None:
     """Answer each request, until there are no more."""
+    device = torch.device("cpu")
     memory: Memory | None = None
     model: nn.Module | None = None
     dtype = torch.float32
@@ -138,8 +139,7 @@ def serve(spec: PredictorSpec, requests: Iterable[bytes], device: torch.device) 
         if request.startswith(BEGIN):
             terms = codec.decode(Terms, request.removeprefix(BEGIN))
             dtype = precision.of_name(terms.precision)
-            torch.empty(1, device=device)
-            memory, reply = begin(spec, terms)
+            device, memory, reply = begin(spec, terms)
         elif request == LOAD:
             model = load(spec.submission, device)
         elif model is not None and memory is not None:
@@ -150,12 +150,17 @@ def serve(spec: PredictorSpec, requests: Iterable[bytes], device: torch.device) 
         send(spec.replies, reply)
 
 
-def begin(spec: PredictorSpec, terms: Terms) -> tuple[Memory | None, Reply]:
-    """The memory on these terms, or why it can't be had: then other terms may come."""
+def begin(spec: PredictorSpec, terms: Terms) -> tuple[torch.device, Memory | None, Reply]:
+    """Take the device, and the memory on these terms; with a failure, other terms may come.
+
+    Nothing of the submission is loaded yet: what fails here is the kit's.
+    """
+    device = torch.device("cpu")
     try:
-        return Memory(spec, terms), Reply()
+        device = precision.expected(spec.device) if spec.device else precision.device()
+        return device, Memory(spec, terms), Reply()
     except ExecutionError as error:
-        return None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
+        return device, None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
 
 
 def predict(model: nn.Module, memory: Memory, device: torch.device, dtype: torch.dtype) -> None:
@@ -178,10 +183,9 @@ def main(argument: str) -> None:
     spec = codec.decode(PredictorSpec, argument)
     for descriptor in (spec.memory, spec.requests, spec.replies, spec.door):
         os.set_inheritable(descriptor, False)
-    device = torch.device(spec.device) if spec.device else precision.device()
     try:
         with os.fdopen(spec.requests, "rb") as requests:
-            serve(spec, requests, device)
+            serve(spec, requests)
     except BaseException as error:
         send(spec.replies, describe(error))
         raise

@@ -66,6 +66,7 @@ class PredictorProcess:
     door: socket.socket
     offered: "list[Place]" = field(default_factory=list, repr=False)
     deadline: float = math.inf
+    ready: bool = False
     loaded: bool = False
     looked: float = 0.0
     tail: bytes = field(default=b"", repr=False)
@@ -95,18 +96,27 @@ class PredictorProcess:
         exchange.resize(self.memory, self.shape.size)
         self._offer()
 
+    def await_ready(self) -> None:
+        """Wait until it has its device, and a place for logits that it can use.
+
+        Raises:
+            ScoreFailure: the kit's part of it did not start.
+        """
+        while not self.ready and (reply := self._await(self.deadline)).failure is not None:
+            if len(self.offered) == 1:
+                self._fail(reply.detail)
+            logger.warning("logits go another, slower way: %s", reply.detail)
+            del self.offered[0]
+            self._offer()
+        self.ready = True
+
     def load(self) -> None:
         """Have it load the submission, once it is ready.
 
         Raises:
             ScoreFailure: the kit's part of it did not start, or the submission can't be loaded.
         """
-        while (reply := self._await(self.deadline)).failure is not None:
-            if len(self.offered) == 1:
-                self._fail(reply.detail)
-            logger.warning("logits go another, slower way: %s", reply.detail)
-            del self.offered[0]
-            self._offer()
+        self.await_ready()
         self.loaded = True
         self.loading = self._ask(exchange.LOAD)
 
@@ -254,10 +264,14 @@ def start(spec: JudgeSpec, hidden: Sequence[Path]) -> PredictorProcess:
 
 
 def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> list[str]:
-    env = sandbox.environment(home=Path("/tmp"), kit=spec.kit, run_id=spec.run_id, more=NO_COMPILE)
+    env = sandbox.environment(
+        home=Path("/tmp"), kit=spec.kit, run_id=spec.run_id, gpu=spec.gpu, more=NO_COMPILE
+    )
     argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]
-    return sandbox.command(spec.sandbox, argv, read_only=shown, hidden=hidden, env=env)
+    return sandbox.command(
+        spec.sandbox, argv, read_only=shown, hidden=hidden, gpu=spec.gpu, env=env
+    )
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:

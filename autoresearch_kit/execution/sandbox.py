@@ -3,7 +3,7 @@
 Under bubblewrap a process has its own PID, network, mount, IPC and UTS namespaces and no
 capabilities. It sees system files, this Python, and what the caller names; of that it can write
 only what the caller names as writable. Everything else is not there: home, repositories, other
-campaigns, other Python installations (whose standard libraries are scored text).
+campaigns, other Python installations (whose standard libraries are scored text), other GPUs.
 """
 
 import functools
@@ -17,16 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch_kit import cgroups
-from autoresearch_kit.records import SandboxLevel
+from autoresearch_kit.records import Accelerator, SandboxLevel
 
 ETC = (
     "alternatives", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
     "localtime", "nsswitch.conf", "passwd",
 )  # fmt: skip
 """Parts of /etc that loaders, compilers and plotting read; none holds a secret."""
-
-GPU_NODES = ("nvidia*", "nvidia-caps", "dri", "kfd", "dxg")
-"""Device nodes of CUDA, of AMD's ROCm, and of GPUs under WSL."""
 
 SCRATCH_BYTES = 256_000_000
 """Size of the sandbox's own /tmp and /dev/shm each: they are memory that no process shows."""
@@ -41,17 +38,22 @@ WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 PROC_SECRETS = frozenset({
     "acpi", "asound", "config.gz", "interrupts", "iomem", "ioports", "kallsyms", "kcore",
     "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats",
-    "modules", "pagetypeinfo", "sched_debug", "scsi", "slabinfo", "timer_list", "timer_stats",
+    "pagetypeinfo", "sched_debug", "scsi", "slabinfo", "timer_list", "timer_stats",
     "vmallocinfo", "vmcore",
 })  # fmt: skip
 """What of /proc tells of the kernel's memory, of keys, or of what others do. The first list is
-that of container runtimes: https://github.com/moby/moby/blob/master/daemon/pkg/oci/defaults.go"""
+that of container runtimes: https://github.com/moby/moby/blob/master/daemon/pkg/oci/defaults.go.
+Not `modules`: CUDA looks there whether NVIDIA's are loaded."""
 
 PASSED_ON = (
     "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
     "ROCR_VISIBLE_DEVICES", "TZ",
 )  # fmt: skip
 """The caller's environment variables that unreviewed code may see: devices, libraries, language."""
+
+
+NO_GPU = "-1"
+"""CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that none has."""
 
 
 def level() -> SandboxLevel:
@@ -88,11 +90,17 @@ def way_out() -> str:
 
 
 def environment(
-    *, home: Path, kit: Path, run_id: str, more: Mapping[str, str] | None = None
+    *,
+    home: Path,
+    kit: Path,
+    run_id: str,
+    gpu: Accelerator | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The whole environment of a sandboxed process: nothing secret can be in it.
 
-    `home` is its HOME and temporary folder, `kit` the folder that holds the package's copy.
+    `home` is its HOME and temporary folder, `kit` the folder that holds the package's copy. Of all
+    GPUs it sees `gpu` only.
     """
     binaries = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     fixed = {
@@ -106,6 +114,8 @@ def environment(
         "USER": "researcher",
     }
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if gpu is None or gpu.uuid:
+        fixed["CUDA_VISIBLE_DEVICES"] = gpu.uuid if gpu else NO_GPU
     return passed | fixed | dict(more or {})
 
 
@@ -116,17 +126,19 @@ def command(
     read_only: Iterable[Path] = (),
     writable: Iterable[Path] = (),
     hidden: Iterable[Path] = (),
+    gpu: Accelerator | None = None,
     env: Mapping[str, str],
 ) -> list[str]:
     """The command line that runs `argv` behind the wall, with `env` as its whole environment.
 
     `read_only` and `writable` are absolute paths that it sees in the same places; `hidden` are
-    files inside what it would see, taken out of its sight. Start it with a `cwd` that it sees.
+    files inside what it would see, taken out of its sight. `gpu` is the GPU whose device nodes it
+    sees. Start it with a `cwd` that it sees.
     """
     if sandbox is SandboxLevel.NONE:
         return ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *argv]
     shown = [*_python(), *read_only]
-    options = [*_namespaces(), *_system(), *_mounts("--ro-bind", shown)]
+    options = [*_namespaces(), *_system(), *_devices(gpu), *_mounts("--ro-bind", shown)]
     options += [*_other_pythons(), *_mounts("--bind", writable), *_masks(hidden, shown)]
     for mount in READ_ONLY_MOUNTS:
         options += ["--remount-ro", mount]
@@ -156,7 +168,6 @@ def _system() -> Iterator[str]:
     yield from ("--dev", "/dev")
     yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/dev/shm")
     yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp")
-    yield from _devices()
 
 
 def _proc_protected() -> Iterator[str]:
@@ -178,16 +189,11 @@ def _proc_protected() -> Iterator[str]:
             yield from ("--ro-bind-try", entry.path, entry.path)
 
 
-def gpu_nodes() -> list[Path]:
-    """The GPUs of this machine, as device nodes."""
-    return sorted(node for name in GPU_NODES for node in Path("/dev").glob(name))
-
-
-def _devices() -> Iterator[str]:
-    nodes = gpu_nodes()
-    for node in nodes:
-        yield from ("--dev-bind", str(node), str(node))
-    for path in ("/sys", "/opt/rocm") if nodes else ("/sys/devices/system",):
+def _devices(gpu: Accelerator | None) -> Iterator[str]:
+    """Options that show a GPU; without nodes that are gone: the process says what it misses."""
+    for node in gpu.nodes if gpu else ():
+        yield from ("--dev-bind-try", node, node)
+    for path in ("/sys", "/opt/rocm") if gpu else ("/sys/devices/system",):
         yield from ("--ro-bind-try", path, path)
 
 

@@ -78,6 +78,7 @@ def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:
         ],
         writable=[place.folder / handover.WORK_FOLDER, sockets],
         hidden=[Path(path) for path in info.hidden],
+        gpu=place.gpu,
         env=_environment(place),
     )
 
@@ -90,11 +91,16 @@ def _environment(place: RunPlace) -> dict[str, str]:
         handover.WORK: str(work),
         handover.COMPILE_SECONDS: str(granted_file(place.folder)),
         handover.DATASET: str(place.dataset),
+        handover.DEVICE: place.device,
         "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
         "TMPDIR": "/tmp" if walled else str(home),
     }
     if place.profiled:
         more[handover.PROFILE] = "1"
     return sandbox.environment(
-        home=home, kit=place.kit, run_id=place.run_id, more=more | compile_cache.variables(work)
+        home=home,
+        kit=place.kit,
+        run_id=place.run_id,
+        gpu=place.gpu,
+        more=more | compile_cache.variables(work),
     )

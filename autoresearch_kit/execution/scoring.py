@@ -48,6 +48,8 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         run_id=judge_id(spec.run_id),
         memory_mb=spec.memory_mb,
         shard=shard.value,
+        device=spec.device,
+        gpu=spec.gpu,
     )
 
 
@@ -62,6 +64,7 @@ def start(spec: JudgeSpec) -> Child:
         kit=spec.kit,
         run_id=spec.run_id,
         log=spec.folder / LOG_FILE,
+        gpu=spec.gpu,
     )
 
 

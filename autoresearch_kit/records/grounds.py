@@ -48,16 +48,26 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """A GPU that torch can use: by `cuda`, with its compute capability, or by `mps`."""
+    """A GPU that torch can use: by `cuda`, with its compute capability, or by `mps`.
+
+    `uuid` is what CUDA_VISIBLE_DEVICES names it by, empty where the user's environment decides.
+    `nodes` are the device nodes through which it is reached.
+    """
 
     backend: str
     capability: tuple[int, int]
     memory_mb: float
+    uuid: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a probe of this machine found. `device` is what scores depend on, by model name."""
+    """What a probe of this machine found. `device` is what scores depend on, by model name.
+
+    `no_gpu` is what torch warned of when it was asked for one. `no_compile` is why a small function
+    could not be compiled; empty if it could, or if that was not tried.
+    """
 
     device: str
     accelerator: bool
@@ -69,3 +79,10 @@ class Machine:
     python: str
     system: str
     gpu: Accelerator | None = None
+    no_gpu: str = ""
+    no_compile: str = ""
+
+    @property
+    def kind(self) -> str:
+        """GPU or CPU, for people."""
+        return "GPU" if self.accelerator else "CPU"

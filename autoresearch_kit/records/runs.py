@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from autoresearch_kit.records.grounds import Accelerator
+
 
 class Reason(StrEnum):
     """Why it ended so. The first two are keeps, the next two discards, all others crashes."""
@@ -203,8 +205,9 @@ class RunPlace:
 
     `folder` is this run's own; the notebook sees and writes only its `work/`. `kit` is the
     folder that holds the copy of the package which runner, kernel and judge import. `waits`: the
-    kernel is started before its turn, and imports torch meanwhile. `profiled`: some of its steps
-    run under a profiler, which takes time, so it is never scored.
+    kernel is started before its turn, and imports torch meanwhile. `gpu` is the one GPU that the
+    run sees and must compute on; None: it sees none, and computes on the CPU. `profiled`: some of
+    its steps run under a profiler, which takes time, so it is never scored.
     """
 
     run_id: str
@@ -214,6 +217,12 @@ class RunPlace:
     sandbox: SandboxLevel
     waits: bool
     profiled: bool = field(default=False, kw_only=True)
+    gpu: Accelerator | None = field(default=None, kw_only=True)
+
+    @property
+    def device(self) -> str:
+        """Torch's name of what the run must compute on: `cuda`, `mps` or `cpu`."""
+        return self.gpu.backend if self.gpu else "cpu"
 
 
 @dataclass(frozen=True)

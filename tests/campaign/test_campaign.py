@@ -14,6 +14,7 @@ from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict
 from autoresearch_kit.restoring import restore
 from autoresearch_kit.settling import settle
+from tests import claims
 from tests.campaign import tiny
 from tests.researchers.llm.server import Answer, ChatServer
 
@@ -65,6 +66,16 @@ def done(
     for _ in night.run(Limits(experiments=3)):
         pass
     return night
+
+
+def test_it_does_not_begin_where_runs_would_not_see_the_gpu(
+    project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims.claim_gpu_outside(tmp_path / "outside", monkeypatch)
+    night = campaign(project, corpus)
+    with pytest.raises(KitError, match=f"torch uses the GPU {claims.NAME}, but runs see only"):
+        next(night.run(Limits(experiments=1)))
+    assert not list(night.workspace.runs.iterdir())
 
 
 def test_the_baseline_comes_first_and_is_kept(done: Campaign) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autoresearch_kit import machine
+from autoresearch_kit import gpu_nodes, machine
 from autoresearch_kit.cli.app import app
-from autoresearch_kit.execution import sandbox
 from autoresearch_kit.records import Accelerator
 
 
@@ -29,8 +28,8 @@ def test_on_a_gpu_own_text_has_the_profiles_vocabulary(
 
 
 def test_the_machine_is_not_probed_where_no_gpu_is(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "gpu_nodes", list)
+    monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
     monkeypatch.setattr(machine, "probe", lambda: pytest.fail("torch was loaded"))
     assert typed(str(corpus)).count("-") == 1

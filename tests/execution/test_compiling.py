@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit import gpu_nodes
 from autoresearch_kit.execution.compiling import (
     FREE_SECONDS,
     CompileMeter,
@@ -19,14 +20,14 @@ from autoresearch_kit.execution.compiling import (
     granted_file,
     is_compiler,
 )
-from autoresearch_kit.records import SandboxLevel
+from autoresearch_kit.records import Accelerator, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 
 ASSEMBLER = shutil.which("as") or ""
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not ASSEMBLER or bool(sandbox.gpu_nodes()),
-    reason="compilation is measured on Linux without a GPU, with a compiler",
+    sys.platform != "linux" or not ASSEMBLER,
+    reason="compilation is measured on Linux, with a compiler",
 )
 
 
@@ -65,6 +66,22 @@ def test_time_in_which_only_a_compiler_works_is_granted(
     for now in (100.0, 110.0, 115.0):
         meter.look(processes, now)
     assert meter.granted == FREE_SECONDS + 15.0
+
+
+def test_a_screen_s_graphics_make_no_claim_of_compilation_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dev" / "dri").mkdir(parents=True)
+    (tmp_path / "dev" / "dri" / "renderD128").touch()
+    monkeypatch.setattr(gpu_nodes, "DEV", tmp_path / "dev")
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, compile_seconds=90.0)
+    assert CompileMeter(spec).granted == FREE_SECONDS
+
+
+def test_a_run_on_a_gpu_is_believed_up_to_the_limit(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, compile_seconds=90.0)
+    gpu = Accelerator("cuda", (9, 0), 85_000)
+    assert CompileMeter(replace(spec, gpu=gpu)).granted == 90.0
 
 
 def test_no_more_than_the_limit_is_granted(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -15,7 +16,7 @@ from nbformat import NotebookNode
 from autoresearch_kit.codec import decode, encode
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch, reap, sandbox
-from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel
+from autoresearch_kit.records import Accelerator, Reason, Run, RunSpec, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
@@ -25,6 +26,8 @@ both_levels = pytest.mark.parametrize(
 )
 
 RAISE = "raise ValueError('done')"
+
+START = "from autoresearch_kit import kernel\nkernel.start(DATASET, TRAIN_SECONDS, SEED)"
 
 HANG = "import time\ntime.sleep(10**6)"
 
@@ -283,6 +286,28 @@ def test_a_failing_locked_cell_is_the_kits_fault(tmp_path: Path) -> None:
     assert run.failure is Reason.KIT_FAILED
     assert run.detail == "ValueError: done (in cell 'setup')"
     assert run.conditions is None
+
+
+@both_levels
+def test_a_kernel_without_the_run_s_gpu_is_the_kits_failure(
+    level: SandboxLevel, tmp_path: Path
+) -> None:
+    gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-none")
+    spec = make_spec(tmp_path, notebook("print('trains')", setup=START), sandbox=level)
+    run = execute(replace(spec, gpu=gpu))
+    assert (run.failure, run.train_seconds) == (Reason.KIT_FAILED, 0.0)
+    assert "this run is to compute on 'cuda', and torch finds only 'cpu'" in run.detail
+    assert "\n" not in run.detail
+    assert statuses(spec)["train"] == "pending"
+
+
+@pytest.mark.slow
+def test_a_notebook_can_t_pretend_that_its_gpu_is_gone(tmp_path: Path) -> None:
+    train = f"os.environ['{handover.DEVICE}'] = 'cuda'\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+    book = notebook(train + START)
+    run = execute(make_spec(tmp_path, book, sandbox=sandbox.level()))
+    assert "this run is to compute on 'cuda'" in run.detail
+    assert run.failure is Reason.ERROR
 
 
 @needs_bubblewrap

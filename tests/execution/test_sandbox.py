@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.execution import sandbox
-from autoresearch_kit.records import SandboxLevel
+from autoresearch_kit.records import Accelerator, SandboxLevel
 
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
 
@@ -19,11 +19,12 @@ def run(
     level: SandboxLevel = SandboxLevel.BUBBLEWRAP,
     read_only: Sequence[Path] = (),
     hidden: Sequence[Path] = (),
+    gpu: Accelerator | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    env = sandbox.environment(home=work, kit=work, run_id="test-sandbox")
+    env = sandbox.environment(home=work, kit=work, run_id="test-sandbox", gpu=gpu)
     argv = [sys.executable, "-c", code]
     command = sandbox.command(
-        level, argv, read_only=read_only, writable=[work], hidden=hidden, env=env
+        level, argv, read_only=read_only, writable=[work], hidden=hidden, gpu=gpu, env=env
     )
     return subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
 
@@ -155,6 +156,46 @@ def test_the_network_is_unreachable(tmp_path: Path) -> None:
 def test_other_processes_are_not_visible(tmp_path: Path) -> None:
     code = "import os; print([entry for entry in os.listdir('/proc') if entry.isdigit()])"
     assert run(code, tmp_path).stdout == "['1', '2']\n"
+
+
+@needs_bubblewrap
+def test_only_the_device_nodes_of_the_run_s_gpu_are_there(tmp_path: Path) -> None:
+    work, dev = tmp_path / "work", tmp_path / "dev"
+    work.mkdir()
+    dev.mkdir()
+    for name in ("nvidia0", "nvidia1", "nvidiactl"):
+        (dev / name).touch()
+    nodes = tuple(str(dev / name) for name in ("nvidia1", "nvidiactl", "is-gone"))
+    gpu = Accelerator("cuda", (9, 0), 85_000, "GPU-1", nodes)
+    code = f"import os; print(sorted(os.listdir({str(dev)!r})), os.path.exists('/sys/bus'))"
+    assert run(code, work, gpu=gpu).stdout == "['nvidia1', 'nvidiactl'] True\n"
+
+
+@needs_bubblewrap
+def test_without_a_gpu_no_node_of_one_is_there(tmp_path: Path) -> None:
+    """On a machine with a GPU as well."""
+    code = "import os; print(sorted(os.listdir('/dev')), os.path.exists('/sys/bus'))"
+    said = run(code, tmp_path).stdout
+    assert not [name for name in ("nvidia", "dri", "kfd", "dxg") if name in said]
+    assert said.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "seen"),
+    [
+        (Accelerator("cuda", (9, 0), 85_000, "GPU-1"), "GPU-1"),
+        (Accelerator("cuda", (9, 0), 85_000), "0,1"),
+        (None, "-1"),
+    ],
+    ids=["told by its UUID", "told by the user", "none"],
+)
+def test_cuda_sees_the_run_s_gpu_only(
+    gpu: Accelerator | None, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
+    said = run(code, tmp_path, level=SandboxLevel.NONE, gpu=gpu).stdout
+    assert said == f"{seen}\n"
 
 
 @needs_bubblewrap

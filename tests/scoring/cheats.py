@@ -161,6 +161,12 @@ class Does(Honest):
         return super().forward(inputs)
 
 
+def tell_gpu() -> None:
+    import os
+
+    raise ValueError(f"sees {os.environ['CUDA_VISIBLE_DEVICES']!r}")
+
+
 def fail() -> None:
     raise ValueError("told\nyou \x1b[31mso " + 10_000 * "!")
 

@@ -22,7 +22,7 @@ from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.logits import InFile, Place
 from autoresearch_kit.execution.predictor_process import PredictorProcess
 from autoresearch_kit.precision import autocast_to
-from autoresearch_kit.records import Reason
+from autoresearch_kit.records import Accelerator, Reason
 from tests.scoring import cheats, models
 from tests.scoring.conftest import submit
 
@@ -246,6 +246,21 @@ def test_a_damaged_file_is_refused(spec: JudgeSpec, start: Start) -> None:
     failure = refusal(start(spec))
     assert failure.reason is Reason.BAD_SUBMISSION
     assert "pickle" in failure.detail
+
+
+def test_a_predictor_without_the_run_s_gpu_is_the_kits_failure(
+    spec: JudgeSpec, start: Start
+) -> None:
+    gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-none")
+    failure = refusal(start(replace(submit(spec, models.Honest()), device="cuda", gpu=gpu)))
+    assert failure.reason is Reason.KIT_FAILED
+    assert "this run is to compute on 'cuda', and torch finds only 'cpu'" in failure.detail
+
+
+def test_a_predictor_sees_the_run_s_gpu_only(spec: JudgeSpec, start: Start) -> None:
+    gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-1")
+    seen = replace(submit(spec, cheats.Does(cheats.tell_gpu)), gpu=gpu)
+    assert "sees 'GPU-1'" in refusal(start(seen)).detail
 
 
 def test_a_predictor_that_does_not_start_is_the_kits_failure(spec: JudgeSpec, start: Start) -> None:

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from autoresearch_kit import codec
+from autoresearch_kit import codec, machine
 from autoresearch_kit.execution import sandbox, scoring, submission
 from autoresearch_kit.execution.assessment import MAX_ROUNDING
 from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.records import Reason, SandboxLevel, Score
+from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score
 from tests.scoring import cheats, models
 from tests.scoring.conftest import CONTEXT, KIT, ROWS, submit
 
@@ -91,7 +91,9 @@ def test_a_model_with_weights_in_half_precision_is_not_held_against_float32(
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_logits_stay_on_the_gpu_in_either_half_precision(precision: str, spec: JudgeSpec) -> None:
-    found = score(replace(submit(spec, models.calm()), device=None, precision=precision))
+    gpu = machine.gpu_of(torch.device("cuda"))
+    asked = replace(submit(spec, models.calm()), device="cuda", gpu=gpu, precision=precision)
+    found = score(asked)
     exact = by_hand(spec, models.calm())[0] / (found.bytes * math.log(2))
     assert (found.on_device, found.precision) == (True, precision)
     assert abs(found.value - exact) <= MAX_ROUNDING
@@ -126,6 +128,14 @@ def test_a_compiled_model_is_scored_as_written(spec: JudgeSpec) -> None:
     with spec.submission.open("wb") as file:
         submission.save(compiled, file)
     assert score(spec).nats == pytest.approx(by_hand(spec, model)[0], rel=1e-6)
+
+
+def test_a_judge_without_the_run_s_gpu_is_the_kits_failure(spec: JudgeSpec) -> None:
+    gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-none")
+    with pytest.raises(ScoreFailure) as caught:
+        score(replace(submit(spec, models.Honest()), device="cuda", gpu=gpu))
+    assert caught.value.reason is Reason.KIT_FAILED
+    assert "in the judge, this run is to compute on 'cuda'" in caught.value.detail
 
 
 @pytest.mark.slow
