@@ -15,7 +15,7 @@ LIBRARY_FRAMES = 3
 """Frames of libraries that are named before the last error; before each other one it is one."""
 
 OWN_SHARE, LAST_SHARE, FIRST_SHARE = 0.35, 0.25, 0.15
-"""Shares of an excerpt: the notebook's frames, the last error's message, the first one's."""
+"""Shares of an excerpt: the notebook's frames, the last error's message (at least), the first's."""
 
 BETWEEN, BETWEEN_SHARE = 2, 0.03
 """Errors between the first and the last that are shown, and the share of each message."""
@@ -80,14 +80,17 @@ def excerpt(traceback: str, limit: int) -> str:
         return cut_middle(traceback, limit)
     parts = _own_frames(errors, round(OWN_SHARE * limit))
     *causes, last = errors
+    length = round(LIBRARY_SHARE * limit)
     if causes:
-        parts += _told(causes[0], 1, FIRST_SHARE, limit)
+        parts += [*_way(causes[0], 1, length), _message(causes[0], round(FIRST_SHARE * limit))]
     between = causes[1:]
     if len(between) > BETWEEN:
         parts.append(f"[{len(between) - BETWEEN} errors between left out]")
     for error in between[-BETWEEN:]:
-        parts += _told(error, 1, BETWEEN_SHARE, limit)
-    parts += _told(last, LIBRARY_FRAMES, LAST_SHARE, limit)
+        parts += [*_way(error, 1, length), _message(error, round(BETWEEN_SHARE * limit))]
+    parts += _way(last, LIBRARY_FRAMES, length)
+    room = limit - sum(len(part) + len("\n\n") for part in parts)
+    parts.append(_message(last, max(room, round(LAST_SHARE * limit))))
     return cut_middle("\n\n".join(parts), limit)
 
 
@@ -153,16 +156,15 @@ def _own_frames(errors: Sequence[_Error], limit: int) -> list[str]:
     return [first, *gap, *kept]
 
 
-def _told(error: _Error, frames: int, share: float, limit: int) -> list[str]:
-    """How the error came to be, the last `frames` of libraries before it, and its message.
-
-    The message takes at most `share` of the `limit` of characters.
-    """
+def _way(error: _Error, frames: int, length: int) -> list[str]:
+    """How the error came to be, and the last `frames` of libraries before it, so long at most."""
     library = [frame for frame in error.frames if not frame.own]
     named = [frame for frame in library[-frames:] if frame.count == 1]
     left_out = sum(frame.count for frame in library) - len(named)
     gap = f"[{left_out} frames of libraries left out]" if left_out else ""
-    length = round(LIBRARY_SHARE * limit / 2)
-    texts = ["\n".join(line[:length] for line in frame.at[:2]) for frame in named]
-    message = cut_middle("\n".join(error.message).strip("\n"), round(share * limit))
-    return [part for part in (error.link, gap, *texts, message) if part]
+    texts = ["\n".join(line[: length // 2] for line in frame.at[:2]) for frame in named]
+    return [part for part in (error.link, gap, *texts) if part]
+
+
+def _message(error: _Error, limit: int) -> str:
+    return cut_middle("\n".join(error.message).strip("\n"), limit)

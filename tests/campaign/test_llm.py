@@ -62,7 +62,8 @@ class Done:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Iterator[Done]:
     """Five experiments after the baseline, all of one night."""
-    root = scripted.make_project(tmp_path_factory.mktemp("llm") / "project")
+    model = tiny.CELLS["model"] + "print('\\x1b[31mwide:', WIDTH)\n"
+    root = scripted.make_project(tmp_path_factory.mktemp("llm") / "project", model=model)
     (root / "program.md").write_text("Make it predict better, in fewer lines.")
     night = Night()
     with ChatServer(night.answer) as server:
@@ -104,13 +105,21 @@ def test_a_bug_is_mended_within_its_experiment(done: Done) -> None:
     assert third.val_bpb is not None
     [attempt] = third.proposal.attempts
     assert attempt.run.failure is Reason.ERROR
-    assert "no_such_method" in attempt.traceback
+    assert attempt.traceback.startswith("cell 'train', line ")
+    assert "cell 'model', line" in attempt.traceback
+    assert "no_such_method" in attempt.traceback.splitlines()[-1]
     assert "tanh" in done.campaign.history.source(3)
 
 
 def test_the_traceback_reaches_the_model_as_a_quotation(done: Done) -> None:
     [repair] = [body for body in done.night.bodies if scripted.is_repair(body)]
     assert "| AttributeError: 'Tensor' object has no attribute 'no_such_method'" in said(repair)
+
+
+def test_what_the_last_run_printed_reaches_the_model_as_a_quotation(done: Done) -> None:
+    asked = [body for body in done.night.bodies if scripted.experiment_of(body) == 3]
+    assert "printed:\n| [cell model]\n| wide: 8\n" in said(asked[0])
+    assert "training loss at the end: " in said(asked[0])
 
 
 def test_an_idea_that_is_given_up_is_recorded_and_not_run(done: Done) -> None:

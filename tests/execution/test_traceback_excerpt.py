@@ -75,6 +75,13 @@ def test_the_cause_of_an_error_is_there_however_long(tracebacks: Mapping[str, st
     assert told.endswith("the end")
 
 
+def test_a_short_excerpt_still_names_the_error(tracebacks: Mapping[str, str]) -> None:
+    told = excerpt(tracebacks["chain"], 600)
+    assert told.startswith("Cell In[5], line 1")
+    assert "ValueError: no such thing" in told
+    assert told.endswith("the end")
+
+
 def test_a_frame_that_comes_again_is_shown_once(tracebacks: Mapping[str, str]) -> None:
     told = excerpt(tracebacks["endless"], LIMIT)
     assert told.count("return g(x)") == 1

@@ -46,7 +46,7 @@ DEPTH = 3
 MATRIX_LR = 0.03
 ```
 
-Read:
+Read the notebook, a cell, an experiment, its smoothed loss curve:
 
 ```read_notebook
 ```

@@ -31,8 +31,8 @@ CATEGORIES = (
 IDEA_LENGTH = 120
 HYPOTHESIS_LENGTH = 1000
 DETAIL_LENGTH = 2000
-SAID_LENGTH = 4000
-"""Characters of what a run printed, and of the traceback that ended it."""
+ROOM = findings.Room(4_000, 4_000)
+"""For what a run printed, and for the error that ended it."""
 
 NEAREST_LINES = 40
 
@@ -120,7 +120,7 @@ class Draft:
                 *findings.run_lines(experiment),
                 *([loss] if loss else []),
                 *_detail(experiment),
-                *findings.said(findings.executed(self._history, experiment), SAID_LENGTH),
+                *findings.said(findings.executed(self._history, experiment), ROOM),
                 self._diff(experiment),
             ]
         )

@@ -1,8 +1,11 @@
 """What git has of an experiment's runs, in words for a model: numbers, prints, errors, curves."""
 
+from dataclasses import dataclass
+
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution.crash_report import Executed, error_in, parse_executed, printed
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
+from autoresearch_kit.execution.traceback_excerpt import excerpt
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Experiment, Run
 from autoresearch_kit.researchers.llm import curve
@@ -54,14 +57,22 @@ def loss_table(history: History, one: Experiment) -> str:
     )
 
 
-def said(executed: Executed, length: int) -> list[str]:
-    """Return what a run printed, and the error that ended it, each quoted, so long at most."""
-    prints, error = printed(executed), error_in(executed)
+@dataclass(frozen=True)
+class Room:
+    """How many characters there are for what a run printed, and for the error that ended it."""
+
+    prints: int
+    error: int
+
+
+def said(ran: Executed, room: Room) -> list[str]:
+    """Return what a run printed, head and tail, and the error that ended it, each quoted."""
+    prints, error = printed(ran), error_in(ran)
     lines = []
     if prints:
-        lines += ["printed:", quote(prints, length)]
+        lines += ["printed:", quote(prints, room.prints)]
     if error:
-        lines += ["traceback:", quote(error, length)]
+        lines += ["traceback:", quote(excerpt(error, room.error), room.error)]
     return lines
 
 

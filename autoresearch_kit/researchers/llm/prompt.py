@@ -15,7 +15,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import EditProtocol, Proposal
 from autoresearch_kit.researchers.base import View
-from autoresearch_kit.researchers.llm import blocks, sections
+from autoresearch_kit.researchers.llm import blocks, sections, situation
 from autoresearch_kit.researchers.llm.quoting import MARK, quote
 from autoresearch_kit.researchers.llm.sections import Brief, Section
 
@@ -65,8 +65,8 @@ The notebook
 - Cells are addressed by name. Editable ones may be rewritten, added and removed. Locked ones are
   put back before every run, and so is `run`: edit around them.
 - `run.batches(B)` yields pairs of int64 tensors [B, T], inputs and targets, on `run.device`, in an
-  order that the kit seeds; each row, and each document in it, begins at the last token of the
-  vocabulary; `run.steps()` yields step numbers until the budget is used up;
+  order that the kit seeds; each row, and each document in it, begins at BOS, the last token
+  of the vocabulary; `run.steps()` yields step numbers until the budget is used up;
   `run.progress` goes from 0 to 1; `run.log(loss=..., tokens=...)` writes the loss curve;
   `run.autocast()` is the precision for training and scoring alike; `run.vocab_size`, `run.context`.
 - The locked cell `submit` hands over `model`: in eval mode it must turn int64 [B, T] into logits
@@ -136,7 +136,7 @@ def repair_prompt(
     attempt = crashed.attempts[-1]
     said = attempt.traceback or attempt.run.detail
     parts = [
-        sections.ground(brief, ran),
+        situation.ground(brief, ran),
         Section("idea", "The idea", (f"{crashed.idea}\n{crashed.hypothesis}",)),
         Section("diff", "What it changed", (str(cell_diff(view.notebook, ran)),)),
         Section(
@@ -160,7 +160,7 @@ def _account(view: View, brief: Brief, history: History) -> list[Section]:
     return [
         sections.directive(brief),
         sections.guidance(view),
-        sections.ground(brief, view.notebook),
+        situation.ground(brief, view.notebook),
         sections.standing(view, history),
         sections.profile(view),
         sections.lessons(view),

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit import profiles
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.estimates import estimates
 from autoresearch_kit.history import History
-from autoresearch_kit.lm.corpora import about, how_packed
 from autoresearch_kit.notebook.cells import Cell
-from autoresearch_kit.notebook.constants import constant_values
-from autoresearch_kit.notebook.contract import CONFIG, PARAMETERS
+from autoresearch_kit.notebook.contract import CONFIG
 from autoresearch_kit.notebook.train_notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,
@@ -37,11 +34,8 @@ PROFILE = "Where the time of a step of the best goes"
 IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
 
-SAID_LENGTHS = (900, 300)
-"""Characters of what the last experiment printed, and of its traceback: at first, and shortened."""
-
-TRAIN_SECONDS = "TRAIN_SECONDS"
-"""The parameter whose value each run gets from the kit."""
+ROOMS = (findings.Room(600, 1_500), findings.Room(200, 600))
+"""For what the last experiment said: at first, and shortened."""
 
 LAST = "The last experiments, oldest first"
 
@@ -77,64 +71,6 @@ def directive(brief: Brief) -> Section:
 def guidance(view: View) -> Section:
     """What the human says by `guide`."""
     return Section("guidance", "What the human says now", _cuts(view.guidance.strip(), (2_000,)))
-
-
-def ground(brief: Brief, notebook: TrainNotebook) -> Section:
-    """The machine, the budget, the task, and what of the rules holds for this machine only."""
-    machine, data, settings = brief.machine, brief.dataset, brief.settings
-    tuned_for = profiles.find(settings.profile).tuned_for
-    lines = [
-        f"- {machine.device}, {machine.cores} cores, {machine.memory_mb / 1000:.0f} GB of memory, "
-        f"torch {machine.torch}, {machine.precision}; torch.compile "
-        f"{'works' if machine.compiles else 'does not work'} here",
-        f"- {settings.train_seconds:g} s of training a run, not counting up to "
-        f"{settings.compile_seconds:g} s of compilation in the first steps; a run may take "
-        f"{settings.memory_mb:,.0f} MB{_of_gpu(settings)}{_budget_written(notebook, settings)}",
-        f"- the constants of config that the campaign began with were tuned for {tuned_for}",
-        *machine_lines(machine, notebook),
-        f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
-        f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
-        f"- {about(data.name)}",
-        f"- {how_packed(data)}",
-        f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
-    ]
-    return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
-
-
-def _of_gpu(settings: Settings) -> str:
-    limit = settings.gpu_memory_mb
-    return "" if limit is None else f", and {limit:,.0f} MB of the GPU's memory"
-
-
-def _budget_written(notebook: TrainNotebook, settings: Settings) -> str:
-    """What to say where the parameters cell has another budget than runs get; else nothing."""
-    written = constant_values(notebook.cell(PARAMETERS).source).get(TRAIN_SECONDS)
-    if written == settings.train_seconds:
-        return ""
-    return (
-        f". {TRAIN_SECONDS} is {settings.train_seconds:g} in runs, whatever the cell {PARAMETERS} "
-        f"says ({written})"
-    )
-
-
-def machine_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
-    """What `run` offers on this machine; of what it never does here, only what the cells call."""
-    code = "\n".join(cell.source for cell in notebook.cells if not cell.markdown)
-    lines = []
-    if machine.accelerator:
-        lines.append(
-            "- `run.accumulate(backward, batches, model)` adds up a step's gradients, with fewer "
-            "rows at once where memory ends"
-        )
-    elif "run.accumulate" in code:
-        lines.append("- `run.accumulate` calls `backward` once for each batch of the step")
-    if machine.precision == "float16":
-        lines.append("- `run.scaler` scales losses, as float16 needs it")
-    elif "run.scaler" in code:
-        lines.append("- `run.scaler` changes nothing here: precision is as above")
-    if not machine.accelerator and "is_cuda" in code:
-        lines.append("- what the cells do only where `is_cuda` holds is never run here")
-    return lines
 
 
 def standing(view: View, history: History) -> Section:
@@ -210,7 +146,7 @@ def last(view: View, history: History) -> Section:
     one = view.experiments[-1]
     details = _last_details(one, history)
     ran = findings.executed(history, one)
-    detailed, brief = ([*details, *findings.said(ran, length)] for length in SAID_LENGTHS)
+    detailed, brief = ([*details, *findings.said(ran, room)] for room in ROOMS)
     versions = (
         "\n".join([*lines[-count:], *more])
         for count, more in ((20, detailed), (10, brief), (5, []), (3, []))

@@ -16,7 +16,7 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.llm import prompt, sections
+from autoresearch_kit.researchers.llm import prompt, sections, situation
 from autoresearch_kit.researchers.llm.asked import brief
 from autoresearch_kit.researchers.llm.prompt import Brief, estimate_tokens, proposal_prompt
 from tests.researchers.llm.conftest import CURVE, Ledger, executed
@@ -261,7 +261,7 @@ def test_a_gpu_campaign_is_told_what_its_gpu_needs(ledger: Ledger) -> None:
 
 def test_what_the_cells_call_in_vain_is_explained(ledger: Ledger) -> None:
     shipped = TrainNotebook.read(SHIPPED)
-    said = sections.ground(brief(ledger.around), shipped).versions[0]
+    said = situation.ground(brief(ledger.around), shipped).versions[0]
     assert "`run.scaler` changes nothing here" in said
     assert "`run.accumulate` calls `backward` once for each batch" in said
     assert "only where `is_cuda` holds is never run here" in said
