@@ -37,7 +37,7 @@ METRICS = "metrics.jsonl"
 SCORE = ["val_bpb", "error", "scores", "delta", "delta_error"]
 """Columns of a score. A table shows each error beside its number."""
 
-LEAST = ["status", "reason", *SCORE, "researcher", "category", "sandbox", "idea"]
+LEAST = ["status", "reason", *SCORE, "speed", "researcher", "category", "sandbox", "idea"]
 """Columns of a table that is read from left to right on a laptop."""
 
 CONFIRMED = ["number", "finding", "claimed", "worth", "error", "helps", "stays", "idea", "detail"]
@@ -111,7 +111,7 @@ class Results:
     def keeps(self) -> Table:
         """What was kept after the baseline, the largest gain first."""
         kept = self.frame[self.frame["status"] == Verdict.KEEP].iloc[1:].set_index("number")
-        numbers = ["delta", "delta_error", "val_bpb", "error", "scores", "gpu_memory_mb"]
+        numbers = ["delta", "delta_error", "val_bpb", "error", "scores", "speed", "gpu_memory_mb"]
         columns = [*numbers, "category", "idea"]
         return _table(kept, self._told(columns)).sort_values("delta")
 

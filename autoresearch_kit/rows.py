@@ -7,13 +7,14 @@ import pandas as pd
 
 from autoresearch_kit.estimates import Estimate, estimate
 from autoresearch_kit.history import Entry
-from autoresearch_kit.records import Noise, SandboxLevel, Verdict, strongest
+from autoresearch_kit.records import Noise, SandboxLevel, Verdict, speed, strongest
 from autoresearch_kit.spending import per
 
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment as a table shows it. `seconds` are of all that it took.
+    """An experiment as a table shows it. `seconds` are of all that it took, `speed` is its runs'
+    steps and tokens/s in words.
 
     `known` and `delta`, which is against the best before it, are by now: they change where a later
     experiment ran the best again, or found the noise to be another. `weaker` says that the sandbox
@@ -30,6 +31,7 @@ class Row:
     commit: str
     scores: tuple[float, ...]
     sandbox: SandboxLevel | None
+    speed: str = ""
     known: Estimate | None = None
     delta: float | None = None
     weaker: bool = False
@@ -54,6 +56,7 @@ def row_of(entry: Entry) -> Row:
         commit=entry.code_commit,
         scores=one.scores,
         sandbox=one.sandbox,
+        speed=speed(one.runs),
     )
 
 

@@ -171,6 +171,11 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
     assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
 
 
+def test_scores_have_steps_and_speed_beside_them(night: CampaignResults) -> None:
+    assert set(night.table()["speed"]) == {"1,200 steps, 8,000 tokens/s"}
+    assert "speed" in set(night.keeps())
+
+
 def test_a_campaign_without_an_audit_has_no_second_opinion(night: CampaignResults) -> None:
     assert "No baseline was scored on the audit shard in night" in str(night.audit())
 

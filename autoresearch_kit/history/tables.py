@@ -13,7 +13,7 @@ from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.history.ledger import Entry
-from autoresearch_kit.records import Experiment, SandboxLevel, Verdict
+from autoresearch_kit.records import Experiment, SandboxLevel, Verdict, speed
 from autoresearch_kit.text import one_line
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
@@ -29,6 +29,7 @@ _TEXTS = (
     "category",
     "sandbox",
     "commit",
+    "speed",
 )
 GIBIBYTE = 2**30
 """Bytes in a GB of upstream's table: its train.py divides `max_memory_allocated` by 1024 thrice."""
@@ -42,6 +43,7 @@ _FLOATS = (
     "unscored_seconds",
     "steps",
     "tokens",
+    "tokens_per_second",
     "memory_mb",
     "gpu_memory_mb",
     "usd",
@@ -67,8 +69,10 @@ _COLUMNS = (
     "train_seconds",
     "wall_seconds",
     "unscored_seconds",
+    "speed",
     "steps",
     "tokens",
+    "tokens_per_second",
     "memory_mb",
     "gpu_memory_mb",
     "nodes",
@@ -98,10 +102,11 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     `sandbox` is the weakest level of the experiment's `runs`, empty if it is not known. Seconds
     are summed over all that it took: attempts that crashed and were mended, its own runs, those of
     the best that it asked for, those set aside; `unscored_seconds` are the wall-clock of its probes
-    and of its profile, which are not among them. Of its own, `steps` and `tokens` are averaged,
-    `memory_mb` and `gpu_memory_mb` are the highest, the GPU's by its driver, NaN where there was
-    none. `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model took.
-    `commit` is the code commit. Times are in UTC.
+    and of its profile, which are not among them. Of its own, `steps`, `tokens` and
+    `tokens_per_second` are averaged, `memory_mb` and `gpu_memory_mb` are the highest, the GPU's by
+    its driver, NaN where there was none; `speed` says steps and tokens/s in words, run by run where
+    steps differ. `requests`, `prompt_tokens`, `reply_tokens` and `usd` are what a language model
+    took. `commit` is the code commit. Times are in UTC.
     """
     known = estimates([entry.experiment for entry in entries])
     rows = [_row(entry, known.get(entry.experiment.number)) for entry in entries]
@@ -220,6 +225,7 @@ def _row(entry: Entry, known: Estimate | None) -> dict[str, str | int | float | 
         "started": experiment.started,
         "finished": experiment.finished,
         "commit": entry.code_commit,
+        "speed": speed(experiment.runs),
         **_measured(experiment),
     }
 
@@ -240,6 +246,7 @@ def _measured(experiment: Experiment) -> dict[str, float | None]:
         "audit": fmean(audits) if audits else math.nan,
         "steps": fmean(run.steps for run in runs),
         "tokens": fmean(run.tokens for run in runs),
+        "tokens_per_second": fmean(run.tokens_per_second for run in runs),
         "memory_mb": max(run.peak_memory_mb for run in runs),
         "gpu_memory_mb": max((run.gpu_mb for run in runs if run.gpu_mb is not None), default=None),
     }

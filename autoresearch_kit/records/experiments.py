@@ -10,6 +10,7 @@ from autoresearch_kit.records.grounds import Fingerprint
 from autoresearch_kit.records.proposals import Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
 from autoresearch_kit.records.settings import Settings
+from autoresearch_kit.records.speeds import speed
 from autoresearch_kit.records.steps import Profiled
 from autoresearch_kit.text import markdown_table
 
@@ -114,7 +115,10 @@ class Experiment:
         """One line on it, with this score, the mean of so many."""
         runs = f"{scores} runs" if scores > 1 else ""
         verdict = f"{self.verdict} ({self.reason})"
-        return f"{self.number:4d}  {score:17s} {runs:>7s}  {verdict:22s}  {self.proposal.idea}"
+        return (
+            f"{self.number:4d}  {score:17s} {runs:>7s}  {speed(self.runs):27s}  {verdict:22s}  "
+            f"{self.proposal.idea}"
+        )
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say of it, as names and words."""

@@ -152,7 +152,7 @@ def table_row(row: Row, *, costs: bool) -> str:
     cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
         f'<span class="chip {row.verdict}">{MARKS[row.verdict]} {row.verdict}</span>'
-        f'<span class="num">{row.known or "-"}</span>'
+        f'<span class="num" title="{escape(row.speed, quote=True)}">{row.known or "-"}</span>'
         f'<span class="num">{len(row.scores) if row.known else ""}</span>'
         f'<span class="num">{delta}</span>'
         f'<span title="{escape(row.idea, quote=True)}">{weaker}{escape(row.idea)}</span>'
@@ -177,10 +177,12 @@ def details(experiment: Experiment, diff: str) -> str:
         facts.append(("sandbox", str(experiment.sandbox)))
     for run in experiment.runs:
         facts += [
+            ("val_bpb", f"{run.score.value:.6f}" if run.score else "-"),
             ("trained", f"{run.train_seconds:.1f} s"),
             ("in", f"{run.wall_seconds:.1f} s"),
             ("steps", f"{run.steps:,}"),
             ("tokens", f"{run.tokens:,}"),
+            ("tokens/s", f"{run.tokens_per_second:,.0f}"),
             ("memory", run.memory),
         ]
     if experiment.usage.requests:
