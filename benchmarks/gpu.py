@@ -72,7 +72,7 @@ CPU = Size(
     experiments=1,
     profile=("--profile", "cpu-eager"),
     limits={
-        "install": 120, "doctor": 60, "tests": 60, "data": 120, "throughput": 150, "campaign": 180,
+        "install": 120, "doctor": 60, "tests": 120, "data": 120, "throughput": 200, "campaign": 240,
     },
 )  # fmt: skip
 
