@@ -51,7 +51,8 @@ class Campaign:
 
     Making one runs nothing. `run()` is a generator of experiments that goes on where the campaign
     was, however its last process ended; `settings` are what it was started with, or the defaults;
-    `model` is the language model that proposes, if one does.
+    `model` is the language model that proposes, if one does. `held` is the descriptor of the
+    campaign's lock, where this process has it already.
 
         for experiment in Campaign("night").run(Limits(experiments=12)):
             print(experiment.proposal.idea, experiment.verdict)
@@ -64,6 +65,7 @@ class Campaign:
         *,
         root: Path | None = None,
         model: Model | None = None,
+        held: int | None = None,
     ) -> None:
         self.root = root or find_root(Path.cwd())
         self.tag = tag
@@ -71,6 +73,7 @@ class Campaign:
         self.history = History(self.root, tag)
         self.workspace = Workspace(self.root, tag)
         self._model = model
+        self._held = held
         self._errands = ErrandRunner(self.workspace)
 
     def _repr_markdown_(self) -> str:
@@ -87,7 +90,7 @@ class Campaign:
             KitError: the campaign can't start or can't go on; whatever it earned is in git.
         """
         self.workspace.create()
-        with self.workspace.lock():
+        with self.workspace.lock(held=self._held):
             pulse = Pulse(self.workspace, limits)
             try:
                 why = yield from self._experiments(pulse, limits)

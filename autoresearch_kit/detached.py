@@ -2,7 +2,8 @@
 
 `python -m autoresearch_kit.detached ROOT TAG SETTINGS LIMITS` is that process. How to ask the
 language model, and the key, come in on its stdin: other processes of the same user can read its
-arguments and its environment.
+arguments and its environment. Whoever starts it takes the campaign's lock first and hands it over,
+so that there is no moment at which nobody holds the campaign, or hears what is asked of it.
 """
 
 import contextlib
@@ -11,19 +12,25 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
-from autoresearch_kit import codec
+from autoresearch_kit import codec, lock
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errands import WEBHOOK
-from autoresearch_kit.errors import KitError, in_words
-from autoresearch_kit.records import Limits, Request, Research, Settings
+from autoresearch_kit.errors import Cancelled, KitError, in_words
+from autoresearch_kit.pulse import starting
+from autoresearch_kit.records import Errands, Limits, Request, Research, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.text import visible
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger("autoresearch")
+
+LOCK = "AUTORESEARCH_LOCK"
+"""Environment variable: the descriptor of the campaign's lock, which the process was handed."""
 
 NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", "OPENAI_API_KEY", WEBHOOK)
 NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
@@ -47,16 +54,40 @@ class LineFormatter(logging.Formatter):
 
 
 def start(
-    workspace: Workspace, settings: Settings, limits: Limits, model: Model | None = None
+    workspace: Workspace,
+    settings: Settings,
+    limits: Limits,
+    model: Model | None = None,
+    errands: Errands | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start the campaign as a detached process, from its own copy of the package.
 
+    Without `errands`, those of the last start stay.
+
     Raises:
-        BusyError: it is running already.
+        BusyError: it is running already; nothing is changed then.
     """
     workspace.create()
-    with workspace.lock():
+    held = workspace.take_lock()
+    try:
         workspace.copy_kit()
+        workspace.write_state(starting(workspace.tag, limits))
+        if model is not None:
+            workspace.write_research(model.research)
+        if errands is not None:
+            workspace.write_errands(errands)
+        process = _start(workspace, settings, limits, held)
+    except BaseException:
+        lock.release(workspace.folder, held)
+        raise
+    os.close(held)  # the process holds the campaign now
+    _hand_over(process, model)
+    return process
+
+
+def _start(
+    workspace: Workspace, settings: Settings, limits: Limits, held: int
+) -> subprocess.Popen[bytes]:
     argv = [
         sys.executable,
         "-P",
@@ -67,17 +98,16 @@ def start(
     ]
     argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
     with workspace.log.open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=workspace.root,
-            env=_environment(workspace.kit),
+            env=_environment(workspace.kit) | {LOCK: str(held)},
+            pass_fds=(held,),
             start_new_session=True,
         )
-    _hand_over(process, model)
-    return process
 
 
 def _hand_over(process: subprocess.Popen[bytes], model: Model | None) -> None:
@@ -103,10 +133,13 @@ def main(root: str, tag: str, settings: str, limits: str) -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[out])
     for own in ("autoresearch", "autoresearch_kit"):
         logging.getLogger(own).setLevel(logging.INFO)
-    model = _received(sys.stdin.buffer.read())
-    campaign = Campaign(tag, codec.decode(Settings, settings), root=Path(root), model=model)
-    _stop_when_asked_by_signal(campaign.workspace)
+    workspace = Workspace(Path(root), tag)
     try:
+        held = _hold(workspace)
+        model = _received(sys.stdin.buffer.read())
+        campaign = Campaign(
+            tag, codec.decode(Settings, settings), root=workspace.root, model=model, held=held
+        )
         with contextlib.closing(campaign.run(codec.decode(Limits, limits))) as experiments:
             for experiment in experiments:
                 logger.info("%s", experiment)
@@ -123,12 +156,33 @@ def _received(data: bytes) -> Model | None:
     return Model(secret.research, secret.key)
 
 
-def _stop_when_asked_by_signal(workspace: Workspace) -> None:
+def _hold(workspace: Workspace) -> int:
+    """The lock that this process was handed, or else takes; signals ask it to stop from then on.
+
+    Raises:
+        BusyError: another process holds the campaign.
+        Cancelled: a signal came before this process held it.
+    """
+
+    def leave(_signal: int, _frame: object) -> None:
+        raise Cancelled("stopped while waiting for the campaign's lock; nothing was changed")
+
     def stop(_signal: int, _frame: object) -> None:
         workspace.write_request(Request.STOP_NOW)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    handed = os.environ.pop(LOCK, None)
+    if handed is None:
+        _on_signals(leave)
+        workspace.create()
+    held = workspace.take_lock() if handed is None else int(handed)
+    _on_signals(stop)
+    os.set_inheritable(held, False)
+    return held
+
+
+def _on_signals(action: Callable[[int, FrameType | None], None]) -> None:
+    signal.signal(signal.SIGTERM, action)
+    signal.signal(signal.SIGINT, action)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,32 @@ import time
 from dataclasses import replace
 
 from autoresearch_kit.errors import in_words
-from autoresearch_kit.records import Limits, Request, Stage, State
+from autoresearch_kit.records import Command, Limits, Request, Stage, State
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
 PAUSE_POLL_SECONDS = 0.2
+
+
+def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
+    """The state of a campaign that this process starts now."""
+    now = time.time()
+    return State(
+        tag=tag,
+        pid=os.getpid(),
+        stage=Stage.STARTING,
+        message="",
+        number=0,
+        idea="",
+        run_folder="",
+        best=None,
+        limits=limits,
+        started=now,
+        heartbeat=now,
+        command=command,
+    )
 
 
 class Pulse:
@@ -22,25 +41,13 @@ class Pulse:
     it measures does not depend on the clock on the wall, which may be set back.
     """
 
-    def __init__(self, workspace: Workspace, limits: Limits) -> None:
+    def __init__(
+        self, workspace: Workspace, limits: Limits, command: Command = Command.RUN
+    ) -> None:
         self._workspace = workspace
         self._started = self._beat = time.monotonic()
         self._trouble = ""
-        now = time.time()
-        self._state = State(
-            tag=workspace.tag,
-            pid=os.getpid(),
-            stage=Stage.STARTING,
-            message="",
-            number=0,
-            idea="",
-            run_folder="",
-            best=None,
-            limits=limits,
-            started=now,
-            heartbeat=now,
-        )
-        workspace.clear_request()
+        self._state = starting(workspace.tag, limits, command)
         self._write(self._state)
 
     @property

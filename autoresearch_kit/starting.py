@@ -6,11 +6,10 @@ from enum import StrEnum
 
 from autoresearch_kit import detached, ground
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
-from autoresearch_kit.errors import InputError
+from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Limits, Settings
-from autoresearch_kit.researchers import Model
 from autoresearch_kit.workspace import Workspace
 
 
@@ -38,8 +37,11 @@ def start(
     that was not yet done, which takes a minute, or many where it is large.
 
     Raises:
+        BusyError: it is running already; nothing is changed then.
         KitError: it can't be started; the message says what to do.
     """
+    if place.running():  # known at once, not after a corpus is prepared
+        raise BusyError(place.held_by())
     if sandboxing is Sandboxing.REQUIRE:
         _require_sandbox()
     ledger = History(place.root, place.tag)
@@ -47,16 +49,13 @@ def start(
     ground.read_notebook(place.root)
     model = find_model(place, settings, limits, asked, environment)
     if model is not None:
-        _try_out(model, place)
+        model.check(must_answer=True)
     elif settings.researcher == "llm":
         say(f"warning: {NO_ENDPOINT}")
     ground.prepare_for(settings)
     if gap := sandbox.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
-    process = detached.start(place, settings, limits, model)
-    if errands:
-        place.write_errands(errands)
-    return process
+    return detached.start(place, settings, limits, model, errands)
 
 
 def _require_sandbox() -> None:
@@ -65,9 +64,3 @@ def _require_sandbox() -> None:
             f"{gap}, and --sandbox require asks for it; {sandbox.way_out()}. Or leave the option "
             f"out: notebook code then runs as you, though without secrets"
         )
-
-
-def _try_out(model: Model, place: Workspace) -> None:
-    model.check(must_answer=True)
-    place.create()
-    place.write_research(model.research)

@@ -55,8 +55,8 @@ class Status:
         if self.damaged:
             files = "; ".join(self.damaged)
             return f"{said}; {files}; set aside with the next: autoresearch run {self.tag}"
-        if dead(self.state, self.running):
-            return f"{said}; go on with: autoresearch run {self.tag}"
+        if self.state is not None and dead(self.state, self.running):
+            return f"{said}; go on with: autoresearch {self.state.command} {self.tag}"
         return said
 
 

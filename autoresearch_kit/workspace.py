@@ -18,10 +18,11 @@ from typing import TypeVar
 
 import filelock
 
-from autoresearch_kit import codec
+from autoresearch_kit import codec, lock
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
 from autoresearch_kit.records import (
+    Command,
     Errands,
     Measured,
     Probe,
@@ -48,8 +49,8 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
 """Files that a campaign goes on without, what is in them, and what it means to lose one."""
 
 PATIENCE = 2.0
-"""Seconds to wait for the lock: somebody's look at it, or the last child of a killed campaign
-that has not come to its exec yet, holds it for a moment."""
+"""Seconds to wait for the lock: the last child of a killed campaign that has not come to its exec
+yet holds it for a moment."""
 
 
 @dataclass(frozen=True)
@@ -114,33 +115,44 @@ class Workspace:
         compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
         part.rename(self.kit)
 
-    @contextmanager
-    def lock(self, patience: float = PATIENCE) -> Iterator[None]:
-        """Hold the campaign; the operating system lets go when the process dies, however it dies.
+    def take_lock(self, patience: float = PATIENCE) -> int:
+        """Hold the campaign; returns the descriptor of the lock, for `lock`.
+
+        What was asked of an earlier holder is forgotten; what is asked from here on holds.
 
         Raises:
             BusyError: another process holds it, for longer than `patience` seconds; the message
                 names it.
         """
-        held = filelock.FileLock(self.folder / "lock", timeout=patience)
         try:
-            held.acquire()
+            held = lock.take(self.folder, patience)
         except filelock.Timeout as error:
             raise BusyError(self.held_by()) from error
         try:
+            self._clear_request()
+        except OSError:
+            lock.release(self.folder, held)
+            raise
+        return held
+
+    @contextmanager
+    def lock(self, patience: float = PATIENCE, held: int | None = None) -> Iterator[None]:
+        """Hold the campaign in here; the operating system lets go when the process dies.
+
+        `held` is the descriptor of the lock, where this process has it already.
+
+        Raises:
+            BusyError: as `take_lock` does.
+        """
+        descriptor = self.take_lock(patience) if held is None else held
+        try:
             yield
         finally:
-            held.release()
+            lock.release(self.folder, descriptor)
 
     def running(self) -> bool:
-        """Whether a process holds the campaign."""
-        if not self.folder.exists():
-            return False
-        try:
-            with self.lock(patience=0):
-                return False
-        except BusyError:
-            return True
+        """Whether a process holds the campaign; looking takes nothing."""
+        return lock.is_held(self.folder)
 
     def held_by(self) -> str:
         """Who runs the campaign, and how to watch and end it."""
@@ -150,6 +162,11 @@ class Workspace:
             f"campaign '{self.tag}' is being run by {holder}; "
             f"watch it: autoresearch status {self.tag}; end it: autoresearch stop {self.tag}"
         )
+
+    def way_on(self) -> str:
+        """How to go on with the campaign, as the end of a sentence."""
+        state = self.state()
+        return f"go on with: autoresearch {state.command if state else Command.RUN} {self.tag}"
 
     def state(self) -> State | None:
         """The campaign's last word on itself; None if it never ran here, or it can't be read."""
@@ -253,17 +270,14 @@ class Workspace:
             InputError: the campaign is not running.
         """
         if not self.running():
-            raise InputError(
-                f"campaign '{self.tag}' is not running; go on with: autoresearch run {self.tag}"
-            )
+            raise InputError(f"campaign '{self.tag}' is not running; {self.way_on()}")
         self.write_request(request)
 
     def write_request(self, request: Request) -> None:
         """Leave a request for the campaign process."""
         write_atomic(self.folder / "request.json", codec.encode(request))
 
-    def clear_request(self) -> None:
-        """Forget what was asked for: it is done, or comes from before this start."""
+    def _clear_request(self) -> None:
         (self.folder / "request.json").unlink(missing_ok=True)
 
     def run_id(self, run_folder: Path) -> str:

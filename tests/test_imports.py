@@ -21,6 +21,7 @@ LAYERS = (
         "colab",
         "gpu",
         "gpu_nodes",
+        "lock",
         "passes",
         "paths",
         "precision",

@@ -1,9 +1,13 @@
 """A campaign in words."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from autoresearch_kit.records import Limits, Request, Stage, State
-from autoresearch_kit.status import words
+from autoresearch_kit.records import Command, Limits, Request, Stage, State
+from autoresearch_kit.status import read_status, words
+from autoresearch_kit.workspace import Workspace
 
 
 def running(stage: Stage) -> State:
@@ -25,3 +29,12 @@ def test_what_was_asked_and_is_not_done_yet_is_said(
     stage: Stage, request_: Request | None, said: str
 ) -> None:
     assert words(running(stage), True, request_, 12.0) == said
+
+
+@pytest.mark.parametrize("command", Command)
+def test_what_died_says_which_command_goes_on(command: Command, project: Path) -> None:
+    workspace = Workspace(project, "night")
+    workspace.create()
+    workspace.write_state(replace(running(Stage.RUNNING), command=command))
+    said = f"died while running; go on with: autoresearch {command} night"
+    assert read_status(project, "night").words(12.0) == said

@@ -1,6 +1,9 @@
 """confirm: which keeps are real."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -45,7 +48,8 @@ def confirm(
         console.print(_forecast(forecast))
         if not forecast.done and not yes and sys.stdin.isatty():
             typer.confirm("begin?", abort=True)
-    _run(confirming)
+    with _sigterm_as_ctrl_c():
+        _run(confirming)
     found = _known(tag)
     console.print(_table(found))
     console.print(_end(confirming, found))
@@ -70,6 +74,16 @@ def _time(count: int, forecast: Forecast) -> str:
     minutes = round(count * forecast.seconds / 60)
     hours, minutes = divmod(minutes, 60)
     return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """In here, SIGTERM ends the command as Ctrl-C does, so that it says what goes on with it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(confirming: Confirming) -> None:

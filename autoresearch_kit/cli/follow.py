@@ -151,7 +151,7 @@ def _say_end(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> N
         raise KitError(state.message)
     if state is None or state.stage is not Stage.ENDED or (process and process.returncode != 0):
         raise KitError(
-            f"campaign '{workspace.tag}' ended without a word; its log is {workspace.log}, "
-            f"and `autoresearch run {workspace.tag}` goes on"
+            f"campaign '{workspace.tag}' ended without a word; its log is {workspace.log}; "
+            f"{workspace.way_on()}"
         )
     console.print(f"campaign '{workspace.tag}': {state.message}")

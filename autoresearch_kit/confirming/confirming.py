@@ -21,7 +21,7 @@ from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import runs
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Limits, Noise, Run, Stage
+from autoresearch_kit.records import Command, Limits, Noise, Run, Stage
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.validity import usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
@@ -104,7 +104,7 @@ class Confirming:
         self.workspace.create()
         with self.workspace.lock():
             was = self.workspace.state()
-            pulse = Pulse(self.workspace, was.limits if was else Limits())
+            pulse = Pulse(self.workspace, was.limits if was else Limits(), Command.CONFIRM)
             try:
                 with closing(Standby()) as standby:
                     yield from self._runs(pulse, standby)

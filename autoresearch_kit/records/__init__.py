@@ -36,7 +36,7 @@ from autoresearch_kit.records.settings import (
     Settings,
 )
 from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
-from autoresearch_kit.records.states import Request, Stage, State
+from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Attempt",
     "CacheUse",
     "CellEdit",
+    "Command",
     "Conditions",
     "Constant",
     "DatasetInfo",

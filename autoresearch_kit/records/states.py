@@ -27,6 +27,13 @@ class Request(StrEnum):
     STOP_NOW = "stop now"
 
 
+class Command(StrEnum):
+    """The command that a campaign's process carries out; it also goes on where that ended."""
+
+    RUN = "run"
+    CONFIRM = "confirm"
+
+
 @dataclass(frozen=True)
 class State:
     """A campaign's own word on itself, for whoever watches. Times are seconds since the epoch."""
@@ -42,3 +49,4 @@ class State:
     limits: Limits
     started: float
     heartbeat: float
+    command: Command = Command.RUN

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -63,7 +64,49 @@ def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
 
 def test_a_request_from_before_this_start_is_forgotten(workspace: Workspace) -> None:
     workspace.write_request(Request.STOP_NOW)
-    assert not Pulse(workspace, Limits()).told_to_stop()
+    with workspace.lock():
+        assert not Pulse(workspace, Limits()).told_to_stop()
+
+
+def test_a_request_made_while_the_process_starts_holds(workspace: Workspace) -> None:
+    with workspace.lock():
+        workspace.ask(Request.STOP)
+        assert Pulse(workspace, Limits()).told_to_stop()
+
+
+def test_looking_whether_it_runs_is_in_nobodys_way(workspace: Workspace) -> None:
+    over, seen = threading.Event(), list[bool]()
+
+    def look() -> None:
+        while not over.is_set():
+            seen.append(workspace.running())
+
+    observers = [threading.Thread(target=look) for _ in range(3)]
+    try:
+        for observer in observers:
+            observer.start()
+        while len(seen) < 1000:
+            over.wait(0.01)
+        assert not any(seen)
+        for _ in range(100):
+            with workspace.lock(patience=0):
+                assert workspace.running()
+    finally:
+        over.set()
+        for observer in observers:
+            observer.join()
+
+
+def test_a_lock_handed_over_outlives_who_took_it(workspace: Workspace) -> None:
+    held = workspace.take_lock()
+    argv = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, pass_fds=(held,)) as holder:
+        os.close(held)
+        assert workspace.running()
+        with pytest.raises(BusyError), workspace.lock(patience=0):
+            pass
+        holder.kill()
+    assert not workspace.running()
 
 
 def test_the_copy_of_the_package_is_made_once(workspace: Workspace) -> None:

@@ -1,6 +1,10 @@
 """A campaign of two keeps that nobody ran, confirmed with real runs: one is real, one is not."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +13,7 @@ from typer.testing import CliRunner
 
 from autoresearch_kit import adopting
 from autoresearch_kit.cli.app import app
-from autoresearch_kit.confirming.confirming import Confirming
+from autoresearch_kit.confirming.confirming import LEFT, Confirming
 from autoresearch_kit.confirming.record import Confirmation, Finding, Trial
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.ground import find_ground, profiled, read_notebook
@@ -18,6 +22,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant, Experiment, Proposal, Reason, Settings, Verdict
 from autoresearch_kit.results import CampaignResults, results
 from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.status import read_status
 from autoresearch_kit.ui.missing import Missing
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted, tiny
@@ -79,6 +84,42 @@ def test_nothing_is_run_while_the_campaign_does(night: Workspace) -> None:
     night.create()
     with night.lock():
         assert "campaign 'night' is being run by" in refused("night")
+
+
+ENDED = """
+import signal, sys
+from autoresearch_kit import cli
+from autoresearch_kit.confirming import confirming
+from autoresearch_kit.execution import launch
+from tests.campaign import quick
+
+def execute(*_, **__):
+    print("runs", flush=True)
+    signal.pause()
+
+confirming.find_ground = quick.made_up_ground
+launch.execute = execute
+sys.argv = ["autoresearch", "confirm", "night", "--yes"]
+cli.main()
+"""
+"""`confirm`, with a run that lasts until a signal comes."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_confirm_is_said_to_go_on(number: signal.Signals, night: Workspace) -> None:
+    argv = [sys.executable, "-c", ENDED]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(argv, cwd=night.root, env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert any(line == b"runs\n" for line in process.stdout)
+        process.send_signal(number)
+        said = process.stdout.read().decode()
+    killed = number is signal.SIGKILL
+    assert process.returncode == (-number if killed else 130)
+    assert killed or "left; 0 runs are done, and the same command goes on" in said
+    shown = read_status(night.root, "night").words(0.0)
+    goes_on = "go on with: autoresearch confirm night" if killed else LEFT
+    assert goes_on in shown
 
 
 def test_what_can_not_be_confirmed(night: Workspace) -> None:

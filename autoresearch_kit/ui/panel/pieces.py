@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from autoresearch_kit.digits import rounded, with_error
 from autoresearch_kit.noise import describe
-from autoresearch_kit.records import Experiment, Limits, Stage, Verdict
+from autoresearch_kit.records import Command, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.rows import Row
 from autoresearch_kit.status import to_come
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
@@ -41,7 +41,11 @@ def _doing(sight: Sight) -> str:
     if state is None:
         return "not started here yet"
     if sight.dead:
-        return f"its process died while {state.stage}; nothing recorded is lost: press Go on"
+        way_on = {
+            Command.RUN: "press Go on",
+            Command.CONFIRM: f"go on with: autoresearch confirm {sight.tag}",
+        }[state.command]
+        return f"its process died while {state.stage}; nothing recorded is lost: {way_on}"
     if not sight.running:
         return f"{state.stage}: {state.message}"
     silent = max(0.0, sight.time - state.heartbeat)
@@ -233,7 +237,7 @@ def message(text: str, kind: str = "") -> str:
 def file(path: Path, address: str | None) -> str:
     """A file of the project; a link if JupyterLab shows it, on the server that shows this page."""
     if address is None:
-        return message(f"written to {path}")
+        return message(f"written to {path}; a JupyterLab that shows it: autoresearch lab")
     place = escape(urlsplit(address).path, quote=True)  # the browser has its token already
     return wrap(f'<a href="{place}" target="_blank">{escape(str(path))}</a>')
 

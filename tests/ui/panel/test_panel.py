@@ -11,6 +11,7 @@ import pytest
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import (
+    Command,
     Limits,
     Prices,
     Proposal,
@@ -102,6 +103,9 @@ def test_a_dead_campaign_is_said_to_be_dead_and_can_go_on(panel: Panel, ledger: 
     panel.refresh()
     assert "its process died while running" in panel.status.value
     assert (panel.start.description, panel.start.disabled) == ("Go on", False)
+    ledger.workspace.write_state(replace(state, command=Command.CONFIRM))
+    panel.refresh()
+    assert "go on with: autoresearch confirm night" in panel.status.value
 
 
 def test_many_experiments_make_no_more_widgets(panel: Panel, ledger: Ledger) -> None:
