@@ -75,7 +75,10 @@ def _info(length: int) -> DatasetInfo:
 
 @pytest.fixture
 def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgeSpec]:
-    """What a judge is asked; the submission is to be written. No process outlives the test."""
+    """What a judge is asked; the submission is to be written. No process outlives the test.
+
+    The precision is said, since otherwise it would be that of this machine's processor.
+    """
     folder = tmp_path / "run"
     folder.mkdir()
     spec = JudgeSpec(
@@ -86,6 +89,7 @@ def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         kit=KIT,
         sandbox=sandbox.level(),
         device="cpu",
+        precision="float32",
         run_id=f"test-{request.node.name}-{tmp_path.name}",
         memory_mb=2000,
         seconds=240,

@@ -18,6 +18,7 @@ from autoresearch_kit.execution import sandbox, scoring, submission
 from autoresearch_kit.execution.assessment import MAX_ROUNDING
 from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.precision import autocast_to, of_name
 from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score
 from tests.scoring import cheats, models
 from tests.scoring.conftest import CONTEXT, KIT, ROWS, submit
@@ -27,35 +28,41 @@ def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
     return scoring.score(spec, poll=poll)
 
 
-def by_hand(spec: JudgeSpec, model: nn.Module) -> tuple[float, int, int]:
-    """Nats, bytes and tokens, computed here in the plainest way."""
+def by_hand(
+    spec: JudgeSpec, model: nn.Module, dtype: torch.dtype = torch.float32
+) -> tuple[float, int, int]:
+    """Nats, bytes and tokens, computed here in the plainest way; matrix products in `dtype`."""
     raw = np.fromfile(spec.dataset / spec.shard / "tokens.bin", dtype="<u2").astype(np.int64)
     rows = torch.from_numpy(raw).view(ROWS, CONTEXT + 1)
     inputs, targets = rows[:, :-1], rows[:, 1:]
     sizes = torch.from_numpy(np.load(spec.dataset / "token_bytes.npy").astype(np.int64))[targets]
     nats = 0.0
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast_to(torch.device("cpu"), dtype):
         for row, target, size in zip(inputs, targets, sizes, strict=True):
-            loss = cross_entropy(model.eval()(row[None])[0].float(), target, reduction="none")
+            logits = model.eval()(row[None])[0].float()
+            loss = cross_entropy(logits, target, reduction="none")
             nats += loss[size > 0].double().sum().item()
     return nats, int(sizes.sum()), int((sizes > 0).sum())
 
 
 @pytest.mark.parametrize(
-    ("build", "shard"),
+    ("build", "shard", "precision"),
     [
-        (models.Honest, "val"),
-        pytest.param(models.tied, "audit", marks=pytest.mark.slow),
-        pytest.param(models.half, "val", marks=pytest.mark.slow),
+        (models.Honest, "val", "float32"),
+        (models.Honest, "val", "bfloat16"),
+        pytest.param(models.Honest, "val", "float16", marks=pytest.mark.slow),
+        pytest.param(models.tied, "audit", "float32", marks=pytest.mark.slow),
+        pytest.param(models.half, "val", "float32", marks=pytest.mark.slow),
+        pytest.param(models.half, "val", "bfloat16", marks=pytest.mark.slow),
     ],
 )
 def test_an_honest_model_gets_the_value_computed_by_hand(
-    build: Callable[[], nn.Module], shard: str, spec: JudgeSpec
+    build: Callable[[], nn.Module], shard: str, precision: str, spec: JudgeSpec
 ) -> None:
-    asked = replace(submit(spec, build()), shard=shard)
+    asked = replace(submit(spec, build()), shard=shard, precision=precision)
     found = score(asked)
-    nats, size, tokens = by_hand(asked, build())
-    assert (found.bytes, found.tokens) == (size, tokens)
+    nats, size, tokens = by_hand(asked, build(), of_name(precision))
+    assert (found.bytes, found.tokens, found.precision) == (size, tokens, precision)
     assert found.nats == pytest.approx(nats, rel=1e-6)
     assert found.value == found.nats / (size * math.log(2))
     assert found.metric == f"{shard}_bpb"
