@@ -1,6 +1,7 @@
 """`open`: an experiment's executed notebook, as a file that JupyterLab shows."""
 
 import importlib.util
+import os
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -37,23 +38,30 @@ def write_executed(history: History, number: int) -> Path:
     return path
 
 
-def lab_address(root: Path, path: Path) -> str | None:
+def lab_address(root: Path, path: Path, server: int | None = None) -> str | None:
     """Where a running Jupyter server of this user shows the file `path` of the project at `root`.
 
-    The address holds the server's token: it is for the user's own eyes. None if no server serves
-    the project's folder, or one above it.
+    `server` is the process id of the one that is asked about; None for any. The address holds the
+    server's token: it is for the user's own eyes. None if no such server serves the project's
+    folder, or one above it.
     """
     if importlib.util.find_spec("jupyter_server") is None:
         return None
     from jupyter_server.serverapp import list_running_servers  # it comes with JupyterLab, if at all
 
-    servers = [(Path(info["root_dir"]).resolve(), info) for info in list_running_servers()]
+    asked = [info for info in list_running_servers() if server in (None, info["pid"])]
+    servers = [(Path(info["root_dir"]).resolve(), info) for info in asked]
     serving = [one for one in servers if _shows(one[0], root.resolve())]
     if not serving:
         return None
     folder, info = max(serving, key=lambda one: len(one[0].parts))
     query = "?" + urlencode({"token": info["token"]}) if info.get("token") else ""
     return f"{info['url']}lab/tree/{quote(path.resolve().relative_to(folder).as_posix())}{query}"
+
+
+def own_server() -> int:
+    """The process id of the Jupyter server that started this kernel; 0 if none did."""
+    return int(os.environ.get("JPY_PARENT_PID", "0"))  # set by jupyter_client
 
 
 def _shows(served: Path, root: Path) -> bool:

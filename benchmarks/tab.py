@@ -43,9 +43,9 @@ def make_project(root: Path) -> None:
     subprocess.run(["git", "init", "-q", root], check=True)
     cell = nbformat.v4.new_code_cell(PANEL)
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": spec}), root / "panel.ipynb"
-    )
+    (root / "notebooks").mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": spec})
+    nbformat.write(notebook, root / "notebooks" / "control.ipynb")
 
 
 def main(count: int) -> None:
@@ -55,7 +55,7 @@ def main(count: int) -> None:
         make_project(root)
         history = History(root, "night")
         with lab.jupyter_lab(root, root / ".lab") as address, lab.browser() as page:
-            lab.open_notebook(page, address, "panel.ipynb")
+            lab.open_notebook(page, address, "notebooks/control.ipynb")
             lab.run_all(page)
             page.locator(".ark").first.wait_for()
             tab = page.context.new_cdp_session(page)

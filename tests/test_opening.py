@@ -1,5 +1,6 @@
 """An executed notebook comes out of git, and is found in the JupyterLab that runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.history import History
 from autoresearch_kit.opening import lab_address, write_executed
+from tests.browser import lab
 from tests.campaign import tiny
 from tests.history import ledger
 
@@ -63,6 +65,28 @@ def server(
         running.communicate()
 
 
+@pytest.mark.slow
+def test_without_a_server_the_command_starts_one_on_the_project(
+    history: History, tmp_path: Path
+) -> None:
+    home = tmp_path / "jupyter"
+    home.mkdir()
+    config = {"ServerApp": {"allow_root": True, "open_browser": False, "port": 0}}
+    (home / "jupyter_server_config.json").write_text(json.dumps(config))
+    argv = [*lab.AUTORESEARCH, "open", "night", "0"]
+    env = lab.environment(home)
+    with subprocess.Popen(
+        argv, cwd=history.root, env=env, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        address = "/lab/tree/opened/night/0000.ipynb?token="
+        assert any(address in line for line in running.stderr)
+        served = [json.loads(path.read_text()) for path in home.glob("runtime/jpserver-*.json")]
+        assert [info["root_dir"] for info in served] == [str(history.root)]
+        running.terminate()
+        running.communicate()
+
+
 def test_no_server_has_no_address(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,3 +107,5 @@ def test_a_server_that_runs_shows_the_notebook(
     hidden = tmp_path / "top" / ".hidden"
     assert lab_address(hidden, hidden / "x.ipynb") is None
     assert lab_address(tmp_path, tmp_path / "x.ipynb") is None
+    assert lab_address(history.root, path, server.pid) == address
+    assert lab_address(history.root, path, os.getpid()) is None

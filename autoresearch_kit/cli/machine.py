@@ -6,6 +6,7 @@ import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, NoReturn
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -66,8 +67,12 @@ def open_(
 
 
 def _start_lab(root: Path, notebook: str, *options: str) -> NoReturn:
-    """Become JupyterLab, with a notebook of the project open."""
+    """Become a JupyterLab that shows the whole project, with a notebook of it open.
+
+    The root must be named: by default it is the folder of the notebook that is opened.
+    """
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed; pip install 'autoresearch_kit[lab]'")
     os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", notebook, *options])
+    own = [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{quote(notebook)}"]
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *own, *options])

@@ -24,22 +24,33 @@ SETTINGS = {
 PATIENCE = 300_000
 """Milliseconds that anything may take to be seen."""
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab")
+ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+/lab)/tree/notebooks/control\.ipynb\?")
+
+AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """In which JupyterLab, and who looks for it, use the folder `home` only."""
+    folders = {"JUPYTERLAB_SETTINGS_DIR": home, "JUPYTER_CONFIG_DIR": home}
+    folders["JUPYTER_RUNTIME_DIR"] = home / "runtime"
+    return {**os.environ, **{name: str(folder) for name, folder in folders.items()}}
 
 
 @contextmanager
 def jupyter_lab(root: Path, home: Path) -> Iterator[str]:
-    """A JupyterLab on the folder `root`, with settings of its own; its address."""
+    """What `autoresearch lab` starts in the project at `root`, with its own settings; its address.
+
+    It must tell the address of the control notebook.
+    """
     for name, values in SETTINGS.items():
         path = home / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    argv = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
-    argv += ["--ip=127.0.0.1", "--IdentityProvider.token=t", "--LabApp.expose_app_in_browser=True"]
-    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(home), "JUPYTER_CONFIG_DIR": str(home)}
+    argv = [*AUTORESEARCH, "lab", "--no-browser", "--allow-root", "--port=0", "--ip=127.0.0.1"]
+    argv += ["--IdentityProvider.token=t", "--LabApp.expose_app_in_browser=True"]
     log = home / "lab.log"
     with log.open("wb") as file:
-        server = subprocess.Popen(argv, cwd=root, env=env, stdout=file, stderr=file)
+        server = subprocess.Popen(argv, cwd=root, env=environment(home), stdout=file, stderr=file)
         try:
             yield _address(server, log)
         finally:
@@ -53,7 +64,7 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
         assert server.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.1)
-    return found[0]
+    return found[1]
 
 
 @contextmanager
@@ -73,7 +84,7 @@ def open_notebook(page: Page, address: str, path: str) -> None:
     page.goto(f"{address}/tree/{path}?reset&token=t")
     page.wait_for_function("window.jupyterapp !== undefined")
     page.evaluate("window.jupyterapp.restored")
-    page.wait_for_function("window.jupyterapp.shell.currentWidget?.context !== undefined")
+    wait_for_file(page, path)
     page.evaluate(
         """async () => {
             const widget = window.jupyterapp.shell.currentWidget;
@@ -82,6 +93,27 @@ def open_notebook(page: Page, address: str, path: str) -> None:
             await widget.sessionContext.session.kernel.info;
         }"""
     )
+
+
+def wait_for_file(page: Page, path: str) -> None:
+    """Until JupyterLab shows this file of the project; a second page is loaded twice."""
+    page.wait_for_function(
+        """path => {
+            const context = window.jupyterapp?.shell.currentWidget?.context;
+            return context?.path === path && context.isReady;
+        }""",
+        arg=path,
+    )
+
+
+def open_from_root(page: Page, name: str) -> str:
+    """Open a file of the project's top folder by hand, and close it; the beginning of its text."""
+    page.locator(".jp-BreadCrumbs-home").click()
+    page.locator(".jp-DirListing-item", has_text=name).dblclick()
+    wait_for_file(page, name)
+    text = page.locator(".jp-FileEditor .cm-content").inner_text()
+    page.evaluate("window.jupyterapp.commands.execute('application:close')")
+    return text
 
 
 def run_all(page: Page) -> None:

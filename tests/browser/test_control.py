@@ -8,6 +8,7 @@ keeps the pictures that the README shows.
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ UPSTREAM = SHIPPED / "tests" / "data" / "h100_mar8_results.tsv"
 PICTURES = os.environ.get("SCREENSHOTS", "")
 TRAIN_SECONDS = 60 if PICTURES else 2
 HALF_TRAINED = re.compile(r"training, [34]\d of 60 s")
+NOTEBOOK = "opened/night/0001.ipynb"
 SAID = "fewer constants at a time"
 
 
@@ -97,9 +99,11 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
         lab.browser() as page,
     ):
         lab.open_notebook(page, address, "notebooks/control.ipynb")
+        told.seen["program.md"] = lab.open_from_root(page, "program.md")
         with campaign(page, told, server):
             watch(page, told)
             steer(page, told)
+            told.seen["open"] = open_by_command(told, folder / "lab", address)
             come_back(page, told)
         for name in ("results", "upstream"):
             read(page, told, address, name)
@@ -143,11 +147,26 @@ def steer(page: Page, told: Story) -> None:
     lab.button(page, "1").click()
     wait_for(page, "Experiment 1, from 0")
     told.seen["opened"] = page.locator(".ark .scroll").last.inner_text()
+    lab.button(page, "Open its notebook").click()
+    with page.context.expect_page() as another:
+        page.get_by_role("link", name=NOTEBOOK).click()
+    lab.wait_for_file(another.value, NOTEBOOK)
+    told.seen["notebook"] = another.value.locator(".jp-Notebook").inner_text()
+    another.value.close()
     page.get_by_placeholder("try wider").fill(SAID)
     lab.button(page, "Say it").click()
     wait_for(page, f"now: {SAID}")
     lab.button(page, "Resume").click()
     wait_for(page, "running, experiment")
+
+
+def open_by_command(told: Story, home: Path, address: str) -> str:
+    """What `autoresearch open` tells while JupyterLab runs, less JupyterLab's own address."""
+    argv = [*lab.AUTORESEARCH, "open", "night", "1"]
+    env = {**lab.environment(home), "BROWSER": "true"}
+    done = subprocess.run(argv, cwd=told.project, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].removeprefix(address)
 
 
 def come_back(page: Page, told: Story) -> None:
@@ -195,6 +214,20 @@ def test_a_campaign_that_pauses_waits(story: Story) -> None:
 def test_an_experiment_is_opened_from_the_table(story: Story) -> None:
     assert "Experiment 1, from 0" in story.seen["opened"]
     assert "config (changed)" in story.seen["opened"]
+
+
+def test_the_whole_project_is_shown(story: Story) -> None:
+    first = (SHIPPED / "program.md").read_text().splitlines()[0]
+    assert first in story.seen["program.md"]
+
+
+def test_an_experiments_notebook_is_opened_from_the_panel(story: Story) -> None:
+    assert "RATE = 0.04" in story.seen["notebook"] or PICTURES
+    assert "run.submit(model)" in story.seen["notebook"]
+
+
+def test_the_command_opens_it_in_the_jupyterlab_that_runs(story: Story) -> None:
+    assert story.seen["open"] == f"/tree/{NOTEBOOK}?token=t"
 
 
 def test_the_same_process_goes_on_through_a_kernel_restart(story: Story) -> None:

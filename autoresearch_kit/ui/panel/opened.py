@@ -47,7 +47,7 @@ class Opened:
         except KitError as error:
             self.said.value = pieces.message(str(error), "crash")
         else:
-            address = opening.lab_address(history.root, path)
+            address = opening.lab_address(history.root, path, opening.own_server())
             self.said.value = pieces.file(path.relative_to(history.root), address)
 
 
