@@ -1,10 +1,14 @@
 """The runner and the kernel of the next run, which wait beside the run that trains."""
 
+import logging
 import shutil
 
+from autoresearch_kit.errors import in_words
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.records import RunPlace
+
+logger = logging.getLogger(__name__)
 
 
 class Standby:
@@ -32,4 +36,7 @@ class Standby:
         waiting = self.take()
         if waiting is not None:
             waiting.runner.end()
-            shutil.rmtree(waiting.place.folder)
+            try:
+                shutil.rmtree(waiting.place.folder)
+            except OSError as error:  # the next start removes it
+                logger.warning("a folder of a run stays behind: %s", in_words(error))

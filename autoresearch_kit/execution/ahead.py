@@ -6,35 +6,49 @@ the judge is started when it is needed, and what the caller wants right after it
 core, so that two do more together.
 """
 
+import logging
 from collections.abc import Callable
 
 from autoresearch_kit import codec
+from autoresearch_kit.errors import in_words
 from autoresearch_kit.execution import handover, scoring
 from autoresearch_kit.execution.child import Child
 from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.records import RunSpec
 
+logger = logging.getLogger(__name__)
+
 
 class Ahead:
     """Watches a run for the beginning of its training; `scored` is what its judge is asked. `also`
-    is called once, at the latest when the judge's turn has come."""
+    is called once, at the latest when the judge's turn has come.
+
+    What the disk refuses ahead of its turn is a line in the log: the judge is started once more
+    when it is needed, and the run that is under way is never lost by what comes after it.
+    """
 
     def __init__(self, spec: RunSpec, scored: JudgeSpec, also: Callable[[], None]) -> None:
         self._spec = spec
         self._scored = scored
         self._also = also
         self._judge: Child | None = None
+        self._begun = False
 
     def look(self) -> None:
         """To be called often; starts the judge, and what the caller wants, when it is time."""
-        if self._spec.ahead and self._judge is None and _trains(self._spec):
-            self._scored.submission.touch()  # a sandbox shows a file that is there
-            self._start()
+        if self._spec.ahead and not self._begun and _trains(self._spec):
+            self._begun = True
+            self._start_judge_ahead()
+            self._start_rest()
 
     def take_judge(self) -> Child:
         """The judge, which waits for its turn; from then on it is the caller's to end."""
-        judge = self._judge or self._start()
-        self._judge = None
+        if self._judge is None:
+            self._judge = scoring.start(self._scored)  # ended with the rest until it is taken
+        if not self._begun:
+            self._begun = True
+            self._start_rest()
+        judge, self._judge = self._judge, None
         return judge
 
     def end(self) -> None:
@@ -42,11 +56,18 @@ class Ahead:
         if self._judge is not None:
             self._judge.end()
 
-    def _start(self) -> Child:
-        judge = scoring.start(self._scored)
-        self._judge = judge  # ended with the rest, whatever the caller's part comes to
-        self._also()
-        return judge
+    def _start_judge_ahead(self) -> None:
+        try:
+            self._scored.submission.touch()  # a sandbox shows a file that is there
+            self._judge = scoring.start(self._scored)
+        except OSError as error:
+            logger.warning("the judge is started when it is needed: %s", in_words(error))
+
+    def _start_rest(self) -> None:
+        try:
+            self._also()
+        except OSError as error:
+            logger.warning("what comes next is started when it is needed: %s", in_words(error))
 
 
 def _trains(spec: RunSpec) -> bool:

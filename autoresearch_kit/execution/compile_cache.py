@@ -139,8 +139,11 @@ def _copy(files: Iterator[tuple[Path, int]], source: Path, target: Path) -> None
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             part = copy.with_name(f".{copy.name}.{os.getpid()}.part")
-            shutil.copy(path, part, follow_symlinks=False)
-            part.replace(copy)
+            try:
+                shutil.copy(path, part, follow_symlinks=False)
+                part.replace(copy)
+            finally:
+                part.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:

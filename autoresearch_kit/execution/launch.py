@@ -12,14 +12,14 @@ from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.errors import Cancelled, InputError
+from autoresearch_kit.errors import Cancelled, InputError, in_words
 from autoresearch_kit.execution import compile_cache, handover, reap, scoring
 from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.child import Child, last_line, start_child
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.records import Reason, Run, RunPlace, RunSpec
+from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec
 from autoresearch_kit.text import one_line
 
 logger = logging.getLogger(__name__)
@@ -110,13 +110,11 @@ def execute(
         run = _read(spec, status, time.monotonic() - started)
         if run.failure is None:
             run = _score(run, asked, ahead, cancelled)
-        code = compile_cache.code_of(spec.notebook)
-        scored = run.score is not None
-        cache = compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
+        cache = _take_back_cache(spec, scored=run.score is not None)
     finally:
         ahead.end()
         shutil.rmtree(_work(spec) / compile_cache.FOLDER, ignore_errors=True)
-    handover.write_live(spec.folder, "done")
+    _say_done(spec)
     return replace(run, cache=cache, wall_seconds=round(time.monotonic() - started, 3))
 
 
@@ -142,6 +140,24 @@ def execute_unscored(
         poll_seconds=poll_seconds,
     )
     return _read(spec, status, time.monotonic() - started)
+
+
+def _take_back_cache(spec: RunSpec, *, scored: bool) -> CacheUse:
+    """Keep what the run compiled; nothing, and a line in the log, where the disk refuses."""
+    try:
+        code = compile_cache.code_of(spec.notebook)
+        return compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
+    except OSError as error:
+        logger.warning("what the run compiled is not kept: %s", in_words(error))
+        return CacheUse()
+
+
+def _say_done(place: RunPlace) -> None:
+    """Tell whoever watches, if the disk lets that be written: a scored run is not lost by it."""
+    try:
+        handover.write_live(place.folder, "done")
+    except OSError as error:
+        logger.warning("that the run is done can't be shown: %s", in_words(error))
 
 
 def _work(place: RunPlace) -> Path:

@@ -1,5 +1,6 @@
 """What is started before its turn: a runner with its kernel, and a judge."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,11 +11,13 @@ import psutil
 import pytest
 
 from autoresearch_kit.codec import encode
-from autoresearch_kit.execution import launch, reap, sandbox, scoring
+from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
+from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
+from autoresearch_kit.standby import Standby
 from tests.execution.notebooks import make_spec, notebook
-from tests.execution.test_kernel import trained
+from tests.execution.test_kernel import TRAIN, trained
 from tests.execution.test_runs import both_levels, executed
 
 WAITS = """
@@ -128,3 +131,64 @@ def test_a_judge_whose_turn_does_not_come_is_ended(tmp_path: Path) -> None:
     assert run.failure is Reason.ERROR
     assert seen
     assert reap.members(scoring.judge_id(spec.run_id)) == []
+
+
+@pytest.fixture
+def in_the_way(tmp_path: Path) -> Path:
+    """A folder that can't be made: a file lies where it belongs."""
+    (tmp_path / "file").write_text("in the way")
+    return tmp_path / "file" / "folder"
+
+
+def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
+    in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=sandbox.level(), ahead=True)
+    handover.write_live(spec.folder, handover.TRAINS)
+    scored = scoring.judge_spec(spec, tmp_path / "later", Split.VAL)
+    ahead = Ahead(spec, scored, lambda: Standby().prepare(replace(spec, folder=in_the_way)))
+    ahead.look()
+    ahead.look()
+    assert [line.split(":")[0] for line in caplog.messages] == [
+        "the judge is started when it is needed",
+        "what comes next is started when it is needed",
+    ]
+    (tmp_path / "later").mkdir()
+    judge = ahead.take_judge()
+    assert judge.process.poll() is None
+    judge.end()
+
+
+def test_a_standbys_folder_that_can_not_be_removed_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=sandbox.level())
+    standby = Standby()
+    standby.prepare(spec)
+    shutil.rmtree(spec.folder)
+    standby.close()
+    assert reap.members(spec.run_id) == []
+    assert "stays behind" in caplog.text
+
+
+COMPILED = """
+import os
+from pathlib import Path
+folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "ab"
+folder.mkdir(parents=True)
+(folder / "code.py").write_text("x = 1")
+"""
+
+
+@pytest.mark.slow
+def test_a_scored_run_is_not_lost_by_what_is_kept_or_begun_for_others(
+    in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = trained(tmp_path, train=COMPILED + TRAIN, ahead=True, train_seconds=2.0)
+    spec = replace(spec, compile_cache=in_the_way)
+    run = launch.execute(spec, meanwhile=in_the_way.mkdir)
+    assert run.score is not None, run.detail
+    assert [line.split(":")[0] for line in caplog.messages] == [
+        "what comes next is started when it is needed",
+        "what the run compiled is not kept",
+    ]
