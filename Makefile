@@ -8,7 +8,6 @@ GPU_PYTHON ?= 3.12
 .PHONY: demo test test-all check lab gpu gpu-wheels clean
 
 demo: $(VENV)/installed  ## set up, then a short campaign of five experiments
-	$(BIN)/autoresearch prepare stdlib
 	$(BIN)/autoresearch demo
 
 test: $(VENV)/installed  ## set up, then lint, types and every test but the slow ones

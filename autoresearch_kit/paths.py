@@ -5,8 +5,32 @@ from pathlib import Path
 
 import platformdirs
 
+from autoresearch_kit.errors import InputError
+
 
 def data_home() -> Path:
-    """The folder of prepared data sets: $AUTORESEARCH_DATA, else the user data folder."""
+    """The folder of prepared data sets: $AUTORESEARCH_DATA, else the user data folder.
+
+    Raises:
+        InputError: its path can't be used.
+    """
     override = os.environ.get("AUTORESEARCH_DATA")
-    return Path(override) if override else platformdirs.user_data_path("autoresearch_kit") / "data"
+    usual = platformdirs.user_data_path("autoresearch_kit") / "data"
+    return checked(Path(override) if override else usual, "the folder of prepared data sets")
+
+
+def checked(path: Path, what: str) -> Path:
+    """The path of `what`, if records and the lines that processes print can hold it.
+
+    Raises:
+        InputError: it is not UTF-8, or has a line break.
+    """
+    text = str(path)
+    if "\n" not in text and len(text.splitlines()) <= 1 and not _has_surrogates(text):
+        return path
+    raise InputError(f"{what} is {text!r}; its path must be UTF-8, on one line: rename or move it")
+
+
+def _has_surrogates(text: str) -> bool:
+    """Whether a name on disk was not UTF-8: Python puts surrogates in place of such bytes."""
+    return any("\ud800" <= mark <= "\udfff" for mark in text)

@@ -28,7 +28,8 @@ from autoresearch_kit.history.refs import (
     parse_ref,
     valid_tag,
 )
-from autoresearch_kit.history.repository import check_not_brought, check_writable
+from autoresearch_kit.history.repository import PROJECT, check_not_brought, check_writable
+from autoresearch_kit.paths import checked
 from autoresearch_kit.records import Experiment
 
 NOTEBOOK = "notebooks/train.ipynb"
@@ -48,10 +49,14 @@ class Entry:
 
 
 class History:
-    """The experiments of campaign `tag` in the repository whose checkout is at `root`."""
+    """The experiments of campaign `tag` in the repository whose checkout is at `root`.
+
+    Raises:
+        InputError: the tag is not one, or the path is not UTF-8, or has a line break.
+    """
 
     def __init__(self, root: Path, tag: str):
-        self.root = root
+        self.root = checked(root, PROJECT)
         self.tag = valid_tag(tag)
         self._git = Git(root)
         self._branch = Branch(self._git, tag)

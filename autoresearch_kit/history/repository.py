@@ -6,6 +6,9 @@ from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.history.plumbing import Git
+from autoresearch_kit.paths import checked
+
+PROJECT = "the project's folder"
 
 _ROOM = 1_000_000
 """Bytes that must be free for a start: some ten experiments."""
@@ -15,15 +18,18 @@ def find_root(start: Path) -> Path:
     """The top folder of the checkout that `start` lies in.
 
     Raises:
+        InputError: its path is not UTF-8, or has a line break.
         LedgerError: git is not installed, or there is no checkout; the message has the way out.
     """
     if shutil.which("git") is None:
         raise LedgerError("git is not installed; install it (https://git-scm.com), then try again")
     git = Git(start)
     try:
-        return Path(git.line("rev-parse", "--show-toplevel"))
+        root = Path(git.line("rev-parse", "--show-toplevel"))
     except LedgerError as error:
+        checked(start, "the current folder")
         raise LedgerError(_no_checkout(start, str(error))) from error
+    return checked(root, PROJECT)
 
 
 def _no_checkout(start: Path, complaint: str) -> str:

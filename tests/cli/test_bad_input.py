@@ -1,5 +1,6 @@
 """A user's mistake is one clear line, exit status 1, and loses nothing."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ import pytest
 from rich.text import Text
 
 from autoresearch_kit import cli
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import sandbox
 from tests.campaign import tiny
 
@@ -161,3 +164,45 @@ def test_a_branch_checked_out_elsewhere(
 def test_a_folder_that_is_a_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / ".autoresearch").write_text("in the way")
     assert ".autoresearch" in refused(capsys, "run", "night")
+
+
+UNUSABLE = ["new\nline", "line\u2028separator", os.fsdecode(b"not-utf-8-\xff")]
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+@pytest.mark.parametrize(
+    "argv", [("status",), ("run", "night"), ("confirm", "night"), ("lab",), ("demo",)]
+)
+def test_a_project_whose_path_no_record_can_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, argv: tuple[str, ...]
+) -> None:
+    root = tiny.make_project(tmp_path / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert "must be UTF-8, on one line" in refused(capsys, *argv)
+    assert not (root / ".autoresearch").exists()
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_campaign_in_python_refuses_that_path_too(tmp_path: Path, name: str) -> None:
+    root = tiny.make_project(tmp_path / name)
+    with pytest.raises(InputError, match=r"the project.s folder is .* must be UTF-8, on one line"):
+        Campaign("night", root=root)
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_data_folder_whose_path_no_record_can_hold(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_DATA", str(tmp_path / name))
+        assert "must be UTF-8, on one line" in refused(capsys, "prepare", "stdlib")
+
+
+def test_make_demo_prepares_the_corpus_once() -> None:
+    """`demo` itself prepares it, and says what it is."""
+    argv = ["make", "--dry-run", "--old-file=.venv/installed", "demo"]
+    checkout = Path(__file__).parents[2]
+    done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True, check=True)
+    commands = [line for line in done.stdout.splitlines() if "/autoresearch " in line]
+    assert [command.split()[-1] for command in commands] == ["demo"]
