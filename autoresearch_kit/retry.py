@@ -22,10 +22,7 @@ class Patience:
     first: float = 1.0
     longest: float = 30.0
     most: float = 120.0
-    timeout: float = 180.0
-
-
-PATIENCE = Patience()
+    timeout: float = 30.0
 
 
 def backoff(attempt: int, patience: Patience) -> float:

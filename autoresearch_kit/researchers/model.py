@@ -1,19 +1,27 @@
 """The language model that a campaign asks: how, and with which key."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoresearch_kit.errors import EndpointError, RefusedError
 from autoresearch_kit.records import Research
-from autoresearch_kit.retry import PATIENCE, Patience
+
+CHECK_SECONDS = 180.0
+"""How long one word may take."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """How a language model is asked. The key is never written down, nor shown."""
+    """How a language model is asked. The key is never written down, nor shown.
+
+    A request that the endpoint refuses for now is made again `retries` times. An answer is given
+    up when for `timeout` seconds no byte of it has come: models think for minutes, but where they
+    stream, something arrives while they do.
+    """
 
     research: Research
     key: str = field(repr=False)
-    patience: Patience = PATIENCE
+    retries: int = 4
+    timeout: float = 600.0
 
     def check(self, *, must_answer: bool = False) -> None:
         """Ask it for a word, so that a wrong setting shows before anything runs.
@@ -24,7 +32,8 @@ class Model:
         """
         from autoresearch_kit.researchers.llm.endpoint import Endpoint  # loads slowly
 
-        endpoint = Endpoint(self.research, self.key, self.patience)
+        once = replace(self, retries=0, timeout=min(self.timeout, CHECK_SECONDS))
+        endpoint = Endpoint(once)
         try:
             endpoint.check()
         except RefusedError:

@@ -11,7 +11,6 @@ from pathlib import Path
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.records import EditProtocol, Prices, Research
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.retry import PATIENCE, Patience
 from autoresearch_kit.settling import settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said
@@ -72,11 +71,11 @@ def model(
     fallback: bool = True,
     protocol: EditProtocol = EditProtocol.AUTO,
     prices: Prices | None = None,
-    patience: Patience = PATIENCE,
+    retries: int = 2,
 ) -> Model:
     """The scripted model, without a turn of optuna's unless that is asked for."""
     research = Research("scripted", server.url, protocol, 24_000, optuna_every, fallback, prices)
-    return Model(research, KEY, patience)
+    return Model(research, KEY, retries)
 
 
 def campaign(root: Path, corpus: Path, asked: Model | None, tag: str = "night") -> Campaign:

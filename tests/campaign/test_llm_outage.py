@@ -12,7 +12,6 @@ import pytest
 from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.retry import Patience
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
 from tests.campaign.scripted import constants, submit
@@ -22,7 +21,6 @@ from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
 pytestmark = pytest.mark.slow
 
 READY = text("ready")
-QUICK = Patience(tries=2, first=0.001)
 DOWN = server.status(503, "the model is being loaded")
 
 
@@ -64,7 +62,7 @@ def test_optuna_stands_in_until_the_endpoint_is_back(
         return calls(constants(STEPS=20), submit("More steps")) if number in up else DOWN
 
     chat.script = script
-    campaign = scripted.campaign(root, corpus, scripted.model(chat, patience=QUICK))
+    campaign = scripted.campaign(root, corpus, scripted.model(chat, retries=0))
     with caplog.at_level("INFO"):
         experiments = list(campaign.run(Limits(experiments=2)))
     assert [one.proposal.researcher for one in experiments] == ["optuna", "llm"]
@@ -77,7 +75,7 @@ def test_without_a_stand_in_the_campaign_ends_and_says_why(
     root: Path, corpus: Path, chat: ChatServer
 ) -> None:
     chat.script = lambda body: READY if is_check(body) else DOWN
-    campaign = scripted.campaign(root, corpus, scripted.model(chat, fallback=False, patience=QUICK))
+    campaign = scripted.campaign(root, corpus, scripted.model(chat, fallback=False, retries=0))
     with pytest.raises(KitError, match="the model can't be asked"):
         list(campaign.run(Limits(experiments=2)))
     assert len(campaign.history.experiments()) == 1

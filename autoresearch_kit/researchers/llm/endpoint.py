@@ -2,30 +2,32 @@
 
 import re
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
 
+import httpx2
 import openai
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from autoresearch_kit.errors import EndpointError, InputError, NoToolsError, RefusedError
-from autoresearch_kit.records import Research, Usage
-from autoresearch_kit.researchers.llm import wordings
+from autoresearch_kit import codec
+from autoresearch_kit.errors import EndpointError, InputError
+from autoresearch_kit.records import Usage
+from autoresearch_kit.researchers.llm.answer import Answer
+from autoresearch_kit.researchers.llm.client import NOT_SENT, hang_up, make_client
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool
-from autoresearch_kit.researchers.llm.secrets import Scrubber
-from autoresearch_kit.researchers.llm.wire import read_error, read_reply, write_message, write_tool
-from autoresearch_kit.retry import AGAIN, PATIENCE, Patience, backoff, retry_after
-from autoresearch_kit.text import one_line
+from autoresearch_kit.researchers.llm.params import message_param, tool_param
+from autoresearch_kit.researchers.llm.prompt import estimate_tokens
+from autoresearch_kit.researchers.llm.wording import Wording
+from autoresearch_kit.researchers.model import Model
 
-OPENAI_URL = "https://api.openai.com/v1"
+ANSWERS = 3
+"""Answers to one request that may break off or be of no use."""
 
-SAID = 300
-"""Characters of an answer that an error quotes."""
+LONGEST = 3600.0
+"""Seconds after which an answer is given up, although something still comes."""
 
-_NEVER_IN_A_KEY = re.compile(r"[^!-~]")
-"""A header can't hold it, and no key does."""
-
+_STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.IGNORECASE)
 
 Count = Callable[[Usage], object]
 
@@ -34,157 +36,232 @@ def not_counted(usage: Usage) -> None:
     """For a request that belongs to no experiment."""
 
 
-class _AgainError(Exception):
-    """A fault that may be over when the same request is made again."""
+class _Way(IntEnum):
+    """How answers are asked for; the next lower one where an endpoint refuses it."""
 
-    def __init__(self, what: str, wait: float | None = None) -> None:
-        super().__init__(what)
-        self.wait = wait
+    WHOLE = 0
+    STREAM = 1
+    STREAM_WITH_USAGE = 2
+
+
+class _NoUseError(Exception):
+    """An answer broke off, or is of no use; another one may be better."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    messages: Sequence[Message]
+    tools: Sequence[Tool]
+
+    @property
+    def tokens(self) -> int:
+        """About how many it has."""
+        return estimate_tokens(codec.compact((self.messages, self.tools)).decode())
+
+
+@dataclass(eq=False)
+class _UnderWay:
+    """A request that was sent, and who is told what it took."""
+
+    answer: Answer
+    count: Count
+    response: httpx2.Response | None = None
 
 
 class Endpoint:
-    """The endpoint of `research`, asked with `key`; may be used from several threads.
+    """The endpoint of `model`; may be used from several threads.
 
     Raises:
         RefusedError: the address is none, or the key can't be one; the message names the setting.
     """
 
-    def __init__(self, research: Research, key: str, patience: Patience = PATIENCE) -> None:
-        self._research = research
-        self._patience = patience
-        self._scrubber = Scrubber(key)
-        url = research.base_url or OPENAI_URL
-        self._shown = self._scrubber.scrub(url)
-        _check_address(url, self._shown)
-        _check_key(key)
-        self._stopped = threading.Event()
-        self._client = openai.OpenAI(
-            api_key=key or "none",  # servers of one's own want none, the client does
-            base_url=url,
-            max_retries=0,
-            timeout=patience.timeout,
-        )
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._client = make_client(model)
+        self._wording = Wording(model)
+        self._shown = self._wording.shown
+        self._way = _Way.STREAM_WITH_USAGE
+        self._lock = threading.Lock()
+        self._under_way: set[_UnderWay] = set()
+        self._closed = False
 
     def check(self) -> None:
-        """Ask for a word, once.
+        """Ask for a word.
 
         Raises:
             RefusedError: the key, the model or the address is wrong; the message names the setting.
             EndpointError: nobody answers.
         """
-        question = [Message(Role.USER, "Answer with one word: ready")]
+        question = _Request([Message(Role.USER, "Answer with one word: ready")], ())
         try:
-            self._once(self._payload(question, ()), not_counted)
-        except _AgainError as fault:
+            self._once(question, not_counted)
+        except _NoUseError as fault:
             raise EndpointError(f"{self._shown}: {fault}; is OPENAI_BASE_URL right?") from None
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            # in such a question nothing else can be wrong
+            raise self._wording.refused(error) from None
+        except openai.APIStatusError as error:
+            raise self._wording.fault(error) from None
 
     def ask(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), count: Count = not_counted
     ) -> Reply:
-        """The model's answer. The same request is made again, a few times, where that may help.
+        """The model's answer; where one breaks off or is of no use, another, a few times.
 
-        `count` is told what each request took, also those whose answer is of no use.
+        `count` is told what each answer took, also those that are of no use.
 
         Raises:
-            EndpointError: it failed every time, or the request can't be answered.
+            EndpointError: it is down or silent, or the request can't be answered.
             RefusedError: the key or the model is wrong.
             NoToolsError: tools were sent, and the endpoint or its model knows none.
         """
-        payload = self._payload(messages, tools)
-        fault = ""
-        for attempt in range(self._patience.tries):
+        request, fault = _Request(messages, tools), ""
+        for _ in range(ANSWERS):
             try:
-                return self._once(payload, count)
-            except _AgainError as error:
+                return self._once(request, count)
+            except _NoUseError as error:
                 fault = str(error)
-                if attempt + 1 < self._patience.tries:
-                    self._wait(attempt, error)
-        raise EndpointError(f"{self._shown} failed {self._patience.tries} times; the last: {fault}")
+            except openai.APIStatusError as error:
+                if error.code != "tool_use_failed":
+                    raise self._wording.fault(error, with_tools=bool(request.tools)) from None
+                fault = self._wording.said(error)  # a call of the model's that can't be read
+        raise EndpointError(f"{self._shown} failed {ANSWERS} times; the last: {fault}")
 
     def close(self) -> None:
-        """End waits that are under way, and let no request begin; one in flight ends by itself."""
-        self._stopped.set()
+        """Let no request begin, hang up on those under way, and count what they took so far."""
+        with self._lock:
+            self._closed = True
+            under_way = list(self._under_way)
+        for one in under_way:
+            self._settle(one)
+            if one.response is not None:
+                hang_up(one.response)
         self._client.close()
 
-    def _payload(self, messages: Sequence[Message], tools: Sequence[Tool]) -> dict[str, object]:
-        payload: dict[str, object] = {
-            "model": self._research.model,
-            "messages": [write_message(message) for message in messages],
-        }
-        if tools:
-            payload["tools"] = [write_tool(tool) for tool in tools]
-        return payload
+    def _once(self, request: _Request, count: Count) -> Reply:
+        """One answer.
 
-    def _once(self, payload: Mapping[str, object], count: Count) -> Reply:
-        started = time.monotonic()
+        Raises:
+            _NoUseError: it broke off, or is of no use.
+            openai.APIStatusError: it is refused.
+            EndpointError: nothing came, for too long.
+        """
+        one, way = self._begin(request, count), self._way
         try:
-            body = self._client.post("/chat/completions", cast_to=str, body=payload)
-        except openai.APITimeoutError:
-            raise _AgainError(f"no answer within {self._patience.timeout:g} s") from None
-        except openai.APIConnectionError as error:
-            raise _AgainError(f"no connection: {self._words(error.__cause__ or error)}") from None
+            self._receive(request, one, way)
         except openai.APIStatusError as error:
-            answer = error.response
-            raise self._fault(
-                answer.status_code, answer.text, answer.headers, with_tools="tools" in payload
-            ) from None
-        seconds = time.monotonic() - started
-        try:
-            reply = read_reply(body, seconds, self._research.prices)
-        except InputError:
-            raise _AgainError(f"no chat completion in its answer: {self._words(body)}") from None
-        count(reply.usage)
+            self._drop(one)
+            if not self._is_refused_way(way, error):
+                raise
+            self._way = _Way(min(self._way, way - 1))
+            return self._once(request, count)
+        except (openai.APIError, httpx2.HTTPError, InputError, ValueError) as error:
+            raise self._broken(one, error) from None
+        usage = self._settle(one)
+        reply = one.answer.reply(usage)
         if not (reply.text.strip() or reply.calls or reply.refusal or reply.truncated):
-            raise _AgainError("an empty reply")
+            raise _NoUseError("an empty reply")
         return reply
 
-    def _wait(self, attempt: int, fault: _AgainError) -> None:
-        seconds = backoff(attempt, self._patience) if fault.wait is None else fault.wait
-        if seconds > self._patience.most:
-            raise EndpointError(f"{self._shown} asks to wait {seconds:.0f} s: {fault}")
-        if self._stopped.wait(seconds):
-            raise EndpointError("stopped while it was waited for")
+    def _receive(self, request: _Request, one: _UnderWay, way: _Way) -> None:
+        """Send the request, and add to the answer what comes, as it comes.
 
-    def _fault(
-        self, status: int, body: str, headers: Mapping[str, str], *, with_tools: bool
-    ) -> Exception:
-        """What an HTTP status and its body mean, as the error to raise."""
-        said, model = self._words(read_error(body)), self._research.model
-        if with_tools and wordings.no_tools(status, said):
-            return NoToolsError(f"model '{model}' at {self._shown} takes no tools: {said}")
-        if wordings.no_model(status, said):
-            return RefusedError(
-                f"no model '{model}' at {self._shown} (--model, OPENAI_BASE_URL): {said}"
+        Raises:
+            InputError: it is no chat completion, or not a whole one.
+            openai.OpenAIError, httpx2.HTTPError, ValueError: it failed, or broke off.
+        """
+        create, model = self._client.chat.completions.create, self._model.research.model
+        messages = [message_param(message) for message in request.messages]
+        tools = [tool_param(tool) for tool in request.tools] or openai.omit
+        if way is _Way.WHOLE:
+            whole = create(model=model, messages=messages, tools=tools)
+            one.answer.add_whole(whole)
+            said = str(whole)
+        else:
+            usage = way is _Way.STREAM_WITH_USAGE
+            with create(
+                model=model,
+                messages=messages,
+                tools=tools,
+                stream=True,
+                stream_options={"include_usage": True} if usage else openai.omit,
+            ) as stream:
+                said = _follow(stream, one)
+        if one.answer.empty:
+            raise InputError(f"no chat completion in its answer: {said}")
+        if not one.answer.whole:
+            raise InputError("its answer broke off")
+
+    def _begin(self, request: _Request, count: Count) -> _UnderWay:
+        one = _UnderWay(Answer(request.tokens), count)
+        with self._lock:
+            if self._closed:
+                raise EndpointError("stopped before it was asked")
+            self._under_way.add(one)
+        return one
+
+    def _drop(self, one: _UnderWay) -> bool:
+        """Take it off those under way; whether it was among them."""
+        with self._lock:
+            there = one in self._under_way
+            self._under_way.discard(one)
+        return there
+
+    def _settle(self, one: _UnderWay) -> Usage:
+        """What it took, counted once."""
+        usage = one.answer.usage(self._model.research.prices)
+        if self._drop(one):
+            one.count(usage)
+        return usage
+
+    def _broken(self, one: _UnderWay, error: Exception) -> Exception:
+        """What it means that no whole answer came, as the error to raise."""
+        cause = error.__cause__ or error
+        if isinstance(cause, NOT_SENT):
+            self._drop(one)
+            why = self._wording.words(cause)
+            return EndpointError(f"{self._shown}: no connection: {why}; is OPENAI_BASE_URL right?")
+        if isinstance(error, InputError) and one.answer.empty:
+            self._drop(one)  # a proxy's page, say, which nobody pays for
+        self._settle(one)
+        if self._closed:
+            return EndpointError("stopped while it was waited for")
+        if isinstance(cause, httpx2.ReadTimeout):
+            return EndpointError(
+                f"{self._shown}: nothing came for {self._model.timeout:g} s; the request is not "
+                "sent again, since it may still be at work on it"
             )
-        if wordings.no_key(status, said):
-            return RefusedError(f"{self._shown} refuses the key in OPENAI_API_KEY: {said}")
-        if wordings.no_quota(status, body):
-            return EndpointError(f"{self._shown}: the account's quota is used up: {said}")
-        if status in AGAIN or wordings.bad_luck(status, body):
-            return _AgainError(f"{status}: {said}", retry_after(headers, datetime.now(UTC)))
-        hint = "; a smaller --prompt-tokens may help" if wordings.too_long(said) else ""
-        return EndpointError(f"{self._shown} answers {status}: {said}{hint}")
+        if one.answer.seconds >= LONGEST:
+            return EndpointError(f"{self._shown}: no end of its answer within {LONGEST:g} s")
+        if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+            return _NoUseError(f"the connection broke: {self._wording.words(cause)}")
+        if isinstance(error, openai.APIError):
+            return _NoUseError(self._wording.said(error))
+        return _NoUseError(self._wording.words(error))
 
-    def _words(self, what: object) -> str:
-        return one_line(self._scrubber.scrub(str(what)), SAID)
+    def _is_refused_way(self, way: _Way, error: openai.APIStatusError) -> bool:
+        """Whether it is the streaming that an endpoint refuses, or usage at a stream's end."""
+        refused = error.status_code in (400, 422, 501)
+        return refused and way > _Way.WHOLE and bool(_STREAMING.search(error.message))
 
 
-def _check_address(url: str, shown: str) -> None:
+def _follow(stream: openai.Stream[ChatCompletionChunk], one: _UnderWay) -> str:
+    """Add to the answer what a stream brings; what it was, in words.
+
+    An endpoint that doesn't stream answers with the whole, though a stream was asked for.
+    """
+    one.response = response = stream.response
+    kind = response.headers.get("content-type", "")
+    end = threading.Timer(LONGEST, hang_up, [response])
+    end.daemon = True
+    end.start()
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise RefusedError(
-            f"OPENAI_BASE_URL is '{shown}'; it must be an address such as {OPENAI_URL} "
-            "or http://localhost:11434/v1"
-        )
-
-
-def _check_key(key: str) -> None:
-    if _NEVER_IN_A_KEY.search(key):
-        raise RefusedError(
-            "OPENAI_API_KEY holds a character that no key has (a space, the end of a line, "
-            "a typographic quote); copy it again"
-        )
+        if kind.startswith("application/json"):
+            body = response.read()
+            one.answer.add_whole(ChatCompletion.construct(None, **codec.decode(dict, body)))
+            return response.text
+        for chunk in stream:
+            one.answer.add(chunk)
+    finally:
+        end.cancel()
+    return kind

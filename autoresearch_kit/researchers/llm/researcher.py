@@ -37,7 +37,7 @@ class LLMResearcher:
     def __init__(self, around: Surroundings, model: Model, meter: Meter) -> None:
         self._around = around
         self._research = model.research
-        self._endpoint = Endpoint(model.research, model.key, model.patience)
+        self._endpoint = Endpoint(model)
         self.meter = meter
         self._scrubber = Scrubber(model.key)
         self._protocol = model.research.protocol
@@ -45,7 +45,7 @@ class LLMResearcher:
         self._tools = tools.TOOLS if may_probe else tools.WITHOUT_PROBE
 
     def close(self) -> None:
-        """End waits that are under way; a request in flight ends by its timeout at the latest."""
+        """Hang up on requests that are under way, counted as far as they came, and make no more."""
         self._endpoint.close()
 
     def propose(self, view: View) -> Proposal:

@@ -1,10 +1,12 @@
-"""A chat-completions endpoint on loopback that says what it is told to."""
+"""A chat-completions endpoint on loopback that says what it is told to.
+
+It streams an answer where that is asked for, unless it is a server that does not.
+"""
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 
 from tests.loopback import LoopbackServer
@@ -15,15 +17,20 @@ USAGE: Mapping[str, object] = {
     "completion_tokens": 100,
     "prompt_tokens_details": {"cached_tokens": 200},
 }
+STREAMED: Mapping[str, str] = {"content-type": "text/event-stream"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered: a status and a body, after `wait` is set; or a connection cut short."""
+    """What is answered: a status and a body, after `wait` is set; or a connection cut short.
+
+    With `pieces`, these are the body, sent one by one as they come.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    pieces: Iterable[bytes] | None = None
     cut: bool = False
     wait: threading.Event | None = None
 
@@ -65,6 +72,58 @@ def status(code: int, message: str, code_name: str = "", **headers: str) -> Answ
     return Answer(code, {"content-type": "application/json", **sent}, json.dumps(body).encode())
 
 
+def stream(*pieces: bytes, cut: bool = False) -> Answer:
+    """Server-sent events, as they are."""
+    return Answer(200, STREAMED, b"".join(pieces), cut=cut)
+
+
+def slowly(pieces: Iterable[bytes]) -> Answer:
+    """Server-sent events, each as it comes."""
+    return Answer(200, STREAMED, pieces=pieces)
+
+
+def event(data: object) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def delta(finish: str | None = None, **brings: object) -> bytes:
+    """One chunk of an answer."""
+    choice = {"index": 0, "delta": brings, "finish_reason": finish}
+    return event({"id": "c", "object": "chat.completion.chunk", "choices": [choice]})
+
+
+def usage_event(usage: object = USAGE) -> bytes:
+    return event({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def streamed(answer: Answer, request: Body) -> Answer:
+    """The same answer as a stream: texts and arguments in two pieces, usage last, if asked for."""
+    whole = json.loads(answer.body)
+    if not whole.get("choices"):
+        return answer
+    message, finish = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
+    text, made = message.get("content") or "", message.get("tool_calls") or []
+    half = len(text) // 2
+    pieces = [delta(role="assistant", content=text[:half]), delta(content=text[half:])]
+    if message.get("refusal"):
+        pieces.append(delta(refusal=message["refusal"]))
+    for at, call in enumerate(made):
+        function = call["function"]
+        arguments = function["arguments"]
+        half = len(arguments) // 2
+        begun = {"name": function["name"], "arguments": arguments[:half]}
+        pieces.append(delta(tool_calls=[{**call, "index": at, "function": begun}]))
+        rest = {"index": at, "function": {"arguments": arguments[half:]}}
+        pieces.append(delta(tool_calls=[rest]))
+    pieces.append(delta(finish))
+    if "usage" in whole and request.get("stream_options") == {"include_usage": True}:
+        pieces.append(usage_event(whole["usage"]))
+    return replace(answer, headers=STREAMED, body=b"".join([*pieces, DONE]))
+
+
 def raw(body: bytes, kind: str = "text/html") -> Answer:
     return Answer(200, {"content-type": kind}, body)
 
@@ -80,11 +139,21 @@ def in_turn(*answers: Answer) -> Script:
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
-class ChatServer(LoopbackServer):
-    """The endpoint at `url`; `requests` are the headers and bodies that came in."""
+def is_completion(answer: Answer) -> bool:
+    """Whether it is one that a server which streams would stream."""
+    return answer.status == 200 and answer.body.startswith(b'{"id": "c"') and not answer.cut
 
-    def __init__(self, script: Script) -> None:
+
+class ChatServer(LoopbackServer):
+    """The endpoint at `url`; `requests` are the headers and bodies that came in.
+
+    `streams`: whether it can; `left` is set when a client went away before its answer ended.
+    """
+
+    def __init__(self, script: Script, *, streams: bool = True) -> None:
         self.script = script
+        self.streams = streams
+        self.left = threading.Event()
         self.requests: list[tuple[Mapping[str, str], Body]] = []
         super().__init__()
 
@@ -103,7 +172,13 @@ class ChatServer(LoopbackServer):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 outer.requests.append((dict(self.headers), body))
-                self._send(outer.script(body))
+                answer = outer.script(body)
+                if outer.streams and body.get("stream") and is_completion(answer):
+                    answer = streamed(answer, body)
+                try:
+                    self._send(answer)
+                except ConnectionError:  # the client had no patience left
+                    outer.left.set()
 
             def _send(self, answer: Answer) -> None:
                 if answer.wait is not None:
@@ -111,13 +186,14 @@ class ChatServer(LoopbackServer):
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                extra = 1000 if answer.cut else 0
-                self.send_header("content-length", str(len(answer.body) + extra))
+                if answer.pieces is None:
+                    extra = 1000 if answer.cut else 0
+                    self.send_header("content-length", str(len(answer.body) + extra))
                 self.end_headers()
-                with suppress(ConnectionError):  # the client had no patience left
-                    self.wfile.write(answer.body)
-                if answer.cut:
-                    self.close_connection = True
+                for piece in answer.pieces or [answer.body]:
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                self.close_connection = answer.cut or answer.pieces is not None
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Print nothing."""

@@ -1,4 +1,4 @@
-"""The real client against a real server on loopback, which has every fault that passes."""
+"""The real client against a real server on loopback, which streams, or does not."""
 
 import threading
 from collections.abc import Iterator
@@ -7,18 +7,31 @@ import pytest
 
 from autoresearch_kit.errors import EndpointError
 from autoresearch_kit.records import Prices, Research, Usage
+from autoresearch_kit.researchers.llm import endpoint as module
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
 from autoresearch_kit.researchers.llm.messages import Message, Role, ToolCall
-from autoresearch_kit.retry import Patience
+from autoresearch_kit.researchers.model import Model
 from tests.researchers.llm import server
-from tests.researchers.llm.asking import ASKED, FINE, KEY, QUICK, TOOL, answering, endpoint
-from tests.researchers.llm.server import Answer, ChatServer
+from tests.researchers.llm.asking import ASKED, FINE, KEY, TOOL, answering, endpoint
+from tests.researchers.llm.server import DONE, Answer, Body, ChatServer, delta, usage_event
+
+
+@pytest.fixture(params=[True, False], ids=["streamed", "whole"])
+def chat(request: pytest.FixtureRequest) -> Iterator[ChatServer]:
+    with ChatServer(lambda _: FINE, streams=request.param) as running:
+        yield running
 
 
 @pytest.fixture
-def chat() -> Iterator[ChatServer]:
+def streaming() -> Iterator[ChatServer]:
     with ChatServer(lambda _: FINE) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's own pause before it asks again, but shorter."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
 
 
 def test_an_answer_comes_back_with_what_it_took(chat: ChatServer) -> None:
@@ -37,13 +50,16 @@ def test_an_answer_comes_back_with_what_it_took(chat: ChatServer) -> None:
 
 def test_a_price_makes_dollars(chat: ChatServer) -> None:
     prices = Prices(input=10.0, output=100.0, cached=1.0)
-    asked = Endpoint(Research("gpt", base_url=chat.url, prices=prices), KEY, QUICK)
-    assert asked.ask(ASKED).usage.usd == pytest.approx((800 * 10 + 200 * 1 + 100 * 100) / 1e6)
+    assert endpoint(chat, prices=prices).ask(ASKED).usage.usd == pytest.approx(
+        (800 * 10 + 200 * 1 + 100 * 100) / 1e6
+    )
 
 
-def test_no_figures_are_one_request_of_unknown_size(chat: ChatServer) -> None:
-    reply = answering(chat, server.text("fine", usage=None)).ask(ASKED)
-    assert (reply.usage.requests, reply.usage.tokens) == (1, 0)
+def test_where_no_figures_are_told_they_are_estimated(chat: ChatServer) -> None:
+    usage = answering(chat, server.text("fine " * 30, usage=None)).ask(ASKED).usage
+    assert usage.requests == 1
+    assert usage.tokens_in > len("be brief hello") / 3
+    assert usage.tokens_out == 50
 
 
 def test_what_is_sent(chat: ChatServer) -> None:
@@ -52,6 +68,8 @@ def test_what_is_sent(chat: ChatServer) -> None:
     endpoint(chat).ask(talk, [TOOL])
     assert chat.bodies[0] == {
         "model": "gpt",
+        "stream": True,
+        "stream_options": {"include_usage": True},
         "messages": [
             {"role": "system", "content": "be brief"},
             {"role": "user", "content": "hello"},
@@ -111,6 +129,81 @@ def test_a_refusal_is_told(chat: ChatServer) -> None:
     assert answering(chat, refused).ask(ASKED).refusal == "I can't"
 
 
+def test_a_call_with_an_object_for_its_arguments_is_read(chat: ChatServer) -> None:
+    chat.streams = False
+    function = {"name": "read_cell", "arguments": {"cell": "model"}}
+    made = server.completion({"role": "assistant", "tool_calls": [{"function": function}]})
+    expected = ToolCall("call-0", "read_cell", '{"cell":"model"}')
+    assert answering(chat, made).ask(ASKED).calls == (expected,)
+
+
+READ = {"name": "read_cell", "arguments": '{"cell": "model"}'}
+WHOLE = {"index": 0, "id": "a", "function": READ}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "ids"),
+    [
+        ([[WHOLE, {**WHOLE, "index": 1, "id": "b"}]], ["a", "b"]),
+        ([[WHOLE], [{**WHOLE, "id": "b"}]], ["a", "b"]),
+        ([[{"id": "a", "function": READ}], [{"id": "b", "function": READ}]], ["a", "b"]),
+        ([[{"function": READ}], [{"function": READ}]], ["call-0", "call-1"]),
+        (
+            [
+                [{"index": 0, "id": "a", "function": {"name": "read_cell"}}],
+                [{"index": 1, "id": "b", "function": {"name": "read_cell"}}],
+                [{"index": 0, "function": {"arguments": '{"cell": '}}],
+                [{"index": 1, "id": "", "function": {"arguments": '{"cell": "model"}'}}],
+                [{"index": 0, "id": "a", "function": {"name": "read_cell", "arguments": ""}}],
+                [{"index": 0, "id": None, "function": {"arguments": '"model"}'}}],
+            ],
+            ["a", "b"],
+        ),
+        (
+            [
+                [{"id": "a", "function": {"name": "read_cell", "arguments": '{"cell": '}}],
+                [{"function": {"arguments": '"model"}'}}],
+            ],
+            ["a"],
+        ),
+    ],
+    ids=["in one chunk", "index 0 each", "no index", "neither", "interleaved", "no index, pieces"],
+)
+def test_calls_are_put_together_from_each_servers_pieces(
+    streaming: ChatServer, chunks: list[list[object]], ids: list[str]
+) -> None:
+    pieces = [delta(tool_calls=calls) for calls in chunks]
+    answer = server.stream(*pieces, delta("tool_calls"), DONE)
+    expected = [ToolCall(made, "read_cell", '{"cell": "model"}') for made in ids]
+    assert list(answering(streaming, answer).ask(ASKED).calls) == expected
+
+
+def test_usage_is_the_last_that_was_told(streaming: ChatServer) -> None:
+    early = usage_event({"prompt_tokens": 1000, "completion_tokens": 1})
+    answer = server.stream(early, delta("stop", content="fine"), usage_event(), DONE)
+    usage = answering(streaming, answer).ask(ASKED).usage
+    assert (usage.tokens_in, usage.tokens_out, usage.tokens_cached) == (1000, 100, 200)
+
+
+@pytest.mark.parametrize(
+    "said", ["Unrecognized request argument supplied: stream_options", "extra fields: stream"]
+)
+def test_a_server_that_refuses_to_stream_so_is_asked_otherwise(
+    streaming: ChatServer, said: str
+) -> None:
+    refused = said.split()[-1]
+
+    def script(body: Body) -> Answer:
+        return server.status(400, said) if refused in body else FINE
+
+    streaming.script = script
+    asked = endpoint(streaming)
+    assert asked.ask(ASKED, [TOOL]).text == "fine"
+    sent = len(streaming.requests)
+    assert asked.ask(ASKED, [TOOL]).text == "fine"
+    assert len(streaming.requests) == sent + 1  # it is remembered
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -140,9 +233,40 @@ def test_a_fault_that_passes_is_waited_out(chat: ChatServer, fault: Answer) -> N
 
 
 def test_patience_ends(chat: ChatServer) -> None:
-    with pytest.raises(EndpointError, match=r"failed 3 times; the last: 503: gone fishing"):
+    with pytest.raises(EndpointError, match=r"answers 503: gone fishing"):
         answering(chat, server.status(503, "gone fishing")).ask(ASKED)
     assert len(chat.requests) == 3
+
+
+BROKEN = [
+    server.stream(delta(content="half an ans"), cut=True),
+    server.stream(delta(content="half an ans")),
+    server.stream(delta(content="half an ans"), server.event({"error": {"message": "lost it"}})),
+    server.stream(delta(content="half an ans"), b"data: {rubbish\n\n"),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=["cut", "ended", "error", "rubbish"])
+def test_an_answer_that_breaks_off_is_asked_for_again_and_counted(
+    streaming: ChatServer, broken: Answer
+) -> None:
+    spent: list[Usage] = []
+    asked = answering(streaming, broken, FINE)
+    assert asked.ask(ASKED, (), spent.append).text == "fine"
+    assert [usage.tokens_out for usage in spent] == [4, 100]
+    assert spent[0].tokens_in > 0
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=["cut", "ended", "error", "rubbish"])
+def test_answers_that_break_off_come_to_an_end(streaming: ChatServer, broken: Answer) -> None:
+    with pytest.raises(EndpointError, match="failed 3 times; the last: "):
+        answering(streaming, broken).ask(ASKED)
+    assert len(streaming.requests) == 3
+
+
+def test_an_error_within_a_stream_is_told_in_its_words(streaming: ChatServer) -> None:
+    with pytest.raises(EndpointError, match="lost it"):
+        answering(streaming, BROKEN[2]).ask(ASKED)
 
 
 def test_what_empty_replies_took_is_counted(chat: ChatServer) -> None:
@@ -173,26 +297,135 @@ def test_a_server_that_asks_for_an_hour_is_down(chat: ChatServer) -> None:
 def test_nobody_there() -> None:
     with ChatServer(lambda _: FINE) as gone:
         url = gone.url
-    asked = Endpoint(Research("gpt", base_url=url), KEY, QUICK)
-    with pytest.raises(EndpointError, match="failed 3 times; the last: no connection"):
-        asked.ask(ASKED)
+    asked = Endpoint(Model(Research("gpt", base_url=url), KEY, 1))
+    spent: list[Usage] = []
+    with pytest.raises(EndpointError, match="no connection"):
+        asked.ask(ASKED, (), spent.append)
     with pytest.raises(EndpointError, match="is OPENAI_BASE_URL right"):
         asked.check()
+    assert spent == []
 
 
-def test_a_server_that_never_answers(chat: ChatServer) -> None:
+def test_a_server_that_never_answers_is_asked_once(chat: ChatServer) -> None:
     released = threading.Event()
     chat.script = lambda _: Answer(wait=released)
-    impatient = Patience(tries=2, first=0.001, timeout=0.05)
+    spent: list[Usage] = []
     try:
-        with pytest.raises(EndpointError, match=r"the last: no answer within 0\.05 s"):
-            endpoint(chat, patience=impatient).ask(ASKED)
+        with pytest.raises(EndpointError, match=r"nothing came for 0\.05 s"):
+            endpoint(chat, timeout=0.05).ask(ASKED, (), spent.append)
     finally:
         released.set()
+    assert len(chat.requests) == 1
+    assert [usage.requests for usage in spent] == [1]
+
+
+def test_a_stream_that_dies_is_asked_once(streaming: ChatServer) -> None:
+    released = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield delta(content="half an ans")
+        released.wait(60)
+
+    streaming.script = lambda _: server.slowly(pieces())
+    spent: list[Usage] = []
+    try:
+        with pytest.raises(EndpointError, match=r"nothing came for 0\.2 s"):
+            endpoint(streaming, timeout=0.2).ask(ASKED, (), spent.append)
+    finally:
+        released.set()
+    assert len(streaming.requests) == 1
+    assert [usage.tokens_out for usage in spent] == [4]
+
+
+def test_a_server_that_does_not_stream_and_refuses_to_is_asked_once(streaming: ChatServer) -> None:
+    released = threading.Event()
+
+    def script(body: Body) -> Answer:
+        return server.status(400, "no stream here") if "stream" in body else Answer(wait=released)
+
+    streaming.script = script
+    try:
+        with pytest.raises(EndpointError, match=r"nothing came for 0\.2 s"):
+            endpoint(streaming, timeout=0.2).ask(ASKED)
+    finally:
+        released.set()
+    assert ["stream" in body for body in streaming.bodies] == [True, True, False]
+
+
+def test_a_slow_stream_lives_longer_than_the_timeout(streaming: ChatServer) -> None:
+    signs = [b": still at it\n\n", delta(content=""), delta(reasoning_content="hm")] * 4
+    pause = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        for sign in signs:
+            yield sign
+            pause.wait(0.1)
+        yield delta("stop", content="fine") + DONE
+
+    streaming.script = lambda _: server.slowly(pieces())
+    assert endpoint(streaming, timeout=1.0).ask(ASKED).text == "fine"
+
+
+def pinging(streaming: ChatServer) -> Iterator[bytes]:
+    """A stream that begins, and then says nothing until its reader has gone."""
+    yield delta(content="half an ans")
+    while not streaming.left.wait(0.01):
+        yield b": still at it\n\n"
+
+
+def test_a_stream_without_an_end_is_given_up(
+    streaming: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST", 0.2)
+    streaming.script = lambda _: server.slowly(pinging(streaming))
+    with pytest.raises(EndpointError, match="no end of its answer"):
+        endpoint(streaming).ask(ASKED)
+    assert len(streaming.requests) == 1
+
+
+def test_closing_hangs_up_on_a_silent_stream_and_counts_it(streaming: ChatServer) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield delta(content="half an ans")
+        begun.set()
+        released.wait(60)
+
+    streaming.script = lambda _: server.slowly(pieces())
+    asked, spent = endpoint(streaming, timeout=600.0), list[Usage]()
+
+    def close() -> None:
+        assert begun.wait(60)
+        asked.close()
+
+    threading.Thread(target=close).start()
+    with pytest.raises(EndpointError, match="stopped"):
+        asked.ask(ASKED, (), spent.append)
+    released.set()
+    assert len(spent) == 1
+
+
+def test_closing_counts_a_request_that_nothing_came_of_yet(streaming: ChatServer) -> None:
+    released = threading.Event()
+    streaming.script = lambda _: Answer(wait=released)
+    asked, spent = endpoint(streaming, timeout=0.5), list[Usage]()
+    threading.Timer(0.1, asked.close).start()
+    with pytest.raises(EndpointError, match="stopped"):
+        asked.ask(ASKED, (), spent.append)
+    released.set()
+    assert [usage.requests for usage in spent] == [1]
 
 
 def test_closing_ends_a_wait(chat: ChatServer) -> None:
-    asked = answering(chat, server.status(429, "later", retry_after="4"))
+    asked = answering(chat, server.status(429, "later", retry_after_ms="300"))
     threading.Timer(0.05, asked.close).start()
     with pytest.raises(EndpointError, match="stopped"):
         asked.ask(ASKED)
+
+
+def test_nothing_is_asked_once_it_is_closed(chat: ChatServer) -> None:
+    asked = endpoint(chat)
+    asked.close()
+    with pytest.raises(EndpointError, match="stopped"):
+        asked.ask(ASKED)
+    assert chat.requests == []

@@ -8,9 +8,16 @@ import pytest
 from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
 from autoresearch_kit.records import Research
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
+from autoresearch_kit.researchers.model import Model
 from tests.researchers.llm import server
-from tests.researchers.llm.asking import ASKED, FINE, KEY, QUICK, TOOL, answering, endpoint
+from tests.researchers.llm.asking import ASKED, FINE, KEY, TOOL, answering, endpoint
 from tests.researchers.llm.server import Answer, ChatServer
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's own pause before it asks again, but shorter."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
 
 
 @pytest.fixture
@@ -20,7 +27,8 @@ def chat() -> Iterator[ChatServer]:
 
 
 def test_a_used_up_quota_is_no_rate_limit(chat: ChatServer) -> None:
-    used_up = server.status(429, "You exceeded your current quota", "insufficient_quota")
+    said = "You exceeded your current quota"
+    used_up = server.status(429, said, "insufficient_quota", x_should_retry="false")
     with pytest.raises(EndpointError, match="quota is used up"):
         answering(chat, used_up).ask(ASKED)
     assert len(chat.requests) == 1
@@ -31,7 +39,7 @@ def test_a_used_up_quota_is_no_rate_limit(chat: ChatServer) -> None:
 )
 def test_an_address_that_is_none_is_named_at_once(url: str) -> None:
     with pytest.raises(RefusedError, match=r"OPENAI_BASE_URL.*http://localhost:11434/v1"):
-        Endpoint(Research("gpt", base_url=url), KEY, QUICK)
+        Endpoint(Model(Research("gpt", base_url=url), KEY, 0))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def test_a_password_in_the_address_is_not_told(chat: ChatServer) -> None:
     url = chat.url.replace("://", "://me:hunter2@")
     chat.script = server.in_turn(server.status(400, "no"))
     with pytest.raises(EndpointError) as told:
-        Endpoint(Research("gpt", base_url=url), KEY, QUICK).ask(ASKED)
+        Endpoint(Model(Research("gpt", base_url=url), KEY, 0)).ask(ASKED)
     assert "hunter2" not in str(told.value)
 
 
@@ -116,7 +124,7 @@ def test_a_wrong_key_is_named_at_once(chat: ChatServer, code: int) -> None:
     ],
 )
 def test_a_wrong_model_is_named_at_once(chat: ChatServer, answer: Answer) -> None:
-    with pytest.raises(RefusedError, match=r"no model 'gpt' at .*--model"):
+    with pytest.raises(RefusedError, match=r"model 'gpt' .*--model"):
         answering(chat, answer).check()
 
 
@@ -154,6 +162,13 @@ def test_a_wrong_model_is_named_at_once(chat: ChatServer, answer: Answer) -> Non
 def test_a_model_without_tools_is_known_by_the_answer(chat: ChatServer, answer: Answer) -> None:
     with pytest.raises(NoToolsError):
         answering(chat, answer).ask(ASKED, [TOOL])
+
+
+def test_a_tool_call_that_could_not_be_read_is_no_lack_of_tools(chat: ChatServer) -> None:
+    garbled = server.status(500, "error parsing tool call: unexpected end of JSON input")
+    with pytest.raises(EndpointError, match="error parsing tool call") as told:
+        answering(chat, garbled).ask(ASKED, [TOOL])
+    assert not isinstance(told.value, NoToolsError)
 
 
 @pytest.mark.parametrize(
