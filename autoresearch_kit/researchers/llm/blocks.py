@@ -12,8 +12,9 @@ from autoresearch_kit.researchers.llm.tools import BY_NAME
 
 INSTRUCTIONS = """\
 Write each call as a fenced block whose first line names the tool. You may write several in one
-reply; they are carried out in order, and you get all answers at once. Text outside blocks is not
-read. Where a source holds three backticks itself, fence its block with four.
+reply; they are carried out in order, up to the first that fails, and you get all answers at once.
+Text outside blocks is not read. Where a source holds three backticks itself, fence its block with
+four.
 
 Replace a piece of a cell (SEARCH must stand in the cell exactly once, to the space):
 

@@ -37,6 +37,10 @@ ROOM = findings.Room(4_000, 4_000)
 NEAREST_LINES = 40
 
 
+class UnchangedError(EditError):
+    """An edit asks for what stands in the notebook already."""
+
+
 @dataclass(frozen=True)
 class Submitted:
     """An idea, and what it changes in the notebook that it is held against."""
@@ -166,7 +170,7 @@ class Draft:
         """Make `edited` the draft; returns what differs, and which cells don't parse now."""
         diff = cell_diff(self.notebook, edited)
         if not diff:
-            raise EditError("this changes nothing: the notebook reads so already")
+            raise UnchangedError("this changes nothing: the notebook reads so already")
         self.notebook = edited
         notes = [note for name in edited.editable if (note := self._syntax(name))]
         return "\n\n".join([str(diff), *notes])

@@ -235,16 +235,82 @@ def test_a_model_that_is_of_no_use_is_left_for_now(
     assert len(chat.requests) < 10
 
 
-def test_a_cut_reply_is_told_so(ledger: Ledger, chat: ChatServer) -> None:
-    proposed(ledger, chat, text("half", finish="length"), calls(WIDER, SUBMIT))
-    assert "cut off at its length limit" in said(chat.bodies[1])
-
-
 NO_TOOLS = server.status(400, "this model does not support tools")
-BLOCKS = text(
+BLOCKS_TEXT = (
     "I make it wider.\n\n```set_constants\nWIDTH = 16\n```\n\n"
     "```submit architecture\nidea: Wider\nhypothesis: More room.\n```\n"
 )
+BLOCKS = text(BLOCKS_TEXT)
+
+
+FAILING = ("edit_cell", {"cell": "model", "old": "no such text", "new": "x"})
+FASTER: tuple[str, Body] = ("set_constants", {"values": {"RATE": 0.5}})
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        FAILING,
+        ("edit_cell", '{"cell": "mod'),
+        ("read_cell", {"cell": "nowhere"}),
+        ("run_shell", {"command": "ls"}),
+    ],
+    ids=["edit", "no JSON", "read", "no such tool"],
+)
+def test_nothing_behind_a_failed_call_is_carried_out(
+    ledger: Ledger, chat: ChatServer, failing: tuple[str, Body | str]
+) -> None:
+    proposal = proposed(ledger, chat, calls(WIDER, failing, FASTER, SUBMIT), calls(SUBMIT))
+    told = outcomes(chat.bodies[1])
+    assert [text.startswith("not carried out") for text in told] == [False, False, True, True]
+    assert f"{failing[0]} before it failed (error: " in told[3]
+    assert proposal.constants == {"WIDTH": 16}
+
+
+def outcomes(body: Body) -> list[str]:
+    """What each call was answered; every one of them has to be."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    answered = {one["tool_call_id"]: one["content"] for one in messages if one["role"] == "tool"}
+    made = [call["id"] for one in messages for call in one.get("tool_calls", ())]
+    return [answered[name] for name in made]
+
+
+def test_a_submit_behind_a_failed_edit_is_refused_and_is_no_failed_submit(
+    ledger: Ledger, chat: ChatServer
+) -> None:
+    half = calls(WIDER, FAILING, SUBMIT)
+    back = calls(("set_constants", {"values": {"WIDTH": 8}}), FAILING, SUBMIT)
+    proposal = proposed(ledger, chat, half, back, half, back, half, calls(FASTER, SUBMIT))
+    assert not proposal.failure
+    assert proposal.constants == {"WIDTH": 16, "RATE": 0.5}
+
+
+def test_nothing_behind_a_failed_block_is_carried_out(ledger: Ledger, chat: ChatServer) -> None:
+    edit = "```edit_cell model\n<<<<<<< SEARCH\nno such text\n=======\nx\n>>>>>>> REPLACE\n```\n"
+    wider, submit = BLOCKS_TEXT.split("\n\n", 1)
+    half = text(f"{wider}\n{edit}```set_constants\nRATE = 0.5\n```\n{submit}")
+    proposal = proposed(ledger, chat, half, BLOCKS, protocol=EditProtocol.BLOCKS)
+    assert "set_constants: not carried out: edit_cell before it failed" in last_words(chat)
+    assert "submit: not carried out: edit_cell before it failed" in last_words(chat)
+    assert proposal.constants == {"WIDTH": 16}
+
+
+def test_the_last_call_of_a_cut_reply_is_not_carried_out(ledger: Ledger, chat: ChatServer) -> None:
+    cut = replace(
+        calls(WIDER, FASTER),
+        body=calls(WIDER, FASTER).body.replace(
+            b'"finish_reason": "tool_calls"', b'"finish_reason": "length"'
+        ),
+    )
+    proposal = proposed(ledger, chat, cut, calls(SUBMIT))
+    assert "not carried out. Your reply was cut off" in last_words(chat)
+    assert proposal.constants == {"WIDTH": 16}
+
+
+def test_a_cut_reply_is_told_so(ledger: Ledger, chat: ChatServer) -> None:
+    proposed(ledger, chat, text("half", finish="length"), calls(WIDER, SUBMIT))
+    assert "cut off at its length limit" in said(chat.bodies[1])
 
 
 def test_an_endpoint_without_tools_gets_blocks(ledger: Ledger, chat: ChatServer) -> None:
