@@ -53,11 +53,16 @@ def test_the_key_shows_in_no_repr(place: Workspace) -> None:
 
 
 def test_a_later_start_goes_on_as_the_last_one(place: Workspace) -> None:
-    first = ModelWishes("gpt", optuna_every=7, usd_in=1.0, usd_out=2.0)
+    first = ModelWishes("gpt", optuna_every=7, usd_in=1.0, usd_out=2.0, probes=0)
     place.write_research(find(place, first, LOCAL).research)
     again = find(place, ModelWishes(prompt_tokens=9000), KEY).research
     assert again == Research(
-        "gpt", LOCAL["OPENAI_BASE_URL"], prompt_tokens=9000, optuna_every=7, prices=Prices(1, 2, 1)
+        "gpt",
+        LOCAL["OPENAI_BASE_URL"],
+        prompt_tokens=9000,
+        optuna_every=7,
+        prices=Prices(1, 2, 1),
+        probes=0,
     )
 
 
@@ -78,6 +83,8 @@ def test_a_cap_in_dollars_needs_prices(place: Workspace) -> None:
         (ModelWishes("gpt", usd_in=-1.0, usd_out=1.0), "--usd-in is -1"),
         (ModelWishes("gpt", prompt_tokens=10), "--prompt-tokens is 10; it must be at least"),
         (ModelWishes("gpt", optuna_every=1), "--optuna-every is 1"),
+        (ModelWishes("gpt", probes=-1), "--probes is -1; it must be from 0"),
+        (ModelWishes("gpt", probes=11), "--probes is 11"),
     ],
 )
 def test_what_is_out_of_bounds_is_named(place: Workspace, wishes: ModelWishes, said: str) -> None:
