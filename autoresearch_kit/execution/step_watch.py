@@ -57,6 +57,7 @@ class StepWatch:
         self._seconds: list[float] = []
         self._profiled: list[float] = []
         self._begun = 0.0
+        self._within = False
         self._rows: tuple[ProfileRow, ...] = ()
         self._trouble = ""
 
@@ -66,9 +67,11 @@ class StepWatch:
         if due and self._profile is None and not self._profiled and not self._trouble:
             self._start()
         self._begun = time.perf_counter()
+        self._within = True
 
     def end(self) -> None:
         """The step ended. What it left to do on a GPU is waited for while steps are profiled."""
+        self._within = False
         if self._profile is None:
             self._seconds.append(time.perf_counter() - self._begun)
             return
@@ -79,6 +82,8 @@ class StepWatch:
 
     def result(self) -> StepProfile:
         """Return what is known when the steps are over."""
+        if self._profile is not None and self._within:
+            self.end()  # a loop that its own `break` ends is profiled to there
         if self._profile is not None:
             self._stop()
         first, later = self._seconds[:1], [1000 * one for one in self._seconds[1:]]

@@ -18,6 +18,8 @@ from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, 
 pytestmark = pytest.mark.slow
 
 BUG = edit("model", "self.embed(tokens)", "self.embed(tokens).no_such_method()")
+PRINTING = edit("train", "batches = run", "print('hello from the draft')\nbatches = run")
+QUIET = edit("train", "print('hello from the draft')\n", "")
 MENDED = edit("model", ".no_such_method()", ".tanh()")
 
 
@@ -34,7 +36,10 @@ class Night:
         if scripted.is_lessons(body):
             return text("worked: more steps (1)")
         turns = {
-            1: [calls(constants(STEPS=12)), calls(submit("More steps", "constants"))],
+            1: [
+                calls(constants(STEPS=12), PRINTING, ("probe", {})),
+                calls(QUIET, submit("More steps", "constants")),
+            ],
             2: [
                 calls(constants(STEPS=4)),
                 calls(submit("Back to four steps")),
@@ -77,6 +82,26 @@ def test_a_better_edit_is_kept(done: Done) -> None:
     first = done.experiments[1]
     assert (first.verdict, first.proposal.idea) == (Verdict.KEEP, "More steps")
     assert "STEPS = 12" in done.campaign.history.source(1)
+
+
+def test_a_probe_shows_what_the_draft_did(done: Done) -> None:
+    told = said([body for body in done.night.bodies if scripted.experiment_of(body) == 1][-1])
+    assert "the probe ran to its end, and handed a model over, which was not scored" in told
+    assert "11 steps" in told
+    assert "step times: " in told
+    assert "by torch.profiler (" in told
+    assert "aten::" in told
+    assert "printed:\n| [cell train]\n| hello from the draft" in told
+    assert "1 of 2 probes left" in told
+    [probe] = done.experiments[1].probes
+    assert (probe.steps, probe.score, probe.failure) == (11, None, None)
+
+
+def test_what_is_kept_is_profiled_once_for_each_structure(done: Done) -> None:
+    kept = [one for one in done.experiments if one.kept]
+    structures = [one.structure for one in kept]
+    profiled = [one.profiled is not None for one in kept]
+    assert profiled == [structures.index(one) == at for at, one in enumerate(structures)]
 
 
 def test_what_was_prepared_for_the_old_best_and_does_not_fit_is_asked_for_again(done: Done) -> None:

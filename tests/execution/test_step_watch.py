@@ -75,8 +75,18 @@ def test_a_loop_that_crashes_leaves_what_was_seen(tmp_path: Path) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         crash()
     found = decode(StepProfile, (tmp_path / FILE).read_bytes())
-    assert found.steps == 2
+    assert found.steps == 3
     assert found.rows
+
+
+def test_a_step_that_breaks_the_loop_is_one_of_those_profiled(tmp_path: Path) -> None:
+    for step in watched(counted(99), lambda: 0.0, CPU, tmp_path / FILE):
+        work(CPU)
+        if step == SETTLED + 1:
+            break
+    found = decode(StepProfile, (tmp_path / FILE).read_bytes())
+    assert found.steps == 2
+    assert [row.calls for row in found.rows if row.name == "aten::mm"] == [1]
 
 
 def test_what_the_profiler_says_of_itself_is_not_printed(

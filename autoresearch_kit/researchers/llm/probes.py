@@ -64,7 +64,7 @@ def step_lines(steps: StepProfile) -> list[str]:
     if steps.rows:
         what = "kernels on the GPU" if steps.on_gpu else "operators"
         lines.append(
-            f"where the time of a step goes, by torch.profiler over {steps.steps} steps, the "
+            f"where the time of a step goes, by torch.profiler ({steps.steps} profiled), the "
             f"{what} with most time of their own: share, ms a step, calls a step, name"
         )
         lines.append(quote("\n".join(map(str, steps.rows)), PROFILE_LENGTH))
