@@ -95,22 +95,26 @@ def test_a_model_with_weights_in_half_precision_is_not_held_against_float32(
     assert (found.precision, found.rounding) == ("bfloat16", None)
 
 
+@pytest.fixture
+def on_gpu(spec: JudgeSpec) -> JudgeSpec:
+    """The same, scored on this machine's GPU."""
+    return replace(spec, device="cuda", gpu=machine.gpu_of(torch.device("cuda")))
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_logits_stay_on_the_gpu_in_either_half_precision(precision: str, spec: JudgeSpec) -> None:
-    gpu = machine.gpu_of(torch.device("cuda"))
-    asked = replace(submit(spec, models.calm()), device="cuda", gpu=gpu, precision=precision)
-    found = score(asked)
-    exact = by_hand(spec, models.calm())[0] / (found.bytes * math.log(2))
+def test_logits_stay_on_the_gpu_in_either_half_precision(precision: str, on_gpu: JudgeSpec) -> None:
+    found = score(replace(submit(on_gpu, models.calm()), precision=precision))
+    exact = by_hand(on_gpu, models.calm())[0] / (found.bytes * math.log(2))
     assert (found.on_device, found.precision) == (True, precision)
     assert abs(found.value - exact) <= MAX_ROUNDING
 
 
 @pytest.mark.gpu
 def test_logits_on_the_gpu_give_the_score_of_those_in_host_memory(
-    spec: JudgeSpec, tmp_path: Path
+    on_gpu: JudgeSpec, tmp_path: Path
 ) -> None:
-    asked = replace(submit(spec, models.Honest()), device=None)
+    asked = submit(on_gpu, models.Honest())
     stayed = score(asked)
     through_host = score(replace(asked, kit=kit_without_bindings(tmp_path / "kit")))
     assert (stayed.on_device, through_host.on_device) == (True, False)
