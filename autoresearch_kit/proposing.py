@@ -51,14 +51,16 @@ class Proposing:
             KitError: the researcher can't go on.
         """
         prepared = self._prepared(view.number, cancelled)
-        if prepared is not None:
-            fitting = self._fitted(prepared, view)
-            if fitting is not None:
-                return fitting
-            logger.info(
-                "experiment %d: what was prepared does not fit the new best; asked again",
-                view.number,
-            )
+        if prepared is None:
+            return _wait(_in_background(lambda: self._turns.propose(view)), cancelled)
+        moved = self._moved(prepared, view)
+        if moved is None:
+            logger.info("experiment %d: its prepared edits conflict with the new best", view.number)
+            carry = _in_background(lambda: self._turns.carry_over(view, prepared))
+            return _wait(carry, cancelled)
+        if moved.parent == prepared.parent or moved.failure or not _was_tried(moved, view):
+            return moved
+        logger.info("experiment %d: what was prepared was tried before; asked again", view.number)
         return _wait(_in_background(lambda: self._turns.propose(view)), cancelled)
 
     def repair(
@@ -78,21 +80,19 @@ class Proposing:
         self._workspace.write_ahead(proposal)
         return proposal
 
-    def _fitted(self, prepared: Proposal, view: View) -> Proposal | None:
-        """The prepared proposal as one for the best of `view`.
-
-        None if it doesn't fit it, or if that was tried before.
-        """
+    def _moved(self, prepared: Proposal, view: View) -> Proposal | None:
+        """The prepared proposal as one for the best of `view`; None if they conflict."""
         if prepared.parent == view.best or prepared.parent is None:
             return prepared
         if prepared.failure:
             return replace(prepared, parent=view.best)
         old = TrainNotebook.parse(self._history.source(prepared.parent))
-        moved = rebase(prepared, old, view.notebook, view.best)
-        if moved is None:
-            return None
-        edited = view.notebook.apply(moved.edits, moved.constants)
-        return None if tried_before(view, edited) else moved
+        return rebase(prepared, old, view.notebook, view.best)
+
+
+def _was_tried(proposal: Proposal, view: View) -> bool:
+    edited = view.notebook.apply(proposal.edits, proposal.constants)
+    return tried_before(view, edited) is not None
 
 
 def _in_background(make: Callable[[], T]) -> Future[T]:

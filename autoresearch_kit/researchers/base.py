@@ -118,5 +118,12 @@ class ModelResearcher(Researcher, Protocol):
             EndpointError: the model can't be asked.
         """
 
+    def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
+        """The idea of `prepared`, made for an earlier best, on this one; None if it gives it up.
+
+        Raises:
+            EndpointError: the model can't be asked.
+        """
+
     def close(self) -> None:
         """End what it has under way."""

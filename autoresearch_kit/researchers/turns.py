@@ -50,8 +50,24 @@ class Turns:
         """
         if self._model is None or self._is_optunas(view.number):
             return self._optuna.propose(view)
+        return self._models(view, self._model.propose)
+
+    def carry_over(self, view: View, prepared: Proposal) -> Proposal:
+        """The idea of `prepared`, which conflicts with the new best, on that; else a new proposal.
+
+        Raises:
+            LimitReached: a cap on tokens or dollars.
+            KitError: nobody can propose anything; the message says why.
+        """
+        model = self._model
+        if model is None or prepared.researcher != model.name:
+            return self.propose(view)
+        return self._models(view, lambda v: model.carry_over(v, prepared) or model.propose(v))
+
+    def _models(self, view: View, ask: Callable[[View], Proposal]) -> Proposal:
+        """What the model is asked for, or optuna's proposal while it is out of reach."""
         try:
-            proposal = self._model.propose(view)
+            proposal = ask(view)
         except EndpointError as error:
             return self._stand_in(view, error)
         if self._down:

@@ -104,10 +104,11 @@ def test_what_is_kept_is_profiled_once_for_each_structure(done: Done) -> None:
     assert profiled == [structures.index(one) == at for at, one in enumerate(structures)]
 
 
-def test_what_was_prepared_for_the_old_best_and_does_not_fit_is_asked_for_again(done: Done) -> None:
+def test_what_conflicts_with_the_new_best_is_carried_over(done: Done) -> None:
     about_two = [body for body in done.night.bodies if scripted.experiment_of(body) == 2]
     assert "into the notebook of experiment 0, and" in said(about_two[0])
-    assert "into the notebook of experiment 1, and" in said(about_two[-1])
+    assert "experiment 1 became the best" in said(about_two[-1])
+    assert "+STEPS = 2" in said(about_two[-1])
     assert done.experiments[2].proposal.parent == 1
 
 

@@ -22,10 +22,15 @@ class Wider(FakeModel):
 
     wants: dict[str, int] = field(default_factory=lambda: {"BATCH": 8})
     asked: list[int] = field(default_factory=list)
+    carries: bool = True
 
     def propose(self, view: View) -> Proposal:
         self.asked.append(view.best)
         return replace(super().propose(view), constants=self.wants)
+
+    def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
+        assert prepared.parent != view.best
+        return replace(prepared, parent=view.best, constants={"BATCH": 7}) if self.carries else None
 
 
 def never() -> bool:
@@ -74,8 +79,18 @@ def test_it_is_brought_to_a_new_best_where_it_fits(ledger: Ledger) -> None:
     assert (proposal.parent, dict(proposal.constants), model.asked) == (1, {"BATCH": 8}, [0])
 
 
-def test_where_it_does_not_fit_it_is_asked_for_again(ledger: Ledger) -> None:
+def test_where_it_conflicts_it_is_carried_over(ledger: Ledger) -> None:
     model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, 1.5, BATCH=6)
+    proposal = place.propose(ledger.view, never)
+    assert (proposal.number, proposal.parent, dict(proposal.constants)) == (2, 1, {"BATCH": 7})
+    assert model.asked == [0]
+
+
+def test_where_it_is_not_carried_over_it_is_asked_for_again(ledger: Ledger) -> None:
+    model = Wider(carries=False)
     place = proposing(ledger, model)
     place.prepare(ahead(ledger, 2))
     ledger.constants(1, 1.5, BATCH=6)

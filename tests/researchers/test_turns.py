@@ -31,6 +31,11 @@ class FakeModel:
             raise self.error
         return replace(crashed, hypothesis="mended")
 
+    def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
+        if self.error:
+            raise self.error
+        return replace(prepared, parent=view.best, hypothesis="carried over")
+
     def close(self) -> None:
         self.closed = True
 
@@ -119,3 +124,20 @@ def test_closing_reaches_the_model() -> None:
     model = FakeModel()
     turns(model).close()
     assert model.closed
+
+
+def prepared(view: View, researcher: str = "llm") -> Proposal:
+    return Proposal(view.number, 7, researcher, "an idea", "")
+
+
+def test_a_models_idea_is_carried_over_by_the_model(view: View) -> None:
+    assert turns(FakeModel()).carry_over(view, prepared(view)).hypothesis == "carried over"
+
+
+def test_what_optuna_prepared_is_not_carried_over(view: View) -> None:
+    assert turns(FakeModel()).carry_over(view, prepared(view, "optuna")).hypothesis == ""
+
+
+def test_optuna_stands_in_where_nothing_can_be_carried_over(view: View) -> None:
+    model = FakeModel(EndpointError("503"))
+    assert turns(model).carry_over(view, prepared(view)).researcher == "optuna"

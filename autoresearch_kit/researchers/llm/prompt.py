@@ -21,6 +21,7 @@ from autoresearch_kit.researchers.llm.sections import Brief, Section
 
 __all__ = [
     "Brief",
+    "carry_over_prompt",
     "estimate_tokens",
     "lessons_prompt",
     "proposal_prompt",
@@ -154,6 +155,31 @@ def repair_prompt(
         "seconds of the run that crashed are counted."
     )
     title = f"# Campaign {view.tag}, experiment {crashed.number} crashed on a bug"
+    return _fit(title, parts, task, budget)
+
+
+def carry_over_prompt(
+    view: View, brief: Brief, prepared: Proposal, old: TrainNotebook, budget: int
+) -> str:
+    """An idea that was edited into `old`, the former best, and the request to bring it along."""
+    wanted = str(cell_diff(old, old.apply(prepared.edits, prepared.constants)))
+    changed = str(cell_diff(old, view.notebook))
+    best = view.experiments[view.best].proposal.idea
+    parts = [
+        sections.guidance(view),
+        situation.ground(brief, view.notebook),
+        Section("idea", "Your idea", (f"{prepared.idea}\n{prepared.hypothesis}",)),
+        Section("diff", f"Your edit of experiment {prepared.parent}", (wanted,)),
+        Section("best", f"What experiment {view.best} changed there ({best})", (changed, "")),
+        sections.notebook(view.notebook),
+    ]
+    task = (
+        f"While you prepared this idea, experiment {view.best} became the best, and your edit "
+        "can't be merged into it. Your draft is its notebook, without your edit. Carry the idea "
+        "over to it, and submit. If it is of no use there, call nothing and answer with a line "
+        "that says only GIVE UP: you will be asked for another idea."
+    )
+    title = f"# Campaign {view.tag}, experiment {view.number}, prepared for a former best"
     return _fit(title, parts, task, budget)
 
 

@@ -75,8 +75,7 @@ class LLMResearcher:
         ran = view.notebook.apply(crashed.edits, crashed.constants)
         brief, most = asked.brief(self._around), self._research.prompt_tokens
         text = prompt.repair_prompt(view, brief, crashed, ran, most)
-        probes = self._probes(view, len(self._around.probes_made(view.number)))
-        outcome = self._converse(view, text, ran, probes)
+        outcome = self._converse(view, text, ran, self._probes_left(view))
         if isinstance(outcome, GivenUp):
             logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
             return None
@@ -88,6 +87,26 @@ class LLMResearcher:
             edits=outcome.edits,
             constants=outcome.constants,
         )
+
+    def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
+        """The idea of `prepared` on the best of `view`; None if the model gives it up.
+
+        Raises:
+            EndpointError: the endpoint is down, or of no use now.
+            LimitReached: a cap on tokens or dollars.
+        """
+        if prepared.parent is None:
+            return None
+        old = TrainNotebook.parse(self._around.history.source(prepared.parent))
+        brief, most = asked.brief(self._around), self._research.prompt_tokens
+        text = prompt.carry_over_prompt(view, brief, prepared, old, most)
+        outcome = self._converse(view, text, view.notebook, self._probes_left(view))
+        if isinstance(outcome, GivenUp):
+            logger.info(
+                "experiment %d: its first idea is given up: %s", view.number, outcome.reason
+            )
+            return None
+        return self._proposal(view, brief, outcome, prepared.lessons)
 
     def _proposal(
         self, view: View, brief: prompt.Brief, outcome: Submitted | GivenUp, lessons: str
@@ -113,8 +132,12 @@ class LLMResearcher:
             constants=outcome.constants,
         )
 
+    def _probes_left(self, view: View) -> Probes | None:
+        """Return what is left of a proposal's probes after those that were made for it."""
+        return self._probes(view, len(self._around.probes_made(view.number)))
+
     def _probes(self, view: View, made: int) -> Probes | None:
-        """The probes that a conversation may make, where so many were made before it."""
+        """Return the probes of a conversation where so many were made before; None if none are."""
         probe = self._around.probe
         if probe is None or not self._research.probes:
             return None

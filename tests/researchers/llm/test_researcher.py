@@ -446,3 +446,36 @@ def test_what_went_wrong_is_in_the_transcript(ledger: Ledger, chat: ChatServer) 
     with pytest.raises(EndpointError):
         proposed(ledger, chat, server.status(400, "context length exceeded"))
     assert "context length exceeded" in read_transcript(ledger.workspace.transcript(1))[-1].text
+
+
+def stale(ledger: Ledger) -> Proposal:
+    """An idea for experiment 2, made for the baseline, before experiment 1 was kept."""
+    made = Proposal(2, 0, "llm", "Wider", "More room.", constants={"WIDTH": 16}, lessons="learnt")
+    ledger.constants(1, 1.5, WIDTH=12)
+    return made
+
+
+@pytest.mark.parametrize("protocol", [EditProtocol.TOOLS, EditProtocol.BLOCKS])
+def test_an_idea_is_carried_over_to_a_new_best(
+    ledger: Ledger, chat: ChatServer, protocol: EditProtocol
+) -> None:
+    old = stale(ledger)
+    chat.script = in_turn(BLOCKS if protocol is EditProtocol.BLOCKS else calls(WIDER, SUBMIT))
+    carried = researcher(ledger, chat, protocol=protocol).carry_over(ledger.view, old)
+    assert carried
+    assert (carried.number, carried.parent, carried.idea) == (2, 1, "Wider")
+    assert (carried.constants, carried.lessons) == ({"WIDTH": 16}, "learnt")
+    shown = said(chat.bodies[0])
+    assert "More room." in shown
+    assert "+WIDTH = 16" in shown
+    assert "+WIDTH = 12" in shown
+    assert "Carry the idea over" in read_transcript(ledger.workspace.transcript(2))[1].text
+
+
+def test_an_idea_that_is_of_no_use_to_the_new_best_is_given_up(
+    ledger: Ledger, chat: ChatServer
+) -> None:
+    old = stale(ledger)
+    chat.script = in_turn(text("It is wide enough now.\n\n**GIVE UP**"))
+    assert researcher(ledger, chat).carry_over(ledger.view, old) is None
+    assert len(chat.requests) == 1
