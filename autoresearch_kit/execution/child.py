@@ -74,7 +74,9 @@ def start_child(
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *arguments],
-            env=sandbox.environment(home=folder, kit=kit, run_id=run_id, gpu=gpu),
+            env=sandbox.environment(
+                home=folder, kit=kit, run_id=run_id, gpu=gpu, more=sandbox.SLEEPING_THREADS
+            ),
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=file,

@@ -7,6 +7,7 @@ positions before the cut does not look ahead, and learnt nothing from the rows i
 Nor may it learn anything else meanwhile, from data that it brought along: see `pace`.
 """
 
+import os
 import secrets
 import sys
 import time
@@ -25,6 +26,7 @@ from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.lifeline import await_turn
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.predictor_process import start
+from autoresearch_kit.execution.uncollected import uncollected
 from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.records import Score
 
@@ -40,7 +42,8 @@ def judge(spec: JudgeSpec) -> Score:
     hidden = [Path(path) for path in dataset.info.hidden]
     scored, probed = (start(spec, hidden) for _ in range(2))
     # torch takes seconds to import: the predictors import theirs meanwhile
-    from autoresearch_kit.execution import assessment, logits
+    with uncollected():
+        from autoresearch_kit.execution import assessment, logits
 
     shard = assessment.load_shard(dataset, spec)
     await_turn(spec.run_id)
@@ -90,4 +93,7 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    status = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # taking torch's modules apart takes half a second, and frees nothing more

@@ -12,8 +12,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from autoresearch_kit.execution.uncollected import uncollected
+
+with uncollected():
+    import torch
+    from torch import Tensor, nn
 
 from autoresearch_kit import codec, precision
 from autoresearch_kit.errors import ExecutionError, SubmissionError

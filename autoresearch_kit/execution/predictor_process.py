@@ -265,7 +265,11 @@ def start(spec: JudgeSpec, hidden: Sequence[Path]) -> PredictorProcess:
 
 def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> list[str]:
     env = sandbox.environment(
-        home=Path("/tmp"), kit=spec.kit, run_id=spec.run_id, gpu=spec.gpu, more=NO_COMPILE
+        home=Path("/tmp"),
+        kit=spec.kit,
+        run_id=spec.run_id,
+        gpu=spec.gpu,
+        more=NO_COMPILE | sandbox.SLEEPING_THREADS,
     )
     argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]

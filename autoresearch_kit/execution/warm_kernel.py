@@ -5,9 +5,12 @@ What every training notebook imports first is imported by then. Nothing of it to
 
 import runpy
 
-import torch  # noqa: F401
+from autoresearch_kit.execution.uncollected import uncollected
 
-import autoresearch_kit.kernel  # noqa: F401
+with uncollected():
+    import torch  # noqa: F401
+
+    import autoresearch_kit.kernel  # noqa: F401
 
 if __name__ == "__main__":
     runpy.run_module("ipykernel_launcher", run_name="__main__")
