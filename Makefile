@@ -14,9 +14,9 @@ test: $(VENV)/installed  ## set up, then lint, types and every test but the slow
 	$(MAKE) check
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/installed  ## what CI runs: the slow tests too, with branch coverage
+test-all: $(VENV)/installed  ## what CI runs: the slow tests too; names those that took longest
 	$(MAKE) check
-	$(BIN)/python -m pytest -m "slow or not slow" -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/python -m pytest -m "slow or not slow" -n 4 --dist loadfile --no-loadscope-reorder --durations=30
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -39,4 +39,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .gpu-wheels gpu-report .mypy_cache .pytest_cache .ruff_cache .coverage*
+	rm -rf $(VENV) .gpu-wheels gpu-report .mypy_cache .pytest_cache .ruff_cache

@@ -130,7 +130,7 @@ def test_a_chat_is_told_when_it_ends(done: Campaign, chat: ChatServer) -> None:
     assert str(notice["text"]).startswith("'night' ended: done. 3 tried")
 
 
-def test_its_copy_goes_on_elsewhere_under_the_same_fingerprint(
+def test_its_copy_goes_on_elsewhere_under_the_same_fingerprint_until_stopped(
     done: Campaign, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))
@@ -138,8 +138,15 @@ def test_its_copy_goes_on_elsewhere_under_the_same_fingerprint(
     tiny.git(tmp_path, "clone", "-q", str(done.root), str(clone))
     restore(clone, disk, "night")
     assert History(clone, "night").experiments() == done.history.experiments()
-    [fourth] = Campaign("night", root=clone).run(Limits(experiments=4))
-    assert fourth.fingerprint == done.history.experiments()[0].fingerprint
+    night = Campaign("night", root=clone)
+    experiments = night.run(Limits())
+    assert next(experiments).fingerprint == done.history.experiments()[0].fingerprint
+    night.workspace.write_request(Request.STOP_NOW)
+    rest: list[Experiment] = list(experiments)
+    state = night.workspace.state()
+    assert rest == []
+    assert state is not None
+    assert state.stage is Stage.ENDED
 
 
 def test_a_campaign_that_is_done_does_nothing_more(done: Campaign) -> None:
@@ -152,25 +159,3 @@ def test_a_baseline_that_crashes_says_where_to_look(tmp_path: Path, corpus: Path
     night = campaign(root, corpus)
     with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):
         list(night.run(Limits(experiments=1)))
-
-
-def test_stop_at_once_keeps_the_proposal(project: Path, corpus: Path) -> None:
-    night = campaign(project, corpus)
-    experiments = night.run(Limits())
-    next(experiments)
-    night.workspace.write_request(Request.STOP_NOW)
-    rest: list[Experiment] = list(experiments)
-    state = night.workspace.state()
-    assert rest == []
-    assert state is not None
-    assert state.stage is Stage.ENDED
-
-
-def test_a_caller_that_leaves_is_no_failure(project: Path, corpus: Path) -> None:
-    night = campaign(project, corpus)
-    experiments = night.run()
-    next(experiments)
-    experiments.close()
-    state = night.workspace.state()
-    assert state is not None
-    assert state.stage is Stage.ENDED

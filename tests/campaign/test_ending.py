@@ -26,3 +26,13 @@ def test_it_says_why(limits: Limits, request_made: Request | None, why: str, pro
     state = workspace.state()
     assert state is not None
     assert (state.stage, state.message) == (Stage.ENDED, why)
+
+
+def test_a_caller_that_leaves_is_no_failure(project: Path) -> None:
+    with quick.made_up():
+        experiments = quick.campaign_in(project, Limits())
+        next(experiments)
+        experiments.close()
+    state = Workspace(project, "night").state()
+    assert state is not None
+    assert state.stage is Stage.ENDED

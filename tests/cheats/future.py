@@ -184,12 +184,19 @@ CHEATS = (
         REDUCTION.replace("MEAN", PAST),
         init=SCALE,
     ),
-    seeing("two-faced: honest where the text looks cut", TWO_FACED, "return self.table(x)"),
-    seeing(
+    Cheat(
+        "two-faced: honest where the text looks cut",
+        Cells(model=model(TWO_FACED)),
+        Reason.NOT_CAUSAL,
+        REST,
+        pays=True,
+    ),
+    Cheat(
         "depends on the order: looks ahead from the fifth answer on",
-        SLEEPER,
-        "return self.table(x)",
-        init="self.calls = 0",
+        Cells(model=model(SLEEPER, init="self.calls = 0")),
+        Reason.NOT_CAUSAL,
+        REST,
+        pays=True,
     ),
     Cheat(
         "depends on the grouping: learns from the batch",

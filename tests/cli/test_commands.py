@@ -4,13 +4,14 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.records import Stage
+from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
-from tests.campaign.moments import PATIENCE
+from tests.campaign.moments import PATIENCE, Seen, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -103,26 +104,26 @@ def test_another_budget_is_refused(root: Path) -> None:
     assert "was started with --train-seconds 1.0" in done.stderr
 
 
-def wait_for(root: Path, tag: str, stage: str, number: int) -> None:
-    """Until `autoresearch status` says that campaign `tag` is at `stage` of experiment `number`."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        there = {
-            one["tag"]: one["state"] for one in json.loads(autoresearch(root, "status", "--json"))
-        }
-        if tag in there and (there[tag]["stage"], there[tag]["number"]) == (stage, number):
-            return
-        assert time.monotonic() < end, there
+def at(stage: Stage, number: int) -> Seen:
+    """Whether a campaign is at `stage` of experiment `number`."""
+
+    def seen(workspace: Workspace) -> bool:
+        state = workspace.state()
+        return state is not None and (state.stage, state.number) == (stage, number)
+
+    return seen
 
 
 def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
     argv = [*AUTORESEARCH, "run", "day", "--dataset", str(corpus), "--train-seconds", "1", *ONCE]
+    workspace = Workspace(root, "day")
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
-        wait_for(root, "day", "running", 0)
+        wait_for(at(Stage.RUNNING, 0), workspace, follower)
         autoresearch(root, "pause", "day")
-        wait_for(root, "day", "paused", 0)
+        wait_for(at(Stage.PAUSED, 0), workspace, follower)
+        assert "paused" in autoresearch(root, "status", "day")
         autoresearch(root, "resume", "day")
-        wait_for(root, "day", "running", 1)
+        wait_for(at(Stage.RUNNING, 1), workspace, follower)
         autoresearch(root, "stop", "day", "--now")
         assert follower.wait(PATIENCE) == 0
     assert "ended" in autoresearch(root, "status", "day")
@@ -130,10 +131,10 @@ def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
 
 def test_ctrl_c_stops_after_the_experiment_and_the_second_at_once(root: Path, corpus: Path) -> None:
     argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60", *ONCE]
-    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True) as follower:
+    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
         assert follower.stdout is not None
-        wait_for(root, "dusk", "running", 0)
+        wait_for(at(Stage.RUNNING, 0), Workspace(root, "dusk"), follower)
         follower.send_signal(signal.SIGINT)
-        assert "Ctrl-C again" in follower.stdout.readline()
+        assert b"Ctrl-C again" in follower.stdout.readline()
         follower.send_signal(signal.SIGINT)
-        assert "stopped at once" in follower.stdout.read()
+        assert b"stopped at once" in follower.stdout.read()
