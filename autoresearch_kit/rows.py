@@ -13,8 +13,8 @@ from autoresearch_kit.spending import per
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment as a table shows it. `seconds` are of all that it took, `speed` is its runs'
-    steps and tokens/s in words.
+    """An experiment as a table shows it. `seconds` are of all that it took, probes and its profile
+    among them; `speed` is its runs' steps and tokens/s in words.
 
     `known` and `delta`, which is against the best before it, are by now: they change where a later
     experiment ran the best again, or found the noise to be another. `weaker` says that the sandbox
@@ -51,7 +51,7 @@ def row_of(entry: Entry) -> Row:
         reason=one.reason,
         detail=one.detail,
         idea=one.proposal.idea,
-        seconds=sum(run.wall_seconds for run in one.all_runs),
+        seconds=sum(run.wall_seconds for run in one.all_runs) + one.unscored_seconds,
         cost=per(one.usage, 1) if one.usage.requests else "",
         commit=entry.code_commit,
         scores=one.scores,

@@ -21,6 +21,7 @@ from autoresearch_kit.history.spent import spent
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.probing import Probing
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
+from autoresearch_kit.rows import row_of
 from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, edit, submit
 from tests.history.ledger import SETTINGS
@@ -172,6 +173,7 @@ def test_probes_and_profiles_are_counted_and_shown(
     frame = tables.to_frame(night.history.entries())
     assert frame["unscored_seconds"].tolist() == [8.0, 8.0, 16.0]
     assert frame["wall_seconds"].tolist() == [1.1, 1.1, 1.1]
+    assert [row_of(entry).seconds for entry in night.history.entries()] == [9.1, 9.1, 17.1]
     shown = command(capsys, monkeypatch, "show", "night", "2")
     assert "probes 3.0 s of training in 8.0 s, 9 steps, 90 tokens" in shown
     assert "profile 2 ms typically" in shown
