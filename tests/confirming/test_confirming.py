@@ -97,6 +97,8 @@ def execute(*_, **__):
     print("runs", flush=True)
     signal.pause()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+
 confirming.find_ground = quick.made_up_ground
 launch.execute = execute
 sys.argv = ["autoresearch", "confirm", "night", "--yes"]
