@@ -111,8 +111,9 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=ROOT / ".gpu-wheels")
     given = parser.parse_args()
     there = given.there.read_text().splitlines() if given.there else []
-    shutil.rmtree(given.into, ignore_errors=True)
-    given.into.mkdir(parents=True)
+    given.into.mkdir(parents=True, exist_ok=True)
+    for old in [*given.into.glob("*.whl"), *given.into.glob("*.deb")]:
+        old.unlink()
     with tempfile.TemporaryDirectory() as folder:
         download(resolve(given.python, there, Path(folder)), given.python, given.into)
     for wheel in leave_out(given.into.glob("*.whl"), [line for line in there if line.strip()]):

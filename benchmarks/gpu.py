@@ -12,7 +12,6 @@ smaller. The folder gets a log for each part, `report.md`, which is printed too,
 import argparse
 import json
 import os
-import shutil
 import sys
 import tarfile
 import tempfile
@@ -46,7 +45,7 @@ class Size:
     race_seconds: float
     run_seconds: float
     experiments: int
-    profile: tuple[str, ...]
+    model: tuple[str, ...]
     limits: Mapping[str, float]
 
 
@@ -57,9 +56,9 @@ GPU = Size(
     race_seconds=60,
     run_seconds=30,
     experiments=2,
-    profile=(),
+    model=(),
     limits={
-        "install": 60, "doctor": 60, "tests": 90, "data": 90, "throughput": 240, "campaign": 240,
+        "install": 60, "doctor": 90, "tests": 90, "data": 90, "throughput": 240, "campaign": 240,
     },
 )  # fmt: skip
 
@@ -70,9 +69,9 @@ CPU = Size(
     race_seconds=8,
     run_seconds=6,
     experiments=1,
-    profile=("--profile", "cpu-eager"),
+    model=("--small",),
     limits={
-        "install": 120, "doctor": 60, "tests": 120, "data": 120, "throughput": 200, "campaign": 240,
+        "install": 120, "doctor": 90, "tests": 120, "data": 120, "throughput": 200, "campaign": 240,
     },
 )  # fmt: skip
 
@@ -159,7 +158,7 @@ def parts_on(size: Size, place: Place) -> list[list[Part]]:
     on = ["--dataset", dataset, "--train-seconds"]
     race = [*on, f"{size.race_seconds:g}", "--repeats", "0", "--cases", *size.cases]
     campaign = [*on, f"{size.run_seconds:g}", "--experiments", str(size.experiments)]
-    campaign += ["--folder", str(place.work / "project"), *size.profile]
+    campaign += ["--folder", str(place.work / "project"), *size.model]
     return [
         [Part("throughput", [script("throughput.py", *race)], table_rows)],
         [Part("campaign", [script("overhead.py", *campaign)], table_rows)],
@@ -283,8 +282,7 @@ def main() -> int:
     size = GPU if has_gpu() else CPU
     if given.seconds:
         size = replace(size, race_seconds=given.seconds, run_seconds=given.seconds)
-    shutil.rmtree(given.out, ignore_errors=True)
-    given.out.mkdir(parents=True)
+    given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         place = Place(given.out.resolve(), Path(work))
         done = measure(size, place, [name for name in given.only.split(",") if name])

@@ -10,19 +10,21 @@ a shape pays for it. Ended by SIGTERM it stops the campaign, and prints what was
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from small import SMALL
+
 from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import seconds_between, spent
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import Constant, Experiment
 from autoresearch_kit.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +35,11 @@ STOPPING_SECONDS = 10.0
 """How long a campaign may take to stop at once."""
 
 
-def make_project(folder: Path) -> Path:
-    """Make a repository with this checkout's training notebook."""
+def make_project(folder: Path, constants: Mapping[str, Constant]) -> Path:
+    """Make a repository with this checkout's training notebook, some of its constants changed."""
     (folder / "notebooks").mkdir()
-    shutil.copy(ROOT / "notebooks" / "train.ipynb", folder / "notebooks")
+    notebook = TrainNotebook.read(ROOT / "notebooks" / "train.ipynb").set_constants(constants)
+    (folder / "notebooks" / "train.ipynb").write_text(notebook.text())
     for argv in (["init", "-q"], ["add", "."], [*IDENTITY, "commit", "-qm", "begin"]):
         subprocess.run(["git", *argv], cwd=folder, check=True)
     return folder
@@ -47,7 +50,7 @@ def run_campaign(root: Path, given: argparse.Namespace) -> int:
     argv = [KIT, "run", TAG, "--max-experiments", str(given.experiments)]
     argv += ["--train-seconds", str(given.train_seconds), "--dataset", given.dataset]
     argv += ["--rule", "greedy", "--max-elsewhere", "1"]  # one run an experiment
-    argv += ["--profile", given.profile] if given.profile else []
+    argv += ["--profile", "as-is"] if given.small else []
     try:
         return subprocess.run(argv, cwd=root).returncode
     except SystemExit as asked:
@@ -116,14 +119,14 @@ def main() -> int:
     parser.add_argument("--train-seconds", type=float, default=30)
     parser.add_argument("--experiments", type=int, default=3, help="beside the baseline")
     parser.add_argument("--dataset", default="stdlib")
-    parser.add_argument("--profile", help="constants to begin with (default: the machine's)")
+    parser.add_argument("--small", action="store_true", help="a small model, to try this script")
     parser.add_argument("--folder", type=Path, help="where the project stays (default: nowhere)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch) / "project"
         folder.mkdir(parents=True)
-        root = make_project(folder)
+        root = make_project(folder, SMALL if given.small else {})
         status = run_campaign(root, given)
         if experiments := History(root, TAG).experiments():
             tell(experiments, given.train_seconds)

@@ -13,7 +13,8 @@ that is measured here, in the precision of training. Seconds to the first step a
 importing torch. Tokens are made up: neither loading nor scoring is measured.
 
 With a prepared data set each case trains on its rows instead, in one order, for so many seconds
-after the steps that compile, and is scored on its val rows. On a CPU both models are eager then.
+after the steps that compile, and is scored on its val rows. On a CPU both models are small then,
+and eager.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from typing import cast
 
 import psutil
 import torch
+from small import SMALL
 from torch import nn
 from training import WARM_UP, Case, OnRows, Stopwatch, take_ours, take_theirs
 
@@ -74,9 +76,10 @@ def cases(on_rows: bool) -> list[Case]:
     constants = profiles.find("cpu").constants
     plain = {**constants, "COMPILE": False}
     if on_rows:
+        small = {**constants, **SMALL}
         return [
-            Case("profile cpu-eager", plain, 1024, 512),
-            Case("upstream's, as large", plain, 1024, 512, theirs=True),
+            Case("ours, small", small, 1024, 512),
+            Case("upstream's, as small", small, 1024, 512, theirs=True),
         ]
     return [
         Case("profile cpu", constants, 1024, 512),
