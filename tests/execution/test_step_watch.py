@@ -14,8 +14,6 @@ from autoresearch_kit.records import StepProfile
 CPU = torch.device("cpu")
 FILE = handover.PROFILE_FILE
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-
 
 def work(device: torch.device) -> None:
     matrix = torch.ones(64, 64, device=device)
@@ -108,7 +106,7 @@ def test_a_profiler_that_can_not_start_is_told(
     assert found.typical_ms is not None
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_on_a_gpu_rows_are_kernels(tmp_path: Path) -> None:
     found = profile_of(tmp_path, SETTLED + PROFILED, device=torch.device("cuda"))
     assert found.on_gpu
