@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TESTING = ("pytest", "pytest-timeout")
+TESTING = ("pytest", "pytest-timeout", "pytest-xdist")
 """Of the test extra: what the tests that need a GPU need."""
 
 BUILDING = ("hatchling", "editables")

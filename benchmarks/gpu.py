@@ -1,4 +1,4 @@
-"""Measure what only a GPU can show, in at most eight minutes: `make gpu`.
+"""Measure what only a GPU can show, in at most eight minutes after installing: `make gpu`.
 
     python benchmarks/gpu.py [--out gpu-report] [--only doctor,tests] [--seconds S]
 
@@ -11,6 +11,7 @@ smaller. The folder gets a log for each part, `report.md`, which is printed too,
 
 import argparse
 import json
+import math
 import os
 import sys
 import tarfile
@@ -26,6 +27,8 @@ from limited import GRACE_SECONDS, Ended, run_limited
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = Path(__file__).parent
 TOTAL_SECONDS = 480.0
+"""From the end of the installation to the end of all parts."""
+
 ENOUGH_CORES = 8
 """With fewer, parts that could run side by side take turns."""
 
@@ -37,7 +40,11 @@ DOCTOR_ROWS = ("python", "torch", "device", "precision", "profile", "torch.compi
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done: text, its preparation, seconds of training, and each part's limit."""
+    """How much is done: text, its preparation, seconds of training, and each part's limit.
+
+    `experiments` are those after the baseline. `compiled` are cases of the throughput that are
+    compiled beside the tests, since all would not fit into the time one after the other.
+    """
 
     megabytes: float
     prepare: tuple[str, ...]
@@ -46,6 +53,7 @@ class Size:
     run_seconds: float
     experiments: int
     model: tuple[str, ...]
+    compiled: tuple[str, ...]
     limits: Mapping[str, float]
 
 
@@ -55,10 +63,12 @@ GPU = Size(
     cases=("0", "2"),
     race_seconds=60,
     run_seconds=30,
-    experiments=2,
+    experiments=1,
     model=(),
+    compiled=("0",),
     limits={
-        "install": 60, "doctor": 90, "tests": 90, "data": 90, "throughput": 240, "campaign": 240,
+        "install": 90, "doctor": 60, "tests": 75, "data": 60, "compile": 90,
+        "throughput": 240, "campaign": 240,
     },
 )  # fmt: skip
 
@@ -70,6 +80,7 @@ CPU = Size(
     run_seconds=6,
     experiments=1,
     model=("--small",),
+    compiled=(),
     limits={
         "install": 120, "doctor": 90, "tests": 120, "data": 120, "throughput": 200, "campaign": 240,
     },
@@ -113,6 +124,11 @@ class Place:
         """Prepared data sets."""
         return self.work / "data"
 
+    @property
+    def cache(self) -> Path:
+        """What torch.compile made of the models that are compared."""
+        return self.work / "compile-cache"
+
     def dataset(self) -> str:
         """Return the name of the data set that was prepared, or that of none."""
         return next((path.parent.name for path in self.data.glob("*/dataset.json")), "none")
@@ -133,7 +149,9 @@ def first_parts(size: Size, place: Place) -> list[list[Part]]:
     kit = str(Path(sys.executable).with_name("autoresearch"))
     text = place.work / "python.jsonl"
     files = [str(path) for path in (ROOT / "tests").rglob("test_*.py") if needs_gpu(path)]
-    pytest = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-rs", "-W", "default", *files]
+    workers = "3" if side_by_side() else "0"
+    pytest = [sys.executable, "-m", "pytest", "-m", "gpu", "-v", "-n", workers, "-W", "default"]
+    pytest += ["--dist", "loadfile", "--tb", "short", *files]
     prepare = [
         script("python_text.py", str(text), "--megabytes", f"{size.megabytes:g}"),
         [kit, "prepare", str(text), *size.prepare],
@@ -144,8 +162,15 @@ def first_parts(size: Size, place: Place) -> list[list[Part]]:
             Part("doctor", [[kit, "doctor", "--json"]], doctor_rows),
             Part("tests", [pytest], last_line),
             Part("data", prepare, table_rows),
+            *([Part("compile", [compile_ahead(size, place)], no_rows)] if size.compiled else []),
         ],
     ]
+
+
+def compile_ahead(size: Size, place: Place) -> list[str]:
+    """Return the command that takes one step of the cases to be compiled, on made-up tokens."""
+    short = ["--steps", "1", "--repeats", "0", "--cases", *size.compiled]
+    return script("throughput.py", *short, "--cache", str(place.cache))
 
 
 def needs_gpu(path: Path) -> bool:
@@ -157,6 +182,7 @@ def parts_on(size: Size, place: Place) -> list[list[Part]]:
     dataset = place.dataset()
     on = ["--dataset", dataset, "--train-seconds"]
     race = [*on, f"{size.race_seconds:g}", "--repeats", "0", "--cases", *size.cases]
+    race += ["--cache", str(place.cache)]
     campaign = [*on, f"{size.run_seconds:g}", "--experiments", str(size.experiments)]
     campaign += ["--folder", str(place.work / "project"), *size.model]
     return [
@@ -192,6 +218,11 @@ def doctor_rows(log: str) -> list[Row]:
     ]
 
 
+def no_rows(_log: str) -> list[Row]:
+    """Return nothing: how long the part took is all that there is to say."""
+    return []
+
+
 def last_line(log: str) -> list[Row]:
     """Return pytest's own summary."""
     return [("tests that need a GPU", log.strip().splitlines()[-1].strip("= "))]
@@ -219,9 +250,14 @@ def run_group(
     def one(part: Part) -> Done:
         return run_part(part, min(limits[part.name], end - time.monotonic()), place)
 
-    at_once = len(group) if (os.cpu_count() or 1) >= ENOUGH_CORES else 1
+    at_once = len(group) if side_by_side() else 1
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(one, group))
+
+
+def side_by_side() -> bool:
+    """Return whether there are cores to run parts, and tests, at the same time."""
+    return (os.cpu_count() or 1) >= ENOUGH_CORES
 
 
 def report(done: Dones) -> str:
@@ -239,6 +275,8 @@ def pack(place: Place) -> None:
     kept = [path for path in place.out.iterdir() if path.suffix in (".log", ".md")]
     project = place.work / "project"
     inside = [*project.glob(".autoresearch/*/*"), *project.glob(".git/**/*")]
+    inside += [*project.glob(".autoresearch/*/runs/**/*.log")]
+    inside += [*project.glob(".autoresearch/*/runs/**/*.jsonl")]
     small = [p for p in inside if p.is_file() and p.stat().st_size < LOGGED_BYTES]
     with tarfile.open(place.out / "everything.tar.gz", "w:gz") as archive:
         for path in kept:
@@ -264,12 +302,14 @@ def has_gpu() -> bool:
 
 def measure(size: Size, place: Place, only: Sequence[str]) -> list[Done]:
     """Run all parts, or only some; what needs the data set fails by itself where there is none."""
-    end = time.monotonic() + TOTAL_SECONDS - GRACE_SECONDS
     done: list[Done] = []
+    end = math.inf
     for make in (first_parts, parts_on):
         for group in make(size, place):
             if wanted := [part for part in group if not only or part.name in only]:
                 done += run_group(wanted, size.limits, place, end)
+            if end == math.inf:  # the first group installs
+                end = time.monotonic() + TOTAL_SECONDS - GRACE_SECONDS
     return done
 
 

@@ -30,7 +30,7 @@ def install(wheels: Path) -> int:
     """Install the kit and what its tests on a GPU need; return 0 where that went well."""
     print(f"installing into {sys.prefix}", flush=True)
     status = pip(wheels, "hatchling", "editables")
-    status = status or pip(wheels, *EDITABLE, "pytest", "pytest-timeout")
+    status = status or pip(wheels, *EDITABLE, "pytest", "pytest-timeout", "pytest-xdist")
     if status:
         print("pip finds no set that fits: installing every wheel as it is", flush=True)
         files = [str(path) for path in sorted(wheels.glob("*.whl"))]

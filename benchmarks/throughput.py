@@ -193,7 +193,8 @@ def compare(given: argparse.Namespace) -> None:
     every = cases(given.dataset is not None)
     numbers = range(len(every)) if given.cases is None else given.cases
     runs: dict[int, list[Measured]] = {number: [] for number in numbers}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.cache or scratch
         for _ in range(1 + given.repeats):
             for number, done in runs.items():
                 done.append(in_a_process(number, given, f"{folder}/{number}"))
@@ -222,6 +223,7 @@ def main() -> None:
     parser.add_argument("--dataset", help="a prepared data set, by its name")
     parser.add_argument("--train-seconds", type=float, default=60, help="on its rows")
     parser.add_argument("--cases", type=int, nargs="+", help="rows of the table, from 0")
+    parser.add_argument("--cache", help="compile caches that stay, by case (default: empty ones)")
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
