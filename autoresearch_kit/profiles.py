@@ -155,6 +155,7 @@ PROFILES = (
         _NIGHT,
         _ON_H100,
         _cuda((9, 0), 70),
+        tested=True,
         text=_NIGHTS_TEXT,
         compile_seconds=_CUDA_COMPILE_SECONDS,
     ),
