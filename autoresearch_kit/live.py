@@ -18,9 +18,6 @@ PIECE = 1_000_000
 MOST = 4000
 """Points that are kept of a growing loss curve."""
 
-MOST_COUNTED = 2**53
-"""Steps and tokens above it are no count; JSON could have a number of thousands of digits."""
-
 
 @dataclass(frozen=True)
 class Point:
@@ -82,7 +79,7 @@ def _point(line: bytes) -> Point | None:
         point = codec.decode(Point, line)
     except InputError:
         return None
-    possible = max(abs(point.step), abs(point.tokens)) <= MOST_COUNTED
+    possible = max(abs(point.step), abs(point.tokens)) <= handover.MOST_COUNTED
     return point if possible else None
 
 

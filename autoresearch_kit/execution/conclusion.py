@@ -50,7 +50,10 @@ def conclude(
     compiling = _compile_seconds(claim, watch.compiling.granted, raw)
     failure = _failure(spec, story, watch, raw - compiling, trouble, last_words)
     if failure is None and claim is None:
-        failure = Failure(Reason.BAD_SUBMISSION, f"{handover.SUBMISSION_FILE} can't be read")
+        failure = Failure(
+            Reason.BAD_SUBMISSION,
+            f"{handover.SUBMISSION_FILE} can't be read, or counts what can't be",
+        )
     steps, tokens = (claim.steps, claim.tokens) if claim else _last_line(work)
     return Run(
         seed=spec.seed,
@@ -118,9 +121,10 @@ def _reported(work: Path) -> Failure | None:
 def _claim(work: Path) -> Submitted | None:
     try:
         data = read_untrusted(work / handover.SUBMISSION_FILE, CLAIM_BYTES)
-        return codec.decode(Submitted, data)
+        claim = codec.decode(Submitted, data)
     except (OSError, KitError):
         return None
+    return claim if _countable(claim.steps, claim.tokens) else None
 
 
 def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> float:
@@ -144,7 +148,12 @@ def _last_line(work: Path) -> tuple[int, int]:
         last = codec.decode(Counted, lines[-1] if lines else b"")
     except (OSError, KitError):
         return 0, 0
-    return last.step + 1, last.tokens
+    return (last.step + 1, last.tokens) if _countable(last.step, last.tokens) else (0, 0)
+
+
+def _countable(*counts: int) -> bool:
+    """Whether these can be counts: no float holds a larger one, so no tokens/s could be told."""
+    return all(0 <= count <= handover.MOST_COUNTED for count in counts)
 
 
 def _parts(watch: Watchdog, ended: float) -> Mapping[str, float]:

@@ -48,6 +48,10 @@ DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
 
 
+MOST_COUNTED = 2**53
+"""Steps and tokens above it are no count; JSON could have a number of thousands of digits."""
+
+
 def recorded_file(kind: str = "run", place: int = 1) -> str:
     """What git calls an executed notebook; that of an idea's first run, unless told otherwise."""
     return f"{kind}-{place}.ipynb"
