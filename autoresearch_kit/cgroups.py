@@ -69,7 +69,7 @@ def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:
     In a container the path may be the host's, of which only the root is mounted: the container's.
     """
     try:
-        lines = own.read_text().splitlines()
+        lines = os.fsdecode(own.read_bytes()).splitlines()
     except OSError:  # no cgroups: not Linux, or hidden
         return
     for line in lines:
@@ -77,9 +77,9 @@ def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:
         if names and controller not in names.split(","):
             continue
         root = _root(mount, names, controller)
-        inside = PurePosixPath(path).relative_to("/")
+        inside = PurePosixPath(path.lstrip("/"))
         if ".." not in inside.parts:
-            yield from (root / one for one in (inside, *inside.parents) if (root / one).is_dir())
+            yield from (root / one for one in (inside, *inside.parents))
         else:  # outside of what this cgroup namespace shows
             yield root
 
@@ -93,12 +93,16 @@ def _root(mount: Path, names: str, controller: str) -> Path:
 
 def _quota(folder: Path) -> float | None:
     """Processors by time: microseconds of work in a period of microseconds. None if unbounded."""
-    if (both := _read(folder / "cpu.max", str.split)) and len(both) == 2 and both[0] != "max":
-        quota, period = map(int, both)
-    else:
-        quota = _read(folder / "cpu.cfs_quota_us", int) or -1
-        period = _read(folder / "cpu.cfs_period_us", int) or 0
+    quota, period = _read(folder / "cpu.max", _two) or (
+        _read(folder / "cpu.cfs_quota_us", int) or -1,
+        _read(folder / "cpu.cfs_period_us", int) or 0,
+    )
     return quota / period if quota > 0 and period > 0 else None
+
+
+def _two(text: str) -> tuple[int, int]:
+    quota, period = map(int, text.split())
+    return quota, period
 
 
 def _processors(folder: Path) -> int | None:
@@ -114,7 +118,7 @@ def _count(text: str) -> int:
 
 
 def _read(path: Path, parse: Callable[[str], T]) -> T | None:
-    """What a file says; None if it is not there, or says `max`."""
+    """What a file says; None if it can't be read, or says something else, such as `max`."""
     try:
         return parse(path.read_text())
     except (OSError, ValueError):

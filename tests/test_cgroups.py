@@ -44,6 +44,7 @@ def lay_out(mount: Path, own: str, files: Mapping[str, str]) -> Path:
         ("0::/../../x\n", {"cpu.max": "300000 100000"}, 3.0),
         ("0::/gone (deleted)\n", {"cpu.max": "300000 100000"}, 3.0),
         ("0::/a\n", {"a/cpu.max": "nonsense", "a/cpuset.cpus.effective": ""}, None),
+        ("0::/a\n", {"a/cpu.max": "some 100000", "cpu.max": "300000 100000"}, 3.0),
         (
             "4:cpu,cpuacct:/docker/7\n",
             {"cpu,cpuacct/cpu.cfs_quota_us": "250000", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
@@ -63,8 +64,8 @@ def lay_out(mount: Path, own: str, files: Mapping[str, str]) -> Path:
     ],
     ids=[
         "own", "a parent's", "the least", "max", "a set", "a quota in a set", "a container's",
-        "outside of the namespace", "deleted", "unreadable", "version 1 in a container",
-        "version 1, a parent's", "both versions",
+        "outside of the namespace", "deleted", "unreadable", "half unreadable",
+        "version 1 in a container", "version 1, a parent's", "both versions",
     ],
 )  # fmt: skip
 def test_processors(mount: Path, own: str, files: Mapping[str, str], limit: float | None) -> None:

@@ -1,6 +1,7 @@
 """What a run came to, told by a notebook that says what can't be."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ NO_COUNTS = pytest.mark.parametrize(
 )
 
 
-def concluded(folder: Path, name: str, said: dict[str, object]) -> Run:
+def concluded(folder: Path, name: str, said: Mapping[str, float]) -> Run:
     """The record of a run of a second that left `said` in the file `name`."""
     spec = make_spec(folder, notebook(""), sandbox=SandboxLevel.NONE)
     work = spec.folder / WORK_FOLDER
