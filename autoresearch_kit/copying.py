@@ -16,6 +16,7 @@ from autoresearch_kit.errors import CorpusError, ErrandError, InputError, Ledger
 from autoresearch_kit.history import sharing
 from autoresearch_kit.lm import travel
 from autoresearch_kit.lm.dataset import INFO_FILE, folder_of, open_dataset
+from autoresearch_kit.paths import checked
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.workspace import Workspace
 
@@ -37,9 +38,10 @@ def check_folder(folder: Path) -> Path:
     """The folder's absolute path.
 
     Raises:
-        InputError: it is not there. It is not made, since a disk may not be mounted yet.
+        InputError: it is not there, or its path is not UTF-8, or has a line break. It is not made,
+            since a disk may not be mounted yet.
     """
-    folder = folder.expanduser().resolve()
+    folder = checked(folder.expanduser().resolve(), "the folder for copies")
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; mount its disk, or make it: mkdir -p {folder}")
     return folder

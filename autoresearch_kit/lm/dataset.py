@@ -14,7 +14,7 @@ from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE
 from autoresearch_kit.lm.splits import Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer, load
-from autoresearch_kit.paths import data_home
+from autoresearch_kit.paths import checked, data_home
 from autoresearch_kit.records import DatasetInfo, Settings
 
 INFO_FILE = "dataset.json"
@@ -176,7 +176,11 @@ def is_path(name: str) -> bool:
 
 
 def path_name(path: Path) -> str:
-    """The name of a user's corpus: its stem, and a short digest of its absolute path."""
-    path = path.expanduser().resolve()
+    """The name of a user's corpus: its stem, and a short digest of its absolute path.
+
+    Raises:
+        InputError: the path is not UTF-8, or has a line break.
+    """
+    path = checked(path.expanduser().resolve(), "the corpus")
     stem = re.sub(r"[^A-Za-z0-9_.]+", "-", path.stem).strip("-.") or "corpus"
     return f"{stem[:40]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

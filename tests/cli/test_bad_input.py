@@ -199,6 +199,20 @@ def test_a_data_folder_whose_path_no_record_can_hold(
         assert "must be UTF-8, on one line" in refused(capsys, "prepare", "stdlib")
 
 
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_corpus_or_copy_folder_whose_path_no_record_can_hold(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Before the campaign is begun; a corpus by the process that would prepare it."""
+    text, copies = tmp_path / f"{name}.txt", tmp_path / name
+    text.write_text("text")
+    copies.mkdir()
+    for argv in (("prepare", str(text)), ("run", "night", "--dataset", str(text))):
+        assert "the corpus is" in refused(capsys, *argv)
+    assert "the folder for copies is" in refused(capsys, "run", "night", "--copy-to", str(copies))
+    assert not (project / ".autoresearch").exists()
+
+
 def test_make_demo_prepares_the_corpus_once() -> None:
     """`demo` itself prepares it, and says what it is."""
     argv = ["make", "--dry-run", "--old-file=.venv/installed", "demo"]
