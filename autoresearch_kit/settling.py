@@ -177,7 +177,9 @@ def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:
     for field in fields(wishes):
         wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
         if wish is not None and wish != is_now:
+            flag = "--" + field.name.replace("_", "-")
+            was = f"without {flag}" if is_now is None else f"with {flag} {is_now}"
             raise InputError(
-                f"campaign '{tag}' was started with --{field.name.replace('_', '-')} {is_now}, and "
-                f"{wish} would make its scores incomparable; leave it out, or choose another tag"
+                f"campaign '{tag}' was started {was}, and {wish} would make its "
+                "scores incomparable; leave it out, or choose another tag"
             )

@@ -77,6 +77,12 @@ def test_another_budget_or_corpus_is_refused(project: Path, wishes: Wishes) -> N
         settle(project, "night", wishes)
 
 
+def test_a_limit_that_the_campaign_never_had_is_refused_in_words(project: Path) -> None:
+    begun(project)
+    with pytest.raises(InputError, match="was started without --gpu-memory-mb, and 9000.0 would"):
+        settle(project, "night", Wishes(gpu_memory_mb=9000.0))
+
+
 def test_a_path_is_the_same_from_every_folder(
     project: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
