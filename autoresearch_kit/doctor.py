@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from autoresearch_kit import colab, gpu_nodes, machine, paths, profiles
+from autoresearch_kit import colab, machine, paths, profiles
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.ground import read_notebook
@@ -120,11 +120,8 @@ def _device(probed: Machine, inside: Machine) -> Finding:
     found = f"{inside.kind}: {inside.device}"
     if gap := machine.difference(probed, inside):
         return Finding("device", f"{found}; runs would not begin", gap)
-    if gpu_nodes.may_have_gpu() and not probed.gpu:
-        said = f" ({probed.no_gpu})" if probed.no_gpu else ""
-        return Finding(
-            "device", f"{found}; a GPU's driver is here, but torch uses none{said}", CUDA
-        )
+    if gap := machine.unused_gpu(probed):
+        return Finding("device", f"{found}; {gap}", CUDA)
     return Finding("device", found)
 
 

@@ -103,6 +103,14 @@ def difference(outside: Machine, inside: Machine) -> str:
     )
 
 
+def unused_gpu(found: Machine) -> str:
+    """Return in one line that a GPU's driver is here and torch uses none; empty if not so."""
+    if found.gpu or not gpu_nodes.may_have_gpu():
+        return ""
+    said = f" ({found.no_gpu})" if found.no_gpu else ""
+    return f"a GPU's driver is here, but torch uses none{said}"
+
+
 def _computes_on(found: Machine) -> tuple[str, str, str]:
     """Of a CPU, without its cores: a sandbox may show fewer of what counts them."""
     if found.gpu is None:

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from autoresearch_kit import detached, ground
+from autoresearch_kit import detached, gpu_nodes, ground, machine
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import sandbox
@@ -52,6 +52,8 @@ def start(
         model.check(must_answer=True)
     elif settings.researcher == "llm":
         say(f"warning: {NO_ENDPOINT}")
+    if gpu_nodes.may_have_gpu() and (gap := machine.unused_gpu(machine.probe())):
+        say(f"warning: {gap}: runs compute on the CPU; what to do: autoresearch doctor")
     ground.prepare_for(settings)
     if gap := sandbox.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")

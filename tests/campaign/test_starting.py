@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import codec, detached, starting
+from autoresearch_kit import codec, detached, gpu_nodes, starting
 from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.errors import BusyError
+from autoresearch_kit.errors import BusyError, KitError
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Limits, Request, Research, Stage
 from autoresearch_kit.researchers import Model
@@ -58,6 +58,20 @@ def test_a_refused_start_changes_no_settings(workspace: Workspace) -> None:
         with pytest.raises(BusyError):  # it was free a moment ago
             detached.start(workspace, settings, Limits(), model, errands)
     assert files(workspace) == before
+
+
+def test_a_gpu_that_torch_does_not_use_is_said_before_the_start(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a torch for CPUs beside an NVIDIA driver: the night would go by on the CPU."""
+    (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    settings = settle(workspace.root, "night", Wishes(dataset="nowhere"))
+    said: list[str] = []
+    with pytest.raises(KitError, match="nowhere"):
+        starting.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
+    assert any("a GPU's driver is here, but torch uses none" in line for line in said)
 
 
 def test_a_stop_asked_for_before_the_process_began_holds(workspace: Workspace) -> None:
