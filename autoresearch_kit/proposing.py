@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
 from typing import TypeVar
 
-from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.errors import Cancelled, in_words
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
@@ -72,12 +72,18 @@ class Proposing:
     def _prepared(self, number: int, cancelled: Callable[[], bool]) -> Proposal | None:
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None
-            _wait(ahead, cancelled)
+            made = _wait(ahead, cancelled)
+            if made.number == number:
+                return made
         written = self._workspace.ahead()
         return written if written is not None and written.number == number else None
 
     def _written(self, proposal: Proposal) -> Proposal:
-        self._workspace.write_ahead(proposal)
+        """Write a proposal down for a process that comes after this one, if the disk lets it."""
+        try:
+            self._workspace.write_ahead(proposal)
+        except OSError as error:
+            logger.warning("what was prepared is not written down: %s", in_words(error))
         return proposal
 
     def _moved(self, prepared: Proposal, view: View) -> Proposal | None:

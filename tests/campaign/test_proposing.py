@@ -70,6 +70,23 @@ def test_a_process_that_comes_after_finds_it(ledger: Ledger) -> None:
     assert later.asked == []
 
 
+def test_what_the_disk_refuses_to_keep_is_taken_all_the_same(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    class DiskEndsMeanwhile(Wider):
+        def propose(self, view: View) -> Proposal:
+            (ledger.workspace.folder / "ahead.json").mkdir()
+            return super().propose(view)
+
+    model = DiskEndsMeanwhile()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, WIDTH=4)
+    assert place.propose(ledger.view, never).number == 2
+    assert model.asked == [0]
+    assert "what was prepared is not written down: " in caplog.text
+
+
 def test_it_is_brought_to_a_new_best_where_it_fits(ledger: Ledger) -> None:
     model = Wider()
     place = proposing(ledger, model)
