@@ -40,7 +40,7 @@ def _make(folder: Path) -> int:
     """Make the holder's file; it is locked before anybody can see it."""
     part = folder / f".{HOLDER}.part"
     part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         part.replace(folder / HOLDER)
