@@ -23,9 +23,10 @@ def proposal_messages(
     return opening(protocol, text)
 
 
-def opening(protocol: EditProtocol, text: str) -> list[Message]:
+def opening(protocol: EditProtocol, text: str, *, may_probe: bool = True) -> list[Message]:
     """The kit's own rules for this protocol, and then the task."""
-    return [Message(Role.SYSTEM, prompt.system_prompt(protocol)), Message(Role.USER, text)]
+    rules = prompt.system_prompt(protocol, may_probe=may_probe)
+    return [Message(Role.SYSTEM, rules), Message(Role.USER, text)]
 
 
 def brief(around: Surroundings) -> prompt.Brief:

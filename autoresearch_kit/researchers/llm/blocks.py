@@ -10,7 +10,16 @@ from autoresearch_kit.records import Constant
 from autoresearch_kit.researchers.llm.messages import ToolCall
 from autoresearch_kit.researchers.llm.tools import BY_NAME
 
-INSTRUCTIONS = """\
+_PROBE = """\
+Run the draft as it is now for 30 s of training at most, without a score, for its step times, a
+profile of its steps, and what it prints. You have few; each answer says how many are left:
+
+```probe
+```
+
+"""
+
+_FORMS = """\
 Write each call as a fenced block whose first line names the tool. You may write several in one
 reply; they are carried out in order, up to the first that fails, and you get all answers at once.
 Text outside blocks is not read. Where a source holds three backticks itself, fence its block with
@@ -61,13 +70,7 @@ Read the notebook, a cell, an experiment, its smoothed loss curve:
 ```read_curve 7
 ```
 
-Run the draft as it is now for 30 s of training at most, without a score, for its step times, a
-profile of its steps, and what it prints. You have few; each answer says how many are left:
-
-```probe
-```
-
-Hand it in, last, once:
+{probe}Hand it in, last, once:
 
 ```submit constants
 idea: Halve the batch
@@ -75,8 +78,16 @@ hypothesis: Twice the steps, and the loss falls by steps here.
 ```
 """
 
+INSTRUCTIONS = _FORMS.replace("{probe}", _PROBE)
+
+WITHOUT_PROBE = _FORMS.replace("{probe}", "")
+"""What is told where nothing can be probed."""
+
 _FENCE = re.compile(r"^(`{3,})[ \t]*([a-z_]+)[ \t]*([^\n`]*)\n(.*?)^\1`*[ \t]*$", re.M | re.S)
 _OPENING = re.compile(rf"^(`{{3,}})[ \t]*({'|'.join(BY_NAME)})\b[^\n]*", re.M)
+_LIKE_A_TOOL = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*([A-Za-z]\w*)[^\n]*", re.M)
+"""The first line of any fenced block that names something, also where no call can be."""
+
 _HUNK = re.compile(
     r"^<{5,} ?SEARCH[ \t]*\n(.*?)^={5,}[ \t]*\n(.*?)^>{5,} ?REPLACE[ \t]*$", re.M | re.S
 )
@@ -107,6 +118,7 @@ def parse(text: str) -> list[ToolCall]:
 
 def _calls(text: str) -> list[tuple[str, Arguments]]:
     found = list(_FENCE.finditer(text))
+    _check_meant(text, found)
     _check_closed(text, found)
     return [
         (match[2], arguments)
@@ -135,6 +147,27 @@ def _check_closed(text: str, found: Sequence[re.Match[str]]) -> None:
             raise EditError(
                 f"the block {outer[1] + outer[2]!r} is not closed before {opening[0]!r}; end it "
                 f"with a line of only {outer[1]}, or fence it with {outer[1]}` if that is its text"
+            )
+
+
+def _check_meant(text: str, found: Sequence[re.Match[str]]) -> None:
+    """Look whether a block that is meant as a call, but is none, would be passed over in silence.
+
+    The calls behind it, a submit above all, take it for done.
+
+    Raises:
+        EditError: there is one; the message says how it is written.
+    """
+    for opening in _LIKE_A_TOOL.finditer(text):
+        name, line = opening[1], opening[0]
+        if any(one.start() < opening.start() < one.end() for one in found):
+            continue  # text within a block
+        if name.lower() not in BY_NAME and "_" in name:
+            raise EditError(f"no tool {name!r}; the instructions show all there are")
+        if name.lower() in BY_NAME and not _OPENING.match(line):
+            raise EditError(
+                f"the block {line.strip()!r} is not read: begin its first line with "
+                f"```{name.lower()}, without spaces before it"
             )
 
 
@@ -173,10 +206,13 @@ def _insert(head: str, body: str) -> list[Arguments]:
 def _constants(_head: str, body: str) -> list[Arguments]:
     try:
         statements = ast.parse(body).body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise EditError(f"set_constants can't be read: {error}; {_CONSTANTS_FORM}") from error
     return [{"values": dict(map(_constant, statements))}]
 
+
+NUMBER_LENGTH = 9
+"""Digits of an experiment's number; no campaign has one that is longer."""
 
 _CONSTANTS_FORM = "write lines of NAME = value, each value a number, a text in quotes, or a bool"
 
@@ -186,7 +222,7 @@ def _constant(statement: ast.stmt) -> tuple[str, Constant]:
         case ast.Assign(targets=[ast.Name(id=name)], value=node):
             try:
                 value = ast.literal_eval(node)
-            except ValueError:
+            except (ValueError, TypeError, MemoryError, RecursionError):
                 value = None
             if isinstance(value, bool | int | float | str):
                 return name, value
@@ -197,7 +233,7 @@ def _number(name: str) -> Callable[[str, str], list[Arguments]]:
     """The reader of a block that takes an experiment's number."""
 
     def read(head: str, _body: str) -> list[Arguments]:
-        if not head.isdecimal():
+        if not head.isdecimal() or len(head) > NUMBER_LENGTH:
             raise EditError(f"{name} needs a number: ```{name} 7")
         return [{"number": int(head)}]
 

@@ -68,6 +68,11 @@ class Draft:
         self._history = history
         self._probes = probes
 
+    @property
+    def may_probe(self) -> bool:
+        """Whether drafts can be probed here at all."""
+        return self._probes is not None
+
     def read_notebook(self) -> str:
         """All code cells."""
         cells = [cell for cell in self.notebook.cells if not cell.markdown]

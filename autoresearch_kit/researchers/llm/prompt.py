@@ -89,8 +89,8 @@ answer are carried out in order, up to the first that fails. Then call submit, o
 is refused says why: mend it, at most twice, or the idea is given up.
 """
 
-BY_BLOCKS = f"""\
-{blocks.INSTRUCTIONS}
+BY_BLOCKS = """\
+
 A submit that is refused says why: mend it, at most twice, or the idea is given up.
 """
 
@@ -109,9 +109,10 @@ def estimate_tokens(text: str) -> int:
     return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
 
 
-def system_prompt(protocol: EditProtocol) -> str:
+def system_prompt(protocol: EditProtocol, *, may_probe: bool = True) -> str:
     """The kit's own rules, whatever program.md says."""
-    way = BY_BLOCKS if protocol is EditProtocol.BLOCKS else BY_TOOLS
+    forms = blocks.INSTRUCTIONS if may_probe else blocks.WITHOUT_PROBE
+    way = f"{forms}{BY_BLOCKS}" if protocol is EditProtocol.BLOCKS else BY_TOOLS
     return f"{RULES}\nHow to edit\n{way}"
 
 

@@ -166,7 +166,7 @@ class LLMResearcher:
         probes: Probes | None,
         protocol: EditProtocol,
     ) -> Submitted | GivenUp:
-        opening = asked.opening(protocol, text)
+        opening = asked.opening(protocol, text, may_probe=probes is not None)
         draft = Draft(view, self._around.history, start, probes)
         return Conversation(self._line(view).ask, protocol, opening, draft).hold()
 

@@ -176,7 +176,8 @@ def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
             message says what to do.
     """
     if name not in BY_NAME:
-        raise EditError(f"no tool {name!r}; there are: {', '.join(BY_NAME)}")
+        there = [one for one in BY_NAME if draft.may_probe or one != name_of(Probe)]
+        raise EditError(f"no tool {name!r}; there are: {', '.join(there)}")
     kind = BY_NAME[name]
     try:
         made = msgspec.json.decode(arguments.strip() or "{}", type=kind)

@@ -86,7 +86,13 @@ def test_a_longer_fence_holds_shorter_ones() -> None:
     assert one(text)[1] == {"cell": "m", "source": "'''\n```\nx\n```\n'''"}
 
 
+def test_what_looks_like_a_call_within_a_block_is_its_text() -> None:
+    text = '```replace_cell m\nDOC = """\n  ```edit_cells x\n  ~~~delete_cell y\n"""\n```\n'
+    assert one(text)[0] == "replace_cell"
+
+
 def test_other_blocks_are_text() -> None:
+    assert parse("  ```Python\n  x = 1\n  ```\n~~~\ny\n~~~\n") == []
     assert parse("```python\nx = 1\n```\nand\n```\ny\n```\n") == []
 
 
@@ -111,6 +117,16 @@ def test_windows_line_ends_are_read() -> None:
         (block("set_constants", "A = \n"), "set_constants can't be read: .*; write lines of"),
         (block("set_constants", "A = 2j\n"), "can't take 'A = 2j'"),
         (block("read_experiment seven", ""), "needs a number: ```read_experiment 7"),
+        (block("read_experiment " + "9" * 5000, ""), "needs a number: ```read_experiment 7"),
+        (block("set_constants", "A = {[]: 1}\n"), r"can't take 'A = \{\[\]: 1\}'"),
+        (block("set_constants", f"A = {'-' * 30_000}1\n"), "set_constants can't be read: "),
+        (block("edit_cells m", "A = 3\n"), "no tool 'edit_cells'; the instructions show"),
+        (
+            "- first:\n  ```delete_cell m\n  ```\n",
+            "'```delete_cell m' is not read: begin its first",
+        ),
+        ("~~~delete_cell m\n~~~\n", "begin its first line with ```delete_cell, without"),
+        (block("Delete_cell m", ""), "begin its first line with ```delete_cell, without"),
         (block("read_curve", ""), "read_curve needs a number: ```read_curve 7"),
     ],
 )

@@ -150,6 +150,18 @@ def test_without_probes_none_is_offered(
     assert "error: there are no probes here" in last_words(chat)
 
 
+def test_without_probes_the_instructions_for_blocks_name_none(
+    ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked
+) -> None:
+    submitted = "```set_constants\nWIDTH = 4\n```\n```submit constants\nidea: wider\n```"
+    researcher = asked(
+        text("```edit_cells x\n```"), text(submitted), probes=0, protocol=EditProtocol.BLOCKS
+    )
+    researcher.propose(ledger.view)
+    assert "```submit" in said(chat.bodies[0])
+    assert "probe" not in said(chat.bodies[1])
+
+
 def test_a_probe_that_can_not_be_made_is_told_and_used_up(
     ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked
 ) -> None:
