@@ -68,7 +68,7 @@ class Meter:
             LimitReached: it might not; the message says how to go on.
         """
         with self._lock:
-            self._check(experiments, prompt_tokens)
+            self._check(experiments, [*self._asked, prompt_tokens])
             self._asked.append(prompt_tokens)
         try:
             yield
@@ -76,10 +76,19 @@ class Meter:
             with self._lock:
                 self._asked.remove(prompt_tokens)
 
-    def _check(self, experiments: Sequence[Experiment], prompt_tokens: int) -> None:
+    def check(self, experiments: Sequence[Experiment]) -> None:
+        """Look whether a request that is being made may be made once more: its answer was no use.
+
+        Raises:
+            LimitReached: the caps might not hold.
+        """
+        with self._lock:
+            self._check(experiments, self._asked)
+
+    def _check(self, experiments: Sequence[Experiment], asked: Sequence[int]) -> None:
         if self._limits.tokens is None and self._limits.usd is None:
             return
-        spent, asked = self.total(experiments), [*self._asked, prompt_tokens]
+        spent = self.total(experiments)
         replies = len(asked) * self._reply_tokens()
         tokens = spent.tokens + sum(asked) + replies
         if self._limits.tokens is not None and tokens > self._limits.tokens:

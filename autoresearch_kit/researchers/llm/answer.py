@@ -82,7 +82,8 @@ class Answer:
         """What it took: by the endpoint's figures, or where it told none, estimated upward."""
         tokens_in, tokens_out, cached = self.asked, self._tokens_out, 0
         if (told := self._usage) is not None:
-            tokens_in, tokens_out = _count(told.prompt_tokens), _count(told.completion_tokens)
+            tokens_in = _count(told.prompt_tokens) or tokens_in
+            tokens_out = _count(told.completion_tokens) or tokens_out
             for details in _only(PromptTokensDetails, [told.prompt_tokens_details]):
                 cached = _count(details.cached_tokens)
         usd = None
@@ -95,10 +96,10 @@ class Answer:
     def reply(self, usage: Usage) -> Reply:
         """The whole answer."""
         calls = tuple(
-            ToolCall(call.id or f"call-{at}", call.name, "".join(call.arguments) or "{}")
+            ToolCall(call.id or f"call-{at}", call.name, _valid(call.arguments) or "{}")
             for at, call in enumerate(self._calls)
         )
-        text, refusal = "".join(self._text), "".join(self._refusal)
+        text, refusal = _valid(self._text), _valid(self._refusal)
         return Reply(text, calls, self._finish == "length", refusal, usage)
 
     def _add_delta(self, delta: ChoiceDelta) -> None:
@@ -156,6 +157,11 @@ def _as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
 def _only(kind: type[T], values: object) -> list[T]:
     """Those of the values that are of this kind; a server may send anything."""
     return [one for one in values if isinstance(one, kind)] if isinstance(values, list) else []
+
+
+def _valid(pieces: list[str]) -> str:
+    """The pieces as one text that UTF-8 can hold: JSON may have halves of characters."""
+    return "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(value: object) -> str:

@@ -32,8 +32,15 @@ _STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.
 Count = Callable[[Usage], object]
 
 
+Allow = Callable[[], object]
+
+
 def not_counted(usage: Usage) -> None:
     """For a request that belongs to no experiment."""
+
+
+def not_limited() -> None:
+    """For a request that no cap holds for."""
 
 
 class _Way(IntEnum):
@@ -104,11 +111,16 @@ class Endpoint:
             raise self._wording.fault(error) from None
 
     def ask(
-        self, messages: Sequence[Message], tools: Sequence[Tool] = (), count: Count = not_counted
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        count: Count = not_counted,
+        allow_another: Allow = not_limited,
     ) -> Reply:
         """The model's answer; where one breaks off or is of no use, another, a few times.
 
-        `count` is told what each answer took, also those that are of no use.
+        `count` is told what each answer took, also those that are of no use; `allow_another` is
+        called before another one is asked for, and what it raises comes out here.
 
         Raises:
             EndpointError: it is down or silent, or the request can't be answered.
@@ -116,7 +128,9 @@ class Endpoint:
             NoToolsError: tools were sent, and the endpoint or its model knows none.
         """
         request, fault = _Request(messages, tools), ""
-        for _ in range(ANSWERS):
+        for attempt in range(ANSWERS):
+            if attempt:
+                allow_another()
             try:
                 return self._once(request, count)
             except _NoUseError as error:

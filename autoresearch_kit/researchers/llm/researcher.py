@@ -210,9 +210,10 @@ class _Line:
         text = "".join(message.text for message in messages)
         offered = () if protocol is EditProtocol.BLOCKS else self._tools
         count = partial(self._meter.add, self._view.number)
+        allow_another = partial(self._meter.check, self._view.experiments)
         with self._meter.request(self._view.experiments, prompt.estimate_tokens(text)):
             try:
-                reply = self._endpoint.ask(messages, offered, count)
+                reply = self._endpoint.ask(messages, offered, count, allow_another)
             except EndpointError as error:
                 self._transcript.note(str(error))
                 raise

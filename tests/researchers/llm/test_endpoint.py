@@ -62,6 +62,18 @@ def test_where_no_figures_are_told_they_are_estimated(chat: ChatServer) -> None:
     assert usage.tokens_out == 50
 
 
+@pytest.mark.parametrize("told", [{}, {"prompt_tokens": 0, "completion_tokens": 0}])
+def test_figures_that_tell_nothing_are_estimated(chat: ChatServer, told: dict[str, object]) -> None:
+    usage = answering(chat, server.text("x" * 300, usage=told)).ask(ASKED).usage
+    assert usage.tokens_in > 0
+    assert usage.tokens_out == 100
+
+
+def test_halves_of_characters_are_replaced(streaming: ChatServer) -> None:
+    asked = answering(streaming, server.text("a\ud83d\ude00 b\ud800"))
+    assert asked.ask(ASKED).text == "a\U0001f600 b\ufffd"
+
+
 def test_what_is_sent(chat: ChatServer) -> None:
     call = ToolCall("c1", "read_cell", '{"cell": "model"}')
     talk = [*ASKED, Message(Role.ASSISTANT, "", (call,)), Message(Role.TOOL, "x = 1", (), "c1")]

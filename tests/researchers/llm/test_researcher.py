@@ -395,6 +395,13 @@ def test_a_cap_is_never_passed(ledger: Ledger, chat: ChatServer) -> None:
     assert 0 < spent <= 20_000
 
 
+def test_a_cap_holds_for_answers_that_are_of_no_use(ledger: Ledger, chat: ChatServer) -> None:
+    chat.script = in_turn(text("", usage={"prompt_tokens": 15_000, "completion_tokens": 1}))
+    with pytest.raises(LimitReached, match="cap of 20,000"):
+        researcher(ledger, chat, Limits(tokens=20_000)).propose(ledger.view)
+    assert len(chat.requests) == 1
+
+
 def test_a_cap_in_dollars_ends_it_too(ledger: Ledger, chat: ChatServer) -> None:
     chat.script = in_turn(calls(("read_notebook", {})))
     prices = Prices(input=1000.0, output=1000.0, cached=1000.0)
