@@ -113,10 +113,10 @@ def profile(view: View) -> Section:
     found = profiled_before(view.experiments, best.structure)
     if found is None or found.profiled is None or found.profiled.steps is None:
         return Section("profile", PROFILE, ("",))
-    lines = step_lines(found.profiled.steps)
+    times, *others = step_lines(found.profiled.steps)
     if found.number != best.number:
-        lines.insert(0, f"of experiment {found.number}, the same code but for constants")
-    return Section("profile", PROFILE, ("\n".join(lines), lines[0], ""))
+        times = f"of experiment {found.number}, the same code but for constants:\n{times}"
+    return Section("profile", PROFILE, ("\n".join([times, *others]), times))
 
 
 def lessons(view: View) -> Section:

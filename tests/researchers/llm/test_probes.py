@@ -18,7 +18,8 @@ from autoresearch_kit.records import (
     Run,
     StepProfile,
 )
-from autoresearch_kit.researchers import Model
+from autoresearch_kit.researchers import Model, View
+from autoresearch_kit.researchers.llm import sections
 from autoresearch_kit.researchers.llm.asked import brief
 from autoresearch_kit.researchers.llm.probes import describe
 from autoresearch_kit.researchers.llm.prompt import proposal_prompt
@@ -194,13 +195,17 @@ def test_names_in_a_profile_can_not_pose_as_the_kit() -> None:
     assert "\n| me" in told
 
 
-def prompted(ledger: Ledger, structure: str | None = None) -> str:
-    """The prompt after the baseline was profiled, as code of this structure."""
+def profiled(ledger: Ledger, structure: str | None = None) -> View:
+    """The view after the baseline was profiled, and code of this structure kept."""
     view = ledger.view
     one = replace(view.experiments[0], profiled=Profiled(made_up.run(), STEPS))
     best = replace(one, proposal=Proposal(1, 0, "llm", "x", ""), profiled=None)
     best = replace(best, structure=structure or best.structure)
-    view = replace(view, experiments=(one, best), best=1)
+    return replace(view, experiments=(one, best), best=1)
+
+
+def prompted(ledger: Ledger, structure: str | None = None) -> str:
+    view = profiled(ledger, structure)
     return proposal_prompt(view, brief(ledger.around), ledger.history, 1_000_000)
 
 
@@ -209,6 +214,13 @@ def test_the_prompt_has_the_profile_of_the_bests_structure(ledger: Ledger) -> No
     assert "## Where the time of a step of the best goes" in told
     assert "of experiment 0, the same code but for constants" in told
     assert "|  62.5%       7.5      12  aten::mm" in told
+
+
+def test_a_profile_that_is_shortened_keeps_the_step_times(ledger: Ledger) -> None:
+    shortest = sections.profile(profiled(ledger)).versions[-1]
+    assert "of experiment 0, the same code but for constants" in shortest
+    assert "12.5 ms typically" in shortest
+    assert "aten::mm" not in shortest
 
 
 def test_a_profile_of_other_code_is_not_shown(ledger: Ledger) -> None:
