@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def _nobody(_trouble: str) -> None:
-    """Is told."""
+    """Tell nobody."""
 
 
 class Turns:
