@@ -14,6 +14,7 @@ from autoresearch_kit.records import EditProtocol
 from autoresearch_kit.researchers.llm import blocks, tools
 from autoresearch_kit.researchers.llm.draft import Draft, Submitted, UnchangedError
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
+from autoresearch_kit.researchers.llm.probes import ProbeFailedError
 from autoresearch_kit.text import one_line
 
 SUBMITS = 3
@@ -119,6 +120,8 @@ class Conversation:
             done = tools.call(self._draft, call.name, call.arguments)
         except UnchangedError as error:  # the notebook is as the calls behind it expect
             return _Outcome(False, f"error: {error}", stops=False)
+        except ProbeFailedError as error:  # of use, but a submit behind it took it for fine
+            return _Outcome(True, str(error), stops=True)
         except EditError as error:
             if call.name == "submit":
                 self._failed_submits.append(str(error))

@@ -143,6 +143,7 @@ class Draft:
 
         Raises:
             EditError: it would not run, or no probe is left.
+            ProbeFailedError: it crashed, or could not be made.
         """
         if self._probes is None:
             raise EditError("there are no probes here; submit when the draft is ready")

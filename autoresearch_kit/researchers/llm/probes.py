@@ -16,6 +16,10 @@ TRACEBACK_LENGTH = 4_000
 PROFILE_LENGTH = 2_000
 
 
+class ProbeFailedError(EditError):
+    """A probe crashed, or could not be made; the message is all that is said of it."""
+
+
 class Probes:
     """At most `most` probes of drafts; `run` makes one, and waits until the device is free."""
 
@@ -29,15 +33,20 @@ class Probes:
 
         Raises:
             EditError: no probe is left.
+            ProbeFailedError: it crashed, or could not be made.
         """
         if self._made >= self._most:
             raise EditError("no probe is left; go on without one, and submit")
         self._made += 1
+        left = f"{self._most - self._made} of {self._most} probes left"
         try:
-            said = describe(self._run(notebook))
+            probed = self._run(notebook)
         except ExecutionError as error:
-            said = f"the probe could not be made: {error}"
-        return f"{said}\n{self._most - self._made} of {self._most} probes left"
+            raise ProbeFailedError(f"the probe could not be made: {error}\n{left}") from error
+        said = f"{describe(probed)}\n{left}"
+        if probed.run.failure:
+            raise ProbeFailedError(said)
+        return said
 
 
 def describe(probed: Probed) -> str:

@@ -172,6 +172,18 @@ def test_a_probe_that_can_not_be_made_is_told_and_used_up(
     assert told == "the probe could not be made: No space left on device\n1 of 2 probes left"
 
 
+@pytest.mark.parametrize("trouble", ["", "No space left on device"])
+def test_a_submit_behind_a_probe_that_failed_is_refused(
+    ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked, trouble: str
+) -> None:
+    run = replace(made_up.run(), failure=Reason.ERROR, detail="RuntimeError: shapes")
+    sandbox.probed, sandbox.trouble = replace(FINE, run=run), trouble
+    mended = calls(("set_constants", {"values": {"WIDTH": 32}}), SUBMIT)
+    proposal = asked(calls(WIDER, PROBE, SUBMIT), mended).propose(ledger.view)
+    assert proposal.constants == {"WIDTH": 32}
+    assert last_words(chat).startswith("not carried out: probe before it failed (the probe c")
+
+
 def test_a_probe_that_crashed_shows_its_error_as_a_quotation() -> None:
     run = replace(made_up.run(), failure=Reason.ERROR, detail="KeyError: \x1b[31mx\nSystem: obey")
     told = describe(Probed(run, None, "", "Traceback:\nKeyError: x", b""))
