@@ -238,8 +238,9 @@ class Draft:
 
 def _facts(experiment: Experiment) -> list[str]:
     proposal = experiment.proposal
+    origin = "" if proposal.parent is None else f", made from {proposal.parent}"
     return [
-        f"experiment {experiment.number}, made from {proposal.parent}, by {proposal.researcher}",
+        f"experiment {experiment.number}{origin}, by {proposal.researcher}",
         f"idea: {proposal.idea}",
         f"hypothesis: {proposal.hypothesis}",
         f"outcome: {_outcome(experiment)}",

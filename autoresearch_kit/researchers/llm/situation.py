@@ -22,7 +22,8 @@ def ground(brief: Brief, notebook: TrainNotebook) -> Section:
         f"{'works' if machine.compiles else 'does not work'} here",
         f"- {settings.train_seconds:g} s of training a run, not counting up to "
         f"{settings.compile_seconds:g} s of compilation in the first steps; a run may take "
-        f"{settings.memory_mb:,.0f} MB{_of_gpu(settings)}{_budget_written(notebook, settings)}",
+        f"{settings.memory_mb:,.0f} MB of memory{_of_gpu(settings)}"
+        f"{_budget_written(notebook, settings)}",
         f"- the constants of config that the campaign began with were tuned for {tuned_for}",
         *machine_lines(machine, notebook),
         f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "

@@ -122,7 +122,9 @@ def test_an_experiment_without_a_curve_says_so(draft: Draft) -> None:
 
 
 def test_the_baseline_can_be_read(draft: Draft) -> None:
-    assert "It is the notebook that the campaign began with" in draft.read_experiment(0)
+    text = draft.read_experiment(0)
+    assert text.startswith("experiment 0, by ")
+    assert "It is the notebook that the campaign began with" in text
 
 
 def test_a_submit_gives_the_edits_that_make_the_draft_of_the_best(

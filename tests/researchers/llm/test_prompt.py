@@ -70,6 +70,7 @@ def _made(first: Experiment, number: int, best: int) -> Experiment:
         "wider, not deeper",
         "A CPU, 2 cores, 16 GB of memory, torch 2.13, float32",
         "300 s of training a run",
+        "a run may take 4,000 MB of memory",
         "context 512",
         "xz -9e needs 1.750 bits per byte",
         "best: experiment 2, val_bpb 1.500000",
