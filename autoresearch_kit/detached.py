@@ -78,7 +78,7 @@ def start(
             workspace.write_errands(errands)
         process = _start(workspace, settings, limits, held)
     except BaseException:
-        lock.release(workspace.folder, held)
+        lock.release(held)
         raise
     os.close(held)  # the process holds the campaign now
     _hand_over(process, model)

@@ -9,7 +9,6 @@ a process that is handed the descriptor holds the campaign from its first moment
 import fcntl
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -65,8 +64,6 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def release(folder: Path, descriptor: int) -> None:
-    """Let go of the campaign."""
-    with suppress(OSError):  # a file that can't be removed is locked by nobody from here on
-        (folder / HOLDER).unlink()
+def release(descriptor: int) -> None:
+    """Let go of the campaign. The file stays: what nobody has locked holds nothing."""
     os.close(descriptor)

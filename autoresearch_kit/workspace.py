@@ -131,7 +131,7 @@ class Workspace:
         try:
             self._clear_request()
         except OSError:
-            lock.release(self.folder, held)
+            lock.release(held)
             raise
         return held
 
@@ -148,7 +148,7 @@ class Workspace:
         try:
             yield
         finally:
-            lock.release(self.folder, descriptor)
+            lock.release(descriptor)
 
     def running(self) -> bool:
         """Whether a process holds the campaign; looking takes nothing."""
