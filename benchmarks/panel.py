@@ -38,7 +38,7 @@ def main(count: int) -> None:
             new.append(refresh(panel))
             same += [refresh(panel), refresh(panel)]
             if (number + 1) % 100 == 0 or number == 9:
-                memory = psutil.Process().memory_info().rss / 2**20
+                memory = psutil.Process().memory_info().rss / 1e6
                 print(f"{number + 1:11}{median(same):16.1f}{median(new):37.1f}{memory:13.0f}")
                 new, same = [], []
 

@@ -72,7 +72,7 @@ class Life:
         """Measure now, unless it has just died."""
         if process.status() == psutil.STATUS_ZOMBIE:
             return
-        self.memory.setdefault(number, []).append(process.memory_info().rss / 2**20)
+        self.memory.setdefault(number, []).append(process.memory_info().rss / 1e6)
         self.files.setdefault(number, []).append(process.num_fds())
 
     def numbers(self) -> tuple[list[int], list[int]]:

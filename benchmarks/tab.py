@@ -26,7 +26,7 @@ def heap(tab: CDPSession) -> tuple[float, int]:
     """MB that the tab's scripts hold after a collection, and nodes of its page."""
     tab.send("HeapProfiler.collectGarbage")
     found = {one["name"]: one["value"] for one in tab.send("Performance.getMetrics")["metrics"]}
-    return found["JSHeapUsedSize"] / 2**20, int(found["Nodes"])
+    return found["JSHeapUsedSize"] / 1e6, int(found["Nodes"])
 
 
 def kernel() -> float:
@@ -36,7 +36,7 @@ def kernel() -> float:
         for process in psutil.Process().children(recursive=True)
         if "ipykernel_launcher" in process.cmdline()
     ]
-    return float(found.memory_info().rss) / 2**20
+    return float(found.memory_info().rss) / 1e6
 
 
 def make_project(root: Path) -> None:
