@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from autoresearch_kit import cgroups, gpu, ground, machine, profiles
+from autoresearch_kit import cgroups, gpu, gpu_nodes, ground, machine, profiles
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import INFO_FILE, is_path
@@ -22,6 +22,9 @@ SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 
 MAX_ELSEWHERE = 0.3
 """The share of the cores' time that others may take while a run trains."""
+
+ON_A_CPU = ("cpu", "cpu-eager", profiles.AS_IS.name)
+"""Profiles that may be named where a GPU is there and not used."""
 
 MEMORY_SHARE = 0.8
 """The share of the memory that is there, by a cgroup where one bounds it, that a run may take."""
@@ -141,6 +144,8 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
             f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
             "would say how much a run uses; leave it out"
         )
+    if wishes.profile not in ON_A_CPU:
+        _check_gpu_is_used()
     train_seconds = wishes.train_seconds or 300.0
     dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
     suits = profiles.choose(machine.accelerator()) if profile is profiles.AS_IS else profile
@@ -163,6 +168,19 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         context=text.context if text else None,
         gpu_memory_mb=wishes.gpu_memory_mb,
     )
+
+
+def _check_gpu_is_used() -> None:
+    """Refuse to train on the CPU of a machine that has a GPU, unless that was asked for.
+
+    Raises:
+        InputError: a GPU's driver is here, but torch uses none.
+    """
+    if gpu_nodes.may_have_gpu() and (gap := machine.unused_gpu(machine.probe())):
+        raise InputError(
+            f"{gap}; autoresearch doctor says what to do. To train on the CPU all the same: "
+            "--profile cpu"
+        )
 
 
 def _profile(root: Path, wishes: Wishes) -> profiles.Profile:

@@ -117,7 +117,7 @@ def test_the_record_holds_the_executed_notebook_and_the_loss_curve(done: Campaig
 
 def test_the_budget_is_kept(done: Campaign) -> None:
     run = done.history.experiments()[0].runs[0]
-    assert 0.9 < run.train_seconds < 3.1
+    assert 0.5 < run.train_seconds < 3.1  # a busy runner notes the start late
 
 
 def test_nothing_is_left_running_or_lying_about(done: Campaign) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import gpu, machine
+from autoresearch_kit import gpu, gpu_nodes, machine
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.watchdog import allowed_seconds
 from autoresearch_kit.lm.build import Options
@@ -55,6 +55,18 @@ def test_a_budget_must_be_more_than_nothing(project: Path, seconds: float) -> No
 def test_a_wall_below_the_budget_is_refused(project: Path) -> None:
     with pytest.raises(InputError, match="less than the training budget"):
         settle(project, "night", Wishes(train_seconds=60, wall_seconds=50))
+
+
+def test_a_gpu_that_torch_does_not_use_is_no_cpu_run(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a torch for CPUs beside an NVIDIA driver: the night would go by on the CPU."""
+    (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(InputError, match=r"but torch uses none.*--profile cpu"):
+        settle(project, "night", Wishes())
+    assert settle(project, "night", Wishes(profile="cpu")).profile == "cpu"
 
 
 def begun(project: Path) -> None:

@@ -63,11 +63,11 @@ def test_a_refused_start_changes_no_settings(workspace: Workspace) -> None:
 def test_a_gpu_that_torch_does_not_use_is_said_before_the_start(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with a torch for CPUs beside an NVIDIA driver: the night would go by on the CPU."""
+    """The CPU was asked for: else `settle` refuses."""
     (tmp_path / "nvidiactl").touch()
     monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    settings = settle(workspace.root, "night", Wishes(dataset="nowhere"))
+    settings = settle(workspace.root, "night", Wishes(dataset="nowhere", profile="cpu"))
     said: list[str] = []
     with pytest.raises(KitError, match="nowhere"):
         starting.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
