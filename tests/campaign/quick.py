@@ -70,13 +70,21 @@ def made_up_ground(workspace: Workspace, history: History, settings: Settings) -
     return Ground(settings, MACHINE, dataset, INFO, ledger.FINGERPRINT, baseline, SandboxLevel.NONE)
 
 
+def make_up(patch: pytest.MonkeyPatch) -> None:
+    """Have campaigns run nothing, and look at no machine, until `patch` is undone.
+
+    Patch more by the same one: two that are undone in another order leave something behind.
+    """
+    patch.setattr(campaign, "find_ground", made_up_ground)
+    patch.setattr(launch, "execute", made_up_run)
+    patch.setattr(launch, "audit", lambda _, run, **__: run)
+
+
 @contextmanager
 def made_up() -> Iterator[None]:
     """Campaigns in here run nothing, and look at no machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "find_ground", made_up_ground)
-        patch.setattr(launch, "execute", made_up_run)
-        patch.setattr(launch, "audit", lambda _, run, **__: run)
+        make_up(patch)
         yield
 
 

@@ -110,12 +110,12 @@ def chat() -> Iterator[ChatServer]:
 @pytest.fixture
 def night(
     project: Path, chat: ChatServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Campaign]:
+) -> Campaign:
     settings = replace(quick.SETTINGS, researcher="llm", train_seconds=300.0, wall_seconds=720.0)
-    with quick.made_up():
-        monkeypatch.setattr(launch, "execute", sandbox.scored)
-        monkeypatch.setattr(launch, "execute_unscored", sandbox.unscored)
-        yield Campaign("night", settings, root=project, model=scripted.model(chat))
+    quick.make_up(monkeypatch)
+    monkeypatch.setattr(launch, "execute", sandbox.scored)
+    monkeypatch.setattr(launch, "execute_unscored", sandbox.unscored)
+    return Campaign("night", settings, root=project, model=scripted.model(chat))
 
 
 def about(chat: ChatServer, number: int) -> list[Body]:

@@ -59,8 +59,9 @@ def script() -> Script:
 @pytest.fixture
 def night(project: Path, script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[Campaign]:
     settings = replace(quick.SETTINGS, researcher="llm")
-    with ChatServer(script) as server, quick.made_up():
-        monkeypatch.setattr(launch, "execute", crashing)
+    quick.make_up(monkeypatch)
+    monkeypatch.setattr(launch, "execute", crashing)
+    with ChatServer(script) as server:
         yield Campaign("night", settings, root=project, model=scripted.model(server))
 
 
