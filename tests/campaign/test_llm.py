@@ -91,7 +91,7 @@ def test_a_probe_shows_what_the_draft_did(done: Done) -> None:
     assert "step times: " in told
     assert "by torch.profiler (" in told
     assert "aten::" in told
-    assert "printed:\n| [cell train]\n| hello from the draft" in told
+    assert "printed:\n| [cell model]\n| wide: 8\n| [cell train]\n| hello from the draft" in told
     assert "1 of 2 probes left" in told
     [probe] = done.experiments[1].probes
     assert (probe.steps, probe.score, probe.failure) == (11, None, None)
