@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from autoresearch_kit.execution import sandbox
 from autoresearch_kit.execution.gpu_memory import GpuPeak
 from autoresearch_kit.execution.launch import execute
 from autoresearch_kit.gpu import GpuMemory
-from autoresearch_kit.records import Reason
+from autoresearch_kit.records import Accelerator, Reason
 from tests.execution.notebooks import make_spec, notebook
 
 MB = 1_000_000
@@ -91,6 +92,9 @@ int nvmlDeviceGetMemoryInfo(void *gpu, unsigned long long *bytes) {
 }
 """
 
+ITS_GPU = Accelerator("cuda", (9, 0), 80_000.0, uuid="GPU-7")
+"""What that driver has. The notebooks here do not look whether torch sees it."""
+
 CLAIMS = """
 import json, os
 work = os.environ['AUTORESEARCH_WORK']
@@ -131,7 +135,7 @@ class TestARun:
         spec = make_spec(
             tmp_path, book, sandbox=sandbox.level(), train_seconds=60, gpu_memory_mb=5000.0
         )
-        run = execute(spec)
+        run = execute(replace(spec, gpu=ITS_GPU))
         assert run.failure is Reason.OUT_OF_MEMORY
         assert run.detail == "6,000 MB of the GPU's memory used, 5,000 MB allowed"
         assert run.gpu_mb == 6000.0
@@ -141,6 +145,7 @@ class TestARun:
         self, tmp_path: Path, claimed: str, kept: float
     ) -> None:
         book = notebook("", submit=CLAIMS.replace("CLAIMED", claimed))
-        run = execute(make_spec(tmp_path, book, sandbox=sandbox.level()))
+        spec = make_spec(tmp_path, book, sandbox=sandbox.level())
+        run = execute(replace(spec, gpu=ITS_GPU))
         assert run.gpu_allocated_mb == kept
         assert run.gpu_mb in (3000.0, 6000.0, 9000.0)
