@@ -10,6 +10,7 @@ import pytest
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.execution.taking import taken_model
+from autoresearch_kit.precision import of_name
 from autoresearch_kit.records import RunSpec, Score
 from tests.history import ledger
 from tests.scoring import models
@@ -48,8 +49,9 @@ def test_the_model_of_a_run_is_scored_on_the_audit_shard(spec: JudgeSpec) -> Non
     made = finished(spec)
     model_file(made).write_bytes(cloudpickle.dumps(models.Honest()))
     run = launch.audit(made, RUN)
-    nats, _, tokens = by_hand(replace(spec, shard="audit"), models.Honest())
     assert run.audit is not None
+    precision = of_name(run.audit.precision)  # the machine's: a run names none
+    nats, _, tokens = by_hand(replace(spec, shard="audit"), models.Honest(), precision)
     assert (run.audit.metric, run.audit.tokens) == ("audit_bpb", tokens)
     assert run.audit.nats == pytest.approx(nats, rel=1e-6)
     assert run.score == RUN.score
