@@ -79,14 +79,7 @@ class LLMResearcher:
         if isinstance(outcome, GivenUp):
             logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
             return None
-        return replace(
-            crashed,
-            idea=outcome.idea,
-            hypothesis=outcome.hypothesis,
-            category=outcome.category,
-            edits=outcome.edits,
-            constants=outcome.constants,
-        )
+        return _submitted(crashed, outcome)
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
         """The idea of `prepared` on the best of `view`; None if the model gives it up.
@@ -124,13 +117,7 @@ class LLMResearcher:
         )
         if isinstance(outcome, GivenUp):
             return replace(made, failure=outcome.reason)
-        return replace(
-            made,
-            hypothesis=outcome.hypothesis,
-            category=outcome.category,
-            edits=outcome.edits,
-            constants=outcome.constants,
-        )
+        return _submitted(made, outcome)
 
     def _probes_left(self, view: View) -> Probes | None:
         """Return what is left of a proposal's probes after those that were made for it."""
@@ -184,6 +171,18 @@ class LLMResearcher:
         path = self._around.workspace.transcript(view.number)
         transcript = Transcript(path, self._scrubber)
         return _Line(self._endpoint, self.meter, transcript, view, self._tools)
+
+
+def _submitted(proposal: Proposal, outcome: Submitted) -> Proposal:
+    """Return the proposal with the words and the edits of a submit."""
+    return replace(
+        proposal,
+        idea=outcome.idea,
+        hypothesis=outcome.hypothesis,
+        category=outcome.category,
+        edits=outcome.edits,
+        constants=outcome.constants,
+    )
 
 
 class _Line:
