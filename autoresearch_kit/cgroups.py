@@ -85,7 +85,7 @@ def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:
 
 
 def _root(mount: Path, names: str, controller: str) -> Path:
-    """Where a hierarchy is mounted: that of version 2, which has no names, maybe beside 1's."""
+    """Return where a hierarchy is mounted; version 2's, which has no names, may lie beside 1's."""
     if not names:
         return mount / "unified" if (mount / "unified").is_dir() else mount
     return mount / names if (mount / names).is_dir() else mount / controller
@@ -106,7 +106,7 @@ def _two(text: str) -> tuple[int, int]:
 
 
 def _processors(folder: Path) -> int | None:
-    """How many processors are in the set of a cgroup, as `0-3,8`; None if it has no set."""
+    """Count the processors in a cgroup's set, written as `0-3,8`; return None if it has no set."""
     names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
     sets = (_read(folder / name, _count) for name in names)
     return next((one for one in sets if one), None)
@@ -118,7 +118,7 @@ def _count(text: str) -> int:
 
 
 def _read(path: Path, parse: Callable[[str], T]) -> T | None:
-    """What a file says; None if it can't be read, or says something else, such as `max`."""
+    """Read a file and parse it; return None if it can't be read or parsed, as with `max`."""
     try:
         return parse(path.read_text())
     except (OSError, ValueError):

@@ -35,6 +35,6 @@ class DeviceQueue:
                 self._changed.notify_all()
 
     def _is_first(self, place: object) -> bool:
-        """Whether it is this one's turn; waits a moment for it."""
+        """Wait a moment for this caller's turn; return whether it has come."""
         with self._changed:
             return self._changed.wait_for(lambda: self._waiting[0] is place, POLL_SECONDS)

@@ -93,7 +93,7 @@ def _colab() -> Finding:
 
 
 def _hardware(try_compile: bool) -> Iterator[Finding]:
-    """Of torch, what it sees in the sandbox: that is where runs are."""
+    """Yield what torch sees; device, precision and compiler inside the sandbox, where runs are."""
     try:
         probed = machine.probe()
         inside = machine.probe_inside(probed.gpu, sandbox.level(), try_compile=try_compile)

@@ -134,7 +134,7 @@ def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> flo
 
 
 def _allocated_mb(claim: Submitted | None, total_mb: float) -> float | None:
-    """What the notebook says of its GPU's memory, for people; not more than there is."""
+    """Return the GPU memory that the notebook claims, at most what the GPU has; for people only."""
     said = claim.gpu_allocated_mb if claim else None
     if said is None or not math.isfinite(said) or not total_mb:
         return None
@@ -152,7 +152,7 @@ def _last_line(work: Path) -> tuple[int, int]:
 
 
 def _countable(*counts: int) -> bool:
-    """Whether these can be counts: no float holds a larger one, so no tokens/s could be told."""
+    """Return whether these are possible counts: a float can't hold larger ones exactly."""
     return all(0 <= count <= handover.MOST_COUNTED for count in counts)
 
 

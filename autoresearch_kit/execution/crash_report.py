@@ -40,7 +40,7 @@ class Output:
 
 @dataclass(frozen=True)
 class CellMetadata:
-    """What the kit says of a cell."""
+    """The part of a cell's metadata that is read: its name."""
 
     name: str = ""
 

@@ -68,7 +68,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What a predictor is told at its start. The last four are descriptors; `door` is a socket.
+    """The arguments of a predictor. The last four are file descriptors; `door` is a socket.
 
     `device` is torch's name of what it must compute on; None: the kit's choice.
     """

@@ -59,7 +59,7 @@ def recorded_file(kind: str = "run", place: int = 1) -> str:
 
 @dataclass(frozen=True)
 class Submitted:
-    """What the notebook claims of its training when it hands its model over.
+    """The numbers that a notebook claims about its training when it hands its model over.
 
     `gpu_allocated_mb` is the peak of its GPU's memory as torch's allocator counts it.
     """

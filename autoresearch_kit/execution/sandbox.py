@@ -54,6 +54,7 @@ PASSED_ON = (
 
 NO_GPU = "-1"
 """CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that none has."""
+
 SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 """For processes that take turns, as judge and predictor do: by default OpenMP's threads spin while
 they wait, for each other and for their next loop. On two busy cores that made scoring take twice

@@ -144,7 +144,7 @@ def top_rows(events: "list[FunctionEventAvg]", steps: int, *, gpu: bool) -> tupl
 
 
 def _counts(event: FunctionEventAvg, *, gpu: bool) -> bool:
-    """Whether it is a kernel, where there is a GPU; else whether it is an operator."""
+    """Return whether a row belongs in the table: GPU kernels on a GPU, operators on a CPU."""
     return (event.device_type != DeviceType.CPU) == gpu and not event.is_user_annotation
 
 

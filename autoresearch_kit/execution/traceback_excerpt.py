@@ -157,7 +157,7 @@ def _own_frames(errors: Sequence[_Error], limit: int) -> list[str]:
 
 
 def _way(error: _Error, frames: int, length: int) -> list[str]:
-    """How the error came to be, and the last `frames` of libraries before it, so long at most."""
+    """Return how the error followed from the one before, and its last `frames` library frames."""
     library = [frame for frame in error.frames if not frame.own]
     named = [frame for frame in library[-frames:] if frame.count == 1]
     left_out = sum(frame.count for frame in library) - len(named)
