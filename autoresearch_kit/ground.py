@@ -14,6 +14,7 @@ from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
 from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.refusals import find_refusals
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, SandboxLevel, Settings
 from autoresearch_kit.workspace import Workspace
 
@@ -65,10 +66,11 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
 
 
 def read_notebook(root: Path) -> TrainNotebook:
-    """The training notebook of the project at `root`, as it is on disk.
+    """Return the training notebook of the project at `root`, as it is on disk.
 
     Raises:
-        InputError: there is none, or it lacks a cell that the kit needs.
+        InputError: there is none, it lacks a cell that the kit needs, or it seeds with a constant,
+            with which its runs would show no noise.
     """
     path = root / NOTEBOOK
     if not path.exists():
@@ -76,7 +78,10 @@ def read_notebook(root: Path) -> TrainNotebook:
             f"no {NOTEBOOK} in {root}; run inside a checkout of autoresearch_kit, "
             f"or copy its {NOTEBOOK} here"
         )
-    return TrainNotebook.read(path)
+    notebook = TrainNotebook.read(path)
+    if refused := next(iter(find_refusals(notebook.cells)), None):
+        raise InputError(f"{NOTEBOOK}: {refused}")
+    return notebook
 
 
 def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:

@@ -12,6 +12,7 @@ from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, CellKind
 from autoresearch_kit.notebook.constants import constant_values, range_problems
 from autoresearch_kit.notebook.names import undefined_names
+from autoresearch_kit.notebook.refusals import find_refusals
 from autoresearch_kit.notebook.syntax import parse_cell
 
 CONFIG, PARAMETERS, SETUP, SUBMIT = "config", "parameters", "setup", "submit"
@@ -53,7 +54,7 @@ def content_problems(cells: Sequence[Cell]) -> Iterator[str]:
     if problem := size_problem(cells):
         yield problem
     syntax = [problem for cell in editable if (problem := _syntax_problem(cell))]
-    yield from syntax or map(str, undefined_names(cells))
+    yield from syntax or map(str, [*undefined_names(cells), *find_refusals(cells)])
 
 
 def size_problem(cells: Sequence[Cell]) -> str:

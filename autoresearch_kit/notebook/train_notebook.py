@@ -27,6 +27,7 @@ from autoresearch_kit.notebook.constants import (
 )
 from autoresearch_kit.notebook.contract import CONFIG, size_problem, structural_problems
 from autoresearch_kit.notebook.names import undefined_names
+from autoresearch_kit.notebook.refusals import find_refusals
 from autoresearch_kit.notebook.syntax import count_nodes, digest, parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction
 
@@ -128,8 +129,9 @@ class TrainNotebook:
 
         Raises:
             EditError: a syntax error, a shell or magic line, a misspelt range, too much text, a
-                name that no cell defines (and that the parent does not lack too), or the same
-                code as the parent's; the message names cell and line.
+                name that no cell defines, a seed that is no function of SEED, or code in text
+                (where the parent does not have the same), or the same code as the parent's; the
+                message names cell and line.
         """
         if problem := size_problem(self.cells):
             raise EditError(problem)
@@ -141,11 +143,18 @@ class TrainNotebook:
         if self.code() == parent.code():
             raise EditError("nothing changed: this is the parent's code, comments aside")
         self._check_names(parent)
+        self._check_refusals(parent)
 
     def _check_names(self, parent: "TrainNotebook") -> None:
         lacking = {one.name for one in undefined_names(parent.cells)}
         for one in undefined_names(self.cells):
             if one.name not in lacking:
+                raise EditError(str(one))
+
+    def _check_refusals(self, parent: "TrainNotebook") -> None:
+        known = {one.code for one in find_refusals(parent.cells)}
+        for one in find_refusals(self.cells):
+            if one.code not in known:
                 raise EditError(str(one))
 
     def constants(self) -> dict[str, Constant]:

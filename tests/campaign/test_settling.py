@@ -5,6 +5,7 @@ import pytest
 from autoresearch_kit import gpu, gpu_nodes, machine
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.watchdog import allowed_seconds
+from autoresearch_kit.history import NOTEBOOK
 from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.profiles import PROFILES
@@ -148,3 +149,10 @@ def test_a_limit_of_gpu_memory_that_nobody_can_measure_is_refused(
     monkeypatch.setattr(gpu, "reachable", lambda: False)
     with pytest.raises(InputError, match=r"--gpu-memory-mb is 20000, but no NVIDIA driver"):
         settle(project, "night", Wishes(gpu_memory_mb=20_000.0))
+
+
+def test_a_notebook_with_a_constant_seed_is_refused_at_the_start(project: Path) -> None:
+    path = project / NOTEBOOK
+    path.write_text(path.read_text().replace("loss.backward()", "torch.manual_seed(1)"))
+    with pytest.raises(InputError, match=r"train\.ipynb: cell .*manual_seed\(1\) fixes the luck"):
+        settle(project, "night", Wishes())

@@ -216,6 +216,21 @@ def test_nodes_count_code_only(notebook: TrainNotebook) -> None:
     assert nodes("x = y + 1") > nodes("x = y")
 
 
+@pytest.mark.parametrize(
+    "kept", ["x = {!r}", "x = {!r}.encode()", "x = f'{{y}}' {!r}", "x = b{!r}"]
+)
+def test_code_in_a_string_is_no_less_code(notebook: TrainNotebook, kept: str) -> None:
+    code = "for block in blocks:\n    x = block(norm(x), cos, sin) + x0 * gate[block]\n"
+    hidden = rewritten(notebook, "model", kept.format(code))
+    assert hidden.nodes() > rewritten(notebook, "model", code).nodes()
+
+
+def test_code_in_a_number_is_no_less_code(notebook: TrainNotebook) -> None:
+    code = "for block in blocks:\n    x = block(norm(x), cos, sin) + x0 * gate[block]\n"
+    hidden = rewritten(notebook, "model", f"x = {int.from_bytes(code.encode())}")
+    assert hidden.nodes() > rewritten(notebook, "model", code).nodes() - 15
+
+
 def test_structure_leaves_values_of_constants_out(notebook: TrainNotebook) -> None:
     other = notebook.set_constants({"DEPTH": 3, "WINDOW": "L"})
     assert other.structure() == notebook.structure()

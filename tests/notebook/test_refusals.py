@@ -1,0 +1,128 @@
+"""Seeds that are the same in every run, and code in text, are refused; honest code is not."""
+
+import pytest
+
+from autoresearch_kit.errors import EditError
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.cells import Cell
+from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.records import CellEdit, EditAction
+from tests.notebook import small
+
+FIXED_LUCK = [
+    "torch.manual_seed(1)",
+    "torch.manual_seed(seed=1)",
+    "torch.cuda.manual_seed_all(1337)",
+    "manual_seed(int('1'))",
+    "import random\nrandom.seed(0)",
+    "np.random.seed(len('luck'))",
+    "rng = np.random.default_rng(7)",
+    "rng = np.random.Generator(np.random.PCG64(7))",
+    "draw = random.Random(3)",
+    "LUCK = 42\ntorch.manual_seed(LUCK)",
+    "for luck in range(3):\n    torch.manual_seed(luck)",
+    "torch.manual_seed(SEED * 0 + 1)",
+    "torch.manual_seed(SEED % 2)",
+    "torch.manual_seed(min(SEED, 1))",
+    "torch.manual_seed(SEED and 1)",
+    "s = SEED\ns = 1\ntorch.manual_seed(s)",
+    "s = SEED\ns *= 0\ntorch.manual_seed(s)",
+    "def seeded(s):\n    torch.manual_seed(s)\nseeded(1)",
+    "def seeded(s=1):\n    torch.manual_seed(s)\nseeded()",
+    "(lambda s: torch.manual_seed(s))(1)",
+    "class Net:\n    def __init__(self, s):\n        torch.manual_seed(s)\nNet(1)",
+    "f = torch.manual_seed\nf(1)",
+    "from torch import manual_seed as f\nf(1)",
+    "getattr(torch, 'manual_seed')(1)",
+    "list(map(torch.manual_seed, [1]))",
+    "torch.set_rng_state(torch.zeros(5056, dtype=torch.uint8))",
+    "g = torch.Generator()\nw = torch.randn(3, generator=g)",
+    "g = torch.Generator('cuda')",
+    "w = init(shape, seed=1)",
+    "SEED = 1",
+    "run.seed = 1",
+    "for SEED in [1]:\n    pass",
+]
+
+HIDDEN_CODE = [
+    "exec('x = 1')",
+    "eval('1 + 1')",
+    "c = compile('x = 1', '', 'exec')",
+    "import builtins\nbuiltins.exec('x = 1')",
+    "from builtins import exec as run_it",
+    "__import__('builtins')",
+    "__builtins__['exec']('x = 1')",
+    "globals()['__builtins__']",
+    "def f():\n    'x = 1'\nprint(f.__doc__)",
+    "getattr(f, '__doc__')",
+    "import inspect\ninspect.getsource(f)",
+    "get_ipython().run_cell('x = 1')",
+    "source = In[1]",
+    "import marshal",
+    "f.__code__ = g.__code__",
+]
+
+HONEST = [
+    "torch.manual_seed(SEED)",
+    "torch.manual_seed(SEED + 1)",
+    "torch.manual_seed(run.seed ^ 5)",
+    "LUCK = SEED + 10\ntorch.manual_seed(LUCK)",
+    "for at in range(3):\n    torch.manual_seed(SEED + at)",
+    "rng = np.random.default_rng([SEED, 3])",
+    "rng = np.random.Generator(np.random.PCG64(SEED))",
+    "def seeded(s):\n    torch.manual_seed(s)\nseeded(SEED)\nseeded(SEED + 1)",
+    "class Net:\n    def __init__(self, s):\n        torch.manual_seed(s)\nNet(SEED)",
+    "g = torch.Generator().manual_seed(SEED)",
+    "g = torch.Generator(device='cuda')\ng.manual_seed(SEED)",
+    "torch.manual_seed(torch.initial_seed() + 1)",
+    "torch.manual_seed(int(torch.randint(2**31, ())))",
+    "state = torch.get_rng_state()\ntorch.set_rng_state(state)",
+    "torch.seed()",
+    "w = init(shape, seed=SEED)",
+    "model = torch.compile(model)\nmodel.eval()",
+    "seed_tokens = 3",
+    "def f():\n    'Doc.'",
+    "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()",
+]
+
+
+def refused(source: str) -> list[str]:
+    return [one.why for one in find_refusals([Cell("model", source)])]
+
+
+@pytest.mark.parametrize("source", FIXED_LUCK)
+def test_a_seed_that_fixes_the_luck_is_refused(source: str) -> None:
+    assert refused(source)
+    assert any("SEED" in why for why in refused(source))
+
+
+@pytest.mark.parametrize("source", HIDDEN_CODE)
+def test_code_in_text_is_refused(source: str) -> None:
+    assert any("write the code itself" in why for why in refused(source))
+
+
+@pytest.mark.parametrize("source", HONEST)
+def test_honest_code_is_not_refused(source: str) -> None:
+    assert refused(source) == []
+
+
+def test_a_name_is_followed_from_cell_to_cell() -> None:
+    cells = [Cell("config", "LUCK = 42"), Cell("model", "torch.manual_seed(LUCK)")]
+    assert [one.cell for one in find_refusals(cells)] == ["model"]
+
+
+def test_an_edit_with_a_constant_seed_is_refused_with_the_way_out() -> None:
+    parent = TrainNotebook.parse(small.text())
+    seeded = "import torch\ntorch.manual_seed(1)"
+    edited = parent.apply([CellEdit(EditAction.REPLACE, "model", seeded)])
+    with pytest.raises(EditError, match=r"'model', line 2: torch.manual_seed\(1\) .*SEED \+ 1"):
+        edited.check(parent)
+
+
+def test_what_the_parent_has_may_stay() -> None:
+    seeded = CellEdit(EditAction.REPLACE, "model", "import torch\ntorch.manual_seed(1)")
+    parent = TrainNotebook.parse(small.text()).apply([seeded])
+    parent.set_constants({"DEPTH": 5}).check(parent)
+    luckier = CellEdit(EditAction.REPLACE, "model", "import torch\ntorch.manual_seed(2)")
+    with pytest.raises(EditError, match="fixes the luck"):
+        parent.apply([luckier]).check(parent)
