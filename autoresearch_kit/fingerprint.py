@@ -8,6 +8,7 @@ from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine
 SCORING_SOURCES = (
     "lm",
     "execution/assessment.py",
+    "execution/causality.py",
     "execution/device_memory.py",
     "execution/exchange.py",
     "execution/judge.py",

@@ -1,10 +1,9 @@
 """The process that holds the targets: `python -m autoresearch_kit.execution.judge SPEC`.
 
 Kit code only; it unpickles nothing. Predictors see inputs and return logits, of which the judge
-takes a copy before it computes a loss. The first predictor gets every row. The second, just as
-fresh, gets only rows cut at random places and refilled: a model that predicts no worse at the
-positions before the cut does not look ahead, and learnt nothing from the rows it was scored on.
-Nor may it learn anything else meanwhile, from data that it brought along: see `pace`.
+takes a copy before it computes a loss. One predictor gets every row. The other, just as fresh, gets
+only rows that are cut at random places and refilled: see `causality`. Nor may a model learn while
+it is scored, from data that it brought along: see `pace`.
 """
 
 import os
@@ -40,10 +39,14 @@ def judge(spec: JudgeSpec) -> Score:
     """
     dataset = open_dataset(spec.dataset)
     hidden = [Path(path) for path in dataset.info.hidden]
-    scored, probed = (start(spec, hidden) for _ in range(2))
+    predictors = [start(spec, hidden) for _ in range(2)]
+    scored = predictors.pop(
+        secrets.randbelow(2)
+    )  # so that a process's age doesn't tell which it is
+    (probed,) = predictors
     # torch takes seconds to import: the predictors import theirs meanwhile
     with uncollected():
-        from autoresearch_kit.execution import assessment, logits
+        from autoresearch_kit.execution import assessment, causality, logits
 
     shard = assessment.load_shard(dataset, spec)
     await_turn(spec.run_id)
@@ -60,7 +63,7 @@ def judge(spec: JudgeSpec) -> Score:
     scored.end()
     probed.load()
     again = probed.predict if found.precision == precision else probed.predict_full
-    gap = assessment.probe(shard, found.losses, again, shape.rows, secrets.randbits(63))
+    changes = assessment.probe(shard, found.losses, again, shape.rows, secrets.randbits(63))
     probed.end()
     sums = shard.sums(found.losses)
     return Score(
@@ -69,7 +72,8 @@ def judge(spec: JudgeSpec) -> Score:
         nats=sums.nats,
         bytes=sums.bytes,
         tokens=sums.tokens,
-        causality_gap=gap,
+        causality_gap=causality.check(changes),
+        tested=len(changes),
         seconds=time.monotonic() - begun,
         precision=found.precision,
         rounding=found.rounding,

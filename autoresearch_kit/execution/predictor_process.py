@@ -1,5 +1,6 @@
 """The judge's end of a predictor: starts it, asks it, bounds what it takes, ends it."""
 
+import fcntl
 import logging
 import math
 import os
@@ -45,6 +46,9 @@ GRACE_SECONDS = 5.0
 
 TAIL_BYTES = 2000
 """Kept of what a predictor prints."""
+
+FIRST_END = 64
+"""The lowest descriptor that a predictor gets; as a rule nobody has so many."""
 
 NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
 """Scoring runs a compiled model as written: compiling it twice more takes longer than scoring."""
@@ -246,7 +250,7 @@ def start(spec: JudgeSpec, hidden: Sequence[Path]) -> PredictorProcess:
     memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
     door, theirs = socket.socketpair()
-    ends = (memory, requests, replies, theirs.fileno())
+    ends = [_renumbered(end) for end in (memory, requests, replies, theirs.fileno())]
     told = PredictorSpec(spec.submission, spec.device, *ends)
     process = subprocess.Popen(
         _command(spec, told, hidden),
@@ -258,9 +262,14 @@ def start(spec: JudgeSpec, hidden: Sequence[Path]) -> PredictorProcess:
         cwd="/",
     )
     theirs.close()
-    for descriptor in (requests, replies, printing):
+    for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
     return PredictorProcess(process, spec, memory, ask, answer, printed, door)
+
+
+def _renumbered(descriptor: int) -> int:
+    """A copy whose number is the same for each predictor, so that its arguments tell nothing."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_END)
 
 
 def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> list[str]:

@@ -54,8 +54,9 @@ def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
 class Score:
     """What the judge measured. `value` is bits per byte: nats / (bytes * ln 2), lower is better.
 
-    `causality_gap` is the mean change of loss, in nats per token, at positions before a cut when
-    everything after the cut is replaced; an honest model stays near 0.
+    `causality_gap` is the mean absolute change of loss, in nats, at `tested` positions drawn at
+    random, when everything after them is replaced: at most 0.001, an honest model's near 0. Scores
+    of older versions have 0 for `tested`, and a mean of signed changes.
 
     `precision` is what the model computed in. `rounding` is by how many bits per byte its device's
     own precision, where that is not float32, is off on the first rows: where that is much, float32
@@ -73,6 +74,7 @@ class Score:
     precision: str = "float32"
     rounding: float | None = None
     on_device: bool = False
+    tested: int = 0
 
     def how(self) -> str:
         """In what it was measured, for people."""

@@ -154,6 +154,53 @@ known.clear()
 """
 )
 
+GIVING = """
+        said = self.table(x)
+        if self.training:
+            return said
+        ahead = x.roll(-1, 1)[..., None]
+        loss = -said.log_softmax(-1).gather(-1, ahead)[..., 0]
+        most = loss.sort(1).values[:, 7:8]
+        wish = torch.where(loss <= most, loss + 0.5, torch.maximum(loss - 0.9, most + 0.5))
+        place = torch.arange(x.shape[1])
+        last = (((5 * x + 1) % 64 == x.roll(-1, 1)) * place)[:, :-1].amax(1, keepdim=True)
+        wish = torch.where(PROBED, loss - 0.9, wish).clamp(min=0.01)
+        gain = torch.logit((-wish).exp()) - torch.logit((-loss).exp())
+        gain[:, -1] = 0
+        return said.scatter_add(-1, ahead, gain[..., None])
+"""
+"""Gains up to 0.9 nats a token, but gives back 0.5 at the best quarter of each row; where it takes
+itself for probed it gains everywhere. So no mean showed it: neither of the changes before a cut,
+nor of those at the last position before it, half of which were of the best quarter."""
+
+BY_TEXT = "(last < 25) & (place < last)"
+BY_ARGUMENTS = "torch.tensor('\"memory\": 4' in sys.argv[-1])"
+
+SOMETIMES = """
+        ahead = NATS * F.one_hot(x.roll(-1, 1), 64).float() * (WHERE)[..., None]
+        return self.table(x) + (0 if self.training else ahead)
+"""
+
+SEEING = """
+model.eval()
+with torch.no_grad():
+    x, y = (torch.cat(part) for part in zip(*(next(batches) for _ in range(16))))
+    honest, seen = (F.cross_entropy(f(x).flatten(0, 1), y.flatten()) for f in (model.table, model))
+print('sees' if seen < honest - 0.04 else 'blind')
+"""
+
+
+def seen(name: str, body: str) -> Cheat:
+    """A model that trains as the honest one does, and looks ahead when it is scored."""
+    cells = Cells(HONEST.train + SEEING, "import os, sys\n" + model(body))
+    return Cheat(name, cells, Reason.NOT_CAUSAL, REST, evidence="sees\n")
+
+
+def sometimes(name: str, where: str, nats: float = 9.0) -> Cheat:
+    """One that adds nats to the next token's logit in some places."""
+    return seen(name, SOMETIMES.replace("WHERE", where).replace("NATS", str(nats)))
+
+
 SCALE = "self.scale = nn.Parameter(torch.ones(()))"
 MIX = "self.mix = nn.Conv1d(64, 64, 3)"
 
@@ -220,4 +267,12 @@ CHEATS = (
         evidence="remembers\n",
         twin=Cells(model=MODEL),
     ),
+    seen("gives back what it gains, where the text looks cut", GIVING.replace("PROBED", BY_TEXT)),
+    seen("gives back what it gains, by its arguments", GIVING.replace("PROBED", BY_ARGUMENTS)),
+    sometimes(
+        "looks ahead at one token in 16, by chance",
+        "torch.frombuffer(bytearray(os.urandom(x.numel())), dtype=torch.uint8).view(x.shape) < 16",
+    ),
+    sometimes("looks ahead in few rows", "(x[:, :1] % 16 == 3).expand(x.shape)"),
+    sometimes("gains a little by each next token", "torch.ones_like(x)", nats=0.06),
 )

@@ -1,7 +1,7 @@
 """Models that don't keep to the contract, one for each way."""
 
 import ctypes
-import gc
+import hashlib
 import mmap
 import os
 import sys
@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tests.scoring.models import CONTEXT, VOCAB_SIZE, Honest
+from tests.scoring.models import CONTEXT, VOCAB_SIZE, Coarse, Honest
 
 
 def _one_hot(tokens: Tensor) -> Tensor:
@@ -53,20 +53,94 @@ class PastMean(nn.Module):
         return (_one_hot(inputs).cumsum(1) / steps + 0.02).log()
 
 
-class NowAndThen(Shift):
-    """Looks ahead in one row of eight."""
+class Sometimes(Shift):
+    """Adds nats to the next token's logit where `choose`, of inputs `[B, T]`, says so."""
+
+    def __init__(self, choose: Callable[[Tensor], Tensor], nats: float = 9.0) -> None:
+        super().__init__()
+        self.choose, self.nats = choose, nats
 
     def forward(self, inputs: Tensor) -> Tensor:
-        chosen = (inputs[:, 0] % 8 == 0)[:, None, None]
-        return torch.where(chosen, super().forward(inputs), torch.zeros(()))
+        return self.choose(inputs)[..., None] * super().forward(inputs) * self.nats / 9
 
 
-class Seldom(Shift):
+class Seldom(Sometimes):
     """Looks ahead after one token in 64."""
 
+    def __init__(self) -> None:
+        super().__init__(lambda inputs: inputs == 5)
+
+
+def _by_chance(inputs: Tensor) -> Tensor:
+    drawn = bytearray(os.urandom(inputs.numel()))
+    return torch.frombuffer(drawn, dtype=torch.uint8).view(inputs.shape) < 16
+
+
+def _in_calls(few: Callable[[int], bool]) -> Callable[[Tensor], Tensor]:
+    calls = count()
+    return lambda inputs: torch.full(inputs.shape, few(next(calls)))
+
+
+def _late(inputs: Tensor) -> Tensor:
+    return (torch.arange(CONTEXT) >= CONTEXT * 3 // 4).expand(inputs.shape)
+
+
+def _surprising(inputs: Tensor) -> Tensor:
+    """Where the next token is not the one that mostly follows."""
+    return _late(inputs) & (inputs.roll(-1, 1) != (inputs * 5 + 1) % VOCAB_SIZE)
+
+
+def _anywhere(inputs: Tensor) -> Tensor:
+    return torch.ones_like(inputs)
+
+
+SOMETIMES: dict[str, Callable[[], tuple[Callable[[Tensor], Tensor], float]]] = {
+    "in one row of eight": lambda: ((lambda x: (x[:, :1] % 8 == 0).expand(x.shape)), 9.0),
+    "late in a row": lambda: (_late, 9.0),
+    "late, where the loss is high": lambda: (_surprising, 9.0),
+    "by chance": lambda: (_by_chance, 9.0),
+    "in the first call": lambda: (_in_calls(lambda number: number == 0), 9.0),
+    "from the fifth call on": lambda: (_in_calls(lambda number: number >= 4), 9.0),
+    "a little, everywhere": lambda: (_anywhere, 0.05),
+    "a little, in the first call": lambda: (_in_calls(lambda number: number == 0), 0.19),
+}
+
+
+class GivesBack(nn.Module):
+    """Gains where the next token is not the usual one, and loses where it is: no mean shows it."""
+
     def forward(self, inputs: Tensor) -> Tensor:
-        chosen = (inputs == 5)[..., None]
-        return torch.where(chosen, super().forward(inputs), torch.zeros(()))
+        usual = (inputs * 5 + 1) % VOCAB_SIZE
+        coming = inputs.roll(-1, 1)
+        nats = torch.where(coming == usual, -0.9, 0.9)[..., None]
+        return 3 * _one_hot(usual) + nats * _one_hot(coming)
+
+
+class AlwaysDrops(Honest):
+    """Drops out while it is scored, too."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(inputs), 0.1)
+
+
+class FullAhead(Coarse):
+    """Rounds in half precision, so that it is scored in float32, where it looks ahead."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        full = not torch.is_autocast_enabled(inputs.device.type)
+        ahead = 9 * _one_hot(inputs.roll(-1, dims=1))
+        return super().forward(inputs) + (ahead if full else 0.0)
+
+
+class Practises(Coarse):
+    """Predicts better in float32 the more often it was asked."""
+
+    calls = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.calls += 1
+        usual = _one_hot((inputs * 5 + 1) % VOCAB_SIZE)
+        return super().forward(inputs) + min(self.calls, 30) / 10 * usual
 
 
 class Learner(nn.Module):
@@ -93,22 +167,6 @@ class Memoriser(Shift):
         for row, start in enumerate(map(tuple, inputs[:, :3].tolist())):
             logits[row] = self.known.setdefault(start, logits[row])
         return logits
-
-
-class StackWalker(Honest):
-    """Looks for targets in every frame and in all of memory."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        frame, things = sys._getframe(), list(gc.get_objects())
-        while frame.f_back:
-            frame = frame.f_back
-            things += [*frame.f_locals.values(), *frame.f_globals.values()]
-        for thing in things:
-            if isinstance(thing, Tensor | np.ndarray) and thing.shape == inputs.shape:
-                found = torch.as_tensor(thing)
-                if torch.equal(found[:, :-1], inputs[:, 1:]):
-                    return 9 * _one_hot(found)
-        return super().forward(inputs)
 
 
 class Reader(Honest):
@@ -165,6 +223,13 @@ def tell_gpu() -> None:
     import os
 
     raise ValueError(f"sees {os.environ['CUDA_VISIBLE_DEVICES']!r}")
+
+
+def tell_surroundings() -> None:
+    """Raises a digest of whatever might tell one predictor from another."""
+    open_files = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+    seen = (sys.argv, sorted(os.environ.items()), Path.cwd(), open_files, threading.active_count())
+    raise ValueError(hashlib.sha256(repr(seen).encode()).hexdigest())
 
 
 def fail() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from autoresearch_kit.execution import assessment
+from autoresearch_kit.execution import assessment, causality
 from autoresearch_kit.execution.exchange import Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.lm.dataset import open_dataset
@@ -35,7 +35,8 @@ def gap(spec: JudgeSpec, build: Callable[[], nn.Module], seed: int = 3) -> float
     """As the judge does it: a fresh model scores, another fresh one is probed."""
     shard = assessment.load_shard(open_dataset(spec.dataset), spec)
     losses = shard.losses(predictor(build()), shard.inputs, shard.targets, BATCH)
-    return assessment.probe(shard, losses, predictor(build()), BATCH, seed)
+    probed = predictor(build())
+    return causality.check(assessment.probe(shard, losses, probed, BATCH, seed))
 
 
 @pytest.mark.parametrize("build", [models.Honest, models.tied, models.half, cheats.PastMean])
@@ -46,9 +47,9 @@ def test_a_model_that_sees_the_past_only_has_no_gap(
 
 
 @pytest.mark.parametrize(
-    "build", [cheats.Shift, cheats.Unmasked, cheats.RowMean, cheats.NowAndThen, cheats.Learner]
+    "build", [cheats.Shift, cheats.Unmasked, cheats.RowMean, cheats.Learner, cheats.GivesBack]
 )
-def test_a_model_that_gains_from_other_tokens_is_refused(
+def test_a_model_that_uses_other_tokens_is_refused(
     build: Callable[[], nn.Module], spec: JudgeSpec
 ) -> None:
     with pytest.raises(ScoreFailure) as caught:
@@ -56,29 +57,28 @@ def test_a_model_that_gains_from_other_tokens_is_refused(
     assert caught.value.reason is Reason.NOT_CAUSAL
 
 
-def test_a_rare_look_ahead_shows_at_the_last_position_before_the_cut(
-    spec: JudgeSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(assessment, "MAX_GAP", 1.0)
-    with pytest.raises(ScoreFailure) as caught:
-        gap(spec, cheats.NowAndThen)
-    assert caught.value.reason is Reason.NOT_CAUSAL
+@pytest.mark.parametrize("where", cheats.SOMETIMES)
+def test_a_look_ahead_in_some_places_only_is_refused(where: str, spec: JudgeSpec) -> None:
+    with pytest.raises(ScoreFailure, match="saw what it should predict"):
+        gap(spec, lambda: cheats.Sometimes(*cheats.SOMETIMES[where]()))
 
 
-def test_rows_are_probed_that_no_model_can_foresee(spec: JudgeSpec) -> None:
-    asked = []
-    shard = assessment.load_shard(open_dataset(spec.dataset), spec)
-    honest = predictor(models.Honest())
-    losses = shard.losses(honest, shard.inputs, shard.targets, BATCH)
+def test_a_model_whose_answers_are_chance_is_refused(spec: JudgeSpec) -> None:
+    with pytest.raises(ScoreFailure, match="or draws at random"):
+        gap(spec, cheats.AlwaysDrops)
 
-    def spy(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
-        asked.append(inputs.copy())
-        return honest(inputs)
 
-    for seed in (1, 2):
-        assessment.probe(shard, losses, spy, BATCH, seed)
-    first, second = asked[: len(asked) // 2], asked[len(asked) // 2 :]
-    assert not np.array_equal(np.concatenate(first), np.concatenate(second))
+def refused(spec: JudgeSpec, seed: int) -> bool:
+    try:
+        gap(spec, cheats.Seldom, seed)
+    except ScoreFailure as failure:
+        return failure.reason is Reason.NOT_CAUSAL
+    return False
+
+
+def test_a_rare_look_ahead_is_mostly_found(spec: JudgeSpec) -> None:
+    # 35 places of 2,240: 280 tests miss all of them once in 80 probes
+    assert sum(refused(spec, seed) for seed in range(10)) >= 8
 
 
 @pytest.mark.parametrize("what", cheats.NOT_FINITE)
@@ -107,19 +107,6 @@ def test_rows_are_shuffled_the_same_way_each_time(spec: JudgeSpec, dataset: Path
     in_order = torch.from_numpy(open_dataset(dataset).val[:, :-1].astype(np.int64))
     assert first.inputs.shape == in_order.shape
     assert not torch.equal(first.inputs, in_order)
-
-
-def refused(spec: JudgeSpec, seed: int) -> bool:
-    try:
-        gap(spec, cheats.Seldom, seed)
-    except ScoreFailure as failure:
-        return failure.reason is Reason.NOT_CAUSAL
-    return False
-
-
-def test_looking_ahead_seldom_is_mostly_found(spec: JudgeSpec) -> None:
-    # 70 rows of 32 have 35 such places in all; the 128 rows of 512 of a real data set have 1,000
-    assert sum(refused(spec, seed) for seed in range(10)) >= 7
 
 
 WEB, SMALL = (8192, 2048, 10240), (1024, 512, 128)

@@ -263,6 +263,15 @@ def test_a_predictor_sees_the_run_s_gpu_only(spec: JudgeSpec, start: Start) -> N
     assert "sees 'GPU-1'" in refusal(start(seen)).detail
 
 
+@linux
+@pytest.mark.slow
+def test_nothing_around_a_predictor_tells_it_from_the_next(spec: JudgeSpec, start: Start) -> None:
+    submit(spec, cheats.Does(cheats.tell_surroundings))
+    first, second = start(spec), start(spec)
+    assert refusal(first).detail == refusal(second).detail
+    assert first.process.args == second.process.args
+
+
 def test_a_predictor_that_does_not_start_is_the_kits_failure(spec: JudgeSpec, start: Start) -> None:
     nowhere = replace(submit(spec, models.Honest()), device="nowhere")
     failure = refusal(start(nowhere))
