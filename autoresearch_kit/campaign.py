@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 import autoresearch_kit
+from autoresearch_kit import retries
 from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
@@ -44,6 +45,9 @@ from autoresearch_kit.weighing import Scales, Weighed
 from autoresearch_kit.workspace import Workspace
 
 NO_LIMITS = Limits()
+
+SCORED = (Verdict.KEEP, Verdict.DISCARD)
+"""Verdicts on a score."""
 
 
 class Campaign:
@@ -136,7 +140,7 @@ class Campaign:
                 limits,
             )
             experiments = self.history.experiments()
-            while (why := self._why_over(len(experiments), pulse, limits)) is None:
+            while (why := self._why_over(experiments, pulse, limits)) is None:
                 experiment = self._experiment(parts, experiments)
                 experiments.append(experiment)
                 pulse.best(_best_score(experiments))
@@ -146,12 +150,14 @@ class Campaign:
 
     def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:
         started, pulse = _now(), parts.measuring.pulse
-        usual = usual_elsewhere([run for one in experiments for run in one.runs])
+        usual = usual_elsewhere(experiments[0].runs if experiments else ())
         measuring = replace(parts.measuring, usual=usual)
         pulse.stage(Stage.PROPOSING)
         proposal = self._propose(parts, experiments)
         pulse.trying(proposal.number, proposal.idea, _best_score(experiments))
         self._prepare_next(parts, experiments, proposal)
+        if proposal.retry_of is not None and not self.workspace.measured():
+            measuring.wait_until_quiet(retries.in_a_row(experiments))
         tried = self._try(parts, measuring, experiments, proposal)
         weighed = Scales(measuring, self.history, experiments).weigh(tried)
         profiled = self._profile(parts, experiments, tried, weighed)
@@ -184,20 +190,28 @@ class Campaign:
             self.workspace.forget_measured()
         self.workspace.clear_leftovers(spared=over)
 
-    def _why_over(self, done: int, pulse: Pulse, limits: Limits) -> str | None:
+    def _why_over(
+        self, experiments: Sequence[Experiment], pulse: Pulse, limits: Limits
+    ) -> str | None:
         """Why nothing more is tried, as people read it; None while something is."""
         self.workspace.set_damaged_aside()
-        if limits.experiments is not None and done > limits.experiments:
+        done = retries.ideas(one.proposal for one in experiments)
+        over = limits.experiments is not None and done > limits.experiments
+        if over and retries.due(experiments) is None:
             return "done"
         if limits.hours is not None and pulse.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
         return "stopped, as asked; the next start goes on" if pulse.told_to_stop() else None
 
     def _propose(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Proposal:
-        """The proposal written down before, if it was not recorded yet; else a new one."""
+        """The proposal written down before, if it was not recorded yet; else what is to be tried
+        again, else a new one."""
         pending = self.workspace.pending()
         if pending is not None and pending.number == len(experiments):
             return pending
+        if (again := retries.due(experiments)) is not None:
+            self.workspace.write_pending(again)
+            return again
         view = self._view(experiments)
         proposal = (
             _baseline(parts.measuring.ground)
@@ -213,7 +227,8 @@ class Campaign:
     ) -> None:
         """While this one runs, have the one after it made, if it may still be tried."""
         most = parts.limits.experiments
-        if most is None or running.number < most:
+        done = retries.ideas([*(one.proposal for one in experiments), running])
+        if most is None or done <= most:
             view = self._view(experiments, running)
             if view is not None:
                 parts.proposing.prepare(view)
@@ -270,7 +285,7 @@ class Campaign:
             reason=decision.reason,
             detail=decision.detail,
             runs=weighed.runs,
-            val_bpb=None if decision.verdict is Verdict.CRASH else fmean(scores),
+            val_bpb=fmean(scores) if decision.verdict in SCORED else None,
             nodes=notebook.nodes(),
             constants=notebook.constants(),
             structure=notebook.structure(),
@@ -297,8 +312,16 @@ class Campaign:
         """Give the experiment to git; from then on it exists. A baseline must have a score.
 
         Raises:
-            KitError: the baseline crashed, so there is nothing to hold experiments against.
+            KitError: the baseline crashed, or the machine disturbed it, so there is nothing to hold
+                experiments against.
         """
+        if experiment.number == 0 and experiment.verdict is Verdict.DISTURBED:
+            self.workspace.drop_measured(weighed.disturbed_folders)
+            raise KitError(
+                f"the baseline can't be measured here: {experiment.detail}. Run again when the "
+                f"machine is quiet; or have every run judged, whatever else the machine does: "
+                f"autoresearch run {self.tag} --max-elsewhere 1"
+            )
         if experiment.number == 0 and not experiment.kept:
             executed = measuring.executed(weighed.own[-1].counts)
             self.workspace.forget_measured()

@@ -1,7 +1,8 @@
 """Has notebooks run and scored, each run once: what was over before a kill is not run again.
 
-A run that the machine disturbed is repeated, twice at most, and not where it is no quieter then;
-of those the least disturbed one counts.
+A run that the machine disturbed is repeated with its seed: at once, twice at most, and not where
+the machine is no quieter then; after that once more, when it is quiet. What stays disturbed does
+not count.
 """
 
 import hashlib
@@ -17,9 +18,18 @@ from autoresearch_kit.execution.untrusted import read_untrusted
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSpec
 from autoresearch_kit.standby import Standby
-from autoresearch_kit.validity import least_disturbed, once_more, usual_elsewhere, why_invalid
+from autoresearch_kit.validity import (
+    Repeat,
+    least_disturbed,
+    never_quiet,
+    repeat,
+    steady,
+    why_disturbed,
+    why_invalid,
+)
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -30,14 +40,20 @@ METRICS_LIMIT = 1_000_000
 
 @dataclass(frozen=True)
 class Settled:
-    """A run that counts, and those with the same seed that it was repeated for."""
+    """What came of a seed: the run that counts, and those with the same seed that were set aside.
+
+    Where all were disturbed, `disturbed` says by what, `reason` which kind that is, and `counts` is
+    the least disturbed, which does not count either.
+    """
 
     counts: Measured
     set_aside: tuple[Measured, ...] = ()
+    disturbed: str = ""
+    reason: Reason = Reason.MACHINE_BUSY
 
     @property
     def run(self) -> Run:
-        """The one that counts."""
+        """The one that counts, or the least disturbed."""
         return self.counts.run
 
 
@@ -50,7 +66,7 @@ class Measuring:
     pulse: Pulse
     standby: Standby
     usual: float = 0.0
-    """The share of the cores' time that went elsewhere in the campaign's runs so far."""
+    """The share of the cores' time that went elsewhere while the baseline trained."""
 
     device: DeviceQueue = field(default_factory=DeviceQueue)
     """Held while a run is trained and scored."""
@@ -65,36 +81,129 @@ class Measuring:
     ) -> Settled:
         """Run and score a notebook for experiment `number`, with the `index`th seed of this arm.
 
-        `before` are earlier runs of the same code, which tell how fast it should be.
+        `before` are other runs of the same code that count, which tell how fast it should be. It
+        may take several runs, and some minutes of waiting, where the machine is disturbed.
 
         Raises:
-            Cancelled: a person asked to stop at once; the runs that are over stay written down.
+            Cancelled: a person asked to stop; the runs that are over stay written down.
             KitError: the kit failed twice in a row.
         """
-        seed = _seed(self.workspace.tag, number, arm, index)
-        code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
+        seed, code = _seed(self.workspace.tag, number, arm, index), _code(notebook)
         tried = self._over(seed, code)
-        while once_more(tried):
-            with self.device.held(self._obey):
-                run, folder = run_and_score(
-                    self.ground,
-                    self.workspace,
-                    self.pulse,
-                    self.standby,
-                    notebook,
-                    seed,
-                    stem=self.workspace.runs / f"{number:04d}",
-                    what=f"experiment {number}",
-                    words=_words(arm, index, len(tried)),
-                )
-            usual = max(self.usual, usual_elsewhere(before))
-            why = why_invalid(run, before, self.ground.settings, usual)
-            if why:
+        while (settled := self._settled(arm, tried, before)) is None:
+            if tried:
+                why = self._why(tried[-1], before)
                 logger.warning("experiment %d: run set aside: %s", number, why)
-            tried.append(Measured(number, arm, seed, code, folder.name, run, why))
+            if repeat([one.run for one in tried]) is Repeat.WHEN_QUIET:
+                self.wait_until_quiet()
+            run, folder = self._run(number, notebook, seed, _words(arm, index, len(tried)))
+            over = Measured(number, arm, seed, code, folder.name, run)
+            tried.append(replace(over, disturbed=self._why(over, before)))
             self.workspace.add_measured(tried[-1])
+        if settled.disturbed:
+            logger.warning("experiment %d: a run stays disturbed: %s", number, settled.disturbed)
+        return settled
+
+    def reconsidered(
+        self,
+        number: int,
+        arm: Arm,
+        settled: Sequence[Settled],
+        notebook: TrainNotebook,
+        before: Sequence[Run] = (),
+    ) -> list[Settled]:
+        """The runs of one code in order, with those that the others show to be slow run again.
+
+        `before` are runs of it in earlier experiments. Ends where one stays disturbed.
+
+        Raises:
+            Cancelled: a person asked to stop; the runs that are over stay written down.
+            KitError: the kit failed twice in a row.
+        """
+        found = list(settled)
+        for _ in settled:  # a repeat may show that others are slow
+            known = list(found)
+            for place in range(len(found)):
+                if any(one.disturbed for one in found):
+                    return found
+                others = [one.run for at, one in enumerate(found) if at != place]
+                found[place] = self.measure(number, arm, place, notebook, [*before, *others])
+            if found == known:
+                break
+        return found
+
+    def wait_until_quiet(self, disturbed: int = 0) -> None:
+        """Wait until nobody else uses the machine, after so many disturbed experiments in a row.
+
+        Raises:
+            Cancelled: a person asked to stop.
+        """
+        settings = self.ground.settings
+        wait_until_quiet(
+            self.pulse,
+            settings,
+            self.ground.machine.gpu,
+            usual=self.usual,
+            seconds=patience(settings.train_seconds, disturbed),
+        )
+
+    def _settled(
+        self, arm: Arm, tried: Sequence[Measured], before: Sequence[Run]
+    ) -> Settled | None:
+        """What came of the runs with one seed; None if there is another to do."""
+        counting = [one for one in tried if not self._why(one, before)]
+        if not counting and repeat([one.run for one in tried]) is not Repeat.NO_MORE:
+            return None
+        if not counting and arm is Arm.BEST:
+            counting = self._as_fast_as_now(tried)
+        if counting:
+            counts = max(counting, key=lambda one: (one.run.score is not None, one.run.steps))
+            return Settled(counts, tuple(one for one in tried if one is not counts))
         counts = least_disturbed(tried)
-        return Settled(counts, tuple(one for one in tried if one is not counts))
+        busy = any(why_disturbed(one.run, self.ground.settings, self.usual) for one in tried)
+        return Settled(
+            counts,
+            tuple(one for one in tried if one is not counts),
+            disturbed=self._why(counts, before),
+            reason=Reason.MACHINE_BUSY if busy else Reason.FEWER_STEPS,
+        )
+
+    def _as_fast_as_now(self, tried: Sequence[Measured]) -> list[Measured]:
+        """The re-runs of the best, if the machine was quiet, and none is slow beside the others.
+
+        Then it is the machine that is slower than in the experiments before, and stays so; without
+        this, a code that claims fewer steps once it is the best would be compared with nothing.
+        """
+        runs, settings = [one.run for one in tried], self.ground.settings
+        busy = any(why_disturbed(run, settings, self.usual) for run in runs)
+        return [] if busy or len(steady(runs, settings)) < len(runs) else list(tried)
+
+    def _why(self, one: Measured, before: Sequence[Run]) -> str:
+        """Why this run does not count beside these other runs of its code; empty if it does."""
+        settings = self.ground.settings
+        usual = self.usual if one.number else self._never_quiet(one.code)
+        return why_invalid(one.run, before, settings, usual)
+
+    def _never_quiet(self, code: str) -> float:
+        """What always goes elsewhere, by all tries of the baseline's first run; else 0."""
+        first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
+        runs = [one.run for one in self._over(first, code)]
+        over = bool(runs) and repeat(runs) is Repeat.NO_MORE
+        return never_quiet(runs, self.ground.settings) if over else 0.0
+
+    def _run(self, number: int, notebook: TrainNotebook, seed: int, words: str) -> tuple[Run, Path]:
+        with self.device.held(self._obey):
+            return run_and_score(
+                self.ground,
+                self.workspace,
+                self.pulse,
+                self.standby,
+                notebook,
+                seed,
+                stem=self.workspace.runs / f"{number:04d}",
+                what=f"experiment {number}",
+                words=words,
+            )
 
     def audited(self, settled: Settled) -> Settled:
         """The same with the score of its model on the audit shard, if that can be measured.
@@ -228,6 +337,11 @@ def _words(arm: Arm, index: int, again: int) -> str:
     if arm is Arm.BEST:
         return f"the best once more ({index + 1})"
     return f"seed {index + 1}" if index else ""
+
+
+def _code(notebook: TrainNotebook) -> str:
+    """Which code a run is of."""
+    return hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
 
 
 def _seed(tag: str, number: int, arm: Arm, index: int) -> int:

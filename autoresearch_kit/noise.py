@@ -13,7 +13,8 @@ from statistics import fmean
 
 from scipy.special import stdtrit
 
-from autoresearch_kit.records import Experiment, Noise
+from autoresearch_kit.records import Experiment, Noise, Run
+from autoresearch_kit.validity import as_fast, steady
 
 PRIOR_DOF = 2.0
 """Three runs alone put sigma anywhere between a quarter and 1.7 of its truth; with these two
@@ -59,18 +60,32 @@ def describe(noise: Noise) -> str:
 
 
 def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
-    """All scores of each experiment's code, by its number, where there are any.
+    """All scores of each experiment's code that count, by its number, where there are any.
 
     Those of its own runs come first, then those of re-runs that later experiments asked for while
     it was the best.
     """
-    found: dict[int, tuple[float, ...]] = {}
+    runs = runs_by_code(experiments)
+    return {number: scores for number, some in runs.items() if (scores := scores_of(some))}
+
+
+def scores_of(runs: Iterable[Run]) -> tuple[float, ...]:
+    """The scores of these runs, in bits per byte, where they have one."""
+    return tuple(run.score.value for run in runs if run.score)
+
+
+def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
+    """The runs of each experiment's code that count, by its number, in the same order.
+
+    Slow ones don't, and where re-runs show that the machine is faster or slower than it was, those
+    of before don't either.
+    """
+    found: dict[int, list[Run]] = {}
     best = 0
     for one in experiments:
-        if one.scores:
-            found[one.number] = one.scores
+        found[one.number] = steady(one.runs, one.settings)
         if one.rerun_scores:
-            found[best] += one.rerun_scores
+            found[best] = [*as_fast(found[best], one.reruns), *one.reruns]
         if one.kept:
             best = one.number
     return found

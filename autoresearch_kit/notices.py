@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.estimates import best_estimate
-from autoresearch_kit.history.summary import summarise
-from autoresearch_kit.records import Experiment, Stage, State, best_of
+from autoresearch_kit.history.summary import outcomes, summarise
+from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
 from autoresearch_kit.text import one_line
 
 PLATEAU = 10
@@ -32,7 +32,9 @@ SECONDS = 5.0
 def plateau(experiments: Sequence[Experiment]) -> str:
     """That nothing was kept for long, said at one experiment of each plateau; else empty."""
     best = best_of(experiments)
-    if best is None or experiments[-1].number - best.number != PLATEAU:
+    if best is None or len(judged_since(experiments, best)) != PLATEAU:
+        return ""
+    if experiments[-1].verdict is Verdict.DISTURBED:  # it was said at the one before
         return ""
     tag, score = best.tag, best_estimate(experiments)
     return (
@@ -56,7 +58,7 @@ def ending(state: State, experiments: Sequence[Experiment]) -> str:
         return words
     found = summarise(state.tag, experiments)
     return (
-        f"{words}. {found.experiments} tried, {found.kept} kept, {found.crashed} crashed; "
+        f"{words}. {found.experiments} tried, {outcomes(found)}; "
         f"val_bpb {with_error(found.baseline or 0, found.baseline_error)} to "
         f"{with_error(found.best or 0, found.best_error)}"
     )

@@ -37,9 +37,12 @@ class Proposing:
         self._ahead: Future[Proposal] | None = None
 
     def prepare(self, view: View) -> None:
-        """Begin with the proposal after `view.running`, if that takes long; returns at once."""
-        ahead = self._workspace.ahead()
-        there = ahead is not None and ahead.number == view.number
+        """Begin with the proposal after `view.running`, if that takes long; returns at once.
+
+        What was prepared before, and had to wait since a disturbed experiment is tried again first,
+        is still there: then nothing is begun.
+        """
+        there = self._ahead is not None or _is_unused(self._workspace.ahead(), view)
         if self._turns.takes_long(view.number) and not there:
             self._ahead = _in_background(lambda: self._written(self._turns.propose(view)))
 
@@ -50,7 +53,7 @@ class Proposing:
             Cancelled: a person asked to stop at once.
             KitError: the researcher can't go on.
         """
-        prepared = self._prepared(view.number, cancelled)
+        prepared = self._prepared(view, cancelled)
         if prepared is None:
             return _wait(_in_background(lambda: self._turns.propose(view)), cancelled)
         moved = self._moved(prepared, view)
@@ -69,14 +72,16 @@ class Proposing:
         """The crashed proposal, mended; None if nobody can."""
         return _wait(_in_background(lambda: self._turns.repair(view, crashed)), cancelled)
 
-    def _prepared(self, number: int, cancelled: Callable[[], bool]) -> Proposal | None:
+    def _prepared(self, view: View, cancelled: Callable[[], bool]) -> Proposal | None:
+        """What was prepared for this experiment, or for one that became a retry in between."""
+        made = None
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None
             made = _wait(ahead, cancelled)
-            if made.number == number:
-                return made
-        written = self._workspace.ahead()
-        return written if written is not None and written.number == number else None
+        prepared = made if _is_unused(made, view) else self._workspace.ahead()
+        if prepared is None or not _is_unused(prepared, view):
+            return None
+        return replace(prepared, number=view.number)
 
     def _written(self, proposal: Proposal) -> Proposal:
         """Write a proposal down for a process that comes after this one, if the disk lets it."""
@@ -94,6 +99,15 @@ class Proposing:
             return replace(prepared, parent=view.best)
         old = TrainNotebook.parse(self._history.source(prepared.parent))
         return rebase(prepared, old, view.notebook, view.best)
+
+
+def _is_unused(prepared: Proposal | None, view: View) -> bool:
+    """Whether what was prepared is still to be tried: all since its number were retries."""
+    tried = [one.proposal for one in view.experiments]
+    if view.running is not None:
+        tried.append(view.running)
+    last = max(one.number for one in tried if one.retry_of is None)
+    return prepared is not None and last < prepared.number <= view.number
 
 
 def _was_tried(proposal: Proposal, view: View) -> bool:

@@ -1,11 +1,12 @@
 """How a campaign process shows that it lives, and hears what a person asks of it."""
 
 import logging
+import math
 import os
 import time
 from dataclasses import replace
 
-from autoresearch_kit.errors import in_words
+from autoresearch_kit.errors import Cancelled, in_words
 from autoresearch_kit.records import Command, Limits, Request, Stage, State
 from autoresearch_kit.workspace import Workspace
 
@@ -55,6 +56,12 @@ class Pulse:
         """How long this process has run the campaign."""
         return time.monotonic() - self._started
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the campaign may go on by its limit of hours; infinite without one."""
+        hours = self._state.limits.hours
+        return math.inf if hours is None else max(0.0, hours * 3600 - self.seconds)
+
     def stage(self, stage: Stage, message: str = "") -> None:
         """Say what the campaign is doing now."""
         self._write(replace(self._state, stage=stage, message=message))
@@ -85,6 +92,18 @@ class Pulse:
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._write(self._state)
         return self._workspace.request() is Request.STOP_NOW
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, alive, while nothing of the campaign runs.
+
+        Raises:
+            Cancelled: a person asked to stop, at once or after this experiment.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.cancelled() or self._workspace.request() is Request.STOP:
+                raise Cancelled("stopped while waiting for a quiet machine")
+            time.sleep(min(PAUSE_POLL_SECONDS, left))
 
     def told_to_stop(self) -> bool:
         """Whether a person asked to stop. Waits here, alive, while the campaign is paused."""

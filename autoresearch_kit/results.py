@@ -90,6 +90,7 @@ class Results:
             experiments=len(tried),
             kept=int((tried == Verdict.KEEP).sum()),
             crashed=int((tried == Verdict.CRASH).sum()),
+            disturbed=int((tried == Verdict.DISTURBED).sum()),
             baseline=float(kept.iloc[0]) if len(kept) else None,
             best=float(kept.iloc[-1]) if len(kept) else None,
             hours=None,

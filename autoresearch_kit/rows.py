@@ -7,14 +7,17 @@ import pandas as pd
 
 from autoresearch_kit.estimates import Estimate, estimate
 from autoresearch_kit.history import Entry
+from autoresearch_kit.noise import scores_of
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict, speed, strongest
 from autoresearch_kit.spending import per
+from autoresearch_kit.validity import steady
 
 
 @dataclass(frozen=True)
 class Row:
     """An experiment as a table shows it. `seconds` are of all that it took, probes and its profile
-    among them; `speed` is its runs' steps and tokens/s in words.
+    among them; `speed` is its runs' steps and tokens/s in words; `retry_of` is the number of the
+    disturbed experiment that it tries again.
 
     `known` and `delta`, which is against the best before it, are by now: they change where a later
     experiment ran the best again, or found the noise to be another. `weaker` says that the sandbox
@@ -32,6 +35,7 @@ class Row:
     scores: tuple[float, ...]
     sandbox: SandboxLevel | None
     speed: str = ""
+    retry_of: int | None = None
     known: Estimate | None = None
     delta: float | None = None
     weaker: bool = False
@@ -54,9 +58,10 @@ def row_of(entry: Entry) -> Row:
         seconds=sum(run.wall_seconds for run in one.all_runs) + one.unscored_seconds,
         cost=per(one.usage, 1) if one.usage.requests else "",
         commit=entry.code_commit,
-        scores=one.scores,
+        scores=scores_of(steady(one.runs, one.settings)),
         sandbox=one.sandbox,
         speed=speed(one.runs),
+        retry_of=one.proposal.retry_of,
     )
 
 
@@ -66,7 +71,7 @@ def by_now(rows: Sequence[Row], noise: Noise | None) -> list[Row]:
     best: Estimate | None = None
     level = strongest(row.sandbox for row in rows if row.sandbox)
     for row in rows:
-        scored = row.scores and row.verdict is not Verdict.CRASH
+        scored = row.scores and row.verdict in (Verdict.KEEP, Verdict.DISCARD)
         known = estimate(row.scores, noise) if scored else None
         delta = known.value - best.value if known and best else None
         weaker = row.sandbox not in (None, level)

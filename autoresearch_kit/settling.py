@@ -59,6 +59,8 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
     started = started_with(root, tag)
     if started is None:
         return _fill(root, wishes)
+    if wishes.max_elsewhere is not None and not History(root, tag).experiments():
+        started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
     _refuse_changes(tag, started, wishes)
     return started
 

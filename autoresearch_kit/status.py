@@ -41,6 +41,7 @@ class Status:
     noise: Noise | None = None
     extra: ExtraRuns = field(default_factory=ExtraRuns)
     warning: str = ""
+    disturbed: int = 0
 
     def cost(self) -> str:
         """What the language model took, for people; empty if none was asked."""
@@ -132,4 +133,5 @@ def read_status(root: Path, tag: str) -> Status:
         noise=found.noise,
         extra=found.extra,
         warning=found.warning,
+        disturbed=found.disturbed,
     )

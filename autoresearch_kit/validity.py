@@ -1,11 +1,12 @@
-"""Whether a run may be judged, or its machine was too busy with something else: pure functions.
+"""Whether a run may be judged, or the machine disturbed it: pure functions.
 
-Only what was seen from outside, and what the same code did before, can say so. Repeat such a run
-with the same seed: its tokens are the notebook's own claim, and no notebook shall get another draw
-of its luck by claiming few.
+Two things can say so: what was seen of the machine from outside while the run trained, and the
+steps of other runs of the same code. Such a run is repeated with the same seed: steps are the
+notebook's own claim, and no notebook shall get another draw of its luck by claiming few.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from statistics import median
 from typing import Protocol, TypeVar
 
@@ -17,18 +18,30 @@ NEVER = 1.0
 MARGIN = 0.15
 """By which more than the usual share may go elsewhere, on a machine that is never quiet."""
 
-SLOW = 0.7
-"""Of the usual tokens per second of the same code. Runs of equal cost on two cores that others used
-now and then were all above 0.9 of their median; with a third fewer tokens it is another result."""
+MOST_USUAL = 0.5
+"""The usual share is never taken to be more: a run that gets less than half of a machine depends on
+its neighbours more than on its code."""
+
+FEWER = 0.8
+"""A run with less than this share of the steps, or of the tokens, of the same code is disturbed.
+Runs of the same code on two cores, beside neighbours that came and went, were all above 0.9."""
 
 THROTTLED = 0.5
 """The share of the looks at which a GPU may have been slowed down."""
 
 AGAIN = 2
-"""How often a disturbed run is repeated."""
+"""How often a disturbed run is repeated at once."""
 
 STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
 """Failures that a busy machine can cause in code that is fine."""
+
+
+class Repeat(Enum):
+    """Whether and when a run that does not count is repeated."""
+
+    AT_ONCE = auto()
+    WHEN_QUIET = auto()
+    NO_MORE = auto()
 
 
 class Seen(Protocol):
@@ -46,9 +59,26 @@ class Seen(Protocol):
 S = TypeVar("S", bound=Seen)
 
 
-def usual_elsewhere(runs: Sequence[Run]) -> float:
-    """The share of the cores' time that went elsewhere in the middle one of these runs."""
-    return median([one.conditions.elsewhere for one in runs if one.conditions] or [0.0])
+def usual_elsewhere(baseline: Sequence[Run]) -> float:
+    """The share of the cores' time that went elsewhere while the baseline trained, its median.
+
+    What all runs had to bear disturbs none. Later runs don't change it: a machine that gets busier
+    and busier would otherwise become the usual one.
+    """
+    shares = [one.conditions.elsewhere for one in baseline if one.conditions]
+    return min(median(shares or [0.0]), MOST_USUAL)
+
+
+def never_quiet(tried: Sequence[Run], settings: Settings) -> float:
+    """The share of the cores' time that always goes elsewhere, by all tries of a campaign's first
+    run; 0 if they say no such thing.
+
+    All were disturbed, waiting for a quiet machine did not help, and it was about as busy each
+    time: then that is this machine's usual state, up to `MOST_USUAL`.
+    """
+    shares = [one.conditions.elsewhere if one.conditions else 0.0 for one in tried]
+    busy = min(shares) > settings.max_elsewhere and max(shares) <= MOST_USUAL
+    return median(shares) if busy and max(shares) - min(shares) <= MARGIN else 0.0
 
 
 def why_invalid(
@@ -56,49 +86,123 @@ def why_invalid(
 ) -> str:
     """Why the run should be repeated rather than judged, in words for people; empty if it counts.
 
-    `same_code_runs` are earlier runs of the same code that counted; there may be none. `usual` is
-    the share of the cores' time that went elsewhere in the campaign's runs: what all had to bear
-    disturbs none. A failure counts, unless it is one of time and the machine was not the run's
-    alone.
+    `same_code_runs` are other runs of the same code that count; there may be none. `usual` is the
+    share of the cores' time that went elsewhere while the baseline trained. A failure counts,
+    unless it is one of time and the machine was not the run's alone.
     """
-    if settings.max_elsewhere >= NEVER:
+    return why_disturbed(run, settings, usual) or why_slow(run, same_code_runs, settings)
+
+
+def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
+    """The part of `why_invalid` that was seen from outside, of which no notebook has a say."""
+    if run.score is None and run.failure not in STALLS:
+        return ""
+    return why_busy(run.conditions, settings, usual)
+
+
+def why_busy(
+    seen: Conditions | None, settings: Settings, usual: float = 0.0, when: str = "while it trained"
+) -> str:
+    """Why a run under these conditions, seen at this time, does not count; empty if it does."""
+    if seen is None or settings.max_elsewhere >= NEVER:
         return ""
     allowed = max(settings.max_elsewhere, usual + MARGIN)
-    if run.score is None:
-        return _disturbed(run.conditions, allowed) if run.failure in STALLS else ""
-    return _disturbed(run.conditions, allowed) or _slow(run, same_code_runs)
+    if seen.elsewhere > allowed:
+        busiest = f"; busiest: {seen.busiest}" if seen.busiest else ""
+        return (
+            f"{seen.elsewhere:.0%} of the cores' time went elsewhere {when}, "
+            f"{allowed:.0%} allowed{busiest}"
+        )
+    return next((why for why in map(_gpu, seen.gpus) if why), "")
+
+
+def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str:
+    """The part of `why_invalid` that the steps of other runs of the same code say."""
+    if settings.max_elsewhere >= NEVER or run.score is None:
+        return ""
+    others = [one for one in same_code_runs if one.score]
+    if not others or min(_shares(run, others)) >= FEWER:
+        return ""
+    return (
+        f"{run.steps:,} steps on {run.tokens:,} tokens, where the same code made "
+        f"{median(one.steps for one in others):,.0f} on "
+        f"{median(one.tokens for one in others):,.0f}; at least {FEWER:.0%} of both is asked for"
+    )
+
+
+def steady(runs: Sequence[Run], settings: Settings) -> list[Run]:
+    """Those of these runs of one code that are not slow beside all the others."""
+    return [
+        run
+        for place, run in enumerate(runs)
+        if not why_slow(run, [*runs[:place], *runs[place + 1 :]], settings)
+    ]
+
+
+def as_fast(runs: Iterable[Run], now: Sequence[Run]) -> list[Run]:
+    """Those of `runs` that made about as many steps as the same code makes now, neither fewer nor
+    more; all if there are no runs of now.
+
+    Where a machine is not what it was any more, runs of today are held against runs of today.
+    """
+    scored = [run for run in now if run.score]
+    if not scored:
+        return list(runs)
+    shares = [(run, _shares(run, scored)) for run in runs]
+    return [run for run, found in shares if min(found) >= FEWER and max(found) <= 1 / FEWER]
+
+
+def _shares(run: Run, others: Sequence[Run]) -> tuple[float, float]:
+    """Its steps and its tokens, each as a share of the median of `others`."""
+    steps, tokens = (
+        own / usual if usual else 1.0
+        for own, usual in (
+            (run.steps, median(one.steps for one in others)),
+            (run.tokens, median(one.tokens for one in others)),
+        )
+    )
+    return steps, tokens
 
 
 def once_more(tried: Sequence[Seen]) -> bool:
-    """Whether to run a code (again) under the seed of these runs of it.
+    """Whether to run a code (again) at once, under the seed of these runs of it.
 
-    A machine that was no quieter the second time stays as it is.
+    A machine that was no quieter the second time stays as it is for now.
     """
     if not tried or not tried[-1].disturbed:
         return not tried
+    return repeats_at_once([one.run for one in tried])
+
+
+def repeats_at_once(tried: Sequence[Run]) -> bool:
+    """Whether a repeat helps, after these runs with one seed, of which none counts."""
     quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
     return quieter and len(tried) <= AGAIN
 
 
+def repeat(tried: Sequence[Run]) -> Repeat:
+    """What follows these runs with one seed, of which none counts.
+
+    The repeats at once come first; after the first of them that did not help, or the last, one
+    more when the machine is quiet. That is decided by the runs alone, so that a campaign that was
+    killed goes on where it was.
+    """
+    for count in range(1, len(tried) + 1):
+        if not repeats_at_once(tried[:count]):
+            return Repeat.WHEN_QUIET if count == len(tried) else Repeat.NO_MORE
+    return Repeat.AT_ONCE
+
+
 def least_disturbed(tried: Sequence[S]) -> S:
     """The run that counts: undisturbed, else scored, else the machine least busy elsewhere."""
-    return min(tried, key=lambda one: (bool(one.disturbed), one.run.score is None, _elsewhere(one)))
+    return min(
+        tried,
+        key=lambda one: (bool(one.disturbed), one.run.score is None, _elsewhere(one.run)),
+    )
 
 
-def _elsewhere(seen: Seen) -> float:
-    return seen.run.conditions.elsewhere if seen.run.conditions else 1.0
-
-
-def _disturbed(seen: Conditions | None, allowed: float) -> str:
-    if seen is None:
-        return ""
-    if seen.elsewhere > allowed:
-        busiest = f"; busiest: {seen.busiest}" if seen.busiest else ""
-        return (
-            f"{seen.elsewhere:.0%} of the cores' time went elsewhere while it trained, "
-            f"{allowed:.0%} allowed{busiest}"
-        )
-    return next((why for why in map(_gpu, seen.gpus) if why), "")
+def _elsewhere(run: Run) -> float:
+    return run.conditions.elsewhere if run.conditions else 1.0
 
 
 def _gpu(gpu: GpuConditions) -> str:
@@ -112,13 +216,3 @@ def _gpu(gpu: GpuConditions) -> str:
             f"{gpu.max_clock_mhz:.0f} on average"
         )
     return ""
-
-
-def _slow(run: Run, same_code_runs: Sequence[Run]) -> str:
-    usual = [one.tokens_per_second for one in same_code_runs if one.score]
-    if not usual or run.tokens_per_second >= SLOW * median(usual):
-        return ""
-    return (
-        f"{run.tokens_per_second:,.0f} tokens per second, where the same code had "
-        f"{median(usual):,.0f}; at least {SLOW:.0%} of that is asked for"
-    )

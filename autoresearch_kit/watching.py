@@ -20,6 +20,7 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.gpu import gpu_use
 from autoresearch_kit.history import Entry, History
 from autoresearch_kit.live import Curve, Point, read_live, read_points, thinned
+from autoresearch_kit.noise import scores_of
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import (
@@ -27,6 +28,7 @@ from autoresearch_kit.records import (
     Noise,
     Proposal,
     Request,
+    Run,
     Stage,
     State,
     Usage,
@@ -35,6 +37,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.rows import Row, by_now, row_of, to_frame
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import dead, known_campaigns
+from autoresearch_kit.validity import as_fast, steady
 from autoresearch_kit.workspace import Workspace
 
 LINES = 3
@@ -106,6 +109,7 @@ class Watch:
         self._looking = threading.Lock()
         self._rows: list[Row] = []
         self._keeps: list[Experiment] = []
+        self._best_runs: list[Run] = []
         self._noise: Noise | None = None
         self._usage = Usage()
         self._best = 0
@@ -158,13 +162,14 @@ class Watch:
     def _add(self, entry: Entry) -> None:
         one = entry.experiment
         if one.rerun_scores:
-            best = max(row.number for row in self._rows if row.verdict is Verdict.KEEP)
-            before = self._rows[best]
-            self._rows[best] = replace(before, scores=before.scores + one.rerun_scores)
+            best = self._keeps[-1].number
+            self._best_runs = [*as_fast(self._best_runs, one.reruns), *one.reruns]
+            self._rows[best] = replace(self._rows[best], scores=scores_of(self._best_runs))
         self._usage += one.usage
         self._noise = one.noise or self._noise
         if one.kept:
             self._keeps.append(one)
+            self._best_runs = steady(one.runs, one.settings)
         self._rows.append(row_of(entry))
 
     def _warning(self) -> str:

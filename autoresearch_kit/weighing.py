@@ -11,6 +11,7 @@ from autoresearch_kit.measuring import Measuring, Settled
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
 from autoresearch_kit.trying import Tried
+from autoresearch_kit.validity import as_fast
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,29 @@ class Weighed:
     @property
     def runs(self) -> tuple[Run, ...]:
         """The idea's."""
-        return tuple(settled.run for settled in self.own)
+        return tuple(measured.run for measured in _counting(self.own))
 
     @property
     def reruns(self) -> tuple[Run, ...]:
         """The best's."""
-        return tuple(settled.run for settled in self.again)
+        return tuple(measured.run for measured in _counting(self.again))
 
     @property
     def set_aside(self) -> tuple[Run, ...]:
-        """Those that were repeated and not judged."""
+        """Those that were disturbed, and not judged."""
         return tuple(measured.run for measured in self._set_aside())
+
+    @property
+    def disturbed_folders(self) -> set[str]:
+        """The names of the folders of all runs with a seed that stayed disturbed."""
+        stayed = [one for one in (*self.own, *self.again) if one.disturbed]
+        return {run.folder for one in stayed for run in (one.counts, *one.set_aside)}
 
     def named(self) -> list[tuple[str, Measured]]:
         """All runs with the names of their notebooks in git, those of the idea first."""
         kinds = {
-            "run": [settled.counts for settled in self.own],
-            "rerun": [settled.counts for settled in self.again],
+            "run": _counting(self.own),
+            "rerun": _counting(self.again),
             "set-aside": self._set_aside(),
         }
         return [
@@ -51,7 +58,9 @@ class Weighed:
         ]
 
     def _set_aside(self) -> list[Measured]:
-        return [one for settled in (*self.own, *self.again) for one in settled.set_aside]
+        settled = [*self.own, *self.again]
+        stayed = [one.counts for one in settled if one.disturbed]
+        return [*(one for some in settled for one in some.set_aside), *stayed]
 
 
 @dataclass(frozen=True)
@@ -85,18 +94,18 @@ class Scales:
         """Several seeds of it, since all that follow are held against it."""
         own = [first]
         seeds = self.measuring.ground.settings.seeds
-        while own[-1].run.score and len(own) < seeds:
-            own.append(self._once_more(tried, own))
-        if crash := _crash(own):
-            return Weighed(crash, own=tuple(own))
+        while not _ended(own) and len(own) < seeds:
+            own = self._with_one_more(tried, own)
+        if ended := _ended(own):
+            return Weighed(ended, own=tuple(own))
         decision = Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
         return Weighed(decision, self._noise(0, _scores(own)), tuple(own))
 
     def _against_best(self, tried: Tried, first: Settled, best: Experiment) -> Weighed:
         own, again = [first], list[Settled]()
-        before = noise.scores_by_code(self.experiments)[best.number]
-        while not (crash := _crash(own)):
-            champion = Sample((*before, *_scores(again)), best.nodes)
+        while not (ended := _ended(own) or _disturbed(again, "the best, run again")):
+            before = self._runs_before(best, again)
+            champion = Sample((*noise.scores_of(before), *_scores(again)), best.nodes)
             found_noise = self._noise(best.number, _scores(again), _scores(own))
             found = decide.decide(
                 Sample(_scores(own), tried.notebook.nodes()),
@@ -106,22 +115,33 @@ class Scales:
             )
             if isinstance(found, Decision):
                 return Weighed(found, found_noise, tuple(own), tuple(again))
-            if found is Arm.BEST and not _crash(again):
-                again.append(self._best_once_more(best, again))
+            if found is Arm.BEST and not _ended(again):
+                again = self._with_best_once_more(best, again)
             else:
-                own.append(self._once_more(tried, own))
-        return Weighed(crash, own=tuple(own), again=tuple(again))
+                own = self._with_one_more(tried, own)
+        return Weighed(ended, own=tuple(own), again=tuple(again))
 
-    def _once_more(self, tried: Tried, own: Sequence[Settled]) -> Settled:
+    def _with_one_more(self, tried: Tried, own: Sequence[Settled]) -> list[Settled]:
+        number, notebook = tried.proposal.number, tried.notebook
         runs = [settled.run for settled in own]
-        return self.measuring.measure(
-            tried.proposal.number, Arm.CHALLENGER, len(own), tried.notebook, runs
-        )
+        more = self.measuring.measure(number, Arm.CHALLENGER, len(own), notebook, runs)
+        return self.measuring.reconsidered(number, Arm.CHALLENGER, [*own, more], notebook)
 
-    def _best_once_more(self, best: Experiment, again: Sequence[Settled]) -> Settled:
-        notebook = TrainNotebook.parse(self.history.source(best.number))
-        runs = [*best.runs, *(settled.run for settled in again)]
-        return self.measuring.measure(len(self.experiments), Arm.BEST, len(again), notebook, runs)
+    def _with_best_once_more(self, best: Experiment, again: Sequence[Settled]) -> list[Settled]:
+        number, notebook = (
+            len(self.experiments),
+            TrainNotebook.parse(self.history.source(best.number)),
+        )
+        before = self._runs_before(best, again)
+        runs = [*before, *(settled.run for settled in again)]
+        more = self.measuring.measure(number, Arm.BEST, len(again), notebook, runs)
+        before = self._runs_before(best, [*again, more])
+        return self.measuring.reconsidered(number, Arm.BEST, [*again, more], notebook, before)
+
+    def _runs_before(self, best: Experiment, again: Sequence[Settled]) -> list[Run]:
+        """The best's runs in earlier experiments, as far as they are like those made now."""
+        now = [settled.run for settled in again if not settled.disturbed]
+        return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
 
     def _noise(self, best: int, again: Sequence[float], *own: Sequence[float]) -> Noise:
         """Of every code of the campaign that was run more than once, with these scores added."""
@@ -137,8 +157,24 @@ def _scores(settled: Sequence[Settled]) -> tuple[float, ...]:
     return tuple(one.run.score.value for one in settled if one.run.score)
 
 
-def _crash(own: Sequence[Settled]) -> Decision | None:
-    """What becomes of code that fails with any of its seeds."""
+def _counting(some: Sequence[Settled]) -> list[Measured]:
+    return [settled.counts for settled in some if not settled.disturbed]
+
+
+def _disturbed(own: Sequence[Settled], what: str = "run") -> Decision | None:
+    """What becomes of an idea where a run that is needed stays disturbed."""
+    for place, settled in enumerate(own, start=1):
+        if settled.disturbed:
+            tries = len(settled.set_aside) + 1
+            detail = f"{what} {place}, disturbed {tries} times, is not judged: {settled.disturbed}"
+            return Decision(Verdict.DISTURBED, settled.reason, detail)
+    return None
+
+
+def _ended(own: Sequence[Settled]) -> Decision | None:
+    """What becomes of code that fails with any of its seeds, or of which a run stays disturbed."""
+    if disturbed := _disturbed(own):
+        return disturbed
     for place, settled in enumerate(own, start=1):
         run = settled.run
         if run.score is None:

@@ -229,6 +229,11 @@ class Workspace:
         """Write down what a run came to, so that it need not be run again."""
         write_atomic(self.folder / "measured.json", codec.encode((*self.measured(), run)))
 
+    def drop_measured(self, folders: Collection[str]) -> None:
+        """Forget the runs in folders of these names, so that they are run again."""
+        kept = tuple(one for one in self.measured() if one.folder not in folders)
+        write_atomic(self.folder / "measured.json", codec.encode(kept))
+
     def probes(self) -> tuple[Probe, ...]:
         """The probes of the proposals under way, and of the experiment before them, in order."""
         return self._recall("probes.json", tuple[Probe, ...]) or ()

@@ -29,7 +29,12 @@ from autoresearch_kit.spending import per
 from autoresearch_kit.workspace import Workspace
 
 POLL_SECONDS = 0.5
-STYLES = {Verdict.KEEP: "bold green", Verdict.DISCARD: "dim", Verdict.CRASH: "red"}
+STYLES = {
+    Verdict.KEEP: "bold green",
+    Verdict.DISCARD: "dim",
+    Verdict.CRASH: "red",
+    Verdict.DISTURBED: "yellow",
+}
 
 
 def follow(workspace: Workspace, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -11,6 +11,7 @@ from autoresearch_kit.cli.app import Json, Tag, app, console, print_json, projec
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import BusyError
+from autoresearch_kit.history.summary import outcomes
 from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Request
 from autoresearch_kit.status import Status, known, known_campaigns, read_status
@@ -45,7 +46,7 @@ def _lines(one: Status) -> str:
     if one.baseline is not None and one.best is not None:
         gain = (one.baseline - one.best) / one.baseline
         lines += [
-            f"{one.experiments} tried, {one.kept} kept, {one.crashed} crashed",
+            f"{one.experiments} tried, {outcomes(one)}",
             f"baseline {with_error(one.baseline, one.baseline_error)}, "
             f"best {with_error(one.best, one.best_error)}, {gain:.2%} lower",
             str(one.spent),

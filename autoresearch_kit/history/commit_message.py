@@ -32,6 +32,7 @@ def _prose(text: str, length: int) -> str:
 def _trailers(experiment: Experiment) -> Mapping[str, str]:
     proposal = experiment.proposal
     parent = "" if proposal.parent is None else str(proposal.parent)
+    retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
     score = "" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
     error = "" if experiment.error is None else f"{experiment.error:.6f}"
     trained = sum(run.train_seconds for run in experiment.all_runs)
@@ -39,6 +40,7 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
         "Experiment": str(experiment.number),
         "Tag": experiment.tag,
         "Parent": parent,
+        "Retry-of": retry_of,
         "Status": experiment.verdict.value,
         "Reason": experiment.reason.value,
         "Val-bpb": score,

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.digits import with_error
@@ -44,7 +45,8 @@ class ExtraRuns:
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a campaign. `experiments`, `kept` and `crashed` are after the baseline.
+    """What came of a campaign. `experiments`, `kept`, `crashed` and `disturbed`, which were not
+    judged, are after the baseline.
 
     `baseline` and `best` are means of all scores that their code has by now, with their standard
     errors, which are None without a `noise`. `sandboxes` counts the experiments of each level.
@@ -70,6 +72,7 @@ class Summary:
     extra: ExtraRuns = field(default_factory=ExtraRuns)
     sandboxes: Mapping[SandboxLevel, int] = field(default_factory=dict)
     warning: str = ""
+    disturbed: int = 0
 
     @property
     def gain(self) -> float:
@@ -87,10 +90,9 @@ class Summary:
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say, as names and words."""
-        tried = f"{self.experiments}: {self.kept} kept, {self.crashed} crashed"
-        rows = [("experiments", tried)]
-        if self.experiments:
-            rows.append(("keep rate", f"{self.kept / self.experiments:.0%}"))
+        rows = [("experiments", f"{self.experiments}: {outcomes(self)}")]
+        if judged := self.experiments - self.disturbed:
+            rows.append(("keep rate", f"{self.kept / judged:.0%}"))
         if self.baseline is not None and self.best is not None:
             rows += [
                 ("baseline val_bpb", with_error(self.baseline, self.baseline_error)),
@@ -162,7 +164,30 @@ def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
         extra=extra_runs(experiments),
         sandboxes=Counter(level for level in levels if level),
         warning=second_opinion(experiments).warning,
+        disturbed=sum(one.verdict is Verdict.DISTURBED for one in tried),
     )
+
+
+class Outcomes(Protocol):
+    """What counts the outcomes of a campaign's experiments."""
+
+    @property
+    def kept(self) -> int:
+        """How many were kept."""
+
+    @property
+    def crashed(self) -> int:
+        """How many crashed."""
+
+    @property
+    def disturbed(self) -> int:
+        """How many were not judged."""
+
+
+def outcomes(counted: Outcomes) -> str:
+    """Return `3 kept, 1 crashed`; how many were disturbed is said where any were."""
+    words = f"{counted.kept} kept, {counted.crashed} crashed"
+    return f"{words}, {counted.disturbed} disturbed" if counted.disturbed else words
 
 
 def extra_runs(experiments: Sequence[Experiment]) -> ExtraRuns:

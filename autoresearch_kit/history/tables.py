@@ -48,7 +48,7 @@ _FLOATS = (
     "gpu_memory_mb",
     "usd",
 )
-_INTEGERS = ("parent", "nodes", "requests", "prompt_tokens", "reply_tokens")
+_INTEGERS = ("parent", "retry_of", "nodes", "requests", "prompt_tokens", "reply_tokens")
 _TIMES = ("started", "finished")
 _COLUMNS = (
     "number",
@@ -66,6 +66,7 @@ _COLUMNS = (
     "researcher",
     "category",
     "parent",
+    "retry_of",
     "train_seconds",
     "wall_seconds",
     "unscored_seconds",
@@ -93,9 +94,10 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     """One row per experiment, in order.
 
     `val_bpb` is what is known by now: the mean over all `scores` of its code, with those from when
-    it was run again as the best; NaN for a crash. `error` is its standard error by the latest noise
-    of the campaign; NaN if that is not known. `best` is that of the latest keep up to and including
-    the row, `delta` is `val_bpb` minus the `best` before it: below 0 is an improvement.
+    it was run again as the best; NaN for a crash and for what was disturbed. `error` is its
+    standard error by the latest noise of the campaign; NaN if that is not known. `best` is that of
+    the latest keep up to and including the row, `delta` is `val_bpb` minus the `best` before it:
+    below 0 is an improvement. `retry_of` is the disturbed experiment that the row tries again.
     `delta_error` is its standard error. What a verdict was held against in its time is in `detail`.
 
     `audit` is the mean over the runs that were scored on the audit shard; NaN without any.
@@ -114,7 +116,7 @@ def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:
-    """The campaign in upstream's five columns; a crash has an empty val_bpb, never 0."""
+    """The campaign in upstream's five columns; what has no score has an empty val_bpb, never 0."""
     frame = to_frame(entries)
     table = pd.DataFrame(
         {
@@ -149,11 +151,11 @@ def is_log(name: str) -> bool:
 def read_tsv(path: Path) -> pd.DataFrame:
     """Upstream's results.tsv as a frame like `to_frame`'s; what it doesn't say is missing.
 
-    A crash's val_bpb, which upstream writes as 0, is NaN.
+    A crash's val_bpb, which upstream writes as 0, is NaN, and so is that of what was disturbed.
 
     Raises:
         InputError: the file can't be read, is empty, hasn't upstream's columns, has a status that
-            is none of the three, or a score that is no number.
+            is none of the four, or a score that is no number.
     """
     table = _text_table(path)
     if table.empty:
@@ -161,14 +163,14 @@ def read_tsv(path: Path) -> pd.DataFrame:
     unknown = set(table["status"]) - {verdict.value for verdict in Verdict}
     if unknown:
         raise InputError(f"{path}: status {sorted(unknown)}; allowed: {', '.join(Verdict)}")
-    crashed = table["status"] == Verdict.CRASH
+    unscored = table["status"].isin([Verdict.CRASH, Verdict.DISTURBED])
     return _frame(
         table.assign(
             number=range(len(table)),
             runs=1,
-            scores=(~crashed).astype("int64"),
-            val_bpb=_numbers(path, table["val_bpb"]).mask(crashed),
-            gpu_memory_mb=_numbers(path, table["memory_gb"]).mask(crashed) * GIBIBYTE / MEGABYTE,
+            scores=(~unscored).astype("int64"),
+            val_bpb=_numbers(path, table["val_bpb"]).mask(unscored),
+            gpu_memory_mb=_numbers(path, table["memory_gb"]).mask(unscored) * GIBIBYTE / MEGABYTE,
             idea=table["description"],
         )
     )
@@ -213,6 +215,7 @@ def _row(entry: Entry, known: Estimate | None) -> dict[str, str | int | float | 
         "researcher": proposal.researcher,
         "category": proposal.category,
         "parent": proposal.parent,
+        "retry_of": proposal.retry_of,
         "nodes": experiment.nodes,
         "requests": experiment.usage.requests,
         "prompt_tokens": experiment.usage.tokens_in,

@@ -6,6 +6,7 @@ from autoresearch_kit.records.experiments import (
     Usage,
     Verdict,
     best_of,
+    judged_since,
     latest_noise,
     profiled_before,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "best_of",
+    "judged_since",
     "latest_noise",
     "profiled_before",
     "speed",

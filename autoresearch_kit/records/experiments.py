@@ -16,11 +16,12 @@ from autoresearch_kit.text import markdown_table
 
 
 class Verdict(StrEnum):
-    """How an experiment ended."""
+    """How an experiment ended. Disturbed: not judged, since the machine was not the same."""
 
     KEEP = "keep"
     DISCARD = "discard"
     CRASH = "crash"
+    DISTURBED = "disturbed"
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,10 @@ class Noise:
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
-    `val_bpb` is the mean over the scored runs, None for a crash. `noise` is what the verdict was
-    held against. `reruns` are runs of the best that it asked for, `set_aside` are runs that were
-    repeated and not judged, because the machine was not the same. `nodes` counts the syntax-tree
+    `val_bpb` is the mean over the scored runs, None for a crash and where the machine was
+    disturbed. `noise` is what the verdict was held against. `reruns` are runs of the best that it
+    asked for, `set_aside` are runs, of either, that were not judged because the machine was not the
+    same. `nodes` counts the syntax-tree
     nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
     editable cells with those values left out. `probes` are short runs of its drafts, without a
     score, that its researcher asked for; `profiled` is where a step's time goes, looked at once for
@@ -115,15 +117,16 @@ class Experiment:
         """One line on it, with this score, the mean of so many."""
         runs = f"{scores} runs" if scores > 1 else ""
         verdict = f"{self.verdict} ({self.reason})"
+        again = "" if self.proposal.retry_of is None else f" (again: {self.proposal.retry_of})"
         return (
             f"{self.number:4d}  {score:17s} {runs:>7s}  {speed(self.runs):27s}  {verdict:22s}  "
-            f"{self.proposal.idea}"
+            f"{self.proposal.idea}{again}"
         )
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say of it, as names and words."""
         score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
-        attempts = self.proposal.attempts
+        attempts, again = self.proposal.attempts, self.proposal.retry_of
         mended = "; ".join(
             f"{one.run.failure}: {one.run.detail} ({one.run.train_seconds:.1f} s of training in "
             f"{one.run.wall_seconds:.1f} s){_before(one.idea, self.proposal.idea)}"
@@ -136,6 +139,7 @@ class Experiment:
         return [
             ("idea", self.proposal.idea),
             ("hypothesis", self.proposal.hypothesis),
+            *([] if again is None else [("tries again", f"experiment {again}, disturbed")]),
             ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
             ("val_bpb", score),
             ("runs", "; ".join(map(str, self.runs)) or "none"),
@@ -219,6 +223,12 @@ def _before(old: str, new: str) -> str:
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
     """The latest keep, since a keep replaces the best before it; None before there is one."""
     return next((one for one in reversed(experiments) if one.kept), None)
+
+
+def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
+    """The experiments after `best`, without those that the machine disturbed."""
+    after = experiments[best.number + 1 :]
+    return [one for one in after if one.verdict is not Verdict.DISTURBED]
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:

@@ -53,7 +53,8 @@ class Proposal:
     `model` names the language model, `lessons` are what it had learnt, where it was asked.
     `attempts` are the runs of this idea that crashed on a bug which was then repaired; `idea`,
     `hypothesis` and `category` are those given with the repair. `failure` says why nothing came of
-    the idea: then there is nothing to run.
+    the idea: then there is nothing to run. `retry_of` is the number of a disturbed experiment that
+    is tried again by this one.
     """
 
     number: int
@@ -70,3 +71,4 @@ class Proposal:
     lessons: str = ""
     attempts: tuple[Attempt, ...] = ()
     failure: str = ""
+    retry_of: int | None = None

@@ -9,13 +9,16 @@ from autoresearch_kit.records.grounds import Accelerator
 
 
 class Reason(StrEnum):
-    """Why it ended so. The first two are keeps, the next two discards, all others crashes."""
+    """Why an experiment ended as it did: three are keeps, two discards, two disturbed, the other
+    ones crashes."""
 
     BASELINE = "baseline"
     BETTER = "better"
     SIMPLER = "simpler"
     WORSE = "worse"
     NO_GAIN = "no gain"
+    MACHINE_BUSY = "machine busy"
+    FEWER_STEPS = "fewer steps"
     INVALID_EDIT = "invalid edit"
     ERROR = "error"
     EXITED = "exited"
@@ -190,7 +193,9 @@ class Arm(StrEnum):
 @dataclass(frozen=True)
 class Measured:
     """A run that is over, and not yet in git. `folder` is the name of its folder, `code` digests
-    its notebook; `disturbed` says why it should be repeated, empty if it counts."""
+    its notebook; `disturbed` says why it was to be repeated when it was over, empty if it counted.
+    Whether it counts now is computed anew: later runs of the same code may show that it was slow.
+    """
 
     number: int
     arm: Arm

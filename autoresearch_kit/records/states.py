@@ -12,6 +12,7 @@ class Stage(StrEnum):
     STARTING = "starting"
     PROPOSING = "proposing"
     RUNNING = "running"
+    WAITING = "waiting"
     RECORDING = "recording"
     PAUSED = "paused"
     ENDED = "ended"

@@ -4,8 +4,11 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Experiment, Reason
 from autoresearch_kit.researchers.base import View
 
-NOT_TRIED = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
-"""Experiments that never ran as proposed; they say nothing about their code."""
+NEVER_RAN = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
+"""Experiments that never ran as proposed."""
+
+NOT_TRIED = (*NEVER_RAN, Reason.MACHINE_BUSY, Reason.FEWER_STEPS)
+"""Those, and experiments that the machine disturbed: they say nothing about their code."""
 
 
 def tried_before(view: View, notebook: TrainNotebook) -> Experiment | None:

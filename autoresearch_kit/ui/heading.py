@@ -18,6 +18,13 @@ SMALL = 9.0
 ROW = 22.0
 """Pixels of a line above the plot."""
 
+_WORDS = {
+    Verdict.KEEP: "kept",
+    Verdict.DISCARD: "discarded",
+    Verdict.CRASH: "crashed",
+    Verdict.DISTURBED: "disturbed",
+}
+
 _FIRST = 24.0  # pixels from the top to the middle of the first
 
 
@@ -78,9 +85,11 @@ def captions_of(frame: pd.DataFrame) -> list[str]:
     if not len(keeps):
         return [f"{len(frame)} tried, none kept"]
     tried = frame.iloc[1:]
+    numbers = {verdict: int((tried["status"] == verdict).sum()) for verdict in Verdict}
     counts = ", ".join(
-        f"{int((tried['status'] == verdict).sum())} {word}"
-        for verdict, word in zip(Verdict, ("kept", "discarded", "crashed"), strict=True)
+        f"{number} {_WORDS[verdict]}"
+        for verdict, number in numbers.items()
+        if number or verdict is not Verdict.DISTURBED
     )
     many = f"{len(tried)} experiment{'' if len(tried) == 1 else 's'} after the baseline"
     first, last = float(keeps["val_bpb"].iloc[0]), float(keeps["val_bpb"].iloc[-1])

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from autoresearch_kit.history.tables import weaker
 from autoresearch_kit.records import Noise, Verdict
 from autoresearch_kit.ui import uncertainty
-from autoresearch_kit.ui.colours import GREEN, GREY, INK, VERMILLION
+from autoresearch_kit.ui.colours import BLUE, GREEN, GREY, INK, VERMILLION
 from autoresearch_kit.ui.drawing import Drawing, drawable, shorten
 from autoresearch_kit.ui.heading import ROW, SMALL, captions_of, draw_head, draw_legend, draw_row
 from autoresearch_kit.ui.labels import Labels, Point, place_labels
@@ -46,19 +46,19 @@ def progress(
     """The picture of a campaign: every experiment a mark, the running best as a step line.
 
     With a `noise` the line has a band: where another run of the best would fall, 19 times of 20.
-    `frame` has a row per experiment with the columns `number`, `status` (keep, discard, crash),
-    `val_bpb` (NaN for a crash), its `error`, `scores`, `sandbox` and `idea`, as `to_frame` makes
-    them. `size` is in inches, at 100 pixels each.
+    `frame` has a row per experiment with the columns `number`, `status` (keep, discard, crash,
+    disturbed), `val_bpb` (NaN for a crash and where it was not judged), its `error`, `scores`,
+    `sandbox` and `idea`, as `to_frame` makes them. `size` is in inches, at 100 pixels each.
     """
     figure = Drawing(size)
-    crashes = frame[frame["val_bpb"].isna()]
+    unscored = frame[frame["val_bpb"].isna()]
     scored = frame[frame["val_bpb"].notna()]
     sureness = uncertainty.legend_of(frame, noise)
-    axes = _axes(figure, strip=len(crashes) > 0, row=len(sureness) > 0)
+    axes = _axes(figure, strip=len(unscored) > 0, row=len(sureness) > 0)
     main = axes[0]
     _limit_x(main, frame)
-    if len(crashes):
-        _draw_crashes(axes[1], crashes, frame)
+    if len(unscored):
+        _draw_unscored(axes[1], unscored, frame)
     if len(scored):
         _draw_scores(main, frame, noise)
     else:
@@ -75,7 +75,7 @@ def progress(
 
 
 def _axes(figure: Figure, *, strip: bool, row: bool) -> list[Axes]:
-    """The plot, and under it a strip for crashes if there are any; at fixed places in pixels."""
+    """The plot, under it a strip for what has no score if need be; at fixed places in pixels."""
     width, height = figure.get_size_inches() * figure.dpi
     left, right, top, bottom, edge = 80, 20, 66 + row * ROW, 50, 30 if strip else 0
     frame = (left / width, (bottom + edge) / height, 1 - (left + right) / width)
@@ -100,13 +100,17 @@ def _limit_x(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_xlim(-margin, last + margin)
 
 
-def _draw_crashes(axes: Axes, crashes: pd.DataFrame, frame: pd.DataFrame) -> None:
-    axes.plot(crashes["number"], np.zeros(len(crashes)), "x", color=VERMILLION, ms=6, mew=1.6)
-    ringed = crashes["number"][weaker(frame)[crashes.index]]
+def _draw_unscored(axes: Axes, unscored: pd.DataFrame, frame: pd.DataFrame) -> None:
+    """Draw a cross for each crash, and an open diamond where the machine was disturbed."""
+    disturbed = unscored["status"] == Verdict.DISTURBED
+    crashed, waits = unscored["number"][~disturbed], unscored["number"][disturbed]
+    axes.plot(crashed, np.zeros(len(crashed)), "x", color=VERMILLION, ms=6, mew=1.6)
+    axes.plot(waits, np.zeros(len(waits)), "D", mfc="none", mec=BLUE, ms=5, mew=1.3)
+    ringed = unscored["number"][weaker(frame)[unscored.index]]
     uncertainty.draw_rings(axes, ringed, np.zeros(len(ringed)), 6)
     axes.set_ylim(-1, 1)
-    axes.set_yticks([0], labels=["crash"])
-    axes.tick_params(axis="y", length=0, labelcolor=VERMILLION)
+    axes.set_yticks([0], labels=["no score" if len(waits) else "crash"])
+    axes.tick_params(axis="y", length=0, labelcolor=INK if len(waits) else VERMILLION)
     axes.set_facecolor("#FBF3EE")
 
 

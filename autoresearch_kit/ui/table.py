@@ -10,7 +10,7 @@ from pandas.io.formats.style_render import CSSDict
 from autoresearch_kit.digits import with_error
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.text import UNTYPESET
-from autoresearch_kit.ui.colours import GREEN, VERMILLION
+from autoresearch_kit.ui.colours import BLUE, GREEN, VERMILLION
 
 _ERRORS = {"val_bpb": "error", "delta": "delta_error"}
 """The column of each number's standard error: it is shown beside the number, not by itself."""
@@ -30,6 +30,7 @@ _NUMBERS = {
 _VERDICTS = {
     str(Verdict.KEEP): f"color: {GREEN}; font-weight: bold",
     str(Verdict.CRASH): f"color: {VERMILLION}",
+    str(Verdict.DISTURBED): f"color: {BLUE}",
 }
 _PROSE = ("idea", "hypothesis", "detail")
 _WRAPPED = "text-align: left; min-width: 16em; max-width: 44em; overflow-wrap: anywhere"

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from autoresearch_kit.history.tables import weaker
 from autoresearch_kit.noise import reach
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict
-from autoresearch_kit.ui.colours import GREY, PURPLE
+from autoresearch_kit.ui.colours import BLUE, GREY, PURPLE
 
 _BAND = "#DDF1EA"
 _BAND_EDGE = "#A8DBC9"
@@ -69,7 +69,7 @@ def draw_rings(axes: Axes, numbers: pd.Series, heights: ArrayLike, size: float) 
 
 
 def legend_of(frame: pd.DataFrame, noise: Noise | None) -> list[Artist]:
-    """What the band, the bars and the rings mean, as far as there are any."""
+    """What the band, the bars, the diamonds and the rings mean, as far as there are any."""
     found: list[Artist] = []
     if noise and (frame["status"] == Verdict.KEEP).any():
         words = "where 19 of 20 runs of the best fall"
@@ -78,6 +78,10 @@ def legend_of(frame: pd.DataFrame, noise: Noise | None) -> list[Artist]:
         bar = Line2D([], [], marker="|", color=GREY, ms=10, mew=1.4, ls="")
         bar.set_label("mean ± standard error")
         found.append(bar)
+    if (frame["status"] == Verdict.DISTURBED).any():
+        diamond = Line2D([], [], marker="D", mfc="none", mec=BLUE, mew=1.3, ms=5, ls="")
+        diamond.set_label("disturbed: the machine was busy, not judged")
+        found.append(diamond)
     if (rings := weaker(frame)).any():
         levels = ", ".join(level for level in SandboxLevel if level in set(frame["sandbox"][rings]))
         ring = Line2D([], [], marker="o", mfc="none", mec=PURPLE, mew=1.3, ms=9, ls="")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit import measuring
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.ground import Ground
@@ -32,7 +33,6 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import Bench, Tried
-from autoresearch_kit.validity import AGAIN
 from autoresearch_kit.weighing import Scales, Weighed
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
@@ -48,7 +48,9 @@ class Machine:
 
     scores: dict[str, Iterator[float | None]]
     elsewhere: Iterator[float] = field(default_factory=lambda: iter(()))
+    steps: dict[str, Iterator[int]] = field(default_factory=dict)
     ran: list[tuple[str, int]] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
 
     def execute(
         self,
@@ -65,10 +67,15 @@ class Machine:
         value = next(self.scores[word])
         self.ran.append((word, spec.seed))
         (spec.folder / handover.EXECUTED_FILE).write_text(f"executed {len(self.ran)}")
-        made = replace(ledger.run(), seed=spec.seed, conditions=Conditions(self._busy(), 0.1))
+        steps = next(self.steps.get(word, iter(())), 1000)
+        made = replace(ledger.run(steps), seed=spec.seed, conditions=Conditions(self._busy(), 0.1))
         if value is None:
             return replace(made, failure=Reason.DIVERGED, detail="loss nan")
         return replace(made, score=score(value))
+
+    def wait(self, *_: object, seconds: float, **__: object) -> bool:
+        self.waited.append(seconds)
+        return True
 
     def audit(self, spec: RunSpec, run: Run, *, cancelled: Callable[[], bool]) -> Run:
         assert run.score
@@ -123,6 +130,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine({"8": iter(BASELINE)})
     monkeypatch.setattr(launch, "execute", made.execute)
     monkeypatch.setattr(launch, "audit", made.audit)
+    monkeypatch.setattr(measuring, "wait_until_quiet", made.wait)
     return made
 
 
@@ -223,23 +231,99 @@ def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
     assert weighed.runs[0].seed == weighed.set_aside[0].seed
 
 
-def test_on_a_machine_that_stays_busy_the_least_disturbed_run_counts(
+def test_after_the_repeats_a_quiet_machine_is_waited_for_and_its_run_counts(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.7, 1.8, 1.9, 1.6])
+    place.machine.elsewhere = iter([0.9, 0.7, 0.5])
+    weighed = place.weigh(WIDER, begun)
+    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.6], [1.7, 1.8, 1.9])
+    assert place.machine.waited == [600.0]
+
+
+def test_a_machine_that_is_no_quieter_the_second_time_is_waited_for_at_once(
     place: Place, begun: list[Experiment]
 ) -> None:
     place.machine.scores["16"] = iter([1.7, 1.8, 1.6])
-    place.machine.elsewhere = iter([0.9, 0.7, 0.5])
-    weighed = place.weigh(WIDER, begun)
-    assert values(weighed.runs) == [1.6]
-    assert len(weighed.set_aside) == AGAIN
-
-
-def test_a_machine_that_is_no_quieter_the_second_time_is_not_tried_a_third(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.6, 1.7])
     place.machine.elsewhere = iter([0.8, 0.9])
     weighed = place.weigh(WIDER, begun)
-    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.6], [1.7])
+    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.6], [1.7, 1.8])
+    assert len(place.machine.waited) == 1
+
+
+def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.3, 1.3, 1.3])
+    place.machine.elsewhere = iter([0.9] * 3)
+    weighed = place.weigh(WIDER, begun)
+    decision = weighed.decision
+    assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
+    assert decision.detail.startswith("run 1, disturbed 3 times, is not judged: 90% of the cores'")
+    assert (weighed.runs, values(weighed.set_aside)) == ((), [1.3, 1.3, 1.3])
+    assert weighed.noise is None
+
+
+def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.485] * 6)
+    place.machine.scores["8"] = iter([1.5] * 6)
+    place.machine.elsewhere = iter([0.0, 0.0, 0.0, 0.9, 0.9, 0.9])
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.verdict is Verdict.DISTURBED
+    assert weighed.decision.detail.startswith("the best, run again 1, disturbed 3 times")
+    assert (len(weighed.runs), weighed.reruns, len(weighed.set_aside)) == (3, (), 3)
+
+
+def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.48, 1.3, 1.31, 1.29])
+    place.machine.steps["16"] = iter([314, 601, 598, 620])
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.verdict is Verdict.KEEP
+    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.31, 1.3, 1.29], [1.48])
+    assert weighed.runs[0].seed == weighed.set_aside[0].seed
+
+
+def test_code_that_claims_few_steps_again_and_again_wins_nothing(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.3, 1.9, 1.9, 1.2, 1.2])
+    place.machine.steps["16"] = iter([1000, 500, 500, 500, 1000])
+    weighed = place.weigh(WIDER, begun)
+    decision = weighed.decision
+    assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.FEWER_STEPS)
+    assert len(place.machine.ran) == 3 + 4
+
+
+def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.485] * 6)
+    place.machine.scores["8"] = iter([1.5] * 9)
+    place.machine.steps["8"] = iter([500] * 9)
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.verdict in (Verdict.KEEP, Verdict.DISCARD)
+    assert {run.steps for run in weighed.reruns} == {500}
+
+
+def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None:
+    place.machine.elsewhere = iter([0.42, 0.44, 0.41, 0.45, 0.5])
+    place.machine.scores["8"] = iter([1.5, 1.5, 1.5, 1.51, 1.49])
+    weighed = place.weigh(BEGIN, [])
+    assert weighed.decision.verdict is Verdict.KEEP
+    assert (len(weighed.runs), len(weighed.set_aside)) == (3, 2)
+
+
+def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.3] * 9)
+    place.machine.elsewhere = iter([0.28, 0.4, 0.5, 0.6, 0.7])
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.verdict is Verdict.DISTURBED
 
 
 def test_runs_that_were_over_before_a_stop_are_not_run_again(

@@ -11,9 +11,9 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
-from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment
+from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment, Verdict
 from autoresearch_kit.researchers.base import View
-from autoresearch_kit.researchers.duplicates import NOT_TRIED, is_running, tried_before
+from autoresearch_kit.researchers.duplicates import NEVER_RAN, is_running, tried_before
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.probes import Probes
 from autoresearch_kit.researchers.llm.quoting import quote
@@ -230,7 +230,7 @@ class Draft:
     def _diff(self, experiment: Experiment) -> str:
         if experiment.proposal.parent is None:
             return "It is the notebook that the campaign began with."
-        if experiment.reason in NOT_TRIED:
+        if experiment.reason in NEVER_RAN:
             return "Its edits were never run."
         old = TrainNotebook.parse(self._history.source(experiment.proposal.parent))
         return str(cell_diff(old, TrainNotebook.parse(self._history.source(experiment.number))))
@@ -254,7 +254,9 @@ def _detail(experiment: Experiment) -> list[str]:
 
 def _outcome(experiment: Experiment) -> str:
     score = "" if experiment.val_bpb is None else f", val_bpb {experiment.val_bpb:.6f}"
-    return f"{experiment.verdict} ({experiment.reason}){score}"
+    not_judged = experiment.verdict is Verdict.DISTURBED
+    said = ", not judged: this says nothing of the idea" if not_judged else ""
+    return f"{experiment.verdict} ({experiment.reason}){score}{said}"
 
 
 def _places(source: str, old: str) -> str:

@@ -58,8 +58,9 @@ You are a researcher in machine learning. A program runs your experiments: you e
 training notebook and submit; it trains the notebook under a fixed budget of seconds, measures
 val_bpb (validation bits per byte, lower is better) outside of the notebook, keeps your edit if the
 model predicts better, or as well with less code, and otherwise discards it. Where one run can't
-tell it from luck, it is run again with other seeds, of the kit's choosing. Then it asks again, with
-an up-to-date account; you keep nothing in mind in between. Each proposal is one idea, tried alone,
+tell it from luck, it is run again with other seeds, of the kit's choosing. What a busy machine
+disturbed is not judged but tried again by itself. Then it asks again, with an up-to-date account;
+you keep nothing in mind in between. Each proposal is one idea, tried alone,
 so that its outcome says something.
 
 The notebook

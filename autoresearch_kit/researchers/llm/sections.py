@@ -13,8 +13,10 @@ from autoresearch_kit.records import (
     DatasetInfo,
     Experiment,
     Machine,
+    Reason,
     Settings,
     Verdict,
+    judged_since,
     latest_noise,
     profiled_before,
     speed_by_run,
@@ -25,6 +27,7 @@ from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.curve import curve
 from autoresearch_kit.researchers.llm.probes import step_lines
 from autoresearch_kit.researchers.llm.quoting import quote
+from autoresearch_kit.retries import fate
 from autoresearch_kit.text import both_ends, one_line
 
 PLATEAU = 6
@@ -32,6 +35,11 @@ PLATEAU = 6
 
 PROFILE = "Where the time of a step of the best goes"
 IDEA_LENGTH = 120
+
+_NOT_JUDGED = {
+    Reason.MACHINE_BUSY: "the machine was busy, which says nothing of the idea",
+    Reason.FEWER_STEPS: "its runs under different seeds made very different numbers of steps",
+}
 DETAIL_LENGTH = 200
 
 ROOMS = (findings.Room(600, 1_500), findings.Room(200, 600))
@@ -140,7 +148,7 @@ def best_few(view: View) -> Section:
 
 def last(view: View, history: History) -> Section:
     """The experiments most recently tried, with what went wrong; of the last what it said, too."""
-    lines = [_tried(one) for one in view.experiments[1:]]
+    lines = [_tried(one, view) for one in view.experiments[1:]]
     if not lines:
         return Section("last", LAST, ("",))
     one = view.experiments[-1]
@@ -162,7 +170,7 @@ def _last_details(one: Experiment, history: History) -> list[str]:
 
 def plateau(view: View) -> Section:
     """What to do when nothing has helped for a while."""
-    since = len(view.experiments) - 1 - view.best
+    since = len(judged_since(view.experiments, view.experiments[view.best]))
     text = (
         f"The last {since} experiments gained nothing. Change direction: leave the neighbourhood "
         "of what was tried last, question an assumption that none of them touched, or simplify. "
@@ -185,16 +193,23 @@ def _cell(cell: Cell) -> str:
     return f"```python cell={cell.name} ({kind})\n{cell.source}\n```"
 
 
-def _tried(one: Experiment) -> str:
+def _tried(one: Experiment, view: View) -> str:
     mended = len(one.proposal.attempts)
     repairs = f", a bug mended {mended}x" if mended else ""
     line = (
         f"- experiment {one.number} ({one.proposal.researcher}, from {one.proposal.parent}): "
-        f"{one.verdict}, {one.reason}{_scored(one)}{repairs}. {_one(one.proposal.idea)}"
+        f"{_verdict(one, view)}{_scored(one)}{repairs}. {_one(one.proposal.idea)}"
     )
-    if one.verdict is Verdict.CRASH and one.detail:
+    if one.verdict in (Verdict.CRASH, Verdict.DISTURBED) and one.detail:
         return f"{line}\n{quote(both_ends(one.detail, DETAIL_LENGTH), DETAIL_LENGTH)}"
     return line
+
+
+def _verdict(one: Experiment, view: View) -> str:
+    if one.verdict is not Verdict.DISTURBED:
+        return f"{one.verdict}, {one.reason}"
+    what = _NOT_JUDGED[one.reason]
+    return f"not judged, since {what}; {fate(one, view.experiments, view.running)} by the program"
 
 
 def _scored(one: Experiment) -> str:
@@ -223,7 +238,11 @@ def _gains(experiments: Sequence[Experiment]) -> dict[int, float]:
 
 def _counts(experiments: Sequence[Experiment]) -> str:
     verdicts = [one.verdict for one in experiments[1:]]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
+    return ", ".join(
+        f"{verdicts.count(verdict)} {verdict}"
+        for verdict in Verdict
+        if verdict is not Verdict.DISTURBED or verdict in verdicts
+    )
 
 
 def _one(idea: str) -> str:

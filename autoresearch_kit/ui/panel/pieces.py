@@ -16,8 +16,13 @@ from autoresearch_kit.watching import Now, Sight
 SILENT = 20.0
 """Seconds after which a heartbeat is late: one comes every two."""
 
-MARKS = {Verdict.KEEP: "&#9679;", Verdict.DISCARD: "&#9675;", Verdict.CRASH: "&#10005;"}
-"""A disc, a ring, a cross: as in the picture, and for who sees no colours."""
+MARKS = {
+    Verdict.KEEP: "&#9679;",
+    Verdict.DISCARD: "&#9675;",
+    Verdict.CRASH: "&#10005;",
+    Verdict.DISTURBED: "&#9671;",
+}
+"""A disc, a ring, a cross, a diamond: as in the picture, and for who sees no colours."""
 
 
 def wrap(body: str, kind: str = "") -> str:
@@ -102,7 +107,7 @@ def spent(sight: Sight) -> str:
     """What the campaign has found and taken, and what is left of its limits."""
     facts = _found(sight)
     limits = sight.state.limits if sight.state else Limits()
-    tried = max(0, len(sight.rows) - 1)
+    tried = max(0, sum(row.retry_of is None for row in sight.rows) - 1)
     facts.append(("experiments", _of(tried, limits.experiments)))
     if sight.state and sight.running:
         hours = (sight.time - sight.state.started) / 3600
@@ -122,12 +127,14 @@ def _found(sight: Sight) -> list[tuple[str, str]]:
         return []
     kept = sum(row.verdict is Verdict.KEEP for row in sight.rows)
     crashed = sum(row.verdict is Verdict.CRASH for row in sight.rows)
+    disturbed = sum(row.verdict is Verdict.DISTURBED for row in sight.rows)
     lower = f"{(first.value - best.known.value) / first.value:.2%} lower, experiment {best.number}"
     facts = [
         ("baseline", str(first)),
         ("best", f"{best.known} ({lower})" if best.number else "the baseline"),
         ("kept", str(kept - 1)),
         ("crashed", str(crashed)),
+        *([("disturbed", str(disturbed))] if disturbed else []),
     ]
     return [*facts, ("noise", describe(sight.noise))] if sight.noise else facts
 
@@ -153,13 +160,15 @@ def table_row(row: Row, *, costs: bool) -> str:
     error = row.known.error if row.known else None
     delta = "" if row.delta is None else rounded(row.delta, error, signed=True)
     weaker = f'<span class="muted">sandbox: {row.sandbox}</span> ' if row.weaker else ""
+    retries = f"tries {row.retry_of} again"
+    again = "" if row.retry_of is None else f'<span class="muted">{retries}:</span> '
     cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
         f'<span class="chip {row.verdict}">{MARKS[row.verdict]} {row.verdict}</span>'
         f'<span class="num" title="{escape(row.speed, quote=True)}">{row.known or "-"}</span>'
         f'<span class="num">{len(row.scores) if row.known else ""}</span>'
         f'<span class="num">{delta}</span>'
-        f'<span title="{escape(row.idea, quote=True)}">{weaker}{escape(row.idea)}</span>'
+        f'<span title="{escape(row.idea, quote=True)}">{weaker}{again}{escape(row.idea)}</span>'
         f'<span class="num">{row.seconds:.0f}</span>{cost}'
     )
     return wrap(cells, f"row {_costs(costs)}")
@@ -249,6 +258,8 @@ def progress_words(sight: Sight) -> str:
         return ""
     if sight.state.stage is Stage.PAUSED:
         return "paused"
+    if sight.state.stage is Stage.WAITING:
+        return "waiting for a quiet machine"
     if one.stage == "train":
         return f"training, {_trained(one):.0f} of {one.budget:.0f} s"
     return {"start": "starting", "submit": "scoring"}.get(one.stage, str(one.stage))

@@ -7,6 +7,7 @@ KEEP = "#009E73"
 CRASH = "#D55E00"
 RUN = "#E69F00"
 BEST = "#3A8FCB"
+DISTURBED = "#0072B2"
 """Okabe and Ito's (https://jfly.uni-koeln.de/color/), the blue between their two."""
 
 COLUMNS = "94px 132px 34px 84px minmax(120px, 1fr) 62px"
@@ -18,6 +19,7 @@ CSS = f"""<style>
 .ark .big {{ font-size: 16px; font-weight: 600; }}
 .ark .chip {{ border-left: 4px solid #8c8c8c; padding-left: 6px; font-weight: 600; }}
 .ark .keep {{ border-color: {KEEP}; }}
+.ark .disturbed, .ark .waiting {{ border-color: {DISTURBED}; }}
 .ark .crash, .ark .failed, .ark .died {{ border-color: {CRASH}; }}
 .ark .running, .ark .proposing, .ark .recording, .ark .starting {{ border-color: {RUN}; }}
 .ark .num {{ font-variant-numeric: tabular-nums; text-align: right; }}
