@@ -14,7 +14,7 @@ from statistics import fmean
 from scipy.special import stdtrit
 
 from autoresearch_kit.records import Experiment, Noise, Run
-from autoresearch_kit.validity import as_fast, steady
+from autoresearch_kit.validity import as_fast
 
 PRIOR_DOF = 2.0
 """Three runs alone put sigma anywhere between a quarter and 1.7 of its truth; with these two
@@ -77,13 +77,12 @@ def scores_of(runs: Iterable[Run]) -> tuple[float, ...]:
 def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
     """The runs of each experiment's code that count, by its number, in the same order.
 
-    Slow ones don't, and where re-runs show that the machine is faster or slower than it was, those
-    of before don't either.
+    Where re-runs show that the machine is faster or slower than it was, those of before don't.
     """
     found: dict[int, list[Run]] = {}
     best = 0
     for one in experiments:
-        found[one.number] = steady(one.runs, one.settings)
+        found[one.number] = list(one.runs)
         if one.rerun_scores:
             found[best] = [*as_fast(found[best], one.reruns), *one.reruns]
         if one.kept:

@@ -7,10 +7,8 @@ import pandas as pd
 
 from autoresearch_kit.estimates import Estimate, estimate
 from autoresearch_kit.history import Entry
-from autoresearch_kit.noise import scores_of
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict, speed, strongest
 from autoresearch_kit.spending import per
-from autoresearch_kit.validity import steady
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def row_of(entry: Entry) -> Row:
         seconds=sum(run.wall_seconds for run in one.all_runs) + one.unscored_seconds,
         cost=per(one.usage, 1) if one.usage.requests else "",
         commit=entry.code_commit,
-        scores=scores_of(steady(one.runs, one.settings)),
+        scores=one.scores,
         sandbox=one.sandbox,
         speed=speed(one.runs),
         retry_of=one.proposal.retry_of,

@@ -37,7 +37,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.rows import Row, by_now, row_of, to_frame
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import dead, known_campaigns
-from autoresearch_kit.validity import as_fast, steady
+from autoresearch_kit.validity import as_fast
 from autoresearch_kit.workspace import Workspace
 
 LINES = 3
@@ -169,7 +169,7 @@ class Watch:
         self._noise = one.noise or self._noise
         if one.kept:
             self._keeps.append(one)
-            self._best_runs = steady(one.runs, one.settings)
+            self._best_runs = list(one.runs)
         self._rows.append(row_of(entry))
 
     def _warning(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_kit import noise
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Score, Verdict
-from tests.history.ledger import experiment, run
+from tests.history.ledger import disturbed, experiment, run
 
 BELIEVED = Noise(0.01, 2.0)
 
@@ -56,6 +56,16 @@ def test_reruns_belong_to_the_best_of_their_time() -> None:
         2: (1.6,),
         3: (1.3, 1.31),
     }
+
+
+def test_runs_from_before_the_machine_got_faster_are_not_mixed_with_those_of_now() -> None:
+    slow = replace(experiment(0), runs=(run(300, value=1.4), run(310, value=1.41)))
+    asked = replace(experiment(1, 1.6, Verdict.DISCARD), reruns=(run(600, value=1.2),))
+    assert noise.scores_by_code([slow, asked])[0] == (1.2,)
+
+
+def test_what_was_disturbed_says_nothing_of_the_noise() -> None:
+    assert noise.scores_by_code([experiment(0), disturbed(1, 1.2, 1.9)]) == {0: (1.5,)}
 
 
 def test_what_has_no_score_has_no_code_here() -> None:

@@ -96,6 +96,21 @@ def test_it_is_brought_to_a_new_best_where_it_fits(ledger: Ledger) -> None:
     assert (proposal.parent, dict(proposal.constants), model.asked) == (1, {"BATCH": 8}, [0])
 
 
+def test_it_keeps_until_a_disturbed_experiment_was_tried_again(ledger: Ledger) -> None:
+    model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, WIDTH=4)
+    view = ledger.view
+    again = replace(view.experiments[1].proposal, number=2, retry_of=1)
+    place.prepare(replace(view, number=3, running=again))
+    retried = replace(view.experiments[1], proposal=again)
+    proposal = place.propose(
+        replace(view, number=3, experiments=(*view.experiments, retried)), never
+    )
+    assert (proposal.number, dict(proposal.constants), model.asked) == (3, {"BATCH": 8}, [0])
+
+
 def test_where_it_conflicts_it_is_carried_over(ledger: Ledger) -> None:
     model = Wider()
     place = proposing(ledger, model)
@@ -113,6 +128,17 @@ def test_where_it_is_not_carried_over_it_is_asked_for_again(ledger: Ledger) -> N
     ledger.constants(1, 1.5, BATCH=6)
     assert place.propose(ledger.view, never).parent == 1
     assert model.asked == [0, 1]
+
+
+def test_what_was_taken_is_not_taken_again_after_a_kill(ledger: Ledger) -> None:
+    model = Wider()
+    place = proposing(ledger, model)
+    place.prepare(ahead(ledger, 2))
+    ledger.constants(1, WIDTH=4)
+    place.propose(ledger.view, never)
+    ledger.constants(2, BATCH=8)
+    proposing(ledger, model).propose(ledger.view, never)
+    assert len(model.asked) == 2
 
 
 def test_where_it_was_tried_before_it_is_asked_for_again(ledger: Ledger) -> None:

@@ -82,6 +82,7 @@ def experiment(
         Verdict.KEEP: Reason.BETTER,
         Verdict.DISCARD: Reason.WORSE,
         Verdict.CRASH: Reason.ERROR,
+        Verdict.DISTURBED: Reason.MACHINE_BUSY,
     }
     return Experiment(
         tag=tag,
@@ -100,6 +101,14 @@ def experiment(
         started="2026-03-08T21:00:00+00:00",
         finished="2026-03-08T21:05:20+00:00",
     )
+
+
+def disturbed(number: int, *scores: float, retry_of: int | None = None) -> Experiment:
+    """An experiment whose runs, with these scores, the machine disturbed."""
+    made = experiment(number, None, Verdict.DISTURBED)
+    aside = tuple(run(value=value) for value in scores)
+    proposal = replace(made.proposal, retry_of=retry_of)
+    return replace(made, proposal=proposal, runs=(), set_aside=aside, detail="run 1, disturbed")
 
 
 def never_ran(number: int) -> Experiment:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from autoresearch_kit.history.summary import extra_runs, summarise
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
-from tests.history.ledger import experiment, repeated, run, score
+from tests.history.ledger import disturbed, experiment, repeated, run, score
 
 NOISE = Noise(0.01, 6.0)
 
@@ -37,6 +37,13 @@ def test_runs_beyond_one_an_experiment_are_counted_by_what_for() -> None:
     made = repeated(experiment(1, 1.6, Verdict.DISCARD), 1.6, 1.7, reruns=(1.5,))
     night = [repeated(experiment(0), 1.5, 1.5, 1.5), replace(made, set_aside=(run(), run()))]
     assert str(extra_runs(night)) == "6 (3 repeats, 1 of the best, 2 set aside)"
+
+
+def test_what_was_disturbed_is_counted_and_lowers_no_rate() -> None:
+    rows = said(experiment(0), experiment(1, 1.4), disturbed(2, 1.3), disturbed(3, 1.3, retry_of=2))
+    assert rows["experiments"] == "3: 1 kept, 0 crashed, 2 disturbed"
+    assert rows["keep rate"] == "100%"
+    assert rows["best val_bpb"].startswith("1.4")
 
 
 def test_a_campaign_without_repeats_or_noise_says_nothing_of_them() -> None:

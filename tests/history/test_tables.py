@@ -8,7 +8,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.history import Entry
 from autoresearch_kit.history.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv, weaker
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict
-from tests.history.ledger import experiment, repeated, run, score
+from tests.history.ledger import disturbed, experiment, repeated, run, score
 
 NIGHT = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -35,6 +35,17 @@ def test_one_row_per_experiment_in_order() -> None:
 
 def test_a_crash_has_no_val_bpb() -> None:
     assert to_frame(ENTRIES)["val_bpb"].isna().tolist() == [False, False, True, False, False]
+
+
+def test_what_was_disturbed_has_no_val_bpb_and_names_what_it_tries_again(tmp_path: Path) -> None:
+    entries = [ENTRIES[0], Entry(disturbed(1, 1.2, 1.3, retry_of=0), "c", "r")]
+    frame = to_frame(entries)
+    assert frame["val_bpb"].isna().tolist() == [False, True]
+    assert frame["retry_of"].tolist()[1] == 0
+    assert frame["wall_seconds"][1] == 2 * 320.0
+    path = tmp_path / "night.tsv"
+    path.write_text(to_tsv(entries))
+    assert list(read_tsv(path)["scores"]) == [1, 0]
 
 
 def test_best_is_that_of_the_latest_keep() -> None:

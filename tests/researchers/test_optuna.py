@@ -9,6 +9,7 @@ from autoresearch_kit.decide import Decision
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
 from autoresearch_kit.researchers import check_name
+from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.optuna import OptunaResearcher
 from autoresearch_kit.researchers.outcomes import find_outcomes, promising
 from tests.researchers.bench import Bench, Objective, experiment
@@ -159,6 +160,16 @@ def test_an_edit_that_never_ran_is_not_held_against_the_best(bench: Bench) -> No
         )
     )
     assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.val_bpb]
+
+
+def test_what_was_disturbed_is_not_learnt_from_and_may_be_proposed_again(bench: Bench) -> None:
+    disturbed = Decision(Verdict.DISTURBED, Reason.MACHINE_BUSY, "")
+    proposal = replace(bench.best.proposal, number=1, parent=0)
+    bench.experiments.append(experiment(proposal, bench.notebooks[0], None, disturbed, ""))
+    assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.val_bpb]
+    found = tried_before(bench.view, bench.notebooks[0])
+    assert found is not None
+    assert found.number == 0
 
 
 def test_experiments_with_other_code_are_left_out(

@@ -113,6 +113,15 @@ def test_crashes_have_a_strip_of_their_own() -> None:
     assert crashed.axes[0].get_ylim() == pytest.approx(calm.axes[0].get_ylim(), abs=1e-3)
 
 
+def test_what_was_disturbed_has_no_score_and_a_mark_of_its_own() -> None:
+    figure = progress(frame([BASELINE, ("disturbed", NAN, "a"), ("crash", NAN, "b")]))
+    assert [tick.get_text() for tick in figure.axes[1].get_yticklabels()] == ["no score"]
+    marks = {line.get_marker(): np.size(line.get_xdata()) for line in figure.axes[1].get_lines()}
+    assert marks["D"] == marks["x"] == 1
+    assert "disturbed: the machine was busy, not judged" in said(figure)
+    assert "0 kept, 0 discarded, 1 crashed, 1 disturbed" in said(figure)
+
+
 def test_an_idea_is_cut_between_words() -> None:
     assert shorten("depth 9 aspect_ratio 57 (extra layer)", 34) == "depth 9 aspect_ratio 57 (extra…"
     assert shorten("A 1 -> 2", 34) == "A 1 → 2"

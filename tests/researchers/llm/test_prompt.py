@@ -95,6 +95,43 @@ def test_what_it_says(ledger: Ledger, words: str) -> None:
     assert words in prompted(ledger)
 
 
+def disturbed(ledger: Ledger, number: int, retry_of: int | None = None) -> Experiment:
+    proposal = Proposal(number, 0, "llm", "WIDTH = 4", "", constants={"WIDTH": 4})
+    detail = "run 1, disturbed 3 times, is not judged: 90% of the cores' time"
+    return ledger.add(
+        replace(proposal, retry_of=retry_of),
+        Verdict.DISTURBED,
+        Reason.MACHINE_BUSY,
+        None,
+        detail,
+        ran=False,
+    )
+
+
+def test_what_was_disturbed_is_said_not_to_be_judged(ledger: Ledger) -> None:
+    disturbed(ledger, 1)
+    said = prompted(ledger)
+    assert (
+        "experiment 1 (llm, from 0): not judged, since the machine was busy, which says nothing of "
+        "the idea; tried again next by the program. WIDTH = 4"
+    ) in said
+    assert "tried after the baseline: 1; 0 keep, 0 discard, 0 crash, 1 disturbed" in said
+
+
+def test_what_became_of_it_is_said(ledger: Ledger) -> None:
+    disturbed(ledger, 1)
+    ledger.add(replace(disturbed(ledger, 2, retry_of=1).proposal, number=3))
+    said = prompted(ledger)
+    assert "the idea; tried again as experiment 2 by" in said
+    assert "the idea; tried again as experiment 3 by" in said
+
+
+def test_disturbed_experiments_make_no_plateau(ledger: Ledger) -> None:
+    for number in range(1, sections.PLATEAU + 1):
+        disturbed(ledger, number)
+    assert "Change direction" not in prompted(ledger)
+
+
 def test_the_loss_curve_of_the_best_is_there(ledger: Ledger) -> None:
     assert "training loss, nats a token: 7.000 at 0 s, 6.440 at 42 s" in prompted(ledger)
     assert "3.000 at 300 s; 8,000 tokens/s" in prompted(ledger)

@@ -1,0 +1,155 @@
+"""What becomes of an idea that the machine disturbed; runs and the machine are made up."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import measuring
+from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.errors import Cancelled, KitError
+from autoresearch_kit.execution import launch
+from autoresearch_kit.records import (
+    Conditions,
+    Experiment,
+    Limits,
+    Reason,
+    Run,
+    RunSpec,
+    Stage,
+    Verdict,
+)
+from autoresearch_kit.retries import RETRIES
+from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import quick, tiny
+
+SETTINGS = replace(quick.SETTINGS, max_elsewhere=0.3)
+QUIET, BUSY = 0.05, 0.9
+TRIES = 3
+"""Of a run on a machine that is no quieter the second time."""
+
+
+class Machine:
+    """How busy the machine is, run by run; then it is quiet. `waited` counts the waits."""
+
+    def __init__(self, *shares: float) -> None:
+        self._shares: Iterator[float] = iter(shares)
+        self.runs: list[str] = []
+        self.waited = 0
+        self.on_wait: Callable[[], None] = lambda: None
+
+    def execute(self, spec: RunSpec, waiting: None = None, **how: Callable[[], bool]) -> Run:
+        self.runs.append(spec.folder.name)
+        made = quick.made_up_run(spec, waiting, cancelled=how["cancelled"])
+        return replace(made, conditions=Conditions(next(self._shares, QUIET), 1.0))
+
+    def wait(self, *_: object, **__: object) -> bool:
+        self.waited += 1
+        self.on_wait()
+        return True
+
+
+def run(project: Path, machine: Machine, experiments: int) -> list[Experiment]:
+    with pytest.MonkeyPatch.context() as patch:
+        quick.make_up(patch)
+        patch.setattr(launch, "execute", machine.execute)
+        patch.setattr(measuring, "wait_until_quiet", machine.wait)
+        campaign = Campaign("night", SETTINGS, root=project)
+        list(campaign.run(Limits(experiments=experiments)))
+        return campaign.history.experiments()
+
+
+def verdicts(experiments: list[Experiment]) -> list[Verdict]:
+    return [one.verdict for one in experiments]
+
+
+def test_it_is_tried_again_with_the_same_edits_and_other_seeds(project: Path) -> None:
+    _, first, again, other = run(project, Machine(QUIET, *[BUSY] * TRIES), 2)
+    assert (first.verdict, first.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
+    assert (first.val_bpb, first.runs, len(first.set_aside)) == (None, (), TRIES)
+    assert again.proposal == replace(first.proposal, number=2, retry_of=1)
+    assert again.verdict in (Verdict.KEEP, Verdict.DISCARD)
+    assert again.runs[0].seed != first.set_aside[0].seed
+    assert other.proposal.retry_of is None
+
+
+def test_git_says_what_was_not_judged_and_what_tries_it_again(project: Path) -> None:
+    run(project, Machine(QUIET, *[BUSY] * TRIES), 1)
+    log = tiny.git(project, "log", "--format=%B", "refs/autoresearch/night/0001")
+    assert "Record night 0001: disturbed" in log
+    assert "Status: disturbed\nReason: machine busy" in log
+    assert "Retry-of: 1" in tiny.git(project, "log", "--format=%B", "refs/autoresearch/night/0002")
+    shown = tiny.git(project, "ls-tree", "-r", "--name-only", "refs/autoresearch/night/0001")
+    assert "experiments/night/0001/set-aside-3.ipynb" in shown
+
+
+def test_it_is_tried_again_a_bounded_number_of_times(project: Path) -> None:
+    found = run(project, Machine(QUIET, *[BUSY] * TRIES * (1 + RETRIES)), 2)
+    assert verdicts(found)[1:-1] == [Verdict.DISTURBED] * (1 + RETRIES)
+    assert [one.proposal.retry_of for one in found] == [None, None, 1, 1, None]
+
+
+def test_a_quiet_machine_is_waited_for_before_it_is_tried_again(project: Path) -> None:
+    machine = Machine(QUIET, *[BUSY] * TRIES)
+    run(project, machine, 1)
+    assert machine.waited == 2  # before the last repeat, and before the retry
+
+
+def test_the_limit_counts_ideas_not_retries(project: Path) -> None:
+    found = run(project, Machine(QUIET, *[BUSY] * TRIES), 3)
+    assert len(found) == 1 + 3 + 1
+
+
+def test_a_campaign_that_ends_while_it_waits_goes_on_where_it_was(project: Path) -> None:
+    def stop() -> None:
+        raise Cancelled("stopped while waiting")
+
+    machine = Machine(QUIET, *[BUSY] * (TRIES - 1))
+    machine.on_wait = stop
+    run(project, machine, 1)
+    workspace = Workspace(project, "night")
+    state = workspace.state()
+    assert state is not None
+    assert state.stage is Stage.ENDED
+    assert len(workspace.measured()) == TRIES - 1
+    later = Machine(QUIET)
+    _, first = run(project, later, 1)
+    assert (later.waited, len(later.runs)) == (1, 1)
+    assert (len(first.runs), len(first.set_aside)) == (1, TRIES - 1)
+
+
+def test_a_campaign_that_ends_before_a_retry_goes_on_with_it(project: Path) -> None:
+    def stop() -> None:
+        if machine.waited == 2:
+            raise Cancelled("stopped while waiting")
+
+    machine = Machine(QUIET, *[BUSY] * TRIES)
+    machine.on_wait = stop
+    run(project, machine, 1)
+    _, _, again = run(project, Machine(), 1)
+    assert again.proposal.retry_of == 1
+
+
+def test_a_baseline_that_stays_disturbed_says_what_to_do(project: Path) -> None:
+    with pytest.raises(KitError) as raised:
+        run(project, Machine(*[BUSY] * TRIES), 1)
+    assert str(raised.value) == (
+        "the baseline can't be measured here: run 1, disturbed 3 times, is not judged: 90% of the "
+        "cores' time went elsewhere while it trained, 30% allowed. Run again when the machine is "
+        "quiet; or have every run judged, whatever else the machine does: "
+        "autoresearch run night --max-elsewhere 1"
+    )
+
+
+def test_that_is_no_other_campaign_as_long_as_nothing_is_judged(project: Path) -> None:
+    with pytest.raises(KitError):
+        run(project, Machine(*[BUSY] * TRIES), 1)
+    assert settle(project, "night", Wishes(max_elsewhere=1.0)).max_elsewhere == 1.0
+
+
+def test_the_next_start_measures_a_disturbed_baseline_anew(project: Path) -> None:
+    with pytest.raises(KitError):
+        run(project, Machine(*[BUSY] * TRIES), 1)
+    assert len(run(project, Machine(), 1)) == 2
