@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit import codec
-from autoresearch_kit.errors import InputError
+from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.untrusted import read_untrusted_from, read_untrusted_tail
 
@@ -60,7 +60,7 @@ class Curve:
         """Add what the run has logged since; nothing if it has not begun to."""
         try:
             new = read_untrusted_from(self.path, self._offset, PIECE)
-        except FileNotFoundError:
+        except (OSError, KitError):  # not there yet, or no file at all
             return
         self._offset += len(new)
         self.add(new)
@@ -105,6 +105,6 @@ def read_live(run_folder: Path) -> LiveRun:
 def _last_point(metrics: Path) -> Point | None:
     try:
         points = read_points(read_untrusted_tail(metrics, TAIL))
-    except FileNotFoundError:
+    except (OSError, KitError):  # not there yet, or no file at all
         return None
     return points[-1] if points else None

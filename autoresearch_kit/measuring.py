@@ -14,7 +14,7 @@ from pathlib import Path
 from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.execution.untrusted import read_if_plain
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
@@ -225,8 +225,8 @@ class Measuring:
         """What git keeps of these runs: their notebooks under these names, and a loss curve."""
         files = {name: self.executed(measured).read_bytes() for name, measured in named}
         metrics = self._folder(named[0][1]) / handover.WORK_FOLDER / handover.METRICS_FILE
-        if metrics.exists():
-            files[handover.METRICS_FILE] = read_untrusted(metrics, METRICS_LIMIT)
+        if lines := read_if_plain(metrics, METRICS_LIMIT):
+            files[handover.METRICS_FILE] = lines
         return files
 
     def _over(self, seed: int, code: str) -> list[Measured]:

@@ -6,9 +6,9 @@ trained or scored on it.
 
 import hashlib
 import logging
-import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from autoresearch_kit.ground import Ground
 from autoresearch_kit.measuring import new_folder, run_spec
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Probe, Profiled, Request, Run, RunSpec
+from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.researchers.base import PROBE_SECONDS
 from autoresearch_kit.workspace import Workspace
 
@@ -109,7 +110,8 @@ class Probing:
             run = launch.execute_unscored(self._spec(folder, number, seconds), cancelled=cancelled)
             return read_probed(folder, run)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(folder)
 
     def _spec(self, folder: Path, number: int, seconds: float) -> RunSpec:
         settings = self._ground.settings

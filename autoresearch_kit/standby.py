@@ -1,12 +1,12 @@
 """The runner and the kernel of the next run, which wait beside the run that trains."""
 
 import logging
-import shutil
 
 from autoresearch_kit.errors import in_words
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.records import RunPlace
+from autoresearch_kit.removal import remove_tree
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,6 @@ class Standby:
         if waiting is not None:
             waiting.runner.end()
             try:
-                shutil.rmtree(waiting.place.folder)
+                remove_tree(waiting.place.folder)
             except OSError as error:  # the next start removes it
                 logger.warning("a folder of a run stays behind: %s", in_words(error))

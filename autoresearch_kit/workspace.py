@@ -11,7 +11,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +32,7 @@ from autoresearch_kit.records import (
     Settings,
     State,
 )
+from autoresearch_kit.removal import remove_tree
 
 logger = logging.getLogger(__name__)
 
@@ -297,21 +298,17 @@ class Workspace:
     def clear_runs(self, spared: Collection[str] = ()) -> None:
         """Remove the folders of runs, but for those of these names, and what else lies there."""
         for folder in self.runs.iterdir():
-            if folder.name in spared:
-                continue
-            if folder.is_dir() and not folder.is_symlink():
-                shutil.rmtree(folder)
-            else:
-                folder.unlink()
+            if folder.name not in spared:
+                remove_tree(folder)
 
     def clear_leftovers(self, spared: Collection[str] = ()) -> None:
         """Remove what a process that was killed left: the folders of its runs, half-made files."""
         self.clear_runs(spared)
-        shutil.rmtree(self.probe_runs, ignore_errors=True)
         for part in self.folder.glob(".*.part"):
             part.unlink()
-        for folder in ("kit.part", "copy"):
-            shutil.rmtree(self.folder / folder, ignore_errors=True)
+        for folder in (self.probe_runs, self.folder / "kit.part", self.folder / "copy"):
+            with suppress(FileNotFoundError):
+                remove_tree(folder)
 
     def damaged(self) -> list[str]:
         """Files of `FORGETTABLE` that can't be read, each with the reason."""
@@ -336,7 +333,7 @@ class Workspace:
     def delete(self) -> None:
         """Remove the whole folder."""
         with self.lock():
-            shutil.rmtree(self.folder)
+            remove_tree(self.folder)
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         path = self.folder / name

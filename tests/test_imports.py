@@ -25,6 +25,7 @@ LAYERS = (
         "passes",
         "paths",
         "precision",
+        "removal",
     },
     {"background", "notebook"},
     {

@@ -1,7 +1,6 @@
 """Runs a confirmation: each run is written down when it is over, and the next start goes on."""
 
 import hashlib
-import shutil
 from collections.abc import Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from autoresearch_kit.history.spent import runs
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Command, Limits, Noise, Run, Stage
+from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.validity import usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
@@ -147,7 +147,7 @@ class Confirming:
         for folder in sorted(self.folder.runs.iterdir()):
             if folder.name not in spared:
                 launch.end_run(self.workspace.run_id(folder))
-                shutil.rmtree(folder)
+                remove_tree(folder)
 
     def _finish(self, standing: Standing) -> Confirmation:
         """Write down what was found, and the pruned best.

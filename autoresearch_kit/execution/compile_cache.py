@@ -16,18 +16,17 @@ same code runs once more.
 import hashlib
 import os
 import re
-import shutil
-import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.execution.untrusted import Entry, entries, plain_file
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells
 from autoresearch_kit.records import CacheUse
+from autoresearch_kit.removal import remove_tree
 
 MAX_BYTES = 512 * MEGABYTE
 """A cache that has grown beyond this is dropped and starts again."""
@@ -53,8 +52,8 @@ BINARIES = frozenset({".cubin", ".hsaco", ".o", ".so"})
 
 ELF = b"\x7fELF"
 
-NAMED = re.compile(r"(inductor|triton)/\w+(/[\w.\-]+)*")
-NAMELESS = re.compile(r"inductor/(fxgraph|aotautograd)(/[a-z0-9]+){2,3}")
+NAMED = re.compile(r"(inductor|triton)/\w{1,200}(/[\w.\-]{1,200}){0,6}", re.ASCII)
+NAMELESS = re.compile(r"inductor/(fxgraph|aotautograd)(/[a-z0-9]{1,200}){2,3}")
 """Where inductor puts the graphs that it has seen, pickled."""
 
 
@@ -76,29 +75,33 @@ def code_of(notebook: Path) -> str:
 def lend(cache: Path, code: str, work: Path) -> None:
     """Copies what runs of this code may have into `work`."""
     (work / FOLDER).mkdir(exist_ok=True)  # importing torch may have made it
-    if cache.is_dir() and sum(size for _, size in _files(cache)) > MAX_BYTES:
-        shutil.rmtree(cache)
+    if sum(entry.status.st_size for entry in _files(cache)) > MAX_BYTES:
+        remove_tree(cache)
     for known in _known(cache, code):
-        _copy(_files(known), known, work / FOLDER)
+        _copy(known, work / FOLDER)
 
 
 def take_back(cache: Path, code: str, work: Path, *, scored: bool) -> CacheUse:
     """Tells what a run of this code had from the cache and added to its copy.
 
-    What a run that was `scored` has compiled is added to the cache.
+    What a run that was `scored` has compiled is added to the cache. Its processes are gone.
     """
-    lent = work / FOLDER
-    known = _known(cache, code)
-    there = list(_files(lent))
-    new = [(p, n) for p, n in there if not any((k / _name(p, lent)).exists() for k in known)]
-    kept = [(path, size) for path, size in new if _is_artefact(path, _name(path, lent), size)]
-    if not scored or sum(size for _, size in kept) > RUN_BYTES:
-        kept = []
+    known = {entry.path for folder in _known(cache, code) for entry in _files(folder)}
+    lent, made, kept = 0, 0, dict[str, int]()
+    for entry in _files(work / FOLDER):
+        if entry.path in known:
+            lent += 1
+        else:
+            made += 1
+            if _is_artefact(entry):
+                kept[entry.path] = entry.status.st_size
+    if not scored or sum(kept.values()) > RUN_BYTES:
+        kept = {}
     if kept:
-        _copy(iter(kept), lent, cache / code)
+        _copy(work / FOLDER, cache / code, kept)
         if not (cache / FIRST_FILE).exists():
             write_atomic(cache / FIRST_FILE, code.encode())
-    return CacheUse(lent=len(there) - len(new), made=len(new), kept=len(kept))
+    return CacheUse(lent=lent, made=made, kept=len(kept))
 
 
 def _known(cache: Path, code: str) -> list[Path]:
@@ -108,16 +111,17 @@ def _known(cache: Path, code: str) -> list[Path]:
     return [cache / name for name in dict.fromkeys(codes)]
 
 
-def _is_artefact(path: Path, name: str, size: int) -> bool:
+def _is_artefact(entry: Entry) -> bool:
     """Whether a compiler may have written this file."""
-    if size > FILE_BYTES:
+    if entry.status.st_size > FILE_BYTES:
         return False
-    if NAMELESS.fullmatch(name):
+    if NAMELESS.fullmatch(entry.path):
         return True
-    if not NAMED.fullmatch(name) or path.suffix not in TEXTS | BINARIES:
+    suffix = Path(entry.name).suffix
+    if not NAMED.fullmatch(entry.path) or suffix not in TEXTS | BINARIES:
         return False
-    data = read_untrusted(path, FILE_BYTES)
-    return data.startswith(ELF) if path.suffix in BINARIES else _is_text(data)
+    data = _read(entry)
+    return data.startswith(ELF) if suffix in BINARIES else _is_text(data)
 
 
 def _is_text(data: bytes) -> bool:
@@ -128,29 +132,28 @@ def _is_text(data: bytes) -> bool:
     return b"\0" not in data
 
 
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()
-
-
-def _copy(files: Iterator[tuple[Path, int]], source: Path, target: Path) -> None:
-    """Files that the target doesn't have, each there in whole or not at all."""
-    for path, _ in files:
-        copy = target / path.relative_to(source)
-        if not copy.exists():
+def _copy(source: Path, target: Path, names: Container[str] | None = None) -> None:
+    """Copy files, of these names or all, that the target has not; each is there whole or not."""
+    for entry in _files(source):
+        copy = target / entry.path
+        if (names is None or entry.path in names) and not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            part = copy.with_name(f".{copy.name}.{os.getpid()}.part")
+            part = copy.with_name(f".{os.getpid()}.part")
             try:
-                shutil.copy(path, part, follow_symlinks=False)
+                part.write_bytes(_read(entry))
                 part.replace(copy)
             finally:
                 part.unlink(missing_ok=True)
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Plain files and their sizes; links are left out, for unreviewed code may have laid them."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent, name)
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode):
-                yield path, status.st_size
+def _read(entry: Entry) -> bytes:
+    with plain_file(entry.name, entry.folder) as file:
+        return file.read(FILE_BYTES)
+
+
+def _files(folder: Path) -> Iterator[Entry]:
+    """Plain files; none where there is no folder. Unreviewed code may have laid all else there."""
+    try:
+        yield from (entry for entry in entries(folder) if entry.is_plain)
+    except FileNotFoundError:
+        return

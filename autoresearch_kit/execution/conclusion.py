@@ -78,7 +78,7 @@ def _failure(
     spec: RunSpec, story: Story, watch: Watchdog, seconds: float, trouble: str, last_words: str
 ) -> Failure | None:
     """The runner's own findings first, then the notebook's, then what follows from them."""
-    own = watch.failure or _reported(spec.folder / handover.WORK_FOLDER)
+    own = watch.failure or reported(spec.folder / handover.WORK_FOLDER)
     if own:
         return own
     if watch.submitted is not None:
@@ -108,7 +108,7 @@ def _cell_error(story: Story, name: str, value: str) -> Failure:
     return Failure(reason, f"{name}: {value} (in cell '{story.cell}')")
 
 
-def _reported(work: Path) -> Failure | None:
+def reported(work: Path) -> Failure | None:
     """What the notebook says of its own failure, if it is something that it may say."""
     try:
         data = read_untrusted(work / handover.FAILURE_FILE, CLAIM_BYTES)

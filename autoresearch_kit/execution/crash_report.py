@@ -10,7 +10,7 @@ from pathlib import Path
 from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.traceback_excerpt import excerpt
-from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.execution.untrusted import read_if_plain
 from autoresearch_kit.text import without_escapes
 
 NOTEBOOK_LIMIT = 20_000_000
@@ -63,10 +63,7 @@ class Executed:
 
 def read_executed(path: Path) -> Executed:
     """Return the executed notebook at `path`; one without cells if there is none to read."""
-    try:
-        return parse_executed(read_untrusted(path, NOTEBOOK_LIMIT))
-    except FileNotFoundError:
-        return Executed()
+    return parse_executed(read_if_plain(path, NOTEBOOK_LIMIT))
 
 
 def parse_executed(notebook: bytes) -> Executed:

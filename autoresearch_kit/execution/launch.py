@@ -4,15 +4,15 @@ Whatever happens to the runner, the notebook or the caller: nothing is left runn
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.errors import Cancelled, InputError, in_words
+from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
 from autoresearch_kit.execution import compile_cache, handover, reap, scoring
 from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.child import Child, last_line, start_child
@@ -20,6 +20,7 @@ from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec
+from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.text import one_line
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ def execute(
         cache = _take_back_cache(spec, scored=run.score is not None)
     finally:
         ahead.end()
-        shutil.rmtree(_work(spec) / compile_cache.FOLDER, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(_work(spec) / compile_cache.FOLDER)
     _say_done(spec)
     return replace(run, cache=cache, wall_seconds=round(time.monotonic() - started, 3))
 
@@ -143,11 +145,11 @@ def execute_unscored(
 
 
 def _take_back_cache(spec: RunSpec, *, scored: bool) -> CacheUse:
-    """Keep what the run compiled; nothing, and a line in the log, where the disk refuses."""
+    """Keep what the run compiled; nothing, and a line in the log, where that can't be done."""
     try:
         code = compile_cache.code_of(spec.notebook)
         return compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
-    except OSError as error:
+    except (OSError, KitError) as error:
         logger.warning("what the run compiled is not kept: %s", in_words(error))
         return CacheUse()
 
@@ -165,7 +167,8 @@ def _work(place: RunPlace) -> Path:
 
 
 def _lay_out(place: RunPlace) -> None:
-    shutil.rmtree(_work(place), ignore_errors=True)
+    with suppress(OSError):
+        remove_tree(_work(place))
     for left in (place.folder / handover.RUN_FILE, taken_model(place.folder)):
         left.unlink(missing_ok=True)
     write_atomic(place.folder / handover.PLACE_FILE, codec.encode(place))

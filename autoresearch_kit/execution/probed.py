@@ -7,7 +7,7 @@ from autoresearch_kit import codec
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.crash_report import error_in, printed, read_executed
-from autoresearch_kit.execution.untrusted import read_untrusted
+from autoresearch_kit.execution.untrusted import read_if_plain
 from autoresearch_kit.records import Profiled, ProfileRow, Run, StepProfile
 from autoresearch_kit.text import one_line
 
@@ -42,13 +42,15 @@ def read_probed(folder: Path, run: Run) -> Probed:
         steps=_profile(work),
         printed=printed(executed),
         traceback=error_in(executed),
-        metrics=_read(work / handover.METRICS_FILE, METRICS_BYTES),
+        metrics=read_if_plain(work / handover.METRICS_FILE, METRICS_BYTES),
     )
 
 
 def _profile(work: Path) -> StepProfile | None:
     try:
-        found = codec.decode(StepProfile, _read(work / handover.PROFILE_FILE, PROFILE_BYTES))
+        found = codec.decode(
+            StepProfile, read_if_plain(work / handover.PROFILE_FILE, PROFILE_BYTES)
+        )
     except KitError:
         return None
     numbers = [found.steps, found.first_ms, found.typical_ms, found.slow_ms, found.profiled_ms]
@@ -61,10 +63,3 @@ def _profile(work: Path) -> StepProfile | None:
 
 def _named(row: ProfileRow) -> ProfileRow:
     return replace(row, name=one_line(row.name, NAME_LENGTH))
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        return read_untrusted(path, limit)
-    except (OSError, KitError):
-        return b""

@@ -1,13 +1,14 @@
 """Ends everything that a run has started, wherever it hid, and looks that nothing is left."""
 
 import hashlib
-import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from autoresearch_kit.errors import ExecutionError
+from autoresearch_kit.removal import remove_tree
 
 RUN_ID = "AUTORESEARCH_RUN_ID"
 """The environment variable that every process of a run carries from its start."""
@@ -61,7 +62,8 @@ def reap(run_id: str) -> int:
             raise ExecutionError(f"run {run_id}: processes {pids} can't be killed; end them first")
         _kill(left)
         killed.update(left)
-    shutil.rmtree(socket_folder(run_id), ignore_errors=True)
+    with suppress(OSError):
+        remove_tree(socket_folder(run_id))
     return len(killed)
 
 

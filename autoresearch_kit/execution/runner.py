@@ -6,9 +6,9 @@ everything and itself.
 """
 
 import resource
-import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.execution import lean  # noqa: F401 - before papermill
@@ -31,6 +31,7 @@ from autoresearch_kit.execution.lifeline import await_turn
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.watchdog import Watchdog
 from autoresearch_kit.records import Run, RunPlace, RunSpec
+from autoresearch_kit.removal import remove_tree
 
 ENGINE = "autoresearch"
 
@@ -69,7 +70,8 @@ def run_notebook(spec: RunSpec, started: float, kernel: AsyncKernelManager, drai
     )
     if story.notebook is not None:
         executed.save(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
-    shutil.rmtree(work / handover.HOME_FOLDER, ignore_errors=True)
+    with suppress(OSError):
+        remove_tree(work / handover.HOME_FOLDER)
     return run
 
 

@@ -1,13 +1,27 @@
-"""Reading what unreviewed code wrote: never through a link, never a pipe, never without end."""
+"""Reading what unreviewed code wrote: never through a link, never a pipe, never without end.
 
+All goes through descriptors: what is swapped between a look and an opening is never followed.
+"""
+
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from autoresearch_kit.errors import KitError
+
+MAX_DEPTH = 64
+"""Of folders in each other. Compilers need 5."""
+
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
+
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What opening a folder says if it was removed, or replaced, since it was seen."""
 
 
 def read_untrusted(path: Path, limit: int) -> bytes:
@@ -37,13 +51,106 @@ def read_untrusted_from(path: Path, offset: int, limit: int) -> bytes:
         return file.read(limit)
 
 
+def read_if_plain(path: Path, limit: int) -> bytes:
+    """The first `limit` bytes of the plain file at `path`; empty if there is no such thing."""
+    try:
+        return read_untrusted(path, limit)
+    except (OSError, KitError):
+        return b""
+
+
 @contextmanager
-def plain_file(path: Path) -> Iterator[BinaryIO]:
-    """Opens the plain file at `path` for reading; raises as `read_untrusted` does."""
-    if path.is_symlink():
-        raise KitError(f"{path.name} is a link; a plain file was expected")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise KitError(f"{path.name} is not a plain file")
-        yield file
+def plain_file(path: Path | str, folder: int | None = None) -> Iterator[BinaryIO]:
+    """Open the plain file at `path`, or of this name in an open folder, for reading.
+
+    A file with a second name (a hard link) counts as none: that may be anybody's.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        KitError: something else than a plain file is there.
+        OSError: it can't be opened.
+    """
+    name = Path(path).name
+    try:
+        descriptor = os.open(path, _FILE, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise KitError(f"{name} is a link; a plain file was expected") from error
+        if error.errno == errno.ENXIO:  # a socket, or a device without a driver
+            raise KitError(f"{name} is not a plain file") from error
+        raise
+    with _closed(descriptor):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise KitError(f"{name} is not a plain file")
+        if status.st_nlink > 1:
+            raise KitError(f"{name} is a hard link; a file of its own was expected")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies somewhere below a folder: its path from there, and its name in `folder`, an open
+    one that is closed when the next entry is asked for."""
+
+    path: str
+    name: str
+    folder: int
+    status: os.stat_result
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a plain file, with no other name."""
+        return stat.S_ISREG(self.status.st_mode) and self.status.st_nlink == 1
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    """Everything below `folder`, listed as it is asked for. Links are named, not followed.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        KitError: it is a link or no folder; or one below can't be read, or is too deep.
+    """
+    try:
+        top = os.open(folder, _FOLDER)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise
+        raise KitError(f"{folder.name} is no folder that can be read: {error.strerror}") from error
+    with _closed(top):
+        yield from _below(top, "", 1)
+
+
+def _below(folder: int, path: str, depth: int) -> Iterator[Entry]:
+    with os.scandir(folder) as found:
+        for one in found:
+            try:
+                status = one.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield Entry(path + one.name, one.name, folder, status)
+            if stat.S_ISDIR(status.st_mode):
+                yield from _inside(folder, one.name, f"{path}{one.name}/", depth)
+
+
+def _inside(parent: int, name: str, path: str, depth: int) -> Iterator[Entry]:
+    if depth >= MAX_DEPTH:
+        raise KitError(f"folders lie more than {MAX_DEPTH} deep in each other")
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=parent)
+    except OSError as error:
+        if error.errno in _GONE:
+            return
+        raise KitError(f"a folder can't be read: {error.strerror}") from error
+    with _closed(folder):
+        yield from _below(folder, path, depth + 1)
+
+
+@contextmanager
+def _closed(descriptor: int) -> Iterator[None]:
+    """Close the descriptor in the end."""
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -367,3 +367,14 @@ def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
     assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(names)
     files = place.scales(begun).measuring.files(weighed.named())
     assert set(files) == set(names)
+
+
+def test_a_loss_curve_that_is_a_link_is_left_out(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores["16"] = iter([1.2] * 3)
+    weighed = place.weigh(WIDER, begun)
+    measuring = place.scales(begun).measuring
+    name, measured = weighed.named()[0]
+    work = measuring.executed(measured).parent / handover.WORK_FOLDER
+    work.mkdir()
+    (work / handover.METRICS_FILE).symlink_to("/etc/passwd")
+    assert set(measuring.files([(name, measured)])) == {name}

@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from autoresearch_kit.execution import bounds
+from autoresearch_kit.execution import bounds, untrusted
 from autoresearch_kit.execution.bounds import Bounds
+from autoresearch_kit.execution.untrusted import Entry
 from autoresearch_kit.records import Reason
+from tests.execution import litter
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 ALLOWED_MB = 4.0
@@ -100,3 +103,67 @@ def test_a_sudden_crowd_is_noticed_before_the_next_look(
     assert not watched.hurry()
     monkeypatch.setattr(bounds, "MAX_PROCESSES", -1000)
     assert watched.hurry()
+
+
+def test_folders_too_deep_to_be_counted_are_too_much(tmp_path: Path) -> None:
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    with litter.deep_below(tmp_path / "deep"):
+        excess = watched.excess([])
+    assert excess is not None
+    assert excess.reason is Reason.OUT_OF_DISK
+    assert excess.detail == (
+        "what it wrote can't be counted: folders lie more than 64 deep in each other"
+    )
+
+
+def test_a_folder_that_can_t_be_read_is_too_much(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0)
+    if os.access(tmp_path / "a", os.R_OK):
+        pytest.skip("this user may read all")
+    excess = Bounds([tmp_path], ALLOWED_MB).excess([])
+    assert excess is not None
+    assert "a folder can't be read: Permission denied" in excess.detail
+
+
+def test_strange_files_are_counted(tmp_path: Path) -> None:
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    litter.strange(tmp_path / "a")
+    (tmp_path / "a" / "*-folder").chmod(0o700)
+    assert watched.excess([]) is None
+
+
+def test_links_lead_to_nothing_that_counts(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "work").mkdir()
+    write(tmp_path / "outside" / "a", 6)
+    (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
+    assert Bounds([tmp_path / "work", tmp_path / "none"], ALLOWED_MB).excess([]) is None
+
+
+def test_no_more_is_listed_than_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_FILES", 20)
+    seen = []
+
+    def listing(folder: Path) -> Iterator[Entry]:
+        for entry in untrusted.entries(folder):
+            seen.append(entry.path)
+            yield entry
+
+    monkeypatch.setattr(bounds, "entries", listing)
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    for number in range(100):
+        (tmp_path / str(number)).mkdir()
+    assert watched.excess([]) is not None
+    assert len(seen) == 21
+
+
+@linux
+def test_open_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_FILES", 20)
+    watched = Bounds([tmp_path], ALLOWED_MB)
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+    excess = watched.excess([psutil.Process()])
+    for descriptor in opened:
+        os.close(descriptor)
+    assert excess is not None
+    assert excess.detail == "what it wrote can't be counted: more than 20 files are open"

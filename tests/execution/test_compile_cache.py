@@ -3,8 +3,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import compile_cache
 from autoresearch_kit.records import CacheUse
+from tests.execution import litter
 from tests.execution.notebooks import cell, notebook
 
 OURS, OTHER = "ours", "other"
@@ -183,3 +185,42 @@ def test_of_a_run_without_a_score_nothing_is_kept(tmp_path: Path, work: Path) ->
     compiled(work, "a.py")
     use = compile_cache.take_back(tmp_path / "cache", OURS, work, scored=False)
     assert (use, contents(tmp_path)) == (CacheUse(0, 1, 0), {"a.py": "code"})
+
+
+def test_a_cache_that_is_a_link_to_another_is_not_taken_back(tmp_path: Path, work: Path) -> None:
+    cache, linked = tmp_path / "cache", make_work(tmp_path, "linked")
+    compiled(work, "a.py")
+    compile_cache.take_back(cache, OTHER, work, scored=True)
+    (linked / compile_cache.FOLDER).symlink_to(cache / OTHER)
+    with pytest.raises(KitError, match="cache is no folder that can be read"):
+        compile_cache.take_back(cache, OURS, linked, scored=True)
+    assert not (cache / OURS).exists()
+
+
+@pytest.mark.parametrize("level", ["inductor", "inductor/ab", "inductor/ab/b.py"])
+def test_of_links_within_a_cache_nothing_is_kept(level: str, tmp_path: Path, work: Path) -> None:
+    compiled(tmp_path, "b.py")
+    place = work / compile_cache.FOLDER / level
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / compile_cache.FOLDER / level)
+    use = compile_cache.take_back(tmp_path / "kept", OURS, work, scored=True)
+    assert use == CacheUse(0, 0, 0)
+
+
+def test_a_hard_link_is_not_kept(tmp_path: Path, work: Path) -> None:
+    path = compiled(work, "a.py")
+    path.with_name("b.py").hardlink_to(path)
+    assert compile_cache.take_back(tmp_path / "kept", OURS, work, scored=True) == CacheUse()
+
+
+def test_strange_things_beside_what_is_compiled_are_left(tmp_path: Path, work: Path) -> None:
+    litter.strange(compiled(work, "a.py").parent / "strange")
+    (work / compile_cache.FOLDER / PLACE / "strange" / "*-folder").chmod(0o700)
+    compile_cache.take_back(tmp_path / "kept", OURS, work, scored=True)
+    assert contents(tmp_path / "kept") == {"a.py": "code"}
+
+
+def test_a_cache_of_any_depth_ends_in_a_kit_error(tmp_path: Path, work: Path) -> None:
+    deep = litter.deep_below(work / compile_cache.FOLDER)
+    with deep, pytest.raises(KitError, match="more than 64 deep"):
+        compile_cache.take_back(tmp_path / "kept", OURS, work, scored=True)

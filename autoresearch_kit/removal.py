@@ -1,0 +1,92 @@
+"""Removes what unreviewed code left: folders of any depth, size, names and permissions."""
+
+import logging
+import os
+import stat
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 60.0
+"""A removal is broken off after so long. 100,000 files, which a run may have, take 1 to 5 s."""
+
+PIECE = 1000
+"""Names of a folder that are read at a time."""
+
+
+class _OutOfTimeError(Exception):
+    """There is more than can be removed in the time allowed."""
+
+
+def remove_tree(path: Path, seconds: float = SECONDS) -> None:
+    """Remove `path` and all below it. No process that could still write there may be alive.
+
+    Links are removed, not followed. Each folder is moved up to `path` before it is emptied, so that
+    no depth needs more than two open folders, a deeper stack or a longer path. What takes longer
+    than `seconds` stays, with a line in the log: call again later.
+
+    Raises:
+        FileNotFoundError: there is no `path`. What vanishes from it meanwhile is no error.
+        OSError: the disk refuses, for instance since it is read-only.
+    """
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        path.unlink()
+        return
+    try:
+        with _opened(str(path)) as top:
+            _empty(top, top, time.monotonic() + seconds)
+        path.rmdir()
+    except FileNotFoundError:  # another process removes it, too
+        return
+    except _OutOfTimeError:
+        logger.warning("%s holds more than is removed in %g s; the rest goes later", path, seconds)
+    except OSError as error:
+        error.filename = str(path)  # else the name alone, which may be of any bytes
+        raise
+
+
+def _empty(folder: int, top: int, deadline: float) -> None:
+    """Remove what lies in an open folder; folders within one below `top` move to `top`."""
+    while names := _some(folder):
+        for name, is_folder in names:
+            if time.monotonic() > deadline:
+                raise _OutOfTimeError
+            with suppress(FileNotFoundError):
+                if not is_folder:
+                    os.unlink(name, dir_fd=folder)
+                elif folder == top:
+                    with _opened(name, folder) as inner:
+                        _empty(inner, top, deadline)
+                    os.rmdir(name, dir_fd=folder)
+                else:
+                    with _opened(name, folder):  # only a folder that we may write to can be moved
+                        new = f".{uuid.uuid4().hex}"
+                        os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
+
+
+def _some(folder: int) -> list[tuple[str, bool]]:
+    """The first names in an open folder, and whether each is of a folder."""
+    with os.scandir(folder) as entries:
+        some = islice(entries, PIECE)
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in some]
+
+
+@contextmanager
+def _opened(name: str, parent: int | None = None) -> Iterator[int]:
+    """The descriptor of a folder in an open one; whatever its mode was, its owner may write."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        folder = os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        os.chmod(name, stat.S_IRWXU, dir_fd=parent)
+        folder = os.open(name, flags, dir_fd=parent)
+    try:
+        os.fchmod(folder, stat.S_IRWXU)
+        yield folder
+    finally:
+        os.close(folder)
