@@ -39,7 +39,7 @@ from autoresearch_kit.spending import Meter
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.status import words
 from autoresearch_kit.text import markdown_table
-from autoresearch_kit.trying import Bench, Tried
+from autoresearch_kit.trying import Bench, Tried, check_kit
 from autoresearch_kit.validity import usual_elsewhere
 from autoresearch_kit.weighing import Scales, Weighed
 from autoresearch_kit.workspace import Workspace
@@ -140,12 +140,14 @@ class Campaign:
                 limits,
             )
             experiments = self.history.experiments()
+            before = len(experiments)
             while (why := self._why_over(experiments, pulse, limits)) is None:
                 experiment = self._experiment(parts, experiments)
                 experiments.append(experiment)
                 pulse.best(_best_score(experiments))
                 self._errands.after(experiments)
                 yield experiment
+                check_kit(experiments[before:])
             return why
 
     def _experiment(self, parts: "_Parts", experiments: Sequence[Experiment]) -> Experiment:

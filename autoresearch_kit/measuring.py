@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autoresearch_kit import machine
 from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
@@ -84,9 +85,13 @@ class Measuring:
         `before` are other runs of the same code that count, which tell how fast it should be. It
         may take several runs, and some minutes of waiting, where the machine is disturbed.
 
+        A run that the kit failed twice is a crash of the idea: its code may have brought that
+        about.
+
         Raises:
             Cancelled: a person asked to stop; the runs that are over stay written down.
-            KitError: the kit failed twice in a row.
+            KitError: the kit failed twice in a row at nobody's edit (the baseline, or the best once
+                more), or the GPU is gone.
         """
         seed, code = _seed(self.workspace.tag, number, arm, index), _code(notebook)
         tried = self._over(seed, code)
@@ -97,6 +102,8 @@ class Measuring:
             if repeat([one.run for one in tried]) is Repeat.WHEN_QUIET:
                 self.wait_until_quiet()
             run, folder = self._run(number, notebook, seed, _words(arm, index, len(tried)))
+            if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
+                raise KitError(f"experiment {number} could not be run: {run.detail}")
             over = Measured(number, arm, seed, code, folder.name, run)
             tried.append(replace(over, disturbed=self._why(over, before)))
             self.workspace.add_measured(tried[-1])
@@ -237,6 +244,14 @@ class Measuring:
             if (one.seed, one.code) == (seed, code) and self._folder(one).is_dir()
         ]
 
+    def _machine_failed(self, number: int, arm: Arm) -> bool:
+        """Whether a failure of the kit was the machine's, not that of the code to be run."""
+        if number == 0 or arm is Arm.BEST:
+            return True
+        found, level = self.ground.machine, self.ground.sandbox
+        gone = found.gpu and machine.difference(found, machine.probe_inside(found.gpu, level))
+        return bool(gone)
+
     def _obey(self) -> None:
         if self.pulse.cancelled():
             raise Cancelled("stopped while a probe had the device")
@@ -257,7 +272,7 @@ def run_and_score(
     what: str,
     words: str,
 ) -> tuple[Run, Path]:
-    """Run and score the notebook; a run that the kit itself failed is repeated once.
+    """Run and score the notebook; a run that the kit itself failed is repeated, once.
 
     Returns the run and its folder: that of the runner that stands by, or STEM-1, or the one after
     the last of these that is there. The next runner stands by when it returns, if this run had a
@@ -265,7 +280,6 @@ def run_and_score(
 
     Raises:
         Cancelled: a person asked to stop at once.
-        KitError: the kit failed twice in a row.
     """
     for attempt in (1, 2):
         waiting = standby.take()
@@ -280,9 +294,9 @@ def run_and_score(
             meanwhile=lambda: standby.prepare(run_place(ground, workspace, new_folder(stem))),
         )
         if run.failure is not Reason.KIT_FAILED:
-            return run, folder
+            break
         logger.warning("%s, attempt %d: %s", what, attempt, run.detail)
-    raise KitError(f"{what} could not be run: {run.detail}")
+    return run, folder
 
 
 def new_folder(stem: Path) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.device_queue import DeviceQueue
-from autoresearch_kit.errors import Cancelled, ExecutionError, in_words
+from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.probed import Probed, read_probed
 from autoresearch_kit.ground import Ground
@@ -72,7 +72,7 @@ class Probing:
         try:
             with self._device.held(poll):
                 found = self._run(number, notebook, PROFILE_SECONDS, cancelled)
-        except (ExecutionError, OSError, Cancelled) as error:
+        except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
             return None
         why = found.run.detail or (found.steps.trouble if found.steps else "it left none")

@@ -1,14 +1,14 @@
 """One proposal, tried: its notebook is made, run and scored; a bug goes back to be mended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_kit.errors import EditError
+from autoresearch_kit.errors import EditError, KitError
 from autoresearch_kit.execution import crash_report
 from autoresearch_kit.history import History
 from autoresearch_kit.measuring import Measuring, Settled
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Attempt, Proposal, Reason
+from autoresearch_kit.records import Arm, Attempt, Experiment, Proposal, Reason
 
 REPAIRS = 1
 """How often an idea may crash on a bug and be mended; the next crash is its end."""
@@ -21,6 +21,9 @@ BUGS = (
     Reason.BAD_SUBMISSION,
 )
 """Crashes whose cause is the code, not its appetite for memory or time, nor what it learnt."""
+
+KIT_FAILURES = 3
+"""Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
 
 Repair = Callable[[Proposal], Proposal | None]
 
@@ -38,6 +41,20 @@ class Tried:
     problem: str = ""
 
 
+def check_kit(experiments: Sequence[Experiment]) -> None:
+    """Check that not all of the last experiments, of these, failed by the kit.
+
+    Raises:
+        KitError: `KIT_FAILURES` in a row did.
+    """
+    last = experiments[-KIT_FAILURES:]
+    if len(last) == KIT_FAILURES and all(one.reason is Reason.KIT_FAILED for one in last):
+        raise KitError(
+            f"{KIT_FAILURES} experiments in a row could not be run, which no edit should bring "
+            f"about: {last[-1].detail}"
+        )
+
+
 @dataclass(frozen=True)
 class Bench:
     """Where proposals are tried."""
@@ -50,7 +67,7 @@ class Bench:
 
         Raises:
             Cancelled: a person asked to stop at once; the proposal stays written down.
-            KitError: the kit failed twice in a row; so does it then.
+            KitError: the kit failed, and no edit can have brought that about.
         """
         parent = self._parent(proposal)
         if proposal.failure:

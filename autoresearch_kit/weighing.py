@@ -76,7 +76,7 @@ class Scales:
 
         Raises:
             Cancelled: a person asked to stop at once; the runs that are over stay written down.
-            KitError: the kit failed twice in a row.
+            KitError: the kit failed, and no edit can have brought that about.
         """
         if tried.first is None:
             return Weighed(Decision(Verdict.CRASH, Reason.INVALID_EDIT, tried.problem))

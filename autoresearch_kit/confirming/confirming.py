@@ -20,9 +20,10 @@ from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import runs
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.records import Command, Limits, Noise, Run, Stage
+from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.standby import Standby
+from autoresearch_kit.trying import KIT_FAILURES
 from autoresearch_kit.validity import usual_elsewhere, why_invalid
 from autoresearch_kit.workspace import Workspace
 
@@ -183,10 +184,10 @@ class Confirming:
     def _run(
         self, ground: Ground, pulse: Pulse, standby: Standby, standing: Standing, todo: Todo
     ) -> Trial:
-        """Run and score a variant. A run that the kit itself failed is repeated once.
+        """Run and score a variant. A run that the kit itself failed twice is a crash of it.
 
         Raises:
-            KitError: the kit failed twice in a row.
+            KitError: the kit failed the best itself, or as many runs in a row as ends a campaign.
         """
         best = standing.sample(self.plan.best)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
@@ -203,7 +204,18 @@ class Confirming:
             what=words,
             words=words,
         )
+        if run.failure is Reason.KIT_FAILED and (
+            todo.variant.code == self.plan.best.code or self._failed(standing)
+        ):
+            raise KitError(f"{words} could not be run: {run.detail}")
         return self._trial(ground, standing, todo, run)
+
+    def _failed(self, standing: Standing) -> bool:
+        """Whether the kit failed the last runs, too."""
+        last = standing.trials.done[1 - KIT_FAILURES :]
+        return len(last) == KIT_FAILURES - 1 and all(
+            one.run.failure is Reason.KIT_FAILED for one in last
+        )
 
     def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
         code = todo.variant.code

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import measuring
-from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.history import History
@@ -44,9 +44,9 @@ BASELINE = (1.50, 1.51, 1.49)
 
 @dataclass
 class Machine:
-    """Gives the runs of each notebook their scores, by a word in it; None is a crash."""
+    """Gives the runs of each notebook their scores, by a word in it; None, and a reason, crash."""
 
-    scores: dict[str, Iterator[float | None]]
+    scores: dict[str, Iterator[float | Reason | None]]
     elsewhere: Iterator[float] = field(default_factory=lambda: iter(()))
     steps: dict[str, Iterator[int]] = field(default_factory=dict)
     ran: list[tuple[str, int]] = field(default_factory=list)
@@ -69,6 +69,8 @@ class Machine:
         (spec.folder / handover.EXECUTED_FILE).write_text(f"executed {len(self.ran)}")
         steps = next(self.steps.get(word, iter(())), 1000)
         made = replace(ledger.run(steps), seed=spec.seed, conditions=Conditions(self._busy(), 0.1))
+        if isinstance(value, Reason):
+            return replace(made, failure=value, detail="why")
         if value is None:
             return replace(made, failure=Reason.DIVERGED, detail="loss nan")
         return replace(made, score=score(value))
@@ -367,6 +369,17 @@ def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
     assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(names)
     files = place.scales(begun).measuring.files(weighed.named())
     assert set(files) == set(names)
+
+
+def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = iter([1.485] * 9)
+    place.machine.scores["8"] = iter([Reason.KIT_FAILED] * 2)
+    with pytest.raises(KitError, match="experiment 1 could not be run: why"):
+        place.weigh(WIDER, begun)
+    measured = Workspace(place.project, "night").measured()
+    assert {one.run.failure for one in measured} == {None}
 
 
 def test_a_loss_curve_that_is_a_link_is_left_out(place: Place, begun: list[Experiment]) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,19 +14,30 @@ from typer.testing import CliRunner
 
 from autoresearch_kit import adopting
 from autoresearch_kit.cli.app import app
+from autoresearch_kit.confirming import confirming
 from autoresearch_kit.confirming.confirming import LEFT, Confirming
 from autoresearch_kit.confirming.record import Confirmation, Finding, Trial
-from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.errors import BusyError, InputError, KitError
+from autoresearch_kit.execution import launch
 from autoresearch_kit.ground import find_ground, profiled, read_notebook
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Constant, Experiment, Proposal, Reason, Settings, Verdict
+from autoresearch_kit.records import (
+    Constant,
+    Experiment,
+    Proposal,
+    Reason,
+    Run,
+    RunSpec,
+    Settings,
+    Verdict,
+)
 from autoresearch_kit.results import CampaignResults, results
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.status import read_status
 from autoresearch_kit.ui.missing import Missing
 from autoresearch_kit.workspace import Workspace
-from tests.campaign import scripted, tiny
+from tests.campaign import quick, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.confirming.nights import ran
 from tests.history.ledger import SETTINGS, experiment
@@ -122,6 +134,35 @@ def test_however_it_ends_confirm_is_said_to_go_on(number: signal.Signals, night:
     shown = read_status(night.root, "night").words(0.0)
     goes_on = "go on with: autoresearch confirm night" if killed else LEFT
     assert goes_on in shown
+
+
+def confirm_failing(found: Confirming, code: str) -> list[Run]:
+    """Confirm with made-up runs, of which the kit fails those of this code."""
+
+    def execute(spec: RunSpec, waiting: None = None, **_: Callable[[], bool]) -> Run:
+        made = quick.made_up_run(spec, waiting)
+        if code not in spec.folder.name:
+            return made
+        return replace(made, score=None, failure=Reason.KIT_FAILED, detail="why")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confirming, "find_ground", quick.made_up_ground)
+        patch.setattr(launch, "execute", execute)
+        return [progress.trial.run for progress in found.run()]
+
+
+def test_a_variant_that_the_kit_fails_is_needed_and_confirming_goes_on(night: Workspace) -> None:
+    found = Confirming(night.root, "night")
+    without = found.plan.without[0]
+    runs = confirm_failing(found, without.code)
+    assert [run.failure for run in runs].count(Reason.KIT_FAILED) == 1
+    assert found.standing().finding(without) is Finding.NEEDED
+
+
+def test_the_best_that_the_kit_fails_ends_confirming(night: Workspace) -> None:
+    found = Confirming(night.root, "night")
+    with pytest.raises(KitError, match="seed 1 could not be run: why"):
+        confirm_failing(found, found.plan.best.code)
 
 
 def test_what_can_not_be_confirmed(night: Workspace) -> None:

@@ -1,0 +1,95 @@
+"""Runs that the kit itself fails: a crash of their experiment, and the end only if all do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit import machine
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution import launch
+from autoresearch_kit.records import (
+    Accelerator,
+    Experiment,
+    Limits,
+    Reason,
+    Run,
+    RunSpec,
+    Stage,
+    Verdict,
+)
+from autoresearch_kit.workspace import Workspace
+from tests.campaign import quick
+
+WHY = "the runner ended with status 1: RecursionError"
+
+
+def failing(*numbers: int, attempts: int = 2) -> Callable[..., Run]:
+    """Runs of which the kit fails those of these experiments, so often at least."""
+    left = dict.fromkeys(numbers, attempts)
+
+    def execute(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
+        made = quick.made_up_run(spec, waiting)
+        number = int(spec.folder.name[:4])
+        if not left.get(number):
+            return made
+        left[number] -= 1
+        return replace(made, score=None, failure=Reason.KIT_FAILED, detail=WHY)
+
+    return execute
+
+
+def run(root: Path, limit: int, execute: Callable[..., Run]) -> list[Experiment]:
+    with pytest.MonkeyPatch.context() as patch:
+        quick.make_up(patch)
+        patch.setattr(launch, "execute", execute)
+        return list(quick.campaign_in(root, Limits(experiments=limit)))
+
+
+def reasons(experiments: Sequence[Experiment]) -> list[Reason]:
+    return [one.reason for one in experiments if one.verdict is Verdict.CRASH]
+
+
+def failed(root: Path) -> str:
+    state = Workspace(root, "night").state()
+    assert state is not None
+    assert state.stage is Stage.FAILED
+    return state.message
+
+
+def test_one_failure_of_the_kit_is_repeated(project: Path) -> None:
+    assert reasons(run(project, 2, failing(1, attempts=1))) == []
+
+
+def test_two_are_a_crash_and_the_campaign_goes_on(project: Path) -> None:
+    tried = run(project, 3, failing(1, 2))
+    assert reasons(tried) == [Reason.KIT_FAILED] * 2
+    assert (tried[1].detail, tried[3].val_bpb is None) == (WHY, False)
+    assert Workspace(project, "night").measured() == ()
+
+
+def test_three_experiments_in_a_row_end_it_and_the_next_start_goes_on(project: Path) -> None:
+    with pytest.raises(KitError, match=f"3 experiments in a row could not be run.*: {WHY}"):
+        run(project, 9, failing(1, 2, 3))
+    assert "3 experiments in a row" in failed(project)
+    tried = run(project, 5, failing(4))
+    assert [one.number for one in tried] == [4, 5]
+    assert reasons(tried) == [Reason.KIT_FAILED]
+
+
+def test_a_baseline_that_can_t_be_run_ends_it_and_is_run_again(project: Path) -> None:
+    with pytest.raises(KitError, match=f"experiment 0 could not be run: {WHY}"):
+        run(project, 1, failing(0))
+    assert [one.number for one in run(project, 1, failing())] == [0, 1]
+
+
+def test_a_gpu_that_is_gone_ends_it_at_once(project: Path) -> None:
+    gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-none")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quick, "MACHINE", replace(quick.MACHINE, gpu=gpu, device="H100"))
+        run(project, 0, failing())
+        patch.setattr(machine, "probe_inside", lambda *_: replace(quick.MACHINE, gpu=None))
+        with pytest.raises(KitError, match=f"experiment 1 could not be run: {WHY}"):
+            run(project, 9, failing(1))
+    assert [one.number for one in run(project, 1, failing())] == [1]
