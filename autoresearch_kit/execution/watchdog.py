@@ -5,8 +5,10 @@ While the run trains, it looks at what else the machine does.
 
 import os
 import stat
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +78,25 @@ class Watchdog(threading.Thread):
         self._next_gpu = 0.0
 
     def run(self) -> None:
-        """Until the kernel was killed, or the runner says that all is over."""
+        """Until the kernel was killed, or the runner says that all is over.
+
+        A run that is not watched has no bounds. So what goes wrong here ends the run as the kit's
+        failure; where its processes can't be ended, it ends the runner, and its caller ends them.
+        """
+        try:
+            self._watch()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the run must not go on
+            traceback.print_exc()  # into the runner's log
+            why = f"the watchdog failed: {type(error).__name__}: {error}"
+            self.failure = Failure(Reason.KIT_FAILED, why)
+            try:
+                self._kill()
+            except BaseException:  # noqa: BLE001
+                sys.stderr.write(f"{why}\n")
+                sys.stderr.flush()
+                os._exit(1)
+
+    def _watch(self) -> None:
         self.gpu.look(())  # what was in use before the run
         while not self._ended.wait(POLL_SECONDS):
             now = time.monotonic()

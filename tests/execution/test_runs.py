@@ -339,6 +339,46 @@ json.dump([seen, secrets], open('seen.json', 'w'))
 
 
 @both_levels
+def test_a_watchdog_that_fails_ends_the_run_at_once(level: SandboxLevel, tmp_path: Path) -> None:
+    """Here since the folder is gone whose disk it looks at."""
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=level, train_seconds=300.0)
+    work = spec.folder / handover.WORK_FOLDER
+
+    def move_away() -> bool:
+        if work.exists():
+            work.rename(tmp_path / "elsewhere")
+        return False
+
+    run = launch.execute(spec, cancelled=at_training(spec, move_away))
+    assert run.failure is Reason.KIT_FAILED
+    assert run.detail.startswith("the watchdog failed: FileNotFoundError: ")
+    assert reap.members(spec.run_id) == []
+
+
+def test_a_watchdog_that_can_t_kill_ends_its_runner(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from tests.execution.notebooks import make_spec, notebook
+from autoresearch_kit.errors import ExecutionError
+from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.records import SandboxLevel
+def kill():
+    raise ExecutionError("processes 7 can't be killed")
+spec = make_spec(Path({str(tmp_path)!r}), notebook(""), sandbox=SandboxLevel.NONE)
+(spec.folder / "work").mkdir()
+watch = Watchdog(spec, started=0.0, kill=kill)
+watch.start()
+watch.join()
+"""
+    root = Path(__file__).parents[2]
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert said == "the watchdog failed: ExecutionError: processes 7 can't be killed"
+
+
+@both_levels
 def test_stopping_now_kills_everything(level: SandboxLevel, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
     with pytest.raises(Cancelled):
