@@ -1,7 +1,7 @@
 """How a process of a run waits for its turn, and ends when whoever started it dies, however.
 
 Its standard input is a pipe from there: one line comes, when its turn has come; then nothing, and
-the pipe's end means that whoever started it is gone.
+the pipe's end means that whoever started it is gone. A kernel gets no line.
 """
 
 import os
@@ -21,6 +21,26 @@ def await_turn(run_id: str) -> str:
         _end(run_id)
     threading.Thread(target=_wait_and_end, args=(run_id,), name="lifeline", daemon=True).start()
     return line.decode().rstrip("\n")
+
+
+def end_with_starter() -> None:
+    """End this process when whoever started it dies; to be called before any code of a notebook.
+
+    bubblewrap's --die-with-parent asks the system for that only after it has made its processes: a
+    parent that dies before leaves them running, for good
+    (https://github.com/containers/bubblewrap/issues/633). What this process starts itself reads
+    nothing from its standard input.
+    """
+    pipe = os.dup(sys.stdin.fileno())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+
+    def wait() -> None:
+        os.read(pipe, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
 def _wait_and_end(run_id: str) -> None:

@@ -15,7 +15,8 @@ from autoresearch_kit.records import DatasetInfo, RunPlace, SandboxLevel
 
 KERNEL_NAME = "python3"
 
-LAUNCHER, WARM_LAUNCHER = "ipykernel_launcher", "autoresearch_kit.execution.warm_kernel"
+LAUNCHER = "autoresearch_kit.execution.bare_kernel"
+WARM_LAUNCHER = "autoresearch_kit.execution.warm_kernel"
 """The second imports torch before its turn comes."""
 
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
@@ -55,12 +56,16 @@ def start(place: RunPlace, output: int) -> AsyncKernelManager:
         ip=str(sockets / "k"),
         connection_file=str(sockets / "kernel.json"),
     )
+    # the other end stays open as long as this process lives: see `lifeline.end_with_starter`
+    lifeline, _ = os.pipe()
     run_sync(kernel.start_kernel)(
         extra_arguments=[NO_HISTORY],
         cwd=str(place.folder / handover.WORK_FOLDER),
+        stdin=lifeline,
         stdout=output,
         stderr=output,
     )
+    os.close(lifeline)
     return kernel
 
 

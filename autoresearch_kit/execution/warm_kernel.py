@@ -1,11 +1,16 @@
 """The kernel of a run that is started before its turn: `python -P -m` this, as ipykernel_launcher.
 
-What every training notebook imports first is imported by then. Nothing of it touches a GPU.
+What every training notebook imports first is imported by then. Nothing of it touches a GPU. It ends
+with its runner.
 """
 
 import runpy
 
+from autoresearch_kit.execution.lifeline import end_with_starter
 from autoresearch_kit.execution.uncollected import uncollected
+
+if __name__ == "__main__":
+    end_with_starter()
 
 with uncollected():
     import torch  # noqa: F401
