@@ -11,7 +11,11 @@ from autoresearch_kit.measuring import Measuring, Settled
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
 from autoresearch_kit.trying import Tried
-from autoresearch_kit.validity import as_fast
+from autoresearch_kit.validity import as_fast, why_disturbed
+
+LUCK = 4.0
+"""Sigmas from the mean of its other runs up to which a score may be luck. A run with a fifth fewer
+steps is worse by about twice that."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +110,16 @@ class Scales:
         while not (ended := _ended(own) or _disturbed(again, "the best, run again")):
             before = self._runs_before(best, again)
             champion = Sample((*noise.scores_of(before), *_scores(again)), best.nodes)
-            found_noise = self._noise(best.number, _scores(again), _scores(own))
-            found = decide.decide(
-                Sample(_scores(own), tried.notebook.nodes()),
-                champion,
-                found_noise,
-                self.measuring.ground.settings.rule,
-            )
+            found_noise = self._noise(best.number, champion.scores, _scores(own))
+            challenger = Sample(_scores(own), tried.notebook.nodes())
+            rule = self.measuring.ground.settings.rule
+            found = decide.decide(challenger, champion, found_noise, rule)
             if isinstance(found, Decision):
+                hidden = self._hidden_luck(own, challenger.mean + LUCK * found_noise.sigma)
+                if found.verdict is Verdict.KEEP and hidden:
+                    all_scores = replace(challenger, scores=challenger.scores + hidden)
+                    second = decide.decide(all_scores, champion, found_noise, rule)
+                    found = _held_to(found, second)
                 return Weighed(found, found_noise, tuple(own), tuple(again))
             if found is Arm.BEST and not _ended(again):
                 again = self._with_best_once_more(best, again)
@@ -143,14 +149,35 @@ class Scales:
         now = [settled.run for settled in again if not settled.disturbed]
         return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
 
-    def _noise(self, best: int, again: Sequence[float], *own: Sequence[float]) -> Noise:
-        """Of every code of the campaign that was run more than once, with these scores added."""
+    def _hidden_luck(self, own: Sequence[Settled], most: float) -> tuple[float, ...]:
+        """The scores up to `most` of runs that were set aside for their steps alone.
+
+        Steps are the notebook's claim, and its luck may be its own too, whatever the seed: code
+        could claim few steps whenever it sees that it is unlucky, and be run again. What a slow
+        machine does to a score is far more than luck.
+        """
+        settings, usual = self.measuring.ground.settings, self.measuring.usual
+        aside = [one.run for settled in own for one in settled.set_aside]
+        claimed = [run for run in aside if not why_disturbed(run, settings, usual)]
+        return tuple(score for score in noise.scores_of(claimed) if score <= most)
+
+    def _noise(self, best: int, scores: Sequence[float], *own: Sequence[float]) -> Noise:
+        """Of every code that was run more than once; `scores` are all that count of the best's."""
         groups = noise.scores_by_code(self.experiments)
-        groups[best] = (*groups.get(best, ()), *again)
+        groups[best] = tuple(scores)
         [*known] = groups.values()
         baseline = known[0][0]
         accelerator = self.measuring.ground.machine.accelerator
         return noise.pool([*known, *own], noise.prior(baseline, accelerator=accelerator))
+
+
+def _held_to(keep: Decision, second: Decision | Arm) -> Decision:
+    """The keep, if it is one as well with the scores of runs that were set aside for their steps;
+    else no verdict."""
+    if isinstance(second, Decision) and second.verdict is Verdict.KEEP:
+        return keep
+    detail = f"{keep.detail}; with the runs that claim fewer steps it would not be kept"
+    return Decision(Verdict.DISTURBED, Reason.FEWER_STEPS, detail)
 
 
 def _scores(settled: Sequence[Settled]) -> tuple[float, ...]:

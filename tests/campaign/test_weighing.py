@@ -300,6 +300,18 @@ def test_code_that_claims_few_steps_again_and_again_wins_nothing(
     assert len(place.machine.ran) == 3 + 4
 
 
+def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
+    place: Place, begun: list[Experiment]
+) -> None:
+    """Its seed is its own, so that each run is another draw."""
+    place.machine.scores["16"] = iter([1.47, 1.498, 1.475, 1.492, 1.47, 1.49, 1.47])
+    place.machine.steps["16"] = iter([1000, 700, 1000, 700, 1000, 700, 1000])
+    weighed = place.weigh(WIDER, begun)
+    assert values(weighed.runs)[:3] == [1.47, 1.475, 1.47]
+    assert weighed.decision.verdict is Verdict.DISTURBED
+    assert weighed.decision.reason is Reason.FEWER_STEPS
+
+
 def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
     place: Place, begun: list[Experiment]
 ) -> None:
