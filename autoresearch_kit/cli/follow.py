@@ -128,7 +128,8 @@ def _line(workspace: Workspace, best: Estimate | None) -> Text:
     state = workspace.state()
     if state is None:
         return Text("starting")
-    parts = [f"experiment {state.number}", str(state.stage)]
+    waits = f" {state.message}" if state.stage is Stage.WAITING else ""
+    parts = [f"experiment {state.number}", f"{state.stage}{waits}"]
     if state.stage is Stage.RUNNING and state.run_folder:
         parts = [parts[0], *_running(Path(state.run_folder), workspace.settings())]
     if best is not None:

@@ -141,7 +141,7 @@ def run(
     max_elsewhere: Annotated[
         float | None,
         typer.Option(
-            help="Repeat a run while others took more than this share of the cores "
+            help="Judge no run during which others took more than this share of the cores "
             "(default: 0.3; 1: judge every run, whatever the machine did).",
             rich_help_panel=VERDICTS,
         ),

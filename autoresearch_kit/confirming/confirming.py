@@ -20,6 +20,7 @@ from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import runs
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.standby import Standby
@@ -192,6 +193,9 @@ class Confirming:
         best = standing.sample(self.plan.best)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         words = f"{todo.variant}, seed {todo.at + 1}"
+        tried = [(one.code, one.at) for one in standing.trials.done]
+        if (todo.variant.code, todo.at) in tried:  # the machine was busy
+            self._wait_until_quiet(ground, pulse)
         pulse.trying(number, f"confirm: {words}", best.mean if best else None)
         run, _ = run_and_score(
             ground,
@@ -219,9 +223,18 @@ class Confirming:
 
     def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
         code = todo.variant.code
-        usual = usual_elsewhere([run for one in self.experiments for run in one.runs])
-        why = why_invalid(run, standing.runs(code), ground.settings, usual)
+        why = why_invalid(run, standing.runs(code), ground.settings, self._usual)
         return Trial(code, todo.at, run, why)
+
+    @property
+    def _usual(self) -> float:
+        return usual_elsewhere(self.experiments[0].runs)
+
+    def _wait_until_quiet(self, ground: Ground, pulse: Pulse) -> None:
+        seconds = patience(ground.settings.train_seconds)
+        wait_until_quiet(
+            pulse, ground.settings, ground.machine.gpu, usual=self._usual, seconds=seconds
+        )
 
 
 def _seed(tag: str, at: int) -> int:

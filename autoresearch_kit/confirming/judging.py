@@ -8,7 +8,8 @@ each, n * sqrt(k) times, which makes the differences most precise for a number o
 
 The worth of a keep is the mean without it less the best's mean, and the probability that it helps
 is `decide.probability_better`. What is unclear is run on, up to `MORE` times as often. A run that
-the machine disturbed is repeated with its seed, as in a campaign.
+the machine disturbed is repeated with its seed, once the machine is quiet; one that stays disturbed
+does not count.
 """
 
 import math
@@ -71,7 +72,7 @@ class Standing:
     def runs(self, code: str) -> list[Run]:
         """The runs that count of this code."""
         asked = ((code, at) for at in range(self.counts.get(code, 0)))
-        return [self._runs[key] for key in asked if key in self._runs]
+        return [run for key in asked if (run := self._runs.get(key))]
 
     def crash(self, code: str) -> Run | None:
         """A run of this code that crashed."""
@@ -115,14 +116,13 @@ class Standing:
         return [run.score.value for run in self.runs(code) if run.score]
 
     @cached_property
-    def _runs(self) -> Mapping[tuple[str, int], Run]:
-        """Those that count, by code and seed: undisturbed, or repeated often enough."""
+    def _runs(self) -> Mapping[tuple[str, int], Run | None]:
+        """The undisturbed one by code and seed; None where a seed was repeated often enough."""
         tried: dict[tuple[str, int], list[Trial]] = {}
         for one in self.trials.done:
             tried.setdefault((one.code, one.at), []).append(one)
-        return {
-            key: least_disturbed(some).run for key, some in tried.items() if not once_more(some)
-        }
+        over = {key: least_disturbed(some) for key, some in tried.items() if not once_more(some)}
+        return {key: None if one.disturbed else one.run for key, one in over.items()}
 
 
 def stand(plan: Plan, trials: Trials) -> Standing:

@@ -151,6 +151,14 @@ def test_a_disturbed_run_is_repeated() -> None:
     assert repeated.runs(first.variant.code) == [again.run]
 
 
+def test_a_run_that_stays_disturbed_does_not_count() -> None:
+    first = stand(PLAN, Trials(3, NOISE)).todo[0]
+    trial = Trial(first.variant.code, first.at, ran(1.1), "the machine was busy")
+    given_up = stand(PLAN, Trials(3, NOISE, (trial, trial)))
+    assert first not in given_up.todo
+    assert given_up.runs(first.variant.code) == []
+
+
 def test_more_seeds_go_on_from_the_runs_there_are() -> None:
     standing = carry_out(PLAN, scores(0.1, 0.1, 0.1))
     more = stand(PLAN, replace(standing.trials, seeds=4))
