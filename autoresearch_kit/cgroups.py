@@ -7,6 +7,7 @@ cgroup-v1/memory.html; the quota of version 1 is in scheduler/sched-bwc.html.)
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -19,6 +20,14 @@ T = TypeVar("T")
 MOUNT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 """Says in which cgroup this process is: a line for each hierarchy, as `4:memory:/jobs/17`."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds that a cgroup has taken so far, by whomever, and the processes in it now."""
+
+    seconds: float
+    processes: frozenset[int]
 
 
 def cores() -> int:
@@ -61,6 +70,32 @@ def memory_limit(mount: Path = MOUNT, own: Path = OWN) -> int | None:
         for name in ("memory.max", "memory.limit_in_bytes")
     )
     return min((one for one in limits if one), default=None)
+
+
+def usage(mount: Path = MOUNT, own: Path = OWN) -> Usage | None:
+    """Return what the cgroup of this process has taken of the CPUs, with the cgroups below it.
+
+    None where no file says so, or where processes are in it that can't be seen from here. The root
+    of version 2's hierarchy is left out: it counts interrupts, and what a host took, too.
+    """
+    for folder in _folders("cpuacct", mount, own):
+        nanoseconds = _read(folder / "cpuacct.usage", int)
+        if nanoseconds is not None:
+            return _usage(nanoseconds / 1e9, folder)
+        if (folder / "cgroup.events").exists():
+            seconds = _read(folder / "cpu.stat", _usage_seconds)
+            return None if seconds is None else _usage(seconds, folder)
+    return None
+
+
+def _usage(seconds: float, folder: Path) -> Usage | None:
+    lists = [_read(path, str.split) for path in folder.rglob("cgroup.procs")]
+    pids = frozenset(int(pid) for one in lists for pid in one or ())
+    return None if 0 in pids else Usage(seconds, pids)  # 0 is a process outside of what is seen
+
+
+def _usage_seconds(text: str) -> float:
+    return int(text.split("usage_usec")[1].split()[0]) / 1e6
 
 
 def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:

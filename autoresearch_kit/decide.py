@@ -55,6 +55,7 @@ _WAYS_OUT: Mapping[str, str] = {
     "scoring": "go on with the version of the kit and the scoring size it was started with",
     "torch": "install the torch that it was started with",
     "device": "go on where it was started",
+    "clock": "go on with the clock that it was started with",
 }
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine
+from autoresearch_kit.records import Clock, DatasetInfo, Fingerprint, Machine
 
 SCORING_SOURCES = (
     "lm",
@@ -21,8 +21,11 @@ SCORING_SOURCES = (
 """The code between a submission and its score, inside the package."""
 
 
-def fingerprint(info: DatasetInfo, machine: Machine, kit: Path) -> Fingerprint:
-    """The fingerprint of scores measured on `info`, on `machine`, by the package copy in `kit`."""
+def fingerprint(
+    info: DatasetInfo, machine: Machine, kit: Path, clock: Clock = Clock.WALL
+) -> Fingerprint:
+    """The fingerprint of scores measured on `info`, on `machine`, by the package copy in `kit`, of
+    runs whose budget counts by `clock`."""
     return Fingerprint(
         corpus=info.corpus,
         tokenizer=info.tokenizer,
@@ -30,6 +33,7 @@ def fingerprint(info: DatasetInfo, machine: Machine, kit: Path) -> Fingerprint:
         scoring=f"{info.context}x{info.eval_rows}-{_digest(kit / 'autoresearch_kit')}",
         torch=machine.torch,
         device=machine.device,
+        clock=clock,
     )
 
 

@@ -55,7 +55,7 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
     found = machine.probe()
     machine.check_inside(found, sandbox.level())
-    here = fingerprint(info, found, workspace.kit)
+    here = fingerprint(info, found, workspace.kit, settings.clock)
     experiments = history.experiments()
     if experiments:
         decide.check_comparable(experiments[0].fingerprint, here)

@@ -44,7 +44,7 @@ from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, sandbox, scoring, submission
-from autoresearch_kit.execution.clock import BudgetClock
+from autoresearch_kit.execution.clock import BudgetClock, ToldClock
 from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.lm.batches import batches
@@ -114,12 +114,15 @@ class TrainingRun:
         self._pending: _Line | None = None
         self._next_line = 0.0
         self._best = math.inf
-        self._clock = BudgetClock(_allowance())
+        self._clock = BudgetClock(_allowance(), _clock())
         self._passes = Passes(tqdm.write)
 
     @property
     def seconds(self) -> float:
-        """Training seconds since `start` returned, compilation left out."""
+        """Training seconds since `start` returned, compilation left out.
+
+        Under a campaign's CPU clock they are CPU seconds over the threads, else of the wall-clock.
+        """
         return self._clock.seconds
 
     @property
@@ -240,12 +243,12 @@ class TrainingRun:
         model = shell.user_ns.get(MODEL_NAME) if shell else None
         if model is None:
             return
-        before = _now()
+        before = self._clock.now
         try:
             submission.rehearse(model)
         except SubmissionError as error:
             self._fail(Reason.UNPICKLABLE, error)
-        self._clock.exclude(_now() - before)
+        self._clock.exclude(self._clock.now - before)
 
     def _allocated_mb(self) -> float | None:
         """The peak of the GPU's memory as torch's allocator counts it; None without CUDA."""
@@ -319,6 +322,11 @@ def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
 def _allowance() -> Callable[[], float]:
     told = os.environ.get(handover.COMPILE_SECONDS)
     return Grant(Path(told)) if told else lambda: COMPILE_SECONDS
+
+
+def _clock() -> Callable[[], float]:
+    told = os.environ.get(handover.CLOCK)
+    return ToldClock(Path(told)) if told else _now
 
 
 def _scratch() -> Path:

@@ -318,6 +318,7 @@ def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
         sandbox=ground.sandbox,
         waits=True,
         gpu=ground.machine.gpu,
+        clock=ground.settings.clock,
     )
 
 
@@ -332,6 +333,7 @@ def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> R
         sandbox=ground.sandbox,
         waits=False,
         gpu=ground.machine.gpu,
+        clock=ground.settings.clock,
         ahead=ground.ahead,
         notebook=folder / handover.INPUT_FILE,
         compile_cache=workspace.compile_cache,

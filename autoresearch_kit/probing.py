@@ -16,6 +16,7 @@ from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.probed import Probed, read_probed
+from autoresearch_kit.execution.run_clock import wall_allowance
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.measuring import new_folder, run_spec
 from autoresearch_kit.notebook import TrainNotebook
@@ -28,9 +29,6 @@ logger = logging.getLogger(__name__)
 
 PROFILE_SECONDS = 10.0
 """The training budget of a run that is made for the profile of what was kept."""
-
-STARTUP_SECONDS = 120.0
-"""Allowed for starting the kernel and for imports, as for any run."""
 
 PAUSE_POLL_SECONDS = 0.2
 
@@ -116,7 +114,7 @@ class Probing:
     def _spec(self, folder: Path, number: int, seconds: float) -> RunSpec:
         settings = self._ground.settings
         seconds = min(seconds, settings.train_seconds)
-        wall_seconds = 2 * seconds + settings.compile_seconds + STARTUP_SECONDS
+        wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
         return replace(
             run_spec(self._ground, self._workspace, folder, _seed(self._workspace.tag, number)),
             train_seconds=seconds,

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from autoresearch_kit import cgroups, gpu, gpu_nodes, ground, machine, profiles
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.run_clock import PATIENCE, STARTUP_SECONDS, wall_allowance
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import INFO_FILE, is_path
 from autoresearch_kit.paths import data_home
-from autoresearch_kit.records import Limits, Rule, Settings
+from autoresearch_kit.records import Accelerator, Clock, Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.workspace import Workspace
-
-STARTUP_SECONDS = 120.0
-"""Allowed for starting the kernel and imports, beside twice the budget and the compilation."""
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 """How often the baseline is run."""
@@ -45,6 +43,7 @@ class Wishes:
     rule: Rule | None = None
     seeds: int | None = None
     max_elsewhere: float | None = None
+    clock: Clock | None = None
 
 
 def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
@@ -135,8 +134,8 @@ def _check(wishes: Wishes) -> None:
     if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
         raise InputError(
             f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
-            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + {STARTUP_SECONDS:g} s "
-            "+ the compile seconds"
+            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
+            f"{PATIENCE:g} x both by the CPU clock, + {STARTUP_SECONDS:g} s"
         )
 
 
@@ -150,15 +149,18 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         _check_gpu_is_used()
     train_seconds = wishes.train_seconds or 300.0
     dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
-    suits = profiles.choose(machine.accelerator()) if profile is profiles.AS_IS else profile
+    accelerator = machine.accelerator()
+    suits = profiles.choose(accelerator) if profile is profiles.AS_IS else profile
     text = ground.text_sizes(dataset, suits)
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
+    clock = _clock(wishes, accelerator)
+    allowance = wall_allowance(clock, train_seconds, compile_seconds)
     return Settings(
         dataset=dataset,
         train_seconds=train_seconds,
-        wall_seconds=wishes.wall_seconds or 2 * train_seconds + STARTUP_SECONDS + compile_seconds,
+        wall_seconds=wishes.wall_seconds or allowance,
         compile_seconds=compile_seconds,
         memory_mb=wishes.memory_mb or round(MEMORY_SHARE * cgroups.memory_mb()),
         researcher=wishes.researcher or "optuna",
@@ -169,7 +171,24 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         vocab_size=text.vocab_size if text else None,
         context=text.context if text else None,
         gpu_memory_mb=wishes.gpu_memory_mb,
+        clock=clock,
     )
+
+
+def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
+    """Return what the budget counts: CPU time where runs compute on a CPU, if not told otherwise.
+
+    Raises:
+        InputError: CPU time is asked for where runs compute on a GPU.
+    """
+    if accelerator is None:
+        return wishes.clock or Clock.CPU
+    if wishes.clock is Clock.CPU:
+        raise InputError(
+            "--clock cpu counts CPU time, but runs compute on a GPU here, which takes none; "
+            "leave it out, or choose --clock wall"
+        )
+    return Clock.WALL
 
 
 def _check_gpu_is_used() -> None:

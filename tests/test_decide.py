@@ -113,4 +113,4 @@ def test_the_same_fingerprint_compares() -> None:
 def test_a_difference_is_named_with_a_way_out(part: str) -> None:
     was = getattr(HERE, part)
     with pytest.raises(FingerprintError, match=f"{part} was {was}, is other.*or start another tag"):
-        check_comparable(HERE, replace(HERE, **{part: "other"}))
+        check_comparable(HERE, replace(HERE, **{part: "other"}))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.history import History
-from autoresearch_kit.records import EditProtocol, Errands, Limits, Rule, Settings
+from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
 from autoresearch_kit.settling import Wishes, settle, settle_limits
 from autoresearch_kit.starting import Sandboxing
 from autoresearch_kit.workspace import Workspace
@@ -94,7 +94,15 @@ def run(
     wall_seconds: Annotated[
         float | None,
         typer.Option(
-            help="The hard limit of a whole run (default: 2 x budget + compile seconds + 120)."
+            help="The hard limit of a whole run (default: 2 x budget + compile seconds + 120; "
+            "--clock cpu: 6 x both + 120)."
+        ),
+    ] = None,
+    clock: Annotated[
+        Clock | None,
+        typer.Option(
+            help="What the budget counts: CPU time over the threads, so that other programs make "
+            "a run longer, not worse; or the wall-clock (default: cpu; on a GPU wall)."
         ),
     ] = None,
     gpu_memory_mb: Annotated[
@@ -209,6 +217,7 @@ def run(
         rule=rule,
         seeds=seeds,
         max_elsewhere=max_elsewhere,
+        clock=clock,
     )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes

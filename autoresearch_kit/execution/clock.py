@@ -2,7 +2,14 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+from autoresearch_kit import codec
+
+READ_SECONDS = 0.2
+"""How old what the runner said may be."""
 
 WARM_UP_STEPS = 10
 """Compilation is looked for in this many first steps; upstream excludes its first 10."""
@@ -15,7 +22,7 @@ SLOW = 2.0
 
 
 class BudgetClock:
-    """Seconds of training since it was made, without those that compilation took.
+    """Seconds of training since it was made, by `now`, without those that compilation took.
 
     A first step that is far slower than a typical one counts as a typical one; what is above that,
     up to `allowance()` seconds in all, is excluded. Where nothing compiles, nothing is excluded.
@@ -47,6 +54,11 @@ class BudgetClock:
         return self._typical()
 
     @property
+    def now(self) -> float:
+        """Seconds since some moment, compilation and all."""
+        return self._now()
+
+    @property
     def excluded(self) -> float:
         """Seconds that don't count."""
         return min(self._set_aside + self._compiling, self._allowance())
@@ -75,3 +87,42 @@ class BudgetClock:
         if len(self._laps) < WARM_UP_STEPS:
             return min(self._laps)
         return median(self._laps[WARM_UP_STEPS // 2 :])
+
+
+@dataclass(frozen=True)
+class Told:
+    """The CPU clock of a run as its runner read it: seconds, from some moment before training.
+
+    `kernel` are the CPU seconds that the kernel's own process had taken then, and `threads` the
+    threads over which CPU time is counted.
+    """
+
+    threads: int
+    seconds: float = 0.0
+    kernel: float = 0.0
+
+
+class ToldClock:
+    """The CPU clock inside a notebook: what the runner told, and this process's own time since."""
+
+    def __init__(
+        self,
+        file: Path,
+        now: Callable[[], float] = time.perf_counter,
+        cpu: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._file = file
+        self._now = now
+        self._cpu = cpu
+        self._told = Told(threads=1)
+        self._read = -READ_SECONDS
+        self._latest = 0.0
+
+    def __call__(self) -> float:
+        """Seconds; they never go back."""
+        now = self._now()
+        if now - self._read >= READ_SECONDS:
+            self._read, self._told = now, codec.decode(Told, self._file.read_bytes())
+        since = (self._cpu() - self._told.kernel) / self._told.threads
+        self._latest = max(self._latest, self._told.seconds + since)
+        return self._latest

@@ -46,7 +46,7 @@ def conclude(
     """
     work = spec.folder / handover.WORK_FOLDER
     claim = _claim(work) if watch.submitted is not None else None
-    raw = (watch.submitted or ended) - watch.training if watch.training is not None else 0.0
+    raw = watch.trained
     compiling = _compile_seconds(claim, watch.compiling.granted, raw)
     failure = _failure(spec, story, watch, raw - compiling, trouble, last_words)
     if failure is None and claim is None:
@@ -71,7 +71,16 @@ def conclude(
         conditions=watch.conditions,
         gpu_mb=None if watch.gpu.mb is None else round(watch.gpu.mb, 1),
         gpu_allocated_mb=_allocated_mb(claim, watch.gpu.total_mb),
+        clock=spec.clock,
+        trained_in=_trained_in(watch, ended),
     )
+
+
+def _trained_in(watch: Watchdog, ended: float) -> float | None:
+    """Return the wall-clock seconds from the first editable cell to the hand-over, or the end."""
+    if watch.training is None:
+        return None
+    return round((watch.submitted or ended) - watch.training, 3)
 
 
 def _failure(

@@ -1,27 +1,26 @@
-"""What the machine did while a run trained: counters at its two ends, and looks at the GPUs.
+"""What the machine did while a run trained: CPU time of others, and looks at the GPUs.
 
-What is not the run's is elsewhere: its processes are the runner and its descendants, dead ones
-too, but on macOS, which does not tell what those took.
+Only what is seen of processes that are not the run's, or what a host took, is elsewhere: what a run
+does in processes that nobody sees can't make it look disturbed.
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import psutil
 
-from autoresearch_kit import gpu
+from autoresearch_kit import cgroups, gpu
+from autoresearch_kit.execution.cpu_time import CpuReader
 from autoresearch_kit.gpu import GpuLook
 from autoresearch_kit.records import Conditions, GpuConditions
-from autoresearch_kit.text import one_line
 
-NOT_BUSY = ("idle", "iowait", "guest", "guest_nice")
-"""Of a core's times. A guest's are in its user's already."""
+MOST_LOOKING = 0.01
+"""Of a core: looking at all processes takes no more than this share of the time."""
 
 NAMED = 3
-NAME_LENGTH = 20
 NAMED_CORES = 0.05
 """The others that are named: so many, those that took this much of a core."""
 
@@ -36,17 +35,15 @@ A desktop that is drawn there takes less, and an idle notebook's kernel nothing.
 class Counters:
     """The machine at a moment: seconds of a core's time, counted from some moment in the past.
 
-    `busy` is of all the cores that the run may use, `stolen` what their host took among it, `own`
-    of the run's processes. `others` has the name and the time of each other process, by what no
-    two processes share.
+    `stolen` is what a virtual machine's host took of the cores that the run may use, `others` what
+    processes took that are not the run's; `names` has it by the names of those that were seen.
     """
 
     at: float
     cores: int
-    busy: float
     stolen: float
-    own: float
-    others: Mapping[tuple[int, float], tuple[str, float]]
+    others: float
+    names: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,23 @@ class GpuLooks:
 class Observer:
     """Looks at the machine while a run trains. To be used by the runner, from one thread."""
 
-    def __init__(self, look_at_gpus: Callable[[], tuple[GpuLook, ...]] = gpu.look) -> None:
+    def __init__(
+        self,
+        cpu: CpuReader | None = None,
+        look_at_gpus: Callable[[], tuple[GpuLook, ...]] = gpu.look,
+    ) -> None:
+        self._cpu = cpu or CpuReader()
         self._look_at_gpus = look_at_gpus
         self._begun: Counters | None = None
         self._looks: list[GpuLooks] = []
+        self._next_around = 0.0
 
     def look(self) -> None:
         """Look at it now; the first time is when training begins."""
-        self._begun = self._begun or count()
+        now = time.monotonic()
+        if now >= self._next_around:
+            self._next_around = now + self._cpu.look_around() / MOST_LOOKING
+        self._begun = self._begun or count(self._cpu)
         gpus = self._look_at_gpus()
         if gpus:
             own = frozenset(process.pid for process in own_processes())
@@ -77,8 +83,9 @@ class Observer:
         """Training is over; None if it had not been looked at."""
         if self._begun is None:
             return None
+        self._next_around = 0.0
         self.look()
-        now = count()
+        now = count(self._cpu)
         return Conditions(
             elsewhere=round(elsewhere(self._begun, now), 4),
             load=round(psutil.getloadavg()[0], 2),
@@ -87,37 +94,22 @@ class Observer:
         )
 
 
-def count() -> Counters:
-    """The machine's counters now; some ten milliseconds."""
-    times = _core_times()
-    own = own_processes()
-    mine = {process.pid for process in own}
-    others = psutil.process_iter(["pid", "create_time", "name", "cpu_times"])
-    return Counters(
-        at=time.monotonic(),
-        cores=len(times),
-        busy=sum(sum(core.values()) for core in times),
-        stolen=sum(core.get("steal", 0.0) for core in times),
-        own=sum(map(_seconds, own)),
-        others={
-            (one.pid, one.info["create_time"]): (one.info["name"], sum(one.info["cpu_times"][:2]))
-            for one in others
-            if one.info["cpu_times"] and one.pid not in mine
-        },
-    )
+def count(cpu: CpuReader) -> Counters:
+    """The machine's counters as they were when all processes were last looked at."""
+    others = cpu.others
+    return Counters(cpu.at, cgroups.cpus(), cpu.stolen, others.total, others.by_name)
 
 
 def elsewhere(begin: Counters, end: Counters) -> float:
-    """The share of the cores' time, in [0, 1], that was not the run's."""
-    spent = end.busy - begin.busy - (end.own - begin.own)
+    """The share of the cores' time, in [0, 1], that was seen to go to others."""
+    spent = end.stolen - begin.stolen + end.others - begin.others
     return min(max(spent / (end.at - begin.at) / end.cores, 0.0), 1.0)
 
 
 def busiest(begin: Counters, end: Counters) -> str:
     """Who took the most of it, by name, for people."""
-    seconds = defaultdict(float, {HOST: end.stolen - begin.stolen})
-    for process, (name, total) in end.others.items():
-        seconds[one_line(name, NAME_LENGTH)] += total - begin.others.get(process, (name, 0.0))[1]
+    seconds = {name: took - begin.names.get(name, 0.0) for name, took in end.names.items()}
+    seconds[HOST] = end.stolen - begin.stolen
     most = sorted(seconds, key=lambda name: -seconds[name])[:NAMED]
     cores = [(name, seconds[name] / (end.at - begin.at)) for name in most]
     return ", ".join(f"{name} ({took:.1f} cores)" for name, took in cores if took >= NAMED_CORES)
@@ -162,28 +154,7 @@ def _processes(seen: Iterable[GpuLook]) -> frozenset[int]:
     return frozenset(process for one in seen for process in one.computing)
 
 
-def _core_times() -> list[dict[str, float]]:
-    """Of each core that this process may use, what it did that was not idling, in seconds."""
-    cores = psutil.cpu_times(percpu=True)
-    allowed = psutil.Process().cpu_affinity() if psutil.LINUX else None
-    if allowed and max(allowed) < len(cores):  # a container may be shown fewer than it is given
-        cores = [cores[core] for core in allowed]
-    return [
-        {name: spent for name, spent in core._asdict().items() if name not in NOT_BUSY}
-        for core in cores
-    ]
-
-
 def own_processes() -> list[psutil.Process]:
     """Return this process and all its descendants."""
     me = psutil.Process()
     return [me, *me.children(recursive=True)]
-
-
-def _seconds(process: psutil.Process) -> float:
-    """Of a core's time, with that of its children which have died."""
-    try:
-        times = process.cpu_times()
-    except psutil.Error:
-        return 0.0
-    return times.user + times.system + times.children_user + times.children_system

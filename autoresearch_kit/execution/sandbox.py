@@ -55,10 +55,10 @@ PASSED_ON = (
 NO_GPU = "-1"
 """CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that none has."""
 
-SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""For processes that take turns, as judge and predictor do: by default OpenMP's threads spin while
-they wait, for each other and for their next loop. On two busy cores that made scoring take twice
-the CPU time and five times as long."""
+SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+"""For processes that take turns, as judge and predictor do, and for those whose CPU time counts: by
+default OpenMP's threads (GNU's and LLVM's) spin while they wait, for each other and for their next
+loop. On two busy cores that made scoring take twice the CPU time and five times as long."""
 
 
 def level() -> SandboxLevel:

@@ -11,7 +11,8 @@ from jupyter_core.utils import run_sync
 from autoresearch_kit import codec
 from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
 from autoresearch_kit.execution.compiling import granted_file
-from autoresearch_kit.records import DatasetInfo, RunPlace, SandboxLevel
+from autoresearch_kit.execution.run_clock import clock_file
+from autoresearch_kit.records import Clock, DatasetInfo, RunPlace, SandboxLevel
 
 KERNEL_NAME = "python3"
 
@@ -100,6 +101,8 @@ def _environment(place: RunPlace) -> dict[str, str]:
         "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
         "TMPDIR": "/tmp" if walled else str(home),
     }
+    if place.clock is Clock.CPU:
+        more |= {handover.CLOCK: str(clock_file(place)), **sandbox.SLEEPING_THREADS}
     if place.profiled:
         more[handover.PROFILE] = "1"
     return sandbox.environment(

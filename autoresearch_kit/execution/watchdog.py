@@ -19,6 +19,7 @@ from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.execution.bounds import Bounds
 from autoresearch_kit.execution.compiling import CompileMeter
 from autoresearch_kit.execution.conditions import Observer, own_processes
+from autoresearch_kit.execution.cpu_time import CpuReader
 from autoresearch_kit.execution.gpu_memory import GpuPeak
 from autoresearch_kit.execution.handover import (
     SUBMISSION_FILE,
@@ -28,6 +29,7 @@ from autoresearch_kit.execution.handover import (
     write_live,
 )
 from autoresearch_kit.execution.reap import socket_folder
+from autoresearch_kit.execution.run_clock import RunClock
 from autoresearch_kit.execution.taking import take_model
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
@@ -69,11 +71,15 @@ class Watchdog(threading.Thread):
         self._bounds = Bounds(
             [spec.folder / WORK_FOLDER, socket_folder(spec.run_id)], spec.memory_mb
         )
-        self.compiling = CompileMeter(spec)
         self._ended = threading.Event()
         self._next_memory = 0.0
         self.gpu = GpuPeak()
-        self._observer = Observer()
+        self.compiling = CompileMeter(spec)
+        self._cpu = CpuReader()
+        self._clock = RunClock(spec, self._cpu, self.compiling)
+        self._counting = threading.Lock()
+        self._trained: float | None = None
+        self._observer = Observer(self._cpu)
         self._next_observation = 0.0
         self._next_gpu = 0.0
 
@@ -109,11 +115,23 @@ class Watchdog(threading.Thread):
     def note_ready(self) -> None:
         """The kernel answers."""
         self.kernel_ready = time.monotonic()
+        self._clock.find_kernel()
 
     def note_training(self) -> None:
         """The first editable cell begins now, and with it the training budget."""
-        self.training = time.monotonic()
         write_live(self.spec.folder, TRAINS)
+        with self._counting:
+            self._cpu.look_around()
+            self.training = time.monotonic()
+            self._clock.begin(self.training)
+
+    @property
+    def trained(self) -> float:
+        """Seconds of training by the run's clock, compilation included: to the hand-over, once the
+        model was handed over, else so far."""
+        if self._trained is not None:
+            return self._trained
+        return self._clock.seconds(time.monotonic())
 
     def end(self) -> None:
         """All is over; what arrived in the last moment counts."""
@@ -130,30 +148,45 @@ class Watchdog(threading.Thread):
             self.failure = self._late(now)
         if now >= self._next_memory or self._bounds.hurry():
             self._next_memory = now + MEMORY_SECONDS
-            processes = psutil.Process().children(recursive=True)
+            processes = self._count(now)
             self.compiling.look(processes, now)
             self.failure = self.failure or self._greedy(processes)
         if self.training is not None and self.conditions is None:
             self._observe(now, ends=bool(self.failure) or self.submitted is not None)
+
+    def _count(self, now: float) -> list[psutil.Process]:
+        """Look at the run's processes, which are returned, and tell the notebook its clock."""
+        with self._counting:
+            processes = psutil.Process().children(recursive=True)
+            self._cpu.look(processes)
+            self._clock.tell(now)
+        return processes
 
     def _observe(self, now: float, *, ends: bool) -> None:
         if ends or now >= self._next_gpu:
             limited = self.spec.gpu_memory_mb is not None
             self._next_gpu = now + (MEMORY_SECONDS if limited else OBSERVE_SECONDS)
             self.failure = self.failure or self._greedy_on_gpu()
-        if ends:
-            self.conditions = self._observer.end()
-        elif now >= self._next_observation:
-            self._next_observation = now + OBSERVE_SECONDS
-            self._observer.look()
+        with self._counting:
+            if ends:
+                self.conditions = self._observer.end()
+            elif now >= self._next_observation:
+                self._next_observation = now + OBSERVE_SECONDS
+                self._observer.look()
 
     def _look_for_submission(self, now: float) -> None:
         if self.submitted is None and self.training is not None:
             path = self.spec.folder / WORK_FOLDER / SUBMISSION_FILE
             if _is_plain(path):
                 self.submitted = now
+                self._trained = self._trained_until(now)
                 self.failure = self.failure or take_model(self.spec)
                 write_live(self.spec.folder, "submit")
+
+    def _trained_until(self, now: float) -> float:
+        with self._counting:
+            self._cpu.look_around()
+            return self._clock.seconds(now)
 
     def _late(self, now: float) -> Failure | None:
         spec = self.spec
@@ -163,9 +196,10 @@ class Watchdog(threading.Thread):
             )
             return Failure(Reason.DEADLINE, detail)
         allowed = allowed_seconds(spec.train_seconds) + spec.compile_seconds
-        if self.training is not None and now > self.training + allowed:
+        trained = self._clock.seconds(now)
+        if trained > allowed:
             detail = (
-                f"no submission after {now - self.training:.0f} s of training; the budget is "
+                f"no submission after {trained:.0f} s of training; the budget is "
                 f"{spec.train_seconds:g} s, and {spec.compile_seconds:g} s at most for compilation"
             )
             return Failure(Reason.DEADLINE, detail)

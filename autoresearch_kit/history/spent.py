@@ -88,7 +88,8 @@ def _parts_of(experiment: Experiment) -> Iterator[tuple[str, float]]:
 
 def _parts(run: Run) -> dict[str, float]:
     """All of a run's wall-clock; a run that failed early has more than its parts."""
-    parts = {TRAINING: run.train_seconds, "compiling": run.compile_seconds, **run.parts}
+    training, compiling = run.training_wall_seconds, run.compiling_wall_seconds
+    parts = {TRAINING: training, "compiling": compiling, **run.parts}
     return {**parts, "other": max(0.0, run.wall_seconds - sum(parts.values()))}
 
 

@@ -10,7 +10,7 @@ from autoresearch_kit.records.experiments import (
     latest_noise,
     profiled_before,
 )
-from autoresearch_kit.records.grounds import Accelerator, DatasetInfo, Fingerprint, Machine
+from autoresearch_kit.records.grounds import Accelerator, Clock, DatasetInfo, Fingerprint, Machine
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.records.runs import (
     Arm,
@@ -46,6 +46,7 @@ __all__ = [
     "Attempt",
     "CacheUse",
     "CellEdit",
+    "Clock",
     "Command",
     "Conditions",
     "Constant",

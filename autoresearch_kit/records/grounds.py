@@ -1,6 +1,14 @@
 """What scores depend on besides the model: the data, the machine."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Clock(StrEnum):
+    """What a training budget counts: wall-clock seconds, or CPU seconds over the threads."""
+
+    WALL = "wall"
+    CPU = "cpu"
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,10 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What must be the same for two scores to be comparable. Digests are hex, short."""
+    """What must be the same for two scores to be comparable. Digests are hex, short.
+
+    `clock` is what the training budget counted; records from before there was a choice have `wall`.
+    """
 
     corpus: str
     tokenizer: str
@@ -44,6 +55,7 @@ class Fingerprint:
     scoring: str
     torch: str
     device: str
+    clock: Clock = Clock.WALL
 
 
 @dataclass(frozen=True)

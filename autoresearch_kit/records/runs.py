@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from autoresearch_kit.records.grounds import Accelerator
+from autoresearch_kit.records.grounds import Accelerator, Clock
 
 
 class Reason(StrEnum):
@@ -136,8 +136,10 @@ class CacheUse:
 class Run:
     """One headless execution of the notebook. Either `score` is there, or `failure` says why not.
 
-    `train_seconds` is measured from outside, first editable cell to submission, compilation (as
-    claimed by the notebook, capped) taken out. `parts` are the seconds of everything else, by name.
+    `train_seconds` is measured from outside, first editable cell to submission, by `clock`, with
+    compilation (as claimed by the notebook, capped) taken out. `trained_in` is the wall-clock of
+    the same span, compilation included; None in records that have only the wall-clock, and where
+    training never began. `parts` are the seconds of everything else, by name.
     `conditions` are None if training never began, or was over at once. `audit` is the score of the
     same model on a shard that no verdict and no researcher sees, measured for what is kept.
     `cache` says what `torch.compile` found there and added. `peak_memory_mb` is host memory.
@@ -162,13 +164,36 @@ class Run:
     cache: CacheUse = field(default_factory=CacheUse)
     gpu_mb: float | None = None
     gpu_allocated_mb: float | None = None
+    clock: Clock = Clock.WALL
+    trained_in: float | None = None
 
     def __str__(self) -> str:
         score = f"{self.score.value:.6f}, " if self.score else ""
         return (
-            f"{score}{self.train_seconds:.1f} s of training in {self.wall_seconds:.1f} s, "
+            f"{score}{self.trained} in {self.wall_seconds:.1f} s, "
             f"{self.steps} steps, {self.tokens} tokens, {self.memory}"
         )
+
+    @property
+    def trained(self) -> str:
+        """Return the training seconds in words: `60.0 s of training`, and whether of CPU time."""
+        words = f"{self.train_seconds:.1f} s of training"
+        return f"{words} by CPU time" if self.clock is Clock.CPU else words
+
+    @property
+    def training_wall_seconds(self) -> float:
+        """Return the wall-clock of training: of `trained_in` the share that was not compilation."""
+        both = self.train_seconds + self.compile_seconds
+        if self.trained_in is None or not both:
+            return self.train_seconds
+        return self.trained_in * self.train_seconds / both
+
+    @property
+    def compiling_wall_seconds(self) -> float:
+        """Return the wall-clock of compilation: the rest of `trained_in`."""
+        if self.trained_in is None:
+            return self.compile_seconds
+        return self.trained_in - self.training_wall_seconds
 
     @property
     def memory(self) -> str:
@@ -178,7 +203,10 @@ class Run:
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens trained on, over the training seconds; 0 if it never trained."""
+        """Tokens trained on, over the training seconds, by the run's clock; 0 if it never trained.
+
+        By CPU time it says what the code needs of the cores, whatever else they do.
+        """
         return self.tokens / self.train_seconds if self.train_seconds else 0.0
 
 
@@ -214,7 +242,7 @@ class RunPlace:
     folder that holds the copy of the package which runner, kernel and judge import. `waits`: the
     kernel is started before its turn, and imports torch meanwhile. `gpu` is the one GPU that the
     run sees and must compute on; None: it sees none, and computes on the CPU. `profiled`: some of
-    its steps run under a profiler, which takes time, so it is never scored.
+    its steps run under a profiler, which takes time, so it is never scored. `clock`: see `Clock`.
     """
 
     run_id: str
@@ -225,6 +253,7 @@ class RunPlace:
     waits: bool
     profiled: bool = field(default=False, kw_only=True)
     gpu: Accelerator | None = field(default=None, kw_only=True)
+    clock: Clock = field(default=Clock.WALL, kw_only=True)
 
     @property
     def device(self) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from autoresearch_kit.records.grounds import Clock
+
 
 class Rule(StrEnum):
     """How a verdict is come to: against the measured noise, or upstream's way, lower is kept."""
@@ -19,6 +21,7 @@ class Settings:
     time went to other processes is repeated instead of judged; 1 never does. `vocab_size` and
     `context`, in tokens, are what a corpus by its path is prepared with; None: 1,024 and 512.
     `gpu_memory_mb` is the most of a GPU's memory that a run may hold while it trains; None: all.
+    `clock` is what `train_seconds` and `compile_seconds` count; `wall_seconds` are of wall-clock.
     """
 
     dataset: str
@@ -34,6 +37,7 @@ class Settings:
     vocab_size: int | None = None
     context: int | None = None
     gpu_memory_mb: float | None = None
+    clock: Clock = Clock.WALL
 
 
 class EditProtocol(StrEnum):

@@ -9,7 +9,7 @@ from autoresearch_kit.history import NOTEBOOK
 from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.profiles import PROFILES
-from autoresearch_kit.records import Accelerator, Settings
+from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
 
@@ -18,9 +18,29 @@ def test_a_budget_of_five_minutes_is_the_default(project: Path) -> None:
     assert settle(project, "night", Wishes()).train_seconds == 300
 
 
-def test_the_wall_is_twice_the_budget_a_start_and_compilation(project: Path) -> None:
-    settled = settle(project, "night", Wishes(train_seconds=60, profile="cpu"))
-    assert settled.wall_seconds == 2 * 60 + 120 + 90
+def test_a_budget_counts_cpu_time_on_a_cpu(project: Path) -> None:
+    assert settle(project, "night", Wishes()).clock is Clock.CPU
+    assert settle(project, "night", Wishes(clock=Clock.WALL)).clock is Clock.WALL
+
+
+def test_a_budget_counts_the_wall_clock_on_a_gpu(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Accelerator("cuda", (9, 0), 85_000)
+    monkeypatch.setattr(machine, "accelerator", lambda: found)
+    assert settle(project, "night", Wishes(profile="h100")).clock is Clock.WALL
+    with pytest.raises(InputError, match=r"--clock cpu .* choose --clock wall"):
+        settle(project, "night", Wishes(profile="h100", clock=Clock.CPU))
+
+
+@pytest.mark.parametrize(
+    ("clock", "seconds"), [(Clock.WALL, 2 * 60 + 120 + 90), (Clock.CPU, 6 * (60 + 90) + 120)]
+)
+def test_the_wall_has_room_for_the_budget_a_start_and_compilation(
+    project: Path, clock: Clock, seconds: float
+) -> None:
+    settled = settle(project, "night", Wishes(train_seconds=60, profile="cpu", clock=clock))
+    assert settled.wall_seconds == seconds
 
 
 def test_the_wall_never_ends_a_run_that_uses_all_it_is_allowed(project: Path) -> None:
@@ -37,7 +57,8 @@ def test_a_gpus_compilation_is_allowed_longer(project: Path, profile: str, secon
 
 @pytest.mark.parametrize("seconds", [0.0, 400.0])
 def test_the_compile_allowance_is_a_setting(project: Path, seconds: float) -> None:
-    settled = settle(project, "night", Wishes(train_seconds=60, compile_seconds=seconds))
+    wishes = Wishes(train_seconds=60, compile_seconds=seconds, clock=Clock.WALL)
+    settled = settle(project, "night", wishes)
     assert (settled.compile_seconds, settled.wall_seconds) == (seconds, 240 + seconds)
 
 
@@ -82,7 +103,13 @@ def test_a_campaign_goes_on_with_what_it_was_started_with(project: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "wishes", [Wishes(train_seconds=30), Wishes(dataset="other"), Wishes(compile_seconds=400)]
+    "wishes",
+    [
+        Wishes(train_seconds=30),
+        Wishes(dataset="other"),
+        Wishes(compile_seconds=400),
+        Wishes(clock=Clock.WALL),
+    ],
 )
 def test_another_budget_or_corpus_is_refused(project: Path, wishes: Wishes) -> None:
     begun(project)

@@ -1,34 +1,38 @@
 """More training than the budget allows, and luck."""
 
+import shutil
+
+from autoresearch_kit import cgroups
 from autoresearch_kit.execution import handover
 from autoresearch_kit.records import Reason
 from tests.cheats.ground import HONEST, LEARN, MODEL, TRAIN, Cells, Cheat, no_torch
 
 OVER = "s of training; the budget is"
 
-WAIT = """
-import time
-def wait(seconds):
-    end = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    while time.clock_gettime(time.CLOCK_BOOTTIME) < end:
+BURN = """
+import os, time
+def burn(seconds):
+    end = time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID)
+    end += seconds * int(os.environ['OMP_NUM_THREADS'])
+    while time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) < end:
         pass
 """
-"""Stands for training, by a clock that nobody patches."""
+"""Stands for training, by a clock that nobody patches: so many seconds of all threads."""
 
 PATCHED_CLOCK = f"""
-{WAIT}
+{BURN}
 for name in ('time', 'monotonic', 'perf_counter', 'process_time'):
     setattr(time, name, lambda: 0.0)
-wait(4)
-print('by the clock, training took', time.monotonic() - time.perf_counter())
+burn(3)
+print('by the clock, training took', time.process_time() - time.perf_counter())
 """
 
 PATCHED_KIT = f"""
-{WAIT}
+{BURN}
 from autoresearch_kit.execution.clock import BudgetClock
 BudgetClock.seconds = property(lambda clock: 0.0)
 {LEARN}
-wait(4)
+burn(3)
 for step in run.steps():
     run.log(loss=learn(), tokens=256)
     if step == 400:
@@ -36,14 +40,33 @@ for step in run.steps():
 print('by the kit, it took', run.seconds)
 """
 
-BEFORE = f"{WAIT}\nwait(4)\nprint('trained before the loop')"
+BEFORE = f"{BURN}\nburn(3)\nprint('trained before the loop')"
 
-COMPILE_STEPS = """
-time.sleep(25)  # stands for training: the longest that is granted for tracing, and a bit more
-print('trained in a step that is said to have compiled')
+COMPILE_STEPS = f"""
+{BURN}
+import subprocess
+subprocess.run(['cc', '-x', 'c', '-c', '-o', os.devnull, '-'], input=b'int one;', check=True)
+waiting = [
+    subprocess.Popen(command, stdin=subprocess.PIPE)
+    for command in (['as', '-o', os.devnull], ['cc', '-x', 'c', '-c', '-o', os.devnull, '-'])
+]
+burn(6)
+print('trained in a step that is said to have compiled, beside', len(waiting), 'compilers')
 """
+"""One compiler had a line to compile; the others wait for theirs as long as it trains."""
 
 CLAIMS = no_torch(COMPILE_STEPS, "COMPILED = 90.0")
+
+UNCOUNTED = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: the system forgets them
+share = 0.2
+code = f'import time\\nwhile time.process_time() < {share}: pass'
+for _ in range(int(3 * int(os.environ['OMP_NUM_THREADS']) / share)):
+    subprocess.Popen([sys.executable, '-I', '-S', '-c', code], start_new_session=True).wait()
+print('trained in children that nobody counts')
+"""
+"""Each is gone before the next look at the run's processes."""
 
 LUCKY = "import random\nrandom.seed(1)\ntorch.manual_seed(1)\nrun.seed = 1\nprint('seed', run.seed)"
 
@@ -139,7 +162,7 @@ CHEATS = (
         Reason.OVER_BUDGET,
         OVER,
         "by the clock, training took 0.0",
-        train_seconds=1.0,
+        train_seconds=0.5,
     ),
     Cheat(
         "a patched kit",
@@ -147,7 +170,7 @@ CHEATS = (
         Reason.OVER_BUDGET,
         OVER,
         "by the kit, it took 0.0",
-        train_seconds=1.0,
+        train_seconds=0.5,
     ),
     Cheat(
         "training before the loop",
@@ -155,15 +178,25 @@ CHEATS = (
         Reason.OVER_BUDGET,
         OVER,
         "trained before the loop",
-        train_seconds=1.0,
+        train_seconds=0.5,
     ),
     Cheat(
         "training in the compile steps",
         CLAIMS,
         Reason.OVER_BUDGET,
         OVER,
-        "said to have compiled",
-        train_seconds=1.0,
+        "beside 2 compilers",
+        train_seconds=0.5,
+        needs=shutil.which("cc") is not None,
+    ),
+    Cheat(
+        "training in children that nobody waits for",
+        no_torch(UNCOUNTED),
+        Reason.OVER_BUDGET,
+        OVER,
+        "that nobody counts",
+        train_seconds=0.5,
+        needs=cgroups.usage() is not None,
     ),
     Cheat("a lucky seed", Cells(LUCKY + TRAIN), evidence="seed 1"),
     Cheat(

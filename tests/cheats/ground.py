@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import sandbox
-from autoresearch_kit.records import DatasetInfo, Reason, RunSpec
+from autoresearch_kit.records import Clock, DatasetInfo, Reason, RunSpec
 from tests.execution.notebooks import CONTEXT, HAND_OVER, VOCAB, make_spec, notebook
 
 ROWS = 70
@@ -94,7 +94,7 @@ class Cheat:
     Without a `reason` it gets a score, which is then no lower than its twin's. `detail` is in the
     failure's. `evidence` is in what it prints: that it did what it meant to do; `leaves` is a file
     that it then left in the work folder. `pays`: while it trained, its loss was visibly lower than
-    its twin's.
+    its twin's. `needs`: whether what it needs is there. Its budget counts by `clock`.
     """
 
     name: str
@@ -108,6 +108,8 @@ class Cheat:
     train_seconds: float = 60.0
     compile_seconds: float = 90.0
     memory_mb: float = 4000.0
+    clock: Clock = Clock.CPU
+    needs: bool = True
 
 
 def make_run(folder: Path, cheat: Cheat) -> RunSpec:
@@ -121,7 +123,7 @@ def make_run(folder: Path, cheat: Cheat) -> RunSpec:
         wall_seconds=280.0,
         compile_seconds=cheat.compile_seconds,
     )
-    return replace(spec, dataset=make_habits(folder / "habits"))
+    return replace(spec, dataset=make_habits(folder / "habits"), clock=cheat.clock)
 
 
 def make_habits(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autoresearch_kit.codec import encode
-from autoresearch_kit.records import DatasetInfo, RunSpec, SandboxLevel
+from autoresearch_kit.records import Clock, DatasetInfo, RunSpec, SandboxLevel
 
 VOCAB = 64
 CONTEXT = 32
@@ -91,6 +91,7 @@ def make_spec(
     compile_seconds: float = 30.0,
     memory_mb: float = 8000.0,
     gpu_memory_mb: float | None = None,
+    clock: Clock = Clock.WALL,
 ) -> RunSpec:
     """All that `execute` needs, under `folder`."""
     run = folder / "run"
@@ -112,4 +113,5 @@ def make_spec(
         sandbox=sandbox,
         waits=False,
         ahead=ahead,
+        clock=clock,
     )

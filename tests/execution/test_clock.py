@@ -1,6 +1,15 @@
+from pathlib import Path
+
 import pytest
 
-from autoresearch_kit.execution.clock import BudgetClock
+from autoresearch_kit import cgroups
+from autoresearch_kit.codec import decode, encode
+from autoresearch_kit.execution.clock import READ_SECONDS, BudgetClock, Told, ToldClock
+from autoresearch_kit.execution.compiling import FREE_SECONDS, CompileMeter
+from autoresearch_kit.execution.cpu_time import CpuReader
+from autoresearch_kit.execution.run_clock import LEAST_SHARE, PATIENCE, RunClock
+from autoresearch_kit.records import Clock, SandboxLevel
+from tests.execution.notebooks import make_spec, notebook
 
 
 class Time:
@@ -64,3 +73,83 @@ def test_what_the_kit_spent_is_excluded() -> None:
 def test_a_typical_step_is_known_once_it_is_clear_which_compiled() -> None:
     assert clock_after([30.0, 1.0]).step_seconds == 0.0
     assert clock_after([30.0, *[1.0] * 10]).step_seconds == pytest.approx(1.0)
+
+
+def test_the_cpu_clock_goes_on_by_this_process_s_own_time(tmp_path: Path) -> None:
+    file, time, cpu = tmp_path / "clock", Time(), Time()
+    file.write_bytes(encode(Told(threads=2, seconds=50.0, kernel=95.0)))
+    clock = ToldClock(file, now=time, cpu=cpu)
+    assert clock() == 52.5
+    cpu.now += 3.0
+    assert clock() == 54.0
+
+
+def test_what_the_runner_tells_counts_and_never_goes_back(tmp_path: Path) -> None:
+    file, time, cpu = tmp_path / "clock", Time(), Time()
+    clock = ToldClock(file, now=time, cpu=cpu)
+    told = []
+    for seconds in (50.0, 60.0, 55.0):
+        file.write_bytes(encode(Told(threads=2, seconds=seconds, kernel=cpu.now)))
+        time.now += READ_SECONDS
+        told.append(clock())
+    assert told == [50.0, 60.0, 60.0]
+
+
+class Counted(CpuReader):
+    """Says that a run took so many CPU seconds, and others so many."""
+
+    run_seconds = 40.0
+    elsewhere = 70.0
+
+
+@pytest.fixture
+def counted() -> Counted:
+    return Counted()
+
+
+def run_clock(folder: Path, counted: Counted, clock: Clock) -> RunClock:
+    spec = make_spec(folder, notebook(""), sandbox=SandboxLevel.NONE, clock=clock)
+    return RunClock(spec, counted, CompileMeter(spec))
+
+
+def test_cpu_time_counts_over_the_threads_from_the_beginning_of_training(
+    tmp_path: Path, counted: Counted
+) -> None:
+    clock = run_clock(tmp_path, counted, Clock.CPU)
+    assert clock.seconds(90.0) == 0.0
+    clock.begin(100.0)
+    counted.run_seconds += 30.0
+    assert clock.seconds(101.0) == pytest.approx(30.0 / cgroups.cores())
+
+
+def test_idle_cores_count_where_nobody_else_has_them(tmp_path: Path, counted: Counted) -> None:
+    clock = run_clock(tmp_path, counted, Clock.CPU)
+    clock.begin(100.0)
+    counted.at = 140.0 + FREE_SECONDS
+    assert clock.seconds(150.0) == pytest.approx(LEAST_SHARE * 40.0)
+
+
+def test_cores_that_others_have_do_not_count(tmp_path: Path, counted: Counted) -> None:
+    clock = run_clock(tmp_path, counted, Clock.CPU)
+    clock.begin(100.0)
+    counted.at = 150.0
+    counted.elsewhere += 50.0 * cgroups.cpus()
+    assert clock.seconds(150.0) == pytest.approx(50.0 / PATIENCE)
+
+
+def test_under_the_wall_clock_cpu_time_is_nothing(tmp_path: Path, counted: Counted) -> None:
+    clock = run_clock(tmp_path, counted, Clock.WALL)
+    clock.begin(100.0)
+    counted.run_seconds += 30.0
+    assert clock.seconds(140.0) == 40.0
+
+
+def test_the_notebook_is_told_the_clock_of_all_its_processes(
+    tmp_path: Path, counted: Counted
+) -> None:
+    clock = run_clock(tmp_path, counted, Clock.CPU)
+    clock.begin(100.0)
+    counted.run_seconds += 30.0
+    clock.tell(101.0)
+    (file,) = tmp_path.rglob("clock.json")
+    assert decode(Told, file.read_bytes()).seconds == pytest.approx(70.0 / cgroups.cores())

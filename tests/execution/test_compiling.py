@@ -12,15 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit import gpu_nodes
+from autoresearch_kit import cgroups, gpu_nodes
 from autoresearch_kit.execution.compiling import (
     FREE_SECONDS,
+    TRACING_SHARE,
     CompileMeter,
     Grant,
     granted_file,
     is_compiler,
 )
-from autoresearch_kit.records import Accelerator, SandboxLevel
+from autoresearch_kit.records import Accelerator, Clock, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 
 ASSEMBLER = shutil.which("as") or ""
@@ -120,6 +121,39 @@ def test_a_program_that_only_has_the_name_is_no_compiler(
     assert is_compiler(assemble(started))
     shutil.copy(ASSEMBLER, tmp_path / "as")
     assert not is_compiler(assemble(started, str(tmp_path / "as")))
+
+
+@pytest.fixture
+def working(started: list[psutil.Popen]) -> psutil.Process:
+    """An assembler that has worked for half a second."""
+    assembler = assemble(started)
+    stdin = started[-1].stdin
+    assert stdin is not None
+    while sum(assembler.cpu_times()[:2]) < 0.5:
+        stdin.write(b"nop\n" * 10_000)
+    return assembler
+
+
+@pytest.mark.parametrize(("clock", "threads"), [(Clock.WALL, 1), (Clock.CPU, cgroups.cores())])
+def test_tracing_is_granted_for_the_work_of_compilers(
+    clock: Clock, threads: int, tmp_path: Path, working: psutil.Process
+) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, clock=clock)
+    meter = CompileMeter(spec)
+    meter.look([working], 100.0)
+    compiled = sum(working.cpu_times()[:2])
+    least = compiled / threads * (TRACING_SHARE + (clock is Clock.CPU))
+    assert meter.granted == pytest.approx(FREE_SECONDS + least, rel=0.05)
+
+
+def test_a_compiler_that_waits_buys_no_training_by_the_cpu_clock(
+    tmp_path: Path, started: list[psutil.Popen]
+) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, clock=Clock.CPU)
+    meter = CompileMeter(spec)
+    for now in (100.0, 200.0):
+        meter.look([assemble(started)], now)
+    assert meter.granted == pytest.approx(FREE_SECONDS, abs=0.2)
 
 
 def test_the_notebook_is_told(tmp_path: Path, started: list[psutil.Popen]) -> None:

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
 from autoresearch_kit.execution.taking import taken_model
-from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
+from autoresearch_kit.records import Clock, Reason, RunSpec, SandboxLevel
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
 from tests.execution.test_runs import both_levels, execute
 
@@ -82,7 +82,7 @@ def trained(
     train: str = TRAIN,
     level: SandboxLevel | None = None,
     ahead: bool = False,
-    train_seconds: float = 8.0,
+    train_seconds: float = 3.0,
 ) -> RunSpec:
     book = notebook(train, setup=SETUP, model=model, submit=SUBMIT)
     return make_spec(
@@ -93,6 +93,7 @@ def trained(
         train_seconds=train_seconds,
         compile_seconds=120.0,
         wall_seconds=280.0,
+        clock=Clock.CPU,
     )
 
 
@@ -110,6 +111,8 @@ def test_an_honest_model_trains_and_is_scored(level: SandboxLevel, tmp_path: Pat
     assert run.score.metric == "val_bpb"
     assert run.score.tokens <= ROWS * CONTEXT
     assert run.steps > 10
+    assert run.clock is Clock.CPU
+    assert run.train_seconds == pytest.approx(3.0, abs=1.0)
     assert run.tokens == run.steps * 4 * CONTEXT
     assert set(run.parts) == {"start", "setup", "finish", "score"}
     losses = curve(spec)

@@ -1,0 +1,133 @@
+"""CPU seconds of processes: added up from looks, and read of real ones."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from autoresearch_kit import cgroups
+from autoresearch_kit.execution.cpu_time import CpuReader, ProcessTime, Tally
+
+SHELL = ProcessTime(pid=10, born=1.0, parent=1, name="shell", seconds=1.0, reaped=0.0)
+CHILD = ProcessTime(pid=11, born=2.0, parent=10, name="burn", seconds=5.0, reaped=0.0)
+
+BURN = """
+import time
+while time.process_time() < 0.5:
+    pass
+"""
+"""Half a second of a core's time."""
+
+WAIT = "print(flush=True)\nsys.stdin.read()"
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is told of the dead")
+
+
+def grown(*looks: tuple[ProcessTime, ...]) -> float:
+    """How much the sum grew from the first of these looks to the last."""
+    tally = Tally()
+    tally.look(looks[0])
+    before = tally.total
+    for look in looks[1:]:
+        tally.look(look)
+    return tally.total - before
+
+
+def waited(seconds: float) -> ProcessTime:
+    return replace(SHELL, reaped=seconds)
+
+
+@pytest.mark.parametrize(
+    ("looks", "seconds"),
+    [
+        ([(SHELL, replace(CHILD, seconds=7.0))], 2.0),
+        ([(waited(6.0),)], 1.0),
+        ([(waited(6.0),), (waited(8.0),)], 3.0),
+        ([(SHELL,)], 0.0),
+        ([(SHELL,), (SHELL,)], 0.0),
+        ([(SHELL,), (waited(5.0),)], 0.0),
+        ([(), (waited(0.0),)], 1.0),
+    ],
+    ids=[
+        "it goes on",
+        "it died and was waited for",
+        "and another, never seen, as well",
+        "nobody waited for it",
+        "nor did anybody later",
+        "it was waited for after the look",
+        "both are gone, and a shell begins",
+    ],
+)
+def test_what_a_process_took_counts_once_whoever_waits_for_it(
+    looks: list[tuple[ProcessTime, ...]], seconds: float
+) -> None:
+    assert grown((SHELL, CHILD), *looks) == pytest.approx(seconds)
+
+
+def test_the_dead_keep_their_names() -> None:
+    tally = Tally()
+    for look in ((SHELL, CHILD), (waited(6.0),)):
+        tally.look(look)
+    assert tally.by_name == {"shell": 1.0, "burn": 5.0}
+
+
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a program, and waits until it says something."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(program: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-c", f"import sys\n{program}\n{WAIT}"]
+        started.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert started[-1].stdout is not None
+        started[-1].stdout.readline()
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.communicate()
+
+
+def around(reader: CpuReader) -> float:
+    reader.look_around()
+    return reader.run_seconds
+
+
+@LINUX
+def test_children_that_a_descendant_waited_for_are_the_run_s(start: Start) -> None:
+    reader = CpuReader(usage=lambda: None)
+    begun = around(reader)
+    start(f"import subprocess\nsubprocess.run([sys.executable, '-c', {BURN!r}])")
+    assert around(reader) - begun >= 0.45
+
+
+@LINUX
+@pytest.mark.skipif(cgroups.usage() is None, reason="no cgroup says here what it took")
+def test_children_that_nobody_waited_for_are_the_run_s(start: Start) -> None:
+    """They are gone before anybody looks, and the system keeps no account of them."""
+    reader = CpuReader()
+    begun = around(reader)
+    start(
+        "import signal, subprocess\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        f"for _ in range(4):\n    subprocess.run([sys.executable, '-c', {BURN!r}])"
+    )
+    assert around(reader) - begun >= 1.8
+
+
+def test_a_process_that_is_no_descendant_is_another(start: Start) -> None:
+    reader = CpuReader(usage=lambda: None)
+    begun, before = around(reader), reader.others.total
+    burn = f"import sys\n{BURN}\nprint(flush=True)\nsys.stdin.read()"
+    pipe = subprocess.PIPE
+    parent = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {burn!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=pipe, stdout=pipe) as orphaned:
+        assert orphaned.stdout is not None
+        orphaned.wait()
+        orphaned.stdout.readline()
+        assert around(reader) - begun < 0.4
+        assert reader.others.total - before >= 0.45
