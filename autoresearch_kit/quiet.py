@@ -65,7 +65,7 @@ def wait_until_quiet(
 
 def look(pulse: Pulse, device: Accelerator | None, seconds: float) -> Conditions | None:
     """Watch the machine for so long, and the GPU that runs compute on."""
-    observer = Observer(lambda: ())
+    observer = Observer(look_at_gpus=lambda: ())
     observer.look()
     pulse.sleep(seconds)
     seen = observer.end()
