@@ -25,7 +25,10 @@ MAX_PROCESSES = 512
 MAX_THREADS = 8192
 
 MAX_FILES = 100_000
-"""Files and folders on the disk, and as many open files: a disk can run out of these, too."""
+"""Files on the disk, and as many open ones: a disk can run out of these, too."""
+
+MAX_FOLDERS = 10_000
+"""Compilers make some hundreds. Some disks take 2 ms to remove one, 100 times as long as a file."""
 
 LOOK_SECONDS = 2.0
 """Between two looks at all files while nothing fills the disk; one at 1,000 files takes 4 ms."""
@@ -89,15 +92,20 @@ class Bounds:
         """Whether the disk has lost half of what the run may take."""
         room, free_files = _free(self._disk)
         filled, made = self._room - room, self._free_files - free_files
-        return filled >= self._allowed / 2 or made >= MAX_FILES / 2
+        return filled >= self._allowed / 2 or made >= MAX_FOLDERS / 2
 
     def _listed(self, processes: Sequence[psutil.Process]) -> Failure | None:
         """Lists all files, up to the one that is too many."""
         sizes: dict[tuple[int, int], int] = {}
+        files = folders = 0
         try:
-            for count, status in enumerate(self._named(), start=1):
-                if count > MAX_FILES:
+            for status in self._named():
+                is_folder = stat.S_ISDIR(status.st_mode)
+                files, folders = files + (not is_folder), folders + is_folder
+                if files > MAX_FILES:
                     return Failure(Reason.OUT_OF_DISK, f"more than {MAX_FILES:,} files written")
+                if folders > MAX_FOLDERS:
+                    return Failure(Reason.OUT_OF_DISK, f"more than {MAX_FOLDERS:,} folders made")
                 sizes[_file(status)] = _bytes(status)
             for status in _nameless(processes):
                 sizes[_file(status)] = _bytes(status)

@@ -141,7 +141,7 @@ def test_links_lead_to_nothing_that_counts(tmp_path: Path) -> None:
 
 
 def test_no_more_is_listed_than_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_FILES", 20)
+    monkeypatch.setattr(bounds, "MAX_FOLDERS", 20)
     seen = []
 
     def listing(folder: Path) -> Iterator[Entry]:
@@ -153,7 +153,9 @@ def test_no_more_is_listed_than_is_allowed(tmp_path: Path, monkeypatch: pytest.M
     watched = Bounds([tmp_path], ALLOWED_MB)
     for number in range(100):
         (tmp_path / str(number)).mkdir()
-    assert watched.excess([]) is not None
+    excess = watched.excess([])
+    assert excess is not None
+    assert excess.detail == "more than 20 folders made"
     assert len(seen) == 21
 
 
