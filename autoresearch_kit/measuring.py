@@ -21,41 +21,15 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSpec
+from autoresearch_kit.repeats import Settled, settle
 from autoresearch_kit.standby import Standby
-from autoresearch_kit.validity import (
-    Repeat,
-    least_disturbed,
-    never_quiet,
-    repeat,
-    steady,
-    why_disturbed,
-    why_invalid,
-)
+from autoresearch_kit.validity import Repeat, never_quiet, repeat, why_invalid
 from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
 METRICS_LIMIT = 1_000_000
 """Bytes of a loss curve that git keeps; they come out of unreviewed code."""
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What came of a seed: the run that counts, and those with the same seed that were set aside.
-
-    Where all were disturbed, `disturbed` says by what, `reason` which kind that is, and `counts` is
-    the least disturbed, which does not count either.
-    """
-
-    counts: Measured
-    set_aside: tuple[Measured, ...] = ()
-    disturbed: str = ""
-    reason: Reason = Reason.MACHINE_BUSY
-
-    @property
-    def run(self) -> Run:
-        """The one that counts, or the least disturbed."""
-        return self.counts.run
 
 
 @dataclass(frozen=True)
@@ -94,18 +68,18 @@ class Measuring:
                 more), or the GPU is gone.
         """
         seed, code = _seed(self.workspace.tag, number, arm, index), _code(notebook)
-        tried = self._over(seed, code)
-        while (settled := self._settled(arm, tried, before)) is None:
+        tried, settings, usual = self._over(seed, code), self.ground.settings, self._usual
+        while (settled := settle(arm, tried, before, settings, usual(number, code))) is None:
             if tried:
-                why = self._why(tried[-1], before)
+                why = why_invalid(tried[-1].run, before, settings, usual(number, code))
                 logger.warning("experiment %d: run set aside: %s", number, why)
             if repeat([one.run for one in tried]) is Repeat.WHEN_QUIET:
                 self.wait_until_quiet()
             run, folder = self._run(number, notebook, seed, _words(arm, index, len(tried)))
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
-            over = Measured(number, arm, seed, code, folder.name, run)
-            tried.append(replace(over, disturbed=self._why(over, before)))
+            why = why_invalid(run, before, settings, usual(number, code))
+            tried.append(Measured(number, arm, seed, code, folder.name, run, why))
             self.workspace.add_measured(tried[-1])
         if settled.disturbed:
             logger.warning("experiment %d: a run stays disturbed: %s", number, settled.disturbed)
@@ -154,48 +128,14 @@ class Measuring:
             seconds=patience(settings.train_seconds, disturbed),
         )
 
-    def _settled(
-        self, arm: Arm, tried: Sequence[Measured], before: Sequence[Run]
-    ) -> Settled | None:
-        """What came of the runs with one seed; None if there is another to do."""
-        counting = [one for one in tried if not self._why(one, before)]
-        if not counting and repeat([one.run for one in tried]) is not Repeat.NO_MORE:
-            return None
-        if not counting and arm is Arm.BEST:
-            counting = self._as_fast_as_now(tried)
-        if counting:
-            counts = max(counting, key=lambda one: (one.run.score is not None, one.run.steps))
-            return Settled(counts, tuple(one for one in tried if one is not counts))
-        counts = least_disturbed(tried)
-        busy = any(why_disturbed(one.run, self.ground.settings, self.usual) for one in tried)
-        return Settled(
-            counts,
-            tuple(one for one in tried if one is not counts),
-            disturbed=self._why(counts, before),
-            reason=Reason.MACHINE_BUSY if busy else Reason.FEWER_STEPS,
-        )
-
-    def _as_fast_as_now(self, tried: Sequence[Measured]) -> list[Measured]:
-        """The re-runs of the best, if the machine was quiet, and none is slow beside the others.
-
-        Then it is the machine that is slower than in the experiments before, and stays so; without
-        this, a code that claims fewer steps once it is the best would be compared with nothing.
-        """
-        runs, settings = [one.run for one in tried], self.ground.settings
-        busy = any(why_disturbed(run, settings, self.usual) for run in runs)
-        return [] if busy or len(steady(runs, settings)) < len(runs) else list(tried)
-
-    def _why(self, one: Measured, before: Sequence[Run]) -> str:
-        """Why this run does not count beside these other runs of its code; empty if it does."""
-        settings = self.ground.settings
-        usual = self.usual if one.number else self._never_quiet(one.code)
-        return why_invalid(one.run, before, settings, usual)
-
-    def _never_quiet(self, code: str) -> float:
-        """What always goes elsewhere, by all tries of the baseline's first run; else 0."""
+    def _usual(self, number: int, code: str) -> float:
+        """What always goes elsewhere: while the baseline is tried, by all tries of its first run,
+        once these are over."""
+        if number:
+            return self.usual
         first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
         runs = [one.run for one in self._over(first, code)]
-        over = bool(runs) and repeat(runs) is Repeat.NO_MORE
+        over = repeat(runs) is Repeat.NO_MORE
         return never_quiet(runs, self.ground.settings) if over else 0.0
 
     def _run(self, number: int, notebook: TrainNotebook, seed: int, words: str) -> tuple[Run, Path]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from autoresearch_kit.errors import EditError, KitError
 from autoresearch_kit.execution import crash_report
 from autoresearch_kit.history import History
-from autoresearch_kit.measuring import Measuring, Settled
+from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Attempt, Experiment, Proposal, Reason
+from autoresearch_kit.repeats import Settled
 
 REPAIRS = 1
 """How often an idea may crash on a bug and be mended; the next crash is its end."""

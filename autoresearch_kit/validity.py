@@ -130,15 +130,6 @@ def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str
     )
 
 
-def steady(runs: Sequence[Run], settings: Settings) -> list[Run]:
-    """Those of these runs of one code that are not slow beside all the others."""
-    return [
-        run
-        for place, run in enumerate(runs)
-        if not why_slow(run, [*runs[:place], *runs[place + 1 :]], settings)
-    ]
-
-
 def as_fast(runs: Iterable[Run], now: Sequence[Run]) -> list[Run]:
     """Those of `runs` that made about as many steps as the same code makes now, neither fewer nor
     more; all if there are no runs of now.

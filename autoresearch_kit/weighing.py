@@ -7,9 +7,10 @@ from autoresearch_kit import decide, noise
 from autoresearch_kit.decide import Decision, Sample
 from autoresearch_kit.execution.handover import recorded_file
 from autoresearch_kit.history import History
-from autoresearch_kit.measuring import Measuring, Settled
+from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
+from autoresearch_kit.repeats import Settled
 from autoresearch_kit.trying import Tried
 from autoresearch_kit.validity import as_fast, why_disturbed
 

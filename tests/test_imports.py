@@ -35,6 +35,7 @@ LAYERS = (
         "history",
         "noise",
         "profiles",
+        "repeats",
         "retries",
         "validity",
         "workspace",

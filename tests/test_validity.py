@@ -19,7 +19,6 @@ from autoresearch_kit.validity import (
     as_fast,
     never_quiet,
     repeat,
-    steady,
     usual_elsewhere,
     why_invalid,
 )
@@ -106,14 +105,9 @@ def test_code_that_logs_no_steps_is_not_slow() -> None:
     assert why_invalid(silent, [silent], SETTINGS) == ""
 
 
-def test_later_runs_show_that_the_first_was_slow() -> None:
-    first, *later = (replace(RUN, steps=steps) for steps in (314, 601, 620))
-    assert steady([first, *later], SETTINGS) == later
-
-
 def test_one_run_that_claims_many_steps_makes_no_other_slow() -> None:
-    runs = [replace(RUN, steps=steps) for steps in (1000, 10**9, 990, 1010)]
-    assert steady(runs, SETTINGS) == runs
+    others = [replace(RUN, steps=steps) for steps in (10**9, 990, 1010)]
+    assert why_invalid(RUN, others, SETTINGS) == ""
 
 
 @pytest.mark.parametrize("steps", [500, 2000])

@@ -1,14 +1,21 @@
-"""A real campaign under the careful rule: the baseline's seeds, and a keep with its runs."""
+"""A real campaign under the careful rule: the baseline's seeds, and a keep with its runs.
 
+One of the idea's runs is said to have been disturbed, which it was not: the machine is made up.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.decide import KEPT_RUNS
+from autoresearch_kit.execution import launch
 from autoresearch_kit.noise import PRIOR_DOF
-from autoresearch_kit.records import Limits, Proposal, Verdict
+from autoresearch_kit.records import Conditions, Limits, Proposal, Run, RunSpec, Verdict
 from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
 
@@ -44,13 +51,27 @@ def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Campaign:
     """The baseline, and one idea that helps."""
     cells = {"config": CONFIG, "model": MODEL, "train": TRAIN}
     root = tiny.make_project(tmp_path_factory.mktemp("repeats") / "project", **cells)
-    wishes = Wishes(dataset=str(corpus), train_seconds=30.0, max_elsewhere=1.0)
-    night = Campaign("night", settle(root, "night", wishes), root=root)
-    experiments = night.run(Limits(experiments=1))
-    next(experiments)
-    night.workspace.write_pending(BETTER)
-    assert len(list(experiments)) == 1
+    night = Campaign(
+        "night", settle(root, "night", Wishes(dataset=str(corpus), train_seconds=30.0)), root=root
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "execute", on_a_machine(launch.execute))
+        experiments = night.run(Limits(experiments=1))
+        next(experiments)
+        night.workspace.write_pending(BETTER)
+        assert len(list(experiments)) == 1
     return night
+
+
+def on_a_machine(execute: Callable[..., Run]) -> Callable[..., Run]:
+    """Runs as they are, on a machine that is busy during the idea's second one."""
+
+    def observed(spec: RunSpec, *where: Any, **how: Any) -> Run:
+        busy = spec.folder.name == "0001-2"
+        run = execute(spec, *where, **how)
+        return replace(run, conditions=Conditions(0.9 if busy else 0.1, 1.0))
+
+    return observed
 
 
 def test_the_baseline_has_several_runs_that_differ(done: Campaign) -> None:
@@ -86,6 +107,13 @@ def test_both_keeps_are_audited_on_other_text(done: Campaign) -> None:
 def test_git_has_the_notebook_of_each_run(done: Campaign) -> None:
     for run in range(1, KEPT_RUNS + 1):
         assert done.history.file(1, f"run-{run}.ipynb")
+
+
+def test_the_run_that_was_disturbed_is_set_aside_and_counts_for_nothing(done: Campaign) -> None:
+    better = done.history.experiment(1)
+    [aside] = better.set_aside
+    assert [run.seed for run in better.runs].count(aside.seed) == 1
+    assert done.history.file(1, "set-aside-1.ipynb")
 
 
 def test_nothing_of_the_runs_is_left_beside_git(done: Campaign) -> None:

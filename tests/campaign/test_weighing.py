@@ -312,12 +312,13 @@ def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
     assert weighed.decision.reason is Reason.FEWER_STEPS
 
 
+@pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
 def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
-    place: Place, begun: list[Experiment]
+    place: Place, begun: list[Experiment], claims: tuple[int, ...]
 ) -> None:
     place.machine.scores["16"] = iter([1.485] * 6)
     place.machine.scores["8"] = iter([1.5] * 9)
-    place.machine.steps["8"] = iter([500] * 9)
+    place.machine.steps["8"] = iter(claims * 3)
     weighed = place.weigh(WIDER, begun)
     assert weighed.decision.verdict in (Verdict.KEEP, Verdict.DISCARD)
     assert {run.steps for run in weighed.reruns} == {500}
