@@ -19,8 +19,8 @@ CALM_LOOKS = 2
 """So many quiet looks in a row make a quiet machine."""
 
 BUDGETS = 2.0
-MOST_SECONDS = 900.0
-"""It is waited for as long as so many runs train, at most so many seconds."""
+LEAST_SECONDS, MOST_SECONDS = 60.0, 900.0
+"""It is waited for as long as so many runs train, within these bounds in seconds."""
 
 LONGEST_SECONDS = 3600.0
 """The same while one experiment after the other is disturbed: each waits twice as long."""
@@ -28,7 +28,7 @@ LONGEST_SECONDS = 3600.0
 
 def patience(train_seconds: float, disturbed: int = 0) -> float:
     """How many seconds to wait after so many disturbed experiments in a row."""
-    first = min(BUDGETS * train_seconds, MOST_SECONDS)
+    first = min(max(BUDGETS * train_seconds, LEAST_SECONDS), MOST_SECONDS)
     return min(first * 2.0**disturbed, LONGEST_SECONDS)
 
 

@@ -117,8 +117,12 @@ class Results:
         return _table(kept, self._told(columns)).sort_values("delta")
 
     def categories(self) -> Table:
-        """How many ideas of each kind were tried, kept and crashed, and what they gained in all."""
+        """How many ideas of each kind were tried, kept and crashed, and what they gained in all.
+
+        What was disturbed is left out: it says nothing of an idea.
+        """
         tried = self.frame.iloc[1:]
+        tried = tried[tried["status"] != Verdict.DISTURBED]
         kept = tried["status"] == Verdict.KEEP
         found = (
             tried.assign(

@@ -102,4 +102,4 @@ def test_who_computes_on_the_run_s_gpu_is_not_quiet(
 
 def test_it_takes_longer_the_more_experiments_were_disturbed_up_to_an_hour() -> None:
     assert [patience(60.0, times) for times in range(3)] == [120.0, 240.0, 480.0]
-    assert (patience(3600.0), patience(3600.0, 5)) == (900.0, 3600.0)
+    assert (patience(1.0), patience(3600.0), patience(3600.0, 5)) == (60.0, 900.0, 3600.0)
