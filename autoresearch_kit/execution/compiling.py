@@ -14,6 +14,7 @@ is believed, up to the run's limit.
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -62,7 +63,8 @@ class CompileMeter:
         self._quiet = 0.0
         self._working = 0.0
         self._looked: float | None = None
-        self._spent: dict[int, float] = {}
+        self._all = Tally()
+        self._unseen = 0.0
         self._told = -1.0
         self._file.parent.mkdir(exist_ok=True)
         self._tell()
@@ -86,19 +88,24 @@ class CompileMeter:
     def _tracing(self) -> float:
         return min(TRACING_SHARE * self._compilers.total, TRACING_SECONDS)
 
-    def look(self, processes: Sequence[psutil.Process], now: float) -> None:
-        """Accounts for the time since the last look, and tells the notebook what it is granted."""
+    def look(self, processes: Sequence[psutil.Process], now: float, unseen: float = 0.0) -> None:
+        """Account for the time since the last look, and tell the notebook what it is granted.
+
+        `processes` are all of the run's, `unseen` the CPU seconds that it took in others so far.
+        """
         compilers = [process for process in processes if is_compiler(process)]
-        others = [process for process in processes if process not in compilers]
-        before = self._compilers.total
-        self._compilers.look(read_all(compilers))
-        spent = {process.pid: _spent(process) for process in others}
+        compiled, busy = self._compilers.total, self._all.total + self._unseen
+        # what a compiler's children took counts for those alone that are compilers themselves
+        self._compilers.look([replace(one, reaped=0.0) for one in read_all(compilers)])
+        self._all.look(read_all(processes))
+        self._unseen = unseen
+        worked = self._compilers.total - compiled
+        others = self._all.total + unseen - busy - worked
         if self._looked is not None and compilers:
             elapsed = now - self._looked
-            busy = sum(seconds - self._spent.get(pid, 0.0) for pid, seconds in spent.items())
-            self._quiet += elapsed if busy <= QUIET * elapsed else 0.0
-            self._working += min(elapsed, self._compilers.total - before)
-        self._spent, self._looked = spent, now
+            self._quiet += elapsed if others <= QUIET * elapsed else 0.0
+            self._working += min(elapsed, worked)
+        self._looked = now
         self._tell()
 
     def _tell(self) -> None:
@@ -136,12 +143,3 @@ def is_compiler(process: psutil.Process) -> bool:
     words = program.name.removeprefix("x86_64-linux-gnu-").removeprefix("aarch64-linux-gnu-")
     known = words.split(".")[0].rstrip("-0123456789") in COMPILERS
     return known and any(program.is_relative_to(root) for root in roots)
-
-
-def _spent(process: psutil.Process) -> float:
-    """CPU seconds of the process itself."""
-    try:
-        times = process.cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(times.user + times.system)

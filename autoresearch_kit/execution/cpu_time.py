@@ -107,6 +107,7 @@ class CpuReader:
 
     `run` are the runner's descendants, `others` all processes but those and the runner, `stolen` is
     what a virtual machine's host took: of the last two, as they were `at` the last look around.
+    `unseen` are CPU seconds of the run that no process which was seen tells of.
     """
 
     def __init__(self, usage: Callable[[], Usage | None] = cgroups.usage) -> None:
@@ -118,12 +119,12 @@ class CpuReader:
         self._usage = usage
         self._runner = 0.0
         self._accounted: float | None = None
-        self._unseen = 0.0
+        self.unseen = 0.0
 
     @property
     def run_seconds(self) -> float:
         """CPU seconds of the run so far, those that were never seen among them."""
-        return self.run.total + self._unseen
+        return self.run.total + self.unseen
 
     @property
     def elsewhere(self) -> float:
@@ -161,7 +162,7 @@ class CpuReader:
         missing = usage - self._beside.total - self._runner - self.run.total
         if self._accounted is None:
             self._accounted = missing
-        self._unseen = max(0.0, missing - self._accounted)
+        self.unseen = max(0.0, missing - self._accounted)
 
 
 def read_all(processes: Iterable[psutil.Process]) -> list[ProcessTime]:

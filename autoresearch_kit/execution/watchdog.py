@@ -149,7 +149,7 @@ class Watchdog(threading.Thread):
         if now >= self._next_memory or self._bounds.hurry():
             self._next_memory = now + MEMORY_SECONDS
             processes = self._count(now)
-            self.compiling.look(processes, now)
+            self.compiling.look(processes, now, self._cpu.unseen)
             self.failure = self.failure or self._greedy(processes)
         if self.training is not None and self.conditions is None:
             self._observe(now, ends=bool(self.failure) or self.submitted is not None)

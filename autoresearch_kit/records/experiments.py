@@ -128,7 +128,7 @@ class Experiment:
         score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
         attempts, again = self.proposal.attempts, self.proposal.retry_of
         mended = "; ".join(
-            f"{one.run.failure}: {one.run.detail} ({one.run.train_seconds:.1f} s of training in "
+            f"{one.run.failure}: {one.run.detail} ({one.run.trained} in "
             f"{one.run.wall_seconds:.1f} s){_before(one.idea, self.proposal.idea)}"
             for one in attempts
         )

@@ -156,6 +156,28 @@ def test_a_compiler_that_waits_buys_no_training_by_the_cpu_clock(
     assert meter.granted == pytest.approx(FREE_SECONDS, abs=0.2)
 
 
+def test_what_a_compiler_starts_is_no_compiler(tmp_path: Path, started: list[psutil.Popen]) -> None:
+    """As by `gcc -wrapper python,train.py`."""
+    wrapper = tmp_path / "train"
+    burn = "import time\nwhile time.process_time() < 1: pass\nopen('trained', 'w')"
+    wrapper.write_text(f"#!{sys.executable}\n{burn}\n")
+    wrapper.chmod(0o755)
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, clock=Clock.CPU)
+    meter = CompileMeter(spec)
+    compiler = psutil.Popen(
+        ["gcc", "-pipe", "-wrapper", str(wrapper), "-x", "c", "-c", os.devnull],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+    )
+    started.append(compiler)
+    now = 100.0
+    while not (tmp_path / "trained").exists() and compiler.is_running():
+        now += 1.0
+        meter.look([compiler, *compiler.children(recursive=True)], now)
+    meter.look([compiler], now + 1.0)
+    assert meter.granted == pytest.approx(FREE_SECONDS, abs=0.2)
+
+
 def test_the_notebook_is_told(tmp_path: Path, started: list[psutil.Popen]) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, compile_seconds=90.0)
     meter, clock = CompileMeter(spec), iter((0.0, 0.1, 1.0))

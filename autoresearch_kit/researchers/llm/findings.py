@@ -94,6 +94,6 @@ def _numbers(run: Run) -> str:
     score = f"val_bpb {run.score.value:.6f}" if run.score else f"no score ({run.failure})"
     return (
         f"{score}, {run.steps} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s "
-        f"in {run.train_seconds:.0f} s of training; {run.compile_seconds:.0f} s of compilation, "
+        f"in {run.trained}; {run.compile_seconds:.0f} s of compilation, "
         f"{run.memory} at most"
     )

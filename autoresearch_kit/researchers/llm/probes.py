@@ -90,7 +90,7 @@ def _ended(run: Run) -> str:
 
 def _numbers(run: Run) -> str:
     return (
-        f"{run.train_seconds:.1f} s of training, {run.compile_seconds:.1f} s of compilation, "
+        f"{run.trained}, {run.compile_seconds:.1f} s of compilation, "
         f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s, "
         f"{run.memory} at most; {run.wall_seconds:.1f} s in all"
     )

@@ -5,7 +5,7 @@ from autoresearch_kit.lm.corpora import about, how_packed
 from autoresearch_kit.notebook.constants import constant_values
 from autoresearch_kit.notebook.contract import PARAMETERS
 from autoresearch_kit.notebook.train_notebook import TrainNotebook
-from autoresearch_kit.records import Machine, Settings
+from autoresearch_kit.records import Clock, Machine, Settings
 from autoresearch_kit.researchers.llm.sections import Brief, Section
 
 TRAIN_SECONDS = "TRAIN_SECONDS"
@@ -20,8 +20,8 @@ def ground(brief: Brief, notebook: TrainNotebook) -> Section:
         f"- {machine.device}, {machine.cores} cores, {machine.memory_mb / 1000:.0f} GB of memory, "
         f"torch {machine.torch}, {machine.precision}; torch.compile "
         f"{'works' if machine.compiles else 'does not work'} here",
-        f"- {settings.train_seconds:g} s of training a run, not counting up to "
-        f"{settings.compile_seconds:g} s of compilation in the first steps; a run may take "
+        f"- {settings.train_seconds:g} s of training a run{_by_cpu_time(settings)}, not counting "
+        f"up to {settings.compile_seconds:g} s of compilation in the first steps; a run may take "
         f"{settings.memory_mb:,.0f} MB of memory{_of_gpu(settings)}"
         f"{_budget_written(notebook, settings)}",
         f"- the constants of config that the campaign began with were tuned for {tuned_for}",
@@ -33,6 +33,12 @@ def ground(brief: Brief, notebook: TrainNotebook) -> Section:
         f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
     ]
     return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
+
+
+def _by_cpu_time(settings: Settings) -> str:
+    if settings.clock is Clock.WALL:
+        return ""
+    return " (CPU time over the cores; cores that are left idle count for the most part)"
 
 
 def _of_gpu(settings: Settings) -> str:

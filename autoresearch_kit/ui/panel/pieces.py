@@ -191,7 +191,7 @@ def details(experiment: Experiment, diff: str) -> str:
     for run in experiment.runs:
         facts += [
             ("val_bpb", f"{run.score.value:.6f}" if run.score else "-"),
-            ("trained", f"{run.train_seconds:.1f} s"),
+            ("trained", run.trained.replace(" of training", "")),
             ("in", f"{run.wall_seconds:.1f} s"),
             ("steps", f"{run.steps:,}"),
             ("tokens", f"{run.tokens:,}"),
