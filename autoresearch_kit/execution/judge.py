@@ -72,7 +72,7 @@ def judge(spec: JudgeSpec) -> Score:
         nats=sums.nats,
         bytes=sums.bytes,
         tokens=sums.tokens,
-        causality_gap=causality.check(changes),
+        causality_gap=causality.check(changes, shape.rows),
         tested=len(changes),
         seconds=time.monotonic() - begun,
         precision=found.precision,

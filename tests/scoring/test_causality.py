@@ -75,7 +75,7 @@ def test_one_test_of_many_refuses_a_model_in_either_direction(change: float) -> 
     changes = torch.zeros(1_000)
     changes[7] = change
     with pytest.raises(ScoreFailure, match="in 1 of 1,000 tests"):
-        causality.check(changes)
+        causality.check(changes, BATCH)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -83,10 +83,17 @@ def test_many_small_changes_refuse_a_model_whatever_their_signs(sign: int) -> No
     changes = torch.full((1_000,), 0.002)
     changes[::2] *= sign
     with pytest.raises(ScoreFailure, match="in 0 of 1,000 tests"):
-        causality.check(changes)
+        causality.check(changes, BATCH)
+
+
+def test_a_small_gain_that_is_learnt_from_other_rows_shows_in_the_first_batch() -> None:
+    changes = torch.zeros(1_000)
+    changes[:BATCH] = 0.02
+    with pytest.raises(ScoreFailure, match=r"0\.02 at first"):
+        causality.check(changes, BATCH)
 
 
 def test_rounding_refuses_no_model() -> None:
     changes = torch.zeros(1_000)
     changes[::100] = -0.06
-    assert causality.check(changes) == pytest.approx(0.0006)
+    assert causality.check(changes, BATCH) == pytest.approx(0.0006)

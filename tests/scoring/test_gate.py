@@ -36,7 +36,7 @@ def gap(spec: JudgeSpec, build: Callable[[], nn.Module], seed: int = 3) -> float
     shard = assessment.load_shard(open_dataset(spec.dataset), spec)
     losses = shard.losses(predictor(build()), shard.inputs, shard.targets, BATCH)
     probed = predictor(build())
-    return causality.check(assessment.probe(shard, losses, probed, BATCH, seed))
+    return causality.check(assessment.probe(shard, losses, probed, BATCH, seed), BATCH)
 
 
 @pytest.mark.parametrize("build", [models.Honest, models.tied, models.half, cheats.PastMean])
