@@ -7,6 +7,7 @@ cgroup-v1/memory.html; the quota of version 1 is in scheduler/sched-bwc.html.)
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -79,22 +80,57 @@ def usage(mount: Path = MOUNT, own: Path = OWN) -> Usage | None:
     of version 2's hierarchy is left out: it counts interrupts, and what a host took, too.
     """
     for folder in _folders("cpuacct", mount, own):
-        nanoseconds = _read(folder / "cpuacct.usage", int)
-        if nanoseconds is not None:
-            return _usage(nanoseconds / 1e9, folder)
-        if (folder / "cgroup.events").exists():
-            seconds = _read(folder / "cpu.stat", _usage_seconds)
-            return None if seconds is None else _usage(seconds, folder)
+        if any((folder / name).exists() for name in ("cpuacct.usage", "cgroup.events")):
+            taken = seconds(folder)
+            return None if taken is None else _usage(taken, folder)
     return None
 
 
-def _usage(seconds: float, folder: Path) -> Usage | None:
+def below(name: str, mount: Path = MOUNT, own: Path = OWN) -> Path | None:
+    """Return where a cgroup of this name below this process's own lies, or would, if one can count
+    CPU time here; None if not."""
+    for folder in _folders("cpuacct", mount, own):
+        if (folder / "cpuacct.usage").exists() or (folder / "cpu.stat").exists():
+            return folder / name
+    return None
+
+
+def make(folder: Path) -> bool:
+    """Make a cgroup, with as much weight as all CPUs deserve; return whether it can be entered."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for file, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+            if (folder / file).exists():
+                (folder / file).write_text(str(min(10_000, one * cpus())))
+    except OSError:
+        return False
+    return os.access(folder / "cgroup.procs", os.W_OK)
+
+
+def remove(folder: Path) -> None:
+    """Remove a cgroup that is there and empty."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def has(folder: Path, pid: int) -> bool:
+    """Return whether a process is in this cgroup."""
+    return str(pid) in (_read(folder / "cgroup.procs", str.split) or [])
+
+
+def seconds(folder: Path) -> float | None:
+    """Return the CPU seconds that a cgroup has taken; None if no file says so."""
+    nanoseconds = _read(folder / "cpuacct.usage", int)
+    return nanoseconds / 1e9 if nanoseconds is not None else _read(folder / "cpu.stat", _used)
+
+
+def _usage(taken: float, folder: Path) -> Usage | None:
     lists = [_read(path, str.split) for path in folder.rglob("cgroup.procs")]
     pids = frozenset(int(pid) for one in lists for pid in one or ())
-    return None if 0 in pids else Usage(seconds, pids)  # 0 is a process outside of what is seen
+    return None if 0 in pids else Usage(taken, pids)  # 0 is a process outside of what is seen
 
 
-def _usage_seconds(text: str) -> float:
+def _used(text: str) -> float:
     return int(text.split("usage_usec")[1].split()[0]) / 1e6
 
 

@@ -94,6 +94,39 @@ def test_memory(mount: Path, own: str, files: Mapping[str, str], limit: int | No
     assert cgroups.memory_limit(mount, lay_out(mount, own, files)) == limit
 
 
+@pytest.mark.parametrize(
+    ("own", "files", "usage"),
+    [
+        (
+            "2:cpuacct:/job\n0::/\n",
+            {
+                "cpuacct/job/cpuacct.usage": "5000000000",
+                "cpuacct/job/cgroup.procs": "7\n8\n",
+                "cpuacct/job/step/cgroup.procs": "9\n",
+            },
+            cgroups.Usage(5.0, frozenset({7, 8, 9})),
+        ),
+        (
+            "0::/a\n",
+            {
+                "a/cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
+                "a/cgroup.events": "populated 1",
+                "a/cgroup.procs": "7\n",
+            },
+            cgroups.Usage(2.5, frozenset({7})),
+        ),
+        ("0::/\n", {"cpu.stat": "usage_usec 2500000\n", "cgroup.procs": "7\n"}, None),
+        ("2:cpuacct:/\n", {"cpuacct/cpuacct.usage": "5", "cpuacct/cgroup.procs": "0\n7\n"}, None),
+        ("2:cpuacct:/\n", {}, None),
+    ],
+    ids=["version 1", "version 2", "version 2's root", "processes out of sight", "nothing"],
+)
+def test_usage(
+    mount: Path, own: str, files: Mapping[str, str], usage: cgroups.Usage | None
+) -> None:
+    assert cgroups.usage(mount, lay_out(mount, own, files)) == usage
+
+
 def test_a_limit_of_another_hierarchy_does_not_count(mount: Path) -> None:
     own = lay_out(mount, "3:memory:/job\n", {"memory/job/cpu.max": "100000 100000"})
     assert cgroups.cpu_limit(mount, own) is None

@@ -1,10 +1,11 @@
 """CPU seconds of a run and of everything beside it, as its runner reads them.
 
 All that a run has started descends from its runner: orphans are adopted by the init of its PID
-namespace, or by the runner. A process that died is counted by whoever waited for it. Where nobody
-did, what it had taken when it was last seen is remembered; and what was never seen, such as a
-child that lived for less than a look, is what is missing of the usage of the runner's own cgroup
-when all other processes in it are taken away.
+namespace, or by the runner. Where a cgroup can be made for them, that counts them all. Elsewhere a
+process that died is counted by whoever waited for it; where nobody did, what it had taken when it
+was last seen is remembered; and what was never seen, such as a child that lived for less than a
+look, is what is missing of the usage of the runner's own cgroup when all other processes in it are
+taken away.
 """
 
 import os
@@ -12,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 
@@ -117,6 +119,8 @@ class CpuReader:
         self.at = 0.0
         self.stolen = 0.0
         self._usage = usage
+        self._cgroup: Path | None = None
+        self._counted = 0.0
         self._runner = 0.0
         self._accounted: float | None = None
         self.unseen = 0.0
@@ -124,7 +128,14 @@ class CpuReader:
     @property
     def run_seconds(self) -> float:
         """CPU seconds of the run so far, those that were never seen among them."""
-        return self.run.total + self.unseen
+        if self._cgroup is None:
+            return self.run.total + self.unseen
+        self._counted = cgroups.seconds(self._cgroup) or self._counted  # it is gone after the run
+        return self._counted
+
+    def count_by(self, cgroup: Path) -> None:
+        """Count the run by its own cgroup, in which all of its processes are."""
+        self._cgroup = cgroup
 
     @property
     def elsewhere(self) -> float:
@@ -145,7 +156,9 @@ class CpuReader:
         others = [one for one in found if one.pid not in own and one.pid != os.getpid()]
         self.others.look(others)
         self.at, self.stolen = begun, _stolen()
-        if usage is not None:
+        if self._cgroup is not None:
+            self.unseen = max(0.0, self.run_seconds - self.run.total)
+        elif usage is not None:
             self._beside.look([one for one in others if one.pid in usage.processes])
             self._account_for(usage.seconds)
         return time.monotonic() - begun

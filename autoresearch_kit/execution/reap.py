@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from autoresearch_kit import cgroups
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.removal import remove_tree
 
@@ -24,6 +25,11 @@ def socket_folder(run_id: str) -> Path:
     """The run's folder for Jupyter's sockets: short, for a socket's path has 107 bytes at most."""
     digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
     return SOCKETS / f"autoresearch-{digest}"
+
+
+def run_cgroup(run_id: str) -> Path | None:
+    """Return where the run's own cgroup is, if one was made; None where none can be."""
+    return cgroups.below(socket_folder(run_id).name)
 
 
 def members(run_id: str) -> list[psutil.Process]:
@@ -64,6 +70,8 @@ def reap(run_id: str) -> int:
         killed.update(left)
     with suppress(OSError):
         remove_tree(socket_folder(run_id))
+    if (cgroup := run_cgroup(run_id)) is not None:
+        cgroups.remove(cgroup)
     return len(killed)
 
 

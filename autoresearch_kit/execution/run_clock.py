@@ -12,6 +12,7 @@ import psutil
 
 from autoresearch_kit import cgroups, codec
 from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.execution import reap
 from autoresearch_kit.execution.clock import Told
 from autoresearch_kit.execution.compiling import CompileMeter, granted_file
 from autoresearch_kit.execution.cpu_time import CpuReader, read_process
@@ -54,6 +55,7 @@ class RunClock:
         self._compiling = compiling
         self._threads = cgroups.cores() if place.clock is Clock.CPU else None
         self._file = clock_file(place)
+        self._run_id = place.run_id
         self._kernel: psutil.Process | None = None
         self._begun: float | None = None
         self._cpu_before = 0.0
@@ -66,6 +68,9 @@ class RunClock:
         while process.name() == LAUNCHER:
             process = process.children()[0]
         self._kernel = process
+        cgroup = reap.run_cgroup(self._run_id)
+        if cgroup is not None and cgroups.has(cgroup, process.pid):
+            self._cpu.count_by(cgroup)
 
     def begin(self, now: float) -> None:
         """Training begins now; all processes have just been looked at."""

@@ -8,7 +8,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-from autoresearch_kit import codec
+from autoresearch_kit import cgroups, codec
 from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
 from autoresearch_kit.execution.compiling import granted_file
 from autoresearch_kit.execution.run_clock import clock_file
@@ -48,7 +48,9 @@ def start(place: RunPlace, output: int) -> AsyncKernelManager:
     argv = [sys.executable, "-P", "-m", launcher, "-f", "{connection_file}"]
     specs = _OneSpec()
     specs.spec = KernelSpec(
-        argv=command(place, argv, sockets), display_name="Python 3", language="python"
+        argv=_counted(place, command(place, argv, sockets)),
+        display_name="Python 3",
+        language="python",
     )
     kernel = AsyncKernelManager(
         kernel_name=KERNEL_NAME,
@@ -68,6 +70,14 @@ def start(place: RunPlace, output: int) -> AsyncKernelManager:
     )
     os.close(lifeline)
     return kernel
+
+
+def _counted(place: RunPlace, argv: list[str]) -> list[str]:
+    """The same in a cgroup of its own, which counts its CPU time, where one can be made."""
+    cgroup = reap.run_cgroup(place.run_id) if place.clock is Clock.CPU else None
+    if cgroup is None or not cgroups.make(cgroup):
+        return argv
+    return ["sh", "-c", 'echo 0 2>/dev/null >"$0"; exec "$@"', str(cgroup / "cgroup.procs"), *argv]
 
 
 def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:

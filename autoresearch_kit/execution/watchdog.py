@@ -179,8 +179,8 @@ class Watchdog(threading.Thread):
             path = self.spec.folder / WORK_FOLDER / SUBMISSION_FILE
             if _is_plain(path):
                 self.submitted = now
-                self._trained = self._trained_until(now)
                 self.failure = self.failure or take_model(self.spec)
+                self._trained = self._trained_until(now)
                 write_live(self.spec.folder, "submit")
 
     def _trained_until(self, now: float) -> float:

@@ -1,9 +1,11 @@
 """CPU seconds of processes: added up from looks, and read of real ones."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,11 @@ while time.process_time() < 0.5:
     pass
 """
 """Half a second of a core's time."""
+
+UNCOUNTED = (
+    "import signal, subprocess\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    f"for _ in range(4):\n    subprocess.run([sys.executable, '-c', {BURN!r}])"
+)
 
 WAIT = "print(flush=True)\nsys.stdin.read()"
 
@@ -112,11 +119,28 @@ def test_children_that_nobody_waited_for_are_the_run_s(start: Start) -> None:
     """They are gone before anybody looks, and the system keeps no account of them."""
     reader = CpuReader()
     begun = around(reader)
-    start(
-        "import signal, subprocess\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-        f"for _ in range(4):\n    subprocess.run([sys.executable, '-c', {BURN!r}])"
-    )
+    start(UNCOUNTED)
     assert around(reader) - begun >= 1.8
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    folder = cgroups.below(f"autoresearch-test-{os.getpid()}")
+    if folder is None or not cgroups.make(folder):
+        pytest.skip("no cgroup can be made here")
+    yield folder
+    cgroups.remove(folder)
+
+
+@LINUX
+def test_a_cgroup_of_its_own_counts_a_run_exactly(cgroup: Path, start: Start) -> None:
+    reader = CpuReader(usage=lambda: None)
+    reader.count_by(cgroup)
+    enter = f"import os\nopen({str(cgroup / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))"
+    process = start(f"{enter}\n{UNCOUNTED}")
+    assert cgroups.has(cgroup, process.pid)
+    assert around(reader) >= 1.8
+    assert reader.unseen >= 1.0
 
 
 def test_a_process_that_is_no_descendant_is_another(start: Start) -> None:
