@@ -1,6 +1,6 @@
 """How often the causality probe refuses honest models, and how often it misses a look ahead.
 
-    python benchmarks/causality.py [--probes 30] [--cheats 400] [--dataset stdlib]
+    python benchmarks/causality.py [--probes 30] [--cheats 100] [--dataset stdlib]
 
 Small models are trained in this process on rows of 64 tokens of the data set, and probed by the
 judge's own code on 128 rows of its val text. Honest ones, of each kind, with logits of three
@@ -94,7 +94,8 @@ class Scaled(nn.Module):
         self.model, self.scale = model, scale
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102 - as of any module
-        return self.scale * self.model(x)  # type: ignore[no-any-return]
+        logits: Tensor = self.model(x)
+        return self.scale * logits
 
 
 def kinds(vocab_size: int) -> dict[str, nn.Module]:
@@ -250,7 +251,7 @@ def dishonest(shard: Shard, model: nn.Module, probes: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--probes", type=int, default=30, help="of each model, scale and precision")
-    parser.add_argument("--cheats", type=int, default=400, help="probes of each way and share")
+    parser.add_argument("--cheats", type=int, default=100, help="probes of each way and share")
     parser.add_argument("--dataset", default="stdlib")
     given = parser.parse_args()
     torch.set_num_threads(1)  # products are too small to share

@@ -52,7 +52,6 @@ def by_hand(
         (models.Honest, "val", "bfloat16"),
         pytest.param(models.Honest, "val", "float16", marks=pytest.mark.slow),
         pytest.param(models.tied, "audit", "float32", marks=pytest.mark.slow),
-        pytest.param(models.half, "val", "float32", marks=pytest.mark.slow),
         pytest.param(models.half, "val", "bfloat16", marks=pytest.mark.slow),
     ],
 )
@@ -150,12 +149,6 @@ def test_a_judge_without_the_run_s_gpu_is_the_kits_failure(spec: JudgeSpec) -> N
     assert "in the judge, this run is to compute on 'cuda'" in caught.value.detail
 
 
-@pytest.mark.slow
-def test_a_score_can_be_measured_again(spec: JudgeSpec) -> None:
-    submit(spec, models.Honest())
-    assert score(spec).nats == score(spec).nats
-
-
 def test_memorising_does_not_help_where_the_probe_is_fresh(spec: JudgeSpec) -> None:
     with pytest.raises(ScoreFailure) as caught:
         score(submit(spec, cheats.Memoriser()))
@@ -176,11 +169,8 @@ def test_a_score_in_float32_is_probed_in_float32(
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
-@pytest.mark.parametrize("hidden", [False, True], ids=["data set", "hidden file"])
-def test_scored_text_is_out_of_sight(hidden: bool, spec: JudgeSpec) -> None:
-    # the judge's own log lies where nothing of a sandbox may look, either
-    path = spec.folder if hidden else spec.dataset
-    score(submit(spec, cheats.Reader(path)))
+def test_the_judges_folder_is_out_of_sight(spec: JudgeSpec) -> None:
+    score(submit(spec, cheats.Reader(spec.folder)))  # its log lies there
 
 
 @pytest.mark.slow
