@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution.bounds import allowed_bytes
+from autoresearch_kit.execution.bounds import BLOCK_BYTES, allowed_bytes
 from autoresearch_kit.execution.handover import MODEL_FILE, WORK_FOLDER, Failure
 from autoresearch_kit.execution.untrusted import plain_file
 from autoresearch_kit.records import Reason, RunSpec
@@ -26,14 +26,16 @@ def take_model(spec: RunSpec) -> Failure | None:
     """Moves the model out of the work folder; what is wrong with it, None if nothing is.
 
     A copy, since a file that was only renamed can still be written by whoever has it open. No
-    larger than what a run may write: a sparse file can say that it is larger than any disk, and
-    its copy has no holes.
+    larger than the run's memory, and than its bytes on the disk and half of what is free there: a
+    sparse file can say that it is larger than any disk, and its copy has no holes.
     """
     source = spec.folder / WORK_FOLDER / MODEL_FILE
     try:
-        limit = int(allowed_bytes(spec.folder, spec.memory_mb))
         with plain_file(source) as file:
-            size = os.fstat(file.fileno()).st_size
+            status = os.fstat(file.fileno())
+            size, room = status.st_size, allowed_bytes(spec.folder, spec.memory_mb)
+            room += status.st_blocks * BLOCK_BYTES
+            limit = int(min(spec.memory_mb * MEGABYTE, room))
             if size > limit:
                 detail = (
                     f"{MODEL_FILE} has {size / MEGABYTE:,.0f} MB, {limit / MEGABYTE:,.0f} allowed"

@@ -269,11 +269,9 @@ def test_a_forged_number_is_worth_nothing(level: SandboxLevel, tmp_path: Path) -
     ("train", "reason"),
     [
         ("open('submission.json', 'w').write('{}')", Reason.BAD_SUBMISSION),
-        ("os.mkdir('submission.json')", Reason.NO_SUBMISSION),
         ("os.symlink('/etc/passwd', 'submission.json')", Reason.NO_SUBMISSION),
-        ("os.mkfifo('metrics.jsonl'); os.mkfifo('failure.json')", Reason.NO_SUBMISSION),
     ],
-    ids=["empty", "folder", "link", "pipes"],
+    ids=["empty", "link"],
 )
 def test_a_forged_hand_over_is_no_submission(train: str, reason: Reason, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(train, submit=""), sandbox=sandbox.level())
@@ -338,10 +336,9 @@ json.dump([seen, secrets], open('seen.json', 'w'))
     assert secrets == []
 
 
-@both_levels
-def test_a_watchdog_that_fails_ends_the_run_at_once(level: SandboxLevel, tmp_path: Path) -> None:
+def test_a_watchdog_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     """Here since the folder is gone whose disk it looks at."""
-    spec = make_spec(tmp_path, notebook(HANG), sandbox=level, train_seconds=300.0)
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=sandbox.level(), train_seconds=300.0)
     work = spec.folder / handover.WORK_FOLDER
 
     def move_away() -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution import handover
+from autoresearch_kit.execution import bounds, handover
 from autoresearch_kit.execution.taking import take_model, taken_model
 from autoresearch_kit.execution.watchdog import Watchdog
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
@@ -59,6 +59,25 @@ def test_nothing_is_no_model(spec: RunSpec) -> None:
     failure = take_model(spec)
     assert failure is not None
     assert failure.reason is Reason.BAD_SUBMISSION
+
+
+def test_a_file_with_holes_larger_than_the_disk_has_room_for_is_not_copied(
+    spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "FREE_SHARE", 0.0)
+    with work(spec, handover.MODEL_FILE).open("wb") as file:
+        file.truncate(900_000)
+    failure = take_model(spec)
+    assert failure is not None
+    assert failure.detail == "submission.pkl has 1 MB, 0 allowed"
+
+
+def test_a_model_that_the_disk_holds_already_is_copied(
+    spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "FREE_SHARE", 0.0)
+    work(spec, handover.MODEL_FILE).write_bytes(os.urandom(900_000))
+    assert take_model(spec) is None
 
 
 def test_a_file_larger_than_memory_is_not_copied(spec: RunSpec) -> None:
