@@ -302,6 +302,7 @@ class Campaign:
             set_aside=weighed.set_aside,
             probes=parts.probing.made_for(tried.proposal.number),
             profiled=profiled,
+            gain=decision.gain,
         )
 
     def _record(

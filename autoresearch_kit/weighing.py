@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_kit import decide, noise
-from autoresearch_kit.decide import Decision, Sample
+from autoresearch_kit.decide import Best, Decision, Sample
 from autoresearch_kit.execution.handover import recorded_file
 from autoresearch_kit.history import History
 from autoresearch_kit.measuring import Measuring
+from autoresearch_kit.noise import BASELINE, Group
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
 from autoresearch_kit.repeats import Settled
@@ -104,16 +105,18 @@ class Scales:
         if ended := _ended(own):
             return Weighed(ended, own=tuple(own))
         decision = Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
-        return Weighed(decision, self._noise(0, _scores(own)), tuple(own))
+        return Weighed(decision, self._noise(Group(BASELINE, _scores(own))), tuple(own))
 
     def _against_best(self, tried: Tried, first: Settled, best: Experiment) -> Weighed:
         own, again = [first], list[Settled]()
+        number, lost = tried.proposal.number, decide.possible_losses(self.experiments)
+        rule = self.measuring.ground.settings.rule
         while not (ended := _ended(own) or _disturbed(again, "the best, run again")):
-            before = self._runs_before(best, again)
-            champion = Sample((*noise.scores_of(before), *_scores(again)), best.nodes)
-            found_noise = self._noise(best.number, champion.scores, _scores(own))
-            challenger = Sample(_scores(own), tried.notebook.nodes())
-            rule = self.measuring.ground.settings.rule
+            mine, beside = _scores(own), _scores(again)
+            before = noise.scores_of(self._runs_before(best, again))
+            champion = Best(before, best.nodes, beside, lost)
+            challenger = Sample(mine, tried.notebook.nodes())
+            found_noise = self._noise(Group(number, mine[1:]), Group(best.number, beside))
             found = decide.decide(challenger, champion, found_noise, rule)
             if isinstance(found, Decision):
                 hidden = self._hidden_luck(own, challenger.mean + LUCK * found_noise.sigma)
@@ -162,14 +165,12 @@ class Scales:
         claimed = [run for run in aside if not why_disturbed(run, settings, usual)]
         return tuple(score for score in noise.scores_of(claimed) if score <= most)
 
-    def _noise(self, best: int, scores: Sequence[float], *own: Sequence[float]) -> Noise:
-        """Of every code that was run more than once; `scores` are all that count of the best's."""
-        groups = noise.scores_by_code(self.experiments)
-        groups[best] = tuple(scores)
-        [*known] = groups.values()
-        baseline = known[0][0]
+    def _noise(self, *groups: Group) -> Noise:
+        """Of all runs of the campaign that were made together, with these groups added."""
+        known = [*noise.groups_of(self.experiments), *groups]
+        first = self.experiments[0].scores if self.experiments else groups[0].scores
         accelerator = self.measuring.ground.machine.accelerator
-        return noise.pool([*known, *own], noise.prior(baseline, accelerator=accelerator))
+        return noise.pool(known, noise.prior(first[0], accelerator=accelerator))
 
 
 def _held_to(keep: Decision, second: Decision | Arm) -> Decision:

@@ -178,9 +178,9 @@ class Confirming:
         return replace(there, seeds=self._seeds or there.seeds)
 
     def _believed(self, accelerator: bool) -> Noise:
-        scores = noise.scores_by_code(self.experiments)
-        prior = noise.prior(fmean(scores[0]), accelerator=accelerator)
-        return noise.pool(scores.values(), prior)
+        baseline = fmean(self.experiments[0].scores)
+        prior = noise.prior(baseline, accelerator=accelerator)
+        return noise.pool(noise.groups_of(self.experiments), prior)
 
     def _run(
         self, ground: Ground, pulse: Pulse, standby: Standby, standing: Standing, todo: Todo

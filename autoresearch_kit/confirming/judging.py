@@ -21,6 +21,7 @@ from autoresearch_kit import decide, noise
 from autoresearch_kit.confirming.plan import Plan, Variant
 from autoresearch_kit.confirming.record import Finding, Trial, Trials, Worth
 from autoresearch_kit.decide import Sample
+from autoresearch_kit.noise import Group
 from autoresearch_kit.records import Noise, Run
 from autoresearch_kit.validity import least_disturbed, once_more
 
@@ -80,26 +81,23 @@ class Standing:
 
     def sample(self, variant: Variant) -> Sample | None:
         """Its scores; None where there are none."""
-        scores = tuple(run.score.value for run in self.runs(variant.code) if run.score)
+        scores = self._scores(variant.code)
         return Sample(scores, variant.nodes) if scores else None
 
     @cached_property
     def noise(self) -> Noise:
         """The campaign's, with the spread of these runs; the pruned best changes no finding."""
-        codes = [self.plan.best.code, *self.plan.compared]
-        samples = (self._scores(code) for code in codes)
-        return noise.pool([scores for scores in samples if scores], self.trials.believed)
+        codes = enumerate([self.plan.best.code, *self.plan.compared])
+        groups = (Group(number, self._scores(code)) for number, code in codes)
+        return noise.pool(groups, self.trials.believed)
 
     def worth(self, variant: Variant) -> Worth | None:
         """What the best is better by than this variant; None where either has no score."""
         best, without = self.sample(self.plan.best), self.sample(variant)
         if best is None or without is None:
             return None
-        return Worth(
-            without.mean - best.mean,
-            decide.error_of_gain(best, without, self.noise),
-            decide.probability_better(best, without, self.noise),
-        )
+        gain = decide.gain_of(best, without, self.noise)
+        return Worth(gain.value, gain.error, decide.probability_better(gain))
 
     def finding(self, variant: Variant) -> Finding:
         """What is to be said of the keep that this variant lacks, others aside."""
@@ -112,8 +110,8 @@ class Standing:
             return Finding.UNCLEAR
         return Finding.REAL if worth.helps >= REAL else Finding.FALSE
 
-    def _scores(self, code: str) -> list[float]:
-        return [run.score.value for run in self.runs(code) if run.score]
+    def _scores(self, code: str) -> tuple[float, ...]:
+        return tuple(run.score.value for run in self.runs(code) if run.score)
 
     @cached_property
     def _runs(self) -> Mapping[tuple[str, int], Run | None]:

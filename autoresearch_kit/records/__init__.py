@@ -2,6 +2,7 @@
 
 from autoresearch_kit.records.experiments import (
     Experiment,
+    Gain,
     Noise,
     Usage,
     Verdict,
@@ -56,6 +57,7 @@ __all__ = [
     "Errands",
     "Experiment",
     "Fingerprint",
+    "Gain",
     "GpuConditions",
     "Limits",
     "Machine",

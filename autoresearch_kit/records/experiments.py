@@ -74,6 +74,16 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """By how much one code scores lower than another: bits per byte, with the standard error, on
+    the noise's degrees of freedom."""
+
+    value: float
+    error: float
+    dof: float
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
@@ -84,7 +94,8 @@ class Experiment:
     nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
     editable cells with those values left out. `probes` are short runs of its drafts, without a
     score, that its researcher asked for; `profiled` is where a step's time goes, looked at once for
-    each structure that is kept.
+    each structure that is kept. `gain` is over the best of its time, by the runs that the verdict
+    compared.
     """
 
     tag: str
@@ -108,6 +119,7 @@ class Experiment:
     set_aside: tuple[Run, ...] = ()
     probes: tuple[Run, ...] = ()
     profiled: Profiled | None = None
+    gain: Gain | None = None
 
     def __str__(self) -> str:
         score = "-" if self.val_bpb is None else with_error(self.val_bpb, self.error)

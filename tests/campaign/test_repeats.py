@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.decide import KEPT_RUNS
+from autoresearch_kit.decide import BESIDE
 from autoresearch_kit.execution import launch
-from autoresearch_kit.noise import PRIOR_DOF
 from autoresearch_kit.records import Conditions, Limits, Proposal, Run, RunSpec, Verdict
 from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
@@ -81,7 +80,8 @@ def test_the_baseline_has_several_runs_that_differ(done: Campaign) -> None:
 def test_what_helps_is_kept_after_enough_runs(done: Campaign) -> None:
     better = done.history.experiment(1)
     assert better.verdict is Verdict.KEEP
-    assert len(better.runs) >= KEPT_RUNS
+    assert len(better.runs) > BESIDE
+    assert len(better.reruns) >= BESIDE
 
 
 def test_its_score_is_the_mean(done: Campaign) -> None:
@@ -89,10 +89,11 @@ def test_its_score_is_the_mean(done: Campaign) -> None:
     assert better.val_bpb == fmean(better.scores)
 
 
-def test_the_noise_is_pooled_over_both(done: Campaign) -> None:
-    noise, runs = done.history.experiment(1).noise, len(done.history.experiment(1).runs)
-    assert noise is not None
-    assert noise.dof == PRIOR_DOF + SEEDS - 1 + runs - 1
+def test_its_gain_is_over_the_best_beside_it(done: Campaign) -> None:
+    better = done.history.experiment(1)
+    assert better.gain is not None
+    apart = fmean(better.rerun_scores) - fmean(better.scores[1:])
+    assert better.gain.value == pytest.approx(apart)
 
 
 def test_both_keeps_are_audited_on_other_text(done: Campaign) -> None:
@@ -105,8 +106,8 @@ def test_both_keeps_are_audited_on_other_text(done: Campaign) -> None:
 
 
 def test_git_has_the_notebook_of_each_run(done: Campaign) -> None:
-    for run in range(1, KEPT_RUNS + 1):
-        assert done.history.file(1, f"run-{run}.ipynb")
+    for name in ("run-1", "run-2", "run-3", "rerun-1", "rerun-2"):
+        assert done.history.file(1, f"{name}.ipynb")
 
 
 def test_the_run_that_was_disturbed_is_set_aside_and_counts_for_nothing(done: Campaign) -> None:

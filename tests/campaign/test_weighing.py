@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import measuring
+from autoresearch_kit import measuring, noise
+from autoresearch_kit.decide import BESIDE
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.history import History
 from autoresearch_kit.measuring import Measuring
+from autoresearch_kit.noise import PRIOR_DOF, Group
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import (
@@ -40,6 +42,8 @@ from tests.history import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 
 BASELINE = (1.50, 1.51, 1.49)
+BETTER = (1.3, 1.31, 1.29, 1.3, 1.305, 1.295)
+AGAIN_BEST = (1.51, 1.5, 1.505, 1.515)
 
 
 @dataclass
@@ -163,7 +167,7 @@ def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
     assert values(weighed.runs) == list(BASELINE)
     assert len({run.seed for run in weighed.runs}) == 3
     assert weighed.noise is not None
-    assert weighed.noise.dof == 4
+    assert weighed.noise.dof == PRIOR_DOF + 2
 
 
 def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
@@ -178,22 +182,32 @@ def test_what_is_clearly_worse_is_run_once(place: Place, begun: list[Experiment]
     assert values(weighed.runs) == [1.6]
 
 
-def test_what_is_better_is_run_until_that_is_sure(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter([1.3, 1.31, 1.29, 1.3, 1.3, 1.3])
-    place.machine.scores["8"] = iter([1.5, 1.5, 1.5])
+def test_what_is_better_is_run_beside_the_best_until_that_is_sure(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    before = len(place.machine.ran)
     weighed = place.weigh(WIDER, begun)
     assert weighed.decision.verdict is Verdict.KEEP
-    assert len(weighed.runs) >= 3
+    assert [word for word, _ in place.machine.ran[before:]][:5] == ["16", "16", "8", "16", "8"]
+    assert weighed.decision.gain is not None
+    assert weighed.decision.gain.value == pytest.approx(0.205)
 
 
-def test_in_between_the_best_is_run_again_too(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter([1.485] * 6)
-    place.machine.scores["8"] = iter([1.5] * 6)
+def test_a_gain_that_the_machine_made_is_not_kept(place: Place, begun: list[Experiment]) -> None:
+    """All runs score lower now than the best did once, the best's too."""
+    place.machine.scores |= {"16": iter(BETTER), "8": iter([1.31, 1.3, 1.295, 1.305])}
     weighed = place.weigh(WIDER, begun)
-    assert len(weighed.runs) > 3
-    assert weighed.reruns
+    assert weighed.decision.verdict is Verdict.DISCARD
+    assert len(weighed.reruns) == BESIDE
+
+
+def test_the_noise_is_of_runs_made_together(place: Place, begun: list[Experiment]) -> None:
+    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    weighed = place.weigh(WIDER, begun)
     assert weighed.noise is not None
-    assert weighed.noise.dof == 4 + len(weighed.runs) - 1 + len(weighed.reruns)
+    groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
+    assert weighed.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
 
 
 def test_code_that_crashes_with_any_seed_is_a_crash(place: Place, begun: list[Experiment]) -> None:
@@ -206,15 +220,15 @@ def test_code_that_crashes_with_any_seed_is_a_crash(place: Place, begun: list[Ex
 def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(
     place: Place, begun: list[Experiment]
 ) -> None:
-    place.machine.scores["16"] = iter([1.485] * 6)
-    place.machine.scores["8"] = iter([None])
+    place.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
     weighed = place.weigh(WIDER, begun)
     assert len(weighed.runs) == 6
     assert [run.score for run in weighed.reruns] == [None]
 
 
 def test_what_is_kept_is_audited_and_nothing_else(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter([1.3, 1.31, 1.29, 1.3, 1.3, 1.3])
+    place.machine.scores["16"] = iter(BETTER)
+    place.machine.scores["8"] = iter(AGAIN_BEST)
     kept = place.weigh(WIDER, begun)
     place.machine.scores["4"] = iter([1.6])
     discarded = place.weigh(replace(WIDER, constants={"WIDTH": 4}), begun)
@@ -344,7 +358,7 @@ def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(
 def test_runs_that_were_over_before_a_stop_are_not_run_again(
     place: Place, begun: list[Experiment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.machine.scores["16"] = iter([1.3, 1.31, 1.29, 1.3, 1.3, 1.3])
+    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(place.machine.ran)
     stopped = place.scales(begun)
     monkeypatch.setattr(Pulse, "cancelled", lambda _: len(place.machine.ran) == before + 2)
@@ -374,8 +388,7 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(
 def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
     place: Place, begun: list[Experiment]
 ) -> None:
-    place.machine.scores["16"] = iter([1.485] * 7)
-    place.machine.scores["8"] = iter([1.5] * 6)
+    place.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
     place.machine.elsewhere = iter([0.9])
     weighed = place.weigh(WIDER, begun)
     names = [name for name, _ in weighed.named()]
