@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pathlib import Path
 
 import psutil
 
@@ -53,7 +54,7 @@ def read_process(process: psutil.Process) -> ProcessTime | None:
                 pid=process.pid,
                 born=process.create_time(),
                 parent=process.ppid(),
-                name=one_line(process.name(), NAME_LENGTH),
+                name=one_line(_name(process), NAME_LENGTH),
                 seconds=times.user + times.system,
                 reaped=times.children_user + times.children_system,
             )
@@ -181,6 +182,20 @@ class CpuReader:
 def read_all(processes: Iterable[psutil.Process]) -> list[ProcessTime]:
     """Read those processes that are there."""
     return [one for one in map(read_process, processes) if one is not None]
+
+
+def _name(process: psutil.Process) -> str:
+    """Return the name as the system has it; psutil reads the command line too, however long.
+
+    Raises:
+        psutil.Error: the process is gone, or nothing is told of it.
+    """
+    if not psutil.LINUX:
+        return process.name()
+    try:
+        return Path(f"/proc/{process.pid}/comm").read_bytes().decode(errors="replace").rstrip()
+    except OSError as error:
+        raise psutil.NoSuchProcess(process.pid) from error
 
 
 def _stolen() -> float:

@@ -17,6 +17,9 @@ RUN_ID = "AUTORESEARCH_RUN_ID"
 SOCKETS = Path("/tmp")
 """Not $TMPDIR: a runner and its caller have different ones."""
 
+ENVIRON_BYTES = 128 * 1024
+"""Of an environment in which the run's id is looked for; those of a run have some 2 KB."""
+
 PATIENCE = 20.0
 """Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
 
@@ -86,7 +89,11 @@ def _kill(processes: list[psutil.Process]) -> None:
 
 def _carries(process: psutil.Process, run_id: str) -> bool:
     try:
-        return process.environ().get(RUN_ID) == run_id
+        if not psutil.LINUX:
+            return process.environ().get(RUN_ID) == run_id
+        # no more: any process may claim that its environment is as large as its address space
+        with open(f"/proc/{process.pid}/environ", "rb") as environ:  # noqa: PTH123 - called often
+            return f"{RUN_ID}={run_id}".encode() in environ.read(ENVIRON_BYTES).split(b"\0")
     except (psutil.Error, OSError):
         return False
 
