@@ -292,6 +292,7 @@ class Campaign:
             constants=notebook.constants(),
             structure=notebook.structure(),
             fingerprint=ground.fingerprint,
+            leak=ground.leak,
             settings=self.settings,
             kit_version=autoresearch_kit.__version__,
             started=started,

@@ -12,9 +12,12 @@ from pathlib import Path
 from autoresearch_kit import colab, machine, paths, profiles
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
-from autoresearch_kit.ground import read_notebook
+from autoresearch_kit.execution.leak import find_leak
+from autoresearch_kit.ground import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.history import History, find_root
-from autoresearch_kit.records import Machine
+from autoresearch_kit.lm.dataset import open_dataset
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import Machine, SandboxLevel
 
 LEAST_GIT = (2, 36)
 """The first that can sync every object it writes (`core.fsync`)."""
@@ -80,7 +83,7 @@ def examine(folder: Path, *, try_compile: bool = False) -> Findings:
     With `try_compile` a small function is compiled where runs would compile, which takes a while.
     """
     where = [_colab()] if colab.on_colab() else []
-    rest = [_sandbox(), *_project(folder), _corpora(), _lab(), _key()]
+    rest = [_sandbox(), *_project(folder), _corpora(), *_leaks(folder), _lab(), _key()]
     return Findings([*where, *_hardware(try_compile), *rest])
 
 
@@ -172,6 +175,34 @@ def _corpora() -> Finding:
         return Finding("corpora", f"{', '.join(prepared)} in {home}")
     advice = "`run` does it, or now: autoresearch prepare stdlib (or climbmix, tinystories, a file)"
     return Finding("corpora", "none prepared", advice)
+
+
+def _leaks(folder: Path) -> Iterator[Finding]:
+    """Yield how much scored text runs can read, of each prepared data set."""
+    prepared = sorted(path.parent for path in paths.data_home().glob("*/dataset.json"))
+    if sandbox.level() is SandboxLevel.NONE:
+        if prepared:
+            yield Finding("scored text", "runs can read all of it", sandbox.way_out())
+        return
+    for dataset in prepared:
+        try:
+            info = open_dataset(dataset).info
+            check_places(folder, dataset)
+            leak = find_leak(dataset, sight_of(info, info.name, _baseline(folder)))
+        except KitError as error:
+            yield Finding("scored text", f"of {dataset.name}: not measured", str(error))
+        else:
+            largest = f"remove the largest copies, in {leak.largest}"
+            advice = largest if leak.share > MOST_LEAK else ""
+            yield Finding("scored text", f"of {dataset.name}: {leak}", advice)
+
+
+def _baseline(folder: Path) -> TrainNotebook | None:
+    """Return the project's notebook, None where there is none that can be used."""
+    try:
+        return read_notebook(find_root(folder))
+    except KitError:
+        return None
 
 
 def _lab() -> Finding:

@@ -4,30 +4,48 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit import codec, decide, machine, profiles
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution import sandbox, system
+from autoresearch_kit.execution.leak import find_leak
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
+from autoresearch_kit.lm.corpora import hidden_here
 from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.names import imported_modules
 from autoresearch_kit.notebook.refusals import find_refusals
-from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, SandboxLevel, Settings
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Fingerprint,
+    Leak,
+    Machine,
+    SandboxLevel,
+    Settings,
+    Sight,
+)
 from autoresearch_kit.workspace import Workspace
 
 LEAST_CORES = 4
 """With fewer, starting the next run beside the present one takes from training what it saves: on
 two cores it was seen to halve training."""
 
+MOST_LEAK = 0.001
+"""Of the scored bytes that runs may be able to read: a table of so few pays less than the noise."""
+
 _PIECE = 64  # characters: a bar is told before it is whole
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The settings, the prepared data, how scores are measured, and the notebook it began with."""
+    """The settings, the prepared data, how scores are measured, and the notebook it began with.
+
+    `sight` is what its runs see of this machine, `leak` how much scored text that is; None without
+    a sandbox, where they can read all of it.
+    """
 
     settings: Settings
     machine: Machine
@@ -36,6 +54,8 @@ class Ground:
     fingerprint: Fingerprint
     baseline: TrainNotebook
     sandbox: SandboxLevel
+    sight: Sight = field(default_factory=Sight)
+    leak: Leak | None = None
 
     @property
     def ahead(self) -> bool:
@@ -48,10 +68,11 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
 
     Raises:
         FingerprintError: scores measured here can't be compared with those in the history.
-        KitError: the notebook, the corpus or torch is not usable, or runs would not see the GPU;
-            the message says what to do.
+        KitError: the notebook, the corpus or torch is not usable, runs would not see the GPU, or
+            could read scored text; the message says what to do.
     """
     dataset = prepare_for(settings)
+    check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
     found = machine.probe()
     machine.check_inside(found, sandbox.level())
@@ -62,7 +83,54 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
         baseline = TrainNotebook.parse(history.source(0))
     else:
         baseline = profiled(read_notebook(workspace.root), settings.profile)
-    return Ground(settings, found, dataset, info, here, baseline, sandbox.level())
+    sight = sight_of(info, settings.dataset, baseline)
+    leak = check_leak(dataset, sight)
+    return Ground(settings, found, dataset, info, here, baseline, sandbox.level(), sight, leak)
+
+
+def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
+    """Return what runs see of this machine, found out anew: files move, and Pythons change."""
+    known = {"autoresearch_kit", *sys.stdlib_module_names}
+    modules = imported_modules(baseline.cells) if baseline else []
+    imports = [name for name in modules if name not in known]
+    return Sight(tuple(imports), hidden_here(info, corpus))
+
+
+def check_places(root: Path, dataset: Path) -> None:
+    """Refuse a project or data folder inside what runs see of this machine.
+
+    Raises:
+        InputError: it is so; the message says where to.
+    """
+    if sandbox.level() is SandboxLevel.NONE:
+        return
+    for what, folder, way_out in (
+        ("the project", root, "move it to a folder of your own"),
+        ("the campaigns' folder", root / ".autoresearch", "move it back into the project"),
+        ("the folder of prepared data sets", dataset.parent, "set AUTORESEARCH_DATA to another"),
+    ):
+        if shown := system.shown_around(folder.resolve()):
+            raise InputError(
+                f"{what}, {folder}, lies inside {shown}, of which runs see a part; {way_out}"
+            )
+
+
+def check_leak(dataset: Path, sight: Sight) -> Leak | None:
+    """Measure how much scored text runs can read; None without a sandbox: all of it.
+
+    Raises:
+        KitError: it is more than `MOST_LEAK`; the message names the largest copies.
+    """
+    if sandbox.level() is SandboxLevel.NONE:
+        return None
+    leak = find_leak(dataset, sight)
+    if leak.share > MOST_LEAK:
+        raise KitError(
+            f"runs could read {leak.share:.3%} of the scored text, more than {MOST_LEAK:.1%}: its "
+            f"largest copies are in {leak.largest}; remove them, or train on another corpus "
+            "(--dataset)"
+        )
+    return leak
 
 
 def read_notebook(root: Path) -> TrainNotebook:

@@ -22,6 +22,7 @@ import math
 import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 import uuid
@@ -50,7 +51,7 @@ from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.passes import Backward, Batch, Passes
-from autoresearch_kit.records import Reason
+from autoresearch_kit.records import Reason, Sight
 
 LOG_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""
@@ -287,6 +288,10 @@ class TrainingRun:
         display(loss_curves({"this run": read_curve(lines)}))
 
     def _score(self) -> None:
+        # here, since a run that nobody watches has no business with corpora
+        from autoresearch_kit.lm.corpora import hidden_here
+
+        info = self._dataset.info
         spec = JudgeSpec(
             dataset=self._dataset.folder.absolute(),
             submission=(self._work / handover.MODEL_FILE).absolute(),
@@ -297,6 +302,7 @@ class TrainingRun:
             memory_mb=cgroups.memory_mb(),
             device=self.device.type,
             gpu=machine.gpu_of(self.device),
+            sight=Sight(_loaded(), hidden_here(info, info.name)),
         )
         score = scoring.score(spec)
         print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
@@ -327,6 +333,12 @@ def _allowance() -> Callable[[], float]:
 def _clock() -> Callable[[], float]:
     told = os.environ.get(handover.CLOCK)
     return ToldClock(Path(told)) if told else _now
+
+
+def _loaded() -> tuple[str, ...]:
+    """Return the top-level modules that a model may need where it is scored."""
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    return tuple(sorted(loaded - sys.stdlib_module_names))
 
 
 def _scratch() -> Path:

@@ -259,6 +259,7 @@ def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
         waits=True,
         gpu=ground.machine.gpu,
         clock=ground.settings.clock,
+        sight=ground.sight,
     )
 
 
@@ -274,6 +275,7 @@ def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> R
         waits=False,
         gpu=ground.machine.gpu,
         clock=ground.settings.clock,
+        sight=ground.sight,
         ahead=ground.ahead,
         notebook=folder / handover.INPUT_FILE,
         compile_cache=workspace.compile_cache,

@@ -1,10 +1,10 @@
 """What the judge is asked, and what it answers when it has no score to give."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Accelerator, Reason, SandboxLevel
+from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Sight
 
 SPEC_FILE = "judge.json"
 SCORE_FILE = "score.json"
@@ -40,6 +40,7 @@ class JudgeSpec:
     seconds: float = 300.0
     batch_seconds: float = 60.0
     gpu: Accelerator | None = None
+    sight: Sight = field(default_factory=Sight)
 
 
 class ScoreFailure(KitError):  # noqa: N818 - the submission failed, not the kit

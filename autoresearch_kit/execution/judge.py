@@ -38,11 +38,9 @@ def judge(spec: JudgeSpec) -> Score:
         CorpusError: the data set can't be read.
     """
     dataset = open_dataset(spec.dataset)
-    hidden = [Path(path) for path in dataset.info.hidden]
-    predictors = [start(spec, hidden) for _ in range(2)]
-    scored = predictors.pop(
-        secrets.randbelow(2)
-    )  # so that a process's age doesn't tell which it is
+    predictors = [start(spec) for _ in range(2)]
+    # which of them is scored is drawn, so that a process's age doesn't tell
+    scored = predictors.pop(secrets.randbelow(2))
     (probed,) = predictors
     # torch takes seconds to import: the predictors import theirs meanwhile
     with uncollected():

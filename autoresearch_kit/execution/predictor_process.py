@@ -245,15 +245,15 @@ class PredictorProcess:
         raise ScoreFailure(reason, one_line(detail, exchange.DETAIL_LENGTH))
 
 
-def start(spec: JudgeSpec, hidden: Sequence[Path]) -> PredictorProcess:
-    """A fresh predictor on its way up, loading nothing yet; `hidden` are files not for its eyes."""
+def start(spec: JudgeSpec) -> PredictorProcess:
+    """A fresh predictor on its way up, loading nothing yet."""
     memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
     door, theirs = socket.socketpair()
     ends = [_renumbered(end) for end in (memory, requests, replies, theirs.fileno())]
     told = PredictorSpec(spec.submission, spec.device, *ends)
     process = subprocess.Popen(
-        _command(spec, told, hidden),
+        _command(spec, told),
         stdin=subprocess.DEVNULL,
         stdout=printing,
         stderr=printing,
@@ -272,7 +272,7 @@ def _renumbered(descriptor: int) -> int:
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_END)
 
 
-def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> list[str]:
+def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
     env = sandbox.environment(
         home=Path("/tmp"),
         kit=spec.kit,
@@ -283,7 +283,7 @@ def _command(spec: JudgeSpec, told: PredictorSpec, hidden: Sequence[Path]) -> li
     argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]
     return sandbox.command(
-        spec.sandbox, argv, read_only=shown, hidden=hidden, gpu=spec.gpu, env=env
+        spec.sandbox, argv, read_only=shown, sight=spec.sight, gpu=spec.gpu, env=env
     )
 
 

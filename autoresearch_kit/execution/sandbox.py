@@ -1,9 +1,9 @@
 """The wall around unreviewed code: bubblewrap where it works, else a clean environment only.
 
 Under bubblewrap a process has its own PID, network, mount, IPC and UTS namespaces and no
-capabilities. It sees system files, this Python, and what the caller names; of that it can write
-only what the caller names as writable. Everything else is not there: home, repositories, other
-campaigns, other Python installations (whose standard libraries are scored text), other GPUs.
+capabilities. It sees what `system` lists of this machine (this Python, libraries, compilers) and
+what the caller names; of that it can write only what the caller names as writable. Everything else
+is not there: home, repositories, other campaigns, other programs, other GPUs.
 """
 
 import functools
@@ -12,18 +12,15 @@ import shutil
 import stat
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch_kit import cgroups
-from autoresearch_kit.records import Accelerator, SandboxLevel
+from autoresearch_kit.execution import system
+from autoresearch_kit.execution.view import View
+from autoresearch_kit.records import Accelerator, SandboxLevel, Sight
 
-ETC = (
-    "alternatives", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
-    "localtime", "nsswitch.conf", "passwd",
-)  # fmt: skip
-"""Parts of /etc that loaders, compilers and plotting read; none holds a secret."""
+NOTHING_MORE = Sight()
 
 SCRATCH_BYTES = 256_000_000
 """Size of the sandbox's own /tmp and /dev/shm each: they are memory that no process shows."""
@@ -128,23 +125,24 @@ def command(
     sandbox: SandboxLevel,
     argv: Sequence[str],
     *,
-    read_only: Iterable[Path] = (),
-    writable: Iterable[Path] = (),
-    hidden: Iterable[Path] = (),
+    read_only: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    sight: Sight = NOTHING_MORE,
     gpu: Accelerator | None = None,
     env: Mapping[str, str],
 ) -> list[str]:
-    """The command line that runs `argv` behind the wall, with `env` as its whole environment.
+    """Return the command line that runs `argv` in a sandbox, with `env` as its whole environment.
 
-    `read_only` and `writable` are absolute paths that it sees in the same places; `hidden` are
-    files inside what it would see, taken out of its sight. `gpu` is the GPU whose device nodes it
-    sees. Start it with a `cwd` that it sees.
+    `read_only` and `writable` are absolute paths that it sees in the same places, `sight` what it
+    sees of the machine beside what `system` lists. `gpu` is the GPU whose device nodes it sees.
+    Start it with a `cwd` that it sees.
     """
     if sandbox is SandboxLevel.NONE:
         return ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *argv]
-    shown = [*_python(), *read_only]
-    options = [*_namespaces(), *_system(), *_devices(gpu), *_mounts("--ro-bind", shown)]
-    options += [*_other_pythons(), *_mounts("--bind", writable), *_masks(hidden, shown)]
+    seen = system.view(frozenset(sight.imports))
+    options = [*_namespaces(), *_kernel_s_own(), *seen.options(), *_devices(gpu)]
+    options += [*_mounts("--ro-bind", read_only), *_mounts("--bind", writable)]
+    options += _masks(sight.hidden, seen, [*read_only, *writable])
     for mount in READ_ONLY_MOUNTS:
         options += ["--remount-ro", mount]
     options += ["--clearenv"]
@@ -159,15 +157,8 @@ def _namespaces() -> list[str]:
     return [*unshared, "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
 
 
-def _system() -> Iterator[str]:
-    yield from ("--ro-bind", "/usr", "/usr")
-    for path in [*sorted(Path("/").glob("lib*")), Path("/bin"), Path("/sbin")]:
-        if path.is_symlink():
-            yield from ("--symlink", str(path.readlink()), str(path))
-        else:
-            yield from ("--ro-bind-try", str(path), str(path))
-    for name in ETC:
-        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+def _kernel_s_own() -> Iterator[str]:
+    """Options that mount what no disk holds: /proc, /dev, scratch."""
     yield from ("--proc", str(PROC))
     yield from _proc_protected()
     yield from ("--dev", "/dev")
@@ -198,26 +189,8 @@ def _devices(gpu: Accelerator | None) -> Iterator[str]:
     """Options that show a GPU; without nodes that are gone: the process says what it misses."""
     for node in gpu.nodes if gpu else ():
         yield from ("--dev-bind-try", node, node)
-    for path in ("/sys", "/opt/rocm") if gpu else ("/sys/devices/system",):
-        yield from ("--ro-bind-try", path, path)
-
-
-def _python() -> list[Path]:
-    """This Python's prefixes: the virtual environment's and the one it was made from."""
-    executable = Path(sys.executable).resolve()
-    prefixes = [Path(sys.prefix), Path(sys.base_prefix), executable.parent.parent]
-    return [path for path in dict.fromkeys(prefixes) if not path.is_relative_to("/usr")]
-
-
-def _other_pythons() -> Iterator[str]:
-    """Covers other Pythons' libraries, and a conda base's other environments, in what is seen."""
-    used = [Path(entry) for entry in (*sys.path, *sysconfig.get_paths().values()) if entry]
-    for prefix in (Path("/usr"), Path("/usr/local"), *_python()):
-        found = [*prefix.glob("lib/python3*"), *prefix.glob("lib/pypy*")]
-        found += [prefix / "envs", prefix / "pkgs"]
-        for path in sorted(found):
-            if path.is_dir() and not any(entry.is_relative_to(path) for entry in used):
-                yield from ("--tmpfs", str(path), "--remount-ro", str(path))
+    for path in (Path("/sys"), *system.rocm()) if gpu else (Path("/sys/devices/system"),):
+        yield from ("--ro-bind-try", str(path), str(path))
 
 
 def _mounts(option: str, paths: Iterable[Path]) -> Iterator[str]:
@@ -225,11 +198,11 @@ def _mounts(option: str, paths: Iterable[Path]) -> Iterator[str]:
         yield from (option, str(path), str(path))
 
 
-def _masks(hidden: Iterable[Path], shown: Sequence[Path]) -> Iterator[str]:
+def _masks(hidden: Iterable[Path], seen: View, shown: Sequence[Path]) -> Iterator[str]:
     """Each hidden file that would be seen, and its byte code, replaced by nothing importable."""
-    roots = [Path("/usr"), *(path.resolve() for path in shown)]
+    roots = [path.resolve() for path in shown]
     for path in (path.resolve() for path in hidden):
-        if any(path.is_relative_to(root) for root in roots):
+        if seen.sees(path) or any(path.is_relative_to(root) for root in roots):
             compiled = (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")
             for file in (path, *compiled):
                 yield from ("--ro-bind-try", "/dev/null", str(file))

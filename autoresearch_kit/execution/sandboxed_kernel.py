@@ -8,11 +8,11 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-from autoresearch_kit import cgroups, codec
+from autoresearch_kit import cgroups
 from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
 from autoresearch_kit.execution.compiling import granted_file
 from autoresearch_kit.execution.run_clock import clock_file
-from autoresearch_kit.records import Clock, DatasetInfo, RunPlace, SandboxLevel
+from autoresearch_kit.records import Clock, RunPlace, SandboxLevel
 
 KERNEL_NAME = "python3"
 
@@ -82,7 +82,6 @@ def _counted(place: RunPlace, argv: list[str]) -> list[str]:
 
 def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:
     """The command line of a process that sees what a notebook sees."""
-    info = codec.decode(DatasetInfo, (place.dataset / INFO_FILE).read_bytes())
     shown = [place.dataset / name for name in SEEN_OF_DATASET]
     return sandbox.command(
         place.sandbox,
@@ -93,7 +92,7 @@ def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:
             *(path for path in shown if path.exists()),
         ],
         writable=[place.folder / handover.WORK_FOLDER, sockets],
-        hidden=[Path(path) for path in info.hidden],
+        sight=place.sight,
         gpu=place.gpu,
         env=_environment(place),
     )

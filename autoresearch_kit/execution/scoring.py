@@ -50,6 +50,7 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         shard=shard.value,
         device=spec.device,
         gpu=spec.gpu,
+        sight=spec.sight,
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.errors import CorpusError, InputError
@@ -66,6 +67,20 @@ def find(name_or_path: str, home: Path | None = None, shards: int | None = None)
         f"no corpus '{name_or_path}': give {', '.join(NAMED)}, or the path of a "
         f"{', '.join(SUFFIXES)} file, or of a folder of them, as in ./folder"
     )
+
+
+def hidden_here(info: DatasetInfo, corpus: str) -> tuple[Path, ...]:
+    """Return the files on this machine, as it is now, that hold val or audit text of a data set.
+
+    `corpus` is the name or path that it was made of. Of the standard library, all that any Python
+    holds out, since it may have been packed by another one.
+    """
+    found = {Path(path) for path in info.hidden if Path(path).exists()}
+    with suppress(CorpusError):  # a path that is no more, or a name of a data set that came here
+        found.update(find(corpus).hidden())
+    if info.name.startswith(StdlibCorpus.name):
+        found.update(StdlibCorpus().held_out())
+    return tuple(sorted(found))
 
 
 def about(name: str) -> str:

@@ -12,7 +12,6 @@ from autoresearch_kit.atomic import copy_atomic, write_atomic
 from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.lm.dataset import INFO_FILE, complete
-from autoresearch_kit.lm.stdlib import StdlibCorpus
 from autoresearch_kit.records import DatasetInfo
 
 
@@ -64,18 +63,8 @@ def _place(packed: Path, dataset: Path, info: DatasetInfo) -> DatasetInfo:
     shutil.rmtree(part, ignore_errors=True)
     dataset.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(packed, part)
-    placed = replace(info, hidden=_hidden_here(info), restored=True)
+    here = tuple(path for path in info.hidden if Path(path).exists())
+    placed = replace(info, hidden=here, restored=True)
     write_atomic(part / INFO_FILE, encode(placed))
     part.rename(dataset)
     return placed
-
-
-def _hidden_here(info: DatasetInfo) -> tuple[str, ...]:
-    """Files on this machine that hold scored text: those of the other that are here too.
-
-    Of the standard library, all that any Python holds out, since this one may be split otherwise.
-    """
-    here = {path for path in info.hidden if Path(path).exists()}
-    if info.name.startswith(StdlibCorpus.name):
-        here |= {str(path) for path in StdlibCorpus().held_out()}
-    return tuple(sorted(here))

@@ -50,6 +50,22 @@ def undefined_names(cells: Sequence[Cell]) -> list[Undefined]:
     return [_placed(name, line, code) for name, line in found if name not in OF_JUPYTER]
 
 
+def imported_modules(cells: Sequence[Cell]) -> list[str]:
+    """Return the top-level modules that code cells import, by whatever statement of theirs.
+
+    Nothing of a cell that is not Python, such as one with magic.
+    """
+    found: set[str] = set()
+    for cell in cells:
+        if not cell.markdown and _is_python(cell):
+            for node in ast.walk(parse_cell(cell.name, cell.source)):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module.partition(".")[0])
+    return sorted(found)
+
+
 def _is_python(cell: Cell) -> bool:
     try:
         parse_cell(cell.name, cell.source)

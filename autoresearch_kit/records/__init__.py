@@ -11,7 +11,15 @@ from autoresearch_kit.records.experiments import (
     latest_noise,
     profiled_before,
 )
-from autoresearch_kit.records.grounds import Accelerator, Clock, DatasetInfo, Fingerprint, Machine
+from autoresearch_kit.records.grounds import (
+    Accelerator,
+    Clock,
+    DatasetInfo,
+    Fingerprint,
+    Leak,
+    LeakPlace,
+    Machine,
+)
 from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.records.runs import (
     Arm,
@@ -25,6 +33,7 @@ from autoresearch_kit.records.runs import (
     RunSpec,
     SandboxLevel,
     Score,
+    Sight,
     strongest,
     weakest,
 )
@@ -59,6 +68,8 @@ __all__ = [
     "Fingerprint",
     "Gain",
     "GpuConditions",
+    "Leak",
+    "LeakPlace",
     "Limits",
     "Machine",
     "Measured",
@@ -78,6 +89,7 @@ __all__ = [
     "SandboxLevel",
     "Score",
     "Settings",
+    "Sight",
     "Stage",
     "State",
     "StepProfile",

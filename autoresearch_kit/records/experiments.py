@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoresearch_kit.digits import with_error
-from autoresearch_kit.records.grounds import Fingerprint
+from autoresearch_kit.records.grounds import Fingerprint, Leak
 from autoresearch_kit.records.proposals import Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
 from autoresearch_kit.records.settings import Settings
@@ -95,7 +95,8 @@ class Experiment:
     editable cells with those values left out. `probes` are short runs of its drafts, without a
     score, that its researcher asked for; `profiled` is where a step's time goes, looked at once for
     each structure that is kept. `gain` is over the best of its time, by the runs that the verdict
-    compared.
+    compared. `leak` is what runs could read of the scored text when its campaign was last started
+    before it; None without a sandbox, where all can be read.
     """
 
     tag: str
@@ -120,6 +121,7 @@ class Experiment:
     probes: tuple[Run, ...] = ()
     profiled: Profiled | None = None
     gain: Gain | None = None
+    leak: Leak | None = None
 
     def __str__(self) -> str:
         score = "-" if self.val_bpb is None else with_error(self.val_bpb, self.error)
@@ -159,6 +161,7 @@ class Experiment:
             ("scored", next((run.score.how() for run in self.runs if run.score), "never")),
             ("compile cache", "; ".join(str(run.cache) for run in self.runs) or "never ran"),
             ("sandbox", str(self.sandbox or "never ran")),
+            *([("scored text", str(self.leak))] if self.leak else []),
             *((name, f"{why}: {'; '.join(map(str, runs))}") for name, why, runs in repeats if runs),
             *self._unscored_rows(),
         ]

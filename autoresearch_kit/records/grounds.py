@@ -43,6 +43,42 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
+class LeakPlace:
+    """A folder that a run can read, and the share of the scored bytes that its files hold."""
+
+    folder: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Scored text (val and audit) that stands verbatim in files that a run can read.
+
+    `share` is of the scored bytes, in runs of 40 and more that the training text has not and that
+    lie in a copy of some 200. `places` are the folders that hold the most, the largest first.
+    `unread_mb` is what the time did not suffice for.
+    """
+
+    share: float
+    places: tuple[LeakPlace, ...] = ()
+    read_mb: float = 0.0
+    unread_mb: float = 0.0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        unread = f", {self.unread_mb:,.0f} MB left unread" if self.unread_mb else ""
+        return (
+            f"runs can read {self.share:.3%} of it, in {self.read_mb:,.0f} MB of files that they "
+            f"see{unread}"
+        )
+
+    @property
+    def largest(self) -> str:
+        """The folders that hold the most of it, in words."""
+        return ", ".join(f"{place.folder} ({place.share:.3%})" for place in self.places)
+
+
+@dataclass(frozen=True)
 class Fingerprint:
     """What must be the same for two scores to be comparable. Digests are hex, short.
 

@@ -235,6 +235,18 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """What a run sees of this machine, beside what every run does.
+
+    `imports` are top-level modules that its campaign's notebook imports: the distributions that
+    hold them are shown. `hidden` are files that hold val or audit text, taken out of its sight.
+    """
+
+    imports: tuple[str, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunPlace:
     """Where a run happens: what its runner and its kernel know before its turn. Absolute paths.
 
@@ -254,6 +266,7 @@ class RunPlace:
     profiled: bool = field(default=False, kw_only=True)
     gpu: Accelerator | None = field(default=None, kw_only=True)
     clock: Clock = field(default=Clock.WALL, kw_only=True)
+    sight: Sight = field(default_factory=Sight, kw_only=True)
 
     @property
     def device(self) -> str:

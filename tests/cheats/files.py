@@ -40,11 +40,26 @@ raise last
 """
 
 MASKED_NAMES = """
-import glob, importlib.util, sysconfig
+import glob, importlib.util, sys, sysconfig, zipfile
 library = sysconfig.get_path('stdlib')
 guessed = [library + '/turtle.py', *glob.glob(library + '/__pycache__/turtle.*.pyc'),
            *glob.glob('/usr/lib/python3*/turtle.py'), *glob.glob('/**/turtle.py*')]
-print('guessed', len(guessed), 'names')
+bundled = [sys.prefix + '/bundled', sysconfig.get_path('purelib') + '/bundled']
+for folder in bundled:
+    guessed += [folder + '/turtle.py', folder + '/__pycache__/turtle.pyc', folder + '/python3.zip']
+archives = 0
+for folder, folders, names in os.walk('/'):
+    if folder == '/':
+        folders[:] = [name for name in folders if name not in ('proc', 'sys', 'dev')]
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.startswith('turtle.'):
+            guessed.append(path)
+        elif name.endswith(('.zip', '.whl', '.egg')) and os.path.isfile(path):
+            archives += 1
+            if zipfile.is_zipfile(path):
+                guessed += [path for one in zipfile.ZipFile(path).namelist() if 'turtle.' in one]
+print('guessed', len(guessed), 'names, looked into', archives, 'archives')
 found = [name for name in guessed if os.path.isfile(name) and open(name, 'rb').read(1)]
 assert not found, found
 raise ModuleNotFoundError(f"{library}/turtle.py: {importlib.util.find_spec('turtle')}")

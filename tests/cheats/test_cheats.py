@@ -6,7 +6,12 @@ stops them is the sandbox, so without one there is nothing to test here.
 """
 
 import json
+import py_compile
+import shutil
 import subprocess
+import sys
+import sysconfig
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -99,8 +104,25 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert (folder / "state.json").read_text() == STATE
 
 
+@pytest.fixture(scope="module")
+def bundled() -> Iterator[None]:
+    """Copies of a held-out module as other programs bring them, beside what runs see."""
+    import turtle
+
+    folders = [Path(place) / "bundled" for place in (sys.prefix, sysconfig.get_path("purelib"))]
+    for folder in folders:
+        (folder / "__pycache__").mkdir(parents=True, exist_ok=True)
+        shutil.copy(turtle.__file__, folder)
+        py_compile.compile(turtle.__file__, cfile=str(folder / "__pycache__" / "turtle.pyc"))
+        with zipfile.ZipFile(folder / "python3.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(turtle.__file__, "turtle.py")
+    yield
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.mark.parametrize("cheat", names())
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("project", "bundled")
 def test_a_cheat_ends_as_what_it_is(cheat: Cheat, tmp_path: Path, twin: Twin) -> None:
     if not cheat.needs:
         pytest.skip("what it needs is not on this machine")

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.execution import conditions, reap, sandbox
+from autoresearch_kit.execution import reap
+from autoresearch_kit.execution.cpu_time import CpuReader, sandbox
 from autoresearch_kit.records import SandboxLevel
 from tests.execution import orphans
 from tests.execution.notebooks import make_spec, notebook
@@ -160,7 +161,7 @@ def test_what_a_process_claims_of_itself_is_not_read_without_end(run_id: str) ->
         tracemalloc.start()
         try:
             assert reap.members(run_id) == []
-            conditions.count()
+            CpuReader().look_around()
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -1,13 +1,19 @@
 import os
+import py_compile
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from autoresearch_kit.execution import sandbox
-from autoresearch_kit.records import Accelerator, SandboxLevel
+from autoresearch_kit.execution import packages, sandbox
+from autoresearch_kit.records import Accelerator, SandboxLevel, Sight
 
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
 
@@ -18,13 +24,13 @@ def run(
     *,
     level: SandboxLevel = SandboxLevel.BUBBLEWRAP,
     read_only: Sequence[Path] = (),
-    hidden: Sequence[Path] = (),
+    sight: Sight = sandbox.NOTHING_MORE,
     gpu: Accelerator | None = None,
 ) -> subprocess.CompletedProcess[str]:
     env = sandbox.environment(home=work, kit=work, run_id="test-sandbox", gpu=gpu)
     argv = [sys.executable, "-c", code]
     command = sandbox.command(
-        level, argv, read_only=read_only, writable=[work], hidden=hidden, gpu=gpu, env=env
+        level, argv, read_only=read_only, writable=[work], sight=sight, gpu=gpu, env=env
     )
     return subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
 
@@ -210,14 +216,78 @@ def test_a_hidden_module_is_gone_with_its_byte_code(tmp_path: Path) -> None:
         "print([path for path in paths if os.path.isfile(path)])\n"
         "print(importlib.util.find_spec('turtle'))"
     )
-    assert run(code, tmp_path, hidden=[source]).stdout == "[]\nNone\n"
+    assert run(code, tmp_path).stdout == "[]\nNone\n"
+
+
+SEARCH = """
+import os
+for folder, folders, files in os.walk('/'):
+    if folder == '/':
+        folders[:] = [name for name in folders if name not in ('proc', 'sys', 'dev')]
+    for name in files:
+        path = os.path.join(folder, name)
+        if name.startswith('turtle.') and os.path.isfile(path) and os.path.getsize(path):
+            print(path)
+"""
+"""Prints what there is of a held-out module, anywhere: source, stub or byte code."""
 
 
 @needs_bubblewrap
-def test_standard_libraries_of_other_pythons_are_covered(tmp_path: Path) -> None:
-    ours = Path(os.__file__).parent
-    others = [p for p in Path("/usr/lib").glob("python3*") if not ours.is_relative_to(p)]
-    if not others:
-        pytest.skip("no other Python in /usr/lib")
-    code = f"import os; print([os.listdir(path) for path in {[str(p) for p in others]!r}])"
-    assert run(code, tmp_path).stdout == f"{[[] for _ in others]}\n"
+def test_no_copy_of_a_held_out_module_is_seen(tmp_path: Path) -> None:
+    import turtle
+
+    site = Path(sysconfig.get_path("purelib"))
+    copies = [Path(sys.prefix, f"bundled-{os.getpid()}"), site / f"bundled_{os.getpid()}"]
+    try:
+        for folder in copies:
+            (folder / "lib/python3").mkdir(parents=True)
+            shutil.copy(turtle.__file__, folder / "lib/python3/turtle.py")
+            py_compile.compile(turtle.__file__, cfile=str(folder / "turtle.pyc"))
+        result = run(SEARCH, tmp_path)
+    finally:
+        for folder in copies:
+            shutil.rmtree(folder, ignore_errors=True)
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+@needs_bubblewrap
+def test_commands_are_found_through_links(tmp_path: Path) -> None:
+    """As /bin/cc to /etc/alternatives/cc to gcc to gcc-12."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler here")
+    code = (
+        "import subprocess; open('a.c', 'w').write('int main() { return 7; }');"
+        "subprocess.run(['cc', 'a.c', '-o', 'a'], check=True); print(subprocess.call('./a'))"
+    )
+    assert run(code, tmp_path).stdout == "7\n"
+
+
+@needs_bubblewrap
+def test_what_the_kit_requires_can_be_imported(tmp_path: Path) -> None:
+    code = "import matplotlib.font_manager, pandas, scipy, tiktoken, IPython, zoneinfo;"
+    shown = run(f"{code} print(zoneinfo.ZoneInfo('Europe/Berlin'))", tmp_path)
+    assert shown.stdout == "Europe/Berlin\n", shown.stderr
+
+
+@needs_bubblewrap
+def test_a_module_that_the_notebook_imports_is_shown(tmp_path: Path) -> None:
+    code = "import pytest; print(pytest.raises.__name__)"
+    assert "ModuleNotFoundError: runs do not see the package 'pytest'" in run(code, tmp_path).stderr
+    assert run(code, tmp_path, sight=Sight(imports=("pytest",))).stdout == "raises\n"
+
+
+@needs_bubblewrap
+def test_a_hidden_file_in_a_shown_folder_is_gone(tmp_path: Path) -> None:
+    import tqdm
+
+    path = Path(tqdm.__file__).resolve()
+    code = f"import os; print(os.path.isfile({str(path)!r}))"
+    assert run(code, tmp_path).stdout == "True\n"
+    assert run(code, tmp_path, sight=Sight(hidden=(path,))).stdout == "False\n"
+
+
+def test_the_kit_s_own_requirements_are_on_the_list() -> None:
+    table = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    required = [*table["dependencies"], *table["optional-dependencies"]["lab"]]
+    names = {canonicalize_name(Requirement(line).name) for line in required}
+    assert names == set(packages.NEEDED)

@@ -9,6 +9,7 @@ from autoresearch_kit.atomic import copy_atomic, write_atomic
 from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.lm import travel
+from autoresearch_kit.lm.corpora import hidden_here
 from autoresearch_kit.lm.dataset import complete, open_dataset
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.lm.stdlib import StdlibCorpus
@@ -43,8 +44,9 @@ def test_another_pythons_library_is_taken_as_it_is(packed: Path, home: Path) -> 
 
 def test_files_that_hold_scored_text_here_are_hidden(packed: Path, home: Path) -> None:
     placed: DatasetInfo = travel.unpack(packed, home / "stdlib")
-    assert set(map(str, StdlibCorpus().hidden())) <= set(placed.hidden)
-    assert all(Path(path).exists() for path in placed.hidden)
+    here = hidden_here(placed, "stdlib")
+    assert set(StdlibCorpus().hidden()) <= set(here)
+    assert all(path.exists() for path in here)
 
 
 def test_packing_goes_on_where_it_was_broken_off(made: Path, packed: Path) -> None:

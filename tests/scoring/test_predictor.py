@@ -41,7 +41,7 @@ def start() -> Iterator[Start]:
     started = []
 
     def start_one(spec: JudgeSpec, *places: Place) -> PredictorProcess:
-        started.append(predictor_process.start(spec, []))
+        started.append(predictor_process.start(spec))
         started[-1].begin(places or [InFile(SHAPE, spec.precision or "float32")])
         return started[-1]
 
