@@ -29,8 +29,9 @@ COMPILERS = ("c++", "cc", "clang", "clang++", "g++", "gcc", "hipcc", "nvcc")
 COMMANDS = (
     *COMPILERS, "ar", "as", "bash", "cat", "cp", "dirname", "env", "fc-list", "getconf", "grep",
     "ld", "ld.bfd", "ld.gold", "ld.lld", "ldconfig", "ldconfig.real", "ls", "lscpu", "mkdir",
-    "ninja", "nm", "nproc", "nvidia-smi", "objcopy", "objdump", "ptxas", "ranlib", "readelf", "rm",
-    "rocm_agent_enumerator", "rocminfo", "sed", "sh", "sleep", "strip", "true", "uname", "which",
+    "ninja", "nm", "nproc", "nvidia-smi", "objcopy", "objdump", "openssl", "ptxas", "ranlib",
+    "readelf", "rm", "rocm_agent_enumerator", "rocminfo", "sed", "sh", "sleep", "strip", "true",
+    "uname", "which",
 )  # fmt: skip
 """What torch, its compilers, Triton, papermill's kernel and shell scripts of compilers call."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.execution import reap
-from autoresearch_kit.execution.cpu_time import CpuReader, sandbox
+from autoresearch_kit.execution import reap, sandbox
+from autoresearch_kit.execution.cpu_time import CpuReader
 from autoresearch_kit.records import SandboxLevel
 from tests.execution import orphans
 from tests.execution.notebooks import make_spec, notebook
