@@ -26,7 +26,7 @@ from statistics import NormalDist, fmean
 from scipy.special import stdtr, stdtrit
 
 from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.noise import independent
+from autoresearch_kit.noise import agree_too_well, error_of_mean
 from autoresearch_kit.records import (
     Arm,
     Experiment,
@@ -66,8 +66,9 @@ MARGIN = 0.5
 NOT_WORSE = 0.95
 """Simpler code is kept if it is within the margin with this probability."""
 
-AGREE = 0.005
-"""Runs that agree as well as one set in 200 would by chance count as one run: see `independent`."""
+ODD = 0.005
+"""Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
+chance: see `noise.error_of_mean`."""
 
 BESIDE = 2
 """Runs of the best beside those of an idea, at least, before the idea is kept."""
@@ -167,7 +168,7 @@ class _Compared:
         beside = len(best.beside) >= BESIDE
         own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
         other = Sample(best.beside, best.nodes) if beside else best.recent
-        one_seed = independent(challenger.scores, noise, AGREE) < len(challenger.scores)
+        one_seed = agree_too_well(challenger.scores, noise, ODD)
         gain = gain_of(own, other, noise, one_seed=one_seed)
         return cls(own, other, gain, MARGIN * noise.sigma - best.lost, beside, one_seed)
 
@@ -220,12 +221,11 @@ class _Compared:
 def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:
     """By how much the challenger's code scores lower than the best's.
 
-    The error of the difference is that of both means, sigma / sqrt(runs) each; runs that agree too
-    well count once, the challenger's also if `one_seed` says so.
+    The error of the difference is that of both means; the challenger's runs count as one if
+    `one_seed` says so.
     """
-    own = 1 if one_seed else independent(challenger.scores, noise, AGREE)
-    other = independent(best.scores, noise, AGREE)
-    error = math.hypot(noise.error(own), noise.error(other))
+    own = noise.sigma if one_seed else error_of_mean(challenger.scores, noise, ODD)
+    error = math.hypot(own, error_of_mean(best.scores, noise, ODD))
     return Gain(best.mean - challenger.mean, error, noise.dof)
 
 

@@ -126,20 +126,33 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
     return [one for one in found if one.dof > 0]
 
 
-def independent(scores: Sequence[float], noise: Noise, chance: float) -> int:
-    """How many runs these scores are worth: one, where they agree better than chance allows.
+def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool:
+    """Whether these runs of one code agree better than honest ones do with this probability.
 
-    Code that fixes its own seed has the same luck in every run, so that its repeats say nothing
-    more. `chance` is the probability with which honest scores are taken for such.
+    Code that fixes its own seed has the same luck in every run: they say no more than one of them.
     """
-    if len(scores) < 2:
-        return len(scores)
-    dof = len(scores) - 1
-    return (
-        1
-        if chdtr(dof, dof * float(np.var(scores, ddof=1)) / noise.sigma**2) < chance
-        else len(scores)
-    )
+    return len(scores) > 1 and _position(scores, noise) < chance
+
+
+def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float:
+    """The standard error of the mean of these scores of one code, in bits per byte.
+
+    It is sigma / sqrt(n), unless the scores are an exception by the chi-squared distribution of
+    their variance, as honest ones are with the probability `chance`: of runs that agree too well
+    one counts, and runs that lie too far apart (one of them was disturbed, or the code is unstable)
+    have their own spread.
+    """
+    if agree_too_well(scores, noise, chance):
+        return noise.sigma
+    if len(scores) > 1 and _position(scores, noise) > 1 - chance:
+        return math.sqrt(float(np.var(scores, ddof=1)) / len(scores))
+    return noise.error(len(scores))
+
+
+def _position(scores: Sequence[float], noise: Noise) -> float:
+    """Which share of such groups of runs has less spread than this one."""
+    squares = len(scores) * float(np.var(scores))
+    return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
 
 
 def _weigh(groups: Sequence[Group]) -> list[_Weighed]:

@@ -124,10 +124,20 @@ def test_a_drift_between_visits_is_no_noise() -> None:
     assert noise.pool(drifted, BELIEVED).sigma == pytest.approx(noise.pool(visits, BELIEVED).sigma)
 
 
-def test_repeats_that_agree_too_well_are_one_run() -> None:
-    assert noise.independent((1.3, 1.3), BELIEVED, 0.005) == 1
-    assert noise.independent((1.3, 1.3001, 1.3, 1.3001), BELIEVED, 0.005) == 1
-    assert noise.independent((1.3, 1.31, 1.305), BELIEVED, 0.005) == 3
+@pytest.mark.parametrize(
+    ("scores", "error"),
+    [
+        ((1.3,), SIGMA),
+        ((1.3, 1.31, 1.305, 1.295), SIGMA / 2),
+        ((1.3, 1.3), SIGMA),
+        ((1.3, 1.3001, 1.3, 1.3001), SIGMA),
+        ((1.3, 1.4), 0.05),
+    ],
+)
+def test_runs_that_agree_or_differ_too_much_have_a_larger_error(
+    scores: tuple[float, ...], error: float
+) -> None:
+    assert noise.error_of_mean(scores, BELIEVED, 0.005) == pytest.approx(error)
 
 
 def test_groups_are_runs_made_together_without_an_ideas_first() -> None:
