@@ -123,6 +123,7 @@ class CpuReader:
         self._counted = 0.0
         self._runner = 0.0
         self._accounted: float | None = None
+        self._reaped_before: float | None = None
         self.unseen = 0.0
 
     @property
@@ -167,8 +168,11 @@ class CpuReader:
         """The runner itself tells of descendants that it waited for."""
         runner = read_process(psutil.Process())
         assert runner is not None, "that is this process"
+        if self._reaped_before is None:
+            self._reaped_before = runner.reaped
         self._runner = runner.seconds
-        self.run.look([replace(runner, seconds=0.0), *own])
+        waited_for = runner.reaped - self._reaped_before
+        self.run.look([replace(runner, seconds=0.0, reaped=waited_for), *own])
 
     def _account_for(self, usage: float) -> None:
         """What the cgroup took and nobody of those that are seen, since the first time."""
