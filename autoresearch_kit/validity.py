@@ -10,7 +10,7 @@ from enum import Enum, auto
 from statistics import median
 from typing import Protocol, TypeVar
 
-from autoresearch_kit.records import Conditions, GpuConditions, Reason, Run, Settings
+from autoresearch_kit.records import Clock, Conditions, GpuConditions, Reason, Run, Settings
 
 NEVER = 1.0
 """At this `max_elsewhere` every run is judged, whatever the machine did meanwhile."""
@@ -21,6 +21,10 @@ MARGIN = 0.15
 MOST_USUAL = 0.5
 """The usual share is never taken to be more: a run that gets less than half of a machine depends on
 its neighbours more than on its code."""
+
+SHARED = 0.6
+"""By the CPU clock this share may always go elsewhere, and `MARGIN` more. It counts a run that gets
+less than a sixth of the machine as if it got a sixth."""
 
 FEWER = 0.8
 """A run with less than this share of the steps, or of the tokens, of the same code is disturbed.
@@ -94,9 +98,14 @@ def why_invalid(
 
 
 def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
-    """The part of `why_invalid` that was seen from outside, of which no notebook has a say."""
+    """The part of `why_invalid` that was seen from outside, of which no notebook has a say.
+
+    By the CPU clock neighbours make a run longer and no worse, unless they take nearly all.
+    """
     if run.score is None and run.failure not in STALLS:
         return ""
+    if run.score and run.clock is Clock.CPU:
+        usual = max(usual, SHARED)
     return why_busy(run.conditions, settings, usual)
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.records import (
+    Clock,
     Conditions,
     GpuConditions,
     Reason,
@@ -156,6 +157,12 @@ def test_a_failure_of_time_is_not_held_against_the_code_s_speed() -> None:
 def test_failures_say_nothing_of_the_usual_speed() -> None:
     crashed = replace(failed(Reason.DIVERGED, QUIET), steps=90_000)
     assert why_invalid(RUN, [crashed], SETTINGS) == ""
+
+
+@pytest.mark.parametrize(("share", "counts"), [(0.7, True), (0.8, False)])
+def test_by_the_cpu_clock_neighbours_may_take_three_quarters(share: float, counts: bool) -> None:
+    run = replace(RUN, clock=Clock.CPU, conditions=Conditions(share, 2.0))
+    assert (why_invalid(run, [], SETTINGS) == "") is counts
 
 
 def test_whoever_allows_everything_has_every_run_judged() -> None:
