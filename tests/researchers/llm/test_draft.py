@@ -112,8 +112,8 @@ def test_what_a_run_said_is_quoted(draft: Draft) -> None:
 
 def test_an_experiment_is_read_with_its_speed_and_memory(draft: Draft) -> None:
     assert (
-        "run: val_bpb 1.600000, 1000 steps, 2,048,000 tokens, 6,827 tokens/s in 300.0 s of training; "
-        "4 s of compilation, 900 MB at most"
+        "run: val_bpb 1.600000, 1000 steps, 2,048,000 tokens, 6,827 tokens/s in 300.0 s of "
+        "training; 4 s of compilation, 900 MB at most"
     ) in draft.read_experiment(2)
 
 
