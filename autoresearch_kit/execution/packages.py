@@ -90,7 +90,7 @@ def _distributions(imports: Iterable[str]) -> Iterator[str]:
 
 def _needs(one: Distribution, extras: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield what a distribution needs here with these extras, and the extras that it asks for."""
-    for line in one.requires or ():
+    for line in _requirements(one):
         try:
             needed = Requirement(line)
         except InvalidRequirement:  # of before PEP 508: nothing of today needs such
@@ -98,6 +98,15 @@ def _needs(one: Distribution, extras: Iterable[str]) -> Iterator[tuple[str, froz
         marker = needed.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
             yield canonicalize_name(needed.name), frozenset(needed.extras)
+
+
+def _requirements(one: Distribution) -> list[str]:
+    """Return what a distribution asks for; parsing all that it says takes ten times as long."""
+    said = one.read_text("METADATA")
+    if said is None:
+        return one.requires or []
+    head = said.partition("\n\n")[0].splitlines()
+    return [line.partition(":")[2] for line in head if line.startswith("Requires-Dist:")]
 
 
 def _entries(one: Distribution) -> set[str]:
