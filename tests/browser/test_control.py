@@ -26,6 +26,7 @@ from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
 pytestmark = [
+    pytest.mark.alone,  # its campaign has the defaults, by which a busy machine disturbs runs
     pytest.mark.slow,
     pytest.mark.skipif(lab.CHROMIUM is None, reason="no chromium; on Debian: apt install chromium"),
 ]

@@ -15,8 +15,8 @@ from tests.campaign.moments import PATIENCE, Seen, wait_for
 
 pytestmark = pytest.mark.slow
 
-ONCE = ["--rule", "greedy", "--max-elsewhere", "1"]
-"""One run an experiment, whatever else the machine does."""
+ONCE = ["--rule", "greedy", "--max-elsewhere", "1", "--clock", "wall"]
+"""One run an experiment, whatever else the machine does, and no longer beside other tests."""
 
 AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
 
