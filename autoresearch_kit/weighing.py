@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from autoresearch_kit import decide, noise
 from autoresearch_kit.decide import Best, Decision, Sample
@@ -108,28 +109,41 @@ class Scales:
         return Weighed(decision, self._noise(Group(BASELINE, _scores(own))), tuple(own))
 
     def _against_best(self, tried: Tried, first: Settled, best: Experiment) -> Weighed:
+        """As many runs of the idea and of the best, in turn, as the verdict needs."""
         own, again = [first], list[Settled]()
-        number, lost = tried.proposal.number, decide.possible_losses(self.experiments)
-        rule = self.measuring.ground.settings.rule
         while not (ended := _ended(own) or _disturbed(again, "the best, run again")):
-            mine, beside = _scores(own), _scores(again)
-            before = noise.scores_of(self._runs_before(best, again))
-            champion = Best(before, best.nodes, beside, lost)
-            challenger = Sample(mine, tried.notebook.nodes())
-            found_noise = self._noise(Group(number, mine[1:]), Group(best.number, beside))
-            found = decide.decide(challenger, champion, found_noise, rule)
+            found, found_noise = self._decided(tried, best, own, again)
             if isinstance(found, Decision):
-                hidden = self._hidden_luck(own, challenger.mean + LUCK * found_noise.sigma)
-                if found.verdict is Verdict.KEEP and hidden:
-                    all_scores = replace(challenger, scores=challenger.scores + hidden)
-                    second = decide.decide(all_scores, champion, found_noise, rule)
-                    found = _held_to(found, second)
                 return Weighed(found, found_noise, tuple(own), tuple(again))
             if found is Arm.BEST and not _ended(again):
                 again = self._with_best_once_more(best, again)
             else:
                 own = self._with_one_more(tried, own)
         return Weighed(ended, own=tuple(own), again=tuple(again))
+
+    def _decided(
+        self, tried: Tried, best: Experiment, own: Sequence[Settled], again: Sequence[Settled]
+    ) -> tuple[Decision | Arm, Noise]:
+        """Return what follows from these runs of both, and the noise that it rests on.
+
+        A keep must be one as well where the runs that were set aside for their steps alone count.
+        """
+        mine, beside = _scores(own), _scores(again)
+        groups = Group(tried.proposal.number, mine[1:]), Group(best.number, beside)
+        found_noise = self._noise(*groups)
+        challenger = Sample(mine, tried.notebook.nodes())
+        before = noise.scores_of(self._runs_before(best, again))
+        lost = decide.possible_losses(self.experiments)
+        champion = Best(before, best.nodes, beside, lost)
+        rule = self.measuring.ground.settings.rule
+        found = decide.decide(challenger, champion, found_noise, rule)
+        if isinstance(found, Decision) and found.verdict is Verdict.KEEP:
+            mine = self._with_claimed(own, found_noise.sigma)
+            beside = self._with_claimed(again, found_noise.sigma)
+            challenger = replace(challenger, scores=mine)
+            champion = replace(champion, beside=beside)
+            found = _held_to(found, decide.decide(challenger, champion, found_noise, rule))
+        return found, found_noise
 
     def _with_one_more(self, tried: Tried, own: Sequence[Settled]) -> list[Settled]:
         number, notebook = tried.proposal.number, tried.notebook
@@ -138,10 +152,8 @@ class Scales:
         return self.measuring.reconsidered(number, Arm.CHALLENGER, [*own, more], notebook)
 
     def _with_best_once_more(self, best: Experiment, again: Sequence[Settled]) -> list[Settled]:
-        number, notebook = (
-            len(self.experiments),
-            TrainNotebook.parse(self.history.source(best.number)),
-        )
+        number = len(self.experiments)
+        notebook = TrainNotebook.parse(self.history.source(best.number))
         before = self._runs_before(best, again)
         runs = [*before, *(settled.run for settled in again)]
         more = self.measuring.measure(number, Arm.BEST, len(again), notebook, runs)
@@ -153,17 +165,26 @@ class Scales:
         now = [settled.run for settled in again if not settled.disturbed]
         return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
 
-    def _hidden_luck(self, own: Sequence[Settled], most: float) -> tuple[float, ...]:
-        """The scores up to `most` of runs that were set aside for their steps alone.
+    def _with_claimed(self, some: Sequence[Settled], sigma: float) -> tuple[float, ...]:
+        """The scores of one code, with those of runs that were set aside for their steps alone.
 
         Steps are the notebook's claim, and its luck may be its own too, whatever the seed: code
-        could claim few steps whenever it sees that it is unlucky, and be run again. What a slow
-        machine does to a score is far more than luck.
+        could claim few steps whenever it sees that it is unlucky, and be run again; the best, when
+        it is lucky. What a slow machine does to a score is far more than luck: such scores, more
+        than `LUCK` sigma above the mean of those that count, are left out. Of one seed the score
+        that counts comes last, so that an idea's first is the one that it was picked by.
         """
+        counting = _scores(some)
+        if not counting:
+            return ()
         settings, usual = self.measuring.ground.settings, self.measuring.usual
-        aside = [one.run for settled in own for one in settled.set_aside]
-        claimed = [run for run in aside if not why_disturbed(run, settings, usual)]
-        return tuple(score for score in noise.scores_of(claimed) if score <= most)
+        most, found = fmean(counting) + LUCK * sigma, list[float]()
+        for one in some:
+            aside = [measured.run for measured in one.set_aside]
+            claimed = [run for run in aside if not why_disturbed(run, settings, usual)]
+            found += [score for score in noise.scores_of(claimed) if score <= most]
+            found += noise.scores_of([one.run])
+        return tuple(found)
 
     def _noise(self, *groups: Group) -> Noise:
         """Of all runs of the campaign that were made together, with these groups added."""
@@ -173,17 +194,21 @@ class Scales:
         return noise.pool(known, noise.prior(first[0], accelerator=accelerator))
 
 
-def _held_to(keep: Decision, second: Decision | Arm) -> Decision:
-    """The keep, if it is one as well with the scores of runs that were set aside for their steps;
-    else no verdict."""
-    if isinstance(second, Decision) and second.verdict is Verdict.KEEP:
+def _held_to(keep: Decision, second: Decision | Arm) -> Decision | Arm:
+    """The keep, if it is one as well with the runs that were set aside for their steps alone.
+
+    Where these leave it open, whose code to run once more; where they are against it, no verdict.
+    """
+    if isinstance(second, Arm):
+        return second
+    if second.verdict is Verdict.KEEP:
         return keep
     detail = f"{keep.detail}; with the runs that claim fewer steps it would not be kept"
     return Decision(Verdict.DISTURBED, Reason.FEWER_STEPS, detail)
 
 
 def _scores(settled: Sequence[Settled]) -> tuple[float, ...]:
-    return tuple(one.run.score.value for one in settled if one.run.score)
+    return noise.scores_of(one.run for one in settled)
 
 
 def _counting(some: Sequence[Settled]) -> list[Measured]:

@@ -5,6 +5,7 @@ What a run costs and scores is made up here; tests/campaign/test_repeats.py has 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -283,19 +284,18 @@ def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(
 def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
     place: Place, begun: list[Experiment]
 ) -> None:
-    place.machine.scores["16"] = iter([1.485] * 6)
-    place.machine.scores["8"] = iter([1.5] * 6)
-    place.machine.elsewhere = iter([0.0, 0.0, 0.0, 0.9, 0.9, 0.9])
+    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    place.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
     weighed = place.weigh(WIDER, begun)
     assert weighed.decision.verdict is Verdict.DISTURBED
     assert weighed.decision.detail.startswith("the best, run again 1, disturbed 3 times")
-    assert (len(weighed.runs), weighed.reruns, len(weighed.set_aside)) == (3, (), 3)
+    assert (len(weighed.runs), weighed.reruns, len(weighed.set_aside)) == (2, (), 3)
 
 
 def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
     place: Place, begun: list[Experiment]
 ) -> None:
-    place.machine.scores["16"] = iter([1.48, 1.3, 1.31, 1.29])
+    place.machine.scores |= {"16": iter([1.48, 1.3, 1.31, 1.29]), "8": iter(AGAIN_BEST)}
     place.machine.steps["16"] = iter([314, 601, 598, 620])
     weighed = place.weigh(WIDER, begun)
     assert weighed.decision.verdict is Verdict.KEEP
@@ -314,15 +314,42 @@ def test_code_that_claims_few_steps_again_and_again_wins_nothing(
     assert len(place.machine.ran) == 3 + 4
 
 
+@pytest.mark.parametrize(
+    ("claim", "verdict"), [(1000, Verdict.DISCARD), (700, Verdict.DISTURBED)], ids=["no", "yes"]
+)
 def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
+    place: Place, begun: list[Experiment], claim: int, verdict: Verdict
+) -> None:
+    """Its seed is its own, so that each run is another draw, of what is no better than the best."""
+    place.machine.scores["16"] = iter([1.475, *[1.493, 1.473, 1.494, 1.468, 1.492, 1.476] * 2])
+    place.machine.scores["8"] = cycle([1.495, 1.485, 1.49])
+    place.machine.steps["16"] = cycle([1000, claim])
+    weighed = place.weigh(WIDER, begun)
+    assert weighed.decision.verdict is verdict
+    if verdict is Verdict.DISTURBED:
+        assert max(values(weighed.runs)) < 1.48 < min(values(weighed.set_aside))
+        assert weighed.decision.reason is Reason.FEWER_STEPS
+
+
+def test_runs_that_claim_few_steps_can_make_more_runs_needed(
     place: Place, begun: list[Experiment]
 ) -> None:
-    """Its seed is its own, so that each run is another draw."""
-    place.machine.scores["16"] = iter([1.47, 1.498, 1.475, 1.492, 1.47, 1.49, 1.47])
-    place.machine.steps["16"] = iter([1000, 700, 1000, 700, 1000, 700, 1000])
+    """Without the second, three would be enough."""
+    place.machine.scores["16"] = iter([1.47, 1.492, 1.474, 1.466, 1.471, 1.467])
+    place.machine.scores["8"] = cycle([1.497, 1.504, 1.5])
+    place.machine.steps["16"] = iter([1000, 700])
     weighed = place.weigh(WIDER, begun)
-    assert values(weighed.runs)[:3] == [1.47, 1.475, 1.47]
-    assert weighed.decision.verdict is Verdict.DISTURBED
+    assert weighed.decision.verdict is Verdict.KEEP
+    assert len(weighed.runs) > 3
+
+
+def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(
+    place: Place, begun: list[Experiment]
+) -> None:
+    place.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
+    place.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
+    place.machine.steps["8"] = cycle([700, 1000])
+    weighed = place.weigh(WIDER, begun)
     assert weighed.decision.reason is Reason.FEWER_STEPS
 
 
@@ -330,11 +357,10 @@ def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
 def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
     place: Place, begun: list[Experiment], claims: tuple[int, ...]
 ) -> None:
-    place.machine.scores["16"] = iter([1.485] * 6)
-    place.machine.scores["8"] = iter([1.5] * 9)
-    place.machine.steps["8"] = iter(claims * 3)
+    place.machine.scores |= {"16": iter(BETTER), "8": cycle(AGAIN_BEST)}
+    place.machine.steps["8"] = cycle(claims)
     weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict in (Verdict.KEEP, Verdict.DISCARD)
+    assert weighed.decision.verdict is Verdict.KEEP
     assert {run.steps for run in weighed.reruns} == {500}
 
 
@@ -400,8 +426,7 @@ def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
 def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
     place: Place, begun: list[Experiment]
 ) -> None:
-    place.machine.scores["16"] = iter([1.485] * 9)
-    place.machine.scores["8"] = iter([Reason.KIT_FAILED] * 2)
+    place.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
         place.weigh(WIDER, begun)
     measured = Workspace(place.project, "night").measured()
@@ -409,7 +434,7 @@ def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
 
 
 def test_a_loss_curve_that_is_a_link_is_left_out(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter([1.2] * 3)
+    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     weighed = place.weigh(WIDER, begun)
     measuring = place.scales(begun).measuring
     name, measured = weighed.named()[0]
