@@ -353,6 +353,18 @@ def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(
     assert weighed.decision.reason is Reason.FEWER_STEPS
 
 
+def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(
+    place: Place, begun: list[Experiment]
+) -> None:
+    """Its repeat was not picked by luck, and counts where a keep is looked at again."""
+    place.machine.scores["16"] = cycle([1.46, 1.472, 1.494, 1.473])
+    place.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
+    place.machine.steps["16"] = iter([700])
+    weighed = place.weigh(WIDER, begun)
+    assert values(weighed.set_aside)[0] == 1.46
+    assert len(weighed.runs) > 3
+
+
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
 def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
     place: Place, begun: list[Experiment], claims: tuple[int, ...]
