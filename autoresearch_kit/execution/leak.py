@@ -19,7 +19,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from io import BufferedIOBase
 from pathlib import Path
@@ -273,9 +273,8 @@ def _key(dataset: Dataset, found: Iterable[File]) -> str:
     """Digest the data set and every file's path, place, size and times."""
     tokens = [dataset.folder / split.value / TOKENS_FILE for split in Split]
     seen = [(path.stat().st_mtime_ns, path.stat().st_size) for path in tokens]
-    return sha256(
-        repr((VERSION, dataset.info, seen, sorted(map(astuple, found)))).encode()
-    ).hexdigest()
+    shown = sorted((file.path, file.size, file.place, file.times) for file in found)
+    return sha256(repr((VERSION, dataset.info, seen, shown)).encode()).hexdigest()
 
 
 def main(folder: Path, known: str) -> int:
