@@ -75,6 +75,8 @@ def code_of(notebook: Path) -> str:
 def lend(cache: Path, code: str, work: Path) -> None:
     """Copies what runs of this code may have into `work`."""
     (work / FOLDER).mkdir(exist_ok=True)  # importing torch may have made it
+    if not cache.is_dir():  # whatever is in its place is told of when something is to be kept
+        return
     if sum(entry.status.st_size for entry in _files(cache)) > MAX_BYTES:
         remove_tree(cache)
     for known in _known(cache, code):
