@@ -98,11 +98,14 @@ class RunClock:
         return min(wall, (wall * cgroups.cpus() - others) / threads) - self._compiling.on_one_core
 
     def tell(self, now: float) -> None:
-        """Tell the notebook where the CPU clock stands."""
+        """Tell the notebook where the CPU clock stands; before its kernel is known, at 0.
+
+        What a kernel that waited had taken by then would count twice: here, and there as its own.
+        """
         if self._threads is None:
             return
-        kernel = read_process(self._kernel) if self._kernel else None
-        before = self._cpu_before if self._begun is not None else self._cpu.run_seconds
-        seconds = before / self._threads + self.seconds(now)
-        told = Told(self._threads, seconds, kernel.seconds if kernel else 0.0)
+        told = Told(self._threads)
+        if self._kernel and (kernel := read_process(self._kernel)):
+            before = self._cpu_before if self._begun is not None else self._cpu.run_seconds
+            told = Told(self._threads, before / self._threads + self.seconds(now), kernel.seconds)
         write_atomic(self._file, codec.encode(told))

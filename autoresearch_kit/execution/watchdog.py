@@ -116,6 +116,7 @@ class Watchdog(threading.Thread):
         """The kernel answers."""
         self.kernel_ready = time.monotonic()
         self._clock.find_kernel()
+        self._count(self.kernel_ready)
 
     def note_training(self) -> None:
         """The first editable cell begins now, and with it the training budget."""

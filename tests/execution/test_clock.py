@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,12 +146,27 @@ def test_under_the_wall_clock_cpu_time_is_nothing(tmp_path: Path, counted: Count
     assert clock.seconds(140.0) == 40.0
 
 
+def told_to(folder: Path) -> float:
+    (file,) = folder.rglob("clock.json")
+    return decode(Told, file.read_bytes()).seconds
+
+
 def test_the_notebook_is_told_the_clock_of_all_its_processes(
     tmp_path: Path, counted: Counted
 ) -> None:
     clock = run_clock(tmp_path, counted, Clock.CPU)
-    clock.begin(100.0)
-    counted.run_seconds += 30.0
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE):
+        clock.find_kernel()
+        clock.begin(100.0)
+        counted.run_seconds += 30.0
+        clock.tell(101.0)
+    assert told_to(tmp_path) == pytest.approx(70.0 / cgroups.cores())
+
+
+def test_what_a_kernel_took_while_it_waited_does_not_count_twice(
+    tmp_path: Path, counted: Counted
+) -> None:
+    """Its notebook adds its own CPU time to what it is told."""
+    clock = run_clock(tmp_path, counted, Clock.CPU)
     clock.tell(101.0)
-    (file,) = tmp_path.rglob("clock.json")
-    assert decode(Told, file.read_bytes()).seconds == pytest.approx(70.0 / cgroups.cores())
+    assert told_to(tmp_path) == 0.0
