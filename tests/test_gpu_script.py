@@ -138,6 +138,7 @@ def test_all_that_the_kit_needs_at_run_time_travels() -> None:
     assert not {"mypy", "playwright", "jupyterlab"} & names
 
 
+@pytest.mark.alone  # its parts have limits of seconds
 @pytest.mark.slow
 def test_on_a_cpu_it_runs_to_its_end_and_prints_its_table(tmp_path: Path) -> None:
     argv = [sys.executable, str(BENCHMARKS / "gpu.py"), "--out", str(tmp_path), "--seconds", "4"]
