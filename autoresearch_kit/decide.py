@@ -174,12 +174,12 @@ class _Compared:
 
     @property
     def simpler(self) -> bool:
-        """Whether a tie is enough: less code, and something left that it may lose."""
+        """Return whether a tie is enough: there is less code, and some of the margin is left."""
         return self.challenger.nodes < self.best.nodes and self.margin > 0
 
     @property
     def hope(self) -> float:
-        """How likely a gain is if sigma is what it is estimated to be: enough to go on or not."""
+        """Return the probability of a gain, with sigma taken as known: whether to go on."""
         return NormalDist(0.0, self.gain.error).cdf(self.gain.value)
 
     @property
@@ -219,7 +219,7 @@ class _Compared:
 
 
 def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:
-    """By how much the challenger's code scores lower than the best's.
+    """Return by how much the challenger's code scores lower than the best's, with its error.
 
     The error of the difference is that of both means; the challenger's runs count as one if
     `one_seed` says so.
@@ -230,17 +230,17 @@ def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = 
 
 
 def probability_better(gain: Gain) -> float:
-    """How likely it is that there is a gain, in [0, 1]."""
+    """Return the probability that there is a gain, in [0, 1]."""
     return float(stdtr(gain.dof, gain.value / gain.error))
 
 
 def possible_loss(gain: Gain) -> float:
-    """What the code may be worse by, in bits per byte: more than this with 1 - `NOT_WORSE`."""
+    """Return the loss, in bits per byte, that is exceeded with probability 1 - `NOT_WORSE`."""
     return max(0.0, float(stdtrit(gain.dof, NOT_WORSE)) * gain.error - gain.value)
 
 
 def possible_losses(experiments: Sequence[Experiment]) -> float:
-    """What keeps for less code may have lost together since the last keep that was better."""
+    """Add up what keeps for less code may have lost since the last keep that was better."""
     lost = 0.0
     for one in experiments:
         if one.kept and one.reason is not Reason.SIMPLER:

@@ -215,7 +215,7 @@ class Confirming:
         return self._trial(ground, standing, todo, run)
 
     def _failed(self, standing: Standing) -> bool:
-        """Whether the kit failed the last runs, too."""
+        """Return whether the kit failed the runs right before this one, too."""
         last = standing.trials.done[1 - KIT_FAILURES :]
         return len(last) == KIT_FAILURES - 1 and all(
             one.run.failure is Reason.KIT_FAILED for one in last

@@ -61,7 +61,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Shard:
-    """What is scored: inputs and targets int64 `[N, T]`, and each token's bytes `[V]`.
+    """The text to score: inputs and targets int64 `[N, T]`, and each token's bytes `[V]`.
 
     `training` is text that is not scored, rows uint16 `[K, T + 1]`.
     """
@@ -206,7 +206,7 @@ def score(shard: Shard, predictor: PredictorProcess, precision: str) -> Scored:
 
 
 def probe(shard: Shard, losses: Tensor, predict: Predict, batch: int, seed: int) -> Tensor:
-    """By how much scored losses `[N, T]` change where all that follows is replaced.
+    """Return how much scored losses `[N, T]` change when all tokens after them are replaced.
 
     Nats, float64 `[n]`. A fresh predictor is asked, from its first call on in the precision of the
     score: a pass before, whose answers don't count, would be time to learn in.

@@ -89,7 +89,7 @@ class Bounds:
         return found
 
     def _fills(self) -> bool:
-        """Whether the disk has lost half of what the run may take."""
+        """Return whether half of the disk that the run may take is gone."""
         room, free_files = _free(self._disk)
         filled, made = self._room - room, self._free_files - free_files
         return filled >= self._allowed / 2 or made >= MAX_FOLDERS / 2
@@ -150,7 +150,7 @@ def _threads(process: psutil.Process) -> int:
 
 
 def _file(status: os.stat_result) -> tuple[int, int]:
-    """Which file it is: one with several names counts once."""
+    """Return what identifies the file, so that one with several names counts once."""
     return status.st_dev, status.st_ino
 
 

@@ -41,7 +41,7 @@ MAX_FIRST = 0.01
 
 @dataclass(frozen=True)
 class Cuts:
-    """Which rows the second predictor gets, in which order, and how much of each: int64 `[M]`.
+    """The rows that the second predictor gets, in order, and how much of each: int64 `[M]`.
 
     `kept` tokens of `rows` are as they are; the loss is tested at the last of them. 0 are kept
     of what only fills a batch.
@@ -52,12 +52,12 @@ class Cuts:
 
     @property
     def tested(self) -> Tensor:
-        """Which of them test a position: bool `[M]`."""
+        """Return which rows test a position: bool `[M]`."""
         return self.kept > 0
 
     @property
     def positions(self) -> Tensor:
-        """The last position that is kept of each; 0 where nothing is."""
+        """Return the last position that is kept of each row; 0 where nothing is kept."""
         return (self.kept - 1).clamp(min=0)
 
 
