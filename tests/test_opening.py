@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -57,12 +59,27 @@ def server(
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
     argv = [sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--ip=127.0.0.1"]
     argv += ["--allow-root", f"--ServerApp.root_dir={history.root.parent}"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as running:
-        assert running.stderr is not None
-        assert any("is running at" in line for line in running.stderr)
+    with serving(argv, history.root, dict(os.environ)) as (running, _):
         yield running
-        running.terminate()
-        running.communicate()
+
+
+@contextmanager
+def serving(
+    argv: list[str], folder: Path, env: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start a Jupyter server; give its process, and what it printed until others can find it.
+
+    It writes the file by which it is found before it says how to access it.
+    """
+    with subprocess.Popen(argv, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        try:
+            lines = iter(running.stderr)
+            ready = "Or copy and paste one of these URLs"
+            yield running, "".join(takewhile(lambda line: ready not in line, lines))
+        finally:
+            running.terminate()
+            running.communicate()
 
 
 @pytest.mark.slow
@@ -74,17 +91,10 @@ def test_without_a_server_the_command_starts_one_on_the_project(
     config = {"ServerApp": {"allow_root": True, "open_browser": False, "port": 0}}
     (home / "jupyter_server_config.json").write_text(json.dumps(config))
     argv = [*lab.AUTORESEARCH, "open", "night", "0"]
-    env = lab.environment(home)
-    with subprocess.Popen(
-        argv, cwd=history.root, env=env, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stderr is not None
-        address = "/lab/tree/opened/night/0000.ipynb?token="
-        assert any(address in line for line in running.stderr)
+    with serving(argv, history.root, lab.environment(home)) as (_, printed):
+        assert "/lab/tree/opened/night/0000.ipynb?token=" in printed
         served = [json.loads(path.read_text()) for path in home.glob("runtime/jpserver-*.json")]
         assert [info["root_dir"] for info in served] == [str(history.root)]
-        running.terminate()
-        running.communicate()
 
 
 def test_no_server_has_no_address(
