@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit import codec, decide, machine, profiles
+from autoresearch_kit import decide, machine, profiles
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import sandbox, system
 from autoresearch_kit.execution.leak import find_leak
@@ -26,6 +26,7 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Settings,
     Sight,
+    codec,
 )
 from autoresearch_kit.workspace import Workspace
 

@@ -42,7 +42,6 @@ from tqdm.auto import tqdm
 from autoresearch_kit import cgroups, machine, precision
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.bounded import MEGABYTE
-from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, sandbox, scoring, submission
 from autoresearch_kit.execution.clock import BudgetClock, ToldClock
@@ -52,6 +51,7 @@ from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.passes import Backward, Batch, Passes
 from autoresearch_kit.records import Reason, Sight
+from autoresearch_kit.records.codec import encode
 
 LOG_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""

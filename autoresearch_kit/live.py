@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.untrusted import read_untrusted_from, read_untrusted_tail
+from autoresearch_kit.records import codec
 
 TAIL = 4096
 """Bytes: the last few lines of a loss curve."""

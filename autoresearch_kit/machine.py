@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch_kit import cgroups, codec, gpu_nodes
+from autoresearch_kit import cgroups, gpu_nodes
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
-from autoresearch_kit.records import Accelerator, Machine, SandboxLevel
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records import Accelerator, Machine, SandboxLevel, codec
+from autoresearch_kit.records.text import one_line
 
 if TYPE_CHECKING:
     import torch

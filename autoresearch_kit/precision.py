@@ -8,7 +8,7 @@ import warnings
 import torch
 
 from autoresearch_kit.errors import ExecutionError
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records.text import one_line
 
 AMPERE = (8, 0)
 """The first compute capability of NVIDIA's with bfloat16 arithmetic of its own."""

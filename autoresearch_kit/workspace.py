@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import filelock
 
-from autoresearch_kit import codec, lock
+from autoresearch_kit import lock
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
 from autoresearch_kit.records import (
@@ -31,6 +31,7 @@ from autoresearch_kit.records import (
     Research,
     Settings,
     State,
+    codec,
 )
 from autoresearch_kit.removal import remove_tree
 

@@ -35,9 +35,9 @@ from small import SMALL
 from torch import nn
 from training import WARM_UP, Case, OnRows, Stopwatch, take_ours, take_theirs
 
-from autoresearch_kit import codec, machine, precision, profiles
+from autoresearch_kit import machine, precision, profiles
 from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
-from autoresearch_kit.records import Constant
+from autoresearch_kit.records import Constant, codec
 
 FIRST_HOUR: Mapping[str, Constant] = {
     **profiles.find("h100").constants,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import codec, gpu_nodes, machine
+from autoresearch_kit import gpu_nodes, machine
 from autoresearch_kit.execution import sandbox
-from autoresearch_kit.records import Accelerator, Machine
+from autoresearch_kit.records import Accelerator, Machine, codec
 
 GPU = Accelerator("cuda", (9, 0), 85_000)
 PROBED = Machine("H100", True, "bfloat16", True, 8, 64_000, "2.13", "3.11", "Linux", GPU)

@@ -19,8 +19,8 @@ from autoresearch_kit.history import History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
+from autoresearch_kit.records.text import visible
 from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
-from autoresearch_kit.text import visible
 from autoresearch_kit.ui.panel.directive import Directive
 from autoresearch_kit.watching import Watch
 from autoresearch_kit.workspace import Workspace

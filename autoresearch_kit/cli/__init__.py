@@ -5,7 +5,7 @@ import sys
 from autoresearch_kit.cli import adopt, confirm, errands, machine, model, read, run, share, steer
 from autoresearch_kit.cli.app import app
 from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
-from autoresearch_kit.text import visible
+from autoresearch_kit.records.text import visible
 
 __all__ = [
     "adopt",

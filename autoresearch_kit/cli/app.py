@@ -9,9 +9,10 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from autoresearch_kit import codec, history
+from autoresearch_kit import history
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.text import visible
+from autoresearch_kit.records import codec
+from autoresearch_kit.records.text import visible
 from autoresearch_kit.workspace import Workspace
 
 

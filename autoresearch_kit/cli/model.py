@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import codec, ground, machine
+from autoresearch_kit import ground, machine
 from autoresearch_kit.cli.app import Tag, app, console, known_history, project, workspace
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import DatasetInfo, EditProtocol, Research
+from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
 from autoresearch_kit.status import known
 

@@ -9,11 +9,11 @@ from rich.markup import escape
 from autoresearch_kit import history
 from autoresearch_kit.cli.app import Json, Tag, app, console, print_json, project, workspace
 from autoresearch_kit.cli.follow import follow
-from autoresearch_kit.digits import with_error
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.history.summary import outcomes
 from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Request
+from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.status import Status, known, known_campaigns, read_status
 
 

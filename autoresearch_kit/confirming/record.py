@@ -5,9 +5,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.records import Noise, Run
+from autoresearch_kit.records import Noise, Run, codec
 from autoresearch_kit.workspace import Workspace
 
 T = TypeVar("T")

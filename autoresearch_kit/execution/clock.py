@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_kit import codec
+from autoresearch_kit.records import codec
 
 READ_SECONDS = 0.2
 """How old what the runner said may be."""

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.engine import Story
 from autoresearch_kit.execution.handover import Failure, Submitted
 from autoresearch_kit.execution.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.execution.watchdog import Watchdog, allowed_seconds
-from autoresearch_kit.records import Reason, Run, RunSpec
-from autoresearch_kit.text import both_ends
+from autoresearch_kit.records import Reason, Run, RunSpec, codec
+from autoresearch_kit.records.text import both_ends
 
 DETAIL = 500
 """Characters of a failure's detail; the middle of a longer one is left out."""

@@ -19,7 +19,7 @@ import psutil
 
 from autoresearch_kit import cgroups
 from autoresearch_kit.cgroups import Usage
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records.text import one_line
 
 NAME_LENGTH = 20
 

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.traceback_excerpt import excerpt
 from autoresearch_kit.execution.untrusted import read_if_plain
-from autoresearch_kit.text import without_escapes
+from autoresearch_kit.records import codec
+from autoresearch_kit.records.text import without_escapes
 
 NOTEBOOK_LIMIT = 20_000_000
 """Bytes of an executed notebook that are read."""

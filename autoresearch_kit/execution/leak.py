@@ -27,7 +27,6 @@ from typing import IO
 
 import numpy as np
 
-from autoresearch_kit import codec
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import InputError, KitError
@@ -36,7 +35,7 @@ from autoresearch_kit.execution.verbatim import RUN, Places, Wanted
 from autoresearch_kit.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.lm.packing import TOKENS_FILE, spread
 from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.records import Leak, LeakPlace, SandboxLevel, Sight
+from autoresearch_kit.records import Leak, LeakPlace, SandboxLevel, Sight, codec
 
 MODULE = "autoresearch_kit.execution.leak"
 

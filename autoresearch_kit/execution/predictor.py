@@ -18,7 +18,7 @@ with uncollected():
     import torch
     from torch import Tensor, nn
 
-from autoresearch_kit import codec, precision
+from autoresearch_kit import precision
 from autoresearch_kit.errors import ExecutionError, SubmissionError
 from autoresearch_kit.execution import device_memory
 from autoresearch_kit.execution.exchange import (
@@ -30,8 +30,8 @@ from autoresearch_kit.execution.exchange import (
     Reply,
     Terms,
 )
-from autoresearch_kit.records import Reason
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records import Reason, codec
+from autoresearch_kit.records.text import one_line
 
 SEED = 0
 """Of whatever in a model draws at random, so that a score can be measured again."""

@@ -19,15 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import exchange, sandbox
 from autoresearch_kit.execution.bounds import MAX_PROCESSES
 from autoresearch_kit.execution.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.watchdog import memory_mb
-from autoresearch_kit.records import Reason
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records import Reason, codec
+from autoresearch_kit.records.text import one_line
 
 if TYPE_CHECKING:  # the judge imports torch while its predictors start
     from torch import Tensor

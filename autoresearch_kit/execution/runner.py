@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from autoresearch_kit import codec, gpu
+from autoresearch_kit import gpu
 from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.execution import compile_cache, executed, handover, reap, sandboxed_kernel
 from autoresearch_kit.execution.compiling import granted_file
@@ -30,7 +30,7 @@ from autoresearch_kit.execution.engine import RunEngine, Story
 from autoresearch_kit.execution.lifeline import await_turn
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.watchdog import Watchdog
-from autoresearch_kit.records import Run, RunPlace, RunSpec
+from autoresearch_kit.records import Run, RunPlace, RunSpec, codec
 from autoresearch_kit.removal import remove_tree
 
 ENGINE = "autoresearch"

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.child import Child, last_line, start_child
 from autoresearch_kit.execution.grading import (
@@ -18,8 +17,8 @@ from autoresearch_kit.execution.grading import (
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.records import Reason, RunSpec, Score
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records import Reason, RunSpec, Score, codec
+from autoresearch_kit.records.text import one_line
 
 MODULE = "autoresearch_kit.execution.judge"
 

@@ -17,9 +17,9 @@ from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.codec import encode
 from autoresearch_kit.records import ProfileRow, StepProfile
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records.codec import encode
+from autoresearch_kit.records.text import one_line
 
 PROFILED = 5
 """Steps under the profiler."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_kit.text import without_escapes
+from autoresearch_kit.records.text import without_escapes
 
 LIBRARY_FRAMES = 3
 """Frames of libraries that are named before the last error; before each other one it is one."""

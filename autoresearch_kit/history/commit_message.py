@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from autoresearch_kit.records import Experiment
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records.text import one_line
 
 _IDEA_LENGTH = 120
 _HYPOTHESIS_LENGTH = 1000

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.history.branch import Branch
 from autoresearch_kit.history.commit_message import code_message, record_message
@@ -30,7 +29,7 @@ from autoresearch_kit.history.refs import (
 )
 from autoresearch_kit.history.repository import PROJECT, check_not_brought, check_writable
 from autoresearch_kit.paths import checked
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.records import Experiment, codec
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The mutable notebook, from the top of the checkout."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autoresearch_kit.auditing import second_opinion
-from autoresearch_kit.digits import with_error
 from autoresearch_kit.estimates import best_estimate, estimates
 from autoresearch_kit.history.spent import NOTHING, Spent, seconds_between, spent
 from autoresearch_kit.noise import describe
@@ -19,7 +18,8 @@ from autoresearch_kit.records import (
     Verdict,
     latest_noise,
 )
-from autoresearch_kit.text import markdown_table
+from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import markdown_table
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.history.ledger import Entry
 from autoresearch_kit.records import Experiment, SandboxLevel, Verdict, speed
-from autoresearch_kit.text import one_line
+from autoresearch_kit.records.text import one_line
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.lm import tokenizer as bpe
 from autoresearch_kit.lm.dataset import (
@@ -24,6 +23,7 @@ from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
 from autoresearch_kit.lm.splits import DIGEST_LENGTH, Advance, Census, Corpus, Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer
 from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.records.codec import encode
 
 LEAST_CONTEXT, LARGEST_CONTEXT = 2, 131_072
 LEAST_ROWS = 8

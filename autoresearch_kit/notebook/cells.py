@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from autoresearch_kit.bounded import MEGABYTE, read_all
-from autoresearch_kit.codec import decode
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.records.codec import decode
 
 EDITABLE = "editable"
 LOCKED = "locked"

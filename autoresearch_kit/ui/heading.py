@@ -7,8 +7,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from autoresearch_kit.digits import with_error
 from autoresearch_kit.records import Verdict
+from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.ui.colours import GREEN, GREY, INK
 from autoresearch_kit.ui.drawing import drawable
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autoresearch_kit.text import in_markdown
+from autoresearch_kit.records.text import in_markdown
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pandas.api.types import is_numeric_dtype
 from pandas.io.formats.style import Styler
 from pandas.io.formats.style_render import CSSDict
 
-from autoresearch_kit.digits import with_error
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.text import UNTYPESET
+from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import UNTYPESET
 from autoresearch_kit.ui.colours import BLUE, GREEN, VERMILLION
 
 _ERRORS = {"val_bpb": "error", "delta": "delta_error"}

@@ -12,7 +12,6 @@ import pytest
 
 from autoresearch_kit import cli, probing
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.codec import encode
 from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, ExecutionError
 from autoresearch_kit.execution import handover, launch, reap
@@ -21,6 +20,7 @@ from autoresearch_kit.history.spent import spent
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.probing import Probing
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
+from autoresearch_kit.records.codec import encode
 from autoresearch_kit.rows import row_of
 from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, edit, submit

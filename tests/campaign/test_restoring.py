@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import codec, ground, restoring
+from autoresearch_kit import ground, restoring
 from autoresearch_kit.copying import copy_campaign
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.fingerprint import fingerprint
@@ -14,7 +14,7 @@ from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.dataset import complete, dataset_folder
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.lm.splits import Sizes
-from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal
+from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import codec, detached, gpu_nodes, starting
+from autoresearch_kit import detached, gpu_nodes, starting
 from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import BusyError, KitError
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Errands, Limits, Request, Research, Stage
+from autoresearch_kit.records import Errands, Limits, Request, Research, Stage, codec
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.workspace import Workspace

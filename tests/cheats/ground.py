@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from nbformat import NotebookNode
 
-from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.records import Clock, DatasetInfo, Reason, RunSpec
+from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import CONTEXT, HAND_OVER, VOCAB, make_spec, notebook
 
 ROWS = 70

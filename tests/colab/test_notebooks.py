@@ -11,9 +11,9 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from autoresearch_kit.codec import decode, encode
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.records import Run, SandboxLevel
+from autoresearch_kit.records.codec import decode, encode
 from tests.campaign.tiny import git
 from tests.colab.conftest import Colab
 from tests.colab.test_first_cell import ROOT, adapted

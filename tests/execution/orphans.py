@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import launch, reap
 from autoresearch_kit.records import RunSpec
+from autoresearch_kit.records.codec import encode
 
 SETTLE_SECONDS = 30.0
 """In which what survived may end by itself: a predictor looks once it has imported torch."""

@@ -12,10 +12,10 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from autoresearch_kit.codec import encode
 from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.records import Clock, Reason, RunSpec, SandboxLevel
+from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
 from tests.execution.test_runs import both_levels, execute
 

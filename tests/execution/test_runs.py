@@ -13,10 +13,10 @@ import psutil
 import pytest
 from nbformat import NotebookNode
 
-from autoresearch_kit.codec import decode, encode
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch, reap, sandbox
 from autoresearch_kit.records import Accelerator, Reason, Run, RunSpec, SandboxLevel
+from autoresearch_kit.records.codec import decode, encode
 from tests.execution.notebooks import make_spec, notebook
 
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch, reap, sandbox
 from autoresearch_kit.execution.probed import Probed, read_probed
 from autoresearch_kit.records import ProfileRow, StepProfile
+from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_kernel import MODEL, SETUP, TRAIN
 from tests.history import ledger

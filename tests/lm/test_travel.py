@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.atomic import copy_atomic, write_atomic
-from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.lm import travel
 from autoresearch_kit.lm.corpora import hidden_here
@@ -14,6 +13,7 @@ from autoresearch_kit.lm.dataset import complete, open_dataset
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.lm.stdlib import StdlibCorpus
 from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.records.codec import encode
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import psutil
 import pytest
 
 import autoresearch_kit
-from autoresearch_kit import codec
 from autoresearch_kit.execution import reap, sandbox
 from autoresearch_kit.execution.grading import JudgeSpec
-from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.records import DatasetInfo, codec
 from tests.scoring import cheats, models
 
 KIT = Path(autoresearch_kit.__file__).parents[1]

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from autoresearch_kit import codec, machine
+from autoresearch_kit import machine
 from autoresearch_kit.execution import sandbox, scoring, submission
 from autoresearch_kit.execution.assessment import MAX_ROUNDING
 from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.precision import autocast_to, of_name
-from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score
+from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score, codec
 from tests.scoring import cheats, models
 from tests.scoring.conftest import CONTEXT, KIT, ROWS, submit
 

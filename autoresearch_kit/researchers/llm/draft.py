@@ -12,12 +12,12 @@ from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment, Verdict
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import NEVER_RAN, is_running, tried_before
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.probes import Probes
 from autoresearch_kit.researchers.llm.quoting import quote
-from autoresearch_kit.text import one_line
 
 CATEGORIES = (
     "architecture",

@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Limits, Proposal
+from autoresearch_kit.records import Limits, Proposal, codec
 
 
 def test_a_path_comes_back_as_a_path() -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from autoresearch_kit.digits import rounded, with_error
+from autoresearch_kit.records.digits import rounded, with_error
 
 
 @pytest.mark.parametrize(
