@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import EditError, InputError
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.history import NOTEBOOK, Entry, History, repository
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import (

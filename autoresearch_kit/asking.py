@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import EditProtocol, Limits, Prices, Research, Settings
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.workspace import Workspace
 
 KEY = "OPENAI_API_KEY"
 BASE_URL = "OPENAI_BASE_URL"

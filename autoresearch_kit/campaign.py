@@ -14,6 +14,7 @@ from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
 from autoresearch_kit.execution import launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.history.summary import summarise
@@ -42,7 +43,6 @@ from autoresearch_kit.status import words
 from autoresearch_kit.trying import Bench, Tried, check_kit
 from autoresearch_kit.validity import usual_elsewhere
 from autoresearch_kit.weighing import Scales, Weighed
-from autoresearch_kit.workspace import Workspace
 
 NO_LIMITS = Limits()
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import psutil
 
-from autoresearch_kit.bounded import MEGABYTE
+from autoresearch_kit.files.bounded import MEGABYTE
 
 T = TypeVar("T")
 

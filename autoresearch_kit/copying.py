@@ -11,14 +11,14 @@ import shutil
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from autoresearch_kit.atomic import copy_atomic
 from autoresearch_kit.errors import CorpusError, ErrandError, InputError, LedgerError
+from autoresearch_kit.files.atomic import copy_atomic
+from autoresearch_kit.files.paths import checked
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import sharing
 from autoresearch_kit.lm import travel
 from autoresearch_kit.lm.dataset import INFO_FILE, folder_of, open_dataset
-from autoresearch_kit.paths import checked
 from autoresearch_kit.records import DatasetInfo
-from autoresearch_kit.workspace import Workspace
 
 FILES = (
     "settings.json",

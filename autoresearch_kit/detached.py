@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from autoresearch_kit import lock
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errands import WEBHOOK
 from autoresearch_kit.errors import Cancelled, KitError, in_words
+from autoresearch_kit.files import lock
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.pulse import starting
 from autoresearch_kit.records import Errands, Limits, Request, Research, Settings, codec
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger("autoresearch")
 

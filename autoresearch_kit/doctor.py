@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from autoresearch_kit import colab, machine, paths, profiles
+from autoresearch_kit import colab, machine, profiles
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.execution.leak import find_leak
+from autoresearch_kit.files import paths
 from autoresearch_kit.ground import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.lm.dataset import open_dataset

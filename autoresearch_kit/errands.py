@@ -12,8 +12,8 @@ from autoresearch_kit import notices
 from autoresearch_kit.background import Background
 from autoresearch_kit.copying import check_folder, copy_campaign
 from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Experiment
-from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

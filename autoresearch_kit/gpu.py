@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pynvml
 
-from autoresearch_kit.bounded import MEGABYTE
+from autoresearch_kit.files.bounded import MEGABYTE
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from autoresearch_kit import decide, machine, profiles
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import sandbox, system
 from autoresearch_kit.execution.leak import find_leak
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
 from autoresearch_kit.lm.corpora import hidden_here
@@ -28,7 +29,6 @@ from autoresearch_kit.records import (
     Sight,
     codec,
 )
-from autoresearch_kit.workspace import Workspace
 
 LEAST_CORES = 4
 """With fewer, starting the next run beside the present one takes from training what it saves: on

@@ -40,13 +40,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from autoresearch_kit import cgroups, machine, precision
-from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, sandbox, scoring, submission
 from autoresearch_kit.execution.clock import BudgetClock, ToldClock
 from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.execution.grading import JudgeSpec
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.passes import Backward, Batch, Passes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.untrusted import read_untrusted_from, read_untrusted_tail
+from autoresearch_kit.files.untrusted import read_untrusted_from, read_untrusted_tail
 from autoresearch_kit.records import codec
 
 TAIL = 4096

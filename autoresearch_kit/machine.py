@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_kit import cgroups, gpu_nodes
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import Accelerator, Machine, SandboxLevel, codec
 from autoresearch_kit.records.text import one_line
 

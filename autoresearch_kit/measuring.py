@@ -15,7 +15,8 @@ from autoresearch_kit import machine
 from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.untrusted import read_if_plain
+from autoresearch_kit.files.untrusted import read_if_plain
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
@@ -24,7 +25,6 @@ from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSp
 from autoresearch_kit.repeats import Settled, settle
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.validity import Repeat, never_quiet, repeat, why_invalid
-from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

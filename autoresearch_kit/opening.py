@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.workspace import hide_from_git
 from autoresearch_kit.history import History
-from autoresearch_kit.workspace import hide_from_git
 
 FOLDER = "opened"
 """In the project, since JupyterLab shows no hidden folder; ignored by git."""

@@ -17,13 +17,13 @@ from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_word
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.probed import Probed, read_probed
 from autoresearch_kit.execution.run_clock import wall_allowance
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.measuring import new_folder, run_spec
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Probe, Profiled, Request, Run, RunSpec
-from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.researchers.base import PROBE_SECONDS
-from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

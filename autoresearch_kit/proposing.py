@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from autoresearch_kit.errors import Cancelled, in_words
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
 from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.rebase import rebase
-from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

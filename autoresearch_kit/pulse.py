@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 
 from autoresearch_kit.errors import Cancelled, in_words
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Command, Limits, Request, Stage, State
-from autoresearch_kit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

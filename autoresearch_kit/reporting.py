@@ -9,8 +9,8 @@ from nbformat import NotebookNode, read
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.files.atomic import write_atomic
 
 NOTEBOOK = "notebooks/results.ipynb"
 

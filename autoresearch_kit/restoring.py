@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.copying import FILES, KIT, archive_in, bundle_in, check_folder, dataset_in
 from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History, sharing, valid_tag
 from autoresearch_kit.lm import travel
 from autoresearch_kit.lm.dataset import INFO_FILE, folder_of
 from autoresearch_kit.records import DatasetInfo, Settings, codec
-from autoresearch_kit.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from autoresearch_kit import history
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import Entry, History, tables
 from autoresearch_kit.history.spent import spent
 from autoresearch_kit.history.summary import Summary, summarise
@@ -30,7 +31,6 @@ from autoresearch_kit.ui.compare import Against, Group
 from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.missing import Missing
 from autoresearch_kit.ui.table import Table
-from autoresearch_kit.workspace import Workspace
 
 METRICS = "metrics.jsonl"
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit.atomic import append_line
 from autoresearch_kit.errors import InputError, LimitReached
+from autoresearch_kit.files.atomic import append_line
 from autoresearch_kit.records import Experiment, Limits, Prices, Usage, codec
 
 logger = logging.getLogger(__name__)

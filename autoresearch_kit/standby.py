@@ -5,8 +5,8 @@ import logging
 from autoresearch_kit.errors import in_words
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.launch import Waiting
+from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import RunPlace
-from autoresearch_kit.removal import remove_tree
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from autoresearch_kit import detached, gpu_nodes, ground, machine
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import sandbox
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Limits, Settings
-from autoresearch_kit.workspace import Workspace
 
 
 class Sandboxing(StrEnum):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from autoresearch_kit import history
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import Spent
 from autoresearch_kit.history.summary import ExtraRuns, summarise
 from autoresearch_kit.records import Noise, Request, Stage, State, Usage
 from autoresearch_kit.spending import Meter, per
-from autoresearch_kit.workspace import Workspace
 
 
 @dataclass(frozen=True)

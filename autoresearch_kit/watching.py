@@ -14,9 +14,10 @@ import pandas as pd
 import psutil
 
 from autoresearch_kit.auditing import second_opinion
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.gpu import gpu_use
 from autoresearch_kit.history import Entry, History
 from autoresearch_kit.live import Curve, Point, read_live, read_points, thinned
@@ -38,7 +39,6 @@ from autoresearch_kit.rows import Row, by_now, row_of, to_frame
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import dead, known_campaigns
 from autoresearch_kit.validity import as_fast
-from autoresearch_kit.workspace import Workspace
 
 LINES = 3
 """How many troubles are told, of each kind."""

@@ -18,9 +18,9 @@ from pathlib import Path
 from autoresearch_kit import ground
 from autoresearch_kit.execution import launch, sandbox
 from autoresearch_kit.execution.run_clock import wall_allowance
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Clock, Run, RunSpec
-from autoresearch_kit.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PROFILES = {"compiled": "cpu", "eager": "cpu-eager"}

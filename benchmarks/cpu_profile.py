@@ -18,9 +18,9 @@ from statistics import fmean
 from autoresearch_kit import ground
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import launch, sandbox
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Run, RunSpec
-from autoresearch_kit.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 

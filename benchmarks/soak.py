@@ -33,11 +33,11 @@ from faulty import CAMPAIGN, CELLS, Plan
 from autoresearch_kit import detached
 from autoresearch_kit.execution import reap
 from autoresearch_kit.execution.child import last_line
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.spending import Meter
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import ChatServer
 

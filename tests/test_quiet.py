@@ -8,11 +8,11 @@ import pytest
 
 from autoresearch_kit import gpu, quiet
 from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.gpu import GpuLook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Accelerator, Conditions, Limits, Request, Stage, State
-from autoresearch_kit.workspace import Workspace
 from tests.history import ledger
 
 QUIET = Conditions(0.05, 0.2)

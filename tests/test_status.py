@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Command, Limits, Request, Stage, State
 from autoresearch_kit.status import read_status, words
-from autoresearch_kit.workspace import Workspace
 
 
 def running(stage: Stage) -> State:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import adopting, cli, status
-from autoresearch_kit.bounded import read_all
 from autoresearch_kit.detached import LineFormatter
 from autoresearch_kit.errors import EditError, InputError, KitError
+from autoresearch_kit.files.bounded import read_all
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.history import History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
@@ -23,7 +24,6 @@ from autoresearch_kit.records.text import visible
 from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.ui.panel.directive import Directive
 from autoresearch_kit.watching import Watch
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick, tiny
 from tests.history import ledger
 

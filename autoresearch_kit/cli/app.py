@@ -11,9 +11,9 @@ from rich.segment import Segment
 
 from autoresearch_kit import history
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import codec
 from autoresearch_kit.records.text import visible
-from autoresearch_kit.workspace import Workspace
 
 
 class SafeConsole(Console):

@@ -13,6 +13,7 @@ from rich.text import Text
 from autoresearch_kit.cli.app import console
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.estimates import Estimate, best_estimate, estimates
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.live import read_live
 from autoresearch_kit.records import (
@@ -26,7 +27,6 @@ from autoresearch_kit.records import (
     strongest,
 )
 from autoresearch_kit.spending import per
-from autoresearch_kit.workspace import Workspace
 
 POLL_SECONDS = 0.5
 STYLES = {

@@ -8,13 +8,15 @@ from pathlib import Path
 from statistics import fmean
 
 from autoresearch_kit import noise
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.confirming.judging import Standing, Todo, at_most, pruned_runs, stand
 from autoresearch_kit.confirming.plan import make_plan
 from autoresearch_kit.confirming.record import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History
 from autoresearch_kit.history.spent import runs
@@ -22,11 +24,9 @@ from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
-from autoresearch_kit.removal import remove_tree
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import KIT_FAILURES
 from autoresearch_kit.validity import usual_elsewhere, why_invalid
-from autoresearch_kit.workspace import Workspace
 
 SEEDS = 3
 """How often each variant is run, if nothing else was said."""

@@ -5,9 +5,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Noise, Run, codec
-from autoresearch_kit.workspace import Workspace
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.execution.untrusted import entries
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.files.untrusted import entries
 from autoresearch_kit.records import Reason
 
 MAX_PROCESSES = 512

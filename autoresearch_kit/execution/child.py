@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.execution import reap, sandbox
-from autoresearch_kit.execution.untrusted import read_untrusted_tail
+from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.records import Accelerator
 
 LAST_WORDS = 2000

@@ -19,14 +19,14 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.execution.untrusted import Entry, entries, plain_file
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.files.untrusted import Entry, entries, plain_file
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells
 from autoresearch_kit.records import CacheUse
-from autoresearch_kit.removal import remove_tree
 
 MAX_BYTES = 512 * MEGABYTE
 """A cache that has grown beyond this is dropped and starts again."""

@@ -9,8 +9,8 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.engine import Story
 from autoresearch_kit.execution.handover import Failure, Submitted
-from autoresearch_kit.execution.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.execution.watchdog import Watchdog, allowed_seconds
+from autoresearch_kit.files.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.records import Reason, Run, RunSpec, codec
 from autoresearch_kit.records.text import both_ends
 

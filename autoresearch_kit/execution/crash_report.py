@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.traceback_excerpt import excerpt
-from autoresearch_kit.execution.untrusted import read_if_plain
+from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.records import codec
 from autoresearch_kit.records.text import without_escapes
 

@@ -6,7 +6,7 @@ import nbformat
 from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
-from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Run
 
 FAILED = "failed"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import psutil
 
 from autoresearch_kit import gpu
-from autoresearch_kit.bounded import MEGABYTE
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.gpu import GpuMemory
 
 

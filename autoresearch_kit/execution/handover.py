@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Reason
 from autoresearch_kit.records.codec import encode
 

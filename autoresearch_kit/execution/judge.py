@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.execution import reap
 from autoresearch_kit.execution.grading import (
     FAILED,
@@ -25,6 +24,7 @@ from autoresearch_kit.execution.lifeline import await_turn
 from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.predictor_process import start
 from autoresearch_kit.execution.uncollected import uncollected
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.records import Score, codec
 

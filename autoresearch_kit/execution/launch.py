@@ -10,17 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
 from autoresearch_kit.execution import compile_cache, handover, reap, scoring
 from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.child import Child, last_line, start_child
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.taking import taken_model
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec, codec
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.removal import remove_tree
 
 logger = logging.getLogger(__name__)
 

@@ -27,11 +27,11 @@ from typing import IO
 
 import numpy as np
 
-from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.execution.verbatim import RUN, Places, Wanted
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.lm.packing import TOKENS_FILE, spread
 from autoresearch_kit.lm.splits import Split

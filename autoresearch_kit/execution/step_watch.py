@@ -16,7 +16,7 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
-from autoresearch_kit.atomic import write_atomic
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import ProfileRow, StepProfile
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.records.text import one_line

@@ -7,11 +7,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.bounds import BLOCK_BYTES, allowed_bytes
 from autoresearch_kit.execution.handover import MODEL_FILE, WORK_FOLDER, Failure
-from autoresearch_kit.execution.untrusted import plain_file
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.files.untrusted import plain_file
 from autoresearch_kit.records import Reason, RunSpec
 
 PIECE_BYTES = 2**24

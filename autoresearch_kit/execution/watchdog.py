@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.execution.bounds import Bounds
 from autoresearch_kit.execution.compiling import CompileMeter
 from autoresearch_kit.execution.conditions import Observer, own_processes
@@ -31,6 +30,7 @@ from autoresearch_kit.execution.handover import (
 from autoresearch_kit.execution.reap import socket_folder
 from autoresearch_kit.execution.run_clock import RunClock
 from autoresearch_kit.execution.taking import take_model
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, LedgerError
+from autoresearch_kit.files.paths import checked
 from autoresearch_kit.history.branch import Branch
 from autoresearch_kit.history.commit_message import code_message, record_message
 from autoresearch_kit.history.plumbing import Git, Object, Objects
@@ -28,7 +29,6 @@ from autoresearch_kit.history.refs import (
     valid_tag,
 )
 from autoresearch_kit.history.repository import PROJECT, check_not_brought, check_writable
-from autoresearch_kit.paths import checked
 from autoresearch_kit.records import Experiment, codec
 
 NOTEBOOK = "notebooks/train.ipynb"

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.files.paths import checked
 from autoresearch_kit.history.plumbing import Git
-from autoresearch_kit.paths import checked
 
 PROJECT = "the project's folder"
 

@@ -9,9 +9,9 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.history.ledger import Entry
 from autoresearch_kit.records import Experiment, SandboxLevel, Verdict, speed
 from autoresearch_kit.records.text import one_line

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.lm import tokenizer as bpe
 from autoresearch_kit.lm.dataset import (
     INFO_FILE,

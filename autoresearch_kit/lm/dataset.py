@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.files.paths import checked, data_home
 from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE
 from autoresearch_kit.lm.splits import Sizes, Split
 from autoresearch_kit.lm.tokenizer import Tokenizer, load
-from autoresearch_kit.paths import checked, data_home
 from autoresearch_kit.records import DatasetInfo, Settings
 from autoresearch_kit.records.codec import decode
 

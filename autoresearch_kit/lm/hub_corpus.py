@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from autoresearch_kit.bounded import MEGABYTE
 from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.lm import hub, parquet
 from autoresearch_kit.lm.build import Progress
 from autoresearch_kit.lm.splits import Sizes, Split

@@ -8,8 +8,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.atomic import copy_atomic, write_atomic
 from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.lm.dataset import INFO_FILE, complete
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.records.codec import encode

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.legend import Legend
 
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.atomic import write_atomic
 
 FORMATS = ("png", "svg")
 DPI = 100

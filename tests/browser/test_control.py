@@ -18,9 +18,9 @@ import nbformat
 import pytest
 from playwright.sync_api import Page
 
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Request, Research, Stage
-from autoresearch_kit.workspace import Workspace
 from tests.browser import lab
 from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text

@@ -9,6 +9,7 @@ import pytest
 from autoresearch_kit import campaign, decide
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
@@ -24,7 +25,6 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.history import ledger
 

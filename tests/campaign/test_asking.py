@@ -6,9 +6,9 @@ import pytest
 
 from autoresearch_kit.asking import ModelWishes, find_model
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Prices, Research, Settings
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.workspace import Workspace
 
 LLM = Settings("stdlib", 300, 720, 90, 4000, "llm", "cpu")
 OPTUNA = Settings("stdlib", 300, 720, 90, 4000, "optuna", "cpu")

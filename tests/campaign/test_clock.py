@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import pulse
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history.summary import summarise
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits
 from autoresearch_kit.status import words
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick
 from tests.history import ledger
 

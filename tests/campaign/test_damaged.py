@@ -10,6 +10,7 @@ import pytest
 from autoresearch_kit import cli
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
+from autoresearch_kit.files.workspace import FORGETTABLE, Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.live import read_live
 from autoresearch_kit.records import (
@@ -27,7 +28,6 @@ from autoresearch_kit.records import (
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.watching import Watch
-from autoresearch_kit.workspace import FORGETTABLE, Workspace
 from tests.campaign import quick, tiny
 from tests.history.ledger import run
 

@@ -6,9 +6,9 @@ import pytest
 
 from autoresearch_kit import detached, ground
 from autoresearch_kit.errors import KitError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
 from tests.campaign.moments import ended
 
 

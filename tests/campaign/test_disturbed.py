@@ -10,6 +10,7 @@ from autoresearch_kit import measuring
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
     Conditions,
     Experiment,
@@ -22,7 +23,6 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.retries import RETRIES
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick, tiny
 
 SETTINGS = replace(quick.SETTINGS, max_elsewhere=0.3)

@@ -9,6 +9,7 @@ import pytest
 from autoresearch_kit import machine
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
     Accelerator,
     Experiment,
@@ -19,7 +20,6 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick
 
 WHY = "the runner ended with status 1: RecursionError"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import KitError, RefusedError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm import server

@@ -8,6 +8,7 @@ import pytest
 from autoresearch_kit import ground, restoring
 from autoresearch_kit.copying import copy_campaign
 from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.build import Options
@@ -16,7 +17,6 @@ from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.lm.splits import Sizes
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.history import ledger
 from tests.researchers.llm.night import make_night

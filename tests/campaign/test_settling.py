@@ -5,13 +5,13 @@ import pytest
 from autoresearch_kit import gpu, gpu_nodes, machine
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.watchdog import allowed_seconds
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import NOTEBOOK
 from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
 
 
 def test_a_budget_of_five_minutes_is_the_default(project: Path) -> None:

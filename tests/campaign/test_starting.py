@@ -11,11 +11,11 @@ from autoresearch_kit import detached, gpu_nodes, starting
 from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import BusyError, KitError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Errands, Limits, Request, Research, Stage, codec
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick, tiny
 from tests.campaign.moments import ended
 from tests.researchers.llm.server import ChatServer, text

@@ -14,6 +14,7 @@ from autoresearch_kit import measuring, noise
 from autoresearch_kit.decide import BESIDE
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
 from autoresearch_kit.history import History
 from autoresearch_kit.measuring import Measuring
@@ -37,7 +38,6 @@ from autoresearch_kit.records import (
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import Bench, Tried
 from autoresearch_kit.weighing import Scales, Weighed
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.history import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Stage
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.campaign.moments import PATIENCE, Seen, wait_for
 

@@ -19,6 +19,7 @@ from autoresearch_kit.confirming.confirming import LEFT, Confirming
 from autoresearch_kit.confirming.record import Confirmation, Finding, Trial
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import find_ground, profiled, read_notebook
 from autoresearch_kit.history import History
 from autoresearch_kit.notebook import TrainNotebook
@@ -36,7 +37,6 @@ from autoresearch_kit.results import CampaignResults, results
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.status import read_status
 from autoresearch_kit.ui.missing import Missing
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.confirming.nights import ran

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.atomic import copy_atomic, write_atomic
 from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.lm import travel
 from autoresearch_kit.lm.corpora import hidden_here
 from autoresearch_kit.lm.dataset import complete, open_dataset

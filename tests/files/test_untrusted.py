@@ -14,7 +14,7 @@ from autoresearch_kit.execution.conclusion import reported
 from autoresearch_kit.execution.crash_report import Executed, read_executed
 from autoresearch_kit.execution.probed import read_probed
 from autoresearch_kit.execution.taking import take_model
-from autoresearch_kit.execution.untrusted import entries, plain_file, read_if_plain
+from autoresearch_kit.files.untrusted import entries, plain_file, read_if_plain
 from autoresearch_kit.live import Curve, read_live
 from autoresearch_kit.records import Reason, SandboxLevel
 from tests.execution import litter

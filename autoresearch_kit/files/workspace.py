@@ -18,9 +18,10 @@ from typing import TypeVar
 
 import filelock
 
-from autoresearch_kit import lock
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
+from autoresearch_kit.files import lock
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import (
     Command,
     Errands,
@@ -33,7 +34,6 @@ from autoresearch_kit.records import (
     State,
     codec,
 )
-from autoresearch_kit.removal import remove_tree
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.removal import remove_tree
+from autoresearch_kit.files.removal import remove_tree
 from tests.execution import litter
 
 

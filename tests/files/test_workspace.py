@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import BusyError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits, Proposal, Request
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 
 HOLD = """
