@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from autoresearch_kit import colab, machine, profiles
+from autoresearch_kit import colab
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution import machine_probe, sandbox
 from autoresearch_kit.execution.leak import find_leak
 from autoresearch_kit.files import paths
 from autoresearch_kit.ground import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.history import History, find_root
 from autoresearch_kit.lm.dataset import open_dataset
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Machine, SandboxLevel
 
@@ -99,8 +100,8 @@ def _colab() -> Finding:
 def _hardware(try_compile: bool) -> Iterator[Finding]:
     """Yield what torch sees; device, precision and compiler inside the sandbox, where runs are."""
     try:
-        probed = machine.probe()
-        inside = machine.probe_inside(probed.gpu, sandbox.level(), try_compile=try_compile)
+        probed = machine_probe.probe()
+        inside = machine_probe.probe_inside(probed.gpu, sandbox.level(), try_compile=try_compile)
     except KitError as error:
         yield Finding("torch", "not usable", str(error))
         return
@@ -122,9 +123,9 @@ def _profile(profile: profiles.Profile) -> Finding:
 
 def _device(probed: Machine, inside: Machine) -> Finding:
     found = f"{inside.kind}: {inside.device}"
-    if gap := machine.difference(probed, inside):
+    if gap := machine_probe.difference(probed, inside):
         return Finding("device", f"{found}; runs would not begin", gap)
-    if gap := machine.unused_gpu(probed):
+    if gap := machine_probe.unused_gpu(probed):
         return Finding("device", f"{found}; {gap}", CUDA)
     return Finding("device", found)
 

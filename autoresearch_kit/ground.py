@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit import decide, machine, profiles
+from autoresearch_kit import decide
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution import sandbox, system
+from autoresearch_kit.execution import machine_probe, sandbox, system
 from autoresearch_kit.execution.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
 from autoresearch_kit.lm.corpora import hidden_here
 from autoresearch_kit.lm.dataset import is_path
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.names import imported_modules
 from autoresearch_kit.notebook.refusals import find_refusals
@@ -75,8 +76,8 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
     dataset = prepare_for(settings)
     check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
-    found = machine.probe()
-    machine.check_inside(found, sandbox.level())
+    found = machine_probe.probe()
+    machine_probe.check_inside(found, sandbox.level())
     here = fingerprint(info, found, workspace.kit, settings.clock)
     experiments = history.experiments()
     if experiments:
@@ -170,7 +171,7 @@ def text_sizes(corpus: str, profile: profiles.Profile | None = None) -> profiles
     """
     if not is_path(corpus):
         return None
-    return (profile or profiles.choose(machine.accelerator())).text
+    return (profile or profiles.choose(machine_probe.accelerator())).text
 
 
 def size_options(vocab_size: int | None, context: int | None) -> list[str]:

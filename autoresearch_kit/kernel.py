@@ -39,9 +39,8 @@ from IPython.display import display
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from autoresearch_kit import cgroups, machine, precision
 from autoresearch_kit.errors import SubmissionError, TrainingError
-from autoresearch_kit.execution import handover, sandbox, scoring, submission
+from autoresearch_kit.execution import handover, machine_probe, sandbox, scoring, submission
 from autoresearch_kit.execution.clock import BudgetClock, ToldClock
 from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.execution.grading import JudgeSpec
@@ -49,6 +48,7 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.lm.batches import batches
 from autoresearch_kit.lm.dataset import Dataset, find_prepared, open_dataset
+from autoresearch_kit.machine import cgroups, precision
 from autoresearch_kit.passes import Backward, Batch, Passes
 from autoresearch_kit.records import Reason, Sight
 from autoresearch_kit.records.codec import encode
@@ -301,7 +301,7 @@ class TrainingRun:
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=cgroups.memory_mb(),
             device=self.device.type,
-            gpu=machine.gpu_of(self.device),
+            gpu=machine_probe.gpu_of(self.device),
             sight=Sight(_loaded(), hidden_here(info, info.name)),
         )
         score = scoring.score(spec)

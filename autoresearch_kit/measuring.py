@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_kit import machine
 from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, KitError
-from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution import handover, launch, machine_probe
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
@@ -189,7 +188,9 @@ class Measuring:
         if number == 0 or arm is Arm.BEST:
             return True
         found, level = self.ground.machine, self.ground.sandbox
-        gone = found.gpu and machine.difference(found, machine.probe_inside(found.gpu, level))
+        gone = found.gpu and machine_probe.difference(
+            found, machine_probe.probe_inside(found.gpu, level)
+        )
         return bool(gone)
 
     def _obey(self) -> None:

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from autoresearch_kit import cgroups, gpu, gpu_nodes, ground, machine, profiles
+from autoresearch_kit import ground
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.run_clock import PATIENCE, STARTUP_SECONDS, wall_allowance
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.lm.dataset import INFO_FILE, is_path
+from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
 from autoresearch_kit.records import Accelerator, Clock, Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name
 
@@ -149,7 +151,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         _check_gpu_is_used()
     train_seconds = wishes.train_seconds or 300.0
     dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
-    accelerator = machine.accelerator()
+    accelerator = machine_probe.accelerator()
     suits = profiles.choose(accelerator) if profile is profiles.AS_IS else profile
     text = ground.text_sizes(dataset, suits)
     compile_seconds = wishes.compile_seconds
@@ -197,7 +199,7 @@ def _check_gpu_is_used() -> None:
     Raises:
         InputError: a GPU's driver is here, but torch uses none.
     """
-    if gpu_nodes.may_have_gpu() and (gap := machine.unused_gpu(machine.probe())):
+    if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
         raise InputError(
             f"{gap}; autoresearch doctor says what to do. To train on the CPU all the same: "
             "--profile cpu"
@@ -209,7 +211,7 @@ def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
         return profiles.find(wishes.profile)
     if not profiles.is_some_profiles(ground.read_notebook(root).constants()):
         return profiles.AS_IS
-    return profiles.choose(machine.accelerator())
+    return profiles.choose(machine_probe.accelerator())
 
 
 def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:

@@ -4,12 +4,13 @@ import subprocess
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from autoresearch_kit import detached, gpu_nodes, ground, machine
+from autoresearch_kit import detached, ground
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution import machine_probe, sandbox
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
+from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Errands, Limits, Settings
 
 
@@ -52,7 +53,7 @@ def start(
         model.check(must_answer=True)
     elif settings.researcher == "llm":
         say(f"warning: {NO_ENDPOINT}")
-    if gpu_nodes.may_have_gpu() and (gap := machine.unused_gpu(machine.probe())):
+    if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {gap}: runs compute on the CPU; what to do: autoresearch doctor")
     ground.prepare_for(settings)
     if gap := sandbox.why_not():

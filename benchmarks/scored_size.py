@@ -20,8 +20,8 @@ import torch
 from cpu_profile import ROOT, VARIANTS, run
 from torch import Tensor
 
-from autoresearch_kit import ground, machine, noise, precision, profiles
-from autoresearch_kit.execution import predictor
+from autoresearch_kit import ground, noise
+from autoresearch_kit.execution import machine_probe, predictor
 from autoresearch_kit.execution.assessment import BATCH_ROWS
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.files.workspace import Workspace
@@ -29,6 +29,7 @@ from autoresearch_kit.lm import task
 from autoresearch_kit.lm.bits_per_byte import rows, target_bytes
 from autoresearch_kit.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook
 
 SIZES = (16, 32, 64, 128, 256, 512, 1280, 2560, 5120, 10240)
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--variant", default="depth-1", choices=VARIANTS)
     given = parser.parse_args()
     dataset = open_dataset(ground.prepare(given.dataset))
-    profile = profiles.choose(machine.accelerator()).name
+    profile = profiles.choose(machine_probe.accelerator()).name
     baseline = ground.profiled(TrainNotebook.read(ROOT / "notebooks" / "train.ipynb"), profile)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), "scored-size")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import doctor, machine
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit import doctor
+from autoresearch_kit.execution import machine_probe, sandbox
 from autoresearch_kit.records import Accelerator, Machine
 from tests import claims
 
@@ -16,8 +16,8 @@ CPU = Machine("A CPU", False, "float32", True, 2, 16_000, "2.13", "3.11", "Linux
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that was probed: tests of what is no hardware need not load torch twice."""
-    monkeypatch.setattr(machine, "probe", lambda: CPU)
-    monkeypatch.setattr(machine, "probe_inside", lambda *_, **__: CPU)
+    monkeypatch.setattr(machine_probe, "probe", lambda: CPU)
+    monkeypatch.setattr(machine_probe, "probe_inside", lambda *_, **__: CPU)
 
 
 def gaps(folder: Path) -> dict[str, str]:
@@ -81,7 +81,7 @@ def test_a_gpu_that_runs_would_not_see_is_a_gap(
 
 def in_runs() -> str:
     """The precision of a run on the CPU."""
-    return machine.probe_inside(None, sandbox.level()).precision
+    return machine_probe.probe_inside(None, sandbox.level()).precision
 
 
 def test_a_profile_that_never_ran_on_such_a_machine_is_said_to_be_untested(
@@ -89,8 +89,8 @@ def test_a_profile_that_never_ran_on_such_a_machine_is_said_to_be_untested(
 ) -> None:
     gpu = Accelerator("cuda", (7, 5), 15_800)
     probed = Machine("T4", True, "float16", True, 2, 13_000, "2.13", "3.11", "Linux", gpu)
-    monkeypatch.setattr(machine, "probe", lambda: probed)
-    monkeypatch.setattr(machine, "probe_inside", lambda *_, **__: probed)
+    monkeypatch.setattr(machine_probe, "probe", lambda: probed)
+    monkeypatch.setattr(machine_probe, "probe_inside", lambda *_, **__: probed)
     found = next(one for one in doctor.examine(tmp_path) if one.what == "profile")
     assert found.found.startswith("t4: ")
     assert "untested" in found.found

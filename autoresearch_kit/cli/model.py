@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import ground, machine
+from autoresearch_kit import ground
 from autoresearch_kit.cli.app import Tag, app, console, known_history, project, workspace
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
 from autoresearch_kit.status import known
@@ -50,7 +51,7 @@ def prompt(tag: Tag) -> None:
     settings, research = experiments[0].settings, place.research() or Research(model="")
     folder = ground.prepare_for(settings)
     info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
-    around = Surroundings(ledger, place, settings, machine.probe(), info)
+    around = Surroundings(ledger, place, settings, machine_probe.probe(), info)
     view = view_of(ledger, place, experiments)
     if view is None:
         raise InputError(f"campaign '{tag}' has no baseline yet")

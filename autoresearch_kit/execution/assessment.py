@@ -8,7 +8,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from autoresearch_kit import precision
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution import causality
 from autoresearch_kit.execution.exchange import LOGIT_BYTES, Shape
@@ -19,6 +18,7 @@ from autoresearch_kit.lm import task
 from autoresearch_kit.lm.bits_per_byte import nats_per_token, rows
 from autoresearch_kit.lm.dataset import Dataset
 from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.machine import precision
 from autoresearch_kit.records import DatasetInfo, Reason
 
 Predict = Callable[[npt.NDArray[np.int64]], Tensor]

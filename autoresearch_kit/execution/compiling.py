@@ -19,10 +19,10 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.execution.clock import READ_SECONDS
 from autoresearch_kit.execution.cpu_time import Tally, read_all
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Clock, RunSpec
 
 FREE_SECONDS = 3.0

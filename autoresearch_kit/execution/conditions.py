@@ -12,9 +12,9 @@ from statistics import fmean
 
 import psutil
 
-from autoresearch_kit import cgroups, gpu
 from autoresearch_kit.execution.cpu_time import CpuReader
-from autoresearch_kit.gpu import GpuLook
+from autoresearch_kit.machine import cgroups, gpu
+from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.records import Conditions, GpuConditions
 
 MOST_LOOKING = 0.01

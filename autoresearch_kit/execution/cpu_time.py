@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import cgroups
-from autoresearch_kit.cgroups import Usage
+from autoresearch_kit.machine import cgroups
+from autoresearch_kit.machine.cgroups import Usage
 from autoresearch_kit.records.text import one_line
 
 NAME_LENGTH = 20

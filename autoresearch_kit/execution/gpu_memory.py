@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection
 
 import psutil
 
-from autoresearch_kit import gpu
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.gpu import GpuMemory
+from autoresearch_kit.machine import gpu
+from autoresearch_kit.machine.gpu import GpuMemory
 
 
 class GpuPeak:

@@ -18,7 +18,6 @@ with uncollected():
     import torch
     from torch import Tensor, nn
 
-from autoresearch_kit import precision
 from autoresearch_kit.errors import ExecutionError, SubmissionError
 from autoresearch_kit.execution import device_memory
 from autoresearch_kit.execution.exchange import (
@@ -30,6 +29,7 @@ from autoresearch_kit.execution.exchange import (
     Reply,
     Terms,
 )
+from autoresearch_kit.machine import precision
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
 

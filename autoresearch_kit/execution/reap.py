@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.machine import cgroups
 
 RUN_ID = "AUTORESEARCH_RUN_ID"
 """The environment variable that every process of a run carries from its start."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.execution import reap
 from autoresearch_kit.execution.clock import Told
 from autoresearch_kit.execution.compiling import CompileMeter, granted_file
 from autoresearch_kit.execution.cpu_time import CpuReader, read_process
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Clock, RunPlace, codec
 
 LEAST_SHARE = 0.6

@@ -20,7 +20,6 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from autoresearch_kit import gpu
 from autoresearch_kit.execution import compile_cache, executed, handover, reap, sandboxed_kernel
 from autoresearch_kit.execution.compiling import granted_file
 from autoresearch_kit.execution.conclusion import conclude
@@ -31,6 +30,7 @@ from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.watchdog import Watchdog
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Run, RunPlace, RunSpec, codec
 
 ENGINE = "autoresearch"

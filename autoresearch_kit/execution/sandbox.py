@@ -15,9 +15,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.execution import system
 from autoresearch_kit.execution.view import View
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Accelerator, SandboxLevel, Sight
 
 NOTHING_MORE = Sight()

@@ -8,10 +8,10 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.execution import compile_cache, handover, reap, sandbox
 from autoresearch_kit.execution.compiling import granted_file
 from autoresearch_kit.execution.run_clock import clock_file
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Clock, RunPlace, SandboxLevel
 
 KERNEL_NAME = "python3"

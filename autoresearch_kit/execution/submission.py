@@ -11,8 +11,8 @@ import cloudpickle
 import numpy as np
 import torch
 
-from autoresearch_kit import precision
 from autoresearch_kit.errors import SubmissionError
+from autoresearch_kit.machine import precision
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

@@ -2,14 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import gpu, gpu_nodes, machine
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.watchdog import allowed_seconds
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import NOTEBOOK
 from autoresearch_kit.lm.build import Options
 from autoresearch_kit.lm.prepare import prepare
-from autoresearch_kit.profiles import PROFILES
+from autoresearch_kit.machine import gpu, gpu_nodes
+from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.settling import Wishes, settle
 
@@ -27,7 +28,7 @@ def test_a_budget_counts_the_wall_clock_on_a_gpu(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Accelerator("cuda", (9, 0), 85_000)
-    monkeypatch.setattr(machine, "accelerator", lambda: found)
+    monkeypatch.setattr(machine_probe, "accelerator", lambda: found)
     assert settle(project, "night", Wishes(profile="h100")).clock is Clock.WALL
     with pytest.raises(InputError, match=r"--clock cpu .* choose --clock wall"):
         settle(project, "night", Wishes(profile="h100", clock=Clock.CPU))
@@ -148,7 +149,7 @@ def test_own_text_is_prepared_as_suits_the_profile(
 def test_own_text_for_ones_own_constants_suits_the_machine(
     project: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "accelerator", lambda: Accelerator("cuda", (9, 0), 85_000))
+    monkeypatch.setattr(machine_probe, "accelerator", lambda: Accelerator("cuda", (9, 0), 85_000))
     wishes = Wishes(dataset=str(corpus), profile="as-is")
     assert text_of(settle(project, "night", wishes)) == (8192, 2048)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import detached, gpu_nodes, starting
+from autoresearch_kit import detached, starting
 from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import BusyError, KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
+from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Errands, Limits, Request, Research, Stage, codec
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.settling import Wishes, settle

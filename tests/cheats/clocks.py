@@ -2,8 +2,8 @@
 
 import shutil
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.execution import handover
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Reason
 from tests.cheats.ground import HONEST, LEARN, MODEL, TRAIN, Cells, Cheat, no_torch
 

@@ -13,7 +13,7 @@ import pytest
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.execution.gpu_memory import GpuPeak
 from autoresearch_kit.execution.launch import execute
-from autoresearch_kit.gpu import GpuMemory
+from autoresearch_kit.machine.gpu import GpuMemory
 from autoresearch_kit.records import Accelerator, Reason
 from tests.execution.notebooks import make_spec, notebook
 

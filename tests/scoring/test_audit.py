@@ -10,7 +10,7 @@ import pytest
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.execution.taking import taken_model
-from autoresearch_kit.precision import of_name
+from autoresearch_kit.machine.precision import of_name
 from autoresearch_kit.records import RunSpec, Score
 from tests.history import ledger
 from tests.scoring import models

@@ -23,7 +23,7 @@ from autoresearch_kit.execution.exchange import Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.logits import InFile, Place
 from autoresearch_kit.execution.predictor_process import PredictorProcess
-from autoresearch_kit.precision import autocast_to
+from autoresearch_kit.machine.precision import autocast_to
 from autoresearch_kit.records import Accelerator, Reason
 from tests.scoring import cheats, models
 from tests.scoring.conftest import submit

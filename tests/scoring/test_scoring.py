@@ -13,12 +13,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from autoresearch_kit import machine
-from autoresearch_kit.execution import sandbox, scoring, submission
+from autoresearch_kit.execution import machine_probe, sandbox, scoring, submission
 from autoresearch_kit.execution.assessment import MAX_ROUNDING
 from autoresearch_kit.execution.grading import SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.precision import autocast_to, of_name
+from autoresearch_kit.machine.precision import autocast_to, of_name
 from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score, codec
 from tests.scoring import cheats, models
 from tests.scoring.conftest import CONTEXT, KIT, ROWS, submit
@@ -98,7 +97,7 @@ def test_a_model_with_weights_in_half_precision_is_not_held_against_float32(
 @pytest.fixture
 def on_gpu(spec: JudgeSpec) -> JudgeSpec:
     """The same, scored on this machine's GPU."""
-    return replace(spec, device="cuda", gpu=machine.gpu_of(torch.device("cuda")))
+    return replace(spec, device="cuda", gpu=machine_probe.gpu_of(torch.device("cuda")))
 
 
 @pytest.mark.gpu

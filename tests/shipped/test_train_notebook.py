@@ -9,8 +9,8 @@ import nbformat
 import pytest
 import torch
 
-from autoresearch_kit import profiles
 from autoresearch_kit.execution import submission
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.records import Constant

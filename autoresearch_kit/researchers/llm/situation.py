@@ -1,7 +1,7 @@
 """The section of a prompt on the machine, the budget, the constants and the data."""
 
-from autoresearch_kit import profiles
 from autoresearch_kit.lm.corpora import about, how_packed
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook.constants import constant_values
 from autoresearch_kit.notebook.contract import PARAMETERS
 from autoresearch_kit.notebook.train_notebook import TrainNotebook

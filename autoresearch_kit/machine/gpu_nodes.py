@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pynvml
 
-from autoresearch_kit import gpu
 from autoresearch_kit.errors import KitError
+from autoresearch_kit.machine import gpu
 
 DEV = Path("/dev")
 

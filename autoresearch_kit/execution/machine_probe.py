@@ -1,6 +1,6 @@
 """What this machine is: probed in a process of its own, since that loads torch.
 
-`python -m autoresearch_kit.machine` prints the `Machine` as JSON; with `compile`, torch.compile is
+`python -m autoresearch_kit.execution.machine_probe` prints the `Machine` as JSON; with `compile`, torch.compile is
 tried too.
 """
 
@@ -15,17 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch_kit import cgroups, gpu_nodes
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import sandbox
 from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.machine import cgroups, gpu_nodes
 from autoresearch_kit.records import Accelerator, Machine, SandboxLevel, codec
 from autoresearch_kit.records.text import one_line
 
 if TYPE_CHECKING:
     import torch
 
-MODULE = "autoresearch_kit.machine"
+MODULE = "autoresearch_kit.execution.machine_probe"
 
 TRY_COMPILE = "compile"
 
@@ -65,7 +65,7 @@ def probe_inside(
     Raises:
         KitError: as `probe` does.
     """
-    kit = Path(__file__).parents[1]
+    kit = Path(__file__).parents[2]
     argv = [sys.executable, "-P", "-m", MODULE, *([TRY_COMPILE] if try_compile else [])]
     with tempfile.TemporaryDirectory(prefix="autoresearch-probe-") as name:
         home = Path(name)
@@ -176,7 +176,7 @@ def _try_compile(device: "torch.device") -> str:
 def _probe_here(*, try_compile: bool) -> Machine:
     import torch
 
-    from autoresearch_kit import precision
+    from autoresearch_kit.machine import precision
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit import cgroups
+from autoresearch_kit.machine import cgroups
 
 UNLIMITED = "9223372036854771712"
 """What version 1 says of memory that nothing bounds."""

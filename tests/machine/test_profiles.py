@@ -1,7 +1,7 @@
 import pytest
 
-from autoresearch_kit import profiles
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.records import Accelerator
 
 GPUS = {

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from autoresearch_kit import precision
+from autoresearch_kit.machine import precision
 
 P100, T4, L4, H100 = (6, 0), (7, 5), (8, 9), (9, 0)
 CUDA = torch.device("cuda")

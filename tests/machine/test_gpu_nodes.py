@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import gpu_nodes
+from autoresearch_kit.machine import gpu_nodes
 
 CUDA = r"""
 #include <string.h>
@@ -66,7 +66,7 @@ def ask(folder: Path, *nodes: str, cuda: int = 0, known: str = "") -> str:
         (folder / node).touch()
     env = {
         "LD_LIBRARY_PATH": str(folder),
-        "PYTHONPATH": str(Path(gpu_nodes.__file__).parents[1]),
+        "PYTHONPATH": str(Path(gpu_nodes.__file__).parents[2]),
     }
     command = [sys.executable, "-c", ASK, str(folder)]
     done = subprocess.run(command, env=env, capture_output=True, text=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import gpu_nodes, machine
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution import machine_probe, sandbox
+from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Accelerator, Machine, codec
 
 GPU = Accelerator("cuda", (9, 0), 85_000)
@@ -42,15 +42,15 @@ def test_torch_is_asked_only_where_there_may_be_a_gpu(
     (tmp_path / node).parent.mkdir(exist_ok=True)
     (tmp_path / node).touch()
     monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
-    monkeypatch.setattr(machine, "probe", probe)
-    assert machine.accelerator() == found
+    monkeypatch.setattr(machine_probe, "probe", probe)
+    assert machine_probe.accelerator() == found
     assert len(asked) == probes
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 def test_compilation_is_tried_in_the_sandbox() -> None:
-    found = machine.probe_inside(None, sandbox.level(), try_compile=True)
+    found = machine_probe.probe_inside(None, sandbox.level(), try_compile=True)
     assert (found.compiles, found.no_compile) == (True, "")
 
 
@@ -60,7 +60,7 @@ def test_a_compiler_that_does_not_work_is_told(tmp_path: Path) -> None:
     for name in ("c++", "g++", "gcc", "cc"):
         (tmp_path / name).write_text("#!/bin/sh\necho no headers >&2; exit 1\n")
         (tmp_path / name).chmod(0o755)
-    command = [sys.executable, "-P", "-m", machine.MODULE, machine.TRY_COMPILE]
+    command = [sys.executable, "-P", "-m", machine_probe.MODULE, machine_probe.TRY_COMPILE]
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     found = codec.decode(Machine, said)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import gpu
+from autoresearch_kit.machine import gpu
 
 LIBRARY = r"""
 #include <string.h>
@@ -65,7 +65,7 @@ def told(folder: Path, question: str, *options: str, visible: str | None = None)
     build = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), *options]
     subprocess.run(build, input=LIBRARY, text=True, check=True)
     command = [sys.executable, "-c", f"from autoresearch_kit import gpu; print({question})"]
-    env = {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(Path(gpu.__file__).parents[1])}
+    env = {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(Path(gpu.__file__).parents[2])}
     if visible is not None:
         env["CUDA_VISIBLE_DEVICES"] = visible
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
