@@ -16,9 +16,9 @@ from autoresearch_kit.files.atomic import copy_atomic
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import sharing
-from autoresearch_kit.lm import travel
-from autoresearch_kit.lm.dataset import INFO_FILE, folder_of, open_dataset
 from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.tasks.lm import travel
+from autoresearch_kit.tasks.lm.dataset import INFO_FILE, folder_of, open_dataset
 
 FILES = (
     "settings.json",

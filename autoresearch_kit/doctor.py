@@ -16,10 +16,10 @@ from autoresearch_kit.execution.leak import find_leak
 from autoresearch_kit.files import paths
 from autoresearch_kit.ground import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.history import History, find_root
-from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Machine, SandboxLevel
+from autoresearch_kit.tasks.lm.dataset import open_dataset
 
 LEAST_GIT = (2, 36)
 """The first that can sync every object it writes (`core.fsync`)."""

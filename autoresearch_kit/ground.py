@@ -14,8 +14,6 @@ from autoresearch_kit.execution.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
-from autoresearch_kit.lm.corpora import hidden_here
-from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.names import imported_modules
@@ -30,6 +28,8 @@ from autoresearch_kit.records import (
     Sight,
     codec,
 )
+from autoresearch_kit.tasks.lm.corpora import hidden_here
+from autoresearch_kit.tasks.lm.dataset import is_path
 
 LEAST_CORES = 4
 """With fewer, starting the next run beside the present one takes from training what it saves: on
@@ -193,7 +193,7 @@ def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = N
     Raises:
         KitError: as the process said in its last line.
     """
-    argv = [sys.executable, "-P", "-m", "autoresearch_kit.lm.prepare", corpus, *options]
+    argv = [sys.executable, "-P", "-m", "autoresearch_kit.tasks.lm.prepare", corpus, *options]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
         if tell and process.stderr:

@@ -46,12 +46,12 @@ from autoresearch_kit.execution.compiling import Grant
 from autoresearch_kit.execution.grading import JudgeSpec
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.lm.batches import batches
-from autoresearch_kit.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.machine import cgroups, precision
 from autoresearch_kit.passes import Backward, Batch, Passes
 from autoresearch_kit.records import Reason, Sight
 from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm.batches import batches
+from autoresearch_kit.tasks.lm.dataset import Dataset, find_prepared, open_dataset
 
 LOG_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""
@@ -289,7 +289,7 @@ class TrainingRun:
 
     def _score(self) -> None:
         # here, since a run that nobody watches has no business with corpora
-        from autoresearch_kit.lm.corpora import hidden_here
+        from autoresearch_kit.tasks.lm.corpora import hidden_here
 
         info = self._dataset.info
         spec = JudgeSpec(

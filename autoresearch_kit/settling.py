@@ -12,10 +12,10 @@ from autoresearch_kit.execution.run_clock import PATIENCE, STARTUP_SECONDS, wall
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
-from autoresearch_kit.lm.dataset import INFO_FILE, is_path
 from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
 from autoresearch_kit.records import Accelerator, Clock, Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name
+from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 """How often the baseline is run."""

@@ -25,9 +25,9 @@ from autoresearch_kit import ground
 from autoresearch_kit.execution import assessment, causality
 from autoresearch_kit.execution.assessment import Shard
 from autoresearch_kit.execution.grading import ScoreFailure
-from autoresearch_kit.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.machine.precision import autocast_to
+from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
+from autoresearch_kit.tasks.lm.splits import Split
 
 CONTEXT, ROWS, BATCH, WIDTH = 64, 128, 8, 64
 SCALES = (1.0, 3.0, 10.0)

@@ -25,12 +25,12 @@ from autoresearch_kit.execution import machine_probe, predictor
 from autoresearch_kit.execution.assessment import BATCH_ROWS
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.lm import task
-from autoresearch_kit.lm.bits_per_byte import rows, target_bytes
-from autoresearch_kit.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.tasks.lm import task
+from autoresearch_kit.tasks.lm.bits_per_byte import rows, target_bytes
+from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
+from autoresearch_kit.tasks.lm.splits import Split
 
 SIZES = (16, 32, 64, 128, 256, 512, 1280, 2560, 5120, 10240)
 

@@ -36,9 +36,9 @@ from torch import nn
 from training import WARM_UP, Case, OnRows, Stopwatch, take_ours, take_theirs
 
 from autoresearch_kit.execution import machine_probe
-from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.records import Constant, codec
+from autoresearch_kit.tasks.lm.dataset import dataset_folder, open_dataset
 
 FIRST_HOUR: Mapping[str, Constant] = {
     **profiles.find("h100").constants,

@@ -14,12 +14,12 @@ from autoresearch_kit.execution.exchange import LOGIT_BYTES, Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.pace import check_pace
 from autoresearch_kit.execution.predictor_process import PredictorProcess
-from autoresearch_kit.lm import task
-from autoresearch_kit.lm.bits_per_byte import nats_per_token, rows
-from autoresearch_kit.lm.dataset import Dataset
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.machine import precision
 from autoresearch_kit.records import DatasetInfo, Reason
+from autoresearch_kit.tasks.lm import task
+from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, rows
+from autoresearch_kit.tasks.lm.dataset import Dataset
+from autoresearch_kit.tasks.lm.splits import Split
 
 Predict = Callable[[npt.NDArray[np.int64]], Tensor]
 """Inputs `[b, T]` to logits float32 `[b, T, V]`, a copy that no model can change."""

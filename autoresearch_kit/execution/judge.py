@@ -25,8 +25,8 @@ from autoresearch_kit.execution.orphans import adopt_orphans
 from autoresearch_kit.execution.predictor_process import start
 from autoresearch_kit.execution.uncollected import uncollected
 from autoresearch_kit.files.atomic import write_atomic
-from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.records import Score, codec
+from autoresearch_kit.tasks.lm.dataset import open_dataset
 
 
 def judge(spec: JudgeSpec) -> Score:

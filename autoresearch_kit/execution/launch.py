@@ -18,9 +18,9 @@ from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.taking import taken_model
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec, codec
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.lm.splits import Split
 
 logger = logging.getLogger(__name__)
 

@@ -32,10 +32,10 @@ from autoresearch_kit.execution import sandbox
 from autoresearch_kit.execution.verbatim import RUN, Places, Wanted
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.lm.packing import TOKENS_FILE, spread
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import Leak, LeakPlace, SandboxLevel, Sight, codec
+from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
+from autoresearch_kit.tasks.lm.packing import TOKENS_FILE, spread
+from autoresearch_kit.tasks.lm.splits import Split
 
 MODULE = "autoresearch_kit.execution.leak"
 

@@ -16,9 +16,9 @@ from autoresearch_kit.execution.grading import (
 )
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.taking import taken_model
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import Reason, RunSpec, Score, codec
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.lm.splits import Split
 
 MODULE = "autoresearch_kit.execution.judge"
 

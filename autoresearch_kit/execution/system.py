@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autoresearch_kit.execution import packages
 from autoresearch_kit.execution.view import View
-from autoresearch_kit.lm.stdlib import HELD_OUT, STILL_IMPORTED
+from autoresearch_kit.tasks.lm.stdlib import HELD_OUT, STILL_IMPORTED
 
 ETC = (
     "OpenCL", "alternatives", "fonts", "glvnd", "group", "hosts", "ld.so.cache", "ld.so.conf",

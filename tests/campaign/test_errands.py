@@ -13,9 +13,9 @@ from autoresearch_kit import notices
 from autoresearch_kit.errands import ErrandRunner, settle_errands
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
+from autoresearch_kit.tasks.lm.prepare import prepare
 from tests.history import ledger
 from tests.researchers.llm.night import Night, make_night
 from tests.researchers.llm.server import Answer, ChatServer

@@ -11,12 +11,12 @@ from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import History
-from autoresearch_kit.lm.build import Options
-from autoresearch_kit.lm.dataset import complete, dataset_folder
-from autoresearch_kit.lm.prepare import prepare
-from autoresearch_kit.lm.splits import Sizes
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
 from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.tasks.lm.build import Options
+from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder
+from autoresearch_kit.tasks.lm.prepare import prepare
+from autoresearch_kit.tasks.lm.splits import Sizes
 from tests.campaign import tiny
 from tests.history import ledger
 from tests.researchers.llm.night import make_night

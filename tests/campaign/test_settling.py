@@ -7,12 +7,12 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.watchdog import allowed_seconds
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import NOTEBOOK
-from autoresearch_kit.lm.build import Options
-from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.machine import gpu, gpu_nodes
 from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.tasks.lm.build import Options
+from autoresearch_kit.tasks.lm.prepare import prepare
 
 
 def test_a_budget_of_five_minutes_is_the_default(project: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
 from autoresearch_kit.execution.ahead import Ahead
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.standby import Standby
+from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_kernel import TRAIN, trained
 from tests.execution.test_runs import both_levels, executed

@@ -15,9 +15,9 @@ from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import leak, sandbox
 from autoresearch_kit.execution.verbatim import Wanted
 from autoresearch_kit.files.paths import data_home
-from autoresearch_kit.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.lm.prepare import prepare
 from autoresearch_kit.records import Leak, Sight
+from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
+from autoresearch_kit.tasks.lm.prepare import prepare
 
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
 

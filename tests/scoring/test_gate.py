@@ -13,8 +13,8 @@ from torch import nn
 from autoresearch_kit.execution import assessment, causality
 from autoresearch_kit.execution.exchange import Shape
 from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
-from autoresearch_kit.lm.dataset import open_dataset
 from autoresearch_kit.records import Reason
+from autoresearch_kit.tasks.lm.dataset import open_dataset
 from tests.scoring import cheats, models
 
 BATCH = 8

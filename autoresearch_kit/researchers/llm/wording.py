@@ -10,7 +10,7 @@ from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.llm.client import OPENAI_URL
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.model import Model
-from autoresearch_kit.retry import retry_after
+from autoresearch_kit.tasks.lm.retry import retry_after
 
 SAID = 300
 """Characters of an answer that an error quotes."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from autoresearch_kit.lm.packing import spread
+from autoresearch_kit.tasks.lm.packing import spread
 
 
 def rows(shard: npt.NDArray[np.uint16], count: int) -> tuple[Tensor, Tensor]:

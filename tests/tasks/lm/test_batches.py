@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.lm.batches import batches
+from autoresearch_kit.tasks.lm.batches import batches
 
 ROWS = np.arange(1_100, dtype=np.uint16).reshape(100, 11)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm import hub
-from autoresearch_kit.retry import Patience
+from autoresearch_kit.tasks.lm import hub
+from autoresearch_kit.tasks.lm.retry import Patience
 from tests.campaign.test_disk import in_namespace
-from tests.lm.hub_server import Fault, HubServer
+from tests.tasks.lm.hub_server import Fault, HubServer
 
 REPOSITORY, NAME = "karpathy/climbmix-400b-shuffle", "shard_00000.parquet"
 DATA = random.Random(0).randbytes(3_000_000)

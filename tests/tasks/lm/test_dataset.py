@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.build import Options
-from autoresearch_kit.lm.dataset import Dataset, dataset_folder, find_prepared, open_dataset
-from autoresearch_kit.lm.prepare import prepare
-from autoresearch_kit.lm.splits import Split
 from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm.build import Options
+from autoresearch_kit.tasks.lm.dataset import Dataset, dataset_folder, find_prepared, open_dataset
+from autoresearch_kit.tasks.lm.prepare import prepare
+from autoresearch_kit.tasks.lm.splits import Split
 
 SMALL = Options(vocab_size=300, context=32)
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.paths import checked, data_home
-from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE
-from autoresearch_kit.lm.splits import Sizes, Split
-from autoresearch_kit.lm.tokenizer import Tokenizer, load
 from autoresearch_kit.records import DatasetInfo, Settings
 from autoresearch_kit.records.codec import decode
+from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer, load
 
 INFO_FILE = "dataset.json"
 TOKEN_BYTES_FILE = "token_bytes.npy"

@@ -7,13 +7,13 @@ import pytest
 
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
-from autoresearch_kit.lm import travel
-from autoresearch_kit.lm.corpora import hidden_here
-from autoresearch_kit.lm.dataset import complete, open_dataset
-from autoresearch_kit.lm.prepare import prepare
-from autoresearch_kit.lm.stdlib import StdlibCorpus
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm import travel
+from autoresearch_kit.tasks.lm.corpora import hidden_here
+from autoresearch_kit.tasks.lm.dataset import complete, open_dataset
+from autoresearch_kit.tasks.lm.prepare import prepare
+from autoresearch_kit.tasks.lm.stdlib import StdlibCorpus
 
 
 @pytest.fixture

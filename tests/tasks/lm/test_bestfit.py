@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from autoresearch_kit.lm.bestfit import Packer, Tokens
+from autoresearch_kit.tasks.lm.bestfit import Packer, Tokens
 
 BOS = 0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoresearch_kit.lm import tokenizer as bpe
-from autoresearch_kit.lm.packing import BATCH_CHARACTERS, TOKEN, Shard, pack, spread
+from autoresearch_kit.tasks.lm import tokenizer as bpe
+from autoresearch_kit.tasks.lm.packing import BATCH_CHARACTERS, TOKEN, Shard, pack, spread
 
 TOKENIZER = bpe.bytes_only()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autoresearch_kit.lm.bestfit import Packer, Tokens
-from autoresearch_kit.lm.splits import Advance
-from autoresearch_kit.lm.tokenizer import Tokenizer
 from autoresearch_kit.machine import cgroups
+from autoresearch_kit.tasks.lm.bestfit import Packer, Tokens
+from autoresearch_kit.tasks.lm.splits import Advance
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 TOKENS_FILE = "tokens.bin"
 TOKEN = np.dtype("<u2")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autoresearch_kit.lm.bits_per_byte import nats_per_token, target_bytes, val_bpb
+from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, target_bytes, val_bpb
 
 METRIC = "val_bpb"
 LOWER_IS_BETTER = True

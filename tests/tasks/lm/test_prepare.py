@@ -9,14 +9,14 @@ import pytest
 from filelock import FileLock
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.lm.build import Options, xz_bits_per_byte
-from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
-from autoresearch_kit.lm.prepare import main, prepare
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.tasks.lm.build import Options, xz_bits_per_byte
+from autoresearch_kit.tasks.lm.dataset import dataset_folder, open_dataset
+from autoresearch_kit.tasks.lm.prepare import main, prepare
+from autoresearch_kit.tasks.lm.splits import Split
 
 SMALL = Options(vocab_size=300, context=32)
 SMALL_ARGUMENTS = ["--vocab-size", "300", "--context", "32"]
-COMMAND = [sys.executable, "-m", "autoresearch_kit.lm.prepare"]
+COMMAND = [sys.executable, "-m", "autoresearch_kit.tasks.lm.prepare"]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

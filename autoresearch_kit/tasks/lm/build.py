@@ -11,19 +11,19 @@ import numpy as np
 
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.atomic import write_atomic
-from autoresearch_kit.lm import tokenizer as bpe
-from autoresearch_kit.lm.dataset import (
+from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm import tokenizer as bpe
+from autoresearch_kit.tasks.lm.dataset import (
     INFO_FILE,
     TOKEN_BYTES_FILE,
     TOKENIZER_FOLDER,
     USUAL,
     Tokens,
 )
-from autoresearch_kit.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
-from autoresearch_kit.lm.splits import DIGEST_LENGTH, Advance, Census, Corpus, Sizes, Split
-from autoresearch_kit.lm.tokenizer import Tokenizer
-from autoresearch_kit.records import DatasetInfo
-from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
+from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH, Advance, Census, Corpus, Sizes, Split
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 LEAST_CONTEXT, LARGEST_CONTEXT = 2, 131_072
 LEAST_ROWS = 8

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.splits import Split, census
-from autoresearch_kit.lm.stdlib import StdlibCorpus
+from autoresearch_kit.tasks.lm.splits import Split, census
+from autoresearch_kit.tasks.lm.stdlib import StdlibCorpus
 
 NOTEBOOK_IMPORTS = (
     "torch torch._dynamo torch._inductor.compile_fx torch._inductor.codecache "

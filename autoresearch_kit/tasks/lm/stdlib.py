@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.splits import Sizes, Split, number
+from autoresearch_kit.tasks.lm.splits import Sizes, Split, number
 
 # fmt: off
 HELD_OUT = frozenset({

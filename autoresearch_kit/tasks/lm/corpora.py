@@ -7,12 +7,12 @@ from pathlib import Path
 
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.paths import data_home
-from autoresearch_kit.lm.dataset import SUFFIXES, is_path, path_name
-from autoresearch_kit.lm.files import FilesCorpus
-from autoresearch_kit.lm.hub_corpus import climbmix, tinystories
-from autoresearch_kit.lm.splits import Corpus, Sizes
-from autoresearch_kit.lm.stdlib import StdlibCorpus
 from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.tasks.lm.dataset import SUFFIXES, is_path, path_name
+from autoresearch_kit.tasks.lm.files import FilesCorpus
+from autoresearch_kit.tasks.lm.hub_corpus import climbmix, tinystories
+from autoresearch_kit.tasks.lm.splits import Corpus, Sizes
+from autoresearch_kit.tasks.lm.stdlib import StdlibCorpus
 
 NAMED: Mapping[str, Callable[[Path], Corpus]] = {
     "stdlib": lambda _: StdlibCorpus(),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from autoresearch_kit.lm import task
-from autoresearch_kit.lm.bits_per_byte import nats_per_token, rows
+from autoresearch_kit.tasks.lm import task
+from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, rows
 
 V = 7
 TOKEN_BYTES = torch.tensor([1, 1, 2, 3, 1, 4, 0], dtype=torch.uint16)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.lm import hub, parquet
-from autoresearch_kit.lm.build import Progress
-from autoresearch_kit.lm.splits import Sizes, Split
+from autoresearch_kit.tasks.lm import hub, parquet
+from autoresearch_kit.tasks.lm.build import Progress
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
 DOWNLOADS = "downloads"
 """The folder of what was downloaded, beside the data sets."""

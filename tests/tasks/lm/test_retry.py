@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from autoresearch_kit.retry import Patience, backoff, retry_after
+from autoresearch_kit.tasks.lm.retry import Patience, backoff, retry_after
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

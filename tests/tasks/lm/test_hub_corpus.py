@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.lm.build import Options
-from autoresearch_kit.lm.corpora import find, sizes_of
-from autoresearch_kit.lm.dataset import open_dataset
-from autoresearch_kit.lm.hub_corpus import STORIES, climbmix, tinystories
-from autoresearch_kit.lm.prepare import main, prepare
-from autoresearch_kit.lm.splits import Sizes, Split
-from tests.lm.hub_server import Fault, HubServer
+from autoresearch_kit.tasks.lm.build import Options
+from autoresearch_kit.tasks.lm.corpora import find, sizes_of
+from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.hub_corpus import STORIES, climbmix, tinystories
+from autoresearch_kit.tasks.lm.prepare import main, prepare
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
+from tests.tasks.lm.hub_server import Fault, HubServer
 
 SMALL = Options(vocab_size=300, context=32, eval_rows=16)
 SHARDS = [f"shard_{number:05d}.parquet" for number in (0, 1, 2, 6541, 6542)]

@@ -15,12 +15,12 @@ from tqdm import tqdm
 from autoresearch_kit.errors import CorpusError, InputError, KitError
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.paths import data_home
-from autoresearch_kit.lm.build import Options, build
-from autoresearch_kit.lm.corpora import NAMED, find, sizes_of
-from autoresearch_kit.lm.dataset import complete, dataset_folder, is_path, open_dataset
-from autoresearch_kit.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
-from autoresearch_kit.lm.splits import Advance, Census, Corpus, Sizes, census
 from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.tasks.lm.build import Options, build
+from autoresearch_kit.tasks.lm.corpora import NAMED, find, sizes_of
+from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, is_path, open_dataset
+from autoresearch_kit.tasks.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
+from autoresearch_kit.tasks.lm.splits import Advance, Census, Corpus, Sizes, census
 
 LEAST_BYTES = 200_000
 """A smaller corpus leaves too little text to score on."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
-from autoresearch_kit.lm.dataset import INFO_FILE, complete
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm.dataset import INFO_FILE, complete
 
 
 def same(one: DatasetInfo, other: DatasetInfo) -> bool:

@@ -24,8 +24,8 @@ from huggingface_hub.utils import build_hf_headers
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.splits import Advance
-from autoresearch_kit.retry import AGAIN, Patience, backoff, retry_after
+from autoresearch_kit.tasks.lm.retry import AGAIN, Patience, backoff, retry_after
+from autoresearch_kit.tasks.lm.splits import Advance
 
 ENDPOINT = "https://huggingface.co"
 PATIENCE = Patience(tries=6, first=2.0, longest=60.0, most=300.0, timeout=30.0)

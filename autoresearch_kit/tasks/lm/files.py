@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm import parquet
-from autoresearch_kit.lm.splits import Sizes, Split, number
+from autoresearch_kit.tasks.lm import parquet
+from autoresearch_kit.tasks.lm.splits import Sizes, Split, number
 
 PIECE_CHARACTERS = 4_000
 """A text file is cut into pieces of about this length, at line ends where there are any."""

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.lm import tokenizer as bpe
-from autoresearch_kit.lm.tokenizer import Tokenizer
+from autoresearch_kit.tasks.lm import tokenizer as bpe
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import rustbpe
 import tiktoken
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.lm.splits import DIGEST_LENGTH
+from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH
 
 BOS = "<|bos|>"
 """The one special token: it begins every document, and is never scored."""

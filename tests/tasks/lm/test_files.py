@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.lm.corpora import find
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.tasks.lm.corpora import find
+from autoresearch_kit.tasks.lm.splits import Split
 
 DOCUMENTS = [f"document {number} says é" for number in range(500)]
 
