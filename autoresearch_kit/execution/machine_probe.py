@@ -1,7 +1,7 @@
 """What this machine is: probed in a process of its own, since that loads torch.
 
-`python -m autoresearch_kit.execution.machine_probe` prints the `Machine` as JSON; with `compile`, torch.compile is
-tried too.
+`python -m autoresearch_kit.execution.machine_probe` prints the `Machine` as JSON; with `compile`,
+torch.compile is tried too.
 """
 
 import importlib.metadata
