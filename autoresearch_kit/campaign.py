@@ -10,10 +10,10 @@ from statistics import fmean
 
 import autoresearch_kit
 from autoresearch_kit import retries
-from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
 from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.history import History, find_root

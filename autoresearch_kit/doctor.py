@@ -11,8 +11,9 @@ from pathlib import Path
 
 from autoresearch_kit import colab
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution import machine_probe, sandbox
-from autoresearch_kit.execution.leak import find_leak
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files import paths
 from autoresearch_kit.ground import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.history import History, find_root
@@ -101,7 +102,7 @@ def _hardware(try_compile: bool) -> Iterator[Finding]:
     """Yield what torch sees; device, precision and compiler inside the sandbox, where runs are."""
     try:
         probed = machine_probe.probe()
-        inside = machine_probe.probe_inside(probed.gpu, sandbox.level(), try_compile=try_compile)
+        inside = machine_probe.probe_inside(probed.gpu, bubblewrap.level(), try_compile=try_compile)
     except KitError as error:
         yield Finding("torch", "not usable", str(error))
         return
@@ -141,10 +142,10 @@ def _compiler(probed: Machine, *, tried: bool) -> Finding:
 
 
 def _sandbox() -> Finding:
-    gap = sandbox.why_not()
+    gap = bubblewrap.why_not()
     if not gap:
         return Finding("sandbox", f"bubblewrap: {WITH_BUBBLEWRAP}")
-    return Finding("sandbox", f"{gap}: {WITHOUT}", f"{sandbox.way_out()}; {REFUSE}")
+    return Finding("sandbox", f"{gap}: {WITHOUT}", f"{bubblewrap.way_out()}; {REFUSE}")
 
 
 def _project(folder: Path) -> Iterator[Finding]:
@@ -182,9 +183,9 @@ def _corpora() -> Finding:
 def _leaks(folder: Path) -> Iterator[Finding]:
     """Yield how much scored text runs can read, of each prepared data set."""
     prepared = sorted(path.parent for path in paths.data_home().glob("*/dataset.json"))
-    if sandbox.level() is SandboxLevel.NONE:
+    if bubblewrap.level() is SandboxLevel.NONE:
         if prepared:
-            yield Finding("scored text", "runs can read all of it", sandbox.way_out())
+            yield Finding("scored text", "runs can read all of it", bubblewrap.way_out())
         return
     for dataset in prepared:
         try:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from autoresearch_kit import decide
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution import machine_probe, sandbox, system
-from autoresearch_kit.execution.leak import find_leak
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap, system
+from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.history import NOTEBOOK, History
@@ -77,7 +78,7 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
     check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
     found = machine_probe.probe()
-    machine_probe.check_inside(found, sandbox.level())
+    machine_probe.check_inside(found, bubblewrap.level())
     here = fingerprint(info, found, workspace.kit, settings.clock)
     experiments = history.experiments()
     if experiments:
@@ -87,7 +88,7 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
         baseline = profiled(read_notebook(workspace.root), settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
-    return Ground(settings, found, dataset, info, here, baseline, sandbox.level(), sight, leak)
+    return Ground(settings, found, dataset, info, here, baseline, bubblewrap.level(), sight, leak)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
@@ -104,7 +105,7 @@ def check_places(root: Path, dataset: Path) -> None:
     Raises:
         InputError: it is so; the message says where to.
     """
-    if sandbox.level() is SandboxLevel.NONE:
+    if bubblewrap.level() is SandboxLevel.NONE:
         return
     for what, folder, way_out in (
         ("the project", root, "move it to a folder of your own"),
@@ -123,7 +124,7 @@ def check_leak(dataset: Path, sight: Sight) -> Leak | None:
     Raises:
         KitError: it is more than `MOST_LEAK`; the message names the largest copies.
     """
-    if sandbox.level() is SandboxLevel.NONE:
+    if bubblewrap.level() is SandboxLevel.NONE:
         return None
     leak = find_leak(dataset, sight)
     if leak.share > MOST_LEAK:

@@ -40,10 +40,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from autoresearch_kit.errors import SubmissionError, TrainingError
-from autoresearch_kit.execution import handover, machine_probe, sandbox, scoring, submission
-from autoresearch_kit.execution.clock import BudgetClock, ToldClock
-from autoresearch_kit.execution.compiling import Grant
-from autoresearch_kit.execution.grading import JudgeSpec
+from autoresearch_kit.execution import handover, machine_probe, submission
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution.runner.clock import BudgetClock, ToldClock
+from autoresearch_kit.execution.runner.compiling import Grant
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import cgroups, precision
@@ -297,7 +299,7 @@ class TrainingRun:
             submission=(self._work / handover.MODEL_FILE).absolute(),
             folder=_scratch(),
             kit=Path(__file__).parents[1],
-            sandbox=sandbox.level(),
+            sandbox=bubblewrap.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=cgroups.memory_mb(),
             device=self.device.type,

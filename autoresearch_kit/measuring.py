@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch, machine_probe
+from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground

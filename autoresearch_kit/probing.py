@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.execution.probed import Probed, read_probed
-from autoresearch_kit.execution.run_clock import wall_allowance
+from autoresearch_kit.execution.runner.run_clock import wall_allowance
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground

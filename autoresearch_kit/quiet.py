@@ -3,7 +3,7 @@
 import logging
 import time
 
-from autoresearch_kit.execution.conditions import COMPUTES, Observer, own_processes
+from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage

@@ -7,7 +7,8 @@ from enum import StrEnum
 from autoresearch_kit import detached, ground
 from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.execution import machine_probe, sandbox
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.machine import gpu_nodes
@@ -56,14 +57,14 @@ def start(
     if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {gap}: runs compute on the CPU; what to do: autoresearch doctor")
     ground.prepare_for(settings)
-    if gap := sandbox.why_not():
+    if gap := bubblewrap.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
     return detached.start(place, settings, limits, model, errands)
 
 
 def _require_sandbox() -> None:
-    if gap := sandbox.why_not():
+    if gap := bubblewrap.why_not():
         raise InputError(
-            f"{gap}, and --sandbox require asks for it; {sandbox.way_out()}. Or leave the option "
+            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the option "
             f"out: notebook code then runs as you, though without secrets"
         )

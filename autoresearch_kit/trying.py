@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_kit.errors import EditError, KitError
-from autoresearch_kit.execution import crash_report
+from autoresearch_kit.execution.runner import crash_report
 from autoresearch_kit.history import History
 from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autoresearch_kit import ground
-from autoresearch_kit.execution import assessment, causality
-from autoresearch_kit.execution.assessment import Shard
-from autoresearch_kit.execution.grading import ScoreFailure
+from autoresearch_kit.execution.judge import assessment, causality
+from autoresearch_kit.execution.judge.assessment import Shard
+from autoresearch_kit.execution.judge.grading import ScoreFailure
 from autoresearch_kit.machine.precision import autocast_to
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.splits import Split

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autoresearch_kit import ground
-from autoresearch_kit.execution import launch, sandbox
-from autoresearch_kit.execution.run_clock import wall_allowance
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.runner.run_clock import wall_allowance
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Clock, Run, RunSpec
@@ -70,7 +71,7 @@ def run(workspace: Workspace, dataset: Path, source: str, clock: Clock, seconds:
         wall_seconds=wall_allowance(Clock.CPU, seconds, COMPILE_SECONDS),
         compile_seconds=COMPILE_SECONDS,
         memory_mb=6000,
-        sandbox=sandbox.level(),
+        sandbox=bubblewrap.level(),
         waits=False,
         ahead=False,
         clock=clock,

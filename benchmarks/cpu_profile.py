@@ -17,7 +17,8 @@ from statistics import fmean
 
 from autoresearch_kit import ground
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution import launch, sandbox
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Run, RunSpec
@@ -109,7 +110,7 @@ def run(workspace: Workspace, dataset: Path, notebook: str, name: str, seconds: 
         wall_seconds=2 * seconds + 600,
         compile_seconds=600,
         memory_mb=6000,
-        sandbox=sandbox.level(),
+        sandbox=bubblewrap.level(),
         waits=False,
         ahead=False,
     )

@@ -21,9 +21,10 @@ from cpu_profile import ROOT, VARIANTS, run
 from torch import Tensor
 
 from autoresearch_kit import ground, noise
-from autoresearch_kit.execution import machine_probe, predictor
-from autoresearch_kit.execution.assessment import BATCH_ROWS
-from autoresearch_kit.execution.taking import taken_model
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.judge import predictor
+from autoresearch_kit.execution.judge.assessment import BATCH_ROWS
+from autoresearch_kit.execution.runner.taking import taken_model
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook

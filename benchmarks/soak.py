@@ -31,8 +31,8 @@ import psutil
 from faulty import CAMPAIGN, CELLS, Plan
 
 from autoresearch_kit import detached
-from autoresearch_kit.execution import reap
-from autoresearch_kit.execution.child import last_line
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.processes.child import last_line
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Settings
@@ -43,10 +43,10 @@ from tests.researchers.llm.server import ChatServer
 
 TAG = "night"
 VICTIMS = {
-    "runner": "autoresearch_kit.execution.runner",
+    "runner": "autoresearch_kit.execution.runner.runner",
     "kernel": "ipykernel_launcher",
-    "judge": "autoresearch_kit.execution.judge",
-    "predictor": "autoresearch_kit.execution.predictor",
+    "judge": "autoresearch_kit.execution.judge.judge",
+    "predictor": "autoresearch_kit.execution.judge.predictor",
 }
 
 LOOK_SECONDS = 0.2

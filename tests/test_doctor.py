@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import doctor
-from autoresearch_kit.execution import machine_probe, sandbox
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Accelerator, Machine
 from tests import claims
 
@@ -50,7 +51,7 @@ def test_no_corpus_is_a_gap(project: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_it_says_what_the_sandbox_covers(
     gap: str, covered: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "why_not", lambda: gap)
+    monkeypatch.setattr(bubblewrap, "why_not", lambda: gap)
     found = next(one for one in doctor.examine(tmp_path) if one.what == "sandbox")
     assert covered in found.found
     assert "Not covered:" in found.found
@@ -81,7 +82,7 @@ def test_a_gpu_that_runs_would_not_see_is_a_gap(
 
 def in_runs() -> str:
     """The precision of a run on the CPU."""
-    return machine_probe.probe_inside(None, sandbox.level()).precision
+    return machine_probe.probe_inside(None, bubblewrap.level()).precision
 
 
 def test_a_profile_that_never_ran_on_such_a_machine_is_said_to_be_untested(

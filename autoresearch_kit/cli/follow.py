@@ -13,9 +13,9 @@ from rich.text import Text
 from autoresearch_kit.cli.app import console
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.estimates import Estimate, best_estimate, estimates
+from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
-from autoresearch_kit.live import read_live
 from autoresearch_kit.records import (
     Experiment,
     Request,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import cgroups, gpu_nodes
 from autoresearch_kit.records import Accelerator, Machine, SandboxLevel, codec
@@ -70,13 +70,13 @@ def probe_inside(
     with tempfile.TemporaryDirectory(prefix="autoresearch-probe-") as name:
         home = Path(name)
         return _probed(
-            sandbox.command(
+            bubblewrap.command(
                 level,
                 argv,
                 read_only=[kit / "autoresearch_kit"],
                 writable=[home],
                 gpu=gpu,
-                env=sandbox.environment(home=home, kit=kit, run_id=home.name, gpu=gpu),
+                env=bubblewrap.environment(home=home, kit=kit, run_id=home.name, gpu=gpu),
             ),
             cwd="/",
         )
@@ -121,7 +121,7 @@ def _computes_on(found: Machine) -> tuple[str, str, str]:
 def _way_out(gpu: Accelerator | None) -> str:
     if gpu and gpu.nodes:
         return f"check that you may read and write {', '.join(gpu.nodes)}, and update bubblewrap"
-    names = ", ".join(sandbox.PASSED_ON)
+    names = ", ".join(bubblewrap.PASSED_ON)
     return f"runs get no device nodes of it, and of the environment only {names}"
 
 

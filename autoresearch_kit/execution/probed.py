@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.crash_report import error_in, printed, read_executed
+from autoresearch_kit.execution.runner.crash_report import error_in, printed, read_executed
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.records import Profiled, ProfileRow, Run, StepProfile, codec
 from autoresearch_kit.records.text import one_line

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.live import Point, read_points
+from autoresearch_kit.execution.live import Point, read_points
 from autoresearch_kit.ui.drawing import Drawing, drawable, shorten, spell_out
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")

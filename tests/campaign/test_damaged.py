@@ -10,9 +10,9 @@ import pytest
 from autoresearch_kit import cli
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import FORGETTABLE, Workspace
 from autoresearch_kit.history import History
-from autoresearch_kit.live import read_live
 from autoresearch_kit.records import (
     Arm,
     Errands,

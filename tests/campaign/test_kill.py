@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import detached
-from autoresearch_kit.execution import reap
+from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.history import History
 from autoresearch_kit.records import Limits, Stage

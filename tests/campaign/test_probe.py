@@ -12,9 +12,10 @@ import pytest
 
 from autoresearch_kit import cli, probing
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.device_queue import DeviceQueue
 from autoresearch_kit.errors import Cancelled, ExecutionError
-from autoresearch_kit.execution import handover, launch, reap
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.history import tables
 from autoresearch_kit.history.spent import spent
 from autoresearch_kit.notebook import TrainNotebook

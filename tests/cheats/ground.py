@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from nbformat import NotebookNode
 
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Clock, DatasetInfo, Reason, RunSpec
 from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import CONTEXT, HAND_OVER, VOCAB, make_spec, notebook
@@ -117,7 +117,7 @@ def make_run(folder: Path, cheat: Cheat) -> RunSpec:
     spec = make_spec(
         folder,
         cheat.cells.book(),
-        sandbox=sandbox.level(),
+        sandbox=bubblewrap.level(),
         train_seconds=cheat.train_seconds,
         memory_mb=cheat.memory_mb,
         wall_seconds=280.0,

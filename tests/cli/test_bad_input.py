@@ -12,7 +12,7 @@ from rich.text import Text
 from autoresearch_kit import cli
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution.sandbox import bubblewrap
 from tests.campaign import tiny
 
 
@@ -93,9 +93,9 @@ def no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    sandbox.why_not.cache_clear()
+    bubblewrap.why_not.cache_clear()
     yield
-    sandbox.why_not.cache_clear()
+    bubblewrap.why_not.cache_clear()
 
 
 @pytest.mark.usefixtures("no_bubblewrap")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.execution import launch, reap
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.records import RunSpec
 from autoresearch_kit.records.codec import encode
 

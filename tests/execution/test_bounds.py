@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.execution import bounds
-from autoresearch_kit.execution.bounds import Bounds
+from autoresearch_kit.execution.runner import bounds
+from autoresearch_kit.execution.runner.bounds import Bounds
 from autoresearch_kit.files import untrusted
 from autoresearch_kit.files.untrusted import Entry
 from autoresearch_kit.records import Reason

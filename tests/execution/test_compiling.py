@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.execution.compiling import (
+from autoresearch_kit.execution.runner.compiling import (
     FREE_SECONDS,
     TRACING_SHARE,
     CompileMeter,

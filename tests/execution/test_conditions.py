@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from autoresearch_kit.execution.conditions import (
+from autoresearch_kit.execution.runner.conditions import (
     Counters,
     GpuLooks,
     Observer,

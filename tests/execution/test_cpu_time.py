@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution.cpu_time import CpuReader, ProcessTime, Tally
+from autoresearch_kit.execution.runner.cpu_time import CpuReader, ProcessTime, Tally
 from autoresearch_kit.machine import cgroups
 from autoresearch_kit.machine.cgroups import Usage
 

@@ -12,8 +12,11 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
-from autoresearch_kit.execution.taking import taken_model
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Clock, Reason, RunSpec, SandboxLevel
 from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
@@ -88,7 +91,7 @@ def trained(
     return make_spec(
         tmp_path,
         book,
-        sandbox=level or sandbox.level(),
+        sandbox=level or bubblewrap.level(),
         ahead=ahead,
         train_seconds=train_seconds,
         compile_seconds=120.0,

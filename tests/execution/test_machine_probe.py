@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution import machine_probe, sandbox
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Accelerator, Machine, codec
 
@@ -50,7 +51,7 @@ def test_torch_is_asked_only_where_there_may_be_a_gpu(
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 def test_compilation_is_tried_in_the_sandbox() -> None:
-    found = machine_probe.probe_inside(None, sandbox.level(), try_compile=True)
+    found = machine_probe.probe_inside(None, bubblewrap.level(), try_compile=True)
     assert (found.compiles, found.no_compile) == (True, "")
 
 
