@@ -18,8 +18,8 @@ from tests.campaign.tiny import git
 from tests.colab.conftest import Colab
 from tests.colab.test_first_cell import ROOT, adapted
 from tests.execution.notebooks import make_dataset, make_spec, notebook
-from tests.execution.test_kernel import MODEL, SETUP, SUBMIT, TRAIN
 from tests.researchers.llm.conftest import Ledger, ledger
+from tests.training.test_kernel import MODEL, SETUP, SUBMIT, TRAIN
 
 __all__ = ["ledger"]
 

@@ -20,8 +20,8 @@ from autoresearch_kit.records.codec import encode
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
-from tests.execution.test_kernel import TRAIN, trained
 from tests.execution.test_runs import both_levels, executed
+from tests.training.test_kernel import TRAIN, trained
 
 WAITS = """
 import sys

@@ -20,7 +20,7 @@ from autoresearch_kit.records import Clock, RunPlace, SandboxLevel
 KERNEL_NAME = "python3"
 
 LAUNCHER = "autoresearch_kit.execution.runner.bare_kernel"
-WARM_LAUNCHER = "autoresearch_kit.execution.warm_kernel"
+WARM_LAUNCHER = "autoresearch_kit.training.warm_kernel"
 """The second imports torch before its turn comes."""
 
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from autoresearch_kit.execution import machine_probe, submission
+from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.assessment import MAX_ROUNDING
@@ -21,6 +21,7 @@ from autoresearch_kit.execution.judge.grading import SCORE_FILE, JudgeSpec, Scor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.machine.precision import autocast_to, of_name
 from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score, codec
+from autoresearch_kit.training import submission
 from tests.execution.judge import cheats, models
 from tests.execution.judge.conftest import CONTEXT, KIT, ROWS, submit
 

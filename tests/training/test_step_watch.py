@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from autoresearch_kit.execution import handover, step_watch
-from autoresearch_kit.execution.step_watch import PROFILED, SETTLED, watched
+from autoresearch_kit.execution import handover
 from autoresearch_kit.records import StepProfile
 from autoresearch_kit.records.codec import decode
+from autoresearch_kit.training import step_watch
+from autoresearch_kit.training.step_watch import PROFILED, SETTLED, watched
 
 CPU = torch.device("cpu")
 FILE = handover.PROFILE_FILE

@@ -40,7 +40,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from autoresearch_kit.errors import SubmissionError, TrainingError
-from autoresearch_kit.execution import handover, machine_probe, submission
+from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.grading import JudgeSpec
 from autoresearch_kit.execution.runner.clock import BudgetClock, ToldClock
@@ -49,11 +49,12 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import cgroups, precision
-from autoresearch_kit.passes import Backward, Batch, Passes
 from autoresearch_kit.records import Reason, Sight
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset, find_prepared, open_dataset
+from autoresearch_kit.training import submission
+from autoresearch_kit.training.passes import Backward, Batch, Passes
 
 LOG_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""
@@ -176,7 +177,7 @@ class TrainingRun:
         if handover.PROFILE not in os.environ:
             return self._steps()
         # here, since a scored run has no profiler
-        from autoresearch_kit.execution.step_watch import watched
+        from autoresearch_kit.training.step_watch import watched
 
         file = self._work / handover.PROFILE_FILE
         return watched(self._steps(), lambda: self.progress, self.device, file)
@@ -298,7 +299,7 @@ class TrainingRun:
             dataset=self._dataset.folder.absolute(),
             submission=(self._work / handover.MODEL_FILE).absolute(),
             folder=_scratch(),
-            kit=Path(__file__).parents[1],
+            kit=Path(__file__).parents[2],
             sandbox=bubblewrap.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=cgroups.memory_mb(),

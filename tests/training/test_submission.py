@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from autoresearch_kit.errors import SubmissionError
-from autoresearch_kit.execution import submission
+from autoresearch_kit.training import submission
 
 MODEL = """
 import torch
