@@ -65,6 +65,6 @@ def start(
 def _require_sandbox() -> None:
     if gap := bubblewrap.why_not():
         raise InputError(
-            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the option "
-            f"out: notebook code then runs as you, though without secrets"
+            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the "
+            f"option out: notebook code then runs as you, though without secrets"
         )

@@ -106,7 +106,7 @@ class Workspace:
         self.runs.mkdir(parents=True, exist_ok=True)
         hide_from_git(self.root / ".autoresearch")
 
-    def copy_kit(self, source: Path = Path(__file__).parent) -> None:
+    def copy_kit(self, source: Path = Path(__file__).parents[1]) -> None:
         """Copy the package once, so that edits to the checkout don't change a night half-way."""
         if self.kit.exists():
             return
