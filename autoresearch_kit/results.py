@@ -65,12 +65,12 @@ def results(tag: str, root: Path | None = None) -> "Results":
         path = Path(tag).resolve()
         return Results("/".join(path.parts[-2:]), tables.read_tsv(path))
     place = root or history.find_root(Path.cwd())
-    ledger = History(place, tag)
-    entries = ledger.entries()
+    known = History(place, tag)
+    entries = known.entries()
     if not entries:
         there = ", ".join(campaigns(place)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")
-    return CampaignResults(tag, tables.to_frame(entries), ledger, tuple(entries))
+    return CampaignResults(tag, tables.to_frame(entries), known, tuple(entries))
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,8 @@ def known(root: Path, tag: str) -> str:
 
 def read_status(root: Path, tag: str) -> Status:
     """The status of campaign `tag` in the project at `root`; the baseline is not counted."""
-    workspace, ledger = Workspace(root, tag), History(root, tag)
-    experiments = ledger.experiments()
+    workspace, known = Workspace(root, tag), History(root, tag)
+    experiments = known.experiments()
     found = summarise(tag, experiments)
     return Status(
         tag=tag,
@@ -125,7 +125,7 @@ def read_status(root: Path, tag: str) -> Status:
         baseline=found.baseline,
         best=found.best,
         spent=found.spent,
-        disk_kb_per_experiment=ledger.disk_bytes() / 1000 / max(1, len(experiments)),
+        disk_kb_per_experiment=known.disk_bytes() / 1000 / max(1, len(experiments)),
         usage=Meter(workspace.usage).total(experiments),
         damaged=workspace.damaged(),
         baseline_error=found.baseline_error,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit import history
+from autoresearch_kit.history import delete
 from autoresearch_kit.records import (
     Experiment,
     Limits,
@@ -59,7 +59,7 @@ def test_a_campaign_that_was_begun_anew_is_read_anew(ledger: Ledger) -> None:
     watching = watch(ledger)
     ledger.constants(1, WIDTH=4)
     assert len(watching.look().rows) == 2
-    history.delete(ledger.root, "night")
+    delete(ledger.root, "night")
     assert watching.look().rows == ()
 
 

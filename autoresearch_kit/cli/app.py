@@ -67,8 +67,8 @@ def known_history(tag: str) -> history.History:
         InputError: there is no such campaign; the message names those there are.
     """
     root = project()
-    ledger = history.History(root, history.valid_tag(tag))
-    if ledger.best() is None:
+    known = history.History(root, history.valid_tag(tag))
+    if known.best() is None:
         there = ", ".join(history.campaigns(root)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")
-    return ledger
+    return known

@@ -1,7 +1,8 @@
 """The process that holds a submission: inputs in, logits out. It never sees a target.
 
 `python -m autoresearch_kit.execution.judge.predictor SPEC`, started by the judge in the sandbox.
-Nothing of the submission is loaded before the judge says so. What the model prints goes to standard error.
+Nothing of the submission is loaded before the judge says so. What the model prints goes to
+standard error.
 """
 
 import mmap

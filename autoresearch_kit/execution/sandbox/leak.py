@@ -1,8 +1,8 @@
 """How much scored text stands verbatim in files that a run can read: measured where runs are.
 
-`python -m autoresearch_kit.execution.sandbox.leak SPEC` walks all that the sandbox shows, from inside,
-so that nothing it shows can be left out of the list. It is kit code, and the one sandboxed process
-that is given the scored text.
+`python -m autoresearch_kit.execution.sandbox.leak SPEC` walks all that the sandbox shows, from
+inside, so that nothing it shows can be left out of the list. It is kit code, and the one sandboxed
+process that is given the scored text.
 """
 
 import bz2
