@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import EditError, InputError
 from autoresearch_kit.files.atomic import write_atomic
-from autoresearch_kit.history import NOTEBOOK, Entry, History, repository
+from autoresearch_kit.ledger import NOTEBOOK, Entry, History, repository
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import (
     EDITABLE,

@@ -16,8 +16,7 @@ from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground, find_ground
-from autoresearch_kit.history import History, find_root
-from autoresearch_kit.history.summary import summarise
+from autoresearch_kit.ledger import History, find_root
 from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.probing import Probing
@@ -35,6 +34,7 @@ from autoresearch_kit.records import (
     profiled_before,
 )
 from autoresearch_kit.records.text import markdown_table
+from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter

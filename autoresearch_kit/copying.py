@@ -15,7 +15,7 @@ from autoresearch_kit.errors import CorpusError, ErrandError, InputError, Ledger
 from autoresearch_kit.files.atomic import copy_atomic
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import sharing
+from autoresearch_kit.ledger import sharing
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.tasks.lm import travel
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, folder_of, open_dataset

@@ -16,7 +16,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files import paths
 from autoresearch_kit.ground import MOST_LEAK, check_places, read_notebook, sight_of
-from autoresearch_kit.history import History, find_root
+from autoresearch_kit.ledger import History, find_root
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Machine, SandboxLevel

@@ -14,7 +14,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.fingerprint import fingerprint
-from autoresearch_kit.history import NOTEBOOK, History
+from autoresearch_kit.ledger import NOTEBOOK, History
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.names import imported_modules

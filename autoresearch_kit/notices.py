@@ -14,10 +14,10 @@ from urllib.request import Request, urlopen
 
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.estimates import best_estimate
-from autoresearch_kit.history.summary import outcomes, summarise
 from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.reports.summary import outcomes, summarise
 
 PLATEAU = 10
 """Experiments without a keep after which a person is told, once."""

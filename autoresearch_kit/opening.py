@@ -9,7 +9,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import hide_from_git
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 
 FOLDER = "opened"
 """In the project, since JupyterLab shows no hidden folder; ignored by git."""

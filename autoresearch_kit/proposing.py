@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from autoresearch_kit.errors import Cancelled, in_words
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View

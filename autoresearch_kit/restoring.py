@@ -9,7 +9,7 @@ from autoresearch_kit.copying import FILES, KIT, archive_in, bundle_in, check_fo
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History, sharing, valid_tag
+from autoresearch_kit.ledger import History, sharing, valid_tag
 from autoresearch_kit.records import DatasetInfo, Settings, codec
 from autoresearch_kit.tasks.lm import travel
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, folder_of

@@ -14,17 +14,18 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_string_dtype
 
-from autoresearch_kit import history
+from autoresearch_kit import ledger
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import Entry, History, tables
-from autoresearch_kit.history.spent import spent
-from autoresearch_kit.history.summary import Summary, summarise
+from autoresearch_kit.ledger import Entry, History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Experiment, Noise, Verdict, latest_noise
+from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.reports.summary import Summary, summarise
 from autoresearch_kit.ui import compare as comparison
 from autoresearch_kit.ui import plots
 from autoresearch_kit.ui.compare import Against, Group
@@ -49,7 +50,7 @@ UNTOLD = "not recorded"
 
 def campaigns(root: Path | None = None) -> list[str]:
     """The campaigns in the project's git: run here, or fetched."""
-    return history.campaigns(root or history.find_root(Path.cwd()))
+    return ledger.campaigns(root or ledger.find_root(Path.cwd()))
 
 
 def results(tag: str, root: Path | None = None) -> "Results":
@@ -64,7 +65,7 @@ def results(tag: str, root: Path | None = None) -> "Results":
     if tables.is_log(tag):
         path = Path(tag).resolve()
         return Results("/".join(path.parts[-2:]), tables.read_tsv(path))
-    place = root or history.find_root(Path.cwd())
+    place = root or ledger.find_root(Path.cwd())
     known = History(place, tag)
     entries = known.entries()
     if not entries:
@@ -274,7 +275,7 @@ class CampaignResults(Results):
 
     @property
     def _best(self) -> Entry:
-        best = history.latest_kept(self.entries)
+        best = ledger.latest_kept(self.entries)
         if best is None:
             raise InputError(f"campaign '{self.name}' has kept nothing, not even a baseline")
         return best

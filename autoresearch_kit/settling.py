@@ -11,7 +11,7 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.runner.run_clock import PATIENCE, STARTUP_SECONDS, wall_allowance
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
 from autoresearch_kit.records import Accelerator, Clock, Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name

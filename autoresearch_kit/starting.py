@@ -10,7 +10,7 @@ from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Errands, Limits, Settings
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit import history
+from autoresearch_kit import ledger
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
-from autoresearch_kit.history.spent import Spent
-from autoresearch_kit.history.summary import ExtraRuns, summarise
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Noise, Request, Stage, State, Usage
+from autoresearch_kit.reports.spent import Spent
+from autoresearch_kit.reports.summary import ExtraRuns, summarise
 from autoresearch_kit.spending import Meter, per
 
 
@@ -94,7 +94,7 @@ def dead(state: State | None, running: bool) -> bool:
 def known_campaigns(root: Path) -> list[str]:
     """The campaigns of the project at `root`: with a ledger, or with a folder on this machine."""
     folders = (path.parent.name for path in (root / ".autoresearch").glob("*/state.json"))
-    return sorted({*history.campaigns(root), *filter(history.is_tag, folders)})
+    return sorted({*ledger.campaigns(root), *filter(ledger.is_tag, folders)})
 
 
 def known(root: Path, tag: str) -> str:
@@ -103,7 +103,7 @@ def known(root: Path, tag: str) -> str:
     Raises:
         InputError: there is none; the message names those there are.
     """
-    if history.valid_tag(tag) not in known_campaigns(root):
+    if ledger.valid_tag(tag) not in known_campaigns(root):
         there = ", ".join(known_campaigns(root)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")
     return tag

@@ -19,7 +19,7 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Curve, Point, read_live, read_points, thinned
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import Entry, History
+from autoresearch_kit.ledger import Entry, History
 from autoresearch_kit.machine.gpu import gpu_use
 from autoresearch_kit.noise import scores_of
 from autoresearch_kit.notebook import TrainNotebook

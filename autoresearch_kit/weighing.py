@@ -7,7 +7,7 @@ from statistics import fmean
 from autoresearch_kit import decide, noise
 from autoresearch_kit.decide import Best, Decision, Sample
 from autoresearch_kit.execution.handover import recorded_file
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.noise import BASELINE, Group
 from autoresearch_kit.notebook import TrainNotebook

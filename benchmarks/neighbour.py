@@ -23,7 +23,7 @@ from pathlib import Path
 
 from autoresearch_kit import retries
 from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     CellEdit,
     EditAction,

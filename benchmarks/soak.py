@@ -34,7 +34,7 @@ from autoresearch_kit import detached
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import last_line
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Settings
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.spending import Meter

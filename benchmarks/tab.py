@@ -14,7 +14,7 @@ import psutil
 from ledger import experiment, text
 from playwright.sync_api import CDPSession
 
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from tests.browser import lab
 
 PANEL = 'from autoresearch_kit.control import Panel\n\nPanel("night")'

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_kit import adopting
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import NOTEBOOK
+from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny

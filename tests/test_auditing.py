@@ -5,7 +5,7 @@ import pytest
 
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.records import Experiment, Noise, Run, Score, Verdict
-from tests.history import ledger
+from tests.ledger import ledger
 
 NOISE = Noise(0.01, 5.0)
 

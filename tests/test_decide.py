@@ -15,7 +15,7 @@ from autoresearch_kit.decide import (
 )
 from autoresearch_kit.errors import FingerprintError
 from autoresearch_kit.records import Arm, Fingerprint, Gain, Noise, Reason, Rule, Verdict
-from tests.history.ledger import experiment
+from tests.ledger.ledger import experiment
 
 HERE = Fingerprint("c1", "t1", "p1", "s1", "2.13.0", "cpu Xeon")
 

@@ -9,7 +9,7 @@ import pytest
 from autoresearch_kit import noise
 from autoresearch_kit.noise import BASELINE, Group
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Score, Verdict
-from tests.history.ledger import disturbed, experiment, run
+from tests.ledger.ledger import disturbed, experiment, run
 
 SIGMA = 0.01
 BELIEVED = Noise(SIGMA, 3.0)

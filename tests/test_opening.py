@@ -14,11 +14,11 @@ import pytest
 
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.opening import lab_address, write_executed
 from tests.browser import lab
 from tests.campaign import tiny
-from tests.history import ledger
+from tests.ledger import ledger
 
 EXECUTED = tiny.notebook_text().encode()
 

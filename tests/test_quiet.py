@@ -14,7 +14,7 @@ from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Accelerator, Conditions, Limits, Request, Stage, State
-from tests.history import ledger
+from tests.ledger import ledger
 
 QUIET = Conditions(0.05, 0.2)
 BUSY = Conditions(0.5, 2.2, "stress (1.0 cores)")

@@ -10,14 +10,14 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from autoresearch_kit import reporting
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import Entry
-from autoresearch_kit.history.tables import TSV_COLUMNS, to_frame
+from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Usage, Verdict
+from autoresearch_kit.reports.tables import TSV_COLUMNS, to_frame
 from autoresearch_kit.results import CampaignResults, Results, campaigns, compare, results
 from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.missing import Missing
-from tests.history import ledger
-from tests.history.ledger import repeated
+from tests.ledger import ledger
+from tests.ledger.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "results.ipynb"

@@ -16,7 +16,7 @@ from autoresearch_kit.errors import EditError, InputError, KitError
 from autoresearch_kit.files.bounded import read_all
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import read_notebook
-from autoresearch_kit.history import History, campaigns, is_tag
+from autoresearch_kit.ledger import History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
@@ -25,7 +25,7 @@ from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directi
 from autoresearch_kit.ui.panel.directive import Directive
 from autoresearch_kit.watching import Watch
 from tests.campaign import quick, tiny
-from tests.history import ledger
+from tests.ledger import ledger
 
 STEERING = (
     "\x1b[2J\x1b]0;owned\x07\r\x9b31m\x7f\u202etxt\u2066\n2026-03-08 ERROR forged\n[red]x[/red]"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.history import delete
+from autoresearch_kit.ledger import delete
 from autoresearch_kit.records import (
     Experiment,
     Limits,

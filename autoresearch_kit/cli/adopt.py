@@ -8,7 +8,7 @@ import typer
 from autoresearch_kit import adopting
 from autoresearch_kit.cli.app import app, console, project
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import NOTEBOOK
+from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.status import known
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from autoresearch_kit import history
+from autoresearch_kit import ledger
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import codec
@@ -52,23 +52,23 @@ def _escaped(line: str) -> str:
 
 def project() -> Path:
     """The project that the current folder lies in."""
-    return history.find_root(Path.cwd())
+    return ledger.find_root(Path.cwd())
 
 
 def workspace(tag: str) -> Workspace:
     """The folder of campaign `tag`, which need not exist yet."""
-    return Workspace(project(), history.valid_tag(tag))
+    return Workspace(project(), ledger.valid_tag(tag))
 
 
-def known_history(tag: str) -> history.History:
+def known_history(tag: str) -> ledger.History:
     """The history of a campaign that has at least its baseline.
 
     Raises:
         InputError: there is no such campaign; the message names those there are.
     """
     root = project()
-    known = history.History(root, history.valid_tag(tag))
+    known = ledger.History(root, ledger.valid_tag(tag))
     if known.best() is None:
-        there = ", ".join(history.campaigns(root)) or "none yet"
+        there = ", ".join(ledger.campaigns(root)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")
     return known

@@ -15,7 +15,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.estimates import Estimate, best_estimate, estimates
 from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Experiment,
     Request,

@@ -20,10 +20,10 @@ from autoresearch_kit.cli.follow import STYLES, experiment_lines
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import tables
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment
+from autoresearch_kit.reports import tables
 
 
 @app.command()

@@ -15,7 +15,7 @@ from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
 from autoresearch_kit.settling import Wishes, settle, settle_limits
 from autoresearch_kit.starting import Sandboxing

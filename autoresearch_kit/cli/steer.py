@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from autoresearch_kit import history
+from autoresearch_kit import ledger
 from autoresearch_kit.cli.app import Json, Tag, app, console, print_json, project, workspace
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.errors import BusyError
-from autoresearch_kit.history.summary import outcomes
 from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Request
 from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.reports.summary import outcomes
 from autoresearch_kit.status import Status, known, known_campaigns, read_status
 
 
@@ -103,7 +103,7 @@ def delete(
         raise BusyError(place.held_by())
     if not yes:
         typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
-    history.delete(place.root, tag)
+    ledger.delete(place.root, tag)
     if place.folder.exists():
         place.delete()
     console.print(f"'{tag}' is gone")

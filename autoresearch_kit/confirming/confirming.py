@@ -18,12 +18,12 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground, find_ground
-from autoresearch_kit.history import History
-from autoresearch_kit.history.spent import runs
+from autoresearch_kit.ledger import History
 from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
+from autoresearch_kit.reports.spent import runs
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import KIT_FAILURES
 from autoresearch_kit.validity import usual_elsewhere, why_invalid

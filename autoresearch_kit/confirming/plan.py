@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from autoresearch_kit.errors import EditError, InputError
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.merging import move_edits

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,

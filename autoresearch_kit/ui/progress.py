@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from autoresearch_kit.history.tables import weaker
 from autoresearch_kit.records import Noise, Verdict
+from autoresearch_kit.reports.tables import weaker
 from autoresearch_kit.ui import uncertainty
 from autoresearch_kit.ui.colours import BLUE, GREEN, GREY, INK, VERMILLION
 from autoresearch_kit.ui.drawing import Drawing, drawable, shorten

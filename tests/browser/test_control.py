@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Page
 
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Request, Research, Stage
 from tests.browser import lab
 from tests.campaign import scripted, tiny

@@ -11,7 +11,7 @@ from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,
@@ -26,7 +26,7 @@ from autoresearch_kit.records import (
     Settings,
 )
 from tests.campaign import tiny
-from tests.history import ledger
+from tests.ledger import ledger
 
 SETTINGS = Settings(
     "stdlib", 1.0, 30.0, 10.0, 4000.0, "optuna", "as-is", Rule.GREEDY, seeds=1, max_elsewhere=1.0

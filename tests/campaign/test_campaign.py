@@ -10,7 +10,7 @@ import pytest
 
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict
 from autoresearch_kit.restoring import restore
 from autoresearch_kit.settling import settle

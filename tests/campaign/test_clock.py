@@ -9,12 +9,12 @@ import pytest
 
 from autoresearch_kit import pulse
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history.summary import summarise
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits
+from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.status import words
 from tests.campaign import quick
-from tests.history import ledger
+from tests.ledger import ledger
 
 HOUR = 3600.0
 

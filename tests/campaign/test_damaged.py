@@ -12,7 +12,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import FORGETTABLE, Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Arm,
     Errands,
@@ -29,7 +29,7 @@ from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.watching import Watch
 from tests.campaign import quick, tiny
-from tests.history.ledger import run
+from tests.ledger.ledger import run
 
 CUT = "cut short"
 DAMAGE = {

@@ -16,7 +16,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.tasks.lm.prepare import prepare
-from tests.history import ledger
+from tests.ledger import ledger
 from tests.researchers.llm.night import Night, make_night
 from tests.researchers.llm.server import Answer, ChatServer
 

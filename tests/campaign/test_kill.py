@@ -12,7 +12,7 @@ import pytest
 from autoresearch_kit import detached
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
 from autoresearch_kit.settling import settle
 from tests.campaign import tiny

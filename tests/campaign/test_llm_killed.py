@@ -12,7 +12,7 @@ import pytest
 
 from autoresearch_kit import detached
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Limits, Stage
 from tests.campaign import scripted
 from tests.campaign.moments import Seen, ended, wait_for

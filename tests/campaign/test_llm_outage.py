@@ -11,7 +11,7 @@ import pytest
 
 from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
 from tests.campaign import scripted
 from tests.campaign.scripted import constants, submit

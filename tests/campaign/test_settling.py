@@ -6,7 +6,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.runner.watchdog import allowed_seconds
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import NOTEBOOK
+from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.machine import gpu, gpu_nodes
 from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings

@@ -12,7 +12,7 @@ from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import BusyError, KitError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Errands, Limits, Request, Research, Stage, codec
 from autoresearch_kit.researchers import Model

@@ -16,7 +16,7 @@ from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import Ground
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.noise import PRIOR_DOF, Group
 from autoresearch_kit.notebook import TrainNotebook
@@ -39,7 +39,7 @@ from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import Bench, Tried
 from autoresearch_kit.weighing import Scales, Weighed
 from tests.campaign import tiny
-from tests.history import ledger
+from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 
 BASELINE = (1.50, 1.51, 1.49)

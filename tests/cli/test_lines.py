@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from autoresearch_kit.cli.follow import experiment_lines
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
-from tests.history.ledger import experiment, repeated, run
+from tests.ledger.ledger import experiment, repeated, run
 
 NOISE = Noise(0.01, 6.0)
 

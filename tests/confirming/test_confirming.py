@@ -21,7 +21,7 @@ from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ground import find_ground, profiled, read_notebook
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Constant,
@@ -40,7 +40,7 @@ from autoresearch_kit.ui.missing import Missing
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.confirming.nights import ran
-from tests.history.ledger import SETTINGS, experiment
+from tests.ledger.ledger import SETTINGS, experiment
 
 FASTER = {"STEPS": 40}
 """Worth far more than the noise."""

@@ -11,7 +11,7 @@ from autoresearch_kit.confirming.plan import Plan, Variant
 from autoresearch_kit.confirming.record import Finding, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
 from tests.confirming.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
-from tests.history.ledger import experiment
+from tests.ledger.ledger import experiment
 
 PLAN = chain({"BATCH": 8}, {"RATE": 0.1}, {"WIDTH": 16})
 

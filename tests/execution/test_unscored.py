@@ -13,7 +13,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import ProfileRow, StepProfile
 from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import make_spec, notebook
-from tests.history import ledger
+from tests.ledger import ledger
 from tests.training.test_kernel import MODEL, SETUP, TRAIN
 
 PROFILE = StepProfile(5, 9.0, 2.0, 3.0, 4.0, False, (ProfileRow("aten::mm", 0.5, 1.0, 2.0),))

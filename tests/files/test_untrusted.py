@@ -19,7 +19,7 @@ from autoresearch_kit.files.untrusted import entries, plain_file, read_if_plain
 from autoresearch_kit.records import Reason, SandboxLevel
 from tests.execution import litter
 from tests.execution.notebooks import make_spec, notebook
-from tests.history import ledger
+from tests.ledger import ledger
 
 EVERY_FILE = (
     handover.METRICS_FILE,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from autoresearch_kit.records import CacheUse
-from tests.history.ledger import experiment, run, score
+from tests.ledger.ledger import experiment, run, score
 
 
 def test_a_score_says_in_what_precision_and_where_it_was_measured() -> None:

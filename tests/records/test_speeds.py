@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.records import Run, speed, speed_by_run, steps_apart
-from tests.history.ledger import run
+from tests.ledger.ledger import run
 
 
 def runs(*steps: int) -> list[Run]:

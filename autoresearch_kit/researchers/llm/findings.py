@@ -11,7 +11,7 @@ from autoresearch_kit.execution.runner.crash_report import (
     printed,
 )
 from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Run
 from autoresearch_kit.researchers.llm import curve
 from autoresearch_kit.researchers.llm.quoting import quote

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import EditProtocol, Proposal

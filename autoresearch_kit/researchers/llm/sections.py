@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_kit.estimates import estimates
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.contract import CONFIG
 from autoresearch_kit.notebook.train_notebook import TrainNotebook

@@ -19,7 +19,7 @@ from autoresearch_kit.asking import BASE_URL, KEY
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.history import find_root
+from autoresearch_kit.ledger import find_root
 from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.settling import settle, started_with
 from autoresearch_kit.ui import plots

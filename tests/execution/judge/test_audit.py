@@ -14,7 +14,7 @@ from autoresearch_kit.machine.precision import of_name
 from autoresearch_kit.records import RunSpec, Score
 from tests.execution.judge import models
 from tests.execution.judge.test_scoring import by_hand
-from tests.history import ledger
+from tests.ledger import ledger
 
 RUN = replace(ledger.run(), score=Score("val_bpb", 1.5, 1.0, 1, 1, 0.0, 1.0))
 

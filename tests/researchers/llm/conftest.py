@@ -9,7 +9,7 @@ import pytest
 
 from autoresearch_kit.decide import Decision
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import Entry
-from autoresearch_kit.history.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv, weaker
+from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict
-from tests.history.ledger import disturbed, experiment, repeated, run, score
+from autoresearch_kit.reports.tables import TSV_COLUMNS, read_tsv, to_frame, to_tsv, weaker
+from tests.ledger.ledger import disturbed, experiment, repeated, run, score
 
 NIGHT = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

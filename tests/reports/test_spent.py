@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.history.spent import spent
 from autoresearch_kit.records import Experiment
-from tests.history.ledger import experiment, run
+from autoresearch_kit.reports.spent import spent
+from tests.ledger.ledger import experiment, run
 
 DAY = "2026-11-21T"
 

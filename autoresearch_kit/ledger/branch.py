@@ -4,8 +4,8 @@ from collections.abc import Set
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.history.plumbing import Git
-from autoresearch_kit.history.refs import BRANCHES, branch_ref
+from autoresearch_kit.ledger.plumbing import Git
+from autoresearch_kit.ledger.refs import BRANCHES, branch_ref
 
 
 class Branch:

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import InputError, LedgerError
-from autoresearch_kit.history import NOTEBOOK, History, campaigns, find_root, valid_tag
+from autoresearch_kit.ledger import NOTEBOOK, History, campaigns, find_root, valid_tag
 from autoresearch_kit.records import Verdict
-from tests.history.ledger import add, experiment, git, project
+from tests.ledger.ledger import add, experiment, git, project
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.estimates import best_estimate, estimates
-from autoresearch_kit.history.spent import NOTHING, Spent, seconds_between, spent
 from autoresearch_kit.noise import describe
 from autoresearch_kit.records import (
     Experiment,
@@ -20,6 +19,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import markdown_table
+from autoresearch_kit.reports.spent import NOTHING, Spent, seconds_between, spent
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Noise, Verdict
-from tests.history.ledger import experiment, git, project, repeated
+from tests.ledger.ledger import experiment, git, project, repeated
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from autoresearch_kit.history.summary import extra_runs, summarise
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
-from tests.history.ledger import disturbed, experiment, repeated, run, score
+from autoresearch_kit.reports.summary import extra_runs, summarise
+from tests.ledger.ledger import disturbed, experiment, repeated, run, score
 
 NOISE = Noise(0.01, 6.0)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_kit.history import NOTEBOOK, Entry, History
+from autoresearch_kit.ledger import NOTEBOOK, Entry, History
 from autoresearch_kit.records import (
     Experiment,
     Fingerprint,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.files.paths import checked
-from autoresearch_kit.history.plumbing import Git
+from autoresearch_kit.ledger.plumbing import Git
 
 PROJECT = "the project's folder"
 

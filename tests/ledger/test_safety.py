@@ -10,17 +10,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.history import (
-    NOTEBOOK,
-    Entry,
-    History,
-    campaigns,
-    delete,
-    find_root,
-)
-from autoresearch_kit.history.repository import check_writable
+from autoresearch_kit.ledger import NOTEBOOK, Entry, History, campaigns, delete, find_root
+from autoresearch_kit.ledger.repository import check_writable
 from autoresearch_kit.records import Experiment, Verdict
-from tests.history.ledger import add, git, init, project
+from tests.ledger.ledger import add, git, init, project
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
-from autoresearch_kit.history.branch import Branch
-from autoresearch_kit.history.commit_message import code_message, record_message
-from autoresearch_kit.history.plumbing import Git, Object, Objects
-from autoresearch_kit.history.refs import (
+from autoresearch_kit.ledger.branch import Branch
+from autoresearch_kit.ledger.commit_message import code_message, record_message
+from autoresearch_kit.ledger.plumbing import Git, Object, Objects
+from autoresearch_kit.ledger.refs import (
     REFS,
     branch_ref,
     campaign_refs,
@@ -28,7 +28,7 @@ from autoresearch_kit.history.refs import (
     parse_ref,
     valid_tag,
 )
-from autoresearch_kit.history.repository import PROJECT, check_not_brought, check_writable
+from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
 from autoresearch_kit.records import Experiment, codec
 
 NOTEBOOK = "notebooks/train.ipynb"

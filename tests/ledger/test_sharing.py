@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.history import History, campaigns
-from autoresearch_kit.history.sharing import bundle, fetch, push
+from autoresearch_kit.ledger import History, campaigns
+from autoresearch_kit.ledger.sharing import bundle, fetch, push
 from autoresearch_kit.records import Verdict
-from tests.history.ledger import add, experiment, git, init, project
+from tests.ledger.ledger import add, experiment, git, init, project
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Experiments as git commits and refs; as tables; and their way to other machines."""
 
-from autoresearch_kit.history.ledger import (
+from autoresearch_kit.ledger.ledger import (
     NOTEBOOK,
     RECORD,
     Entry,
@@ -9,8 +9,8 @@ from autoresearch_kit.history.ledger import (
     delete,
     latest_kept,
 )
-from autoresearch_kit.history.refs import is_tag, valid_tag
-from autoresearch_kit.history.repository import find_root
+from autoresearch_kit.ledger.refs import is_tag, valid_tag
+from autoresearch_kit.ledger.repository import find_root
 
 __all__ = [
     "NOTEBOOK",

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.history.ledger import History, campaigns
-from autoresearch_kit.history.plumbing import Git
-from autoresearch_kit.history.refs import REFS, branch_ref, campaign_refs, parse_ref, valid_tag
+from autoresearch_kit.ledger.ledger import History, campaigns
+from autoresearch_kit.ledger.plumbing import Git
+from autoresearch_kit.ledger.refs import REFS, branch_ref, campaign_refs, parse_ref, valid_tag
 
 
 def push(root: Path, tag: str, remote: str) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.history.ledger import Entry
+from autoresearch_kit.ledger.ledger import Entry
 from autoresearch_kit.records import Experiment, SandboxLevel, Verdict, speed
 from autoresearch_kit.records.text import one_line
 
