@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean
 
 import autoresearch_kit
-from autoresearch_kit import retries
 from autoresearch_kit.errands import ErrandRunner
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
 from autoresearch_kit.execution import launch
@@ -41,7 +40,8 @@ from autoresearch_kit.spending import Meter
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.status import words
 from autoresearch_kit.trying import Bench, Tried, check_kit
-from autoresearch_kit.validity import usual_elsewhere
+from autoresearch_kit.verdicts import retries
+from autoresearch_kit.verdicts.validity import usual_elsewhere
 from autoresearch_kit.weighing import Scales, Weighed
 
 NO_LIMITS = Limits()

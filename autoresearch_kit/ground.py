@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit import decide
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.ledger import NOTEBOOK, History
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
@@ -31,6 +29,8 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import is_path
+from autoresearch_kit.verdicts import decide
+from autoresearch_kit.verdicts.comparable import fingerprint
 
 LEAST_CORES = 4
 """With fewer, starting the next run beside the present one takes from training what it saves: on

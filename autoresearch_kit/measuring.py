@@ -21,9 +21,9 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSpec
-from autoresearch_kit.repeats import Settled, settle
 from autoresearch_kit.standby import Standby
-from autoresearch_kit.validity import Repeat, never_quiet, repeat, why_invalid
+from autoresearch_kit.verdicts.repeats import Settled, settle
+from autoresearch_kit.verdicts.validity import Repeat, never_quiet, repeat, why_invalid
 
 logger = logging.getLogger(__name__)
 

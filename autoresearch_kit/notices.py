@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from autoresearch_kit.errors import ErrandError, InputError
-from autoresearch_kit.estimates import best_estimate
 from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.summary import outcomes, summarise
+from autoresearch_kit.verdicts.estimates import best_estimate
 
 PLATEAU = 10
 """Experiments without a keep after which a person is told, once."""

@@ -7,7 +7,7 @@ from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
-from autoresearch_kit.validity import why_busy
+from autoresearch_kit.verdicts.validity import why_busy
 
 logger = logging.getLogger(__name__)
 

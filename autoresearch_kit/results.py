@@ -15,7 +15,6 @@ import pandas as pd
 from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import ledger
-from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.workspace import Workspace
@@ -32,6 +31,7 @@ from autoresearch_kit.ui.compare import Against, Group
 from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.missing import Missing
 from autoresearch_kit.ui.table import Table
+from autoresearch_kit.verdicts.audit import second_opinion
 
 METRICS = "metrics.jsonl"
 

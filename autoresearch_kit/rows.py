@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from autoresearch_kit.estimates import Estimate, estimate
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict, speed, strongest
 from autoresearch_kit.spending import per
+from autoresearch_kit.verdicts.estimates import Estimate, estimate
 
 
 @dataclass(frozen=True)

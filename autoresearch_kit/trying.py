@@ -9,7 +9,7 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Attempt, Experiment, Proposal, Reason
-from autoresearch_kit.repeats import Settled
+from autoresearch_kit.verdicts.repeats import Settled
 
 REPAIRS = 1
 """How often an idea may crash on a bug and be mended; the next crash is its end."""

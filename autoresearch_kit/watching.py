@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Curve, Point, read_live, read_points, thinned
@@ -21,7 +20,6 @@ from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
 from autoresearch_kit.machine.gpu import gpu_use
-from autoresearch_kit.noise import scores_of
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import (
@@ -38,7 +36,9 @@ from autoresearch_kit.records import (
 from autoresearch_kit.rows import Row, by_now, row_of, to_frame
 from autoresearch_kit.spending import Meter
 from autoresearch_kit.status import dead, known_campaigns
-from autoresearch_kit.validity import as_fast
+from autoresearch_kit.verdicts.audit import second_opinion
+from autoresearch_kit.verdicts.noise import scores_of
+from autoresearch_kit.verdicts.validity import as_fast
 
 LINES = 3
 """How many troubles are told, of each kind."""

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from autoresearch_kit import decide, noise
-from autoresearch_kit.decide import Best, Decision, Sample
 from autoresearch_kit.execution.handover import recorded_file
 from autoresearch_kit.ledger import History
 from autoresearch_kit.measuring import Measuring
-from autoresearch_kit.noise import BASELINE, Group
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
-from autoresearch_kit.repeats import Settled
 from autoresearch_kit.trying import Tried
-from autoresearch_kit.validity import as_fast, why_disturbed
+from autoresearch_kit.verdicts import decide, noise
+from autoresearch_kit.verdicts.decide import Best, Decision, Sample
+from autoresearch_kit.verdicts.noise import BASELINE, Group
+from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.validity import as_fast, why_disturbed
 
 LUCK = 4.0
 """Sigmas from the mean of its other runs up to which a score may be luck. A run with a fifth fewer

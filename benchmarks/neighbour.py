@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit import retries
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
@@ -34,6 +33,7 @@ from autoresearch_kit.records import (
     best_of,
 )
 from autoresearch_kit.settling import MAX_ELSEWHERE, Wishes, settle
+from autoresearch_kit.verdicts import retries
 from tests.campaign import tiny
 
 TAG = "night"

@@ -20,7 +20,7 @@ import torch
 from cpu_profile import ROOT, VARIANTS, run
 from torch import Tensor
 
-from autoresearch_kit import ground, noise
+from autoresearch_kit import ground
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.judge import predictor
 from autoresearch_kit.execution.judge.assessment import BATCH_ROWS
@@ -32,6 +32,7 @@ from autoresearch_kit.tasks.lm import task
 from autoresearch_kit.tasks.lm.bits_per_byte import rows, target_bytes
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.verdicts import noise
 
 SIZES = (16, 32, 64, 128, 256, 512, 1280, 2560, 5120, 10240)
 

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from autoresearch_kit.cli.app import console
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.estimates import Estimate, best_estimate, estimates
 from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -27,6 +26,7 @@ from autoresearch_kit.records import (
     strongest,
 )
 from autoresearch_kit.spending import per
+from autoresearch_kit.verdicts.estimates import Estimate, best_estimate, estimates
 
 POLL_SECONDS = 0.5
 STYLES = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import ground, starting, validity
+from autoresearch_kit import ground, starting
 from autoresearch_kit.asking import ModelWishes
 from autoresearch_kit.cli.app import Tag, app, console, workspace
 from autoresearch_kit.cli.errands import CopyTo, Webhook
@@ -19,6 +19,7 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
 from autoresearch_kit.settling import Wishes, settle, settle_limits
 from autoresearch_kit.starting import Sandboxing
+from autoresearch_kit.verdicts import validity
 
 LLM = "Language model"
 VERDICTS = "Verdicts"

@@ -10,11 +10,11 @@ from autoresearch_kit import ledger
 from autoresearch_kit.cli.app import Json, Tag, app, console, print_json, project, workspace
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.errors import BusyError
-from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Request
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.reports.summary import outcomes
 from autoresearch_kit.status import Status, known, known_campaigns, read_status
+from autoresearch_kit.verdicts.noise import describe
 
 
 @app.command()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_kit import noise
 from autoresearch_kit.confirming.judging import Standing, Todo, at_most, pruned_runs, stand
 from autoresearch_kit.confirming.plan import make_plan
 from autoresearch_kit.confirming.record import Confirmation, Folder, Trial, Trials
@@ -26,7 +25,8 @@ from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.reports.spent import runs
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import KIT_FAILURES
-from autoresearch_kit.validity import usual_elsewhere, why_invalid
+from autoresearch_kit.verdicts import noise
+from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 
 SEEDS = 3
 """How often each variant is run, if nothing else was said."""

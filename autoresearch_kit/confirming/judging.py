@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from autoresearch_kit import decide, noise
 from autoresearch_kit.confirming.plan import Plan, Variant
 from autoresearch_kit.confirming.record import Finding, Trial, Trials, Worth
-from autoresearch_kit.decide import Sample
-from autoresearch_kit.noise import Group
 from autoresearch_kit.records import Noise, Run
-from autoresearch_kit.validity import least_disturbed, once_more
+from autoresearch_kit.verdicts import decide, noise
+from autoresearch_kit.verdicts.decide import Sample
+from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.validity import least_disturbed, once_more
 
 REAL = 0.95
 """A keep is real if it helps with this probability."""

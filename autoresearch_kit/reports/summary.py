@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from autoresearch_kit.auditing import second_opinion
-from autoresearch_kit.estimates import best_estimate, estimates
-from autoresearch_kit.noise import describe
 from autoresearch_kit.records import (
     Experiment,
     Noise,
@@ -20,6 +17,9 @@ from autoresearch_kit.records import (
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports.spent import NOTHING, Spent, seconds_between, spent
+from autoresearch_kit.verdicts.audit import second_opinion
+from autoresearch_kit.verdicts.estimates import best_estimate, estimates
+from autoresearch_kit.verdicts.noise import describe
 
 
 @dataclass(frozen=True)

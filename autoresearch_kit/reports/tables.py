@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.estimates import Estimate, estimates
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger.ledger import Entry
 from autoresearch_kit.records import Experiment, SandboxLevel, Verdict, speed
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.verdicts.estimates import Estimate, estimates
 
 TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import campaign, decide
+from autoresearch_kit import campaign
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.files.workspace import Workspace
@@ -25,6 +25,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
+from autoresearch_kit.verdicts import decide
 from tests.campaign import tiny
 from tests.ledger import ledger
 

@@ -21,8 +21,8 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.retries import RETRIES
 from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.verdicts.retries import RETRIES
 from tests.campaign import quick, tiny
 
 SETTINGS = replace(quick.SETTINGS, max_elsewhere=0.3)

@@ -9,7 +9,6 @@ from autoresearch_kit import ground, restoring
 from autoresearch_kit.copying import copy_campaign
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.fingerprint import fingerprint
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
 from autoresearch_kit.settling import Wishes, settle
@@ -17,6 +16,7 @@ from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
+from autoresearch_kit.verdicts.comparable import fingerprint
 from tests.campaign import tiny
 from tests.ledger import ledger
 from tests.researchers.llm.night import make_night

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from autoresearch_kit.auditing import Audited, SecondOpinion
 from autoresearch_kit.ui.audit import audit
 from autoresearch_kit.ui.colours import VERMILLION
 from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.missing import Missing
+from autoresearch_kit.verdicts.audit import Audited, SecondOpinion
 
 KEEPS = (
     Audited(0, 1.5, 1.6, 0.0),

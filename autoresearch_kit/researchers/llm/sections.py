@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit.estimates import estimates
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.contract import CONFIG
@@ -28,7 +27,8 @@ from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.curve import curve
 from autoresearch_kit.researchers.llm.probes import step_lines
 from autoresearch_kit.researchers.llm.quoting import quote
-from autoresearch_kit.retries import fate
+from autoresearch_kit.verdicts.estimates import estimates
+from autoresearch_kit.verdicts.retries import fate
 
 PLATEAU = 6
 """Experiments without a keep after which the prompt asks for a change of direction."""

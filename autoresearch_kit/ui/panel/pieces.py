@@ -5,12 +5,12 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Command, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.records.digits import rounded, with_error
 from autoresearch_kit.rows import Row
 from autoresearch_kit.status import to_come
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
+from autoresearch_kit.verdicts.noise import describe
 from autoresearch_kit.watching import Now, Sight
 
 SILENT = 20.0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.decide import Decision
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
@@ -27,6 +26,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers import Model, Surroundings, View, view_of
 from autoresearch_kit.researchers.llm.researcher import LLMResearcher
 from autoresearch_kit.spending import Meter
+from autoresearch_kit.verdicts.decide import Decision
 from tests.campaign import tiny
 from tests.researchers import bench
 from tests.researchers.llm.server import ChatServer, text

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.records import Experiment, Noise, Run, Score, Verdict
+from autoresearch_kit.verdicts.audit import second_opinion
 from tests.ledger import ledger
 
 NOISE = Noise(0.01, 5.0)

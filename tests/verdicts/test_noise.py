@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from autoresearch_kit import noise
-from autoresearch_kit.noise import BASELINE, Group
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Score, Verdict
+from autoresearch_kit.verdicts import noise
+from autoresearch_kit.verdicts.noise import BASELINE, Group
 from tests.ledger.ledger import disturbed, experiment, run
 
 SIGMA = 0.01

@@ -2,7 +2,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from autoresearch_kit.decide import (
+from autoresearch_kit.errors import FingerprintError
+from autoresearch_kit.records import Arm, Fingerprint, Gain, Noise, Reason, Rule, Verdict
+from autoresearch_kit.verdicts.decide import (
     MARGIN,
     MOST_RUNS,
     Best,
@@ -13,8 +15,6 @@ from autoresearch_kit.decide import (
     possible_loss,
     possible_losses,
 )
-from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.records import Arm, Fingerprint, Gain, Noise, Reason, Rule, Verdict
 from tests.ledger.ledger import experiment
 
 HERE = Fingerprint("c1", "t1", "p1", "s1", "2.13.0", "cpu Xeon")

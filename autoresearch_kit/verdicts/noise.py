@@ -33,7 +33,7 @@ import numpy as np
 from scipy.special import chdtr, chdtri, stdtrit
 
 from autoresearch_kit.records import Experiment, Noise, Run
-from autoresearch_kit.validity import as_fast
+from autoresearch_kit.verdicts.validity import as_fast
 
 PRIOR_DOF = 3.0
 """Three runs alone put sigma anywhere between a quarter and 1.7 of its truth. The baseline's three

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.estimates import best_estimate, estimates
 from autoresearch_kit.records import Noise, Verdict, latest_noise
+from autoresearch_kit.verdicts.estimates import best_estimate, estimates
 from tests.ledger.ledger import experiment, repeated, run
 
 BEFORE, BY_NOW = Noise(0.02, 4.0), Noise(0.01, 6.0)

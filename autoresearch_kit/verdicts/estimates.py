@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch_kit.noise import scores_by_code
 from autoresearch_kit.records import Experiment, Noise, best_of, latest_noise
 from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.verdicts.noise import scores_by_code
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from statistics import NormalDist, fmean
 from scipy.special import stdtr, stdtrit
 
 from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.noise import agree_too_well, error_of_mean
 from autoresearch_kit.records import (
     Arm,
     Experiment,
@@ -37,6 +36,7 @@ from autoresearch_kit.records import (
     Rule,
     Verdict,
 )
+from autoresearch_kit.verdicts.noise import agree_too_well, error_of_mean
 
 DECIMALS = 6
 """Scores are equal when they are at this many decimals: what is shown is what is compared."""

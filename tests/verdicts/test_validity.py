@@ -12,7 +12,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.validity import (
+from autoresearch_kit.verdicts.validity import (
     AGAIN,
     MARGIN,
     MOST_USUAL,

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_kit.records import Arm, Measured, Reason, Run, Settings
-from autoresearch_kit.validity import Repeat, least_disturbed, repeat, why_disturbed, why_invalid
+from autoresearch_kit.verdicts.validity import (
+    Repeat,
+    least_disturbed,
+    repeat,
+    why_disturbed,
+    why_invalid,
+)
 
 
 @dataclass(frozen=True)
