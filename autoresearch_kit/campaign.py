@@ -35,8 +35,8 @@ from autoresearch_kit.records import (
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
+from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.spending import Meter
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.status import words
 from autoresearch_kit.trying import Bench, Tried, check_kit

@@ -7,7 +7,7 @@ import pandas as pd
 
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict, speed, strongest
-from autoresearch_kit.spending import per
+from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, estimate
 
 

@@ -11,7 +11,7 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Noise, Request, Stage, State, Usage
 from autoresearch_kit.reports.spent import Spent
 from autoresearch_kit.reports.summary import ExtraRuns, summarise
-from autoresearch_kit.spending import Meter, per
+from autoresearch_kit.researchers.spending import Meter, per
 
 
 @dataclass(frozen=True)

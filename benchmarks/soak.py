@@ -37,7 +37,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Settings
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import ChatServer
 

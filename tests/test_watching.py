@@ -18,7 +18,7 @@ from autoresearch_kit.records import (
     Usage,
     Verdict,
 )
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.status import words
 from autoresearch_kit.watching import Watch
 from tests.researchers.llm.conftest import Ledger, ledger

@@ -25,7 +25,7 @@ from autoresearch_kit.records import (
     Verdict,
     strongest,
 )
-from autoresearch_kit.spending import per
+from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, best_estimate, estimates
 
 POLL_SECONDS = 0.5

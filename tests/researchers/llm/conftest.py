@@ -25,7 +25,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers import Model, Surroundings, View, view_of
 from autoresearch_kit.researchers.llm.researcher import LLMResearcher
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.decide import Decision
 from tests.campaign import tiny
 from tests.researchers import bench

@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch_kit.errors import LimitReached
 from autoresearch_kit.records import Experiment, Limits, Prices, Usage
-from autoresearch_kit.spending import REPLY_TOKENS, Meter, per
+from autoresearch_kit.researchers.spending import REPLY_TOKENS, Meter, per
 from tests.researchers.bench import Bench
 
 ONE = Usage(requests=1, tokens_in=900, tokens_out=100, tokens_cached=300, seconds=2.0, usd=0.5)
