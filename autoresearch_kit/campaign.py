@@ -33,12 +33,12 @@ from autoresearch_kit.records import (
     profiled_before,
 )
 from autoresearch_kit.records.text import markdown_table
+from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.standby import Standby
-from autoresearch_kit.status import words
 from autoresearch_kit.trying import Bench, Tried, check_kit
 from autoresearch_kit.verdicts import retries
 from autoresearch_kit.verdicts.validity import usual_elsewhere

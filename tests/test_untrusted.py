@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import adopting, cli, status
+from autoresearch_kit import adopting, cli
 from autoresearch_kit.detached import LineFormatter
 from autoresearch_kit.errors import EditError, InputError, KitError
 from autoresearch_kit.files.bounded import read_all
@@ -21,9 +21,10 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
 from autoresearch_kit.records.text import visible
+from autoresearch_kit.reports import status
+from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.ui.panel.directive import Directive
-from autoresearch_kit.watching import Watch
 from tests.campaign import quick, tiny
 from tests.ledger import ledger
 

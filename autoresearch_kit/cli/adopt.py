@@ -10,7 +10,7 @@ from autoresearch_kit.cli.app import app, console, project
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.status import known
+from autoresearch_kit.reports.status import known
 
 
 @app.command()

@@ -8,7 +8,7 @@ from autoresearch_kit import notices
 from autoresearch_kit.cli.app import Tag, app, console, project, workspace
 from autoresearch_kit.errands import WEBHOOK, settle_errands
 from autoresearch_kit.records import Errands
-from autoresearch_kit.status import known
+from autoresearch_kit.reports.status import known
 
 PANEL = "Errands"
 """The panel of `--help` that holds these options."""

@@ -9,8 +9,8 @@ from autoresearch_kit.cli.app import Tag, app, console, known_history, project, 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
+from autoresearch_kit.reports.status import known
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
-from autoresearch_kit.status import known
 
 
 @app.command()

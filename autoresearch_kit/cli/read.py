@@ -110,10 +110,10 @@ def report(
     ] = None,
 ) -> None:
     """Run the results notebook, and write it as one HTML file to send to a colleague."""
-    from autoresearch_kit import reporting  # papermill and nbconvert take most of a second
+    from autoresearch_kit.reports import html  # papermill and nbconvert take most of a second
 
     shown, *others = [_known_source(name) for name in (tag, *(against or []))]
-    reporting.report(project(), shown, others, output.absolute())
+    html.report(project(), shown, others, output.absolute())
     console.print(str(output))
 
 
@@ -138,7 +138,7 @@ def plot(
 
 def draw_progress(root: Path, tag: str, output: Path | None) -> Path:
     """Draw campaign `tag` into `output`, else into the campaign's folder; returns the file."""
-    from autoresearch_kit.results import results  # matplotlib takes most of a second
+    from autoresearch_kit.reports.results import results  # matplotlib takes most of a second
 
     place = Workspace(root, tag)
     place.create()

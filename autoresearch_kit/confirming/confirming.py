@@ -9,7 +9,6 @@ from statistics import fmean
 
 from autoresearch_kit.confirming.judging import Standing, Todo, at_most, pruned_runs, stand
 from autoresearch_kit.confirming.plan import make_plan
-from autoresearch_kit.confirming.record import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
@@ -22,6 +21,7 @@ from autoresearch_kit.measuring import run_and_score
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
+from autoresearch_kit.reports.confirmation import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.reports.spent import runs
 from autoresearch_kit.standby import Standby
 from autoresearch_kit.trying import KIT_FAILURES

@@ -285,7 +285,7 @@ class TrainingRun:
 
     def _show_curve(self) -> None:
         # here, since pandas and matplotlib have no business in a run that nobody watches
-        from autoresearch_kit.ui.loss_curves import loss_curves, read_curve
+        from autoresearch_kit.reports.figures.loss_curves import loss_curves, read_curve
 
         lines = (self._work / handover.METRICS_FILE).read_bytes()
         display(loss_curves({"this run": read_curve(lines)}))

@@ -11,8 +11,8 @@ from autoresearch_kit import pulse
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits
+from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary import summarise
-from autoresearch_kit.status import words
 from tests.campaign import quick
 from tests.ledger import ledger
 

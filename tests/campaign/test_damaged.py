@@ -25,9 +25,9 @@ from autoresearch_kit.records import (
     Research,
     Usage,
 )
+from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.watching import Watch
 from tests.campaign import quick, tiny
 from tests.ledger.ledger import run
 

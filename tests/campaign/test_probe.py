@@ -21,8 +21,8 @@ from autoresearch_kit.probing import Probing
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.rows import row_of
 from autoresearch_kit.reports.spent import spent
-from autoresearch_kit.rows import row_of
 from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, edit, submit
 from tests.ledger.ledger import SETTINGS

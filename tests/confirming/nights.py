@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from autoresearch_kit.confirming.judging import Standing, stand
 from autoresearch_kit.confirming.plan import Keep, Plan, Variant
-from autoresearch_kit.confirming.record import Trial, Trials
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Noise, Reason, Run
+from autoresearch_kit.reports.confirmation import Trial, Trials
 from tests.campaign import tiny
 from tests.researchers.llm.conftest import run_of
 

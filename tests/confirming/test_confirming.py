@@ -16,7 +16,6 @@ from autoresearch_kit import adopting
 from autoresearch_kit.cli.app import app
 from autoresearch_kit.confirming import confirming
 from autoresearch_kit.confirming.confirming import LEFT, Confirming
-from autoresearch_kit.confirming.record import Confirmation, Finding, Trial
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
@@ -33,10 +32,11 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
 )
-from autoresearch_kit.results import CampaignResults, results
+from autoresearch_kit.reports.confirmation import Confirmation, Finding, Trial
+from autoresearch_kit.reports.figures.missing import Missing
+from autoresearch_kit.reports.results import CampaignResults, results
+from autoresearch_kit.reports.status import read_status
 from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.status import read_status
-from autoresearch_kit.ui.missing import Missing
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.confirming.nights import ran

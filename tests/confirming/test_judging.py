@@ -8,8 +8,8 @@ import pytest
 
 from autoresearch_kit.confirming.judging import Standing, at_most, best_runs, stand
 from autoresearch_kit.confirming.plan import Plan, Variant
-from autoresearch_kit.confirming.record import Finding, Trial, Trials
 from autoresearch_kit.confirming.summing import sum_up
+from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
 from tests.confirming.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
 from tests.ledger.ledger import experiment
 

@@ -21,14 +21,14 @@ from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import find_root
 from autoresearch_kit.records import Request, Stage
+from autoresearch_kit.reports.figures import plots
+from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.watching import Sight, Watch
 from autoresearch_kit.settling import settle, started_with
-from autoresearch_kit.ui import plots
-from autoresearch_kit.ui.drawing import Drawing
 from autoresearch_kit.ui.panel import pieces, style
 from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import Table
-from autoresearch_kit.watching import Sight, Watch
 
 REFRESH_SECONDS = 2.0
 

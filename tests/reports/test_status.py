@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Command, Limits, Request, Stage, State
-from autoresearch_kit.status import read_status, words
+from autoresearch_kit.reports.status import read_status, words
 
 
 def running(stage: Stage) -> State:

@@ -10,7 +10,7 @@ from pandas.io.formats.style_render import CSSDict
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import UNTYPESET
-from autoresearch_kit.ui.colours import BLUE, GREEN, VERMILLION
+from autoresearch_kit.reports.figures.colours import BLUE, GREEN, VERMILLION
 
 _ERRORS = {"val_bpb": "error", "delta": "delta_error"}
 """The column of each number's standard error: it is shown beside the number, not by itself."""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from autoresearch_kit.ui.audit import audit
-from autoresearch_kit.ui.colours import VERMILLION
-from autoresearch_kit.ui.drawing import Drawing
-from autoresearch_kit.ui.missing import Missing
+from autoresearch_kit.reports.figures.audit import audit
+from autoresearch_kit.reports.figures.colours import VERMILLION
+from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.figures.missing import Missing
 from autoresearch_kit.verdicts.audit import Audited, SecondOpinion
 
 KEEPS = (

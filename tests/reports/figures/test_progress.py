@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from autoresearch_kit.records import Noise
-from autoresearch_kit.ui.drawing import shorten
-from autoresearch_kit.ui.heading import SMALL
-from autoresearch_kit.ui.progress import LABELS, find_scale, progress
+from autoresearch_kit.reports.figures.drawing import shorten
+from autoresearch_kit.reports.figures.heading import SMALL
+from autoresearch_kit.reports.figures.progress import LABELS, find_scale, progress
 from autoresearch_kit.verdicts.noise import reach
-from tests.ui.frames import BASELINE, CASES, NAN, campaign, frame, upstream
+from tests.reports.frames import BASELINE, CASES, NAN, campaign, frame, upstream
 
 NOISE = Noise(0.01, 6.0)
 

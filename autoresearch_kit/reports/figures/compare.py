@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.ui.drawing import Drawing, drawable, shorten, spell_out
-from autoresearch_kit.ui.loss_curves import COLOURS
-from autoresearch_kit.ui.missing import Missing
+from autoresearch_kit.reports.figures.drawing import Drawing, drawable, shorten, spell_out
+from autoresearch_kit.reports.figures.loss_curves import COLOURS
+from autoresearch_kit.reports.figures.missing import Missing
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side

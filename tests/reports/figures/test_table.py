@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from autoresearch_kit.ui.table import Table
+from autoresearch_kit.reports.figures.table import Table
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import random
 from dataclasses import replace
 from itertools import combinations
 
-from autoresearch_kit.ui.labels import Labels, Placed, Point, place_labels
+from autoresearch_kit.reports.figures.labels import Labels, Placed, Point, place_labels
 
 LEFT, LINE = 80.0, 15.0
 

@@ -15,7 +15,6 @@ import pandas as pd
 from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import ledger
-from autoresearch_kit.confirming.record import Folder
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
@@ -23,14 +22,15 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Experiment, Noise, Verdict, latest_noise
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.confirmation import Folder
+from autoresearch_kit.reports.figures import compare as comparison
+from autoresearch_kit.reports.figures import plots
+from autoresearch_kit.reports.figures.compare import Against, Group
+from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.figures.missing import Missing
+from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.spent import spent
 from autoresearch_kit.reports.summary import Summary, summarise
-from autoresearch_kit.ui import compare as comparison
-from autoresearch_kit.ui import plots
-from autoresearch_kit.ui.compare import Against, Group
-from autoresearch_kit.ui.drawing import Drawing
-from autoresearch_kit.ui.missing import Missing
-from autoresearch_kit.ui.table import Table
 from autoresearch_kit.verdicts.audit import second_opinion
 
 METRICS = "metrics.jsonl"

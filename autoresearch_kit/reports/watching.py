@@ -33,9 +33,9 @@ from autoresearch_kit.records import (
     Usage,
     Verdict,
 )
+from autoresearch_kit.reports.rows import Row, by_now, row_of, to_frame
+from autoresearch_kit.reports.status import dead, known_campaigns
 from autoresearch_kit.researchers.spending import Meter
-from autoresearch_kit.rows import Row, by_now, row_of, to_frame
-from autoresearch_kit.status import dead, known_campaigns
 from autoresearch_kit.verdicts.audit import second_opinion
 from autoresearch_kit.verdicts.noise import scores_of
 from autoresearch_kit.verdicts.validity import as_fast

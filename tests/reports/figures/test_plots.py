@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.ui import plots
-from tests.ui.frames import campaign
+from autoresearch_kit.reports.figures import plots
+from tests.reports.frames import campaign
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")])

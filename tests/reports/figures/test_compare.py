@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.ui.compare import Against, Group, compare
-from autoresearch_kit.ui.drawing import Drawing
-from tests.ui.frames import BASELINE, campaign, frame
+from autoresearch_kit.reports.figures.compare import Against, Group, compare
+from autoresearch_kit.reports.figures.drawing import Drawing
+from tests.reports.frames import BASELINE, campaign, frame
 
 
 def drawn(*groups: Group, against: Against = Against.EXPERIMENTS) -> Axes:

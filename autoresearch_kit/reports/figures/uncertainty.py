@@ -14,8 +14,8 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict
+from autoresearch_kit.reports.figures.colours import BLUE, GREY, PURPLE
 from autoresearch_kit.reports.tables import weaker
-from autoresearch_kit.ui.colours import BLUE, GREY, PURPLE
 from autoresearch_kit.verdicts.noise import reach
 
 _BAND = "#DDF1EA"

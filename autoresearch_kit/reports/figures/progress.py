@@ -10,12 +10,19 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from autoresearch_kit.records import Noise, Verdict
+from autoresearch_kit.reports.figures import uncertainty
+from autoresearch_kit.reports.figures.colours import BLUE, GREEN, GREY, INK, VERMILLION
+from autoresearch_kit.reports.figures.drawing import Drawing, drawable, shorten
+from autoresearch_kit.reports.figures.heading import (
+    ROW,
+    SMALL,
+    captions_of,
+    draw_head,
+    draw_legend,
+    draw_row,
+)
+from autoresearch_kit.reports.figures.labels import Labels, Point, place_labels
 from autoresearch_kit.reports.tables import weaker
-from autoresearch_kit.ui import uncertainty
-from autoresearch_kit.ui.colours import BLUE, GREEN, GREY, INK, VERMILLION
-from autoresearch_kit.ui.drawing import Drawing, drawable, shorten
-from autoresearch_kit.ui.heading import ROW, SMALL, captions_of, draw_head, draw_legend, draw_row
-from autoresearch_kit.ui.labels import Labels, Point, place_labels
 
 LABELS = 24
 """Keeps that are labelled at most: those with the largest gains, and the last."""

@@ -7,20 +7,20 @@ import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from autoresearch_kit import reporting
 from autoresearch_kit.campaign import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Usage, Verdict
+from autoresearch_kit.reports import html
+from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.figures.missing import Missing
+from autoresearch_kit.reports.results import CampaignResults, Results, campaigns, compare, results
 from autoresearch_kit.reports.tables import TSV_COLUMNS, to_frame
-from autoresearch_kit.results import CampaignResults, Results, campaigns, compare, results
-from autoresearch_kit.ui.drawing import Drawing
-from autoresearch_kit.ui.missing import Missing
 from tests.ledger import ledger
 from tests.ledger.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "results.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "results.ipynb"
 LOG = Path(__file__).parent / "data" / "h100_mar8_results.tsv"
 HOSTILE = "a | b ` $x$ [l](u) *s* <script>alert(1)</script>\n\n# head\n| c |"
 
@@ -47,7 +47,7 @@ def log() -> Results:
 
 def reported(root: Path, source: str, path: Path) -> str:
     (root / "notebooks" / "results.ipynb").write_text(NOTEBOOK.read_text())
-    reporting.report(root, source, [source], path)
+    html.report(root, source, [source], path)
     return path.read_text()
 
 
@@ -248,7 +248,7 @@ def test_a_campaign_shows_where_it_stands(night: CampaignResults) -> None:
 
 def test_a_report_says_which_notebook_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no notebooks/results\.ipynb in"):
-        reporting.report(tmp_path, "night", [], tmp_path / "report.html")
+        html.report(tmp_path, "night", [], tmp_path / "report.html")
 
 
 @pytest.mark.slow

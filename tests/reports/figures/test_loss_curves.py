@@ -3,8 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from autoresearch_kit.ui.drawing import render
-from autoresearch_kit.ui.loss_curves import loss_curves, read_curve
+from autoresearch_kit.reports.figures.drawing import render
+from autoresearch_kit.reports.figures.loss_curves import loss_curves, read_curve
 
 
 def metrics(losses: list[float]) -> bytes:

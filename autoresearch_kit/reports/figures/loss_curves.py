@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from autoresearch_kit.execution.live import Point, read_points
-from autoresearch_kit.ui.drawing import Drawing, drawable, shorten, spell_out
+from autoresearch_kit.reports.figures.drawing import Drawing, drawable, shorten, spell_out
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """Okabe and Ito's, in an order in which neighbours differ most."""

@@ -18,9 +18,9 @@ from autoresearch_kit.records import (
     Usage,
     Verdict,
 )
+from autoresearch_kit.reports.status import words
+from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.spending import Meter
-from autoresearch_kit.status import words
-from autoresearch_kit.watching import Watch
 from tests.researchers.llm.conftest import Ledger, ledger
 
 __all__ = ["ledger"]

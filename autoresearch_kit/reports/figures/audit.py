@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from autoresearch_kit.ui.colours import BLUE, GREEN, INK, VERMILLION
-from autoresearch_kit.ui.drawing import Drawing, drawable
-from autoresearch_kit.ui.missing import Missing
+from autoresearch_kit.reports.figures.colours import BLUE, GREEN, INK, VERMILLION
+from autoresearch_kit.reports.figures.drawing import Drawing, drawable
+from autoresearch_kit.reports.figures.missing import Missing
 from autoresearch_kit.verdicts.audit import ALLOWED_SIGMAS, SecondOpinion
 
 _LINE = 135  # characters of the warning on a line of twelve inches

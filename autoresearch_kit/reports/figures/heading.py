@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.ui.colours import GREEN, GREY, INK
-from autoresearch_kit.ui.drawing import drawable
+from autoresearch_kit.reports.figures.colours import GREEN, GREY, INK
+from autoresearch_kit.reports.figures.drawing import drawable
 
 SMALL = 9.0
 """Points; nothing in a figure is written smaller."""
