@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import adopting
+from autoresearch_kit.adopting import adopt_best, adopt_file
 from autoresearch_kit.cli.app import app, console, project
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import NOTEBOOK
@@ -31,10 +31,10 @@ def adopt(
         raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
     root = project()
     if own is not None:
-        adopting.adopt_file(root, own, force=force)
+        adopt_file(root, own, force=force)
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
-        best = adopting.adopt_best(root, known(root, tag), force=force).experiment
+        best = adopt_best(root, known(root, tag), force=force).experiment
         score = with_error(best.val_bpb or 0, best.error)
         console.print(f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {score}")
     console.print("begin with it, under a new tag: autoresearch run TAG")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import ground, starting
+from autoresearch_kit import starting
 from autoresearch_kit.asking import ModelWishes
 from autoresearch_kit.cli.app import Tag, app, console, workspace
 from autoresearch_kit.cli.errands import CopyTo, Webhook
@@ -15,6 +15,8 @@ from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ground import prepare as prepare_corpus
+from autoresearch_kit.ground import size_options, text_sizes
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
 from autoresearch_kit.settling import Wishes, settle, settle_limits
@@ -68,18 +70,18 @@ def prepare(
     counts = {"--shards": shards, "--eval-rows": eval_rows}
     options += [f"{name}={count}" for name, count in counts.items() if count is not None]
     options += _sizes(corpus, vocab_size, context, as_bytes)
-    console.print(str(ground.prepare(corpus, *options)))
+    console.print(str(prepare_corpus(corpus, *options)))
 
 
 def _sizes(corpus: str, vocab_size: int | None, context: int | None, as_bytes: bool) -> list[str]:
     """The options for what was asked; for a path, what was not asked is as suits the machine."""
     given = context is not None and (as_bytes or vocab_size is not None)
-    suits = None if given else ground.text_sizes(corpus)
+    suits = None if given else text_sizes(corpus)
     if suits and context is None:
         context = suits.context
     if suits and vocab_size is None and not as_bytes:
         vocab_size = suits.vocab_size
-    return ground.size_options(vocab_size, context)
+    return size_options(vocab_size, context)
 
 
 @app.command()
