@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.doctor import Findings, examine
 from autoresearch_kit.ui.panel import Directive, Panel
 
@@ -23,6 +23,6 @@ def prepare(corpus: str = "stdlib") -> None:
     Raises:
         KitError: the corpus can't be used; the message says why.
     """
-    suits = ground.text_sizes(corpus)
-    options = ground.size_options(suits.vocab_size, suits.context) if suits else []
-    ground.prepare(corpus, *options, tell=sys.stdout.write)
+    suits = context.text_sizes(corpus)
+    options = context.size_options(suits.vocab_size, suits.context) if suits else []
+    context.prepare(corpus, *options, tell=sys.stdout.write)

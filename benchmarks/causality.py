@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.execution.judge import assessment, causality
 from autoresearch_kit.execution.judge.assessment import Shard
 from autoresearch_kit.execution.judge.grading import ScoreFailure
@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="stdlib")
     given = parser.parse_args()
     torch.set_num_threads(1)  # products are too small to share
-    dataset = open_dataset(ground.prepare(given.dataset))
+    dataset = open_dataset(context.prepare(given.dataset))
     shard, rows = cut_rows(dataset)
     models = kinds(dataset.info.vocab_size)
     for name, model in models.items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.sandbox import bubblewrap
@@ -130,7 +130,7 @@ def row(name: str, runs: Sequence[Run], first: Sequence[Run]) -> str:
 
 def main() -> None:
     wanted = parse()
-    dataset = ground.prepare(wanted.dataset)
+    dataset = context.prepare(wanted.dataset)
     baseline = TrainNotebook.read(ROOT / "notebooks" / "train.ipynb")
     print("| variant | val_bpb | steps | tokens/s | speed | compile s | wall s |")
     print("|---|---|---|---|---|---|---|")

@@ -20,7 +20,7 @@ import torch
 from cpu_profile import ROOT, VARIANTS, run
 from torch import Tensor
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.judge import predictor
 from autoresearch_kit.execution.judge.assessment import BATCH_ROWS
@@ -86,9 +86,9 @@ def main() -> None:
     parser.add_argument("--dataset", default="stdlib")
     parser.add_argument("--variant", default="depth-1", choices=VARIANTS)
     given = parser.parse_args()
-    dataset = open_dataset(ground.prepare(given.dataset))
+    dataset = open_dataset(context.prepare(given.dataset))
     profile = profiles.choose(machine_probe.accelerator()).name
-    baseline = ground.profiled(TrainNotebook.read(ROOT / "notebooks" / "train.ipynb"), profile)
+    baseline = context.profiled(TrainNotebook.read(ROOT / "notebooks" / "train.ipynb"), profile)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), "scored-size")
         workspace.create()

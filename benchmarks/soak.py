@@ -30,7 +30,7 @@ from statistics import median
 import psutil
 from faulty import CAMPAIGN, CELLS, Plan
 
-from autoresearch_kit import detached
+from autoresearch_kit.campaign import detached
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import last_line
 from autoresearch_kit.files.workspace import Workspace

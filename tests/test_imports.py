@@ -12,27 +12,23 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"background", "colab", "errors"},
+    {"colab", "errors"},
     {"records"},
     {"files", "verdicts"},
-    {"ledger", "machine", "notebook", "pulse"},
-    {"adopting", "tasks"},
-    {"copying", "execution"},
-    {"ground", "opening", "quiet", "researchers", "restoring", "standby"},
-    {"asking", "doctor", "measuring", "proposing", "reports", "settling"},
-    {"notices", "probing", "training", "trying"},
-    {"confirming", "errands", "weighing"},
-    {"campaign"},
-    {"detached"},
-    {"starting"},
-    {"cli", "ui"},
-    {"control"},
+    {"ledger", "machine", "notebook"},
+    {"tasks"},
+    {"execution"},
+    {"opening", "researchers"},
+    {"reports"},
+    {"campaign", "training"},
+    {"confirming", "doctor", "ui"},
+    {"cli", "control"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""
 
 CONTROL = (
     "autoresearch_kit.cli",
-    "autoresearch_kit.detached",
+    "autoresearch_kit.campaign.detached",
     "autoresearch_kit.researchers.optuna",
 )
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Experiment, Limits, Run, SandboxLevel
-from autoresearch_kit.settling import settle
 from autoresearch_kit.training.passes import Passes
 from tests.campaign import tiny
 

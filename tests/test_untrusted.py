@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import adopting, cli
-from autoresearch_kit.detached import LineFormatter
+from autoresearch_kit import cli
+from autoresearch_kit.campaign import adopt
+from autoresearch_kit.campaign.context import read_notebook
+from autoresearch_kit.campaign.detached import LineFormatter
 from autoresearch_kit.errors import EditError, InputError, KitError
 from autoresearch_kit.files.bounded import read_all
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import read_notebook
 from autoresearch_kit.ledger import History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
@@ -141,7 +142,7 @@ def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
     path = project / "theirs.ipynb"
     path.write_text(HOSTILE[name])
     for read in (
-        lambda: adopting.adopt_file(project, path, force=True),
+        lambda: adopt.adopt_file(project, path, force=True),
         lambda: read_notebook(project),
         lambda: TrainNotebook.read(path),
         lambda: TrainNotebook.read(path).constants(),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit.adopting import adopt_best, adopt_file
+from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.cli.app import app, console, project
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import NOTEBOOK

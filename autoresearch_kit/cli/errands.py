@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import notices
+from autoresearch_kit.campaign import notify
+from autoresearch_kit.campaign.errands import WEBHOOK, settle_errands
 from autoresearch_kit.cli.app import Tag, app, console, project, workspace
-from autoresearch_kit.errands import WEBHOOK, settle_errands
 from autoresearch_kit.records import Errands
 from autoresearch_kit.reports.status import known
 
@@ -44,5 +44,5 @@ def errands(tag: Tag, copy_to: CopyTo = None, webhook: Webhook = None) -> None:
 
 def _words(errands: Errands) -> str:
     copies = errands.copy_to or "nowhere"
-    told = f"the log, and {notices.host(errands.webhook)}" if errands.webhook else "the log only"
+    told = f"the log, and {notify.host(errands.webhook)}" if errands.webhook else "the log only"
     return f"copies go to {copies}; notices go to {told}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.cli.app import Tag, app, console, known_history, project, workspace
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
@@ -49,7 +49,7 @@ def prompt(tag: Tag) -> None:
     ledger, place = known_history(tag), workspace(tag)
     experiments = ledger.experiments()
     settings, research = experiments[0].settings, place.research() or Research(model="")
-    folder = ground.prepare_for(settings)
+    folder = context.prepare_for(settings)
     info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
     around = Surroundings(ledger, place, settings, machine_probe.probe(), info)
     view = view_of(ledger, place, experiments)

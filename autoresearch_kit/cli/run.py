@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit import starting
-from autoresearch_kit.asking import ModelWishes
+from autoresearch_kit.campaign import start
+from autoresearch_kit.campaign.context import prepare as prepare_corpus
+from autoresearch_kit.campaign.context import size_options, text_sizes
+from autoresearch_kit.campaign.errands import settle_errands
+from autoresearch_kit.campaign.model_options import ModelWishes
+from autoresearch_kit.campaign.options import Wishes, settle, settle_limits
+from autoresearch_kit.campaign.start import Sandboxing
 from autoresearch_kit.cli.app import Tag, app, console, workspace
 from autoresearch_kit.cli.errands import CopyTo, Webhook
 from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.cli.read import draw_progress
-from autoresearch_kit.errands import settle_errands
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import prepare as prepare_corpus
-from autoresearch_kit.ground import size_options, text_sizes
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
-from autoresearch_kit.settling import Wishes, settle, settle_limits
-from autoresearch_kit.starting import Sandboxing
 from autoresearch_kit.verdicts import validity
 
 LLM = "Language model"
@@ -268,7 +268,7 @@ def _run(
     sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> None:
     """Start the process and follow it."""
-    process = starting.start(
+    process = start.start(
         place, settings, limits, asked, errands, os.environ, console.print, sandboxing
     )
     follow(place, process)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from autoresearch_kit.campaign.restore import restore as restore_copy
 from autoresearch_kit.cli.app import Tag, app, console, known_history, project
 from autoresearch_kit.ledger import sharing
-from autoresearch_kit.restoring import restore as restore_copy
 
 Remote = Annotated[str, typer.Option(help="A git remote, an address, or a bundle file.")]
 

@@ -7,6 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from autoresearch_kit.campaign.context import Ground, find_ground
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.measuring import run_and_score
+from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.campaign.standby import Standby
+from autoresearch_kit.campaign.trying import KIT_FAILURES
 from autoresearch_kit.confirming.judging import Standing, Todo, at_most, pruned_runs, stand
 from autoresearch_kit.confirming.plan import make_plan
 from autoresearch_kit.confirming.summing import sum_up
@@ -15,16 +21,10 @@ from autoresearch_kit.execution import launch
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.ledger import History
-from autoresearch_kit.measuring import run_and_score
-from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.reports.confirmation import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.reports.spent import runs
-from autoresearch_kit.standby import Standby
-from autoresearch_kit.trying import KIT_FAILURES
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 

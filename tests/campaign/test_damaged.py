@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import cli
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import read_live
@@ -27,7 +28,6 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.spending import Meter
-from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import quick, tiny
 from tests.ledger.ledger import run
 

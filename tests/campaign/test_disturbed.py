@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import measuring
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign import measuring
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
@@ -21,7 +22,6 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.verdicts.retries import RETRIES
 from tests.campaign import quick, tiny
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit import cli
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.records import Experiment, Limits, Reason, Verdict
 from tests.campaign import scripted, tiny
 from tests.campaign.scripted import constants, edit, submit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import detached
+from autoresearch_kit.campaign import detached
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Limits, Stage

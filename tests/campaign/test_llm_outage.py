@@ -137,7 +137,7 @@ def test_the_command_hands_the_key_over_unseen(root: Path, corpus: Path, chat: C
             return READY
         for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
             arguments, environment = read(folder / "cmdline"), read(folder / "environ")
-            if "autoresearch_kit.detached" in arguments:
+            if "autoresearch_kit.campaign.detached" in arguments:
                 seen.append(arguments + environment)
         return calls(constants(STEPS=9), submit("More steps"))
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli, probing
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit import cli
+from autoresearch_kit.campaign import probing
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.errors import Cancelled, ExecutionError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.probing import Probing
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables

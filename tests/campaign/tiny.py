@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autoresearch_kit.campaign.options import Wishes
 from autoresearch_kit.records import Clock, Rule
-from autoresearch_kit.settling import Wishes
 
 CELLS = {
     "parameters": """

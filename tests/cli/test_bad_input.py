@@ -10,7 +10,7 @@ import pytest
 from rich.text import Text
 
 from autoresearch_kit import cli
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.sandbox import bubblewrap
 from tests.campaign import tiny

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autoresearch_kit import adopting
+from autoresearch_kit.campaign import adopt
+from autoresearch_kit.campaign.context import find_ground, profiled, read_notebook
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.cli.app import app
 from autoresearch_kit.confirming import confirming
 from autoresearch_kit.confirming.confirming import LEFT, Confirming
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import find_ground, profiled, read_notebook
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
@@ -36,7 +37,6 @@ from autoresearch_kit.reports.confirmation import Confirmation, Finding, Trial
 from autoresearch_kit.reports.figures.missing import Missing
 from autoresearch_kit.reports.results import CampaignResults, results
 from autoresearch_kit.reports.status import read_status
-from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.confirming.nights import ran
@@ -260,7 +260,7 @@ class TestConfirmed:
     def test_the_next_campaign_begins_with_the_pruned_best(self, confirmed: Confirmed) -> None:
         root = confirmed.workspace.root
         pruned = confirmed.workspace.folder / "confirm" / "pruned.ipynb"
-        adopting.adopt_file(root, pruned)
+        adopt.adopt_file(root, pruned)
         settings = settle(root, "day", Wishes(profile="as-is"))
         begun = profiled(read_notebook(root), settings.profile)
         assert begun.constants() == TrainNotebook.read(pruned).constants()

@@ -10,6 +10,7 @@ import nbformat
 import psutil
 import pytest
 
+from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.judge import scoring
@@ -17,7 +18,6 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
 from autoresearch_kit.records.codec import encode
-from autoresearch_kit.standby import Standby
 from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_runs import both_levels, executed

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Limits, Proposal, Request
 from tests.campaign import tiny
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.sandbox import bubblewrap, leak
 from autoresearch_kit.execution.sandbox.verbatim import Wanted
@@ -103,12 +103,12 @@ def test_no_campaign_starts_where_runs_can_read_scored_text(dataset: Dataset) ->
     try:
         (folder / "text.py").write_bytes(leak.scored_text(dataset))
         with pytest.raises(KitError, match=f"largest copies are in {folder}"):
-            ground.check_leak(dataset.folder, Sight())
+            context.check_leak(dataset.folder, Sight())
     finally:
         shutil.rmtree(folder)
-    again = ground.check_leak(dataset.folder, Sight())
+    again = context.check_leak(dataset.folder, Sight())
     assert again is not None
-    assert again.share < ground.MOST_LEAK
+    assert again.share < context.MOST_LEAK
 
 
 @needs_bubblewrap
@@ -120,16 +120,16 @@ def test_data_inside_a_shown_folder_are_refused(linked: bool, tmp_path: Path) ->
         (tmp_path / "data").symlink_to(home)
         home = tmp_path / "data"
     with pytest.raises(InputError, match="AUTORESEARCH_DATA"):
-        ground.check_places(tmp_path, home / "toy")
+        context.check_places(tmp_path, home / "toy")
 
 
 @needs_bubblewrap
 def test_a_project_inside_a_shown_folder_is_refused(tmp_path: Path) -> None:
     root = Path(sysconfig.get_path("stdlib")) / "project"
     with pytest.raises(InputError, match=r"the project, .* lies inside .*; move it"):
-        ground.check_places(root, tmp_path / "toy")
+        context.check_places(root, tmp_path / "toy")
 
 
 @needs_bubblewrap
 def test_a_project_around_its_environment_is_fine(tmp_path: Path) -> None:
-    ground.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy")
+    context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy")

@@ -9,18 +9,22 @@ from pathlib import Path
 from statistics import fmean
 
 import autoresearch_kit
-from autoresearch_kit.errands import ErrandRunner
+from autoresearch_kit.campaign.context import Ground, find_ground
+from autoresearch_kit.campaign.errands import ErrandRunner
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.probing import Probing
+from autoresearch_kit.campaign.proposing import Proposing
+from autoresearch_kit.campaign.standby import Standby
+from autoresearch_kit.campaign.trying import Bench, Tried, check_kit
+from autoresearch_kit.campaign.weighing import Scales, Weighed
 from autoresearch_kit.errors import Cancelled, KitError, LimitReached, in_words
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import Ground, find_ground
 from autoresearch_kit.ledger import History, find_root
-from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.probing import Probing
-from autoresearch_kit.proposing import Proposing
-from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import (
     Experiment,
     Limits,
@@ -37,12 +41,8 @@ from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.researchers.spending import Meter
-from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.standby import Standby
-from autoresearch_kit.trying import Bench, Tried, check_kit
 from autoresearch_kit.verdicts import retries
 from autoresearch_kit.verdicts.validity import usual_elsewhere
-from autoresearch_kit.weighing import Scales, Weighed
 
 NO_LIMITS = Limits()
 

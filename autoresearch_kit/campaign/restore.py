@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from autoresearch_kit.copying import FILES, KIT, archive_in, bundle_in, check_folder, dataset_in
+from autoresearch_kit.campaign.backup import (
+    FILES,
+    KIT,
+    archive_in,
+    bundle_in,
+    check_folder,
+    dataset_in,
+)
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import Workspace

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.trying import Tried
 from autoresearch_kit.execution.handover import recorded_file
 from autoresearch_kit.ledger import History
-from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Measured, Noise, Reason, Run, Verdict, best_of
-from autoresearch_kit.trying import Tried
 from autoresearch_kit.verdicts import decide, noise
 from autoresearch_kit.verdicts.decide import Best, Decision, Sample
 from autoresearch_kit.verdicts.noise import BASELINE, Group

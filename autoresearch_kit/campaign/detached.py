@@ -1,6 +1,6 @@
 """The campaign as a process of its own, which outlives terminal, browser and notebook.
 
-`python -m autoresearch_kit.detached ROOT TAG SETTINGS LIMITS` is that process. How to ask the
+`python -m autoresearch_kit.campaign.detached ROOT TAG SETTINGS LIMITS` is that process. How to ask the
 language model, and the key, come in on its stdin: other processes of the same user can read its
 arguments and its environment. Whoever starts it takes the campaign's lock first and hands it over,
 so that there is no moment at which nobody holds the campaign, or hears what is asked of it.
@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.errands import WEBHOOK
+from autoresearch_kit.campaign.errands import WEBHOOK
+from autoresearch_kit.campaign.heartbeat import starting
+from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.errors import Cancelled, KitError, in_words
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.pulse import starting
 from autoresearch_kit.records import Errands, Limits, Request, Research, Settings, codec
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.researchers import Model
@@ -92,7 +92,7 @@ def _start(
         sys.executable,
         "-P",
         "-m",
-        "autoresearch_kit.detached",
+        "autoresearch_kit.campaign.detached",
         str(workspace.root),
         workspace.tag,
     ]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import detached, starting
-from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign import detached, start
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import BusyError, KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Errands, Limits, Request, Research, Stage, codec
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import quick, tiny
 from tests.campaign.moments import ended
 from tests.researchers.llm.server import ChatServer, text
@@ -54,7 +54,7 @@ def test_a_refused_start_changes_no_settings(workspace: Workspace) -> None:
         environment = {BASE_URL: server.url, KEY: "sk"}
         asked = ModelWishes(model="after")
         with pytest.raises(BusyError):
-            starting.start(workspace, settings, Limits(), asked, errands, environment, said.append)
+            start.start(workspace, settings, Limits(), asked, errands, environment, said.append)
         model = Model(Research("after", base_url=server.url), "sk")
         with pytest.raises(BusyError):  # it was free a moment ago
             detached.start(workspace, settings, Limits(), model, errands)
@@ -71,7 +71,7 @@ def test_a_gpu_that_torch_does_not_use_is_said_before_the_start(
     settings = settle(workspace.root, "night", Wishes(dataset="nowhere", profile="cpu"))
     said: list[str] = []
     with pytest.raises(KitError, match="nowhere"):
-        starting.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
+        start.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
     assert any("a GPU's driver is here, but torch uses none" in line for line in said)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.runner.run_clock import PATIENCE, STARTUP_SECONDS, wall_allowance
@@ -153,7 +153,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
     dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
     accelerator = machine_probe.accelerator()
     suits = profiles.choose(accelerator) if profile is profiles.AS_IS else profile
-    text = ground.text_sizes(dataset, suits)
+    text = context.text_sizes(dataset, suits)
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
@@ -209,7 +209,7 @@ def _check_gpu_is_used() -> None:
 def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
     if wishes.profile:
         return profiles.find(wishes.profile)
-    if not profiles.is_some_profiles(ground.read_notebook(root).constants()):
+    if not profiles.is_some_profiles(context.read_notebook(root).constants()):
         return profiles.AS_IS
     return profiles.choose(machine_probe.accelerator())
 

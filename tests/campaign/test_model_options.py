@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.asking import ModelWishes, find_model
+from autoresearch_kit.campaign.model_options import ModelWishes, find_model
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Prices, Research, Settings

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from autoresearch_kit import notices
-from autoresearch_kit.background import Background
-from autoresearch_kit.copying import check_folder, copy_campaign
+from autoresearch_kit.campaign import notify
+from autoresearch_kit.campaign.background import Background
+from autoresearch_kit.campaign.backup import check_folder, copy_campaign
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Experiment
@@ -36,7 +36,7 @@ def settle_errands(
     if copy_to:
         copy_to = str(check_folder(Path(copy_to)))
     if webhook:
-        webhook = notices.check_webhook(webhook)
+        webhook = notify.check_webhook(webhook)
     return Errands(
         was.copy_to if copy_to is None else copy_to, was.webhook if webhook is None else webhook
     )
@@ -54,13 +54,13 @@ class ErrandRunner:
 
     def stand_in(self, trouble: str) -> None:
         """The model can't be asked, and why: optuna proposes in its place."""
-        self._tell(self._errands(), notices.stand_in(self._workspace.tag, trouble))
+        self._tell(self._errands(), notify.stand_in(self._workspace.tag, trouble))
 
     def after(self, experiments: Sequence[Experiment]) -> None:
         """The last of these experiments is in git."""
         self._experiments = tuple(experiments)
         errands = self._errands()
-        if notice := notices.plateau(experiments):
+        if notice := notify.plateau(experiments):
             self._tell(errands, notice)
         if errands.copy_to and not self._copies.do(lambda: self._copy(Path(errands.copy_to))):
             # one that waits will copy what is there when its turn comes
@@ -70,7 +70,7 @@ class ErrandRunner:
         """The campaign process is about to end: tell, and wait a little for what is under way."""
         state = self._workspace.state()
         if state is not None:
-            self._tell(self._errands(), notices.ending(state, self._experiments))
+            self._tell(self._errands(), notify.ending(state, self._experiments))
         if not self._notices.finish(NOTICE_PATIENCE):
             logger.warning("the last notice was not taken within %.0f s", NOTICE_PATIENCE)
         if not self._copies.finish(COPY_PATIENCE):
@@ -93,7 +93,7 @@ class ErrandRunner:
 
     def _post(self, webhook: str, notice: str) -> None:
         try:
-            notices.post(webhook, notice)
+            notify.post(webhook, notice)
         except ErrandError as error:
             tag = self._workspace.tag
             logger.warning(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.runner.watchdog import allowed_seconds
@@ -10,7 +11,6 @@ from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.machine import gpu, gpu_nodes
 from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
-from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.prepare import prepare
 

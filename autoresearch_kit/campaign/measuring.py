@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch, machine_probe
 from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import Ground
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSpec
-from autoresearch_kit.standby import Standby
 from autoresearch_kit.verdicts.repeats import Settled, settle
 from autoresearch_kit.verdicts.validity import Repeat, never_quiet, repeat, why_invalid
 

@@ -3,9 +3,9 @@
 import logging
 import time
 
+from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
 from autoresearch_kit.machine import gpu
-from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
 from autoresearch_kit.verdicts.validity import why_busy
 

@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from autoresearch_kit import detached, ground
-from autoresearch_kit.asking import NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit.campaign import context, detached
+from autoresearch_kit.campaign.model_options import NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
@@ -48,7 +48,7 @@ def start(
         _require_sandbox()
     ledger = History(place.root, place.tag)
     ledger.check()
-    ground.read_notebook(place.root)
+    context.read_notebook(place.root)
     model = find_model(place, settings, limits, asked, environment)
     if model is not None:
         model.check(must_answer=True)
@@ -56,7 +56,7 @@ def start(
         say(f"warning: {NO_ENDPOINT}")
     if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {gap}: runs compute on the CPU; what to do: autoresearch doctor")
-    ground.prepare_for(settings)
+    context.prepare_for(settings)
     if gap := bubblewrap.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
     return detached.start(place, settings, limits, model, errands)

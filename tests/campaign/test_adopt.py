@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import adopting
+from autoresearch_kit.campaign import adopt
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.settling import Wishes, settle
 from tests.campaign import tiny
 from tests.researchers.llm.night import Night, make_night
 from tests.shipped.train_cells import NOTEBOOK as SHIPPED
@@ -42,7 +42,7 @@ def executed() -> str:
 
 
 def test_the_best_is_written_as_git_has_it(night: Night) -> None:
-    best = adopting.adopt_best(night.history.root, "night")
+    best = adopt.adopt_best(night.history.root, "night")
     assert best.experiment.number == 1
     assert train(night).read_text() == night.history.source(1)
 
@@ -52,7 +52,7 @@ def test_a_change_that_is_in_no_commit_is_kept(night: Night) -> None:
     with pytest.raises(
         InputError, match=r"git add notebooks/train\.ipynb && git commit, or.*--force"
     ):
-        adopting.adopt_best(night.history.root, "night")
+        adopt.adopt_best(night.history.root, "night")
     assert "mine = 1" in train(night).read_text()
 
 
@@ -61,19 +61,19 @@ def test_a_notebook_that_git_has_never_seen_is_kept(night: Night) -> None:
     tiny.git(night.history.root, *IDENTITY, "commit", "-q", "-m", "gone")
     train(night).write_text("not even a notebook")
     with pytest.raises(InputError, match="they would be lost"):
-        adopting.adopt_best(night.history.root, "night")
+        adopt.adopt_best(night.history.root, "night")
 
 
 def test_a_staged_change_is_no_commit(night: Night) -> None:
     train(night).write_text(tiny.notebook_text(model="mine = 1"))
     tiny.git(night.history.root, "add", ".")
     with pytest.raises(InputError, match="they would be lost"):
-        adopting.adopt_best(night.history.root, "night")
+        adopt.adopt_best(night.history.root, "night")
 
 
 def test_force_gives_it_up(night: Night) -> None:
     train(night).write_text(tiny.notebook_text(model="mine = 1"))
-    adopting.adopt_best(night.history.root, "night", force=True)
+    adopt.adopt_best(night.history.root, "night", force=True)
     assert train(night).read_text() == night.history.source(1)
 
 
@@ -82,36 +82,36 @@ def test_what_was_committed_at_any_time_can_be_written_over(night: Night) -> Non
     train(night).write_text(tiny.notebook_text(model="mine = 1"))
     commit(night)
     train(night).write_text(before)
-    adopting.adopt_best(night.history.root, "night")
+    adopt.adopt_best(night.history.root, "night")
 
 
 def test_an_adopted_notebook_is_in_git_already(night: Night) -> None:
-    adopting.adopt_best(night.history.root, "night")
-    adopting.adopt_best(night.history.root, "night")
+    adopt.adopt_best(night.history.root, "night")
+    adopt.adopt_best(night.history.root, "night")
 
 
 def test_outputs_alone_are_no_change(night: Night) -> None:
     train(night).write_text(TrainNotebook.parse(tiny.notebook_text()).text())
     commit(night)
     train(night).write_text(executed())
-    adopting.adopt_best(night.history.root, "night")
+    adopt.adopt_best(night.history.root, "night")
 
 
 def test_a_campaign_without_experiments_has_no_best(night: Night) -> None:
     with pytest.raises(InputError, match="campaign 'day' has no experiment yet"):
-        adopting.adopt_best(night.history.root, "day")
+        adopt.adopt_best(night.history.root, "day")
 
 
 def test_a_notebook_of_ones_own_is_written_without_outputs(night: Night, tmp_path: Path) -> None:
     own = tmp_path / "own.ipynb"
     own.write_text(executed())
-    adopting.adopt_file(night.history.root, own)
+    adopt.adopt_file(night.history.root, own)
     assert train(night).read_text() == TrainNotebook.parse(tiny.notebook_text()).text()
 
 
 def test_the_training_notebook_itself_is_checked_and_left_alone(night: Night) -> None:
     train(night).write_text(executed())
-    adopting.adopt_file(night.history.root, train(night))
+    adopt.adopt_file(night.history.root, train(night))
     assert train(night).read_text() == executed()
 
 
@@ -136,7 +136,7 @@ def problems(*changes: Change, **sources: str) -> list[str]:
     book = json.loads(tiny.notebook_text(**sources))
     for change in changes:
         change(book["cells"])
-    return adopting.find_problems(json.dumps(book))
+    return adopt.find_problems(json.dumps(book))
 
 
 def untag(at: int) -> Change:
@@ -149,7 +149,7 @@ def unname(at: int) -> Change:
 
 @pytest.mark.parametrize("text", [tiny.notebook_text(), SHIPPED.read_text()])
 def test_a_training_notebook_lacks_nothing(text: str) -> None:
-    assert adopting.find_problems(text) == []
+    assert adopt.find_problems(text) == []
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ def test_names_as_suggested_are_all_that_was_missing() -> None:
     book = json.loads(tiny.notebook_text())
     for at in range(6):
         unname(at)(book["cells"])
-    for cell, said in zip(book["cells"], adopting.find_problems(json.dumps(book)), strict=False):
+    for cell, said in zip(book["cells"], adopt.find_problems(json.dumps(book)), strict=False):
         cell["metadata"] = json.loads(said.split("such as ")[1])
-    assert adopting.find_problems(json.dumps(book)) == []
+    assert adopt.find_problems(json.dumps(book)) == []
 
 
 def test_what_is_no_training_notebook_is_not_written(night: Night, tmp_path: Path) -> None:
     own = tmp_path / "own.ipynb"
     own.write_text(tiny.notebook_text(submit="print(model)"))
     with pytest.raises(InputError, match=r"own.ipynb can't be adopted yet:\n- cell 'submit'"):
-        adopting.adopt_file(night.history.root, own)
+        adopt.adopt_file(night.history.root, own)
     assert "print(model)" not in train(night).read_text()

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.errors import EditError, KitError
 from autoresearch_kit.execution.runner import crash_report
 from autoresearch_kit.ledger import History
-from autoresearch_kit.measuring import Measuring
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Attempt, Experiment, Proposal, Reason
 from autoresearch_kit.verdicts.repeats import Settled

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import quiet
+from autoresearch_kit.campaign import quiet
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.machine.gpu import GpuLook
-from autoresearch_kit.pulse import Pulse
-from autoresearch_kit.quiet import patience, wait_until_quiet
 from autoresearch_kit.records import Accelerator, Conditions, Limits, Request, Stage, State
 from tests.ledger import ledger
 

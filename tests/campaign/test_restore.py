@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import ground, restoring
-from autoresearch_kit.copying import copy_campaign
+from autoresearch_kit.campaign import context, restore
+from autoresearch_kit.campaign.backup import copy_campaign
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
-from autoresearch_kit.settling import Wishes, settle
 from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder
 from autoresearch_kit.tasks.lm.prepare import prepare
@@ -84,7 +84,7 @@ def print_of(place: Workspace, lost: Path) -> Fingerprint:
 
 
 def test_the_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:
-    assert restoring.restore(fresh.root, disk) == [restoring.Restored("night", 4, "")]
+    assert restore.restore(fresh.root, disk) == [restore.Restored("night", 4, "")]
     before, after = (History(place.root, "night").entries() for place in (first, fresh))
     assert before == after
 
@@ -92,47 +92,47 @@ def test_the_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) ->
 def test_the_fingerprint_is_equal(
     first: Workspace, fresh: Workspace, disk: Path, lost: Path
 ) -> None:
-    restoring.restore(fresh.root, disk, "night")
+    restore.restore(fresh.root, disk, "night")
     assert print_of(first, lost) == print_of(fresh, lost)
 
 
 def test_it_goes_on_without_the_corpus(fresh: Workspace, disk: Path, lost: Path) -> None:
-    restoring.restore(fresh.root, disk, "night")
+    restore.restore(fresh.root, disk, "night")
     settings = settle(fresh.root, "night", Wishes())
     assert settings.dataset == str(lost)
-    folder = ground.prepare_for(settings)
+    folder = context.prepare_for(settings)
     assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
 
 
 def test_what_was_proposed_and_said_is_there(
     first: Workspace, fresh: Workspace, disk: Path
 ) -> None:
-    restoring.restore(fresh.root, disk, "night")
+    restore.restore(fresh.root, disk, "night")
     assert fresh.pending() == first.pending()
     assert fresh.guidance() == "wider"
 
 
 def test_a_campaign_that_is_further_here_is_left_as_it_is(fresh: Workspace, disk: Path) -> None:
-    restoring.restore(fresh.root, disk, "night")
+    restore.restore(fresh.root, disk, "night")
     fresh.write_guidance("deeper")
-    restoring.restore(fresh.root, disk, "night")
+    restore.restore(fresh.root, disk, "night")
     assert fresh.guidance() == "deeper"
 
 
 def test_a_campaign_that_runs_here_is_left_alone(fresh: Workspace, disk: Path) -> None:
     fresh.create()
     with fresh.lock(), pytest.raises(BusyError):
-        restoring.restore(fresh.root, disk, "night")
+        restore.restore(fresh.root, disk, "night")
 
 
 def test_other_data_under_the_name_is_not_written_over(
     fresh: Workspace, disk: Path, lost: Path, tmp_path: Path
 ) -> None:
-    restoring.restore(fresh.root, disk, "night")
+    restore.restore(fresh.root, disk, "night")
     path = dataset_folder(str(lost), sizes=SIZES) / "dataset.json"
     other = codec.encode(replace(codec.decode(DatasetInfo, path.read_bytes()), corpus="other"))
     path.write_bytes(other)
-    [restored] = restoring.restore(fresh.root, disk, "night")
+    [restored] = restore.restore(fresh.root, disk, "night")
     assert "another data set is in" in restored.lacks
     assert path.read_bytes() == other
 
@@ -146,14 +146,14 @@ def test_data_that_was_still_being_copied_is_said(
         patch.setenv("AUTORESEARCH_DATA", str(first.root.parent / "data"))
         copy_campaign(first, disk)
     next(disk.glob("_datasets/*/dataset.json")).unlink()
-    [restored] = restoring.restore(fresh.root, disk, "night")
+    [restored] = restore.restore(fresh.root, disk, "night")
     assert "still being copied" in restored.lacks
     assert restored.experiments == 4
 
 
 def test_an_unknown_campaign_is_refused_with_those_there_are(fresh: Workspace, disk: Path) -> None:
     with pytest.raises(InputError, match=r"no copy of campaign 'day' in .*; there: night"):
-        restoring.restore(fresh.root, disk, "day")
+        restore.restore(fresh.root, disk, "day")
 
 
 def test_a_damaged_copy_is_refused(fresh: Workspace, disk: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_damaged_copy_is_refused(fresh: Workspace, disk: Path, tmp_path: Path)
     folder.mkdir()
     (folder / "night.bundle").write_bytes((disk / "night.bundle").read_bytes())
     with pytest.raises(InputError, match=r"night\.zip is not whole"):
-        restoring.restore(fresh.root, folder, "night")
+        restore.restore(fresh.root, folder, "night")
     (folder / "night.zip").write_bytes((disk / "night.zip").read_bytes()[:1000])
     with pytest.raises(InputError, match=r"night\.zip is not whole"):
-        restoring.restore(fresh.root, folder, "night")
+        restore.restore(fresh.root, folder, "night")

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.measuring import new_folder, run_spec
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.device_queue import DeviceQueue
@@ -19,8 +21,6 @@ from autoresearch_kit.execution.probed import Probed, read_probed
 from autoresearch_kit.execution.runner.run_clock import wall_allowance
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ground import Ground
-from autoresearch_kit.measuring import new_folder, run_spec
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Probe, Profiled, Request, Run, RunSpec
 from autoresearch_kit.researchers.base import PROBE_SECONDS
