@@ -21,7 +21,7 @@ LAYERS = (
     {"opening", "researchers"},
     {"reports"},
     {"campaign", "training"},
-    {"confirming", "doctor", "ui"},
+    {"doctor", "studies", "ui"},
     {"cli", "control"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from autoresearch_kit.confirming.plan import Plan, Variant
 from autoresearch_kit.records import Noise, Run
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials, Worth
+from autoresearch_kit.studies.confirm.plan import Plan, Variant
 from autoresearch_kit.verdicts import decide, noise
 from autoresearch_kit.verdicts.decide import Sample
 from autoresearch_kit.verdicts.noise import Group

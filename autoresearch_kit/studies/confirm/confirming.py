@@ -13,9 +13,6 @@ from autoresearch_kit.campaign.measuring import run_and_score
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.campaign.trying import KIT_FAILURES
-from autoresearch_kit.confirming.judging import Standing, Todo, at_most, pruned_runs, stand
-from autoresearch_kit.confirming.plan import make_plan
-from autoresearch_kit.confirming.summing import sum_up
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.atomic import write_atomic
@@ -25,6 +22,9 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.reports.confirmation import Confirmation, Folder, Trial, Trials
 from autoresearch_kit.reports.spent import runs
+from autoresearch_kit.studies.confirm.judging import Standing, Todo, at_most, pruned_runs, stand
+from autoresearch_kit.studies.confirm.plan import make_plan
+from autoresearch_kit.studies.confirm.summing import sum_up
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 

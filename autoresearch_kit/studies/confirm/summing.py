@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from autoresearch_kit.confirming.judging import REAL, Standing, pruned_runs
-from autoresearch_kit.confirming.plan import Keep, Variant
 from autoresearch_kit.records import Experiment, Noise
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, KeepFound, Mean
+from autoresearch_kit.studies.confirm.judging import REAL, Standing, pruned_runs
+from autoresearch_kit.studies.confirm.plan import Keep, Variant
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import Sample
 

@@ -2,7 +2,7 @@
 
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, EditAction
-from tests.confirming.nights import BASELINE, chain, edit
+from tests.studies.nights import BASELINE, chain, edit
 
 FIRST = edit("model", "class Bigram", "DEEP = 1\n\n\nclass Bigram")
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.confirming.judging import Standing, at_most, best_runs, stand
-from autoresearch_kit.confirming.plan import Plan, Variant
-from autoresearch_kit.confirming.summing import sum_up
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
-from tests.confirming.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
+from autoresearch_kit.studies.confirm.judging import Standing, at_most, best_runs, stand
+from autoresearch_kit.studies.confirm.plan import Plan, Variant
+from autoresearch_kit.studies.confirm.summing import sum_up
 from tests.ledger.ledger import experiment
+from tests.studies.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
 
 PLAN = chain({"BATCH": 8}, {"RATE": 0.1}, {"WIDTH": 16})
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from autoresearch_kit.confirming.judging import Standing, stand
-from autoresearch_kit.confirming.plan import Keep, Plan, Variant
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Noise, Reason, Run
 from autoresearch_kit.reports.confirmation import Trial, Trials
+from autoresearch_kit.studies.confirm.judging import Standing, stand
+from autoresearch_kit.studies.confirm.plan import Keep, Plan, Variant
 from tests.campaign import tiny
 from tests.researchers.llm.conftest import run_of
 
