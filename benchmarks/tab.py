@@ -15,7 +15,7 @@ from ledger import experiment, text
 from playwright.sync_api import CDPSession
 
 from autoresearch_kit.ledger import History
-from tests.browser import lab
+from tests.ui.browser import lab
 
 PANEL = 'from autoresearch_kit.control import Panel\n\nPanel("night")'
 APART, SETTLED = 350, 4_500

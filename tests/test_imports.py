@@ -12,22 +12,22 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"colab", "errors"},
+    {"errors"},
     {"records"},
     {"files", "verdicts"},
     {"ledger", "machine", "notebook"},
     {"tasks"},
     {"execution"},
-    {"opening", "researchers"},
+    {"researchers"},
     {"reports"},
     {"campaign", "training"},
-    {"doctor", "studies", "ui"},
-    {"cli", "control"},
+    {"studies"},
+    {"ui"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""
 
 CONTROL = (
-    "autoresearch_kit.cli",
+    "autoresearch_kit.ui.cli",
     "autoresearch_kit.campaign.detached",
     "autoresearch_kit.researchers.optuna",
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli
 from autoresearch_kit.campaign import adopt
 from autoresearch_kit.campaign.context import read_notebook
 from autoresearch_kit.campaign.detached import LineFormatter
@@ -25,6 +24,7 @@ from autoresearch_kit.records.text import visible
 from autoresearch_kit.reports import status
 from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
+from autoresearch_kit.ui import cli
 from autoresearch_kit.ui.panel.directive import Directive
 from tests.campaign import quick, tiny
 from tests.ledger import ledger

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
@@ -28,6 +27,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.spending import Meter
+from autoresearch_kit.ui import cli
 from tests.campaign import quick, tiny
 from tests.ledger.ledger import run
 

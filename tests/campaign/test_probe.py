@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli
 from autoresearch_kit.campaign import probing
 from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.campaign.probing import Probing
@@ -24,6 +23,7 @@ from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.rows import row_of
 from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, edit, submit
 from tests.ledger.ledger import SETTINGS

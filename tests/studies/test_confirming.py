@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from autoresearch_kit.campaign import adopt
 from autoresearch_kit.campaign.context import find_ground, profiled, read_notebook
 from autoresearch_kit.campaign.options import Wishes, settle
-from autoresearch_kit.cli.app import app
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
@@ -37,6 +36,7 @@ from autoresearch_kit.reports.results import CampaignResults, results
 from autoresearch_kit.reports.status import read_status
 from autoresearch_kit.studies.confirm import confirming
 from autoresearch_kit.studies.confirm.confirming import LEFT, Confirming
+from autoresearch_kit.ui.cli.app import app
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.ledger.ledger import SETTINGS, experiment

@@ -14,7 +14,6 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit import colab
 from autoresearch_kit.campaign import start
 from autoresearch_kit.campaign.errands import settle_errands
 from autoresearch_kit.campaign.loop import Campaign
@@ -26,6 +25,7 @@ from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.reports.figures import plots
 from autoresearch_kit.reports.figures.drawing import Drawing
 from autoresearch_kit.reports.watching import Sight, Watch
+from autoresearch_kit.ui import colab
 from autoresearch_kit.ui.panel import pieces, style
 from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from autoresearch_kit.cli.app import (
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.records import Experiment
+from autoresearch_kit.reports import tables
+from autoresearch_kit.ui.cli.app import (
     Json,
     Tag,
     app,
@@ -16,13 +22,7 @@ from autoresearch_kit.cli.app import (
     project,
     workspace,
 )
-from autoresearch_kit.cli.follow import STYLES, experiment_lines
-from autoresearch_kit.errors import InputError
-from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import cell_diff
-from autoresearch_kit.records import Experiment
-from autoresearch_kit.reports import tables
+from autoresearch_kit.ui.cli.follow import STYLES, experiment_lines
 from autoresearch_kit.verdicts.estimates import Estimate, estimates
 
 

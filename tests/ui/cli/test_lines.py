@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from autoresearch_kit.cli.follow import experiment_lines
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
+from autoresearch_kit.ui.cli.follow import experiment_lines
 from tests.ledger.ledger import experiment, repeated, run
 
 NOISE = Noise(0.01, 6.0)

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
-from autoresearch_kit.cli.app import app, console, project
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.reports.status import known
+from autoresearch_kit.ui.cli.app import app, console, project
 
 
 @app.command()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from autoresearch_kit import cli
 from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.ui import cli
 from tests.campaign import tiny
 
 
@@ -216,7 +216,7 @@ def test_a_corpus_or_copy_folder_whose_path_no_record_can_hold(
 def test_make_demo_prepares_the_corpus_once() -> None:
     """`demo` itself prepares it, and says what it is."""
     argv = ["make", "--dry-run", "--old-file=.venv/installed", "demo"]
-    checkout = Path(__file__).parents[2]
+    checkout = Path(__file__).parents[3]
     done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True, check=True)
     commands = [line for line in done.stdout.splitlines() if "/autoresearch " in line]
     assert [command.split()[-1] for command in commands] == ["demo"]

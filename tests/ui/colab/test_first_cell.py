@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOLDING = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "train")
 ADDRESS = "https://github.com/OWNER/autoresearch_kit"
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.live import Live as LiveDisplay
 from rich.text import Text
 
-from autoresearch_kit.cli.app import console
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import Workspace
@@ -26,6 +25,7 @@ from autoresearch_kit.records import (
     strongest,
 )
 from autoresearch_kit.researchers.spending import per
+from autoresearch_kit.ui.cli.app import console
 from autoresearch_kit.verdicts.estimates import Estimate, best_estimate, estimates
 
 POLL_SECONDS = 0.5

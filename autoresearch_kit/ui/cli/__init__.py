@@ -2,10 +2,10 @@
 
 import sys
 
-from autoresearch_kit.cli import adopt, confirm, errands, machine, model, read, run, share, steer
-from autoresearch_kit.cli.app import app
 from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
 from autoresearch_kit.records.text import visible
+from autoresearch_kit.ui.cli import adopt, confirm, errands, machine, model, read, run, share, steer
+from autoresearch_kit.ui.cli.app import app
 
 __all__ = [
     "adopt",

@@ -21,9 +21,9 @@ from playwright.sync_api import Page
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Request, Research, Stage
-from tests.browser import lab
 from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
+from tests.ui.browser import lab
 
 pytestmark = [
     pytest.mark.alone,  # its campaign has the defaults, by which a busy machine disturbs runs
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(lab.CHROMIUM is None, reason="no chromium; on Debian: apt install chromium"),
 ]
 
-SHIPPED = Path(__file__).parents[2]
+SHIPPED = Path(__file__).parents[3]
 UPSTREAM = SHIPPED / "tests" / "data" / "h100_mar8_results.tsv"
 PICTURES = os.environ.get("SCREENSHOTS", "")
 TRAIN_SECONDS = 60 if PICTURES else 2

@@ -6,7 +6,7 @@ import pytest
 from rich.text import Text
 from typer.testing import CliRunner
 
-from autoresearch_kit.cli.app import app
+from autoresearch_kit.ui.cli.app import app
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autoresearch_kit.cli.app import app
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Accelerator
+from autoresearch_kit.ui.cli.app import app
 
 
 def typed(*argv: str) -> str:

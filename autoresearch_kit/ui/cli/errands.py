@@ -6,9 +6,9 @@ import typer
 
 from autoresearch_kit.campaign import notify
 from autoresearch_kit.campaign.errands import WEBHOOK, settle_errands
-from autoresearch_kit.cli.app import Tag, app, console, project, workspace
 from autoresearch_kit.records import Errands
 from autoresearch_kit.reports.status import known
+from autoresearch_kit.ui.cli.app import Tag, app, console, project, workspace
 
 PANEL = "Errands"
 """The panel of `--help` that holds these options."""

@@ -10,12 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch_kit.cli.app import Tag, app, console, known_history, project, workspace
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.records import codec
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
 from autoresearch_kit.studies.confirm.confirming import Confirming, Forecast, Progress
 from autoresearch_kit.studies.confirm.judging import Standing
+from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
 
 STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "red"}
 

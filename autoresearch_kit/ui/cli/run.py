@@ -14,13 +14,13 @@ from autoresearch_kit.campaign.errands import settle_errands
 from autoresearch_kit.campaign.model_options import ModelWishes
 from autoresearch_kit.campaign.options import Wishes, settle, settle_limits
 from autoresearch_kit.campaign.start import Sandboxing
-from autoresearch_kit.cli.app import Tag, app, console, workspace
-from autoresearch_kit.cli.errands import CopyTo, Webhook
-from autoresearch_kit.cli.follow import follow
-from autoresearch_kit.cli.read import draw_progress
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
+from autoresearch_kit.ui.cli.app import Tag, app, console, workspace
+from autoresearch_kit.ui.cli.errands import CopyTo, Webhook
+from autoresearch_kit.ui.cli.follow import follow
+from autoresearch_kit.ui.cli.read import draw_progress
 from autoresearch_kit.verdicts import validity
 
 LLM = "Language model"

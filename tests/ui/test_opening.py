@@ -15,10 +15,10 @@ import pytest
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.ledger import History
-from autoresearch_kit.opening import lab_address, write_executed
-from tests.browser import lab
+from autoresearch_kit.ui.opening import lab_address, write_executed
 from tests.campaign import tiny
 from tests.ledger import ledger
+from tests.ui.browser import lab
 
 EXECUTED = tiny.notebook_text().encode()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from autoresearch_kit import colab
 from autoresearch_kit.campaign.context import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
@@ -21,6 +20,7 @@ from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Machine, SandboxLevel
 from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.ui import colab
 
 LEAST_GIT = (2, 36)
 """The first that can sync every object it writes (`core.fsync`)."""

@@ -15,11 +15,11 @@ from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.records import Run, SandboxLevel
 from autoresearch_kit.records.codec import decode, encode
 from tests.campaign.tiny import git
-from tests.colab.conftest import Colab
-from tests.colab.test_first_cell import ROOT, adapted
 from tests.execution.notebooks import make_dataset, make_spec, notebook
 from tests.researchers.llm.conftest import Ledger, ledger
 from tests.training.test_kernel import MODEL, SETUP, SUBMIT, TRAIN
+from tests.ui.colab.conftest import Colab
+from tests.ui.colab.test_first_cell import ROOT, adapted
 
 __all__ = ["ledger"]
 

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from autoresearch_kit.campaign import context
-from autoresearch_kit.cli.app import Tag, app, console, known_history, project, workspace
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
+from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
 
 
 @app.command()

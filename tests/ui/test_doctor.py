@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import doctor
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Accelerator, Machine
+from autoresearch_kit.ui import doctor
 from tests import claims
 
 GIT_OLD = "#!/bin/sh\necho git version 2.30.2\n"

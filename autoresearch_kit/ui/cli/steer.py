@@ -7,13 +7,13 @@ import typer
 from rich.markup import escape
 
 from autoresearch_kit import ledger
-from autoresearch_kit.cli.app import Json, Tag, app, console, print_json, project, workspace
-from autoresearch_kit.cli.follow import follow
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.records import Request
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.reports.status import Status, known, known_campaigns, read_status
 from autoresearch_kit.reports.summary import outcomes
+from autoresearch_kit.ui.cli.app import Json, Tag, app, console, print_json, project, workspace
+from autoresearch_kit.ui.cli.follow import follow
 from autoresearch_kit.verdicts.noise import describe
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from autoresearch_kit.campaign import context
-from autoresearch_kit.doctor import Findings, examine
+from autoresearch_kit.ui.doctor import Findings, examine
 from autoresearch_kit.ui.panel import Directive, Panel
 
 __all__ = ["Directive", "Panel", "doctor", "prepare"]

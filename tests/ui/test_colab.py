@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import colab, doctor
+from autoresearch_kit.ui import colab, doctor
 
 USERDATA = """
 class SecretNotFoundError(Exception):

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from autoresearch_kit.campaign.restore import restore as restore_copy
-from autoresearch_kit.cli.app import Tag, app, console, known_history, project
 from autoresearch_kit.ledger import sharing
+from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project
 
 Remote = Annotated[str, typer.Option(help="A git remote, an address, or a bundle file.")]
 

@@ -12,10 +12,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch_kit import opening
-from autoresearch_kit.cli.app import Json, Tag, app, console, known_history, print_json, project
-from autoresearch_kit.doctor import examine
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.ui import opening
+from autoresearch_kit.ui.cli.app import Json, Tag, app, console, known_history, print_json, project
+from autoresearch_kit.ui.doctor import examine
 
 CONTROL = "notebooks/control.ipynb"
 
