@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The main job, `loop`, and what starts, steers and follows it."""

@@ -1,7 +1,7 @@
 """The campaign as a process of its own, which outlives terminal, browser and notebook.
 
-`python -m autoresearch_kit.campaign.detached ROOT TAG SETTINGS LIMITS` is that process. How to ask the
-language model, and the key, come in on its stdin: other processes of the same user can read its
+`python -m autoresearch_kit.campaign.detached ROOT TAG SETTINGS LIMITS` is that process. How to ask
+the language model, and the key, come in on its stdin: other processes of the same user can read its
 arguments and its environment. Whoever starts it takes the campaign's lock first and hands it over,
 so that there is no moment at which nobody holds the campaign, or hears what is asked of it.
 """

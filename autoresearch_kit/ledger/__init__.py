@@ -1,4 +1,4 @@
-"""Experiments as git commits and refs; as tables; and their way to other machines."""
+"""Experiments as git commits and refs, and their way to other machines."""
 
 from autoresearch_kit.ledger.ledger import (
     NOTEBOOK,

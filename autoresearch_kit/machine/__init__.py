@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Devices, cores and memory of this machine, and the training constants that suit them."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Readings of a campaign: status, tables, figures, results."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Questions about finished experiments: which keeps are real."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What can be trained and how it is measured; a folder for each task."""

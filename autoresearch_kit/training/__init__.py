@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What a training notebook imports."""

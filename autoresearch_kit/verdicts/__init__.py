@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Keep or discard, decided against measured noise: pure functions."""

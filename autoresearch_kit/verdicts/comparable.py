@@ -6,17 +6,17 @@ from pathlib import Path
 from autoresearch_kit.records import Clock, DatasetInfo, Fingerprint, Machine
 
 SCORING_SOURCES = (
-    "lm",
-    "execution/assessment.py",
-    "execution/causality.py",
-    "execution/device_memory.py",
-    "execution/exchange.py",
-    "execution/judge.py",
-    "execution/logits.py",
-    "execution/pace.py",
-    "execution/predictor.py",
-    "execution/predictor_process.py",
-    "precision.py",
+    "tasks/lm",
+    "execution/judge/assessment.py",
+    "execution/judge/causality.py",
+    "execution/judge/device_memory.py",
+    "execution/judge/exchange.py",
+    "execution/judge/judge.py",
+    "execution/judge/logits.py",
+    "execution/judge/pace.py",
+    "execution/judge/predictor.py",
+    "execution/judge/predictor_process.py",
+    "machine/precision.py",
 )
 """The code between a submission and its score, inside the package."""
 

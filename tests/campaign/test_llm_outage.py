@@ -112,7 +112,7 @@ def test_a_cap_ends_it_cleanly_and_a_higher_one_goes_on(
 
 
 def autoresearch(root: Path, *argv: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    code = "from autoresearch_kit import cli; cli.main()"
+    code = "from autoresearch_kit.ui import cli; cli.main()"
     env = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return subprocess.run(
         [sys.executable, "-c", code, *argv],

@@ -38,7 +38,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
     place = Workspace(make_night(folder / "project").history.root, "night")
     place.create()
     place.copy_kit()
-    kept = place.kit / "autoresearch_kit" / "lm" / "build.py"
+    kept = place.kit / "autoresearch_kit" / "tasks" / "lm" / "build.py"
     kept.write_text(kept.read_text() + "# as it was then\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(folder / "data"))

@@ -23,7 +23,7 @@ from tests.researchers.llm.server import ChatServer, text
 
 SIGNALLED = """
 import os, signal, sys, threading
-from autoresearch_kit import detached
+from autoresearch_kit.campaign import detached
 threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
 sys.exit(detached.main(*sys.argv[1:]))
 """

@@ -19,7 +19,7 @@ DATASET = "stdlib"
     "setup": """
 import torch
 import torch.nn.functional as F
-from autoresearch_kit import kernel
+from autoresearch_kit.training import kernel
 
 run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
 """,

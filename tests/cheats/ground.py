@@ -21,7 +21,7 @@ SETUP = """
 import torch
 from torch import nn
 from torch.nn import functional as F
-from autoresearch_kit import kernel
+from autoresearch_kit.training import kernel
 run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
 """
 

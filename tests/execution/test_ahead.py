@@ -26,7 +26,7 @@ from tests.training.test_kernel import TRAIN, trained
 WAITS = """
 import sys
 from pathlib import Path
-from autoresearch_kit.codec import decode
+from autoresearch_kit.records.codec import decode
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import RunPlace
 launch.prepare(decode(RunPlace, Path(sys.argv[1]).read_bytes()))

@@ -29,7 +29,7 @@ both_levels = pytest.mark.parametrize(
 
 RAISE = "raise ValueError('done')"
 
-START = "from autoresearch_kit import kernel\nkernel.start(DATASET, TRAIN_SECONDS, SEED)"
+START = "from autoresearch_kit.training import kernel\nkernel.start(DATASET, TRAIN_SECONDS, SEED)"
 
 HANG = "import time\ntime.sleep(10**6)"
 
@@ -370,7 +370,7 @@ def test_a_watchdog_that_can_t_kill_ends_its_runner(tmp_path: Path) -> None:
 from pathlib import Path
 from tests.execution.notebooks import make_spec, notebook
 from autoresearch_kit.errors import ExecutionError
-from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.execution.runner.watchdog import Watchdog
 from autoresearch_kit.records import SandboxLevel
 def kill():
     raise ExecutionError("processes 7 can't be killed")
@@ -421,7 +421,7 @@ def test_nothing_survives_the_death_of_who_started_it(level: SandboxLevel, tmp_p
     spec_file.write_bytes(encode(spec))
     code = f"""
 from pathlib import Path
-from autoresearch_kit.codec import decode, encode
+from autoresearch_kit.records.codec import decode, encode
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.records import RunSpec
 spec = decode(RunSpec, Path({str(spec_file)!r}).read_bytes())

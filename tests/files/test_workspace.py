@@ -14,7 +14,7 @@ from tests.campaign import tiny
 
 HOLD = """
 import sys, pathlib
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.files.workspace import Workspace
 with Workspace(pathlib.Path(sys.argv[1]), "night").lock():
     print("held", flush=True)
     sys.stdin.read()

@@ -239,8 +239,8 @@ APPEND_FOR_EVER = """
 import sys
 from itertools import count
 from pathlib import Path
-from autoresearch_kit.history import History
-from tests.history.ledger import add
+from autoresearch_kit.ledger import History
+from tests.ledger.ledger import add
 for number in count():
     add(History(Path(sys.argv[1]), "night"), number)
     print(number, flush=True)

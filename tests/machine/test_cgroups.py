@@ -165,9 +165,9 @@ import os, sys
 from pathlib import Path
 for folder in sys.argv[1:]:
     (Path(folder) / 'cgroup.procs').write_text(str(os.getpid()))
-from autoresearch_kit import cgroups
-from autoresearch_kit.execution import sandbox
-env = sandbox.environment(home=Path('/tmp'), kit=Path('/tmp'), run_id='x')
+from autoresearch_kit.machine import cgroups
+from autoresearch_kit.execution.sandbox import bubblewrap
+env = bubblewrap.environment(home=Path('/tmp'), kit=Path('/tmp'), run_id='x')
 print(cgroups.cores(), cgroups.memory_mb(), env['OMP_NUM_THREADS'])
 """
 

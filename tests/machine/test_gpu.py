@@ -64,7 +64,7 @@ def told(folder: Path, question: str, *options: str, visible: str | None = None)
     library = folder / "libnvidia-ml.so.1"
     build = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), *options]
     subprocess.run(build, input=LIBRARY, text=True, check=True)
-    command = [sys.executable, "-c", f"from autoresearch_kit import gpu; print({question})"]
+    command = [sys.executable, "-c", f"from autoresearch_kit.machine import gpu; print({question})"]
     env = {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(Path(gpu.__file__).parents[2])}
     if visible is not None:
         env["CUDA_VISIBLE_DEVICES"] = visible

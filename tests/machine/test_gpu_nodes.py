@@ -39,7 +39,7 @@ UUID = "00010203-0405-0607-0809-0a0b0c0d0e0f"
 ASK = """
 import sys
 from pathlib import Path
-from autoresearch_kit import gpu_nodes
+from autoresearch_kit.machine import gpu_nodes
 gpu_nodes.DEV = Path(sys.argv[1])
 gpu_nodes.CAPABILITIES = Path(sys.argv[1]) / "capabilities"
 reach = gpu_nodes.reach_cuda()

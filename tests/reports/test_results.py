@@ -21,7 +21,7 @@ from tests.ledger.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "results.ipynb"
-LOG = Path(__file__).parent / "data" / "h100_mar8_results.tsv"
+LOG = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
 HOSTILE = "a | b ` $x$ [l](u) *s* <script>alert(1)</script>\n\n# head\n| c |"
 
 

@@ -100,8 +100,8 @@ def test_nothing_is_run_while_the_campaign_does(night: Workspace) -> None:
 
 ENDED = """
 import signal, sys
-from autoresearch_kit import cli
-from autoresearch_kit.confirming import confirming
+from autoresearch_kit.ui import cli
+from autoresearch_kit.studies.confirm import confirming
 from autoresearch_kit.execution import launch
 from tests.campaign import quick
 

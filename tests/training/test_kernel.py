@@ -26,7 +26,7 @@ SETUP = """
 import torch
 from torch import nn
 from torch.nn import functional as F
-from autoresearch_kit import kernel
+from autoresearch_kit.training import kernel
 run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
 """
 
@@ -64,9 +64,10 @@ print("drawing" if {"matplotlib", "pandas"} & set(sys.modules) else "not drawing
 SCORING = """
 import sys
 from pathlib import Path
-from autoresearch_kit.codec import decode
-from autoresearch_kit.execution import reap, scoring
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.records.codec import decode
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.tasks.lm.splits import Split
 from autoresearch_kit.records import RunSpec
 spec = decode(RunSpec, Path(sys.argv[1]).read_bytes())
 def poll():

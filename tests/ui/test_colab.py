@@ -24,7 +24,7 @@ def get(name):
     raise globals()[name]
 """
 
-ASK = "import sys; from autoresearch_kit import colab; print(colab.secret(sys.argv[1]))"
+ASK = "import sys; from autoresearch_kit.ui import colab; print(colab.secret(sys.argv[1]))"
 
 
 @pytest.fixture

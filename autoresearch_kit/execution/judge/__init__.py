@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Scoring: the judge holds the targets, predictors hold the submission."""

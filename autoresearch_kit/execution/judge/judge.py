@@ -1,4 +1,4 @@
-"""The process that holds the targets: `python -m autoresearch_kit.execution.judge SPEC`.
+"""The process that holds the targets: `python -m autoresearch_kit.execution.judge.judge SPEC`.
 
 Kit code only; it unpickles nothing. Predictors see inputs and return logits, of which the judge
 takes a copy before it computes a loss. One predictor gets every row. The other, just as fresh, gets

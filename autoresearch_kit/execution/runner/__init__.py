@@ -1,1 +1,1 @@
-"""TODO room."""
+"""One headless execution of a notebook: papermill, the clock, the deadline, the killing."""

@@ -1,4 +1,4 @@
-"""One headless run: `python -m autoresearch_kit.execution.runner FOLDER`; `launch` does it.
+"""One headless run: `python -m autoresearch_kit.execution.runner.runner FOLDER`; `launch` does it.
 
 It starts the kernel and waits for its turn. It stands outside the sandbox and owns the clock, the
 deadline and the killing. When its standard input closes, whoever started it is gone: then it ends

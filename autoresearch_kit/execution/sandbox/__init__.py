@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The sandbox around unreviewed code: what it shows, and a check of what that gives away."""

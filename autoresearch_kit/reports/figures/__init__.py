@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Figures and tables of campaigns."""

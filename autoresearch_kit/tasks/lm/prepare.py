@@ -225,7 +225,7 @@ def _asked(given: argparse.Namespace) -> Options | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m autoresearch_kit.lm.prepare NAME`: progress on stderr, the outcome on stdout.
+    """Make `python -m autoresearch_kit.tasks.lm.prepare NAME`: progress on stderr, outcome on stdout.
 
     That is one line: the data set's folder, or `error: ` and why there is none.
     """

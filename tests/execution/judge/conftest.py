@@ -13,7 +13,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import DatasetInfo, codec
 from tests.execution.judge import cheats, models
 
-KIT = Path(autoresearch_kit.__file__).parents[2]
+KIT = Path(autoresearch_kit.__file__).parents[1]
 VOCAB_SIZE = 64
 CONTEXT = 32
 ROWS = 70

@@ -107,5 +107,5 @@ def test_a_path_prepared_in_several_sizes_needs_a_name(dataset: Dataset, text_fi
 
 
 def test_opening_loads_no_torch() -> None:
-    code = "import sys, autoresearch_kit.lm.dataset; sys.exit('torch' in sys.modules)"
+    code = "import sys, autoresearch_kit.tasks.lm.dataset; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

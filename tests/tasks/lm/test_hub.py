@@ -156,7 +156,7 @@ def test_a_hub_that_tells_no_checksum_is_refused(server: HubServer) -> None:
 def test_a_killed_download_is_gone_on_with(server: HubServer, tmp_path: Path) -> None:
     server.sent = [Fault(cut=2_000_000, held=True)]
     code = (
-        "import sys; from pathlib import Path; from autoresearch_kit.lm import hub;"
+        "import sys; from pathlib import Path; from autoresearch_kit.tasks.lm import hub;"
         "file = hub.look(*sys.argv[1:3]); tell = lambda size: print(size, flush=True);"
         "hub.fetch(file, Path(sys.argv[3], file.name), tell)"
     )
@@ -174,8 +174,8 @@ def test_a_killed_download_is_gone_on_with(server: HubServer, tmp_path: Path) ->
 FULL = """
 import errno, os, subprocess, sys
 from pathlib import Path
-from autoresearch_kit.lm import hub
-from tests.lm.hub_server import HubServer
+from autoresearch_kit.tasks.lm import hub
+from tests.tasks.lm.hub_server import HubServer
 disk, data = Path(sys.argv[1]), bytes(range(250)) * 12_000
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], check=True)
 filler = (disk / "filler").open("wb", buffering=0)

@@ -22,7 +22,7 @@ from tests.tasks.lm.hub_server import Fault, HubServer
 
 SMALL = Options(vocab_size=300, context=32, eval_rows=16)
 SHARDS = [f"shard_{number:05d}.parquet" for number in (0, 1, 2, 6541, 6542)]
-AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
+AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
 
 
 def parquet(texts: Sequence[str], rows: int = 64) -> bytes:

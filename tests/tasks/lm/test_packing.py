@@ -63,8 +63,8 @@ def test_scored_rows_are_spread_over_the_shard(rows: int, count: int) -> None:
 GROWTH = """
 import psutil, random, sys
 from pathlib import Path
-from autoresearch_kit.lm import tokenizer as bpe
-from autoresearch_kit.lm.packing import pack
+from autoresearch_kit.tasks.lm import tokenizer as bpe
+from autoresearch_kit.tasks.lm.packing import pack
 
 def documents(megabytes):
     draw = random.Random(0)

@@ -162,7 +162,7 @@ def test_an_unwritable_data_folder_is_one_line(
 def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path) -> None:
     """A limit on the size of files fails a write as a full disk does."""
     limited = (
-        "import sys; from resource import *; from autoresearch_kit.lm.prepare import main;"
+        "import sys; from resource import *; from autoresearch_kit.tasks.lm.prepare import main;"
         "before = getrlimit(RLIMIT_FSIZE); setrlimit(RLIMIT_FSIZE, (50_000, before[1]));"
         "code = main(sys.argv[1:]); setrlimit(RLIMIT_FSIZE, before); sys.exit(code)"
     )
@@ -179,7 +179,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path)
 
 STOPPED = """
 import signal, sys
-from autoresearch_kit.lm import build, prepare
+from autoresearch_kit.tasks.lm import build, prepare
 
 def pack_and_stop(*arguments):
     pack(*arguments)

@@ -26,7 +26,7 @@ PATIENCE = 300_000
 
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+/lab)/tree/notebooks/control\.ipynb\?")
 
-AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
+AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -37,7 +37,7 @@ def test_a_tag_that_is_no_plain_word(
 
 
 def test_a_tag_that_looks_like_an_option(project: Path) -> None:
-    argv = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()", "run", "--all"]
+    argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()", "run", "--all"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 2
     assert "--all" in Text.from_ansi(done.stderr).plain  # where colours are asked for
@@ -110,7 +110,7 @@ def test_a_sandbox_that_is_required_and_does_not_work(
 
 
 def test_an_unknown_corpus(project: Path) -> None:
-    argv = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
+    argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
     done = subprocess.run([*argv, "prepare", "nowhere"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "nowhere" in done.stderr

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 ONCE = ["--rule", "greedy", "--max-elsewhere", "1", "--clock", "wall"]
 """One run an experiment, whatever else the machine does, and no longer beside other tests."""
 
-AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()"]
+AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
 
 
 def autoresearch(root: Path, *argv: str) -> str:

@@ -11,6 +11,6 @@ import pytest
 @pytest.mark.slow
 def test_options_are_jupyterlabs(project: Path) -> None:
     (project / "notebooks" / "control.ipynb").touch()
-    argv = [sys.executable, "-c", "from autoresearch_kit import cli; cli.main()", "lab"]
+    argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()", "lab"]
     done = subprocess.run([*argv, "--version"], cwd=project, capture_output=True, text=True)
     assert done.stdout.strip() == version("jupyterlab"), done.stderr
