@@ -278,7 +278,7 @@ def test_a_package_that_a_commit_brought_is_not_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs = project / ".autoresearch" / "night" / "kit" / "autoresearch_kit"
-    theirs.mkdir(parents=True)
+    (theirs / "campaign").mkdir(parents=True)
     (theirs / "campaign" / "detached.py").write_text(RUNS)
     tiny.git(project, "add", "--force", ".autoresearch")
     assert "error: git tracks files in .autoresearch" in printed(capsys, "run", "night")

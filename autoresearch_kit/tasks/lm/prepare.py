@@ -225,9 +225,9 @@ def _asked(given: argparse.Namespace) -> Options | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make `python -m autoresearch_kit.tasks.lm.prepare NAME`: progress on stderr, outcome on stdout.
+    """Make a data set, as `python -m autoresearch_kit.tasks.lm.prepare NAME`; progress on stderr.
 
-    That is one line: the data set's folder, or `error: ` and why there is none.
+    Prints one line: the data set's folder, or `error: ` and why there is none.
     """
     given = _parser().parse_args(arguments)
     try:
