@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import loop
+from autoresearch_kit.campaign import parts
 from autoresearch_kit.campaign.context import Ground
 from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.execution import handover, launch
@@ -76,7 +76,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
 
     Patch more by the same one: two that are undone in another order leave something behind.
     """
-    patch.setattr(loop, "find_ground", made_up_ground)
+    patch.setattr(parts, "find_ground", made_up_ground)
     patch.setattr(launch, "execute", made_up_run)
     patch.setattr(launch, "audit", lambda _, run, **__: run)
 

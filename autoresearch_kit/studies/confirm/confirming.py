@@ -11,8 +11,8 @@ from autoresearch_kit.campaign.context import Ground, find_ground
 from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.campaign.measuring import run_and_score
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.campaign.standby import Standby
-from autoresearch_kit.campaign.trying import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.atomic import write_atomic

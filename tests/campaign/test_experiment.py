@@ -12,11 +12,10 @@ import pytest
 
 from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.standby import Standby
-from autoresearch_kit.campaign.trying import Bench, Tried
-from autoresearch_kit.campaign.weighing import Scales, Weighed
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.files.workspace import Workspace
@@ -99,13 +98,13 @@ def score(value: float) -> Score:
 
 @dataclass(frozen=True)
 class Place:
-    """A campaign with its baseline, where ideas are weighed."""
+    """A campaign with its baseline, where ideas are decided."""
 
     project: Path
     machine: Machine
     settings: Settings
 
-    def scales(self, experiments: Sequence[Experiment]) -> Scales:
+    def decider(self, experiments: Sequence[Experiment]) -> Decider:
         workspace = Workspace(self.project, "night")
         workspace.create()
         baseline = TrainNotebook.parse(tiny.notebook_text())
@@ -119,14 +118,11 @@ class Place:
             SandboxLevel.NONE,
         )
         measuring = Measuring(ground, workspace, Pulse(workspace, Limits()), Standby())
-        return Scales(measuring, History(self.project, "night"), experiments)
+        return Decider(measuring, History(self.project, "night"), experiments)
 
-    def weigh(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Weighed:
-        scales = self.scales(experiments)
-        return scales.weigh(self.tried(scales, proposal))
-
-    def tried(self, scales: Scales, proposal: Proposal) -> Tried:
-        return Bench(scales.measuring, scales.history).try_out(proposal, lambda _: None)
+    def decide(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Outcome:
+        decider = self.decider(experiments)
+        return decider.decide(decider.first_run(proposal))
 
 
 BEGIN = Proposal(0, None, "baseline", "baseline", "")
@@ -149,9 +145,9 @@ def place(project: Path, machine: Machine) -> Place:
 
 @pytest.fixture
 def begun(place: Place) -> list[Experiment]:
-    """The baseline, weighed and in git."""
-    weighed = place.weigh(BEGIN, [])
-    baseline = replace(ledger.experiment(0), runs=weighed.runs, nodes=NODES, noise=weighed.noise)
+    """The baseline, decided and in git."""
+    outcome = place.decide(BEGIN, [])
+    baseline = replace(ledger.experiment(0), runs=outcome.runs, nodes=NODES, noise=outcome.noise)
     History(place.project, "night").append(baseline, tiny.notebook_text(), {})
     Workspace(place.project, "night").forget_measured()
     return [baseline]
@@ -165,23 +161,23 @@ def values(runs: Sequence[Run]) -> list[float]:
 
 
 def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
-    weighed = place.weigh(BEGIN, [])
-    assert values(weighed.runs) == list(BASELINE)
-    assert len({run.seed for run in weighed.runs}) == 3
-    assert weighed.noise is not None
-    assert weighed.noise.dof == PRIOR_DOF + 2
+    outcome = place.decide(BEGIN, [])
+    assert values(outcome.runs) == list(BASELINE)
+    assert len({run.seed for run in outcome.runs}) == 3
+    assert outcome.noise is not None
+    assert outcome.noise.dof == PRIOR_DOF + 2
 
 
 def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
     once = replace(place, settings=replace(place.settings, seeds=1))
-    assert len(once.weigh(BEGIN, []).runs) == 1
+    assert len(once.decide(BEGIN, []).runs) == 1
 
 
 def test_what_is_clearly_worse_is_run_once(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores["16"] = iter([1.6])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.reason is Reason.WORSE
-    assert values(weighed.runs) == [1.6]
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.reason is Reason.WORSE
+    assert values(outcome.runs) == [1.6]
 
 
 def test_what_is_better_is_run_beside_the_best_until_that_is_sure(
@@ -189,32 +185,32 @@ def test_what_is_better_is_run_beside_the_best_until_that_is_sure(
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(place.machine.ran)
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.KEEP
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.KEEP
     assert [word for word, _ in place.machine.ran[before:]][:5] == ["16", "16", "8", "16", "8"]
-    assert weighed.decision.gain is not None
-    assert weighed.decision.gain.value == pytest.approx(0.205)
+    assert outcome.decision.gain is not None
+    assert outcome.decision.gain.value == pytest.approx(0.205)
 
 
 def test_a_gain_that_the_machine_made_is_not_kept(place: Place, begun: list[Experiment]) -> None:
     """All runs score lower now than the best did once, the best's too."""
     place.machine.scores |= {"16": iter(BETTER), "8": iter([1.31, 1.3, 1.295, 1.305])}
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.DISCARD
-    assert len(weighed.reruns) == BESIDE
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.DISCARD
+    assert len(outcome.reruns) == BESIDE
 
 
 def test_the_noise_is_of_runs_made_together(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.noise is not None
+    outcome = place.decide(WIDER, begun)
+    assert outcome.noise is not None
     groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
-    assert weighed.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
+    assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
 
 
 def test_code_that_crashes_with_any_seed_is_a_crash(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores["16"] = iter([1.3, None])
-    decision = place.weigh(WIDER, begun).decision
+    decision = place.decide(WIDER, begun).decision
     assert (decision.verdict, decision.reason) == (Verdict.CRASH, Reason.DIVERGED)
     assert decision.detail == "run 2: loss nan"
 
@@ -223,17 +219,17 @@ def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(
     place: Place, begun: list[Experiment]
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
-    weighed = place.weigh(WIDER, begun)
-    assert len(weighed.runs) == 6
-    assert [run.score for run in weighed.reruns] == [None]
+    outcome = place.decide(WIDER, begun)
+    assert len(outcome.runs) == 6
+    assert [run.score for run in outcome.reruns] == [None]
 
 
 def test_what_is_kept_is_audited_and_nothing_else(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores["16"] = iter(BETTER)
     place.machine.scores["8"] = iter(AGAIN_BEST)
-    kept = place.weigh(WIDER, begun)
+    kept = place.decide(WIDER, begun)
     place.machine.scores["4"] = iter([1.6])
-    discarded = place.weigh(replace(WIDER, constants={"WIDTH": 4}), begun)
+    discarded = place.decide(replace(WIDER, constants={"WIDTH": 4}), begun)
     assert [run.audit is not None for run in kept.runs][:2] == [True, False]
     assert [run.audit for run in discarded.runs] == [None]
 
@@ -243,10 +239,10 @@ def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
 ) -> None:
     place.machine.scores["16"] = iter([1.9, 1.6])
     place.machine.elsewhere = iter([0.9, 0.1])
-    weighed = place.weigh(WIDER, begun)
-    assert values(weighed.runs) == [1.6]
-    assert values(weighed.set_aside) == [1.9]
-    assert weighed.runs[0].seed == weighed.set_aside[0].seed
+    outcome = place.decide(WIDER, begun)
+    assert values(outcome.runs) == [1.6]
+    assert values(outcome.set_aside) == [1.9]
+    assert outcome.runs[0].seed == outcome.set_aside[0].seed
 
 
 def test_after_the_repeats_a_quiet_machine_is_waited_for_and_its_run_counts(
@@ -254,8 +250,8 @@ def test_after_the_repeats_a_quiet_machine_is_waited_for_and_its_run_counts(
 ) -> None:
     place.machine.scores["16"] = iter([1.7, 1.8, 1.9, 1.6])
     place.machine.elsewhere = iter([0.9, 0.7, 0.5])
-    weighed = place.weigh(WIDER, begun)
-    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.6], [1.7, 1.8, 1.9])
+    outcome = place.decide(WIDER, begun)
+    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.6], [1.7, 1.8, 1.9])
     assert place.machine.waited == [600.0]
 
 
@@ -264,8 +260,8 @@ def test_a_machine_that_is_no_quieter_the_second_time_is_waited_for_at_once(
 ) -> None:
     place.machine.scores["16"] = iter([1.7, 1.8, 1.6])
     place.machine.elsewhere = iter([0.8, 0.9])
-    weighed = place.weigh(WIDER, begun)
-    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.6], [1.7, 1.8])
+    outcome = place.decide(WIDER, begun)
+    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.6], [1.7, 1.8])
     assert len(place.machine.waited) == 1
 
 
@@ -274,12 +270,12 @@ def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(
 ) -> None:
     place.machine.scores["16"] = iter([1.3, 1.3, 1.3])
     place.machine.elsewhere = iter([0.9] * 3)
-    weighed = place.weigh(WIDER, begun)
-    decision = weighed.decision
+    outcome = place.decide(WIDER, begun)
+    decision = outcome.decision
     assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
     assert decision.detail.startswith("run 1, disturbed 3 times, is not judged: 90% of the cores'")
-    assert (weighed.runs, values(weighed.set_aside)) == ((), [1.3, 1.3, 1.3])
-    assert weighed.noise is None
+    assert (outcome.runs, values(outcome.set_aside)) == ((), [1.3, 1.3, 1.3])
+    assert outcome.noise is None
 
 
 def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
@@ -287,10 +283,10 @@ def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     place.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.DISTURBED
-    assert weighed.decision.detail.startswith("the best, run again 1, disturbed 3 times")
-    assert (len(weighed.runs), weighed.reruns, len(weighed.set_aside)) == (2, (), 3)
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.DISTURBED
+    assert outcome.decision.detail.startswith("the best, run again 1, disturbed 3 times")
+    assert (len(outcome.runs), outcome.reruns, len(outcome.set_aside)) == (2, (), 3)
 
 
 def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
@@ -298,10 +294,10 @@ def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
 ) -> None:
     place.machine.scores |= {"16": iter([1.48, 1.3, 1.31, 1.29]), "8": iter(AGAIN_BEST)}
     place.machine.steps["16"] = iter([314, 601, 598, 620])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.KEEP
-    assert (values(weighed.runs), values(weighed.set_aside)) == ([1.31, 1.3, 1.29], [1.48])
-    assert weighed.runs[0].seed == weighed.set_aside[0].seed
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.KEEP
+    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.31, 1.3, 1.29], [1.48])
+    assert outcome.runs[0].seed == outcome.set_aside[0].seed
 
 
 def test_code_that_claims_few_steps_again_and_again_wins_nothing(
@@ -309,8 +305,8 @@ def test_code_that_claims_few_steps_again_and_again_wins_nothing(
 ) -> None:
     place.machine.scores["16"] = iter([1.3, 1.9, 1.9, 1.2, 1.2])
     place.machine.steps["16"] = iter([1000, 500, 500, 500, 1000])
-    weighed = place.weigh(WIDER, begun)
-    decision = weighed.decision
+    outcome = place.decide(WIDER, begun)
+    decision = outcome.decision
     assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.FEWER_STEPS)
     assert len(place.machine.ran) == 3 + 4
 
@@ -325,11 +321,11 @@ def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
     place.machine.scores["16"] = iter([1.475, *[1.493, 1.473, 1.494, 1.468, 1.492, 1.476] * 2])
     place.machine.scores["8"] = cycle([1.495, 1.485, 1.49])
     place.machine.steps["16"] = cycle([1000, claim])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is verdict
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is verdict
     if verdict is Verdict.DISTURBED:
-        assert max(values(weighed.runs)) < 1.48 < min(values(weighed.set_aside))
-        assert weighed.decision.reason is Reason.FEWER_STEPS
+        assert max(values(outcome.runs)) < 1.48 < min(values(outcome.set_aside))
+        assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
 def test_runs_that_claim_few_steps_can_make_more_runs_needed(
@@ -339,9 +335,9 @@ def test_runs_that_claim_few_steps_can_make_more_runs_needed(
     place.machine.scores["16"] = iter([1.47, 1.492, 1.474, 1.466, 1.471, 1.467])
     place.machine.scores["8"] = cycle([1.497, 1.504, 1.5])
     place.machine.steps["16"] = iter([1000, 700])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.KEEP
-    assert len(weighed.runs) > 3
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.KEEP
+    assert len(outcome.runs) > 3
 
 
 def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(
@@ -350,8 +346,8 @@ def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(
     place.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
     place.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
     place.machine.steps["8"] = cycle([700, 1000])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.reason is Reason.FEWER_STEPS
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
 def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(
@@ -361,9 +357,9 @@ def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(
     place.machine.scores["16"] = cycle([1.46, 1.472, 1.494, 1.473])
     place.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
     place.machine.steps["16"] = iter([700])
-    weighed = place.weigh(WIDER, begun)
-    assert values(weighed.set_aside)[0] == 1.46
-    assert len(weighed.runs) > 3
+    outcome = place.decide(WIDER, begun)
+    assert values(outcome.set_aside)[0] == 1.46
+    assert len(outcome.runs) > 3
 
 
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
@@ -372,17 +368,17 @@ def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": cycle(AGAIN_BEST)}
     place.machine.steps["8"] = cycle(claims)
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.KEEP
-    assert {run.steps for run in weighed.reruns} == {500}
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.KEEP
+    assert {run.steps for run in outcome.reruns} == {500}
 
 
 def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None:
     place.machine.elsewhere = iter([0.42, 0.44, 0.41, 0.45, 0.5])
     place.machine.scores["8"] = iter([1.5, 1.5, 1.5, 1.51, 1.49])
-    weighed = place.weigh(BEGIN, [])
-    assert weighed.decision.verdict is Verdict.KEEP
-    assert (len(weighed.runs), len(weighed.set_aside)) == (3, 2)
+    outcome = place.decide(BEGIN, [])
+    assert outcome.decision.verdict is Verdict.KEEP
+    assert (len(outcome.runs), len(outcome.set_aside)) == (3, 2)
 
 
 def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(
@@ -390,8 +386,8 @@ def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(
 ) -> None:
     place.machine.scores["16"] = iter([1.3] * 9)
     place.machine.elsewhere = iter([0.28, 0.4, 0.5, 0.6, 0.7])
-    weighed = place.weigh(WIDER, begun)
-    assert weighed.decision.verdict is Verdict.DISTURBED
+    outcome = place.decide(WIDER, begun)
+    assert outcome.decision.verdict is Verdict.DISTURBED
 
 
 def test_runs_that_were_over_before_a_stop_are_not_run_again(
@@ -399,15 +395,15 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(place.machine.ran)
-    stopped = place.scales(begun)
+    stopped = place.decider(begun)
     monkeypatch.setattr(Pulse, "cancelled", lambda _: len(place.machine.ran) == before + 2)
     with pytest.raises(Cancelled):
-        stopped.weigh(place.tried(stopped, WIDER))
+        stopped.decide(stopped.first_run(WIDER))
     monkeypatch.undo()
     monkeypatch.setattr(launch, "execute", place.machine.execute)
     monkeypatch.setattr(launch, "audit", place.machine.audit)
-    weighed = place.weigh(WIDER, begun)
-    assert values(weighed.runs)[:3] == [1.3, 1.31, 1.29]
+    outcome = place.decide(WIDER, begun)
+    assert values(outcome.runs)[:3] == [1.3, 1.31, 1.29]
     ran = place.machine.ran[before:]
     assert len(set(ran)) == len(ran)
 
@@ -417,11 +413,11 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(
 ) -> None:
     """Its folder is the second: that of the first, which the kit failed, was cleared away."""
     place.machine.scores["16"] = iter([1.6])
-    scales = place.scales(begun)
-    (scales.measuring.workspace.runs / "0001-2").mkdir()
-    tried = place.tried(scales, WIDER)
-    assert tried.first is not None
-    assert tried.first.counts.folder == "0001-3"
+    decider = place.decider(begun)
+    (decider.measuring.workspace.runs / "0001-2").mkdir()
+    first = decider.first_run(WIDER)
+    assert first.run is not None
+    assert first.run.counts.folder == "0001-3"
 
 
 def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
@@ -429,10 +425,10 @@ def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
 ) -> None:
     place.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
     place.machine.elsewhere = iter([0.9])
-    weighed = place.weigh(WIDER, begun)
-    names = [name for name, _ in weighed.named()]
+    outcome = place.decide(WIDER, begun)
+    names = [name for name, _ in outcome.named()]
     assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(names)
-    files = place.scales(begun).measuring.files(weighed.named())
+    files = place.decider(begun).measuring.files(outcome.named())
     assert set(files) == set(names)
 
 
@@ -441,16 +437,16 @@ def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
-        place.weigh(WIDER, begun)
+        place.decide(WIDER, begun)
     measured = Workspace(place.project, "night").measured()
     assert {one.run.failure for one in measured} == {None}
 
 
 def test_a_loss_curve_that_is_a_link_is_left_out(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    weighed = place.weigh(WIDER, begun)
-    measuring = place.scales(begun).measuring
-    name, measured = weighed.named()[0]
+    outcome = place.decide(WIDER, begun)
+    measuring = place.decider(begun).measuring
+    name, measured = outcome.named()[0]
     work = measuring.executed(measured).parent / handover.WORK_FOLDER
     work.mkdir()
     (work / handover.METRICS_FILE).symlink_to("/etc/passwd")

@@ -1,0 +1,142 @@
+"""What the loop works with, made ready when a campaign process starts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+from autoresearch_kit.campaign.context import Ground, find_ground
+from autoresearch_kit.campaign.experiment import Decider, Outcome
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.probing import Probing
+from autoresearch_kit.campaign.proposing import Proposing
+from autoresearch_kit.campaign.standby import Standby
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
+from autoresearch_kit.records import (
+    Experiment,
+    Limits,
+    Profiled,
+    Proposal,
+    Settings,
+    Stage,
+    Verdict,
+    profiled_before,
+)
+from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
+from autoresearch_kit.researchers.spending import Meter
+from autoresearch_kit.verdicts.validity import usual_elsewhere
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a campaign that live as long as its process."""
+
+    ground: Ground
+    history: History
+    pulse: Pulse
+    measuring: Measuring
+    proposing: Proposing
+    probing: Probing
+    meter: Meter
+    limits: Limits
+    model: Model | None
+
+    def view(
+        self, experiments: Sequence[Experiment], running: Proposal | None = None
+    ) -> View | None:
+        """Return what a researcher sees, while `running` is tried; None before the baseline."""
+        return view_of(self.history, self.measuring.workspace, experiments, running)
+
+    def decider(self, experiments: Sequence[Experiment]) -> Decider:
+        """Return what decides the next idea, compared with these experiments."""
+        usual = usual_elsewhere(experiments[0].runs if experiments else ())
+        return Decider(replace(self.measuring, usual=usual), self.history, experiments)
+
+    def baseline(self) -> Proposal:
+        """Return the proposal that a campaign begins with: its notebook as it is."""
+        return Proposal(
+            number=0,
+            parent=None,
+            researcher="baseline",
+            idea="baseline",
+            hypothesis="the notebook as the campaign found it, with the machine's profile",
+            constants=self.ground.baseline.constants(),
+        )
+
+    def profile(self, outcome: Outcome, experiments: Sequence[Experiment]) -> Profiled | None:
+        """Profile what is kept, once for each structure, if there is a model to read it."""
+        kept = outcome.decision.verdict is Verdict.KEEP
+        known = profiled_before(experiments, outcome.notebook.structure())
+        if self.model is None or not kept or known:
+            return None
+        self.pulse.stage(Stage.RECORDING, "profiling its steps")
+        number = outcome.proposal.number
+        return self.probing.profile(number, outcome.notebook, self.pulse.cancelled)
+
+
+@contextmanager
+def ready(
+    history: History,
+    workspace: Workspace,
+    settings: Settings,
+    model: Model | None,
+    pulse: Pulse,
+    limits: Limits,
+    on_outage: Callable[[str], None],
+) -> Iterator[Parts]:
+    """Make the parts ready; end what they started when the campaign is left.
+
+    `on_outage` is told why the language model can't be asked, once an outage.
+
+    Raises:
+        KitError: the campaign can't start here; the message says what to do.
+    """
+    if model:
+        model.check()
+    ground = _start(history, workspace, settings)
+    meter = Meter(workspace.usage, limits, model.research.prices if model else None)
+    device = DeviceQueue()
+    probing = Probing(ground, workspace, device)
+    around = Surroundings(
+        history,
+        workspace,
+        settings,
+        ground.machine,
+        ground.info,
+        probing.probe,
+        probing.made_for,
+    )
+    turns = find_turns(around, meter, model, on_outage)
+    with closing(turns), closing(Standby()) as standby, closing(probing):
+        measuring = Measuring(ground, workspace, pulse, standby, device=device)
+        proposing = Proposing(turns, workspace, history)
+        yield Parts(ground, history, pulse, measuring, proposing, probing, meter, limits, model)
+
+
+def _start(history: History, workspace: Workspace, settings: Settings) -> Ground:
+    history.check()
+    history.repair()
+    _clear_leftovers(history, workspace)
+    workspace.copy_kit()
+    ground = find_ground(workspace, history, settings)
+    workspace.write_settings(settings)
+    return ground
+
+
+def _clear_leftovers(history: History, workspace: Workspace) -> None:
+    """End what a killed process left running, then remove its folders.
+
+    Folders of runs that were over stay, if their experiment is not in git yet.
+    """
+    probes = workspace.probe_runs.glob("*")
+    for folder in sorted([*workspace.runs.iterdir(), *probes]):
+        launch.end_run(workspace.run_id(folder))
+    workspace.set_damaged_aside()
+    number = history.next_number()
+    over = {measured.folder for measured in workspace.measured() if measured.number == number}
+    if not over:
+        workspace.forget_measured()
+    workspace.clear_leftovers(spared=over)
