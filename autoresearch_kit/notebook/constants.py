@@ -1,15 +1,15 @@
-"""The CAPITAL constants of the `config` cell: found, read with their ranges, and set.
+"""The CAPITAL constants of the `config` cell: find them, read their ranges, and set them.
 
-A constant stands on a line of its own: `NAME = literal  # what it is; lo..hi log`. The range is
-what follows the last ';' of the trailing comment: `lo..hi`, `lo..hi log`, `one of a, b, c`, or
-`fixed`. Without one, whoever searches derives a range from the value.
+A constant stands on a line of its own: `NAME = literal  # description; lo..hi log`. Its range
+follows the last ';' of the comment at the end of the line: `lo..hi`, `lo..hi log`,
+`one of a, b, c`, or `fixed`. Without a range, a search derives one from the value.
 """
 
 import ast
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autoresearch_kit.errors import EditError
@@ -33,14 +33,14 @@ class Span:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of these values."""
+    """A choice among these values."""
 
     options: tuple[Constant, ...]
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """Never to be changed by a search."""
+    """No search may change the constant."""
 
 
 Range = Span | OneOf | Fixed
@@ -48,7 +48,7 @@ Range = Span | OneOf | Fixed
 
 @dataclass(frozen=True)
 class ConstantSpec:
-    """A constant as its line in `config` says it; `range` is None where the comment has none."""
+    """A constant of `config` with its comment; `range` is None where the comment has none."""
 
     name: str
     value: Constant
@@ -56,92 +56,114 @@ class ConstantSpec:
     range: Range | None
 
 
+@dataclass(frozen=True)
+class _Assignment:
+    """A statement that gives a CAPITAL name a literal value; `node` is the literal."""
+
+    statement: ast.Assign | ast.AnnAssign
+    name: str
+    node: ast.expr
+    value: Constant
+
+
 def without_values(tree: ast.Module) -> ast.Module:
-    """A copy of a config cell's tree with the name of its type for each constant's value."""
+    """Return a copy of a config cell's tree, each constant's value replaced by its type's name."""
     copy = ast.parse(ast.unparse(tree))
-    for statement in copy.body:
-        assigned = _assigned(statement)
-        if assigned and isinstance(statement, ast.Assign | ast.AnnAssign):
-            statement.value = ast.Name(type(_value(assigned[1])).__name__, ast.Load())
+    for assignment in _assignments(copy):
+        assignment.statement.value = ast.Name(type(assignment.value).__name__, ast.Load())
     return copy
 
 
 def constant_specs(source: str) -> dict[str, ConstantSpec]:
-    """The constants of a config cell's source, by name, in the order of their lines.
+    """Return the constants of a config cell's source, by name, in the order of their lines.
 
     Raises:
         EditError: the source has a syntax error, or a range is misspelt; it names the constant.
     """
     lines = _lines(source)
-    return {name: _spec(name, node, lines) for name, node in _literals(source).items()}
-
-
-def range_problems(source: str) -> list[str]:
-    """What is misspelt in the ranges of a config cell's source: one sentence a constant.
-
-    Raises:
-        EditError: the source has a syntax error.
-    """
-    lines, problems = _lines(source), []
-    for name, node in _literals(source).items():
-        try:
-            _spec(name, node, lines)
-        except EditError as error:
-            problems.append(str(error))
-    return problems
+    return {name: _spec(constant, lines) for name, constant in _constants(source).items()}
 
 
 def constant_values(source: str) -> dict[str, Constant]:
-    """The values of the constants of a config cell's source, by name.
+    """Return the values of the constants of a config cell's source, by name.
 
     Raises:
         EditError: the source has a syntax error.
     """
-    return {name: _value(node) for name, node in _literals(source).items()}
+    return {name: constant.value for name, constant in _constants(source).items()}
 
 
 def constant_lines(source: str) -> dict[str, str]:
-    """The line of each constant of a config cell's source, by name, in their order.
+    """Return the line of each constant of a config cell's source, by name, in their order.
 
     Raises:
         EditError: the source has a syntax error.
     """
     lines = source.split("\n")
-    return {name: lines[node.lineno - 1] for name, node in _literals(source).items()}
+    return {name: lines[c.node.lineno - 1] for name, c in _constants(source).items()}
 
 
 def set_constants(source: str, values: Mapping[str, Constant]) -> str:
-    """`source` with the literals of these constants changed, and nothing else.
+    """Return `source` with the literals of these constants changed, and nothing else.
 
     Raises:
         EditError: there is no such constant, or the value is not of the constant's type.
     """
-    literals = _literals(source)
+    constants = _constants(source)
+    if unknown := [name for name in values if name not in constants]:
+        known = ", ".join(constants) or "none"
+        raise EditError(f"no constant {unknown[0]!r} in config; there are: {known}")
     lines = _lines(source)
-    # From the end backwards: an earlier edit then moves no later one on the same line.
-    for name, value in sorted(values.items(), key=lambda v: _place(literals, v[0]), reverse=True):
-        node = literals[name]
-        line = lines[node.lineno - 1].encode()
-        literal = _written(_of_type(name, value, _value(node))).encode()
-        line = line[: node.col_offset] + literal + line[node.end_col_offset :]
-        lines[node.lineno - 1] = line.decode()
-    return "".join(lines)
+    # Backwards, so that a change does not shift the literals that are still to be changed.
+    for name, constant in reversed(constants.items()):
+        if name in values:
+            node, text = constant.node, _written(_of_type(constant, values[name]))
+            line = lines[node.lineno - 1]
+            lines[node.lineno - 1] = (
+                line[: node.col_offset] + text.encode() + line[node.end_col_offset :]
+            )
+    return b"".join(lines).decode()
 
 
-def _lines(source: str) -> list[str]:
-    """Lines as Python counts them, with their ends; str.splitlines() knows more line breaks."""
-    return list(io.StringIO(source, newline=""))
+def _constants(source: str) -> dict[str, _Assignment]:
+    """Return the last assignment of each constant, by name, in the order of the source."""
+    last = {a.name: a for a in _assignments(parse_cell("config", source))}
+    return dict(sorted(last.items(), key=lambda c: (c[1].node.lineno, c[1].node.col_offset)))
 
 
-def _place(literals: Mapping[str, ast.expr], name: str) -> tuple[int, int]:
-    if name not in literals:
-        known = ", ".join(literals) or "none"
-        raise EditError(f"no constant {name!r} in config; there are: {known}")
-    return literals[name].lineno, literals[name].col_offset
+def _assignments(tree: ast.Module) -> Iterator[_Assignment]:
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=node)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as node)
+            ):
+                value = _literal(node)
+                one_line = node.lineno == node.end_lineno
+                if value is not None and one_line and _CAPITALS.fullmatch(name):
+                    yield _Assignment(statement, name, node, value)
 
 
-def _of_type(name: str, value: Constant, old: Constant) -> Constant:
-    """`value` in the type of `old`, where that loses nothing."""
+def _literal(node: ast.expr) -> Constant | None:
+    """Return the value of a bool, a number or a string; None for any other expression."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=bool())):
+            return None
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+            return -number
+        case ast.Constant(value=bool() | int() | float() | str() as value):
+            return value
+    return None
+
+
+def _lines(source: str) -> list[bytes]:
+    """Return the lines as `ast` counts them (str.splitlines knows more ends), in bytes as well."""
+    return [line.encode() for line in io.StringIO(source, newline="")]
+
+
+def _of_type(constant: _Assignment, value: Constant) -> Constant:
+    """Return `value` in the type of the constant, where that loses nothing."""
+    old = constant.value
     if isinstance(old, float) and isinstance(value, int | float) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)
@@ -149,76 +171,41 @@ def _of_type(name: str, value: Constant, old: Constant) -> Constant:
         return int(value)
     elif type(old) is type(value):
         return value
-    raise EditError(f"{name} = {old!r} is a {type(old).__name__}; {value!r} can't take its place")
+    kind = type(old).__name__
+    raise EditError(f"{constant.name} = {old!r} is a {kind}; {value!r} can't take its place")
 
 
 def _written(value: Constant) -> str:
-    """The value as a formatter would leave it: strings in double quotes."""
+    """Return the literal as a formatter leaves it: strings in double quotes."""
     text = repr(value)
     return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text
 
 
-def _literals(source: str) -> dict[str, ast.expr]:
-    found: dict[str, ast.expr] = {}
-    for statement in parse_cell("config", source).body:
-        assigned = _assigned(statement)
-        if assigned:
-            found[assigned[0]] = assigned[1]
-    return found
-
-
-def _assigned(statement: ast.stmt) -> tuple[str, ast.expr] | None:
-    match statement:
-        case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            pass
-        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-            pass
-        case _:
-            return None
-    if not _CAPITALS.fullmatch(name) or value.lineno != value.end_lineno or not _is_literal(value):
-        return None
-    return name, value
-
-
-def _is_literal(node: ast.expr) -> bool:
-    match node:
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=bool())):
-            return False
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
-            return True
-        case ast.Constant(value=bool() | int() | float() | str()):
-            return True
-    return False
-
-
-def _value(node: ast.expr) -> Constant:
-    value = ast.literal_eval(node)
-    assert isinstance(value, bool | int | float | str), value
-    return value
-
-
-def _spec(name: str, node: ast.expr, lines: list[str]) -> ConstantSpec:
-    rest = lines[node.lineno - 1].encode()[node.end_col_offset :].decode()
-    match = _COMMENT.fullmatch(rest)
+def _spec(constant: _Assignment, lines: list[bytes]) -> ConstantSpec:
+    node, value = constant.node, constant.value
+    match = _COMMENT.fullmatch(lines[node.lineno - 1][node.end_col_offset :].decode())
     comment = match[1] if match else ""
-    value = _value(node)
     _, semicolon, text = comment.rpartition(";")
     try:
-        found = _range(text.strip(), value) if semicolon else None
+        values = _range(text.strip(), value) if semicolon else None
     except ValueError as error:
         raise EditError(
-            f"config: the range of {name} = {value!r}, '{text.strip()}', is {error}; write "
-            "'lo..hi', 'lo..hi log', 'one of a, b' or 'fixed' after the comment's last ';'"
+            f"config: the range of {constant.name} = {value!r}, '{text.strip()}', is {error}; "
+            "write 'lo..hi', 'lo..hi log', 'one of a, b' or 'fixed' after the comment's last ';'"
         ) from error
-    return ConstantSpec(name, value, comment, found)
+    return ConstantSpec(constant.name, value, comment, values)
 
 
 def _range(text: str, value: Constant) -> Range | None:
-    """The range in `text`; None where it is just prose. ValueError says what is wrong with it."""
+    """Return the range in `text`, or None where it is just prose.
+
+    Raises:
+        ValueError: the range is misspelt; the message says how.
+    """
     if text == "fixed":
         return Fixed()
     if match := _OPTIONS.fullmatch(text):
-        options = tuple(_option(option.strip(), value) for option in match[1].split(","))
+        options = (_option(option.strip(), value) for option in match[1].split(","))
         return OneOf(tuple(dict.fromkeys(options)))
     if ".." not in text or "..." in text:
         return None

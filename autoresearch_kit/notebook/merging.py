@@ -1,5 +1,8 @@
-"""Changes that were made for one notebook, brought to another: cells as git merges them, line by
-line, and constants by their names, so that neighbouring lines of `config` are no conflict."""
+"""Moves edits made for one notebook to another.
+
+Cells are merged line by line, as git does. In `config`, constants are merged by name, so that
+changes of neighbouring lines don't conflict.
+"""
 
 import subprocess
 import tempfile
@@ -20,43 +23,43 @@ def move_edits(
     old: TrainNotebook,
     new: TrainNotebook,
 ) -> tuple[CellEdit, ...] | None:
-    """The edits, made for `old` together with these constants, as edits of `new`.
+    """Return the edits, made for `old` together with these constants, as edits of `new`.
 
-    None if both changed the same lines or the same constant, or if what is edited is not there.
+    None if both changed the same lines or the same constant, or if an edited cell is missing.
     """
-    was, is_now = old.constants(), new.constants()
-    if any(is_now.get(name) not in (was.get(name), value) for name, value in constants.items()):
+    before, now = old.constants(), new.constants()
+    if any(now.get(name) not in (before.get(name), value) for name, value in constants.items()):
         return None
     moved = [_move(edit, old, new) for edit in edits]
-    found = tuple(edit for edit in moved if edit)
-    return found if len(found) == len(moved) else None
+    kept = tuple(edit for edit in moved if edit)
+    return kept if len(kept) == len(moved) else None
 
 
 def _move(edit: CellEdit, old: TrainNotebook, new: TrainNotebook) -> CellEdit | None:
     if edit.action is EditAction.INSERT:
-        return replace(edit, after=_place(edit.after, old, new))
+        return replace(edit, after=_nearest(edit.after, old, new))
     if edit.cell not in new.editable or edit.cell not in old.editable:
         return None
-    was, is_now = old.cell(edit.cell).source, new.cell(edit.cell).source
-    if was == is_now:
+    before, now = old.cell(edit.cell).source, new.cell(edit.cell).source
+    if before == now:
         return edit
     if edit.action is EditAction.DELETE:
         return None
-    merge = merge_config if edit.cell == CONFIG else merge_text
-    merged = merge(was, is_now, edit.source)
+    merge = merge_config if edit.cell == CONFIG else _merge_text
+    merged = merge(before, now, edit.source)
     return None if merged is None else replace(edit, source=merged)
 
 
-def _place(after: str, old: TrainNotebook, new: TrainNotebook) -> str:
-    """The cell to insert after: this one, or if `new` lacks it, the last one before it in `old`."""
+def _nearest(after: str, old: TrainNotebook, new: TrainNotebook) -> str:
+    """Return this cell or, if `new` lacks it, the last one before it in `old` that `new` has."""
     if after not in old.editable or after in new.editable:
         return after
     before = old.editable[: old.editable.index(after)]
     return next((name for name in reversed(before) if name in new.editable), SETUP)
 
 
-def merge_text(base: str, ours: str, theirs: str) -> str | None:
-    """What both made of `base`, merged line by line; None if that leaves a conflict."""
+def _merge_text(base: str, ours: str, theirs: str) -> str | None:
+    """Return both changes of `base`, merged line by line, or None if they conflict."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in ("ours", "base", "theirs")]
         for path, text in zip(paths, (ours, base, theirs), strict=True):
@@ -67,35 +70,33 @@ def merge_text(base: str, ours: str, theirs: str) -> str | None:
 
 
 def merge_config(base: str, ours: str, theirs: str) -> str | None:
-    """The same for sources of `config`: values by name, and so are whole lines of constants."""
+    """Return both changes of `config`, constants merged by name, or None if they conflict."""
     try:
         return _merge_constants(base, ours, theirs)
-    except EditError:  # one does not parse, or a constant changed its type
-        return merge_text(base, ours, theirs)
+    except EditError:  # a source does not parse, or a constant changed its type
+        return _merge_text(base, ours, theirs)
 
 
 def _merge_constants(base: str, ours: str, theirs: str) -> str | None:
-    was, is_now, wanted = (constant_values(source) for source in (base, ours, theirs))
-    turned = {name: v for name, v in wanted.items() if name in was and was[name] != v}
-    if any(is_now.get(name) not in (was[name], value) for name, value in turned.items()):
+    before, now, wanted = (constant_values(source) for source in (base, ours, theirs))
+    changed = {n: value for n, value in wanted.items() if n in before and before[n] != value}
+    if any(now.get(name) not in (before[name], value) for name, value in changed.items()):
         return None
-    if any(name in is_now and name not in was for name in wanted):
+    if any(name in now and name not in before for name in wanted):
         return None
-    same = {name: was[name] for name in was if name in is_now and name in wanted}
-    like_base = [set_constants(source, same) for source in (ours, theirs)]
-    merged = _merge_lines(base, *like_base)
+    shared = {name: before[name] for name in before if name in now and name in wanted}
+    # The lines are merged with the base's values, so that only other changes can conflict.
+    like_base = [set_constants(source, shared) for source in (ours, theirs)]
+    merged = _merge_lines(base, *like_base) or _merge_text(base, *like_base)
     if merged is None:
-        merged = merge_text(base, *like_base)
-    if merged is None:
         return None
-    values = {name: turned.get(name, is_now[name]) for name in same}
-    return set_constants(merged, values)
+    return set_constants(merged, {name: changed.get(name, now[name]) for name in shared})
 
 
 def _merge_lines(base: str, ours: str, theirs: str) -> str | None:
-    """`ours` with the constants that `theirs` adds and without those it drops.
+    """Return `ours` with the constants that `theirs` adds and without those that it drops.
 
-    None if that is not all that `theirs` changed, or not possible.
+    None if `theirs` changed more than that, or `ours` changed a dropped constant.
     """
     before, here, after = (constant_lines(source) for source in (base, ours, theirs))
     added = [name for name in after if name not in before]
@@ -117,9 +118,9 @@ def _without(source: str, names: Sequence[str]) -> str:
 
 
 def _insert(source: str, line: str, before: Sequence[str]) -> str:
-    """The source with this line after that of the last of these constants which it has."""
-    there = constant_lines(source)
+    """Return the source with this line after the last of the constants `before` that it has."""
+    present = constant_lines(source)
     lines = source.split("\n")
-    last = next((there[name] for name in reversed(before) if name in there), None)
-    at = 0 if last is None else lines.index(last) + 1
-    return "\n".join([*lines[:at], line, *lines[at:]])
+    last = next((present[name] for name in reversed(before) if name in present), None)
+    position = 0 if last is None else lines.index(last) + 1
+    return "\n".join([*lines[:position], line, *lines[position:]])

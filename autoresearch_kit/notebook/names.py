@@ -1,69 +1,65 @@
-"""Names that a notebook uses and no cell defines, found before a run finds them."""
+"""Names that a notebook uses and no cell defines, and modules that it imports, without a run."""
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from pyflakes.checker import Checker
 from pyflakes.messages import UndefinedName
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.cells import Cell
-from autoresearch_kit.notebook.syntax import parse_cell
+from autoresearch_kit.notebook.syntax import Problem, parse_cell
 
-OF_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "_", "exit", "quit"})
-"""Names that a kernel has without any cell's doing."""
-
-
-@dataclass(frozen=True)
-class Undefined:
-    """A name, and where it is used."""
-
-    name: str
-    cell: str
-    line: int
-
-    def __str__(self) -> str:
-        return (
-            f"cell {self.cell!r}, line {self.line}: no cell defines {self.name!r}; define or "
-            "import it in an editable cell before it is used"
-        )
+FROM_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "_", "exit", "quit"})
+"""Names that every kernel defines."""
 
 
-def undefined_names(cells: Sequence[Cell]) -> list[Undefined]:
-    """What pyflakes finds undefined in the code cells, read as one program in their order.
+def undefined_names(cells: Sequence[Cell]) -> list[Problem]:
+    """Return what pyflakes finds undefined in the code cells, read as one program in their order.
 
-    Nothing, where a locked cell holds magic: what that defines can't be known.
+    The list is empty where a locked cell holds magic, which may define anything.
 
     Raises:
         EditError: an editable cell has a syntax error.
     """
-    code = [cell for cell in cells if not cell.markdown]
-    if any(cell.locked and not _is_python(cell) for cell in code):
-        return []
-    messages = Checker(_joined(code), filename="notebook").messages
-    found = [
-        (str(message.message_args[0]), message.lineno)
+    program, origins = ast.Module(body=[], type_ignores=[]), list[tuple[str, int]]()
+    for cell in cells:
+        if cell.markdown:
+            continue
+        if cell.locked and not _is_python(cell):
+            return []
+        # Each cell is parsed alone, as a kernel does: each may import from __future__.
+        tree = parse_cell(cell.name, cell.source)
+        program.body += ast.increment_lineno(tree, len(origins)).body
+        origins += [(cell.name, line) for line, _ in enumerate(cell.source.splitlines(), 1)]
+    messages = Checker(program, filename="notebook").messages
+    undefined = [
+        (str(message.message_args[0]), *origins[message.lineno - 1])
         for message in messages
-        if isinstance(message, UndefinedName)
+        if isinstance(message, UndefinedName) and message.message_args[0] not in FROM_JUPYTER
     ]
-    return [_placed(name, line, code) for name, line in found if name not in OF_JUPYTER]
+    way_out = "define or import it in an editable cell before it is used"
+    return [
+        Problem(cell, line, name, f"no cell defines {name!r}; {way_out}")
+        for name, cell, line in undefined
+    ]
 
 
 def imported_modules(cells: Sequence[Cell]) -> list[str]:
-    """Return the top-level modules that code cells import, by whatever statement of theirs.
+    """Return the top-level modules that code cells import, in any statement.
 
-    Nothing of a cell that is not Python, such as one with magic.
+    A cell that is not Python, such as one with magic, is left out.
     """
-    found: set[str] = set()
-    for cell in cells:
-        if not cell.markdown and _is_python(cell):
-            for node in ast.walk(parse_cell(cell.name, cell.source)):
-                if isinstance(node, ast.Import):
-                    found |= {alias.name.partition(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found.add(node.module.partition(".")[0])
-    return sorted(found)
+    code = [cell for cell in cells if not cell.markdown and _is_python(cell)]
+    return sorted({module for cell in code for module in _imports(cell)})
+
+
+def _imports(cell: Cell) -> Iterator[str]:
+    for node in ast.walk(parse_cell(cell.name, cell.source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
 
 
 def _is_python(cell: Cell) -> bool:
@@ -72,25 +68,3 @@ def _is_python(cell: Cell) -> bool:
     except EditError:
         return False
     return True
-
-
-def _joined(cells: Sequence[Cell]) -> ast.Module:
-    """One tree; each cell is parsed alone, as a kernel does, so that each may import __future__."""
-    program, lines = ast.Module(body=[], type_ignores=[]), 0
-    for cell in cells:
-        tree = parse_cell(cell.name, cell.source)
-        program.body += ast.increment_lineno(tree, lines).body
-        lines += _count_lines(cell)
-    return program
-
-
-def _placed(name: str, line: int, cells: Sequence[Cell]) -> Undefined:
-    for cell in cells[:-1]:
-        if line <= _count_lines(cell):
-            return Undefined(name, cell.name, line)
-        line -= _count_lines(cell)
-    return Undefined(name, cells[-1].name, line)
-
-
-def _count_lines(cell: Cell) -> int:
-    return cell.source.count("\n") + 1

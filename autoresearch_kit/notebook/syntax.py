@@ -1,4 +1,4 @@
-"""Python source as syntax trees: does it parse, how much of it is there, is it the same code.
+"""Syntax trees of Python source: whether it parses, how much code there is, and equal code.
 
 Comments, docstrings, layout and the way a number is written are not code.
 """
@@ -8,27 +8,41 @@ import hashlib
 import math
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from autoresearch_kit.errors import EditError
 
 NODE_CHARACTERS = 4
-"""Of code for each syntax-tree node: the shipped notebook has 4.4, spaces left out."""
+"""Characters of code for each syntax-tree node: 4.4 in the shipped notebook, without spaces."""
 
 _SHELL = ("%", "!", "?")
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A piece of code that a notebook must not have, and where it stands; `why` is a sentence."""
+
+    cell: str
+    line: int
+    code: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"cell {self.cell!r}, line {self.line}: {self.why}"
+
+
 def parse_cell(name: str, source: str) -> ast.Module:
-    """The syntax tree of a cell's source.
+    """Return the syntax tree of a cell's source.
 
     Raises:
         EditError: it is not Python that compiles; the message names cell and line.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes and the like run all the same
+            warnings.simplefilter("ignore")  # invalid escapes and the like run all the same
             tree = ast.parse(source, filename=name)
             compile(tree, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        ast.unparse(tree)  # so that whoever takes a digest of the tree later can
+        ast.unparse(tree)  # fails on some trees that compile; `digest` needs it
     except SyntaxError as error:
         raise EditError(_explain(name, source, error)) from error
     except (ValueError, RecursionError, MemoryError) as error:
@@ -38,18 +52,20 @@ def parse_cell(name: str, source: str) -> ast.Module:
 
 def _explain(name: str, source: str, error: SyntaxError) -> str:
     lines = source.splitlines()
-    at = error.lineno or 1
-    line = lines[at - 1].strip() if at <= len(lines) else ""
+    number = error.lineno or 1
+    line = lines[number - 1].strip() if number <= len(lines) else ""
     if line.startswith(_SHELL) or "= !" in line or "= %" in line:
-        return f"cell {name!r}, line {at}: shell and magic lines are not allowed: {line[:80]}"
-    return f"cell {name!r}, line {at}: {error.msg}: {line[:80]}"
+        problem = "shell and magic lines are not allowed"
+    else:
+        problem = error.msg
+    return f"cell {name!r}, line {number}: {problem}: {line[:80]}"
 
 
 def count_nodes(trees: Iterable[ast.Module]) -> int:
     """Count the syntax-tree nodes; a negative number is one, a docstring is none.
 
-    A long text or number counts as the nodes that code of its length would have: code that is kept
-    in it is no less code.
+    A long text or number counts as the nodes that code of its length would have, so that code
+    hidden in it is no less code.
     """
     return sum(_count(node) for tree in trees for node in ast.walk(_without_prose(tree)))
 
@@ -68,13 +84,13 @@ def _count(node: ast.AST) -> int:
 
 
 def digest(trees: Iterable[ast.Module]) -> str:
-    """Short hex, the same for the same code, however it is spread over cells or commented."""
+    """Return 16 hex digits, equal for equal code, however it is spread over cells or commented."""
     code = "\n".join(ast.unparse(_without_prose(tree)) for tree in trees)
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def _without_prose(tree: ast.Module) -> ast.Module:
-    """A copy of `tree` without docstrings and the like."""
+    """Return a copy of `tree` without docstrings and other strings that stand alone."""
     copy = ast.parse(ast.unparse(tree))
     copy.body = _code(copy.body)
     for node in ast.walk(copy):

@@ -50,4 +50,6 @@ def cells() -> list[dict[str, object]]:
 
 
 def text(found: list[dict[str, object]] | None = None) -> str:
-    return json.dumps({"cells": found or cells(), "metadata": {}, "nbformat": 4})
+    return json.dumps(
+        {"cells": found or cells(), "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    )

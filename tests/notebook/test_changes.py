@@ -1,4 +1,4 @@
-"""What changes() finds makes the edited notebook out of its parent again."""
+"""Edits and constants between two notebooks, and moved to a third."""
 
 from pathlib import Path
 
@@ -6,12 +6,14 @@ import pytest
 
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
+from autoresearch_kit.notebook.merging import merge_config, move_edits
 from autoresearch_kit.records import CellEdit, EditAction
 from tests.campaign import tiny
 
-SHIPPED = Path(__file__).parents[2] / "notebooks" / "train.ipynb"
+SHIPPED = TrainNotebook.read(Path(__file__).parents[2] / "notebooks" / "train.ipynb")
+PARENT = TrainNotebook.parse(tiny.notebook_text())
 REPLACE, INSERT, DELETE = EditAction.REPLACE, EditAction.INSERT, EditAction.DELETE
-CONFIG = tiny.CELLS["config"].strip()
+CONFIG = PARENT.cell("config").source
 
 EDITS = {
     "replaced": [CellEdit(REPLACE, "model", "x = 1")],
@@ -33,40 +35,77 @@ EDITS = {
 }
 
 
-def parent() -> TrainNotebook:
-    return TrainNotebook.parse(tiny.notebook_text())
-
-
 def code(notebook: TrainNotebook) -> list[tuple[str, str]]:
     return [(cell.name, cell.source) for cell in notebook.cells if not cell.markdown]
 
 
 @pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS.keys())
-def test_the_edited_cells_come_back(edits: list[CellEdit]) -> None:
-    edited = parent().apply(edits)
-    assert code(parent().apply(*changes(parent(), edited))) == code(edited)
+def test_changes_give_the_edited_notebook(edits: list[CellEdit]) -> None:
+    edited = PARENT.apply(edits)
+    assert code(PARENT.apply(*changes(PARENT, edited))) == code(edited)
 
 
-def test_values_that_differ_in_config_are_constants() -> None:
-    edited = parent().apply([CellEdit(REPLACE, "config", CONFIG.replace("= 4", "= 5"))])
-    assert changes(parent(), edited) == ((), {"BATCH": 5})
+@pytest.mark.parametrize("edits", [[], [CellEdit(REPLACE, "model", "x = 1")]])
+def test_values_that_differ_in_config_are_constants(edits: list[CellEdit]) -> None:
+    edited = PARENT.apply([*edits, CellEdit(REPLACE, "config", CONFIG.replace("= 4", "= 5"))])
+    assert changes(PARENT, edited) == (tuple(edits), {"BATCH": 5})
 
 
-def test_constants_stand_beside_the_edits_of_other_cells() -> None:
-    edited = parent().apply([CellEdit(REPLACE, "model", "x = 1")], {"RATE": 0.1})
-    assert changes(parent(), edited) == ((CellEdit(REPLACE, "model", "x = 1"),), {"RATE": 0.1})
+def test_changes_of_all_of_the_shipped_notebook_come_back() -> None:
+    numbers = {n: v * 2 for n, v in SHIPPED.constants().items() if type(v) in (int, float) and v}
+    cells = [name for name in SHIPPED.editable if name != "config"]
+    edits = tuple(CellEdit(REPLACE, name, SHIPPED.cell(name).source + "\nX = 1") for name in cells)
+    assert changes(SHIPPED, SHIPPED.apply(edits, numbers)) == (edits, numbers)
 
 
-@pytest.mark.parametrize("name", ["model", "optimizer", "schedule", "train"])
-def test_each_editable_cell_of_the_shipped_notebook_comes_back(name: str) -> None:
-    shipped = TrainNotebook.read(SHIPPED)
-    source = shipped.cell(name).source + "\nEXTRA = 1"
-    edited = shipped.apply([CellEdit(REPLACE, name, source)])
-    assert code(shipped.apply(*changes(shipped, edited))) == code(edited)
+BASE = "A = 1  # a\nB = 2  # b\nC = 3  # c"
 
 
-def test_all_numbers_of_the_shipped_config_come_back_as_constants() -> None:
-    shipped = TrainNotebook.read(SHIPPED)
-    numbers = {n: v * 2 for n, v in shipped.constants().items() if type(v) in (int, float) and v}
-    edits, constants = changes(shipped, shipped.set_constants(numbers))
-    assert (edits, constants) == ((), numbers)
+def changed(old: str, new: str) -> str:
+    assert old in BASE
+    return BASE.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "merged"),
+    [
+        (
+            changed("A = 1", "A = 9"),
+            changed("B = 2", "B = 8"),
+            BASE.replace("1", "9", 1).replace("2", "8"),
+        ),
+        (changed("A = 1", "A = 9"), changed("A = 1", "A = 9"), changed("A = 1", "A = 9")),
+        (changed("A = 1", "A = 9"), changed("B = 2  # b\n", ""), "A = 9  # a\nC = 3  # c"),
+        (changed("A = 1", "A = 9"), BASE + "\nD = 4", changed("A = 1", "A = 9") + "\nD = 4"),
+        (BASE + "\nD = 4", BASE + "\nE = 5", BASE + "\nE = 5\nD = 4"),
+        (
+            changed("A = 1", "A = 9"),
+            changed("C = 3  # c", "C = 7  # c\nprint(C)"),
+            "A = 9  # a\nB = 2  # b\nC = 7  # c\nprint(C)",
+        ),
+    ],
+    ids=["neighbours", "the same", "dropped", "added", "both added", "more than constants"],
+)
+def test_constants_are_merged_by_name(ours: str, theirs: str, merged: str) -> None:
+    assert merge_config(BASE, ours, theirs) == merged
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (changed("A = 1", "A = 9"), changed("A = 1", "A = 8")),
+        (changed("B = 2  # b\n", ""), changed("B = 2", "B = 8")),
+        (changed("B = 2", "B = 8"), changed("B = 2  # b\n", "")),
+        (BASE + "\nD = 4", BASE + "\nD = 5"),
+    ],
+    ids=["both changed", "changed where dropped", "dropped where changed", "both added"],
+)
+def test_two_changes_of_a_constant_conflict(ours: str, theirs: str) -> None:
+    assert merge_config(BASE, ours, theirs) is None
+
+
+def test_an_inserted_cell_moves_behind_what_is_left() -> None:
+    first = PARENT.apply([CellEdit(INSERT, "ema", "EMA = 1", "model")])
+    second = first.apply([CellEdit(INSERT, "swa", "SWA = 1", "ema")])
+    moved = move_edits(*changes(first, second), first, PARENT)
+    assert moved == (CellEdit(INSERT, "swa", "SWA = 1", "model"),)

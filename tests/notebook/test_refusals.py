@@ -87,12 +87,11 @@ HONEST = [
 
 
 def refused(source: str) -> list[str]:
-    return [one.why for one in find_refusals([Cell("model", source)])]
+    return [problem.why for problem in find_refusals([Cell("model", source)])]
 
 
 @pytest.mark.parametrize("source", FIXED_LUCK)
 def test_a_seed_that_fixes_the_luck_is_refused(source: str) -> None:
-    assert refused(source)
     assert any("SEED" in why for why in refused(source))
 
 
@@ -106,23 +105,20 @@ def test_honest_code_is_not_refused(source: str) -> None:
     assert refused(source) == []
 
 
-def test_a_name_is_followed_from_cell_to_cell() -> None:
+def test_a_seed_is_traced_from_cell_to_cell() -> None:
     cells = [Cell("config", "LUCK = 42"), Cell("model", "torch.manual_seed(LUCK)")]
-    assert [one.cell for one in find_refusals(cells)] == ["model"]
+    assert [problem.cell for problem in find_refusals(cells)] == ["model"]
 
 
-def test_an_edit_with_a_constant_seed_is_refused_with_the_way_out() -> None:
-    parent = TrainNotebook.parse(small.text())
-    seeded = "import torch\ntorch.manual_seed(1)"
-    edited = parent.apply([CellEdit(EditAction.REPLACE, "model", seeded)])
+def test_an_edit_is_refused_unless_the_parent_has_the_same() -> None:
+    baseline = TrainNotebook.parse(small.text())
+    seeded, luckier = (
+        CellEdit(EditAction.REPLACE, "model", f"import torch\ntorch.manual_seed({seed})")
+        for seed in (1, 2)
+    )
+    parent = baseline.apply([seeded])
     with pytest.raises(EditError, match=r"'model', line 2: torch.manual_seed\(1\) .*SEED \+ 1"):
-        edited.check(parent)
-
-
-def test_what_the_parent_has_may_stay() -> None:
-    seeded = CellEdit(EditAction.REPLACE, "model", "import torch\ntorch.manual_seed(1)")
-    parent = TrainNotebook.parse(small.text()).apply([seeded])
+        parent.check(baseline)
     parent.set_constants({"DEPTH": 5}).check(parent)
-    luckier = CellEdit(EditAction.REPLACE, "model", "import torch\ntorch.manual_seed(2)")
     with pytest.raises(EditError, match="fixes the luck"):
         parent.apply([luckier]).check(parent)

@@ -135,5 +135,6 @@ def _carry(
         carried.check()
     except EditError:
         return None
-    lacking = {one.name for one in undefined_names(after.cells)}
-    return carried if {one.name for one in undefined_names(carried.cells)} <= lacking else None
+    lacking = {problem.code for problem in undefined_names(after.cells)}
+    undefined = {problem.code for problem in undefined_names(carried.cells)}
+    return carried if undefined <= lacking else None
