@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import chain, count
 from pathlib import Path
 
@@ -33,36 +32,24 @@ SOURCE_LIMIT = MEGABYTE
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
-class CellKind(StrEnum):
-    """The kinds of Jupyter cells that a training notebook may have."""
-
-    CODE = "code"
-    MARKDOWN = "markdown"
-
-
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a notebook; `name` is its address, and its id."""
+    """A cell of a notebook, code or markdown; `name` is its address, and its id."""
 
     name: str
     source: str
-    kind: CellKind = CellKind.CODE
+    markdown: bool = False
     tags: tuple[str, ...] = (EDITABLE,)
 
     @property
     def editable(self) -> bool:
         """Whether a researcher may rewrite or delete it."""
-        return self.kind is CellKind.CODE and EDITABLE in self.tags
+        return not self.markdown and EDITABLE in self.tags
 
     @property
     def locked(self) -> bool:
         """Whether the baseline's cell replaces it before each run."""
-        return self.kind is CellKind.CODE and LOCKED in self.tags
-
-    @property
-    def markdown(self) -> bool:
-        """Whether it is text and no code."""
-        return self.kind is CellKind.MARKDOWN
+        return not self.markdown and LOCKED in self.tags
 
 
 @dataclass(frozen=True)
@@ -89,16 +76,16 @@ def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
     notebook = _parse_json(text)
     cells = []
     for position, cell in enumerate(notebook.cells, 1):
-        if cell.cell_type not in set(CellKind):
+        if cell.cell_type not in ("code", "markdown"):
             start = cell.source.strip().partition("\n")[0][:40]
             raise InputError(
                 f"cell {position} (it starts {start!r}) is a {cell.cell_type} cell; make it a code "
                 "or a markdown cell"
             )
-        name, kind = cell.metadata.get("name", ""), CellKind(cell.cell_type)
-        if kind is CellKind.MARKDOWN and not is_word(name):
+        name, markdown = cell.metadata.get("name", ""), cell.cell_type == "markdown"
+        if markdown and not is_word(name):
             name = ""
-        cells.append(Cell(name, cell.source, kind, tuple(cell.metadata.get("tags", ()))))
+        cells.append(Cell(name, cell.source, markdown, tuple(cell.metadata.get("tags", ()))))
     spec = notebook.metadata.get("kernelspec")
     kernel = KernelSpec(spec.name, spec.display_name) if spec else KernelSpec()
     return _name_markdown(cells), kernel

@@ -189,9 +189,11 @@ def _spec(constant: _Assignment, lines: list[bytes]) -> ConstantSpec:
     try:
         values = _range(text.strip(), value) if semicolon else None
     except ValueError as error:
+        kind = type(value).__name__
         raise EditError(
-            f"config: the range of {constant.name} = {value!r}, '{text.strip()}', is {error}; "
-            "write 'lo..hi', 'lo..hi log', 'one of a, b' or 'fixed' after the comment's last ';'"
+            f"config: the range of {constant.name} = {value!r}, '{text.strip()}', is not one of "
+            f"{kind}; write 'lo..hi', 'lo..hi log' with lo above 0, 'one of a, b' or 'fixed' after "
+            "the comment's last ';'"
         ) from error
     return ConstantSpec(constant.name, value, comment, values)
 
@@ -200,7 +202,7 @@ def _range(text: str, value: Constant) -> Range | None:
     """Return the range in `text`, or None where it is just prose.
 
     Raises:
-        ValueError: the range is misspelt; the message says how.
+        ValueError: the range is misspelt, empty, endless, or not of the constant's type.
     """
     if text == "fixed":
         return Fixed()
@@ -210,21 +212,14 @@ def _range(text: str, value: Constant) -> Range | None:
     if ".." not in text or "..." in text:
         return None
     match = _SPAN.fullmatch(text)
-    if not match:
-        raise ValueError("not understood")
-    return _span(float(match[1]), float(match[2]), log=bool(match[3]), value=value)
-
-
-def _span(low: float, high: float, *, log: bool, value: Constant) -> Span:
-    if isinstance(value, bool | str):
-        raise ValueError(f"for numbers, not for a {type(value).__name__}")
-    if isinstance(value, int) and not (low.is_integer() and high.is_integer()):
-        raise ValueError("not in whole numbers, but the constant is an int")
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError("empty or endless")
-    if log and low <= 0:
-        raise ValueError("logarithmic and not above 0")
-    return Span(low, high, log)
+    if not match or isinstance(value, bool | str):
+        raise ValueError(text)
+    span = Span(float(match[1]), float(match[2]), log=bool(match[3]))
+    whole = isinstance(value, float) or (span.low.is_integer() and span.high.is_integer())
+    finite = math.isfinite(span.low) and math.isfinite(span.high)
+    if not (whole and finite and span.low < span.high) or (span.log and span.low <= 0):
+        raise ValueError(text)
+    return span
 
 
 def _option(text: str, value: Constant) -> Constant:
@@ -235,5 +230,5 @@ def _option(text: str, value: Constant) -> Constant:
     if isinstance(value, float) and type(option) is int:
         option = float(option)
     if type(option) is not type(value):
-        raise ValueError(f"not all of type {type(value).__name__}, see {text!r}")
+        raise ValueError(text)
     return option

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, CellKind, is_word
+from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, is_word
 from autoresearch_kit.notebook.constants import constant_specs
 from autoresearch_kit.notebook.names import undefined_names
 from autoresearch_kit.notebook.refusals import find_refusals
@@ -22,23 +22,18 @@ MAX_SOURCE_BYTES = 200_000
 PARAMETER_NAMES = ("SEED", "TRAIN_SECONDS", "DATASET")
 """The values that papermill sets, in a new cell after the cell that is tagged `parameters`."""
 
-_LOCKED_CALLS = (
+_CALLS = (
     (
         SETUP,
         "kernel.start",
         "starts the budget and brings the data; write there: from autoresearch_kit.training import "
         "kernel, and run = kernel.start(DATASET, TRAIN_SECONDS, SEED)",
     ),
-    (
-        SUBMIT,
-        "run.submit",
-        "hands the model over to be scored; write there: run.submit(model)",
-    ),
+    (SUBMIT, "run.submit", "hands the model over to be scored; write there: run.submit(model)"),
+    ("", "run.steps", "ends the training with its budget; write there: for step in run.steps():"),
+    ("", "run.batches", "is a run's only data; write there: batches = run.batches(BATCH_SIZE)"),
 )
-_EDITABLE_CALLS = (
-    ("run.steps", "ends the training with its budget; write there: for step in run.steps():"),
-    ("run.batches", "is a run's only data; write there: batches = run.batches(BATCH_SIZE)"),
-)
+"""Calls that this cell, or where no cell is named any editable cell, must have, and why."""
 
 
 def structural_problems(cells: Sequence[Cell]) -> Iterator[str]:
@@ -52,7 +47,7 @@ def structural_problems(cells: Sequence[Cell]) -> Iterator[str]:
     if not any(cell.editable and cell.name != CONFIG for cell in cells):
         yield f"{CONFIG!r} is the only editable cell; tag one more {EDITABLE!r}, like 'model'"
     for cell in cells:
-        if cell.kind is CellKind.CODE and cell.editable == cell.locked:
+        if not cell.markdown and cell.editable == cell.locked:
             yield f"cell {cell.name!r} must be tagged either {EDITABLE!r} or {LOCKED!r}"
     if not missing:
         yield from _order_problems(cells)
@@ -60,24 +55,26 @@ def structural_problems(cells: Sequence[Cell]) -> Iterator[str]:
 
 def content_problems(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield each problem with the source of the cells; a code cell without tag is editable."""
-    sources = {cell.name: cell.source for cell in cells}
-    if PARAMETERS in sources:
-        yield from _parameter_problems(next(cell for cell in cells if cell.name == PARAMETERS))
-    for name, call, why in _LOCKED_CALLS:
-        if name in sources and not _calls(sources[name], call):
-            yield f"cell {name!r} does not call {call}(), which {why}"
-    editable = [cell for cell in cells if cell.kind is CellKind.CODE and not cell.locked]
-    for call, why in _EDITABLE_CALLS:
-        if not any(_calls(cell.source, call) for cell in editable):
-            yield f"no editable cell calls {call}(), which {why}"
+    editable = [cell for cell in cells if not cell.markdown and not cell.locked]
+    for cell in cells:
+        if cell.name == PARAMETERS:
+            yield from _parameter_problems(cell)
+    for name, call, why in _CALLS:
+        callers = [cell for cell in cells if cell.name == name] if name else editable
+        # A search, since the source may hold magic and not parse.
+        pattern = re.compile(rf"^[^#\n]*\b{re.escape(call)}\(", re.MULTILINE)
+        if callers and not any(pattern.search(cell.source) for cell in callers):
+            subject = f"cell {name!r} does not call" if name else "no editable cell calls"
+            yield f"{subject} {call}(), which {why}"
     if problem := size_problem(cells):
         yield problem
     syntax = [problem for cell in editable if (problem := _syntax_problem(cell))]
     if syntax:
         yield from syntax
         return
-    if CONFIG in sources:
-        yield from _config_problems(sources[CONFIG])
+    for cell in editable:
+        if cell.name == CONFIG:
+            yield from _config_problems(cell.source)
     yield from map(str, [*undefined_names(cells), *find_refusals(cells)])
 
 
@@ -103,7 +100,7 @@ def _naming_problems(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def _has(cells: Sequence[Cell], name: str, tag: str) -> bool:
-    return any(c.name == name and c.kind is CellKind.CODE and tag in c.tags for c in cells)
+    return any(c.name == name and not c.markdown and tag in c.tags for c in cells)
 
 
 def _order_problems(cells: Sequence[Cell]) -> Iterator[str]:
@@ -132,11 +129,6 @@ def _parameter_problems(cell: Cell) -> Iterator[str]:
             f"cell {PARAMETERS!r} gives no value to {', '.join(missing)}; write there: "
             'SEED = 0; TRAIN_SECONDS = 300.0; DATASET = "stdlib", each on its line'
         )
-
-
-def _calls(source: str, call: str) -> bool:
-    """Return whether a line has this call; the source is not parsed, it may hold magic."""
-    return re.search(rf"^[^#\n]*\b{re.escape(call)}\(", source, re.MULTILINE) is not None
 
 
 def _config_problems(source: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from autoresearch_kit.errors import EditError, InputError
-from autoresearch_kit.notebook.cells import Cell, CellKind
+from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.contract import MAX_SOURCE_BYTES
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.train_notebook import TrainNotebook
@@ -97,7 +97,7 @@ def test_edits_replace_insert_and_delete_with_markdown() -> None:
     )
     assert notebook.editable == ("config", "loss", "train")
     assert notebook.cell("train").source == "pass"
-    assert notebook.cell("loss") == Cell("loss", "LOSS = 1", CellKind.CODE, ("editable",))
+    assert notebook.cell("loss") == Cell("loss", "LOSS = 1", tags=("editable",))
     assert set(names(NOTEBOOK)) - set(names(notebook)) == {"model", "about-model"}
 
 
@@ -132,7 +132,7 @@ def test_constants_are_set_after_the_edits() -> None:
 def test_relocked_restores_the_baselines_locked_cells() -> None:
     changed = [replace(c, source="cheat") if c.locked else c for c in NOTEBOOK.cells]
     unlocked = [replace(c, tags=("editable",)) for c in changed if c.name != "setup"]
-    extra = Cell("extra", "pass", CellKind.CODE, ("locked",))
+    extra = Cell("extra", "pass", tags=("locked",))
     for tampered in (changed, unlocked, [*NOTEBOOK.cells[::-1]], [extra, *NOTEBOOK.cells, extra]):
         relocked = TrainNotebook(tuple(tampered)).relocked(NOTEBOOK)
         assert [c for c in relocked.cells if c.locked] == [c for c in NOTEBOOK.cells if c.locked]
