@@ -4,13 +4,14 @@ The kit keeps each cell's source, name and tags, and the notebook's kernel. It d
 execution counts, attachments and other metadata, so the same code is always the same text.
 """
 
-import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
+
+import msgspec
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE, read_all
@@ -94,20 +95,20 @@ def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
 def _parse_json(text: str) -> nbformat.NotebookNode:
     """Return the notebook, valid but for cell ids, which the kit does not use."""
     try:
-        raw = json.loads(text)
-        version = raw.get("nbformat") if isinstance(raw, dict) else None
-        if version != 4:
+        raw = msgspec.json.decode(text, type=dict)  # refuses half characters, which json reads
+        if raw.get("nbformat") != 4:
             raise InputError(
-                f"notebook format {str(version)[:20]}; open it in JupyterLab and save it "
-                "as format 4"
+                f"notebook format {str(raw.get('nbformat'))[:20]}; open it in JupyterLab and save "
+                "it as format 4"
             )
         nbformat.validate(raw, version=4, version_minor=0, relax_add_props=True)
-        notebook: nbformat.NotebookNode = nbformat.v4.to_notebook_json(raw)
-        size = sum(len(cell.source.encode()) for cell in notebook.cells)
     except nbformat.ValidationError as error:
-        raise InputError(f"not a notebook: {error.json_path}: {error.message[:200]}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not a notebook: {str(error)[:200]}") from error
+        problem = f"{error.json_path}: {error.message}"
+        raise InputError(f"not a notebook: {problem[:200]}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"not a notebook: {error}") from error
+    notebook: nbformat.NotebookNode = nbformat.v4.to_notebook_json(raw)
+    size = sum(len(cell.source.encode()) for cell in notebook.cells)
     if size > SOURCE_LIMIT:
         raise InputError(
             f"its cells hold {size:,} bytes; at most {SOURCE_LIMIT:,} are read: move data into the "

@@ -13,7 +13,7 @@ from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, is_word
 from autoresearch_kit.notebook.constants import constant_specs
 from autoresearch_kit.notebook.names import undefined_names
 from autoresearch_kit.notebook.refusals import find_refusals
-from autoresearch_kit.notebook.syntax import parse_cell
+from autoresearch_kit.notebook.syntax import syntax_problem
 
 CONFIG, PARAMETERS, SETUP, SUBMIT = "config", "parameters", "setup", "submit"
 NEEDED_LOCKED = (PARAMETERS, SETUP, SUBMIT)
@@ -68,7 +68,7 @@ def content_problems(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"{subject} {call}(), which {why}"
     if problem := size_problem(cells):
         yield problem
-    syntax = [problem for cell in editable if (problem := _syntax_problem(cell))]
+    syntax = [problem for cell in editable if (problem := syntax_problem(cell.name, cell.source))]
     if syntax:
         yield from syntax
         return
@@ -142,11 +142,3 @@ def _config_problems(source: str) -> Iterator[str]:
             f"cell {CONFIG!r} has no constants in CAPITALS, which a search could change; write "
             "one a line, such as: RATE = 0.03  # learning rate; 0.001..1 log"
         )
-
-
-def _syntax_problem(cell: Cell) -> str:
-    try:
-        parse_cell(cell.name, cell.source)
-    except EditError as error:
-        return str(error)
-    return ""

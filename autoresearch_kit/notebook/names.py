@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pyflakes.checker import Checker
 from pyflakes.messages import UndefinedName
 
-from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.cells import Cell
-from autoresearch_kit.notebook.syntax import Problem, parse_cell
+from autoresearch_kit.notebook.syntax import Problem, parse_cell, syntax_problem
 
 FROM_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "_", "exit", "quit"})
 """Names that every kernel defines."""
@@ -26,7 +25,7 @@ def undefined_names(cells: Sequence[Cell]) -> list[Problem]:
     for cell in cells:
         if cell.markdown:
             continue
-        if cell.locked and not _is_python(cell):
+        if cell.locked and syntax_problem(cell.name, cell.source):
             return []
         # Each cell is parsed alone, as a kernel does: each may import from __future__.
         tree = parse_cell(cell.name, cell.source)
@@ -50,21 +49,16 @@ def imported_modules(cells: Sequence[Cell]) -> list[str]:
 
     A cell that is not Python, such as one with magic, is left out.
     """
-    code = [cell for cell in cells if not cell.markdown and _is_python(cell)]
-    return sorted({module for cell in code for module in _imports(cell)})
+    modules = set[str]()
+    for cell in cells:
+        if not cell.markdown and not syntax_problem(cell.name, cell.source):
+            modules.update(_imports(parse_cell(cell.name, cell.source)))
+    return sorted(modules)
 
 
-def _imports(cell: Cell) -> Iterator[str]:
-    for node in ast.walk(parse_cell(cell.name, cell.source)):
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.partition(".")[0]
-
-
-def _is_python(cell: Cell) -> bool:
-    try:
-        parse_cell(cell.name, cell.source)
-    except EditError:
-        return False
-    return True

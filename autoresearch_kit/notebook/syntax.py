@@ -50,6 +50,15 @@ def parse_cell(name: str, source: str) -> ast.Module:
     return tree
 
 
+def syntax_problem(name: str, source: str) -> str:
+    """Return why a cell's source is not Python, or '' if it is."""
+    try:
+        parse_cell(name, source)
+    except EditError as error:
+        return str(error)
+    return ""
+
+
 def _explain(name: str, source: str, error: SyntaxError) -> str:
     lines = source.splitlines()
     number = error.lineno or 1

@@ -45,8 +45,8 @@ def test_markdown_is_named_after_the_cell_that_follows() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"{", r"x\.ipynb: not a notebook: Expecting property name"),
-        (b"[4]", "notebook format None; open it in JupyterLab"),
+        (b"{", r"x\.ipynb: not a notebook: .* truncated"),
+        (b"[4]", "not a notebook: Expected `object`, got `array`"),
         (b'{"nbformat": 4}', r"not a notebook: \$: '.*' is a required property"),
         (b'{"nbformat": 3, "worksheets": []}', "notebook format 3; open it in JupyterLab"),
         (b"\xff\xfe\x00", "can't read the notebook"),
