@@ -44,12 +44,12 @@ class Cell:
 
     @property
     def editable(self) -> bool:
-        """Whether a researcher may rewrite or delete it."""
+        """True for code that a researcher may rewrite or delete."""
         return not self.markdown and EDITABLE in self.tags
 
     @property
     def locked(self) -> bool:
-        """Whether the baseline's cell replaces it before each run."""
+        """True for code that the baseline's cell replaces before each run."""
         return not self.markdown and LOCKED in self.tags
 
 
