@@ -1,4 +1,6 @@
-"""What every experiment of a campaign stands on, found out once at its start."""
+"""The context of a campaign's experiments: settings, data, machine, notebook; found once at its
+start.
+"""
 
 import io
 import subprocess
@@ -62,7 +64,7 @@ class Ground:
 
     @property
     def ahead(self) -> bool:
-        """Whether there are cores to start what comes next while a run trains."""
+        """Return whether there are cores to start what comes next while a run trains."""
         return self.machine.cores >= LEAST_CORES
 
 
@@ -156,7 +158,7 @@ def read_notebook(root: Path) -> TrainNotebook:
 
 
 def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
-    """The notebook with the profile's constants, as far as it has them."""
+    """Return the notebook with the profile's constants, as far as it has them."""
     has = notebook.constants()
     wanted = profiles.find(profile).constants
     return notebook.set_constants({name: wanted[name] for name in wanted if name in has})

@@ -39,17 +39,17 @@ NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
 
 @dataclass(frozen=True)
 class Secret:
-    """What comes in on stdin."""
+    """The secrets that come in on stdin."""
 
     research: Research
     key: str = field(repr=False)
 
 
 class LineFormatter(logging.Formatter):
-    """What is logged may be a model's words: one line each, which doesn't steer a terminal."""
+    """Formats a record as one line that can't steer a terminal: it may be a model's words."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The record as a line."""
+        """Return the record as a line."""
         return visible(super().formatMessage(record).replace("\n", " "))
 
 
@@ -157,7 +157,7 @@ def _received(data: bytes) -> Model | None:
 
 
 def _hold(workspace: Workspace) -> int:
-    """The lock that this process was handed, or else takes; signals ask it to stop from then on.
+    """Hold the lock that this process was handed, or take it; signals then ask it to stop.
 
     Raises:
         BusyError: another process holds the campaign.

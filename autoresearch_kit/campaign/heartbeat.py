@@ -1,4 +1,4 @@
-"""How a campaign process shows that it lives, and hears what a person asks of it."""
+"""The heartbeat of a campaign process, and what a person asks of it."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ PAUSE_POLL_SECONDS = 0.2
 
 
 def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
-    """The state of a campaign that this process starts now."""
+    """Return the state of a campaign that this process starts now."""
     now = time.time()
     return State(
         tag=tag,
@@ -53,12 +53,12 @@ class Pulse:
 
     @property
     def seconds(self) -> float:
-        """How long this process has run the campaign."""
+        """Return how long this process has run the campaign."""
         return time.monotonic() - self._started
 
     @property
     def seconds_left(self) -> float:
-        """How long the campaign may go on by its limit of hours; infinite without one."""
+        """Return how long the campaign may go on by its limit of hours; infinite without one."""
         hours = self._state.limits.hours
         return math.inf if hours is None else max(0.0, hours * 3600 - self.seconds)
 
@@ -88,7 +88,7 @@ class Pulse:
         self._write(replace(self._state, best=best))
 
     def cancelled(self) -> bool:
-        """Whether a person asked to stop at once. Called often; keeps the heartbeat going."""
+        """Return whether a person asked to stop at once. Called often; keeps the heartbeat going."""
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._write(self._state)
         return self._workspace.request() is Request.STOP_NOW
@@ -106,7 +106,7 @@ class Pulse:
             time.sleep(min(PAUSE_POLL_SECONDS, left))
 
     def told_to_stop(self) -> bool:
-        """Whether a person asked to stop. Waits here, alive, while the campaign is paused."""
+        """Return whether a person asked to stop. Waits here, alive, while the campaign is paused."""
         while self._workspace.request() is Request.PAUSE:
             if self._state.stage is not Stage.PAUSED:
                 self.stage(Stage.PAUSED)

@@ -92,7 +92,7 @@ class Measuring:
         notebook: TrainNotebook,
         before: Sequence[Run] = (),
     ) -> list[Settled]:
-        """The runs of one code in order, with those that the others show to be slow run again.
+        """Repeat the runs of one code that the other runs show to be slow; return all in order.
 
         `before` are runs of it in earlier experiments. Ends where one stays disturbed.
 
@@ -128,8 +128,10 @@ class Measuring:
         )
 
     def _usual(self, number: int, code: str) -> float:
-        """What always goes elsewhere: while the baseline is tried, by all tries of its first run,
-        once these are over."""
+        """Return the share of the cores that always goes elsewhere.
+
+        While the baseline is tried, all tries of its first run say it, once these are over.
+        """
         if number:
             return self.usual
         first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
@@ -152,7 +154,7 @@ class Measuring:
             )
 
     def audited(self, settled: Settled) -> Settled:
-        """The same with the score of its model on the audit shard, if that can be measured.
+        """Return the runs with the model's score on the audit shard, if that can be measured.
 
         Raises:
             Cancelled: a person asked to stop at once.
@@ -164,11 +166,11 @@ class Measuring:
         return replace(settled, counts=replace(settled.counts, run=run))
 
     def executed(self, measured: Measured) -> Path:
-        """The executed notebook of a run."""
+        """Return the executed notebook of a run."""
         return self._folder(measured) / handover.EXECUTED_FILE
 
     def files(self, named: Sequence[tuple[str, Measured]]) -> dict[str, bytes]:
-        """What git keeps of these runs: their notebooks under these names, and a loss curve."""
+        """Return what git keeps of these runs: their notebooks under these names, and a loss curve."""
         files = {name: self.executed(measured).read_bytes() for name, measured in named}
         metrics = self._folder(named[0][1]) / handover.WORK_FOLDER / handover.METRICS_FILE
         if lines := read_if_plain(metrics, METRICS_LIMIT):
@@ -176,7 +178,7 @@ class Measuring:
         return files
 
     def _over(self, seed: int, code: str) -> list[Measured]:
-        """The runs with this seed and code that were over before."""
+        """Return the runs with this seed and code that were over before."""
         return [
             one
             for one in self.workspace.measured()
@@ -184,7 +186,7 @@ class Measuring:
         ]
 
     def _machine_failed(self, number: int, arm: Arm) -> bool:
-        """Whether a failure of the kit was the machine's, not that of the code to be run."""
+        """Return whether a failure of the kit was the machine's, not that of the code to be run."""
         if number == 0 or arm is Arm.BEST:
             return True
         found, level = self.ground.machine, self.ground.sandbox
@@ -250,7 +252,7 @@ def new_folder(stem: Path) -> Path:
 
 
 def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
-    """What a runner that is started before its turn needs to know."""
+    """Return what a runner that is started before its turn needs to know."""
     return RunPlace(
         run_id=workspace.run_id(folder),
         folder=folder,
@@ -265,7 +267,7 @@ def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
 
 
 def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> RunSpec:
-    """What a run needs to know of the notebook that lies in its folder."""
+    """Return what a run needs to know of the notebook that lies in its folder."""
     settings = ground.settings
     return RunSpec(
         run_id=workspace.run_id(folder),
@@ -290,7 +292,7 @@ def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> R
 
 
 def _words(arm: Arm, index: int, again: int) -> str:
-    """Which run this is, for who watches; empty for an idea's first."""
+    """Return which run this is, for who watches; empty for an idea's first."""
     if again:
         return "again, since the machine was busy"
     if arm is Arm.BEST:
@@ -299,10 +301,10 @@ def _words(arm: Arm, index: int, again: int) -> str:
 
 
 def _code(notebook: TrainNotebook) -> str:
-    """Which code a run is of."""
+    """Return which code a run is of."""
     return hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
 
 
 def _seed(tag: str, number: int, arm: Arm, index: int) -> int:
-    """A seed of the kit's own choosing, so that no edit can fix its luck."""
+    """Return a seed of the kit's own choosing, so that no edit can fix its luck."""
     return int.from_bytes(hashlib.sha256(f"{tag}/{number}/{arm}/{index}".encode()).digest()[:4])

@@ -1,4 +1,4 @@
-"""How the language model is asked: settled at each start, from what was said now or at the last."""
+"""Options of the language model: those given at this start, or at the last."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NO_ENDPOINT = f"neither {KEY} nor {BASE_URL} is set, so no language model is ask
 
 @dataclass(frozen=True)
 class ModelWishes:
-    """What the user asked for; None where nothing was said."""
+    """Wishes of the user; None where nothing was said."""
 
     model: str | None = None
     protocol: EditProtocol | None = None
@@ -45,7 +45,7 @@ def find_model(
     wishes: ModelWishes,
     environment: Mapping[str, str],
 ) -> Model | None:
-    """The model of a campaign whose researcher is `llm`; None if there is no endpoint to ask.
+    """Return the model of a campaign whose researcher is `llm`; None without an endpoint.
 
     Raises:
         InputError: something is missing or out of bounds; the message names the setting.
@@ -79,7 +79,7 @@ def _refuse_model(wishes: ModelWishes, limits: Limits) -> None:
 
 
 def _research(last: Research | None, wishes: ModelWishes, base_url: str) -> Research:
-    """What was said now goes before what was said at the last start, and that before defaults."""
+    """Return the options: those given now, else those of the last start, else the defaults."""
     was = last or Research(model="")
     _check(wishes)
     return Research(

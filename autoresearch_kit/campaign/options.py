@@ -1,4 +1,4 @@
-"""What a campaign is started with: checked once, then the same for its life."""
+"""Settings of a campaign: checked once at its start, then the same for its life."""
 
 import math
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ MEMORY_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user asked for; None where nothing was said."""
+    """Wishes of the user; None where nothing was said."""
 
     dataset: str | None = None
     train_seconds: float | None = None
@@ -49,7 +49,7 @@ class Wishes:
 
 
 def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
-    """The settings of campaign `tag`: as it was started, else as wished, else the defaults.
+    """Return the settings of campaign `tag`: as it was started, else as wished, else the defaults.
 
     Raises:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
@@ -86,7 +86,7 @@ def settle_limits(
 
 
 def started_with(root: Path, tag: str) -> Settings | None:
-    """What campaign `tag` was started with, here or where it was fetched from; None if new.
+    """Return what campaign `tag` was started with, here or where it was fetched from; None if new.
 
     Raises:
         InputError: what is written down here is damaged, and there is no experiment yet.
@@ -102,7 +102,7 @@ def started_with(root: Path, tag: str) -> Settings | None:
 
 
 def _absolute(wishes: Wishes) -> Wishes:
-    """A path means the same in whichever folder the campaign is gone on with.
+    """Make a path absolute, so that it means the same in whichever folder the campaign goes on.
 
     The folder of a prepared data set, which `prepare` prints, means that data set.
     """

@@ -1,4 +1,4 @@
-"""What the loop works with, made ready when a campaign process starts."""
+"""The parts of a campaign that the loop works with, made ready when its process starts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager

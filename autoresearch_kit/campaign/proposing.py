@@ -47,7 +47,7 @@ class Proposing:
             self._ahead = _in_background(lambda: self._written(self._turns.propose(view)))
 
     def propose(self, view: View, cancelled: Callable[[], bool]) -> Proposal:
-        """The next proposal: what was prepared, brought to the best as it is now, or a new one.
+        """Return the next proposal: the prepared one moved to the best of now, or a new one.
 
         Raises:
             Cancelled: a person asked to stop at once.
@@ -69,11 +69,11 @@ class Proposing:
     def repair(
         self, view: View, crashed: Proposal, cancelled: Callable[[], bool]
     ) -> Proposal | None:
-        """The crashed proposal, mended; None if nobody can."""
+        """Return the crashed proposal with its bug repaired; None if nobody can."""
         return _wait(_in_background(lambda: self._turns.repair(view, crashed)), cancelled)
 
     def _prepared(self, view: View, cancelled: Callable[[], bool]) -> Proposal | None:
-        """What was prepared for this experiment, or for one that became a retry in between."""
+        """Return what was prepared for this experiment, or for one that became a retry in between."""
         made = None
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None
@@ -92,7 +92,7 @@ class Proposing:
         return proposal
 
     def _moved(self, prepared: Proposal, view: View) -> Proposal | None:
-        """The prepared proposal as one for the best of `view`; None if they conflict."""
+        """Return the prepared proposal as one for the best of `view`; None if they conflict."""
         if prepared.parent == view.best or prepared.parent is None:
             return prepared
         if prepared.failure:
@@ -102,7 +102,7 @@ class Proposing:
 
 
 def _is_unused(prepared: Proposal | None, view: View) -> bool:
-    """Whether what was prepared is still to be tried: all since its number were retries."""
+    """Return whether what was prepared is still to be tried: all since its number were retries."""
     tried = [one.proposal for one in view.experiments]
     if view.running is not None:
         tried.append(view.running)

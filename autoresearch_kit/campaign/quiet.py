@@ -27,7 +27,7 @@ LONGEST_SECONDS = 3600.0
 
 
 def patience(train_seconds: float, disturbed: int = 0) -> float:
-    """How many seconds to wait after so many disturbed experiments in a row."""
+    """Return how many seconds to wait after so many disturbed experiments in a row."""
     first = min(max(BUDGETS * train_seconds, LEAST_SECONDS), MOST_SECONDS)
     return min(first * 2.0**disturbed, LONGEST_SECONDS)
 
@@ -73,7 +73,7 @@ def look(pulse: Pulse, device: Accelerator | None, seconds: float) -> Conditions
 
 
 def _gpus(device: Accelerator | None) -> tuple[GpuConditions, ...]:
-    """The GPU and how many compute on it: none of them is a run of the campaign's now."""
+    """Return the GPU and how many compute on it: none of them is a run of the campaign's now."""
     if device is None:
         return ()
     own = {process.pid for process in own_processes()}

@@ -19,7 +19,7 @@ class Standby:
 
     @property
     def folders(self) -> set[str]:
-        """The names of the folders of runs that are still to come."""
+        """Return the names of the folders of runs that are still to come."""
         return {self._waiting.place.folder.name} if self._waiting else set()
 
     def prepare(self, place: RunPlace) -> None:
@@ -27,7 +27,7 @@ class Standby:
         self._waiting = launch.prepare(place)
 
     def take(self) -> Waiting | None:
-        """The runner that waits, if one does; from then on it is the caller's to end."""
+        """Return the runner that waits, if one does; from then on it is the caller's to end."""
         waiting, self._waiting = self._waiting, None
         return waiting
 

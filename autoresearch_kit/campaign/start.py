@@ -16,7 +16,7 @@ from autoresearch_kit.records import Errands, Limits, Settings
 
 
 class Sandboxing(StrEnum):
-    """Whether a campaign may start where bubblewrap can't be used."""
+    """The choice whether a campaign may start where bubblewrap can't be used."""
 
     AUTO = "auto"
     REQUIRE = "require"

@@ -1,4 +1,4 @@
-"""What a campaign writes down: frozen dataclasses and closed sets, standard library only."""
+"""Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
 from autoresearch_kit.records.experiments import (
     Experiment,

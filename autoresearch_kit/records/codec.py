@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def encode(record: object) -> bytes:
-    """A record as indented JSON, ready to be read by people too.
+    """Return a record as indented JSON, ready to be read by people too.
 
     Raises:
         InputError: a text in it can't be written, such as half of a surrogate pair.
@@ -23,12 +23,12 @@ def encode(record: object) -> bytes:
 
 
 def compact(record: object) -> bytes:
-    """A record as JSON on one line."""
+    """Return a record as JSON on one line."""
     return msgspec.json.encode(record, enc_hook=_encode_path)
 
 
 def decode(kind: type[T], data: bytes | str) -> T:
-    """The record of type `kind` in `data`.
+    """Return the record of type `kind` in `data`.
 
     Raises:
         InputError: it is not JSON, or a field is missing or of another type; the message names it.

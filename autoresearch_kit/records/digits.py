@@ -18,7 +18,7 @@ def with_error(value: float, error: float | None = None, *, signed: bool = False
 
 
 def rounded(value: float, error: float | None, *, signed: bool = False) -> str:
-    """The same without the error, where there is no room for it."""
+    """Return the same without the error, where there is no room for it."""
     return f"{value:{'+' if signed else ''}.{_places(error)}f}"
 
 

@@ -1,4 +1,4 @@
-"""One idea, tried."""
+"""The record of an experiment: one idea, its runs, its verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from autoresearch_kit.records.text import markdown_table
 
 
 class Verdict(StrEnum):
-    """How an experiment ended. Disturbed: not judged, since the machine was not the same."""
+    """The verdict on an experiment. Disturbed: not judged, since the machine was not the same."""
 
     KEEP = "keep"
     DISCARD = "discard"
@@ -26,7 +26,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Usage:
-    """What requests to an endpoint took, by its own figures; `cached` tokens are among `tokens_in`.
+    """Requests to an endpoint and their cost, by its own figures; `cached` tokens are among
+    `tokens_in`.
 
     `usd` is None where the prices are not known.
     """
@@ -40,7 +41,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """In and out."""
+        """Return all tokens, in and out."""
         return self.tokens_in + self.tokens_out
 
     def __str__(self) -> str:
@@ -69,7 +70,7 @@ class Noise:
     dof: float
 
     def error(self, scores: int) -> float:
-        """The standard error of the mean of so many scores."""
+        """Return the standard error of the mean of so many scores."""
         return self.sigma / math.sqrt(scores)
 
 
@@ -128,7 +129,7 @@ class Experiment:
         return self.line(score, len(self.scores))
 
     def line(self, score: str, scores: int) -> str:
-        """One line on it, with this score, the mean of so many."""
+        """Return one line on it, with this score, the mean of so many."""
         runs = f"{scores} runs" if scores > 1 else ""
         verdict = f"{self.verdict} ({self.reason})"
         again = "" if self.proposal.retry_of is None else f" (again: {self.proposal.retry_of})"
@@ -138,7 +139,7 @@ class Experiment:
         )
 
     def rows(self) -> list[tuple[str, str]]:
-        """What there is to say of it, as names and words."""
+        """Return what there is to say of it, as names and words."""
         score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
         attempts, again = self.proposal.attempts, self.proposal.retry_of
         mended = "; ".join(
@@ -172,7 +173,7 @@ class Experiment:
         return markdown_table(f"{self.tag} {self.number}{origin}", self.rows())
 
     def _unscored_rows(self) -> list[tuple[str, str]]:
-        """What its probes and its profile came to."""
+        """Return what its probes and its profile came to."""
         probes = "; ".join(f"{run}{_crashed(run)}" for run in self.probes)
         rows = [("probes", probes)] if probes else []
         if self.profiled:
@@ -183,7 +184,7 @@ class Experiment:
 
     @property
     def unscored_seconds(self) -> float:
-        """The wall-clock of its probes, and of the run that profiled it."""
+        """Return the wall-clock of its probes, and of the run that profiled it."""
         profiled: tuple[Run, ...] = (self.profiled.run,) if self.profiled else ()
         return sum(run.wall_seconds for run in (*self.probes, *profiled))
 
@@ -194,35 +195,39 @@ class Experiment:
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """The scores of its own runs, in bits per byte."""
+        """Return the scores of its own runs, in bits per byte."""
         return tuple(run.score.value for run in self.runs if run.score)
 
     @property
     def rerun_scores(self) -> tuple[float, ...]:
-        """The scores that it added to those of the best of its time."""
+        """Return the scores that it added to those of the best of its time."""
         return tuple(run.score.value for run in self.reruns if run.score)
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
-        """All that it took: crashed attempts, its own runs, those of the best, those set aside."""
+        """Return all that it took: crashed attempts, its own runs, those of the best, those set
+        aside.
+        """
         mended = tuple(attempt.run for attempt in self.proposal.attempts)
         return mended + self.runs + self.reruns + self.set_aside
 
     @property
     def sandbox(self) -> SandboxLevel | None:
-        """The weakest level that one of its own runs had; None if it never ran."""
+        """Return the weakest level that one of its own runs had; None if it never ran."""
         return weakest(run.sandbox for run in self.runs)
 
     @property
     def error(self) -> float | None:
-        """The standard error of `val_bpb` when the verdict was given; None if it is not known."""
+        """Return the standard error of `val_bpb` when the verdict was given; None if it is not
+        known.
+        """
         if self.noise is None or self.val_bpb is None:
             return None
         return self.noise.error(len(self.scores))
 
     @property
     def kept(self) -> bool:
-        """Whether later experiments may build on it."""
+        """Return whether later experiments may build on it."""
         return self.verdict is Verdict.KEEP
 
 
@@ -236,22 +241,22 @@ def _before(old: str, new: str) -> str:
 
 
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
-    """The latest keep, since a keep replaces the best before it; None before there is one."""
+    """Return the latest keep, since a keep replaces the best before it; None before there is one."""
     return next((one for one in reversed(experiments) if one.kept), None)
 
 
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
-    """The experiments after `best`, without those that the machine disturbed."""
+    """Return the experiments after `best`, without those that the machine disturbed."""
     after = experiments[best.number + 1 :]
     return [one for one in after if one.verdict is not Verdict.DISTURBED]
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
-    """The latest of these that was profiled and has this structure; None if there is none."""
+    """Return the latest of these that was profiled and has this structure; None if there is none."""
     known = (one for one in reversed(experiments) if one.profiled and one.structure == structure)
     return next(known, None)
 
 
 def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:
-    """The noise that the last verdict was held against; None where none was measured."""
+    """Return the noise that the last verdict was held against; None where none was measured."""
     return next((one.noise for one in reversed(experiments) if one.noise), None)

@@ -1,11 +1,11 @@
-"""What scores depend on besides the model: the data, the machine."""
+"""Data and machine: the things besides the model that scores depend on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Clock(StrEnum):
-    """What a training budget counts: wall-clock seconds, or CPU seconds over the threads."""
+    """The clock of a training budget: wall-clock seconds, or CPU seconds over the threads."""
 
     WALL = "wall"
     CPU = "cpu"
@@ -74,13 +74,13 @@ class Leak:
 
     @property
     def largest(self) -> str:
-        """The folders that hold the most of it, in words."""
+        """Return the folders that hold the most of it, in words."""
         return ", ".join(f"{place.folder} ({place.share:.3%})" for place in self.places)
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What must be the same for two scores to be comparable. Digests are hex, short.
+    """Everything that must be equal for two scores to be comparable. Digests are hex, short.
 
     `clock` is what the training budget counted; records from before there was a choice have `wall`.
     """
@@ -111,7 +111,7 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a probe of this machine found. `device` is what scores depend on, by model name.
+    """The machine, as a probe found it. `device` is what scores depend on, by model name.
 
     `no_gpu` is what torch warned of when it was asked for one. `no_compile` is why a small function
     could not be compiled; empty if it could, or if that was not tried.

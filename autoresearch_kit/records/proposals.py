@@ -1,4 +1,4 @@
-"""What a researcher wants tried."""
+"""Proposals of researchers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Constant = bool | int | float | str
 
 
 class EditAction(StrEnum):
-    """What a cell edit does."""
+    """The kinds of cell edits."""
 
     REPLACE = "replace"
     INSERT = "insert"
@@ -46,7 +46,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a researcher wants tried: cell edits first, then constants set in `config`.
+    """A researcher's proposal: cell edits first, then constants set in `config`.
 
     `parent` is the number of the experiment whose notebook is edited; the baseline has none.
     `directive` digests the program.md, and `guidance` is what the human had said, when it was made;

@@ -1,4 +1,4 @@
-"""One run of the notebook, and what came of it."""
+"""The record of a run: one headless execution of the notebook."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,25 +37,26 @@ class Reason(StrEnum):
 
 
 class SandboxLevel(StrEnum):
-    """What stands between unreviewed code and the machine, the strongest first."""
+    """The levels of sandboxing, the strongest first."""
 
     BUBBLEWRAP = "bubblewrap"
     NONE = "none"
 
 
 def weakest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
-    """The weakest of these levels; None if there are none."""
+    """Return the weakest of these levels; None if there are none."""
     return max(levels, key=list(SandboxLevel).index, default=None)
 
 
 def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
-    """The strongest of these levels; None if there are none."""
+    """Return the strongest of these levels; None if there are none."""
     return min(levels, key=list(SandboxLevel).index, default=None)
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the judge measured. `value` is bits per byte: nats / (bytes * ln 2), lower is better.
+    """A score, as the judge measured it. `value` is bits per byte: nats / (bytes * ln 2), lower is
+    better.
 
     `causality_gap` is the mean absolute change of loss, in nats, at `tested` positions drawn at
     random, when everything after them is replaced: at most 0.001, an honest model's near 0. Scores
@@ -80,7 +81,7 @@ class Score:
     tested: int = 0
 
     def how(self) -> str:
-        """In what it was measured, for people."""
+        """Return in which precision it was measured, for people."""
         words = f"predicted in {self.precision}"
         if self.rounding is not None:
             words += f"; half precision is {self.rounding:+.1g} off float32"
@@ -211,8 +212,7 @@ class Run:
 
 
 class Arm(StrEnum):
-    """Whose code a run is of: the idea's that is being tried, or the best's that it is held
-    against."""
+    """The code that a run is of: the idea's, or the best's that it is compared with."""
 
     CHALLENGER = "challenger"
     BEST = "best"
@@ -236,7 +236,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a run sees of this machine, beside what every run does.
+    """The part of this machine that a run sees beside what every run sees.
 
     `imports` are top-level modules that its campaign's notebook imports: the distributions that
     hold them are shown. `hidden` are files that hold val or audit text, taken out of its sight.

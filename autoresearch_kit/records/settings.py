@@ -1,4 +1,4 @@
-"""What a campaign is started with."""
+"""Settings of a campaign."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from autoresearch_kit.records.grounds import Clock
 
 
 class Rule(StrEnum):
-    """How a verdict is come to: against the measured noise, or upstream's way, lower is kept."""
+    """The rule for verdicts: against the measured noise, or upstream's way, lower is kept."""
 
     CAREFUL = "careful"
     GREEDY = "greedy"
@@ -15,7 +15,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a campaign was started with; fixed for its life. Times in seconds, memory in MB.
+    """Settings of a campaign; fixed for its life. Times in seconds, memory in MB.
 
     The baseline is run `seeds` times. A run during which more than `max_elsewhere` of the cores'
     time went to other processes is repeated instead of judged; 1 never does. `vocab_size` and
@@ -41,7 +41,7 @@ class Settings:
 
 
 class EditProtocol(StrEnum):
-    """How a language model says its edits: by function calls, or by fenced blocks in its text."""
+    """The form of a language model's edits: by function calls, or by fenced blocks in its text."""
 
     AUTO = "auto"
     TOOLS = "tools"
@@ -59,7 +59,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Research:
-    """How the language model is asked; it may change from one start of a campaign to the next.
+    """Options of the language model; they may change from one start of a campaign to the next.
 
     An empty `base_url` is OpenAI's. `prompt_tokens` bounds the prompt of a proposal. Every
     `optuna_every`th turn is optuna's, none if 0; with `fallback`, so are those in which the
@@ -92,7 +92,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Errands:
-    """What a campaign does after each experiment that no score depends on; empty: it does not.
+    """Copies and notices after each experiment; an empty field: none.
 
     `copy_to` is the folder that gets a copy of the campaign. `webhook` is the address that notices
     are posted to; whoever knows it can write there, so it is shown nowhere.

@@ -1,4 +1,4 @@
-"""How far and how fast runs got, in words: beside a score, they tell slower from worse."""
+"""Steps and tokens per second of runs, in words: they tell a slow run from a bad idea."""
 
 from collections.abc import Sequence
 from statistics import fmean

@@ -1,4 +1,4 @@
-"""What a running campaign says of itself, and what it may be asked."""
+"""The state of a running campaign, and requests to it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from autoresearch_kit.records.settings import Limits
 
 
 class Stage(StrEnum):
-    """What a campaign is doing."""
+    """The stage that a campaign is in."""
 
     STARTING = "starting"
     PROPOSING = "proposing"
@@ -20,7 +20,7 @@ class Stage(StrEnum):
 
 
 class Request(StrEnum):
-    """What a person may ask of a running campaign."""
+    """Requests of a person to a running campaign."""
 
     PAUSE = "pause"
     RESUME = "resume"

@@ -1,4 +1,4 @@
-"""How long a training step takes, and what its time goes to."""
+"""The time of training steps, and its profile."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class ProfileRow:
 
 @dataclass(frozen=True)
 class StepProfile:
-    """What `torch.profiler` saw of `steps` training steps, and how long the others took.
+    """A profile by `torch.profiler` of `steps` training steps, and how long the others took.
 
     Milliseconds: `first_ms` is the first step, which may compile; `typical_ms` the median of the
     others that were not profiled, `slow_ms` their 90th percentile; `profiled_ms` the mean under the

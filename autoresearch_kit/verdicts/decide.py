@@ -99,7 +99,7 @@ class Sample:
 
     @property
     def mean(self) -> float:
-        """Of the scores."""
+        """Return the mean of the scores."""
         return fmean(self.scores)
 
 
@@ -131,7 +131,7 @@ class Decision:
 
 
 def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
-    """The verdict on the challenger, or whose code to run once more before there is one."""
+    """Return the verdict on the challenger, or whose code to run once more before there is one."""
     if rule is Rule.GREEDY:
         return greedy(challenger, best)
     compared = _Compared.of(challenger, best, noise)

@@ -1,4 +1,4 @@
-"""How far runs of the same code lie apart: the noise that verdicts are held against.
+"""Noise: the spread between runs of the same code, which verdicts are held against.
 
 Runs of one code differ by their seed (initial weights, order of the data) and by what the machine
 did meanwhile. All codes of a campaign are taken to have the same spread sigma. It is estimated from
@@ -80,7 +80,7 @@ class Group:
 
     @cached_property
     def variance(self) -> float:
-        """Of its scores about their own mean, without bias."""
+        """Return the unbiased variance of the scores about their mean."""
         return float(np.var(self.scores, ddof=1))
 
     @cached_property
@@ -98,12 +98,14 @@ class _Weighed:
 
 
 def prior(score: float, *, accelerator: bool) -> Noise:
-    """What is believed of a campaign whose baseline scored so, before anything was repeated."""
+    """Return what is believed of a campaign whose baseline scored so, before anything was repeated."""
     return Noise(score * (GPU_SPREAD if accelerator else CPU_SPREAD), PRIOR_DOF)
 
 
 def pool(groups: Iterable[Group], before: Noise) -> Noise:
-    """The noise after these groups, when `before` was believed; groups of one run say nothing."""
+    """Return the noise after these groups, when `before` was believed; groups of one run say
+    nothing.
+    """
     weighed = _weigh([one for one in groups if one.dof > 0])
     baseline = [one for one in weighed if one.group.code == BASELINE]
     trusted = _reweighted(baseline, before, _start(baseline, before))
@@ -116,7 +118,9 @@ def pool(groups: Iterable[Group], before: Noise) -> Noise:
 
 
 def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
-    """The groups of runs of these experiments: their own, and those of the best made for them."""
+    """Return the groups of runs of these experiments: their own, and those of the best made for
+    them.
+    """
     found, best = list[Group](), BASELINE
     for one in experiments:
         own = one.scores if one.number == BASELINE else one.scores[1:]
@@ -127,7 +131,7 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
 
 
 def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool:
-    """Whether these runs of one code agree better than honest ones do with this probability.
+    """Return whether these runs of one code agree better than honest ones do with this probability.
 
     Code that fixes its own seed has the same luck in every run: they say no more than one of them.
     """
@@ -135,7 +139,7 @@ def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool
 
 
 def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float:
-    """The standard error of the mean of these scores of one code, in bits per byte.
+    """Return the standard error of the mean of these scores of one code, in bits per byte.
 
     It is sigma / sqrt(n), unless the scores are an exception by the chi-squared distribution of
     their variance, as honest ones are with the probability `chance`: of runs that agree too well
@@ -150,7 +154,7 @@ def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float
 
 
 def _position(scores: Sequence[float], noise: Noise) -> float:
-    """Which share of such groups of runs has less spread than this one."""
+    """Return which share of such groups of runs has less spread than this one."""
     squares = len(scores) * float(np.var(scores))
     return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
 
@@ -167,7 +171,9 @@ def _weigh(groups: Sequence[Group]) -> list[_Weighed]:
 
 
 def _reweighted(weighed: Sequence[_Weighed], before: Noise, sigma: float) -> Noise:
-    """The pooled estimate of the groups that are not too wide nor too narrow, beginning there."""
+    """Return the pooled estimate of the groups that are not too wide nor too narrow, beginning
+    there.
+    """
     weights = np.array([one.weight for one in weighed])
     variances = np.array([one.group.variance for one in weighed])
     usual = np.array([_usual(one.group.dof) for one in weighed]).reshape(-1, 3).T
@@ -185,7 +191,7 @@ def _reweighted(weighed: Sequence[_Weighed], before: Noise, sigma: float) -> Noi
 
 
 def _start(weighed: Sequence[_Weighed], before: Noise) -> float:
-    """A robust sigma: the root of the clipped pairs' equation, found by iterating it."""
+    """Return a robust sigma: the root of the clipped pairs' equation, found by iterating it."""
     bound = CLIP**2
     # The mean of min(x, bound), where x is chi-squared with one degree of freedom.
     expected = float(chdtr(3, bound) + bound * (1 - chdtr(1, bound)))
@@ -205,20 +211,23 @@ def _start(weighed: Sequence[_Weighed], before: Noise) -> float:
 
 @lru_cache
 def _usual(dof: int) -> tuple[float, float, float]:
-    """The bounds of a group's variance over sigma^2, and its mean between them: by chi-squared."""
+    """Return the bounds of a group's variance over sigma^2, and its mean between them: by chi-
+    squared.
+    """
     low, high = float(chdtri(dof, 1 - NARROW)), float(chdtri(dof, WIDE))
     inside = chdtr(dof + 2, high) - chdtr(dof + 2, low)
     return low / dof, high / dof, float(inside / (1 - NARROW - WIDE))
 
 
 def _interval(noise: Noise) -> tuple[float, float]:
-    """Where sigma lies but for `EDGE` on either side, as its degrees of freedom have it."""
+    """Return where sigma lies but for `EDGE` on either side, as its degrees of freedom have it."""
     most, least = chdtri(noise.dof, EDGE), chdtri(noise.dof, 1 - EDGE)
     return noise.sigma * math.sqrt(noise.dof / most), noise.sigma * math.sqrt(noise.dof / least)
 
 
 def reach(noise: Noise, scores: int) -> float:
-    """How far from the mean of so many scores one more run of the same code falls, 19 times of 20.
+    """Return how far from the mean of so many scores one more run of the same code falls, 19 times
+    of 20.
 
     In bits per byte, to either side: Student's t, times the error of the difference.
     """
@@ -226,7 +235,9 @@ def reach(noise: Noise, scores: int) -> float:
 
 
 def describe(noise: Noise) -> str:
-    """The noise for people: sigma, what it rests on, and how far apart luck alone puts two runs."""
+    """Return the noise for people: sigma, what it rests on, and how far apart luck alone puts two
+    runs.
+    """
     return (
         f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
         f"lie less than {reach(noise, 1):.2g} apart, 19 times of 20"
@@ -234,7 +245,7 @@ def describe(noise: Noise) -> str:
 
 
 def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
-    """All scores of each experiment's code that count, by its number, where there are any.
+    """Return all scores of each experiment's code that count, by its number, where there are any.
 
     Those of its own runs come first, then those of re-runs that later experiments asked for while
     it was the best.
@@ -244,12 +255,12 @@ def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, 
 
 
 def scores_of(runs: Iterable[Run]) -> tuple[float, ...]:
-    """The scores of these runs, in bits per byte, where they have one."""
+    """Return the scores of these runs, in bits per byte, where they have one."""
     return tuple(run.score.value for run in runs if run.score)
 
 
 def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
-    """The runs of each experiment's code that count, by its number, in the same order.
+    """Return the runs of each experiment's code that count, by its number, in the same order.
 
     Where re-runs show that the machine is faster or slower than it was, those of before don't.
     """

@@ -1,4 +1,4 @@
-"""What came of the runs of one code with one seed: pure functions of these runs.
+"""The run that counts, among the runs of one code with one seed: pure functions.
 
 Since all follows from the runs, which are written down, a campaign that was killed goes on where it
 was, and later runs of the same code can show that one which counted was slow.
@@ -19,7 +19,8 @@ from autoresearch_kit.verdicts.validity import (
 
 @dataclass(frozen=True)
 class Settled:
-    """What came of a seed: the run that counts, and those with the same seed that were set aside.
+    """The outcome of one seed: the run that counts, and those with the same seed that were set
+    aside.
 
     Where all were disturbed, `disturbed` says by what, `reason` which kind that is, and `counts` is
     the least disturbed, which does not count either.
@@ -32,14 +33,14 @@ class Settled:
 
     @property
     def run(self) -> Run:
-        """The one that counts, or the least disturbed."""
+        """Return the one that counts, or the least disturbed."""
         return self.counts.run
 
 
 def settle(
     arm: Arm, tried: Sequence[Measured], before: Sequence[Run], settings: Settings, usual: float
 ) -> Settled | None:
-    """What came of the runs with one seed; None if there is another to do.
+    """Return what came of the runs with one seed; None if there is another to do.
 
     `before` are other runs of the same code that count, `usual` is as in `why_invalid`.
 

@@ -14,7 +14,9 @@ RETRIES = 2
 
 
 def due(experiments: Sequence[Experiment]) -> Proposal | None:
-    """What the next experiment tries again; None if the last was judged, or tried often enough."""
+    """Return what the next experiment tries again; None if the last was judged, or tried often
+    enough.
+    """
     if not experiments or experiments[-1].verdict is not Verdict.DISTURBED:
         return None
     last = experiments[-1].proposal
@@ -25,7 +27,7 @@ def due(experiments: Sequence[Experiment]) -> Proposal | None:
 
 
 def in_a_row(experiments: Sequence[Experiment]) -> int:
-    """How many experiments up to the last were disturbed, one after the other."""
+    """Return how many experiments up to the last were disturbed, one after the other."""
     count = 0
     for one in reversed(experiments):
         if one.verdict is not Verdict.DISTURBED:
@@ -35,12 +37,14 @@ def in_a_row(experiments: Sequence[Experiment]) -> int:
 
 
 def ideas(proposals: Iterable[Proposal]) -> int:
-    """How many ideas these are, the baseline among them: one that is tried again counts once."""
+    """Return how many ideas these are, the baseline among them: one that is tried again counts
+    once.
+    """
     return sum(one.retry_of is None for one in proposals)
 
 
 def fate(one: Experiment, experiments: Sequence[Experiment], running: Proposal | None) -> str:
-    """What becomes of a disturbed experiment's idea, as the end of a sentence."""
+    """Return what becomes of a disturbed experiment's idea, as the end of a sentence."""
     first = one.number if one.proposal.retry_of is None else one.proposal.retry_of
     later = [other.proposal for other in experiments[one.number + 1 :]]
     again = [other.number for other in later if other.retry_of == first]

@@ -1,4 +1,4 @@
-"""Whether a run may be judged, or the machine disturbed it: pure functions.
+"""Validity of runs: may a run be judged, or did the machine disturb it? Pure functions.
 
 Two things can say so: what was seen of the machine from outside while the run trained, and the
 steps of other runs of the same code. Such a run is repeated with the same seed: steps are the
@@ -41,7 +41,7 @@ STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
 
 
 class Repeat(Enum):
-    """Whether and when a run that does not count is repeated."""
+    """When a run that does not count is repeated, if at all."""
 
     AT_ONCE = auto()
     WHEN_QUIET = auto()
@@ -53,18 +53,19 @@ class Seen(Protocol):
 
     @property
     def run(self) -> Run:
-        """As it was measured."""
+        """Return the run as it was measured."""
 
     @property
     def disturbed(self) -> str:
-        """What `why_invalid` said of it."""
+        """Return what `why_invalid` said of it."""
 
 
 S = TypeVar("S", bound=Seen)
 
 
 def usual_elsewhere(baseline: Sequence[Run]) -> float:
-    """The share of the cores' time that went elsewhere while the baseline trained, its median.
+    """Return the share of the cores' time that went elsewhere while the baseline trained, its
+    median.
 
     What all runs had to bear disturbs none. Later runs don't change it: a machine that gets busier
     and busier would otherwise become the usual one.
@@ -74,8 +75,8 @@ def usual_elsewhere(baseline: Sequence[Run]) -> float:
 
 
 def never_quiet(tried: Sequence[Run], settings: Settings) -> float:
-    """The share of the cores' time that always goes elsewhere, by all tries of a campaign's first
-    run; 0 if they say no such thing.
+    """Return the share of the cores' time that always goes elsewhere, by all tries of a campaign's
+    first run; 0 if they say no such thing.
 
     All were disturbed, waiting for a quiet machine did not help, and it was about as busy each
     time: then that is this machine's usual state, up to `MOST_USUAL`.
@@ -88,7 +89,8 @@ def never_quiet(tried: Sequence[Run], settings: Settings) -> float:
 def why_invalid(
     run: Run, same_code_runs: Sequence[Run], settings: Settings, usual: float = 0.0
 ) -> str:
-    """Why the run should be repeated rather than judged, in words for people; empty if it counts.
+    """Return why the run should be repeated rather than judged, in words for people; empty if it
+    counts.
 
     `same_code_runs` are other runs of the same code that count; there may be none. `usual` is the
     share of the cores' time that went elsewhere while the baseline trained. A failure counts,
@@ -98,7 +100,7 @@ def why_invalid(
 
 
 def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
-    """The part of `why_invalid` that was seen from outside, of which no notebook has a say.
+    """Return the part of `why_invalid` that was seen from outside, of which no notebook has a say.
 
     By the CPU clock neighbours make a run longer and no worse, unless they take nearly all.
     """
@@ -112,7 +114,7 @@ def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
 def why_busy(
     seen: Conditions | None, settings: Settings, usual: float = 0.0, when: str = "while it trained"
 ) -> str:
-    """Why a run under these conditions, seen at this time, does not count; empty if it does."""
+    """Return why a run under these conditions, seen at this time, does not count; empty if it does."""
     if seen is None or settings.max_elsewhere >= NEVER:
         return ""
     allowed = max(settings.max_elsewhere, usual + MARGIN)
@@ -126,7 +128,7 @@ def why_busy(
 
 
 def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str:
-    """The part of `why_invalid` that the steps of other runs of the same code say."""
+    """Return the part of `why_invalid` that the steps of other runs of the same code say."""
     if settings.max_elsewhere >= NEVER or run.score is None:
         return ""
     others = [one for one in same_code_runs if one.score]
@@ -140,8 +142,8 @@ def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str
 
 
 def as_fast(runs: Iterable[Run], now: Sequence[Run]) -> list[Run]:
-    """Those of `runs` that made about as many steps as the same code makes now, neither fewer nor
-    more; all if there are no runs of now.
+    """Return those of `runs` that made about as many steps as the same code makes now, neither
+    fewer nor more; all if there are no runs of now.
 
     Where a machine is not what it was any more, runs of today are held against runs of today.
     """
@@ -165,7 +167,7 @@ def _shares(run: Run, others: Sequence[Run]) -> tuple[float, float]:
 
 
 def once_more(tried: Sequence[Seen]) -> bool:
-    """Whether to run a code (again) at once, under the seed of these runs of it.
+    """Return whether to run a code (again) at once, under the seed of these runs of it.
 
     A machine that was no quieter the second time stays as it is for now.
     """
@@ -175,13 +177,13 @@ def once_more(tried: Sequence[Seen]) -> bool:
 
 
 def repeats_at_once(tried: Sequence[Run]) -> bool:
-    """Whether a repeat helps, after these runs with one seed, of which none counts."""
+    """Return whether a repeat helps, after these runs with one seed, of which none counts."""
     quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
     return quieter and len(tried) <= AGAIN
 
 
 def repeat(tried: Sequence[Run]) -> Repeat:
-    """What follows these runs with one seed, of which none counts.
+    """Return what follows these runs with one seed, of which none counts.
 
     The repeats at once come first; after the first of them that did not help, or the last, one
     more when the machine is quiet. That is decided by the runs alone, so that a campaign that was
@@ -194,7 +196,7 @@ def repeat(tried: Sequence[Run]) -> Repeat:
 
 
 def least_disturbed(tried: Sequence[S]) -> S:
-    """The run that counts: undisturbed, else scored, else the machine least busy elsewhere."""
+    """Return the run that counts: undisturbed, else scored, else the machine least busy elsewhere."""
     return min(
         tried,
         key=lambda one: (bool(one.disturbed), one.run.score is None, _elsewhere(one.run)),
