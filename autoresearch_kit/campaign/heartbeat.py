@@ -88,7 +88,10 @@ class Pulse:
         self._write(replace(self._state, best=best))
 
     def cancelled(self) -> bool:
-        """Return whether a person asked to stop at once. Called often; keeps the heartbeat going."""
+        """Return whether a person asked to stop at once.
+
+        Called often; keeps the heartbeat going.
+        """
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._write(self._state)
         return self._workspace.request() is Request.STOP_NOW
@@ -106,7 +109,7 @@ class Pulse:
             time.sleep(min(PAUSE_POLL_SECONDS, left))
 
     def told_to_stop(self) -> bool:
-        """Return whether a person asked to stop. Waits here, alive, while the campaign is paused."""
+        """Return whether a person asked to stop; wait here, alive, while the campaign is paused."""
         while self._workspace.request() is Request.PAUSE:
             if self._state.stage is not Stage.PAUSED:
                 self.stage(Stage.PAUSED)

@@ -170,7 +170,10 @@ class Measuring:
         return self._folder(measured) / handover.EXECUTED_FILE
 
     def files(self, named: Sequence[tuple[str, Measured]]) -> dict[str, bytes]:
-        """Return what git keeps of these runs: their notebooks under these names, and a loss curve."""
+        """Return what git keeps of these runs.
+
+        Their notebooks under these names, and a loss curve.
+        """
         files = {name: self.executed(measured).read_bytes() for name, measured in named}
         metrics = self._folder(named[0][1]) / handover.WORK_FOLDER / handover.METRICS_FILE
         if lines := read_if_plain(metrics, METRICS_LIMIT):

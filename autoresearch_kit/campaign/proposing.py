@@ -73,7 +73,7 @@ class Proposing:
         return _wait(_in_background(lambda: self._turns.repair(view, crashed)), cancelled)
 
     def _prepared(self, view: View, cancelled: Callable[[], bool]) -> Proposal | None:
-        """Return what was prepared for this experiment, or for one that became a retry in between."""
+        """Return the proposal prepared for this number, or for one that became a retry."""
         made = None
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None

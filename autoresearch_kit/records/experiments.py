@@ -241,7 +241,10 @@ def _before(old: str, new: str) -> str:
 
 
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
-    """Return the latest keep, since a keep replaces the best before it; None before there is one."""
+    """Return the latest keep, since a keep replaces the best before it.
+
+    None before there is one.
+    """
     return next((one for one in reversed(experiments) if one.kept), None)
 
 
@@ -252,7 +255,7 @@ def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Ex
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
-    """Return the latest of these that was profiled and has this structure; None if there is none."""
+    """Return the latest profiled experiment with this structure; None if there is none."""
     known = (one for one in reversed(experiments) if one.profiled and one.structure == structure)
     return next(known, None)
 

@@ -98,7 +98,7 @@ class _Weighed:
 
 
 def prior(score: float, *, accelerator: bool) -> Noise:
-    """Return what is believed of a campaign whose baseline scored so, before anything was repeated."""
+    """Return the noise that is assumed for such a baseline before anything was repeated."""
     return Noise(score * (GPU_SPREAD if accelerator else CPU_SPREAD), PRIOR_DOF)
 
 

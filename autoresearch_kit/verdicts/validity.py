@@ -114,7 +114,10 @@ def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
 def why_busy(
     seen: Conditions | None, settings: Settings, usual: float = 0.0, when: str = "while it trained"
 ) -> str:
-    """Return why a run under these conditions, seen at this time, does not count; empty if it does."""
+    """Return why a run under these conditions, seen at this time, does not count.
+
+    Empty if it does.
+    """
     if seen is None or settings.max_elsewhere >= NEVER:
         return ""
     allowed = max(settings.max_elsewhere, usual + MARGIN)
@@ -196,7 +199,7 @@ def repeat(tried: Sequence[Run]) -> Repeat:
 
 
 def least_disturbed(tried: Sequence[S]) -> S:
-    """Return the run that counts: undisturbed, else scored, else the machine least busy elsewhere."""
+    """Return the run that counts: undisturbed, else scored, else with the least elsewhere."""
     return min(
         tried,
         key=lambda one: (bool(one.disturbed), one.run.score is None, _elsewhere(one.run)),
