@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import MAX_ELSEWHERE, Wishes, settle
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (

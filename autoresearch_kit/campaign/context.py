@@ -11,6 +11,8 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.local import Site
+from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
@@ -48,8 +50,9 @@ _PIECE = 64  # characters: a bar is told before it is whole
 class Ground:
     """The settings, the prepared data, how scores are measured, and the notebook it began with.
 
-    `sight` is what its runs see of this machine, `leak` how much scored text that is; None without
-    a sandbox, where they can read all of it.
+    `kit` digests the package copy that runs and scores. `sight` is what its runs see of this
+    machine, `leak` how much scored text that is; None without a sandbox, where they can read all
+    of it.
     """
 
     settings: Settings
@@ -59,13 +62,34 @@ class Ground:
     fingerprint: Fingerprint
     baseline: TrainNotebook
     sandbox: SandboxLevel
+    kit: str = ""
     sight: Sight = field(default_factory=Sight)
     leak: Leak | None = None
+
+    @property
+    def data(self) -> DataRef:
+        """Return the name and digest of the data set, for machines that have a copy."""
+        info = self.info
+        return DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
 
     @property
     def ahead(self) -> bool:
         """Return whether there are cores to start what comes next while a run trains."""
         return self.machine.cores >= LEAST_CORES
+
+    def site(self, workspace: Workspace, runs: Path) -> Site:
+        """Return what this machine has for runs, whose folders are to lie in `runs`."""
+        return Site(
+            workspace=workspace,
+            runs=runs,
+            dataset=self.dataset,
+            data=self.data,
+            kit=self.kit,
+            sandbox=self.sandbox,
+            gpu=self.machine.gpu,
+            sight=self.sight,
+            ahead=self.ahead,
+        )
 
 
 def find_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
@@ -90,7 +114,8 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
         baseline = profiled(read_notebook(workspace.root), settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
-    return Ground(settings, found, dataset, info, here, baseline, bubblewrap.level(), sight, leak)
+    level, kit = bubblewrap.level(), workspace.kit_digest()
+    return Ground(settings, found, dataset, info, here, baseline, level, kit, sight, leak)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:

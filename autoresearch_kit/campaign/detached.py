@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.errands import WEBHOOK
 from autoresearch_kit.campaign.heartbeat import starting
-from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.errors import Cancelled, KitError, in_words
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.measuring import Measuring, Steps
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.execution.handover import recorded_file
 from autoresearch_kit.execution.runner import crash_report
@@ -119,7 +119,7 @@ class Decider:
     history: History
     experiments: Sequence[Experiment]
 
-    def first_run(self, proposal: Proposal) -> FirstRun:
+    def first_run(self, proposal: Proposal) -> Steps[FirstRun]:
         """Make the proposal's notebook, run it with its first seed, and score it.
 
         Raises:
@@ -133,10 +133,10 @@ class Decider:
             notebook = self._edited(parent, proposal)
         except EditError as error:
             return FirstRun(proposal, parent, problem=str(error))
-        run = self.measuring.measure(proposal.number, Arm.CHALLENGER, 0, notebook)
+        run = yield from self.measuring.measure(proposal.number, Arm.CHALLENGER, 0, notebook)
         return FirstRun(proposal, notebook, run, bug=self._bug(proposal, run))
 
-    def decide(self, first: FirstRun) -> Outcome:
+    def decide(self, first: FirstRun) -> Steps[Outcome]:
         """Run the idea again, and the best, until there is a verdict; audit what is kept.
 
         Raises:
@@ -148,13 +148,14 @@ class Decider:
             return Outcome(first.proposal, first.notebook, crash)
         best = best_of(self.experiments)
         if best is None:
-            outcome = self._baseline(first, first.run)
+            outcome = yield from self._baseline(first, first.run)
         else:
-            outcome = self._against_best(first, first.run, best)
+            outcome = yield from self._against_best(first, first.run, best)
         if outcome.decision.verdict is not Verdict.KEEP:
             return outcome
         kept, *others = outcome.own
-        return replace(outcome, own=(self.measuring.audited(kept), *others))
+        audited = yield from self.measuring.audited(kept, outcome.notebook)
+        return replace(outcome, own=(audited, *others))
 
     def _parent(self, proposal: Proposal) -> TrainNotebook:
         if proposal.parent is None:
@@ -184,19 +185,19 @@ class Decider:
         )
         return replace(proposal, attempts=(*proposal.attempts, attempt))
 
-    def _baseline(self, tried: FirstRun, first: Settled) -> Outcome:
+    def _baseline(self, tried: FirstRun, first: Settled) -> Steps[Outcome]:
         """Run it with several seeds, since all that follow are compared with it."""
         own = [first]
         seeds = self.measuring.ground.settings.seeds
         while not _ended(own) and len(own) < seeds:
-            own = self._with_one_more(tried, own)
+            own = yield from self._with_one_more(tried, own)
         if ended := _ended(own):
             return Outcome(tried.proposal, tried.notebook, ended, own=tuple(own))
         decision = Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
         measured_noise = self._noise(Group(BASELINE, _scores(own)))
         return Outcome(tried.proposal, tried.notebook, decision, measured_noise, tuple(own))
 
-    def _against_best(self, tried: FirstRun, first: Settled, best: Experiment) -> Outcome:
+    def _against_best(self, tried: FirstRun, first: Settled, best: Experiment) -> Steps[Outcome]:
         """Run the idea and the best in turn, as often as the verdict needs."""
         own, again = [first], list[Settled]()
         measured_noise = None
@@ -206,9 +207,10 @@ class Decider:
                 ended = decided
                 break
             if decided is Arm.BEST and not _ended(again):
-                again = self._with_best_once_more(tried.proposal.number, best, again)
+                number = tried.proposal.number
+                again = yield from self._with_best_once_more(number, best, again)
             else:
-                own = self._with_one_more(tried, own)
+                own = yield from self._with_one_more(tried, own)
             measured_noise = None  # a crash or a disturbed run is not held against noise
         return Outcome(
             tried.proposal, tried.notebook, ended, measured_noise, tuple(own), tuple(again)
@@ -239,21 +241,23 @@ class Decider:
             decided = _confirmed(decided, again_decided)
         return decided, measured_noise
 
-    def _with_one_more(self, tried: FirstRun, own: Sequence[Settled]) -> list[Settled]:
+    def _with_one_more(self, tried: FirstRun, own: Sequence[Settled]) -> Steps[list[Settled]]:
         number, notebook = tried.proposal.number, tried.notebook
         runs = [settled.run for settled in own]
-        more = self.measuring.measure(number, Arm.CHALLENGER, len(own), notebook, runs)
-        return self.measuring.reconsidered(number, Arm.CHALLENGER, [*own, more], notebook)
+        more = yield from self.measuring.measure(number, Arm.CHALLENGER, len(own), notebook, runs)
+        again = self.measuring.reconsidered(number, Arm.CHALLENGER, [*own, more], notebook)
+        return (yield from again)
 
     def _with_best_once_more(
         self, number: int, best: Experiment, again: Sequence[Settled]
-    ) -> list[Settled]:
+    ) -> Steps[list[Settled]]:
         notebook = TrainNotebook.parse(self.history.source(best.number))
         before = self._runs_before(best, again)
         runs = [*before, *(settled.run for settled in again)]
-        more = self.measuring.measure(number, Arm.BEST, len(again), notebook, runs)
+        more = yield from self.measuring.measure(number, Arm.BEST, len(again), notebook, runs)
         before = self._runs_before(best, [*again, more])
-        return self.measuring.reconsidered(number, Arm.BEST, [*again, more], notebook, before)
+        both = [*again, more]
+        return (yield from self.measuring.reconsidered(number, Arm.BEST, both, notebook, before))
 
     def _runs_before(self, best: Experiment, again: Sequence[Settled]) -> list[Run]:
         """Return the best's runs of earlier experiments that were as fast as those made now."""

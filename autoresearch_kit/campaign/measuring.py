@@ -1,27 +1,30 @@
-"""Has notebooks run and scored, each run once: what was over before a kill is not run again.
+"""Measures notebooks, each run once: a run that was over before a kill is not run again.
 
 A run that the machine disturbed is repeated with its seed: at once, twice at most, and not where
 the machine is no quieter then; after that once more, when it is quiet. What stays disturbed does
 not count.
+
+What needs runs is a generator: it yields the orders that it wants carried out, is sent the delivery
+of each, and returns what they came to. So several ideas can be in flight.
 """
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from autoresearch_kit.campaign.context import Ground
 from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
-from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.errors import Cancelled, KitError
-from autoresearch_kit.execution import handover, launch, machine_probe
-from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution import handover, machine_probe
+from autoresearch_kit.execution.pool import Delivery, Order, Pool
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Measured, Reason, Run, RunPlace, RunSpec
+from autoresearch_kit.records import Arm, Measured, Reason, Run
 from autoresearch_kit.verdicts.repeats import Settled, settle
 from autoresearch_kit.verdicts.validity import Repeat, never_quiet, repeat, why_invalid
 
@@ -30,20 +33,36 @@ logger = logging.getLogger(__name__)
 METRICS_LIMIT = 1_000_000
 """Bytes of a loss curve that git keeps; they come out of unreviewed code."""
 
+POLL_SECONDS = 0.1
+
+ATTEMPTS = 2
+"""How often a run that the kit itself failed is carried out."""
+
+T = TypeVar("T")
+
+Steps = Generator["Order | Audit", Delivery, T]
+"""Work that needs runs: it yields what is to be carried out, and is sent what came of it."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A run whose model is to be scored on the audit shard."""
+
+    order: Order
+    delivery: Delivery
+
 
 @dataclass(frozen=True)
 class Measuring:
-    """Where runs are measured."""
+    """Measures notebooks in one campaign.
+
+    `usual` is the share of the cores' time that went elsewhere while the baseline trained.
+    """
 
     ground: Ground
     workspace: Workspace
     pulse: Pulse
-    standby: Standby
     usual: float = 0.0
-    """The share of the cores' time that went elsewhere while the baseline trained."""
-
-    device: DeviceQueue = field(default_factory=DeviceQueue)
-    """Held while a run is trained and scored."""
 
     def measure(
         self,
@@ -52,7 +71,7 @@ class Measuring:
         index: int,
         notebook: TrainNotebook,
         before: Sequence[Run] = (),
-    ) -> Settled:
+    ) -> Steps[Settled]:
         """Run and score a notebook for experiment `number`, with the `index`th seed of this arm.
 
         `before` are other runs of the same code that count, which tell how fast it should be. It
@@ -74,11 +93,14 @@ class Measuring:
                 logger.warning("experiment %d: run set aside: %s", number, why)
             if repeat([one.run for one in tried]) is Repeat.WHEN_QUIET:
                 self.wait_until_quiet()
-            run, folder = self._run(number, notebook, seed, _words(arm, index, len(tried)))
+            key = f"{number:04d}-{arm}-{index}-{len(tried)}"
+            words = _words(arm, index, len(tried))
+            delivery = yield from carry_out(order(self.ground, key, notebook, seed, words))
+            run = delivery.run
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
             why = why_invalid(run, before, settings, usual(number, code))
-            tried.append(Measured(number, arm, seed, code, folder.name, run, why))
+            tried.append(Measured(number, arm, seed, code, delivery.folder.name, run, why))
             self.workspace.add_measured(tried[-1])
         if settled.disturbed:
             logger.warning("experiment %d: a run stays disturbed: %s", number, settled.disturbed)
@@ -91,7 +113,7 @@ class Measuring:
         settled: Sequence[Settled],
         notebook: TrainNotebook,
         before: Sequence[Run] = (),
-    ) -> list[Settled]:
+    ) -> Steps[list[Settled]]:
         """Repeat the runs of one code that the other runs show to be slow; return all in order.
 
         `before` are runs of it in earlier experiments. Ends where one stays disturbed.
@@ -107,7 +129,8 @@ class Measuring:
                 if any(one.disturbed for one in found):
                     return found
                 others = [one.run for at, one in enumerate(found) if at != place]
-                found[place] = self.measure(number, arm, place, notebook, [*before, *others])
+                known_runs = [*before, *others]
+                found[place] = yield from self.measure(number, arm, place, notebook, known_runs)
             if found == known:
                 break
         return found
@@ -139,31 +162,13 @@ class Measuring:
         over = repeat(runs) is Repeat.NO_MORE
         return never_quiet(runs, self.ground.settings) if over else 0.0
 
-    def _run(self, number: int, notebook: TrainNotebook, seed: int, words: str) -> tuple[Run, Path]:
-        with self.device.held(self._obey):
-            return run_and_score(
-                self.ground,
-                self.workspace,
-                self.pulse,
-                self.standby,
-                notebook,
-                seed,
-                stem=self.workspace.runs / f"{number:04d}",
-                what=f"experiment {number}",
-                words=words,
-            )
-
-    def audited(self, settled: Settled) -> Settled:
-        """Return the runs with the model's score on the audit shard, if that can be measured.
-
-        Raises:
-            Cancelled: a person asked to stop at once.
-        """
-        folder = self._folder(settled.counts)
-        spec = run_spec(self.ground, self.workspace, folder, settled.counts.seed)
-        with self.device.held(self._obey):
-            run = launch.audit(spec, settled.run, cancelled=self.pulse.cancelled)
-        return replace(settled, counts=replace(settled.counts, run=run))
+    def audited(self, settled: Settled, notebook: TrainNotebook) -> Steps[Settled]:
+        """Return the runs with the model's score on the audit shard, if that can be measured."""
+        counts = settled.counts
+        key = f"{counts.number:04d}-{counts.arm}-{counts.folder}-audit"
+        wanted = order(self.ground, key, notebook, counts.seed)
+        delivery = yield Audit(wanted, Delivery(key, settled.run, self._folder(counts)))
+        return replace(settled, counts=replace(counts, run=delivery.run))
 
     def executed(self, measured: Measured) -> Path:
         """Return the executed notebook of a run."""
@@ -198,100 +203,78 @@ class Measuring:
         )
         return bool(gone)
 
-    def _obey(self) -> None:
-        if self.pulse.cancelled():
-            raise Cancelled("stopped while a probe had the device")
-
     def _folder(self, measured: Measured) -> Path:
         return self.workspace.runs / measured.folder
 
 
-def run_and_score(
-    ground: Ground,
-    workspace: Workspace,
-    pulse: Pulse,
-    standby: Standby,
-    notebook: TrainNotebook,
-    seed: int,
-    *,
-    stem: Path,
-    what: str,
-    words: str,
-) -> tuple[Run, Path]:
-    """Run and score the notebook; a run that the kit itself failed is repeated, once.
-
-    Returns the run and its folder: that of the runner that stands by, or STEM-1, or the one after
-    the last of these that is there. The next runner stands by when it returns, if this run had a
-    model to score. `what` names the run in messages, `words` says which it is to whoever watches.
-
-    Raises:
-        Cancelled: a person asked to stop at once.
-    """
-    for attempt in (1, 2):
-        waiting = standby.take()
-        folder = waiting.place.folder if waiting else new_folder(stem)
-        (folder / handover.INPUT_FILE).write_text(notebook.text(), encoding="utf-8")
-        pulse.running(str(folder), words)
-        spec = run_spec(ground, workspace, folder, seed)
-        run = launch.execute(
-            spec,
-            waiting,
-            cancelled=pulse.cancelled,
-            meanwhile=lambda: standby.prepare(run_place(ground, workspace, new_folder(stem))),
-        )
-        if run.failure is not Reason.KIT_FAILED:
-            break
-        logger.warning("%s, attempt %d: %s", what, attempt, run.detail)
-    return run, folder
-
-
-def new_folder(stem: Path) -> Path:
-    """Make the folder STEM-1, or the one after the last of these that is there; return it."""
-    there = stem.parent.glob(f"{stem.name}-*")
-    last = max((int(folder.name.rpartition("-")[2]) for folder in there), default=0)
-    folder = stem.with_name(f"{stem.name}-{last + 1}")
-    folder.mkdir()
-    return folder
-
-
-def run_place(ground: Ground, workspace: Workspace, folder: Path) -> RunPlace:
-    """Return what a runner that is started before its turn needs to know."""
-    return RunPlace(
-        run_id=workspace.run_id(folder),
-        folder=folder,
-        dataset=ground.dataset,
-        kit=workspace.kit,
-        sandbox=ground.sandbox,
-        waits=True,
-        gpu=ground.machine.gpu,
-        clock=ground.settings.clock,
-        sight=ground.sight,
-    )
-
-
-def run_spec(ground: Ground, workspace: Workspace, folder: Path, seed: int) -> RunSpec:
-    """Return what a run needs to know of the notebook that lies in its folder."""
+def order(ground: Ground, key: str, notebook: TrainNotebook, seed: int, words: str = "") -> Order:
+    """Return the order of a run under the campaign's settings."""
     settings = ground.settings
-    return RunSpec(
-        run_id=workspace.run_id(folder),
-        folder=folder,
-        dataset=ground.dataset,
-        kit=workspace.kit,
-        sandbox=ground.sandbox,
-        waits=False,
-        gpu=ground.machine.gpu,
-        clock=ground.settings.clock,
-        sight=ground.sight,
-        ahead=ground.ahead,
-        notebook=folder / handover.INPUT_FILE,
-        compile_cache=workspace.compile_cache,
+    return Order(
+        key=key,
+        notebook=notebook.text(),
         seed=seed,
+        dataset=ground.data,
+        kit=ground.kit,
+        clock=settings.clock,
         train_seconds=settings.train_seconds,
         wall_seconds=settings.wall_seconds,
         compile_seconds=settings.compile_seconds,
         memory_mb=settings.memory_mb,
         gpu_memory_mb=settings.gpu_memory_mb,
+        words=words,
     )
+
+
+def carry_out(wanted: Order) -> Steps[Delivery]:
+    """Have a run carried out; a run that the kit itself failed is repeated, once."""
+    for attempt in range(1, ATTEMPTS + 1):
+        delivery = yield replace(wanted, key=f"{wanted.key}-{attempt}")
+        if delivery.run.failure is not Reason.KIT_FAILED:
+            break
+        logger.warning("run %s, attempt %d: %s", wanted.key, attempt, delivery.run.detail)
+    return delivery
+
+
+def submit(wanted: "Order | Audit", pool: Pool, pulse: Pulse) -> str:
+    """Submit what is wanted to the pool, and say so to whoever watches; return its key."""
+    if isinstance(wanted, Audit):
+        pool.submit_audit(wanted.order, wanted.delivery)
+        return wanted.order.key
+    pulse.running(str(pool.submit(wanted)), wanted.words)
+    return wanted.key
+
+
+def wait_for(pool: Pool, pulse: Pulse, keys: Sequence[str]) -> Sequence[Delivery]:
+    """Wait until at least one run is over, and show meanwhile that the campaign lives.
+
+    Raises:
+        Cancelled: a person asked to stop at once; all runs are killed.
+    """
+    while not (over := pool.wait(POLL_SECONDS)):
+        if pulse.cancelled():
+            for key in keys:
+                pool.cancel(key)
+    return over
+
+
+def drive(steps: Steps[T], pool: Pool, pulse: Pulse) -> T:
+    """Carry out what `steps` want, one after the other; return what they come to.
+
+    Raises:
+        Cancelled: a person asked to stop at once; all runs are killed.
+        KitError: a run can't be carried out.
+    """
+    try:
+        wanted = next(steps)
+        while True:
+            if pulse.cancelled():
+                raise Cancelled("stopped before the next run")
+            (delivery,) = wait_for(pool, pulse, [submit(wanted, pool, pulse)])
+            wanted = steps.send(delivery)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
 
 
 def _words(arm: Arm, index: int, again: int) -> str:

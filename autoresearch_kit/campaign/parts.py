@@ -10,9 +10,8 @@ from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
-from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.execution import launch
-from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
@@ -37,6 +36,7 @@ class Parts:
     ground: Ground
     history: History
     pulse: Pulse
+    pool: LocalPool
     measuring: Measuring
     proposing: Proposing
     probing: Probing
@@ -98,8 +98,8 @@ def ready(
         model.check()
     ground = _start(history, workspace, settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
-    device = DeviceQueue()
-    probing = Probing(ground, workspace, device)
+    pool = LocalPool(ground.site(workspace, workspace.runs))
+    probing = Probing(ground, workspace, pool)
     around = Surroundings(
         history,
         workspace,
@@ -110,10 +110,12 @@ def ready(
         probing.made_for,
     )
     turns = find_turns(around, meter, model, on_outage)
-    with closing(turns), closing(Standby()) as standby, closing(probing):
-        measuring = Measuring(ground, workspace, pulse, standby, device=device)
+    with closing(turns), closing(pool), closing(probing):
+        measuring = Measuring(ground, workspace, pulse)
         proposing = Proposing(turns, workspace, history)
-        yield Parts(ground, history, pulse, measuring, proposing, probing, meter, limits, model)
+        yield Parts(
+            ground, history, pulse, pool, measuring, proposing, probing, meter, limits, model
+        )
 
 
 def _start(history: History, workspace: Workspace, settings: Settings) -> Ground:

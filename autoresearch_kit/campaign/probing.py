@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.campaign.context import Ground
-from autoresearch_kit.campaign.measuring import new_folder, run_spec
+from autoresearch_kit.campaign.measuring import order
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution.local import LocalPool, new_folder
 from autoresearch_kit.execution.probed import Probed, read_probed
 from autoresearch_kit.execution.runner.run_clock import wall_allowance
 from autoresearch_kit.files.removal import remove_tree
@@ -36,10 +36,11 @@ PAUSE_POLL_SECONDS = 0.2
 class Probing:
     """Makes probes and profiles; `close()` ends a probe that is under way, and leaves nothing."""
 
-    def __init__(self, ground: Ground, workspace: Workspace, device: DeviceQueue) -> None:
+    def __init__(self, ground: Ground, workspace: Workspace, pool: LocalPool) -> None:
         self._ground = ground
         self._workspace = workspace
-        self._device = device
+        self._site = pool.site
+        self._device = pool.device
         self._closed = threading.Event()
 
     def probe(self, number: int, notebook: TrainNotebook) -> Probed:
@@ -101,22 +102,25 @@ class Probing:
     ) -> Probed:
         place = self._workspace.probe_runs
         place.mkdir(exist_ok=True)
-        folder = new_folder(place / f"{number:04d}")
+        folder = new_folder(place, f"{number:04d}")
         try:
             relocked = notebook.relocked(self._ground.baseline)
             (folder / handover.INPUT_FILE).write_text(relocked.text(), encoding="utf-8")
-            run = launch.execute_unscored(self._spec(folder, number, seconds), cancelled=cancelled)
+            spec = self._spec(relocked, folder, number, seconds)
+            run = launch.execute_unscored(spec, cancelled=cancelled)
             return read_probed(folder, run)
         finally:
             with suppress(OSError):
                 remove_tree(folder)
 
-    def _spec(self, folder: Path, number: int, seconds: float) -> RunSpec:
+    def _spec(self, notebook: TrainNotebook, folder: Path, number: int, seconds: float) -> RunSpec:
         settings = self._ground.settings
         seconds = min(seconds, settings.train_seconds)
         wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
+        seed = _seed(self._workspace.tag, number)
+        wanted = order(self._ground, folder.name, notebook, seed)
         return replace(
-            run_spec(self._ground, self._workspace, folder, _seed(self._workspace.tag, number)),
+            self._site.spec(wanted, folder),
             train_seconds=seconds,
             wall_seconds=min(wall_seconds, settings.wall_seconds),
             profiled=True,

@@ -1,6 +1,6 @@
 """An experiment as git keeps it: described from its outcome, and recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 
@@ -63,9 +63,15 @@ def describe(
 
 
 def record(
-    measuring: Measuring, history: History, experiment: Experiment, outcome: Outcome
+    measuring: Measuring,
+    history: History,
+    experiment: Experiment,
+    outcome: Outcome,
+    spared: Collection[str],
 ) -> None:
     """Give the experiment to git; from then on it exists. A baseline must have a score.
+
+    The folders of its runs are removed, those named in `spared` are not.
 
     Raises:
         KitError: the baseline crashed, or the machine disturbed it, so there is nothing to compare
@@ -89,7 +95,7 @@ def record(
     files = measuring.files(outcome.named()) if outcome.own else {}
     history.append(experiment, outcome.notebook.text(), files)
     workspace.forget_measured()
-    workspace.clear_runs(spared=measuring.standby.folders)
+    workspace.clear_runs(spared=spared)
 
 
 def check_kit(experiments: Sequence[Experiment]) -> None:

@@ -117,6 +117,13 @@ class Workspace:
         compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
         part.rename(self.kit)
 
+    def kit_digest(self) -> str:
+        """Return a short digest of the sources of the package's copy."""
+        digest = hashlib.sha256()
+        for path in sorted(self.kit.rglob("*.py")):
+            digest.update(str(path.relative_to(self.kit)).encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
     def take_lock(self, patience: float = PATIENCE) -> int:
         """Hold the campaign; returns the descriptor of the lock, for `lock`.
 

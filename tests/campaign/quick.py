@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import parts
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.context import Ground
-from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -59,6 +59,13 @@ def made_up_run(
     return Run(
         spec.seed, score, None, "", 1.0, 0.0, 1.1, 9, 90, 100.0, SandboxLevel.NONE, {"start": 0.1}
     )
+
+
+def number_of(spec: RunSpec) -> int:
+    """The number of the experiment that a run of a campaign belongs to."""
+    pending = Workspace(spec.folder.parents[3], spec.folder.parents[1].name).pending()
+    assert pending is not None
+    return pending.number
 
 
 def made_up_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:

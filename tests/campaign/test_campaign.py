@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.campaign.restore import restore
 from autoresearch_kit.errors import KitError

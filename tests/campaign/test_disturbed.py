@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import measuring
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch

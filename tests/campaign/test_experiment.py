@@ -4,9 +4,11 @@ What a run costs and scores is made up here; tests/campaign/test_repeats.py has 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,10 +16,10 @@ from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.context import Ground
 from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.heartbeat import Pulse
-from autoresearch_kit.campaign.measuring import Measuring
-from autoresearch_kit.campaign.standby import Standby
+from autoresearch_kit.campaign.measuring import Measuring, Steps, drive
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
@@ -41,6 +43,8 @@ from autoresearch_kit.verdicts.noise import PRIOR_DOF, Group
 from tests.campaign import tiny
 from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
+
+T = TypeVar("T")
 
 BASELINE = (1.50, 1.51, 1.49)
 BETTER = (1.3, 1.31, 1.29, 1.3, 1.305, 1.295)
@@ -117,12 +121,18 @@ class Place:
             baseline,
             SandboxLevel.NONE,
         )
-        measuring = Measuring(ground, workspace, Pulse(workspace, Limits()), Standby())
+        measuring = Measuring(ground, workspace, Pulse(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), experiments)
 
     def decide(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Outcome:
         decider = self.decider(experiments)
-        return decider.decide(decider.first_run(proposal))
+        first = self.drive(decider, decider.first_run(proposal))
+        return self.drive(decider, decider.decide(first))
+
+    def drive(self, decider: Decider, steps: Steps[T]) -> T:
+        ground, workspace = decider.measuring.ground, decider.measuring.workspace
+        with closing(LocalPool(ground.site(workspace, workspace.runs))) as pool:
+            return drive(steps, pool, decider.measuring.pulse)
 
 
 BEGIN = Proposal(0, None, "baseline", "baseline", "")
@@ -397,8 +407,9 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     before = len(place.machine.ran)
     stopped = place.decider(begun)
     monkeypatch.setattr(Pulse, "cancelled", lambda _: len(place.machine.ran) == before + 2)
+    first = place.drive(stopped, stopped.first_run(WIDER))
     with pytest.raises(Cancelled):
-        stopped.decide(stopped.first_run(WIDER))
+        place.drive(stopped, stopped.decide(first))
     monkeypatch.undo()
     monkeypatch.setattr(launch, "execute", place.machine.execute)
     monkeypatch.setattr(launch, "audit", place.machine.audit)
@@ -414,10 +425,10 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(
     """Its folder is the second: that of the first, which the kit failed, was cleared away."""
     place.machine.scores["16"] = iter([1.6])
     decider = place.decider(begun)
-    (decider.measuring.workspace.runs / "0001-2").mkdir()
-    first = decider.first_run(WIDER)
+    (decider.measuring.workspace.runs / "run-4").mkdir()
+    first = place.drive(decider, decider.first_run(WIDER))
     assert first.run is not None
-    assert first.run.counts.folder == "0001-3"
+    assert first.run.counts.folder == "run-5"
 
 
 def test_each_run_leaves_its_notebook_under_a_name_of_its_own(

@@ -80,7 +80,7 @@ def start(project: Path, corpus: Path) -> tuple[Workspace, subprocess.Popen[byte
 
 def socket_folders(workspace: Workspace) -> list[Path]:
     """Where the runs of the campaign had their sockets."""
-    folders = [workspace.runs / f"{number:04d}-1" for number in range(EXPERIMENTS + 1)]
+    folders = [workspace.runs / f"run-{number}" for number in range(1, 3 * EXPERIMENTS)]
     return [reap.socket_folder(workspace.run_id(folder)) for folder in folders]
 
 

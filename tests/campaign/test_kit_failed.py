@@ -30,7 +30,7 @@ def failing(*numbers: int, attempts: int = 2) -> Callable[..., Run]:
 
     def execute(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
         made = quick.made_up_run(spec, waiting)
-        number = int(spec.folder.name[:4])
+        number = quick.number_of(spec)
         if not left.get(number):
             return made
         left[number] -= 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.records import Experiment, Limits, Reason, Verdict
 from autoresearch_kit.ui import cli
 from tests.campaign import scripted, tiny

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import probing
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
+from autoresearch_kit.campaign.context import Ground
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.errors import Cancelled, ExecutionError
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
 from autoresearch_kit.records.codec import encode
@@ -62,13 +64,14 @@ def answer(body: Body) -> Answer:
 class Sandbox:
     """Runs without a score, made up: 3 s of training in 8 s. What happened, in order.
 
-    The run `outlasts` does not end before a probe has waited for it.
+    Each experiment has one run; the run `outlasts` does not end before a probe has waited for it.
     """
 
     seen: list[str] = field(default_factory=list)
     specs: list[RunSpec] = field(default_factory=list)
     trouble: OSError | None = None
     outlasts: str = ""
+    runs: int = 0
     polls: int = 0
     waited: threading.Event = field(default_factory=threading.Event)
 
@@ -83,12 +86,13 @@ class Sandbox:
         return replace(run, score=None, train_seconds=3.0, wall_seconds=8.0, parts={})
 
     def scored(self, spec: RunSpec, waiting: None = None, **more: object) -> Run:
-        self.seen.append(f"run {spec.folder.name} begins")
-        if spec.folder.name == self.outlasts:
+        name, self.runs = f"{self.runs:04d}", self.runs + 1
+        self.seen.append(f"run {name} begins")
+        if name == self.outlasts:
             self.polls = 0
             assert self.waited.wait(60)
         run = quick.made_up_run(spec)
-        self.seen.append(f"run {spec.folder.name} ends")
+        self.seen.append(f"run {name} ends")
         return run
 
     def polled(self) -> None:
@@ -150,16 +154,16 @@ def test_a_probe_waits_while_a_run_is_measured(
         sandbox.polled()
 
     monkeypatch.setattr(Probing, "_obey", obey)
-    sandbox.outlasts = "0001-1"
+    sandbox.outlasts = "0001"
     list(night.run(Limits(experiments=2)))
-    second = sandbox.seen.index("run 0001-1 begins")
+    second = sandbox.seen.index("run 0001 begins")
     assert sandbox.seen[second:] == [
-        "run 0001-1 begins",
-        "run 0001-1 ends",
+        "run 0001 begins",
+        "run 0001 ends",
         "probe 0002-1 begins",
         "probe 0002-1 ends",
-        "run 0002-1 begins",
-        "run 0002-1 ends",
+        "run 0002 begins",
+        "run 0002 ends",
         "probe 0002-1 begins",  # the profile of what is kept
         "probe 0002-1 ends",
     ]
@@ -244,12 +248,16 @@ def test_a_killed_campaigns_probe_is_ended_by_the_next(night: Campaign) -> None:
 # One by one
 
 
+def probing_in(ground: Ground, workspace: Workspace) -> Probing:
+    return Probing(ground, workspace, LocalPool(ground.site(workspace, workspace.runs)))
+
+
 @pytest.fixture
 def place(night: Campaign) -> Probing:
     """Where a campaign makes its probes."""
     night.workspace.create()
     ground = quick.made_up_ground(night.workspace, night.history, SETTINGS)
-    return Probing(ground, night.workspace, DeviceQueue())
+    return probing_in(ground, night.workspace)
 
 
 def draft(night: Campaign) -> TrainNotebook:
@@ -323,7 +331,7 @@ def test_a_probe_is_given_no_more_than_a_runs_own_budget(night: Campaign, sandbo
     short = replace(SETTINGS, train_seconds=5.0, wall_seconds=40.0)
     ground = quick.made_up_ground(night.workspace, night.history, short)
     night.workspace.create()
-    Probing(ground, night.workspace, DeviceQueue()).probe(1, ground.baseline)
+    probing_in(ground, night.workspace).probe(1, ground.baseline)
     [spec] = sandbox.specs
     assert (spec.train_seconds, spec.wall_seconds) == (5.0, 40.0)
 

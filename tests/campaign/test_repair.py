@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import Limits, Reason, Run, RunSpec, Verdict
 from autoresearch_kit.reports import tables

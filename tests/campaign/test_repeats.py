@@ -5,18 +5,19 @@ One of the idea's runs is said to have been disturbed, which it was not: the mac
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import Conditions, Limits, Proposal, Run, RunSpec, Verdict
 from autoresearch_kit.verdicts.decide import BESIDE
-from tests.campaign import tiny
+from tests.campaign import quick, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +66,10 @@ def done(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Campaign:
 def on_a_machine(execute: Callable[..., Run]) -> Callable[..., Run]:
     """Runs as they are, on a machine that is busy during the idea's second one, or the best's."""
 
+    runs = count(1)
+
     def observed(spec: RunSpec, *where: Any, **how: Any) -> Run:
-        busy = spec.folder.name == "0001-2"
+        busy = quick.number_of(spec) == 1 and next(runs) == 2
         run = execute(spec, *where, **how)
         return replace(run, conditions=Conditions(0.9 if busy else 0.1, 1.0))
 

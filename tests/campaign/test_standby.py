@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import context
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.launch import Waiting

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import detached, start
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import BusyError, KitError

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,18 +11,21 @@ import nbformat
 import psutil
 import pytest
 
-from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.local import LocalPool, Site
+from autoresearch_kit.execution.pool import DataRef, Order
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import Reason, Run, RunPlace, RunSpec, SandboxLevel, Sight
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_runs import both_levels, executed
-from tests.training.test_kernel import TRAIN, trained
+from tests.ledger import ledger
+from tests.training.test_kernel import trained
 
 WAITS = """
 import sys
@@ -149,7 +153,7 @@ def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level(), ahead=True)
     handover.write_live(spec.folder, handover.TRAINS)
     scored = scoring.judge_spec(spec, tmp_path / "later", Split.VAL)
-    ahead = Ahead(spec, scored, lambda: Standby().prepare(replace(spec, folder=in_the_way)))
+    ahead = Ahead(spec, scored, lambda: _prepare(replace(spec, folder=in_the_way)))
     ahead.look()
     ahead.look()
     assert [line.split(":")[0] for line in caplog.messages] == [
@@ -162,36 +166,30 @@ def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
     judge.end()
 
 
-def test_a_standbys_folder_that_can_not_be_removed_ends_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def _prepare(place: RunPlace) -> None:
+    launch.prepare(place)
+
+
+def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    workspace = Workspace(tmp_path, "night")
+    workspace.create()
+    workspace.copy_kit()
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
-    standby = Standby()
-    standby.prepare(spec)
-    shutil.rmtree(spec.folder)
-    standby.close()
-    assert reap.members(spec.run_id) == []
-    assert "stays behind" in caplog.text
+    data = DataRef("tiny", "0")
+    here = (spec.dataset, data, "kit", spec.sandbox, None, Sight(), True)
+    pool = LocalPool(Site(workspace, workspace.runs, *here))
 
+    def execute(spec: RunSpec, *_: object, meanwhile: Callable[[], None], **__: object) -> Run:
+        meanwhile()
+        return ledger.run()
 
-COMPILED = """
-import os
-from pathlib import Path
-folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "ab"
-folder.mkdir(parents=True)
-(folder / "code.py").write_text("x = 1")
-"""
-
-
-@pytest.mark.slow
-def test_a_scored_run_is_not_lost_by_what_is_kept_or_begun_for_others(
-    in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    spec = trained(tmp_path, train=COMPILED + TRAIN, ahead=True, train_seconds=2.0)
-    spec = replace(spec, compile_cache=in_the_way)
-    run = launch.execute(spec, meanwhile=in_the_way.mkdir)
-    assert run.score is not None, run.detail
-    assert [line.split(":")[0] for line in caplog.messages] == [
-        "what comes next is started when it is needed",
-        "what the run compiled is not kept",
-    ]
+    monkeypatch.setattr(launch, "execute", execute)
+    limits = (spec.clock, 1.0, 60.0, 0.0, 1000.0)
+    pool.submit(Order("0000", "", 0, data, "kit", *limits))
+    assert len(pool.wait(60)) == 1
+    (name,) = pool.waiting_folders
+    shutil.rmtree(workspace.runs / name)
+    pool.close()
+    assert reap.members(workspace.run_id(workspace.runs / name)) == []

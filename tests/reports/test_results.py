@@ -7,7 +7,7 @@ import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Usage, Verdict

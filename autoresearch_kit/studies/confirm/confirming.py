@@ -9,12 +9,12 @@ from statistics import fmean
 
 from autoresearch_kit.campaign.context import Ground, find_ground
 from autoresearch_kit.campaign.heartbeat import Pulse
-from autoresearch_kit.campaign.measuring import run_and_score
+from autoresearch_kit.campaign.measuring import carry_out, drive, order
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
-from autoresearch_kit.campaign.standby import Standby
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
@@ -108,8 +108,7 @@ class Confirming:
             was = self.workspace.state()
             pulse = Pulse(self.workspace, was.limits if was else Limits(), Command.CONFIRM)
             try:
-                with closing(Standby()) as standby:
-                    yield from self._runs(pulse, standby)
+                yield from self._runs(pulse)
             except (GeneratorExit, KeyboardInterrupt):
                 pulse.stage(Stage.ENDED, LEFT)
                 raise
@@ -121,18 +120,22 @@ class Confirming:
             else:
                 pulse.stage(Stage.ENDED, LEFT if self.standing().todo else "confirmed")
 
-    def _runs(self, pulse: Pulse, standby: Standby) -> Generator[Progress]:
+    def _runs(self, pulse: Pulse) -> Generator[Progress]:
         ground = self._start()
+        with closing(LocalPool(ground.site(self.workspace, self.folder.runs))) as pool:
+            yield from self._runs_on(pool, ground, pulse)
+
+    def _runs_on(self, pool: LocalPool, ground: Ground, pulse: Pulse) -> Generator[Progress]:
         trials = self._trials(accelerator=ground.machine.accelerator)
         standing = stand(self.plan, trials)
         while standing.todo:
             if pulse.told_to_stop():
                 return
             todo = standing.todo[0]
-            trial = self._run(ground, pulse, standby, standing, todo)
+            trial = self._run(ground, pulse, pool, standing, todo)
             trials = replace(trials, done=(*trials.done, trial))
             self.folder.write_trials(trials)
-            self._clear_runs(spared=standby.folders)
+            self._clear_runs(spared=pool.waiting_folders)
             standing = stand(self.plan, trials)
             self.folder.write_confirmation(sum_up(standing, self.experiments))
             yield Progress(todo, trial, standing)
@@ -183,7 +186,7 @@ class Confirming:
         return noise.pool(noise.groups_of(self.experiments), prior)
 
     def _run(
-        self, ground: Ground, pulse: Pulse, standby: Standby, standing: Standing, todo: Todo
+        self, ground: Ground, pulse: Pulse, pool: LocalPool, standing: Standing, todo: Todo
     ) -> Trial:
         """Run and score a variant. A run that the kit itself failed twice is a crash of it.
 
@@ -197,17 +200,9 @@ class Confirming:
         if (todo.variant.code, todo.at) in tried:  # the machine was busy
             self._wait_until_quiet(ground, pulse)
         pulse.trying(number, f"confirm: {words}", best.mean if best else None)
-        run, _ = run_and_score(
-            ground,
-            self.workspace,
-            pulse,
-            standby,
-            todo.variant.notebook,
-            _seed(self.workspace.tag, todo.at),
-            stem=self.folder.runs / f"{todo.variant.code}-{todo.at}",
-            what=words,
-            words=words,
-        )
+        key, seed = f"{todo.variant.code}-{todo.at}", _seed(self.workspace.tag, todo.at)
+        wanted = order(ground, key, todo.variant.notebook, seed, words)
+        run = drive(carry_out(wanted), pool, pulse).run
         if run.failure is Reason.KIT_FAILED and (
             todo.variant.code == self.plan.best.code or self._failed(standing)
         ):

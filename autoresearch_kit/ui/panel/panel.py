@@ -15,8 +15,8 @@ import ipywidgets as widgets
 from IPython.display import display
 
 from autoresearch_kit.campaign import start
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.errands import settle_errands
-from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.campaign.model_options import BASE_URL, KEY
 from autoresearch_kit.campaign.options import settle, started_with
 from autoresearch_kit.errors import KitError

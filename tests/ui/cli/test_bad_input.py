@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.ui import cli

@@ -1,0 +1,206 @@
+"""The pool of this machine: one device, on which runs take turns with probes."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoresearch_kit.errors import Cancelled, ExecutionError, in_words
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution.launch import Waiting
+from autoresearch_kit.execution.pool import DataRef, Delivery, Order
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import Accelerator, Run, RunPlace, RunSpec, SandboxLevel, Sight
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything on this machine that runs need beside their orders. Absolute paths.
+
+    `runs` holds a folder for each run; `ahead`: there are cores to start the next run beside.
+    """
+
+    workspace: Workspace
+    runs: Path
+    dataset: Path
+    data: DataRef
+    kit: str
+    sandbox: SandboxLevel
+    gpu: Accelerator | None
+    sight: Sight
+    ahead: bool
+
+    def place(self, order: Order, folder: Path) -> RunPlace:
+        """Return where a run of such orders happens, for a runner that is started ahead."""
+        return RunPlace(
+            run_id=self.workspace.run_id(folder),
+            folder=folder,
+            dataset=self.dataset,
+            kit=self.workspace.kit,
+            sandbox=self.sandbox,
+            waits=True,
+            gpu=self.gpu,
+            clock=order.clock,
+            sight=self.sight,
+        )
+
+    def spec(self, order: Order, folder: Path) -> RunSpec:
+        """Return the whole description of a run, whose notebook lies in its folder."""
+        return RunSpec(
+            run_id=self.workspace.run_id(folder),
+            folder=folder,
+            dataset=self.dataset,
+            kit=self.workspace.kit,
+            sandbox=self.sandbox,
+            waits=False,
+            gpu=self.gpu,
+            clock=order.clock,
+            sight=self.sight,
+            ahead=self.ahead,
+            notebook=folder / handover.INPUT_FILE,
+            compile_cache=self.workspace.compile_cache,
+            seed=order.seed,
+            train_seconds=order.train_seconds,
+            wall_seconds=order.wall_seconds,
+            compile_seconds=order.compile_seconds,
+            memory_mb=order.memory_mb,
+            gpu_memory_mb=order.gpu_memory_mb,
+        )
+
+
+@dataclass
+class _Submitted:
+    """A run under way. Its thread ends soon after `cancelled` is set."""
+
+    order: Order
+    spec: RunSpec
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    done: Future[Run] = field(default_factory=Future)
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the run was cancelled."""
+        if self.cancelled.is_set():
+            raise Cancelled("stopped before the run began")
+
+
+class LocalPool:
+    """Carries out runs on this machine's device, in the order in which they are submitted.
+
+    The runner of the next run is started while a run trains or is scored, so that its imports are
+    over when its turn comes.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.device = DeviceQueue()
+        self._submitted: dict[str, _Submitted] = {}
+        self._standby: Waiting | None = None
+
+    @property
+    def waiting_folders(self) -> set[str]:
+        """Return the name of the folder of the runner that is started ahead, if one is."""
+        return {self._standby.place.folder.name} if self._standby else set()
+
+    def free(self) -> bool:
+        """Return whether no run is under way."""
+        return not self._submitted
+
+    def submit(self, order: Order) -> Path:
+        """Begin a run, or queue it; return its folder.
+
+        Raises:
+            ExecutionError: the order names another data set or package than this machine's.
+        """
+        if (order.dataset, order.kit) != (self.site.data, self.site.kit):
+            raise ExecutionError(
+                f"run {order.key} is to be done on {order.dataset.name} {order.dataset.digest} by "
+                f"package {order.kit}; here are {self.site.data.name} {self.site.data.digest} and "
+                f"{self.site.kit}"
+            )
+        waiting, self._standby = self._standby, None
+        folder = waiting.place.folder if waiting else new_folder(self.site.runs)
+        (folder / handover.INPUT_FILE).write_text(order.notebook, encoding="utf-8")
+        submitted = _Submitted(order, self.site.spec(order, folder))
+        self._begin(submitted, lambda: self._execute(submitted, waiting))
+        return folder
+
+    def wait(self, seconds: float) -> Sequence[Delivery]:
+        """Return the runs that are over, as soon as there is one; none after so many seconds.
+
+        Raises:
+            Cancelled: a run was cancelled.
+            ExecutionError: a process of a run can't be killed.
+        """
+        over, _ = wait([each.done for each in self._submitted.values()], seconds, FIRST_COMPLETED)
+        ended = [each for each in self._submitted.values() if each.done in over]
+        for each in ended:
+            del self._submitted[each.order.key]
+        return [Delivery(each.order.key, each.done.result(), each.spec.folder) for each in ended]
+
+    def cancel(self, key: str) -> None:
+        """Kill a run; `wait` then raises `Cancelled`."""
+        self._submitted[key].cancelled.set()
+
+    def submit_audit(self, order: Order, delivery: Delivery) -> None:
+        """Have the model of a run scored on the audit shard; it is delivered with that score."""
+        submitted = _Submitted(order, self.site.spec(order, delivery.folder))
+        self._begin(submitted, lambda: self._audit(submitted, delivery.run))
+
+    def close(self) -> None:
+        """Kill what is under way, end the runner that waits, and remove its folder."""
+        for each in self._submitted.values():
+            each.cancelled.set()
+        wait([each.done for each in self._submitted.values()])
+        self._submitted.clear()
+        waiting, self._standby = self._standby, None
+        if waiting is not None:
+            waiting.runner.end()
+            try:
+                remove_tree(waiting.place.folder)
+            except OSError as error:  # the next start removes it
+                logger.warning("a folder of a run stays behind: %s", in_words(error))
+
+    def _begin(self, submitted: _Submitted, work: Callable[[], Run]) -> None:
+        """Do the work in a thread, once the device is free; what it raises comes out of `wait`."""
+
+        def carry_out() -> None:
+            try:
+                with self.device.held(submitted.check):
+                    run = work()
+            except BaseException as error:  # noqa: BLE001 - `wait` raises it
+                submitted.done.set_exception(error)
+            else:
+                submitted.done.set_result(run)
+
+        self._submitted[submitted.order.key] = submitted
+        threading.Thread(target=carry_out, name=submitted.order.key, daemon=True).start()
+
+    def _execute(self, submitted: _Submitted, waiting: Waiting | None) -> Run:
+        return launch.execute(
+            submitted.spec,
+            waiting,
+            cancelled=submitted.cancelled.is_set,
+            meanwhile=lambda: self._start_next(submitted.order),
+        )
+
+    def _audit(self, submitted: _Submitted, run: Run) -> Run:
+        return launch.audit(submitted.spec, run, cancelled=submitted.cancelled.is_set)
+
+    def _start_next(self, order: Order) -> None:
+        """Start the runner of the run after this one, whatever that will be."""
+        self._standby = launch.prepare(self.site.place(order, new_folder(self.site.runs)))
+
+
+def new_folder(parent: Path, stem: str = "run") -> Path:
+    """Make the folder PARENT/STEM-1, or the one after the last of these; return it."""
+    there = [folder.name.rpartition("-")[2] for folder in parent.glob(f"{stem}-*")]
+    last = max((int(number) for number in there if number.isdecimal()), default=0)
+    folder = parent / f"{stem}-{last + 1}"
+    folder.mkdir()
+    return folder
