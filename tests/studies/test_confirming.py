@@ -99,15 +99,18 @@ def test_nothing_is_run_while_the_campaign_does(night: Workspace) -> None:
 
 
 ENDED = """
-import signal, sys
+import signal, sys, time
+from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.ui import cli
 from autoresearch_kit.studies.confirm import confirming
 from autoresearch_kit.execution import launch
 from tests.campaign import quick
 
-def execute(*_, **__):
+def execute(*_, cancelled, **__):
     print("runs", flush=True)
-    signal.pause()
+    while not cancelled():
+        time.sleep(0.05)
+    raise Cancelled("killed")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
