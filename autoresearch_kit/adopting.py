@@ -1,6 +1,7 @@
 """`adopt`: what the next campaign begins with, from a campaign's best or a notebook of one's own.
 
-It becomes `notebooks/train.ipynb`. What is there is written over only where git can bring it back.
+A best takes the place of the notebook that its campaign began with; a notebook of one's own becomes
+`notebooks/train.ipynb`. What is there is written over only where git can bring it back.
 """
 
 import json
@@ -48,7 +49,7 @@ HOW_TO_NAME = (
 
 
 def adopt_best(root: Path, tag: str, *, force: bool = False) -> Entry:
-    """Write the best notebook of campaign `tag` to `notebooks/train.ipynb`; returns the best.
+    """Write the best notebook of campaign `tag` to where its first one was; return the best.
 
     Raises:
         InputError: the campaign has none, or what is there would be lost and `force` is not set.
@@ -57,14 +58,15 @@ def adopt_best(root: Path, tag: str, *, force: bool = False) -> Entry:
     best = ledger.best()
     if best is None:
         raise InputError(f"campaign '{tag}' has no experiment yet; run it: autoresearch run {tag}")
-    _write(root, ledger.source(best.experiment.number), force)
+    name = best.experiment.settings.notebook
+    _write(root, name, ledger.source(best.experiment.number), force)
     return best
 
 
-def adopt_file(root: Path, path: Path, *, force: bool = False) -> None:
-    """Write the notebook at `path`, without outputs, to `notebooks/train.ipynb`.
+def adopt_file(root: Path, path: Path, *, force: bool = False) -> Path:
+    """Write the notebook at `path`, without outputs, to `notebooks/train.ipynb`; return its path.
 
-    That file itself is only checked.
+    A notebook in `notebooks/` is only checked.
 
     Raises:
         InputError: it can't be a training notebook; the message has all that is to be mended. Or
@@ -77,8 +79,10 @@ def adopt_file(root: Path, path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path}: {error}") from error
     if problems:
         raise InputError(_list(path, problems))
-    if path.resolve() != (root / NOTEBOOK).resolve():
-        _write(root, TrainNotebook.parse(text).text(), force)
+    if path.resolve().parent == (root / NOTEBOOK).resolve().parent:
+        return path
+    _write(root, NOTEBOOK, TrainNotebook.parse(text).text(), force)
+    return root / NOTEBOOK
 
 
 def find_problems(text: str) -> list[str]:
@@ -138,19 +142,20 @@ def _list(path: Path, problems: list[str]) -> str:
     return f"{path} can't be adopted yet:{lines}"
 
 
-def _write(root: Path, text: str, force: bool) -> None:
-    path = root / NOTEBOOK
-    if not force and _would_be_lost(root, path):
+def _write(root: Path, name: str, text: str, force: bool) -> None:
+    path = root / name
+    if not force and _would_be_lost(root, name):
         raise InputError(
-            f"{NOTEBOOK} has changes that are in no commit, and they would be lost; keep them: "
-            f"git add {NOTEBOOK} && git commit, or give them up: --force"
+            f"{name} has changes that are in no commit, and they would be lost; keep them: "
+            f"git add {name} && git commit, or give them up: --force"
         )
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, text.encode())
 
 
-def _would_be_lost(root: Path, path: Path) -> bool:
-    """Whether git could not bring back the notebook at `path`, its outputs aside."""
+def _would_be_lost(root: Path, name: str) -> bool:
+    """Tell whether git could not bring back the notebook `name`, its outputs aside."""
+    path = root / name
     if not path.exists():
         return False
     text = read_text(path)
@@ -158,4 +163,4 @@ def _would_be_lost(root: Path, path: Path) -> bool:
         stripped = TrainNotebook.parse(text).text()
     except InputError:
         stripped = text
-    return not any(repository.holds(root, NOTEBOOK, one) for one in (text, stripped))
+    return not any(repository.holds(root, name, version) for version in (text, stripped))

@@ -331,7 +331,7 @@ class Campaign:
             self.workspace.forget_measured()
             raise KitError(
                 f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
-                f"notebooks/train.ipynb and run again. Its output: {executed}"
+                f"{self.settings.notebook} and run again. Its output: {executed}"
             )
         files = measuring.files(weighed.named()) if weighed.own else {}
         self.history.append(experiment, notebook.text(), files)

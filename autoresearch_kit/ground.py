@@ -12,7 +12,7 @@ from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import sandbox, system
 from autoresearch_kit.execution.leak import find_leak
 from autoresearch_kit.fingerprint import fingerprint
-from autoresearch_kit.history import NOTEBOOK, History
+from autoresearch_kit.history import History
 from autoresearch_kit.lm.corpora import hidden_here
 from autoresearch_kit.lm.dataset import is_path
 from autoresearch_kit.notebook import TrainNotebook
@@ -82,7 +82,8 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
         decide.check_comparable(experiments[0].fingerprint, here)
         baseline = TrainNotebook.parse(history.source(0))
     else:
-        baseline = profiled(read_notebook(workspace.root), settings.profile)
+        notebook = read_notebook(workspace.root, settings.notebook)
+        baseline = profiled(notebook, settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
     return Ground(settings, found, dataset, info, here, baseline, sandbox.level(), sight, leak)
@@ -133,22 +134,22 @@ def check_leak(dataset: Path, sight: Sight) -> Leak | None:
     return leak
 
 
-def read_notebook(root: Path) -> TrainNotebook:
-    """Return the training notebook of the project at `root`, as it is on disk.
+def read_notebook(root: Path, name: str) -> TrainNotebook:
+    """Return the training notebook `name` of the project at `root`, as it is on disk.
 
     Raises:
         InputError: there is none, it lacks a cell that the kit needs, or it seeds with a constant,
             with which its runs would show no noise.
     """
-    path = root / NOTEBOOK
+    path = root / name
     if not path.exists():
         raise InputError(
-            f"no {NOTEBOOK} in {root}; run inside a checkout of autoresearch_kit, "
-            f"or copy its {NOTEBOOK} here"
+            f"no {name} in {root}; run inside a checkout of autoresearch_kit, copy its {name} "
+            "here, or name the training notebook: autoresearch run TAG --notebook FILE"
         )
     notebook = TrainNotebook.read(path)
     if refused := next(iter(find_refusals(notebook.cells)), None):
-        raise InputError(f"{NOTEBOOK}: {refused}")
+        raise InputError(f"{name}: {refused}")
     return notebook
 
 

@@ -40,6 +40,7 @@ class Wishes:
     compile_seconds: float | None = None
     researcher: str | None = None
     profile: str | None = None
+    notebook: str | None = None
     rule: Rule | None = None
     seeds: int | None = None
     max_elsewhere: float | None = None
@@ -53,7 +54,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
-    wishes = _absolute(wishes)
+    wishes = _in_the_project(root, _absolute(wishes))
     _check(wishes)
     started = started_with(root, tag)
     if started is None:
@@ -111,6 +112,23 @@ def _absolute(wishes: Wishes) -> Wishes:
     return replace(wishes, dataset=path.name if prepared else str(path))
 
 
+def _in_the_project(root: Path, wishes: Wishes) -> Wishes:
+    """Return the wishes with the notebook's path from the top of the project.
+
+    Raises:
+        InputError: the notebook lies elsewhere.
+    """
+    if wishes.notebook is None:
+        return wishes
+    path, root = (root / wishes.notebook).resolve(), root.resolve()
+    if not path.is_relative_to(root):
+        raise InputError(
+            f"--notebook is {path}, outside the project at {root}; bring it in: "
+            f"autoresearch adopt --from {path}"
+        )
+    return replace(wishes, notebook=path.relative_to(root).as_posix())
+
+
 def _check(wishes: Wishes) -> None:
     for name in ("train_seconds", "wall_seconds", "memory_mb", "gpu_memory_mb"):
         value = getattr(wishes, name)
@@ -148,9 +166,12 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
     if wishes.profile not in ON_A_CPU:
         _check_gpu_is_used()
     train_seconds = wishes.train_seconds or 300.0
-    dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
-    accelerator = machine.accelerator()
-    suits = profiles.choose(accelerator) if profile is profiles.AS_IS else profile
+    dataset, accelerator = wishes.dataset or "stdlib", machine.accelerator()
+    suits = profiles.choose(accelerator)
+    if wishes.profile not in (None, profiles.AS_IS.name):
+        suits = profiles.find(wishes.profile)
+    notebook = wishes.notebook or suits.notebook
+    profile = _profile(root, wishes, suits, notebook)
     text = ground.text_sizes(dataset, suits)
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
@@ -172,6 +193,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         context=text.context if text else None,
         gpu_memory_mb=wishes.gpu_memory_mb,
         clock=clock,
+        notebook=notebook,
     )
 
 
@@ -204,12 +226,18 @@ def _check_gpu_is_used() -> None:
         )
 
 
-def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
+def _profile(
+    root: Path, wishes: Wishes, suits: profiles.Profile, notebook: str
+) -> profiles.Profile:
+    """Return the profile whose constants the notebook gets; `suits` is this machine's.
+
+    A notebook that is not the profile's, or whose constants somebody changed, keeps its own.
+    """
     if wishes.profile:
         return profiles.find(wishes.profile)
-    if not profiles.is_some_profiles(ground.read_notebook(root).constants()):
-        return profiles.AS_IS
-    return profiles.choose(machine.accelerator())
+    constants = ground.read_notebook(root, notebook).constants()
+    own = notebook != suits.notebook or not profiles.is_unchanged(constants)
+    return profiles.AS_IS if own else suits
 
 
 def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:

@@ -46,7 +46,8 @@ def start(
         _require_sandbox()
     ledger = History(place.root, place.tag)
     ledger.check()
-    ground.read_notebook(place.root)
+    say(f"notebook: {settings.notebook}, profile {settings.profile}")
+    ground.read_notebook(place.root, settings.notebook)
     model = find_model(place, settings, limits, asked, environment)
     if model is not None:
         model.check(must_answer=True)

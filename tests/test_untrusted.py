@@ -15,7 +15,7 @@ from autoresearch_kit.bounded import read_all
 from autoresearch_kit.detached import LineFormatter
 from autoresearch_kit.errors import EditError, InputError, KitError
 from autoresearch_kit.ground import read_notebook
-from autoresearch_kit.history import History, campaigns, is_tag
+from autoresearch_kit.history import NOTEBOOK, History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
@@ -141,7 +141,7 @@ def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
     path.write_text(HOSTILE[name])
     for read in (
         lambda: adopting.adopt_file(project, path, force=True),
-        lambda: read_notebook(project),
+        lambda: read_notebook(project, NOTEBOOK),
         lambda: TrainNotebook.read(path),
         lambda: TrainNotebook.read(path).constants(),
         lambda: Watch(project, "night").look(),
