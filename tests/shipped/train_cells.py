@@ -11,12 +11,12 @@ import cloudpickle
 import torch
 from torch import Tensor, nn
 
-from autoresearch_kit import kernel
+from autoresearch_kit.machine.precision import autocast_to
+from autoresearch_kit.machine.profiles import LARGE_NOTEBOOK, SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.passes import Backward, Batch, Passes
-from autoresearch_kit.precision import autocast_to
-from autoresearch_kit.profiles import LARGE_NOTEBOOK, SMALL_NOTEBOOK
 from autoresearch_kit.records import Constant
+from autoresearch_kit.training import kernel
+from autoresearch_kit.training.passes import Backward, Batch, Passes
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / SMALL_NOTEBOOK

@@ -20,8 +20,7 @@ from openai.types.chat.chat_completion_chunk import (
 )
 from openai.types.completion_usage import PromptTokensDetails
 
-from autoresearch_kit import codec
-from autoresearch_kit.records import Prices, Usage
+from autoresearch_kit.records import Prices, Usage, codec
 from autoresearch_kit.researchers.llm.messages import Reply, ToolCall
 from autoresearch_kit.researchers.llm.prompt import CHARACTERS_PER_TOKEN
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from autoresearch_kit.bounded import MEGABYTE, read_start
+from autoresearch_kit.files.bounded import MEGABYTE, read_start
 from autoresearch_kit.records import EditProtocol, Research
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import prompt

@@ -4,9 +4,8 @@ import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.records import Constant
+from autoresearch_kit.records import Constant, codec
 from autoresearch_kit.researchers.llm.messages import ToolCall
 from autoresearch_kit.researchers.llm.tools import BY_NAME
 

@@ -8,14 +8,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import EditError, EndpointError, InputError, NoToolsError
-from autoresearch_kit.records import EditProtocol
+from autoresearch_kit.records import EditProtocol, codec
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.llm import blocks, tools
 from autoresearch_kit.researchers.llm.draft import Draft, Submitted, UnchangedError
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
 from autoresearch_kit.researchers.llm.probes import ProbeFailedError
-from autoresearch_kit.text import one_line
 
 SUBMITS = 3
 """Submits that may fail before the idea is given up."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median_low
 
-from autoresearch_kit.live import Point, read_points
+from autoresearch_kit.execution.live import Point, read_points
 
 BINS = 20
 """Parts of a curve, each of as many of its points, over which losses are smoothed."""

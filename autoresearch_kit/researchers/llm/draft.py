@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Experiment, Verdict
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import NEVER_RAN, is_running, tried_before
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.probes import Probes
 from autoresearch_kit.researchers.llm.quoting import quote
-from autoresearch_kit.text import one_line
 
 CATEGORIES = (
     "architecture",

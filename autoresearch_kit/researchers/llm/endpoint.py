@@ -10,9 +10,8 @@ import httpx2
 import openai
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import EndpointError, InputError
-from autoresearch_kit.records import Usage
+from autoresearch_kit.records import Usage, codec
 from autoresearch_kit.researchers.llm.answer import Answer
 from autoresearch_kit.researchers.llm.client import NOT_SENT, hang_up, make_client
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.execution.crash_report import Executed, error_in, parse_executed, printed
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
-from autoresearch_kit.execution.traceback_excerpt import excerpt
-from autoresearch_kit.history import History
+from autoresearch_kit.execution.runner.crash_report import (
+    Executed,
+    error_in,
+    parse_executed,
+    printed,
+)
+from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Run
 from autoresearch_kit.researchers.llm import curve
 from autoresearch_kit.researchers.llm.quoting import quote

@@ -9,8 +9,8 @@ experiments and the best few, so that its size doesn't grow with the campaign.
 import math
 from collections.abc import Sequence
 
-from autoresearch_kit.execution.traceback_excerpt import excerpt
-from autoresearch_kit.history import History
+from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import EditProtocol, Proposal

@@ -2,7 +2,7 @@
 
 import re
 
-from autoresearch_kit.text import without_escapes
+from autoresearch_kit.records.text import without_escapes
 
 MARK = "| "
 """Every quoted line begins so, and nothing that the kit says does."""

@@ -18,7 +18,7 @@ from autoresearch_kit.researchers.llm.probes import Probes
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.llm.transcript import Transcript
 from autoresearch_kit.researchers.model import Model
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 
 logger = logging.getLogger(__name__)
 

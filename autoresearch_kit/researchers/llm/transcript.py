@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autoresearch_kit import codec
-from autoresearch_kit.atomic import append_line
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Usage
+from autoresearch_kit.files.atomic import append_line
+from autoresearch_kit.records import Usage, codec
 from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import openai
 
 from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.llm.client import OPENAI_URL
 from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.model import Model
-from autoresearch_kit.retry import retry_after
-from autoresearch_kit.text import one_line
+from autoresearch_kit.tasks.lm.retry import retry_after
 
 SAID = 300
 """Characters of an answer that an error quotes."""

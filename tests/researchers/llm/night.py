@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Proposal, Reason, Verdict
 from autoresearch_kit.researchers import View
 from autoresearch_kit.researchers.llm.draft import Draft
 from tests.campaign import tiny
-from tests.history import ledger
+from tests.ledger import ledger
 
 
 @dataclass(frozen=True)
