@@ -1,7 +1,7 @@
-"""`adopt`: what the next campaign begins with, from a campaign's best or a notebook of one's own.
+"""Adopt a campaign's best, or a notebook of the user's own, for the next campaign to begin with.
 
-A best takes the place of the notebook that its campaign began with; a notebook of one's own becomes
-`notebooks/train.ipynb`. What is there is written over only where git can bring it back.
+A best replaces the notebook that its campaign began with; a notebook of the user's own replaces
+`notebooks/train.ipynb`. A notebook is written over only where git can bring it back.
 """
 
 import json

@@ -14,7 +14,7 @@ with the same weight, and returns their mean loss."""
 
 
 class Passes:
-    """How many rows go through the model at once: those of a batch, fewer once memory ran out."""
+    """Runs a step's rows through the model: a batch at once, fewer rows after memory ran out."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self._tell = tell

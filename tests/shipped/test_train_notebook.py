@@ -1,4 +1,4 @@
-"""What both training notebooks are: readable, in their profiles' constants, and able to train."""
+"""Both training notebooks are readable, have their profiles' constants, and train."""
 
 import pickle
 import random
