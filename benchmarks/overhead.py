@@ -10,6 +10,7 @@ a shape pays for it. Ended by SIGTERM it stops the campaign, and prints what was
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def make_project(folder: Path, constants: Mapping[str, Constant]) -> Path:
     (folder / "notebooks").mkdir()
     notebook = TrainNotebook.read(ROOT / "notebooks" / "train.ipynb").set_constants(constants)
     (folder / "notebooks" / "train.ipynb").write_text(notebook.text())
+    shutil.copy(ROOT / "notebooks" / "train_gpu.ipynb", folder / "notebooks")
     for argv in (["init", "-q"], ["add", "."], [*IDENTITY, "commit", "-qm", "begin"]):
         subprocess.run(["git", *argv], cwd=folder, check=True)
     return folder
@@ -50,7 +52,7 @@ def run_campaign(root: Path, given: argparse.Namespace) -> int:
     argv = [KIT, "run", TAG, "--max-experiments", str(given.experiments)]
     argv += ["--train-seconds", str(given.train_seconds), "--dataset", given.dataset]
     argv += ["--rule", "greedy", "--max-elsewhere", "1"]  # one run an experiment
-    argv += ["--profile", "as-is"] if given.small else []
+    argv += ["--profile", "as-is", "--notebook", "notebooks/train.ipynb"] if given.small else []
     try:
         return subprocess.run(argv, cwd=root).returncode
     except SystemExit as asked:

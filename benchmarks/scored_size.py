@@ -87,8 +87,8 @@ def main() -> None:
     parser.add_argument("--variant", default="depth-1", choices=VARIANTS)
     given = parser.parse_args()
     dataset = open_dataset(context.prepare(given.dataset))
-    profile = profiles.choose(machine_probe.accelerator()).name
-    baseline = context.profiled(TrainNotebook.read(ROOT / "notebooks" / "train.ipynb"), profile)
+    profile = profiles.choose(machine_probe.accelerator())
+    baseline = context.profiled(TrainNotebook.read(ROOT / profile.notebook), profile.name)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), "scored-size")
         workspace.create()

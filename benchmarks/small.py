@@ -4,11 +4,8 @@ from collections.abc import Mapping
 
 from autoresearch_kit.records import Constant
 
-SMALL: Mapping[str, Constant] = {
-    "DEPTH": 1,
-    "HEADS": 1,
-    "HEAD_DIM": 64,
-    "MLP_RATIO": 2,
-    "COMPILE": False,
-}
-"""The rest is the `cpu` profile's."""
+SIZES: Mapping[str, Constant] = {"DEPTH": 1, "HEADS": 1, "HEAD_DIM": 64}
+"""Of both notebooks."""
+
+SMALL: Mapping[str, Constant] = {**SIZES, "MLP_RATIO": 2, "COMPILE": False}
+"""Of the notebook for CPUs; the rest is the `cpu` profile's."""

@@ -27,11 +27,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
 
 import psutil
 import torch
-from small import SMALL
+from small import SIZES
 from torch import nn
 from training import WARM_UP, Case, OnRows, Stopwatch, take_ours, take_theirs
 
@@ -39,6 +38,7 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.records import Constant, codec
 from autoresearch_kit.tasks.lm.dataset import dataset_folder, open_dataset
+from tests.shipped.train_cells import NOTEBOOK, ROOT
 
 FIRST_HOUR: Mapping[str, Constant] = {
     **profiles.find("h100").constants,
@@ -70,21 +70,21 @@ def cases(on_rows: bool) -> list[Case]:
     if torch.cuda.is_available():
         mine = profiles.choose(machine_probe.accelerator())
         return [
-            Case(f"profile {mine.name}", mine.constants, 8192, 2048),
+            Case(f"profile {mine.name}", mine.constants, 8192, 2048, notebook=ROOT / mine.notebook),
             Case("ours, depth 8", FIRST_HOUR, 8192, 2048),
             Case("upstream's, depth 8", FIRST_HOUR, 8192, 2048, theirs=True),
         ]
     constants = profiles.find("cpu").constants
     plain = {**constants, "COMPILE": False}
     if on_rows:
-        small = {**constants, **SMALL}
+        small = {**FIRST_HOUR, **SIZES, "DEVICE_BATCH_SIZE": 4}
         return [
             Case("ours, small", small, 1024, 512),
             Case("upstream's, as small", small, 1024, 512, theirs=True),
         ]
     return [
-        Case("profile cpu", constants, 1024, 512),
-        Case("the same, eager float32", plain, 1024, 512, eager=True),
+        Case("profile cpu", constants, 1024, 512, notebook=NOTEBOOK),
+        Case("the same, eager float32", plain, 1024, 512, eager=True, notebook=NOTEBOOK),
     ]
 
 
@@ -123,9 +123,11 @@ def flops_per_token(model: nn.Module, context: int) -> float:
     linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     total = 6.0 * sum(layer.weight.numel() for layer in linear)
     for block in model.get_submodule("blocks").children():
-        window = cast(int, block.window) or context
+        attention = getattr(block, "attn", block)
+        window = getattr(attention, "window", 0) or context
         keys = statistics.fmean(min(place, window) + 1 for place in range(context))
-        total += 12 * cast(nn.Linear, block.query).out_features * keys
+        query = next(layer for layer in attention.modules() if isinstance(layer, nn.Linear))
+        total += 12 * query.out_features * keys
     return total
 
 

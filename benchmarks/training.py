@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, cycle
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -16,7 +17,7 @@ from autoresearch_kit.tasks.lm import bits_per_byte, task
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.training.passes import Backward, Batch, Passes
-from tests.shipped.train_cells import execute
+from tests.shipped.train_cells import GPU_NOTEBOOK, NOTEBOOK, execute
 
 SEED = 0
 """Of the order of rows: every training sees the same ones."""
@@ -30,7 +31,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: `theirs` is upstream's own model and step, `eager` turns autocast off."""
+    """A training to measure: `theirs` is upstream's own model and step, `eager` has no autocast."""
 
     name: str
     constants: Mapping[str, Constant]
@@ -38,6 +39,7 @@ class Case:
     context: int
     theirs: bool = False
     eager: bool = False
+    notebook: Path = GPU_NOTEBOOK
 
 
 class Stopwatch:
@@ -64,10 +66,12 @@ class Stopwatch:
             return precision.autocast_to(self.device, torch.float32)
         return precision.autocast(self.device)
 
-    def batches(self, rows: int, context: int) -> Iterator[Batch]:
-        """The same four batches over and over, copied to the device each time."""
+    def batches(self, rows: int) -> Iterator[Batch]:
+        """Yield the same four batches over and over, copied to the device each time."""
         draw = torch.Generator().manual_seed(0)
-        made = [torch.randint(self.vocab_size, (rows, context + 1), generator=draw) for _ in "1234"]
+        made = [
+            torch.randint(self.vocab_size, (rows, self.context + 1), generator=draw) for _ in "1234"
+        ]
         for tokens in cycle(made):
             here = tokens.to(self.device, non_blocking=True)
             yield here[:, :-1].contiguous(), here[:, 1:].contiguous()
@@ -104,10 +108,10 @@ class OnRows(Stopwatch):
         super().__init__(case, steps=0)
         self._dataset, self._seconds = dataset, seconds
 
-    def batches(self, rows: int, context: int) -> Iterator[Batch]:
-        """As in a campaign."""
+    def batches(self, rows: int) -> Iterator[Batch]:
+        """Yield a campaign's batches."""
         pinned = self.device.type == "cuda"
-        for batch in batches(self._dataset.train, context, rows, SEED):
+        for batch in batches(self._dataset.train, self.context, rows, SEED):
             x, y = (part.pin_memory() if pinned else part for part in batch)
             yield x.to(self.device, non_blocking=pinned), y.to(self.device, non_blocking=pinned)
 
@@ -137,23 +141,27 @@ class OnRows(Stopwatch):
 
 
 def take_ours(run: Stopwatch, case: Case) -> nn.Module:
-    execute(run, case.constants)
+    """Train the notebook's own model; on a CPU, the one for GPUs is not compiled."""
+    compiled = torch.cuda.is_available() or case.notebook == NOTEBOOK
+    with torch.compiler.set_stance("default" if compiled else "force_eager"):
+        execute(run, case.notebook, case.constants)
     assert run.submitted is not None
     return run.submitted
 
 
 def take_theirs(run: Stopwatch, case: Case) -> nn.Module:
     """Upstream's model and step at the sizes of `case`, with the notebook's attention."""
-    cells = execute(run, case.constants, until="intro-muon")
+    cells = execute(run, case.notebook, case.constants, until="intro-muon")
     ours = cast(nn.Module, cells["model"])
-    windows = tuple(cast(int, block.window) for block in ours.get_submodule("blocks").children())
+    layers = [layer for layer in ours.modules() if hasattr(layer, "window")]
+    windows = tuple(cast(int, layer.window) for layer in layers if isinstance(layer.window, int))
     heads, head_dim = (int(case.constants[name]) for name in ("HEADS", "HEAD_DIM"))
     sizes = upstream.Sizes(case.vocab_size, case.context, heads, head_dim, windows)
     attend = cast(upstream.Attend, cells["attention"])
     del ours, cells
     model = upstream.Model(sizes, attend, run.device)
     rows, passes = (int(case.constants[n]) for n in ("DEVICE_BATCH_SIZE", "GRAD_ACCUMULATION"))
-    batches, step = run.batches(rows, case.context), upstream.Step(model, passes, run.autocast)
+    batches, step = run.batches(rows), upstream.Step(model, passes, run.autocast)
     for _ in run.steps():
         run.log(loss=step(batches, run.progress), tokens=rows * case.context * passes)
     return model

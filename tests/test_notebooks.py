@@ -1,44 +1,47 @@
 """The notebooks as they are shipped: clean, addressed by name, and calling the package."""
 
 import ast
-import json
 from pathlib import Path
 
+import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-ALL = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 CALLING = ["control.ipynb", "results.ipynb"]
+ALL = [*CALLING, "train.ipynb", "train_gpu.ipynb"]
+DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 
-def cells(name: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads((NOTEBOOKS / name).read_text())["cells"]
-    return found
+def read(name: str) -> NotebookNode:
+    notebook: NotebookNode = nbformat.read(NOTEBOOKS / name, nbformat.NO_CONVERT)
+    return notebook
 
 
-def test_there_are_three() -> None:
-    assert ALL == ["control.ipynb", "results.ipynb", "train.ipynb"]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_it_is_committed_without_outputs(name: str) -> None:
-    code = [cell for cell in cells(name) if cell["cell_type"] == "code"]
-    assert all((cell["outputs"], cell["execution_count"]) == ([], None) for cell in code)
+def test_there_are_no_others() -> None:
+    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == ALL
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_its_cells_keep_their_names(name: str) -> None:
-    named = [cell["metadata"] for cell in cells(name)]
-    names = [metadata["name"] for metadata in named if isinstance(metadata, dict)]
-    assert names == [cell["id"] for cell in cells(name)]
-    assert len(set(names)) == len(names)
+def test_it_is_valid_and_committed_without_outputs(name: str) -> None:
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all((cell.outputs, cell.execution_count) == ([], None) for cell in code)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_ids_of_cells_are_their_names(name: str) -> None:
+    assert all(cell.id == cell.metadata.name for cell in read(name).cells)
 
 
 @pytest.mark.parametrize("name", CALLING)
 def test_it_only_calls_the_package(name: str) -> None:
-    for cell in cells(name):
-        if cell["cell_type"] == "code":
-            source = cell["source"]
-            nodes = ast.walk(ast.parse("".join(source) if isinstance(source, list) else ""))
-            definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
-            assert not any(isinstance(node, definitions) for node in nodes)
+    python = TransformerManager().transform_cell
+    for cell in read(name).cells:
+        if cell.cell_type == "code":
+            nodes = ast.walk(ast.parse(python(cell.source)))
+            assert not any(isinstance(node, DEFINITIONS) for node in nodes)

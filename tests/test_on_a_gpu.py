@@ -1,7 +1,7 @@
 """What a run does on a GPU: one campaign of a tiny notebook there, and a step that is too large."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Experiment, Limits, Run, SandboxLevel
-from autoresearch_kit.training.passes import Passes
+from autoresearch_kit.training.passes import Batch, Passes
 from tests.campaign import tiny
 
 pytestmark = pytest.mark.gpu
@@ -113,11 +113,14 @@ def test_out_of_memory_a_step_is_taken_in_smaller_passes() -> None:
     weight = torch.ones(1, device="cuda", requires_grad=True)
     said: list[str] = []
 
-    def backward(inputs: Tensor, targets: Tensor, share: float) -> Tensor:
-        taken = torch.ones(len(inputs), round(FREE / 4), device="cuda")
-        loss = (weight * inputs.float() * taken[:, 0]).mean()
-        (share * loss).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+    def backward(batches: Sequence[Batch]) -> Tensor:
+        total = torch.zeros((), device="cuda")
+        for inputs, _ in batches:
+            taken = torch.ones(len(inputs), round(FREE / 4), device="cuda")
+            loss = (weight * inputs.float() * taken[:, 0]).mean() / len(batches)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
 
     def forget() -> None:
         weight.grad = None

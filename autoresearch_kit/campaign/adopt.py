@@ -1,7 +1,7 @@
-"""`adopt`: begin the next campaign with another campaign's best, or with a notebook of your own.
+"""Adopt a campaign's best, or a notebook of the user's own, for the next campaign to begin with.
 
-The notebook becomes `notebooks/train.ipynb`. A notebook that is there already is overwritten only
-where git can bring it back.
+A best replaces the notebook that its campaign began with; a notebook of the user's own replaces
+`notebooks/train.ipynb`. A notebook is written over only where git can bring it back.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ HOW_TO_NAME = (
 
 
 def adopt_best(root: Path, tag: str, *, force: bool = False) -> Entry:
-    """Write the best notebook of campaign `tag` to `notebooks/train.ipynb` and return the best.
+    """Write the best notebook of campaign `tag` to where its first one was; return the best.
 
     Raises:
         InputError: the campaign has none, or the notebook that is there would be lost and `force`
@@ -31,14 +31,15 @@ def adopt_best(root: Path, tag: str, *, force: bool = False) -> Entry:
     best = ledger.best()
     if best is None:
         raise InputError(f"campaign '{tag}' has no experiment yet; run it: autoresearch run {tag}")
-    _write(root, ledger.source(best.experiment.number), force)
+    name = best.experiment.settings.notebook
+    _write(root, name, ledger.source(best.experiment.number), force)
     return best
 
 
-def adopt_file(root: Path, path: Path, *, force: bool = False) -> None:
-    """Write the notebook at `path`, without outputs, to `notebooks/train.ipynb`.
+def adopt_file(root: Path, path: Path, *, force: bool = False) -> Path:
+    """Write the notebook at `path`, without outputs, to `notebooks/train.ipynb`; return its path.
 
-    That file itself is only checked.
+    A notebook in `notebooks/` is only checked.
 
     Raises:
         InputError: it can't be a training notebook; the message lists all problems. Or the
@@ -52,8 +53,10 @@ def adopt_file(root: Path, path: Path, *, force: bool = False) -> None:
     if problems:
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise InputError(f"{path} can't be adopted yet:{lines}")
-    if path.resolve() != (root / NOTEBOOK).resolve():
-        _write(root, TrainNotebook.parse(text).text(), force)
+    if path.resolve().parent == (root / NOTEBOOK).resolve().parent:
+        return path
+    _write(root, NOTEBOOK, TrainNotebook.parse(text).text(), force)
+    return root / NOTEBOOK
 
 
 def find_problems(text: str) -> list[str]:
@@ -68,21 +71,25 @@ def find_problems(text: str) -> list[str]:
     return [*problems, *content_problems(cells), *advice]
 
 
-def _write(root: Path, text: str, force: bool) -> None:
-    path = root / NOTEBOOK
-    if not force and path.exists() and not _in_git(root, read_text(path)):
+def _write(root: Path, name: str, text: str, force: bool) -> None:
+    path = root / name
+    if not force and _would_be_lost(root, name):
         raise InputError(
-            f"{NOTEBOOK} has changes that are in no commit, and they would be lost; keep them: "
-            f"git add {NOTEBOOK} && git commit, or give them up: --force"
+            f"{name} has changes that are in no commit, and they would be lost; keep them: "
+            f"git add {name} && git commit, or give them up: --force"
         )
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, text.encode())
 
 
-def _in_git(root: Path, text: str) -> bool:
-    """Return whether git can bring back this notebook, its outputs aside."""
+def _would_be_lost(root: Path, name: str) -> bool:
+    """Tell whether git could not bring back the notebook `name`, its outputs aside."""
+    path = root / name
+    if not path.exists():
+        return False
+    text = read_text(path)
     try:
         stripped = TrainNotebook.parse(text).text()
     except InputError:
         stripped = text
-    return any(repository.holds(root, NOTEBOOK, version) for version in (text, stripped))
+    return not any(repository.holds(root, name, version) for version in (text, stripped))

@@ -16,7 +16,7 @@ from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import NOTEBOOK, History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.names import imported_modules
@@ -111,7 +111,8 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
         decide.check_comparable(experiments[0].fingerprint, here)
         baseline = TrainNotebook.parse(history.source(0))
     else:
-        baseline = profiled(read_notebook(workspace.root), settings.profile)
+        notebook = read_notebook(workspace.root, settings.notebook)
+        baseline = profiled(notebook, settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
     level, kit = bubblewrap.level(), workspace.kit_digest()
@@ -163,22 +164,22 @@ def check_leak(dataset: Path, sight: Sight) -> Leak | None:
     return leak
 
 
-def read_notebook(root: Path) -> TrainNotebook:
-    """Return the training notebook of the project at `root`, as it is on disk.
+def read_notebook(root: Path, name: str) -> TrainNotebook:
+    """Return the training notebook `name` of the project at `root`, as it is on disk.
 
     Raises:
         InputError: there is none, it lacks a cell that the kit needs, or it seeds with a constant,
             with which its runs would show no noise.
     """
-    path = root / NOTEBOOK
+    path = root / name
     if not path.exists():
         raise InputError(
-            f"no {NOTEBOOK} in {root}; run inside a checkout of autoresearch_kit, "
-            f"or copy its {NOTEBOOK} here"
+            f"no {name} in {root}; run inside a checkout of autoresearch_kit, copy its {name} "
+            "here, or name the training notebook: autoresearch run TAG --notebook FILE"
         )
     notebook = TrainNotebook.read(path)
     if refused := next(iter(find_refusals(notebook.cells)), None):
-        raise InputError(f"{NOTEBOOK}: {refused}")
+        raise InputError(f"{name}: {refused}")
     return notebook
 
 

@@ -42,6 +42,7 @@ class Wishes:
     compile_seconds: float | None = None
     researcher: str | None = None
     profile: str | None = None
+    notebook: str | None = None
     rule: Rule | None = None
     seeds: int | None = None
     max_elsewhere: float | None = None
@@ -55,7 +56,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
-    wishes = _absolute(wishes)
+    wishes = _in_the_project(root, _absolute(wishes))
     _check(wishes)
     started = started_with(root, tag)
     if started is None:
@@ -113,6 +114,23 @@ def _absolute(wishes: Wishes) -> Wishes:
     return replace(wishes, dataset=path.name if prepared else str(path))
 
 
+def _in_the_project(root: Path, wishes: Wishes) -> Wishes:
+    """Return the wishes with the notebook's path from the top of the project.
+
+    Raises:
+        InputError: the notebook lies elsewhere.
+    """
+    if wishes.notebook is None:
+        return wishes
+    path, root = (root / wishes.notebook).resolve(), root.resolve()
+    if not path.is_relative_to(root):
+        raise InputError(
+            f"--notebook is {path}, outside the project at {root}; bring it in: "
+            f"autoresearch adopt --from {path}"
+        )
+    return replace(wishes, notebook=path.relative_to(root).as_posix())
+
+
 def _check(wishes: Wishes) -> None:
     for name in ("train_seconds", "wall_seconds", "memory_mb", "gpu_memory_mb"):
         value = getattr(wishes, name)
@@ -150,9 +168,12 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
     if wishes.profile not in ON_A_CPU:
         _check_gpu_is_used()
     train_seconds = wishes.train_seconds or 300.0
-    dataset, profile = wishes.dataset or "stdlib", _profile(root, wishes)
-    accelerator = machine_probe.accelerator()
-    suits = profiles.choose(accelerator) if profile is profiles.AS_IS else profile
+    dataset, accelerator = wishes.dataset or "stdlib", machine_probe.accelerator()
+    suits = profiles.choose(accelerator)
+    if wishes.profile not in (None, profiles.AS_IS.name):
+        suits = profiles.find(wishes.profile)
+    notebook = wishes.notebook or suits.notebook
+    profile = _profile(root, wishes, suits, notebook)
     text = context.text_sizes(dataset, suits)
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
@@ -174,6 +195,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         context=text.context if text else None,
         gpu_memory_mb=wishes.gpu_memory_mb,
         clock=clock,
+        notebook=notebook,
     )
 
 
@@ -206,12 +228,18 @@ def _check_gpu_is_used() -> None:
         )
 
 
-def _profile(root: Path, wishes: Wishes) -> profiles.Profile:
+def _profile(
+    root: Path, wishes: Wishes, suits: profiles.Profile, notebook: str
+) -> profiles.Profile:
+    """Return the profile whose constants the notebook gets; `suits` is this machine's.
+
+    A notebook that is not the profile's, or whose constants somebody changed, keeps its own.
+    """
     if wishes.profile:
         return profiles.find(wishes.profile)
-    if not profiles.is_some_profiles(context.read_notebook(root).constants()):
-        return profiles.AS_IS
-    return profiles.choose(machine_probe.accelerator())
+    constants = context.read_notebook(root, notebook).constants()
+    own = notebook != suits.notebook or not profiles.is_unchanged(constants)
+    return profiles.AS_IS if own else suits
 
 
 def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:

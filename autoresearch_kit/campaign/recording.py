@@ -90,7 +90,7 @@ def record(
         workspace.forget_measured()
         raise KitError(
             f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
-            f"notebooks/train.ipynb and run again. Its output: {executed}"
+            f"{experiment.settings.notebook} and run again. Its output: {executed}"
         )
     files = measuring.files(outcome.named()) if outcome.own else {}
     history.append(experiment, outcome.notebook.text(), files)

@@ -48,7 +48,8 @@ def start(
         _require_sandbox()
     ledger = History(place.root, place.tag)
     ledger.check()
-    context.read_notebook(place.root)
+    say(f"notebook: {settings.notebook}, profile {settings.profile}")
+    context.read_notebook(place.root, settings.notebook)
     model = find_model(place, settings, limits, asked, environment)
     if model is not None:
         model.check(must_answer=True)

@@ -1,6 +1,6 @@
 """Experiments as git commits and refs: the ledger of a campaign.
 
-Each experiment is two commits. The code commit changes `notebooks/train.ipynb` and stands on the
+Each experiment is two commits. The code commit changes the campaign's notebook and stands on the
 code commit of the experiment it was derived from; the record commit on top of it adds the folder
 `experiments/<tag>/<NNNN>/`. The ref `refs/autoresearch/<tag>/<NNNN>`, created last and only if
 absent, points at the record commit: from then on the experiment exists. The branch
@@ -32,7 +32,7 @@ from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check
 from autoresearch_kit.records import Experiment, codec
 
 NOTEBOOK = "notebooks/train.ipynb"
-"""The mutable notebook, from the top of the checkout."""
+"""The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
 
 RECORD = "record.json"
 _CHUNK = 25
@@ -73,7 +73,7 @@ class History:
         files = {**files, RECORD: codec.encode(experiment)}
         record = {self._path(experiment.number, name): data for name, data in files.items()}
         with self._git.tree(parent, self._scratch()) as tree:
-            tree.put({NOTEBOOK: notebook.encode()})
+            tree.put({experiment.settings.notebook: notebook.encode()})
             code = tree.commit(code_message(experiment), parent)
             tree.put(record)
             commit = tree.commit(record_message(experiment), code)
@@ -114,8 +114,8 @@ class History:
         return entries[-1].experiment.number + 1 if entries else 0
 
     def source(self, number: int) -> str:
-        """The text of experiment `number`'s notebook."""
-        return self._read(number, "^", NOTEBOOK).decode()
+        """Return the text of experiment `number`'s notebook."""
+        return self._read(number, "^", self._notebook(number)).decode()
 
     def file(self, number: int, name: str) -> bytes:
         """What `append` was given as `files[name]`; `record.json` is there too."""
@@ -128,7 +128,8 @@ class History:
         """
         own = self.source(number)
         with self._git.objects() as objects:
-            [before] = objects.read([f"{experiment_ref(self.tag, number)}^^:{NOTEBOOK}"])
+            notebook = self._notebook(number)
+            [before] = objects.read([f"{experiment_ref(self.tag, number)}^^:{notebook}"])
         return (before.content.decode() if before else "", own)
 
     def disk_bytes(self) -> int:
@@ -209,6 +210,10 @@ class History:
         if commit is None and parent is not None:
             raise self._unknown(parent)
         return commit
+
+    def _notebook(self, number: int) -> str:
+        record = self._read(number, "", self._path(number, RECORD))
+        return codec.decode(Experiment, record).settings.notebook
 
     def _path(self, number: int, name: str) -> str:
         return experiment_file(self.tag, number, name)

@@ -22,6 +22,7 @@ class Settings:
     `context`, in tokens, are what a corpus by its path is prepared with; None: 1,024 and 512.
     `gpu_memory_mb` is the most of a GPU's memory that a run may hold while it trains; None: all.
     `clock` is what `train_seconds` and `compile_seconds` count; `wall_seconds` are of wall-clock.
+    `notebook` is the training notebook's path in the project.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class Settings:
     context: int | None = None
     gpu_memory_mb: float | None = None
     clock: Clock = Clock.WALL
+    notebook: str = "notebooks/train.ipynb"
 
 
 class EditProtocol(StrEnum):

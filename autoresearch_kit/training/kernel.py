@@ -153,11 +153,11 @@ class TrainingRun:
     def accumulate(
         self, backward: Backward, batches: Sequence[Batch], model: torch.nn.Module
     ) -> Tensor:
-        """Adds up the gradients of one step's batches; returns their mean loss, on the device.
+        """Add up the gradients of one step's batches; return their mean loss, on the device.
 
-        `backward(inputs, targets, share)` runs some of their rows forward and backward, for a
-        share of the gradients. Where memory ends it is called with half the rows, twice as often,
-        from then on; that is said once. So a step is the same rows on every device.
+        `backward(batches)` runs each of them forward and backward. Where memory ends it is called
+        again with more batches of half the rows, and so from then on; that is said once. So a step
+        is the same rows on every device.
 
         Raises:
             torch.OutOfMemoryError: one row is too much.

@@ -1,4 +1,4 @@
-"""A training step in as many passes through the model as its memory makes necessary."""
+"""Take a training step in as many passes through the model as its memory makes necessary."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,13 +8,13 @@ from torch import Tensor
 Batch = tuple[Tensor, Tensor]
 """Inputs and targets, int64 `[rows, T]` each."""
 
-Backward = Callable[[Tensor, Tensor, float], Tensor]
-"""Of inputs, targets and the pass's share of the step: adds that share of their gradients to the
-parameters', and returns their mean loss."""
+Backward = Callable[[Sequence[Batch]], Tensor]
+"""A function of a step's micro-batches: adds their gradients to the parameters', each micro-batch
+with the same weight, and returns their mean loss."""
 
 
 class Passes:
-    """How many rows go through the model at once: those of a batch, fewer once memory ran out."""
+    """Runs a step's rows through the model: a batch at once, fewer rows after memory ran out."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self._tell = tell
@@ -41,15 +41,13 @@ class Passes:
         return loss
 
     def _tried(self, backward: Backward, batches: Sequence[Batch], rows: int) -> Tensor | None:
-        """The mean loss; None where memory ran out. By then no traceback holds activations."""
-        pieces = [piece for batch in batches for piece in _split(batch, rows)]
+        """Return the mean loss; None where memory ran out, when no traceback keeps activations."""
         try:
-            losses = [backward(x, y, 1 / len(pieces)) for x, y in pieces]
+            return backward([piece for batch in batches for piece in _split(batch, rows)])
         except Exception as error:
             if rows == 1 or not _ran_out(error):
                 raise
             return None
-        return torch.stack(losses).mean()
 
     def _fewer(self, rows: int, whole: int, batches: int) -> int:
         fewer = next(size for size in range(rows // 2, 0, -1) if whole % size == 0)
@@ -61,8 +59,7 @@ class Passes:
 
 
 def _ran_out(error: BaseException | None) -> bool:
-    """Whether memory ran out: also while a compiler tried its kernels, which says so in its own
-    words."""
+    """Tell whether memory ran out, also inside a compiler, which wraps the error in its own."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -116,7 +116,7 @@ def _hardware(try_compile: bool) -> Iterator[Finding]:
 
 
 def _profile(profile: profiles.Profile) -> Finding:
-    found = f"{profile.name}: {profile.machine}"
+    found = f"{profile.name}: {profile.machine}; {profile.notebook}"
     if profile.tested:
         return Finding("profile", found)
     return Finding("profile", f"{found}; untested: it never ran on one", TRY_FIRST)
@@ -153,7 +153,7 @@ def _project(folder: Path) -> Iterator[Finding]:
     try:
         root = find_root(folder)
         History(root, "doctor").check()
-        notebook = read_notebook(root)
+        notebook = _notebook(root)
     except KitError as error:
         yield Finding("project", "not usable", str(error))
     else:
@@ -203,9 +203,14 @@ def _leaks(folder: Path) -> Iterator[Finding]:
 def _baseline(folder: Path) -> TrainNotebook | None:
     """Return the project's notebook, None where there is none that can be used."""
     try:
-        return read_notebook(find_root(folder))
+        return _notebook(find_root(folder))
     except KitError:
         return None
+
+
+def _notebook(root: Path) -> TrainNotebook:
+    """Return the training notebook that a campaign would begin with."""
+    return read_notebook(root, profiles.choose(machine_probe.accelerator()).notebook)
 
 
 def _lab() -> Finding:

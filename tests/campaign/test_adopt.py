@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from autoresearch_kit.campaign import adopt
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.ledger import NOTEBOOK
+from autoresearch_kit.ledger import NOTEBOOK, History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant
 from tests.campaign import tiny
+from tests.ledger.ledger import experiment, project
 from tests.researchers.llm.night import Night, make_night
 from tests.shipped.train_cells import NOTEBOOK as SHIPPED
 
@@ -65,6 +67,14 @@ def test_a_notebook_in_no_commit_is_kept_without_force(state: str, night: Night)
     assert train(night).read_text() == mine
     adopt.adopt_best(root, "night", force=True)
     assert train(night).read_text() == night.history.source(1)
+
+
+def test_the_best_replaces_the_notebook_its_campaign_began_with(tmp_path: Path) -> None:
+    root, first = project(tmp_path / "project"), experiment(0)
+    settings = replace(first.settings, notebook="notebooks/mine.ipynb")
+    History(root, "night").append(replace(first, settings=settings), "mine\n", {})
+    adopt.adopt_best(root, "night")
+    assert (root / "notebooks" / "mine.ipynb").read_text() == "mine\n"
 
 
 def test_a_notebook_in_any_commit_can_be_overwritten(night: Night) -> None:

@@ -179,6 +179,20 @@ def test_a_limit_of_gpu_memory_that_nobody_can_measure_is_refused(
         settle(project, "night", Wishes(gpu_memory_mb=20_000.0))
 
 
+def test_the_profile_picks_the_notebook_unless_another_is_named(project: Path) -> None:
+    (project / "mine.ipynb").write_text((project / NOTEBOOK).read_text())
+    assert settle(project, "night", Wishes()).notebook == NOTEBOOK
+    large = settle(project, "night", Wishes(profile="h100"))
+    assert large.notebook == "notebooks/train_gpu.ipynb"
+    own = settle(project, "night", Wishes(notebook="mine.ipynb"))
+    assert (own.notebook, own.profile) == ("mine.ipynb", "as-is")
+
+
+def test_a_notebook_outside_the_project_is_refused(project: Path) -> None:
+    with pytest.raises(InputError, match=r"outside the project .* adopt --from /.*mine\.ipynb"):
+        settle(project, "night", Wishes(notebook="../mine.ipynb"))
+
+
 def test_a_notebook_with_a_constant_seed_is_refused_at_the_start(project: Path) -> None:
     path = project / NOTEBOOK
     path.write_text(path.read_text().replace("loss.backward()", "torch.manual_seed(1)"))

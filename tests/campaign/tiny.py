@@ -84,6 +84,7 @@ def wishes(corpus: Path, train_seconds: float = 1.0, *, researcher: str | None =
     """
     return Wishes(
         dataset=str(corpus),
+        notebook="notebooks/train.ipynb",
         train_seconds=train_seconds,
         researcher=researcher,
         rule=Rule.GREEDY,

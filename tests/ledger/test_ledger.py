@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,14 @@ def test_code_commits_follow_the_parents_and_change_the_notebook_only(
     assert git(root, "rev-parse", f"{one.code_commit}^").strip() == zero.code_commit
     assert git(root, "rev-parse", f"{zero.code_commit}^") == git(root, "rev-parse", "HEAD")
     assert git(root, "diff", "--name-only", "HEAD", one.code_commit) == f"{NOTEBOOK}\n"
+
+
+def test_a_campaign_changes_the_notebook_it_began_with(history: History, root: Path) -> None:
+    made = experiment(0)
+    made = replace(made, settings=replace(made.settings, notebook="mine.ipynb"))
+    code = history.append(made, "mine\n", {}).code_commit
+    assert git(root, "diff", "--name-only", "HEAD", code) == "mine.ipynb\n"
+    assert (history.source(0), history.diff(0)) == ("mine\n", ("", "mine\n"))
 
 
 def test_the_record_commit_adds_the_experiments_folder_only(history: History, root: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_large_gpu_steps_over_as_many_tokens_as_upstream() -> None:
     assert rows * 2048 == 2**18
 
 
-def test_a_notebook_that_somebody_turned_is_no_profiles() -> None:
+def test_constants_that_somebody_changed_are_no_profiles() -> None:
     night = profiles.find("h100").constants
-    assert profiles.is_some_profiles(night)
-    assert not profiles.is_some_profiles({**night, "DEPTH": 10})
+    assert profiles.is_unchanged(night)
+    assert not profiles.is_unchanged({**night, "DEPTH": 10})

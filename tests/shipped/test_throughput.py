@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from tests.execution.notebooks import make_dataset
-from tests.shipped.train_cells import NIGHT
+from tests.shipped.train_cells import GPU_NOTEBOOK, TINY
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SIZES = {**NIGHT, "GRAD_ACCUMULATION": 2}
+SIZES = {**profiles.find("h100").constants, **TINY[GPU_NOTEBOOK], "GRAD_ACCUMULATION": 2}
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_upstreams_step_learns() -> None:
     run = Stopwatch(case, steps=12)
     model = take_theirs(run, case)
     assert isinstance(model, upstream.Model)
-    tokens, targets = next(run.batches(4, 32))
+    tokens, targets = next(run.batches(4))
     with torch.no_grad():
         assert model(tokens, targets) < torch.tensor(64.0).log()
 

@@ -1,4 +1,4 @@
-"""Runs the cells of notebooks/train.ipynb in this process, on tiny sizes and made-up tokens."""
+"""Runs the cells of the training notebooks in this process, on tiny sizes and made-up tokens."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,35 +11,27 @@ import cloudpickle
 import torch
 from torch import Tensor, nn
 
-from autoresearch_kit.machine import profiles
 from autoresearch_kit.machine.precision import autocast_to
+from autoresearch_kit.machine.profiles import LARGE_NOTEBOOK, SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant
 from autoresearch_kit.training import kernel
 from autoresearch_kit.training.passes import Backward, Batch, Passes
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "train.ipynb"
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / SMALL_NOTEBOOK
+GPU_NOTEBOOK = ROOT / LARGE_NOTEBOOK
 MODULE = "train_cells_run"
-TINY: Mapping[str, Constant] = {
-    "DEPTH": 2,
-    "HEADS": 2,
-    "GATE_INPUTS": 12,
-    "HEAD_DIM": 32,
-    "MLP_RATIO": 2,
-    "DEVICE_BATCH_SIZE": 4,
-    "COMPILE": False,
+TINY: Mapping[Path, Mapping[str, Constant]] = {
+    NOTEBOOK: {"HEAD_DIM": 32, "MLP_RATIO": 2, "COMPILE": False},
+    GPU_NOTEBOOK: {
+        "DEPTH": 3,
+        "HEADS": 2,
+        "HEAD_DIM": 32,
+        "WINDOWS": "SL",
+        "DEVICE_BATCH_SIZE": 4,
+    },
 }
-
-NIGHT: Mapping[str, Constant] = {
-    **profiles.find("h100").constants,
-    "DEPTH": 3,
-    "HEADS": 2,
-    "HEAD_DIM": 32,
-    "WINDOWS": "SL",
-    "DEVICE_BATCH_SIZE": 4,
-    "COMPILE": False,
-}
-"""The profile of large GPUs, small."""
 
 
 class TinyRun:
@@ -66,16 +58,26 @@ class TinyRun:
         return autocast_to(self.device, self._precision)
 
     def accumulate(self, backward: Backward, batches: Sequence[Batch], model: nn.Module) -> Tensor:
-        """Adds up gradients in a memory that holds `most_rows` rows."""
-        limited = with_memory_for(self._most_rows, backward)
+        """Add up gradients in a memory that holds `most_rows` rows.
+
+        Memory ends after the backward pass, as CUDA's allocator may, when gradients are there.
+        """
+
+        def limited(batches: Sequence[Batch]) -> Tensor:
+            loss = backward(batches)
+            rows = len(batches[0][0])
+            if rows > self._most_rows:
+                raise torch.OutOfMemoryError(f"{rows} rows")
+            return loss
+
         return self._passes.gradients(limited, batches, model.zero_grad)
 
-    def batches(self, rows: int, context: int) -> Iterator[Batch]:
-        """Rows that count upward from anywhere: learnt in a few steps."""
+    def batches(self, rows: int) -> Iterator[Batch]:
+        """Yield rows that count upward from anywhere: learnt in a few steps."""
         draw = torch.Generator().manual_seed(0)
         while True:
             start = torch.randint(self.vocab_size, (rows, 1), generator=draw)
-            tokens = (start + torch.arange(context + 1)) % self.vocab_size
+            tokens = (start + torch.arange(self.context + 1)) % self.vocab_size
             yield tokens[:, :-1].to(self.device), tokens[:, 1:].to(self.device)
 
     def steps(self) -> Iterator[int]:
@@ -91,43 +93,32 @@ class TinyRun:
         self.submitted = model
 
 
-def with_memory_for(rows: int, backward: Backward) -> Backward:
-    """The same pass on a device whose memory holds no more rows: ends as CUDA's allocator does.
-
-    It ends after the backward pass, when gradients are there already.
-    """
-
-    def limited(inputs: Tensor, targets: Tensor, share: float) -> Tensor:
-        loss = backward(inputs, targets, share)
-        if len(inputs) > rows:
-            raise torch.OutOfMemoryError(f"{len(inputs)} rows")
-        return loss
-
-    return limited
-
-
 def train(
+    notebook: Path,
     constants: Mapping[str, Constant] | None = None,
     steps: int = 1,
     precision: torch.dtype = torch.float32,
     device: str = "cpu",
     most_rows: int = 1000,
 ) -> tuple[TinyRun, nn.Module]:
-    """Run all cells for a number of steps; the run, and the model that it got."""
+    """Run all cells, uncompiled, for a number of steps; return the run and the model it got."""
     run = TinyRun(steps, precision, device, most_rows)
-    execute(run, {**TINY, **(constants or {})})
+    with torch.compiler.set_stance("force_eager"):
+        execute(run, notebook, {**TINY[notebook], **(constants or {})})
     assert run.submitted is not None
     return run, run.submitted
 
 
-def execute(run: object, constants: Mapping[str, Constant], until: str = "") -> dict[str, object]:
+def execute(
+    run: object, path: Path, constants: Mapping[str, Constant], until: str = ""
+) -> dict[str, object]:
     """Run the cells before the one named `until`, or all; return what they define.
 
     They run as a module, since torch.compile imports that of a function which it inlines; what is
     pickled takes its code along all the same, as out of a notebook.
     """
     torch.manual_seed(0)
-    notebook = TrainNotebook.read(NOTEBOOK).set_constants(constants)
+    notebook = TrainNotebook.read(path).set_constants(constants)
     module = sys.modules[MODULE] = ModuleType(MODULE)
     cloudpickle.register_pickle_by_value(module)
     namespace = vars(module)

@@ -265,5 +265,5 @@ class TestConfirmed:
         pruned = confirmed.workspace.folder / "confirm" / "pruned.ipynb"
         adopt.adopt_file(root, pruned)
         settings = settle(root, "day", Wishes(profile="as-is"))
-        begun = profiled(read_notebook(root), settings.profile)
+        begun = profiled(read_notebook(root, settings.notebook), settings.profile)
         assert begun.constants() == TrainNotebook.read(pruned).constants()

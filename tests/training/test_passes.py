@@ -15,13 +15,16 @@ class Model:
         self.seen: list[int] = []
         self.room = room
 
-    def backward(self, inputs: Tensor, targets: Tensor, share: float) -> Tensor:
-        self.seen.append(len(inputs))
-        if len(inputs) > self.room:
-            raise torch.OutOfMemoryError
-        loss = (self.weight * inputs - targets).square().mean()
-        (share * loss).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+    def backward(self, batches: Sequence[Batch]) -> Tensor:
+        total = torch.zeros(())
+        for inputs, targets in batches:
+            self.seen.append(len(inputs))
+            if len(inputs) > self.room:
+                raise torch.OutOfMemoryError
+            loss = (self.weight * inputs - targets).square().mean() / len(batches)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
 
     def forget(self) -> None:
         self.weight.grad = None
@@ -72,9 +75,11 @@ def test_rows_always_divide_the_batch() -> None:
 
 def test_memory_that_ends_in_a_later_batch_starts_the_step_over() -> None:
     class Filling(Model):
-        def backward(self, inputs: Tensor, targets: Tensor, share: float) -> Tensor:
-            self.room = 8 if len(self.seen) < 1 else 4
-            return super().backward(inputs, targets, share)
+        def backward(self, batches: Sequence[Batch]) -> Tensor:
+            if not self.seen:
+                super().backward(batches[:1])
+                self.room = 4
+            return super().backward(batches)
 
     model, whole = Filling(8), Model(8)
     for one in (model, whole):
@@ -102,14 +107,16 @@ def test_memory_that_runs_out_in_the_compiler_counts_too() -> None:
     double = torch.compile(lambda x: 2 * x, backend=hungry, dynamic=False)
     said: list[str] = []
     loss = Passes(said.append).gradients(
-        lambda x, _y, _share: double(x).sum(), [batch(4)], Model(8).forget
+        lambda batches: torch.stack([double(x).sum() for x, _ in batches]).mean(),
+        [batch(4)],
+        Model(8).forget,
     )
     assert (len(graphs), loss.item()) == (2, 28.0)
     assert said == ["out of memory with 4 rows at once: going on with 2, in 2 passes a step"]
 
 
 def test_any_other_trouble_is_no_matter_of_memory() -> None:
-    def broken(inputs: Tensor, targets: Tensor, share: float) -> Tensor:
+    def broken(batches: Sequence[Batch]) -> Tensor:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):

@@ -63,11 +63,11 @@ def machine_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
     lines = []
     if machine.accelerator:
         lines.append(
-            "- `run.accumulate(backward, batches, model)` adds up a step's gradients, with fewer "
-            "rows at once where memory ends"
+            "- `run.accumulate(forward_backward, batches, model)` calls "
+            "`forward_backward(batches)`, again with more and smaller batches where memory ends"
         )
     elif "run.accumulate" in code:
-        lines.append("- `run.accumulate` calls `backward` once for each batch of the step")
+        lines.append("- `run.accumulate` just calls `forward_backward(micro_batches)`")
     if machine.precision == "float16":
         lines.append("- `run.scaler` scales losses, as float16 needs it")
     elif "run.scaler" in code:

@@ -7,7 +7,6 @@ import typer
 
 from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.ui.cli.app import app, console, project
@@ -25,16 +24,17 @@ def adopt(
 ) -> None:
     """Let the next campaign begin with a campaign's best notebook, or with one of your own.
 
-    It becomes notebooks/train.ipynb, without outputs.
+    A best takes the place of its campaign's first notebook; your own becomes notebooks/train.ipynb.
     """
     if (tag is None) == (own is None):
         raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
     root = project()
     if own is not None:
-        adopt_file(root, own, force=force)
+        path = adopt_file(root, own, force=force)
+        notebook = path.resolve().relative_to(root.resolve()).as_posix()
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
         best = adopt_best(root, known(root, tag), force=force).experiment
-        score = with_error(best.val_bpb or 0, best.error)
-        console.print(f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {score}")
-    console.print("begin with it, under a new tag: autoresearch run TAG")
+        score, notebook = with_error(best.val_bpb or 0, best.error), best.settings.notebook
+        console.print(f"{notebook} is now experiment {best.number} of '{tag}', val_bpb {score}")
+    console.print(f"begin with it, under a new tag: autoresearch run TAG --notebook {notebook}")

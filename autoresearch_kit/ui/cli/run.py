@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -130,6 +131,9 @@ def run(
         str | None,
         typer.Option(help="The constants to begin with (default: this machine's, or as-is)."),
     ] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="The training notebook (default: the profile's).")
+    ] = None,
     sandbox: Annotated[
         Sandboxing,
         typer.Option(help="`require`: refuse to start where bubblewrap does not work."),
@@ -217,6 +221,7 @@ def run(
         compile_seconds=compile_seconds,
         researcher=researcher,
         profile=profile,
+        notebook=None if notebook is None else str(notebook.absolute()),
         rule=rule,
         seeds=seeds,
         max_elsewhere=max_elsewhere,

@@ -19,7 +19,7 @@ VERSIONS = (
     "pytz==2025.2", "pyzmq==26.2.1", "tornado==6.5.1", "traitlets==5.7.1",
     "widgetsnbextension==3.6.10",
 )  # fmt: skip
-"""As github.com/googlecolab/backend-info had them in June 2026, in pip-freeze.gpu.txt."""
+"""From github.com/googlecolab/backend-info, pip-freeze.gpu.txt, of June 2026."""
 
 TOOLS = ("env", "git", "sh")
 """Programs that Colab has too, as far as the kit calls them; bubblewrap it has not."""
@@ -43,7 +43,7 @@ class Colab:
         return os.environ | {"PATH": str(self.folder / "bin")} | more
 
     def run(self, *argv: str, cwd: Path, **more: str) -> str:
-        """What `python *argv` prints; it must succeed."""
+        """Return what `python *argv` prints; it must succeed."""
         done = subprocess.run(
             [self.python, *argv],
             cwd=cwd,

@@ -19,12 +19,9 @@ from tests.execution.notebooks import make_dataset, make_spec, notebook
 from tests.researchers.llm.conftest import Ledger, ledger
 from tests.training.test_kernel import MODEL, SETUP, SUBMIT, TRAIN
 from tests.ui.colab.conftest import Colab
-from tests.ui.colab.test_first_cell import ROOT, adapted
+from tests.ui.colab.test_first_cell import HOLDING, ROOT, adapted
 
 __all__ = ["ledger"]
-
-LOOKING = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "train")
-"""Those that are run from top to bottom without training anything."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,7 +52,7 @@ def published(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("source", LOOKING, ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", HOLDING, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom_and_starts_nothing(
     source: Path, colab: Colab, ledger: Ledger, corpus: Path, data_home: Path
 ) -> None:
@@ -100,9 +97,14 @@ def test_it_brings_the_kit_and_replaces_nothing(colab: Colab, tmp_path: Path) ->
     content = tmp_path / "content"
     content.mkdir()
     before = {path.name for path in colab.packages.iterdir()}
-    code = f"{adapted(project, content)}\nprint(os.getcwd())"
-    where = colab.run("-c", code, cwd=tmp_path, PYTHONPATH="")
-    assert where == f"{content / 'autoresearch_kit'}\n"
+    (content / "sample_data").mkdir()
+    subprocess.run(
+        ["sh", "-c", adapted(project, content)],
+        cwd=content,
+        env=colab.environment(PYTHONPATH=""),
+        check=True,
+    )
+    assert (content / "pyproject.toml").exists()
     after = {path.name for path in colab.packages.iterdir()}
     assert before <= after
     assert {name.partition("-")[0] for name in after - before} == {"autoresearch_kit"}
