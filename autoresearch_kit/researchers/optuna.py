@@ -23,9 +23,11 @@ from optuna.distributions import (
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Proposal
-from autoresearch_kit.researchers.base import View
+from autoresearch_kit.researchers.base import Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
+from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.outcomes import Outcome, count_moves, find_outcomes, promising
+from autoresearch_kit.spending import Meter
 
 PER_CONSTANT = 2
 """Experiments per searched constant before TPE joins in."""
@@ -39,7 +41,7 @@ RANDOM_POINTS = 1000
 Values = dict[str, Constant]
 
 
-class OptunaResearcher:
+class OptunaResearcher(Researcher):
     """Proposes values for the CAPITAL constants of `config`, one to three at a time."""
 
     name = "optuna"
@@ -48,7 +50,7 @@ class OptunaResearcher:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def propose(self, view: View) -> Proposal:
-        """The next values to try, never those of an earlier experiment with the same code.
+        """Return the next values to try, never those of an earlier experiment with the same code.
 
         Raises:
             KitError: `config` has no constants to search, or all their values were tried.
@@ -76,6 +78,11 @@ class OptunaResearcher:
             category="constants",
             constants=changed,
         )
+
+
+def make(_around: Surroundings, _model: Model | None, _meter: Meter) -> OptunaResearcher:
+    """Make the researcher, which needs nothing but the view."""
+    return OptunaResearcher()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.decide import Decision
-from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
-from autoresearch_kit.researchers import check_name
 from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.optuna import OptunaResearcher
 from autoresearch_kit.researchers.outcomes import find_outcomes, promising
@@ -46,12 +45,6 @@ def bench() -> Bench:
 @pytest.fixture
 def researcher() -> OptunaResearcher:
     return OptunaResearcher()
-
-
-def test_it_is_found_by_name() -> None:
-    assert check_name("optuna") == "optuna"
-    with pytest.raises(InputError, match="no researcher 'optna'; there is: optuna"):
-        check_name("optna")
 
 
 def test_the_first_proposals_are_one_or_two_steps_from_the_best(

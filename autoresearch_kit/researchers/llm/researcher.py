@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from autoresearch_kit.errors import EndpointError, NoToolsError
+from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import EditProtocol, Proposal
-from autoresearch_kit.researchers.base import Surroundings, View
+from autoresearch_kit.researchers.base import Researcher, Surroundings, View
 from autoresearch_kit.researchers.llm import asked, prompt, tools
 from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
 from autoresearch_kit.researchers.llm.draft import Draft, Submitted
@@ -29,10 +29,11 @@ LESSONS_LENGTH = 3_000
 """Characters of them that are kept."""
 
 
-class LLMResearcher:
+class LLMResearcher(Researcher):
     """Asks a language model for each experiment; may be used from two threads."""
 
     name = "llm"
+    slow = True
 
     def __init__(self, around: Surroundings, model: Model, meter: Meter) -> None:
         self._around = around
@@ -171,6 +172,17 @@ class LLMResearcher:
         path = self._around.workspace.transcript(view.number)
         transcript = Transcript(path, self._scrubber)
         return _Line(self._endpoint, self.meter, transcript, view, self._tools)
+
+
+def make(around: Surroundings, model: Model | None, meter: Meter) -> LLMResearcher:
+    """Make the researcher that asks this model.
+
+    Raises:
+        InputError: there is none.
+    """
+    if model is None:
+        raise InputError("researcher 'llm' needs a language model; set OPENAI_BASE_URL or a key")
+    return LLMResearcher(around, model, meter)
 
 
 def _submitted(proposal: Proposal, outcome: Submitted) -> Proposal:
