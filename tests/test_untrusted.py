@@ -19,7 +19,7 @@ from autoresearch_kit.history import History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
-from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
+from autoresearch_kit.researchers.llm.prompt import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.text import visible
 from autoresearch_kit.ui.panel.directive import Directive
 from autoresearch_kit.watching import Watch

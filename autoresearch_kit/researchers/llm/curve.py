@@ -10,23 +10,24 @@ BINS = 20
 """Parts of a curve, each of as many of its points, over which losses are smoothed."""
 
 SMOOTHING = f"the median of each {100 // BINS}% of its points"
-"""How, in words."""
+
+MOMENTS = 8
+"""Moments of training at which the loss is told in one line."""
 
 
-def curve(metrics: bytes, points: int = 8) -> str:
-    """The loss, in nats per token, at a few moments of training; empty if there is none to read.
+def curve(metrics: bytes, moments: int = MOMENTS) -> str:
+    """Return the loss, in nats per token, at a few moments of training; empty if there is none.
 
     `metrics` are the lines that the run logged; what can't be read of them is left out.
     """
-    found = read_points(metrics)
-    if not found or points < 2:
+    points = read_points(metrics)
+    if not points:
         return ""
-    moments = ", ".join(
-        f"{number(one.loss, 3)} at {one.seconds:.3g} s" for one in _spread(found, points)
-    )
-    last = found[-1]
+    last, count = points[-1], min(moments, len(points))
+    steps = [round(at * (len(points) - 1) / max(1, count - 1)) for at in range(count)]
+    shown = [f"{number(points[at].loss, 3)} at {points[at].seconds:.3g} s" for at in steps]
     speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
-    return f"training loss, nats a token: {moments}{speed}"
+    return f"training loss, nats a token: {', '.join(shown)}{speed}"
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
@@ -48,8 +49,8 @@ def final_loss(metrics: bytes) -> float | None:
 def table(metrics: bytes) -> str:
     """Return the smoothed curve, a line for each point; empty if there is none to read."""
     lines = [
-        f"{one.step:>8,} {one.seconds:>9.4g} {number(one.loss):>9}"
-        for one in smoothed(read_points(metrics))
+        f"{point.step:>8,} {point.seconds:>9.4g} {number(point.loss):>9}"
+        for point in smoothed(read_points(metrics))
     ]
     return "\n".join([f"{'step':>8} {'seconds':>9} {'loss':>9}", *lines]) if lines else ""
 
@@ -60,13 +61,5 @@ def number(loss: float, decimals: int = 4) -> str:
 
 
 def _median(points: Sequence[Point]) -> Point:
-    middle = points[len(points) // 2]
-    return Point(middle.step, middle.seconds, median_low(one.loss for one in points), middle.tokens)
-
-
-def _spread(found: Sequence[Point], count: int) -> list[Point]:
-    """Points at even steps of time, the first and the last among them."""
-    count = min(count, len(found))
-    if count < 2:
-        return list(found)
-    return [found[round(at * (len(found) - 1) / (count - 1))] for at in range(count)]
+    middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
+    return Point(middle.step, middle.seconds, loss, middle.tokens)

@@ -1,86 +1,174 @@
-"""What git has of an experiment's runs, in words for a model: numbers, prints, errors, curves."""
+"""What experiments and probes came to, in words for a model: numbers, prints, errors, curves.
 
-from dataclasses import dataclass
+What unreviewed code printed is quoted, so that it can't be taken for words of the kit.
+"""
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution.crash_report import Executed, error_in, parse_executed, printed
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
+from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.execution.traceback_excerpt import excerpt
 from autoresearch_kit.history import History
-from autoresearch_kit.records import Experiment, Run
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.records import Experiment, Run, StepProfile, Verdict
+from autoresearch_kit.researchers.duplicates import NEVER_RAN
 from autoresearch_kit.researchers.llm import curve
 from autoresearch_kit.researchers.llm.quoting import quote
 
+PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
+"""Characters that are quoted of what a run printed, and of the error that ended it."""
+
+PROBE_PRINTED_LENGTH = 5_000
+DETAIL_LENGTH = 2_000
+PROFILE_LENGTH = 2_000
+
+
+def describe_experiment(history: History, experiment: Experiment) -> str:
+    """Return all that git has of an experiment, for a model that asked for it."""
+    proposal = experiment.proposal
+    origin = "" if proposal.parent is None else f", made from {proposal.parent}"
+    detail = quote(experiment.detail, DETAIL_LENGTH)
+    ran = executed(history, experiment)
+    return "\n".join(
+        [
+            f"experiment {experiment.number}{origin}, by {proposal.researcher}",
+            f"idea: {proposal.idea}",
+            f"hypothesis: {proposal.hypothesis}",
+            f"outcome: {outcome(experiment)}",
+            *run_lines(experiment),
+            _loss_table(history, experiment),
+            *(["detail:", detail] if experiment.detail else []),
+            *said(ran, PRINTED_LENGTH, TRACEBACK_LENGTH),
+            _diff(history, experiment),
+        ]
+    )
+
+
+def outcome(experiment: Experiment) -> str:
+    """Return an experiment's verdict, reason and score."""
+    score = "" if experiment.val_bpb is None else f", {scored(experiment, experiment.val_bpb)}"
+    not_judged = experiment.verdict is Verdict.DISTURBED
+    note = ", not judged: this says nothing of the idea" if not_judged else ""
+    return f"{experiment.verdict} ({experiment.reason}){score}{note}"
+
+
+def metric_of(experiment: Experiment) -> str:
+    """Return the name of the metric that an experiment's runs were scored by."""
+    runs = (*experiment.runs, *experiment.set_aside, *experiment.reruns)
+    return next((run.score.metric for run in runs if run.score), "score")
+
+
+def scored(experiment: Experiment, value: float) -> str:
+    """Return a value with its metric's name."""
+    return f"{metric_of(experiment)} {value:.6f}"
+
+
+def run_lines(experiment: Experiment) -> list[str]:
+    """Return a line for each run of an experiment: mended, judged, set aside, of the best again."""
+    several = len(experiment.runs) > 1
+    return [
+        *(
+            f"attempt that crashed and was mended: {_numbers(attempt.run)}"
+            for attempt in experiment.proposal.attempts
+        ),
+        *(
+            f"run {number}: {_numbers(run)}" if several else f"run: {_numbers(run)}"
+            for number, run in enumerate(experiment.runs, start=1)
+        ),
+        *(f"set aside, the machine was busy: {_numbers(run)}" for run in experiment.set_aside),
+        *(f"the best of its time, run again: {_numbers(run)}" for run in experiment.reruns),
+    ]
+
 
 def metrics(history: History, number: int) -> bytes:
-    """Return the lines that the experiment's first run logged; none if it logged nothing."""
+    """Return the lines that an experiment's first run logged; none if it logged nothing."""
     return _file(history, number, METRICS_FILE)
 
 
-def run_lines(one: Experiment) -> list[str]:
-    """Return a line for each run that it took: its own, those set aside, those of the best."""
-    several = len(one.runs) > 1
-    own = [
-        f"run {place}: {_numbers(run)}" if several else f"run: {_numbers(run)}"
-        for place, run in enumerate(one.runs, start=1)
-    ]
-    mended = [
-        f"attempt that crashed and was mended: {_numbers(attempt.run)}"
-        for attempt in one.proposal.attempts
-    ]
-    aside = [f"set aside, the machine was busy: {_numbers(run)}" for run in one.set_aside]
-    best = [f"the best of its time, run again: {_numbers(run)}" for run in one.reruns]
-    return [*mended, *own, *aside, *best]
-
-
-def loss_line(history: History, one: Experiment) -> str:
-    """Return the smoothed training loss at the end of its first run; empty if it logged none."""
-    loss = curve.final_loss(metrics(history, one.number))
+def loss_line(history: History, experiment: Experiment) -> str:
+    """Return the smoothed training loss at the end of the first run; empty if none was logged."""
+    loss = curve.final_loss(metrics(history, experiment.number))
     if loss is None:
         return ""
-    which = " of run 1" if len(one.runs) > 1 else ""
+    which = " of run 1" if len(experiment.runs) > 1 else ""
     return (
         f"training loss at the end{which}: {curve.number(loss)} nats a token "
         f"(the median of the last {100 // curve.BINS}% of its points)"
     )
 
 
-def loss_table(history: History, one: Experiment) -> str:
-    """Return the smoothed loss curve of its first run, or say that there is none."""
-    table = curve.table(metrics(history, one.number))
-    if not table:
-        return f"experiment {one.number} logged no loss ({one.verdict}: {one.reason})"
-    which = "run 1" if len(one.runs) > 1 else "its run"
-    return (
-        f"training loss of experiment {one.number}, {which}, in nats a token, against steps and "
-        f"training seconds, smoothed: {curve.SMOOTHING}\n{table}"
-    )
-
-
-@dataclass(frozen=True)
-class Room:
-    """How many characters there are for what a run printed, and for the error that ended it."""
-
-    prints: int
-    error: int
-
-
-def said(ran: Executed, room: Room) -> list[str]:
+def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
     """Return what a run printed, head and tail, and the error that ended it, each quoted."""
     prints, error = printed(ran), error_in(ran)
     lines = []
     if prints:
-        lines += ["printed:", quote(prints, room.prints)]
+        lines += ["printed:", quote(prints, prints_length)]
     if error:
-        lines += ["traceback:", quote(excerpt(error, room.error), room.error)]
+        lines += ["traceback:", quote(excerpt(error, error_length), error_length)]
     return lines
 
 
-def executed(history: History, one: Experiment) -> Executed:
+def executed(history: History, experiment: Experiment) -> Executed:
     """Return the notebook of the run that crashed, if one did, else of the first, as it ran."""
-    crashed = (place for place, run in enumerate(one.runs, start=1) if run.failure)
+    crashed = (number for number, run in enumerate(experiment.runs, start=1) if run.failure)
     name = recorded_file(place=next(crashed, 1))
-    return parse_executed(_file(history, one.number, name))
+    return parse_executed(_file(history, experiment.number, name))
+
+
+def describe_probe(probed: Probed) -> str:
+    """Return what a probe came to: its numbers, step times, profile, prints, and its error."""
+    run = probed.run
+    ended = "the probe ran to its end, and handed a model over, which was not scored"
+    lines = [f"the probe crashed: {run.failure}" if run.failure else ended, _probe_numbers(run)]
+    loss = curve.curve(probed.metrics)
+    lines += [loss] if loss else []
+    lines += step_lines(probed.steps) if probed.steps else ["no step was timed"]
+    if run.failure:
+        lines += [quote(run.detail, TRACEBACK_LENGTH)]
+    if probed.traceback:
+        lines += ["traceback:", quote(probed.traceback, TRACEBACK_LENGTH)]
+    if probed.printed:
+        lines += ["printed:", quote(probed.printed, PROBE_PRINTED_LENGTH)]
+    else:
+        lines.append("it printed nothing")
+    return "\n".join(lines)
+
+
+def step_lines(steps: StepProfile) -> list[str]:
+    """Return how long steps take and what their time goes to."""
+    lines = [f"step times: {steps.times()}"]
+    if steps.rows:
+        what = "kernels on the GPU" if steps.on_gpu else "operators"
+        lines.append(
+            f"where the time of a step goes, by torch.profiler ({steps.steps} profiled), the "
+            f"{what} with most time of their own: share, ms a step, calls a step, name"
+        )
+        lines.append(quote("\n".join(map(str, steps.rows)), PROFILE_LENGTH))
+    if steps.trouble:
+        lines.append(f"no profile:\n{quote(steps.trouble, PROFILE_LENGTH)}")
+    return lines
+
+
+def _loss_table(history: History, experiment: Experiment) -> str:
+    """Return the smoothed loss curve of the first run, or say that there is none."""
+    table = curve.table(metrics(history, experiment.number))
+    if not table:
+        return "no loss was logged"
+    which = " of run 1" if len(experiment.runs) > 1 else ""
+    return (
+        f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
+        f"{curve.SMOOTHING}\n{table}"
+    )
+
+
+def _diff(history: History, experiment: Experiment) -> str:
+    if experiment.proposal.parent is None:
+        return "It is the notebook that the campaign began with."
+    if experiment.reason in NEVER_RAN:
+        return "Its edits were never run."
+    old = TrainNotebook.parse(history.source(experiment.proposal.parent))
+    return str(cell_diff(old, TrainNotebook.parse(history.source(experiment.number))))
 
 
 def _file(history: History, number: int, name: str) -> bytes:
@@ -91,9 +179,18 @@ def _file(history: History, number: int, name: str) -> bytes:
 
 
 def _numbers(run: Run) -> str:
-    score = f"val_bpb {run.score.value:.6f}" if run.score else f"no score ({run.failure})"
+    score = run.score
+    shown = f"{score.metric} {score.value:.6f}" if score else f"no score ({run.failure})"
     return (
-        f"{score}, {run.steps} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s "
+        f"{shown}, {run.steps} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s "
         f"in {run.trained}; {run.compile_seconds:.0f} s of compilation, "
         f"{run.memory} at most"
+    )
+
+
+def _probe_numbers(run: Run) -> str:
+    return (
+        f"{run.trained}, {run.compile_seconds:.1f} s of compilation, "
+        f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s, "
+        f"{run.memory} at most; {run.wall_seconds:.1f} s in all"
     )

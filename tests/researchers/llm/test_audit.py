@@ -31,10 +31,8 @@ def audited(root: Path) -> Ledger:
 def test_no_model_is_told_of_the_audit(tmp_path: Path, chat: ChatServer) -> None:
     ledger = audited(tmp_path / "project")
     assert len(second_opinion(ledger.history.experiments()).keeps) == 2
-    reads = [("read_experiment", {"number": number}) for number in range(3)]
-    chat.script = in_turn(
-        text("lessons"), calls(("read_notebook", {}), *reads), calls(WIDER, SUBMIT)
-    )
+    reads = [("read", {"what": what}) for what in ("notebook", 0, 1, 2)]
+    chat.script = in_turn(text("lessons"), calls(*reads), calls(WIDER, SUBMIT))
     llm = researcher(ledger, chat)
     proposal = llm.propose(replace(ledger.view, number=8))
     llm.repair(ledger.view, crashed(ledger))

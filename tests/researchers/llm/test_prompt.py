@@ -16,9 +16,10 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.llm import prompt, sections, situation
-from autoresearch_kit.researchers.llm.asked import brief
-from autoresearch_kit.researchers.llm.prompt import Brief, estimate_tokens, proposal_prompt
+from autoresearch_kit.researchers.llm import prompt, sections
+from autoresearch_kit.researchers.llm.answer import estimate_tokens
+from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
+from autoresearch_kit.researchers.llm.situation import situation
 from tests.researchers.llm.conftest import CURVE, Ledger, executed
 
 AMPLE = 1_000_000
@@ -26,7 +27,7 @@ SHIPPED = Path(__file__).parents[3] / "notebooks" / "train.ipynb"
 
 
 def prompted(ledger: Ledger, view: View | None = None, budget: int = AMPLE) -> str:
-    return proposal_prompt(view or ledger.view, brief(ledger.around), ledger.history, budget)
+    return proposal_prompt(brief_of(view or ledger.view, ledger.around), budget)
 
 
 def long(ledger: Ledger, count: int) -> View:
@@ -79,7 +80,7 @@ def _made(first: Experiment, number: int, best: int) -> Experiment:
         "1,200 steps, 2,400,000 tokens, 8,000 tokens/s, 812 MB at most",
         "(llm, from 0): discard, worse, val_bpb 1.700000, 1,200 steps, 8,000 tokens/s. WIDTH = 4",
         "experiment 3 (llm, from 2): crash, out of memory. BATCH = 16",
-        "experiment 2: 0.100000 bits per byte lower than the best before it (WIDTH = 16), "
+        "experiment 2: 0.100000 lower than the best before it (WIDTH = 16), "
         "val_bpb 1.500000, 1,200 steps, 8,000 tokens/s",
         "WIDTH = 16  # of the embedding; 4..64",
         "Propose experiment 4",
@@ -242,7 +243,7 @@ def test_of_a_long_print_head_and_tail_are_shown(ledger: Ledger) -> None:
 
 def test_what_it_printed_is_shortened_and_then_left_out(ledger: Ledger) -> None:
     add_printing(ledger, 1, "word " * 1_000)
-    versions = sections.last(ledger.view, ledger.history).versions
+    versions = sections.last(brief_of(ledger.view, ledger.around)).versions
     counts = [version.count("word") for version in versions]
     assert counts[0] > counts[1] > 0
     assert counts[2:] == [0, 0]
@@ -272,13 +273,12 @@ def test_runs_that_differ_are_shown_one_by_one(ledger: Ledger) -> None:
 
 def on(ledger: Ledger, **changed: object) -> str:
     """The prompt where machine, dataset or settings differ so; the rules are part of it."""
-    found = brief(ledger.around)
-    parts = {"machine": found.machine, "dataset": found.dataset, "settings": found.settings}
-    fields = {
-        name: replace(part, **{k: v for k, v in changed.items() if hasattr(part, k)})  # type: ignore[type-var]
-        for name, part in parts.items()
-    }
-    text = proposal_prompt(ledger.view, replace(found, **fields), ledger.history, AMPLE)  # type: ignore[arg-type]
+    around = ledger.around
+    for name in ("machine", "dataset", "settings"):
+        part = getattr(around, name)
+        fields = {key: value for key, value in changed.items() if hasattr(part, key)}
+        around = replace(around, **{name: replace(part, **fields)})
+    text = proposal_prompt(brief_of(ledger.view, around), AMPLE)
     return prompt.system_prompt(EditProtocol.TOOLS) + text
 
 
@@ -299,7 +299,7 @@ def test_a_gpu_campaign_is_told_what_its_gpu_needs(ledger: Ledger) -> None:
 
 def test_what_the_cells_call_in_vain_is_explained(ledger: Ledger) -> None:
     shipped = TrainNotebook.read(SHIPPED)
-    said = situation.ground(brief(ledger.around), shipped).versions[0]
+    said = situation(ledger.around, shipped).versions[0]
     assert "`run.scaler` changes nothing here" in said
     assert "`run.accumulate` calls `backward` once for each batch" in said
     assert "only where `is_cuda` holds is never run here" in said
@@ -351,20 +351,6 @@ def test_the_protocol_is_the_kits_own(ledger: Ledger, protocol: EditProtocol) ->
     assert "submit" not in (prompted(ledger).partition("## The task")[0]).replace(
         "run.submit", ""
     ).replace("cell=submit", "")
-
-
-def test_lessons_are_asked_for_without_the_notebook(ledger: Ledger) -> None:
-    text = prompt.lessons_prompt(ledger.view, brief(ledger.around), ledger.history, AMPLE)
-    assert "write down what this campaign has taught" in text
-    assert "cell=model" not in text
-
-
-def test_a_brief_has_the_directive_as_it_is_now(ledger: Ledger) -> None:
-    assert brief(ledger.around).directive == ""
-    (ledger.root / "program.md").write_text("Simplify.")
-    assert brief(ledger.around) == Brief(
-        ledger.around.machine, ledger.around.dataset, ledger.around.settings, "Simplify."
-    )
 
 
 def test_it_says_how_large_the_noise_is(ledger: Ledger) -> None:
