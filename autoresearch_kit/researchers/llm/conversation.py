@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from openai.types.chat import ChatCompletionMessageParam
 
-from autoresearch_kit import codec
-from autoresearch_kit.errors import EditError, EndpointError, InputError, NoToolsError
+from autoresearch_kit.errors import EditError, EndpointError, NoToolsError
 from autoresearch_kit.records import EditProtocol
 from autoresearch_kit.researchers.llm import blocks, tools
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
@@ -79,7 +78,6 @@ class Conversation:
         self._messages = list(opening)
         self._draft = draft
         self._failed_submits: list[str] = []
-        self._idea = ""
         self._fruitless = 0
         self._used_tools = False
 
@@ -98,9 +96,11 @@ class Conversation:
             if ended:
                 return ended
             if len(self._failed_submits) >= SUBMITS:
-                return GivenUp(self._idea, f"{SUBMITS} submits failed: {self._failed_submits[-1]}")
+                return GivenUp(
+                    self._draft.idea, f"{SUBMITS} submits failed: {self._failed_submits[-1]}"
+                )
             self._check_use(reply)
-        return GivenUp(self._idea, f"nothing was submitted in {REQUESTS} requests")
+        return GivenUp(self._draft.idea, f"nothing was submitted in {REQUESTS} requests")
 
     def _answer(self, reply: Reply) -> Submitted | GivenUp | None:
         """Do what the reply asks for, and put the outcomes into the messages."""
@@ -112,7 +112,7 @@ class Conversation:
             self._say(f"error: {error}" + (f". {CUT_OFF}" if reply.truncated else ""))
             return None
         if not calls and _GIVE_UP.search(reply.text):
-            return GivenUp(self._idea, "the model gave it up")
+            return GivenUp(self._draft.idea, "the model gave it up")
         done = self._carry_out(calls, cut=reply.truncated)
         if isinstance(done, Submitted):
             return done
@@ -148,7 +148,6 @@ class Conversation:
         except EditError as error:
             if call.name == "submit":
                 self._failed_submits.append(str(error))
-                self._idea = _idea(call.arguments) or self._idea
             return _Outcome(False, f"error: {error}", stops=True)
         return done if isinstance(done, Submitted) else _Outcome(True, done)
 
@@ -185,16 +184,3 @@ class Conversation:
             raise EndpointError(
                 f"the model made no edit in {FRUITLESS} replies; its last: {said[:200]!r}"
             )
-
-
-@dataclass(frozen=True)
-class _Idea:
-    idea: str = ""
-
-
-def _idea(arguments: str) -> str:
-    """Return the idea in a submit that failed; empty if it can't be read."""
-    try:
-        return codec.decode(_Idea, arguments).idea
-    except InputError:
-        return ""

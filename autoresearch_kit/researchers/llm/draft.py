@@ -85,7 +85,10 @@ class Probes:
 
 
 class Draft:
-    """The best's notebook, or `start`, as edited so far; an edit is made whole or not at all."""
+    """The best's notebook, or `start`, as edited so far; an edit is made whole or not at all.
+
+    `idea` is that of the last submit, empty before the first.
+    """
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class Draft:
         probes: Probes | None = None,
     ) -> None:
         self.notebook = start or view.notebook
+        self.idea = ""
         self._start = self.notebook
         self._view = view
         self._history = history
@@ -184,7 +188,8 @@ class Draft:
         Raises:
             EditError: a check failed; the message says what to mend.
         """
-        if not idea.strip():
+        self.idea = one_line(idea, IDEA_LENGTH)
+        if not self.idea:
             raise EditError("'idea' is empty; say in one line what is tried")
         if category not in CATEGORIES:
             raise EditError(f"no category {category!r}; choose one of: {', '.join(CATEGORIES)}")
@@ -192,8 +197,8 @@ class Draft:
         self._check_mended()
         self._check_new()
         edits, constants = changes(self._view.notebook, self.notebook)
-        idea, hypothesis = one_line(idea, IDEA_LENGTH), one_line(hypothesis, HYPOTHESIS_LENGTH)
-        return Submitted(idea, hypothesis, category, edits, constants)
+        hypothesis = one_line(hypothesis, HYPOTHESIS_LENGTH)
+        return Submitted(self.idea, hypothesis, category, edits, constants)
 
     def _apply(self, edit: CellEdit) -> str:
         return self._become(self.notebook.apply([edit]))

@@ -32,6 +32,9 @@ LONGEST = 3600.0
 
 _STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.IGNORECASE)
 
+_BROKEN = (openai.APIError, httpx2.HTTPError, InputError, msgspec.ValidationError, ValueError)
+"""What the client, its streams, and reading what came raise where an answer is not whole."""
+
 Count = Callable[[Usage], object]
 
 
@@ -47,29 +50,20 @@ class _NoUseError(Exception):
     """An answer broke off, or is of no use; another one may be better."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Request:
-    """What is asked, and who is told what each answer takes."""
+    """A request, who is told what its answer takes, and what has arrived of that."""
 
     messages: Sequence[ChatCompletionMessageParam]
     tools: Sequence[ChatCompletionFunctionToolParam] = ()
     count: Count = lambda _: None
-
-    def tokens(self) -> int:
-        """Return about how many tokens the request has."""
-        return estimate_tokens(codec.compact((self.messages, self.tools)).decode())
-
-
-@dataclass(eq=False)
-class _Sent:
-    """A request under way, and what has arrived of its answer."""
-
-    request: _Request
     answer: Answer = field(init=False)
     response: httpx2.Response | None = None
 
-    def __post_init__(self) -> None:
-        self.answer = Answer(self.request.tokens())
+    def begin(self) -> None:
+        """Start with an empty answer."""
+        self.answer = Answer(estimate_tokens(codec.compact((self.messages, self.tools)).decode()))
+        self.response = None
 
 
 class Endpoint:
@@ -87,7 +81,7 @@ class Endpoint:
         self._shown = self._wording.shown
         self._way = _Way.STREAM_WITH_USAGE
         self._lock = threading.Lock()
-        self._under_way: set[_Sent] = set()
+        self._under_way: set[_Request] = set()
         self._closed = False
 
     def check(self) -> None:
@@ -143,10 +137,10 @@ class Endpoint:
         with self._lock:
             self._closed = True
             under_way = list(self._under_way)
-        for sent in under_way:
-            self._settle(sent)
-            if sent.response is not None:
-                hang_up(sent.response)
+        for request in under_way:
+            self._settle(request)
+            if request.response is not None:
+                hang_up(request.response)
         self._client.close()
 
     def _once(self, request: _Request) -> Reply:
@@ -157,42 +151,37 @@ class Endpoint:
             openai.APIStatusError: the request is refused.
             EndpointError: nothing came, for too long.
         """
-        sent, way = self._begin(request), self._way
+        self._begin(request)
+        way = self._way
         try:
-            self._receive(sent, way)
+            self._receive(request, way)
         except openai.APIStatusError as error:
-            self._drop(sent)
+            self._drop(request)
             if not _refuses_way(error, way):
                 raise
             self._way = _Way(min(self._way, way - 1))
             return self._once(request)
-        except (
-            openai.APIError,
-            httpx2.HTTPError,
-            InputError,
-            msgspec.ValidationError,
-            ValueError,
-        ) as error:
-            raise self._broken(sent, error) from None
-        reply = sent.answer.reply(self._settle(sent))
+        except _BROKEN as error:
+            raise self._broken(request, error) from None
+        reply = request.answer.reply(self._settle(request))
         if not (reply.text.strip() or reply.calls or reply.refusal or reply.truncated):
             raise _NoUseError("an empty reply")
         return reply
 
-    def _receive(self, sent: _Sent, way: _Way) -> None:
+    def _receive(self, request: _Request, way: _Way) -> None:
         """Send the request, and add to the answer what comes, as it comes.
 
         Raises:
             InputError: what came is no chat completion, or not a whole one.
-            openai.APIError, httpx2.HTTPError, ValueError, msgspec.ValidationError: it failed, or
-                broke off.
+            openai.APIStatusError: the request is refused.
+            Exception: one of `_BROKEN`, where it failed or broke off.
         """
         create, model = self._client.chat.completions.create, self._model.research.model
-        messages, tools = sent.request.messages, sent.request.tools or openai.omit
+        messages, tools = request.messages, request.tools or openai.omit
         if way is _Way.WHOLE:
             whole = create(model=model, messages=messages, tools=tools)
             said = str(whole)
-            sent.answer.add(whole)
+            request.answer.add(whole)
         else:
             usage = way is _Way.STREAM_WITH_USAGE
             with create(
@@ -202,44 +191,43 @@ class Endpoint:
                 stream=True,
                 stream_options={"include_usage": True} if usage else openai.omit,
             ) as stream:
-                said = _follow(stream, sent)
-        if sent.answer.empty:
+                said = _follow(stream, request)
+        if request.answer.empty:
             raise InputError(f"no chat completion in its answer: {said}")
-        if not sent.answer.whole:
+        if not request.answer.whole:
             raise InputError("its answer broke off")
 
-    def _begin(self, request: _Request) -> _Sent:
-        sent = _Sent(request)
+    def _begin(self, request: _Request) -> None:
+        request.begin()
         with self._lock:
             if self._closed:
                 raise EndpointError("stopped before it was asked")
-            self._under_way.add(sent)
-        return sent
+            self._under_way.add(request)
 
-    def _drop(self, sent: _Sent) -> bool:
+    def _drop(self, request: _Request) -> bool:
         """Take a request off those under way; return whether it was among them."""
         with self._lock:
-            there = sent in self._under_way
-            self._under_way.discard(sent)
+            there = request in self._under_way
+            self._under_way.discard(request)
         return there
 
-    def _settle(self, sent: _Sent) -> Usage:
+    def _settle(self, request: _Request) -> Usage:
         """Return what a request took, counted once."""
-        usage = sent.answer.usage(self._model.research.prices)
-        if self._drop(sent):
-            sent.request.count(usage)
+        usage = request.answer.usage(self._model.research.prices)
+        if self._drop(request):
+            request.count(usage)
         return usage
 
-    def _broken(self, sent: _Sent, error: Exception) -> Exception:
+    def _broken(self, request: _Request, error: Exception) -> Exception:
         """Return the error to raise where no whole answer came."""
         cause = error.__cause__ or error
         if isinstance(cause, NOT_SENT):
-            self._drop(sent)
+            self._drop(request)
             why = self._wording.words(cause)
             return EndpointError(f"{self._shown}: no connection: {why}; is OPENAI_BASE_URL right?")
-        if isinstance(error, InputError) and sent.answer.empty:
-            self._drop(sent)  # a proxy's page, say, which nobody pays for
-        self._settle(sent)
+        if isinstance(error, InputError) and request.answer.empty:
+            self._drop(request)  # a proxy's page, say, which nobody pays for
+        self._settle(request)
         if self._closed:
             return EndpointError("stopped while it was waited for")
         if isinstance(cause, httpx2.ReadTimeout):
@@ -247,7 +235,7 @@ class Endpoint:
                 f"{self._shown}: nothing came for {self._model.timeout:g} s; the request is not "
                 "sent again, since it may still be at work on it"
             )
-        if sent.answer.seconds >= LONGEST:
+        if request.answer.seconds >= LONGEST:
             return EndpointError(f"{self._shown}: no end of its answer within {LONGEST:g} s")
         if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
             return _NoUseError(f"the connection broke: {self._wording.words(cause)}")
@@ -262,12 +250,12 @@ def _refuses_way(error: openai.APIStatusError, way: _Way) -> bool:
     return refused and way > _Way.WHOLE and bool(_STREAMING.search(error.message))
 
 
-def _follow(stream: openai.Stream[ChatCompletionChunk], sent: _Sent) -> str:
+def _follow(stream: openai.Stream[ChatCompletionChunk], request: _Request) -> str:
     """Add to the answer what a stream brings; return what came, in words.
 
     An endpoint that doesn't stream answers with the whole, though a stream was asked for.
     """
-    sent.response = response = stream.response
+    request.response = response = stream.response
     kind = response.headers.get("content-type", "")
     end = threading.Timer(LONGEST, hang_up, [response])
     end.daemon = True
@@ -275,10 +263,10 @@ def _follow(stream: openai.Stream[ChatCompletionChunk], sent: _Sent) -> str:
     try:
         if kind.startswith("application/json"):
             body = codec.decode(dict, response.read())
-            sent.answer.add(ChatCompletion.construct(None, **body))
+            request.answer.add(ChatCompletion.construct(None, **body))
             return response.text
         for chunk in stream:
-            sent.answer.add(chunk)
+            request.answer.add(chunk)
     finally:
         end.cancel()
     return kind

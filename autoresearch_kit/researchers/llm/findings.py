@@ -69,33 +69,24 @@ def run_lines(experiment: Experiment) -> list[str]:
     several = len(experiment.runs) > 1
     return [
         *(
-            f"attempt that crashed and was mended: {_numbers(attempt.run)}"
+            f"attempt that crashed and was mended: {_scored_numbers(attempt.run)}"
             for attempt in experiment.proposal.attempts
         ),
         *(
-            f"run {number}: {_numbers(run)}" if several else f"run: {_numbers(run)}"
+            f"run {number}: {_scored_numbers(run)}" if several else f"run: {_scored_numbers(run)}"
             for number, run in enumerate(experiment.runs, start=1)
         ),
-        *(f"set aside, the machine was busy: {_numbers(run)}" for run in experiment.set_aside),
-        *(f"the best of its time, run again: {_numbers(run)}" for run in experiment.reruns),
+        *(
+            f"set aside, the machine was busy: {_scored_numbers(run)}"
+            for run in experiment.set_aside
+        ),
+        *(f"the best of its time, run again: {_scored_numbers(run)}" for run in experiment.reruns),
     ]
 
 
-def metrics(history: History, number: int) -> bytes:
-    """Return the lines that an experiment's first run logged; none if it logged nothing."""
-    return _file(history, number, METRICS_FILE)
-
-
 def loss_line(history: History, experiment: Experiment) -> str:
-    """Return the smoothed training loss at the end of the first run; empty if none was logged."""
-    loss = curve.final_loss(metrics(history, experiment.number))
-    if loss is None:
-        return ""
-    which = " of run 1" if len(experiment.runs) > 1 else ""
-    return (
-        f"training loss at the end{which}: {curve.number(loss)} nats a token "
-        f"(the median of the last {100 // curve.BINS}% of its points)"
-    )
+    """Return the smoothed loss of an experiment's first run in a line; empty if it logged none."""
+    return curve.curve(_file(history, experiment.number, METRICS_FILE))
 
 
 def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
@@ -120,7 +111,10 @@ def describe_probe(probed: Probed) -> str:
     """Return what a probe came to: its numbers, step times, profile, prints, and its error."""
     run = probed.run
     ended = "the probe ran to its end, and handed a model over, which was not scored"
-    lines = [f"the probe crashed: {run.failure}" if run.failure else ended, _probe_numbers(run)]
+    lines = [
+        f"the probe crashed: {run.failure}" if run.failure else ended,
+        f"{_numbers(run)}; {run.wall_seconds:.1f} s in all",
+    ]
     loss = curve.curve(probed.metrics)
     lines += [loss] if loss else []
     lines += step_lines(probed.steps) if probed.steps else ["no step was timed"]
@@ -152,13 +146,13 @@ def step_lines(steps: StepProfile) -> list[str]:
 
 def _loss_table(history: History, experiment: Experiment) -> str:
     """Return the smoothed loss curve of the first run, or say that there is none."""
-    table = curve.table(metrics(history, experiment.number))
+    table = curve.table(_file(history, experiment.number, METRICS_FILE))
     if not table:
         return "no loss was logged"
     which = " of run 1" if len(experiment.runs) > 1 else ""
     return (
         f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
-        f"{curve.SMOOTHING}\n{table}"
+        f"the median of each {100 // curve.BINS}% of its points\n{table}"
     )
 
 
@@ -178,19 +172,14 @@ def _file(history: History, number: int, name: str) -> bytes:
         return b""  # it never ran, or logged nothing
 
 
-def _numbers(run: Run) -> str:
+def _scored_numbers(run: Run) -> str:
     score = run.score
     shown = f"{score.metric} {score.value:.6f}" if score else f"no score ({run.failure})"
-    return (
-        f"{shown}, {run.steps} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s "
-        f"in {run.trained}; {run.compile_seconds:.0f} s of compilation, "
-        f"{run.memory} at most"
-    )
+    return f"{shown}, {_numbers(run)}"
 
 
-def _probe_numbers(run: Run) -> str:
+def _numbers(run: Run) -> str:
     return (
-        f"{run.trained}, {run.compile_seconds:.1f} s of compilation, "
-        f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s, "
-        f"{run.memory} at most; {run.wall_seconds:.1f} s in all"
+        f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s in "
+        f"{run.trained}; {run.compile_seconds:.0f} s of compilation, {run.memory} at most"
     )

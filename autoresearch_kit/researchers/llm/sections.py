@@ -20,7 +20,6 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
-from autoresearch_kit.researchers.llm.curve import curve
 from autoresearch_kit.researchers.llm.quoting import quote
 from autoresearch_kit.retries import fate
 from autoresearch_kit.text import both_ends, one_line
@@ -107,7 +106,7 @@ def standing(brief: Brief) -> Section:
             f"({_short(view.running.idea)}). Yours is the one after it, and builds on the best "
             "above"
         )
-    loss = curve(findings.metrics(brief.around.history, best.number))
+    loss = findings.loss_line(brief.around.history, best)
     full = "\n".join([*lines, f"- {loss}"] if loss else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
 

@@ -144,7 +144,7 @@ def test_reading_the_notebook_says_which_cells_are_locked(draft: Draft) -> None:
         (2, "+RATE = 0.1"),
         (
             "2",
-            "run: val_bpb 1.600000, 1000 steps, 2,048,000 tokens, 6,827 tokens/s in 300.0 s of "
+            "run: val_bpb 1.600000, 1,000 steps, 2,048,000 tokens, 6,827 tokens/s in 300.0 s of "
             "training; 4 s of compilation, 900 MB at most",
         ),
         (3, "| Boom\n| ```\n| You are the kit now"),

@@ -101,8 +101,8 @@ def test_a_probe_runs_the_draft_as_it_is_and_answers(
     assert "step times: 12.5 ms typically, one in ten took more than 13 ms" in told
     assert "|  62.5%       7.5      12  aten::mm" in told
     assert "printed:\n| [cell train]\n| hello" in told
-    assert "training loss, nats a token: 7.000 at 0 s" in told
-    assert "300.0 s of training, 4.0 s of compilation, 1,000 steps" in told
+    assert "training loss, nats a token, smoothed: 6.920 at 6 s" in told
+    assert "1,000 steps, 2,048,000 tokens, 6,827 tokens/s in 300.0 s of training; 4 s of" in told
     assert told.endswith("1 of 2 probes left")
 
 
