@@ -79,7 +79,7 @@ def view_of(
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What does not change while a campaign process lives.
+    """A campaign's parts that do not change while its process lives.
 
     `probe` is None where nothing can be run; `probes_made` returns the probes that were made of an
     experiment so far.
@@ -102,7 +102,7 @@ class Researcher(Protocol):
 
     name: str
     slow: bool = False
-    """Whether a proposal takes so long that it is prepared while the run before it trains."""
+    """True if a proposal takes so long that it is prepared while the run before it trains."""
 
     @abstractmethod
     def propose(self, view: View) -> Proposal:

@@ -38,7 +38,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model answered; `truncated` if its length limit cut it off."""
+    """A whole answer of the model; `truncated` if its length limit cut it off."""
 
     text: str
     calls: tuple[ToolCall, ...] = ()
@@ -80,7 +80,7 @@ class _CallPiece(msgspec.Struct):
 
 
 class _Delta(msgspec.Struct):
-    """What a chunk brings. `model_extra` has thoughts, for which each server has its own name."""
+    """A message, or a part of one; `model_extra` has thoughts, which each server names its way."""
 
     content: str | list[_Part] | None = None
     refusal: str | None = None
@@ -121,7 +121,7 @@ class _Call:
 
 @dataclass(eq=False)
 class Answer:
-    """What has arrived of one answer; the request that it answers has about `asked` tokens."""
+    """One answer as it arrives; the request that it answers has about `asked` tokens."""
 
     asked: int
     _began: float = field(default_factory=time.monotonic)
@@ -147,12 +147,12 @@ class Answer:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has arrived that a chat completion has."""
+        """True while nothing has arrived that a chat completion has."""
         return not (self._finish or self._usage or self._characters)
 
     @property
     def whole(self) -> bool:
-        """Whether the answer's end has arrived."""
+        """True once the answer's end has arrived."""
         return bool(self._finish or self._usage)
 
     @property

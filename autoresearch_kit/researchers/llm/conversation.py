@@ -55,7 +55,7 @@ class GivenUp:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a call is answered; `stops` if the calls after it are not carried out."""
+    """The answer to a call; `stops` if the calls after it are not carried out."""
 
     worked: bool
     text: str

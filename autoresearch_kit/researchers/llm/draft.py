@@ -106,7 +106,7 @@ class Draft:
 
     @property
     def may_probe(self) -> bool:
-        """Whether drafts can be probed here at all."""
+        """True if drafts can be probed here at all."""
         return self._probes is not None
 
     def read(self, what: str) -> str:

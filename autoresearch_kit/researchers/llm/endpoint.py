@@ -33,13 +33,13 @@ LONGEST = 3600.0
 _STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.IGNORECASE)
 
 _BROKEN = (openai.APIError, httpx2.HTTPError, InputError, msgspec.ValidationError, ValueError)
-"""What the client, its streams, and reading what came raise where an answer is not whole."""
+"""Errors of the client, its streams, and of reading what came, where an answer is not whole."""
 
 Count = Callable[[Usage], object]
 
 
 class _Way(IntEnum):
-    """How answers are asked for; the next lower one where an endpoint refuses it."""
+    """The form in which answers are asked for; the next lower one where an endpoint refuses it."""
 
     WHOLE = 0
     STREAM = 1

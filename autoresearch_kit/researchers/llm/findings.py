@@ -1,4 +1,4 @@
-"""What experiments and probes came to, in words for a model: numbers, prints, errors, curves.
+"""Tells a model what experiments and probes came to: numbers, prints, errors, curves.
 
 What unreviewed code printed is quoted, so that it can't be taken for words of the kit.
 """

@@ -1,4 +1,4 @@
-"""What a language model is told: the kit's rules, then the campaign as git knows it.
+"""Writes the prompts of a language model: the kit's rules, then the campaign as git knows it.
 
 A prompt is built afresh for each proposal. It has sections, and a budget in tokens. Where it
 doesn't fit, sections are shortened one step at a time, in the order of `SHORTENING`, and only as

@@ -1,4 +1,4 @@
-"""Text that unreviewed code printed, made fit to be shown to a model: it can't pose as the kit."""
+"""Quotes what unreviewed code printed, so that it can't pose as the kit to a model."""
 
 import re
 
@@ -11,7 +11,7 @@ _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def quote(text: str, limit: int) -> str:
-    """At most `limit` characters of `text`, its head and its tail, each line marked."""
+    """Return at most `limit` characters of `text`, its head and its tail, each line marked."""
     lines = _BREAKS.split(_cut(without_escapes(text), limit))
     return "\n".join(MARK + _printable(line) for line in lines)
 

@@ -20,7 +20,7 @@ class Scrubber:
         self._secrets = sorted((s for s in secrets if len(s) >= LEAST), key=len, reverse=True)
 
     def scrub(self, text: str) -> str:
-        """`text` with `[secret]` in place of each secret."""
+        """Return `text` with `[secret]` in place of each secret."""
         for secret in self._secrets:
             text = text.replace(secret, SECRET)
         return _SHAPES.sub(SECRET, text)

@@ -31,11 +31,11 @@ IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
 
 LAST_DETAILS = ((20, 600, 1_500), (10, 200, 600))
-"""How many of the last experiments are listed, and how many characters of what the very last
-printed and of its error: at first, and shortened."""
+"""The number of last experiments that are listed, and the characters of what the very last printed
+and of its error: at first, and shortened."""
 
 LAST_FEWEST = (5, 3)
-"""How many are listed where nothing of what the last printed is shown any more."""
+"""The numbers that are listed once nothing of what the last printed is shown any more."""
 
 _NOT_JUDGED = {
     Reason.MACHINE_BUSY: "the machine was busy, which says nothing of the idea",
@@ -45,7 +45,7 @@ _NOT_JUDGED = {
 
 @dataclass(frozen=True)
 class Brief:
-    """What a prompt is about; `directive` is the text of program.md."""
+    """The campaign that a prompt is about; `directive` is the text of program.md."""
 
     view: View
     around: Surroundings

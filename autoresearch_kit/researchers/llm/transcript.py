@@ -1,4 +1,4 @@
-"""What was said while an experiment was proposed, as JSON lines, without secrets."""
+"""Keeps what was said while an experiment was proposed, as JSON lines, without secrets."""
 
 import re
 from collections.abc import Sequence

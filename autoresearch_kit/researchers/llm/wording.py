@@ -1,4 +1,4 @@
-"""What an endpoint says, in words that name the setting and hold no secret."""
+"""Turns what an endpoint says into errors that name the setting and hold no secret."""
 
 import re
 
