@@ -10,10 +10,8 @@ import httpx2
 import openai
 
 from autoresearch_kit.errors import RefusedError
-from autoresearch_kit.researchers.llm.secrets import Scrubber
+from autoresearch_kit.researchers.llm.wording import OPENAI_URL, Scrubber
 from autoresearch_kit.researchers.model import Model
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 CONNECT_SECONDS = 10.0
 

@@ -3,18 +3,23 @@
 What unreviewed code printed is quoted, so that it can't be taken for words of the kit.
 """
 
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median_low
+
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution.crash_report import Executed, error_in, parse_executed, printed
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
 from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.execution.traceback_excerpt import excerpt
 from autoresearch_kit.history import History
+from autoresearch_kit.live import Point, read_points
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment, Run, StepProfile, Verdict
 from autoresearch_kit.researchers.duplicates import NEVER_RAN
-from autoresearch_kit.researchers.llm import curve
-from autoresearch_kit.researchers.llm.quoting import quote
+from autoresearch_kit.text import without_escapes
 
 PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
 """Characters that are quoted of what a run printed, and of the error that ended it."""
@@ -22,6 +27,17 @@ PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
 PROBE_PRINTED_LENGTH = 5_000
 DETAIL_LENGTH = 2_000
 PROFILE_LENGTH = 2_000
+
+MARK = "| "
+"""Every quoted line begins so, and nothing that the kit says does."""
+
+_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+BINS = 20
+"""Parts of a curve, each of as many of its points, over which losses are smoothed."""
+
+MOMENTS = 8
+"""Moments of training at which the loss is told in one line, the last among them."""
 
 
 def describe_experiment(history: History, experiment: Experiment) -> str:
@@ -86,7 +102,7 @@ def run_lines(experiment: Experiment) -> list[str]:
 
 def loss_line(history: History, experiment: Experiment) -> str:
     """Return the smoothed loss of an experiment's first run in a line; empty if it logged none."""
-    return curve.curve(_file(history, experiment.number, METRICS_FILE))
+    return curve(_file(history, experiment.number, METRICS_FILE))
 
 
 def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
@@ -115,7 +131,7 @@ def describe_probe(probed: Probed) -> str:
         f"the probe crashed: {run.failure}" if run.failure else ended,
         f"{_numbers(run)}; {run.wall_seconds:.1f} s in all",
     ]
-    loss = curve.curve(probed.metrics)
+    loss = curve(probed.metrics)
     lines += [loss] if loss else []
     lines += step_lines(probed.steps) if probed.steps else ["no step was timed"]
     if run.failure:
@@ -144,15 +160,55 @@ def step_lines(steps: StepProfile) -> list[str]:
     return lines
 
 
+def curve(metrics: bytes) -> str:
+    """Return the smoothed loss, in nats per token, at a few moments; empty if there is none.
+
+    `metrics` are the lines that the run logged; what can't be read of them is left out.
+    """
+    points = _smoothed(read_points(metrics))
+    if not points:
+        return ""
+    last, count = points[-1], min(MOMENTS, len(points))
+    spread = [points[round(at * (len(points) - 1) / max(1, count - 1))] for at in range(count)]
+    shown = ", ".join(f"{_number(point.loss, 3)} at {point.seconds:.3g} s" for point in spread)
+    speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
+    return f"training loss, nats a token, smoothed: {shown}{speed}"
+
+
+def table(metrics: bytes) -> str:
+    """Return the smoothed curve, a line for each point; empty if there is none to read."""
+    lines = [
+        f"{point.step:>8,} {point.seconds:>9.4g} {_number(point.loss, 4):>9}"
+        for point in _smoothed(read_points(metrics))
+    ]
+    return "\n".join([f"{'step':>8} {'seconds':>9} {'loss':>9}", *lines]) if lines else ""
+
+
+def _smoothed(points: Sequence[Point]) -> list[Point]:
+    """Return at most 20 points: the median loss of each bin, at the step in the bin's middle.
+
+    Bins follow one another and have as many points each, but for one more or less.
+    """
+    count = min(BINS, len(points))
+    edges = [round(at * len(points) / count) for at in range(count + 1)] if count else []
+    return [_median(points[start:end]) for start, end in pairwise(edges)]
+
+
+def quote(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text`, its head and its tail, each line marked."""
+    lines = _BREAKS.split(_cut(without_escapes(text), limit))
+    return "\n".join(MARK + _printable(line) for line in lines)
+
+
 def _loss_table(history: History, experiment: Experiment) -> str:
     """Return the smoothed loss curve of the first run, or say that there is none."""
-    table = curve.table(_file(history, experiment.number, METRICS_FILE))
-    if not table:
+    losses = table(_file(history, experiment.number, METRICS_FILE))
+    if not losses:
         return "no loss was logged"
     which = " of run 1" if len(experiment.runs) > 1 else ""
     return (
         f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
-        f"the median of each {100 // curve.BINS}% of its points\n{table}"
+        f"the median of each {100 // BINS}% of its points\n{losses}"
     )
 
 
@@ -183,3 +239,27 @@ def _numbers(run: Run) -> str:
         f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s in "
         f"{run.trained}; {run.compile_seconds:.0f} s of compilation, {run.memory} at most"
     )
+
+
+def _number(loss: float, decimals: int) -> str:
+    """Return a loss in so many decimals; one that is out of all bounds in few digits."""
+    return f"{loss:.{decimals}f}" if abs(loss) < 1e4 else f"{loss:.3g}"
+
+
+def _median(points: Sequence[Point]) -> Point:
+    middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
+    return Point(middle.step, middle.seconds, loss, middle.tokens)
+
+
+def _cut(text: str, limit: int) -> str:
+    text = text.strip("\n")
+    if len(text) <= limit:
+        return text
+    head = limit // 3  # the end of a traceback says more than its beginning
+    left_out = len(text) - limit
+    tail = text[head + left_out :]
+    return f"{text[:head]}\n[{left_out:,} characters left out]\n{tail}"
+
+
+def _printable(line: str) -> str:
+    return "".join(mark if mark.isprintable() else " " for mark in line.expandtabs(4)).rstrip()

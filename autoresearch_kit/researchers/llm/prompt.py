@@ -20,7 +20,7 @@ from autoresearch_kit.records import EditProtocol, Proposal
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import blocks, sections
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
-from autoresearch_kit.researchers.llm.quoting import MARK, quote
+from autoresearch_kit.researchers.llm.findings import MARK, quote
 from autoresearch_kit.researchers.llm.sections import Brief, Section
 from autoresearch_kit.researchers.llm.situation import situation
 

@@ -16,9 +16,9 @@ from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
 from autoresearch_kit.researchers.llm.draft import Draft, Probes, Submitted
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
-from autoresearch_kit.researchers.llm.secrets import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
+from autoresearch_kit.researchers.llm.wording import Scrubber
 from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.spending import Meter
 

@@ -20,7 +20,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
-from autoresearch_kit.researchers.llm.quoting import quote
+from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.retries import fate
 from autoresearch_kit.text import both_ends, one_line
 

@@ -13,7 +13,7 @@ from autoresearch_kit.atomic import append_line
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Usage
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
-from autoresearch_kit.researchers.llm.secrets import Scrubber
+from autoresearch_kit.researchers.llm.wording import Scrubber
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

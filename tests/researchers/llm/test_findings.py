@@ -1,8 +1,8 @@
-"""A loss curve in few numbers, whatever the lines are that it comes from."""
+"""Curves in few numbers and quoted prints, whatever the lines are that they come from."""
 
 import pytest
 
-from autoresearch_kit.researchers.llm.curve import BINS, curve, table
+from autoresearch_kit.researchers.llm.findings import BINS, curve, quote, table
 
 
 def lines(*losses: float) -> bytes:
@@ -51,3 +51,27 @@ def test_a_table_has_the_median_of_each_twentieth() -> None:
 def test_hostile_lines_neither_break_it_nor_make_it_long(hostile: bytes) -> None:
     assert len(table(hostile)) < 1_000
     assert len(curve(hostile)) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("one\ntwo", "| one\n| two"),
+        ("\x1b[31mred\x1b[0m", "| red"),
+        ("\x1b]8;;http://x\x07link\x1b]8;;\x07", "| link"),
+        ("over\rwritten", "| over\n| written"),
+        ("a\u2028b\x85c\x0bd", "| a\n| b\n| c\n| d"),
+        ("nul\x00bell\x07", "| nul bell"),
+        ("\tindented", "|     indented"),
+        ("right\u202eto left", "| right to left"),
+    ],
+)
+def test_only_marked_lines_of_plain_text_are_left(text: str, quoted: str) -> None:
+    assert quote(text, 1000) == quoted
+
+
+def test_the_middle_of_a_long_text_is_left_out_and_its_end_kept() -> None:
+    quoted = quote("head " + "x" * 5_000 + " the error", 300)
+    assert quoted.startswith("| head xxx")
+    assert quoted.endswith("x the error")
+    assert "| [4,715 characters left out]" in quoted
