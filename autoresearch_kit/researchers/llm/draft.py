@@ -1,6 +1,5 @@
-"""The notebook while a model edits it: every edit answers with its diff, or says what to do."""
+"""The notebook while a model edits it."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
-from autoresearch_kit.records import CellEdit, Constant, EditAction
+from autoresearch_kit.records import CellEdit, Constant
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import is_running, tried_before
 from autoresearch_kit.researchers.llm import findings
@@ -28,12 +27,6 @@ CATEGORIES = (
 )
 IDEA_LENGTH = 120
 HYPOTHESIS_LENGTH = 1000
-NUMBER_LENGTH = 9
-"""Digits of an experiment's number; no campaign has a longer one."""
-
-
-NEAREST_LINES = 40
-"""Lines of a cell that are shown at most where the text to replace is not in it."""
 
 
 class UnchangedError(EditError):
@@ -109,64 +102,33 @@ class Draft:
         """True if drafts can be probed here at all."""
         return self._probes is not None
 
-    def read(self, what: str) -> str:
-        """Return all code cells for "notebook", an experiment for a number, else a cell's source.
+    def read_experiment(self, number: int) -> str:
+        """Return all that git has of an experiment.
 
         Raises:
-            EditError: there is no such cell or experiment; the message says what there is.
+            EditError: there is none of this number.
         """
-        if what == "notebook":
-            cells = [cell for cell in self.notebook.cells if not cell.markdown]
-            return "\n\n".join(
-                f"# cell {cell.name} ({'locked' if cell.locked else 'editable'})\n{cell.source}"
-                for cell in cells
-            )
-        if what.isdecimal():
-            return self._read_experiment(what)
-        return self.notebook.cell(what).source
+        known = {experiment.number: experiment for experiment in self._view.experiments}
+        if number not in known:
+            raise EditError(f"no experiment {number}; there are: 0 to {max(known)}")
+        return findings.describe_experiment(self._history, known[number])
 
-    def edit_cell(self, cell: str, old: str, new: str) -> str:
-        """Replace `old`, which must be in the cell exactly once, by `new`; return the diff.
+    def apply(self, edit: CellEdit) -> str:
+        """Make an edit; return what differs, and which cells don't parse now.
 
         Raises:
-            EditError: the cell is not editable, or `old` is not there once.
+            EditError: it does not fit the notebook.
+            UnchangedError: it changes nothing.
         """
-        self.notebook.apply([CellEdit(EditAction.REPLACE, cell)])  # raises if it is not editable
-        source = self.notebook.cell(cell).source
-        if not old:
-            raise EditError("'old' is empty; give the text to replace, or use write_cell")
-        count = source.count(old)
-        if count == 0:
-            raise EditError(f"'old' is not in cell {cell!r}. {_nearest(source, old)}")
-        if count > 1:
-            lines = [str(before.count("\n") + 1) for before in _texts_before(source, old)]
-            raise EditError(
-                f"'old' is {count} times in cell {cell!r}, at lines {', '.join(lines)}; give more "
-                "of the lines around it, so that it is there once"
-            )
-        return self._apply(CellEdit(EditAction.REPLACE, cell, source.replace(old, new)))
-
-    def write_cell(self, cell: str, source: str, after: str) -> str:
-        """Rewrite a cell, or remove it for an empty source, or add it after another; return the
-        diff.
-
-        Raises:
-            EditError: the cell is not editable, or can't be added there.
-        """
-        if after:
-            return self._apply(CellEdit(EditAction.INSERT, cell, source.strip("\n"), after))
-        if not source.strip():
-            return self._apply(CellEdit(EditAction.DELETE, cell))
-        return self._apply(CellEdit(EditAction.REPLACE, cell, source.strip("\n")))
+        return self._become(self.notebook.apply([edit]))
 
     def set_constants(self, values: Mapping[str, Constant]) -> str:
-        """Set constants in `config`; return the diff.
+        """Set constants in `config`; return what differs.
 
         Raises:
-            EditError: none are given, or one is not there, or is of another type.
+            EditError: one is not there, or is of another type.
+            UnchangedError: they have these values.
         """
-        if not values:
-            raise EditError("no constants given; write them as NAME: value")
         return self._become(self.notebook.set_constants(values))
 
     def probe(self) -> str:
@@ -194,17 +156,14 @@ class Draft:
         if category not in CATEGORIES:
             raise EditError(f"no category {category!r}; choose one of: {', '.join(CATEGORIES)}")
         self.notebook.check(self._view.notebook)
-        self._check_mended()
+        if self._start is not self._view.notebook and self.notebook.code() == self._start.code():
+            raise EditError("nothing changed: this is the code that crashed; mend it first")
         self._check_new()
         edits, constants = changes(self._view.notebook, self.notebook)
         hypothesis = one_line(hypothesis, HYPOTHESIS_LENGTH)
         return Submitted(self.idea, hypothesis, category, edits, constants)
 
-    def _apply(self, edit: CellEdit) -> str:
-        return self._become(self.notebook.apply([edit]))
-
     def _become(self, edited: TrainNotebook) -> str:
-        """Make `edited` the draft; return what differs, and which cells don't parse now."""
         diff = cell_diff(self.notebook, edited)
         if not diff:
             raise UnchangedError("this changes nothing: the notebook reads so already")
@@ -218,11 +177,6 @@ class Draft:
         except EditError as error:
             return f"mend this before you submit: {error}"
         return ""
-
-    def _check_mended(self) -> None:
-        """Raise EditError if a repair has not changed the code that it began with."""
-        if self._start is not self._view.notebook and self.notebook.code() == self._start.code():
-            raise EditError("nothing changed: this is the code that crashed; mend it first")
 
     def _check_new(self) -> None:
         """Raise EditError if this code was tried before, or is being tried."""
@@ -238,30 +192,3 @@ class Draft:
                 f"experiment {running.number}, which is running now, is exactly this code "
                 f"({running.idea}). Change something else"
             )
-
-    def _read_experiment(self, number: str) -> str:
-        known = {e.number: e for e in self._view.experiments}
-        experiment = known.get(int(number)) if len(number) <= NUMBER_LENGTH else None
-        if experiment is None:
-            raise EditError(f"no experiment {number[:20]}; there are: 0 to {max(known)}")
-        return findings.describe_experiment(self._history, experiment)
-
-
-def _texts_before(source: str, old: str) -> list[str]:
-    """Return what is before each place at which `old` is, also where these overlap."""
-    return [source[:at] for at in range(len(source)) if source.startswith(old, at)]
-
-
-def _nearest(source: str, old: str) -> str:
-    """Return the lines of `source` around the one that is most like the first line of `old`."""
-    lines, wanted = source.splitlines(), old.strip("\n").splitlines()
-    like = difflib.get_close_matches(wanted[0], lines, n=1, cutoff=0.0) if wanted else []
-    if not like:
-        return "Give whole lines of the cell, or use write_cell"
-    at = lines.index(like[0])
-    first, last = max(0, at - 1), min(len(lines), at + min(len(wanted), NEAREST_LINES) + 1)
-    return (
-        f"The nearest lines are {first + 1} to {last}:\n"
-        + "\n".join(lines[first:last])
-        + "\nCopy the text exactly, with its indentation"
-    )

@@ -12,7 +12,7 @@ from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution.crash_report import Executed, error_in, parse_executed, printed
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
 from autoresearch_kit.execution.probed import Probed
-from autoresearch_kit.execution.traceback_excerpt import excerpt
+from autoresearch_kit.execution.traceback_excerpt import cut_middle, excerpt
 from autoresearch_kit.history import History
 from autoresearch_kit.live import Point, read_points
 from autoresearch_kit.notebook import TrainNotebook
@@ -63,7 +63,8 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
 
 def outcome(experiment: Experiment) -> str:
     """Return an experiment's verdict, reason and score."""
-    score = "" if experiment.val_bpb is None else f", {scored(experiment, experiment.val_bpb)}"
+    value = experiment.val_bpb
+    score = "" if value is None else f", {metric_of(experiment)} {value:.6f}"
     not_judged = experiment.verdict is Verdict.DISTURBED
     note = ", not judged: this says nothing of the idea" if not_judged else ""
     return f"{experiment.verdict} ({experiment.reason}){score}{note}"
@@ -75,29 +76,17 @@ def metric_of(experiment: Experiment) -> str:
     return next((run.score.metric for run in runs if run.score), "score")
 
 
-def scored(experiment: Experiment, value: float) -> str:
-    """Return a value with its metric's name."""
-    return f"{metric_of(experiment)} {value:.6f}"
-
-
 def run_lines(experiment: Experiment) -> list[str]:
     """Return a line for each run of an experiment: mended, judged, set aside, of the best again."""
-    several = len(experiment.runs) > 1
-    return [
-        *(
-            f"attempt that crashed and was mended: {_scored_numbers(attempt.run)}"
-            for attempt in experiment.proposal.attempts
-        ),
-        *(
-            f"run {number}: {_scored_numbers(run)}" if several else f"run: {_scored_numbers(run)}"
-            for number, run in enumerate(experiment.runs, start=1)
-        ),
-        *(
-            f"set aside, the machine was busy: {_scored_numbers(run)}"
-            for run in experiment.set_aside
-        ),
-        *(f"the best of its time, run again: {_scored_numbers(run)}" for run in experiment.reruns),
+    runs = experiment.runs
+    names = ["run"] if len(runs) == 1 else [f"run {place + 1}" for place in range(len(runs))]
+    named = [
+        *(("attempt that crashed and was mended", a.run) for a in experiment.proposal.attempts),
+        *zip(names, runs, strict=True),
+        *(("set aside, the machine was busy", run) for run in experiment.set_aside),
+        *(("the best of its time, run again", run) for run in experiment.reruns),
     ]
+    return [f"{name}: {_scored_numbers(run)}" for name, run in named]
 
 
 def loss_line(history: History, experiment: Experiment) -> str:
@@ -196,7 +185,7 @@ def _smoothed(points: Sequence[Point]) -> list[Point]:
 
 def quote(text: str, limit: int) -> str:
     """Return at most `limit` characters of `text`, its head and its tail, each line marked."""
-    lines = _BREAKS.split(_cut(without_escapes(text), limit))
+    lines = _BREAKS.split(cut_middle(without_escapes(text).strip("\n"), limit))
     return "\n".join(MARK + _printable(line) for line in lines)
 
 
@@ -249,16 +238,6 @@ def _number(loss: float, decimals: int) -> str:
 def _median(points: Sequence[Point]) -> Point:
     middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
     return Point(middle.step, middle.seconds, loss, middle.tokens)
-
-
-def _cut(text: str, limit: int) -> str:
-    text = text.strip("\n")
-    if len(text) <= limit:
-        return text
-    head = limit // 3  # the end of a traceback says more than its beginning
-    left_out = len(text) - limit
-    tail = text[head + left_out :]
-    return f"{text[:head]}\n[{left_out:,} characters left out]\n{tail}"
 
 
 def _printable(line: str) -> str:

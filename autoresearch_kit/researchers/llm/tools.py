@@ -1,5 +1,9 @@
-"""The edit tools: each a typed record of its arguments, with what it does to a draft."""
+"""The edit tools: each a typed record of its arguments, with what it does to a draft.
 
+Every edit answers with its diff, and every refusal says what to do.
+"""
+
+import difflib
 import inspect
 import re
 from collections.abc import Mapping
@@ -10,8 +14,14 @@ from msgspec import Meta, Struct
 from openai.types.chat import ChatCompletionFunctionToolParam
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.records import Constant
+from autoresearch_kit.records import CellEdit, Constant, EditAction
 from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft, Submitted
+
+NUMBER_LENGTH = 9
+"""Digits of an experiment's number; no campaign has a longer one."""
+
+NEAREST_LINES = 40
+"""Lines of a cell that are shown at most where the text to replace is not in it."""
 
 Cell = Annotated[str, Meta(description="The cell's name.")]
 
@@ -22,7 +32,11 @@ class Call(Struct, forbid_unknown_fields=True):
     example: ClassVar[str] = "{}"
 
     def carry_out(self, draft: Draft) -> str | Submitted:
-        """Do what is asked for; return what is answered to the model."""
+        """Do what is asked for; return what is answered to the model.
+
+        Raises:
+            EditError: it can't be done; the draft is as it was.
+        """
         raise NotImplementedError
 
 
@@ -37,7 +51,16 @@ class Read(Call):
     example: ClassVar[str] = '{"what": "model"}'
 
     def carry_out(self, draft: Draft) -> str:
-        return draft.read(str(self.what))
+        what = str(self.what)
+        if what == "notebook":
+            cells = [cell for cell in draft.notebook.cells if not cell.markdown]
+            return "\n\n".join(
+                f"# cell {cell.name} ({'locked' if cell.locked else 'editable'})\n{cell.source}"
+                for cell in cells
+            )
+        if what.isdecimal() and len(what) <= NUMBER_LENGTH:
+            return draft.read_experiment(int(what))
+        return draft.notebook.cell(what).source
 
 
 class EditCell(Call):
@@ -49,7 +72,20 @@ class EditCell(Call):
     example: ClassVar[str] = '{"cell": "config", "old": "DEPTH = 2", "new": "DEPTH = 3"}'
 
     def carry_out(self, draft: Draft) -> str:
-        return draft.edit_cell(self.cell, self.old, self.new)
+        cell, old = self.cell, self.old
+        draft.notebook.apply([CellEdit(EditAction.REPLACE, cell)])  # raises if it is not editable
+        source = draft.notebook.cell(cell).source
+        if not old:
+            raise EditError("'old' is empty; give the text to replace, or use write_cell")
+        count = source.count(old)
+        if count == 0:
+            raise EditError(f"'old' is not in cell {cell!r}. {_nearest(source, old)}")
+        if count > 1:
+            raise EditError(
+                f"'old' is {count} times in cell {cell!r}, at lines {_lines_of(source, old)}; give "
+                "more of the lines around it, so that it is there once"
+            )
+        return draft.apply(CellEdit(EditAction.REPLACE, cell, source.replace(old, self.new)))
 
 
 class WriteCell(Call):
@@ -65,7 +101,11 @@ class WriteCell(Call):
     example: ClassVar[str] = '{"cell": "schedule", "source": "..."}'
 
     def carry_out(self, draft: Draft) -> str:
-        return draft.write_cell(self.cell, self.source, self.after)
+        source = self.source.strip("\n")
+        if self.after:
+            return draft.apply(CellEdit(EditAction.INSERT, self.cell, source, self.after))
+        action = EditAction.REPLACE if source.strip() else EditAction.DELETE
+        return draft.apply(CellEdit(action, self.cell, source))
 
 
 class SetConstants(Call):
@@ -75,6 +115,8 @@ class SetConstants(Call):
     example: ClassVar[str] = '{"values": {"DEPTH": 3, "MATRIX_LR": 0.03}}'
 
     def carry_out(self, draft: Draft) -> str:
+        if not self.values:
+            raise EditError("no constants given; write them as NAME: value")
         return draft.set_constants(self.values)
 
 
@@ -150,3 +192,24 @@ def _described(name: str) -> ChatCompletionFunctionToolParam:
         "type": "function",
         "function": {"name": name, "description": description, "parameters": parameters},
     }
+
+
+def _lines_of(source: str, old: str) -> str:
+    """Return the numbers of the lines at which `old` begins, also where its places overlap."""
+    places = [at for at in range(len(source)) if source.startswith(old, at)]
+    return ", ".join(str(source.count("\n", 0, at) + 1) for at in places)
+
+
+def _nearest(source: str, old: str) -> str:
+    """Return the lines of `source` around the one that is most like the first line of `old`."""
+    lines, wanted = source.splitlines(), old.strip("\n").splitlines()
+    like = difflib.get_close_matches(wanted[0], lines, n=1, cutoff=0.0) if wanted else []
+    if not like:
+        return "Give whole lines of the cell, or use write_cell"
+    at = lines.index(like[0])
+    first, last = max(0, at - 1), min(len(lines), at + min(len(wanted), NEAREST_LINES) + 1)
+    return (
+        f"The nearest lines are {first + 1} to {last}:\n"
+        + "\n".join(lines[first:last])
+        + "\nCopy the text exactly, with its indentation"
+    )
