@@ -109,34 +109,26 @@ def test_a_probe_runs_the_draft_as_it_is_and_answers(
 def test_a_probe_is_asked_for_by_a_block_too(
     ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked
 ) -> None:
-    blocks = (
-        text(f"{EDIT_BLOCK}```probe\n```"),
-        text(SUBMIT_BLOCK),
-    )
+    blocks = text(f"{EDIT_BLOCK}```probe\n```"), text(SUBMIT_BLOCK)
     asked(*blocks, protocol=EditProtocol.BLOCKS).propose(ledger.view)
     assert len(sandbox.ran) == 1
     assert "probe: the probe ran to its end" in last_words(chat)
     assert "```probe\n```" in said(chat.bodies[0])
 
 
-@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("repairs", [False, True])
 def test_no_more_probes_than_allowed_are_made(
-    ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked, most: int
-) -> None:
-    answers = [*[calls(PROBE)] * (most + 1), calls(WIDER, SUBMIT)]
-    proposal = asked(*answers, probes=most).propose(ledger.view)
-    assert not proposal.failure
-    assert len(sandbox.ran) == most
-    assert "error: no probe is left; go on" in last_words(chat)
-
-
-def test_a_repair_has_the_probes_that_are_left(
-    ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked
+    ledger: Ledger, chat: ChatServer, sandbox: Sandbox, asked: Asked, repairs: bool
 ) -> None:
     sandbox.made_before = (made_up.run(),)
-    mended = calls(("set_constants", {"values": {"RATE": 0.01}}), SUBMIT)
-    asked(calls(PROBE), calls(PROBE), mended).repair(ledger.view, crashed(ledger))
-    assert len(sandbox.ran) == 1
+    faster = calls(("set_constants", {"values": {"RATE": 0.01}}), SUBMIT)
+    researcher = asked(*[calls(PROBE)] * 3, faster)
+    if repairs:
+        researcher.repair(ledger.view, crashed(ledger))
+    else:
+        researcher.propose(ledger.view)
+    assert len(sandbox.ran) == (1 if repairs else 2)
+    assert "error: no probe is left; go on" in last_words(chat)
 
 
 def test_a_draft_that_does_not_parse_is_not_run(
@@ -203,24 +195,13 @@ def profiled(ledger: Ledger, structure: str | None = None) -> View:
     return replace(view, experiments=(one, best), best=1)
 
 
-def prompted(ledger: Ledger, structure: str | None = None) -> str:
-    view = profiled(ledger, structure)
-    return proposal_prompt(brief_of(view, ledger.around), 1_000_000)
-
-
 def test_the_prompt_has_the_profile_of_the_bests_structure(ledger: Ledger) -> None:
-    told = prompted(ledger)
-    assert "## Where the time of a step of the best goes" in told
+    view, title = profiled(ledger), "## Where the time of a step of the best goes"
+    told = proposal_prompt(brief_of(view, ledger.around), 1_000_000)
+    assert title in told
     assert "of experiment 0, the same code but for constants" in told
     assert "|  62.5%       7.5      12  aten::mm" in told
-
-
-def test_a_profile_that_is_shortened_keeps_the_step_times(ledger: Ledger) -> None:
-    shortest = sections.profile(profiled(ledger)).versions[-1]
-    assert "of experiment 0, the same code but for constants" in shortest
+    shortest = sections.profile(view).versions[-1]
     assert "12.5 ms typically" in shortest
     assert "aten::mm" not in shortest
-
-
-def test_a_profile_of_other_code_is_not_shown(ledger: Ledger) -> None:
-    assert "Where the time of a step" not in prompted(ledger, "other")
+    assert title not in proposal_prompt(brief_of(profiled(ledger, "x"), ledger.around), 1_000_000)
