@@ -1,4 +1,4 @@
-"""What is asked, and how, where tests ask an endpoint."""
+"""Requests that tests make of an endpoint."""
 
 from dataclasses import replace
 

@@ -41,7 +41,7 @@ def make_night(root: Path) -> Night:
 def proposal(
     *edits: CellEdit, constants: Mapping[str, Constant] | None = None, failure: str = ""
 ) -> Proposal:
-    """What runs as experiment 4."""
+    """Return a proposal for experiment 4."""
     given = constants or {}
     return Proposal(4, 1, "llm", "halve it", "", edits=edits, constants=given, failure=failure)
 

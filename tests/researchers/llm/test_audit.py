@@ -14,7 +14,7 @@ from tests.researchers.llm.test_researcher import SUBMIT, WIDER, crashed
 
 AUDITS = (7.111111, 9.333333)
 TRACES = ("7.11", "9.33", "2.32", "2.22", "5.51", "7.83")
-"""Of the two, of what parts them, of how far each rose, and of how far each lies above its val."""
+"""The two scores, their difference, their rise, and their distance to val, shortened."""
 
 
 def audited(root: Path) -> Ledger:

@@ -89,6 +89,6 @@ def test_a_malformed_block_is_answered_with_the_right_form(text: str, message: s
         parse(text)
 
 
-def test_the_instructions_show_every_block_in_a_form_that_is_read() -> None:
+def test_the_instructions_show_every_block_as_it_is_read() -> None:
     assert {call.name for call in parse(instructions(may_probe=True))} == set(BLOCKS)
     assert "probe" not in {call.name for call in parse(instructions(may_probe=False))}

@@ -118,7 +118,7 @@ def test_a_refusal_says_what_there_is_and_leaves_the_draft(
     assert draft.notebook == before
 
 
-def test_text_that_is_not_there_is_answered_with_the_nearest_lines(draft: Draft) -> None:
+def test_missing_text_is_answered_with_the_nearest_lines(draft: Draft) -> None:
     nearest = r"lines are 2 to 4:\n.*__init__.*\n.*super(.*\n)+Copy the text exactly"
     with pytest.raises(EditError, match=nearest):
         do(draft, "edit_cell", cell="model", old="  super().__init_()", new="pass")

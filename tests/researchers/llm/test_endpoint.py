@@ -30,7 +30,7 @@ def streaming() -> Iterator[ChatServer]:
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """What a silent server waits for, so that it ends with the test."""
+    """An event that a silent server waits for, set when the test ends."""
     event = threading.Event()
     yield event
     event.set()
@@ -217,7 +217,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_an_answer_that_breaks_off_is_counted_and_asked_for_again(
+def test_an_answer_that_breaks_off_is_counted_and_repeated(
     streaming: ChatServer, broken: Answer
 ) -> None:
     spent: list[Usage] = []
@@ -240,7 +240,7 @@ def test_an_answer_that_breaks_off_is_counted_and_asked_for_again(
         ),
     ],
 )
-def test_answers_of_no_use_come_to_an_end_and_are_counted(
+def test_answers_of_no_use_end_and_are_counted(
     streaming: ChatServer, answer: Answer, fault: str, counted: int
 ) -> None:
     spent: list[Usage] = []

@@ -70,7 +70,7 @@ def test_only_marked_lines_of_plain_text_are_left(text: str, quoted: str) -> Non
     assert quote(text, 1000) == quoted
 
 
-def test_the_middle_of_a_long_text_is_left_out_and_its_end_kept() -> None:
+def test_the_middle_of_a_long_text_is_left_out() -> None:
     quoted = quote("head " + "x" * 5_000 + " the error", 300)
     assert quoted.startswith("| head xxx")
     assert quoted.endswith("x the error")

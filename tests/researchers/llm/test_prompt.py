@@ -36,9 +36,9 @@ def long(ledger: Ledger, count: int) -> View:
     experiments = [first]
     best = 0
     for number in range(1, count):
-        one = _made(first, number, best)
-        best = number if one.kept else best
-        experiments.append(one)
+        made = _made(first, number, best)
+        best = number if made.kept else best
+        experiments.append(made)
     assert view.experiments[0] == first
     return replace(
         view,
@@ -230,7 +230,7 @@ def test_a_long_print_is_cut_then_shortened_then_left_out(ledger: Ledger) -> Non
     assert counts[2:] == [0, 0]
 
 
-def test_a_crash_shows_its_own_frames_and_ends_with_its_error(ledger: Ledger) -> None:
+def test_a_crash_shows_its_own_frames_and_its_error(ledger: Ledger) -> None:
     frames = [f"File /lib/torch/x.py:{n}, in f{n}()\n-> {n}     call()" for n in range(300)]
     trace = ["Cell In[5], line 3\n----> 3 step()", *frames, "RuntimeError: shapes"]
     proposal = Proposal(1, 0, "llm", "Look", "", constants={"WIDTH": 9})

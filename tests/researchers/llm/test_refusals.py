@@ -1,4 +1,4 @@
-"""What no waiting mends: it is told at once, names the setting, and holds no secret."""
+"""Errors that no waiting mends are told at once, name the setting, and hold no secret."""
 
 import traceback
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def test_an_address_that_is_none_is_named_at_once(url: str) -> None:
 @pytest.mark.parametrize(
     "key", ["planted 0123 4567", "planted\n01234567", "\u201cplanted01234\u201d"]
 )
-def test_a_key_that_no_header_can_hold_is_named_at_once(chat: ChatServer, key: str) -> None:
+def test_a_key_no_header_can_hold_is_named_at_once(chat: ChatServer, key: str) -> None:
     with pytest.raises(RefusedError, match="OPENAI_API_KEY") as told:
         endpoint(chat, key)
     assert "01234" not in "".join(traceback.format_exception(told.value))
@@ -124,7 +124,7 @@ def test_a_model_without_tools_is_known_by_the_answer(chat: ChatServer, answer: 
         answering(chat, answer).ask(ASKED, [TOOL])
 
 
-def test_a_tool_call_that_could_not_be_read_is_no_lack_of_tools(chat: ChatServer) -> None:
+def test_an_unreadable_tool_call_is_no_lack_of_tools(chat: ChatServer) -> None:
     garbled = server.status(500, "error parsing tool call: unexpected end of JSON input")
     with pytest.raises(EndpointError, match="error parsing tool call") as told:
         answering(chat, garbled).ask(ASKED, [TOOL])

@@ -32,7 +32,7 @@ def proposed(ledger: Ledger, chat: ChatServer, *answers: Answer, **changed: obje
 
 
 def last_words(chat: ChatServer) -> str:
-    """What the model was told last."""
+    """Return the last message of the last request."""
     messages = chat.bodies[-1]["messages"]
     assert isinstance(messages, list)
     return str(messages[-1]["content"])
@@ -98,7 +98,7 @@ def test_a_model_that_reads_for_ever_is_given_up(ledger: Ledger, chat: ChatServe
     ],
     ids=["chats", "refuses", "is cut off", "writes no JSON"],
 )
-def test_a_model_that_is_of_no_use_is_left_for_now(
+def test_a_model_of_no_use_is_left_for_now(
     ledger: Ledger, chat: ChatServer, answer: Answer
 ) -> None:
     with pytest.raises(EndpointError, match="made no edit in 4 replies"):
@@ -120,7 +120,7 @@ def test_nothing_after_a_failed_call_is_carried_out(
 
 
 def outcomes(body: Body) -> list[str]:
-    """What each call was answered; every one of them has to be."""
+    """Return the answer to each call, in order."""
     messages = body["messages"]
     assert isinstance(messages, list)
     answered = {m["tool_call_id"]: m["content"] for m in messages if m["role"] == "tool"}
@@ -145,7 +145,7 @@ def test_nothing_after_a_failed_block_is_carried_out(ledger: Ledger, chat: ChatS
     assert proposal.constants == {"WIDTH": 16}
 
 
-def test_the_last_call_of_a_cut_reply_is_not_carried_out(ledger: Ledger, chat: ChatServer) -> None:
+def test_the_last_call_of_a_cut_reply_is_refused(ledger: Ledger, chat: ChatServer) -> None:
     whole = calls(WIDER, FASTER)
     cut = whole.body.replace(b'"finish_reason": "tool_calls"', b'"finish_reason": "length"')
     proposal = proposed(ledger, chat, replace(whole, body=cut), calls(SUBMIT))
@@ -268,9 +268,7 @@ def test_an_idea_is_carried_over_to_a_new_best(ledger: Ledger, chat: ChatServer)
         assert words in said(chat.bodies[0])
 
 
-def test_an_idea_that_is_of_no_use_to_the_new_best_is_given_up(
-    ledger: Ledger, chat: ChatServer
-) -> None:
+def test_an_idea_of_no_use_to_the_new_best_goes(ledger: Ledger, chat: ChatServer) -> None:
     old = stale(ledger)
     chat.script = in_turn(text("It is wide enough now.\n\n**GIVE UP**"))
     assert researcher(ledger, chat).carry_over(ledger.view, old) is None
