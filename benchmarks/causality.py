@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autoresearch_kit import ground
-from autoresearch_kit.execution import assessment, causality
-from autoresearch_kit.execution.assessment import Shard
-from autoresearch_kit.execution.grading import ScoreFailure
-from autoresearch_kit.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.precision import autocast_to
+from autoresearch_kit.campaign import context
+from autoresearch_kit.execution.judge import assessment, causality
+from autoresearch_kit.execution.judge.assessment import Shard
+from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.machine.precision import autocast_to
+from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
+from autoresearch_kit.tasks.lm.splits import Split
 
 CONTEXT, ROWS, BATCH, WIDTH = 64, 128, 8, 64
 SCALES = (1.0, 3.0, 10.0)
@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="stdlib")
     given = parser.parse_args()
     torch.set_num_threads(1)  # products are too small to share
-    dataset = open_dataset(ground.prepare(given.dataset))
+    dataset = open_dataset(context.prepare(given.dataset))
     shard, rows = cut_rows(dataset)
     models = kinds(dataset.info.vocab_size)
     for name, model in models.items():

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from autoresearch_kit import ground
-from autoresearch_kit.execution import launch, sandbox
-from autoresearch_kit.execution.run_clock import wall_allowance
+from autoresearch_kit.campaign import context
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.runner.run_clock import wall_allowance
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Clock, Run, RunSpec
-from autoresearch_kit.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PROFILES = {"compiled": "cpu", "eager": "cpu-eager"}
@@ -70,7 +71,7 @@ def run(workspace: Workspace, dataset: Path, source: str, clock: Clock, seconds:
         wall_seconds=wall_allowance(Clock.CPU, seconds, COMPILE_SECONDS),
         compile_seconds=COMPILE_SECONDS,
         memory_mb=6000,
-        sandbox=sandbox.level(),
+        sandbox=bubblewrap.level(),
         waits=False,
         ahead=False,
         clock=clock,
@@ -89,7 +90,7 @@ def row(variant: str, clock: Clock, beside: int, found: Run) -> str:
 
 def main() -> None:
     wanted = parse()
-    dataset = ground.prepare("stdlib")
+    dataset = context.prepare("stdlib")
     notebook = TrainNotebook.read(ROOT / "notebooks" / "train.ipynb")
     print("| code | clock | busy | steps | val_bpb | trained s | compiled s | in s | elsewhere |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -98,7 +99,7 @@ def main() -> None:
         workspace.create()
         workspace.copy_kit()
         for variant in wanted.variants or PROFILES:
-            source = ground.profiled(notebook, PROFILES[variant]).text()
+            source = context.profiled(notebook, PROFILES[variant]).text()
             if variant == "compiled":  # all runs that count have what this one compiles
                 run(workspace, dataset, source, Clock.CPU, 1.0)
             for _ in range(wanted.repeats):

@@ -15,14 +15,14 @@ from statistics import fmean
 
 import numpy as np
 
-from autoresearch_kit.confirming import judging
-from autoresearch_kit.confirming.judging import Standing, stand
-from autoresearch_kit.confirming.plan import Keep, Plan, Variant
-from autoresearch_kit.confirming.record import Finding, Trial, Trials
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell
 from autoresearch_kit.notebook.contract import NEEDED_LOCKED
 from autoresearch_kit.records import Noise, Run, SandboxLevel, Score
+from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
+from autoresearch_kit.studies.confirm import judging
+from autoresearch_kit.studies.confirm.judging import Standing, stand
+from autoresearch_kit.studies.confirm.plan import Keep, Plan, Variant
 
 SIGMA = 0.005
 BELIEVED = Noise(SIGMA, 10)

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_kit import ground
+from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution import launch, sandbox
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Run, RunSpec
-from autoresearch_kit.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,7 +110,7 @@ def run(workspace: Workspace, dataset: Path, notebook: str, name: str, seconds: 
         wall_seconds=2 * seconds + 600,
         compile_seconds=600,
         memory_mb=6000,
-        sandbox=sandbox.level(),
+        sandbox=bubblewrap.level(),
         waits=False,
         ahead=False,
     )
@@ -129,7 +130,7 @@ def row(name: str, runs: Sequence[Run], first: Sequence[Run]) -> str:
 
 def main() -> None:
     wanted = parse()
-    dataset = ground.prepare(wanted.dataset)
+    dataset = context.prepare(wanted.dataset)
     baseline = TrainNotebook.read(ROOT / "notebooks" / "train.ipynb")
     print("| variant | val_bpb | steps | tokens/s | speed | compile s | wall s |")
     print("|---|---|---|---|---|---|---|")

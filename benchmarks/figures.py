@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from ledger import experiment, text
 
-from autoresearch_kit.history import Entry
-from autoresearch_kit.history.tables import to_frame
+from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment, Reason, Usage, Verdict
-from autoresearch_kit.results import Results, compare
-from autoresearch_kit.ui.drawing import Drawing, render
+from autoresearch_kit.reports.figures.drawing import Drawing, render
+from autoresearch_kit.reports.results import Results, compare
+from autoresearch_kit.reports.tables import to_frame
 
 
 def tried(number: int, best: float) -> Experiment:

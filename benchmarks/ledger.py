@@ -11,8 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from autoresearch_kit.history import History
-from autoresearch_kit.history.tables import to_frame
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Experiment,
     Fingerprint,
@@ -24,6 +23,7 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
 )
+from autoresearch_kit.reports.tables import to_frame
 
 WORDS = Path(tempfile.__file__).read_text().split()
 

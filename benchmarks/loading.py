@@ -18,10 +18,10 @@ from pathlib import Path
 from on_the_fly import OnTheFly, read_batches, write_parquet
 from torch import Tensor
 
-from autoresearch_kit.lm.batches import batches
-from autoresearch_kit.lm.build import Options
-from autoresearch_kit.lm.dataset import open_dataset
-from autoresearch_kit.lm.prepare import prepare
+from autoresearch_kit.tasks.lm.batches import batches
+from autoresearch_kit.tasks.lm.build import Options
+from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.prepare import prepare
 
 
 def seconds_a_token(loader: Iterator[tuple[Tensor, Tensor]], tokens: int) -> tuple[float, float]:

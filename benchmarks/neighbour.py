@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit import retries
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.history import History
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import MAX_ELSEWHERE, Wishes, settle
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     CellEdit,
     EditAction,
@@ -33,7 +33,7 @@ from autoresearch_kit.records import (
     Verdict,
     best_of,
 )
-from autoresearch_kit.settling import MAX_ELSEWHERE, Wishes, settle
+from autoresearch_kit.verdicts import retries
 from tests.campaign import tiny
 
 TAG = "night"

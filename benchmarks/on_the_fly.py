@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.lm.stdlib import StdlibCorpus
-from autoresearch_kit.lm.tokenizer import Tokenizer
+from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.tasks.lm.stdlib import StdlibCorpus
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 BATCH, BUFFER, THREADS = 128, 1_000, 8
 

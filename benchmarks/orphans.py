@@ -13,7 +13,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution.sandbox import bubblewrap
 from tests.execution import orphans
 from tests.execution.notebooks import make_spec, notebook
 
@@ -27,7 +27,7 @@ def attempt(what: str, seconds: float) -> tuple[int, int]:
     """How many processes one try left, before the next start and after it."""
     with tempfile.TemporaryDirectory() as folder:
         run_id = f"orphans-{uuid.uuid4()}"
-        spec = make_spec(Path(folder), notebook(""), sandbox=sandbox.level(), run_id=run_id)
+        spec = make_spec(Path(folder), notebook(""), sandbox=bubblewrap.level(), run_id=run_id)
         orphans.kill_in_set_up(spec, what, seconds)
         before = len(orphans.left(spec, orphans.SETTLE_SECONDS))
         orphans.next_start(spec)

@@ -21,11 +21,11 @@ from typing import NoReturn
 
 from small import SMALL
 
-from autoresearch_kit.history import History
-from autoresearch_kit.history.spent import seconds_between, spent
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant, Experiment
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.reports.spent import seconds_between, spent
 
 ROOT = Path(__file__).parents[1]
 IDENTITY = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")

@@ -14,7 +14,7 @@ from statistics import median
 import psutil
 from ledger import experiment, text
 
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.ui.panel import Panel
 
 

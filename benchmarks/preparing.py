@@ -23,9 +23,9 @@ import numpy as np
 import psutil
 from on_the_fly import cropped_on_the_fly, read_batches, write_parquet
 
-from autoresearch_kit.lm.bestfit import Packer
-from autoresearch_kit.lm.dataset import open_dataset
-from autoresearch_kit.lm.tokenizer import Tokenizer
+from autoresearch_kit.tasks.lm.bestfit import Packer
+from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 POLL_SECONDS = 0.05
 ENCODED, COMPARED = 5_000, 200_000
@@ -52,7 +52,7 @@ def prepared(argv: list[str], home: Path) -> tuple[str, Cost]:
     """Runs `prepare`: what it said, without its progress bars, and what it took."""
     environment = os.environ | {"AUTORESEARCH_DATA": str(home)}
     log, cost = home.parent / "stderr", Cost()
-    command = [sys.executable, "-m", "autoresearch_kit.lm.prepare", *argv]
+    command = [sys.executable, "-m", "autoresearch_kit.tasks.lm.prepare", *argv]
     with (
         log.open("wb") as file,
         subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=file) as child,

@@ -20,16 +20,19 @@ import torch
 from cpu_profile import ROOT, VARIANTS, run
 from torch import Tensor
 
-from autoresearch_kit import ground, machine, noise, precision, profiles
-from autoresearch_kit.execution import predictor
-from autoresearch_kit.execution.assessment import BATCH_ROWS
-from autoresearch_kit.execution.taking import taken_model
-from autoresearch_kit.lm import task
-from autoresearch_kit.lm.bits_per_byte import rows, target_bytes
-from autoresearch_kit.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.campaign import context
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.judge import predictor
+from autoresearch_kit.execution.judge.assessment import BATCH_ROWS
+from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.tasks.lm import task
+from autoresearch_kit.tasks.lm.bits_per_byte import rows, target_bytes
+from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
+from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.verdicts import noise
 
 SIZES = (16, 32, 64, 128, 256, 512, 1280, 2560, 5120, 10240)
 
@@ -83,9 +86,9 @@ def main() -> None:
     parser.add_argument("--dataset", default="stdlib")
     parser.add_argument("--variant", default="depth-1", choices=VARIANTS)
     given = parser.parse_args()
-    dataset = open_dataset(ground.prepare(given.dataset))
-    profile = profiles.choose(machine.accelerator()).name
-    baseline = ground.profiled(TrainNotebook.read(ROOT / "notebooks" / "train.ipynb"), profile)
+    dataset = open_dataset(context.prepare(given.dataset))
+    profile = profiles.choose(machine_probe.accelerator()).name
+    baseline = context.profiled(TrainNotebook.read(ROOT / "notebooks" / "train.ipynb"), profile)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), "scored-size")
         workspace.create()

@@ -30,23 +30,23 @@ from statistics import median
 import psutil
 from faulty import CAMPAIGN, CELLS, Plan
 
-from autoresearch_kit import detached
-from autoresearch_kit.execution import reap
-from autoresearch_kit.execution.child import last_line
-from autoresearch_kit.history import History
+from autoresearch_kit.campaign import detached
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.processes.child import last_line
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Settings
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.spending import Meter
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.researchers.spending import Meter
 from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import ChatServer
 
 TAG = "night"
 VICTIMS = {
-    "runner": "autoresearch_kit.execution.runner",
+    "runner": "autoresearch_kit.execution.runner.runner",
     "kernel": "ipykernel_launcher",
-    "judge": "autoresearch_kit.execution.judge",
-    "predictor": "autoresearch_kit.execution.predictor",
+    "judge": "autoresearch_kit.execution.judge.judge",
+    "predictor": "autoresearch_kit.execution.judge.predictor",
 }
 
 LOOK_SECONDS = 0.2

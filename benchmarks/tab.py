@@ -14,10 +14,10 @@ import psutil
 from ledger import experiment, text
 from playwright.sync_api import CDPSession
 
-from autoresearch_kit.history import History
-from tests.browser import lab
+from autoresearch_kit.ledger import History
+from tests.ui.browser import lab
 
-PANEL = 'from autoresearch_kit.control import Panel\n\nPanel("night")'
+PANEL = 'from autoresearch_kit.ui.control import Panel\n\nPanel("night")'
 APART, SETTLED = 350, 4_500
 """Milliseconds between two experiments, beside what git takes; and before memory is read."""
 

@@ -35,9 +35,10 @@ from small import SMALL
 from torch import nn
 from training import WARM_UP, Case, OnRows, Stopwatch, take_ours, take_theirs
 
-from autoresearch_kit import codec, machine, precision, profiles
-from autoresearch_kit.lm.dataset import dataset_folder, open_dataset
-from autoresearch_kit.records import Constant
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.machine import precision, profiles
+from autoresearch_kit.records import Constant, codec
+from autoresearch_kit.tasks.lm.dataset import dataset_folder, open_dataset
 
 FIRST_HOUR: Mapping[str, Constant] = {
     **profiles.find("h100").constants,
@@ -67,7 +68,7 @@ class Measured:
 def cases(on_rows: bool) -> list[Case]:
     """What is compared: the last is what the others are held against."""
     if torch.cuda.is_available():
-        mine = profiles.choose(machine.accelerator())
+        mine = profiles.choose(machine_probe.accelerator())
         return [
             Case(f"profile {mine.name}", mine.constants, 8192, 2048),
             Case("ours, depth 8", FIRST_HOUR, 8192, 2048),
@@ -200,7 +201,7 @@ def compare(given: argparse.Namespace) -> None:
                 done.append(in_a_process(number, given, f"{folder}/{number}"))
                 print(f"{every[number].name}: {done[-1]}\n", flush=True)
     fastest = ceiling()
-    here = machine.probe()
+    here = machine_probe.probe()
     print(f"{here.device}, torch {here.torch}, {here.precision}; {given.threads} threads")
     print(f"fastest matrix product: {fastest / 1e12:.3g} TFLOP/s\n")
     print(table([summed_up(every[number], done) for number, done in runs.items()], fastest))

@@ -10,12 +10,12 @@ import torch
 import upstream
 from torch import Tensor, nn
 
-from autoresearch_kit import precision
-from autoresearch_kit.lm import bits_per_byte, task
-from autoresearch_kit.lm.batches import batches
-from autoresearch_kit.lm.dataset import Dataset
-from autoresearch_kit.passes import Backward, Batch, Passes
+from autoresearch_kit.machine import precision
 from autoresearch_kit.records import Constant
+from autoresearch_kit.tasks.lm import bits_per_byte, task
+from autoresearch_kit.tasks.lm.batches import batches
+from autoresearch_kit.tasks.lm.dataset import Dataset
+from autoresearch_kit.training.passes import Backward, Batch, Passes
 from tests.shipped.train_cells import execute
 
 SEED = 0

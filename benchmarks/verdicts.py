@@ -26,11 +26,11 @@ from statistics import fmean
 import numpy as np
 import numpy.typing as npt
 
-from autoresearch_kit import decide, noise
-from autoresearch_kit.decide import Best, Decision, Sample
-from autoresearch_kit.history.tables import read_tsv
-from autoresearch_kit.noise import Group
 from autoresearch_kit.records import Arm, Noise, Reason, Rule, Verdict
+from autoresearch_kit.reports.tables import read_tsv
+from autoresearch_kit.verdicts import decide, noise
+from autoresearch_kit.verdicts.decide import Best, Decision, Sample
+from autoresearch_kit.verdicts.noise import Group
 
 LOG = Path(__file__).parents[1] / "tests" / "data" / "h100_mar8_results.tsv"
 

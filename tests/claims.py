@@ -8,7 +8,7 @@ NAME = "NVIDIA H200"
 
 CLAIM = f"""
 import sys
-if "autoresearch_kit.machine" in sys.orig_argv:
+if "autoresearch_kit.execution.machine_probe" in sys.orig_argv:
     import types
     import torch
     torch.cuda.is_available = lambda: True

@@ -12,53 +12,23 @@ import autoresearch_kit
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
 LAYERS = (
-    {"device_queue", "digits", "errors", "records", "retry", "text"},
-    {
-        "atomic",
-        "bounded",
-        "cgroups",
-        "codec",
-        "colab",
-        "gpu",
-        "gpu_nodes",
-        "lock",
-        "passes",
-        "paths",
-        "precision",
-        "removal",
-    },
-    {"background", "notebook"},
-    {
-        "auditing",
-        "decide",
-        "estimates",
-        "history",
-        "noise",
-        "profiles",
-        "repeats",
-        "retries",
-        "validity",
-        "workspace",
-    },
-    {"lm"},
+    {"errors"},
+    {"records"},
+    {"files", "verdicts"},
+    {"ledger", "machine", "notebook"},
+    {"tasks"},
     {"execution"},
-    {"live", "spending", "fingerprint", "machine", "pulse", "rows", "status", "watching"},
     {"researchers"},
-    {"copying", "notices"},
-    {"errands", "restoring"},
-    {"ground", "settling", "asking"},
-    {"measuring", "probing", "proposing", "quiet", "standby", "trying", "weighing"},
-    {"campaign", "confirming", "doctor", "adopting", "opening"},
-    {"detached", "starting"},
+    {"reports"},
+    {"campaign", "training"},
+    {"studies"},
     {"ui"},
-    {"kernel", "results", "reporting", "control"},
-    {"cli"},
 )
 """From the ground up. A part imports from lower rows, and from its own row but for cycles."""
 
 CONTROL = (
-    "autoresearch_kit.cli",
-    "autoresearch_kit.detached",
+    "autoresearch_kit.ui.cli",
+    "autoresearch_kit.campaign.detached",
     "autoresearch_kit.researchers.optuna",
 )
 

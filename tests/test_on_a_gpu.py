@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.execution import sandbox
-from autoresearch_kit.passes import Passes
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Experiment, Limits, Run, SandboxLevel
-from autoresearch_kit.settling import settle
+from autoresearch_kit.training.passes import Passes
 from tests.campaign import tiny
 
 pytestmark = pytest.mark.gpu
@@ -71,7 +71,7 @@ def test_cuda_starts_inside_the_sandbox(baseline: OnGpu) -> None:
     assert baseline.seen["trains_there"]
 
 
-@pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+@pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 def test_of_all_gpus_only_the_runs_own_is_there(baseline: OnGpu) -> None:
     assert baseline.run.sandbox is SandboxLevel.BUBBLEWRAP
     assert (baseline.seen["nodes"], baseline.seen["gpus"]) == (1, 1)

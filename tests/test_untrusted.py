@@ -10,22 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import adopting, cli, status
-from autoresearch_kit.bounded import read_all
-from autoresearch_kit.detached import LineFormatter
+from autoresearch_kit.campaign import adopt
+from autoresearch_kit.campaign.context import read_notebook
+from autoresearch_kit.campaign.detached import LineFormatter
 from autoresearch_kit.errors import EditError, InputError, KitError
-from autoresearch_kit.ground import read_notebook
-from autoresearch_kit.history import History, campaigns, is_tag
+from autoresearch_kit.files.bounded import read_all
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History, campaigns, is_tag
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
+from autoresearch_kit.records.text import visible
+from autoresearch_kit.reports import status
+from autoresearch_kit.reports.watching import Watch
 from autoresearch_kit.researchers.llm.prompt import DIRECTIVE_LIMIT, read_directive
-from autoresearch_kit.text import visible
+from autoresearch_kit.ui import cli
 from autoresearch_kit.ui.panel.directive import Directive
-from autoresearch_kit.watching import Watch
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick, tiny
-from tests.history import ledger
+from tests.ledger import ledger
 
 STEERING = (
     "\x1b[2J\x1b]0;owned\x07\r\x9b31m\x7f\u202etxt\u2066\n2026-03-08 ERROR forged\n[red]x[/red]"
@@ -140,7 +142,7 @@ def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
     path = project / "theirs.ipynb"
     path.write_text(HOSTILE[name])
     for read in (
-        lambda: adopting.adopt_file(project, path, force=True),
+        lambda: adopt.adopt_file(project, path, force=True),
         lambda: read_notebook(project),
         lambda: TrainNotebook.read(path),
         lambda: TrainNotebook.read(path).constants(),
@@ -276,8 +278,8 @@ def test_a_package_that_a_commit_brought_is_not_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs = project / ".autoresearch" / "night" / "kit" / "autoresearch_kit"
-    theirs.mkdir(parents=True)
-    (theirs / "detached.py").write_text(RUNS)
+    (theirs / "campaign").mkdir(parents=True)
+    (theirs / "campaign" / "detached.py").write_text(RUNS)
     tiny.git(project, "add", "--force", ".autoresearch")
     assert "error: git tracks files in .autoresearch" in printed(capsys, "run", "night")
     assert not (project / MARKER).exists()

@@ -9,12 +9,12 @@ core, so that two do more together.
 import logging
 from collections.abc import Callable
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import in_words
-from autoresearch_kit.execution import handover, scoring
-from autoresearch_kit.execution.child import Child
-from autoresearch_kit.execution.grading import JudgeSpec
-from autoresearch_kit.records import RunSpec
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution.processes.child import Child
+from autoresearch_kit.records import RunSpec, codec
 
 logger = logging.getLogger(__name__)
 

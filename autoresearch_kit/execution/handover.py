@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.codec import encode
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Reason
+from autoresearch_kit.records.codec import encode
 
 TRAINS = "train"
 """The stage of a run, in `Live`, from the first editable cell to the hand-over."""

@@ -10,22 +10,24 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_kit import codec
-from autoresearch_kit.atomic import write_atomic
 from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
-from autoresearch_kit.execution import compile_cache, handover, reap, scoring
+from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.ahead import Ahead
-from autoresearch_kit.execution.child import Child, last_line, start_child
-from autoresearch_kit.execution.grading import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.taking import taken_model
-from autoresearch_kit.lm.splits import Split
-from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec
-from autoresearch_kit.removal import remove_tree
-from autoresearch_kit.text import one_line
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.processes.child import Child, last_line, start_child
+from autoresearch_kit.execution.runner import compile_cache
+from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec, codec
+from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.lm.splits import Split
 
 logger = logging.getLogger(__name__)
 
-MODULE = "autoresearch_kit.execution.runner"
+MODULE = "autoresearch_kit.execution.runner.runner"
 
 AUDIT_FOLDER = "audit"
 """Under the run's folder, out of the sandbox's reach: what the judge of the audit shard writes."""

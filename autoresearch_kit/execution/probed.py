@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.crash_report import error_in, printed, read_executed
-from autoresearch_kit.execution.untrusted import read_if_plain
-from autoresearch_kit.records import Profiled, ProfileRow, Run, StepProfile
-from autoresearch_kit.text import one_line
+from autoresearch_kit.execution.runner.crash_report import error_in, printed, read_executed
+from autoresearch_kit.files.untrusted import read_if_plain
+from autoresearch_kit.records import Profiled, ProfileRow, Run, StepProfile, codec
+from autoresearch_kit.records.text import one_line
 
 METRICS_BYTES = 1_000_000
 PROFILE_BYTES = 64 * 1024

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from autoresearch_kit.bounded import MEGABYTE, read_all
-from autoresearch_kit.codec import decode
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.bounded import MEGABYTE, read_all
+from autoresearch_kit.records.codec import decode
 
 EDITABLE = "editable"
 LOCKED = "locked"

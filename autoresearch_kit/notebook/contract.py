@@ -113,7 +113,7 @@ def _setup(cell: Cell) -> Iterator[str]:
     if not calls(cell.source, START):
         yield (
             f"cell {SETUP!r} does not call {START}(), which starts the budget and brings the data; "
-            "write there: from autoresearch_kit import kernel, and "
+            "write there: from autoresearch_kit.training import kernel, and "
             "run = kernel.start(DATASET, TRAIN_SECONDS, SEED)"
         )
 

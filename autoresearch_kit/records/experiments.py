@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from autoresearch_kit.digits import with_error
+from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.grounds import Fingerprint, Leak
 from autoresearch_kit.records.proposals import Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
 from autoresearch_kit.records.settings import Settings
 from autoresearch_kit.records.speeds import speed
 from autoresearch_kit.records.steps import Profiled
-from autoresearch_kit.text import markdown_table
+from autoresearch_kit.records.text import markdown_table
 
 
 class Verdict(StrEnum):

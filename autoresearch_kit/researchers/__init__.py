@@ -16,8 +16,8 @@ from autoresearch_kit.researchers.base import (
     view_of,
 )
 from autoresearch_kit.researchers.model import Model
+from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.researchers.turns import Share, Turns
-from autoresearch_kit.spending import Meter
 
 __all__ = [
     "Make",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoresearch_kit.execution.probed import Probed
-from autoresearch_kit.history import History
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,
@@ -17,7 +18,6 @@ from autoresearch_kit.records import (
     Settings,
     best_of,
 )
-from autoresearch_kit.workspace import Workspace
 
 PROBE_SECONDS = 30.0
 """The training budget of a probe, at most; compilation is extra, as in any run."""

@@ -28,7 +28,7 @@ from autoresearch_kit.researchers.base import Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
 from autoresearch_kit.researchers.model import Model
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 
 PER_CONSTANT = 2
 """Experiments per searched constant before TPE joins in."""

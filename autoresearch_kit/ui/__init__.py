@@ -1,1 +1,1 @@
-"""What people look at: figures and tables."""
+"""Command line, control panel, doctor: what people use."""

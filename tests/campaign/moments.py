@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.files.workspace import Workspace
 
 Seen = Callable[[Workspace], bool]
 

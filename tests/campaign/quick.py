@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import campaign, decide
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign import loop
+from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.ground import Ground
-from autoresearch_kit.history import History
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,
@@ -24,9 +25,9 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.verdicts import decide
 from tests.campaign import tiny
-from tests.history import ledger
+from tests.ledger import ledger
 
 SETTINGS = Settings(
     "stdlib", 1.0, 30.0, 10.0, 4000.0, "optuna", "as-is", Rule.GREEDY, seeds=1, max_elsewhere=1.0
@@ -75,7 +76,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
 
     Patch more by the same one: two that are undone in another order leave something behind.
     """
-    patch.setattr(campaign, "find_ground", made_up_ground)
+    patch.setattr(loop, "find_ground", made_up_ground)
     patch.setattr(launch, "execute", made_up_run)
     patch.setattr(launch, "audit", lambda _, run, **__: run)
 

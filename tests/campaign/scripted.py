@@ -8,10 +8,10 @@ shared machine may stand still for seconds, and a run that meets its budget scor
 import re
 from pathlib import Path
 
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.records import EditProtocol, Prices, Research
 from autoresearch_kit.researchers import Model
-from autoresearch_kit.settling import settle
 from tests.campaign import tiny
 from tests.researchers.llm.server import Body, ChatServer, said
 

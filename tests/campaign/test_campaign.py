@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.restore import restore
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict
-from autoresearch_kit.restoring import restore
-from autoresearch_kit.settling import settle
 from tests import claims
 from tests.campaign import tiny
 from tests.researchers.llm.server import Answer, ChatServer

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import pulse
-from autoresearch_kit.history.summary import summarise
-from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.campaign import heartbeat
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
-from autoresearch_kit.status import words
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.reports.status import words
+from autoresearch_kit.reports.summary import summarise
 from tests.campaign import quick
-from tests.history import ledger
+from tests.ledger import ledger
 
 HOUR = 3600.0
 
@@ -58,7 +58,7 @@ def test_how_long_a_campaign_ran_does_not_depend_on_the_wall(
 
 def test_its_heart_beats_on(beating: Pulse, clock: Clock, project: Path) -> None:
     clock.wall -= HOUR
-    clock.pass_by(pulse.HEARTBEAT_SECONDS + 1)
+    clock.pass_by(heartbeat.HEARTBEAT_SECONDS + 1)
     beating.cancelled()
     state = Workspace(project, "night").state()
     assert state is not None

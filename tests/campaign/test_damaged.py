@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.history import History
-from autoresearch_kit.live import read_live
+from autoresearch_kit.execution.live import read_live
+from autoresearch_kit.files.workspace import FORGETTABLE, Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Arm,
     Errands,
@@ -24,12 +25,11 @@ from autoresearch_kit.records import (
     Research,
     Usage,
 )
-from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.spending import Meter
-from autoresearch_kit.watching import Watch
-from autoresearch_kit.workspace import FORGETTABLE, Workspace
+from autoresearch_kit.reports.watching import Watch
+from autoresearch_kit.researchers.spending import Meter
+from autoresearch_kit.ui import cli
 from tests.campaign import quick, tiny
-from tests.history.ledger import run
+from tests.ledger.ledger import run
 
 CUT = "cut short"
 DAMAGE = {

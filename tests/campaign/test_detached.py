@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import detached, ground
+from autoresearch_kit.campaign import context, detached
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import KitError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
-from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
 from tests.campaign.moments import ended
 
 
@@ -30,4 +30,4 @@ def test_the_campaign_process_does_not_run_the_checkouts_code(checkout: Path) ->
 
 def test_neither_does_the_preparing_of_a_corpus(checkout: Path) -> None:
     with pytest.raises(KitError, match="no corpus 'nowhere'"):
-        ground.prepare("nowhere")
+        context.prepare("nowhere")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.history import History
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick
 from tests.campaign.test_every_step import check_whole
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import measuring
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign import measuring
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
     Conditions,
     Experiment,
@@ -20,9 +22,7 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.retries import RETRIES
-from autoresearch_kit.settling import Wishes, settle
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.verdicts.retries import RETRIES
 from tests.campaign import quick, tiny
 
 SETTINGS = replace(quick.SETTINGS, max_elsewhere=0.3)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Request, Stage
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import notices
-from autoresearch_kit.errands import ErrandRunner, settle_errands
+from autoresearch_kit.campaign import notify
+from autoresearch_kit.campaign.errands import ErrandRunner, settle_errands
+from autoresearch_kit.campaign.heartbeat import Pulse
 from autoresearch_kit.errors import ErrandError, InputError
-from autoresearch_kit.lm.prepare import prepare
-from autoresearch_kit.pulse import Pulse
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
-from autoresearch_kit.workspace import Workspace
-from tests.history import ledger
+from autoresearch_kit.tasks.lm.prepare import prepare
+from tests.ledger import ledger
 from tests.researchers.llm.night import Night, make_night
 from tests.researchers.llm.server import Answer, ChatServer
 
@@ -133,7 +133,7 @@ def test_errands_may_change_while_it_runs(workspace: Workspace, chat: ChatServer
 
 
 def test_nobody_is_called_by_what_a_notebook_says(chat: ChatServer) -> None:
-    notices.post(hook(chat), "Boom\n<!channel> & co")
+    notify.post(hook(chat), "Boom\n<!channel> & co")
     assert texts(chat) == ["Boom &lt;!channel&gt; &amp; co"]
 
 
@@ -153,9 +153,9 @@ def test_a_chat_without_patience_is_given_up(
 ) -> None:
     answer = threading.Event()
     chat.script = lambda _: Answer(wait=answer)
-    monkeypatch.setattr(notices, "SECONDS", 0.1)
+    monkeypatch.setattr(notify, "SECONDS", 0.1)
     with pytest.raises(ErrandError, match=r"webhook at 127\.0\.0\.1 did not take.*Timeout"):
-        notices.post(hook(chat), "hello")
+        notify.post(hook(chat), "hello")
     answer.set()
 
 

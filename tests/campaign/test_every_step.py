@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import KitError, in_words
-from autoresearch_kit.history import History
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from tests.campaign import quick, tiny
 from tests.campaign.faults import Kind, fault
 

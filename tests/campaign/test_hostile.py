@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.execution import handover, reap, sandbox
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import CellEdit, EditAction, Experiment, Limits, Proposal, Reason
-from autoresearch_kit.settling import settle
 from tests.campaign import scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.execution import litter
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not()),
+    pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not()),
 ]
 
 LITTER = f"""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import detached
-from autoresearch_kit.execution import reap
-from autoresearch_kit.history import History
+from autoresearch_kit.campaign import detached
+from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.settling import settle
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import tiny
 from tests.campaign.moments import Seen, ended, wait_for
 from tests.campaign.test_campaign import left_running

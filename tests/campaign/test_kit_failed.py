@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import machine
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution import launch
+from autoresearch_kit.execution import launch, machine_probe
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
     Accelerator,
     Experiment,
@@ -19,7 +19,6 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import quick
 
 WHY = "the runner ended with status 1: RecursionError"
@@ -89,7 +88,7 @@ def test_a_gpu_that_is_gone_ends_it_at_once(project: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quick, "MACHINE", replace(quick.MACHINE, gpu=gpu, device="H100"))
         run(project, 0, failing())
-        patch.setattr(machine, "probe_inside", lambda *_: replace(quick.MACHINE, gpu=None))
+        patch.setattr(machine_probe, "probe_inside", lambda *_: replace(quick.MACHINE, gpu=None))
         with pytest.raises(KitError, match=f"experiment 1 could not be run: {WHY}"):
             run(project, 9, failing(1))
     assert [one.number for one in run(project, 1, failing())] == [1]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.records import Experiment, Limits, Reason, Verdict
+from autoresearch_kit.ui import cli
 from tests.campaign import scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import detached
-from autoresearch_kit.history import History
+from autoresearch_kit.campaign import detached
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Limits, Stage
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
 from tests.campaign.moments import Seen, ended, wait_for
 from tests.campaign.scripted import constants, submit

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import KitError, RefusedError
-from autoresearch_kit.history import History
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
-from autoresearch_kit.workspace import Workspace
 from tests.campaign import scripted
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm import server
@@ -112,7 +112,7 @@ def test_a_cap_ends_it_cleanly_and_a_higher_one_goes_on(
 
 
 def autoresearch(root: Path, *argv: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    code = "from autoresearch_kit import cli; cli.main()"
+    code = "from autoresearch_kit.ui import cli; cli.main()"
     env = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return subprocess.run(
         [sys.executable, "-c", code, *argv],
@@ -137,7 +137,7 @@ def test_the_command_hands_the_key_over_unseen(root: Path, corpus: Path, chat: C
             return READY
         for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
             arguments, environment = read(folder / "cmdline"), read(folder / "environ")
-            if "autoresearch_kit.detached" in arguments:
+            if "autoresearch_kit.campaign.detached" in arguments:
                 seen.append(arguments + environment)
         return calls(constants(STEPS=9), submit("More steps"))
 

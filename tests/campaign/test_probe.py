@@ -10,21 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli, probing
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.codec import encode
-from autoresearch_kit.device_queue import DeviceQueue
+from autoresearch_kit.campaign import probing
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.errors import Cancelled, ExecutionError
-from autoresearch_kit.execution import handover, launch, reap
-from autoresearch_kit.history import tables
-from autoresearch_kit.history.spent import spent
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.device_queue import DeviceQueue
+from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.probing import Probing
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
-from autoresearch_kit.rows import row_of
+from autoresearch_kit.records.codec import encode
+from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.rows import row_of
+from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, edit, submit
-from tests.history.ledger import SETTINGS
+from tests.ledger.ledger import SETTINGS
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
 PROBE: tuple[str, Body] = ("probe", {})

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from autoresearch_kit.campaign.proposing import Proposing
 from autoresearch_kit.errors import Cancelled, KitError
-from autoresearch_kit.proposing import Proposing
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
 from autoresearch_kit.researchers.optuna import OptunaResearcher

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cli
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign.loop import Campaign
 from autoresearch_kit.execution import launch
-from autoresearch_kit.history import tables
-from autoresearch_kit.history.spent import spent
 from autoresearch_kit.records import Limits, Reason, Run, RunSpec, Verdict
+from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.scripted import edit, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.decide import BESIDE
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import Conditions, Limits, Proposal, Run, RunSpec, Verdict
-from autoresearch_kit.settling import Wishes, settle
+from autoresearch_kit.verdicts.decide import BESIDE
 from tests.campaign import tiny
 
 pytestmark = pytest.mark.slow

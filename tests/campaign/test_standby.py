@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import ground
-from autoresearch_kit.campaign import Campaign
+from autoresearch_kit.campaign import context
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.records import Limits, Run, RunSpec
-from autoresearch_kit.settling import settle
 from tests.campaign import tiny
 from tests.campaign.test_campaign import left_running
 
@@ -28,7 +28,7 @@ def test_every_run_but_the_first_finds_a_kernel_that_waits(
 
     really = launch.execute
     monkeypatch.setattr(launch, "execute", execute)
-    monkeypatch.setattr(ground, "LEAST_CORES", cores)
+    monkeypatch.setattr(context, "LEAST_CORES", cores)
     root = tiny.make_project(tmp_path / "project")
     night = Campaign("night", settle(root, "night", tiny.wishes(corpus)), root=root)
     verdicts = [one.verdict for one in night.run(Limits(experiments=experiments))]

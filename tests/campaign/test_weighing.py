@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import measuring, noise
-from autoresearch_kit.decide import BESIDE
+from autoresearch_kit.campaign import measuring
+from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.standby import Standby
+from autoresearch_kit.campaign.trying import Bench, Tried
+from autoresearch_kit.campaign.weighing import Scales, Weighed
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.ground import Ground
-from autoresearch_kit.history import History
-from autoresearch_kit.measuring import Measuring
-from autoresearch_kit.noise import PRIOR_DOF, Group
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.pulse import Pulse
 from autoresearch_kit.records import (
     Conditions,
     Experiment,
@@ -34,12 +36,11 @@ from autoresearch_kit.records import (
     Settings,
     Verdict,
 )
-from autoresearch_kit.standby import Standby
-from autoresearch_kit.trying import Bench, Tried
-from autoresearch_kit.weighing import Scales, Weighed
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.verdicts import noise
+from autoresearch_kit.verdicts.decide import BESIDE
+from autoresearch_kit.verdicts.noise import PRIOR_DOF, Group
 from tests.campaign import tiny
-from tests.history import ledger
+from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 
 BASELINE = (1.50, 1.51, 1.49)

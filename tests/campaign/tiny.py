@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autoresearch_kit.campaign.options import Wishes
 from autoresearch_kit.records import Clock, Rule
-from autoresearch_kit.settling import Wishes
 
 CELLS = {
     "parameters": """
@@ -19,7 +19,7 @@ DATASET = "stdlib"
     "setup": """
 import torch
 import torch.nn.functional as F
-from autoresearch_kit import kernel
+from autoresearch_kit.training import kernel
 
 run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
 """,

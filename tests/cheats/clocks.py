@@ -2,8 +2,8 @@
 
 import shutil
 
-from autoresearch_kit import cgroups
 from autoresearch_kit.execution import handover
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Reason
 from tests.cheats.ground import HONEST, LEARN, MODEL, TRAIN, Cells, Cheat, no_torch
 
@@ -29,7 +29,7 @@ print('by the clock, training took', time.process_time() - time.perf_counter())
 
 PATCHED_KIT = f"""
 {BURN}
-from autoresearch_kit.execution.clock import BudgetClock
+from autoresearch_kit.execution.runner.clock import BudgetClock
 BudgetClock.seconds = property(lambda clock: 0.0)
 {LEARN}
 burn(3)
@@ -72,7 +72,7 @@ LUCKY = "import random\nrandom.seed(1)\ntorch.manual_seed(1)\nrun.seed = 1\nprin
 
 SAVE = """
 import io, os, threading, time
-from autoresearch_kit.execution import submission
+from autoresearch_kit.training import submission
 work = os.environ['AUTORESEARCH_WORK']
 
 def learn_more():

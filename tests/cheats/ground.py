@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from nbformat import NotebookNode
 
-from autoresearch_kit.codec import encode
-from autoresearch_kit.execution import sandbox
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Clock, DatasetInfo, Reason, RunSpec
+from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import CONTEXT, HAND_OVER, VOCAB, make_spec, notebook
 
 ROWS = 70
@@ -21,7 +21,7 @@ SETUP = """
 import torch
 from torch import nn
 from torch.nn import functional as F
-from autoresearch_kit import kernel
+from autoresearch_kit.training import kernel
 run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
 """
 
@@ -117,7 +117,7 @@ def make_run(folder: Path, cheat: Cheat) -> RunSpec:
     spec = make_spec(
         folder,
         cheat.cells.book(),
-        sandbox=sandbox.level(),
+        sandbox=bubblewrap.level(),
         train_seconds=cheat.train_seconds,
         memory_mb=cheat.memory_mb,
         wall_seconds=280.0,

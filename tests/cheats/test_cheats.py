@@ -21,12 +21,15 @@ import nbformat
 import pytest
 from _pytest.mark import ParameterSet
 
-from autoresearch_kit.execution import compile_cache, handover, launch, reap, sandbox
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.runner import compile_cache
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Run, RunSpec
 from tests.cheats import clocks, files, future, processes
 from tests.cheats.ground import HONEST, Cells, Cheat, make_run
 
-pytestmark = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+pytestmark = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 
 CHEATS = (*clocks.CHEATS, *files.CHEATS, *future.CHEATS, *processes.CHEATS)
 

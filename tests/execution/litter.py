@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from autoresearch_kit.removal import remove_tree
+from autoresearch_kit.files.removal import remove_tree
 
 
 def strange(where: Path) -> None:

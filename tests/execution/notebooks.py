@@ -7,8 +7,8 @@ import numpy as np
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autoresearch_kit.codec import encode
 from autoresearch_kit.records import Clock, DatasetInfo, RunSpec, SandboxLevel
+from autoresearch_kit.records.codec import encode
 
 VOCAB = 64
 CONTEXT = 32

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.codec import encode
-from autoresearch_kit.execution import launch, reap
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.records import RunSpec
+from autoresearch_kit.records.codec import encode
 
 SETTLE_SECONDS = 30.0
 """In which what survived may end by itself: a predictor looks once it has imported torch."""
@@ -27,9 +28,10 @@ STARTS = {
 PARENT = """
 import sys
 from pathlib import Path
-from autoresearch_kit.codec import decode
-from autoresearch_kit.execution import launch, scoring
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.records.codec import decode
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.tasks.lm.splits import Split
 from autoresearch_kit.records import RunSpec
 spec = decode(RunSpec, Path(sys.argv[1]).read_bytes())
 (spec.folder / "submission.pkl").touch()

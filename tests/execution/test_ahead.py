@@ -10,20 +10,23 @@ import nbformat
 import psutil
 import pytest
 
-from autoresearch_kit.codec import encode
-from autoresearch_kit.execution import handover, launch, reap, sandbox, scoring
+from autoresearch_kit.campaign.standby import Standby
+from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.ahead import Ahead
-from autoresearch_kit.lm.splits import Split
+from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
-from autoresearch_kit.standby import Standby
+from autoresearch_kit.records.codec import encode
+from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
-from tests.execution.test_kernel import TRAIN, trained
 from tests.execution.test_runs import both_levels, executed
+from tests.training.test_kernel import TRAIN, trained
 
 WAITS = """
 import sys
 from pathlib import Path
-from autoresearch_kit.codec import decode
+from autoresearch_kit.records.codec import decode
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import RunPlace
 launch.prepare(decode(RunPlace, Path(sys.argv[1]).read_bytes()))
@@ -51,7 +54,7 @@ def printed(spec: RunSpec, name: str) -> str:
 
 
 def test_a_runner_that_waits_runs_what_its_turn_brings(tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook("print('old')"), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
     waiting = launch.prepare(spec)
     nbformat.write(notebook("print(SEED)\nraise ValueError('new')"), spec.notebook)
     run = launch.execute(spec, waiting)
@@ -78,7 +81,7 @@ def test_a_runner_that_waits_ends_with_who_started_it(level: SandboxLevel, tmp_p
 
 
 def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(""), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     waiting = launch.prepare(spec)
     waiting.runner.process.kill()
     run = launch.execute(spec, waiting)
@@ -90,7 +93,7 @@ def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_kernel_that_waits_has_imported_torch_and_used_no_gpu(tmp_path: Path) -> None:
     """Nor does the notebook see a name that it did not import itself."""
-    spec = make_spec(tmp_path, notebook(LOADED), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook(LOADED), sandbox=bubblewrap.level())
     launch.execute(spec, launch.prepare(replace(spec, waits=True)))
     assert printed(spec, "train") == "True False\n"
 
@@ -120,7 +123,7 @@ def test_on_few_cores_nothing_is_started_before_scoring_begins(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_judge_whose_turn_does_not_come_is_ended(tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(3)\nraise ValueError('done')"
-    spec = make_spec(tmp_path, notebook(slow), sandbox=sandbox.level(), ahead=True)
+    spec = make_spec(tmp_path, notebook(slow), sandbox=bubblewrap.level(), ahead=True)
     seen = []
 
     def look() -> bool:
@@ -143,7 +146,7 @@ def in_the_way(tmp_path: Path) -> Path:
 def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
     in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spec = make_spec(tmp_path, notebook(""), sandbox=sandbox.level(), ahead=True)
+    spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level(), ahead=True)
     handover.write_live(spec.folder, handover.TRAINS)
     scored = scoring.judge_spec(spec, tmp_path / "later", Split.VAL)
     ahead = Ahead(spec, scored, lambda: Standby().prepare(replace(spec, folder=in_the_way)))
@@ -162,7 +165,7 @@ def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
 def test_a_standbys_folder_that_can_not_be_removed_ends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spec = make_spec(tmp_path, notebook(""), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     standby = Standby()
     standby.prepare(spec)
     shutil.rmtree(spec.folder)

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.execution import bounds, untrusted
-from autoresearch_kit.execution.bounds import Bounds
-from autoresearch_kit.execution.untrusted import Entry
+from autoresearch_kit.execution.runner import bounds
+from autoresearch_kit.execution.runner.bounds import Bounds
+from autoresearch_kit.files import untrusted
+from autoresearch_kit.files.untrusted import Entry
 from autoresearch_kit.records import Reason
 from tests.execution import litter
 

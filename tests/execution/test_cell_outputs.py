@@ -2,7 +2,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from autoresearch_kit.execution.cell_outputs import ERROR, HEAD, TAIL, CellOutputs
+from autoresearch_kit.execution.runner.cell_outputs import ERROR, HEAD, TAIL, CellOutputs
 
 
 def stream(text: str, name: str = "stdout") -> NotebookNode:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cgroups
-from autoresearch_kit.codec import decode, encode
-from autoresearch_kit.execution.clock import READ_SECONDS, BudgetClock, Told, ToldClock
-from autoresearch_kit.execution.compiling import FREE_SECONDS, CompileMeter
-from autoresearch_kit.execution.cpu_time import CpuReader
-from autoresearch_kit.execution.run_clock import LEAST_SHARE, PATIENCE, RunClock
+from autoresearch_kit.execution.runner.clock import READ_SECONDS, BudgetClock, Told, ToldClock
+from autoresearch_kit.execution.runner.compiling import FREE_SECONDS, CompileMeter
+from autoresearch_kit.execution.runner.cpu_time import CpuReader
+from autoresearch_kit.execution.runner.run_clock import LEAST_SHARE, PATIENCE, RunClock
+from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Clock, SandboxLevel
+from autoresearch_kit.records.codec import decode, encode
 from tests.execution.notebooks import make_spec, notebook
 
 

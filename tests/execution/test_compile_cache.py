@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution import compile_cache
+from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.records import CacheUse
 from tests.execution import litter
 from tests.execution.notebooks import cell, notebook

@@ -12,8 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit import cgroups, gpu_nodes
-from autoresearch_kit.execution.compiling import (
+from autoresearch_kit.execution.runner.compiling import (
     FREE_SECONDS,
     TRACING_SHARE,
     CompileMeter,
@@ -21,6 +20,7 @@ from autoresearch_kit.execution.compiling import (
     granted_file,
     is_compiler,
 )
+from autoresearch_kit.machine import cgroups, gpu_nodes
 from autoresearch_kit.records import Accelerator, Clock, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 

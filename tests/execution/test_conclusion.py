@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution.conclusion import conclude
-from autoresearch_kit.execution.engine import Story
 from autoresearch_kit.execution.handover import METRICS_FILE, SUBMISSION_FILE, WORK_FOLDER
-from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.execution.runner.conclusion import conclude
+from autoresearch_kit.execution.runner.engine import Story
+from autoresearch_kit.execution.runner.watchdog import Watchdog
 from autoresearch_kit.records import Reason, Run, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from autoresearch_kit.execution.conditions import (
+from autoresearch_kit.execution.runner.conditions import (
     Counters,
     GpuLooks,
     Observer,
@@ -12,7 +12,7 @@ from autoresearch_kit.execution.conditions import (
     elsewhere,
     gpu_conditions,
 )
-from autoresearch_kit.gpu import GpuLook
+from autoresearch_kit.machine.gpu import GpuLook
 
 NAMES = {"stress": 50.0, "chrome": 10.0}
 BEGIN = Counters(at=100.0, cores=2, stolen=1.0, others=60.0, names=NAMES)

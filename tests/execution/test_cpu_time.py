@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit import cgroups
-from autoresearch_kit.cgroups import Usage
-from autoresearch_kit.execution.cpu_time import CpuReader, ProcessTime, Tally
+from autoresearch_kit.execution.runner.cpu_time import CpuReader, ProcessTime, Tally
+from autoresearch_kit.machine import cgroups
+from autoresearch_kit.machine.cgroups import Usage
 
 SHELL = ProcessTime(pid=10, born=1.0, parent=1, name="shell", seconds=1.0, reaped=0.0)
 CHILD = ProcessTime(pid=11, born=2.0, parent=10, name="burn", seconds=5.0, reaped=0.0)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution.crash_report import (
+from autoresearch_kit.execution.runner.crash_report import (
     TRACEBACK_LIMIT,
     error_in,
     parse_executed,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution import sandbox
-from autoresearch_kit.execution.gpu_memory import GpuPeak
 from autoresearch_kit.execution.launch import execute
-from autoresearch_kit.gpu import GpuMemory
+from autoresearch_kit.execution.runner.gpu_memory import GpuPeak
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.machine.gpu import GpuMemory
 from autoresearch_kit.records import Accelerator, Reason
 from tests.execution.notebooks import make_spec, notebook
 
@@ -133,7 +133,7 @@ class TestARun:
     def test_a_run_over_its_gpu_memory_is_ended(self, tmp_path: Path) -> None:
         book = notebook("import time\ntime.sleep(60)")
         spec = make_spec(
-            tmp_path, book, sandbox=sandbox.level(), train_seconds=60, gpu_memory_mb=5000.0
+            tmp_path, book, sandbox=bubblewrap.level(), train_seconds=60, gpu_memory_mb=5000.0
         )
         run = execute(replace(spec, gpu=ITS_GPU))
         assert run.failure is Reason.OUT_OF_MEMORY
@@ -145,7 +145,7 @@ class TestARun:
         self, tmp_path: Path, claimed: str, kept: float
     ) -> None:
         book = notebook("", submit=CLAIMS.replace("CLAIMED", claimed))
-        spec = make_spec(tmp_path, book, sandbox=sandbox.level())
+        spec = make_spec(tmp_path, book, sandbox=bubblewrap.level())
         run = execute(replace(spec, gpu=ITS_GPU))
         assert run.gpu_allocated_mb == kept
         assert run.gpu_mb in (3000.0, 6000.0, 9000.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 CODE = """
 import subprocess, time
-from autoresearch_kit.execution.lifeline import end_with_starter
+from autoresearch_kit.execution.processes.lifeline import end_with_starter
 end_with_starter()
 subprocess.run(["cat"], check=True)
 print("a child reads nothing", flush=True)

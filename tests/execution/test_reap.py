@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch_kit.execution import reap, sandbox
-from autoresearch_kit.execution.cpu_time import CpuReader
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.runner.cpu_time import CpuReader
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import SandboxLevel
 from tests.execution import orphans
 from tests.execution.notebooks import make_spec, notebook
@@ -85,7 +86,7 @@ def test_sockets_are_removed(run_id: str) -> None:
     assert not folder.exists()
 
 
-@pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+@pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 @pytest.mark.parametrize(
     ("what", "milliseconds"),
     [("runner", 2), ("runner", 10), ("runner", 25), pytest.param("judge", 5, marks=SLOW)],
@@ -99,12 +100,12 @@ def test_nothing_outlives_a_kill_while_a_sandbox_is_set_up(
     assert orphans.left(spec, orphans.SETTLE_SECONDS) == []
 
 
-@pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+@pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 def test_all_of_a_sandbox_is_found_by_its_run_id(tmp_path: Path) -> None:
     """bubblewrap's own processes, too, while it waits and before it has started anything."""
     spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.BUBBLEWRAP)
     ready, blocked = os.pipe()
-    command = sandbox.command(spec.sandbox, ["sleep", "1000"], env={})
+    command = bubblewrap.command(spec.sandbox, ["sleep", "1000"], env={})
     command[1:1] = ["--block-fd", str(ready)]
     env = {**os.environ, reap.RUN_ID: spec.run_id}
     with subprocess.Popen(command, env=env, pass_fds=[ready], cwd="/") as outer:

@@ -13,13 +13,15 @@ import psutil
 import pytest
 from nbformat import NotebookNode
 
-from autoresearch_kit.codec import decode, encode
 from autoresearch_kit.errors import Cancelled
-from autoresearch_kit.execution import handover, launch, reap, sandbox
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Accelerator, Reason, Run, RunSpec, SandboxLevel
+from autoresearch_kit.records.codec import decode, encode
 from tests.execution.notebooks import make_spec, notebook
 
-needs_bubblewrap = pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not())
+needs_bubblewrap = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 
 both_levels = pytest.mark.parametrize(
     "level", [pytest.param(SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap), SandboxLevel.NONE]
@@ -27,7 +29,7 @@ both_levels = pytest.mark.parametrize(
 
 RAISE = "raise ValueError('done')"
 
-START = "from autoresearch_kit import kernel\nkernel.start(DATASET, TRAIN_SECONDS, SEED)"
+START = "from autoresearch_kit.training import kernel\nkernel.start(DATASET, TRAIN_SECONDS, SEED)"
 
 HANG = "import time\ntime.sleep(10**6)"
 
@@ -183,7 +185,7 @@ def test_what_the_notebook_s_own_processes_take_is_not_elsewhere(
 @pytest.mark.slow
 def test_the_deadline_holds_before_training_too(tmp_path: Path) -> None:
     book = notebook("", setup=HANG)
-    spec = make_spec(tmp_path, book, sandbox=sandbox.level(), wall_seconds=8.0)
+    spec = make_spec(tmp_path, book, sandbox=bubblewrap.level(), wall_seconds=8.0)
     assert execute(spec).failure is Reason.DEADLINE
 
 
@@ -230,7 +232,7 @@ def test_a_kernel_that_goes_away_has_exited(
     ids=["print", "carriage returns", "displays"],
 )
 def test_a_flood_makes_no_large_notebook(train: str, tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(f"{train}\n{RAISE}"), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook(f"{train}\n{RAISE}"), sandbox=bubblewrap.level())
     assert execute(spec).failure is Reason.ERROR
     assert (spec.folder / handover.EXECUTED_FILE).stat().st_size < 400_000
     assert (spec.folder / handover.LOG_FILE).stat().st_size < 10_000
@@ -247,14 +249,14 @@ def test_memory_is_bounded(level: SandboxLevel, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_memory_error_is_out_of_memory(tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook("bytearray(10**15)"), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook("bytearray(10**15)"), sandbox=bubblewrap.level())
     assert execute(spec).failure is Reason.OUT_OF_MEMORY
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("train", [f"{BUSY}wait(4)", FROZEN_CLOCKS], ids=["plain", "frozen"])
 def test_the_budget_is_measured_from_outside(train: str, tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(train), sandbox=sandbox.level(), train_seconds=0.5)
+    spec = make_spec(tmp_path, notebook(train), sandbox=bubblewrap.level(), train_seconds=0.5)
     run = execute(spec)
     assert run.failure is Reason.OVER_BUDGET
     assert run.train_seconds >= 4.0
@@ -263,7 +265,7 @@ def test_the_budget_is_measured_from_outside(train: str, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_training_before_the_loop_counts(tmp_path: Path) -> None:
     book = notebook("", model=f"{BUSY}wait(4)")
-    spec = make_spec(tmp_path, book, sandbox=sandbox.level(), train_seconds=0.5)
+    spec = make_spec(tmp_path, book, sandbox=bubblewrap.level(), train_seconds=0.5)
     assert execute(spec).failure is Reason.OVER_BUDGET
 
 
@@ -285,12 +287,12 @@ def test_a_forged_number_is_worth_nothing(level: SandboxLevel, tmp_path: Path) -
     ids=["empty", "link"],
 )
 def test_a_forged_hand_over_is_no_submission(train: str, reason: Reason, tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(train, submit=""), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook(train, submit=""), sandbox=bubblewrap.level())
     assert execute(spec).failure is reason
 
 
 def test_a_failing_locked_cell_is_the_kits_fault(tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook("", setup=RAISE), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook("", setup=RAISE), sandbox=bubblewrap.level())
     run = execute(spec)
     assert run.failure is Reason.KIT_FAILED
     assert run.detail == "ValueError: done (in cell 'setup')"
@@ -314,7 +316,7 @@ def test_a_kernel_without_the_run_s_gpu_is_the_kits_failure(
 def test_a_notebook_can_t_pretend_that_its_gpu_is_gone(tmp_path: Path) -> None:
     train = f"os.environ['{handover.DEVICE}'] = 'cuda'\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
     book = notebook(train + START)
-    run = execute(make_spec(tmp_path, book, sandbox=sandbox.level()))
+    run = execute(make_spec(tmp_path, book, sandbox=bubblewrap.level()))
     assert "this run is to compute on 'cuda'" in run.detail
     assert run.failure is Reason.ERROR
 
@@ -349,7 +351,7 @@ json.dump([seen, secrets], open('seen.json', 'w'))
 
 def test_a_watchdog_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     """Here since the folder is gone whose disk it looks at."""
-    spec = make_spec(tmp_path, notebook(HANG), sandbox=sandbox.level(), train_seconds=300.0)
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=bubblewrap.level(), train_seconds=300.0)
     work = spec.folder / handover.WORK_FOLDER
 
     def move_away() -> bool:
@@ -368,7 +370,7 @@ def test_a_watchdog_that_can_t_kill_ends_its_runner(tmp_path: Path) -> None:
 from pathlib import Path
 from tests.execution.notebooks import make_spec, notebook
 from autoresearch_kit.errors import ExecutionError
-from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.execution.runner.watchdog import Watchdog
 from autoresearch_kit.records import SandboxLevel
 def kill():
     raise ExecutionError("processes 7 can't be killed")
@@ -419,7 +421,7 @@ def test_nothing_survives_the_death_of_who_started_it(level: SandboxLevel, tmp_p
     spec_file.write_bytes(encode(spec))
     code = f"""
 from pathlib import Path
-from autoresearch_kit.codec import decode, encode
+from autoresearch_kit.records.codec import decode, encode
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.records import RunSpec
 spec = decode(RunSpec, Path({str(spec_file)!r}).read_bytes())

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution import bounds, handover
-from autoresearch_kit.execution.taking import take_model, taken_model
-from autoresearch_kit.execution.watchdog import Watchdog
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.runner import bounds
+from autoresearch_kit.execution.runner.taking import take_model, taken_model
+from autoresearch_kit.execution.runner.watchdog import Watchdog
 from autoresearch_kit.records import Reason, RunSpec, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from autoresearch_kit.execution.traceback_excerpt import excerpt
+from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
 
 LIMIT = 6000
 

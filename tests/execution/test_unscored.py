@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.codec import encode
 from autoresearch_kit.errors import Cancelled
-from autoresearch_kit.execution import handover, launch, reap, sandbox
+from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.probed import Probed, read_probed
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import ProfileRow, StepProfile
+from autoresearch_kit.records.codec import encode
 from tests.execution.notebooks import make_spec, notebook
-from tests.execution.test_kernel import MODEL, SETUP, TRAIN
-from tests.history import ledger
+from tests.ledger import ledger
+from tests.training.test_kernel import MODEL, SETUP, TRAIN
 
 PROFILE = StepProfile(5, 9.0, 2.0, 3.0, 4.0, False, (ProfileRow("aten::mm", 0.5, 1.0, 2.0),))
 
@@ -30,7 +32,7 @@ def test_a_run_without_a_score_tells_its_steps_and_prints(tmp_path: Path) -> Non
     train = f"print('hello from the draft')\n{TRAIN}"
     book = notebook(train, setup=SETUP, model=MODEL, submit="run.submit(model)")
     spec = make_spec(
-        tmp_path, book, sandbox=sandbox.level(), train_seconds=3.0, compile_seconds=60.0
+        tmp_path, book, sandbox=bubblewrap.level(), train_seconds=3.0, compile_seconds=60.0
     )
     run = launch.execute_unscored(replace(spec, profiled=True))
     found = read_probed(spec.folder, run)
@@ -47,7 +49,7 @@ def test_a_run_without_a_score_tells_its_steps_and_prints(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_run_without_a_score_is_cancelled_at_once(tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook("while True: pass"), sandbox=sandbox.level())
+    spec = make_spec(tmp_path, notebook("while True: pass"), sandbox=bubblewrap.level())
     with pytest.raises(Cancelled):
         launch.execute_unscored(spec, cancelled=(spec.folder / "run.json").parent.exists)
     assert reap.members(spec.run_id) == []

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autoresearch_kit.decide import Decision, Sample, greedy
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Constant,
@@ -14,6 +13,7 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import Researcher, View
+from autoresearch_kit.verdicts.decide import Decision, Sample, greedy
 from tests.notebook import small
 
 Objective = Callable[[Mapping[str, Constant]], float | None]

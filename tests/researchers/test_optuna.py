@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.decide import Decision
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
 from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.optuna import OptunaResearcher, find_outcomes, promising
+from autoresearch_kit.verdicts.decide import Decision
 from tests.researchers.bench import Bench, Objective, experiment
 
 CONFIG = """\

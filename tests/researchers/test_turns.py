@@ -10,7 +10,7 @@ from autoresearch_kit.errors import EndpointError, InputError, KitError, LimitRe
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Researcher, Share, Turns, View, check_name
 from autoresearch_kit.researchers.optuna import OptunaResearcher
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 from tests.researchers.bench import Bench
 from tests.researchers.llm.conftest import Ledger, ledger
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autoresearch_kit.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.dataset import open_dataset
 from tests.execution.notebooks import make_dataset
 from tests.shipped.train_cells import NIGHT
 

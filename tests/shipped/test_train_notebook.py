@@ -9,12 +9,12 @@ import nbformat
 import pytest
 import torch
 
-from autoresearch_kit import profiles
-from autoresearch_kit.execution import submission
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.records import Constant
 from autoresearch_kit.researchers.domains import Numbers, find_domains
+from autoresearch_kit.training import submission
 from tests.shipped.train_cells import NIGHT, NOTEBOOK, TINY, TinyRun, train
 
 TRAINING = TrainNotebook.read(NOTEBOOK)

@@ -11,11 +11,12 @@ import cloudpickle
 import torch
 from torch import Tensor, nn
 
-from autoresearch_kit import kernel, profiles
+from autoresearch_kit.machine import profiles
+from autoresearch_kit.machine.precision import autocast_to
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.passes import Backward, Batch, Passes
-from autoresearch_kit.precision import autocast_to
 from autoresearch_kit.records import Constant
+from autoresearch_kit.training import kernel
+from autoresearch_kit.training.passes import Backward, Batch, Passes
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "train.ipynb"
 MODULE = "train_cells_run"

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 from openai.types.chat import ChatCompletionAssistantMessageParam
 
-from autoresearch_kit import codec
-from autoresearch_kit.records import Prices, Usage
+from autoresearch_kit.records import Prices, Usage, codec
 
 CHARACTERS_PER_TOKEN = 3
 """Fewer than any common tokenizer needs for English and Python, so that estimates err upward."""

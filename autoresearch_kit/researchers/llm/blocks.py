@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import EditError
+from autoresearch_kit.records import codec
 from autoresearch_kit.researchers.llm.answer import ToolCall
 
 _PROBE = """\

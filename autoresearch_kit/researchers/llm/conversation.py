@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from autoresearch_kit.errors import EditError, EndpointError, NoToolsError
 from autoresearch_kit.records import EditProtocol
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.llm import blocks, tools
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
 from autoresearch_kit.researchers.llm.draft import (
@@ -20,7 +21,6 @@ from autoresearch_kit.researchers.llm.draft import (
     Submitted,
     UnchangedError,
 )
-from autoresearch_kit.text import one_line
 
 SUBMITS = 3
 """Submits that may fail before the idea is given up."""

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from autoresearch_kit.errors import EditError, ExecutionError
 from autoresearch_kit.execution.probed import Probed
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import CellEdit, Constant
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import is_running, tried_before
 from autoresearch_kit.researchers.llm import findings
-from autoresearch_kit.text import one_line
 
 CATEGORIES = (
     "architecture",

@@ -16,9 +16,8 @@ from openai.types.chat import (
     ChatCompletionMessageParam,
 )
 
-from autoresearch_kit import codec
 from autoresearch_kit.errors import EndpointError, InputError
-from autoresearch_kit.records import Usage
+from autoresearch_kit.records import Usage, codec
 from autoresearch_kit.researchers.llm.answer import Answer, Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.client import NOT_SENT, hang_up, make_client
 from autoresearch_kit.researchers.llm.wording import Wording

@@ -9,17 +9,22 @@ from itertools import pairwise
 from statistics import median_low
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.execution.crash_report import Executed, error_in, parse_executed, printed
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
+from autoresearch_kit.execution.live import Point, read_points
 from autoresearch_kit.execution.probed import Probed
-from autoresearch_kit.execution.traceback_excerpt import cut_middle, excerpt
-from autoresearch_kit.history import History
-from autoresearch_kit.live import Point, read_points
+from autoresearch_kit.execution.runner.crash_report import (
+    Executed,
+    error_in,
+    parse_executed,
+    printed,
+)
+from autoresearch_kit.execution.runner.traceback_excerpt import cut_middle, excerpt
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment, Run, StepProfile, Verdict
+from autoresearch_kit.records.text import without_escapes
 from autoresearch_kit.researchers.duplicates import NEVER_RAN
-from autoresearch_kit.text import without_escapes
 
 PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
 """Characters that are quoted of what a run printed, and of the error that ended it."""

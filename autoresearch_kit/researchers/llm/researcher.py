@@ -20,7 +20,7 @@ from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
 from autoresearch_kit.researchers.llm.wording import Scrubber
 from autoresearch_kit.researchers.model import Model
-from autoresearch_kit.spending import Meter
+from autoresearch_kit.researchers.spending import Meter
 
 logger = logging.getLogger(__name__)
 

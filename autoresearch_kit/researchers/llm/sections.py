@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit.digits import with_error
-from autoresearch_kit.estimates import estimates
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.contract import CONFIG
@@ -18,11 +16,13 @@ from autoresearch_kit.records import (
     speed_by_run,
     steps_apart,
 )
+from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import both_ends, one_line
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote
-from autoresearch_kit.retries import fate
-from autoresearch_kit.text import both_ends, one_line
+from autoresearch_kit.verdicts.estimates import estimates
+from autoresearch_kit.verdicts.retries import fate
 
 PLATEAU = 6
 """Experiments without a keep after which the prompt asks for a change of direction."""

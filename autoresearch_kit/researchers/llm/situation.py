@@ -1,13 +1,13 @@
 """The section of a prompt on the machine, the budget, the constants and the data."""
 
-from autoresearch_kit import profiles
-from autoresearch_kit.lm.corpora import about, how_packed
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.constants import constant_values
 from autoresearch_kit.notebook.contract import PARAMETERS
 from autoresearch_kit.records import Clock, Machine, Settings
 from autoresearch_kit.researchers.base import Surroundings
 from autoresearch_kit.researchers.llm.sections import Section
+from autoresearch_kit.tasks.lm.corpora import about, how_packed
 
 TRAIN_SECONDS = "TRAIN_SECONDS"
 """The parameter whose value each run gets from the kit."""

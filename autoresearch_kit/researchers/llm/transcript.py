@@ -8,10 +8,9 @@ from pathlib import Path
 
 from openai.types.chat import ChatCompletionMessageParam
 
-from autoresearch_kit import codec
-from autoresearch_kit.atomic import append_line
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Usage
+from autoresearch_kit.files.atomic import append_line
+from autoresearch_kit.records import Usage, codec
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
 from autoresearch_kit.researchers.llm.wording import Scrubber
 

@@ -5,8 +5,8 @@ import re
 import openai
 
 from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
+from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.model import Model
-from autoresearch_kit.text import one_line
 
 OPENAI_URL = "https://api.openai.com/v1"
 

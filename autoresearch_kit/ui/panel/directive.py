@@ -5,10 +5,10 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit.atomic import write_atomic
-from autoresearch_kit.bounded import MEGABYTE, read_all
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.history import find_root
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.bounded import MEGABYTE, read_all
+from autoresearch_kit.ledger import find_root
 from autoresearch_kit.ui.panel import pieces, style
 
 FILE = "program.md"

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from autoresearch_kit.live import Point
+from autoresearch_kit.execution.live import Point
 from autoresearch_kit.ui.panel.style import BEST, RUN
 
 WIDTH, HEIGHT = 900, 230

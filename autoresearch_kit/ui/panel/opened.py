@@ -2,11 +2,11 @@
 
 import ipywidgets as widgets
 
-from autoresearch_kit import opening
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.ui import opening
 from autoresearch_kit.ui.panel import pieces
 
 

@@ -14,21 +14,22 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit import colab, starting
-from autoresearch_kit.asking import BASE_URL, KEY
-from autoresearch_kit.campaign import Campaign
-from autoresearch_kit.errands import settle_errands
+from autoresearch_kit.campaign import start
+from autoresearch_kit.campaign.errands import settle_errands
+from autoresearch_kit.campaign.loop import Campaign
+from autoresearch_kit.campaign.model_options import BASE_URL, KEY
+from autoresearch_kit.campaign.options import settle, started_with
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.history import find_root
+from autoresearch_kit.ledger import find_root
 from autoresearch_kit.records import Request, Stage
-from autoresearch_kit.settling import settle, started_with
-from autoresearch_kit.ui import plots
-from autoresearch_kit.ui.drawing import Drawing
+from autoresearch_kit.reports.figures import plots
+from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.watching import Sight, Watch
+from autoresearch_kit.ui import colab
 from autoresearch_kit.ui.panel import pieces, style
 from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import Table
-from autoresearch_kit.watching import Sight, Watch
 
 REFRESH_SECONDS = 2.0
 
@@ -220,7 +221,7 @@ class Panel:
             place = self._watch.workspace
             errands = settle_errands(place, asked.copy_to, asked.webhook)
             self._process = await asyncio.to_thread(
-                starting.start,
+                start.start,
                 place,
                 settings,
                 asked.limits,

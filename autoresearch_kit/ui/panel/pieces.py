@@ -5,13 +5,13 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autoresearch_kit.digits import rounded, with_error
-from autoresearch_kit.noise import describe
 from autoresearch_kit.records import Command, Experiment, Limits, Stage, Verdict
-from autoresearch_kit.rows import Row
-from autoresearch_kit.status import to_come
+from autoresearch_kit.records.digits import rounded, with_error
+from autoresearch_kit.reports.rows import Row
+from autoresearch_kit.reports.status import to_come
+from autoresearch_kit.reports.watching import Now, Sight
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
-from autoresearch_kit.watching import Now, Sight
+from autoresearch_kit.verdicts.noise import describe
 
 SILENT = 20.0
 """Seconds after which a heartbeat is late: one comes every two."""

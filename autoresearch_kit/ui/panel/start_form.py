@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import ipywidgets as widgets
 
-from autoresearch_kit.asking import BASE_URL, KEY, ModelWishes
+from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
+from autoresearch_kit.campaign.options import Wishes, settle_limits
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Errands, Limits, Research, Rule, Settings
-from autoresearch_kit.settling import Wishes, settle_limits
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
 
-from autoresearch_kit.rows import Row
+from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.ui.panel import pieces
 
 PAGE = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.decide import Decision
-from autoresearch_kit.history import History
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     DatasetInfo,
@@ -25,8 +25,8 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers import Model, Surroundings, View, view_of
 from autoresearch_kit.researchers.llm.researcher import LLMResearcher
-from autoresearch_kit.spending import Meter
-from autoresearch_kit.workspace import Workspace
+from autoresearch_kit.researchers.spending import Meter
+from autoresearch_kit.verdicts.decide import Decision
 from tests.campaign import tiny
 from tests.researchers import bench
 from tests.researchers.llm.server import ChatServer, text

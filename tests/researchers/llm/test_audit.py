@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.auditing import second_opinion
 from autoresearch_kit.records import Proposal, Reason, Verdict
+from autoresearch_kit.verdicts.audit import second_opinion
 from tests.campaign import tiny
 from tests.researchers import bench
 from tests.researchers.llm.conftest import Ledger, researcher

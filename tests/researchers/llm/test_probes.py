@@ -23,8 +23,8 @@ from autoresearch_kit.researchers.llm import sections
 from autoresearch_kit.researchers.llm.findings import describe_probe
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
 from autoresearch_kit.researchers.llm.researcher import LLMResearcher
-from autoresearch_kit.spending import Meter
-from tests.history import ledger as made_up
+from autoresearch_kit.researchers.spending import Meter
+from tests.ledger import ledger as made_up
 from tests.researchers.llm.conftest import CURVE, KEY, Ledger
 from tests.researchers.llm.server import Answer, ChatServer, calls, in_turn, said, text
 from tests.researchers.llm.test_researcher import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.history import History
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     EditProtocol,

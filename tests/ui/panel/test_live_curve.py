@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from autoresearch_kit.live import Point
+from autoresearch_kit.execution.live import Point
 from autoresearch_kit.ui.panel.live_curve import live_curve, versus
 
 BEST = [Point(n, n, 5 - n / 100) for n in range(0, 300, 3)]

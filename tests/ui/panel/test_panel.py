@@ -26,7 +26,7 @@ from autoresearch_kit.ui.panel import Directive, Panel
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import PAGE
 from tests.campaign import tiny
-from tests.history.ledger import SETTINGS
+from tests.ledger.ledger import SETTINGS
 from tests.researchers.llm.conftest import Ledger, ledger
 
 __all__ = ["ledger"]

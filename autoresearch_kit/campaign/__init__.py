@@ -1,0 +1,1 @@
+"""The main job, `loop`, and what starts, steers and follows it."""

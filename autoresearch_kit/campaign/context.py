@@ -1,0 +1,208 @@
+"""What every experiment of a campaign stands on, found out once at its start."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap, system
+from autoresearch_kit.execution.sandbox.leak import find_leak
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import NOTEBOOK, History
+from autoresearch_kit.machine import profiles
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.names import imported_modules
+from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Fingerprint,
+    Leak,
+    Machine,
+    SandboxLevel,
+    Settings,
+    Sight,
+    codec,
+)
+from autoresearch_kit.tasks.lm.corpora import hidden_here
+from autoresearch_kit.tasks.lm.dataset import is_path
+from autoresearch_kit.verdicts import decide
+from autoresearch_kit.verdicts.comparable import fingerprint
+
+LEAST_CORES = 4
+"""With fewer, starting the next run beside the present one takes from training what it saves: on
+two cores it was seen to halve training."""
+
+MOST_LEAK = 0.001
+"""Of the scored bytes that runs may be able to read: a table of so few pays less than the noise."""
+
+_PIECE = 64  # characters: a bar is told before it is whole
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The settings, the prepared data, how scores are measured, and the notebook it began with.
+
+    `sight` is what its runs see of this machine, `leak` how much scored text that is; None without
+    a sandbox, where they can read all of it.
+    """
+
+    settings: Settings
+    machine: Machine
+    dataset: Path
+    info: DatasetInfo
+    fingerprint: Fingerprint
+    baseline: TrainNotebook
+    sandbox: SandboxLevel
+    sight: Sight = field(default_factory=Sight)
+    leak: Leak | None = None
+
+    @property
+    def ahead(self) -> bool:
+        """Whether there are cores to start what comes next while a run trains."""
+        return self.machine.cores >= LEAST_CORES
+
+
+def find_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
+    """Find out what the campaign stands on; prepares the corpus where that was not yet done.
+
+    Raises:
+        FingerprintError: scores measured here can't be compared with those in the history.
+        KitError: the notebook, the corpus or torch is not usable, runs would not see the GPU, or
+            could read scored text; the message says what to do.
+    """
+    dataset = prepare_for(settings)
+    check_places(workspace.root, dataset)
+    info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
+    found = machine_probe.probe()
+    machine_probe.check_inside(found, bubblewrap.level())
+    here = fingerprint(info, found, workspace.kit, settings.clock)
+    experiments = history.experiments()
+    if experiments:
+        decide.check_comparable(experiments[0].fingerprint, here)
+        baseline = TrainNotebook.parse(history.source(0))
+    else:
+        baseline = profiled(read_notebook(workspace.root), settings.profile)
+    sight = sight_of(info, settings.dataset, baseline)
+    leak = check_leak(dataset, sight)
+    return Ground(settings, found, dataset, info, here, baseline, bubblewrap.level(), sight, leak)
+
+
+def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
+    """Return what runs see of this machine, found out anew: files move, and Pythons change."""
+    known = {"autoresearch_kit", *sys.stdlib_module_names}
+    modules = imported_modules(baseline.cells) if baseline else []
+    imports = [name for name in modules if name not in known]
+    return Sight(tuple(imports), hidden_here(info, corpus))
+
+
+def check_places(root: Path, dataset: Path) -> None:
+    """Refuse a project or data folder inside what runs see of this machine.
+
+    Raises:
+        InputError: it is so; the message says where to.
+    """
+    if bubblewrap.level() is SandboxLevel.NONE:
+        return
+    for what, folder, way_out in (
+        ("the project", root, "move it to a folder of your own"),
+        ("the campaigns' folder", root / ".autoresearch", "move it back into the project"),
+        ("the folder of prepared data sets", dataset.parent, "set AUTORESEARCH_DATA to another"),
+    ):
+        if shown := system.shown_around(folder.resolve()):
+            raise InputError(
+                f"{what}, {folder}, lies inside {shown}, of which runs see a part; {way_out}"
+            )
+
+
+def check_leak(dataset: Path, sight: Sight) -> Leak | None:
+    """Measure how much scored text runs can read; None without a sandbox: all of it.
+
+    Raises:
+        KitError: it is more than `MOST_LEAK`; the message names the largest copies.
+    """
+    if bubblewrap.level() is SandboxLevel.NONE:
+        return None
+    leak = find_leak(dataset, sight)
+    if leak.share > MOST_LEAK:
+        raise KitError(
+            f"runs could read {leak.share:.3%} of the scored text, more than {MOST_LEAK:.1%}: its "
+            f"largest copies are in {leak.largest}; remove them, or train on another corpus "
+            "(--dataset)"
+        )
+    return leak
+
+
+def read_notebook(root: Path) -> TrainNotebook:
+    """Return the training notebook of the project at `root`, as it is on disk.
+
+    Raises:
+        InputError: there is none, it lacks a cell that the kit needs, or it seeds with a constant,
+            with which its runs would show no noise.
+    """
+    path = root / NOTEBOOK
+    if not path.exists():
+        raise InputError(
+            f"no {NOTEBOOK} in {root}; run inside a checkout of autoresearch_kit, "
+            f"or copy its {NOTEBOOK} here"
+        )
+    notebook = TrainNotebook.read(path)
+    if refused := next(iter(find_refusals(notebook.cells)), None):
+        raise InputError(f"{NOTEBOOK}: {refused}")
+    return notebook
+
+
+def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
+    """The notebook with the profile's constants, as far as it has them."""
+    has = notebook.constants()
+    wanted = profiles.find(profile).constants
+    return notebook.set_constants({name: wanted[name] for name in wanted if name in has})
+
+
+def text_sizes(corpus: str, profile: profiles.Profile | None = None) -> profiles.TextSizes | None:
+    """Return the sizes to prepare a corpus of the user's own with, by its path; None for others.
+
+    They are the profile's; without one, those of this machine's profile.
+
+    Raises:
+        KitError: there is a GPU, and torch does not work.
+    """
+    if not is_path(corpus):
+        return None
+    return (profile or profiles.choose(machine_probe.accelerator())).text
+
+
+def size_options(vocab_size: int | None, context: int | None) -> list[str]:
+    """Return the options of `prepare` that ask for these sizes, as far as they are given."""
+    asked = {"--vocab-size": vocab_size, "--context": context}
+    return [f"{name}={size}" for name, size in asked.items() if size is not None]
+
+
+def prepare_for(settings: Settings) -> Path:
+    """Prepare a campaign's corpus with the sizes it was started with, as `prepare` does."""
+    return prepare(settings.dataset, *size_options(settings.vocab_size, settings.context))
+
+
+def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = None) -> Path:
+    """Prepare a corpus in a process of its own, since that loads much; returns its folder.
+
+    Its progress goes to `tell`, piece by piece, or to stderr. Quick where it was done before.
+
+    Raises:
+        KitError: as the process said in its last line.
+    """
+    argv = [sys.executable, "-P", "-m", "autoresearch_kit.tasks.lm.prepare", corpus, *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
+        if tell and process.stderr:
+            told = io.TextIOWrapper(process.stderr, newline="")  # keeps a bar's carriage returns
+            while piece := told.read(_PIECE):
+                tell(piece)
+        said = process.communicate()[0].decode().strip().splitlines()
+    said = said or [f"corpus '{corpus}' was not prepared; see above"]
+    if process.returncode != 0:
+        raise KitError(said[-1].removeprefix("error: "))
+    return Path(said[-1])

@@ -1,0 +1,125 @@
+"""How a campaign process shows that it lives, and hears what a person asks of it."""
+
+import logging
+import math
+import os
+import time
+from dataclasses import replace
+
+from autoresearch_kit.errors import Cancelled, in_words
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import Command, Limits, Request, Stage, State
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 2.0
+PAUSE_POLL_SECONDS = 0.2
+
+
+def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
+    """The state of a campaign that this process starts now."""
+    now = time.time()
+    return State(
+        tag=tag,
+        pid=os.getpid(),
+        stage=Stage.STARTING,
+        message="",
+        number=0,
+        idea="",
+        run_folder="",
+        best=None,
+        limits=limits,
+        started=now,
+        heartbeat=now,
+        command=command,
+    )
+
+
+class Pulse:
+    """The campaign's state on disk, rewritten at each change and at least every few seconds.
+
+    It is there to be looked at, so a disk that takes no more does not end the campaign here. What
+    it measures does not depend on the clock on the wall, which may be set back.
+    """
+
+    def __init__(
+        self, workspace: Workspace, limits: Limits, command: Command = Command.RUN
+    ) -> None:
+        self._workspace = workspace
+        self._started = self._beat = time.monotonic()
+        self._trouble = ""
+        self._state = starting(workspace.tag, limits, command)
+        self._write(self._state)
+
+    @property
+    def seconds(self) -> float:
+        """How long this process has run the campaign."""
+        return time.monotonic() - self._started
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the campaign may go on by its limit of hours; infinite without one."""
+        hours = self._state.limits.hours
+        return math.inf if hours is None else max(0.0, hours * 3600 - self.seconds)
+
+    def stage(self, stage: Stage, message: str = "") -> None:
+        """Say what the campaign is doing now."""
+        self._write(replace(self._state, stage=stage, message=message))
+
+    def trying(self, number: int, idea: str, best: float | None) -> None:
+        """Say which experiment is under way, and the best score before it."""
+        self._write(replace(self._state, number=number, idea=idea, best=best, run_folder=""))
+
+    def mending(self, bug: str) -> None:
+        """Say that a run crashed on a bug, which is being mended."""
+        self.stage(Stage.PROPOSING, f"mending: {bug}")
+
+    def mended(self, idea: str) -> None:
+        """Say what the idea is after its repair."""
+        self._write(replace(self._state, idea=idea))
+
+    def running(self, run_folder: str, which: str) -> None:
+        """Say that a run is under way, which one, and where its live files are."""
+        now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)
+        self._write(now)
+
+    def best(self, best: float | None) -> None:
+        """Say what the best score is."""
+        self._write(replace(self._state, best=best))
+
+    def cancelled(self) -> bool:
+        """Whether a person asked to stop at once. Called often; keeps the heartbeat going."""
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self._write(self._state)
+        return self._workspace.request() is Request.STOP_NOW
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, alive, while nothing of the campaign runs.
+
+        Raises:
+            Cancelled: a person asked to stop, at once or after this experiment.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.cancelled() or self._workspace.request() is Request.STOP:
+                raise Cancelled("stopped while waiting for a quiet machine")
+            time.sleep(min(PAUSE_POLL_SECONDS, left))
+
+    def told_to_stop(self) -> bool:
+        """Whether a person asked to stop. Waits here, alive, while the campaign is paused."""
+        while self._workspace.request() is Request.PAUSE:
+            if self._state.stage is not Stage.PAUSED:
+                self.stage(Stage.PAUSED)
+            self.cancelled()
+            time.sleep(PAUSE_POLL_SECONDS)
+        return self._workspace.request() in (Request.STOP, Request.STOP_NOW)
+
+    def _write(self, state: State) -> None:
+        self._state = replace(state, heartbeat=time.time())
+        self._beat = time.monotonic()
+        try:
+            self._workspace.write_state(self._state)
+        except OSError as error:
+            if in_words(error) != self._trouble:
+                logger.warning("what the campaign does can't be shown: %s", in_words(error))
+            self._trouble = in_words(error)

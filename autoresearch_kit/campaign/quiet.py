@@ -1,0 +1,91 @@
+"""Waiting, while nothing of the campaign runs, until nobody else uses the machine either."""
+
+import logging
+import time
+
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
+from autoresearch_kit.machine import gpu
+from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
+from autoresearch_kit.verdicts.validity import why_busy
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+"""The machine is watched for so long at a time: asleep, with a count of all processes at both ends,
+which takes some ten milliseconds."""
+
+CALM_LOOKS = 2
+"""So many quiet looks in a row make a quiet machine."""
+
+BUDGETS = 2.0
+LEAST_SECONDS, MOST_SECONDS = 60.0, 900.0
+"""It is waited for as long as so many runs train, within these bounds in seconds."""
+
+LONGEST_SECONDS = 3600.0
+"""The same while one experiment after the other is disturbed: each waits twice as long."""
+
+
+def patience(train_seconds: float, disturbed: int = 0) -> float:
+    """How many seconds to wait after so many disturbed experiments in a row."""
+    first = min(max(BUDGETS * train_seconds, LEAST_SECONDS), MOST_SECONDS)
+    return min(first * 2.0**disturbed, LONGEST_SECONDS)
+
+
+def wait_until_quiet(
+    pulse: Pulse,
+    settings: Settings,
+    device: Accelerator | None,
+    *,
+    usual: float,
+    seconds: float,
+) -> bool:
+    """Wait until the machine is quiet, for `seconds` at most; return whether it is.
+
+    `usual` is the share of the cores' time that always goes elsewhere here. The wait is over before
+    the campaign's hours are.
+
+    Raises:
+        Cancelled: a person asked to stop, at once or after this experiment.
+    """
+    begun, calm = time.monotonic(), 0
+    most = min(seconds, pulse.seconds_left)
+    pulse.stage(Stage.WAITING, "for a quiet machine")
+    while (left := begun + most - time.monotonic()) > 0:
+        seen = look(pulse, device, min(LOOK_SECONDS, left))
+        why = why_busy(seen, settings, usual, when="just now")
+        calm = 0 if why else calm + 1
+        if calm == CALM_LOOKS:
+            return True
+        if why:
+            pulse.stage(Stage.WAITING, f"for a quiet machine, at most {left:.0f} s more: {why}")
+    logger.warning("the machine did not become quiet in %.0f s", most)
+    return False
+
+
+def look(pulse: Pulse, device: Accelerator | None, seconds: float) -> Conditions | None:
+    """Watch the machine for so long, and the GPU that runs compute on."""
+    observer = Observer(look_at_gpus=lambda: ())
+    observer.look()
+    pulse.sleep(seconds)
+    seen = observer.end()
+    return seen and Conditions(seen.elsewhere, seen.load, seen.busiest, _gpus(device))
+
+
+def _gpus(device: Accelerator | None) -> tuple[GpuConditions, ...]:
+    """The GPU and how many compute on it: none of them is a run of the campaign's now."""
+    if device is None:
+        return ()
+    own = {process.pid for process in own_processes()}
+    return tuple(
+        GpuConditions(
+            name=one.name,
+            clock_mhz=one.clock_mhz,
+            max_clock_mhz=one.max_clock_mhz,
+            temperature_c=one.temperature_c,
+            throttled=0.0,
+            others=sum(share >= COMPUTES for pid, share in one.computing.items() if pid not in own),
+        )
+        for one in gpu.look()
+        if one.uuid == device.uuid or not device.uuid
+    )

@@ -1,9 +1,0 @@
-"""The kernel of a run: `python -P -m` this, as ipykernel_launcher. It ends with its runner."""
-
-import runpy
-
-from autoresearch_kit.execution.lifeline import end_with_starter
-
-if __name__ == "__main__":
-    end_with_starter()
-    runpy.run_module("ipykernel_launcher", run_name="__main__")

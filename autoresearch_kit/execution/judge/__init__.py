@@ -1,0 +1,1 @@
+"""Scoring: the judge holds the targets, predictors hold the submission."""

@@ -1,0 +1,95 @@
+"""The process that holds the targets: `python -m autoresearch_kit.execution.judge.judge SPEC`.
+
+Kit code only; it unpickles nothing. Predictors see inputs and return logits, of which the judge
+takes a copy before it computes a loss. One predictor gets every row. The other, just as fresh, gets
+only rows that are cut at random places and refilled: see `causality`. Nor may a model learn while
+it is scored, from data that it brought along: see `pace`.
+"""
+
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.execution.judge.grading import FAILED, SCORE_FILE, JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.predictor_process import start
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.processes.lifeline import await_turn
+from autoresearch_kit.execution.processes.orphans import adopt_orphans
+from autoresearch_kit.execution.processes.uncollected import uncollected
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.records import Score, codec
+from autoresearch_kit.tasks.lm.dataset import open_dataset
+
+
+def judge(spec: JudgeSpec) -> Score:
+    """Score the submission, then probe it, when its turn has come.
+
+    Raises:
+        ScoreFailure: it has no score; the failure says why.
+        CorpusError: the data set can't be read.
+    """
+    dataset = open_dataset(spec.dataset)
+    predictors = [start(spec) for _ in range(2)]
+    # which of them is scored is drawn, so that a process's age doesn't tell
+    scored = predictors.pop(secrets.randbelow(2))
+    (probed,) = predictors
+    # torch takes seconds to import: the predictors import theirs meanwhile
+    with uncollected():
+        from autoresearch_kit.execution.judge import assessment, causality, logits
+
+    shard = assessment.load_shard(dataset, spec)
+    await_turn(spec.run_id)
+    begun = time.monotonic()
+    assessment.check_device(spec)
+    shape = assessment.batch_shape(dataset.info, shard.device)
+    precision = assessment.computes_in(spec)
+    for predictor in (scored, probed):
+        predictor.begin(logits.places(shape, precision, shard.device))
+    for predictor in (scored, probed):  # before a submission could take the GPU from the other one
+        predictor.await_ready()
+    scored.load()
+    found = assessment.score(shard, scored, precision)
+    scored.end()
+    probed.load()
+    again = probed.predict if found.precision == precision else probed.predict_full
+    changes = assessment.probe(shard, found.losses, again, shape.rows, secrets.randbits(63))
+    probed.end()
+    sums = shard.sums(found.losses)
+    return Score(
+        metric=f"{spec.shard}_bpb",
+        value=sums.value,
+        nats=sums.nats,
+        bytes=sums.bytes,
+        tokens=sums.tokens,
+        causality_gap=causality.check(changes, shape.rows),
+        tested=len(changes),
+        seconds=time.monotonic() - begun,
+        precision=found.precision,
+        rounding=found.rounding,
+        on_device=scored.place.terms.on_device,
+    )
+
+
+def main(path: Path) -> int:
+    """Do what the spec at `path` says, and write the answer into its folder."""
+    adopt_orphans()
+    spec = codec.decode(JudgeSpec, path.read_bytes())
+    answer: Score | Failure
+    try:
+        answer = judge(spec)
+    except ScoreFailure as failure:
+        answer = Failure(failure.reason, failure.detail)
+    finally:
+        reap.reap(spec.run_id)
+    write_atomic(spec.folder / SCORE_FILE, codec.encode(answer))
+    return FAILED if isinstance(answer, Failure) else 0
+
+
+if __name__ == "__main__":
+    status = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # taking torch's modules apart takes half a second, and frees nothing more

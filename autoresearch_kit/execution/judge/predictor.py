@@ -1,0 +1,199 @@
+"""The process that holds a submission: inputs in, logits out. It never sees a target.
+
+`python -m autoresearch_kit.execution.judge.predictor SPEC`, started by the judge in the sandbox.
+Nothing of the submission is loaded before the judge says so. What the model prints goes to
+standard error.
+"""
+
+import mmap
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from autoresearch_kit.execution.processes.uncollected import uncollected
+
+with uncollected():
+    import torch
+    from torch import Tensor, nn
+
+from autoresearch_kit.errors import ExecutionError, SubmissionError
+from autoresearch_kit.execution.judge import device_memory
+from autoresearch_kit.execution.judge.exchange import (
+    BEGIN,
+    DETAIL_LENGTH,
+    LOAD,
+    PREDICT_FULL,
+    PredictorSpec,
+    Reply,
+    Terms,
+)
+from autoresearch_kit.machine import precision
+from autoresearch_kit.records import Reason, codec
+from autoresearch_kit.records.text import one_line
+
+SEED = 0
+"""Of whatever in a model draws at random, so that a score can be measured again."""
+
+LOGITS = (torch.float32, torch.bfloat16, torch.float16)
+"""What logits may be made of."""
+
+
+class Memory:
+    """What it shares with the judge, as tensors: int64 inputs `[B, T]`, float32 logits `[B, T, V]`.
+
+    Raises:
+        ExecutionError: it is not the same memory here.
+    """
+
+    def __init__(self, spec: PredictorSpec, terms: Terms) -> None:
+        shape = terms.shape
+        view = mmap.mmap(spec.memory, shape.size)
+        self._inputs = torch.frombuffer(view, dtype=torch.int64, count=shape.inputs)
+        self._inputs = self._inputs.view(shape.rows, shape.context)
+        if terms.on_device:
+            self._logits = _on_device(spec.door, terms)
+        else:
+            self._logits = torch.frombuffer(
+                view, dtype=torch.float32, count=shape.logits, offset=shape.logits_offset
+            ).view(shape.rows, shape.context, shape.vocab_size)
+        if self._logits[0, 0, 0].item() != terms.mark:
+            raise ExecutionError("what the judge has written there is not to be seen")
+
+    def inputs(self, device: torch.device) -> Tensor:
+        """A copy of the inputs: a model may write into what it is given."""
+        return self._inputs.to(device, copy=True)
+
+    def put(self, logits: object) -> None:
+        """Hand the logits over.
+
+        Raises:
+            SubmissionError: they are not a tensor of the right shape and type.
+        """
+        self._logits.copy_(checked(logits, self._logits.shape))
+        if self._logits.is_cuda:
+            torch.cuda.synchronize()
+
+
+def _on_device(door: int, terms: Terms) -> Tensor:
+    with socket.socket(fileno=os.dup(door)) as end:
+        _, (descriptor, *_), _, _ = socket.recv_fds(end, 64, 1)
+    shape = terms.shape
+    memory = device_memory.attach(descriptor, terms.device_bytes)
+    return memory.floats((shape.rows, shape.context, shape.vocab_size))
+
+
+def checked(logits: object, shape: torch.Size) -> Tensor:
+    """The logits, if they are what a model has to return.
+
+    Raises:
+        SubmissionError: says what came, and what is expected.
+    """
+    wanted = f"logits [B, T, V] = {list(shape)} in float32, bfloat16 or float16 are expected"
+    if not isinstance(logits, Tensor):
+        raise SubmissionError(f"the model returned a {type(logits).__name__}; {wanted}")
+    if logits.shape != shape or logits.dtype not in LOGITS:
+        got = f"{list(logits.shape)} in {str(logits.dtype).removeprefix('torch.')}"
+        raise SubmissionError(f"the model returned {got}; {wanted}")
+    return logits
+
+
+def load(submission: Path, device: torch.device) -> nn.Module:
+    """Unpickle the model, which runs whatever code it brings along.
+
+    Raises:
+        SubmissionError: it is no model.
+    """
+    torch.manual_seed(SEED)
+    with submission.open("rb") as file:
+        model = pickle.load(file)
+    if not isinstance(model, nn.Module):
+        raise SubmissionError(f"submitted was a {type(model).__name__}, not a torch.nn.Module")
+    return model.to(device).eval()
+
+
+def describe(error: BaseException) -> Reply:
+    """An exception as the judge is told of it."""
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    # torch's allocator on the CPU has no exception of its own
+    if exhausted or "can't allocate memory" in str(error):
+        reason = Reason.OUT_OF_MEMORY
+    else:
+        reason = Reason.BAD_SUBMISSION
+    ours = isinstance(error, SubmissionError)
+    text = str(error) if ours else f"{type(error).__name__}: {error}"
+    return Reply(reason, one_line(text, DETAIL_LENGTH))
+
+
+def send(descriptor: int, reply: Reply) -> None:
+    """Write one line to the judge."""
+    os.write(descriptor, reply.line())
+
+
+def serve(spec: PredictorSpec, requests: Iterable[bytes]) -> None:
+    """Answer each request, until there are no more."""
+    device = torch.device("cpu")
+    memory: Memory | None = None
+    model: nn.Module | None = None
+    dtype = torch.float32
+    for request in requests:
+        reply = Reply()
+        if request.startswith(BEGIN):
+            terms = codec.decode(Terms, request.removeprefix(BEGIN))
+            dtype = precision.of_name(terms.precision)
+            device, memory, reply = begin(spec, terms)
+        elif request == LOAD:
+            model = load(spec.submission, device)
+        elif model is not None and memory is not None:
+            if request == PREDICT_FULL:
+                reply = predict_full(model, memory, device)
+            else:
+                predict(model, memory, device, dtype)
+        send(spec.replies, reply)
+
+
+def begin(spec: PredictorSpec, terms: Terms) -> tuple[torch.device, Memory | None, Reply]:
+    """Take the device, and the memory on these terms; with a failure, other terms may come.
+
+    Nothing of the submission is loaded yet: what fails here is the kit's.
+    """
+    device = torch.device("cpu")
+    try:
+        device = precision.expected(spec.device) if spec.device else precision.device()
+        return device, Memory(spec, terms), Reply()
+    except ExecutionError as error:
+        return device, None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
+
+
+def predict(model: nn.Module, memory: Memory, device: torch.device, dtype: torch.dtype) -> None:
+    """Have the model predict, its products computed in `dtype`; what it raises comes out here."""
+    with torch.inference_mode(), precision.autocast_to(device, dtype):
+        memory.put(model(memory.inputs(device)))
+
+
+def predict_full(model: nn.Module, memory: Memory, device: torch.device) -> Reply:
+    """The same in float32; a model with weights in another precision can't do that, nor need it."""
+    try:
+        predict(model, memory, device, torch.float32)
+    except Exception as error:  # noqa: BLE001 - a model may raise anything
+        return describe(error)
+    return Reply()
+
+
+def main(argument: str) -> None:
+    """Serve the judge that wrote `argument`, a `PredictorSpec` in JSON."""
+    spec = codec.decode(PredictorSpec, argument)
+    for descriptor in (spec.memory, spec.requests, spec.replies, spec.door):
+        os.set_inheritable(descriptor, False)
+    try:
+        with os.fdopen(spec.requests, "rb") as requests:
+            serve(spec, requests)
+    except BaseException as error:
+        send(spec.replies, describe(error))
+        raise
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,298 @@
+"""The judge's end of a predictor: starts it, asks it, bounds what it takes, ends it."""
+
+import fcntl
+import logging
+import math
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.judge import exchange
+from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
+from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.runner.bounds import MAX_PROCESSES
+from autoresearch_kit.execution.runner.watchdog import memory_mb
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.records import Reason, codec
+from autoresearch_kit.records.text import one_line
+
+if TYPE_CHECKING:  # the judge imports torch while its predictors start
+    from torch import Tensor
+
+    from autoresearch_kit.execution.judge.logits import Place
+
+logger = logging.getLogger(__name__)
+
+MODULE = "autoresearch_kit.execution.judge.predictor"
+
+LOOK_SECONDS = 0.25
+"""Between two looks at a predictor's memory."""
+
+GRACE_SECONDS = 5.0
+"""For a predictor that hung up to be gone."""
+
+TAIL_BYTES = 2000
+"""Kept of what a predictor prints."""
+
+FIRST_END = 200
+"""The lowest descriptor that a predictor gets: above all that a judge holds open, and below the 256
+that macOS allows."""
+
+NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
+"""Scoring runs a compiled model as written: compiling it twice more takes longer than scoring."""
+
+
+@dataclass
+class PredictorProcess:
+    """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
+
+    `loading` and `answers` are the seconds that the submission took so far.
+    """
+
+    process: subprocess.Popen[bytes]
+    spec: JudgeSpec
+    memory: int
+    requests: int
+    replies: int
+    printed: int
+    door: socket.socket
+    offered: "list[Place]" = field(default_factory=list, repr=False)
+    deadline: float = math.inf
+    ready: bool = False
+    loaded: bool = False
+    looked: float = 0.0
+    tail: bytes = field(default=b"", repr=False)
+    loading: float = 0.0
+    answers: list[float] = field(default_factory=list, repr=False)
+
+    @property
+    def place(self) -> "Place":
+        """Where it leaves its logits."""
+        return self.offered[0]
+
+    @property
+    def shape(self) -> Shape:
+        """Of the batches that it is asked for."""
+        return self.place.terms.shape
+
+    def begin(self, places: "Sequence[Place]") -> None:
+        """Its turn has come: from now on it may use a GPU, and its time is counted.
+
+        `places` are offered for its logits, the best first.
+
+        Raises:
+            ScoreFailure: it died before.
+        """
+        self.deadline = time.monotonic() + self.spec.seconds
+        self.offered = list(places)
+        exchange.resize(self.memory, self.shape.size)
+        self._offer()
+
+    def await_ready(self) -> None:
+        """Wait until it has its device, and a place for logits that it can use.
+
+        Raises:
+            ScoreFailure: the kit's part of it did not start.
+        """
+        while not self.ready and (reply := self._await(self.deadline)).failure is not None:
+            if len(self.offered) == 1:
+                self._fail(reply.detail)
+            logger.warning("logits go another, slower way: %s", reply.detail)
+            del self.offered[0]
+            self._offer()
+        self.ready = True
+
+    def load(self) -> None:
+        """Have it load the submission, once it is ready.
+
+        Raises:
+            ScoreFailure: the kit's part of it did not start, or the submission can't be loaded.
+        """
+        self.await_ready()
+        self.loaded = True
+        self.loading = self._ask(exchange.LOAD)
+
+    def predict(self, inputs: npt.NDArray[np.int64]) -> "Tensor":
+        """Logits float32 `[b, T, V]` for inputs `[b, T]`, b at most B.
+
+        They are a copy that the model can't change; the next call overwrites it. The model is
+        always asked for B rows, the last one repeated, for what it computes may depend on the
+        shape.
+
+        Raises:
+            ScoreFailure: it died, hung, took too much memory, or returned something else.
+        """
+        return self._predict(inputs, exchange.PREDICT)
+
+    def predict_full(self, inputs: npt.NDArray[np.int64]) -> "Tensor":
+        """The same, computed in float32 throughout as far as the model lets that be."""
+        return self._predict(inputs, exchange.PREDICT_FULL)
+
+    def end(self) -> None:
+        """Kill it and all that it started, and let go of what was shared."""
+        end_tree(self.process)
+        for descriptor in (self.memory, self.requests, self.replies, self.printed):
+            os.close(descriptor)
+        self.door.close()
+
+    def _offer(self) -> None:
+        self.place.open(self.memory, self.door)
+        self._request(self.place.terms.line())
+
+    def _predict(self, inputs: npt.NDArray[np.int64], request: bytes) -> "Tensor":
+        count = len(inputs)
+        full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
+        os.pwrite(self.memory, full.tobytes(), 0)
+        self.answers.append(self._ask(request))
+        return self.place.take(count)
+
+    def _ask(self, request: bytes) -> float:
+        """The seconds until the answer came."""
+        asked = time.monotonic()
+        self._request(request)
+        reply = self._await(min(self.deadline, asked + self.spec.batch_seconds))
+        if reply.failure is not None:
+            exhausted = reply.failure is Reason.OUT_OF_MEMORY
+            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
+            raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
+        return time.monotonic() - asked
+
+    def _request(self, request: bytes) -> None:
+        try:
+            os.write(self.requests, request)
+        except BrokenPipeError:
+            self._died()
+
+    def _await(self, limit: float) -> Reply:
+        """The next reply. Meanwhile what it prints is read away, and its memory watched."""
+        line = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.replies, selectors.EVENT_READ)
+            selector.register(self.printed, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                ended = self.process.poll() is not None
+                ready = {key.fd for key, _ in selector.select(LOOK_SECONDS)}
+                if self.printed in ready:
+                    self._read_printed(selector)
+                if self.replies in ready:
+                    line += self._read_reply(exchange.REPLY_BYTES - len(line))
+                elif ended:
+                    self._died()
+                self._check(limit)
+        try:
+            return codec.decode(Reply, line)
+        except InputError as error:
+            raise ScoreFailure(Reason.BAD_SUBMISSION, "the model wrote a false reply") from error
+
+    def _read_printed(self, selector: selectors.BaseSelector) -> None:
+        data = os.read(self.printed, 2**16)
+        self.tail = (self.tail + data)[-TAIL_BYTES:]
+        if not data:
+            selector.unregister(self.printed)
+
+    def _read_reply(self, room: int) -> bytes:
+        data = os.read(self.replies, room)
+        if not data:
+            self._died()
+        return data
+
+    def _check(self, limit: float) -> None:
+        now = time.monotonic()
+        if now > self.deadline:
+            self._fail(f"scoring took longer than {self.spec.seconds:g} s")
+        if now > limit:
+            self._fail(f"the model gave no answer for {self.spec.batch_seconds:g} s")
+        if now - self.looked > LOOK_SECONDS:
+            self.looked = now
+            self._check_memory()
+
+    def _check_memory(self) -> None:
+        processes = psutil.Process().children(recursive=True)
+        if len(processes) > MAX_PROCESSES:
+            detail = f"the model started {len(processes):,} processes, {MAX_PROCESSES} allowed"
+            raise ScoreFailure(Reason.OUT_OF_PROCESSES, detail)
+        used = memory_mb(processes, self.spec.memory_mb)
+        if used > self.spec.memory_mb:
+            detail = f"the model took {used:,.0f} MB to score, {self.spec.memory_mb:,.0f} allowed"
+            raise ScoreFailure(Reason.OUT_OF_MEMORY, detail)
+
+    def _died(self) -> NoReturn:
+        """Say how it ended; the system kills with SIGKILL, mostly when memory runs out."""
+        try:
+            status = self.process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._fail("the model closed its line to the judge")
+        words = self.tail.decode(errors="replace").strip().splitlines()
+        said = f": {words[-1]}" if words else ""
+        if self.loaded and status in (-9, 128 + 9):
+            raise ScoreFailure(Reason.OUT_OF_MEMORY, "the system killed the model's process")
+        self._fail(f"the model's process ended with status {status}{said}")
+
+    def _fail(self, detail: str) -> NoReturn:
+        reason = Reason.BAD_SUBMISSION if self.loaded else Reason.KIT_FAILED
+        raise ScoreFailure(reason, one_line(detail, exchange.DETAIL_LENGTH))
+
+
+def start(spec: JudgeSpec) -> PredictorProcess:
+    """A fresh predictor on its way up, loading nothing yet."""
+    memory = exchange.shared_memory()
+    (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
+    door, theirs = socket.socketpair()
+    ends = [_renumbered(end) for end in (memory, requests, replies, theirs.fileno())]
+    told = PredictorSpec(spec.submission, spec.device, *ends)
+    process = subprocess.Popen(
+        _command(spec, told),
+        stdin=subprocess.DEVNULL,
+        stdout=printing,
+        stderr=printing,
+        pass_fds=ends,
+        start_new_session=True,
+        cwd="/",
+    )
+    theirs.close()
+    for descriptor in (*ends, requests, replies, printing):
+        os.close(descriptor)
+    return PredictorProcess(process, spec, memory, ask, answer, printed, door)
+
+
+def _renumbered(descriptor: int) -> int:
+    """A copy whose number is the same for each predictor, so that its arguments tell nothing."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_END)
+
+
+def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
+    env = bubblewrap.environment(
+        home=Path("/tmp"),
+        kit=spec.kit,
+        run_id=spec.run_id,
+        gpu=spec.gpu,
+        more=NO_COMPILE | bubblewrap.SLEEPING_THREADS,
+    )
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    shown = [spec.kit / "autoresearch_kit", spec.submission]
+    return bubblewrap.command(
+        spec.sandbox, argv, read_only=shown, sight=spec.sight, gpu=spec.gpu, env=env
+    )
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child of ours and all its descendants, and wait for it."""
+    with suppress(psutil.NoSuchProcess):
+        for descendant in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                descendant.kill()
+    process.kill()
+    process.wait()

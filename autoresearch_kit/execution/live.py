@@ -1,0 +1,110 @@
+"""The run that is under way, seen from outside: read from its folder, trusted for nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.execution import handover
+from autoresearch_kit.files.untrusted import read_untrusted_from, read_untrusted_tail
+from autoresearch_kit.records import codec
+
+TAIL = 4096
+"""Bytes: the last few lines of a loss curve."""
+
+PIECE = 1_000_000
+"""Bytes that are read of a growing loss curve at a time."""
+
+MOST = 4000
+"""Points that are kept of a growing loss curve."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One line of the loss curve: training seconds, loss in nats per token, tokens so far."""
+
+    step: int
+    seconds: float
+    loss: float
+    tokens: int = 0
+
+
+def read_points(lines: bytes) -> list[Point]:
+    """The points in the lines of a `metrics.jsonl`.
+
+    They come from unreviewed code, and the last may be torn: a line that is not right is left out.
+    """
+    return [point for line in lines.splitlines() if (point := _point(line))]
+
+
+def thinned(points: Sequence[Point], most: int = 300) -> tuple[Point, ...]:
+    """At most about `most` of the points, at even distances, the last among them."""
+    if len(points) <= most:
+        return tuple(points)
+    return (*points[: -1 : len(points) // most + 1], points[-1])
+
+
+class Curve:
+    """The loss curve of a run under way; each `read` reads only what came since the last.
+
+    It stays small however long the run is: when it has too many points, every second goes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.points: list[Point] = []
+        self._offset = 0
+        self._rest = b""
+
+    def read(self) -> None:
+        """Add what the run has logged since; nothing if it has not begun to."""
+        try:
+            new = read_untrusted_from(self.path, self._offset, PIECE)
+        except (OSError, KitError):  # not there yet, or no file at all
+            return
+        self._offset += len(new)
+        self.add(new)
+
+    def add(self, new: bytes) -> None:
+        """Add these bytes of a `metrics.jsonl`; an unfinished last line waits for its end."""
+        lines, end, rest = (self._rest + new).rpartition(b"\n")
+        self._rest = rest[-PIECE:]  # unreviewed code may write a line without end
+        self.points += read_points(lines + end)
+        while len(self.points) > MOST:
+            self.points = [*self.points[:-1:2], self.points[-1]]
+
+
+def _point(line: bytes) -> Point | None:
+    try:
+        point = codec.decode(Point, line)
+    except InputError:
+        return None
+    possible = max(abs(point.step), abs(point.tokens)) <= handover.MOST_COUNTED
+    return point if possible else None
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """Where the runner is and since when (seconds since the epoch), and its last point."""
+
+    stage: str
+    since: float
+    point: Point | None
+
+
+def read_live(run_folder: Path) -> LiveRun:
+    """The run in `run_folder` as it is now; stage `start` while nothing can be read of it yet."""
+    try:
+        runner = codec.decode(handover.Live, (run_folder / handover.LIVE_FILE).read_bytes())
+    except (FileNotFoundError, InputError):
+        return LiveRun("start", 0.0, None)
+    metrics = run_folder / handover.WORK_FOLDER / handover.METRICS_FILE
+    return LiveRun(runner.stage, runner.since, _last_point(metrics))
+
+
+def _last_point(metrics: Path) -> Point | None:
+    try:
+        points = read_points(read_untrusted_tail(metrics, TAIL))
+    except (OSError, KitError):  # not there yet, or no file at all
+        return None
+    return points[-1] if points else None

@@ -1,0 +1,218 @@
+"""What this machine is: probed in a process of its own, since that loads torch.
+
+`python -m autoresearch_kit.execution.machine_probe` prints the `Machine` as JSON; with `compile`,
+torch.compile is tried too.
+"""
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.machine import cgroups, gpu_nodes
+from autoresearch_kit.records import Accelerator, Machine, SandboxLevel, codec
+from autoresearch_kit.records.text import one_line
+
+if TYPE_CHECKING:
+    import torch
+
+MODULE = "autoresearch_kit.execution.machine_probe"
+
+TRY_COMPILE = "compile"
+
+REFUSED = 3
+"""Exit status of a probe that says in one line what the kit can't go on with."""
+
+WARNING_LENGTH = 300
+"""Characters of what torch says of a GPU, or of a compiler, that does not work."""
+
+
+def accelerator() -> Accelerator | None:
+    """What torch can use beside the CPU: probed where there may be a GPU, else known at once.
+
+    Raises:
+        KitError: as `probe` does.
+    """
+    apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+    return probe().gpu if apple or gpu_nodes.may_have_gpu() else None
+
+
+def probe() -> Machine:
+    """Probe this machine in a subprocess; takes as long as importing torch.
+
+    Raises:
+        KitError: torch can't be imported, or which GPU it uses can't be told.
+    """
+    return _probed([sys.executable, "-P", "-m", MODULE])
+
+
+def probe_inside(
+    gpu: Accelerator | None, level: SandboxLevel, *, try_compile: bool = False
+) -> Machine:
+    """Probe what a run on this GPU, or on the CPU, will see: in the sandbox, by its environment.
+
+    With `try_compile`, a small function is compiled there, which takes some 20 s of a CPU.
+
+    Raises:
+        KitError: as `probe` does.
+    """
+    kit = Path(__file__).parents[2]
+    argv = [sys.executable, "-P", "-m", MODULE, *([TRY_COMPILE] if try_compile else [])]
+    with tempfile.TemporaryDirectory(prefix="autoresearch-probe-") as name:
+        home = Path(name)
+        return _probed(
+            bubblewrap.command(
+                level,
+                argv,
+                read_only=[kit / "autoresearch_kit"],
+                writable=[home],
+                gpu=gpu,
+                env=bubblewrap.environment(home=home, kit=kit, run_id=home.name, gpu=gpu),
+            ),
+            cwd="/",
+        )
+
+
+def check_inside(found: Machine, level: SandboxLevel) -> None:
+    """Check that runs will compute on the GPU that was found outside of the sandbox, if one was.
+
+    Raises:
+        KitError: they would not; the message says what they see, and what to do.
+    """
+    if found.gpu and (gap := difference(found, probe_inside(found.gpu, level))):
+        raise KitError(gap)
+
+
+def difference(outside: Machine, inside: Machine) -> str:
+    """Return in one line how the device of runs differs from the machine's; empty if it doesn't."""
+    if _computes_on(outside) == _computes_on(inside):
+        return ""
+    said = f" ({inside.no_gpu})" if inside.no_gpu else ""
+    return (
+        f"outside of the sandbox torch uses the {outside.kind} {outside.device}, but runs see only "
+        f"the {inside.kind} {inside.device}{said}; {_way_out(outside.gpu)}"
+    )
+
+
+def unused_gpu(found: Machine) -> str:
+    """Return in one line that a GPU's driver is here and torch uses none; empty if not so."""
+    if found.gpu or not gpu_nodes.may_have_gpu():
+        return ""
+    said = f" ({found.no_gpu})" if found.no_gpu else ""
+    return f"a GPU's driver is here, but torch uses none{said}"
+
+
+def _computes_on(found: Machine) -> tuple[str, str, str]:
+    """Of a CPU, without its cores: a sandbox may show fewer of what counts them."""
+    if found.gpu is None:
+        return "cpu", "", found.precision
+    return found.gpu.backend, found.device, found.precision
+
+
+def _way_out(gpu: Accelerator | None) -> str:
+    if gpu and gpu.nodes:
+        return f"check that you may read and write {', '.join(gpu.nodes)}, and update bubblewrap"
+    names = ", ".join(bubblewrap.PASSED_ON)
+    return f"runs get no device nodes of it, and of the environment only {names}"
+
+
+def _probed(command: Sequence[str], cwd: str | None = None) -> Machine:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    if done.returncode == 0:
+        return codec.decode(Machine, done.stdout)
+    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if done.returncode == REFUSED:
+        raise KitError(said)
+    raise KitError(f"torch does not work here: {said}; install it again: pip install torch")
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def gpu_of(device: "torch.device") -> Accelerator | None:
+    """Return the GPU that torch has under this name, in this process; None for the CPU.
+
+    Raises:
+        KitError: there are several, and which it is can't be told.
+    """
+    import torch
+
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory / MEGABYTE
+        capability = torch.cuda.get_device_capability(device)
+        reach = gpu_nodes.reach_cuda() if torch.version.cuda else gpu_nodes.reach_others()
+        return Accelerator("cuda", capability, memory, reach.uuid, reach.nodes)
+    if device.type == "mps":
+        return Accelerator("mps", (0, 0), torch.mps.recommended_max_memory() / MEGABYTE)
+    return None
+
+
+def _try_compile(device: "torch.device") -> str:
+    """Return why a small function can't be compiled; empty if it can."""
+    import torch
+
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(8, device=device))
+    except Exception as error:  # noqa: BLE001 - whatever stands in the way of a compiler
+        return one_line(f"{type(error).__name__}: {error}", WARNING_LENGTH)
+    return ""
+
+
+def _probe_here(*, try_compile: bool) -> Machine:
+    import torch
+
+    from autoresearch_kit.machine import precision
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        device = precision.device()
+    cores = cgroups.cores()
+    on_cuda = device.type == "cuda"
+    triton = on_cuda and torch.cuda.get_device_capability(device) >= precision.VOLTA
+    name = torch.cuda.get_device_name(device) if on_cuda else f"{_cpu_name()} x {cores}"
+    compiles = triton or (device.type == "cpu" and shutil.which("c++") is not None)
+    failed = _try_compile(device) if try_compile and compiles else ""
+    return Machine(
+        device=name,
+        accelerator=device.type != "cpu",
+        precision=precision.name_of(precision.computes_in(device)),
+        compiles=compiles and not failed,
+        cores=cores,
+        memory_mb=round(cgroups.memory_mb()),
+        torch=importlib.metadata.version("torch"),
+        python=platform.python_version(),
+        system=platform.platform(terse=True),
+        gpu=gpu_of(device),
+        no_gpu=one_line("; ".join(str(one.message) for one in told), WARNING_LENGTH),
+        no_compile=failed,
+    )
+
+
+def main() -> int:
+    """Print what this process sees; returns its exit status."""
+    try:
+        found = _probe_here(try_compile=TRY_COMPILE in sys.argv[1:])
+    except KitError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    sys.stdout.write(codec.encode(found).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

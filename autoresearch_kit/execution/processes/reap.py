@@ -1,0 +1,113 @@
+"""Ends everything that a run has started, wherever it hid, and looks that nothing is left."""
+
+import hashlib
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from autoresearch_kit.errors import ExecutionError
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.machine import cgroups
+
+RUN_ID = "AUTORESEARCH_RUN_ID"
+"""The environment variable that every process of a run carries from its start."""
+
+SOCKETS = Path("/tmp")
+"""Not $TMPDIR: a runner and its caller have different ones."""
+
+ENVIRON_BYTES = 128 * 1024
+"""Of an environment in which the run's id is looked for; those of a run have some 2 KB."""
+
+PATIENCE = 20.0
+"""Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
+
+
+def socket_folder(run_id: str) -> Path:
+    """The run's folder for Jupyter's sockets: short, for a socket's path has 107 bytes at most."""
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
+    return SOCKETS / f"autoresearch-{digest}"
+
+
+def run_cgroup(run_id: str) -> Path | None:
+    """Return where the run's own cgroup is, if one was made; None where none can be."""
+    return cgroups.below(socket_folder(run_id).name)
+
+
+def members(run_id: str) -> list[psutil.Process]:
+    """The living processes that carry the run's id, and all their descendants, parents first.
+
+    The caller and its ancestors are not among them, though the caller's descendants may be.
+    """
+    everyone = list(psutil.process_iter())
+    children: dict[int, list[psutil.Process]] = {}
+    for process in everyone:
+        children.setdefault(_parent(process), []).append(process)
+    found: dict[psutil.Process, None] = {}
+    left = [process for process in everyone if _carries(process, run_id)]
+    while left:
+        process = left.pop()
+        if process not in found:
+            found[process] = None
+            left.extend(children.get(process.pid, []))
+    me = psutil.Process()
+    spared = {me, *me.parents()}
+    alive = [process for process in found if process not in spared and _lives(process)]
+    return sorted(alive, key=lambda process: process.pid)
+
+
+def reap(run_id: str) -> int:
+    """Kills the run's processes until none is left, removes its sockets; returns how many died.
+
+    Raises:
+        ExecutionError: some are still there after `PATIENCE`; the message names them.
+    """
+    killed: set[psutil.Process] = set()
+    deadline = time.monotonic() + PATIENCE
+    while left := members(run_id):
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(process.pid) for process in left)
+            raise ExecutionError(f"run {run_id}: processes {pids} can't be killed; end them first")
+        _kill(left)
+        killed.update(left)
+    with suppress(OSError):
+        remove_tree(socket_folder(run_id))
+    if (cgroup := run_cgroup(run_id)) is not None:
+        cgroups.remove(cgroup)
+    return len(killed)
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=0.5)
+
+
+def _carries(process: psutil.Process, run_id: str) -> bool:
+    try:
+        if not psutil.LINUX:
+            return process.environ().get(RUN_ID) == run_id
+        # no more: any process may claim that its environment is as large as its address space
+        with open(f"/proc/{process.pid}/environ", "rb") as environ:  # noqa: PTH123 - called often
+            return f"{RUN_ID}={run_id}".encode() in environ.read(ENVIRON_BYTES).split(b"\0")
+    except (psutil.Error, OSError):
+        return False
+
+
+def _parent(process: psutil.Process) -> int:
+    """The parent's number; 0 if the process is gone."""
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

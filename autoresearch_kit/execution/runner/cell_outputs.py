@@ -1,0 +1,159 @@
+"""What one cell displays, bounded: a run that prints 100 MB makes no 100 MB notebook."""
+
+import json
+from collections import deque
+
+from nbformat import NotebookNode
+
+from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+
+HEAD = 128 * 1024
+TAIL = 128 * 1024
+"""Characters kept of the start and of the end of a cell's output; what is between is cut."""
+
+ERROR = 32 * 1024
+"""Characters kept of a traceback, whatever else the cell displays."""
+
+PIECE = 8 * 1024
+"""Streams are kept, and their carriage returns obeyed, in pieces of at most so many characters."""
+
+Sized = tuple[NotebookNode, int]
+
+
+class CellOutputs:
+    """Takes a cell's outputs as they arrive, and gives what is worth keeping of them.
+
+    Neighbouring pieces of a stream are joined, and lines that a carriage return overwrites dropped.
+    """
+
+    def __init__(self) -> None:
+        self._error: NotebookNode | None = None
+        self._shown: dict[str, NotebookNode] = {}
+        self.clear(wait=False)
+
+    def add(self, output: NotebookNode, display_id: str | None = None) -> None:
+        """One more output that is no stream, as nbformat has it."""
+        self._clear_if_due()
+        if output.output_type == "error":
+            self._error = _short_error(output)
+        else:
+            self._add(output, _size(output))
+            if display_id:
+                self._shown[display_id] = output
+
+    def add_text(self, name: str, text: str) -> None:
+        """More of the stream `name`."""
+        self._clear_if_due()
+        text = _overwritten(self._take_back(name) + text)
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            self._add(_stream(name, piece), len(piece))
+
+    def update(self, display_id: str, output: NotebookNode) -> None:
+        """New content for what was displayed under `display_id`, unless it is too much."""
+        shown = self._shown.get(display_id)
+        if shown is None or _size(output) > max(_size(shown), PIECE):
+            self._cut += _size(output)
+        else:
+            shown.data, shown.metadata = output.data, output.metadata
+
+    def clear(self, *, wait: bool) -> None:
+        """Forgets everything, or, if it shall `wait`, does so when the next output comes."""
+        self._clear_next = wait
+        if not wait:
+            self._head: list[Sized] = []
+            self._tail: deque[Sized] = deque()
+            self._room = HEAD
+            self._tail_size = 0
+            self._cut = 0
+            self._shown.clear()
+
+    def result(self) -> list[NotebookNode]:
+        """The outputs to keep, in order, with one line where something was cut."""
+        kept = [output for output, _ in self._head]
+        if self._cut:
+            line = f"\n[{self._cut:,} characters of this cell's output were cut here]\n"
+            kept.append(_stream("stderr", line))
+        kept += [output for output, _ in self._tail]
+        return _joined(kept) + ([self._error] if self._error else [])
+
+    def _clear_if_due(self) -> None:
+        if self._clear_next:
+            self.clear(wait=False)
+
+    def _take_back(self, name: str) -> str:
+        """The last piece of the stream, out of what is kept, if more of the stream fits in it."""
+        held = self._tail or self._head
+        if not held or held[-1][0].get("name") != name or held[-1][1] >= PIECE:
+            return ""
+        output, size = held.pop()
+        if held is self._tail:
+            self._tail_size -= size
+        else:
+            self._room += size
+        return str(output.text)
+
+    def _add(self, output: NotebookNode, size: int) -> None:
+        if not self._tail and not self._cut and size <= self._room:
+            self._head.append((output, size))
+            self._room -= size
+            return
+        self._tail.append((output, size))
+        self._tail_size += size
+        while self._tail_size > TAIL:
+            _, dropped = self._tail.popleft()
+            self._tail_size -= dropped
+            self._cut += dropped
+
+
+def _stream(name: str, text: str) -> NotebookNode:
+    """nbformat's `new_output` would validate against the schema, at a millisecond each."""
+    return NotebookNode(output_type="stream", name=name, text=text)
+
+
+def _overwritten(text: str) -> str:
+    """Each line without what a carriage return, with more to follow, wipes from the screen."""
+    if "\r" not in text:
+        return text
+    lines = []
+    for line in text.split("\n"):
+        end = "\r" if line.endswith("\r") else ""
+        lines.append(line.removesuffix("\r").rsplit("\r", 1)[-1] + end)
+    return "\n".join(lines)
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Neighbours of one stream as one output."""
+    joined: list[NotebookNode] = []
+    texts: list[str] = []
+    for output in outputs:
+        name = output.get("name")
+        if name and joined and joined[-1].get("name") == name:
+            texts.append(output.text)
+            continue
+        _close(joined, texts)
+        joined.append(output)
+        texts = [output.text] if name else []
+    _close(joined, texts)
+    return joined
+
+
+def _close(joined: list[NotebookNode], texts: list[str]) -> None:
+    if texts:
+        joined[-1].text = "".join(texts)
+
+
+def _short_error(output: NotebookNode) -> NotebookNode:
+    traceback = "\n".join(map(str, output.traceback))
+    if len(traceback) > ERROR:
+        traceback = excerpt(traceback, ERROR)
+    return NotebookNode(
+        output_type="error",
+        ename=str(output.ename)[:PIECE],
+        evalue=str(output.evalue)[:PIECE],
+        traceback=traceback.split("\n"),
+    )
+
+
+def _size(output: NotebookNode) -> int:
+    return len(json.dumps(output, default=str))

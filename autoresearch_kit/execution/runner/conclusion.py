@@ -1,0 +1,174 @@
+"""What a run came to: the first of its failures that counts, or none; and its numbers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure, Submitted
+from autoresearch_kit.execution.runner.engine import Story
+from autoresearch_kit.execution.runner.watchdog import Watchdog, allowed_seconds
+from autoresearch_kit.files.untrusted import read_untrusted, read_untrusted_tail
+from autoresearch_kit.records import Reason, Run, RunSpec, codec
+from autoresearch_kit.records.text import both_ends
+
+DETAIL = 500
+"""Characters of a failure's detail; the middle of a longer one is left out."""
+
+CLAIM_BYTES = 64 * 1024
+"""Of a file in which a notebook says something about itself."""
+
+OWN_REASONS = (Reason.DIVERGED, Reason.UNPICKLABLE)
+"""Failures that a notebook may report of itself."""
+
+MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
+"""Python's, and torch's for a GPU."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A line of the loss curve, as far as it counts here."""
+
+    step: int
+    tokens: int = 0
+
+
+def conclude(
+    spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, trouble: str, last_words: str
+) -> Run:
+    """The record of a run whose processes are gone.
+
+    `trouble` is what went wrong outside the notebook, empty if nothing did; `last_words` is the
+    last line the kernel's process printed. Times are `time.monotonic()`.
+    """
+    work = spec.folder / handover.WORK_FOLDER
+    claim = _claim(work) if watch.submitted is not None else None
+    raw = watch.trained
+    compiling = _compile_seconds(claim, watch.compiling.granted, raw)
+    failure = _failure(spec, story, watch, raw - compiling, trouble, last_words)
+    if failure is None and claim is None:
+        failure = Failure(
+            Reason.BAD_SUBMISSION,
+            f"{handover.SUBMISSION_FILE} can't be read, or counts what can't be",
+        )
+    steps, tokens = (claim.steps, claim.tokens) if claim else _last_line(work)
+    return Run(
+        seed=spec.seed,
+        score=None,
+        failure=failure.reason if failure else None,
+        detail=both_ends(failure.detail, DETAIL) if failure else "",
+        train_seconds=round(raw - compiling, 3),
+        compile_seconds=round(compiling, 3),
+        wall_seconds=round(ended - watch.started, 3),
+        steps=steps,
+        tokens=tokens,
+        peak_memory_mb=round(watch.peak_memory_mb, 1),
+        sandbox=spec.sandbox,
+        parts=_parts(watch, ended),
+        conditions=watch.conditions,
+        gpu_mb=None if watch.gpu.mb is None else round(watch.gpu.mb, 1),
+        gpu_allocated_mb=_allocated_mb(claim, watch.gpu.total_mb),
+        clock=spec.clock,
+        trained_in=_trained_in(watch, ended),
+    )
+
+
+def _trained_in(watch: Watchdog, ended: float) -> float | None:
+    """Return the wall-clock seconds from the first editable cell to the hand-over, or the end."""
+    if watch.training is None:
+        return None
+    return round((watch.submitted or ended) - watch.training, 3)
+
+
+def _failure(
+    spec: RunSpec, story: Story, watch: Watchdog, seconds: float, trouble: str, last_words: str
+) -> Failure | None:
+    """The runner's own findings first, then the notebook's, then what follows from them."""
+    own = watch.failure or reported(spec.folder / handover.WORK_FOLDER)
+    if own:
+        return own
+    if watch.submitted is not None:
+        allowed = allowed_seconds(spec.train_seconds)
+        if seconds <= allowed:
+            return None
+        detail = f"{seconds:.1f} s of training; the budget is {spec.train_seconds:g} s"
+        return Failure(Reason.OVER_BUDGET, detail)
+    if story.error:
+        return _cell_error(story, *story.error)
+    if story.died:
+        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
+        return Failure(reason, f"the kernel died in cell '{story.cell}': {last_words}")
+    if trouble:
+        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
+        return Failure(reason, f"the line to the kernel broke: {trouble} {last_words}")
+    return Failure(Reason.NO_SUBMISSION, "all cells ran, and none handed a model over")
+
+
+def _cell_error(story: Story, name: str, value: str) -> Failure:
+    """A locked cell that fails before any edited one is not the experiment's fault."""
+    reason = Reason.ERROR if story.training else Reason.KIT_FAILED
+    if name in MEMORY_ERRORS:
+        reason = Reason.OUT_OF_MEMORY
+    elif name == "SystemExit":
+        reason = Reason.EXITED
+    return Failure(reason, f"{name}: {value} (in cell '{story.cell}')")
+
+
+def reported(work: Path) -> Failure | None:
+    """What the notebook says of its own failure, if it is something that it may say."""
+    try:
+        data = read_untrusted(work / handover.FAILURE_FILE, CLAIM_BYTES)
+        failure = codec.decode(Failure, data)
+    except (OSError, KitError):
+        return None
+    return failure if failure.reason in OWN_REASONS else None
+
+
+def _claim(work: Path) -> Submitted | None:
+    try:
+        data = read_untrusted(work / handover.SUBMISSION_FILE, CLAIM_BYTES)
+        claim = codec.decode(Submitted, data)
+    except (OSError, KitError):
+        return None
+    return claim if _countable(claim.steps, claim.tokens) else None
+
+
+def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> float:
+    if claim is None or not math.isfinite(claim.compile_seconds):
+        return 0.0
+    return max(0.0, min(claim.compile_seconds, granted, raw))
+
+
+def _allocated_mb(claim: Submitted | None, total_mb: float) -> float | None:
+    """Return the GPU memory that the notebook claims, at most what the GPU has; for people only."""
+    said = claim.gpu_allocated_mb if claim else None
+    if said is None or not math.isfinite(said) or not total_mb:
+        return None
+    return round(max(0.0, min(said, total_mb)), 1)
+
+
+def _last_line(work: Path) -> tuple[int, int]:
+    """Steps and tokens as the loss curve has them; zeros if there is none."""
+    try:
+        lines = read_untrusted_tail(work / handover.METRICS_FILE, CLAIM_BYTES).splitlines()
+        last = codec.decode(Counted, lines[-1] if lines else b"")
+    except (OSError, KitError):
+        return 0, 0
+    return (last.step + 1, last.tokens) if _countable(last.step, last.tokens) else (0, 0)
+
+
+def _countable(*counts: int) -> bool:
+    """Return whether these are possible counts: a float can't hold larger ones exactly."""
+    return all(0 <= count <= handover.MOST_COUNTED for count in counts)
+
+
+def _parts(watch: Watchdog, ended: float) -> Mapping[str, float]:
+    """Seconds that were no training, by name; those that were not reached are not there."""
+    moments = [
+        ("start", watch.started, watch.kernel_ready),
+        ("setup", watch.kernel_ready, watch.training),
+        ("finish", watch.submitted, ended),
+    ]
+    return {name: round(end - begin, 3) for name, begin, end in moments if begin and end}

@@ -1,0 +1,119 @@
+"""One headless run: `python -m autoresearch_kit.execution.runner.runner FOLDER`; `launch` does it.
+
+It starts the kernel and waits for its turn. It stands outside the sandbox and owns the clock, the
+deadline and the killing. When its standard input closes, whoever started it is gone: then it ends
+everything and itself.
+"""
+
+import resource
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from autoresearch_kit.execution.runner import lean  # noqa: F401 - before papermill
+
+# isort: split
+import papermill
+import psutil
+from jupyter_client.manager import AsyncKernelManager
+from papermill.engines import papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.processes import reap
+from autoresearch_kit.execution.processes.drain import Drain
+from autoresearch_kit.execution.processes.lifeline import await_turn
+from autoresearch_kit.execution.processes.orphans import adopt_orphans
+from autoresearch_kit.execution.runner import compile_cache, executed, sandboxed_kernel
+from autoresearch_kit.execution.runner.compiling import granted_file
+from autoresearch_kit.execution.runner.conclusion import conclude
+from autoresearch_kit.execution.runner.engine import RunEngine, Story
+from autoresearch_kit.execution.runner.watchdog import Watchdog
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.machine import gpu
+from autoresearch_kit.records import Run, RunPlace, RunSpec, codec
+
+ENGINE = "autoresearch"
+
+KILL_US_FIRST = "500"
+"""For Linux's out-of-memory killer: rather this run than the campaign."""
+
+
+def main() -> None:
+    """Starts the kernel, runs the notebook when its turn has come, writes `run.json`."""
+    folder = Path(sys.argv[1])
+    place = codec.decode(RunPlace, (folder / handover.PLACE_FILE).read_bytes())
+    _settle()
+    _lay_out(place)
+    drain = Drain()
+    drain.start()
+    kernel = sandboxed_kernel.start(place, drain.write)
+    gpu.reachable()  # the first time may take a second
+    started = float(await_turn(place.run_id))
+    spec = codec.decode(RunSpec, (folder / handover.SPEC_FILE).read_bytes())
+    run = run_notebook(spec, started, kernel, drain)
+    write_atomic(folder / handover.RUN_FILE, codec.encode(run))
+
+
+def run_notebook(spec: RunSpec, started: float, kernel: AsyncKernelManager, drain: Drain) -> Run:
+    """Runs the notebook in the work folder; afterwards none of its processes is left."""
+    work = spec.folder / handover.WORK_FOLDER
+    compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
+    watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
+    story = Story(on_ready=watch.note_ready, on_training=watch.note_training)
+    watch.start()
+    trouble = _execute(spec, story, kernel)
+    watch.end()
+    reap.reap(spec.run_id)
+    run = conclude(
+        spec, story, watch, ended=time.monotonic(), trouble=trouble, last_words=drain.last_line
+    )
+    if story.notebook is not None:
+        executed.save(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
+    with suppress(OSError):
+        remove_tree(work / handover.HOME_FOLDER)
+    return run
+
+
+def _execute(spec: RunSpec, story: Story, kernel: AsyncKernelManager) -> str:
+    """Lets papermill execute; returns what went wrong outside the notebook, empty if nothing."""
+    papermill_engines.register(ENGINE, RunEngine)
+    try:
+        papermill.execute_notebook(
+            str(spec.notebook),
+            None,
+            parameters={
+                "SEED": spec.seed,
+                "TRAIN_SECONDS": spec.train_seconds,
+                "DATASET": spec.dataset.name,
+            },
+            engine_name=ENGINE,
+            kernel_name=sandboxed_kernel.KERNEL_NAME,
+            progress_bar=False,
+            km=kernel,
+            story=story,
+        )
+    except PapermillExecutionError:
+        return ""
+    except Exception as error:  # noqa: BLE001 - a hostile kernel can make nbclient raise anything
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _lay_out(place: RunPlace) -> None:
+    """The folders that the kernel's sandbox shows."""
+    (place.folder / handover.WORK_FOLDER / handover.HOME_FOLDER).mkdir(parents=True)
+    granted_file(place.folder).parent.mkdir(exist_ok=True)
+
+
+def _settle() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    adopt_orphans()
+    if psutil.LINUX:
+        Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""A thread of the runner that ends the kernel: at the deadline, for its greed, after hand-over.
+
+While the run trains, it looks at what else the machine does.
+"""
+
+import os
+import stat
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from autoresearch_kit.execution.handover import (
+    SUBMISSION_FILE,
+    TRAINS,
+    WORK_FOLDER,
+    Failure,
+    write_live,
+)
+from autoresearch_kit.execution.processes.reap import socket_folder
+from autoresearch_kit.execution.runner.bounds import Bounds
+from autoresearch_kit.execution.runner.compiling import CompileMeter
+from autoresearch_kit.execution.runner.conditions import Observer, own_processes
+from autoresearch_kit.execution.runner.cpu_time import CpuReader
+from autoresearch_kit.execution.runner.gpu_memory import GpuPeak
+from autoresearch_kit.execution.runner.run_clock import RunClock
+from autoresearch_kit.execution.runner.taking import take_model
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.records import Conditions, Reason, RunSpec
+
+POLL_SECONDS = 0.05
+"""How exactly the end of the training budget is known."""
+
+MEMORY_SECONDS = 0.5
+"""Between two looks at memory, processes and disk; some milliseconds of a core."""
+
+OBSERVE_SECONDS = 2.0
+"""Between two looks at GPUs; each costs some milliseconds, two reads of the counters some ten.
+With a limit on a GPU's memory, that is looked at as often as the host's."""
+
+LINGER_SECONDS = 1.0
+"""After the submission arrived, for the kernel to say that its cell ended."""
+
+SLACK = 1.02
+SLACK_SECONDS = 2.0
+"""What a run may take above its training budget: pickling, and one last step."""
+
+RUNNER_MEMORY_MB = 1000.0
+"""More than this in the runner itself is the notebook's doing: it floods its displays."""
+
+
+class Watchdog(threading.Thread):
+    """Watches one run. Times are `time.monotonic()`; None until the moment came."""
+
+    def __init__(self, spec: RunSpec, started: float, kill: Callable[[], object]) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self.spec = spec
+        self.started = started
+        self.kernel_ready: float | None = None
+        self.training: float | None = None
+        self.submitted: float | None = None
+        self.failure: Failure | None = None
+        self.peak_memory_mb = 0.0
+        self.conditions: Conditions | None = None
+        self._kill = kill
+        self._bounds = Bounds(
+            [spec.folder / WORK_FOLDER, socket_folder(spec.run_id)], spec.memory_mb
+        )
+        self._ended = threading.Event()
+        self._next_memory = 0.0
+        self.gpu = GpuPeak()
+        self.compiling = CompileMeter(spec)
+        self._cpu = CpuReader()
+        self._clock = RunClock(spec, self._cpu, self.compiling)
+        self._counting = threading.Lock()
+        self._trained: float | None = None
+        self._observer = Observer(self._cpu)
+        self._next_observation = 0.0
+        self._next_gpu = 0.0
+
+    def run(self) -> None:
+        """Until the kernel was killed, or the runner says that all is over.
+
+        A run that is not watched has no bounds. So what goes wrong here ends the run as the kit's
+        failure; where its processes can't be ended, it ends the runner, and its caller ends them.
+        """
+        try:
+            self._watch()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the run must not go on
+            traceback.print_exc()  # into the runner's log
+            why = f"the watchdog failed: {type(error).__name__}: {error}"
+            self.failure = Failure(Reason.KIT_FAILED, why)
+            try:
+                self._kill()
+            except BaseException:  # noqa: BLE001
+                sys.stderr.write(f"{why}\n")
+                sys.stderr.flush()
+                os._exit(1)
+
+    def _watch(self) -> None:
+        self.gpu.look(())  # what was in use before the run
+        while not self._ended.wait(POLL_SECONDS):
+            now = time.monotonic()
+            self._look(now)
+            lingered = self.submitted is not None and now > self.submitted + LINGER_SECONDS
+            if self.failure or lingered:
+                self._kill()
+                return
+
+    def note_ready(self) -> None:
+        """The kernel answers."""
+        self.kernel_ready = time.monotonic()
+        self._clock.find_kernel()
+        self._count(self.kernel_ready)
+
+    def note_training(self) -> None:
+        """The first editable cell begins now, and with it the training budget."""
+        write_live(self.spec.folder, TRAINS)
+        with self._counting:
+            self._cpu.look_around()
+            self.training = time.monotonic()
+            self._clock.begin(self.training)
+
+    @property
+    def trained(self) -> float:
+        """Seconds of training by the run's clock, compilation included: to the hand-over, once the
+        model was handed over, else so far."""
+        if self._trained is not None:
+            return self._trained
+        return self._clock.seconds(time.monotonic())
+
+    def end(self) -> None:
+        """All is over; what arrived in the last moment counts."""
+        self._ended.set()
+        self.join()
+        now = time.monotonic()
+        self._look_for_submission(now)
+        if self.conditions is None and self.training is not None:
+            self._observe(now, ends=True)
+
+    def _look(self, now: float) -> None:
+        self._look_for_submission(now)
+        if self.submitted is None:
+            self.failure = self._late(now)
+        if now >= self._next_memory or self._bounds.hurry():
+            self._next_memory = now + MEMORY_SECONDS
+            processes = self._count(now)
+            self.compiling.look(processes, now, self._cpu.unseen)
+            self.failure = self.failure or self._greedy(processes)
+        if self.training is not None and self.conditions is None:
+            self._observe(now, ends=bool(self.failure) or self.submitted is not None)
+
+    def _count(self, now: float) -> list[psutil.Process]:
+        """Look at the run's processes, which are returned, and tell the notebook its clock."""
+        with self._counting:
+            processes = psutil.Process().children(recursive=True)
+            self._cpu.look(processes)
+            self._clock.tell(now)
+        return processes
+
+    def _observe(self, now: float, *, ends: bool) -> None:
+        if ends or now >= self._next_gpu:
+            limited = self.spec.gpu_memory_mb is not None
+            self._next_gpu = now + (MEMORY_SECONDS if limited else OBSERVE_SECONDS)
+            self.failure = self.failure or self._greedy_on_gpu()
+        with self._counting:
+            if ends:
+                self.conditions = self._observer.end()
+            elif now >= self._next_observation:
+                self._next_observation = now + OBSERVE_SECONDS
+                self._observer.look()
+
+    def _look_for_submission(self, now: float) -> None:
+        if self.submitted is None and self.training is not None:
+            path = self.spec.folder / WORK_FOLDER / SUBMISSION_FILE
+            if _is_plain(path):
+                self.submitted = now
+                self.failure = self.failure or take_model(self.spec)
+                self._trained = self._trained_until(now)
+                write_live(self.spec.folder, "submit")
+
+    def _trained_until(self, now: float) -> float:
+        with self._counting:
+            self._cpu.look_around()
+            return self._clock.seconds(now)
+
+    def _late(self, now: float) -> Failure | None:
+        spec = self.spec
+        if now > self.started + spec.wall_seconds:
+            detail = (
+                f"no submission after {now - self.started:.0f} s, {spec.wall_seconds:g} allowed"
+            )
+            return Failure(Reason.DEADLINE, detail)
+        allowed = allowed_seconds(spec.train_seconds) + spec.compile_seconds
+        trained = self._clock.seconds(now)
+        if trained > allowed:
+            detail = (
+                f"no submission after {trained:.0f} s of training; the budget is "
+                f"{spec.train_seconds:g} s, and {spec.compile_seconds:g} s at most for compilation"
+            )
+            return Failure(Reason.DEADLINE, detail)
+        return None
+
+    def _greedy(self, processes: Sequence[psutil.Process]) -> Failure | None:
+        if excess := self._bounds.excess(processes):
+            return excess
+        limit = self.spec.memory_mb
+        used = memory_mb(processes, limit)
+        self.peak_memory_mb = max(self.peak_memory_mb, used)
+        if used > limit:
+            return Failure(Reason.OUT_OF_MEMORY, f"{used:,.0f} MB used, {limit:,.0f} MB allowed")
+        own = psutil.Process().memory_info().rss / MEGABYTE
+        if own > RUNNER_MEMORY_MB:
+            return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {own:,.0f} MB at once")
+        return None
+
+    def _greedy_on_gpu(self) -> Failure | None:
+        used = self.gpu.look({process.pid for process in own_processes()})
+        limit = self.spec.gpu_memory_mb
+        if limit is not None and used > limit:
+            detail = f"{used:,.0f} MB of the GPU's memory used, {limit:,.0f} MB allowed"
+            return Failure(Reason.OUT_OF_MEMORY, detail)
+        return None
+
+
+def allowed_seconds(train_seconds: float) -> float:
+    """How long training may take, compilation left out, before it is over budget."""
+    return train_seconds * SLACK + SLACK_SECONDS
+
+
+def memory_mb(processes: Sequence[psutil.Process], limit: float) -> float:
+    """Memory of these processes. Shared pages count once, where that could change the answer."""
+    used = sum(_memory(process, shared=True) for process in processes)
+    if used > limit and psutil.LINUX:
+        used = sum(_memory(process, shared=False) for process in processes)
+    return used / MEGABYTE
+
+
+def _memory(process: psutil.Process, *, shared: bool) -> int:
+    try:
+        if not shared:
+            with suppress(psutil.AccessDenied):
+                return process.memory_full_info().pss
+        return process.memory_info().rss
+    except psutil.Error:
+        return 0
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Files of this machine: whole writes, bounded reads, removal, locks, and a campaign's folder."""

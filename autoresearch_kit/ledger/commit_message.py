@@ -1,0 +1,60 @@
+"""What `git log` says about an experiment: idea, hypothesis, trailers."""
+
+from collections.abc import Mapping
+
+from autoresearch_kit.records import Experiment
+from autoresearch_kit.records.text import one_line
+
+_IDEA_LENGTH = 120
+_HYPOTHESIS_LENGTH = 1000
+_TRAILER_LENGTH = 200
+
+
+def code_message(experiment: Experiment) -> str:
+    """The message of the commit that changes the notebook."""
+    proposal = experiment.proposal
+    idea = _prose(proposal.idea, _IDEA_LENGTH) or f"Experiment {experiment.number}"
+    return _message(idea, _prose(proposal.hypothesis, _HYPOTHESIS_LENGTH), _trailers(experiment))
+
+
+def record_message(experiment: Experiment) -> str:
+    """The message of the commit on top of it, which holds the record and the run's files."""
+    subject = f"Record {experiment.tag} {experiment.number:04d}: {experiment.verdict}"
+    return _message(subject, _prose(experiment.detail, _HYPOTHESIS_LENGTH), _trailers(experiment))
+
+
+def _prose(text: str, length: int) -> str:
+    line = one_line(text, length)
+    # git takes a line that starts with '#' for a comment, and '---' for the end of the message
+    return f" {line}" if line.startswith(("#", "---")) else line
+
+
+def _trailers(experiment: Experiment) -> Mapping[str, str]:
+    proposal = experiment.proposal
+    parent = "" if proposal.parent is None else str(proposal.parent)
+    retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
+    score = "" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    error = "" if experiment.error is None else f"{experiment.error:.6f}"
+    trained = sum(run.train_seconds for run in experiment.all_runs)
+    return {
+        "Experiment": str(experiment.number),
+        "Tag": experiment.tag,
+        "Parent": parent,
+        "Retry-of": retry_of,
+        "Status": experiment.verdict.value,
+        "Reason": experiment.reason.value,
+        "Val-bpb": score,
+        "Val-bpb-error": error,
+        "Researcher": proposal.researcher,
+        "Model": proposal.model,
+        "Program": proposal.directive,
+        "Category": proposal.category,
+        "Train-seconds": f"{trained:.1f}",
+        "Kit-version": experiment.kit_version,
+    }
+
+
+def _message(subject: str, body: str, trailers: Mapping[str, str]) -> str:
+    values = {name: one_line(value, _TRAILER_LENGTH) for name, value in trailers.items()}
+    block = "\n".join(f"{name}: {value}" for name, value in values.items() if value)
+    return "\n\n".join(part for part in (subject, body, block) if part) + "\n"

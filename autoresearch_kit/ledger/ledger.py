@@ -1,0 +1,273 @@
+"""Experiments as git commits and refs: the ledger of a campaign.
+
+Each experiment is two commits. The code commit changes `notebooks/train.ipynb` and stands on the
+code commit of the experiment it was derived from; the record commit on top of it adds the folder
+`experiments/<tag>/<NNNN>/`. The ref `refs/autoresearch/<tag>/<NNNN>`, created last and only if
+absent, points at the record commit: from then on the experiment exists. The branch
+`autoresearch/<tag>` is derived from the refs and points at the best's code commit.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError, LedgerError
+from autoresearch_kit.files.paths import checked
+from autoresearch_kit.ledger.branch import Branch
+from autoresearch_kit.ledger.commit_message import code_message, record_message
+from autoresearch_kit.ledger.plumbing import Git, Object, Objects
+from autoresearch_kit.ledger.refs import (
+    REFS,
+    branch_ref,
+    campaign_refs,
+    experiment_file,
+    experiment_ref,
+    parse_ref,
+    valid_tag,
+)
+from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
+from autoresearch_kit.records import Experiment, codec
+
+NOTEBOOK = "notebooks/train.ipynb"
+"""The mutable notebook, from the top of the checkout."""
+
+RECORD = "record.json"
+_CHUNK = 25
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment and its two commits, by their full names."""
+
+    experiment: Experiment
+    code_commit: str
+    record_commit: str
+
+
+class History:
+    """The experiments of campaign `tag` in the repository whose checkout is at `root`.
+
+    Raises:
+        InputError: the tag is not one, or the path is not UTF-8, or has a line break.
+    """
+
+    def __init__(self, root: Path, tag: str):
+        self.root = checked(root, PROJECT)
+        self.tag = valid_tag(tag)
+        self._git = Git(root)
+        self._branch = Branch(self._git, tag)
+
+    def append(self, experiment: Experiment, notebook: str, files: Mapping[str, bytes]) -> Entry:
+        """Write an experiment down, for good.
+
+        `notebook` is the text of the notebook without outputs; `files` go next to `record.json`.
+        If it returns, the experiment is there, on disk, and stays; if it raises, it is not there.
+
+        Raises:
+            LedgerError: the number is taken, the parent unknown, or git refused (full disk, ...).
+        """
+        parent = self._place(experiment)
+        files = {**files, RECORD: codec.encode(experiment)}
+        record = {self._path(experiment.number, name): data for name, data in files.items()}
+        with self._git.tree(parent, self._scratch()) as tree:
+            tree.put({NOTEBOOK: notebook.encode()})
+            code = tree.commit(code_message(experiment), parent)
+            tree.put(record)
+            commit = tree.commit(record_message(experiment), code)
+        self._git.update_refs([f"create {experiment_ref(self.tag, experiment.number)} {commit}"])
+        if experiment.kept:
+            with suppress(LedgerError):  # the branch is derived: the next keep or repair mends it
+                self.follow_best()
+        return Entry(experiment, code, commit)
+
+    def entries(self, since: int = 0) -> list[Entry]:
+        """All experiments by number, from `since` on, read through a single git process.
+
+        Raises:
+            LedgerError: an experiment's ref is there, but its record can't be read.
+        """
+        with self._git.objects() as objects:
+            return list(self._read_all(objects, since))
+
+    def experiments(self) -> list[Experiment]:
+        """All experiments by number."""
+        return [entry.experiment for entry in self.entries()]
+
+    def experiment(self, number: int) -> Experiment:
+        """Experiment `number`.
+
+        Raises:
+            LedgerError: there is none; the message says which there are.
+        """
+        return codec.decode(Experiment, self.file(number, RECORD))
+
+    def best(self) -> Entry | None:
+        """The latest kept experiment, which the next ones build on; None before the baseline."""
+        return latest_kept(self.entries())
+
+    def next_number(self) -> int:
+        """The number of the next experiment; the baseline is 0."""
+        entries = self.entries()
+        return entries[-1].experiment.number + 1 if entries else 0
+
+    def source(self, number: int) -> str:
+        """The text of experiment `number`'s notebook."""
+        return self._read(number, "^", NOTEBOOK).decode()
+
+    def file(self, number: int, name: str) -> bytes:
+        """What `append` was given as `files[name]`; `record.json` is there too."""
+        return self._read(number, "", self._path(number, name))
+
+    def diff(self, number: int) -> tuple[str, str]:
+        """Two notebooks: the one that experiment `number` was derived from, and its own.
+
+        The first is empty if the project had no notebook committed when the campaign began.
+        """
+        own = self.source(number)
+        with self._git.objects() as objects:
+            [before] = objects.read([f"{experiment_ref(self.tag, number)}^^:{NOTEBOOK}"])
+        return (before.content.decode() if before else "", own)
+
+    def disk_bytes(self) -> int:
+        """What the campaign's own objects take on disk, in bytes."""
+        first = experiment_ref(self.tag, 0)
+        if self._git.commits_of(first) == [None]:
+            return 0
+        mine, before = f"--glob={campaign_refs(self.tag)}/*", f"{first}^^@"
+        return int(self._git.line("rev-list", "--objects", "--disk-usage", mine, "--not", before))
+
+    def check(self) -> None:
+        """Look for all that would keep a campaign from writing its history.
+
+        Raises:
+            LedgerError: what it is and what to do about it.
+        """
+        check_not_brought(self._git)
+        check_writable(self._git.folder())
+        self._branch.check(_code_commits(self.entries()))
+
+    def repair(self) -> bool:
+        """Put right what a killed process left behind; whether the branch is at the best now.
+
+        Removes this campaign's temporary indexes, and locks on its own refs and branch: call it
+        only while holding the campaign's lock, so that no git process of ours can be at work.
+        """
+        folder = self._git.folder()
+        branch_lock = folder / f"{branch_ref(self.tag)}.lock"
+        for lock in [*(folder / campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
+            lock.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch(), ignore_errors=True)
+        return self.follow_best()
+
+    def _scratch(self) -> Path:
+        """Where this campaign's temporary indexes lie, so that `repair` finds what was left."""
+        return self._git.folder() / "autoresearch" / self.tag
+
+    def follow_best(self) -> bool:
+        """Point the branch at the best; whether it is there now.
+
+        It is left alone while it is checked out somewhere, so that no checkout changes under
+        anybody's feet, and while it holds commits that are not the campaign's.
+        """
+        entries = self.entries()
+        best = latest_kept(entries)
+        return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
+
+    def delete(self) -> int:
+        """Remove the experiments and the branch; returns how many experiments there were.
+
+        Git's gc drops the commits themselves some weeks later. A branch that holds commits which
+        are not the campaign's stays.
+
+        Raises:
+            LedgerError: there are no experiments, or the branch is checked out.
+        """
+        entries = self.entries()
+        if not entries:
+            known = ", ".join(campaigns(self.root)) or "none yet"
+            raise LedgerError(f"no campaign {self.tag!r} in {self.root}; there: {known}")
+        refs = self._git.refs(campaign_refs(self.tag))
+        experiments = [f"delete {ref} {commit}" for ref, commit in refs.items()]
+        self._git.update_refs(self._branch.deletion(_code_commits(entries)) + experiments)
+        return len(entries)
+
+    def _place(self, experiment: Experiment) -> str | None:
+        """The commit that the experiment is to stand on; none for a baseline before any commit."""
+        number, parent = experiment.number, experiment.proposal.parent
+        if experiment.tag != self.tag:
+            raise LedgerError(f"an experiment of {experiment.tag!r} can't go into {self.tag!r}")
+        base = "HEAD" if parent is None else f"{experiment_ref(self.tag, parent)}^"
+        there, commit = self._git.commits_of(experiment_ref(self.tag, number), base)
+        if there:
+            raise LedgerError(
+                f"experiment {number} of {self.tag!r} exists already, and experiments never "
+                f"change; the next one is {self.next_number()}"
+            )
+        if commit is None and parent is not None:
+            raise self._unknown(parent)
+        return commit
+
+    def _path(self, number: int, name: str) -> str:
+        return experiment_file(self.tag, number, name)
+
+    def _read(self, number: int, ancestor: str, path: str) -> bytes:
+        ref = experiment_ref(self.tag, number)
+        with self._git.objects() as objects:
+            commit, blob = objects.read([ref, f"{ref}{ancestor}:{path}"])
+        if commit is None:
+            raise self._unknown(number)
+        if blob is None:
+            raise LedgerError(f"experiment {number} of {self.tag!r} has no file {path!r}")
+        return blob.content
+
+    def _unknown(self, number: int) -> LedgerError:
+        numbers = [entry.experiment.number for entry in self.entries()]
+        known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none yet"
+        return LedgerError(f"no experiment {number} in campaign {self.tag!r}; there: {known}")
+
+    def _read_all(self, objects: Objects, since: int) -> Iterator[Entry]:
+        for first in count(since, _CHUNK):
+            refs = {n: experiment_ref(self.tag, n) for n in range(first, first + _CHUNK)}
+            commits = objects.read(list(refs.values()))
+            if not any(commits):
+                return
+            records = objects.read([f"{ref}:{self._path(n, RECORD)}" for n, ref in refs.items()])
+            for ref, commit, record in zip(refs.values(), commits, records, strict=True):
+                if commit:
+                    yield _entry(ref, commit, record)
+
+
+def latest_kept(entries: Sequence[Entry]) -> Entry | None:
+    """The best of a campaign: a keep replaces the best before it."""
+    return next((entry for entry in reversed(entries) if entry.experiment.kept), None)
+
+
+def campaigns(root: Path) -> list[str]:
+    """The tags of all campaigns in the repository, in alphabetical order."""
+    refs = Git(root).refs(REFS)
+    return sorted({known[0] for ref in refs if (known := parse_ref(ref))})
+
+
+def delete(root: Path, tag: str) -> int:
+    """Remove campaign `tag`; see `History.delete`."""
+    return History(root, tag).delete()
+
+
+def _code_commits(entries: Sequence[Entry]) -> set[str]:
+    return {entry.code_commit for entry in entries}
+
+
+def _entry(ref: str, commit: Object, record: Object | None) -> Entry:
+    headers = commit.content.decode(errors="replace").split("\n\n")[0].splitlines()
+    parents = [line.removeprefix("parent ") for line in headers if line.startswith("parent ")]
+    if record is None or len(parents) != 1:
+        raise LedgerError(
+            f"{ref} is not the record of an experiment of this campaign; look at it: git show {ref}"
+        )
+    try:
+        return Entry(codec.decode(Experiment, record.content), parents[0], commit.name)
+    except InputError as error:
+        raise LedgerError(f"the {RECORD} of {ref} can't be read: {error}") from error

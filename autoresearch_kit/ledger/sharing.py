@@ -1,0 +1,123 @@
+"""Moving campaigns between repositories: push, fetch, and one file that holds all.
+
+`git clone` leaves a campaign's refs behind, so they travel by name. Nothing is ever forced: an
+experiment that is another one over there is refused before anything moves.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.ledger.ledger import History, campaigns
+from autoresearch_kit.ledger.plumbing import Git
+from autoresearch_kit.ledger.refs import REFS, branch_ref, campaign_refs, parse_ref, valid_tag
+
+
+def push(root: Path, tag: str, remote: str) -> int:
+    """Copy campaign `tag` and its branch to `remote`; returns how many experiments were new there.
+
+    Raises:
+        LedgerError: there is no such campaign, the remote has a different one under this tag or
+            can't be reached.
+    """
+    git = Git(root, terminal=True)
+    mine = _experiments(git, root, tag)
+    address = _address(git, remote)
+    theirs = _listed(git, address, tag)
+    _refuse_differences(mine, theirs, remote)
+    specs = [f"{campaign_refs(tag)}/*:{campaign_refs(tag)}/*"]
+    if git.refs(branch_ref(tag)):
+        specs.append(f"{branch_ref(tag)}:{branch_ref(tag)}")
+    git.run("push", "--quiet", "--", address, *specs)
+    return len(mine.keys() - theirs.keys())
+
+
+def fetch(root: Path, tag: str | None, remote: str) -> list[str]:
+    """Copy campaign `tag`, or all, from `remote`: a repository, or a file made by `bundle`.
+
+    Returns the tags that were found there. Experiments that are here already stay as they are.
+
+    Raises:
+        LedgerError: the remote has no such campaign, has a different one under the same tag, or
+            can't be reached.
+    """
+    git = Git(root, terminal=True)
+    address = _address(git, remote)
+    theirs = _listed(git, address, tag)
+    if not theirs:
+        raise LedgerError(_not_there(remote, tag, _tags(_listed(git, address, None))))
+    mine = git.refs(REFS)
+    _refuse_differences(mine, theirs, remote)
+    new = {ref: commit for ref, commit in theirs.items() if ref not in mine}
+    if new:
+        wanted = "".join(f"{ref}\n" for ref in new).encode()
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--stdin"]
+        git.run("fetch", *options, "--", address, stdin=wanted)
+        git.update_refs([f"create {ref} {commit}" for ref, commit in new.items()])
+    tags = _tags(theirs)
+    for found in tags:
+        with suppress(LedgerError):  # the branch is derived, and a campaign's start checks it
+            History(root, found).follow_best()
+    return tags
+
+
+def bundle(root: Path, tag: str, path: Path) -> None:
+    """Write campaign `tag`, with the history it stands on, into one file that `fetch` reads.
+
+    Raises:
+        LedgerError: there is no such campaign, or the file can't be written.
+    """
+    git = Git(root)
+    refs = [*_experiments(git, root, tag), *git.refs(branch_ref(tag))]
+    names = "".join(f"{ref}\n" for ref in refs).encode()
+    one_core = ("-c", "pack.threads=1")  # a run may be training on the others
+    git.run(*one_core, "bundle", "create", "--quiet", str(path.absolute()), "--stdin", stdin=names)
+
+
+def _experiments(git: Git, root: Path, tag: str) -> dict[str, str]:
+    refs = git.refs(campaign_refs(valid_tag(tag)))
+    if not refs:
+        known = ", ".join(campaigns(root)) or "none yet"
+        raise LedgerError(f"no campaign {tag!r} in {root}; there: {known}")
+    return refs
+
+
+def _address(git: Git, remote: str) -> str:
+    """A remote's name or address as git can use it from anywhere: a path is made absolute."""
+    remotes = git.run("remote").decode().split()
+    if remote in remotes:
+        return remote
+    path = Path(remote).expanduser()
+    if path.exists():
+        return str(path.absolute())
+    if ":" in remote:
+        return remote
+    there = ", ".join(remotes) or "none"
+    raise LedgerError(f"no file, folder or remote {remote!r}; remotes: {there}")
+
+
+def _listed(git: Git, address: str, tag: str | None) -> dict[str, str]:
+    """The experiments at `address`: of campaign `tag`, or all."""
+    pattern = f"{campaign_refs(valid_tag(tag)) if tag else REFS}/*"
+    out = git.run("ls-remote", "--quiet", "--refs", "--", address, pattern).decode()
+    lines = [line.split("\t") for line in out.splitlines()]
+    return {ref: commit for commit, ref in lines if parse_ref(ref)}
+
+
+def _tags(refs: Iterable[str]) -> list[str]:
+    return sorted({known[0] for ref in refs if (known := parse_ref(ref))})
+
+
+def _not_there(remote: str, tag: str | None, there: Sequence[str]) -> str:
+    wanted = f"campaign {tag!r}" if tag else "campaign"
+    return f"no {wanted} at {remote}; there: {', '.join(there) or 'none'}"
+
+
+def _refuse_differences(mine: Mapping[str, str], theirs: Mapping[str, str], remote: str) -> None:
+    for ref in sorted(mine.keys() & theirs.keys()):
+        if mine[ref] != theirs[ref]:
+            raise LedgerError(
+                f"{ref} is a different experiment at {remote}, and none is ever overwritten; "
+                "delete the campaign on one side, or go on under another tag"
+            )

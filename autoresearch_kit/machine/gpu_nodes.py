@@ -1,0 +1,156 @@
+"""The device nodes by which a process reaches the GPU that torch uses, and no other GPU.
+
+Called in a process that has torch for that GPU: CUDA's driver says which GPU it puts first, and
+NVIDIA's management library which node that is.
+"""
+
+import ctypes
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pynvml
+
+from autoresearch_kit.errors import KitError
+from autoresearch_kit.machine import gpu
+
+DEV = Path("/dev")
+
+CAPABILITIES = Path("/proc/driver/nvidia/capabilities")
+"""Where the driver says which nodes open the parts of a GPU that is partitioned (MIG)."""
+
+DRIVERS = ("nvidia*", "kfd", "dxg")
+"""Nodes of the drivers of GPUs that torch can use: NVIDIA's, AMD's ROCm, and WSL's. `dri` is not
+among them: integrated graphics have that too."""
+
+SHARED = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
+"""Nodes that all GPUs of NVIDIA's share, and CUDA opens."""
+
+OTHERS = {"kfd": "dri/renderD*", "dxg": ""}
+"""Drivers whose GPUs are not told apart by nodes here, and what else they need."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a process reaches one GPU: its nodes, and what CUDA_VISIBLE_DEVICES names it by.
+
+    `uuid` is `GPU-...` or `MIG-...`; empty where the user's own environment decides.
+    """
+
+    uuid: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU, or a part of one, as NVIDIA's management library knows it.
+
+    `minor` is the number of its node. `parts` are its GPU instance and compute instance, where it
+    is a part.
+    """
+
+    uuid: str
+    minor: int
+    parts: tuple[int, int] | None = None
+
+
+def may_have_gpu() -> bool:
+    """Return whether a driver of GPUs that torch can use has nodes here."""
+    return any(True for name in DRIVERS for _ in DEV.glob(name))
+
+
+def reach_others() -> Reach:
+    """Return how to reach a GPU by ROCm, or under WSL: by all of its driver's nodes."""
+    drivers = [name for name in OTHERS if (DEV / name).exists()]
+    more = [node for name in drivers if OTHERS[name] for node in DEV.glob(OTHERS[name])]
+    return Reach("", (*(str(DEV / name) for name in drivers), *sorted(map(str, more))))
+
+
+def reach_cuda() -> Reach:
+    """Return how to reach the GPU that CUDA puts first, by its own node.
+
+    Raises:
+        KitError: there are several GPUs, and which node is that one's can't be told.
+    """
+    numbered = {int(path.name[6:]): path for path in DEV.glob("nvidia*") if path.name[6:].isdigit()}
+    if not numbered:
+        return reach_others()
+    shared = [str(DEV / name) for name in SHARED if (DEV / name).exists()]
+    first = first_uuid()
+    card = find_card(first)
+    if card and card.minor in numbered:
+        return Reach(card.uuid, (str(numbered[card.minor]), *shared, *_part_nodes(card)))
+    if len(numbered) == 1:
+        return Reach("", (*map(str, numbered.values()), *shared))
+    nodes = ", ".join(str(numbered[minor]) for minor in sorted(numbered))
+    raise KitError(
+        f"which of {nodes} is the GPU {first} can't be told: NVIDIA's management library, "
+        f"libnvidia-ml.so.1, is missing or does not know it; install it (it comes with the "
+        f"driver), or start a container that has one GPU"
+    )
+
+
+def first_uuid() -> str:
+    """Return the UUID of the GPU that CUDA puts first in this process, without a prefix.
+
+    CUDA obeys CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER here. Of a part of a GPU it is the part's:
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DEVICE.html, cuDeviceGetUuid_v2.
+
+    Raises:
+        KitError: the driver can't be asked.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise KitError(f"CUDA's driver can't be loaded: {error}") from error
+    device, found = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    for status in (
+        driver.cuInit(0),
+        driver.cuDeviceGet(ctypes.byref(device), 0),
+        driver.cuDeviceGetUuid_v2(found, device),
+    ):
+        if status != 0:
+            raise KitError(f"CUDA's driver does not say which GPU is its first: error {status}")
+    return str(uuid.UUID(bytes=bytes(found)))
+
+
+def find_card(plain: str) -> Card | None:
+    """Return the GPU, or part of one, with this UUID; None where nobody can be asked, or knows."""
+    if not gpu.reachable():
+        return None
+    try:
+        return Card(f"GPU-{plain}", pynvml.nvmlDeviceGetMinorNumber(_handle(f"GPU-{plain}")))
+    except pynvml.NVMLError:
+        pass  # it may be a part
+    try:
+        part = _handle(f"MIG-{plain}")
+        whole = pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)
+        instances = (
+            pynvml.nvmlDeviceGetGpuInstanceId(part),
+            pynvml.nvmlDeviceGetComputeInstanceId(part),
+        )
+        return Card(f"MIG-{plain}", pynvml.nvmlDeviceGetMinorNumber(whole), instances)
+    except pynvml.NVMLError:
+        return None
+
+
+def _handle(name: str) -> pynvml.c_nvmlDevice_t:
+    return pynvml.nvmlDeviceGetHandleByUUID(name)
+
+
+def _part_nodes(card: Card) -> list[str]:
+    """Return the nodes that open one part of a GPU, as the driver numbers them.
+
+    https://docs.nvidia.com/datacenter/tesla/mig-user-guide/device-nodes-and-capabilities.html
+    """
+    if card.parts is None:
+        return []
+    instance = CAPABILITIES / f"gpu{card.minor}" / "mig" / f"gi{card.parts[0]}"
+    files = (instance / "access", instance / f"ci{card.parts[1]}" / "access")
+    numbers = [
+        line.split()[1]
+        for file in files
+        for line in file.read_text().splitlines()
+        if line.startswith("DeviceFileMinor:")
+    ]
+    return [str(DEV / "nvidia-caps" / f"nvidia-cap{number}") for number in numbers]

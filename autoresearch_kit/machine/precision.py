@@ -1,0 +1,114 @@
+"""The device and the precision that training and scoring share.
+
+The scorer must run a model exactly as its notebook trained it, so there is one place to decide.
+"""
+
+import warnings
+
+import torch
+
+from autoresearch_kit.errors import ExecutionError
+from autoresearch_kit.records.text import one_line
+
+AMPERE = (8, 0)
+"""The first compute capability of NVIDIA's with bfloat16 arithmetic of its own."""
+
+VOLTA = (7, 0)
+"""The first with tensor cores, in float16; also the first that Triton compiles for."""
+
+
+WARNING_LENGTH = 200
+"""Characters of what torch says of a GPU that it can't use."""
+
+
+def device() -> torch.device:
+    """Where models train and are scored: the GPU that CUDA puts first, Apple's, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def expected(name: str) -> torch.device:
+    """Return the device that torch calls `name`, ready for use. The CPU is always there.
+
+    Raises:
+        ExecutionError: torch doesn't find it, or can't use it; the message says why.
+    """
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = device()
+    if name == "cpu":
+        return torch.device(name)
+    if found.type != name:
+        said = "".join(f" ({one_line(str(one.message), WARNING_LENGTH)})" for one in told[:1])
+        raise ExecutionError(
+            f"this run is to compute on '{name}', and torch finds only '{found.type}'{said}; "
+            f"`autoresearch doctor` shows what runs see"
+        )
+    try:
+        torch.empty(1, device=found)
+    except RuntimeError as error:
+        said = one_line(str(error), WARNING_LENGTH)
+        raise ExecutionError(
+            f"this run is to compute on '{name}', which torch can't use: {said}"
+        ) from error
+    return found
+
+
+def judging_device(predicting: torch.device | None = None) -> torch.device:
+    """Where losses are computed and added up: in float64, which Apple's GPUs don't have.
+
+    `predicting` is the model's device, the kit's choice unless told.
+    """
+    here = predicting or device()
+    return torch.device("cpu") if here.type == "mps" else here
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """The context in which models run on `device`, a fresh one at each call.
+
+    bfloat16 where the device has that, float16 where it has tensor cores for it, else no autocast.
+    """
+    return autocast_to(device, computes_in(device))
+
+
+def autocast_to(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """The same for a precision of one's own choice; of float32, no autocast."""
+    enabled = dtype is not torch.float32
+    return torch.autocast(device.type, dtype=dtype if enabled else torch.bfloat16, enabled=enabled)
+
+
+def loss_scaler(device: torch.device) -> torch.amp.GradScaler:
+    """What keeps small gradients from vanishing in float16; does nothing in other precisions."""
+    return torch.amp.GradScaler(device.type, enabled=computes_in(device) is torch.float16)
+
+
+def computes_in(device: torch.device) -> torch.dtype:
+    """The precision of matrix products on `device`: bfloat16, float16 or float32.
+
+    `torch.cuda.is_bf16_supported()` says True of a T4, which emulates it slowly, so that compute
+    capability decides. CPUs have bfloat16 with AVX512_BF16 or AMX; Apple's GPUs stay in float32.
+    """
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= AMPERE:
+            return torch.bfloat16
+        return torch.float16 if capability >= VOLTA else torch.float32
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """A precision as records have it: `bfloat16`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def of_name(name: str) -> torch.dtype:
+    """The precision of this name, one of those that `computes_in` knows."""
+    known = (torch.bfloat16, torch.float16, torch.float32)
+    return next(dtype for dtype in known if name_of(dtype) == name)
+
+
+def _cpu_has_bfloat16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,1 @@
+"""Readings of a campaign: status, tables, figures, results."""

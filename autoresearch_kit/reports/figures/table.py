@@ -1,0 +1,96 @@
+"""Tables of experiments that show themselves, however long they and their words are."""
+
+from collections.abc import Callable, Hashable
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from pandas.io.formats.style import Styler
+from pandas.io.formats.style_render import CSSDict
+
+from autoresearch_kit.records import Verdict
+from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import UNTYPESET
+from autoresearch_kit.reports.figures.colours import BLUE, GREEN, VERMILLION
+
+_ERRORS = {"val_bpb": "error", "delta": "delta_error"}
+"""The column of each number's standard error: it is shown beside the number, not by itself."""
+
+_NUMBERS = {
+    "val_bpb": "{:.6f}",
+    "delta": "{:+.6f}",
+    "gain": "{:.6f}",
+    "claimed": "{:.6f}",
+    "worth": "{:+.6f}",
+    "helps": "{:.1%}",
+    "seconds": "{:,.1f}",
+    "percent": "{:.1f}",
+    "memory_mb": "{:,.0f}",
+    "gpu_memory_mb": "{:,.0f}",
+}
+_VERDICTS = {
+    str(Verdict.KEEP): f"color: {GREEN}; font-weight: bold",
+    str(Verdict.CRASH): f"color: {VERMILLION}",
+    str(Verdict.DISTURBED): f"color: {BLUE}",
+}
+_PROSE = ("idea", "hypothesis", "detail")
+_WRAPPED = "text-align: left; min-width: 16em; max-width: 44em; overflow-wrap: anywhere"
+_SURFACE = "var(--jp-layout-color0, var(--colab-primary-surface-color, Canvas))"
+_HEAD = f"position: sticky; top: 0; background-color: {_SURFACE}"
+
+
+class Table(pd.DataFrame):
+    """A frame that shows itself with all its rows, in a box that scrolls; nothing is cut short."""
+
+    @property
+    def _constructor(self) -> Callable[..., "Table"]:
+        return Table
+
+    def _repr_html_(self) -> str:
+        if self.empty:
+            return "<p>none</p>"
+        if not (self.index.is_unique and self.columns.is_unique):
+            return str(pd.DataFrame(self).to_html(na_rep="-"))  # pandas styles no other
+        box = "max-height: 48em; overflow: auto"
+        return f'<div {UNTYPESET} style="{box}">{_styled(self).to_html()}</div>'
+
+
+def _styled(table: Table) -> Styler:
+    # the index's name goes to the head of its column: on a line of its own it looks like a row
+    plain = _with_errors(pd.DataFrame(table))
+    plain.columns.name = table.index.name
+    plain.index.name = None
+    styler = Styler(plain, cell_ids=False).format_index(escape="html")
+    side = _align(None, plain.index.to_series())
+    styler.set_table_styles(
+        [
+            {"selector": "thead th", "props": _HEAD},
+            {"selector": "th.row_heading, thead th:first-child", "props": side},
+        ]
+    )
+    for name in plain:
+        numeral = _NUMBERS.get(str(name)) if is_numeric_dtype(plain[name]) else None
+        styler.format(numeral, subset=[name], na_rep="-", escape="html")
+        style = {name: [CSSDict(selector="", props=_align(name, plain[name]))]}
+        styler.set_table_styles(style, overwrite=False)
+    if "status" in plain:
+        styler.map(lambda status: _VERDICTS.get(status, ""), subset=["status"])
+    return styler
+
+
+def _with_errors(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each number that has an error as the text of both."""
+    pairs = {name: error for name, error in _ERRORS.items() if {name, error} <= set(frame)}
+    for name, error in pairs.items():
+        texts = [
+            None if pd.isna(value) else with_error(value, its_error, signed=name == "delta")
+            for value, its_error in zip(frame[name], frame[error], strict=True)
+        ]
+        frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype="object")})
+    return frame.drop(columns=list(pairs.values()))
+
+
+def _align(name: Hashable, column: pd.Series) -> str:
+    if name in _PROSE:
+        return _WRAPPED
+    number = is_numeric_dtype(column) or name in _ERRORS
+    return "text-align: right; white-space: nowrap" if number else "text-align: left"

@@ -1,0 +1,60 @@
+"""The executed results notebook as one HTML file."""
+
+import tempfile
+from pathlib import Path
+
+import papermill
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode, read
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.files.atomic import write_atomic
+
+NOTEBOOK = "notebooks/results.ipynb"
+
+LEFT_OUT = "remove-cell"
+"""The tag, as Jupyter Book has it, of cells that are about running the notebook."""
+
+
+def report(root: Path, tag: str, others: list[str], output: Path) -> None:
+    """Run the results notebook of the project at `root` on `tag`, and write it as HTML.
+
+    `tag` and `others`, to compare it with, are campaigns, or full paths of results.tsv files.
+
+    Raises:
+        InputError: the project has no such notebook, or the file can't be written.
+        KitError: a cell failed; the message is its own.
+    """
+    source = root / NOTEBOOK
+    if not source.exists():
+        raise InputError(f"no {NOTEBOOK} in {root}; copy it from a checkout of autoresearch_kit")
+    left_out = Config({"TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [LEFT_OUT]}})
+    exporter = HTMLExporter(left_out, exclude_input_prompt=True, exclude_output_prompt=True)
+    executed = _executed(source, root, {"TAG": tag, "OTHERS": others})
+    page, _ = exporter.from_notebook_node(executed, {"metadata": {"name": Path(tag).name}})
+    try:
+        write_atomic(output, str(page).encode())
+    except OSError as error:
+        raise InputError(f"can't write {output}: {error.strerror}; choose another place") from error
+
+
+def _executed(source: Path, root: Path, parameters: dict[str, str | list[str]]) -> NotebookNode:
+    with tempfile.TemporaryDirectory() as folder:
+        ran = Path(folder) / source.name
+        try:
+            papermill.execute_notebook(
+                source,
+                ran,
+                parameters=parameters,
+                cwd=root,
+                progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],  # it warns of the transport that is usual
+            )
+        except PapermillExecutionError as error:
+            raise KitError(f"{NOTEBOOK}, {error.ename}: {error.evalue}") from error
+        executed: NotebookNode = read(ran, as_version=4)
+    # a reader is confused by the choice that another one has replaced
+    executed.cells = [c for c in executed.cells if "parameters" not in c.metadata.get("tags", [])]
+    return executed

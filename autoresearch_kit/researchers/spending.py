@@ -1,0 +1,144 @@
+"""What a language model takes: written down at each request, and held against the caps."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError, LimitReached
+from autoresearch_kit.files.atomic import append_line
+from autoresearch_kit.records import Experiment, Limits, Prices, Usage, codec
+
+logger = logging.getLogger(__name__)
+
+REPLY_TOKENS = 4_000
+"""What a reply is taken to need before it is asked for, unless one needed more before."""
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One request: made for experiment `number`."""
+
+    number: int
+    usage: Usage = field(default_factory=Usage)
+
+
+class Meter:
+    """Counts requests in the file `path`, one line each, which a kill -9 does not take away.
+
+    An experiment takes what was spent on it along when it is recorded; what stands here for later
+    numbers is in flight, and so are requests that are not yet answered. Several threads may ask.
+    """
+
+    def __init__(self, path: Path, limits: Limits = NO_LIMITS, prices: Prices | None = None):
+        self.path = path
+        self._limits = limits
+        self._prices = prices
+        self._lock = threading.Lock()
+        self._asked: list[int] = []
+        self._unread: set[bytes] = set()
+
+    def add(self, number: int, usage: Usage) -> None:
+        """Count a request that was made for experiment `number`."""
+        append_line(self.path, codec.compact(Line(number, usage)))
+
+    def spent_on(self, number: int) -> Usage:
+        """What the requests for experiment `number` took."""
+        return _sum([line.usage for line in self._lines() if line.number == number])
+
+    def total(self, experiments: Sequence[Experiment]) -> Usage:
+        """What the campaign took: `experiments` are those recorded; the rest is in flight."""
+        return total(experiments) + self.since(len(experiments))
+
+    def since(self, number: int) -> Usage:
+        """What experiment `number` and those after it took: what is in flight."""
+        return _sum([line.usage for line in self._lines() if line.number >= number])
+
+    @contextmanager
+    def request(self, experiments: Sequence[Experiment], prompt_tokens: int) -> Iterator[None]:
+        """Make a request with so large a prompt in here, if it fits under the caps.
+
+        Raises:
+            LimitReached: it might not; the message says how to go on.
+        """
+        with self._lock:
+            self._check(experiments, [*self._asked, prompt_tokens])
+            self._asked.append(prompt_tokens)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked.remove(prompt_tokens)
+
+    def check(self, experiments: Sequence[Experiment]) -> None:
+        """Look whether a request that is being made may be made once more: its answer was no use.
+
+        Raises:
+            LimitReached: the caps might not hold.
+        """
+        with self._lock:
+            self._check(experiments, self._asked)
+
+    def _check(self, experiments: Sequence[Experiment], asked: Sequence[int]) -> None:
+        if self._limits.tokens is None and self._limits.usd is None:
+            return
+        spent = self.total(experiments)
+        replies = len(asked) * self._reply_tokens()
+        tokens = spent.tokens + sum(asked) + replies
+        if self._limits.tokens is not None and tokens > self._limits.tokens:
+            raise LimitReached(
+                f"{spent.tokens:,} tokens are spent, and the next request could pass the cap of "
+                f"{self._limits.tokens:,}; go on with a higher --max-tokens"
+            )
+        usd = (spent.usd or 0.0) + self._price(sum(asked), replies)
+        if self._limits.usd is not None and usd > self._limits.usd:
+            raise LimitReached(
+                f"{spent.usd or 0:.2f} USD are spent, and the next request could pass the cap of "
+                f"{self._limits.usd:.2f}; go on with a higher --max-usd"
+            )
+
+    def _reply_tokens(self) -> int:
+        return max([REPLY_TOKENS, *(line.usage.tokens_out for line in self._lines())])
+
+    def _price(self, tokens_in: int, tokens_out: int) -> float:
+        if self._prices is None:
+            return 0.0
+        return (tokens_in * self._prices.input + tokens_out * self._prices.output) / 1e6
+
+    def _lines(self) -> list[Line]:
+        try:
+            *lines, _ = self.path.read_bytes().split(b"\n")  # the last is not there in whole yet
+        except FileNotFoundError:
+            return []
+        return [line for data in lines if data and (line := self._line(data))]
+
+    def _line(self, data: bytes) -> Line | None:
+        """None for one that a full disk cut; what was recorded since then has its cost in git."""
+        try:
+            return codec.decode(Line, data)
+        except InputError:
+            if data not in self._unread:
+                logger.warning("%s: a line can't be read, and is not counted", self.path)
+            self._unread.add(data)
+            return None
+
+
+def total(experiments: Sequence[Experiment]) -> Usage:
+    """What all these experiments took."""
+    return _sum([experiment.usage for experiment in experiments])
+
+
+def per(usage: Usage, count: int) -> str:
+    """The cost of one of `count` things: in US dollars where that is known, else in tokens."""
+    if usage.usd is not None:
+        return f"{usage.usd / max(1, count):.3f} USD"
+    return f"{usage.tokens / max(1, count):,.0f} tokens"
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    return sum(usages, Usage())

@@ -1,0 +1,1 @@
+"""Questions about finished experiments: which keeps are real."""

@@ -1,0 +1,139 @@
+"""The best without some of its keeps.
+
+A keep is left out by doing the campaign's keeps over again, from the baseline on, without it. A
+later keep that does not fit any more, since it builds on what is gone, is left out along with it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from autoresearch_kit.errors import EditError, InputError
+from autoresearch_kit.ledger import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.changes import changes
+from autoresearch_kit.notebook.merging import move_edits
+from autoresearch_kit.notebook.names import undefined_names
+from autoresearch_kit.records import Experiment
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A keep after the baseline; `claimed` are the bits per byte by which it seemed better."""
+
+    number: int
+    idea: str
+    claimed: float
+    notebook: TrainNotebook
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The best without the keeps `out`: those that were to be left out, and what builds on them."""
+
+    out: tuple[int, ...]
+    notebook: TrainNotebook
+
+    @cached_property
+    def code(self) -> str:
+        """Its digest: variants of the same code are run once."""
+        return self.notebook.code()
+
+    @cached_property
+    def nodes(self) -> int:
+        """How much code it is."""
+        return self.notebook.nodes()
+
+    def __str__(self) -> str:
+        return f"without {', '.join(map(str, self.out))}" if self.out else "the best"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The baseline, and the keeps that the best is made of, each derived from the one before it."""
+
+    baseline: TrainNotebook
+    keeps: tuple[Keep, ...]
+
+    @cached_property
+    def best(self) -> Variant:
+        """All keeps."""
+        return Variant((), self.keeps[-1].notebook)
+
+    @cached_property
+    def without(self) -> tuple[Variant, ...]:
+        """The best without each keep in turn."""
+        return tuple(self.leave_out([keep.number]) for keep in self.keeps)
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The codes that are held against the best's, each once."""
+        codes = dict.fromkeys(variant.code for variant in self.without)
+        return tuple(code for code in codes if code != self.best.code)
+
+    def leave_out(self, numbers: Collection[int]) -> Variant:
+        """The best without these keeps and without those that can't stand without them."""
+        key = frozenset(numbers)
+        if key not in self._made:
+            self._made[key] = self._make(key)
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict[frozenset[int], Variant]:
+        return {}
+
+    def _make(self, numbers: frozenset[int]) -> Variant:
+        made = before = self.baseline
+        out = []
+        for keep in self.keeps:
+            moved = None if keep.number in numbers else _carry(before, keep.notebook, made)
+            if moved is None:
+                out.append(keep.number)
+            else:
+                made = moved
+            before = keep.notebook
+        return Variant(tuple(out), made)
+
+
+def make_plan(history: History, experiments: Sequence[Experiment]) -> Plan:
+    """The plan for the best of these experiments, all of the campaign's.
+
+    Raises:
+        InputError: nothing was kept after the baseline.
+    """
+    chain = _chain(experiments)
+    if len(chain) < 2:
+        raise InputError(f"campaign '{history.tag}' has kept nothing yet, so nothing to confirm")
+    baseline, *kept = (TrainNotebook.parse(history.source(one.number)) for one in chain)
+    keeps = [
+        Keep(one.number, one.proposal.idea, (before.val_bpb or 0) - (one.val_bpb or 0), notebook)
+        for before, one, notebook in zip(chain, chain[1:], kept, strict=False)
+    ]
+    return Plan(baseline, tuple(keeps))
+
+
+def _chain(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """The baseline, and the keeps up to the best, each the parent of the next."""
+    chain = [one for one in experiments if one.kept][-1:]
+    while chain and chain[0].proposal.parent is not None:
+        chain.insert(0, experiments[chain[0].proposal.parent])
+    return chain
+
+
+def _carry(
+    before: TrainNotebook, after: TrainNotebook, made: TrainNotebook
+) -> TrainNotebook | None:
+    """What made `after` of `before`, done to `made`; None if it does not fit there."""
+    if made == before:
+        return after
+    edits, constants = changes(before, after)
+    moved = move_edits(edits, constants, before, made)
+    if moved is None:
+        return None
+    try:
+        carried = made.apply(moved, constants)
+        carried.check()
+    except EditError:
+        return None
+    lacking = {one.name for one in undefined_names(after.cells)}
+    return carried if {one.name for one in undefined_names(carried.cells)} <= lacking else None

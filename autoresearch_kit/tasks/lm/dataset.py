@@ -1,0 +1,186 @@
+"""A prepared data set on disk, without torch."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.files.paths import checked, data_home
+from autoresearch_kit.records import DatasetInfo, Settings
+from autoresearch_kit.records.codec import decode
+from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer, load
+
+INFO_FILE = "dataset.json"
+TOKEN_BYTES_FILE = "token_bytes.npy"
+TOKENIZER_FOLDER = "tokenizer"
+SUFFIXES = (".txt", ".jsonl", ".parquet")
+"""Kinds of files that a corpus of the user's own may be made of."""
+
+USUAL = Sizes()
+
+Tokens = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A complete data set; shards are memory-mapped when asked for, and may be absent unasked.
+
+    A notebook in the sandbox has `train` only.
+    """
+
+    folder: Path
+    info: DatasetInfo
+
+    @property
+    def train(self) -> Tokens:
+        """Rows `[N, T + 1]` to learn from."""
+        return self.shard(Split.TRAIN)
+
+    @property
+    def val(self) -> Tokens:
+        """Rows that every run is scored on."""
+        return self.shard(Split.VAL)
+
+    @property
+    def audit(self) -> Tokens:
+        """Rows that nothing was ever selected by."""
+        return self.shard(Split.AUDIT)
+
+    @property
+    def token_bytes(self) -> Tokens:
+        """`[V]`: the bytes each token stands for, 0 for specials."""
+        path = self.folder / TOKEN_BYTES_FILE
+        try:
+            loaded: Tokens = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"can't read {path}: {error}") from error
+        return loaded
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that packed it."""
+        return load(self.folder / TOKENIZER_FOLDER)
+
+    def shard(self, split: Split) -> Tokens:
+        """The rows `[N, T + 1]` of one split, memory-mapped.
+
+        Raises:
+            CorpusError: it is missing, not as long as it was when packed, or packed otherwise.
+        """
+        tokens, length = self.tokens(split), self.info.context + 1
+        if len(tokens) % length:
+            raise CorpusError(
+                f"{self.folder} was packed by another version of the kit, not in rows of {length}: "
+                "`autoresearch prepare` it with --again"
+            )
+        return tokens.reshape(-1, length)
+
+    def tokens(self, split: Split) -> Tokens:
+        """The tokens of one split end to end, however they were packed; memory-mapped.
+
+        Raises:
+            CorpusError: it is missing, or not as long as it was when packed.
+        """
+        path = self.folder / split.value / TOKENS_FILE
+        expected = self.token_count(split)
+        try:
+            tokens = np.memmap(path, dtype=TOKEN, mode="r")
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"can't read {path}: {error}") from error
+        if len(tokens) != expected:
+            raise CorpusError(f"{path} has {len(tokens):,} tokens, not {expected:,}: prepare again")
+        return tokens
+
+    def token_count(self, split: Split) -> int:
+        """Tokens in one split, BOS included."""
+        counts = {
+            Split.TRAIN: self.info.train_tokens,
+            Split.VAL: self.info.val_tokens,
+            Split.AUDIT: self.info.audit_tokens,
+        }
+        return counts[split]
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """The data set in `folder`.
+
+    Raises:
+        CorpusError: there is none, or its preparation was not finished.
+    """
+    path = folder / INFO_FILE
+    try:
+        return Dataset(folder, decode(DatasetInfo, path.read_bytes()))
+    except FileNotFoundError as error:
+        raise CorpusError(
+            f"no data set in {folder}: `autoresearch prepare NAME` makes one"
+        ) from error
+    except (OSError, InputError) as error:
+        raise CorpusError(f"can't read {path}: {error}") from error
+
+
+def complete(folder: Path) -> DatasetInfo | None:
+    """What the data set in `folder` says of itself, if all of it is there."""
+    try:
+        dataset = open_dataset(folder)
+        for split in Split:
+            dataset.tokens(split)
+        whole = dataset.tokenizer.digest() == dataset.info.tokenizer
+        return dataset.info if whole and dataset.token_bytes.size else None
+    except CorpusError:
+        return None
+
+
+def dataset_folder(name: str, home: Path | None = None, sizes: Sizes = USUAL) -> Path:
+    """Where a data set lies, prepared or not: by its name, or by the path of the user's corpus.
+
+    One that was made of a path is found by the `sizes` it was prepared with, too.
+    """
+    return (home or data_home()) / (
+        path_name(Path(name)) + sizes.suffix(USUAL) if is_path(name) else name
+    )
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of a campaign's data set, prepared or not."""
+    vocab_size = USUAL.vocab_size if settings.vocab_size is None else settings.vocab_size
+    context = USUAL.context if settings.context is None else settings.context
+    return dataset_folder(settings.dataset, sizes=Sizes(vocab_size, context))
+
+
+def find_prepared(name: str) -> Path:
+    """Return the folder of a data set by name or path, whichever sizes a path was prepared with.
+
+    Raises:
+        CorpusError: the path was prepared with several sizes, none of them the usual ones.
+    """
+    folder = dataset_folder(name)
+    if not is_path(name) or (folder / INFO_FILE).exists():
+        return folder
+    others = sorted(file.parent for file in folder.parent.glob(f"{folder.name}-*/{INFO_FILE}"))
+    if len(others) > 1:
+        names = ", ".join(other.name for other in others)
+        raise CorpusError(f"{name} was prepared with several sizes; give one by its name: {names}")
+    return others[0] if others else folder
+
+
+def is_path(name: str) -> bool:
+    """Whether a corpus is meant by its path; a folder right here is written `./folder`."""
+    return os.sep in name or name.startswith((".", "~")) or Path(name).suffix in SUFFIXES
+
+
+def path_name(path: Path) -> str:
+    """The name of a user's corpus: its stem, and a short digest of its absolute path.
+
+    Raises:
+        InputError: the path is not UTF-8, or has a line break.
+    """
+    path = checked(path.expanduser().resolve(), "the corpus")
+    stem = re.sub(r"[^A-Za-z0-9_.]+", "-", path.stem).strip("-.") or "corpus"
+    return f"{stem[:40]}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

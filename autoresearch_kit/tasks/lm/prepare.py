@@ -1,0 +1,252 @@
+"""The verb `prepare`: a corpus to a data set folder, once, before anything is trained."""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from autoresearch_kit.errors import CorpusError, InputError, KitError
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.files.paths import data_home
+from autoresearch_kit.records import DatasetInfo
+from autoresearch_kit.tasks.lm.build import Options, build
+from autoresearch_kit.tasks.lm.corpora import NAMED, find, sizes_of
+from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, is_path, open_dataset
+from autoresearch_kit.tasks.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
+from autoresearch_kit.tasks.lm.splits import Advance, Census, Corpus, Sizes, census
+
+LEAST_BYTES = 200_000
+"""A smaller corpus leaves too little text to score on."""
+
+
+def prepare(
+    corpus: str,
+    options: Options | None = None,
+    *,
+    shards: int | None = None,
+    again: bool = False,
+    home: Path | None = None,
+    show: bool = False,
+) -> DatasetInfo:
+    """Make the data set of a corpus (a name or a path), unless it is there already.
+
+    The name of a data set that was prepared with options, such as stdlib-bytes, will do too. One
+    that was restored from another machine is taken as it is.
+    It is made beside its place and moved there when complete, so that it can be interrupted at
+    any moment and repeated. `shards` are the files of climbmix to train on. `show` draws progress
+    on stderr.
+
+    Raises:
+        CorpusError: the corpus can't be used or downloaded, or other content was prepared under
+            this name before and `again` is not set.
+        InputError: the corpus has no shards, or not so many; or it is a prepared data set by its
+            name, which can't be given `options` or made `again`.
+        OSError: the disk is full, or the data folder can't be written.
+    """
+    home, sizes = home or data_home(), sizes_of(corpus)
+    by_name = corpus not in NAMED and not is_path(corpus)
+    if by_name and (options or again) and complete(home / corpus):
+        raise InputError(
+            f"{corpus} is prepared, with sizes of its own; give the corpus that it was made of, "
+            "to prepare that with others, or again"
+        )
+    options = options or _options(sizes)
+    base = dataset_folder(corpus, home)
+    prepared = complete(base if by_name else base.with_name(base.name + options.suffix(sizes)))
+    if prepared and (by_name or (prepared.restored and shards is None and not again)):
+        _ = open_dataset(home / prepared.name).train  # raises where another version packed it
+        return prepared
+    source = find(corpus, home, shards)
+    folder = home / (source.name + options.suffix(source.sizes))
+    home.mkdir(parents=True, exist_ok=True)
+    with _alone(home / f".{folder.name}.lock", show):
+        there = None if again else complete(folder)
+        if there is not None and isinstance(source, HubCorpus):  # its files need not be here
+            return _same(there, there.corpus, options, show)
+        counted = _count(source, corpus, home, show)
+        if there is not None:
+            return _same(there, counted.digest, options, show)
+        with _beside(folder) as part:
+            return build(source, counted, options, part, _bars(show))
+
+
+def _options(sizes: Sizes) -> Options:
+    return Options(False, sizes.vocab_size, sizes.context, sizes.eval_rows)
+
+
+def _count(source: Corpus, corpus: str, home: Path, show: bool) -> Census:
+    if isinstance(source, HubCorpus):
+        with _alone(home / f".{DOWNLOADS}.lock", show):
+            source.fetch(_bars(show))
+    with _Bar(f"reading {source.name}", None, show) as advance:
+        counted = census(source, advance)
+    if counted.total < LEAST_BYTES:
+        raise CorpusError(
+            f"{corpus} has {counted.total:,} bytes of text; at least {LEAST_BYTES:,} are needed"
+        )
+    return counted
+
+
+@contextmanager
+def _alone(path: Path, show: bool) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _say("waiting for another process that prepares it", show)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _same(there: DatasetInfo, text: str, options: Options, show: bool) -> DatasetInfo:
+    """What is there, if it was made of that text, by its digest, and in that way."""
+    pairs = {
+        "text": (there.corpus, text),
+        "packing": (there.packing, options.packing_digest()),
+    }
+    changed = [what for what, (old, new) in pairs.items() if old != new]
+    if changed:
+        raise CorpusError(
+            f"{there.name} was prepared with other {' and '.join(changed)}; --again makes it "
+            "anew, and scores from before can't be compared with later ones"
+        )
+    _say(f"{there.name} is prepared already", show)
+    return there
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` when all went well."""
+    part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
+    for stale in (part, old):
+        shutil.rmtree(stale, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    finally:
+        for stale in (part, old):
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _bars(show: bool) -> Callable[[str, int], "_Bar"]:
+    return lambda stage, size: _Bar(stage, size, show)
+
+
+class _Bar:
+    """A progress bar over bytes, drawn on stderr; in its place, a line that says how it went."""
+
+    def __init__(self, stage: str, size: int | None, show: bool) -> None:
+        self._stage, self._show, self._done = stage, show, 0
+        self._begun = time.monotonic()
+        self._bar = tqdm(
+            desc=f"{stage:<22}",
+            total=size,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=not show,
+        )
+
+    def __enter__(self) -> Advance:
+        return self._advance
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.close()
+        seconds = time.monotonic() - self._begun
+        done = self._done / MEGABYTE
+        rate = f"{done:,.1f} MB in {seconds:,.1f} s, {done / seconds:,.1f} MB/s"
+        _say(f"{self._stage:<22} {rate}", self._show)
+
+    def _advance(self, size: int) -> None:
+        self._done += size
+        self._bar.update(size)
+
+
+def _say(line: str, show: bool) -> None:
+    if show:
+        sys.stderr.write(line + "\n")
+
+
+def describe(info: DatasetInfo, folder: Path) -> str:
+    """What was prepared, and where it lies, for people."""
+    scored = info.eval_rows * info.context
+    return (
+        f"{info.name}: {info.vocab_size:,} tokens in the vocabulary\n"
+        f"  train  {info.train_bytes:>12,} bytes  {info.train_tokens:>12,} tokens\n"
+        f"  val    {info.val_bytes:>12,} bytes  {info.val_tokens:>12,} tokens, {scored:,} scored\n"
+        f"  audit  {info.audit_bytes:>12,} bytes  {info.audit_tokens:>12,} tokens\n"
+        f"  in rows of {info.context + 1:,} from BOS: {info.cropped:.3%} of the tokens cropped "
+        f"away, {info.continued:.0%} cut off from what comes before\n"
+        f"  xz -9e needs {info.xz_bpb:.3f} bits per byte for the val text that is scored\n"
+        f"  in {folder}\n"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="prepare", description="Prepare a corpus for training.")
+    parser.add_argument(
+        "corpus", help=f"{', '.join(NAMED)}, or a .txt, .jsonl or .parquet file, or a folder"
+    )
+    parser.add_argument("--shards", type=int, help=f"files of climbmix (default: {SHARDS})")
+    parser.add_argument("--bytes", action="store_true", help="no merges: every byte is a token")
+    parser.add_argument("--vocab-size", type=int, help="tokens, 257 to 65536 (default: as suits)")
+    parser.add_argument("--context", type=int, help="tokens in a row, 2 to 131072 (likewise)")
+    parser.add_argument("--eval-rows", type=int, help="rows to score on (likewise)")
+    parser.add_argument("--again", action="store_true", help="make it anew")
+    return parser
+
+
+def _asked(given: argparse.Namespace) -> Options | None:
+    """The options given, None if none; what was left out is what suits the corpus."""
+    if given.bytes and given.vocab_size is not None:
+        raise InputError(
+            f"--vocab-size is {given.vocab_size}, but with --bytes every byte is a token; "
+            "leave one of them out"
+        )
+    sizes = sizes_of(given.corpus)
+    asked = {name: getattr(given, name) for name in ("vocab_size", "context", "eval_rows")}
+    changed = {name: value for name, value in asked.items() if value is not None}
+    if not changed and not given.bytes:
+        return None
+    return replace(_options(sizes), bytes_only=given.bytes, **changed)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make a data set, as `python -m autoresearch_kit.tasks.lm.prepare NAME`; progress on stderr.
+
+    Prints one line: the data set's folder, or `error: ` and why there is none.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        options = _asked(given)
+        info = prepare(given.corpus, options, shards=given.shards, again=given.again, show=True)
+    except KitError as error:
+        sys.stdout.write(f"error: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stdout.write(f"error: {error.filename or data_home()}: {error.strerror or error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the same command starts again\n")
+        return 130
+    folder = data_home() / info.name
+    sys.stderr.write(describe(info, folder))
+    sys.stdout.write(f"{folder}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

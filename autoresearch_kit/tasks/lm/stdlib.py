@@ -1,0 +1,145 @@
+"""The corpus `stdlib`: the sources of the running Python's standard library.
+
+Real text that lies on every machine. Left out are tests, files that a program wrote (a table is
+not a text) and duplicates.
+
+A run can read the standard library it runs on, so val and audit come only from modules that
+training never imports, which a sandbox can therefore hide: `HELD_OUT`. The list was made from the
+other side: import torch with its compiler, numpy, pandas, ipykernel, matplotlib and the rest of
+what a notebook uses; follow every import statement (also those inside functions) of every
+loaded file until nothing new is found; of what is left, take the large and plainly unrelated
+modules. distutils is not among them, because setuptools carries a copy, nor is _pyio, whose
+docstrings stand in the interpreter itself, as those of io. `tests/lm/test_stdlib.py`
+repeats this on the installed packages. A fixed list, unlike a probe at preparation, gives the
+same split on every machine that has the same Python.
+"""
+
+import re
+import sysconfig
+import tokenize
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.tasks.lm.splits import Sizes, Split, number
+
+# fmt: off
+HELD_OUT = frozenset({
+    "aifc", "asynchat", "asyncore", "cgi", "cgitb", "chunk",
+    "crypt", "idlelib", "imaplib", "imghdr", "lib2to3", "mailbox", "mailcap",
+    "nntplib", "pipes", "poplib", "smtpd", "sndhdr", "sunau", "telnetlib",
+    "tkinter", "turtle", "turtledemo", "uu", "wsgiref", "xdrlib",
+})
+# fmt: on
+"""Top-level names of the standard library that a training run never imports."""
+
+STILL_IMPORTED = frozenset({"tkinter/__init__.py", "tkinter/constants.py"})
+"""Files inside of `HELD_OUT` that something does import, if only to look whether they are there."""
+
+# fmt: off
+LEFT_OUT = frozenset({
+    "__pycache__", "__phello__", "dist-packages", "encodings", "ensurepip",
+    "idle_test", "pydoc_data", "site-packages", "test", "tests",
+})
+# fmt: on
+"""Folders that are not corpus: tests, tables, packages."""
+
+GENERATED = re.compile(
+    r"auto[- ]?(?:matically )?generated|file is generated|do not edit", re.IGNORECASE
+)
+"""What generated files say of themselves in their first lines."""
+
+TABLES = frozenset({"html/entities.py", "lib2to3/pgen2/token.py"})
+"""Tables that don't say that they are."""
+
+VAL_SHARE, AUDIT_SHARE = 0.45, 0.4
+"""Shares of the held-out bytes; the rest is trained on, so that their style is not unseen."""
+
+
+class StdlibCorpus:
+    """The running Python's standard library, one document per source file."""
+
+    name = "stdlib"
+    sizes = Sizes()
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or Path(sysconfig.get_path("stdlib"))).resolve()
+
+    def documents(self, split: Split) -> Iterator[str]:
+        """Source texts, in an order drawn by a hash of the path.
+
+        Raises:
+            CorpusError: the sources are not there, as in some embedded Pythons.
+        """
+        if not self._splits:
+            raise CorpusError(f"no standard library sources under {self.root}: is Python complete?")
+        return (self._texts[name] for name, its in self._splits.items() if its is split)
+
+    def hidden(self) -> tuple[Path, ...]:
+        """The val and audit files."""
+        return tuple(
+            sorted(self.root / name for name, its in self._splits.items() if its is not Split.TRAIN)
+        )
+
+    def held_out(self) -> tuple[Path, ...]:
+        """All files that are val or audit in some Python's corpus, whichever are in this one's."""
+        names = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*.py"))
+        return tuple(
+            sorted(self.root / name for name in names if _is_corpus(name) and _is_held_out(name))
+        )
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """Text by path relative to the root, in an order drawn by a hash of the path."""
+        names = (p.relative_to(self.root).as_posix() for p in self.root.rglob("*.py"))
+        texts: dict[str, str] = {}
+        seen = {""}
+        for name in sorted(filter(_is_corpus, names), key=_draw):
+            text = _read(self.root / name)
+            if text.strip() not in seen and not GENERATED.search(text[:600]):
+                seen.add(text.strip())
+                texts[name] = text
+        return texts
+
+    @cached_property
+    def _splits(self) -> dict[str, Split]:
+        sizes = {name: len(text) for name, text in self._texts.items()}
+        held_out = sum(size for name, size in sizes.items() if _is_held_out(name))
+        splits, taken = {}, 0
+        for name, size in sizes.items():
+            splits[name] = Split.TRAIN
+            if _is_held_out(name):
+                splits[name] = _split_at(taken / held_out)
+                taken += size
+        return splits
+
+
+def _draw(name: str) -> int:
+    return number(name.encode())
+
+
+def _is_corpus(name: str) -> bool:
+    parts = name.split("/")
+    generated = parts[0].startswith(("config-", "_sysconfigdata"))
+    return not (generated or name in TABLES or LEFT_OUT.intersection(parts[:-1]))
+
+
+def _is_held_out(name: str) -> bool:
+    top = name.split("/")[0].removesuffix(".py")
+    return top in HELD_OUT and name not in STILL_IMPORTED
+
+
+def _split_at(share: float) -> Split:
+    if share < VAL_SHARE:
+        return Split.VAL
+    return Split.AUDIT if share < VAL_SHARE + AUDIT_SHARE else Split.TRAIN
+
+
+def _read(path: Path) -> str:
+    """A source in the encoding it declares; a file that isn't Python text counts as empty."""
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except (SyntaxError, UnicodeDecodeError):
+        return ""

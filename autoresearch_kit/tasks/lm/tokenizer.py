@@ -1,0 +1,163 @@
+"""Byte-pair encoding: trained with rustbpe, used through tiktoken, stored as plain files."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rustbpe
+import tiktoken
+
+from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH
+
+BOS = "<|bos|>"
+"""The one special token: it begins every document, and is never scored."""
+
+PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*"
+    r"|\s*[\r\n]|\s+(?!\S)|\s+"
+)
+"""Where tokens may not cross: GPT-4's pattern with numbers cut after two digits, as nanochat has
+it (github.com/karpathy/nanochat, nanochat/tokenizer.py)."""
+
+SMALLEST_VOCABULARY = 257
+LARGEST_VOCABULARY = 65_536
+TRAINING_BYTES = 100_000_000
+"""Text that BPE is trained on at most: the merges of more would hardly differ."""
+TRAINING_DOCUMENTS = 1_024
+"""Documents that the trainer holds at a time."""
+
+VOCAB_FILE, SETTINGS_FILE = "vocab.tiktoken", "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Text to tokens and back. The BOS token is the last of the vocabulary."""
+
+    encoding: tiktoken.Encoding
+    ranks: dict[bytes, int]
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens, specials included."""
+        return len(self.ranks) + 1
+
+    @property
+    def bos(self) -> int:
+        """The token that begins a document."""
+        return len(self.ranks)
+
+    def encode(self, text: str) -> npt.NDArray[np.uint16]:
+        """Tokens of a text; `<|bos|>` written out in it is ordinary text. Threads do it at once."""
+        return self.encoding.encode_to_numpy(text, disallowed_special=()).astype(np.uint16)
+
+    def decode(self, tokens: Iterable[int]) -> bytes:
+        """The bytes of the tokens, which may end within a character; specials are left out."""
+        return self.encoding.decode_bytes([token for token in tokens if token != self.bos])
+
+    def token_bytes(self) -> npt.NDArray[np.uint16]:
+        """`[V]`: the bytes each token stands for, 0 for specials; half a character counts too."""
+        lengths = np.zeros(self.vocab_size, dtype=np.uint16)
+        for token, rank in self.ranks.items():
+            lengths[rank] = len(token)
+        return lengths
+
+    def save(self, folder: Path) -> None:
+        """Write `vocab.tiktoken` (a base64 token and its rank a line) and `tokenizer.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in self._files().items():
+            (folder / name).write_bytes(data)
+
+    def digest(self) -> str:
+        """Short hex digest of what `save` writes."""
+        data = b"\0".join(self._files().values())
+        return hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
+
+    def _files(self) -> dict[str, bytes]:
+        ordered = sorted(self.ranks.items(), key=lambda item: item[1])
+        lines = [base64.b64encode(token) + b" %d\n" % rank for token, rank in ordered]
+        settings = {"pattern": PATTERN, "special": {BOS: self.bos}}
+        return {
+            VOCAB_FILE: b"".join(lines),
+            SETTINGS_FILE: (json.dumps(settings, indent=1) + "\n").encode(),
+        }
+
+
+def check_vocabulary(size: int) -> None:
+    """Refuse a vocabulary that has no room for every byte and BOS, or does not fit uint16.
+
+    Raises:
+        InputError: it is so.
+    """
+    if not SMALLEST_VOCABULARY <= size <= LARGEST_VOCABULARY:
+        raise InputError(
+            f"a vocabulary of {size} tokens: give {SMALLEST_VOCABULARY} (every byte, and the "
+            f"beginning of a document) to {LARGEST_VOCABULARY} (16 bits), as in --vocab-size 8192"
+        )
+
+
+def train(documents: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Merges learnt from the documents; fewer than `vocab_size` tokens if they have no more.
+
+    Raises:
+        InputError: the vocabulary does not fit uint16, or has no room for every byte.
+    """
+    check_vocabulary(vocab_size)
+    trainer = rustbpe.Tokenizer()
+    trainer.train_from_iterator(
+        documents, vocab_size - 1, buffer_size=TRAINING_DOCUMENTS, pattern=PATTERN
+    )
+    return _tokenizer({bytes(token): rank for token, rank in trainer.get_mergeable_ranks()})
+
+
+def bytes_only() -> Tokenizer:
+    """No merges: every byte is a token."""
+    return _tokenizer({bytes([value]): value for value in range(256)})
+
+
+def load(folder: Path) -> Tokenizer:
+    """The tokenizer that `save` wrote there.
+
+    Raises:
+        CorpusError: a file is missing or damaged.
+    """
+    try:
+        lines = (folder / VOCAB_FILE).read_bytes().splitlines()
+        pairs = (line.split() for line in lines)
+        tokenizer = _tokenizer({base64.b64decode(token): int(rank) for token, rank in pairs})
+        same = (folder / SETTINGS_FILE).read_bytes() == tokenizer._files()[SETTINGS_FILE]
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"can't read the tokenizer in {folder}: {error}") from error
+    if not same:
+        raise CorpusError(f"the tokenizer in {folder} is of another kit: prepare it again")
+    return tokenizer
+
+
+def _tokenizer(ranks: dict[bytes, int]) -> Tokenizer:
+    encoding = tiktoken.Encoding(
+        name="autoresearch",
+        pat_str=PATTERN,
+        mergeable_ranks=ranks,
+        special_tokens={BOS: len(ranks)},
+    )
+    return Tokenizer(encoding, ranks)
+
+
+def sample(documents: Iterable[str], size: int, limit: int = TRAINING_BYTES) -> Iterator[str]:
+    """Documents of about `limit` bytes from all over a corpus of `size` bytes, or all it has.
+
+    Of a document, the first `limit` characters count.
+    """
+    share = min(1.0, limit / max(1, size))
+    seen = taken = 0
+    for document in documents:
+        bytes_here = len(document.encode())
+        if taken <= share * seen:
+            yield document[:limit]
+            taken += bytes_here
+        seen += bytes_here

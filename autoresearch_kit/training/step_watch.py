@@ -1,0 +1,167 @@
+"""Times training steps inside a notebook's kernel, and profiles a few of them.
+
+Only in runs that are made for that, and get no score.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+
+import torch
+from torch._C._autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEventAvg
+from torch.profiler import ProfilerActivity, profile
+
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.records import ProfileRow, StepProfile
+from autoresearch_kit.records.codec import encode
+from autoresearch_kit.records.text import one_line
+
+PROFILED = 5
+"""Steps under the profiler."""
+
+SETTLED = 10
+"""Steps before them: the first ones compile, and fill caches."""
+
+LATEST = 0.3
+"""The progress at which steps are profiled even if fewer came before, but for the first."""
+
+ROWS = 10
+NAME_LENGTH = 100
+
+
+def watched(
+    steps: Iterator[int], progress: Callable[[], float], device: torch.device, file: Path
+) -> Iterator[int]:
+    """Yield the steps, and write a `StepProfile` of them into `file` when they end, however."""
+    watch = StepWatch(device)
+    try:
+        for step in steps:
+            watch.begin(step, progress())
+            yield step
+            watch.end()
+    finally:
+        write_atomic(file, encode(watch.result()))
+
+
+class StepWatch:
+    """Times steps on `device`; `PROFILED` of them, in a row, run under `torch.profiler`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._gpu = device.type == "cuda"
+        self._profile: profile | None = None
+        self._seconds: list[float] = []
+        self._profiled: list[float] = []
+        self._begun = 0.0
+        self._within = False
+        self._rows: tuple[ProfileRow, ...] = ()
+        self._trouble = ""
+
+    def begin(self, step: int, progress: float) -> None:
+        """A step begins; at this share of the budget."""
+        due = step >= SETTLED or (step > 0 and progress >= LATEST)
+        if due and self._profile is None and not self._profiled and not self._trouble:
+            self._start()
+        self._begun = time.perf_counter()
+        self._within = True
+
+    def end(self) -> None:
+        """The step ended. What it left to do on a GPU is waited for while steps are profiled."""
+        self._within = False
+        if self._profile is None:
+            self._seconds.append(time.perf_counter() - self._begun)
+            return
+        self._wait()
+        self._profiled.append(time.perf_counter() - self._begun)
+        if len(self._profiled) == PROFILED:
+            self._stop()
+
+    def result(self) -> StepProfile:
+        """Return what is known when the steps are over."""
+        if self._profile is not None and self._within:
+            self.end()  # a loop that its own `break` ends is profiled to there
+        if self._profile is not None:
+            self._stop()
+        first, later = self._seconds[:1], [1000 * one for one in self._seconds[1:]]
+        return StepProfile(
+            steps=len(self._profiled),
+            first_ms=1000 * first[0] if first else None,
+            typical_ms=median(later) if later else None,
+            slow_ms=quantiles(later, n=10)[-1] if len(later) > 1 else None,
+            profiled_ms=1000 * sum(self._profiled) / len(self._profiled)
+            if self._profiled
+            else None,
+            on_gpu=self._gpu,
+            rows=self._rows,
+            trouble=self._trouble or self._why_none(),
+        )
+
+    def _why_none(self) -> str:
+        return "" if self._rows else f"{len(self._seconds)} steps are too few for a profile"
+
+    def _start(self) -> None:
+        activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self._gpu else [])]
+        self._wait()
+        try:
+            with _quiet():
+                self._profile = profile(activities=activities)
+                self._profile.start()
+        except RuntimeError as error:  # a GPU's driver may not let it
+            self._profile = None
+            self._trouble = f"torch.profiler can't start: {error}"
+
+    def _stop(self) -> None:
+        assert self._profile is not None
+        stopped, self._profile = self._profile, None
+        try:
+            with _quiet():
+                stopped.stop()
+            if self._profiled:
+                self._rows = top_rows(stopped.key_averages(), len(self._profiled), gpu=self._gpu)
+        except RuntimeError as error:
+            self._trouble = f"torch.profiler: {error}"
+
+    def _wait(self) -> None:
+        if self._gpu:
+            torch.cuda.synchronize()
+
+
+def top_rows(events: "list[FunctionEventAvg]", steps: int, *, gpu: bool) -> tuple[ProfileRow, ...]:
+    """Return the rows with most time of their own, in `steps` steps; on a GPU, its kernels."""
+    counted = [event for event in events if _counts(event, gpu=gpu)]
+    own = [(one.key or "", one.count, _own_seconds(one, gpu=gpu)) for one in counted]
+    total = sum(seconds for _, _, seconds in own)
+    largest = sorted(own, key=lambda one: -one[2])[:ROWS]
+    return tuple(
+        ProfileRow(one_line(name, NAME_LENGTH), seconds / total, 1000 * seconds / steps, n / steps)
+        for name, n, seconds in largest
+        if seconds > 0
+    )
+
+
+def _counts(event: FunctionEventAvg, *, gpu: bool) -> bool:
+    """Return whether a row belongs in the table: GPU kernels on a GPU, operators on a CPU."""
+    return (event.device_type != DeviceType.CPU) == gpu and not event.is_user_annotation
+
+
+def _own_seconds(event: FunctionEventAvg, *, gpu: bool) -> float:
+    return (event.self_device_time_total if gpu else event.self_cpu_time_total) / 1e6
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the profiler's C++ prints about itself out of the notebook's output."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

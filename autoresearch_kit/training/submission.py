@@ -1,0 +1,180 @@
+"""Pickles a model out of a notebook, and says in plain words what stands in the way."""
+
+import gc
+import io
+import mmap
+from collections.abc import Iterator, Mapping
+from types import CodeType, CoroutineType, FunctionType, GeneratorType, MethodType
+from typing import TYPE_CHECKING, NoReturn
+
+import cloudpickle
+import numpy as np
+import torch
+
+from autoresearch_kit.errors import SubmissionError
+from autoresearch_kit.machine import precision
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+REFUSED: Mapping[type, str] = {
+    GeneratorType: "a generator",
+    CoroutineType: "a coroutine",
+    io.IOBase: "an open file",
+    mmap.mmap: "a memory-mapped file",
+    np.memmap: "a memory-mapped array",
+}
+"""What would fail, or would drag a corpus along in silence."""
+
+FAR = 50_000
+"""Objects that the search for a culprit looks at before it names the type only."""
+
+
+class RunStub:
+    """What is left of the run in a model that refers to it: constants, and the precision."""
+
+    def __init__(self, vocab_size: int, context: int, seed: int) -> None:
+        self.vocab_size = vocab_size
+        self.context = context
+        self.seed = seed
+        self.device = precision.device()
+
+    def autocast(self) -> torch.autocast:
+        """As in training."""
+        return precision.autocast(self.device)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"run.{name} is not there when a model is scored; keep it out of it")
+
+
+def save(model: object, file: "SupportsWrite[bytes]") -> None:
+    """Pickles `model` to `file`, eager: `torch.compile` is unwrapped around models and functions.
+
+    Raises:
+        SubmissionError: something that it refers to can't be pickled; the message says where.
+    """
+    pickler = _Pickler(file)
+    try:
+        pickler.dump(model)
+    except SubmissionError as error:
+        raise SubmissionError(_blame(model, pickler.last, str(error))) from error
+    except Exception as error:
+        # A stranger's __reduce__ may raise anything.
+        what = f"{type(error).__name__}: {error}"
+        raise SubmissionError(_blame(model, pickler.last, what)) from error
+
+
+def rehearse(model: object) -> None:
+    """Does what `save` does, and throws the bytes away.
+
+    Raises:
+        SubmissionError: as `save` does.
+    """
+    save(model, _Nowhere())
+
+
+class _Nowhere:
+    def write(self, data: bytes, /) -> int:
+        return len(data)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    last: object = None
+    """The object being pickled when something went wrong."""
+
+    def reducer_override(self, obj: object) -> object:
+        self.last = obj
+        refused = _refusal(obj)
+        if refused:
+            raise SubmissionError(refused)
+        eager = _eager(obj)
+        if eager is not obj:
+            return _same, (eager,)
+        return super().reducer_override(obj)
+
+
+def _same(thing: object) -> object:
+    return thing
+
+
+def _refusal(obj: object) -> str:
+    """What kind of refused thing it is; empty if it is none."""
+    while isinstance(obj, np.ndarray) and not isinstance(obj, np.memmap) and obj.base is not None:
+        obj = obj.base
+    return next((what for kind, what in REFUSED.items() if isinstance(obj, kind)), "")
+
+
+def _eager(obj: object) -> object:
+    """What `torch.compile` wrapped, else the object itself."""
+    if isinstance(obj, torch.nn.Module) and "_orig_mod" in obj._modules:
+        return obj._modules["_orig_mod"]
+    if isinstance(obj, FunctionType):
+        return getattr(obj, "_torchdynamo_orig_callable", obj)
+    return obj
+
+
+def _blame(model: object, culprit: object, what: str) -> str:
+    place = _find(model, culprit) or f"a {type(culprit).__name__} that it refers to"
+    return (
+        f"the model can't be handed over: {place} is or holds what can't be pickled ({what}); "
+        "keep it out of the model and of what its methods use"
+    )
+
+
+def _find(model: object, culprit: object) -> str:
+    """Where `culprit` hangs on `model`, breadth first: `model.blocks.0.cache`; empty if nowhere."""
+    queue: list[tuple[str, object]] = [("model", model)]
+    seen: set[int] = set()
+    for place, thing in queue:
+        if thing is culprit:
+            return place
+        if id(thing) in seen or len(seen) > FAR:
+            continue
+        seen.add(id(thing))
+        queue.extend(_parts(place, _eager(thing)))
+    return ""
+
+
+def _parts(place: str, thing: object) -> Iterator[tuple[str, object]]:
+    """Everything that pickling `thing` would reach next, with its place in words."""
+    if isinstance(thing, Mapping):
+        yield from ((f"{place}[{key!r}]", value) for key, value in thing.items())
+    elif isinstance(thing, list | tuple | set | frozenset):
+        yield from ((f"{place}[{index}]", value) for index, value in enumerate(thing))
+    elif isinstance(thing, MethodType):
+        yield from ((place, thing.__self__), (place, thing.__func__))
+    elif isinstance(thing, FunctionType):
+        yield from _references(thing)
+    elif isinstance(thing, type):
+        if thing.__module__ == "__main__":
+            yield from ((f"{thing.__name__}.{name}", part) for name, part in vars(thing).items())
+    else:
+        yield from _attributes(place, thing)
+
+
+def _attributes(place: str, thing: object) -> Iterator[tuple[str, object]]:
+    if isinstance(thing, torch.nn.Module):
+        yield from ((f"{place}.{name}", child) for name, child in thing._modules.items())
+    yield from ((f"{place}.{name}", part) for name, part in getattr(thing, "__dict__", {}).items())
+    yield (place, type(thing))
+
+
+def _references(function: FunctionType) -> Iterator[tuple[str, object]]:
+    """The globals and the closure of a function that was defined in the notebook."""
+    if function.__module__ != "__main__":
+        return
+    user = f"used by {function.__qualname__}"
+    for name in _names(function.__code__):
+        if name in function.__globals__:
+            yield f"the global '{name}' {user}", function.__globals__[name]
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name, cell in cells:
+        yield from ((f"'{name}' {user}", held) for held in gc.get_referents(cell))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that a function's code looks up, and those of the functions inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

@@ -1,0 +1,21 @@
+"""The kernel of a run that is started before its turn: `python -P -m` this, as ipykernel_launcher.
+
+What every training notebook imports first is imported by then. Nothing of it touches a GPU. It ends
+with its runner.
+"""
+
+import runpy
+
+from autoresearch_kit.execution.processes.lifeline import end_with_starter
+from autoresearch_kit.execution.processes.uncollected import uncollected
+
+if __name__ == "__main__":
+    end_with_starter()
+
+with uncollected():
+    import torch  # noqa: F401
+
+    import autoresearch_kit.training.kernel  # noqa: F401
+
+if __name__ == "__main__":
+    runpy.run_module("ipykernel_launcher", run_name="__main__")

@@ -1,0 +1,34 @@
+"""The command line: `autoresearch ...`. Each module holds a few related commands."""
+
+import sys
+
+from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
+from autoresearch_kit.records.text import visible
+from autoresearch_kit.ui.cli import adopt, confirm, errands, machine, model, read, run, share, steer
+from autoresearch_kit.ui.cli.app import app
+
+__all__ = [
+    "adopt",
+    "app",
+    "confirm",
+    "errands",
+    "machine",
+    "main",
+    "model",
+    "read",
+    "run",
+    "share",
+    "steer",
+]
+
+
+def main() -> None:
+    """Run the command line; what the kit refuses is one line on stderr and exit status 1."""
+    try:
+        app()
+    except KitError as error:
+        sys.exit(f"error: {visible(str(error))}")
+    except OSError as error:
+        if error.errno not in WAYS_OUT:
+            raise
+        sys.exit(f"error: {visible(in_words(error))}")

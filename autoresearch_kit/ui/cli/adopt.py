@@ -1,0 +1,40 @@
+"""adopt: what the next campaign begins with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.ledger import NOTEBOOK
+from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.reports.status import known
+from autoresearch_kit.ui.cli.app import app, console, project
+
+
+@app.command()
+def adopt(
+    tag: Annotated[str | None, typer.Argument(help="The campaign whose best to take.")] = None,
+    own: Annotated[
+        Path | None, typer.Option("--from", help="A notebook of your own instead; it is checked.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if what is there is in no commit.")
+    ] = False,
+) -> None:
+    """Let the next campaign begin with a campaign's best notebook, or with one of your own.
+
+    It becomes notebooks/train.ipynb, without outputs.
+    """
+    if (tag is None) == (own is None):
+        raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
+    root = project()
+    if own is not None:
+        adopt_file(root, own, force=force)
+        console.print(f"{own} has all that a campaign needs")
+    if tag is not None:
+        best = adopt_best(root, known(root, tag), force=force).experiment
+        score = with_error(best.val_bpb or 0, best.error)
+        console.print(f"{NOTEBOOK} is now experiment {best.number} of '{tag}', val_bpb {score}")
+    console.print("begin with it, under a new tag: autoresearch run TAG")

@@ -1,0 +1,74 @@
+"""The typer application that the commands join, and the arguments they share."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from autoresearch_kit import ledger
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import codec
+from autoresearch_kit.records.text import visible
+
+
+class SafeConsole(Console):
+    """What is printed may come from a model, a notebook or somebody's campaign: none of it steers
+    the terminal, whoever prints it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of `renderable`; rich's own control codes stay as they are."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+app = typer.Typer(
+    help="A researcher edits a training notebook all night, and keeps what predicts better.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = SafeConsole(highlight=False, soft_wrap=True, markup=False)
+
+Tag = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+
+
+def print_json(record: object) -> None:
+    """Print a record for a program, with escapes in place of what would steer a terminal."""
+    lines = codec.encode(record).decode().split("\n")
+    print("\n".join(line if line.isprintable() else _escaped(line) for line in lines))  # noqa: T201
+
+
+def _escaped(line: str) -> str:
+    return "".join(mark if mark.isprintable() else json.dumps(mark)[1:-1] for mark in line)
+
+
+def project() -> Path:
+    """The project that the current folder lies in."""
+    return ledger.find_root(Path.cwd())
+
+
+def workspace(tag: str) -> Workspace:
+    """The folder of campaign `tag`, which need not exist yet."""
+    return Workspace(project(), ledger.valid_tag(tag))
+
+
+def known_history(tag: str) -> ledger.History:
+    """The history of a campaign that has at least its baseline.
+
+    Raises:
+        InputError: there is no such campaign; the message names those there are.
+    """
+    root = project()
+    known = ledger.History(root, ledger.valid_tag(tag))
+    if known.best() is None:
+        there = ", ".join(ledger.campaigns(root)) or "none yet"
+        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
+    return known

@@ -1,0 +1,109 @@
+"""status, pause, resume, stop, delete."""
+
+import time
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from autoresearch_kit import ledger
+from autoresearch_kit.errors import BusyError
+from autoresearch_kit.records import Request
+from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.reports.status import Status, known, known_campaigns, read_status
+from autoresearch_kit.reports.summary import outcomes
+from autoresearch_kit.ui.cli.app import Json, Tag, app, console, print_json, project, workspace
+from autoresearch_kit.ui.cli.follow import follow
+from autoresearch_kit.verdicts.noise import describe
+
+
+@app.command()
+def status(
+    tag: Annotated[str | None, typer.Argument(help="One campaign; all if left out.")] = None,
+    watch: Annotated[bool, typer.Option("--follow", help="Follow it until it ends.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What campaigns there are, what they are doing, and what they have found."""
+    root = project()
+    if watch and tag is not None:
+        follow(workspace(known(root, tag)))
+        return
+    tags = [known(root, tag)] if tag else known_campaigns(root)
+    found = [read_status(root, name) for name in tags]
+    if as_json:
+        print_json(found)
+    else:
+        lines = [_lines(one) for one in found] or [
+            "no campaigns yet; begin: autoresearch run night"
+        ]
+        console.print("\n".join(lines), markup=True)
+
+
+def _lines(one: Status) -> str:
+    """A campaign in a few lines that fit any terminal."""
+    indent = "\n" + " " * (len(one.tag) + 2)
+    lines = [f"[bold]{one.tag}[/]  {escape(one.words(time.time()))}"]
+    if one.baseline is not None and one.best is not None:
+        gain = (one.baseline - one.best) / one.baseline
+        lines += [
+            f"{one.experiments} tried, {outcomes(one)}",
+            f"baseline {with_error(one.baseline, one.baseline_error)}, "
+            f"best {with_error(one.best, one.best_error)}, {gain:.2%} lower",
+            str(one.spent),
+            f"{one.disk_kb_per_experiment:.0f} KB of disk an experiment",
+        ]
+    if one.noise:
+        lines.append(f"noise: {describe(one.noise)}")
+    if one.extra.total:
+        lines.append(f"extra runs: {one.extra}")
+    if cost := one.cost():
+        lines.append(cost)
+    if one.warning:
+        lines.append(f"[red]warning: {escape(one.warning)}[/]")
+    return indent.join(lines)
+
+
+@app.command()
+def pause(tag: Tag) -> None:
+    """Wait after the experiment that is under way, until `resume`."""
+    _ask(tag, Request.PAUSE)
+    console.print(f"'{tag}' pauses after this experiment; go on with: autoresearch resume {tag}")
+
+
+@app.command()
+def resume(tag: Tag) -> None:
+    """Let a paused campaign go on."""
+    _ask(tag, Request.RESUME)
+    console.print(f"'{tag}' goes on")
+
+
+@app.command()
+def stop(
+    tag: Tag, now: Annotated[bool, typer.Option("--now", help="Don't wait for the run.")] = False
+) -> None:
+    """End a campaign after the experiment that is under way; `run` goes on with it later."""
+    _ask(tag, Request.STOP_NOW if now else Request.STOP)
+    console.print(f"'{tag}' stops {'at once' if now else 'after this experiment'}")
+
+
+def _ask(tag: str, request: Request) -> None:
+    place = workspace(tag)
+    if not place.running():  # one that is just starting is not known yet
+        known(place.root, tag)
+    place.ask(request)
+
+
+@app.command()
+def delete(
+    tag: Tag, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
+) -> None:
+    """Remove a campaign: its experiments, its branch, its folder. There is no way back."""
+    place = workspace(known(project(), tag))
+    if place.running():
+        raise BusyError(place.held_by())
+    if not yes:
+        typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
+    ledger.delete(place.root, tag)
+    if place.folder.exists():
+        place.delete()
+    console.print(f"'{tag}' is gone")

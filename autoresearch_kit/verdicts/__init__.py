@@ -1,0 +1,1 @@
+"""Keep or discard, decided against measured noise: pure functions."""

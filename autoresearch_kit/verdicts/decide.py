@@ -1,0 +1,286 @@
+"""Keep or discard, given the scores and the noise: pure functions.
+
+The rule `careful` has two parts. **Is a gain likely?** After each run of the idea, its runs are
+held against the best's latest ones, from whenever they are; what is not likely to be better is
+discarded, mostly after one run. **Is it sure?** What is likely is held against re-runs of the best
+made beside it, in turn with its own, and nothing else: not against older runs, since a machine gets
+faster and slower over a night, and without the idea's first run, which it was picked by. It is kept
+if its code is better with probability `SURE`: Student's t of the difference of the mean scores over
+its standard error, on the degrees of freedom that sigma was estimated from (with flat priors on
+both means that is the Bayesian posterior probability; Box and Tiao, Bayesian Inference in
+Statistical Analysis, section 2.5).
+
+Less code is kept for a tie, if it is shown to be no worse than the best by more than `MARGIN`
+sigma: a test of non-inferiority (Wellek, Testing Statistical Hypotheses of Equivalence and
+Noninferiority, section 1.4). What such a keep may have lost is taken off the margin of the next
+ones, until a keep is better again, so that many small losses can't add up.
+
+The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what they do.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist, fmean
+
+from scipy.special import stdtr, stdtrit
+
+from autoresearch_kit.errors import FingerprintError
+from autoresearch_kit.records import (
+    Arm,
+    Experiment,
+    Fingerprint,
+    Gain,
+    Noise,
+    Reason,
+    Rule,
+    Verdict,
+)
+from autoresearch_kit.verdicts.noise import agree_too_well, error_of_mean
+
+DECIMALS = 6
+"""Scores are equal when they are at this many decimals: what is shown is what is compared."""
+
+SURE = 0.998
+"""Kept at this probability of being better. It is looked at after each run, and most edits are no
+gain, so that it has to be high for a night on which nothing helps to end without a keep."""
+
+LIKELY = 0.985
+"""Kept at this one when the limit of runs is reached."""
+
+FIRST_DOUBT = 0.8
+"""Discarded below this one after a single run: a gain of three sigma rarely looks so bad."""
+
+DOUBT = 0.85
+"""The same with more runs, until the best has runs beside them."""
+
+SURE_DOUBT = 0.75
+"""The same once it has: that comparison has fewer runs, and the first run is not in it."""
+
+SIMPLER_DOUBT = 0.5
+"""The same for code that got simpler, for which a tie is enough."""
+
+MARGIN = 0.5
+"""In sigma: what simpler code may lose, all such keeps since the last that was better together."""
+
+NOT_WORSE = 0.95
+"""Simpler code is kept if it is within the margin with this probability."""
+
+ODD = 0.005
+"""Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
+chance: see `noise.error_of_mean`."""
+
+BESIDE = 2
+"""Runs of the best beside those of an idea, at least, before the idea is kept."""
+
+RECENT = 6
+"""Of the best's earlier runs, so many of the latest count: older ones say what the machine was."""
+
+MOST_RUNS = 6
+"""Of an idea."""
+
+_WAYS_OUT: Mapping[str, str] = {
+    "corpus": "prepare the corpus that it was started with again",
+    "tokenizer": "prepare the corpus with the tokenizer that it was started with",
+    "packing": "prepare the corpus with the version of the kit that it was started with",
+    "scoring": "go on with the version of the kit and the scoring size it was started with",
+    "torch": "install the torch that it was started with",
+    "device": "go on where it was started",
+    "clock": "go on with the clock that it was started with",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The scores of one code, in bits per byte, and the syntax-tree nodes of its editable cells."""
+
+    scores: tuple[float, ...]
+    nodes: int
+
+    @property
+    def mean(self) -> float:
+        """Of the scores."""
+        return fmean(self.scores)
+
+
+@dataclass(frozen=True)
+class Best(Sample):
+    """The best: `scores` are from before, those `beside` from re-runs made for this verdict.
+
+    `lost` is what keeps for less code may have lost since the last that was better, in bits per
+    byte.
+    """
+
+    beside: tuple[float, ...] = ()
+    lost: float = 0.0
+
+    @property
+    def recent(self) -> Sample:
+        """Its latest scores, those beside the challenger's among them."""
+        return Sample((*self.scores, *self.beside)[-RECENT:], self.nodes)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, why, and the same in a sentence with numbers; `gain` is over the best."""
+
+    verdict: Verdict
+    reason: Reason
+    detail: str
+    gain: Gain | None = None
+
+
+def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
+    """The verdict on the challenger, or whose code to run once more before there is one."""
+    if rule is Rule.GREEDY:
+        return greedy(challenger, best)
+    compared = _Compared.of(challenger, best, noise)
+    last = len(challenger.scores) >= MOST_RUNS
+    if compared.beside or last:
+        bar = LIKELY if last and not compared.one_seed else SURE
+        if probability_better(compared.gain) >= bar:
+            return compared.decision(Verdict.KEEP, Reason.BETTER)
+    if last and compared.simpler and possible_loss(compared.gain) <= compared.margin:
+        return compared.decision(Verdict.KEEP, Reason.SIMPLER)
+    if last or compared.hope < compared.doubt:
+        return compared.decision(Verdict.DISCARD, compared.why_not)
+    return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The runs that a verdict is about, and what they say.
+
+    `beside` tells whether the best has enough runs beside the challenger's; if so, only those are
+    compared, without the challenger's first run. `margin` is what simpler code may lose, in bits
+    per byte. `one_seed`: the challenger's runs agree too well.
+    """
+
+    challenger: Sample
+    best: Sample
+    gain: Gain
+    margin: float
+    beside: bool
+    one_seed: bool
+
+    @classmethod
+    def of(cls, challenger: Sample, best: Best, noise: Noise) -> "_Compared":
+        beside = len(best.beside) >= BESIDE
+        own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
+        other = Sample(best.beside, best.nodes) if beside else best.recent
+        one_seed = agree_too_well(challenger.scores, noise, ODD)
+        gain = gain_of(own, other, noise, one_seed=one_seed)
+        return cls(own, other, gain, MARGIN * noise.sigma - best.lost, beside, one_seed)
+
+    @property
+    def simpler(self) -> bool:
+        """Return whether a tie is enough: there is less code, and some of the margin is left."""
+        return self.challenger.nodes < self.best.nodes and self.margin > 0
+
+    @property
+    def hope(self) -> float:
+        """Return the probability of a gain, with sigma taken as known: whether to go on."""
+        return NormalDist(0.0, self.gain.error).cdf(self.gain.value)
+
+    @property
+    def doubt(self) -> float:
+        """Below which probability of a gain the idea is given up.
+
+        Runs of one seed say no more when there are more of them: now or never.
+        """
+        if self.one_seed:
+            return SURE
+        if self.simpler:
+            return SIMPLER_DOUBT
+        if self.beside:
+            return SURE_DOUBT
+        return FIRST_DOUBT if len(self.challenger.scores) == 1 else DOUBT
+
+    @property
+    def why_not(self) -> Reason:
+        return Reason.NO_GAIN if self.hope > 1 - DOUBT else Reason.WORSE
+
+    def decision(self, verdict: Verdict, reason: Reason) -> Decision:
+        """This verdict, with the numbers that it rests on."""
+        gain = self.gain
+        detail = (
+            f"{_mean(self.challenger)} against the best's {_mean(self.best)}"
+            f"{' beside it' if self.beside else ''}: {abs(gain.value):.6f} ± {gain.error:.6f} "
+            f"{'lower' if gain.value >= 0 else 'higher'}"
+        )
+        if reason is Reason.SIMPLER:
+            fewer = self.best.nodes - self.challenger.nodes
+            detail += f", no worse than the margin, with {fewer} syntax-tree nodes less"
+        elif reason is Reason.NO_GAIN:
+            detail += ", which may be luck"
+        if self.one_seed:
+            detail += "; its runs agree as if it fixed its seed, and count as one"
+        return Decision(verdict, reason, detail, gain)
+
+
+def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:
+    """Return by how much the challenger's code scores lower than the best's, with its error.
+
+    The error of the difference is that of both means; the challenger's runs count as one if
+    `one_seed` says so.
+    """
+    own = noise.sigma if one_seed else error_of_mean(challenger.scores, noise, ODD)
+    error = math.hypot(own, error_of_mean(best.scores, noise, ODD))
+    return Gain(best.mean - challenger.mean, error, noise.dof)
+
+
+def probability_better(gain: Gain) -> float:
+    """Return the probability that there is a gain, in [0, 1]."""
+    return float(stdtr(gain.dof, gain.value / gain.error))
+
+
+def possible_loss(gain: Gain) -> float:
+    """Return the loss, in bits per byte, that is exceeded with probability 1 - `NOT_WORSE`."""
+    return max(0.0, float(stdtrit(gain.dof, NOT_WORSE)) * gain.error - gain.value)
+
+
+def possible_losses(experiments: Sequence[Experiment]) -> float:
+    """Add up what keeps for less code may have lost since the last keep that was better."""
+    lost = 0.0
+    for one in experiments:
+        if one.kept and one.reason is not Reason.SIMPLER:
+            lost = 0.0
+        elif one.kept:
+            lost += possible_loss(one.gain) if one.gain else math.inf
+    return lost
+
+
+def _mean(sample: Sample) -> str:
+    count = len(sample.scores)
+    return f"{sample.mean:.6f}" + (f" (mean of {count})" if count > 1 else "")
+
+
+def greedy(challenger: Sample, best: Sample) -> Decision:
+    """Lower is kept, and what is the same with less code: karpathy/autoresearch's rule."""
+    gain = round(best.mean, DECIMALS) - round(challenger.mean, DECIMALS)
+    scores = f"{_mean(challenger)} against the best's {_mean(best)}"
+    if gain > 0:
+        return Decision(Verdict.KEEP, Reason.BETTER, f"{scores}: {gain:.6f} lower")
+    if gain < 0:
+        return Decision(Verdict.DISCARD, Reason.WORSE, f"{scores}: {-gain:.6f} higher")
+    fewer = best.nodes - challenger.nodes
+    if fewer > 0:
+        detail = f"{scores}: the same with {fewer} syntax-tree nodes less"
+        return Decision(Verdict.KEEP, Reason.SIMPLER, detail)
+    return Decision(Verdict.DISCARD, Reason.NO_GAIN, f"{scores}: the same, and no less code")
+
+
+def check_comparable(a: Fingerprint, b: Fingerprint) -> None:
+    """Look whether scores measured under `a` (a campaign's) and `b` (what is here) compare.
+
+    Raises:
+        FingerprintError: they don't; the message names the parts that differ and the way out.
+    """
+    was, now = asdict(a), asdict(b)
+    differing = [part for part in was if was[part] != now[part]]
+    if differing:
+        parts = ", ".join(f"{part} was {was[part]}, is {now[part]}" for part in differing)
+        ways = "; ".join(_WAYS_OUT[part] for part in differing)
+        raise FingerprintError(
+            f"scores can't be compared: {parts}. For this campaign, {ways}; or start another tag"
+        )

@@ -1,0 +1,264 @@
+"""How far runs of the same code lie apart: the noise that verdicts are held against.
+
+Runs of one code differ by their seed (initial weights, order of the data) and by what the machine
+did meanwhile. All codes of a campaign are taken to have the same spread sigma. It is estimated from
+groups of runs of one code that were made together, so that a machine that drifts does not count as
+noise. An idea's first run is left out: the idea got more runs because that one was low.
+
+The code is written by whoever wants it kept, and a run can be disturbed, so that no run and no code
+may move sigma far. Three steps:
+
+1. A start that outliers can't break: a generalized S-estimator of scale, whose equation is over the
+   differences of pairs, each clipped at `CLIP` sigma (Croux, Rousseeuw and Hössjer, "Generalized
+   S-estimators", JASA 89, 1994; the clipped square is that of Huber's Proposal 2, Annals of
+   Mathematical Statistics 35, 1964).
+2. One pooled estimate, reweighted (Rousseeuw and Leroy, Robust Regression and Outlier Detection,
+   1987, section 5.2): groups that the chi-squared distribution of variances calls too wide or too
+   narrow are left out, the others are pooled over their degrees of freedom. The prior counts as
+   `PRIOR_DOF` more (the scale of the scaled inverse chi-squared posterior; Gelman et al., Bayesian
+   Data Analysis, section 2.6). A code other than the baseline counts for `CODE_DOF` at most.
+3. A floor and a ceiling: the 98% interval of what the prior and the baseline's runs alone say. The
+   baseline is the user's code, and no number of other codes gets sigma out of there. Where the
+   start lies outside, it is replaced by theirs, so that codes that are all wild, or all agree, are
+   recognised as such.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import combinations
+
+import numpy as np
+from scipy.special import chdtr, chdtri, stdtrit
+
+from autoresearch_kit.records import Experiment, Noise, Run
+from autoresearch_kit.verdicts.validity import as_fast
+
+PRIOR_DOF = 3.0
+"""Three runs alone put sigma anywhere between a quarter and 1.7 of its truth. The baseline's three
+weigh less than the prior, so that one of them that went wrong raises sigma by half at most."""
+
+CODE_DOF = 4.0
+"""Degrees of freedom of one code at most, however often it was run. The baseline has no bound."""
+
+NARROW, WIDE = 0.05, 0.15
+"""Groups whose spread is among the narrowest or the widest such share of groups, by the noise as it
+is estimated, are left out; the estimate is corrected for that."""
+
+EDGE = 0.01
+"""Sigma stays between these quantiles, from either end, of what prior and baseline alone say."""
+
+CLIP = 0.7
+"""Of the differences in the start, in sigma; larger is more efficient and less robust."""
+
+PASSES = 10
+"""How often groups are chosen and pooled; more change nothing on simulated nights."""
+
+BASELINE = 0
+"""The number of the baseline, whose code is trusted."""
+
+CPU_SPREAD = 0.0045
+"""Of the baseline's score. Pairs and triples of seeds at 60 s on two cores: 0.0055 of 1.22."""
+
+GPU_SPREAD = 0.0006
+"""The same at 300 s on an H100: two seeds of karpathy/autoresearch lay 0.0007 apart at 0.973, and
+two runs differ by sqrt(2) sigma."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Scores of one code, by its number, from two or more runs that were made together."""
+
+    code: int
+    scores: tuple[float, ...]
+
+    @property
+    def dof(self) -> int:
+        """Its degrees of freedom."""
+        return len(self.scores) - 1
+
+    @cached_property
+    def variance(self) -> float:
+        """Of its scores about their own mean, without bias."""
+        return float(np.var(self.scores, ddof=1))
+
+    @cached_property
+    def pairs(self) -> tuple[float, ...]:
+        """Half the squared difference of each pair: one degree of freedom's view of sigma^2."""
+        return tuple((a - b) ** 2 / 2 for a, b in combinations(self.scores, 2))
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A group, and the degrees of freedom that it counts for."""
+
+    group: Group
+    weight: float
+
+
+def prior(score: float, *, accelerator: bool) -> Noise:
+    """What is believed of a campaign whose baseline scored so, before anything was repeated."""
+    return Noise(score * (GPU_SPREAD if accelerator else CPU_SPREAD), PRIOR_DOF)
+
+
+def pool(groups: Iterable[Group], before: Noise) -> Noise:
+    """The noise after these groups, when `before` was believed; groups of one run say nothing."""
+    weighed = _weigh([one for one in groups if one.dof > 0])
+    baseline = [one for one in weighed if one.group.code == BASELINE]
+    trusted = _reweighted(baseline, before, _start(baseline, before))
+    low, high = _interval(trusted)
+    start = _start(weighed, before)
+    found = _reweighted(weighed, before, start if low <= start <= high else trusted.sigma)
+    if low <= found.sigma <= high:
+        return found
+    return Noise(min(max(found.sigma, low), high), trusted.dof)
+
+
+def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
+    """The groups of runs of these experiments: their own, and those of the best made for them."""
+    found, best = list[Group](), BASELINE
+    for one in experiments:
+        own = one.scores if one.number == BASELINE else one.scores[1:]
+        found += [Group(one.number, own), Group(best, one.rerun_scores)]
+        if one.kept:
+            best = one.number
+    return [one for one in found if one.dof > 0]
+
+
+def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool:
+    """Whether these runs of one code agree better than honest ones do with this probability.
+
+    Code that fixes its own seed has the same luck in every run: they say no more than one of them.
+    """
+    return len(scores) > 1 and _position(scores, noise) < chance
+
+
+def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float:
+    """The standard error of the mean of these scores of one code, in bits per byte.
+
+    It is sigma / sqrt(n), unless the scores are an exception by the chi-squared distribution of
+    their variance, as honest ones are with the probability `chance`: of runs that agree too well
+    one counts, and runs that lie too far apart (one of them was disturbed, or the code is unstable)
+    have their own spread.
+    """
+    if agree_too_well(scores, noise, chance):
+        return noise.sigma
+    if len(scores) > 1 and _position(scores, noise) > 1 - chance:
+        return math.sqrt(float(np.var(scores, ddof=1)) / len(scores))
+    return noise.error(len(scores))
+
+
+def _position(scores: Sequence[float], noise: Noise) -> float:
+    """Which share of such groups of runs has less spread than this one."""
+    squares = len(scores) * float(np.var(scores))
+    return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
+
+
+def _weigh(groups: Sequence[Group]) -> list[_Weighed]:
+    """Each group with its degrees of freedom, those of one code together at most `CODE_DOF`."""
+    totals: dict[int, int] = {}
+    for one in groups:
+        totals[one.code] = totals.get(one.code, 0) + one.dof
+    return [
+        _Weighed(one, one.dof * (min(1, CODE_DOF / totals[one.code]) if one.code else 1))
+        for one in groups
+    ]
+
+
+def _reweighted(weighed: Sequence[_Weighed], before: Noise, sigma: float) -> Noise:
+    """The pooled estimate of the groups that are not too wide nor too narrow, beginning there."""
+    weights = np.array([one.weight for one in weighed])
+    variances = np.array([one.group.variance for one in weighed])
+    usual = np.array([_usual(one.group.dof) for one in weighed]).reshape(-1, 3).T
+    low, high, mean = usual
+    found = Noise(sigma, before.dof)
+    for _ in range(PASSES):
+        ratios = variances / found.sigma**2
+        inside = weights * ((low < ratios) & (ratios < high))
+        dof = before.dof + float(inside.sum())
+        squares = before.dof * before.sigma**2 + float(inside @ (variances / mean))
+        last, found = found, Noise(math.sqrt(squares / dof), dof)
+        if last == found:
+            break
+    return found
+
+
+def _start(weighed: Sequence[_Weighed], before: Noise) -> float:
+    """A robust sigma: the root of the clipped pairs' equation, found by iterating it."""
+    bound = CLIP**2
+    # The mean of min(x, bound), where x is chi-squared with one degree of freedom.
+    expected = float(chdtr(3, bound) + bound * (1 - chdtr(1, bound)))
+    pairs = np.array([pair for one in weighed for pair in one.group.pairs])
+    weights = np.array(
+        [one.weight / len(one.group.pairs) for one in weighed for _ in one.group.pairs]
+    )
+    dof = before.dof + sum(one.weight for one in weighed)
+    found = before.sigma**2
+    for _ in range(200):
+        clipped = float(weights @ np.minimum(pairs, bound * found)) / expected
+        last, found = found, (before.dof * before.sigma**2 + clipped) / dof
+        if math.isclose(last, found, rel_tol=1e-6):
+            break
+    return math.sqrt(found)
+
+
+@lru_cache
+def _usual(dof: int) -> tuple[float, float, float]:
+    """The bounds of a group's variance over sigma^2, and its mean between them: by chi-squared."""
+    low, high = float(chdtri(dof, 1 - NARROW)), float(chdtri(dof, WIDE))
+    inside = chdtr(dof + 2, high) - chdtr(dof + 2, low)
+    return low / dof, high / dof, float(inside / (1 - NARROW - WIDE))
+
+
+def _interval(noise: Noise) -> tuple[float, float]:
+    """Where sigma lies but for `EDGE` on either side, as its degrees of freedom have it."""
+    most, least = chdtri(noise.dof, EDGE), chdtri(noise.dof, 1 - EDGE)
+    return noise.sigma * math.sqrt(noise.dof / most), noise.sigma * math.sqrt(noise.dof / least)
+
+
+def reach(noise: Noise, scores: int) -> float:
+    """How far from the mean of so many scores one more run of the same code falls, 19 times of 20.
+
+    In bits per byte, to either side: Student's t, times the error of the difference.
+    """
+    return float(stdtrit(noise.dof, 0.975)) * math.hypot(noise.sigma, noise.error(scores))
+
+
+def describe(noise: Noise) -> str:
+    """The noise for people: sigma, what it rests on, and how far apart luck alone puts two runs."""
+    return (
+        f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
+        f"lie less than {reach(noise, 1):.2g} apart, 19 times of 20"
+    )
+
+
+def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
+    """All scores of each experiment's code that count, by its number, where there are any.
+
+    Those of its own runs come first, then those of re-runs that later experiments asked for while
+    it was the best.
+    """
+    runs = runs_by_code(experiments)
+    return {number: scores for number, some in runs.items() if (scores := scores_of(some))}
+
+
+def scores_of(runs: Iterable[Run]) -> tuple[float, ...]:
+    """The scores of these runs, in bits per byte, where they have one."""
+    return tuple(run.score.value for run in runs if run.score)
+
+
+def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
+    """The runs of each experiment's code that count, by its number, in the same order.
+
+    Where re-runs show that the machine is faster or slower than it was, those of before don't.
+    """
+    found: dict[int, list[Run]] = {}
+    best = 0
+    for one in experiments:
+        found[one.number] = list(one.runs)
+        if one.rerun_scores:
+            found[best] = [*as_fast(found[best], one.reruns), *one.reruns]
+        if one.kept:
+            best = one.number
+    return found

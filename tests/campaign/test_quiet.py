@@ -1,0 +1,106 @@
+"""Waiting for a quiet machine: what is looked at is made up, the waiting is real but short."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.campaign import quiet
+from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.machine import gpu
+from autoresearch_kit.machine.gpu import GpuLook
+from autoresearch_kit.records import Accelerator, Conditions, Limits, Request, Stage, State
+from tests.ledger import ledger
+
+QUIET = Conditions(0.05, 0.2)
+BUSY = Conditions(0.5, 2.2, "stress (1.0 cores)")
+GPU = Accelerator("cuda", (9, 0), 80_000.0, "GPU-1")
+LOOK = GpuLook("GPU-1", "H100", 1980, 1980, 40, slowed=False, computing={})
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path, "night")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[Conditions]], None]:
+    def use(seen: Iterator[Conditions]) -> None:
+        monkeypatch.setattr(quiet, "look", lambda *_: next(seen))
+
+    return use
+
+
+def wait(workspace: Workspace, seconds: float, hours: float | None = None) -> bool:
+    pulse = Pulse(workspace, Limits(hours=hours))
+    return wait_until_quiet(pulse, ledger.SETTINGS, None, usual=0.0, seconds=seconds)
+
+
+def state(workspace: Workspace) -> State:
+    found = workspace.state()
+    assert found is not None
+    return found
+
+
+def forever(seen: Conditions) -> Iterator[Conditions]:
+    while True:
+        yield seen
+
+
+def test_it_is_over_after_two_quiet_looks_in_a_row(
+    workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]
+) -> None:
+    looks(iter([BUSY, QUIET, BUSY, QUIET, QUIET]))
+    assert wait(workspace, 60.0)
+
+
+def test_it_is_bounded(workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]) -> None:
+    looks(forever(BUSY))
+    assert not wait(workspace, 0.02)
+
+
+def test_it_ends_with_the_campaign_s_hours(
+    workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]
+) -> None:
+    looks(forever(BUSY))
+    assert not wait(workspace, 3600.0, hours=1e-6)
+
+
+def test_the_state_says_for_what_for_how_long_and_who_is_busy(
+    workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]
+) -> None:
+    looks(iter([BUSY, QUIET, QUIET]))
+    wait(workspace, 60.0)
+    assert state(workspace).stage is Stage.WAITING
+    assert state(workspace).message == (
+        "for a quiet machine, at most 60 s more: 50% of the cores' time went elsewhere just now, "
+        "30% allowed; busiest: stress (1.0 cores)"
+    )
+
+
+@pytest.mark.parametrize("request_made", [Request.STOP, Request.STOP_NOW])
+def test_a_person_can_stop_it(workspace: Workspace, request_made: Request) -> None:
+    workspace.write_request(request_made)
+    with pytest.raises(Cancelled):
+        wait(workspace, 60.0)
+
+
+def test_who_computes_on_the_run_s_gpu_is_not_quiet(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(LOOK, uuid="GPU-2", computing={7: 90})
+    monkeypatch.setattr(gpu, "look", lambda: (replace(LOOK, computing={7: 90, 8: 2}), other))
+    seen = quiet.look(Pulse(workspace, Limits()), GPU, 0.0)
+    assert seen is not None
+    assert [(one.name, one.others) for one in seen.gpus] == [("H100", 1)]
+
+
+def test_it_takes_longer_the_more_experiments_were_disturbed_up_to_an_hour() -> None:
+    assert [patience(60.0, times) for times in range(3)] == [120.0, 240.0, 480.0]
+    assert (patience(1.0), patience(3600.0), patience(3600.0, 5)) == (60.0, 900.0, 3600.0)

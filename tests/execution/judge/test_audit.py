@@ -1,0 +1,76 @@
+"""The second opinion on a run that is over."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.machine.precision import of_name
+from autoresearch_kit.records import RunSpec, Score
+from tests.execution.judge import models
+from tests.execution.judge.test_scoring import by_hand
+from tests.ledger import ledger
+
+RUN = replace(ledger.run(), score=Score("val_bpb", 1.5, 1.0, 1, 1, 0.0, 1.0))
+
+
+def finished(spec: JudgeSpec) -> RunSpec:
+    """A run of which only the submission, if there is one, is still to be made."""
+    (spec.folder / handover.WORK_FOLDER).mkdir()
+    return RunSpec(
+        run_id=spec.run_id,
+        folder=spec.folder,
+        notebook=spec.folder / "input.ipynb",
+        dataset=spec.dataset,
+        kit=spec.kit,
+        compile_cache=spec.folder / "cache",
+        seed=0,
+        train_seconds=300.0,
+        wall_seconds=660.0,
+        compile_seconds=60.0,
+        memory_mb=spec.memory_mb,
+        sandbox=spec.sandbox,
+        waits=False,
+        ahead=False,
+    )
+
+
+def model_file(spec: RunSpec) -> Path:
+    return taken_model(spec.folder)
+
+
+@pytest.mark.slow
+def test_the_model_of_a_run_is_scored_on_the_audit_shard(spec: JudgeSpec) -> None:
+    made = finished(spec)
+    model_file(made).write_bytes(cloudpickle.dumps(models.Honest()))
+    run = launch.audit(made, RUN)
+    assert run.audit is not None
+    precision = of_name(run.audit.precision)  # the machine's: a run names none
+    nats, _, tokens = by_hand(replace(spec, shard="audit"), models.Honest(), precision)
+    assert (run.audit.metric, run.audit.tokens) == ("audit_bpb", tokens)
+    assert run.audit.nats == pytest.approx(nats, rel=1e-6)
+    assert run.score == RUN.score
+    assert run.wall_seconds == RUN.wall_seconds + run.parts["audit"]
+    assert model_file(made).exists()
+
+
+def test_what_can_t_be_audited_stays_as_it_was(
+    spec: JudgeSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert launch.audit(finished(spec), RUN) == RUN
+    assert "run could not be audited: bad submission: submission.pkl" in caplog.text
+
+
+def test_a_disk_that_refuses_costs_the_audit_and_not_the_run(
+    spec: JudgeSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = finished(spec)
+    (made.folder / launch.AUDIT_FOLDER).write_text("in the way")
+    assert launch.audit(made, RUN) == RUN
+    assert "could not be audited" in caplog.text

@@ -1,0 +1,50 @@
+"""Loss curves as they grow under the reader's eyes."""
+
+from pathlib import Path
+
+from autoresearch_kit.execution import live
+from autoresearch_kit.execution.live import Curve, Point, thinned
+
+LINE = b'{"step": %d, "seconds": %d, "loss": 2.5, "tokens": 10}\n'
+
+
+def test_a_growing_curve_is_read_on_from_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    curve = Curve(path)
+    curve.read()
+    assert curve.points == []
+    path.write_bytes(LINE % (1, 1))
+    curve.read()
+    path.write_bytes(LINE % (1, 1) + LINE % (2, 2))
+    curve.read()
+    assert [point.step for point in curve.points] == [1, 2]
+
+
+def test_a_torn_line_waits_for_its_end() -> None:
+    curve, line = Curve(Path()), LINE % (7, 7)
+    curve.add(line[:20])
+    assert curve.points == []
+    curve.add(line[20:])
+    assert curve.points == [Point(7, 7.0, 2.5, 10)]
+
+
+def test_a_long_run_stays_a_small_curve() -> None:
+    curve = Curve(Path())
+    curve.add(b"".join(LINE % (n, n) for n in range(3 * live.MOST)))
+    assert len(curve.points) <= live.MOST
+    assert curve.points[-1].step == 3 * live.MOST - 1
+
+
+def test_a_line_without_end_is_not_kept() -> None:
+    curve = Curve(Path())
+    for _ in range(3):
+        curve.add(b"x" * live.PIECE)
+    curve.add(b"\n" + LINE % (1, 1))
+    assert [point.step for point in curve.points] == [1]
+
+
+def test_a_thinned_curve_keeps_its_ends() -> None:
+    points = [Point(n, n, 1.0) for n in range(1000)]
+    kept = thinned(points, most=100)
+    assert len(kept) <= 101
+    assert (kept[0].step, kept[-1].step) == (0, 999)

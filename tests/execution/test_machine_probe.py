@@ -1,0 +1,70 @@
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.machine import gpu_nodes
+from autoresearch_kit.records import Accelerator, Machine, codec
+
+GPU = Accelerator("cuda", (9, 0), 85_000)
+PROBED = Machine("H100", True, "bfloat16", True, 8, 64_000, "2.13", "3.11", "Linux", GPU)
+
+
+@pytest.mark.parametrize(
+    ("node", "found", "probes"),
+    [
+        ("null", None, 0),
+        ("dri/renderD128", None, 0),
+        ("nvidia0", GPU, 1),
+        ("kfd", GPU, 1),
+        ("dxg", GPU, 1),
+    ],
+)
+def test_torch_is_asked_only_where_there_may_be_a_gpu(
+    node: str,
+    found: Accelerator | None,
+    probes: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Importing it takes seconds. The driver's nodes, and what torch says, stand in for a GPU's."""
+    asked: list[Machine] = []
+
+    def probe() -> Machine:
+        asked.append(PROBED)
+        return PROBED
+
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    (tmp_path / node).parent.mkdir(exist_ok=True)
+    (tmp_path / node).touch()
+    monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
+    monkeypatch.setattr(machine_probe, "probe", probe)
+    assert machine_probe.accelerator() == found
+    assert len(asked) == probes
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+def test_compilation_is_tried_in_the_sandbox() -> None:
+    found = machine_probe.probe_inside(None, bubblewrap.level(), try_compile=True)
+    assert (found.compiles, found.no_compile) == (True, "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="stands in for Linux's compilers")
+def test_a_compiler_that_does_not_work_is_told(tmp_path: Path) -> None:
+    for name in ("c++", "g++", "gcc", "cc"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no headers >&2; exit 1\n")
+        (tmp_path / name).chmod(0o755)
+    command = [sys.executable, "-P", "-m", machine_probe.MODULE, machine_probe.TRY_COMPILE]
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    found = codec.decode(Machine, said)
+    assert not found.compiles
+    assert found.no_compile
+    assert "\n" not in found.no_compile

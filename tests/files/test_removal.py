@@ -1,0 +1,62 @@
+"""Whatever a notebook left in a folder: it can be removed, and nothing beside it is touched."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.files.removal import remove_tree
+from tests.execution import litter
+
+
+def test_what_is_strange_or_deep_is_removed(tmp_path: Path) -> None:
+    litter.strange(tmp_path / "run")
+    litter.deep(tmp_path / "run" / "strange")
+    litter.strange(tmp_path / "run" / "strange" / "within")
+    remove_tree(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_links_point_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir(mode=0o750)
+    (tmp_path / "other" / "kept").touch()
+    (tmp_path / "run" / "a").mkdir(parents=True)
+    for place in ("run", "run/a"):
+        (tmp_path / place / "link").symlink_to(tmp_path / "other")
+    os.link(tmp_path / "other" / "kept", tmp_path / "run" / "hard")
+    remove_tree(tmp_path / "run")
+    assert (tmp_path / "other" / "kept").exists()
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("target", ["folder", "nowhere", "link"])
+def test_of_a_link_only_the_link_is_removed(target: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(target)
+    remove_tree(tmp_path / "link")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        remove_tree(tmp_path / "nothing")
+
+
+def test_a_folder_that_its_owner_may_not_use_is_removed(tmp_path: Path) -> None:
+    """As root, who may use all, this shows nothing."""
+    (tmp_path / "run" / "a" / "b").mkdir(parents=True)
+    for place in ("run/a/b", "run/a", "run"):
+        (tmp_path / place).chmod(0)
+    remove_tree(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_takes_too_long_stays_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "run" / "a").mkdir(parents=True)
+    with caplog.at_level(logging.WARNING):
+        remove_tree(tmp_path / "run", seconds=-1.0)
+    assert "holds more than is removed in -1 s; the rest goes later" in caplog.text
+    assert (tmp_path / "run" / "a").exists()

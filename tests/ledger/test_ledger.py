@@ -1,0 +1,207 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.errors import InputError, LedgerError
+from autoresearch_kit.ledger import NOTEBOOK, History, campaigns, find_root, valid_tag
+from autoresearch_kit.records import Verdict
+from tests.ledger.ledger import add, experiment, git, project
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return project(tmp_path / "project")
+
+
+@pytest.fixture
+def history(root: Path) -> History:
+    return History(root, "night")
+
+
+@pytest.mark.parametrize("tag", ["mar8", "2026-03-08", "a", "lr_sweep.2", "A" * 50])
+def test_a_plain_word_is_a_tag(tag: str) -> None:
+    assert valid_tag(tag) == tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["", "../x", "--all", "a/b", ".x", "x.", "a..b", "x.lock", "a b", "x\n", "@{", "é", "x" * 51],
+)
+def test_what_git_or_a_path_would_trip_over_is_no_tag(tag: str) -> None:
+    with pytest.raises(InputError, match="allowed: up to 50 letters") as refused:
+        History(Path(), tag)
+    assert repr(tag) in str(refused.value)
+
+
+def test_an_empty_campaign_has_no_experiments(history: History) -> None:
+    assert history.entries() == []
+    assert history.best() is None
+    assert history.next_number() == 0
+
+
+def test_what_was_appended_is_read_back(history: History) -> None:
+    written = [add(history, number, 1.5 - number / 100) for number in range(3)]
+    assert history.entries() == written
+    assert history.next_number() == 3
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """A campaign of more experiments than are asked for at a time."""
+    made = History(project(tmp_path_factory.mktemp("long") / "project"), "night")
+    for number in range(27):
+        add(made, number, 1.5, Verdict.DISCARD)
+    return made
+
+
+def test_more_experiments_than_one_request_are_read_in_order(long: History) -> None:
+    assert [e.number for e in long.experiments()] == list(range(27))
+
+
+def test_experiments_are_read_through_one_git_process(
+    long: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+    assert len(long.experiments()) == 27
+    assert trace.read_text().count("built-in: git") == 1
+
+
+def test_source_is_the_experiments_own_notebook(history: History) -> None:
+    add(history, 0)
+    add(history, 1)
+    assert history.source(1) == "notebook 1\n"
+
+
+def test_source_keeps_line_ends_and_letters_as_they_are(history: History, root: Path) -> None:
+    git(root, "config", "core.autocrlf", "true")
+    (root / ".gitattributes").write_text("*.ipynb text eol=crlf\n")
+    history.append(experiment(0), "a\r\nb\né\n", {})
+    assert history.source(0) == "a\r\nb\né\n"
+
+
+def test_files_lie_next_to_the_record(history: History) -> None:
+    add(history, 0)
+    assert history.file(0, "metrics.jsonl") == b'{"step": 1}\n'
+    assert b'"val_bpb": 1.5' in history.file(0, "record.json")
+
+
+def test_a_file_that_leaves_the_folder_is_refused(history: History) -> None:
+    with pytest.raises(InputError, match="as a file name"):
+        history.append(experiment(0), "", {"../../../README.md": b"gone"})
+    assert history.entries() == []
+
+
+def test_diff_is_between_the_parent_and_the_experiment(history: History) -> None:
+    add(history, 0)
+    add(history, 1, 1.6, Verdict.DISCARD)
+    add(history, 2)
+    assert history.diff(2) == ("notebook 0\n", "notebook 2\n")
+
+
+def test_the_baseline_is_compared_with_the_committed_notebook(history: History) -> None:
+    add(history, 0)
+    assert history.diff(0) == ("{}\n", "notebook 0\n")
+
+
+def test_asking_for_an_unknown_experiment_says_which_there_are(history: History) -> None:
+    add(history, 0)
+    with pytest.raises(LedgerError, match="no experiment 7 in campaign 'night'; there: 0 to 0"):
+        history.source(7)
+
+
+def test_asking_for_an_unknown_file_names_it(history: History) -> None:
+    add(history, 0)
+    with pytest.raises(LedgerError, match=r"no file 'experiments/night/0000/nothing\.txt'"):
+        history.file(0, "nothing.txt")
+
+
+def test_a_number_is_given_only_once(history: History) -> None:
+    first = add(history, 0)
+    with pytest.raises(LedgerError, match="exists already"):
+        add(history, 0, 1.2)
+    assert history.entries() == [first]
+
+
+def test_an_unknown_parent_is_refused(history: History) -> None:
+    with pytest.raises(LedgerError, match="no experiment 3 in campaign 'night'; there: none yet"):
+        history.append(experiment(4, parent=3), "", {})
+
+
+def test_an_experiment_of_another_campaign_is_refused(history: History) -> None:
+    with pytest.raises(LedgerError, match="'day' can't go into 'night'"):
+        history.append(experiment(0, tag="day"), "", {})
+
+
+def test_the_best_is_the_latest_keep(history: History) -> None:
+    add(history, 0)
+    kept = add(history, 1, 1.4)
+    add(history, 2, 1.3, Verdict.DISCARD)
+    add(history, 3, None, Verdict.CRASH)
+    assert history.best() == kept
+
+
+def test_code_commits_follow_the_parents_and_change_the_notebook_only(
+    history: History, root: Path
+) -> None:
+    zero, one = add(history, 0), add(history, 1)
+    assert git(root, "rev-parse", f"{one.code_commit}^").strip() == zero.code_commit
+    assert git(root, "rev-parse", f"{zero.code_commit}^") == git(root, "rev-parse", "HEAD")
+    assert git(root, "diff", "--name-only", "HEAD", one.code_commit) == f"{NOTEBOOK}\n"
+
+
+def test_the_record_commit_adds_the_experiments_folder_only(history: History, root: Path) -> None:
+    entry = add(history, 0)
+    added = git(root, "diff", "--name-status", entry.code_commit, entry.record_commit)
+    folder = "experiments/night/0000"
+    assert added == f"A\t{folder}/metrics.jsonl\nA\t{folder}/record.json\n"
+
+
+def test_the_branch_is_a_clean_series_of_keeps(history: History, root: Path) -> None:
+    add(history, 0)
+    add(history, 1, 1.6, Verdict.DISCARD)
+    history.append(experiment(2, 1.4, idea="wider"), "wide\n", {})
+    history.append(experiment(3, 1.3, idea="deeper", parent=2), "deep\n", {})
+    subjects = git(root, "log", "--format=%s", "autoresearch/night").splitlines()
+    assert subjects == ["deeper", "wider", "MATRIX_LR 0.04 -> 0.057", "Begin"]
+
+
+def test_campaigns_do_not_see_each_other(history: History, root: Path) -> None:
+    add(history, 0)
+    day = History(root, "night2")
+    add(day, 0, 1.1)
+    assert [e.val_bpb for e in history.experiments()] == [1.5]
+    assert campaigns(root) == ["night", "night2"]
+
+
+def test_a_ref_that_is_no_experiment_is_named(history: History, root: Path) -> None:
+    git(root, "update-ref", "refs/autoresearch/night/0000", "HEAD")
+    with pytest.raises(LedgerError, match="git show refs/autoresearch/night/0000"):
+        history.entries()
+
+
+def test_a_record_of_another_kind_says_what_is_wrong(history: History, root: Path) -> None:
+    entry = add(history, 0)
+    git(root, "checkout", "-q", entry.record_commit)
+    record = root / "experiments" / "night" / "0000" / "record.json"
+    record.write_text(record.read_text().replace('"nodes"', '"knots"'))
+    git(root, "commit", "-q", "--amend", "-a", "-m", "Spoil")
+    git(root, "update-ref", "refs/autoresearch/night/0000", "HEAD")
+    with pytest.raises(
+        LedgerError, match=r"of refs/autoresearch/night/0000 can't be read: .*nodes"
+    ):
+        history.entries()
+
+
+def test_disk_bytes_are_those_of_the_campaign(history: History, root: Path) -> None:
+    (root / "weights.bin").write_bytes(random.randbytes(1_000_000))
+    git(root, "add", "weights.bin")
+    git(root, "commit", "-q", "-m", "Weigh")
+    assert history.disk_bytes() == 0
+    add(history, 0)
+    assert 0 < history.disk_bytes() < 10_000
+
+
+def test_the_root_is_found_from_a_subfolder(root: Path) -> None:
+    assert find_root(root / "notebooks") == root

@@ -1,0 +1,71 @@
+import pandas as pd
+import pytest
+
+from autoresearch_kit.reports.figures.table import Table
+
+
+@pytest.fixture
+def table() -> Table:
+    rows = {
+        "status": ["keep", "crash"],
+        "val_bpb": [1.25, float("nan")],
+        "delta": [-0.01, float("nan")],
+        "idea": ["a | b", "<script>alert(1)</script>" + "x" * 900],
+    }
+    return Table(rows, index=pd.Index([7, 8], name="number"))
+
+
+def test_scores_have_six_digits_and_gains_a_sign(table: Table) -> None:
+    shown = table._repr_html_()
+    assert ">1.250000<" in shown
+    assert ">-0.010000<" in shown
+
+
+def test_what_is_missing_is_a_dash(table: Table) -> None:
+    shown = table._repr_html_()
+    assert "nan" not in shown.lower()
+    assert shown.count(">-</td>") == 2
+
+
+def test_words_are_whole_and_no_markup(table: Table) -> None:
+    shown = table._repr_html_()
+    assert "<script" not in shown
+    assert "x" * 900 in shown
+
+
+def test_an_index_is_no_markup() -> None:
+    shown = Table({"tried": [1]}, index=pd.Index(["<b>bold"], name="category"))._repr_html_()
+    assert "<b>" not in shown
+    assert ">category<" in shown
+
+
+def test_a_thousand_rows_are_all_there() -> None:
+    assert Table({"val_bpb": [1.0] * 1000})._repr_html_().count(">1.000000<") == 1000
+
+
+def test_a_table_without_rows_says_none(table: Table) -> None:
+    assert table[table["status"] == "discard"]._repr_html_() == "<p>none</p>"
+
+
+def test_tables_put_together_are_shown(table: Table) -> None:
+    shown = pd.concat([table, table])._repr_html_()
+    assert shown.count("<td>1.25") == 2
+    assert "<script" not in shown
+
+
+def test_what_is_made_of_a_table_is_one(table: Table) -> None:
+    assert isinstance(table.sort_values("delta").head(1), Table)
+
+
+def test_an_error_is_shown_beside_its_number() -> None:
+    scored = Table({"val_bpb": [1.25], "error": [0.0123], "delta": [-0.1], "delta_error": [0.02]})
+    shown = scored._repr_html_()
+    assert ">1.250 ± 0.012<" in shown
+    assert ">-0.100 ± 0.020<" in shown
+    assert "error" not in shown
+
+
+def test_what_has_no_score_has_no_error(table: Table) -> None:
+    shown = table.assign(error=0.01)._repr_html_()
+    assert ">1.250 ± 0.010<" in shown
+    assert shown.count(">-</td>") == 2

@@ -1,0 +1,177 @@
+"""What runs say of keeps, by formulas that stand in for runs."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
+from autoresearch_kit.studies.confirm.judging import Standing, at_most, best_runs, stand
+from autoresearch_kit.studies.confirm.plan import Plan, Variant
+from autoresearch_kit.studies.confirm.summing import sum_up
+from tests.ledger.ledger import experiment
+from tests.studies.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
+
+PLAN = chain({"BATCH": 8}, {"RATE": 0.1}, {"WIDTH": 16})
+
+
+def scores(*gains: float, plan: Plan = PLAN, jitter: float = 0.0) -> Scored:
+    """The best is 1.0; without a keep it is worse by its gain."""
+
+    def scored(variant: Variant, at: int) -> float:
+        chance = random.Random(f"{variant.code} {at}").gauss(0, jitter)
+        return 1.0 + sum(gains[number - 1] for number in variant.out) + chance
+
+    return scored
+
+
+def found(standing: Standing) -> list[Finding]:
+    baseline = replace(experiment(0, 1.5), runs=(ran(1.5),))
+    return [keep.finding for keep in sum_up(standing, [baseline]).keeps]
+
+
+def test_real_unclear_and_false() -> None:
+    standing = carry_out(PLAN, scores(0.1, 0.006, -0.02))
+    assert found(standing) == [Finding.REAL, Finding.UNCLEAR, Finding.FALSE]
+
+
+def test_the_pruned_best_lacks_what_is_doubtful() -> None:
+    standing = carry_out(PLAN, scores(0.1, 0.001, -0.02))
+    assert standing.pruned is not None
+    assert standing.pruned.out == (2, 3)
+
+
+def test_what_is_unclear_is_run_more_often_and_the_best_with_it() -> None:
+    standing = carry_out(PLAN, scores(0.1, 0.004, -0.02))
+    runs = [len(standing.runs(variant.code)) for variant in PLAN.without]
+    assert runs == [3, 6, 3]
+    assert len(standing.runs(PLAN.best.code)) >= 6
+
+
+def test_the_best_is_run_most_often() -> None:
+    assert [best_runs(3, variants) for variants in (1, 4, 8)] == [3, 6, 8]
+
+
+def test_all_variants_have_the_same_seeds() -> None:
+    todo = stand(PLAN, Trials(3, NOISE)).todo
+    seeds = {one.variant.code: set[int]() for one in todo}
+    for one in todo:
+        seeds[one.variant.code].add(one.at)
+    assert all(seeds[variant.code] == {0, 1, 2} for variant in PLAN.without)
+
+
+def test_variants_take_turns() -> None:
+    todo = stand(PLAN, Trials(3, NOISE)).todo
+    half = Counter(one.variant.code for one in todo[: len(todo) // 2])
+    assert all(half[variant.code] in (1, 2) for variant in PLAN.without)
+
+
+def test_a_crash_is_not_repeated_and_its_keep_is_needed() -> None:
+    def scored(variant: Variant, at: int) -> float | None:
+        return None if variant.out == (2,) else scores(0.1, 0, -0.02)(variant, at)
+
+    standing = carry_out(PLAN, scored)
+    assert found(standing) == [Finding.REAL, Finding.NEEDED, Finding.FALSE]
+    assert len(standing.runs(PLAN.without[1].code)) == 1
+    assert standing.pruned is not None
+    assert standing.pruned.out == (3,)
+
+
+def test_what_a_real_keep_builds_on_is_needed() -> None:
+    plan = chain({"BATCH": 8}, {"BATCH": 16})
+    standing = carry_out(plan, scores(0.05, 0.05))
+    assert found(standing) == [Finding.NEEDED, Finding.REAL]
+
+
+def test_what_only_a_false_keep_builds_on_is_real_itself() -> None:
+    plan = chain({"BATCH": 8}, {"BATCH": 16})
+    standing = carry_out(plan, scores(0.1, -0.02))
+    assert found(standing) == [Finding.REAL, Finding.FALSE]
+    assert standing.pruned is not None
+    assert standing.pruned.notebook.constants()["BATCH"] == 8
+
+
+def test_what_was_undone_takes_no_runs() -> None:
+    plan = chain({"BATCH": 8}, {"RATE": 0.1}, {"BATCH": 4})
+    standing = carry_out(plan, scores(9, 0.1, 0.1))
+    assert found(standing)[0] is Finding.GONE
+
+
+def test_a_tie_that_made_code_simpler_stays() -> None:
+    shorter = edit("train", "    run.log(loss=loss.item(), tokens=inputs.numel())", "")
+    plan = chain({"BATCH": 8}, shorter)
+    standing = carry_out(plan, scores(0.1, 0.001))
+    assert standing.pruned is not None
+    assert standing.pruned.out == ()
+
+
+def test_the_pruned_best_is_run_too_unless_it_is_a_variant() -> None:
+    one_goes = carry_out(PLAN, scores(0.1, 0.1, -0.02))
+    two_go = carry_out(PLAN, scores(0.1, -0.02, -0.02))
+    codes = {PLAN.best.code, *PLAN.compared}
+    assert {trial.code for trial in one_goes.trials.done} == codes
+    assert len({trial.code for trial in two_go.trials.done} - codes) == 1
+
+
+@pytest.mark.parametrize(("together", "prune"), [(-0.04, True), (0.2, False)])
+def test_pruning_is_advised_unless_it_costs(together: float, prune: bool) -> None:
+    def scored(variant: Variant, at: int) -> float | None:
+        both = variant.out == (2, 3)
+        return 1.0 + together if both else scores(0.1, -0.02, -0.02)(variant, at)
+
+    said = sum_up(carry_out(PLAN, scored), [replace(experiment(0, 1.5), runs=(ran(1.5),))])
+    assert said.prune is prune
+    assert ("clearly worse" in said.detail) is not prune
+
+
+def test_it_goes_on_wherever_it_was_left() -> None:
+    scored = scores(0.05, 0.005, -0.01, jitter=0.01)
+    whole = carry_out(PLAN, scored)
+    standing = stand(PLAN, Trials(3, NOISE))
+    while standing.todo:
+        standing = stand(PLAN, one_more(standing, scored).trials)
+    assert standing.trials == whole.trials
+    assert found(standing) == found(whole)
+
+
+def test_no_run_is_done_twice() -> None:
+    done = carry_out(PLAN, scores(0.05, 0.005, 0.004, jitter=0.01)).trials.done
+    assert len({(trial.code, trial.at) for trial in done}) == len(done)
+
+
+def test_a_disturbed_run_is_repeated() -> None:
+    first = stand(PLAN, Trials(3, NOISE)).todo[0]
+    trial = Trial(first.variant.code, first.at, ran(1.1), "the machine was busy")
+    disturbed = stand(PLAN, Trials(3, NOISE, (trial,)))
+    assert first in disturbed.todo
+    again = replace(trial, run=ran(1.0), disturbed="")
+    repeated = stand(PLAN, Trials(3, NOISE, (trial, again)))
+    assert first not in repeated.todo
+    assert repeated.runs(first.variant.code) == [again.run]
+
+
+def test_a_run_that_stays_disturbed_does_not_count() -> None:
+    first = stand(PLAN, Trials(3, NOISE)).todo[0]
+    trial = Trial(first.variant.code, first.at, ran(1.1), "the machine was busy")
+    given_up = stand(PLAN, Trials(3, NOISE, (trial, trial)))
+    assert first not in given_up.todo
+    assert given_up.runs(first.variant.code) == []
+
+
+def test_more_seeds_go_on_from_the_runs_there_are() -> None:
+    standing = carry_out(PLAN, scores(0.1, 0.1, 0.1))
+    more = stand(PLAN, replace(standing.trials, seeds=4))
+    assert {one.at for one in more.todo if one.variant.out} == {3}
+
+
+def test_the_forecast_is_kept() -> None:
+    first = stand(PLAN, Trials(3, NOISE))
+    most = len(first.todo) + at_most(first) + 3
+    assert len(carry_out(PLAN, scores(0.004, 0.004, 0.004)).trials.done) <= most
+
+
+def test_a_best_that_crashes_ends_it() -> None:
+    standing = carry_out(PLAN, lambda variant, _: 1.1 if variant.out else None)
+    assert standing.sample(PLAN.best) is None
+    assert found(standing) == [Finding.UNCLEAR] * 3

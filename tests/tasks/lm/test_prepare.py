@@ -1,0 +1,228 @@
+import lzma
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.tasks.lm.build import Options, xz_bits_per_byte
+from autoresearch_kit.tasks.lm.dataset import dataset_folder, open_dataset
+from autoresearch_kit.tasks.lm.prepare import main, prepare
+from autoresearch_kit.tasks.lm.splits import Split
+
+SMALL = Options(vocab_size=300, context=32)
+SMALL_ARGUMENTS = ["--vocab-size", "300", "--context", "32"]
+COMMAND = [sys.executable, "-m", "autoresearch_kit.tasks.lm.prepare"]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_folder_holds_what_the_parts_expect(home: Path, text_file: Path) -> None:
+    folder = home / prepare(str(text_file), SMALL).name
+    assert list(files_of(folder)) == [
+        "audit/tokens.bin",
+        "dataset.json",
+        "token_bytes.npy",
+        "tokenizer/tokenizer.json",
+        "tokenizer/vocab.tiktoken",
+        "train/tokens.bin",
+        "val/tokens.bin",
+    ]
+
+
+def test_preparing_twice_does_nothing(home: Path, text_file: Path) -> None:
+    first = prepare(str(text_file), SMALL)
+    written = (home / first.name / "dataset.json").stat().st_mtime_ns
+    assert prepare(str(text_file), SMALL) == first
+    assert (home / first.name / "dataset.json").stat().st_mtime_ns == written
+
+
+def test_preparing_again_makes_the_same(home: Path, text_file: Path) -> None:
+    folder = home / prepare(str(text_file), SMALL).name
+    before = files_of(folder)
+    prepare(str(text_file), SMALL, again=True)
+    assert files_of(folder) == before
+
+
+def test_other_text_under_the_same_name_needs_again(home: Path, text_file: Path) -> None:
+    first = prepare(str(text_file), SMALL)
+    text_file.write_text(text_file.read_text(encoding="utf-8") + "more\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"prepared with other text; --again makes it anew"):
+        prepare(str(text_file), SMALL)
+    assert prepare(str(text_file), SMALL, again=True).corpus != first.corpus
+
+
+def test_a_damaged_data_set_is_made_anew(home: Path, text_file: Path) -> None:
+    first = prepare(str(text_file), SMALL)
+    (home / first.name / "val" / "tokens.bin").write_bytes(b"")
+    assert prepare(str(text_file), SMALL) == first
+    assert open_dataset(home / first.name).val.size == first.val_tokens
+
+
+def test_options_have_folders_of_their_own(home: Path, text_file: Path) -> None:
+    names = [
+        prepare(str(text_file), options).name
+        for options in (SMALL, Options(bytes_only=True, context=32), Options(vocab_size=300))
+    ]
+    stem = dataset_folder(str(text_file)).name
+    assert names == [f"{stem}-v300-t32", f"{stem}-bytes-t32", f"{stem}-v300"]
+
+
+def test_bytes_only_has_a_token_for_each_byte(home: Path, text_file: Path) -> None:
+    info = prepare(str(text_file), Options(bytes_only=True, context=32))
+    dataset = open_dataset(home / info.name)
+    pieces = int((dataset.val == dataset.tokenizer.bos).sum())
+    assert (info.vocab_size, info.val_tokens) == (257, info.val_bytes + pieces)
+
+
+def test_digests_tell_what_differs(home: Path, text_file: Path) -> None:
+    one, other = prepare(str(text_file), SMALL), prepare(str(text_file), Options(vocab_size=280))
+    assert one.corpus == other.corpus
+    assert one.tokenizer != other.tokenizer
+    assert one.packing != other.packing
+
+
+def test_xz_takes_less_memory_but_comes_to_the_same(prose: str) -> None:
+    text = prose.encode()
+    plain = lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)
+    assert xz_bits_per_byte(text) == 8 * len(plain) / len(text)
+
+
+@pytest.mark.parametrize("text", ["", "too little\n" * 10])
+def test_a_tiny_corpus_says_how_small(home: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tiny.txt"
+    path.write_text(text)
+    message = rf"tiny.txt has {len(text)} bytes of text; at least 200,000 are needed"
+    with pytest.raises(CorpusError, match=message):
+        prepare(str(path), SMALL)
+
+
+def test_too_few_documents_to_split_says_so(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"text": "%s"}\n' % ("word " * 50_000))
+    with pytest.raises(CorpusError, match=r"has \d+ tokens; at least 264 are needed"):
+        prepare(str(path), SMALL)
+    assert not [path for path in home.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("context", [0, 1, 131_073])
+def test_a_context_that_is_no_row_is_refused(context: int) -> None:
+    with pytest.raises(InputError, match=f"context of {context} tokens: give 2 to 131072"):
+        Options(context=context)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--vocab-size", "256"], "error: a vocabulary of 256 tokens: give 257"),
+        (["--vocab-size", "300", "--bytes"], "error: --vocab-size is 300, but with --bytes"),
+    ],
+)
+def test_sizes_are_refused_before_anything_is_read(
+    home: Path, text_file: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main([str(text_file), *arguments]) == 1
+    assert capfd.readouterr().out.startswith(said)
+    assert not home.exists()
+
+
+def test_command_prints_the_folder_last_and_talks_on_stderr(
+    home: Path, text_file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(text_file), *SMALL_ARGUMENTS]) == 0
+    out, err = capfd.readouterr()
+    folder = dataset_folder(str(text_file))
+    assert out == f"{folder}{SMALL.suffix()}\n"
+    info = open_dataset(Path(out.strip())).info
+    assert re.search(r"packing tokens +[\d.]+ MB in [\d.]+ s, [\d.]+ MB/s\n", err)
+    assert f"in rows of 33 from BOS: {info.cropped:.3%} of the tokens cropped away" in err
+    assert f"xz -9e needs {info.xz_bpb:.3f} bits per byte" in err
+
+
+def test_a_mistake_is_one_line(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["nothing"]) == 1
+    assert capfd.readouterr().out.startswith("error: no corpus 'nothing': give stdlib")
+
+
+def test_an_unwritable_data_folder_is_one_line(
+    home: Path, text_file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home.write_text("a file is in the way")
+    assert main([str(text_file)]) == 1
+    assert capfd.readouterr().out == f"error: {home}: File exists\n"
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, text_file: Path) -> None:
+    """A limit on the size of files fails a write as a full disk does."""
+    limited = (
+        "import sys; from resource import *; from autoresearch_kit.tasks.lm.prepare import main;"
+        "before = getrlimit(RLIMIT_FSIZE); setrlimit(RLIMIT_FSIZE, (50_000, before[1]));"
+        "code = main(sys.argv[1:]); setrlimit(RLIMIT_FSIZE, before); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(text_file), *SMALL_ARGUMENTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == f"error: {home}: File too large\n"
+    assert not [path for path in home.iterdir() if path.is_dir()]
+
+
+STOPPED = """
+import signal, sys
+from autoresearch_kit.tasks.lm import build, prepare
+
+def pack_and_stop(*arguments):
+    pack(*arguments)
+    signal.raise_signal(how)
+
+pack, how = build.pack, int(sys.argv.pop(1))
+build.pack = pack_and_stop
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(prepare.main(sys.argv[1:]))
+"""
+"""Gets a signal when the first shard is packed. In the background it would ignore SIGINT."""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_half_way_it_is_repeated(home: Path, text_file: Path, how: signal.Signals) -> None:
+    argv = [sys.executable, "-c", STOPPED, str(int(how)), str(text_file), *SMALL_ARGUMENTS]
+    stopped = subprocess.run(argv, capture_output=True, check=False)
+    assert stopped.returncode == (130 if how is signal.SIGINT else -how)
+    assert not list(home.glob("*/dataset.json"))
+    info = prepare(str(text_file), SMALL)
+    assert all(len(open_dataset(home / info.name).shard(split)) for split in Split)
+    assert [path.name for path in home.iterdir() if path.is_dir()] == [info.name]
+
+
+def test_two_at_once_wait_for_each_other(home: Path, text_file: Path) -> None:
+    name = dataset_folder(str(text_file)).name + SMALL.suffix()
+    home.mkdir()
+    arguments = [*COMMAND, str(text_file), *SMALL_ARGUMENTS]
+    lock = FileLock(home / f".{name}.lock")
+    with lock, subprocess.Popen(arguments, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"waiting for another process that prepares it\n"
+        lock.release()
+        process.communicate()
+    assert process.returncode == 0
+
+
+def test_a_data_set_prepared_with_options_is_found_by_its_name(home: Path, text_file: Path) -> None:
+    info = prepare(str(text_file), Options(bytes_only=True))
+    assert prepare(info.name) == info
+
+
+def test_a_prepared_data_set_is_given_no_other_sizes(home: Path, text_file: Path) -> None:
+    info = prepare(str(text_file), SMALL)
+    with pytest.raises(InputError, match=f"{info.name} is prepared, with sizes of its own"):
+        prepare(info.name, Options(vocab_size=400))

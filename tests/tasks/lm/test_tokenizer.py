@@ -1,0 +1,93 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.tasks.lm import tokenizer as bpe
+from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def trained(prose: str) -> Tokenizer:
+    return bpe.train(prose.splitlines(keepends=True), 400)
+
+
+@pytest.fixture(params=["bpe", "bytes"])
+def either(request: pytest.FixtureRequest, trained: Tokenizer) -> Tokenizer:
+    return trained if request.param == "bpe" else bpe.bytes_only()
+
+
+def test_vocabulary_is_as_large_as_asked_with_bos_last(trained: Tokenizer) -> None:
+    assert (trained.vocab_size, trained.bos) == (400, 399)
+
+
+def test_any_text_comes_back(either: Tokenizer) -> None:
+    draw = random.Random(1)
+    points = [p for p in range(0x110000) if not 0xD800 <= p < 0xE000]
+    texts = ["".join(map(chr, draw.choices(points, k=200))) for _ in range(50)]
+    texts += ["", "\0", " \n\t\r\n", "no newline", "e\u0301", "👩\u200d🔬", " " * 5_000]
+    encoded = [either.encode(text) for text in texts]
+    assert [either.decode(tokens.tolist()).decode() for tokens in encoded] == texts
+
+
+def test_token_bytes_add_up_to_the_text(either: Tokenizer, prose: str) -> None:
+    tokens = either.encode(prose)
+    assert int(either.token_bytes()[tokens].sum()) == len(prose.encode())
+
+
+def test_half_a_character_counts_its_bytes(either: Tokenizer) -> None:
+    tokens = either.encode("\U0001f600").tolist()
+    assert len(tokens) > 1
+    sizes = either.token_bytes()
+    assert [int(sizes[t]) for t in tokens] == [len(either.decode([t])) for t in tokens]
+    assert int(sizes[tokens].sum()) == 4
+
+
+def test_bos_has_no_bytes(either: Tokenizer) -> None:
+    assert either.token_bytes()[either.bos] == 0
+    assert (either.token_bytes()[: either.bos] > 0).all()
+
+
+def test_bos_written_in_a_text_is_text(either: Tokenizer) -> None:
+    tokens = either.encode(bpe.BOS).tolist()
+    assert either.bos not in tokens
+    assert either.decode([either.bos, *tokens]) == bpe.BOS.encode()
+
+
+def test_stored_tokenizer_encodes_the_same(tmp_path: Path, either: Tokenizer, prose: str) -> None:
+    either.save(tmp_path)
+    loaded = bpe.load(tmp_path)
+    assert loaded.encode(prose).tolist() == either.encode(prose).tolist()
+    assert loaded.digest() == either.digest()
+
+
+def test_a_small_corpus_is_its_own_sample() -> None:
+    assert list(bpe.sample(["one", "δύο", "three"], size=14)) == ["one", "δύο", "three"]
+
+
+def test_a_sample_comes_from_all_over_a_corpus() -> None:
+    documents = [f"{number:04}" for number in range(1_000)]
+    taken = list(bpe.sample(documents, size=4_000, limit=400))
+    assert taken == documents[::10]
+
+
+def test_one_long_document_is_not_the_whole_of_memory() -> None:
+    assert [len(text) for text in bpe.sample(["x" * 1_000, "y" * 500], 1_500, limit=100)] == [100]
+
+
+def test_training_twice_gives_the_same(trained: Tokenizer, prose: str) -> None:
+    assert bpe.train(prose.splitlines(keepends=True), 400).digest() == trained.digest()
+
+
+@pytest.mark.parametrize("size", [0, 256, 65_537])
+def test_vocabulary_that_does_not_fit_is_refused(size: int) -> None:
+    with pytest.raises(InputError, match=rf"vocabulary of {size} tokens: give 257 .* to 65536"):
+        bpe.train(["text"], size)
+
+
+def test_damaged_file_is_named(tmp_path: Path) -> None:
+    bpe.bytes_only().save(tmp_path)
+    (tmp_path / bpe.VOCAB_FILE).write_bytes(b"not a rank\n")
+    with pytest.raises(CorpusError, match=str(tmp_path)):
+        bpe.load(tmp_path)

@@ -1,0 +1,140 @@
+"""The commands, typed at a real campaign."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import Stage
+from tests.campaign import tiny
+from tests.campaign.moments import PATIENCE, Seen, wait_for
+
+pytestmark = pytest.mark.slow
+
+ONCE = ["--rule", "greedy", "--max-elsewhere", "1", "--clock", "wall"]
+"""One run an experiment, whatever else the machine does, and no longer beside other tests."""
+
+AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
+
+
+def autoresearch(root: Path, *argv: str) -> str:
+    """What `autoresearch ARGV` prints on stdout."""
+    done = subprocess.run([*AUTORESEARCH, *argv], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
+    """A project in which `autoresearch run night` tried one experiment, and was then done."""
+    place = tiny.make_project(tmp_path_factory.mktemp("typed") / "project")
+    options = ["--dataset", str(corpus), "--train-seconds", "1", "--max-experiments", "1"]
+    said = autoresearch(place, "run", "night", *options, *ONCE)
+    assert "campaign 'night': done" in said
+    return place
+
+
+def test_status_is_readable_by_a_program(root: Path) -> None:
+    [night] = json.loads(autoresearch(root, "status", "--json"))
+    assert (night["tag"], night["experiments"], night["running"]) == ("night", 1, False)
+    assert night["disk_kb_per_experiment"] > 1
+
+
+def test_history_has_a_line_for_each_experiment(root: Path) -> None:
+    lines = autoresearch(root, "history", "night").splitlines()
+    assert [line.split()[0] for line in lines] == ["0", "1"]
+
+
+def test_history_is_exported_as_upstreams_table(root: Path) -> None:
+    table = autoresearch(root, "history", "night", "--tsv").splitlines()
+    assert table[0] == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+    assert len(table) == 3
+
+
+def test_history_is_readable_by_a_program(root: Path) -> None:
+    records = json.loads(autoresearch(root, "history", "night", "--json"))
+    assert [record["proposal"]["number"] for record in records] == [0, 1]
+
+
+def test_show_gives_the_idea_and_the_diff(root: Path) -> None:
+    said = autoresearch(root, "show", "night", "1")
+    assert "idea " in said
+    assert "config (changed)" in said
+
+
+def test_show_of_an_unknown_number_says_which_there_are(root: Path) -> None:
+    argv = [*AUTORESEARCH, "show", "night", "7"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
+    assert done.stderr == "error: no experiment 7 in 'night'; there: 0 to 1\n"
+
+
+def test_plot_draws_a_picture(root: Path) -> None:
+    path = Path(autoresearch(root, "plot", "night").strip())
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_bundle_brings_the_campaign_to_another_clone(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "night.bundle"
+    autoresearch(root, "bundle", "night", "-o", str(file))
+    clone = tmp_path / "clone"
+    tiny.git(tmp_path, "clone", "-q", str(root), str(clone))
+    assert autoresearch(clone, "fetch", "--remote", str(file)) == "here now: night\n"
+    theirs, mine = (autoresearch(place, "history", "night") for place in (clone, root))
+    assert theirs == mine
+
+
+def test_push_and_delete(root: Path, tmp_path: Path) -> None:
+    tiny.git(tmp_path, "init", "-q", "--bare", "remote.git")
+    autoresearch(root, "push", "night", "--remote", str(tmp_path / "remote.git"))
+    clone = tmp_path / "clone"
+    tiny.git(tmp_path, "clone", "-q", str(root), str(clone))
+    autoresearch(clone, "fetch", "night", "--remote", str(tmp_path / "remote.git"))
+    autoresearch(clone, "delete", "night", "--yes")
+    assert "no campaigns yet" in autoresearch(clone, "status")
+
+
+def test_another_budget_is_refused(root: Path) -> None:
+    argv = [*AUTORESEARCH, "run", "night", "--train-seconds", "9"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "was started with --train-seconds 1.0" in done.stderr
+
+
+def at(stage: Stage, number: int) -> Seen:
+    """Whether a campaign is at `stage` of experiment `number`."""
+
+    def seen(workspace: Workspace) -> bool:
+        state = workspace.state()
+        return state is not None and (state.stage, state.number) == (stage, number)
+
+    return seen
+
+
+def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
+    argv = [*AUTORESEARCH, "run", "day", "--dataset", str(corpus), "--train-seconds", "1", *ONCE]
+    workspace = Workspace(root, "day")
+    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
+        wait_for(at(Stage.RUNNING, 0), workspace, follower)
+        autoresearch(root, "pause", "day")
+        wait_for(at(Stage.PAUSED, 0), workspace, follower)
+        assert "paused" in autoresearch(root, "status", "day")
+        autoresearch(root, "resume", "day")
+        wait_for(at(Stage.RUNNING, 1), workspace, follower)
+        autoresearch(root, "stop", "day", "--now")
+        assert follower.wait(PATIENCE) == 0
+    assert "ended" in autoresearch(root, "status", "day")
+
+
+def test_ctrl_c_stops_after_the_experiment_and_the_second_at_once(root: Path, corpus: Path) -> None:
+    argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60", *ONCE]
+    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
+        wait_for(at(Stage.RUNNING, 0), Workspace(root, "dusk"), follower)
+        follower.send_signal(signal.SIGINT)
+        assert b"Ctrl-C again" in follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        assert b"stopped at once" in follower.stdout.read()

@@ -1,0 +1,16 @@
+"""What `autoresearch lab` starts."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_options_are_jupyterlabs(project: Path) -> None:
+    (project / "notebooks" / "control.ipynb").touch()
+    argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()", "lab"]
+    done = subprocess.run([*argv, "--version"], cwd=project, capture_output=True, text=True)
+    assert done.stdout.strip() == version("jupyterlab"), done.stderr

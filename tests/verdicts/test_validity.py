@@ -1,0 +1,198 @@
+from dataclasses import replace
+
+import pytest
+
+from autoresearch_kit.records import (
+    Clock,
+    Conditions,
+    GpuConditions,
+    Reason,
+    Run,
+    SandboxLevel,
+    Score,
+    Settings,
+)
+from autoresearch_kit.verdicts.validity import (
+    AGAIN,
+    MARGIN,
+    MOST_USUAL,
+    Repeat,
+    as_fast,
+    never_quiet,
+    repeat,
+    usual_elsewhere,
+    why_invalid,
+)
+
+SETTINGS = Settings("stdlib", 300.0, 660.0, 60.0, 4000.0, "optuna", "cpu", max_elsewhere=0.3)
+QUIET = Conditions(0.05, 2.1)
+BUSY = Conditions(0.42, 3.9, "stress (0.8 cores)")
+GPU = GpuConditions("H100", 1700.0, 1980.0, 61.0, 0.0, 0)
+SCORE = Score("val_bpb", 1.2, 1.0, 1, 1, 0.0, 1.0)
+RUN = Run(1, SCORE, None, "", 300.0, 0.0, 320.0, 1000, 3_000_000, 800.0, SandboxLevel.NONE,
+          conditions=QUIET)  # fmt: skip
+
+
+def failed(reason: Reason, seen: Conditions | None) -> Run:
+    return replace(RUN, score=None, failure=reason, conditions=seen)
+
+
+def on(gpu: GpuConditions) -> Run:
+    return replace(RUN, conditions=replace(QUIET, gpus=(GPU, gpu)))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        RUN,
+        replace(RUN, conditions=replace(BUSY, elsewhere=0.3)),
+        replace(RUN, conditions=None),
+        on(replace(GPU, throttled=0.5)),
+        failed(Reason.OVER_BUDGET, QUIET),
+        failed(Reason.DEADLINE, None),
+        failed(Reason.ERROR, BUSY),
+        failed(Reason.OUT_OF_MEMORY, BUSY),
+    ],
+)
+def test_a_run_counts(run: Run) -> None:
+    assert why_invalid(run, [RUN], SETTINGS) == ""
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        replace(RUN, conditions=BUSY),
+        failed(Reason.OVER_BUDGET, BUSY),
+        failed(Reason.DEADLINE, BUSY),
+    ],
+    ids=["scored", "over budget", "deadline"],
+)
+def test_a_busy_machine_is_named_with_who_was_busy(run: Run) -> None:
+    assert why_invalid(run, [], SETTINGS) == (
+        "42% of the cores' time went elsewhere while it trained, 30% allowed; "
+        "busiest: stress (0.8 cores)"
+    )
+
+
+def test_others_on_the_gpu_are_counted() -> None:
+    said = why_invalid(on(replace(GPU, name="T4", others=2)), [], SETTINGS)
+    assert said == "2 other processes were computing on the T4, none allowed"
+
+
+def test_a_gpu_that_was_slowed_down_is_named_with_its_heat() -> None:
+    said = why_invalid(on(replace(GPU, throttled=0.9, temperature_c=94.0)), [], SETTINGS)
+    assert "slowed down 90% of the time, 50% allowed: 94 C at most, 1700 MHz of 1980" in said
+
+
+@pytest.mark.parametrize(("steps", "counts"), [(810, True), (790, False), (5000, True)])
+def test_a_run_with_a_fifth_fewer_steps_than_its_code_s_others_does_not_count(
+    steps: int, counts: bool
+) -> None:
+    usual = [replace(RUN, steps=steps) for steps in (980, 1000, 9000)]
+    assert (why_invalid(replace(RUN, steps=steps), usual, SETTINGS) == "") is counts
+
+
+def test_a_run_on_a_fifth_fewer_tokens_does_not_count_either() -> None:
+    assert "on 2,300,000 tokens" in why_invalid(replace(RUN, tokens=2_300_000), [RUN], SETTINGS)
+
+
+def test_a_slow_run_is_named_with_what_is_usual() -> None:
+    said = why_invalid(replace(RUN, steps=500), [RUN], SETTINGS)
+    assert said.startswith("500 steps on 3,000,000 tokens, where the same code made 1,000 on")
+
+
+def test_code_that_logs_no_steps_is_not_slow() -> None:
+    silent = replace(RUN, steps=0, tokens=0)
+    assert why_invalid(silent, [silent], SETTINGS) == ""
+
+
+def test_one_run_that_claims_many_steps_makes_no_other_slow() -> None:
+    others = [replace(RUN, steps=steps) for steps in (10**9, 990, 1010)]
+    assert why_invalid(RUN, others, SETTINGS) == ""
+
+
+@pytest.mark.parametrize("steps", [500, 2000])
+def test_runs_from_when_the_machine_was_another_one_are_not_like_those_of_now(steps: int) -> None:
+    before = [RUN, replace(RUN, steps=steps)]
+    assert as_fast(before, [replace(RUN, steps=950)]) == [RUN]
+
+
+def test_without_runs_of_now_all_before_are_taken() -> None:
+    assert as_fast([RUN], [failed(Reason.DIVERGED, QUIET)]) == [RUN]
+
+
+def busy(*shares: float) -> list[Run]:
+    return [replace(RUN, conditions=replace(QUIET, elsewhere=share)) for share in shares]
+
+
+@pytest.mark.parametrize(
+    ("shares", "follows"),
+    [
+        ((0.9,), Repeat.AT_ONCE),
+        ((0.9, 0.8), Repeat.AT_ONCE),
+        ((0.9, 0.95), Repeat.WHEN_QUIET),
+        ((0.9, 0.95, 0.6), Repeat.NO_MORE),
+        ((0.9, 0.8, 0.7), Repeat.WHEN_QUIET),
+        ((0.9, 0.8, 0.7, 0.6), Repeat.NO_MORE),
+    ],
+)
+def test_a_run_is_repeated_at_once_and_then_when_it_is_quiet(
+    shares: tuple[float, ...], follows: Repeat
+) -> None:
+    assert repeat(busy(*shares)) is follows
+
+
+def test_there_are_few_repeats_however_the_machine_behaves() -> None:
+    tried = busy(0.99)
+    while repeat(tried) is not Repeat.NO_MORE:
+        tried += busy(tried[-1].conditions.elsewhere - 0.01 if tried[-1].conditions else 0)
+    assert len(tried) == 1 + AGAIN + 1
+
+
+def test_a_failure_of_time_is_not_held_against_the_code_s_speed() -> None:
+    slow = replace(failed(Reason.DEADLINE, QUIET), steps=1)
+    assert why_invalid(slow, [RUN], SETTINGS) == ""
+
+
+def test_failures_say_nothing_of_the_usual_speed() -> None:
+    crashed = replace(failed(Reason.DIVERGED, QUIET), steps=90_000)
+    assert why_invalid(RUN, [crashed], SETTINGS) == ""
+
+
+@pytest.mark.parametrize(("share", "counts"), [(0.7, True), (0.8, False)])
+def test_by_the_cpu_clock_neighbours_may_take_three_quarters(share: float, counts: bool) -> None:
+    run = replace(RUN, clock=Clock.CPU, conditions=Conditions(share, 2.0))
+    assert (why_invalid(run, [], SETTINGS) == "") is counts
+
+
+def test_whoever_allows_everything_has_every_run_judged() -> None:
+    run = replace(RUN, conditions=replace(BUSY, gpus=(replace(GPU, others=3, throttled=1.0),)))
+    assert why_invalid(run, [replace(RUN, steps=10**9)], replace(SETTINGS, max_elsewhere=1.0)) == ""
+
+
+def test_on_a_machine_that_is_never_quiet_only_more_than_the_usual_disturbs() -> None:
+    usual = usual_elsewhere([replace(RUN, conditions=BUSY)] * 3)
+    assert why_invalid(replace(RUN, conditions=BUSY), [], SETTINGS, usual) == ""
+    worse = replace(RUN, conditions=replace(BUSY, elsewhere=BUSY.elsewhere + MARGIN + 0.01))
+    assert "58% of the cores' time went elsewhere" in why_invalid(worse, [], SETTINGS, usual)
+
+
+def test_what_the_first_run_had_to_bear_each_time_is_this_machine_s_usual_state() -> None:
+    assert never_quiet(busy(0.42, 0.45, 0.4), SETTINGS) == 0.42
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [(0.42, 0.6, 0.4), (0.9, 0.91, 0.9), (0.42, 0.1, 0.4)],
+    ids=["it comes and goes", "hardly anything is left", "it was quiet once"],
+)
+def test_other_disturbances_are_not_usual(shares: tuple[float, ...]) -> None:
+    assert never_quiet(busy(*shares), SETTINGS) == 0.0
+
+
+def test_the_usual_share_is_bounded() -> None:
+    assert usual_elsewhere(busy(0.9)) == MOST_USUAL
+
+
+def test_runs_of_which_nothing_is_known_are_taken_to_be_undisturbed() -> None:
+    assert usual_elsewhere([replace(RUN, conditions=None)]) == 0.0
