@@ -45,6 +45,14 @@ class View:
     guidance: str = ""
     lessons: str = ""
 
+    def experiment(self, number: int) -> Experiment:
+        """Return the experiment of this number; experiments may finish in any order.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {experiment.number: experiment for experiment in self.experiments}[number]
+
 
 def latest_lessons(experiments: Sequence[Experiment]) -> str:
     """Return the last lessons that a model wrote; empty if there are none yet."""
@@ -65,9 +73,10 @@ def view_of(
     best = best_of(experiments)
     if best is None:
         return None
+    numbers = [experiment.number for experiment in experiments]
     return View(
         tag=history.tag,
-        number=len(experiments) + (running is not None),
+        number=1 + max([*numbers, running.number] if running else numbers),
         best=best.number,
         notebook=TrainNotebook.parse(history.source(best.number)),
         experiments=tuple(experiments),

@@ -108,10 +108,10 @@ class Draft:
         Raises:
             EditError: there is none of this number.
         """
-        known = {experiment.number: experiment for experiment in self._view.experiments}
-        if number not in known:
-            raise EditError(f"no experiment {number}; there are: 0 to {max(known)}")
-        return findings.describe_experiment(self._history, known[number])
+        numbers = [experiment.number for experiment in self._view.experiments]
+        if number not in numbers:
+            raise EditError(f"no experiment {number}; there are: 0 to {max(numbers)}")
+        return findings.describe_experiment(self._history, self._view.experiment(number))
 
     def apply(self, edit: CellEdit) -> str:
         """Make an edit; return what differs, and which cells don't parse now.

@@ -179,7 +179,7 @@ def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budg
     view = brief.view
     wanted = str(cell_diff(old, old.apply(prepared.edits, prepared.constants)))
     changed = str(cell_diff(old, view.notebook))
-    best = view.experiments[view.best].proposal.idea
+    best = view.experiment(view.best).proposal.idea
     parts = [
         sections.guidance(view),
         situation(brief.around, view.notebook),

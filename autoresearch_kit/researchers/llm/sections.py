@@ -78,7 +78,7 @@ def guidance(view: View) -> Section:
 def standing(brief: Brief) -> Section:
     """Return the best and its numbers, and the loss curve of its run."""
     view = brief.view
-    best, first = view.experiments[view.best], view.experiments[0]
+    best, first = view.experiment(view.best), view.experiments[0]
     metric, known = findings.metric_of(best), estimates(view.experiments)
     lines = [
         f"- best: experiment {best.number}, {metric} {known[best.number]}, {best.nodes:,} "
@@ -114,7 +114,7 @@ def standing(brief: Brief) -> Section:
 def profile(view: View) -> Section:
     """Return where the time of a step goes in the best, or in a keep of the same structure."""
     title = "Where the time of a step of the best goes"
-    best = view.experiments[view.best]
+    best = view.experiment(view.best)
     profiled = profiled_before(view.experiments, best.structure)
     if profiled is None or profiled.profiled is None or profiled.profiled.steps is None:
         return Section("profile", title, ("",))
@@ -132,11 +132,11 @@ def lessons(view: View) -> Section:
 def best_few(view: View) -> Section:
     """Return the keeps that gained most."""
     gains = _gains(view.experiments)
-    ranked = sorted(gains, key=lambda number: gains[number], reverse=True)
+    ranked = sorted(gains, key=lambda number: gains[number], reverse=True)[:5]
     lines = [
-        f"- experiment {number}: {gains[number]:.6f} lower than the best before it "
-        f"({_short(view.experiments[number].proposal.idea)}){_scored(view.experiments[number])}"
-        for number in ranked
+        f"- experiment {kept.number}: {gains[kept.number]:.6f} lower than the best before it "
+        f"({_short(kept.proposal.idea)}){_scored(kept)}"
+        for kept in map(view.experiment, ranked)
     ]
     versions = tuple("\n".join(lines[:count]) for count in (5, 3, 0))
     return Section("best", "The largest gains so far", versions)
@@ -166,7 +166,7 @@ def last(brief: Brief) -> Section:
 
 def plateau(view: View) -> Section:
     """Return what to do when nothing has helped for a while."""
-    since = len(judged_since(view.experiments, view.experiments[view.best]))
+    since = len(judged_since(view.experiments, view.experiment(view.best)))
     text = (
         f"The last {since} experiments gained nothing. Change direction: leave the neighbourhood "
         "of what was tried last, question an assumption that none of them touched, or simplify. "
