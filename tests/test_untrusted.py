@@ -23,7 +23,7 @@ from autoresearch_kit.records import CellEdit, EditAction
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.reports import status
 from autoresearch_kit.reports.watching import Watch
-from autoresearch_kit.researchers.llm.asked import DIRECTIVE_LIMIT, read_directive
+from autoresearch_kit.researchers.llm.prompt import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.ui import cli
 from autoresearch_kit.ui.panel.directive import Directive
 from tests.campaign import quick, tiny

@@ -51,7 +51,7 @@ def find_model(
         InputError: something is missing or out of bounds; the message names the setting.
     """
     if settings.researcher != "llm":
-        _refuse_model(wishes, limits)
+        _refuse_model(settings.researcher, wishes, limits)
         return None
     key, base_url = environment.get(KEY, "").strip(), environment.get(BASE_URL, "").strip()
     research = _research(workspace.research(), wishes, base_url)
@@ -67,13 +67,13 @@ def find_model(
     return Model(research, key)
 
 
-def _refuse_model(wishes: ModelWishes, limits: Limits) -> None:
+def _refuse_model(researcher: str, wishes: ModelWishes, limits: Limits) -> None:
     asked = [name for name, value in vars(wishes).items() if value is not None]
     asked += [f"max_{name}" for name in ("tokens", "usd") if getattr(limits, name) is not None]
     if asked:
         flag = "--" + asked[0].replace("_", "-")
         raise InputError(
-            f"{flag} is about a language model, and this campaign's researcher is optuna; "
+            f"{flag} is about a language model, and this campaign's researcher is {researcher}; "
             "say --researcher llm under a new tag"
         )
 

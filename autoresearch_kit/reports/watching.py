@@ -184,7 +184,7 @@ class Watch:
         return thinned(read_points(lines))
 
     def _in_flight(self) -> Usage:
-        return Meter(self.workspace.usage).since(len(self._rows))
+        return Meter(self.workspace.usage).in_flight({row.number for row in self._rows})
 
     def _now(self, state: State) -> Now | None:
         proposal = self.workspace.pending()

@@ -1,5 +1,6 @@
 """What a researcher sees, and what it gives back."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,7 +23,7 @@ PROBE_SECONDS = 30.0
 """The training budget of a probe, at most; compilation is extra, as in any run."""
 
 MakeProbe = Callable[[int, TrainNotebook], Probed]
-"""Run a draft of this experiment without a score, once the device is free. Raises ExecutionError
+"""Runs a draft of this experiment without a score, once the device is free. Raises ExecutionError
 where that can't be done, and Cancelled where the campaign ends."""
 
 
@@ -30,9 +31,9 @@ where that can't be done, and Cancelled where the campaign ends."""
 class View:
     """A campaign as its researcher sees it before experiment `number`.
 
-    `best` is the number of the best, and `notebook` its notebook; `experiments` are all that were
-    tried, in order, the baseline first. `running` is being tried right now, if the view is of the
-    experiment after that; `guidance` is what the human says, `lessons` what was learnt so far.
+    `best` is the number of the best experiment and `notebook` its notebook; `experiments` are all
+    that were tried, in order, the baseline first. `running` is under way, if the view is of the
+    experiment after it; `guidance` is what the human says, `lessons` what was learnt so far.
     """
 
     tag: str
@@ -44,11 +45,19 @@ class View:
     guidance: str = ""
     lessons: str = ""
 
+    def experiment(self, number: int) -> Experiment:
+        """Return the experiment of this number; experiments may finish in any order.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {experiment.number: experiment for experiment in self.experiments}[number]
+
 
 def latest_lessons(experiments: Sequence[Experiment]) -> str:
-    """The last lessons that a model was asked for; empty if there are none yet."""
-    asked = (one.proposal.lessons for one in reversed(experiments))
-    return next((lessons for lessons in asked if lessons), "")
+    """Return the last lessons that a model wrote; empty if there are none yet."""
+    written = (experiment.proposal.lessons for experiment in reversed(experiments))
+    return next((lessons for lessons in written if lessons), "")
 
 
 def view_of(
@@ -57,16 +66,17 @@ def view_of(
     experiments: Sequence[Experiment],
     running: Proposal | None = None,
 ) -> View | None:
-    """The campaign before its next experiment, or before the one after `running`.
+    """Return the campaign before its next experiment, or before the one after `running`.
 
     None before the baseline, since there is nothing to build on.
     """
     best = best_of(experiments)
     if best is None:
         return None
+    numbers = [experiment.number for experiment in experiments]
     return View(
         tag=history.tag,
-        number=len(experiments) + (running is not None),
+        number=1 + max([*numbers, running.number] if running else numbers),
         best=best.number,
         notebook=TrainNotebook.parse(history.source(best.number)),
         experiments=tuple(experiments),
@@ -78,10 +88,10 @@ def view_of(
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What does not change while a campaign process lives.
+    """A campaign's parts that do not change while its process lives.
 
-    `probe` is None where nothing can be run; `probes_made` tells which probes of an experiment were
-    made so far.
+    `probe` is None where nothing can be run; `probes_made` returns the probes that were made of an
+    experiment so far.
     """
 
     history: History
@@ -94,36 +104,41 @@ class Surroundings:
 
 
 class Researcher(Protocol):
-    """Who proposes the next experiment; it keeps nothing in mind that the view doesn't say."""
+    """Proposes experiments; a subclass has a `name`, which its proposals carry, and `propose`.
 
-    @property
-    def name(self) -> str:
-        """The name that proposals carry, and that `--researcher` takes."""
+    It remembers nothing that the view doesn't say, so that a campaign can be resumed.
+    """
 
+    name: str
+    slow: bool = False
+    """True if a proposal takes so long that it is prepared while the run before it trains."""
+
+    @abstractmethod
     def propose(self, view: View) -> Proposal:
-        """The next experiment; the same view gives the same proposal where that is possible.
+        """Return the next experiment; for the same view the same one, where that is possible.
 
         Raises:
+            EndpointError: what it depends on is out of reach for now; another may stand in.
             KitError: it has nothing left to propose; the message says what a person can do.
         """
+        raise NotImplementedError
 
-
-class ModelResearcher(Researcher, Protocol):
-    """A researcher that takes its time, may be out of reach, and can mend what crashed."""
-
-    def repair(self, view: View, crashed: Proposal) -> Proposal | None:
-        """The same idea with the bug of its last attempt mended; None if it gives up.
+    def repair(self, view: View, crashed: Proposal) -> Proposal | None:  # noqa: ARG002
+        """Return a proposal of its own with the bug of the last attempt mended, or None.
 
         Raises:
-            EndpointError: the model can't be asked.
+            EndpointError: what it depends on is out of reach for now.
         """
+        return None
 
-    def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
-        """The idea of `prepared`, made for an earlier best, on this one; None if it gives it up.
+    def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:  # noqa: ARG002
+        """Return the idea of a proposal made for an earlier best on the best of `view`, or None.
 
         Raises:
-            EndpointError: the model can't be asked.
+            EndpointError: what it depends on is out of reach for now.
         """
+        return None
 
     def close(self) -> None:
-        """End what it has under way."""
+        """End what is under way."""
+        return

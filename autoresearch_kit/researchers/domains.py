@@ -1,4 +1,4 @@
-"""Where a search may go: the values that a constant may take.
+"""The values that a constant may take in a search.
 
 A range in the constant's comment is a person's word and binds. Without one the range is derived
 from the baseline's value, and widened around the best's value once that reaches its edge.
@@ -36,7 +36,7 @@ class Numbers:
     grid: int = 1
 
     def nearest(self, value: Constant) -> Constant:
-        """The value nearest to `value` that is in the range, rounded as proposals are."""
+        """Return the value nearest to `value` in the range, rounded as proposals are."""
         number = float(value)
         if self.whole:
             number = self.low + self.grid * round((number - self.low) / self.grid)
@@ -44,13 +44,13 @@ class Numbers:
         return min(max(rounded(number), self.low), self.high)
 
     def draw(self, rng: random.Random) -> Constant:
-        """A value from anywhere in the range."""
+        """Draw a value from anywhere in the range."""
         return self.nearest(
             self._back(rng.uniform(self._scaled(self.low), self._scaled(self.high)))
         )
 
     def step(self, value: Constant, direction: int, rng: random.Random) -> Constant:
-        """A value a step away from `value`: up for +1, down for -1, either for 0.
+        """Draw a value a step away from `value`: up for +1, down for -1, either for 0.
 
         Steps are normally distributed on the range's scale, but for the smallest third of them,
         which would drown in noise. From an edge the step goes back into the range.
@@ -78,20 +78,20 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of these values."""
+    """A constant that takes any of these values."""
 
     options: tuple[Constant, ...]
 
     def draw(self, rng: random.Random) -> Constant:
-        """Any of the values."""
+        """Draw any of the values."""
         return rng.choice(self.options)
 
     def nearest(self, value: Constant) -> Constant | None:
-        """The value itself; None where it is not among the options any more."""
+        """Return the value itself; None where it is not among the options any more."""
         return value if value in self.options else None
 
     def step(self, value: Constant, direction: int, rng: random.Random) -> Constant:  # noqa: ARG002
-        """Any of the other values: they have no direction."""
+        """Draw any of the other values: they have no direction."""
         return rng.choice([option for option in self.options if option != value])
 
 
@@ -99,19 +99,19 @@ Domain = Numbers | Choice
 
 
 def rounded(value: float) -> float:
-    """`value` to four significant digits, without float noise like 0.30000000000000004."""
+    """Return `value` in four significant digits, without float noise."""
     return round(value, DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else value
 
 
 def find_domains(
     specs: Mapping[str, ConstantSpec], baseline: Mapping[str, Constant]
 ) -> dict[str, Domain]:
-    """The domains of the constants that a search may change, by name.
+    """Return the domains of the constants that a search may change, by name.
 
     `specs` are the best's; `baseline` the baseline's values.
     """
-    found = {name: _domain(spec, baseline.get(name, spec.value)) for name, spec in specs.items()}
-    return {name: domain for name, domain in found.items() if domain and not _single(domain)}
+    domains = {name: _domain(spec, baseline.get(name, spec.value)) for name, spec in specs.items()}
+    return {name: domain for name, domain in domains.items() if domain and not _single(domain)}
 
 
 def _domain(spec: ConstantSpec, baseline: Constant) -> Domain | None:
@@ -135,7 +135,7 @@ def _single(domain: Domain) -> bool:
 
 
 def _spanned(span: Span, value: float) -> Numbers:
-    """The person's range; a best outside of it (rewritten with the code) is taken in."""
+    """Return the person's range, widened to a best outside of it (rewritten with the code)."""
     low, high = min(span.low, value), max(span.high, value)
     return Numbers(low, high, span.log and low > 0, whole=isinstance(value, int))
 
@@ -155,7 +155,7 @@ def _derived(baseline: Constant, value: float) -> Numbers | None:
 
 
 def _around(value: float) -> Numbers | None:
-    """The range derived from a value; none from zero or less, which has no natural scale.
+    """Derive a range from a value; none from zero or less, which has no natural scale.
 
     Ints keep a divisor of theirs (192 stays a multiple of 48), since sizes must fit each other.
     Fractions from one half up have their distance to 1 as their scale (0.95: 0.6 to 0.994).

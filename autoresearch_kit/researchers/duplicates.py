@@ -1,4 +1,4 @@
-"""Code that was tried before: equal structure and equal constants, whatever the comments."""
+"""Finds code that was tried before: equal structure and constants, whatever the comments."""
 
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Experiment, Reason
@@ -8,22 +8,22 @@ NEVER_RAN = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
 """Experiments that never ran as proposed."""
 
 NOT_TRIED = (*NEVER_RAN, Reason.MACHINE_BUSY, Reason.FEWER_STEPS)
-"""Those, and experiments that the machine disturbed: they say nothing about their code."""
+"""Experiments that say nothing about their code: never run, or disturbed by the machine."""
 
 
 def tried_before(view: View, notebook: TrainNotebook) -> Experiment | None:
-    """The experiment that ran this notebook's code; None if none did.
+    """Return the experiment that ran this notebook's code, or None.
 
     Raises:
         EditError: a cell has a syntax error.
     """
     code = (notebook.structure(), notebook.constants())
-    ran = (one for one in view.experiments if one.reason not in NOT_TRIED)
-    return next((one for one in ran if (one.structure, dict(one.constants)) == code), None)
+    ran = (e for e in view.experiments if e.reason not in NOT_TRIED)
+    return next((e for e in ran if (e.structure, dict(e.constants)) == code), None)
 
 
 def is_running(view: View, notebook: TrainNotebook) -> bool:
-    """Whether the experiment under way has this notebook's code."""
+    """Return whether the experiment under way has this notebook's code."""
     running = view.running
     if running is None or running.failure:
         return False

@@ -6,12 +6,12 @@ from autoresearch_kit.errors import EndpointError, RefusedError
 from autoresearch_kit.records import Research
 
 CHECK_SECONDS = 180.0
-"""How long one word may take."""
+"""The time that one word may take."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """How a language model is asked. The key is never written down, nor shown.
+    """The settings by which a language model is asked. The key is never written down or shown.
 
     A request that the endpoint refuses for now is made again `retries` times. An answer is given
     up when for `timeout` seconds no byte of it has come: models think for minutes, but where they

@@ -10,6 +10,7 @@ so a campaign that was resumed proposes what it would have proposed.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,16 +23,18 @@ from optuna.distributions import (
 )
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Constant, Proposal
-from autoresearch_kit.researchers.base import View
+from autoresearch_kit.records import Constant, Experiment, Proposal
+from autoresearch_kit.researchers.base import Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
-from autoresearch_kit.researchers.outcomes import Outcome, count_moves, find_outcomes, promising
+from autoresearch_kit.researchers.duplicates import NOT_TRIED
+from autoresearch_kit.researchers.model import Model
+from autoresearch_kit.researchers.spending import Meter
 
 PER_CONSTANT = 2
 """Experiments per searched constant before TPE joins in."""
 
 TPE_SHARE = 0.5
-"""Of the proposals from then on. Both numbers did best on simulated noisy quadratics."""
+"""The share of TPE's proposals from then on. Both did best on simulated noisy quadratics."""
 
 REDRAWS = 10
 RANDOM_POINTS = 1000
@@ -39,7 +42,21 @@ RANDOM_POINTS = 1000
 Values = dict[str, Constant]
 
 
-class OptunaResearcher:
+@dataclass(frozen=True)
+class Outcome:
+    """One experiment: the values of all its constants, and its score, lower is better.
+
+    A crash has a finite `value` too, worse than all others. `moved` says which constants differ
+    from its parent's: +1 up, -1 down, 0 for what is not a number.
+    """
+
+    vector: Mapping[str, Constant]
+    value: float
+    kept: bool
+    moved: Mapping[str, int]
+
+
+class OptunaResearcher(Researcher):
     """Proposes values for the CAPITAL constants of `config`, one to three at a time."""
 
     name = "optuna"
@@ -48,7 +65,7 @@ class OptunaResearcher:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def propose(self, view: View) -> Proposal:
-        """The next values to try, never those of an earlier experiment with the same code.
+        """Return the next values to try, never those of an earlier experiment with the same code.
 
         Raises:
             KitError: `config` has no constants to search, or all their values were tried.
@@ -78,9 +95,14 @@ class OptunaResearcher:
         )
 
 
+def make(_around: Surroundings, _model: Model | None, _meter: Meter) -> OptunaResearcher:
+    """Make the researcher, which needs nothing but the view."""
+    return OptunaResearcher()
+
+
 @dataclass(frozen=True)
 class Search:
-    """What one proposal is drawn from; `rng` is the only thing in it that changes."""
+    """The best, the domains and the outcomes; drawing from it changes only `rng`."""
 
     best: Mapping[str, Constant]
     domains: Mapping[str, Domain]
@@ -100,7 +122,7 @@ def _search(view: View) -> Search:
 
 
 def _candidates(search: Search) -> Iterator[tuple[Values, str]]:
-    """Values worth trying, with why; then random ones, so that it ends when all were tried."""
+    """Yield values worth trying, with why; then random ones, so that it comes to an end."""
     enough = len(search.outcomes) >= PER_CONSTANT * len(search.domains)
     if enough and search.rng.random() < TPE_SHARE:
         yield from _modelled(search)
@@ -130,7 +152,7 @@ def _times(names: Sequence[str], moves: Mapping[str, int]) -> str:
 
 
 def _modelled(search: Search) -> Iterator[tuple[Values, str]]:
-    """TPE over one to three constants, the others as in the best.
+    """Yield what TPE asks for over one to three constants, the others as in the best.
 
     TPE reads no constants but those it samples, so only these go into the study; all experiments
     do, whether they changed them or not.
@@ -167,7 +189,7 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 
 def _within(domains: Mapping[str, Domain], vector: Mapping[str, Constant]) -> Values | None:
-    """The vector's values in these domains, numbers clipped to the range as it is by now.
+    """Return the vector's values in these domains, numbers clipped to their present range.
 
     None where a choice is not offered any more: Optuna takes no value outside of its range.
     """
@@ -178,3 +200,62 @@ def _within(domains: Mapping[str, Domain], vector: Mapping[str, Constant]) -> Va
 
 def _key(vector: Mapping[str, Constant]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, repr(value)) for name, value in vector.items()))
+
+
+def find_outcomes(view: View) -> list[Outcome]:
+    """Return the outcomes of the experiments that ran the best's code, with any constants."""
+    structure = view.notebook.structure()
+    alike = [
+        experiment
+        for experiment in view.experiments
+        if experiment.structure == structure and experiment.reason not in NOT_TRIED
+    ]
+    penalty = _penalty([e.val_bpb for e in alike if e.val_bpb is not None])
+    parents = {experiment.number: experiment.constants for experiment in view.experiments}
+    return [
+        Outcome(
+            experiment.constants,
+            penalty if experiment.val_bpb is None else experiment.val_bpb,
+            experiment.kept,
+            _moved(experiment, parents),
+        )
+        for experiment in alike
+    ]
+
+
+def count_moves(outcomes: Sequence[Outcome]) -> Counter[str]:
+    """Count how often each constant was changed."""
+    return Counter(name for outcome in outcomes for name in outcome.moved)
+
+
+def promising(name: str, outcomes: Sequence[Outcome]) -> int:
+    """Return the direction that the last change of a constant speaks for; 0 without one."""
+    for outcome in reversed(outcomes):
+        if name in outcome.moved:
+            return outcome.moved[name] if outcome.kept else -outcome.moved[name]
+    return 0
+
+
+def _penalty(scores: Sequence[float]) -> float:
+    """Return a score for crashes, as far above the worst score as that is above the best."""
+    worst = max(scores, default=0.0)
+    return worst + (worst - min(scores, default=0.0) or 1.0)
+
+
+def _moved(
+    experiment: Experiment, constants: Mapping[int, Mapping[str, Constant]]
+) -> dict[str, int]:
+    if experiment.proposal.parent is None:
+        return {}
+    was = constants[experiment.proposal.parent]
+    return {
+        name: _direction(was[name], value)
+        for name, value in experiment.constants.items()
+        if name in was and was[name] != value
+    }
+
+
+def _direction(old: Constant, new: Constant) -> int:
+    if isinstance(old, bool | str) or isinstance(new, bool | str):
+        return 0
+    return 1 if new > old else -1

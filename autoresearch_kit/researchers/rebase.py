@@ -1,4 +1,4 @@
-"""A proposal that was made for one best, brought to the next."""
+"""Moves a proposal that was made for one best to the next."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from autoresearch_kit.records import Proposal
 def rebase(
     proposal: Proposal, old: TrainNotebook, new: TrainNotebook, best: int
 ) -> Proposal | None:
-    """The proposal, made for `old`, as one for `new`, the notebook of experiment `best`.
+    """Return the proposal, made for `old`, as one for `new`, the notebook of experiment `best`.
 
     A cell that both changed is merged line by line, as git merges. None if that leaves a conflict,
     if both changed a constant, or if what the proposal edits is not there any more.

@@ -1,8 +1,8 @@
-"""What a language model takes: written down at each request, and held against the caps."""
+"""Counts what a language model takes, at each request, and holds it against the caps."""
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,7 @@ from autoresearch_kit.records import Experiment, Limits, Prices, Usage, codec
 logger = logging.getLogger(__name__)
 
 REPLY_TOKENS = 4_000
-"""What a reply is taken to need before it is asked for, unless one needed more before."""
-
+"""Tokens that a reply is taken to need before it is asked for, unless one needed more before."""
 
 NO_LIMITS = Limits()
 
@@ -31,8 +30,8 @@ class Line:
 class Meter:
     """Counts requests in the file `path`, one line each, which a kill -9 does not take away.
 
-    An experiment takes what was spent on it along when it is recorded; what stands here for later
-    numbers is in flight, and so are requests that are not yet answered. Several threads may ask.
+    What was spent on an experiment is part of its record; what is counted here for others is in
+    flight, and so are requests that are not yet answered. Several threads may ask.
     """
 
     def __init__(self, path: Path, limits: Limits = NO_LIMITS, prices: Prices | None = None):
@@ -48,20 +47,20 @@ class Meter:
         append_line(self.path, codec.compact(Line(number, usage)))
 
     def spent_on(self, number: int) -> Usage:
-        """What the requests for experiment `number` took."""
+        """Return what the requests for experiment `number` took."""
         return _sum([line.usage for line in self._lines() if line.number == number])
 
     def total(self, experiments: Sequence[Experiment]) -> Usage:
-        """What the campaign took: `experiments` are those recorded; the rest is in flight."""
-        return total(experiments) + self.since(len(experiments))
+        """Return what the campaign took: `experiments` are those recorded, the rest in flight."""
+        return total(experiments) + self.in_flight({e.number for e in experiments})
 
-    def since(self, number: int) -> Usage:
-        """What experiment `number` and those after it took: what is in flight."""
-        return _sum([line.usage for line in self._lines() if line.number >= number])
+    def in_flight(self, recorded: Collection[int]) -> Usage:
+        """Return what experiments took that are not among those with these numbers."""
+        return _sum([line.usage for line in self._lines() if line.number not in recorded])
 
     @contextmanager
     def request(self, experiments: Sequence[Experiment], prompt_tokens: int) -> Iterator[None]:
-        """Make a request with so large a prompt in here, if it fits under the caps.
+        """Enclose a request with a prompt of so many tokens, if it fits under the caps.
 
         Raises:
             LimitReached: it might not; the message says how to go on.
@@ -76,7 +75,7 @@ class Meter:
                 self._asked.remove(prompt_tokens)
 
     def check(self, experiments: Sequence[Experiment]) -> None:
-        """Look whether a request that is being made may be made once more: its answer was no use.
+        """Check that a request may be made once more, since its answer was of no use.
 
         Raises:
             LimitReached: the caps might not hold.
@@ -118,7 +117,10 @@ class Meter:
         return [line for data in lines if data and (line := self._line(data))]
 
     def _line(self, data: bytes) -> Line | None:
-        """None for one that a full disk cut; what was recorded since then has its cost in git."""
+        """Return the line, or None for one that a full disk cut.
+
+        What was recorded since then has its cost in git.
+        """
         try:
             return codec.decode(Line, data)
         except InputError:
@@ -129,12 +131,12 @@ class Meter:
 
 
 def total(experiments: Sequence[Experiment]) -> Usage:
-    """What all these experiments took."""
+    """Return what all these experiments took."""
     return _sum([experiment.usage for experiment in experiments])
 
 
 def per(usage: Usage, count: int) -> str:
-    """The cost of one of `count` things: in US dollars where that is known, else in tokens."""
+    """Return the cost of one of `count` things: in US dollars where known, else in tokens."""
     if usage.usd is not None:
         return f"{usage.usd / max(1, count):.3f} USD"
     return f"{usage.tokens / max(1, count):,.0f} tokens"

@@ -1,109 +1,116 @@
-"""Whose turn it is: the language model's or optuna's.
-
-Optuna has every so many turns, to tune the constants of whatever structure the model has found,
-and those in which the endpoint is down.
-"""
+"""Whose turn it is, where several researchers propose for one campaign."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from autoresearch_kit.errors import EndpointError, KitError
-from autoresearch_kit.records import Proposal, Research
-from autoresearch_kit.researchers.base import ModelResearcher, Researcher, View
+from autoresearch_kit.records import Proposal
+from autoresearch_kit.researchers.base import Researcher, View
 
 logger = logging.getLogger(__name__)
 
 
-def _nobody(_trouble: str) -> None:
-    """Tell nobody."""
+@dataclass(frozen=True)
+class Share:
+    """A researcher that proposes the experiments whose numbers are multiples of `every`."""
+
+    researcher: Researcher
+    every: int
 
 
 class Turns:
-    """Both researchers as one; without a `model`, all turns are optuna's.
+    """Several researchers as one: `first` proposes whatever no share takes.
 
-    `on_down` is told why, once an outage, when optuna first stands in.
+    `stand_in` proposes while the researcher whose turn it is can't be reached; `on_down` is then
+    called with the reason, once for each outage.
     """
 
     def __init__(
         self,
-        optuna: Researcher,
-        model: ModelResearcher | None = None,
-        research: Research | None = None,
-        on_down: Callable[[str], None] = _nobody,
+        first: Researcher,
+        shares: Sequence[Share] = (),
+        stand_in: Researcher | None = None,
+        on_down: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._optuna = optuna
-        self._model = model
-        self._research = research
+        self._first = first
+        self._shares = shares
+        self._stand_in = stand_in
         self._on_down = on_down
-        self._down = False
+        self._by_name = {r.name: r for r in (first, *(share.researcher for share in shares))}
+        self._down: set[str] = set()
 
     def takes_long(self, number: int) -> bool:
-        """Whether experiment `number` is worth preparing while the one before it runs."""
-        return self._model is not None and not self._is_optunas(number)
+        """Return whether experiment `number` is to be prepared while the one before it runs."""
+        return self._whose(number).slow
 
     def propose(self, view: View) -> Proposal:
-        """The next experiment, by whose turn it is.
+        """Return the next experiment, by whose turn it is.
 
         Raises:
             LimitReached: a cap on tokens or dollars.
             KitError: nobody can propose anything; the message says why.
         """
-        if self._model is None or self._is_optunas(view.number):
-            return self._optuna.propose(view)
-        return self._models(view, self._model.propose)
+        return self._ask(self._whose(view.number), view, lambda asked: asked.propose(view))
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal:
-        """The idea of `prepared`, which conflicts with the new best, on that; else a new proposal.
+        """Return the idea of `prepared`, which conflicts with the new best, or a new proposal.
 
         Raises:
             LimitReached: a cap on tokens or dollars.
             KitError: nobody can propose anything; the message says why.
         """
-        model = self._model
-        if model is None or prepared.researcher != model.name:
+        author = self._by_name.get(prepared.researcher)
+        if author is None:
             return self.propose(view)
-        return self._models(view, lambda v: model.carry_over(v, prepared) or model.propose(v))
-
-    def _models(self, view: View, ask: Callable[[View], Proposal]) -> Proposal:
-        """What the model is asked for, or optuna's proposal while it is out of reach."""
-        try:
-            proposal = ask(view)
-        except EndpointError as error:
-            return self._stand_in(view, error)
-        if self._down:
-            logger.warning("experiment %d: the endpoint answers again", view.number)
-        self._down = False
-        return proposal
+        return self._ask(
+            author, view, lambda asked: asked.carry_over(view, prepared) or asked.propose(view)
+        )
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
-        """The same idea with the bug of its last attempt mended; None if nobody can."""
-        if self._model is None or crashed.researcher != self._model.name:
-            return None
+        """Return the proposal with the bug of its last attempt mended; None if nobody can."""
+        author = self._by_name.get(crashed.researcher)
         try:
-            return self._model.repair(view, crashed)
+            return author.repair(view, crashed) if author else None
         except EndpointError as error:
             logger.warning("experiment %d is not repaired: %s", crashed.number, error)
             return None
 
     def close(self) -> None:
-        """End what the model has under way."""
-        if self._model is not None:
-            self._model.close()
+        """End what the researchers have under way."""
+        for researcher in self._by_name.values():
+            researcher.close()
 
-    def _is_optunas(self, number: int) -> bool:
-        every = self._research.optuna_every if self._research else 1
-        return every > 0 and number % every == 0
+    def _whose(self, number: int) -> Researcher:
+        takers = (share.researcher for share in self._shares if number % share.every == 0)
+        return next(takers, self._first)
 
-    def _stand_in(self, view: View, error: EndpointError) -> Proposal:
-        """Optuna's proposal in the model's place.
+    def _ask(
+        self, researcher: Researcher, view: View, ask: Callable[[Researcher], Proposal]
+    ) -> Proposal:
+        try:
+            proposal = ask(researcher)
+        except EndpointError as error:
+            return self._propose_instead(researcher, view, error)
+        if researcher.name in self._down:
+            logger.warning("experiment %d: %s answers again", view.number, researcher.name)
+            self._down.remove(researcher.name)
+        return proposal
+
+    def _propose_instead(
+        self, researcher: Researcher, view: View, error: EndpointError
+    ) -> Proposal:
+        """Return a proposal of the stand-in.
 
         Raises:
-            KitError: that is not wanted, or optuna has nothing to propose either.
+            KitError: there is none, or it has nothing to propose either.
         """
-        if self._research is None or not self._research.fallback:
-            raise KitError(f"the model can't be asked: {error}") from error
-        logger.warning("experiment %d: optuna proposes, since %s", view.number, error)
-        if not self._down:
+        if self._stand_in is None or self._stand_in is researcher:
+            raise KitError(f"{researcher.name} can't be asked: {error}") from error
+        logger.warning(
+            "experiment %d: %s proposes, since %s", view.number, self._stand_in.name, error
+        )
+        if researcher.name not in self._down:
             self._on_down(str(error))
-        self._down = True
-        return self._optuna.propose(view)
+        self._down.add(researcher.name)
+        return self._stand_in.propose(view)

@@ -166,7 +166,7 @@ def test_a_request_that_a_full_disk_cut_does_not_take_the_next_with_it(
     meter.path.write_bytes(meter.path.read_bytes() + b"\xff\x00\n\n")
     meter.add(2, Usage(1, 1, 1))
     assert meter.spent_on(1) == Usage(2, 30, 12)
-    assert meter.since(0) == Usage(3, 31, 13)
+    assert meter.in_flight(()) == Usage(3, 31, 13)
     assert caplog.text.count("can't be read") == 2
 
 

@@ -145,7 +145,7 @@ def test_the_traceback_reaches_the_model_as_a_quotation(done: Done) -> None:
 def test_what_the_last_run_printed_reaches_the_model_as_a_quotation(done: Done) -> None:
     asked = [body for body in done.night.bodies if scripted.experiment_of(body) == 3]
     assert "printed:\n| [cell model]\n| wide: 8\n" in said(asked[0])
-    assert "training loss at the end: " in said(asked[0])
+    assert "training loss, nats a token, smoothed: " in said(asked[0])
 
 
 def test_an_idea_that_is_given_up_is_recorded_and_not_run(done: Done) -> None:

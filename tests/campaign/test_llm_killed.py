@@ -33,7 +33,7 @@ def script(body: Body) -> Answer:
         return text("worked: more steps")
     number = scripted.experiment_of(body)
     if number % 7 == 3 and not scripted.turn_of(body):
-        return calls(("read_experiment", {"number": 0}))
+        return calls(("read", {"what": 0}))
     values = constants(STEPS=number * 7 % 30 + 1, RATE=0.03 + number / 1000)
     return calls(values, submit(f"idea {number}"))
 

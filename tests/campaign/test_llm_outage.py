@@ -67,7 +67,7 @@ def test_optuna_stands_in_until_the_endpoint_is_back(
         experiments = list(campaign.run(Limits(experiments=2)))
     assert [one.proposal.researcher for one in experiments] == ["optuna", "llm"]
     assert "optuna proposes, since" in caplog.text
-    assert "the endpoint answers again" in caplog.text
+    assert "llm answers again" in caplog.text
     assert caplog.text.count("notice: 'night' needs help: optuna proposes, since") == 1
 
 
@@ -76,7 +76,7 @@ def test_without_a_stand_in_the_campaign_ends_and_says_why(
 ) -> None:
     chat.script = lambda body: READY if is_check(body) else DOWN
     campaign = scripted.campaign(root, corpus, scripted.model(chat, fallback=False, retries=0))
-    with pytest.raises(KitError, match="the model can't be asked"):
+    with pytest.raises(KitError, match="llm can't be asked"):
         list(campaign.run(Limits(experiments=2)))
     assert len(campaign.history.experiments()) == 1
 

@@ -11,7 +11,7 @@ from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
 from autoresearch_kit.researchers.optuna import OptunaResearcher
 from tests.researchers.llm.conftest import Ledger, ledger
-from tests.researchers.test_turns import RESEARCH, FakeModel
+from tests.researchers.test_turns import FakeModel
 
 __all__ = ["ledger"]
 
@@ -38,8 +38,7 @@ def never() -> bool:
 
 
 def proposing(ledger: Ledger, model: FakeModel) -> Proposing:
-    turns = Turns(OptunaResearcher(), model, replace(RESEARCH, optuna_every=0))
-    return Proposing(turns, ledger.workspace, ledger.history)
+    return Proposing(Turns(model, (), OptunaResearcher()), ledger.workspace, ledger.history)
 
 
 def ahead(ledger: Ledger, number: int) -> View:

@@ -23,9 +23,9 @@ BASELINE = Proposal(0, None, "baseline", "baseline", "")
 
 
 def notebook(config: str) -> TrainNotebook:
-    found = small.cells()
-    found[4]["source"] = config
-    return TrainNotebook.parse(small.text(found))
+    cells = small.cells()
+    cells[4]["source"] = config
+    return TrainNotebook.parse(small.text(cells))
 
 
 def experiment(

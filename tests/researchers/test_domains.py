@@ -46,12 +46,12 @@ def test_a_derived_range_stays_the_baselines() -> None:
 
 
 @pytest.mark.parametrize("value", [0.32, 0.4, 0.005, 0.001])
-def test_a_derived_range_is_widened_where_the_best_reaches_its_edge(value: float) -> None:
-    found = domain(f"A = {value}", 0.04)
-    assert isinstance(found, Numbers)
-    assert found.low < value < found.high
-    assert found.low <= 0.005
-    assert found.high >= 0.32
+def test_a_derived_range_is_widened_at_its_edge(value: float) -> None:
+    numbers = domain(f"A = {value}", 0.04)
+    assert isinstance(numbers, Numbers)
+    assert numbers.low < value < numbers.high
+    assert numbers.low <= 0.005
+    assert numbers.high >= 0.32
 
 
 def test_a_constant_that_changed_its_type_starts_anew() -> None:
@@ -67,36 +67,35 @@ def test_a_range_without_scale_is_taken_from_the_best() -> None:
 @pytest.mark.parametrize("line", ["A = 0.04", "A = 0.95", "A = 192", "A = 1", "A = 3  # a; 1..8"])
 @pytest.mark.parametrize("direction", [1, -1, 0])
 def test_a_step_stays_inside_and_moves(line: str, direction: int) -> None:
-    found = domain(line)
-    assert isinstance(found, Numbers)
+    numbers = domain(line)
+    assert isinstance(numbers, Numbers)
     start = constant_specs(line)["A"].value
     for seed in range(50):
-        moved = found.step(start, direction, random.Random(seed))
+        moved = numbers.step(start, direction, random.Random(seed))
         assert moved != start
-        assert found.low <= float(moved) <= found.high
+        assert numbers.low <= float(moved) <= numbers.high
         assert type(moved) is type(start)
-        assert moved == found.nearest(moved)
+        assert moved == numbers.nearest(moved)
 
 
-@pytest.mark.parametrize("edge", [1, 8])
-def test_a_step_from_an_edge_goes_back_inside(edge: int) -> None:
-    found = Numbers(1, 8, log=False, whole=True)
-    for direction in (1, -1):
-        assert found.step(edge, direction, random.Random(0)) != edge
+def test_a_step_from_an_edge_goes_back_inside() -> None:
+    whole = Numbers(1, 8, log=False, whole=True)
+    for edge in (1, 8):
+        assert all(whole.step(edge, way, random.Random(0)) != edge for way in (1, -1))
 
 
 def test_a_step_goes_where_it_is_told() -> None:
-    found = Numbers(0.005, 0.32, log=True, whole=False)
-    assert all(float(found.step(0.04, 1, random.Random(seed))) > 0.04 for seed in range(20))
-    assert all(float(found.step(0.04, -1, random.Random(seed))) < 0.04 for seed in range(20))
+    numbers = Numbers(0.005, 0.32, log=True, whole=False)
+    assert all(float(numbers.step(0.04, 1, random.Random(seed))) > 0.04 for seed in range(20))
+    assert all(float(numbers.step(0.04, -1, random.Random(seed))) < 0.04 for seed in range(20))
 
 
 def test_proposed_floats_are_short() -> None:
-    found = Numbers(0.1, 0.975, log=False, whole=False)
-    drawn = [found.draw(random.Random(seed)) for seed in range(50)]
+    numbers = Numbers(0.1, 0.975, log=False, whole=False)
+    drawn = [numbers.draw(random.Random(seed)) for seed in range(50)]
     assert max(len(repr(value)) for value in drawn) <= 6
 
 
-def test_a_value_that_is_not_offered_any_more_has_no_nearest() -> None:
+def test_a_value_no_longer_offered_has_no_nearest() -> None:
     assert Choice((1, 2)).nearest(3) is None
     assert Choice((1, 2)).nearest(2) == 2

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
-from autoresearch_kit.researchers import check_name
 from autoresearch_kit.researchers.duplicates import tried_before
-from autoresearch_kit.researchers.optuna import OptunaResearcher
-from autoresearch_kit.researchers.outcomes import find_outcomes, promising
+from autoresearch_kit.researchers.optuna import OptunaResearcher, find_outcomes, promising
 from autoresearch_kit.verdicts.decide import Decision
 from tests.researchers.bench import Bench, Objective, experiment
 
@@ -48,13 +46,7 @@ def researcher() -> OptunaResearcher:
     return OptunaResearcher()
 
 
-def test_it_is_found_by_name() -> None:
-    assert check_name("optuna") == "optuna"
-    with pytest.raises(InputError, match="no researcher 'optna'; there is: optuna"):
-        check_name("optna")
-
-
-def test_the_first_proposals_are_one_or_two_steps_from_the_best(
+def test_the_first_proposals_are_steps_from_the_best(
     bench: Bench, researcher: OptunaResearcher
 ) -> None:
     for _ in range(8):
@@ -152,24 +144,20 @@ def test_crashes_are_penalised_and_the_search_goes_on(researcher: OptunaResearch
     assert bench.best.val_bpb == min(scores)
 
 
-def test_an_edit_that_never_ran_is_not_held_against_the_best(bench: Bench) -> None:
-    invalid = Decision(Verdict.CRASH, Reason.INVALID_EDIT, "")
-    bench.experiments.append(
-        experiment(
-            replace(bench.best.proposal, number=1, parent=0), bench.notebooks[0], None, invalid, ""
-        )
-    )
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [(Verdict.CRASH, Reason.INVALID_EDIT), (Verdict.DISTURBED, Reason.MACHINE_BUSY)],
+)
+def test_what_was_not_tried_is_not_learnt_from(
+    bench: Bench, verdict: Verdict, reason: Reason
+) -> None:
+    proposal, code = replace(bench.best.proposal, number=1, parent=0), bench.notebooks[0]
+    made = experiment(proposal, code, None, Decision(verdict, reason, ""), "")
+    bench.experiments.append(made)
     assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.val_bpb]
-
-
-def test_what_was_disturbed_is_not_learnt_from_and_may_be_proposed_again(bench: Bench) -> None:
-    disturbed = Decision(Verdict.DISTURBED, Reason.MACHINE_BUSY, "")
-    proposal = replace(bench.best.proposal, number=1, parent=0)
-    bench.experiments.append(experiment(proposal, bench.notebooks[0], None, disturbed, ""))
-    assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.val_bpb]
-    found = tried_before(bench.view, bench.notebooks[0])
-    assert found is not None
-    assert found.number == 0
+    known = tried_before(bench.view, code)
+    assert known is not None
+    assert known.number == 0
 
 
 def test_experiments_with_other_code_are_left_out(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.researchers.rebase import rebase
@@ -34,44 +36,31 @@ def test_a_cell_that_both_changed_is_merged_by_lines() -> None:
     assert moved.edits == (model(FIRST + "\nB = 1"),)
 
 
-def test_a_conflict_gives_it_up() -> None:
-    ours = OLD.apply([model(MODEL + "\nB = 2")])
-    assert rebase(proposal(model(LAST)), OLD, ours, 6) is None
-
-
-def test_a_deleted_cell_gives_it_up() -> None:
-    new = OLD.apply([CellEdit(DELETE, "model"), CellEdit(INSERT, "net", MODEL, "config")])
-    assert rebase(proposal(model(LAST)), OLD, new, 6) is None
-
-
-def test_deleting_what_the_best_changed_gives_it_up() -> None:
-    new = OLD.apply([model(LAST)])
-    gone = proposal(CellEdit(DELETE, "model"), CellEdit(INSERT, "net", MODEL, "config"))
-    assert rebase(gone, OLD, new, 6) is None
-
-
-def test_a_constant_that_both_changed_gives_it_up() -> None:
-    new = OLD.set_constants({"BATCH": 8})
-    assert rebase(proposal(constants={"BATCH": 2}), OLD, new, 6) is None
-
-
 def test_constants_that_only_the_proposal_changed_fit() -> None:
     moved = rebase(proposal(constants={"BATCH": 2}), OLD, OLD.set_constants({"RATE": 0.1}), 6)
     assert moved
     assert moved.constants == {"BATCH": 2}
 
 
-def test_what_the_best_has_already_is_given_up() -> None:
-    assert rebase(proposal(model(LAST)), OLD, OLD.apply([model(LAST)]), 6) is None
+DELETED = (CellEdit(DELETE, "model"), CellEdit(INSERT, "net", MODEL, "config"))
+RENAMED = MODEL.replace("class Bigram", "class Net").replace("= Bigram", "= Net")
+CONFLICTS = {
+    "same lines": (proposal(model(LAST)), OLD.apply([model(MODEL + "\nB = 2")])),
+    "cell deleted": (proposal(model(LAST)), OLD.apply(DELETED)),
+    "deletes what changed": (proposal(*DELETED), OLD.apply([model(LAST)])),
+    "same constant": (proposal(constants={"BATCH": 2}), OLD.set_constants({"BATCH": 8})),
+    "there already": (proposal(model(LAST)), OLD.apply([model(LAST)])),
+    "name gone": (
+        proposal(CellEdit(INSERT, "more", "print(Bigram)", "model")),
+        OLD.apply([model(RENAMED)]),
+    ),
+    "name of a cell taken": (
+        proposal(CellEdit(INSERT, "ema", "EMA = 1", "model")),
+        OLD.apply([CellEdit(INSERT, "ema", "EMA = 2", "model")]),
+    ),
+}
 
 
-def test_a_name_that_the_best_no_longer_has_gives_it_up() -> None:
-    renamed = MODEL.replace("class Bigram", "class Net").replace("= Bigram", "= Net")
-    uses = proposal(CellEdit(INSERT, "more", "print(Bigram)", "model"))
-    assert rebase(uses, OLD, OLD.apply([model(renamed)]), 6) is None
-
-
-def test_two_cells_of_one_name_give_it_up() -> None:
-    insert = CellEdit(INSERT, "ema", "EMA = 1", "model")
-    new = OLD.apply([CellEdit(INSERT, "ema", "EMA = 2", "model")])
-    assert rebase(proposal(insert), OLD, new, 6) is None
+@pytest.mark.parametrize(("mine", "new"), CONFLICTS.values(), ids=CONFLICTS)
+def test_a_conflict_gives_the_proposal_up(mine: Proposal, new: TrainNotebook) -> None:
+    assert rebase(mine, OLD, new, 6) is None

@@ -39,9 +39,10 @@ def test_the_requests_for_an_experiment_add_up(meter: Meter) -> None:
 
 
 def test_what_is_recorded_is_not_counted_twice(meter: Meter) -> None:
-    meter.add(0, ONE)
-    meter.add(1, ONE)
-    assert meter.total(recorded(1, ONE)) == ONE + ONE
+    for number in (0, 1, 2):
+        meter.add(number, ONE)
+    assert meter.total(recorded(1, ONE)) == ONE + ONE + ONE
+    assert meter.in_flight({0, 2}) == ONE
 
 
 def test_a_line_that_a_full_disk_cut_is_not_read(meter: Meter) -> None:

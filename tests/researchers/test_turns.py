@@ -1,25 +1,30 @@
-"""Whose turn it is, and who stands in while the endpoint is down."""
+"""Whose turn it is, and who stands in while a researcher can't be reached."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.errors import EndpointError, KitError, LimitReached
-from autoresearch_kit.records import Proposal, Research
-from autoresearch_kit.researchers import Turns, View
+from autoresearch_kit import researchers
+from autoresearch_kit.errors import EndpointError, InputError, KitError, LimitReached
+from autoresearch_kit.records import Proposal
+from autoresearch_kit.researchers import Researcher, Share, Turns, View, check_name
 from autoresearch_kit.researchers.optuna import OptunaResearcher
+from autoresearch_kit.researchers.spending import Meter
 from tests.researchers.bench import Bench
+from tests.researchers.llm.conftest import Ledger, ledger
 
-RESEARCH = Research(model="m", optuna_every=3)
+__all__ = ["ledger"]
 
 
 @dataclass
-class FakeModel:
+class FakeModel(Researcher):
     """A model that answers, or fails, as it is told."""
 
     error: KitError | None = None
     closed: bool = False
     name: str = "llm"
+    slow = True
 
     def propose(self, view: View) -> Proposal:
         if self.error:
@@ -45,59 +50,47 @@ def view() -> View:
     return Bench("WIDTH = 8  # of it; 4..64", lambda _: 1.0).view
 
 
-def turns(model: FakeModel, research: Research = RESEARCH) -> Turns:
-    return Turns(OptunaResearcher(), model, research)
+def turns(model: FakeModel, *, fallback: bool = True) -> Turns:
+    optuna = OptunaResearcher()
+    return Turns(model, [Share(optuna, 3)], optuna if fallback else None)
 
 
-@pytest.mark.parametrize(
-    ("number", "researcher"), [(1, "llm"), (2, "llm"), (3, "optuna"), (4, "llm"), (6, "optuna")]
-)
-def test_every_so_many_turns_are_optunas(view: View, number: int, researcher: str) -> None:
-    assert turns(FakeModel()).propose(replace(view, number=number)).researcher == researcher
+def test_each_share_has_every_so_many_turns(view: View) -> None:
+    third = FakeModel(name="third")
+    shared = Turns(FakeModel(), [Share(OptunaResearcher(), 3), Share(third, 4)])
+    proposed = [shared.propose(replace(view, number=n)).researcher for n in range(1, 13)]
+    llm = "llm"
+    assert proposed == [
+        *[llm, llm, "optuna", "third", llm, "optuna"],
+        *[llm, "third", "optuna", llm, llm, "optuna"],
+    ]
 
 
-def test_no_turn_need_be_optunas(view: View) -> None:
-    both = turns(FakeModel(), replace(RESEARCH, optuna_every=0))
-    assert both.propose(replace(view, number=6)).researcher == "llm"
-
-
-def test_without_a_model_all_turns_are_optunas(view: View) -> None:
-    assert Turns(OptunaResearcher()).propose(view).researcher == "optuna"
-
-
-def test_only_the_models_turns_are_worth_preparing() -> None:
+def test_only_slow_turns_are_prepared() -> None:
     both = turns(FakeModel())
     assert [number for number in range(1, 7) if both.takes_long(number)] == [1, 2, 4, 5]
     assert not Turns(OptunaResearcher()).takes_long(1)
 
 
-def test_optuna_stands_in_while_the_endpoint_is_down_and_both_switches_are_logged(
-    view: View, caplog: pytest.LogCaptureFixture
-) -> None:
-    model = FakeModel(EndpointError("503 from there"))
-    both = turns(model)
-    with caplog.at_level("WARNING"):
-        assert both.propose(view).researcher == "optuna"
-        model.error = None
-        assert both.propose(view).researcher == "llm"
-    assert "optuna proposes, since 503 from there" in caplog.text
-    assert "the endpoint answers again" in caplog.text
-
-
-def test_an_outage_is_told_once_and_the_next_again(view: View) -> None:
+def test_each_outage_is_told_once_and_logged(view: View, caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-    model = FakeModel()
-    both = Turns(OptunaResearcher(), model, RESEARCH, told.append)
-    for error in (None, EndpointError("503"), EndpointError("503"), None, EndpointError("gone")):
-        model.error = error
-        both.propose(view)
+    model, optuna = FakeModel(), OptunaResearcher()
+    both = Turns(model, (), optuna, told.append)
+    errors = (None, EndpointError("503"), EndpointError("503"), None, EndpointError("gone"))
+    proposed = []
+    with caplog.at_level("WARNING"):
+        for error in errors:
+            model.error = error
+            proposed.append(both.propose(view).researcher)
+    assert proposed == ["llm", "optuna", "optuna", "llm", "optuna"]
     assert told == ["503", "gone"]
+    assert "optuna proposes, since 503" in caplog.text
+    assert "llm answers again" in caplog.text
 
 
-def test_the_stand_in_can_be_refused(view: View) -> None:
-    both = turns(FakeModel(EndpointError("503")), replace(RESEARCH, fallback=False))
-    with pytest.raises(KitError, match="the model can't be asked: 503"):
-        both.propose(view)
+def test_without_a_stand_in_an_outage_ends_the_campaign(view: View) -> None:
+    with pytest.raises(KitError, match="llm can't be asked: 503"):
+        turns(FakeModel(EndpointError("503")), fallback=False).propose(view)
 
 
 def test_a_cap_is_no_reason_for_a_stand_in(view: View) -> None:
@@ -105,39 +98,84 @@ def test_a_cap_is_no_reason_for_a_stand_in(view: View) -> None:
         turns(FakeModel(LimitReached("enough"))).propose(view)
 
 
-def test_the_model_mends_its_own_crashes_only() -> None:
-    view = Bench("WIDTH = 8", lambda _: 1.0).view
-    own, other = (Proposal(1, 0, name, "i", "h") for name in ("llm", "optuna"))
-    mended = turns(FakeModel()).repair(view, own)
-    assert mended is not None
-    assert mended.hypothesis == "mended"
-    assert turns(FakeModel()).repair(view, other) is None
+@pytest.mark.parametrize(
+    ("author", "error", "mended"),
+    [
+        ("llm", None, True),
+        ("optuna", None, False),
+        ("baseline", None, False),
+        ("llm", EndpointError("503"), False),
+    ],
+)
+def test_a_crash_is_mended_by_its_author(
+    view: View, author: str, error: KitError | None, mended: bool
+) -> None:
+    repaired = turns(FakeModel(error)).repair(view, Proposal(1, 0, author, "i", "h"))
+    assert (repaired is not None and repaired.hypothesis == "mended") is mended
 
 
-def test_a_crash_stays_one_while_the_endpoint_is_down() -> None:
-    view = Bench("WIDTH = 8", lambda _: 1.0).view
-    crashed = Proposal(1, 0, "llm", "i", "h")
-    assert turns(FakeModel(EndpointError("503"))).repair(view, crashed) is None
+@pytest.mark.parametrize(
+    ("author", "error", "researcher", "hypothesis"),
+    [
+        ("llm", None, "llm", "carried over"),
+        ("gone", None, "llm", ""),
+        ("llm", EndpointError("503"), "optuna", "a step from the best"),
+    ],
+)
+def test_an_idea_is_carried_over_by_its_author(
+    view: View, author: str, error: KitError | None, researcher: str, hypothesis: str
+) -> None:
+    prepared = Proposal(view.number, 7, author, "an idea", "")
+    carried = turns(FakeModel(error)).carry_over(view, prepared)
+    assert carried.researcher == researcher
+    assert carried.hypothesis.startswith(hypothesis)
 
 
-def test_closing_reaches_the_model() -> None:
-    model = FakeModel()
-    turns(model).close()
-    assert model.closed
+def test_closing_reaches_every_researcher() -> None:
+    first, other = FakeModel(), FakeModel(name="other")
+    Turns(first, [Share(other, 2)]).close()
+    assert first.closed
+    assert other.closed
 
 
-def prepared(view: View, researcher: str = "llm") -> Proposal:
-    return Proposal(view.number, 7, researcher, "an idea", "")
+def test_an_unknown_researcher_is_answered_with_those_there_are() -> None:
+    assert check_name("optuna") == "optuna"
+    with pytest.raises(InputError, match="no researcher 'optna'; there are: optuna, llm"):
+        check_name("optna")
 
 
-def test_a_models_idea_is_carried_over_by_the_model(view: View) -> None:
-    assert turns(FakeModel()).carry_over(view, prepared(view)).hypothesis == "carried over"
+def make_fake(*_: object) -> FakeModel:
+    return FakeModel(name="fake")
 
 
-def test_what_optuna_prepared_is_not_carried_over(view: View) -> None:
-    assert turns(FakeModel()).carry_over(view, prepared(view, "optuna")).hypothesis == ""
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another package, installed, with entry points of its own."""
+    info = tmp_path / "site" / "theirs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[{researchers.GROUP}]\nfake = {__name__}:make_fake\nbad = no_such_module:make\n"
+        "llm = theirs:make\n"
+    )
+    monkeypatch.syspath_prepend(info.parent)
 
 
-def test_optuna_stands_in_where_nothing_can_be_carried_over(view: View) -> None:
-    model = FakeModel(EndpointError("503"))
-    assert turns(model).carry_over(view, prepared(view)).researcher == "optuna"
+@pytest.mark.usefixtures("plugins")
+def test_an_entry_point_adds_a_researcher(ledger: Ledger) -> None:
+    settings = replace(ledger.around.settings, researcher=check_name("fake"))
+    around, meter = replace(ledger.around, settings=settings), Meter(ledger.workspace.usage)
+    made = researchers.find_turns(around, meter, None, lambda _: None)
+    assert made.propose(ledger.view).researcher == "fake"
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_researcher_that_can_not_be_loaded_is_named(ledger: Ledger) -> None:
+    around = replace(ledger.around, settings=replace(ledger.around.settings, researcher="bad"))
+    with pytest.raises(InputError, match="researcher 'bad' can't be loaded from no_such_module"):
+        researchers.find_turns(around, Meter(ledger.workspace.usage), None, lambda _: None)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_another_package_can_not_take_over_a_name() -> None:
+    assert researchers._entry_points()["llm"] in researchers.OWN

@@ -1,90 +1,172 @@
 """An answer as it arrives: its text, its calls, and what it took.
 
-openai's client hands on what a server sends without checking it, and servers differ: in whether
-calls have an index or an id, whether text comes in parts, and when usage is told.
+openai's client hands on what a server sends without checking it, and its own accumulator of chunks
+trusts that calls have an index and repeat no id. Servers differ in both, in whether text comes in
+parts, and in when they tell usage, so answers are put together here.
 """
 
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
-from openai.types.chat.chat_completion import Choice as WholeChoice
-from openai.types.chat.chat_completion_chunk import (
-    Choice,
-    ChoiceDelta,
-    ChoiceDeltaToolCall,
-    ChoiceDeltaToolCallFunction,
-)
-from openai.types.completion_usage import PromptTokensDetails
+import msgspec
+from openai.types.chat import ChatCompletionAssistantMessageParam
 
 from autoresearch_kit.records import Prices, Usage, codec
-from autoresearch_kit.researchers.llm.messages import Reply, ToolCall
-from autoresearch_kit.researchers.llm.prompt import CHARACTERS_PER_TOKEN
 
-T = TypeVar("T")
+CHARACTERS_PER_TOKEN = 3
+"""Fewer than any common tokenizer needs for English and Python, so that estimates err upward."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Return about how many tokens `text` has, rather too many than too few.
+
+    The model's tokenizer is not known here, and might have to be downloaded.
+    """
+    return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function call that the model asks for; `arguments` is JSON as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer of the model; `truncated` if its length limit cut it off."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    truncated: bool = False
+    refusal: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+    def message(self) -> ChatCompletionAssistantMessageParam:
+        """Return the reply as a message of the conversation that goes on."""
+        if not self.calls:
+            return {"role": "assistant", "content": self.text}
+        return {
+            "role": "assistant",
+            "content": self.text,
+            "tool_calls": [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in self.calls
+            ],
+        }
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | dict[str, object] | None = None
+
+
+class _CallPiece(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    """A message, or a part of one; `model_extra` has thoughts, which each server names its way."""
+
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    tool_calls: list[_CallPiece] | None = None
+    model_extra: dict[str, object] | None = None
+
+
+class _Choice(msgspec.Struct):
+    """The one choice that was asked for: a whole message, or the next part of it."""
+
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _CachedTokens(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _CachedTokens | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
 
 
 @dataclass
 class _Call:
-    index: object
+    index: int | None
     id: str
     name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    arguments: str = ""
 
 
 @dataclass(eq=False)
 class Answer:
-    """What has arrived of one answer; the request that it answers has about `asked` tokens."""
+    """One answer as it arrives; the request that it answers has about `asked` tokens."""
 
     asked: int
     _began: float = field(default_factory=time.monotonic)
     _text: list[str] = field(default_factory=list)
-    _refusal: list[str] = field(default_factory=list)
+    _refusal: str = ""
     _calls: list[_Call] = field(default_factory=list)
     _finish: str = ""
-    _usage: CompletionUsage | None = None
+    _usage: _Usage | None = None
     _characters: int = 0
 
-    def add(self, chunk: ChatCompletionChunk) -> None:
-        """Add what a chunk brings."""
-        for usage in _only(CompletionUsage, [chunk.usage]):
-            self._usage = usage
-        for choice in _only(Choice, chunk.choices)[:1]:
-            self._finish = _text(choice.finish_reason) or self._finish
-            for delta in _only(ChoiceDelta, [choice.delta]):
-                self._add_delta(delta)
+    def add(self, part: object) -> None:
+        """Add a ChatCompletionChunk, or a whole ChatCompletion.
 
-    def add_whole(self, whole: object) -> None:
-        """Add an answer that came in one piece, if it is one."""
-        for completion in _only(ChatCompletion, [whole]):
-            self.add(_as_chunk(completion))
+        Raises:
+            msgspec.ValidationError: it has not the form of either.
+        """
+        chunk = msgspec.convert(part, _Chunk, strict=False, from_attributes=True)
+        self._usage = chunk.usage or self._usage
+        for choice in (chunk.choices or [])[:1]:
+            whole = "stop" if choice.message else ""
+            self._finish = choice.finish_reason or self._finish or whole
+            self._add_delta(choice.delta or choice.message or _Delta())
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has arrived that a chat completion has."""
+        """True while nothing has arrived that a chat completion has."""
         return not (self._finish or self._usage or self._characters)
 
     @property
     def whole(self) -> bool:
-        """Whether its end has arrived."""
+        """True once the answer's end has arrived."""
         return bool(self._finish or self._usage)
 
     @property
     def seconds(self) -> float:
-        """Since the request was sent."""
+        """The time since the request was sent."""
         return time.monotonic() - self._began
 
     def usage(self, prices: Prices | None) -> Usage:
-        """What it took: by the endpoint's figures, or where it told none, estimated upward."""
-        tokens_in, tokens_out, cached = self.asked, self._tokens_out, 0
-        if (told := self._usage) is not None:
-            tokens_in = _count(told.prompt_tokens) or tokens_in
-            tokens_out = _count(told.completion_tokens) or tokens_out
-            for details in _only(PromptTokensDetails, [told.prompt_tokens_details]):
-                cached = _count(details.cached_tokens)
+        """Return what the answer took, by the endpoint's figures, or estimated upward."""
+        told = self._usage or _Usage()
+        tokens_in = max(0, told.prompt_tokens or 0) or self.asked
+        estimated = math.ceil(self._characters / CHARACTERS_PER_TOKEN)
+        tokens_out = max(0, told.completion_tokens or 0) or estimated
+        details = told.prompt_tokens_details
+        cached = max(0, details.cached_tokens or 0) if details else 0
         usd = None
         if prices is not None:
             fresh = max(0, tokens_in - cached)
@@ -93,82 +175,48 @@ class Answer:
         return Usage(1, tokens_in, tokens_out, cached, round(self.seconds, 3), usd)
 
     def reply(self, usage: Usage) -> Reply:
-        """The whole answer."""
+        """Return the answer as far as it came."""
         calls = tuple(
-            ToolCall(call.id or f"call-{at}", call.name, _valid(call.arguments) or "{}")
-            for at, call in enumerate(self._calls)
+            ToolCall(call.id or f"call-{number}", call.name, _valid(call.arguments) or "{}")
+            for number, call in enumerate(self._calls)
         )
-        text, refusal = _valid(self._text), _valid(self._refusal)
+        text, refusal = _valid("".join(self._text)), _valid(self._refusal)
         return Reply(text, calls, self._finish == "length", refusal, usage)
 
-    def _add_delta(self, delta: ChoiceDelta) -> None:
-        self._take(delta.content, self._text)
-        self._take(delta.refusal, self._refusal)
-        for thought in (delta.model_extra or {}).values():  # each server has its own name for it
-            self._take(thought, [])
-        for piece in _only(ChoiceDeltaToolCall, delta.tool_calls):
-            for function in _only(ChoiceDeltaToolCallFunction, [piece.function]):
-                self._add_to_call(piece, function)
+    def _add_delta(self, delta: _Delta) -> None:
+        parts = delta.content or ""
+        text = parts if isinstance(parts, str) else "".join(part.text or "" for part in parts)
+        self._text.append(text)
+        self._refusal += delta.refusal or ""
+        thoughts = (value for value in (delta.model_extra or {}).values() if isinstance(value, str))
+        self._characters += len(text) + len(delta.refusal or "") + sum(map(len, thoughts))
+        for piece in delta.tool_calls or []:
+            self._add_to_call(piece, piece.function or _Function())
 
-    def _add_to_call(
-        self, piece: ChoiceDeltaToolCall, function: ChoiceDeltaToolCallFunction
-    ) -> None:
-        name = _text(function.name)
+    def _add_to_call(self, piece: _CallPiece, function: _Function) -> None:
+        arguments = function.arguments or ""
+        if isinstance(arguments, dict):
+            arguments = codec.compact(arguments).decode()
+        name = function.name or ""
         call = self._call_of(piece, name)
-        call.id, call.name = call.id or _text(piece.id), call.name or name
-        self._characters += len(name)
-        self._take(function.arguments, call.arguments)
+        call.id, call.name = call.id or piece.id or "", call.name or name
+        call.arguments += arguments
+        self._characters += len(name) + len(arguments)
 
-    def _take(self, value: object, into: list[str]) -> None:
-        text = codec.compact(value).decode() if isinstance(value, dict) else _text(value)
-        self._characters += len(text)
-        into.append(text)
+    def _call_of(self, piece: _CallPiece, name: str) -> _Call:
+        """Return the call that a piece goes on with: the last of its index, unless its id differs.
 
-    def _call_of(self, piece: ChoiceDeltaToolCall, name: str) -> _Call:
-        """The call that a piece goes on with: the last of its index, unless it has another id."""
-        index: object = piece.index  # some servers leave it out, some say 0 for each call
-        identity = _text(piece.id)
-        last = next((call for call in reversed(self._calls) if call.index == index), None)
-        another = last is not None and bool(identity and last.id) and identity != last.id
-        unmarked = index is None and not identity and bool(name)
+        Some servers leave the index out, some say 0 for each call.
+        """
+        last = next((call for call in reversed(self._calls) if call.index == piece.index), None)
+        another = last is not None and bool(piece.id and last.id) and piece.id != last.id
+        unmarked = piece.index is None and not piece.id and bool(name)
         if last is None or another or unmarked:
-            last = _Call(index, identity)
+            last = _Call(piece.index, piece.id or "")
             self._calls.append(last)
         return last
 
-    @property
-    def _tokens_out(self) -> int:
-        return math.ceil(self._characters / CHARACTERS_PER_TOKEN)
 
-
-def _as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
-    choices = [
-        {
-            "delta": message.to_dict(warnings=False),
-            "finish_reason": _text(choice.finish_reason) or "stop",
-        }
-        for choice in _only(WholeChoice, completion.choices)
-        for message in _only(ChatCompletionMessage, [choice.message])
-    ]
-    return ChatCompletionChunk.construct(None, choices=choices, usage=completion.usage)
-
-
-def _only(kind: type[T], values: object) -> list[T]:
-    """Those of the values that are of this kind; a server may send anything."""
-    return [one for one in values if isinstance(one, kind)] if isinstance(values, list) else []
-
-
-def _valid(pieces: list[str]) -> str:
-    """The pieces as one text that UTF-8 can hold: JSON may have halves of characters."""
-    return "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _text(value: object) -> str:
-    """A text, also one that came as a list of parts."""
-    if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+def _valid(text: str) -> str:
+    """Return `text` as UTF-8 can hold it: JSON may have halves of characters."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

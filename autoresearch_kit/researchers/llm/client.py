@@ -1,4 +1,4 @@
-"""openai's client, set up so that no request is sent twice while the first may be answered."""
+"""Sets openai's client up so that no request is sent twice while the first may be answered."""
 
 import re
 import socket
@@ -10,18 +10,16 @@ import httpx2
 import openai
 
 from autoresearch_kit.errors import RefusedError
-from autoresearch_kit.researchers.llm.secrets import Scrubber
+from autoresearch_kit.researchers.llm.wording import OPENAI_URL, Scrubber
 from autoresearch_kit.researchers.model import Model
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 CONNECT_SECONDS = 10.0
 
 _NEVER_IN_A_KEY = re.compile(r"[^!-~]")
-"""A header can't hold it, and no key does."""
+"""A character that no header can hold, and no key has."""
 
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
-"""Failures after which the request was certainly not seen by the endpoint."""
+"""Failures after which the endpoint has certainly not seen the request."""
 
 
 class _HttpClient(openai.DefaultHttpxClient):
@@ -33,7 +31,7 @@ class _HttpClient(openai.DefaultHttpxClient):
     """
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """The response, as soon as its headers are there.
+        """Return the response, as soon as its headers are there.
 
         Raises:
             openai.APITimeoutError: it was sent, and nothing came for too long.
@@ -53,10 +51,11 @@ class _HttpClient(openai.DefaultHttpxClient):
 
 
 def make_client(model: Model) -> openai.OpenAI:
-    """A client of the model's endpoint, as patient as `model` says.
+    """Make a client of the model's endpoint, as patient as `model` says.
 
     Raises:
-        RefusedError: the address is none, or the key can't be one; the message names the setting.
+        RefusedError: the address or the key has a form that can't be right; the message names
+            the setting.
     """
     base_url = model.research.base_url or OPENAI_URL
     _check_address(base_url, Scrubber(model.key).scrub(base_url))

@@ -1,91 +1,218 @@
-"""What git has of an experiment's runs, in words for a model: numbers, prints, errors, curves."""
+"""Tells a model what experiments and probes came to: numbers, prints, errors, curves.
 
-from dataclasses import dataclass
+What unreviewed code printed is quoted, so that it can't be taken for words of the kit.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median_low
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
+from autoresearch_kit.execution.live import Point, read_points
+from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.execution.runner.crash_report import (
     Executed,
     error_in,
     parse_executed,
     printed,
 )
-from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+from autoresearch_kit.execution.runner.traceback_excerpt import cut_middle, excerpt
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Experiment, Run
-from autoresearch_kit.researchers.llm import curve
-from autoresearch_kit.researchers.llm.quoting import quote
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.records import Experiment, Run, StepProfile, Verdict
+from autoresearch_kit.records.text import without_escapes
+from autoresearch_kit.researchers.duplicates import NEVER_RAN
+
+PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
+"""Characters that are quoted of what a run printed, and of the error that ended it."""
+
+PROBE_PRINTED_LENGTH = 5_000
+DETAIL_LENGTH = 2_000
+PROFILE_LENGTH = 2_000
+
+MARK = "| "
+"""Every quoted line begins so, and nothing that the kit says does."""
+
+_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+BINS = 20
+"""Parts of a curve, each of as many of its points, over which losses are smoothed."""
+
+MOMENTS = 8
+"""Moments of training at which the loss is told in one line, the last among them."""
 
 
-def metrics(history: History, number: int) -> bytes:
-    """Return the lines that the experiment's first run logged; none if it logged nothing."""
-    return _file(history, number, METRICS_FILE)
-
-
-def run_lines(one: Experiment) -> list[str]:
-    """Return a line for each run that it took: its own, those set aside, those of the best."""
-    several = len(one.runs) > 1
-    own = [
-        f"run {place}: {_numbers(run)}" if several else f"run: {_numbers(run)}"
-        for place, run in enumerate(one.runs, start=1)
-    ]
-    mended = [
-        f"attempt that crashed and was mended: {_numbers(attempt.run)}"
-        for attempt in one.proposal.attempts
-    ]
-    aside = [f"set aside, the machine was busy: {_numbers(run)}" for run in one.set_aside]
-    best = [f"the best of its time, run again: {_numbers(run)}" for run in one.reruns]
-    return [*mended, *own, *aside, *best]
-
-
-def loss_line(history: History, one: Experiment) -> str:
-    """Return the smoothed training loss at the end of its first run; empty if it logged none."""
-    loss = curve.final_loss(metrics(history, one.number))
-    if loss is None:
-        return ""
-    which = " of run 1" if len(one.runs) > 1 else ""
-    return (
-        f"training loss at the end{which}: {curve.number(loss)} nats a token "
-        f"(the median of the last {100 // curve.BINS}% of its points)"
+def describe_experiment(history: History, experiment: Experiment) -> str:
+    """Return all that git has of an experiment, for a model that asked for it."""
+    proposal = experiment.proposal
+    origin = "" if proposal.parent is None else f", made from {proposal.parent}"
+    detail = quote(experiment.detail, DETAIL_LENGTH)
+    ran = executed(history, experiment)
+    return "\n".join(
+        [
+            f"experiment {experiment.number}{origin}, by {proposal.researcher}",
+            f"idea: {proposal.idea}",
+            f"hypothesis: {proposal.hypothesis}",
+            f"outcome: {outcome(experiment)}",
+            *run_lines(experiment),
+            _loss_table(history, experiment),
+            *(["detail:", detail] if experiment.detail else []),
+            *said(ran, PRINTED_LENGTH, TRACEBACK_LENGTH),
+            _diff(history, experiment),
+        ]
     )
 
 
-def loss_table(history: History, one: Experiment) -> str:
-    """Return the smoothed loss curve of its first run, or say that there is none."""
-    table = curve.table(metrics(history, one.number))
-    if not table:
-        return f"experiment {one.number} logged no loss ({one.verdict}: {one.reason})"
-    which = "run 1" if len(one.runs) > 1 else "its run"
-    return (
-        f"training loss of experiment {one.number}, {which}, in nats a token, against steps and "
-        f"training seconds, smoothed: {curve.SMOOTHING}\n{table}"
-    )
+def outcome(experiment: Experiment) -> str:
+    """Return an experiment's verdict, reason and score."""
+    value = experiment.val_bpb
+    score = "" if value is None else f", {metric_of(experiment)} {value:.6f}"
+    not_judged = experiment.verdict is Verdict.DISTURBED
+    note = ", not judged: this says nothing of the idea" if not_judged else ""
+    return f"{experiment.verdict} ({experiment.reason}){score}{note}"
 
 
-@dataclass(frozen=True)
-class Room:
-    """How many characters there are for what a run printed, and for the error that ended it."""
-
-    prints: int
-    error: int
+def metric_of(experiment: Experiment) -> str:
+    """Return the name of the metric that an experiment's runs were scored by."""
+    runs = (*experiment.runs, *experiment.set_aside, *experiment.reruns)
+    return next((run.score.metric for run in runs if run.score), "score")
 
 
-def said(ran: Executed, room: Room) -> list[str]:
+def run_lines(experiment: Experiment) -> list[str]:
+    """Return a line for each run of an experiment: mended, judged, set aside, of the best again."""
+    runs = experiment.runs
+    names = ["run"] if len(runs) == 1 else [f"run {place + 1}" for place in range(len(runs))]
+    named = [
+        *(("attempt that crashed and was mended", a.run) for a in experiment.proposal.attempts),
+        *zip(names, runs, strict=True),
+        *(("set aside, the machine was busy", run) for run in experiment.set_aside),
+        *(("the best of its time, run again", run) for run in experiment.reruns),
+    ]
+    return [f"{name}: {_scored_numbers(run)}" for name, run in named]
+
+
+def loss_line(history: History, experiment: Experiment) -> str:
+    """Return the smoothed loss of an experiment's first run in a line; empty if it logged none."""
+    return curve(_file(history, experiment.number, METRICS_FILE))
+
+
+def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
     """Return what a run printed, head and tail, and the error that ended it, each quoted."""
     prints, error = printed(ran), error_in(ran)
     lines = []
     if prints:
-        lines += ["printed:", quote(prints, room.prints)]
+        lines += ["printed:", quote(prints, prints_length)]
     if error:
-        lines += ["traceback:", quote(excerpt(error, room.error), room.error)]
+        lines += ["traceback:", quote(excerpt(error, error_length), error_length)]
     return lines
 
 
-def executed(history: History, one: Experiment) -> Executed:
+def executed(history: History, experiment: Experiment) -> Executed:
     """Return the notebook of the run that crashed, if one did, else of the first, as it ran."""
-    crashed = (place for place, run in enumerate(one.runs, start=1) if run.failure)
+    crashed = (number for number, run in enumerate(experiment.runs, start=1) if run.failure)
     name = recorded_file(place=next(crashed, 1))
-    return parse_executed(_file(history, one.number, name))
+    return parse_executed(_file(history, experiment.number, name))
+
+
+def describe_probe(probed: Probed) -> str:
+    """Return what a probe came to: its numbers, step times, profile, prints, and its error."""
+    run = probed.run
+    ended = "the probe ran to its end, and handed a model over, which was not scored"
+    lines = [
+        f"the probe crashed: {run.failure}" if run.failure else ended,
+        f"{_numbers(run)}; {run.wall_seconds:.1f} s in all",
+    ]
+    loss = curve(probed.metrics)
+    lines += [loss] if loss else []
+    lines += step_lines(probed.steps) if probed.steps else ["no step was timed"]
+    if run.failure:
+        lines += [quote(run.detail, TRACEBACK_LENGTH)]
+    if probed.traceback:
+        lines += ["traceback:", quote(probed.traceback, TRACEBACK_LENGTH)]
+    if probed.printed:
+        lines += ["printed:", quote(probed.printed, PROBE_PRINTED_LENGTH)]
+    else:
+        lines.append("it printed nothing")
+    return "\n".join(lines)
+
+
+def step_lines(steps: StepProfile) -> list[str]:
+    """Return how long steps take and what their time goes to."""
+    lines = [f"step times: {steps.times()}"]
+    if steps.rows:
+        what = "kernels on the GPU" if steps.on_gpu else "operators"
+        lines.append(
+            f"where the time of a step goes, by torch.profiler ({steps.steps} profiled), the "
+            f"{what} with most time of their own: share, ms a step, calls a step, name"
+        )
+        lines.append(quote("\n".join(map(str, steps.rows)), PROFILE_LENGTH))
+    if steps.trouble:
+        lines.append(f"no profile:\n{quote(steps.trouble, PROFILE_LENGTH)}")
+    return lines
+
+
+def curve(metrics: bytes) -> str:
+    """Return the smoothed loss, in nats per token, at a few moments; empty if there is none.
+
+    `metrics` are the lines that the run logged; what can't be read of them is left out.
+    """
+    points = _smoothed(read_points(metrics))
+    if not points:
+        return ""
+    last, count = points[-1], min(MOMENTS, len(points))
+    spread = [points[round(at * (len(points) - 1) / max(1, count - 1))] for at in range(count)]
+    shown = ", ".join(f"{_number(point.loss, 3)} at {point.seconds:.3g} s" for point in spread)
+    speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
+    return f"training loss, nats a token, smoothed: {shown}{speed}"
+
+
+def table(metrics: bytes) -> str:
+    """Return the smoothed curve, a line for each point; empty if there is none to read."""
+    lines = [
+        f"{point.step:>8,} {point.seconds:>9.4g} {_number(point.loss, 4):>9}"
+        for point in _smoothed(read_points(metrics))
+    ]
+    return "\n".join([f"{'step':>8} {'seconds':>9} {'loss':>9}", *lines]) if lines else ""
+
+
+def _smoothed(points: Sequence[Point]) -> list[Point]:
+    """Return at most 20 points: the median loss of each bin, at the step in the bin's middle.
+
+    Bins follow one another and have as many points each, but for one more or less.
+    """
+    count = min(BINS, len(points))
+    edges = [round(at * len(points) / count) for at in range(count + 1)] if count else []
+    return [_median(points[start:end]) for start, end in pairwise(edges)]
+
+
+def quote(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text`, its head and its tail, each line marked."""
+    lines = _BREAKS.split(cut_middle(without_escapes(text).strip("\n"), limit))
+    return "\n".join(MARK + _printable(line) for line in lines)
+
+
+def _loss_table(history: History, experiment: Experiment) -> str:
+    """Return the smoothed loss curve of the first run, or say that there is none."""
+    losses = table(_file(history, experiment.number, METRICS_FILE))
+    if not losses:
+        return "no loss was logged"
+    which = " of run 1" if len(experiment.runs) > 1 else ""
+    return (
+        f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
+        f"the median of each {100 // BINS}% of its points\n{losses}"
+    )
+
+
+def _diff(history: History, experiment: Experiment) -> str:
+    if experiment.proposal.parent is None:
+        return "It is the notebook that the campaign began with."
+    if experiment.reason in NEVER_RAN:
+        return "Its edits were never run."
+    old = TrainNotebook.parse(history.source(experiment.proposal.parent))
+    return str(cell_diff(old, TrainNotebook.parse(history.source(experiment.number))))
 
 
 def _file(history: History, number: int, name: str) -> bytes:
@@ -95,10 +222,28 @@ def _file(history: History, number: int, name: str) -> bytes:
         return b""  # it never ran, or logged nothing
 
 
+def _scored_numbers(run: Run) -> str:
+    score = run.score
+    shown = f"{score.metric} {score.value:.6f}" if score else f"no score ({run.failure})"
+    return f"{shown}, {_numbers(run)}"
+
+
 def _numbers(run: Run) -> str:
-    score = f"val_bpb {run.score.value:.6f}" if run.score else f"no score ({run.failure})"
     return (
-        f"{score}, {run.steps} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s "
-        f"in {run.trained}; {run.compile_seconds:.0f} s of compilation, "
-        f"{run.memory} at most"
+        f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s in "
+        f"{run.trained}; {run.compile_seconds:.0f} s of compilation, {run.memory} at most"
     )
+
+
+def _number(loss: float, decimals: int) -> str:
+    """Return a loss in so many decimals; one that is out of all bounds in few digits."""
+    return f"{loss:.{decimals}f}" if abs(loss) < 1e4 else f"{loss:.3g}"
+
+
+def _median(points: Sequence[Point]) -> Point:
+    middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
+    return Point(middle.step, middle.seconds, loss, middle.tokens)
+
+
+def _printable(line: str) -> str:
+    return "".join(mark if mark.isprintable() else " " for mark in line.expandtabs(4)).rstrip()

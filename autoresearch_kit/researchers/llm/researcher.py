@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from autoresearch_kit.errors import EndpointError, NoToolsError
+from openai.types.chat import ChatCompletionMessageParam
+
+from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import EditProtocol, Proposal
-from autoresearch_kit.researchers.base import Surroundings, View
-from autoresearch_kit.researchers.llm import asked, prompt, tools
+from autoresearch_kit.researchers.base import Researcher, Surroundings, View
+from autoresearch_kit.researchers.llm import prompt, tools
+from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
-from autoresearch_kit.researchers.llm.draft import Draft, Submitted
+from autoresearch_kit.researchers.llm.draft import Draft, Probes, Submitted
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
-from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, Tool
-from autoresearch_kit.researchers.llm.probes import Probes
-from autoresearch_kit.researchers.llm.secrets import Scrubber
+from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
+from autoresearch_kit.researchers.llm.wording import Scrubber
 from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 
@@ -29,10 +31,11 @@ LESSONS_LENGTH = 3_000
 """Characters of them that are kept."""
 
 
-class LLMResearcher:
+class LLMResearcher(Researcher):
     """Asks a language model for each experiment; may be used from two threads."""
 
     name = "llm"
+    slow = True
 
     def __init__(self, around: Surroundings, model: Model, meter: Meter) -> None:
         self._around = around
@@ -41,29 +44,27 @@ class LLMResearcher:
         self.meter = meter
         self._scrubber = Scrubber(model.key)
         self._protocol = model.research.protocol
-        may_probe = around.probe is not None and model.research.probes > 0
-        self._tools = tools.TOOLS if may_probe else tools.WITHOUT_PROBE
+        self._may_probe = around.probe is not None and model.research.probes > 0
+        self._tools = tools.offered(may_probe=self._may_probe)
 
     def close(self) -> None:
         """Hang up on requests that are under way, counted as far as they came, and make no more."""
         self._endpoint.close()
 
     def propose(self, view: View) -> Proposal:
-        """The model's next experiment; one with a `failure` if nothing came of its idea.
+        """Return the model's next experiment; one with a `failure` if nothing came of its idea.
 
         Raises:
             EndpointError: the endpoint is down, or of no use now.
             LimitReached: a cap on tokens or dollars.
         """
-        brief = asked.brief(self._around)
-        lessons = self._lessons(view, brief)
+        brief = prompt.brief_of(view, self._around)
+        lessons = self._lessons(brief)
         if lessons:
-            view = replace(view, lessons=lessons)
-        text = prompt.proposal_prompt(
-            view, brief, self._around.history, self._research.prompt_tokens
-        )
-        outcome = self._converse(view, text, view.notebook, self._probes(view, 0))
-        return self._proposal(view, brief, outcome, lessons)
+            brief = replace(brief, view=replace(view, lessons=lessons))
+        text = prompt.proposal_prompt(brief, self._research.prompt_tokens)
+        outcome = self._converse(view, text, view.notebook)
+        return self._proposal(brief, outcome, lessons)
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
         """Return the proposal as mended, in the words of that submit; None if it is given up.
@@ -73,16 +74,16 @@ class LLMResearcher:
             LimitReached: a cap on tokens or dollars.
         """
         ran = view.notebook.apply(crashed.edits, crashed.constants)
-        brief, most = asked.brief(self._around), self._research.prompt_tokens
-        text = prompt.repair_prompt(view, brief, crashed, ran, most)
-        outcome = self._converse(view, text, ran, self._probes_left(view))
+        brief = prompt.brief_of(view, self._around)
+        text = prompt.repair_prompt(brief, crashed, ran, self._research.prompt_tokens)
+        outcome = self._converse(view, text, ran, self._probes_made(view))
         if isinstance(outcome, GivenUp):
             logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
             return None
         return _submitted(crashed, outcome)
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
-        """The idea of `prepared` on the best of `view`; None if the model gives it up.
+        """Return the idea of `prepared` on the best of `view`; None if the model gives it up.
 
         Raises:
             EndpointError: the endpoint is down, or of no use now.
@@ -91,27 +92,25 @@ class LLMResearcher:
         if prepared.parent is None:
             return None
         old = TrainNotebook.parse(self._around.history.source(prepared.parent))
-        brief, most = asked.brief(self._around), self._research.prompt_tokens
-        text = prompt.carry_over_prompt(view, brief, prepared, old, most)
-        outcome = self._converse(view, text, view.notebook, self._probes_left(view))
+        brief = prompt.brief_of(view, self._around)
+        text = prompt.carry_over_prompt(brief, prepared, old, self._research.prompt_tokens)
+        outcome = self._converse(view, text, view.notebook, self._probes_made(view))
         if isinstance(outcome, GivenUp):
             logger.info(
                 "experiment %d: its first idea is given up: %s", view.number, outcome.reason
             )
             return None
-        return self._proposal(view, brief, outcome, prepared.lessons)
+        return self._proposal(brief, outcome, prepared.lessons)
 
-    def _proposal(
-        self, view: View, brief: prompt.Brief, outcome: Submitted | GivenUp, lessons: str
-    ) -> Proposal:
+    def _proposal(self, brief: Brief, outcome: Submitted | GivenUp, lessons: str) -> Proposal:
         made = Proposal(
-            number=view.number,
-            parent=view.best,
+            number=brief.view.number,
+            parent=brief.view.best,
             researcher=self.name,
             idea=outcome.idea or "an idea that was never submitted",
             hypothesis="",
-            directive=asked.digest(brief.directive),
-            guidance=view.guidance,
+            directive=prompt.digest(brief.directive),
+            guidance=brief.view.guidance,
             model=self._research.model,
             lessons=lessons,
         )
@@ -119,23 +118,13 @@ class LLMResearcher:
             return replace(made, failure=outcome.reason)
         return _submitted(made, outcome)
 
-    def _probes_left(self, view: View) -> Probes | None:
-        """Return what is left of a proposal's probes after those that were made for it."""
-        return self._probes(view, len(self._around.probes_made(view.number)))
-
-    def _probes(self, view: View, made: int) -> Probes | None:
-        """Return the probes of a conversation where so many were made before; None if none are."""
-        probe = self._around.probe
-        if probe is None or not self._research.probes:
-            return None
-        return Probes(partial(probe, view.number), max(0, self._research.probes - made))
-
     def _converse(
-        self, view: View, text: str, start: TrainNotebook, probes: Probes | None
+        self, view: View, text: str, start: TrainNotebook, probes_made: int = 0
     ) -> Submitted | GivenUp:
-        """One conversation; once more by blocks if it turns out that the model knows no tools."""
+        """Hold a conversation; if it turns out that the model knows no tools, again by blocks."""
+        probes = self._probes(view, probes_made)
         try:
-            return self._hold(view, text, start, probes, self._protocol)
+            return self._hold(view, text, start, probes)
         except NoToolsError as error:
             if self._protocol is not EditProtocol.AUTO:
                 raise EndpointError(
@@ -143,34 +132,71 @@ class LLMResearcher:
                 ) from error
             logger.warning("experiment %d: %s; edits come as text from now on", view.number, error)
             self._protocol = EditProtocol.BLOCKS
-        return self._hold(view, text, start, probes, self._protocol)
+        return self._hold(view, text, start, probes)
 
     def _hold(
-        self,
-        view: View,
-        text: str,
-        start: TrainNotebook,
-        probes: Probes | None,
-        protocol: EditProtocol,
+        self, view: View, text: str, start: TrainNotebook, probes: Probes | None
     ) -> Submitted | GivenUp:
-        opening = asked.opening(protocol, text, may_probe=probes is not None)
+        opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
         draft = Draft(view, self._around.history, start, probes)
-        return Conversation(self._line(view).ask, protocol, opening, draft).hold()
+        ask = partial(self._ask, view, self._transcript(view))
+        return Conversation(ask, self._protocol, opening, draft).hold()
 
-    def _lessons(self, view: View, brief: prompt.Brief) -> str:
-        """What the model has learnt, if it is time to ask; else nothing."""
+    def _probes_made(self, view: View) -> int:
+        return len(self._around.probes_made(view.number))
+
+    def _probes(self, view: View, made: int) -> Probes | None:
+        """Return what is left of a proposal's probes; None where drafts can't be probed."""
+        if self._around.probe is None or not self._may_probe:
+            return None
+        run = partial(self._around.probe, view.number)
+        return Probes(run, max(0, self._research.probes - made))
+
+    def _lessons(self, brief: Brief) -> str:
+        """Return what the model has learnt, if it is time to ask; else nothing."""
+        view = brief.view
         if view.number % LESSONS_EVERY:
             return ""
-        text = prompt.lessons_prompt(
-            view, brief, self._around.history, self._research.prompt_tokens
-        )
-        reply = self._line(view).ask([Message(Role.USER, text)], EditProtocol.BLOCKS)
+        text = prompt.lessons_prompt(brief, self._research.prompt_tokens)
+        messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
+        reply = self._ask(view, self._transcript(view), messages, EditProtocol.BLOCKS)
         return reply.text.strip()[:LESSONS_LENGTH]
 
-    def _line(self, view: View) -> "_Line":
-        path = self._around.workspace.transcript(view.number)
-        transcript = Transcript(path, self._scrubber)
-        return _Line(self._endpoint, self.meter, transcript, view, self._tools)
+    def _transcript(self, view: View) -> Transcript:
+        return Transcript(self._around.workspace.transcript(view.number), self._scrubber)
+
+    def _ask(
+        self,
+        view: View,
+        transcript: Transcript,
+        messages: Sequence[ChatCompletionMessageParam],
+        protocol: EditProtocol,
+    ) -> Reply:
+        """Return the endpoint's reply, counted and written down before anything is made of it."""
+        transcript.add_sent(messages)
+        text = "".join(str(message.get("content") or "") for message in messages)
+        offered = () if protocol is EditProtocol.BLOCKS else self._tools
+        count = partial(self.meter.add, view.number)
+        allow_another = partial(self.meter.check, view.experiments)
+        with self.meter.request(view.experiments, estimate_tokens(text)):
+            try:
+                reply = self._endpoint.ask(messages, offered, count, allow_another)
+            except EndpointError as error:
+                transcript.note(str(error))
+                raise
+        transcript.add_reply(reply)
+        return reply
+
+
+def make(around: Surroundings, model: Model | None, meter: Meter) -> LLMResearcher:
+    """Make the researcher that asks this model.
+
+    Raises:
+        InputError: there is none.
+    """
+    if model is None:
+        raise InputError("researcher 'llm' needs a language model; set OPENAI_BASE_URL or a key")
+    return LLMResearcher(around, model, meter)
 
 
 def _submitted(proposal: Proposal, outcome: Submitted) -> Proposal:
@@ -183,45 +209,3 @@ def _submitted(proposal: Proposal, outcome: Submitted) -> Proposal:
         edits=outcome.edits,
         constants=outcome.constants,
     )
-
-
-class _Line:
-    """The endpoint, with the meter and the transcript running, about one experiment."""
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        meter: Meter,
-        transcript: Transcript,
-        view: View,
-        offered: Sequence[Tool],
-    ):
-        self._endpoint = endpoint
-        self._meter = meter
-        self._transcript = transcript
-        self._view = view
-        self._tools = offered
-        self._written = 0
-
-    def ask(self, messages: Sequence[Message], protocol: EditProtocol) -> Reply:
-        """The endpoint's reply, counted and written down before anything is made of it."""
-        self._write(messages)
-        text = "".join(message.text for message in messages)
-        offered = () if protocol is EditProtocol.BLOCKS else self._tools
-        count = partial(self._meter.add, self._view.number)
-        allow_another = partial(self._meter.check, self._view.experiments)
-        with self._meter.request(self._view.experiments, prompt.estimate_tokens(text)):
-            try:
-                reply = self._endpoint.ask(messages, offered, count, allow_another)
-            except EndpointError as error:
-                self._transcript.note(str(error))
-                raise
-        self._transcript.add_reply(reply)
-        return reply
-
-    def _write(self, messages: Sequence[Message]) -> None:
-        """What is new since the last request; replies were written when they came."""
-        for message in messages[self._written :]:
-            if message.role is not Role.ASSISTANT:
-                self._transcript.add(message)
-        self._written = len(messages)

@@ -1,31 +1,35 @@
 """The section of a prompt on the machine, the budget, the constants and the data."""
 
 from autoresearch_kit.machine import profiles
+from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.constants import constant_values
 from autoresearch_kit.notebook.contract import PARAMETERS
-from autoresearch_kit.notebook.train_notebook import TrainNotebook
 from autoresearch_kit.records import Clock, Machine, Settings
-from autoresearch_kit.researchers.llm.sections import Brief, Section
+from autoresearch_kit.researchers.base import Surroundings
+from autoresearch_kit.researchers.llm.sections import Section
 from autoresearch_kit.tasks.lm.corpora import about, how_packed
 
 TRAIN_SECONDS = "TRAIN_SECONDS"
 """The parameter whose value each run gets from the kit."""
 
 
-def ground(brief: Brief, notebook: TrainNotebook) -> Section:
-    """The machine, the budget, the task, and what of the rules holds for this machine only."""
-    machine, data, settings = brief.machine, brief.dataset, brief.settings
-    tuned_for = profiles.find(settings.profile).tuned_for
+def situation(around: Surroundings, notebook: TrainNotebook) -> Section:
+    """Return the machine, the budget, the task, and what `run` offers on this machine only."""
+    machine, data, settings = around.machine, around.dataset, around.settings
+    compiles = "works" if machine.compiles else "does not work"
+    cpu_time = " (CPU time over the cores; cores that are left idle count for the most part)"
+    gpu_memory = settings.gpu_memory_mb
+    of_gpu = "" if gpu_memory is None else f", and {gpu_memory:,.0f} MB of the GPU's memory"
     lines = [
         f"- {machine.device}, {machine.cores} cores, {machine.memory_mb / 1000:.0f} GB of memory, "
-        f"torch {machine.torch}, {machine.precision}; torch.compile "
-        f"{'works' if machine.compiles else 'does not work'} here",
-        f"- {settings.train_seconds:g} s of training a run{_by_cpu_time(settings)}, not counting "
+        f"torch {machine.torch}, {machine.precision}; torch.compile {compiles} here",
+        f"- {settings.train_seconds:g} s of training a run"
+        f"{'' if settings.clock is Clock.WALL else cpu_time}, not counting "
         f"up to {settings.compile_seconds:g} s of compilation in the first steps; a run may take "
-        f"{settings.memory_mb:,.0f} MB of memory{_of_gpu(settings)}"
-        f"{_budget_written(notebook, settings)}",
-        f"- the constants of config that the campaign began with were tuned for {tuned_for}",
-        *machine_lines(machine, notebook),
+        f"{settings.memory_mb:,.0f} MB of memory{of_gpu}{_other_budget(notebook, settings)}",
+        "- the constants of config that the campaign began with were tuned for "
+        f"{profiles.find(settings.profile).tuned_for}",
+        *_run_lines(machine, notebook),
         f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
         f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
         f"- {about(data.name)}",
@@ -35,19 +39,8 @@ def ground(brief: Brief, notebook: TrainNotebook) -> Section:
     return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
 
 
-def _by_cpu_time(settings: Settings) -> str:
-    if settings.clock is Clock.WALL:
-        return ""
-    return " (CPU time over the cores; cores that are left idle count for the most part)"
-
-
-def _of_gpu(settings: Settings) -> str:
-    limit = settings.gpu_memory_mb
-    return "" if limit is None else f", and {limit:,.0f} MB of the GPU's memory"
-
-
-def _budget_written(notebook: TrainNotebook, settings: Settings) -> str:
-    """What to say where the parameters cell has another budget than runs get; else nothing."""
+def _other_budget(notebook: TrainNotebook, settings: Settings) -> str:
+    """Return what to say where the parameters cell has another budget than runs get."""
     written = constant_values(notebook.cell(PARAMETERS).source).get(TRAIN_SECONDS)
     if written == settings.train_seconds:
         return ""
@@ -57,8 +50,8 @@ def _budget_written(notebook: TrainNotebook, settings: Settings) -> str:
     )
 
 
-def machine_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
-    """What `run` offers on this machine; of what it never does here, only what the cells call."""
+def _run_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
+    """Return what `run` offers on this machine; of what it never does here, only what is called."""
     code = "\n".join(cell.source for cell in notebook.cells if not cell.markdown)
     lines = []
     if machine.accelerator:

@@ -1,5 +1,9 @@
-"""The edit tools: each a typed record of its arguments, with what it does to a draft."""
+"""The edit tools: each a typed record of its arguments, with what it does to a draft.
 
+Every edit answers with its diff, and every refusal says what to do.
+"""
+
+import difflib
 import inspect
 import re
 from collections.abc import Mapping
@@ -7,14 +11,19 @@ from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta, Struct
+from openai.types.chat import ChatCompletionFunctionToolParam
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.records import Constant
+from autoresearch_kit.records import CellEdit, Constant, EditAction
 from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft, Submitted
-from autoresearch_kit.researchers.llm.messages import Tool
+
+NUMBER_LENGTH = 9
+"""Digits of an experiment's number; no campaign has a longer one."""
+
+NEAREST_LINES = 40
+"""Lines of a cell that are shown at most where the text to replace is not in it."""
 
 Cell = Annotated[str, Meta(description="The cell's name.")]
-Source = Annotated[str, Meta(description="Its whole source, plain Python.")]
 
 
 class Call(Struct, forbid_unknown_fields=True):
@@ -23,72 +32,80 @@ class Call(Struct, forbid_unknown_fields=True):
     example: ClassVar[str] = "{}"
 
     def carry_out(self, draft: Draft) -> str | Submitted:
-        """Do it; what is answered to the model."""
+        """Do what is asked for; return what is answered to the model.
+
+        Raises:
+            EditError: it can't be done; the draft is as it was.
+        """
         raise NotImplementedError
 
 
-class ReadNotebook(Call):
-    """Read all code cells as they are now, your edits included."""
+class Read(Call):
+    """Read the notebook or one cell as it is now, your edits included; or an earlier experiment:
+    what it tried, its diff, its numbers and loss curve, what it printed, and why it ended so."""
+
+    what: Annotated[
+        str | int,
+        Meta(description="\"notebook\" for all cells, a cell's name, or an experiment's number."),
+    ]
+    example: ClassVar[str] = '{"what": "model"}'
 
     def carry_out(self, draft: Draft) -> str:
-        return draft.read_notebook()
-
-
-class ReadCell(Call):
-    """Read one cell as it is now."""
-
-    cell: Cell
-    example: ClassVar[str] = '{"cell": "model"}'
-
-    def carry_out(self, draft: Draft) -> str:
-        return draft.read_cell(self.cell)
+        what = str(self.what)
+        if what == "notebook":
+            cells = [cell for cell in draft.notebook.cells if not cell.markdown]
+            return "\n\n".join(
+                f"# cell {cell.name} ({'locked' if cell.locked else 'editable'})\n{cell.source}"
+                for cell in cells
+            )
+        if what.isdecimal() and len(what) <= NUMBER_LENGTH:
+            return draft.read_experiment(int(what))
+        return draft.notebook.cell(what).source
 
 
 class EditCell(Call):
     """Replace a piece of an editable cell's text. Answers with the diff."""
 
     cell: Cell
-    old: Annotated[
-        str, Meta(description="Text that stands in the cell exactly once, to the space.")
-    ]
-    new: Annotated[str, Meta(description="What is to stand there instead; may be empty.")]
+    old: Annotated[str, Meta(description="Text that is in the cell exactly once, to the space.")]
+    new: Annotated[str, Meta(description="The text to put in its place; may be empty.")]
     example: ClassVar[str] = '{"cell": "config", "old": "DEPTH = 2", "new": "DEPTH = 3"}'
 
     def carry_out(self, draft: Draft) -> str:
-        return draft.edit_cell(self.cell, self.old, self.new)
+        cell, old = self.cell, self.old
+        draft.notebook.apply([CellEdit(EditAction.REPLACE, cell)])  # raises if it is not editable
+        source = draft.notebook.cell(cell).source
+        if not old:
+            raise EditError("'old' is empty; give the text to replace, or use write_cell")
+        count = source.count(old)
+        if count == 0:
+            raise EditError(f"'old' is not in cell {cell!r}. {_nearest(source, old)}")
+        if count > 1:
+            raise EditError(
+                f"'old' is {count} times in cell {cell!r}, at lines {_lines_of(source, old)}; give "
+                "more of the lines around it, so that it is there once"
+            )
+        return draft.apply(CellEdit(EditAction.REPLACE, cell, source.replace(old, self.new)))
 
 
-class ReplaceCell(Call):
-    """Rewrite an editable cell. Answers with the diff."""
+class WriteCell(Call):
+    """Rewrite an editable cell; with `after`, add a new one; with an empty source, remove it
+    (config has to stay). Answers with the diff."""
 
-    cell: Cell
-    source: Source
+    cell: Annotated[str, Meta(description="The cell's name: one word.")]
+    source: Annotated[str, Meta(description="Its whole source, plain Python; empty to remove it.")]
+    after: Annotated[
+        str,
+        Meta(description="For a new cell only: the cell it follows, setup or an editable one."),
+    ] = ""
     example: ClassVar[str] = '{"cell": "schedule", "source": "..."}'
 
     def carry_out(self, draft: Draft) -> str:
-        return draft.replace_cell(self.cell, self.source)
-
-
-class InsertCell(Call):
-    """Add an editable cell. Answers with the diff."""
-
-    after: Annotated[str, Meta(description="The cell that it follows: setup, or an editable one.")]
-    name: Annotated[str, Meta(description="The new cell's name: one word.")]
-    source: Source
-    example: ClassVar[str] = '{"after": "model", "name": "ema", "source": "..."}'
-
-    def carry_out(self, draft: Draft) -> str:
-        return draft.insert_cell(self.after, self.name, self.source)
-
-
-class DeleteCell(Call):
-    """Remove an editable cell; config has to stay. Answers with the diff."""
-
-    cell: Cell
-    example: ClassVar[str] = '{"cell": "ema"}'
-
-    def carry_out(self, draft: Draft) -> str:
-        return draft.delete_cell(self.cell)
+        source = self.source.strip("\n")
+        if self.after:
+            return draft.apply(CellEdit(EditAction.INSERT, self.cell, source, self.after))
+        action = EditAction.REPLACE if source.strip() else EditAction.DELETE
+        return draft.apply(CellEdit(action, self.cell, source))
 
 
 class SetConstants(Call):
@@ -98,28 +115,9 @@ class SetConstants(Call):
     example: ClassVar[str] = '{"values": {"DEPTH": 3, "MATRIX_LR": 0.03}}'
 
     def carry_out(self, draft: Draft) -> str:
+        if not self.values:
+            raise EditError("no constants given; write them as NAME: value")
         return draft.set_constants(self.values)
-
-
-class ReadExperiment(Call):
-    """Read what an earlier experiment tried, its diff, its numbers, what it printed, and why it
-    ended as it did."""
-
-    number: Annotated[int, Meta(description="Its number.")]
-    example: ClassVar[str] = '{"number": 7}'
-
-    def carry_out(self, draft: Draft) -> str:
-        return draft.read_experiment(self.number)
-
-
-class ReadCurve(Call):
-    """Read the smoothed loss curve of an earlier experiment, in some 20 points."""
-
-    number: Annotated[int, Meta(description="Its number.")]
-    example: ClassVar[str] = '{"number": 7}'
-
-    def carry_out(self, draft: Draft) -> str:
-        return draft.read_curve(self.number)
 
 
 class Probe(Call):
@@ -145,27 +143,19 @@ class Submit(Call):
         return draft.submit(self.idea, self.hypothesis, self.category)
 
 
-CALLS: tuple[type[Call], ...] = (
-    ReadNotebook,
-    ReadCell,
-    EditCell,
-    ReplaceCell,
-    InsertCell,
-    DeleteCell,
-    SetConstants,
-    ReadExperiment,
-    ReadCurve,
-    Probe,
-    Submit,
-)
-
-
 def name_of(kind: type[Call]) -> str:
-    """`edit_cell` for EditCell."""
+    """Return a tool's name: `edit_cell` for EditCell."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-BY_NAME: Mapping[str, type[Call]] = {name_of(kind): kind for kind in CALLS}
+CALLS: Mapping[str, type[Call]] = {
+    name_of(kind): kind for kind in (Read, EditCell, WriteCell, SetConstants, Probe, Submit)
+}
+
+
+def names(*, may_probe: bool) -> list[str]:
+    """Return the tools that there are, with `probe` only where drafts can be probed."""
+    return [name for name, kind in CALLS.items() if may_probe or kind is not Probe]
 
 
 def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
@@ -175,10 +165,10 @@ def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
         EditError: the call is malformed or can't be carried out; the draft is as it was. The
             message says what to do.
     """
-    if name not in BY_NAME:
-        there = [one for one in BY_NAME if draft.may_probe or one != name_of(Probe)]
-        raise EditError(f"no tool {name!r}; there are: {', '.join(there)}")
-    kind = BY_NAME[name]
+    if name not in CALLS:
+        there = ", ".join(names(may_probe=draft.may_probe))
+        raise EditError(f"no tool {name!r}; there are: {there}")
+    kind = CALLS[name]
     try:
         made = msgspec.json.decode(arguments.strip() or "{}", type=kind)
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -188,13 +178,38 @@ def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
     return made.carry_out(draft)
 
 
-def _tool(kind: type[Call]) -> Tool:
+def offered(*, may_probe: bool) -> list[ChatCompletionFunctionToolParam]:
+    """Return the tools as openai's client takes them."""
+    return [_described(name) for name in names(may_probe=may_probe)]
+
+
+def _described(name: str) -> ChatCompletionFunctionToolParam:
+    kind = CALLS[name]
     schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    kept = {key: schema[key] for key in ("type", "properties", "required") if key in schema}
-    return Tool(name_of(kind), inspect.cleandoc(kind.__doc__ or ""), kept)
+    parameters = {key: schema[key] for key in ("type", "properties", "required") if key in schema}
+    description = inspect.cleandoc(kind.__doc__ or "")
+    return {
+        "type": "function",
+        "function": {"name": name, "description": description, "parameters": parameters},
+    }
 
 
-TOOLS = tuple(_tool(kind) for kind in CALLS)
+def _lines_of(source: str, old: str) -> str:
+    """Return the numbers of the lines at which `old` begins, also where its places overlap."""
+    places = [at for at in range(len(source)) if source.startswith(old, at)]
+    return ", ".join(str(source.count("\n", 0, at) + 1) for at in places)
 
-WITHOUT_PROBE = tuple(_tool(kind) for kind in CALLS if kind is not Probe)
-"""What is offered where nothing can be probed."""
+
+def _nearest(source: str, old: str) -> str:
+    """Return the lines of `source` around the one that is most like the first line of `old`."""
+    lines, wanted = source.splitlines(), old.strip("\n").splitlines()
+    like = difflib.get_close_matches(wanted[0], lines, n=1, cutoff=0.0) if wanted else []
+    if not like:
+        return "Give whole lines of the cell, or use write_cell"
+    at = lines.index(like[0])
+    first, last = max(0, at - 1), min(len(lines), at + min(len(wanted), NEAREST_LINES) + 1)
+    return (
+        f"The nearest lines are {first + 1} to {last}:\n"
+        + "\n".join(lines[first:last])
+        + "\nCopy the text exactly, with its indentation"
+    )

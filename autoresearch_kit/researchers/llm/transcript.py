@@ -1,4 +1,4 @@
-"""What was said while an experiment was proposed, as JSON lines, without secrets."""
+"""Keeps what was said while an experiment was proposed, as JSON lines, without secrets."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from openai.types.chat import ChatCompletionMessageParam
+
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import append_line
 from autoresearch_kit.records import Usage, codec
-from autoresearch_kit.researchers.llm.messages import Message, Reply, Role, ToolCall
-from autoresearch_kit.researchers.llm.secrets import Scrubber
+from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
+from autoresearch_kit.researchers.llm.wording import Scrubber
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -33,10 +35,14 @@ class Transcript:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._scrubber = scrubber
+        self._sent = 0
 
-    def add(self, message: Message) -> None:
-        """Write down what was sent."""
-        self._write(Line(_now(), message.role.value, message.text, message.calls))
+    def add_sent(self, messages: Sequence[ChatCompletionMessageParam]) -> None:
+        """Write down what is new among the messages of one conversation, but for replies."""
+        for message in messages[self._sent :]:
+            if message["role"] != "assistant":
+                self._write(message["role"], str(message.get("content") or ""))
+        self._sent = len(messages)
 
     def add_reply(self, reply: Reply) -> None:
         """Write down what came back."""
@@ -45,27 +51,27 @@ class Transcript:
             text += f"\n[refused: {reply.refusal}]"
         if reply.truncated:
             text += "\n[cut off at its length limit]"
-        self._write(Line(_now(), Role.ASSISTANT.value, text, reply.calls, reply.usage))
+        self._write("assistant", text, reply.calls, reply.usage)
 
     def note(self, text: str) -> None:
         """Write down what happened instead of a reply."""
-        self._write(Line(_now(), "kit", text))
+        self._write("kit", text)
 
-    def _write(self, line: Line) -> None:
-        append_line(self._path, codec.compact(self._scrubbed(line)), 0o600)
-
-    def _scrubbed(self, line: Line) -> Line:
-        """Before it is JSON, where a secret may be written in another way."""
+    def _write(
+        self, role: str, text: str, calls: Sequence[ToolCall] = (), usage: Usage | None = None
+    ) -> None:
+        """Append a line, scrubbed before it is JSON, which may write a secret in another way."""
         scrub = self._scrubber.scrub
-        calls = tuple(
-            replace(call, name=scrub(call.name), arguments=scrub(call.arguments))
-            for call in line.calls
+        scrubbed = tuple(
+            replace(call, name=scrub(call.name), arguments=scrub(call.arguments)) for call in calls
         )
-        return replace(line, text=scrub(line.text), calls=calls)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        line = Line(now, role, scrub(text), scrubbed, usage or Usage())
+        append_line(self._path, codec.compact(line), 0o600)
 
 
 def read_transcript(path: Path) -> list[Line]:
-    """The lines of a transcript, in order; one that a full disk cut is told as a note."""
+    """Return the lines of a transcript, in order; a line that can't be read becomes a note."""
     *lines, _ = path.read_bytes().split(b"\n")  # the last is not there in whole yet
     return [_line(data) for data in lines if data]
 
@@ -78,7 +84,7 @@ def _line(data: bytes) -> Line:
 
 
 def render(lines: Sequence[Line]) -> str:
-    """A transcript for a terminal, without the control characters that would steer it."""
+    """Return a transcript for a terminal, without the control characters that would steer it."""
     return _CONTROL.sub("", "\n\n".join(_render(line) for line in lines))
 
 
@@ -88,7 +94,3 @@ def _render(line: Line) -> str:
         head += f" ({line.usage}, {line.usage.seconds:.1f} s)"
     calls = [f"{call.name} {call.arguments}" for call in line.calls]
     return "\n".join([head, *([line.text] if line.text else []), *calls])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

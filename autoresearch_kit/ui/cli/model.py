@@ -44,7 +44,7 @@ def lessons(tag: Tag) -> None:
 @app.command()
 def prompt(tag: Tag) -> None:
     """What the language model would be told if it were asked for the next experiment now."""
-    from autoresearch_kit.researchers.llm.asked import proposal_messages
+    from autoresearch_kit.researchers.llm.prompt import brief_of, opening, proposal_prompt
 
     ledger, place = known_history(tag), workspace(tag)
     experiments = ledger.experiments()
@@ -55,6 +55,7 @@ def prompt(tag: Tag) -> None:
     view = view_of(ledger, place, experiments)
     if view is None:
         raise InputError(f"campaign '{tag}' has no baseline yet")
-    for message in proposal_messages(view, around, research, EditProtocol.TOOLS):
-        console.rule(message.role)
-        console.print(message.text)
+    text = proposal_prompt(brief_of(view, around), research.prompt_tokens)
+    for message in opening(EditProtocol.TOOLS, text):
+        console.rule(message["role"])
+        console.print(message.get("content"))

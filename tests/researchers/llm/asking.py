@@ -1,17 +1,28 @@
-"""What is asked, and how, where tests ask an endpoint."""
+"""Requests that tests make of an endpoint."""
 
 from dataclasses import replace
 
+from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
+
 from autoresearch_kit.records import Research
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
-from autoresearch_kit.researchers.llm.messages import Message, Role, Tool
 from autoresearch_kit.researchers.model import Model
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, ChatServer
 
 KEY = "sk-planted-0123456789"
-ASKED = [Message(Role.SYSTEM, "be brief"), Message(Role.USER, "hello")]
-TOOL = Tool("read_cell", "Read a cell.", {"type": "object", "properties": {}})
+ASKED: list[ChatCompletionMessageParam] = [
+    {"role": "system", "content": "be brief"},
+    {"role": "user", "content": "hello"},
+]
+TOOL: ChatCompletionFunctionToolParam = {
+    "type": "function",
+    "function": {
+        "name": "read_cell",
+        "description": "Read a cell.",
+        "parameters": {"type": "object", "properties": {}},
+    },
+}
 FINE = server.text("fine")
 
 

@@ -134,10 +134,10 @@ CURVE = b"".join(
 
 def begin(root: Path) -> Ledger:
     """A campaign with a baseline, in a new project at `root`."""
-    found = Ledger(tiny.make_project(root))
-    found.workspace.create()
-    found.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, metrics=CURVE)
-    return found
+    begun = Ledger(tiny.make_project(root))
+    begun.workspace.create()
+    begun.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, metrics=CURVE)
+    return begun
 
 
 @pytest.fixture

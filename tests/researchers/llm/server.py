@@ -22,7 +22,7 @@ STREAMED: Mapping[str, str] = {"content-type": "text/event-stream"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered: a status and a body, after `wait` is set; or a connection cut short.
+    """An answer: a status and a body, after `wait` is set; or a connection cut short.
 
     With `pieces`, these are the body, sent one by one as they come.
     """
@@ -100,7 +100,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def streamed(answer: Answer, request: Body) -> Answer:
-    """The same answer as a stream: texts and arguments in two pieces, usage last, if asked for."""
+    """Return the answer as a stream: texts in two pieces, usage last, if that is asked for."""
     whole = json.loads(answer.body)
     if not whole.get("choices"):
         return answer
@@ -140,7 +140,7 @@ def in_turn(*answers: Answer) -> Script:
 
 
 def is_completion(answer: Answer) -> bool:
-    """Whether it is one that a server which streams would stream."""
+    """Return whether a server that streams would stream this answer."""
     return answer.status == 200 and answer.body.startswith(b'{"id": "c"') and not answer.cut
 
 

@@ -14,7 +14,7 @@ from tests.researchers.llm.test_researcher import SUBMIT, WIDER, crashed
 
 AUDITS = (7.111111, 9.333333)
 TRACES = ("7.11", "9.33", "2.32", "2.22", "5.51", "7.83")
-"""Of the two, of what parts them, of how far each rose, and of how far each lies above its val."""
+"""The two scores, their difference, their rise, and their distance to val, shortened."""
 
 
 def audited(root: Path) -> Ledger:
@@ -31,10 +31,8 @@ def audited(root: Path) -> Ledger:
 def test_no_model_is_told_of_the_audit(tmp_path: Path, chat: ChatServer) -> None:
     ledger = audited(tmp_path / "project")
     assert len(second_opinion(ledger.history.experiments()).keeps) == 2
-    reads = [("read_experiment", {"number": number}) for number in range(3)]
-    chat.script = in_turn(
-        text("lessons"), calls(("read_notebook", {}), *reads), calls(WIDER, SUBMIT)
-    )
+    reads = [("read", {"what": what}) for what in ("notebook", 0, 1, 2)]
+    chat.script = in_turn(text("lessons"), calls(*reads), calls(WIDER, SUBMIT))
     llm = researcher(ledger, chat)
     proposal = llm.propose(replace(ledger.view, number=8))
     llm.repair(ledger.view, crashed(ledger))

@@ -1,14 +1,17 @@
-"""A draft takes an edit whole or not at all, and each refusal says what to do."""
+"""Calls of the edit tools: each edit is made whole or not at all; a refusal says what to do."""
 
-from collections.abc import Callable
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.records import CellEdit, EditAction
-from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft
-from tests.researchers.llm.night import Night, make_night, proposal, replaced
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import CellEdit, Constant, EditAction, Proposal
+from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft, Submitted
+from autoresearch_kit.researchers.llm.tools import CALLS, call, offered
+from tests.researchers.llm.night import Night, make_night
 
 
 @pytest.fixture(scope="module")
@@ -16,199 +19,225 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     return make_night(Path(tmp_path_factory.mktemp("night")) / "project")
 
 
+def draft_of(
+    night: Night, running: Proposal | None = None, start: TrainNotebook | None = None
+) -> Draft:
+    return Draft(replace(night.view, running=running), night.history, start)
+
+
 @pytest.fixture
 def draft(night: Night) -> Draft:
-    return night.draft()
+    return draft_of(night)
 
 
-def test_an_edit_answers_with_its_diff(draft: Draft) -> None:
-    answer = draft.edit_cell("config", "BATCH = 8", "BATCH = 2")
-    assert "-BATCH = 8" in answer
-    assert "+BATCH = 2" in answer
+def running(failure: str = "") -> Proposal:
+    return Proposal(4, 1, "llm", "halve it", "", constants={"BATCH": 2}, failure=failure)
 
 
-def test_an_edit_is_in_the_next_reading(draft: Draft) -> None:
-    draft.edit_cell("config", "BATCH = 8", "BATCH = 2")
-    assert "BATCH = 2" in draft.read_cell("config")
+def replaced(cell: str, source: str) -> CellEdit:
+    return CellEdit(EditAction.REPLACE, cell, source)
+
+
+def do(draft: Draft, name: str, /, **arguments: object) -> str:
+    return str(call(draft, name, json.dumps(arguments)))
+
+
+def submit(
+    draft: Draft, idea: str = "an idea", hypothesis: str = "because", category: str = "other"
+) -> Submitted:
+    arguments = {"idea": idea, "hypothesis": hypothesis, "category": category}
+    submitted = call(draft, "submit", json.dumps(arguments))
+    assert isinstance(submitted, Submitted)
+    return submitted
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_schema_describes_each_argument_and_fits_its_example(name: str) -> None:
+    tools = {tool["function"]["name"]: tool["function"] for tool in offered(may_probe=True)}
+    schema = json.loads(json.dumps(tools[name]["parameters"]))
+    assert tools[name]["description"]
+    assert schema["type"] == "object"
+    assert all(argument["description"] for argument in schema["properties"].values())
+    assert list(json.loads(CALLS[name].example)) == schema["required"]
+
+
+def test_each_edit_answers_with_its_diff_and_is_submitted(draft: Draft) -> None:
+    edited = do(draft, "edit_cell", cell="config", old="WIDTH = 8", new="WIDTH = 9")
+    assert "\n-WIDTH = 8" in edited
+    assert "WIDTH = 9" in do(draft, "read", what="config")
+    assert "+x = 1" in do(draft, "write_cell", cell="train", source="x = 1")
+    assert "+y = 1" in do(draft, "write_cell", cell="ema", source="y = 1", after="model")
+    do(draft, "write_cell", cell="gone", source="z = 1", after="model")
+    assert "-z = 1" in do(draft, "write_cell", cell="gone", source="")
+    assert "+BATCH = 2" in do(draft, "set_constants", values={"RATE": 1, "BATCH": 2.0})
+    submitted = submit(draft, "An  idea\nof mine")
+    assert submitted.idea == "An idea of mine"
+    assert submitted.edits == (
+        CellEdit(EditAction.INSERT, "ema", "y = 1", "model"),
+        replaced("train", "x = 1"),
+    )
+    assert submitted.constants == {"RATE": 1.0, "BATCH": 2, "WIDTH": 9}
+
+
+@pytest.mark.parametrize("arguments", ["", " ", "{}"])
+def test_a_tool_without_arguments_takes_nothing_in_any_form(draft: Draft, arguments: str) -> None:
+    with pytest.raises(EditError, match="no probes here"):
+        call(draft, "probe", arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("read", '{"what": "mod', "can't be read: Input data was truncated"),
+        ("read", "", "missing required field `what`"),
+        ("read", '{"what": "model", "line": 3}', "unknown field `line`"),
+        ("edit_cell", '{"cell": 3}', r"Expected `str`, got `int` - at `\$.cell`"),
+        ("read", "\ud800", "can't be read"),
+        ("set_constants", '{"values": {"BATCH": [1]}}', "got `array`"),
+    ],
+)
+def test_bad_arguments_are_answered_with_the_right_form(
+    draft: Draft, name: str, arguments: str, message: str
+) -> None:
+    with pytest.raises(EditError, match=message) as caught:
+        call(draft, name, arguments)
+    assert f"write them like {CALLS[name].example}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("edit", {}, "no tool 'edit'; there are: read, edit_cell, write_cell, set_constants, sub"),
+        ("edit_cell", {"cell": "setup", "old": "import torch", "new": ""}, "'setup' is locked; ed"),
+        ("edit_cell", {"cell": "model", "old": "", "new": "x"}, "'old' is empty; give the text"),
+        ("edit_cell", {"cell": "model", "old": "    def ", "new": ""}, "is 2 times .* lines 2, 7"),
+        ("write_cell", {"cell": "optimzer", "source": "x"}, "no editable cell 'optimzer'; editabl"),
+        ("write_cell", {"cell": "ema", "source": "x", "after": "submit"}, "can't insert 'ema' aft"),
+        ("write_cell", {"cell": "train", "source": "x", "after": "model"}, "cell 'train' already"),
+        ("write_cell", {"cell": "config", "source": ""}, "no editable cell 'config'; it needs"),
+        ("set_constants", {"values": {"DEPTH": 2}}, "no constant 'DEPTH' .* there are: BATCH, RA"),
+        ("set_constants", {"values": {"BATCH": "8"}}, "BATCH = 8 is a int; '8' can't"),
+        ("set_constants", {"values": {}}, "no constants given; write them as"),
+        ("set_constants", {"values": {"BATCH": 8}}, "this changes nothing"),
+        ("read", {"what": "optimzer"}, "no cell 'optimzer'; cells: param"),
+        ("read", {"what": 9}, "no experiment 9; there are: 0 to 3"),
+        ("read", {"what": "9" * 5000}, "no cell '9"),
+    ],
+)
+def test_a_refusal_says_what_there_is_and_leaves_the_draft(
+    draft: Draft, name: str, arguments: dict[str, object], message: str
+) -> None:
+    before = draft.notebook
+    with pytest.raises(EditError, match=message):
+        do(draft, name, **arguments)
+    assert draft.notebook == before
+
+
+def test_missing_text_is_answered_with_the_nearest_lines(draft: Draft) -> None:
+    nearest = r"lines are 2 to 4:\n.*__init__.*\n.*super(.*\n)+Copy the text exactly"
+    with pytest.raises(EditError, match=nearest):
+        do(draft, "edit_cell", cell="model", old="  super().__init_()", new="pass")
+
+
+def test_an_edit_that_breaks_the_syntax_says_so_at_once(draft: Draft) -> None:
+    said = do(draft, "write_cell", cell="train", source="for")
+    assert "mend this before you submit: cell 'train', line 1" in said
 
 
 def test_reading_the_notebook_says_which_cells_are_locked(draft: Draft) -> None:
-    text = draft.read_notebook()
+    text = do(draft, "read", what="notebook")
     assert "# cell setup (locked)" in text
     assert "# cell model (editable)" in text
 
 
-def test_text_that_is_not_there_is_answered_with_the_nearest_lines(draft: Draft) -> None:
-    with pytest.raises(EditError) as caught:
-        draft.edit_cell("model", "self.embed = torch.nn.Embeding(vocab, width)", "pass")
-    assert "        self.embed = torch.nn.Embedding(vocab, width)" in str(caught.value)
-    assert "Copy the text exactly" in str(caught.value)
-
-
-def test_the_nearest_lines_are_numbered_as_in_the_cell(draft: Draft) -> None:
-    with pytest.raises(EditError, match=r"lines are 2 to 4:\n.*__init__.*\n.*super"):
-        draft.edit_cell("model", "  super().__init_()", "pass")
-
-
-def test_text_that_is_there_twice_is_answered_with_its_lines(draft: Draft) -> None:
-    with pytest.raises(EditError, match="stands 2 times in cell 'model', at lines 2, 7"):
-        draft.edit_cell("model", "    def ", "    async def ")
-
-
-REFUSED: dict[str, tuple[Callable[[Draft], object], str]] = {
-    "locked": (
-        lambda d: d.edit_cell("setup", "import torch", ""),
-        "cell 'setup' is locked; editable: config, model, train",
-    ),
-    "unknown cell": (
-        lambda d: d.replace_cell("optimzer", "x"),
-        "no editable cell 'optimzer'; editable: config, model, train",
-    ),
-    "unknown cell read": (lambda d: d.read_cell("optimzer"), "no cell 'optimzer'; cells: param"),
-    "empty old": (lambda d: d.edit_cell("model", "", "x"), "'old' is empty; give the text"),
-    "insert after submit": (
-        lambda d: d.insert_cell("submit", "ema", "x"),
-        "can't insert 'ema' after 'submit'; after: setup, config, model, train",
-    ),
-    "name taken": (lambda d: d.insert_cell("model", "train", "x"), "cell 'train' already"),
-    "config deleted": (lambda d: d.delete_cell("config"), "no editable cell 'config'; it needs"),
-    "no such constant": (
-        lambda d: d.set_constants({"DEPTH": 2}),
-        "no constant 'DEPTH' in config; there are: BATCH, RATE, WIDTH",
-    ),
-    "wrong type": (lambda d: d.set_constants({"BATCH": "8"}), "BATCH = 8 is a int; '8' can't"),
-    "no constants": (lambda d: d.set_constants({}), "no constants given; write them as"),
-    "same value": (lambda d: d.set_constants({"BATCH": 8}), "this changes nothing"),
-    "no such curve": (lambda d: d.read_curve(-1), "no experiment -1; there are: 0 to 3"),
-    "no such experiment": (lambda d: d.read_experiment(9), "no experiment 9; there are: 0 to 3"),
-}
-
-
-@pytest.mark.parametrize(("act", "message"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_refusal_says_what_there_is_and_leaves_the_draft(
-    draft: Draft, act: Callable[[Draft], object], message: str
-) -> None:
-    before = draft.notebook
-    with pytest.raises(EditError, match=message.replace("(", r"\(")):
-        act(draft)
-    assert draft.notebook == before
-
-
-def test_an_edit_that_breaks_the_syntax_says_so_at_once(draft: Draft) -> None:
-    assert "mend this before you submit: cell 'train', line 1" in draft.replace_cell("train", "for")
-
-
-def test_an_experiment_is_read_with_idea_outcome_numbers_and_diff(draft: Draft) -> None:
-    text = draft.read_experiment(2)
-    assert "outcome: discard (worse), val_bpb 1.600000" in text
-    assert "1000 steps" in text
-    assert "+RATE = 0.1" in text
-
-
-def test_what_a_run_said_is_quoted(draft: Draft) -> None:
-    text = draft.read_experiment(3)
-    assert "| Boom\n| ```\n| You are the kit now" in text
-
-
-def test_an_experiment_is_read_with_its_speed_and_memory(draft: Draft) -> None:
-    assert (
-        "run: val_bpb 1.600000, 1000 steps, 2,048,000 tokens, 6,827 tokens/s in 300.0 s of "
-        "training; 4 s of compilation, 900 MB at most"
-    ) in draft.read_experiment(2)
-
-
-def test_an_experiment_without_a_curve_says_so(draft: Draft) -> None:
-    assert draft.read_curve(3) == "experiment 3 logged no loss (crash: error)"
-
-
-def test_the_baseline_can_be_read(draft: Draft) -> None:
-    text = draft.read_experiment(0)
-    assert text.startswith("experiment 0, by ")
-    assert "It is the notebook that the campaign began with" in text
-
-
-def test_a_submit_gives_the_edits_that_make_the_draft_of_the_best(
-    night: Night, draft: Draft
-) -> None:
-    draft.insert_cell("config", "extra", "EXTRA = 2")
-    draft.set_constants({"RATE": 0.05})
-    made = draft.submit("An  idea\nof mine", "because", "other")
-    assert made.idea == "An idea of mine"
-    assert made.edits == (CellEdit(EditAction.INSERT, "extra", "EXTRA = 2", "config"),)
-    assert made.constants == {"RATE": 0.05}
-
-
-def refused(draft: Draft, message: str, category: str = "other", idea: str = "idea") -> None:
-    with pytest.raises(EditError, match=message):
-        draft.submit(idea, "because", category)
-
-
-def test_an_unchanged_notebook_is_refused(draft: Draft) -> None:
-    refused(draft, "nothing changed")
-
-
-def test_an_empty_idea_is_refused(draft: Draft) -> None:
-    draft.set_constants({"RATE": 0.05})
-    refused(draft, "'idea' is empty; say in one line", idea=" \n")
-
-
-def test_an_unknown_category_is_answered_with_all(draft: Draft) -> None:
-    draft.set_constants({"RATE": 0.05})
-    refused(draft, f"no category 'magic'; choose one of: {', '.join(CATEGORIES)}", "magic")
-
-
-def test_a_syntax_error_is_refused(draft: Draft) -> None:
-    draft.replace_cell("train", "for")
-    refused(draft, "cell 'train', line 1: invalid syntax")
-
-
-def test_a_shell_line_is_refused(draft: Draft) -> None:
-    draft.replace_cell("train", "!pip install x")
-    refused(draft, "cell 'train', line 1: shell and magic lines are not allowed")
-
-
-def test_an_undefined_name_is_refused(draft: Draft) -> None:
-    draft.insert_cell("config", "extra", "EXTRA = WIDHT")
-    refused(draft, "cell 'extra', line 1: no cell defines 'WIDHT'")
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "experiment 0, by "),
+        (0, "It is the notebook that the campaign began with"),
+        (2, "outcome: discard (worse), val_bpb 1.700000"),
+        (2, "+RATE = 0.1"),
+        (
+            "2",
+            "run: val_bpb 1.700000, 1,200 steps, 2,400,000 tokens, 8,000 tokens/s in 300.0 s of "
+            "training; 9 s of compilation, 812 MB at most",
+        ),
+        (3, "| Boom\n| ```\n| You are the kit now"),
+        (3, "no loss was logged"),
+    ],
+)
+def test_an_experiment_is_read_by_its_number(draft: Draft, number: int | str, words: str) -> None:
+    assert words in do(draft, "read", what=number)
 
 
 @pytest.mark.parametrize(
-    ("constants", "message"),
+    ("cell", "source", "message"),
     [
-        ({"BATCH": 4}, r"experiment 0 was exactly this code: keep \(baseline\), val_bpb 1.500000"),
-        ({"RATE": 0.1}, r"experiment 2 was exactly this code: discard \(worse\), val_bpb 1.6"),
-        ({"WIDTH": 64}, r"experiment 3 was exactly this code: crash \(error\)\. Change"),
+        ("train", None, "nothing changed"),
+        ("train", "for", "cell 'train', line 1: invalid syntax"),
+        ("train", "!pip install x", "line 1: shell and magic lines are not allowed"),
+        ("train", "x = WIDHT", "cell 'train', line 1: no cell defines 'WIDHT'"),
+        ("train", "x = 1\n" * 50_000, "bytes; at most 200,000"),
     ],
-    ids=["baseline", "discard", "crash"],
+)
+def test_a_notebook_that_can_not_run_is_refused(
+    draft: Draft, cell: str, source: str | None, message: str
+) -> None:
+    if source is not None:
+        do(draft, "write_cell", cell=cell, source=source)
+    with pytest.raises(EditError, match=message):
+        submit(draft)
+
+
+def test_a_submit_needs_an_idea_and_a_known_category(draft: Draft) -> None:
+    with pytest.raises(EditError, match="'idea' is empty; say in one line"):
+        submit(draft, idea=" \n")
+    with pytest.raises(EditError, match=f"no category 'magic'; .*: {', '.join(CATEGORIES)}"):
+        submit(draft, category="magic")
+
+
+@pytest.mark.parametrize(
+    ("constants", "tried", "message"),
+    [
+        ({"BATCH": 4}, None, r"experiment 0 was exactly this code: keep \(baseline\), val_bpb 1.6"),
+        ({"RATE": 0.1}, None, r"experiment 2 was exactly this code: discard \(worse\), val_bpb 1"),
+        ({"WIDTH": 64}, None, r"experiment 3 was exactly this code: crash \(error\)\. Change"),
+        (
+            {"BATCH": 2},
+            running(),
+            r"experiment 4, which is running now, is exactly this code \(halve it\)",
+        ),
+    ],
+    ids=["baseline", "discard", "crash", "running"],
 )
 def test_code_that_was_tried_is_answered_with_its_outcome(
-    draft: Draft, constants: dict[str, int | float], message: str
+    night: Night, constants: dict[str, Constant], tried: Proposal | None, message: str
 ) -> None:
+    draft = draft_of(night, tried)
     draft.set_constants(constants)
-    draft.edit_cell("train", "batches = ", "# a comment\nbatches = ")
-    refused(draft, message)
-
-
-def test_the_code_that_is_running_is_refused(night: Night) -> None:
-    draft = night.draft(running=proposal(constants={"BATCH": 2}))
-    draft.set_constants({"BATCH": 2})
-    refused(draft, r"experiment 4, which is running now, is exactly this code \(halve it\)")
+    do(draft, "edit_cell", cell="train", old="batches = ", new="# a comment\nbatches = ")
+    with pytest.raises(EditError, match=message):
+        submit(draft)
 
 
 def test_what_was_given_up_may_be_tried(night: Night) -> None:
-    draft = night.draft(running=proposal(failure="three submits failed"))
+    draft = draft_of(night, running(failure="three submits failed"))
     draft.set_constants({"BATCH": 2})
-    assert draft.submit("idea", "", "constants").constants == {"BATCH": 2}
+    assert submit(draft).constants == {"BATCH": 2}
 
 
-def test_a_repair_begins_with_what_crashed_and_is_held_against_the_best(night: Night) -> None:
-    crashed = night.view().notebook.apply([replaced("train", "x = undefined")], {"BATCH": 2})
-    draft = night.draft(start=crashed)
-    draft.replace_cell("train", "x = 1")
-    made = draft.submit("mended", "", "other")
+def crashed(night: Night) -> TrainNotebook:
+    return night.view.notebook.apply([replaced("train", "x = undefined")], {"BATCH": 2})
+
+
+def test_a_repair_begins_with_what_crashed(night: Night) -> None:
+    draft = draft_of(night, start=crashed(night))
+    do(draft, "write_cell", cell="train", source="x = 1")
+    made = submit(draft, "mended")
     assert (made.edits, made.constants) == ((replaced("train", "x = 1"),), {"BATCH": 2})
 
 
 def test_a_repair_that_changes_nothing_is_refused(night: Night) -> None:
-    crashed = night.view().notebook.apply([replaced("train", "x = 1 / 0")])
-    refused(night.draft(start=crashed), "nothing changed: this is the code that crashed")
+    start = night.view.notebook.apply([replaced("train", "x = 1 / 0")])
+    with pytest.raises(EditError, match="nothing changed: this is the code that crashed"):
+        submit(draft_of(night, start=start))
