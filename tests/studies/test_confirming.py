@@ -31,9 +31,9 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Trial
-from autoresearch_kit.reports.figures.missing import Missing
-from autoresearch_kit.reports.results import CampaignResults, results
-from autoresearch_kit.reports.status import read_status
+from autoresearch_kit.reports.figures.drawing import Missing
+from autoresearch_kit.reports.reading import Reader
+from autoresearch_kit.reports.results import results
 from autoresearch_kit.studies.confirm import confirming
 from autoresearch_kit.studies.confirm.confirming import LEFT, Confirming
 from autoresearch_kit.ui.cli.app import app
@@ -131,7 +131,7 @@ def test_however_it_ends_confirm_is_said_to_go_on(number: signal.Signals, night:
     killed = number is signal.SIGKILL
     assert process.returncode == (-number if killed else 130)
     assert killed or "left; 0 runs are done, and the same command goes on" in said
-    shown = read_status(night.root, "night").words(0.0)
+    shown = Reader(night.root, "night").read().words()
     goes_on = "go on with: autoresearch confirm night" if killed else LEFT
     assert goes_on in shown
 
@@ -252,7 +252,6 @@ class TestConfirmed:
 
     def test_results_show_it(self, confirmed: Confirmed) -> None:
         night = results("night", confirmed.workspace.root)
-        assert isinstance(night, CampaignResults)
         table = night.confirmation()
         assert not isinstance(table, Missing)
         assert list(table["finding"]) == ["real", "false"]

