@@ -7,17 +7,13 @@ a mark inside it may be luck. Bars are one standard error long, like the numbers
 import numpy as np
 import pandas as pd
 from adjustText import adjust_text
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from autoresearch_kit.records import Noise, SandboxLevel, Verdict
-from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records import Noise, Verdict
 from autoresearch_kit.reports.figures.drawing import (
     BLUE,
     GREEN,
@@ -31,6 +27,17 @@ from autoresearch_kit.reports.figures.drawing import (
     drawable,
     dress,
     shorten,
+)
+from autoresearch_kit.reports.figures.heading import (
+    BAND,
+    BAND_EDGE,
+    LEGEND_INCHES,
+    ROW,
+    captions_of,
+    draw_head,
+    draw_legend,
+    legend_handles,
+    several,
 )
 from autoresearch_kit.verdicts.noise import reach
 
@@ -49,22 +56,10 @@ ALONE = 0.01
 ADJUSTMENTS = 60
 """Steps in which labels are moved apart."""
 
-LEGEND_INCHES = 2.7
-"""Width of the legend's longest entry."""
-
-ROW = 20.0
-"""Pixels of a row of the legend."""
-
 MARGIN = 0.12
 """Of the scale, above and below it: room for labels."""
 
-_BAND, _BAND_EDGE, _STRIP = "#DDF1EA", "#A8DBC9", "#FBF3EE"
-_WORDS = {
-    Verdict.KEEP: "kept",
-    Verdict.DISCARD: "discarded",
-    Verdict.CRASH: "crashed",
-    Verdict.DISTURBED: "disturbed",
-}
+STRIP = "#FBF3EE"
 
 
 def progress(
@@ -82,7 +77,7 @@ def progress(
     figure = Drawing(size, constrained=False)
     scored, unscored = (frame[frame["val_bpb"].notna() == has] for has in (True, False))
     low, high = find_scale(scored, noise)
-    handles = _legend(frame, scored[scored["val_bpb"] > high], noise)
+    handles = legend_handles(frame, scored[scored["val_bpb"] > high], noise)
     columns = min(len(handles), int(size[0] / LEGEND_INCHES))
     main, *strip = _axes(figure, -(-len(handles) // columns), strip=len(unscored) > 0)
     last = max(int(frame["number"].max()), 1) if len(frame) else 1
@@ -96,8 +91,8 @@ def progress(
     else:
         main.set_yticks([])
         main.text(0.5, 0.5, "no score yet", transform=main.transAxes, ha="center", color=GREY)
-    _draw_head(figure, title, _captions(frame))
-    _draw_legend(figure, handles, columns)
+    draw_head(figure, title, captions_of(frame))
+    draw_legend(figure, handles, columns)
     _label_keeps(main, scored[(scored["status"] == Verdict.KEEP) & (scored["val_bpb"] <= high)])
     return figure
 
@@ -163,7 +158,7 @@ def _draw_unscored(axes: Axes, unscored: pd.DataFrame) -> None:
     axes.set_ylim(-1, 1)
     axes.set_yticks([0], labels=["no score" if disturbed.any() else "crash"])
     axes.tick_params(axis="y", length=0, labelcolor=INK if disturbed.any() else VERMILLION)
-    axes.set_facecolor(_STRIP)
+    axes.set_facecolor(STRIP)
 
 
 def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: float) -> None:
@@ -175,7 +170,7 @@ def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: fl
         (scored[kept], GREEN, 1.4 * size, 4.0),
     ):
         marks, above = rows[rows["val_bpb"] <= high], rows[rows["val_bpb"] > high]
-        _draw_errors(axes, marks[_several(marks)], colour, order - 0.5)
+        _draw_errors(axes, marks[several(marks)], colour, order - 0.5)
         axes.plot(
             marks["number"], marks["val_bpb"], "o", color=colour, ms=ms, mec="white", zorder=order
         )
@@ -185,14 +180,14 @@ def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: fl
     _draw_rings(axes, scored[scored["val_bpb"] <= high], size)
 
 
-def _draw_errors(axes: Axes, several: pd.DataFrame, colour: str, order: float) -> None:
+def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str, order: float) -> None:
     """Draw a bar on each mark that stands for several runs."""
-    if several.empty:
+    if marks.empty:
         return
     axes.errorbar(
-        several["number"],
-        several["val_bpb"],
-        several["error"],
+        marks["number"],
+        marks["val_bpb"],
+        marks["error"],
         fmt="none",
         ecolor=colour,
         elinewidth=1.4,
@@ -213,9 +208,9 @@ def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
     heights = _reaches(keeps, noise)
     heights = np.append(heights, heights[-1])
     edges = (values - heights, values + heights)
-    axes.fill_between(numbers, *edges, step="post", color=_BAND, lw=0, zorder=0.5)
+    axes.fill_between(numbers, *edges, step="post", color=BAND, lw=0, zorder=0.5)
     for edge in edges:
-        axes.step(numbers, edge, where="post", color=_BAND_EDGE, lw=0.7, zorder=0.6)
+        axes.step(numbers, edge, where="post", color=BAND_EDGE, lw=0.7, zorder=0.6)
 
 
 def _draw_rings(axes: Axes, rows: pd.DataFrame, size: float) -> None:
@@ -223,96 +218,6 @@ def _draw_rings(axes: Axes, rows: pd.DataFrame, size: float) -> None:
     weak = rows[rows["weaker"]]
     x, y = weak["number"], weak["val_bpb"]
     axes.plot(x, y, "o", mfc="none", mec=PURPLE, mew=1.3, ms=size + 6, zorder=4.5)
-
-
-def _several(frame: pd.DataFrame) -> pd.Series:
-    return (frame["scores"] > 1) & frame["error"].notna() & frame["val_bpb"].notna()
-
-
-def _legend(frame: pd.DataFrame, above: pd.DataFrame, noise: Noise | None) -> list[Artist]:
-    """Return what the marks mean, as far as there are any."""
-    handles: list[Artist] = [
-        _mark("o", "kept", color=GREEN),
-        _mark("o", "discarded", color=GREY),
-    ]
-    if len(above):
-        worst = float(above["val_bpb"].max())
-        handles.append(_mark("^", f"{len(above)} off the scale, up to {worst:.4g}", color=GREY))
-    if noise and (frame["status"] == Verdict.KEEP).any():
-        label = "19 of 20 runs of the best fall here"
-        handles.append(Patch(facecolor=_BAND, edgecolor=_BAND_EDGE, label=label))
-    if _several(frame).any():
-        handles.append(_mark("|", "mean ± standard error", color=GREY, ms=10, mew=1.4))
-    if (frame["status"] == Verdict.DISTURBED).any():
-        label = "disturbed: the machine was busy, not judged"
-        handles.append(_mark("D", label, mfc="none", mec=BLUE, mew=1.3, ms=5))
-    if frame["weaker"].any():
-        weak = set(frame["sandbox"][frame["weaker"]])
-        label = f"sandbox: {', '.join(level for level in SandboxLevel if level in weak)}"
-        handles.append(_mark("o", label, mfc="none", mec=PURPLE, mew=1.3, ms=9))
-    return handles
-
-
-def _mark(marker: str, label: str, **style: object) -> Line2D:
-    return Line2D([], [], marker=marker, label=label, ls="", **style)  # type: ignore[arg-type]
-
-
-def _draw_head(figure: Figure, title: str, captions: list[str]) -> None:
-    """Draw the title, and below it the first caption that has room, or the last."""
-    width, height = figure.get_size_inches() * figure.dpi
-    name = figure.text(80 / width, 1 - 24 / height, drawable(title), fontsize=13, va="center")
-    name.set(fontweight="bold", parse_math=False)
-    for words in captions:
-        caption = figure.text(80 / width, 1 - 46 / height, words, fontsize=SMALL + 1, va="center")
-        if caption.get_window_extent().x1 <= width or words == captions[-1]:
-            return
-        caption.remove()
-
-
-def _draw_legend(figure: Figure, handles: list[Artist], columns: int) -> None:
-    width, height = figure.get_size_inches() * figure.dpi
-    corner = (72 / width, 1 - 54 / height)
-    figure.legend(
-        handles=handles,
-        ncols=columns,
-        loc="upper left",
-        bbox_to_anchor=corner,
-        borderaxespad=0.0,
-        fontsize=SMALL,
-        frameon=False,
-        handletextpad=0.4,
-        columnspacing=1.4,
-    )
-
-
-def _captions(frame: pd.DataFrame) -> list[str]:
-    """Return what was gained, in how many experiments: the longest wording first."""
-    keeps = frame[(frame["status"] == Verdict.KEEP) & frame["val_bpb"].notna()]
-    if keeps.empty:
-        return [f"{len(frame)} tried, none kept"]
-    tried = frame.iloc[1:]
-    numbers = {verdict: int((tried["status"] == verdict).sum()) for verdict in Verdict}
-    counts = ", ".join(
-        f"{number} {_WORDS[verdict]}"
-        for verdict, number in numbers.items()
-        if number or verdict is not Verdict.DISTURBED
-    )
-    many = f"{len(tried)} experiment{'' if len(tried) == 1 else 's'} after the baseline"
-    before, after = (
-        with_error(float(row["val_bpb"]), float(row["error"]))
-        for row in (keeps.iloc[0], keeps.iloc[-1])
-    )
-    if len(keeps) == 1:
-        return [f"baseline {before}   ·   {many}: {counts}", f"baseline {before}"]
-    change = _change(float(keeps["val_bpb"].iloc[0]), float(keeps["val_bpb"].iloc[-1]))
-    gain = f"baseline {before} → best {after} ({change}, experiment {keeps['number'].iloc[-1]})"
-    return [*(f"{gain}   ·   {words}: {counts}" for words in (many, f"{len(tried)} tried")), gain]
-
-
-def _change(first: float, last: float) -> str:
-    if last == first:
-        return "the same, with less code"
-    return f"{(first - last) / first:.2%} lower" if last < first else "no lower"
 
 
 def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
