@@ -5,7 +5,6 @@ a look at ten does.
 """
 
 import re
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,31 +94,23 @@ class Reading(Summary):
 
 
 class Reader:
-    """Reads campaign `tag` of the project at `root`; several threads may ask it."""
+    """Reads campaign `tag` of the project at `root`, again and again."""
 
     def __init__(self, root: Path, tag: str) -> None:
         self.workspace = Workspace(root, tag)
         self.history = History(root, tag)
-        self._lock = threading.Lock()
         self._rows = Rows()
         self._last_commit = ""
         self._best_curve: tuple[Point, ...] = ()
 
     def read(self) -> Reading:
         """Return the campaign as it is now."""
-        with self._lock:
-            return self._read()
-
-    def disk_kb_per_experiment(self) -> float:
-        """Return how much of git's disk space an experiment takes, in KB of 1,000 bytes."""
-        return self.history.disk_bytes() / 1000 / max(1, self.history.next_number())
-
-    def _read(self) -> Reading:
         workspace = self.workspace
         running, state = workspace.running(), workspace.state()
         self._read_new()
-        in_flight = Meter(workspace.usage).since(len(self._rows))
         summary = summary_of(self.history.tag, self._rows)
+        last = summary.table[-1].number if summary.table else -1
+        in_flight = Meter(workspace.usage).since(last + 1)
         return Reading(
             tag=summary.tag,
             table=summary.table,
@@ -135,6 +126,10 @@ class Reader:
             troubles=tuple(self._troubles(summary, state, running)),
             best_curve=self._best_curve,
         )
+
+    def disk_kb(self) -> float:
+        """Return how much disk space git needs for an experiment, in KB of 1,000 bytes."""
+        return self.history.disk_bytes() / 1000 / max(1, len(self._rows))
 
     def _read_new(self) -> None:
         """Add new experiments; begin again if those that were read are gone from git."""

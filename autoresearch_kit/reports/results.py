@@ -168,12 +168,12 @@ class Results:
         """
         if self.history is None:
             return Missing(f"There are no loss curves in {self.name}.")
-        curves = {}
+        curves, ideas = {}, {row.number: row.idea for row in self.summary.table}
         for number in numbers or sorted({0, self._best}):
-            if not 0 <= number < len(self.frame):
-                last = len(self.frame) - 1
-                raise InputError(f"no experiment {number} in '{self.name}'; there: 0 to {last}")
-            curves[f"{number}: {self.frame['idea'][number]}"] = self._curve(self.history, number)
+            if number not in ideas:
+                there = f"0 to {max(ideas)}"
+                raise InputError(f"no experiment {number} in '{self.name}'; there: {there}")
+            curves[f"{number}: {ideas[number]}"] = self._curve(self.history, number)
         return loss_curves.loss_curves(curves, title=self.name)
 
     def diff(self) -> NotebookDiff | Missing:

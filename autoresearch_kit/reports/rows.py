@@ -106,26 +106,6 @@ class Row:
         return (self.wall_seconds or 0.0) + (self.unscored_seconds or 0.0)
 
     @property
-    def requests(self) -> int | None:
-        """Requests made to a language model."""
-        return self.usage.requests if self.usage else None
-
-    @property
-    def prompt_tokens(self) -> int | None:
-        """Tokens sent to a language model."""
-        return self.usage.tokens_in if self.usage else None
-
-    @property
-    def reply_tokens(self) -> int | None:
-        """Tokens that a language model answered with."""
-        return self.usage.tokens_out if self.usage else None
-
-    @property
-    def usd(self) -> float | None:
-        """US dollars that a language model took."""
-        return self.usage.usd if self.usage else None
-
-    @property
     def cost(self) -> str:
         """What a language model took, in words; empty if none was asked."""
         return per(self.usage, 1) if self.usage and self.usage.requests else ""
@@ -143,6 +123,7 @@ class Rows:
         self._rows: list[Row] = []
         self._keeps: list[Experiment] = []
         self._best_runs: list[Run] = []
+        self._best_row = 0
         for experiment in experiments:
             self.add(experiment)
 
@@ -152,13 +133,14 @@ class Rows:
     def add(self, experiment: Experiment, commit: str = "") -> None:
         """Add the next experiment, whose code is in `commit`."""
         if experiment.rerun_scores:  # runs of the best of that time
-            best = self._keeps[-1].number
             self._best_runs = [*as_fast(self._best_runs, experiment.reruns), *experiment.reruns]
+            best = self._best_row
             self._rows[best] = replace(self._rows[best], scored=scores_of(self._best_runs))
         self.usage += experiment.usage
         self.noise = experiment.noise or self.noise
         if experiment.kept:
             self._keeps.append(experiment)
+            self._best_row = len(self._rows)
             self._best_runs = list(experiment.runs)
         self._rows.append(_row(experiment, commit))
 

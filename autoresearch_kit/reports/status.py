@@ -15,13 +15,15 @@ def words(state: State | None, running: bool, request: Request | None, now: floa
     if running:
         seen = f"seen {max(0.0, now - state.heartbeat):.0f} s ago"  # a clock may be set back
         message = f" ({state.message})" if state.message else ""
-        return f"{state.stage}, experiment {state.number}{message}{to_come(state, request)}, {seen}"
+        return (
+            f"{state.stage}, experiment {state.number}{message}{_to_come(state, request)}, {seen}"
+        )
     if dead(state, running):
         return f"died while {state.stage}"
     return f"{state.stage}: {state.message}"
 
 
-def to_come(state: State, request: Request | None) -> str:
+def _to_come(state: State, request: Request | None) -> str:
     """Return what a running campaign was asked and has not done yet, as the end of a phrase."""
     match request:
         case Request.STOP:

@@ -59,7 +59,15 @@ COLUMNS = {
     "finished": "datetime64[us, UTC]",
     "commit": "str",
 }
-"""The columns of a frame of experiments, all of them fields of `Row`, and their types."""
+"""The columns of a frame of experiments, and their types."""
+
+USAGE = {
+    "requests": "requests",
+    "prompt_tokens": "tokens_in",
+    "reply_tokens": "tokens_out",
+    "usd": "usd",
+}
+"""Columns that are fields of `Row.usage`; the others are fields of `Row`."""
 
 
 def to_frame(entries: Iterable[Entry]) -> pd.DataFrame:
@@ -68,11 +76,11 @@ def to_frame(entries: Iterable[Entry]) -> pd.DataFrame:
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return one row per experiment, in order, with the fields of `Row` as columns.
+    """Return one row per experiment, in order, with `COLUMNS`.
 
     Texts that are missing are empty, numbers and times are NaN or NA; times are in UTC.
     """
-    values = ([getattr(row, name) for name in COLUMNS] for row in rows)
+    values = ([_value(row, name) for name in COLUMNS] for row in rows)
     frame = pd.DataFrame(values, columns=list(COLUMNS), dtype="object")
     for name, kind in COLUMNS.items():
         if kind == "str":
@@ -82,6 +90,12 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
         else:
             frame[name] = frame[name].astype(pandas_dtype(kind))
     return frame
+
+
+def _value(row: Row, name: str) -> object:
+    if field := USAGE.get(name):
+        return getattr(row.usage, field, None)
+    return getattr(row, name)
 
 
 def read_rows(entries: Iterable[Entry]) -> Rows:

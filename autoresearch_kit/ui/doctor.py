@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+
+import pandas as pd
 
 from autoresearch_kit.campaign.context import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.errors import KitError
@@ -64,19 +65,14 @@ class Findings(list[Finding]):
     """All results; as the last expression of a cell they are shown as a table."""
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(finding) for finding in self)
-        names = ("", "", "found", "to do")
-        head = "".join(
-            f'<th style="text-align:left;white-space:nowrap">{name}</th>' for name in names
-        )
-        return f"<table><tr>{head}</tr>{rows}</table>"
-
-
-def _row(finding: Finding) -> str:
-    mark = "&#9888; gap" if finding.advice else "&#10003; ok"
-    cells = (finding.what, finding.found, finding.advice)
-    words = "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in cells)
-    return f'<tr><td style="text-align:left;white-space:nowrap">{mark}</td>{words}</tr>'
+        rows = [
+            ("\u26a0 gap" if each.advice else "\u2713 ok", each.what, each.found, each.advice)
+            for each in self
+        ]
+        table = pd.DataFrame(rows, columns=["", "what", "found", "to do"]).style
+        table.hide(axis="index").format(escape="html")
+        table.set_table_styles([{"selector": "th, td", "props": "text-align: left"}])
+        return table.to_html()
 
 
 def examine(folder: Path, *, try_compile: bool = False) -> Findings:
@@ -119,7 +115,7 @@ def _profile(profile: profiles.Profile) -> Finding:
     found = f"{profile.name}: {profile.machine}"
     if profile.tested:
         return Finding("profile", found)
-    return Finding("profile", f"{found}; not tested on such a machine", TRY_FIRST)
+    return Finding("profile", f"{found}; untested on such a machine", TRY_FIRST)
 
 
 def _device(probed: Machine, inside: Machine) -> Finding:

@@ -32,15 +32,14 @@ def status(
     if as_json:
         print_json([_record(reader) for reader in readers])
     else:
-        lines = [_lines(reader.read(), reader.disk_kb_per_experiment()) for reader in readers] or [
+        lines = [_lines(reader.read(), reader.disk_kb()) for reader in readers] or [
             "no campaigns yet; begin: autoresearch run night"
         ]
         console.print("\n".join(lines), markup=True)
 
 
 def _record(reader: Reader) -> dict[str, object]:
-    disk = {"disk_kb_per_experiment": reader.disk_kb_per_experiment()}
-    return reader.read().record() | disk
+    return reader.read().record() | {"disk_kb_per_experiment": reader.disk_kb()}
 
 
 def _lines(reading: Reading, disk_kb: float) -> str:

@@ -9,7 +9,6 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -23,37 +22,18 @@ from autoresearch_kit.campaign.options import settle, started_with
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import find_root
 from autoresearch_kit.records import Request, Stage
-from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.figures.drawing import render
-from autoresearch_kit.reports.figures.progress import progress
-from autoresearch_kit.reports.reading import Reader, Reading
-from autoresearch_kit.reports.status import in_short, known_campaigns
-from autoresearch_kit.reports.under_way import RunWatcher, UnderWay
+from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.ui import colab
 from autoresearch_kit.ui.panel import pieces, style
-from autoresearch_kit.ui.panel.live_curve import live_curve
 from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import Table
+from autoresearch_kit.ui.panel.view import View, Viewer
 
 REFRESH_SECONDS = 2.0
 
-CURVE_DRAWINGS = 60
-"""How often the loss curve of a run is drawn anew while it trains."""
-
 _shown: dict[tuple[Path, str], "Panel"] = {}
 """The panel of each campaign that is shown: a cell that is run again replaces its panel."""
-
-
-@dataclass(frozen=True)
-class View:
-    """Everything that is shown. A figure is None where it is as it was."""
-
-    reading: Reading
-    run: UnderWay | None
-    campaigns: dict[str, str]
-    picture: bytes | None
-    curve: bytes | None
 
 
 class Panel:
@@ -70,18 +50,11 @@ class Panel:
         self.tag = campaign if isinstance(campaign, str) else campaign.tag
         self.root = root or (find_root(Path.cwd()) if isinstance(campaign, str) else campaign.root)
         self._dataset = dataset
-        self._follow()
+        self._viewer = Viewer(self.root, self.tag)
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._make_widgets()
         self._fill_form()
-
-    def _follow(self) -> None:
-        """Begin to read the campaign `self.tag`."""
-        self._reader = Reader(self.root, self.tag)
-        self._runs = RunWatcher(self._reader.workspace, self._reader.history)
-        self._drawn = -1
-        self._curve_drawn = (-1, -1)
 
     def _make_widgets(self) -> None:
         self.chooser = widgets.Dropdown(description="campaign", layout={"width": "340px"})
@@ -97,7 +70,7 @@ class Panel:
         self.run, self.run_diff = widgets.HTML(), widgets.HTML()
         self.curve, self.picture = _image(), _image()
         self.opened = Opened()
-        self.table = Table(lambda number: self.opened.show(self._reader.history, number))
+        self.table = Table(lambda number: self.opened.show(self._viewer.history, number))
         self.troubles = widgets.HTML()
         self.guidance_said = widgets.HTML()
         self.guidance = widgets.Textarea(
@@ -148,7 +121,7 @@ class Panel:
 
     def refresh(self) -> None:
         """Read the campaign once, and show it."""
-        self._show(self._look())
+        self._show(self._viewer.look())
 
     def watch(self) -> None:
         """Refresh from within this cell until the campaign ends; interrupt it to use the buttons.
@@ -157,47 +130,21 @@ class Panel:
         """
         self.refresh()
         display(self.box)
-        while self._reader.workspace.running():
+        while self._viewer.workspace.running():
             time.sleep(REFRESH_SECONDS)
             self.refresh()
 
     async def _keep_fresh(self) -> None:
         while True:
-            reader = self._reader
+            viewer = self._viewer
             try:
-                view = await asyncio.to_thread(self._look)
+                view = await asyncio.to_thread(viewer.look)
             except (KitError, OSError) as error:
                 self._say(str(error), "crash")
             else:
-                if reader is self._reader:  # else another campaign was chosen meanwhile
+                if viewer is self._viewer:  # else another campaign was chosen meanwhile
                     self._show(view)
             await asyncio.sleep(REFRESH_SECONDS)
-
-    def _look(self) -> View:
-        reading, run = self._reader.read(), self._runs.look()
-        tags = sorted({*known_campaigns(self.root), reading.tag})
-        return View(
-            reading,
-            run,
-            {tag: in_short(self.root, tag) for tag in tags},
-            self._draw_picture(reading),
-            self._draw_curve(reading, run) if run and run.curve else None,
-        )
-
-    def _draw_picture(self, reading: Reading) -> bytes | None:
-        if self._drawn == len(reading.table) or not reading.table:
-            return None
-        self._drawn = len(reading.table)
-        frame = tables.frame_of(reading.table)
-        return render(progress(frame, reading.noise, title=reading.tag, size=(10, 4.2)))
-
-    def _draw_curve(self, reading: Reading, run: UnderWay) -> bytes | None:
-        now = (run.proposal.number, int(CURVE_DRAWINGS * run.trained / max(run.budget, 1.0)))
-        if self._curve_drawn == now:
-            return None
-        self._curve_drawn = now
-        best = reading.best_curve if run.proposal.parent is not None else ()
-        return render(live_curve(run.curve, best, run.budget))
 
     def _show(self, view: View) -> None:
         if self._process is not None:
@@ -250,14 +197,14 @@ class Panel:
     def _chosen(self, _change: object) -> None:
         """Another campaign was chosen from the list."""
         self.tag = self.chooser.value
-        self._follow()
+        self._viewer = Viewer(self.root, self.tag)
         self.opened.clear()
         self._fill_form()
         self._say("")
         self.refresh()
 
     def _fill_form(self) -> None:
-        place = self._reader.workspace
+        place = self._viewer.workspace
         state, settings = place.state(), started_with(self.root, self.tag)
         limits = state.limits if state else None
         errands = place.errands()
@@ -274,7 +221,7 @@ class Panel:
             asked = self.form.start()
             settings = settle(self.root, self.tag, asked.wishes)
             environment = {**_secrets(), **os.environ, **asked.environment}
-            place = self._reader.workspace
+            place = self._viewer.workspace
             errands = settle_errands(place, asked.copy_to, asked.webhook)
             self._process = await asyncio.to_thread(
                 start.start,
@@ -300,14 +247,14 @@ class Panel:
             Request.STOP_NOW: "stops at once",
         }
         try:
-            self._reader.workspace.ask(request)
+            self._viewer.workspace.ask(request)
         except KitError as error:
             self._say(str(error), "crash")
         else:
             self._say(answers[request], "keep")
 
     def _guide(self) -> None:
-        self._reader.workspace.write_guidance(self.guidance.value.strip())
+        self._viewer.workspace.write_guidance(self.guidance.value.strip())
         self.guidance.value = ""
         self._say("saved; the next prompt has it", "keep")
         self.refresh()

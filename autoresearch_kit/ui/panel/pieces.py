@@ -9,13 +9,10 @@ from autoresearch_kit.records import Command, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.records.digits import rounded, with_error
 from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
-from autoresearch_kit.reports.status import to_come
+from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.under_way import UnderWay
 from autoresearch_kit.ui.panel.live_curve import versus
 from autoresearch_kit.verdicts.noise import describe
-
-SILENT = 20.0
-"""Seconds after which a heartbeat is late: one comes every two."""
 
 MARKS = {
     Verdict.KEEP: "&#9679;",
@@ -57,18 +54,14 @@ def _doing(reading: Reading) -> str:
     state = reading.state
     if state is None:
         return "not started here yet"
-    if reading.dead:
-        way_on = {
-            Command.RUN: "press Go on",
-            Command.CONFIRM: f"go on with: autoresearch confirm {reading.tag}",
-        }[state.command]
-        return f"its process died while {state.stage}; nothing recorded is lost: {way_on}"
-    if not reading.running:
-        return f"{state.stage}: {state.message}"
-    silent = max(0.0, reading.time - state.heartbeat)
-    beat = f"silent for {silent:.0f} s" if silent > SILENT else f"heartbeat {silent:.0f} s ago"
-    doing = f"{state.stage}, {state.message}" if state.message else str(state.stage)
-    return f"{doing}, experiment {state.number}{to_come(state, reading.request)}, {beat}"
+    said = words(state, reading.running, reading.request, reading.time)
+    if not reading.dead:
+        return said
+    way_on = {
+        Command.RUN: "press Go on",
+        Command.CONFIRM: f"go on with: autoresearch confirm {reading.tag}",
+    }[state.command]
+    return f"its process {said}; nothing recorded is lost: {way_on}"
 
 
 def under_way(reading: Reading, run: UnderWay) -> str:
