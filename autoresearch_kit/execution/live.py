@@ -1,4 +1,4 @@
-"""The run under way, read from its folder; unreviewed code wrote parts of it."""
+"""The run that is under way, seen from outside: read from its folder, trusted for nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from autoresearch_kit.files.untrusted import read_untrusted_from, read_untrusted
 from autoresearch_kit.records import codec
 
 TAIL = 4096
-"""Bytes that hold the last few lines of a loss curve."""
+"""Bytes: the last few lines of a loss curve."""
 
 PIECE = 1_000_000
-"""Bytes of a growing loss curve that are read at a time."""
+"""Bytes that are read of a growing loss curve at a time."""
 
 MOST = 4000
-"""Points of a growing loss curve that are kept."""
+"""Points that are kept of a growing loss curve."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the loss curve: training seconds, loss in nats per token, tokens so far."""
+    """One line of the loss curve: training seconds, loss in nats per token, tokens so far."""
 
     step: int
     seconds: float
@@ -30,24 +30,24 @@ class Point:
 
 
 def read_points(lines: bytes) -> list[Point]:
-    """Return the points in the lines of a `metrics.jsonl`.
+    """The points in the lines of a `metrics.jsonl`.
 
-    They come from unreviewed code, and the last may be incomplete: wrong lines are left out.
+    They come from unreviewed code, and the last may be torn: a line that is not right is left out.
     """
     return [point for line in lines.splitlines() if (point := _point(line))]
 
 
 def thinned(points: Sequence[Point], most: int = 300) -> tuple[Point, ...]:
-    """Return at most about `most` of the points, evenly spaced, with the last."""
+    """At most about `most` of the points, at even distances, the last among them."""
     if len(points) <= most:
         return tuple(points)
     return (*points[: -1 : len(points) // most + 1], points[-1])
 
 
 class Curve:
-    """The loss curve of a run under way; `read` reads only what is new.
+    """The loss curve of a run under way; each `read` reads only what came since the last.
 
-    It stays small however long the run is: of too many points every second is dropped.
+    It stays small however long the run is: when it has too many points, every second goes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +57,7 @@ class Curve:
         self._rest = b""
 
     def read(self) -> None:
-        """Add what the run has logged since the last call."""
+        """Add what the run has logged since; nothing if it has not begun to."""
         try:
             new = read_untrusted_from(self.path, self._offset, PIECE)
         except (OSError, KitError):  # not there yet, or no file at all
@@ -66,7 +66,7 @@ class Curve:
         self.add(new)
 
     def add(self, new: bytes) -> None:
-        """Add these bytes of a `metrics.jsonl`; an incomplete last line waits for the next call."""
+        """Add these bytes of a `metrics.jsonl`; an unfinished last line waits for its end."""
         lines, end, rest = (self._rest + new).rpartition(b"\n")
         self._rest = rest[-PIECE:]  # unreviewed code may write a line without end
         self.points += read_points(lines + end)
@@ -79,13 +79,13 @@ def _point(line: bytes) -> Point | None:
         point = codec.decode(Point, line)
     except InputError:
         return None
-    plausible = max(abs(point.step), abs(point.tokens)) <= handover.MOST_COUNTED
-    return point if plausible else None
+    possible = max(abs(point.step), abs(point.tokens)) <= handover.MOST_COUNTED
+    return point if possible else None
 
 
 @dataclass(frozen=True)
 class LiveRun:
-    """The runner's stage, since when (seconds since the epoch), and the last point."""
+    """Where the runner is and since when (seconds since the epoch), and its last point."""
 
     stage: str
     since: float
@@ -93,7 +93,7 @@ class LiveRun:
 
 
 def read_live(run_folder: Path) -> LiveRun:
-    """Return the run in `run_folder` as it is now; stage `start` before anything can be read."""
+    """The run in `run_folder` as it is now; stage `start` while nothing can be read of it yet."""
     try:
         runner = codec.decode(handover.Live, (run_folder / handover.LIVE_FILE).read_bytes())
     except (FileNotFoundError, InputError):

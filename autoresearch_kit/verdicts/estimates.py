@@ -1,7 +1,7 @@
-"""The val_bpb of each code that a campaign has tried, by everything it has measured so far.
+"""What a campaign knows by now of the score of each code that it has tried.
 
 A verdict is held against what was known when it was given, and its detail says so. The best is run
-again later, and sigma becomes better known: people are shown the latest of both.
+again later, and sigma becomes better known: the latest of both is what people are shown.
 """
 
 import math

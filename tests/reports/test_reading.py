@@ -1,5 +1,6 @@
 """A campaign read at one moment, and again."""
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from autoresearch_kit.records import (
     State,
     Usage,
     Verdict,
+    codec,
 )
 from autoresearch_kit.reports.reading import Reader, Reading
 from autoresearch_kit.reports.status import in_short, known_campaigns, words
@@ -152,3 +154,15 @@ def test_a_dead_campaign_says_how_to_go_on(command: Command, ledger: Ledger) -> 
     reading = read(ledger)
     assert reading.dead
     assert reading.words() == f"died while running; go on with: autoresearch {command} night"
+
+
+def test_the_record_for_programs_keeps_its_fields(ledger: Ledger) -> None:
+    ledger.constants(1, 1.5, WIDTH=16)
+    record = json.loads(codec.encode(read(ledger).record()))
+    counts = [record[name] for name in ("experiments", "kept", "baseline", "best")]
+    assert counts == [1, 1, 1.6, 1.5]
+    fields = "tag running state request experiments kept crashed disturbed baseline baseline_error"
+    fields += " best best_error noise spent extra usage damaged warning"
+    assert set(record) == set(fields.split())
+    assert record["spent"]["parts"]["training"] > 0
+    assert record["extra"] == {"repeats": 0, "of_best": 0, "set_aside": 0}

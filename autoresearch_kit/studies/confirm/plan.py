@@ -126,7 +126,5 @@ def _carry(
         carried.check()
     except EditError:
         return None
-    before_names, names = (
-        {use.name for use in undefined_names(notebook.cells)} for notebook in (after, carried)
-    )
-    return carried if names <= before_names else None
+    lacking = {one.name for one in undefined_names(after.cells)}
+    return carried if {one.name for one in undefined_names(carried.cells)} <= lacking else None
