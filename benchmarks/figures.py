@@ -15,7 +15,8 @@ from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment, Reason, Usage, Verdict
 from autoresearch_kit.reports.figures.drawing import Drawing, render
 from autoresearch_kit.reports.results import Results, compare
-from autoresearch_kit.reports.tables import to_frame
+from autoresearch_kit.reports.summary import summary_of
+from autoresearch_kit.reports.tables import read_rows, to_frame
 
 
 def tried(number: int, best: float) -> Experiment:
@@ -57,7 +58,7 @@ def drawn(results: Results, against: str) -> bytes:
 
 def main(count: int) -> None:
     entries = campaign(count)
-    results = Results("night", to_frame(entries))
+    results = Results(summary_of("night", read_rows(entries)))
     print(f"{count} experiments, {len(results.keeps())} kept after the baseline")
     timed("frame", lambda: to_frame(entries))
     timed("picture, PNG", lambda: render(results.progress()))

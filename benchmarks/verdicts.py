@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoresearch_kit.records import Arm, Noise, Reason, Rule, Verdict
-from autoresearch_kit.reports.tables import read_tsv
+from autoresearch_kit.reports.tables import frame_of, read_tsv
 from autoresearch_kit.verdicts import decide, noise
 from autoresearch_kit.verdicts.decide import Best, Decision, Sample
 from autoresearch_kit.verdicts.noise import Group
@@ -165,7 +165,7 @@ class Machine:
 
 def effects() -> tuple[Floats, Floats]:
     """True gains in the log as a grid and its weights."""
-    gains = -read_tsv(LOG)["delta"].dropna().to_numpy()
+    gains = -frame_of(read_tsv(LOG))["delta"].dropna().to_numpy()
     gains = gains[gains > -CATASTROPHE]
     grid = np.linspace(gains.min(), gains.max(), 321)
     spread = PUBLISHED * math.sqrt(2)

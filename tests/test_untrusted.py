@@ -22,7 +22,7 @@ from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.reports import status
-from autoresearch_kit.reports.watching import Watch
+from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.researchers.llm.prompt import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.ui import cli
 from autoresearch_kit.ui.panel.directive import Directive
@@ -146,7 +146,7 @@ def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
         lambda: read_notebook(project, NOTEBOOK),
         lambda: TrainNotebook.read(path),
         lambda: TrainNotebook.read(path).constants(),
-        lambda: Watch(project, "night").look(),
+        lambda: Reader(project, "night").read(),
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(project)

@@ -14,7 +14,6 @@ from urllib.request import Request, urlopen
 
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
-from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.summary import outcomes, summarise
 from autoresearch_kit.verdicts.estimates import best_estimate
@@ -59,8 +58,7 @@ def ending(state: State, experiments: Sequence[Experiment]) -> str:
     found = summarise(state.tag, experiments)
     return (
         f"{words}. {found.experiments} tried, {outcomes(found)}; "
-        f"val_bpb {with_error(found.baseline or 0, found.baseline_error)} to "
-        f"{with_error(found.best or 0, found.best_error)}"
+        f"val_bpb {found.baseline} to {found.best}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What is written down of a confirmation: the runs, one by one, and what they say."""
+"""The records of a confirmation: its runs, and the results so far."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 class Finding(StrEnum):
-    """What is found of a keep. `NEEDED`: later ones build on it, or leaving it out crashes."""
+    """The result for a keep. `NEEDED`: later keeps build on it, or it crashes without.
+
+    `GONE`: later keeps undid it.
+    """
 
     REAL = "real"
     UNCLEAR = "unclear"
@@ -37,7 +40,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trials:
-    """All runs so far: `seeds` is how many were asked for, `believed` the campaign's noise."""
+    """All runs so far, `seeds` wanted of each variant, and `believed`, the campaign's noise."""
 
     seeds: int
     believed: Noise
@@ -46,7 +49,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean of so many scores, and its standard error, in bits per byte."""
+    """The mean of `scores` scores and its standard error, in bits per byte."""
 
     val_bpb: float
     error: float
@@ -59,7 +62,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Worth:
-    """What leaving a keep out costs, in bits per byte, and how likely it is to cost something."""
+    """The cost of leaving a keep out, in bits per byte, and the probability that the keep helps."""
 
     value: float
     error: float
@@ -68,11 +71,11 @@ class Worth:
 
 @dataclass(frozen=True)
 class KeepFound:
-    """A keep, held against the best without it. `claimed` is its gain when it was kept.
+    """A keep, compared with the best without it. `claimed` is its gain when it was kept.
 
-    `along` are later keeps that were left out with it, since they build on it; its worth is then
-    that of all of them. `worth` is None where there are no scores. `stays`: it is in the pruned
-    best; `runs` is how often the best without it was run.
+    `along` are later keeps that were left out with it, since they build on it; the worth is then
+    that of all of them. `worth` is None where there are no scores. `runs` counts the runs without
+    it. `stays` says that it is in the pruned best.
     """
 
     number: int
@@ -88,9 +91,9 @@ class KeepFound:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What was found of campaign `tag`'s best, experiment `number`, so far.
+    """The results so far for experiment `number`, the best of campaign `tag`.
 
-    `left` runs are to come, at the least; none: this is the end. `pruned` is the best without the
+    At least `left` runs are to come; 0 at the end. `pruned` is the score of the best without the
     keeps that don't stay, None before the end; `prune` says whether to begin with it rather than
     with the best, and `detail` why.
     """
@@ -109,44 +112,44 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a campaign's confirmation lies: `.autoresearch/<tag>/confirm/`."""
+    """The folder of a campaign's confirmation: `.autoresearch/<tag>/confirm/`."""
 
     workspace: Workspace
 
     @property
     def path(self) -> Path:
-        """The folder itself."""
+        """The folder's path."""
         return self.workspace.folder / "confirm"
 
     @property
     def runs(self) -> Path:
-        """One folder for the run that is under way."""
+        """The folder of the run under way."""
         return self.path / "runs"
 
     @property
     def pruned(self) -> Path:
-        """The best without what is not real, as a notebook."""
+        """The notebook of the pruned best."""
         return self.path / "pruned.ipynb"
 
     def create(self) -> None:
-        """Make it, ignored by git."""
+        """Create the folder, ignored by git."""
         self.workspace.create()
         self.runs.mkdir(parents=True, exist_ok=True)
 
     def trials(self) -> Trials | None:
-        """The runs so far; None before the first start."""
+        """Return the runs so far; None before the first start."""
         return self._read("trials.json", Trials)
 
     def write_trials(self, trials: Trials) -> None:
-        """Replace what is written of the runs."""
+        """Replace the record of the runs."""
         write_atomic(self.path / "trials.json", codec.encode(trials))
 
     def confirmation(self) -> Confirmation | None:
-        """What was found so far; None before the first start."""
+        """Return the results so far; None before the first start."""
         return self._read("confirmation.json", Confirmation)
 
     def write_confirmation(self, confirmation: Confirmation) -> None:
-        """Replace what is written of the findings."""
+        """Replace the record of the results."""
         write_atomic(self.path / "confirmation.json", codec.encode(confirmation))
 
     def _read(self, name: str, kind: type[T]) -> T | None:

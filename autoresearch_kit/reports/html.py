@@ -15,7 +15,7 @@ from autoresearch_kit.files.atomic import write_atomic
 NOTEBOOK = "notebooks/results.ipynb"
 
 LEFT_OUT = "remove-cell"
-"""The tag, as Jupyter Book has it, of cells that are about running the notebook."""
+"""Jupyter Book's tag for cells that are left out of the page."""
 
 
 def report(root: Path, tag: str, others: list[str], output: Path) -> None:
@@ -55,6 +55,6 @@ def _executed(source: Path, root: Path, parameters: dict[str, str | list[str]]) 
         except PapermillExecutionError as error:
             raise KitError(f"{NOTEBOOK}, {error.ename}: {error.evalue}") from error
         executed: NotebookNode = read(ran, as_version=4)
-    # a reader is confused by the choice that another one has replaced
+    # papermill puts the chosen parameters into a cell below the notebook's own
     executed.cells = [c for c in executed.cells if "parameters" not in c.metadata.get("tags", [])]
     return executed

@@ -1,6 +1,6 @@
 """Where a campaign's wall-clock went."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -9,30 +9,23 @@ from autoresearch_kit.records import Experiment, Run
 
 TRAINING = "training"
 
-MENDED = "mended crashes"
-"""All of the runs that crashed on a bug which was then repaired."""
-
-PROBES = "probes"
-PROFILES = "profiles"
-"""Short runs without a score: of drafts, and of what was kept."""
-
 BETWEEN = "between runs"
-"""Proposing, deciding, recording, and whatever else no run was under way for."""
+"""Proposing, deciding, recording: whenever no run was under way."""
 
 PAUSE_SECONDS = 60.0
-"""From one experiment's end to the next one's begin: where it is longer, nobody ran the campaign,
-or it was paused."""
+"""A longer gap between the end of one experiment and the start of the next was a pause, or nobody
+ran the campaign."""
 
-TOLD = 0.005
-"""Of the wall-clock: parts smaller than this are not told one by one."""
+SMALLEST_SHARE = 0.005
+"""Parts with a smaller share of the wall-clock are not listed in words."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of wall-clock by part, the largest first. Pauses are in none.
+    """Seconds of wall-clock by part, the largest first, without pauses.
 
-    `training` is what was budgeted, `compiling` what the budget excluded; the others are parts of
-    runs by their names in `Run.parts`, and what lay between runs.
+    `training` is the budgeted part, `compiling` what the budget excluded; the other parts are those
+    of `Run.parts`, runs without a score, and `between runs`.
     """
 
     parts: Mapping[str, float]
@@ -51,56 +44,62 @@ class Spent:
         if not self.seconds:
             return "nothing ran"
         shares = {name: part / self.seconds for name, part in self.parts.items()}
-        rest = {name: share for name, share in shares.items() if name != TRAINING}
-        told = [f"{name} {share:.1%}" for name, share in rest.items() if share >= TOLD]
-        words = f"{self.training_share:.1%} of the wall-clock was training"
-        return f"{words}; {', '.join(told)}" if told else words
+        words = f"{shares.pop(TRAINING, 0.0):.1%} of the wall-clock was training"
+        others = [f"{name} {share:.1%}" for name, share in shares.items() if share > SMALLEST_SHARE]
+        return f"{words}; {', '.join(others)}" if others else words
 
 
-NOTHING = Spent({})
+@dataclass(frozen=True)
+class Span:
+    """When an experiment began and ended, in ISO 8601, and its seconds by part."""
+
+    started: str
+    finished: str
+    parts: Mapping[str, float]
 
 
-def spent(experiments: Sequence[Experiment]) -> Spent:
-    """Where the wall-clock of these experiments went, the baseline first."""
+def spent(experiments: Iterable[Experiment]) -> Spent:
+    """Return where the wall-clock of these experiments went, the baseline first."""
+    return spent_in([Span(e.started, e.finished, seconds_by_part(e)) for e in experiments])
+
+
+def spent_in(spans: list[Span]) -> Spent:
+    """Return where the wall-clock of experiments went, given in order."""
     seconds: dict[str, float] = {}
-    for one in experiments:
-        for name, part in _parts_of(one):
+    for span in spans:
+        for name, part in span.parts.items():
             seconds[name] = seconds.get(name, 0.0) + part
-    between = max(0.0, _wall(experiments) - sum(seconds.values()))
-    parts = {name: round(part, 3) for name, part in {**seconds, BETWEEN: between}.items() if part}
+    wall = sum(seconds_between(span.started, span.finished) for span in spans)
+    gaps = [seconds_between(span.finished, after.started) for span, after in pairwise(spans)]
+    wall += sum(gap for gap in gaps if gap <= PAUSE_SECONDS)
+    seconds[BETWEEN] = max(0.0, wall - sum(seconds.values()))
+    parts = {name: round(part, 3) for name, part in seconds.items() if part}
     return Spent(dict(sorted(parts.items(), key=lambda part: -part[1])))
 
 
-def runs(experiments: Sequence[Experiment]) -> list[Run]:
-    """All their runs, those that were mended, repeated or set aside among them."""
-    return [run for one in experiments for run in one.all_runs]
-
-
-def _parts_of(experiment: Experiment) -> Iterator[tuple[str, float]]:
-    """Yield the parts of all that an experiment took; what gave no score is one by its kind."""
+def seconds_by_part(experiment: Experiment) -> dict[str, float]:
+    """Return the seconds of everything an experiment took; runs without a score are one part."""
     attempts = experiment.proposal.attempts
-    yield MENDED, sum(attempt.run.wall_seconds for attempt in attempts)
-    yield PROBES, sum(run.wall_seconds for run in experiment.probes)
-    yield PROFILES, experiment.profiled.run.wall_seconds if experiment.profiled else 0.0
+    profiled = experiment.profiled
+    seconds = {
+        "mended crashes": sum(attempt.run.wall_seconds for attempt in attempts),
+        "probes": sum(run.wall_seconds for run in experiment.probes),
+        "profiles": profiled.run.wall_seconds if profiled else 0.0,
+    }
     for run in experiment.all_runs[len(attempts) :]:
-        yield from _parts(run).items()
+        for name, part in _parts(run).items():
+            seconds[name] = seconds.get(name, 0.0) + part
+    return seconds
 
 
 def _parts(run: Run) -> dict[str, float]:
-    """All of a run's wall-clock; a run that failed early has more than its parts."""
+    """Return a run's seconds; `other` is what a run that failed early took beyond its parts."""
     training, compiling = run.training_wall_seconds, run.compiling_wall_seconds
     parts = {TRAINING: training, "compiling": compiling, **run.parts}
     return {**parts, "other": max(0.0, run.wall_seconds - sum(parts.values()))}
 
 
-def _wall(experiments: Sequence[Experiment]) -> float:
-    """Seconds in which the campaign was at work."""
-    within = [seconds_between(one.started, one.finished) for one in experiments]
-    gaps = [seconds_between(one.finished, after.started) for one, after in pairwise(experiments)]
-    return sum(within) + sum(gap for gap in gaps if gap <= PAUSE_SECONDS)
-
-
 def seconds_between(begin: str, end: str) -> float:
-    """From one time in ISO 8601 to another, not less than 0."""
+    """Return the seconds from one time in ISO 8601 to another; 0 if a clock was set back."""
     seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
-    return max(0.0, seconds)  # a clock may have been set back
+    return max(0.0, seconds)

@@ -1,4 +1,4 @@
-"""What the control notebook calls: look at the machine, prepare, direct, start, watch, steer."""
+"""The functions and widgets of the control notebook."""
 
 import sys
 from pathlib import Path
@@ -11,14 +11,14 @@ __all__ = ["Directive", "Panel", "doctor", "prepare"]
 
 
 def doctor() -> Findings:
-    """What this machine can do, and what to do about each gap."""
+    """Examine what this machine can do, and say how to close each gap."""
     return examine(Path.cwd())
 
 
 def prepare(corpus: str = "stdlib") -> None:
-    """Tokenize and pack a corpus, once, showing how far it is; later runs find it.
+    """Tokenize and pack a corpus, once, and show the progress.
 
-    One by its path is prepared with the sizes that suit this machine.
+    A file or folder is prepared with the sizes that suit this machine.
 
     Raises:
         KitError: the corpus can't be used; the message says why.

@@ -1,4 +1,4 @@
-"""What this machine can do for a campaign, and what to do about each gap."""
+"""Examine what this machine can do for a campaign, and say how to close each gap."""
 
 import importlib.util
 import os
@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+
+import pandas as pd
 
 from autoresearch_kit.campaign.context import MOST_LEAK, check_places, read_notebook, sight_of
 from autoresearch_kit.errors import KitError
@@ -23,38 +24,37 @@ from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.ui import colab
 
 LEAST_GIT = (2, 36)
-"""The first that can sync every object it writes (`core.fsync`)."""
+"""The first version that can sync every object it writes (`core.fsync`)."""
 
 WITH_BUBBLEWRAP = (
-    "notebook code sees this Python, its training text and a folder of its own; no network, no "
-    "home, no git, no scored text, no other process. Not covered: flaws of Linux and of the GPU's "
+    "notebook code sees this Python, its training text and its own folder; no network, no "
+    "home, no git, no scored text, no other process. Not covered: flaws in Linux and in the GPU's "
     "driver, which it shares"
 )
 WITHOUT = (
-    "notebook code runs as you. Covered: keys are not in its environment, the score is measured by "
-    "another process, its time and memory are limited, and what it started is ended. Not covered: "
+    "notebook code runs as you. Covered: keys are not in its environment, another process measures "
+    "the score, its time and memory are limited, and processes it started are ended. Not covered: "
     "it can read your files and the scored text, write to git, and use the network"
 )
 REFUSE = "to refuse to run without: autoresearch run TAG --sandbox require"
-"""What each level of the sandbox gives."""
 
 CUDA = "install a torch for it, or a newer driver: https://pytorch.org/get-started/locally"
 
 TRY = "to try it where runs are: autoresearch doctor"
 
 COMPILERS = "install compilers: apt install gcc g++; or do without: --profile cpu-eager"
-"""Triton needs a C compiler, torch on a CPU one for C++."""
+"""Triton needs a C compiler, torch on a CPU a C++ compiler."""
 
 TRY_FIRST = (
     "try a short run before a night: autoresearch run trial --max-experiments 1; or begin with the "
     "CPU's small model: --profile cpu"
 )
-"""Advice where a profile is untested."""
+"""Advice for an untested profile."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `advice` is empty where nothing is to be done."""
+    """One result; `advice` is empty where nothing needs to be done."""
 
     what: str
     found: str
@@ -62,28 +62,24 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """All that was looked at; the last expression of a cell shows it as a table."""
+    """All results; as the last expression of a cell they are shown as a table."""
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(finding) for finding in self)
-        names = ("", "", "found", "to do")
-        head = "".join(
-            f'<th style="text-align:left;white-space:nowrap">{name}</th>' for name in names
-        )
-        return f"<table><tr>{head}</tr>{rows}</table>"
-
-
-def _row(finding: Finding) -> str:
-    mark = "&#9888; gap" if finding.advice else "&#10003; ok"
-    cells = (finding.what, finding.found, finding.advice)
-    words = "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in cells)
-    return f'<tr><td style="text-align:left;white-space:nowrap">{mark}</td>{words}</tr>'
+        rows = [
+            ("\u26a0 gap" if each.advice else "\u2713 ok", each.what, each.found, each.advice)
+            for each in self
+        ]
+        table = pd.DataFrame(rows, columns=["", "what", "found", "to do"]).style
+        table.hide(axis="index").format(escape="html")
+        table.set_table_styles([{"selector": "th, td", "props": "text-align: left"}])
+        return table.to_html()
 
 
 def examine(folder: Path, *, try_compile: bool = False) -> Findings:
-    """Look at everything that a campaign started in `folder` would use. Loads torch elsewhere.
+    """Examine everything that a campaign started in `folder` would use.
 
-    With `try_compile` a small function is compiled where runs would compile, which takes a while.
+    Torch is loaded in another process. With `try_compile` a small function is compiled where runs
+    would compile, which takes a while.
     """
     where = [_colab()] if colab.on_colab() else []
     rest = [_sandbox(), *_project(folder), _corpora(), *_leaks(folder), _lab(), _key()]
@@ -93,13 +89,13 @@ def examine(folder: Path, *, try_compile: bool = False) -> Findings:
 def _colab() -> Finding:
     return Finding(
         "colab",
-        "a session ends after some hours, and its disk with it",
+        "a session ends after some hours, and its disk is lost",
         "mount your Drive; autoresearch run TAG --copy-to /content/drive/MyDrive/autoresearch",
     )
 
 
 def _hardware(try_compile: bool) -> Iterator[Finding]:
-    """Yield what torch sees; device, precision and compiler inside the sandbox, where runs are."""
+    """Yield what torch sees; device, precision and compiler as runs see them, in the sandbox."""
     try:
         probed = machine_probe.probe()
         inside = machine_probe.probe_inside(probed.gpu, bubblewrap.level(), try_compile=try_compile)
@@ -119,7 +115,7 @@ def _profile(profile: profiles.Profile) -> Finding:
     found = f"{profile.name}: {profile.machine}; {profile.notebook}"
     if profile.tested:
         return Finding("profile", found)
-    return Finding("profile", f"{found}; untested: it never ran on one", TRY_FIRST)
+    return Finding("profile", f"{found}; untested on such a machine", TRY_FIRST)
 
 
 def _device(probed: Machine, inside: Machine) -> Finding:
@@ -181,7 +177,7 @@ def _corpora() -> Finding:
 
 
 def _leaks(folder: Path) -> Iterator[Finding]:
-    """Yield how much scored text runs can read, of each prepared data set."""
+    """Yield how much scored text runs can read, for each prepared data set."""
     prepared = sorted(path.parent for path in paths.data_home().glob("*/dataset.json"))
     if bubblewrap.level() is SandboxLevel.NONE:
         if prepared:
@@ -201,7 +197,7 @@ def _leaks(folder: Path) -> Iterator[Finding]:
 
 
 def _baseline(folder: Path) -> TrainNotebook | None:
-    """Return the project's notebook, None where there is none that can be used."""
+    """Return the project's notebook, or None if it has none that can be used."""
     try:
         return _notebook(find_root(folder))
     except KitError:
@@ -220,7 +216,7 @@ def _lab() -> Finding:
 
 
 def _key() -> Finding:
-    """Nothing needs one: without, optuna proposes."""
+    """Look for a language model's key; without one, optuna proposes."""
     where = os.environ.get("OPENAI_BASE_URL") or "OpenAI"
     if os.environ.get("OPENAI_API_KEY"):
         return Finding(

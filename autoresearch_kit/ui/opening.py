@@ -1,4 +1,4 @@
-"""`open`: an experiment's executed notebook, as a file that JupyterLab shows."""
+"""Write an experiment's executed notebook to a file, and find the JupyterLab that shows it."""
 
 import importlib.util
 import os
@@ -12,17 +12,17 @@ from autoresearch_kit.files.workspace import hide_from_git
 from autoresearch_kit.ledger import History
 
 FOLDER = "opened"
-"""In the project, since JupyterLab shows no hidden folder; ignored by git."""
+"""A folder of the project, since JupyterLab shows no hidden ones; ignored by git."""
 
 
 def write_executed(history: History, number: int) -> Path:
-    """Write the executed notebook of an experiment into the project; returns its path.
+    """Write the executed notebook of an experiment into the project, and return its path.
 
-    It is a copy to look at and play with: the next call for the same experiment writes it afresh.
+    It is a copy to read and play with: the next call for the same experiment overwrites it.
 
     Raises:
         InputError: the experiment never ran.
-        LedgerError: there is no such experiment; the message says which there are.
+        LedgerError: there is no such experiment; the message names those there are.
     """
     experiment = history.experiment(number)
     if not experiment.runs:
@@ -39,33 +39,33 @@ def write_executed(history: History, number: int) -> Path:
 
 
 def lab_address(root: Path, path: Path, server: int | None = None) -> str | None:
-    """Where a running Jupyter server of this user shows the file `path` of the project at `root`.
+    """Return the address at which a running JupyterLab of this user shows the file `path`.
 
-    `server` is the process id of the one that is asked about; None for any. The address holds the
-    server's token: it is for the user's own eyes. None if no such server serves the project's
-    folder, or one above it.
+    `root` is the project's folder. `server` is the process id of the server to ask, None for any.
+    The address has the server's token in it, so it is for the user only. None if no server serves
+    the project's folder, or one above it.
     """
     if importlib.util.find_spec("jupyter_server") is None:
         return None
-    from jupyter_server.serverapp import list_running_servers  # it comes with JupyterLab, if at all
+    from jupyter_server.serverapp import list_running_servers  # installed with JupyterLab
 
     asked = [info for info in list_running_servers() if server in (None, info["pid"])]
     servers = [(Path(info["root_dir"]).resolve(), info) for info in asked]
-    serving = [one for one in servers if _shows(one[0], root.resolve())]
+    serving = [pair for pair in servers if _shows(pair[0], root.resolve())]
     if not serving:
         return None
-    folder, info = max(serving, key=lambda one: len(one[0].parts))
+    folder, info = max(serving, key=lambda pair: len(pair[0].parts))
     query = "?" + urlencode({"token": info["token"]}) if info.get("token") else ""
     return f"{info['url']}lab/tree/{quote(path.resolve().relative_to(folder).as_posix())}{query}"
 
 
 def own_server() -> int:
-    """The process id of the Jupyter server that started this kernel; 0 if none did."""
+    """Return the process id of the Jupyter server that started this kernel; 0 if none did."""
     return int(os.environ.get("JPY_PARENT_PID", "0"))  # set by jupyter_client
 
 
 def _shows(served: Path, root: Path) -> bool:
-    """Whether a server of one folder shows another: it lies there, and not under a hidden one."""
+    """Return whether a server of the folder `served` shows `root`: inside it, and not hidden."""
     if not root.is_relative_to(served):
         return False
     return not any(part.startswith(".") for part in root.relative_to(served).parts)

@@ -1,9 +1,10 @@
-"""What a campaign knows by now of the val_bpb of each code that it has tried.
+"""What a campaign knows by now of the score of each code that it has tried.
 
 A verdict is held against what was known when it was given, and its detail says so. The best is run
 again later, and sigma becomes better known: the latest of both is what people are shown.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -26,21 +27,28 @@ class Estimate:
 
 
 def estimates(experiments: Sequence[Experiment]) -> dict[int, Estimate]:
-    """Of each code that did not crash, by its experiment's number; re-runs of it are counted in."""
+    """Return the estimate of each scored experiment by its number; later runs of it count."""
     noise, scores = latest_noise(experiments), scores_by_code(experiments)
     return {
-        one.number: estimate(scores[one.number], noise)
-        for one in experiments
-        if one.val_bpb is not None and one.number in scores
+        experiment.number: estimate(scores[experiment.number], noise)
+        for experiment in experiments
+        if experiment.val_bpb is not None and experiment.number in scores
     }
 
 
 def estimate(scores: Sequence[float], noise: Noise | None) -> Estimate:
-    """Of a code with these scores, of which there is at least one."""
+    """Return the estimate of a code from its scores, of which there is at least one."""
     return Estimate(fmean(scores), len(scores), noise.error(len(scores)) if noise else None)
 
 
+def error_between(first: Estimate, second: Estimate) -> float | None:
+    """Return the standard error of the difference of two estimates, None if no noise is known."""
+    if first.error is None or second.error is None:
+        return None
+    return math.hypot(first.error, second.error)
+
+
 def best_estimate(experiments: Sequence[Experiment]) -> Estimate | None:
-    """Of the latest keep; None before there is one."""
+    """Return the estimate of the latest keep, or None before there is one."""
     best = best_of(experiments)
     return estimates(experiments).get(best.number) if best else None

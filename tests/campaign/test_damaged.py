@@ -25,7 +25,7 @@ from autoresearch_kit.records import (
     Research,
     Usage,
 )
-from autoresearch_kit.reports.watching import Watch
+from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, tiny
@@ -103,12 +103,12 @@ def test_status_and_panel_tell_of_each(
 ) -> None:
     for name in FORGETTABLE:
         damage(place, name, how)
-    said, sight = says(capsys, "status"), Watch(place.root, "night").look()
+    said, sight = says(capsys, "status"), Reader(place.root, "night").read()
     for name in FORGETTABLE:
         assert f"{place.folder / name} is damaged" in said
         assert f"{place.folder / name} is damaged" in "\n".join(sight.troubles)
     assert "2 tried" not in said
-    assert len(sight.rows) == 2
+    assert len(sight.table) == 2
 
 
 def test_a_request_that_is_damaged_while_it_runs_is_no_request(

@@ -23,7 +23,6 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.rows import row_of
 from autoresearch_kit.reports.spent import spent
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted
@@ -179,7 +178,11 @@ def test_probes_and_profiles_are_counted_and_shown(
     frame = tables.to_frame(night.history.entries())
     assert frame["unscored_seconds"].tolist() == [8.0, 8.0, 16.0]
     assert frame["wall_seconds"].tolist() == [1.1, 1.1, 1.1]
-    assert [row_of(entry).seconds for entry in night.history.entries()] == [9.1, 9.1, 17.1]
+    assert [row.seconds for row in tables.read_rows(night.history.entries()).now()] == [
+        9.1,
+        9.1,
+        17.1,
+    ]
     shown = command(capsys, monkeypatch, "show", "night", "2")
     assert "probes 3.0 s of training in 8.0 s, 9 steps, 90 tokens" in shown
     assert "profile 2 ms typically" in shown

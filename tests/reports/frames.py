@@ -1,10 +1,12 @@
-"""Campaigns as frames: the extreme ones that a picture must survive."""
+"""Campaigns as frames, with extreme ones that a picture must survive."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from autoresearch_kit.reports.tables import frame_of, read_tsv
 
 NAN = float("nan")
 Row = tuple[str, float, str]
@@ -16,12 +18,14 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def unsure(rows: pd.DataFrame) -> pd.DataFrame:
-    """With the columns of a log that tells no errors."""
-    return rows.assign(error=NAN, scores=rows["val_bpb"].notna().astype(int), sandbox="")
+    """Add the columns of a log without errors."""
+    return rows.assign(
+        error=NAN, scores=rows["val_bpb"].notna().astype(int), sandbox="", weaker=False
+    )
 
 
 def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:
-    """A made-up one: noise of 0.01, some crashes, some scores far off."""
+    """A made-up campaign: noise of 0.01, some crashes, some scores far off."""
     rng = np.random.default_rng(count)
     rows: list[Row] = [("keep", baseline, "baseline")]
     best = baseline
@@ -40,10 +44,7 @@ def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:
 
 def upstream() -> pd.DataFrame:
     """karpathy/autoresearch's own night on an H100."""
-    path = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
-    table = pd.read_csv(path, sep="\t").reset_index(names="number")
-    table["val_bpb"] = table["val_bpb"].mask(table["status"] == "crash")
-    return unsure(table.rename(columns={"description": "idea"}))
+    return frame_of(read_tsv(Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"))
 
 
 BASELINE: Row = ("keep", 1.3, "baseline")

@@ -10,12 +10,13 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Usage, Verdict
+from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Verdict
 from autoresearch_kit.reports import html
-from autoresearch_kit.reports.figures.drawing import Drawing
-from autoresearch_kit.reports.figures.missing import Missing
-from autoresearch_kit.reports.results import CampaignResults, Results, campaigns, compare, results
-from autoresearch_kit.reports.tables import TSV_COLUMNS, to_frame
+from autoresearch_kit.reports.figures.drawing import Drawing, Missing
+from autoresearch_kit.reports.figures.table import Table
+from autoresearch_kit.reports.results import Results, campaigns, compare, results
+from autoresearch_kit.reports.summary import summary_of
+from autoresearch_kit.reports.tables import TSV_COLUMNS, read_rows
 from tests.ledger import ledger
 from tests.ledger.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
@@ -26,7 +27,7 @@ HOSTILE = "a | b ` $x$ [l](u) *s* <script>alert(1)</script>\n\n# head\n| c |"
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> CampaignResults:
+def night(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A baseline, a discard, two keeps, a crash."""
     ledger = begin(tmp_path_factory.mktemp("night") / "project")
     ledger.constants(1, WIDTH=4)
@@ -34,9 +35,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> CampaignResults:
     wider = Proposal(3, 2, "llm", "Batches of 8", "", "optimizer", constants={"BATCH": 8})
     ledger.add(wider, Verdict.KEEP, Reason.BETTER, 1.5, metrics=CURVE)
     ledger.constants(4, None, BATCH=16)
-    found = results("night", ledger.root)
-    assert isinstance(found, CampaignResults)
-    return found
+    return results("night", ledger.root)
 
 
 @pytest.fixture(scope="module")
@@ -58,86 +57,65 @@ def page_of(markdown: str) -> str:
     return str(page)
 
 
-def test_the_campaigns_of_a_project(night: CampaignResults) -> None:
-    assert campaigns(night.ledger.root) == ["night"]
-
-
-def test_an_unknown_campaign_names_those_there_are(night: CampaignResults) -> None:
+def test_campaigns_are_those_in_git(night: Results) -> None:
+    assert night.history is not None
+    assert campaigns(night.history.root) == ["night"]
     with pytest.raises(InputError, match="no campaign 'day' in this project; there: night"):
-        results("day", night.ledger.root)
+        results("day", night.history.root)
 
 
-def test_the_summary_says_how_it_went(night: CampaignResults) -> None:
+def test_the_summary_says_how_it_went(night: Results) -> None:
     summary = night.summary
     assert (summary.experiments, summary.kept, summary.crashed) == (4, 2, 1)
-    assert (summary.baseline, summary.best) == (1.6, 1.5)
-    assert summary.gain == pytest.approx(0.1)
     assert summary.spent.training_share == pytest.approx(300 / 330)
+    assert summary.usd_per_millibit is None
     assert "1.500000, 0.100000 (6.25%) lower" in night._repr_markdown_()
 
 
-def test_dollars_are_held_against_what_they_bought(night: CampaignResults) -> None:
-    assert night.summary.usd_per_millibit is None
-    paid = type(night.summary)(**{**vars(night.summary), "usage": Usage(requests=9, usd=5.0)})
-    assert paid.usd_per_millibit == pytest.approx(0.05)
-    assert "0.050 USD for each 0.001 bits per byte" in paid._repr_markdown_()
-
-
-def test_keeps_come_largest_gain_first(night: CampaignResults) -> None:
+def test_tables_say_what_helped_and_what_failed(night: Results) -> None:
     assert list(night.keeps().index) == [3, 2]
     assert list(night.keeps()["delta"].round(6)) == [-0.08, -0.02]
-
-
-def test_ideas_are_counted_by_category(night: CampaignResults) -> None:
-    table = night.categories()
-    assert table.loc["optimizer", "gain"] == pytest.approx(0.08)
-    assert int(table["tried"].sum()) == 4
-
-
-def test_crashes_are_counted_by_reason(night: CampaignResults) -> None:
+    categories = night.categories()
+    assert categories.loc["optimizer", "gain"] == pytest.approx(0.08)
+    assert int(categories["tried"].sum()) == 4
     assert night.crashes().loc["out of memory", "times"] == 1
+    time = night.time()
+    assert isinstance(time, Table)
+    assert time.loc["training", "seconds"] == 1500.0
 
 
-def test_time_is_told_by_part(night: CampaignResults) -> None:
-    assert night.time().loc["training", "seconds"] == 1500.0
-
-
-def test_the_diff_goes_from_the_baseline_to_the_best(night: CampaignResults) -> None:
+def test_the_diff_goes_from_the_baseline_to_the_best(night: Results) -> None:
     diff = str(night.diff())
     assert "+WIDTH = 16" in diff
     assert "+BATCH = 8" in diff
 
 
-def test_the_table_can_be_filtered(night: CampaignResults) -> None:
+def test_the_table_can_be_filtered(night: Results) -> None:
     assert list(night.table().index) == [4, 3, 2, 1, 0]
     assert list(night.table(status="keep").index) == [3, 2, 0]
+    assert list(night.table(idea="BATCHES of").index) == [3]
+    assert list(night.table(parent=2).index) == [3]
     with pytest.raises(InputError, match="no column 'stats'; there are: status"):
         night.table(stats="keep")
 
 
-def test_curves_without_a_log_are_drawn_all_the_same(night: CampaignResults) -> None:
-    assert night.curves()._repr_png_().startswith(b"\x89PNG")
-    assert night.curves(1, 2)._repr_png_().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("against", ["experiments", "hours"])
-def test_campaigns_are_held_against_each_other(night: CampaignResults, against: str) -> None:
-    assert isinstance(compare(night, [night, night], against=against), Drawing)
-
-
-def test_what_campaigns_can_be_held_against(night: CampaignResults) -> None:
-    with pytest.raises(InputError, match="choose one of: experiments, hours, usd"):
-        compare(night, against="days")
-
-
-def test_an_experiment_that_is_not_there_has_no_curve(night: CampaignResults) -> None:
+def test_loss_curves_are_drawn_by_number(night: Results) -> None:
+    for drawn in (night.curves(), night.curves(1, 2)):  # 1 and 2 logged nothing
+        assert isinstance(drawn, Drawing)
+        assert drawn._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="no experiment 9 in 'night'; there: 0 to 4"):
         night.curves(9)
 
 
-def test_a_table_is_filtered_by_a_part_of_a_text(night: CampaignResults) -> None:
-    assert list(night.table(idea="BATCHES of").index) == [3]
-    assert list(night.table(parent=2).index) == [3]
+def test_campaigns_are_compared(night: Results, log: Results) -> None:
+    assert isinstance(compare(night, [night, night], against="hours"), Drawing)
+    drawn = compare(night, log)
+    assert isinstance(drawn, Drawing)
+    [legend] = drawn.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["night", "data/h100_mar8_results.tsv"]
+    with pytest.raises(InputError, match="choose one of: experiments, hours, usd"):
+        compare(night, against="days")
 
 
 def test_upstreams_log_has_a_summary(log: Results) -> None:
@@ -165,18 +143,13 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
     )
     boxed = replace(second.runs[0], sandbox=SandboxLevel.BUBBLEWRAP)
     entries = [Entry(one, "", "") for one in (first, replace(second, runs=(boxed,)))]
-    shown = Results("night", to_frame(entries))
+    shown = Results(summary_of("night", read_rows(entries)))
     assert {"error", "scores", "delta_error", "sandbox"} <= set(shown.table())
     assert ">1.5500 ± 0.0071<" in shown.table()._repr_html_()
     assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
 
 
-def test_scores_have_steps_and_speed_beside_them(night: CampaignResults) -> None:
-    assert set(night.table()["speed"]) == {"1,200 steps, 8,000 tokens/s"}
-    assert "speed" in set(night.keeps())
-
-
-def test_a_campaign_without_an_audit_has_no_second_opinion(night: CampaignResults) -> None:
+def test_a_campaign_without_an_audit_has_no_second_opinion(night: Results) -> None:
     assert "No baseline was scored on the audit shard in night" in str(night.audit())
 
 
@@ -190,14 +163,6 @@ def test_what_a_log_does_not_hold_is_said_in_a_sentence(log: Results, asked: str
 @pytest.mark.parametrize("against", ["hours", "usd"])
 def test_a_log_alone_is_compared_in_words(log: Results, against: str) -> None:
     assert "Nothing to compare by" in str(compare(log, against=against))
-
-
-def test_a_log_is_compared_with_a_campaign(log: Results, night: CampaignResults) -> None:
-    drawn = compare(night, log)
-    assert isinstance(drawn, Drawing)
-    [legend] = drawn.legends
-    named = [text.get_text() for text in legend.get_texts()]
-    assert named == ["night", "data/h100_mar8_results.tsv"]
 
 
 @pytest.mark.parametrize(
@@ -226,22 +191,18 @@ def test_a_log_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
         results(str(tmp_path / "none.tsv"))
 
 
-def test_an_experiment_shows_itself(night: CampaignResults) -> None:
-    shown = night.entries[3].experiment._repr_markdown_()
-    assert "night 3, from 2" in shown
-    assert "1.500000" in shown
-
-
-def test_an_idea_cannot_break_out_of_its_line(night: CampaignResults) -> None:
-    one = night.entries[1].experiment
+def test_an_idea_cannot_break_out_of_its_line(night: Results) -> None:
+    assert night.history is not None
+    one = night.history.experiment(1)
     shown = replace(one, proposal=replace(one.proposal, idea=HOSTILE))._repr_markdown_()
     page = page_of(shown)
     assert page.count("<td>") == 2 * len(one.rows())
     assert "a | b ` $x$ [l](u) *s* &lt;script&gt;alert(1)&lt;/script&gt; # head | c |" in page
 
 
-def test_a_campaign_shows_where_it_stands(night: CampaignResults) -> None:
-    shown = Campaign("night", root=night.ledger.root)._repr_markdown_()
+def test_a_campaign_shows_where_it_stands(night: Results) -> None:
+    assert night.history is not None
+    shown = Campaign("night", root=night.history.root)._repr_markdown_()
     assert "not run here" in shown
     assert "1.500000, 0.100000 (6.25%) lower" in shown
 
@@ -252,17 +213,17 @@ def test_a_report_says_which_notebook_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_to_its_end_as_a_report(night: CampaignResults, tmp_path: Path) -> None:
-    page = reported(night.ledger.root, "night", tmp_path / "report.html")
+def test_the_notebook_runs_to_its_end_as_a_report(night: Results, tmp_path: Path) -> None:
+    assert night.history is not None
+    page = reported(night.history.root, "night", tmp_path / "report.html")
     assert "Batches of 8" in page
     assert page.count("<img ") == 4
     assert "google.colab" not in page
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_to_its_end_on_upstreams_log(
-    night: CampaignResults, tmp_path: Path
-) -> None:
-    page = reported(night.ledger.root, str(LOG), tmp_path / "report.html")
+def test_the_notebook_runs_to_its_end_on_upstreams_log(night: Results, tmp_path: Path) -> None:
+    assert night.history is not None
+    page = reported(night.history.root, str(LOG), tmp_path / "report.html")
     assert "There are no loss curves in data/h100_mar8_results.tsv." in page
     assert page.count("<img ") == 2

@@ -1,70 +1,110 @@
-"""A campaign in a few numbers."""
+"""A campaign in a few numbers, and where its wall-clock went."""
 
 from dataclasses import replace
 
-from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
-from autoresearch_kit.reports.summary import extra_runs, summarise
+import pytest
+
+from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
+from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.reports.summary import summarise
 from tests.ledger.ledger import disturbed, experiment, repeated, run, score
 
 NOISE = Noise(0.01, 6.0)
+DAY = "2026-11-21T"
 
 
 def boxed(number: int, level: SandboxLevel) -> Experiment:
     return replace(experiment(number), runs=(replace(run(value=1.5), sandbox=level),))
 
 
-def said(*experiments: Experiment) -> dict[str, str]:
+def words(*experiments: Experiment) -> dict[str, str]:
     return dict(summarise("night", experiments).rows())
 
 
-def test_scores_and_their_gain_have_errors() -> None:
-    rows = said(
+def test_scores_gain_and_noise_have_errors() -> None:
+    rows = words(
         repeated(experiment(0), 1.5, 1.5, 1.5, 1.5, noise=NOISE),
         repeated(experiment(1), 1.4, noise=NOISE),
     )
     assert rows["baseline val_bpb"] == "1.5000 ± 0.0050"
     assert rows["best val_bpb"] == "1.400 ± 0.010, 0.100 ± 0.011 (6.67%) lower"
-
-
-def test_the_noise_says_what_luck_alone_does() -> None:
-    assert said(repeated(experiment(0), 1.5, noise=NOISE))["noise"] == (
+    assert rows["noise"] == (
         "sigma 0.01 on 6 degrees of freedom; "
         "two runs of the same code lie less than 0.035 apart, 19 times of 20"
     )
 
 
-def test_runs_beyond_one_an_experiment_are_counted_by_what_for() -> None:
-    made = repeated(experiment(1, 1.6, Verdict.DISCARD), 1.6, 1.7, reruns=(1.5,))
-    night = [repeated(experiment(0), 1.5, 1.5, 1.5), replace(made, set_aside=(run(), run()))]
-    assert str(extra_runs(night)) == "6 (3 repeats, 1 of the best, 2 set aside)"
+def test_extra_runs_are_counted_by_purpose() -> None:
+    discard = repeated(experiment(1, 1.6, Verdict.DISCARD), 1.6, 1.7, reruns=(1.5,))
+    night = [repeated(experiment(0), 1.5, 1.5, 1.5), replace(discard, set_aside=(run(), run()))]
+    assert words(*night)["extra runs"] == "6 (3 repeats, 1 of the best, 2 set aside)"
 
 
-def test_what_was_disturbed_is_counted_and_lowers_no_rate() -> None:
-    rows = said(experiment(0), experiment(1, 1.4), disturbed(2, 1.3), disturbed(3, 1.3, retry_of=2))
+def test_disturbed_experiments_do_not_lower_the_keep_rate() -> None:
+    rows = words(
+        experiment(0), experiment(1, 1.4), disturbed(2, 1.3), disturbed(3, 1.3, retry_of=2)
+    )
     assert rows["experiments"] == "3: 1 kept, 0 crashed, 2 disturbed"
     assert rows["keep rate"] == "100%"
     assert rows["best val_bpb"].startswith("1.4")
 
 
-def test_a_campaign_without_repeats_or_noise_says_nothing_of_them() -> None:
-    assert not {"noise", "extra runs", "warning"} & set(said(experiment(0)))
+def test_what_there_is_none_of_is_not_mentioned() -> None:
+    assert not {"noise", "extra runs", "warning"} & set(words(experiment(0)))
 
 
-def test_time_that_runs_took_counts_whatever_they_were_for() -> None:
-    idle = replace(run(), train_seconds=0.0, wall_seconds=300.0)
-    summary = summarise("night", [replace(experiment(0), set_aside=(idle,))])
-    assert summary.spent.training_share == 300 / 620
+def test_cost_is_per_millibit_gained() -> None:
+    paid = replace(experiment(1, 1.4), usage=Usage(requests=9, usd=5.0))
+    assert "0.050 USD for each 0.001 bits per byte" in words(experiment(0), paid)["language model"]
 
 
-def test_experiments_in_a_weaker_sandbox_are_counted() -> None:
+def test_weaker_sandboxes_are_counted() -> None:
     strong, weak = SandboxLevel.BUBBLEWRAP, SandboxLevel.NONE
-    assert said(boxed(0, weak))["sandbox"] == "none"
-    assert said(boxed(0, strong), boxed(1, weak))["sandbox"] == "bubblewrap, but none in 1 of 2"
+    assert words(boxed(0, weak))["sandbox"] == "none"
+    assert words(boxed(0, strong), boxed(1, weak))["sandbox"] == "bubblewrap, but none in 1 of 2"
 
 
-def test_val_and_audit_that_part_are_a_warning() -> None:
+def test_gains_that_audit_does_not_confirm_are_a_warning() -> None:
     first, last = (
         replace(experiment(number), runs=(replace(run(value=val), audit=score(1.5)),), noise=NOISE)
         for number, val in ((0, 1.5), (1, 1.4))
     )
-    assert "part by 0.100000" in said(first, last)["warning"]
+    assert "by 0.100000" in words(first, last)["warning"]
+
+
+def lasting(number: int, began: str, ended: str) -> Experiment:
+    """An experiment with one run: 300 s of training, and ten of scoring."""
+    ran = replace(
+        run(), train_seconds=300.0, compile_seconds=0.0, wall_seconds=310.0, parts={"score": 10.0}
+    )
+    started, finished = f"{DAY}{began}+00:00", f"{DAY}{ended}+00:00"
+    return replace(experiment(number), runs=(ran,), started=started, finished=finished)
+
+
+def test_time_between_runs_is_a_part() -> None:
+    found = spent([lasting(0, "10:00:00", "10:05:30")])
+    assert found.parts == {"training": 300.0, "between runs": 20.0, "score": 10.0}
+    assert str(found) == "90.9% of the wall-clock was training; between runs 6.1%, score 3.0%"
+
+
+def test_recording_in_git_counts_and_a_pause_does_not() -> None:
+    found = spent(
+        [
+            lasting(0, "10:00:00", "10:05:10"),
+            lasting(1, "10:05:12", "10:10:22"),
+            lasting(2, "12:00:00", "12:05:10"),
+        ]
+    )
+    assert found.parts["between runs"] == 2.0
+
+
+def test_a_run_that_failed_early_took_time_too() -> None:
+    early = replace(run(), train_seconds=0.0, compile_seconds=0.0, wall_seconds=40.0, parts={})
+    assert spent([replace(lasting(0, "10:00:00", "10:05:50"), set_aside=(early,))]).parts[
+        "other"
+    ] == pytest.approx(40.0)
+
+
+def test_a_clock_that_was_set_back_takes_nothing_away() -> None:
+    assert spent([lasting(0, "10:00:00", "09:00:00")]).training_share == pytest.approx(300 / 310)
+    assert str(spent([])) == "nothing ran"

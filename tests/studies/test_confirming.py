@@ -31,9 +31,9 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Trial
-from autoresearch_kit.reports.figures.missing import Missing
-from autoresearch_kit.reports.results import CampaignResults, results
-from autoresearch_kit.reports.status import read_status
+from autoresearch_kit.reports.figures.drawing import Missing
+from autoresearch_kit.reports.reading import Reader
+from autoresearch_kit.reports.results import results
 from autoresearch_kit.studies.confirm import confirming
 from autoresearch_kit.studies.confirm.confirming import LEFT, Confirming
 from autoresearch_kit.ui.cli.app import app
@@ -85,17 +85,11 @@ def refused(*argv: str) -> str:
     return str(done.exception)
 
 
-def test_the_cost_is_told_first(night: Workspace) -> None:
+def test_the_forecast_counts_runs(night: Workspace) -> None:
     forecast = Confirming(night.root, "night").forecast()
     # 3 runs without each of two keeps, 4 of the best, 3 of the pruned best
     assert (forecast.keeps, forecast.done, forecast.left, forecast.more) == (2, 0, 13, 10)
     assert forecast.seconds == 330.0
-
-
-def test_nothing_is_run_while_the_campaign_does(night: Workspace) -> None:
-    night.create()
-    with night.lock():
-        assert "campaign 'night' is being run by" in refused("night")
 
 
 ENDED = """
@@ -123,7 +117,7 @@ cli.main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_however_it_ends_confirm_is_said_to_go_on(number: signal.Signals, night: Workspace) -> None:
+def test_however_it_ends_confirm_can_go_on(number: signal.Signals, night: Workspace) -> None:
     argv = [sys.executable, "-c", ENDED]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(argv, cwd=night.root, env=env, stdout=subprocess.PIPE) as process:
@@ -134,7 +128,7 @@ def test_however_it_ends_confirm_is_said_to_go_on(number: signal.Signals, night:
     killed = number is signal.SIGKILL
     assert process.returncode == (-number if killed else 130)
     assert killed or "left; 0 runs are done, and the same command goes on" in said
-    shown = read_status(night.root, "night").words(0.0)
+    shown = Reader(night.root, "night").read().words()
     goes_on = "go on with: autoresearch confirm night" if killed else LEFT
     assert goes_on in shown
 
@@ -154,7 +148,7 @@ def confirm_failing(found: Confirming, code: str) -> list[Run]:
         return [progress.trial.run for progress in found.run()]
 
 
-def test_a_variant_that_the_kit_fails_is_needed_and_confirming_goes_on(night: Workspace) -> None:
+def test_a_variant_that_the_kit_fails_is_needed(night: Workspace) -> None:
     found = Confirming(night.root, "night")
     without = found.plan.without[0]
     runs = confirm_failing(found, without.code)
@@ -168,20 +162,20 @@ def test_the_best_that_the_kit_fails_ends_confirming(night: Workspace) -> None:
         confirm_failing(found, found.plan.best.code)
 
 
-def test_what_can_not_be_confirmed(night: Workspace) -> None:
+def test_a_campaign_that_cannot_be_confirmed_is_refused(night: Workspace) -> None:
     assert "--seeds is 1" in refused("night", "--seeds", "1")
     assert "not confirmed yet" in refused("night", "--json")
+    assert isinstance(results("night", night.root).confirmation(), Missing)
+    night.create()
+    with night.lock():
+        assert "campaign 'night' is being run by" in refused("night")
 
 
-def test_a_night_without_keeps_is_told(project: Path) -> None:
+def test_a_night_without_keeps_is_refused(project: Path) -> None:
     baseline = TrainNotebook.read(project / "notebooks" / "train.ipynb")
     made = replace(experiment(0), proposal=Proposal(0, None, "baseline", "baseline", ""))
     History(project, "night").append(made, baseline.text(), {})
     assert refused("night") == "campaign 'night' has kept nothing yet, so nothing to confirm"
-
-
-def test_results_say_that_there_is_none(night: Workspace) -> None:
-    assert isinstance(results("night", night.root).confirmation(), Missing)
 
 
 @dataclass(frozen=True)
@@ -230,20 +224,15 @@ class TestConfirmed:
         assert pruned.constants() == {"BATCH": 4, "RATE": 0.03, "WIDTH": 8, **FASTER}
         assert confirmed.found.prune
 
-    def test_it_went_on_where_it_was_left(self, confirmed: Confirmed) -> None:
+    def test_it_went_on_where_it_was_interrupted(self, confirmed: Confirmed) -> None:
         assert len(confirmed.first) == 2
         assert confirmed.done[:2] == confirmed.first
         assert len({(trial.code, trial.at) for trial in confirmed.done}) == 7 == len(confirmed.done)
-
-    def test_all_variants_had_the_same_seeds(self, confirmed: Confirmed) -> None:
-        seeds = {(trial.at, trial.run.seed) for trial in confirmed.done}
-        assert len(seeds) == 3
-
-    def test_nothing_is_left_running_or_lying_about(self, confirmed: Confirmed) -> None:
+        assert len({(trial.at, trial.run.seed) for trial in confirmed.done}) == 3
         assert left_running(confirmed.workspace.root) == []
         assert list((confirmed.workspace.folder / "confirm" / "runs").iterdir()) == []
 
-    def test_it_is_shown_again_without_a_run(
+    def test_results_are_shown_again_without_a_run(
         self, confirmed: Confirmed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(confirmed.workspace.root)
@@ -253,10 +242,7 @@ class TestConfirmed:
         printed = CliRunner().invoke(app, ["confirm", "night", "--json"]).output
         assert [keep["finding"] for keep in json.loads(printed)["keeps"]] == ["real", "false"]
 
-    def test_results_show_it(self, confirmed: Confirmed) -> None:
-        night = results("night", confirmed.workspace.root)
-        assert isinstance(night, CampaignResults)
-        table = night.confirmation()
+        table = results("night", confirmed.workspace.root).confirmation()
         assert not isinstance(table, Missing)
         assert list(table["finding"]) == ["real", "false"]
 

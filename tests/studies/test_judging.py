@@ -42,7 +42,7 @@ def test_the_pruned_best_lacks_what_is_doubtful() -> None:
     assert standing.pruned.out == (2, 3)
 
 
-def test_what_is_unclear_is_run_more_often_and_the_best_with_it() -> None:
+def test_unclear_keeps_and_the_best_get_more_runs() -> None:
     standing = carry_out(PLAN, scores(0.1, 0.004, -0.02))
     runs = [len(standing.runs(variant.code)) for variant in PLAN.without]
     assert runs == [3, 6, 3]
@@ -53,18 +53,12 @@ def test_the_best_is_run_most_often() -> None:
     assert [best_runs(3, variants) for variants in (1, 4, 8)] == [3, 6, 8]
 
 
-def test_all_variants_have_the_same_seeds() -> None:
-    todo = stand(PLAN, Trials(3, NOISE)).todo
-    seeds = {one.variant.code: set[int]() for one in todo}
-    for one in todo:
-        seeds[one.variant.code].add(one.at)
-    assert all(seeds[variant.code] == {0, 1, 2} for variant in PLAN.without)
-
-
-def test_variants_take_turns() -> None:
+def test_variants_take_turns_under_the_same_seeds() -> None:
     todo = stand(PLAN, Trials(3, NOISE)).todo
     half = Counter(one.variant.code for one in todo[: len(todo) // 2])
-    assert all(half[variant.code] in (1, 2) for variant in PLAN.without)
+    for variant in PLAN.without:
+        assert {one.at for one in todo if one.variant.code == variant.code} == {0, 1, 2}
+        assert half[variant.code] in (1, 2)
 
 
 def test_a_crash_is_not_repeated_and_its_keep_is_needed() -> None:
@@ -84,7 +78,7 @@ def test_what_a_real_keep_builds_on_is_needed() -> None:
     assert found(standing) == [Finding.NEEDED, Finding.REAL]
 
 
-def test_what_only_a_false_keep_builds_on_is_real_itself() -> None:
+def test_a_base_of_false_keeps_is_judged_itself() -> None:
     plan = chain({"BATCH": 8}, {"BATCH": 16})
     standing = carry_out(plan, scores(0.1, -0.02))
     assert found(standing) == [Finding.REAL, Finding.FALSE]
@@ -106,7 +100,7 @@ def test_a_tie_that_made_code_simpler_stays() -> None:
     assert standing.pruned.out == ()
 
 
-def test_the_pruned_best_is_run_too_unless_it_is_a_variant() -> None:
+def test_the_pruned_best_is_run_unless_a_variant_equals_it() -> None:
     one_goes = carry_out(PLAN, scores(0.1, 0.1, -0.02))
     two_go = carry_out(PLAN, scores(0.1, -0.02, -0.02))
     codes = {PLAN.best.code, *PLAN.compared}
@@ -125,38 +119,28 @@ def test_pruning_is_advised_unless_it_costs(together: float, prune: bool) -> Non
     assert ("clearly worse" in said.detail) is not prune
 
 
-def test_it_goes_on_wherever_it_was_left() -> None:
-    scored = scores(0.05, 0.005, -0.01, jitter=0.01)
+def test_an_interrupted_confirmation_ends_as_an_uninterrupted_one() -> None:
+    scored = scores(0.05, 0.005, 0.004, jitter=0.01)
     whole = carry_out(PLAN, scored)
     standing = stand(PLAN, Trials(3, NOISE))
     while standing.todo:
         standing = stand(PLAN, one_more(standing, scored).trials)
     assert standing.trials == whole.trials
     assert found(standing) == found(whole)
-
-
-def test_no_run_is_done_twice() -> None:
-    done = carry_out(PLAN, scores(0.05, 0.005, 0.004, jitter=0.01)).trials.done
+    done = whole.trials.done
     assert len({(trial.code, trial.at) for trial in done}) == len(done)
 
 
-def test_a_disturbed_run_is_repeated() -> None:
+def test_a_disturbed_run_is_repeated_and_never_counts() -> None:
     first = stand(PLAN, Trials(3, NOISE)).todo[0]
-    trial = Trial(first.variant.code, first.at, ran(1.1), "the machine was busy")
-    disturbed = stand(PLAN, Trials(3, NOISE, (trial,)))
-    assert first in disturbed.todo
+    code = first.variant.code
+    trial = Trial(code, first.at, ran(1.1), "the machine was busy")
+    assert first in stand(PLAN, Trials(3, NOISE, (trial,))).todo
     again = replace(trial, run=ran(1.0), disturbed="")
-    repeated = stand(PLAN, Trials(3, NOISE, (trial, again)))
-    assert first not in repeated.todo
-    assert repeated.runs(first.variant.code) == [again.run]
-
-
-def test_a_run_that_stays_disturbed_does_not_count() -> None:
-    first = stand(PLAN, Trials(3, NOISE)).todo[0]
-    trial = Trial(first.variant.code, first.at, ran(1.1), "the machine was busy")
-    given_up = stand(PLAN, Trials(3, NOISE, (trial, trial)))
-    assert first not in given_up.todo
-    assert given_up.runs(first.variant.code) == []
+    for second, runs in ((again, [again.run]), (trial, [])):
+        over = stand(PLAN, Trials(3, NOISE, (trial, second)))
+        assert first not in over.todo
+        assert over.runs(code) == runs
 
 
 def test_more_seeds_go_on_from_the_runs_there_are() -> None:

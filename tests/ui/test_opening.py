@@ -39,15 +39,12 @@ def test_the_notebook_lies_where_jupyterlab_shows_it_and_git_does_not(history: H
     assert tiny.git(history.root, "status", "--porcelain") == ""
 
 
-def test_an_experiment_that_never_ran_has_none(history: History) -> None:
+def test_an_experiment_without_a_notebook_is_refused(history: History) -> None:
     with pytest.raises(InputError, match=r"experiment 1 of 'night' never ran \(invalid edit: "):
         write_executed(history, 1)
-    assert not (history.root / "opened").exists()
-
-
-def test_an_unknown_experiment_is_an_error_that_names_those_there_are(history: History) -> None:
     with pytest.raises(LedgerError, match="no experiment 7 in campaign 'night'; there: 0 to 1"):
         write_executed(history, 7)
+    assert not (history.root / "opened").exists()
 
 
 @pytest.fixture

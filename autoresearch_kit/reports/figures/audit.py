@@ -1,14 +1,21 @@
-"""The second opinion as a picture: what the keeps gained on val, against the same on audit."""
+"""The held-out audit as a picture: what the keeps gained on val, and what on the audit shard."""
 
 import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from autoresearch_kit.reports.figures.colours import BLUE, GREEN, INK, VERMILLION
-from autoresearch_kit.reports.figures.drawing import Drawing, drawable
-from autoresearch_kit.reports.figures.missing import Missing
+from autoresearch_kit.reports.figures.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    VERMILLION,
+    Drawing,
+    Missing,
+    count_experiments,
+    drawable,
+    dress,
+)
 from autoresearch_kit.verdicts.audit import ALLOWED_SIGMAS, SecondOpinion
 
 _LINE = 135  # characters of the warning on a line of twelve inches
@@ -18,17 +25,21 @@ _BAND = "#E3F1EC"
 def audit(
     opinion: SecondOpinion, *, title: str = "", size: tuple[float, float] = (12.0, 5.0)
 ) -> Drawing | Missing:
-    """The gains since the baseline on both shards, by the number of each keep; or why there are
-    none. `size` is in inches.
+    """Draw the gains since the baseline on both shards, or say why there are none.
+
+    `size` is in inches.
     """
     if not opinion.keeps:
         return Missing(f"No baseline was scored on the audit shard in {title}.")
     if len(opinion.keeps) == 1:
         return Missing(f"Only the baseline was scored on the audit shard yet in {title}.")
-    figure = Drawing(size, constrained=True)
+    figure = Drawing(size)
     axes = figure.add_subplot()
     _draw(axes, opinion)
-    _dress(axes)
+    dress(axes, "experiment", "bits per byte below the baseline (higher is better)")
+    count_experiments(axes)
+    axes.margins(x=0.015)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
     words = textwrap.fill(opinion.warning or _agreement(opinion), int(_LINE * size[0] / 12))
     axes.set_title(words, loc="left", fontsize=10, color=VERMILLION if opinion.warning else INK)
     name = figure.suptitle(drawable(title), x=0.055, ha="left", fontsize=13, fontweight="bold")
@@ -38,8 +49,8 @@ def audit(
 
 def _agreement(opinion: SecondOpinion) -> str:
     if opinion.allowed is None:
-        return "whether they part can't be told: the noise is not known"
-    return f"the best's gain on val is there on audit, to within {_allowed(opinion.allowed)}"
+        return "the two can't be compared: the noise is not known"
+    return f"the best's gain on audit equals that on val, to within {_allowed(opinion.allowed)}"
 
 
 def _allowed(allowed: float) -> str:
@@ -56,23 +67,12 @@ def _draw(axes: Axes, opinion: SecondOpinion) -> None:
         low, high = val - opinion.allowed, val + opinion.allowed
         axes.fill_between(numbers, low, high, color=_BAND, lw=0, label=label, zorder=0.5)
     for gains, style, colour, label in (
-        (val, "o-", GREEN, "val: what verdicts are made of"),
-        (audited, "s--", BLUE, "audit: no verdict and no researcher sees it"),
+        (val, "o-", GREEN, "val: decides the verdicts"),
+        (audited, "s--", BLUE, "audit: hidden from verdicts and researchers"),
     ):
         axes.plot(numbers, gains, style, color=colour, lw=1.8, ms=6, label=label)
     allowed = np.inf if opinion.allowed is None else opinion.allowed
     parted = [at for at, keep in enumerate(keeps) if keep.parted > allowed]
     if parted:
         places = [numbers[at] for at in parted], audited[parted]
-        axes.plot(*places, "s", color=VERMILLION, ms=9, label="parted", zorder=4)
-
-
-def _dress(axes: Axes) -> None:
-    axes.set_xlabel("experiment")
-    axes.set_ylabel("bits per byte below the baseline (higher is better)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#E6E6E6", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.015)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, steps=[1, 2, 5, 10]))
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+        axes.plot(*places, "s", color=VERMILLION, ms=9, label="differs", zorder=4)

@@ -1,4 +1,4 @@
-"""Campaigns over each other: how far each came, by experiments, hours or dollars."""
+"""Campaigns compared: how far each came, by experiments, hours or dollars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.reports.figures.drawing import Drawing, drawable, shorten, spell_out
+from autoresearch_kit.reports.figures.drawing import (
+    Drawing,
+    Missing,
+    drawable,
+    dress,
+    shorten,
+    spell_out,
+)
 from autoresearch_kit.reports.figures.loss_curves import COLOURS
-from autoresearch_kit.reports.figures.missing import Missing
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side
@@ -20,7 +26,7 @@ _STYLES = ("-", "--", ":")  # once the colours are used up
 
 
 class Against(StrEnum):
-    """What a gain is held against."""
+    """The x axis of a comparison."""
 
     EXPERIMENTS = "experiments"
     HOURS = "hours"
@@ -47,7 +53,7 @@ _NOTHING = {
 
 @dataclass(frozen=True)
 class Group:
-    """A campaign, or several that are repeats of one; `frames` are such as `to_frame` makes."""
+    """A campaign, or several repeats of one; `frames` are as `tables.to_frame` makes them."""
 
     name: str
     frames: Sequence[pd.DataFrame]
@@ -59,25 +65,28 @@ def compare(
     *,
     size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
-    """The best so far of several campaigns, each in bits per byte below its own baseline.
+    """Draw the best so far of several campaigns, each in bits per byte below its own baseline.
 
-    Where a group has several frames, they are repeats: the line is their median, the band reaches
-    from the least to the most, both up to where the shortest ends. Against dollars, a group that
-    spent none is a level line at what it reached. A group that can't be held against `against` is
-    named under the plot; where none can, that is said instead. `size` is in inches.
+    Several frames in a group are repeats: the line is their median, the band reaches from the least
+    to the most, both up to where the shortest ends. Against dollars, a group that spent none is a
+    level line. A group that has no values for `against` is named under the plot; where none has,
+    a sentence says so. `size` is in inches.
     """
     curves = [_curves(group, against) for group in groups]
     ends = [float(curve["x"].iloc[-1]) for found in curves for curve in found]
     if not ends or (against is Against.USD and max(ends) == 0):
         return Missing(_NOTHING[against])
-    figure = Drawing(size, constrained=True)
+    figure = Drawing(size)
     axes = figure.add_subplot()
     for at, (group, found) in enumerate(zip(groups, curves, strict=True)):
         if found:
             style = _STYLES[at // len(COLOURS) % len(_STYLES)]
             _draw(axes, _label(group, len(found)), found, COLOURS[at % len(COLOURS)], style)
     lacking = [group.name for group, found in zip(groups, curves, strict=True) if not found]
-    _dress(axes, against, lacking)
+    note = f"\n(left out, {_LACKING[against]}: {', '.join(lacking)})" if lacking else ""
+    dress(axes, drawable(_AXIS[against] + note), "val_bpb below the baseline (higher is better)")
+    axes.margins(x=0.01)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     _draw_legend(figure, axes)
     return figure
 
@@ -93,7 +102,7 @@ def _curves(group: Group, against: Against) -> list[pd.DataFrame]:
 
 
 def _curve(frame: pd.DataFrame, against: Against) -> pd.DataFrame:
-    """`x` and the gain over the baseline at each experiment; empty where one is not known."""
+    """Return `x` and the gain over the baseline at each experiment for which both are known."""
     kept = frame["val_bpb"].where(frame["status"] == Verdict.KEEP)
     gain = kept.bfill().iloc[0] - kept.ffill()
     return pd.DataFrame({"x": _x(frame, against), "gain": gain}).dropna()
@@ -112,8 +121,8 @@ def _x(frame: pd.DataFrame, against: Against) -> pd.Series:
 
 
 def _draw(axes: Axes, label: str, curves: Sequence[pd.DataFrame], colour: str, style: str) -> None:
-    x = _places(curves)
-    gains = np.stack([_at(curve, x) for curve in curves])
+    x = _common_x(curves)
+    gains = np.stack([_gain_at(curve, x) for curve in curves])
     middle = np.median(gains, axis=0)
     if x[-1] == 0 and len(curves[0]) > 1:
         axes.axhline(
@@ -127,32 +136,21 @@ def _draw(axes: Axes, label: str, curves: Sequence[pd.DataFrame], colour: str, s
     axes.plot(x[-1:], middle[-1:], "o", color=colour, ms=5)
 
 
-def _places(curves: Sequence[pd.DataFrame]) -> np.ndarray:
-    """Where any of them has a point, up to where the shortest ends."""
+def _common_x(curves: Sequence[pd.DataFrame]) -> np.ndarray:
+    """Return every x at which a curve has a point, up to where the shortest ends."""
     end = min(float(curve["x"].iloc[-1]) for curve in curves)
     x = np.unique(np.concatenate([curve["x"].to_numpy() for curve in curves]))
     return x[x <= end]
 
 
-def _at(curve: pd.DataFrame, x: np.ndarray) -> np.ndarray:
-    """The gain at each `x`: that of the last experiment up to there."""
+def _gain_at(curve: pd.DataFrame, x: np.ndarray) -> np.ndarray:
+    """Return the gain at each `x`: that of the last experiment up to there."""
     places = np.searchsorted(curve["x"].to_numpy(), x, side="right") - 1
     return curve["gain"].to_numpy()[np.maximum(places, 0)]
 
 
 def _draw_legend(figure: Figure, axes: Axes) -> None:
-    """Above the plot, where it covers nothing; side by side where the names are short."""
+    """Draw the legend above the plot, side by side where the names are short."""
     handles, labels = axes.get_legend_handles_labels()
     ncols = 3 if max(map(len, labels)) <= _SHORT else 1
     spell_out(figure.legend(handles, labels, loc="outside upper left", frameon=False, ncols=ncols))
-
-
-def _dress(axes: Axes, against: Against, lacking: Sequence[str]) -> None:
-    note = f"\n(left out, {_LACKING[against]}: {', '.join(lacking)})" if lacking else ""
-    axes.set_xlabel(drawable(_AXIS[against] + note), parse_math=False)
-    axes.set_ylabel("val_bpb below the baseline (higher is better)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#E6E6E6", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.01)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

@@ -1,22 +1,30 @@
-"""What stands above the picture of a campaign: its name, what was gained, what the marks mean."""
-
-from collections.abc import Sequence
+"""The title, caption and legend above the picture of a campaign."""
 
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from autoresearch_kit.records import Verdict
+from autoresearch_kit.records import Noise, SandboxLevel, Verdict
 from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.reports.figures.colours import GREEN, GREY, INK
-from autoresearch_kit.reports.figures.drawing import drawable
+from autoresearch_kit.reports.figures.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    SMALL,
+    drawable,
+)
 
-SMALL = 9.0
-"""Points; nothing in a figure is written smaller."""
+BAND, BAND_EDGE = "#DDF1EA", "#A8DBC9"
+"""Colours of the band of noise."""
 
-ROW = 22.0
-"""Pixels of a line above the plot."""
+LEGEND_INCHES = 2.7
+"""Width of the legend's longest entry."""
+
+ROW = 20.0
+"""Pixels of a row of the legend."""
 
 _WORDS = {
     Verdict.KEEP: "kept",
@@ -25,64 +33,73 @@ _WORDS = {
     Verdict.DISTURBED: "disturbed",
 }
 
-_FIRST = 24.0  # pixels from the top to the middle of the first
+
+def several(frame: pd.DataFrame) -> pd.Series:
+    """Return which marks stand for several runs, whose error is known."""
+    return (frame["scores"] > 1) & frame["error"].notna() & frame["val_bpb"].notna()
 
 
-def draw_head(figure: Figure, title: str, captions: Sequence[str]) -> None:
-    """The title, and under it the first of these captions that has room, or the last of them."""
-    width, height = figure.get_size_inches() * figure.dpi
-    left, first, second = 80 / width, 1 - _FIRST / height, 1 - (_FIRST + ROW) / height
-    name = figure.text(left, first, drawable(title), fontsize=13, va="center", color=INK)
-    name.set(fontweight="bold", parse_math=False)
-    line = figure.text(left, second, "", fontsize=SMALL + 1, va="center", color=INK)
-    for words in captions:
-        line.set_text(words)
-        if line.get_window_extent().x1 <= width:
-            break
-
-
-def draw_legend(figure: Figure, off_scale: int, scored: pd.DataFrame) -> None:
-    """What the marks say, how many scores are off the scale, and how far the worst is."""
-    marks = [("o", GREEN, "kept"), ("o", GREY, "discarded")]
-    if off_scale:
-        worst = float(scored["val_bpb"].max())
-        marks.append(("^", GREY, f"{off_scale} off the scale, up to {worst:.4g}"))
-    handles = [
-        Line2D([], [], marker=mark, color=colour, label=label, linestyle="")
-        for mark, colour, label in marks
+def legend_handles(frame: pd.DataFrame, above: pd.DataFrame, noise: Noise | None) -> list[Artist]:
+    """Return what the marks mean, as far as there are any."""
+    handles: list[Artist] = [
+        _mark("o", "kept", color=GREEN),
+        _mark("o", "discarded", color=GREY),
     ]
+    if len(above):
+        worst = float(above["val_bpb"].max())
+        handles.append(_mark("^", f"{len(above)} off the scale, up to {worst:.4g}", color=GREY))
+    if noise and (frame["status"] == Verdict.KEEP).any():
+        label = "19 of 20 runs of the best fall here"
+        handles.append(Patch(facecolor=BAND, edgecolor=BAND_EDGE, label=label))
+    if several(frame).any():
+        handles.append(_mark("|", "mean ± standard error", color=GREY, ms=10, mew=1.4))
+    if (frame["status"] == Verdict.DISTURBED).any():
+        label = "disturbed: the machine was busy, not judged"
+        handles.append(_mark("D", label, mfc="none", mec=BLUE, mew=1.3, ms=5))
+    if frame["weaker"].any():
+        weak = set(frame["sandbox"][frame["weaker"]])
+        label = f"sandbox: {', '.join(level for level in SandboxLevel if level in weak)}"
+        handles.append(_mark("o", label, mfc="none", mec=PURPLE, mew=1.3, ms=9))
+    return handles
+
+
+def _mark(marker: str, label: str, **style: object) -> Line2D:
+    return Line2D([], [], marker=marker, label=label, ls="", **style)  # type: ignore[arg-type]
+
+
+def draw_head(figure: Figure, title: str, captions: list[str]) -> None:
+    """Draw the title, and below it the first caption that has room, or the last."""
     width, height = figure.get_size_inches() * figure.dpi
+    name = figure.text(80 / width, 1 - 24 / height, drawable(title), fontsize=13, va="center")
+    name.set(fontweight="bold", parse_math=False)
+    for words in captions:
+        caption = figure.text(80 / width, 1 - 46 / height, words, fontsize=SMALL + 1, va="center")
+        if caption.get_window_extent().x1 <= width or words == captions[-1]:
+            return
+        caption.remove()
+
+
+def draw_legend(figure: Figure, handles: list[Artist], columns: int) -> None:
+    """Draw the legend below the caption."""
+    width, height = figure.get_size_inches() * figure.dpi
+    corner = (72 / width, 1 - 54 / height)
     figure.legend(
         handles=handles,
-        loc="center right",
-        bbox_to_anchor=(1 - 12 / width, 1 - _FIRST / height),
-        ncols=len(handles),
+        ncols=columns,
+        loc="upper left",
+        bbox_to_anchor=corner,
+        borderaxespad=0.0,
         fontsize=SMALL,
         frameon=False,
-        handletextpad=0.1,
-        columnspacing=1.2,
-    )
-
-
-def draw_row(figure: Figure, handles: Sequence[Artist]) -> None:
-    """A line of the legend, under the caption."""
-    width, height = figure.get_size_inches() * figure.dpi
-    figure.legend(
-        handles=list(handles),
-        loc="center left",
-        bbox_to_anchor=(72 / width, 1 - (_FIRST + 2 * ROW) / height),
-        ncols=len(handles),
-        fontsize=SMALL,
-        frameon=False,
-        handletextpad=0.5,
+        handletextpad=0.4,
         columnspacing=1.4,
     )
 
 
 def captions_of(frame: pd.DataFrame) -> list[str]:
-    """From what to what, by how much, and in how many experiments: the longest way first."""
+    """Return what was gained, in how many experiments: the longest wording first."""
     keeps = frame[(frame["status"] == Verdict.KEEP) & frame["val_bpb"].notna()]
-    if not len(keeps):
+    if keeps.empty:
         return [f"{len(frame)} tried, none kept"]
     tried = frame.iloc[1:]
     numbers = {verdict: int((tried["status"] == verdict).sum()) for verdict in Verdict}
@@ -92,19 +109,18 @@ def captions_of(frame: pd.DataFrame) -> list[str]:
         if number or verdict is not Verdict.DISTURBED
     )
     many = f"{len(tried)} experiment{'' if len(tried) == 1 else 's'} after the baseline"
-    first, last = float(keeps["val_bpb"].iloc[0]), float(keeps["val_bpb"].iloc[-1])
     before, after = (
-        with_error(float(one["val_bpb"]), float(one["error"]))
-        for one in (keeps.iloc[0], keeps.iloc[-1])
+        with_error(float(row["val_bpb"]), float(row["error"]))
+        for row in (keeps.iloc[0], keeps.iloc[-1])
     )
     if len(keeps) == 1:
         return [f"baseline {before}   ·   {many}: {counts}", f"baseline {before}"]
-    gain = f"{_lower(first, last)}, experiment {keeps['number'].iloc[-1]}"
-    found = f"baseline {before} → best {after} ({gain})"
-    return [*(f"{found}   ·   {words}: {counts}" for words in (many, f"{len(tried)} tried")), found]
+    change = _change(float(keeps["val_bpb"].iloc[0]), float(keeps["val_bpb"].iloc[-1]))
+    gain = f"baseline {before} → best {after} ({change}, experiment {keeps['number'].iloc[-1]})"
+    return [*(f"{gain}   ·   {words}: {counts}" for words in (many, f"{len(tried)} tried")), gain]
 
 
-def _lower(first: float, last: float) -> str:
+def _change(first: float, last: float) -> str:
     if last == first:
         return "the same, with less code"
     return f"{(first - last) / first:.2%} lower" if last < first else "no lower"

@@ -1,46 +1,65 @@
-"""The picture of a campaign: every experiment a mark, the running best as a falling line."""
+"""The picture of a campaign: every experiment a mark, the running best as a falling line.
 
-from dataclasses import dataclass
+The band around the line says where one more run of the best's own code would fall, 19 times of 20:
+a mark inside it may be luck. Bars are one standard error long, like the numbers after ± elsewhere.
+"""
 
 import numpy as np
 import pandas as pd
+from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from autoresearch_kit.records import Noise, Verdict
-from autoresearch_kit.reports.figures import uncertainty
-from autoresearch_kit.reports.figures.colours import BLUE, GREEN, GREY, INK, VERMILLION
-from autoresearch_kit.reports.figures.drawing import Drawing, drawable, shorten
-from autoresearch_kit.reports.figures.heading import (
-    ROW,
+from autoresearch_kit.reports.figures.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    PURPLE,
     SMALL,
+    VERMILLION,
+    Drawing,
+    count_experiments,
+    drawable,
+    dress,
+    shorten,
+)
+from autoresearch_kit.reports.figures.heading import (
+    BAND,
+    BAND_EDGE,
+    LEGEND_INCHES,
+    ROW,
     captions_of,
     draw_head,
     draw_legend,
-    draw_row,
+    legend_handles,
+    several,
 )
-from autoresearch_kit.reports.figures.labels import Labels, Point, place_labels
-from autoresearch_kit.reports.tables import weaker
+from autoresearch_kit.verdicts.noise import reach
 
 LABELS = 24
-"""Keeps that are labelled at most: those with the largest gains, and the last."""
+"""At most so many keeps are labelled: those with the largest gains, the first and the last."""
+
+LABEL_PIXELS = 20_000
+"""A label needs so many square pixels of the plot, or the line is not seen for labels."""
 
 LENGTHS = ((8, 60), (LABELS, 34))
 """How many characters a label has at most when there are up to so many labels."""
 
-_LINE = 15.0  # pixels of a line of text at 100 dpi
-_ALONE = 0.01  # bits per byte shown around a lone score
-_GAP = 3.0  # pixels between a leader and its label
+ALONE = 0.01
+"""Bits per byte shown around a single score."""
 
+ADJUSTMENTS = 60
+"""Steps in which labels are moved apart."""
 
-@dataclass(frozen=True)
-class Scale:
-    """The values that the y axis shows; higher ones are drawn at its upper edge."""
+MARGIN = 0.12
+"""Of the scale, above and below it: room for labels."""
 
-    low: float
-    high: float
+STRIP = "#FBF3EE"
 
 
 def progress(
@@ -50,197 +69,184 @@ def progress(
     title: str = "",
     size: tuple[float, float] = (12.0, 6.0),
 ) -> Drawing:
-    """The picture of a campaign: every experiment a mark, the running best as a step line.
+    """Draw every experiment as a mark and the running best as a step line.
 
-    With a `noise` the line has a band: where another run of the best would fall, 19 times of 20.
-    `frame` has a row per experiment with the columns `number`, `status` (keep, discard, crash,
-    disturbed), `val_bpb` (NaN for a crash and where it was not judged), its `error`, `scores`,
-    `sandbox` and `idea`, as `to_frame` makes them. `size` is in inches, at 100 pixels each.
+    With a `noise` the line has a band. `frame` is as `tables.to_frame` makes it. `size` is in
+    inches, at 100 pixels each.
     """
-    figure = Drawing(size)
-    unscored = frame[frame["val_bpb"].isna()]
-    scored = frame[frame["val_bpb"].notna()]
-    sureness = uncertainty.legend_of(frame, noise)
-    axes = _axes(figure, strip=len(unscored) > 0, row=len(sureness) > 0)
-    main = axes[0]
-    _limit_x(main, frame)
-    if len(unscored):
-        _draw_unscored(axes[1], unscored, frame)
+    figure = Drawing(size, constrained=False)
+    scored, unscored = (frame[frame["val_bpb"].notna() == has] for has in (True, False))
+    low, high = find_scale(scored, noise)
+    handles = legend_handles(frame, scored[scored["val_bpb"] > high], noise)
+    columns = min(len(handles), int(size[0] / LEGEND_INCHES))
+    main, *strip = _axes(figure, -(-len(handles) // columns), strip=len(unscored) > 0)
+    last = max(int(frame["number"].max()), 1) if len(frame) else 1
+    main.set_xlim(-0.015 * last, 1.015 * last)
+    if strip:
+        _draw_unscored(strip[0], unscored)
     if len(scored):
-        _draw_scores(main, frame, noise)
+        _draw_scores(main, scored, noise, high)
+        margin = MARGIN * (high - low)
+        main.set_ylim(low - margin, high + margin)
     else:
         main.set_yticks([])
         main.text(0.5, 0.5, "no score yet", transform=main.transAxes, ha="center", color=GREY)
-    axes[-1].set_xlabel("experiment")
-    main.set_ylabel("val_bpb (lower is better)")
     draw_head(figure, title, captions_of(frame))
-    if len(scored):
-        draw_legend(figure, len(scored[scored["val_bpb"] > find_scale(scored).high]), scored)
-    if sureness:
-        draw_row(figure, sureness)
+    draw_legend(figure, handles, columns)
+    _label_keeps(main, scored[(scored["status"] == Verdict.KEEP) & (scored["val_bpb"] <= high)])
     return figure
 
 
-def _axes(figure: Figure, *, strip: bool, row: bool) -> list[Axes]:
-    """The plot, under it a strip for what has no score if need be; at fixed places in pixels."""
+def _axes(figure: Figure, rows: int, *, strip: bool) -> list[Axes]:
+    """Return the plot, below a title, a caption and so many rows of legend.
+
+    If need be, a strip under it is for experiments without a score. Places are in pixels.
+    """
     width, height = figure.get_size_inches() * figure.dpi
-    left, right, top, bottom, edge = 80, 20, 66 + row * ROW, 50, 30 if strip else 0
-    frame = (left / width, (bottom + edge) / height, 1 - (left + right) / width)
-    main = figure.add_axes((*frame, 1 - (top + bottom + edge) / height))
-    main.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, steps=[1, 2, 5, 10]))
-    main.tick_params(labelsize=SMALL + 1)
-    main.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    main.set_axisbelow(True)
-    main.spines[["top", "right"]].set_visible(False)
-    if not strip:
-        return [main]
-    below = figure.add_axes((frame[0], bottom / height, frame[2], (edge - 6) / height), sharex=main)
-    main.tick_params(labelbottom=False, length=0, axis="x")
-    below.tick_params(labelsize=SMALL + 1)
-    below.spines[["top", "right"]].set_visible(False)
-    return [main, below]
+    left, right, top, bottom, edge = 80, 20, 64 + rows * ROW, 50, 30 if strip else 0
+    columns, across = left / width, 1 - (left + right) / width
+    main = figure.add_axes(
+        (columns, (bottom + edge) / height, across, 1 - (top + bottom + edge) / height)
+    )
+    dress(main, "", "val_bpb (lower is better)")
+    count_experiments(main)
+    axes = [main]
+    if strip:
+        below = (columns, bottom / height, across, (edge - 6) / height)
+        axes.append(figure.add_axes(below, sharex=main))
+        main.tick_params(labelbottom=False, length=0, axis="x")
+        axes[1].spines[["top", "right"]].set_visible(False)
+    axes[-1].set_xlabel("experiment")
+    return axes
 
 
-def _limit_x(axes: Axes, frame: pd.DataFrame) -> None:
-    last = max(int(frame["number"].max()), 1) if len(frame) else 1
-    margin = last * 0.015
-    axes.set_xlim(-margin, last + margin)
+def find_scale(scored: pd.DataFrame, noise: Noise | None = None) -> tuple[float, float]:
+    """Return the lowest and highest score to show: broken ones must not flatten the rest.
+
+    Scores up to 4 times as far from the best as the median are shown, and keeps up to 10 times,
+    since the way down is what the picture is about; with the band around them.
+    """
+    if scored.empty:
+        return 0.0, 1.0
+    scores, kept = scored["val_bpb"], scored["status"] == Verdict.KEEP
+    low = float(scores.min())
+    spread = float(scores.median()) - low or float(scores.max()) - low
+    shown = scored[(scores <= low + 4 * spread) | (kept & (scores <= low + 10 * spread))]
+    high = float(shown["val_bpb"].max())
+    if high == low:
+        low, high = low - ALONE, high + ALONE
+    keeps = shown[shown["status"] == Verdict.KEEP]
+    if noise and len(keeps):
+        reaches = _reaches(keeps, noise)
+        low = min(low, float((keeps["val_bpb"] - reaches).min()))
+        high = max(high, float((keeps["val_bpb"] + reaches).max()))
+    return low, high
 
 
-def _draw_unscored(axes: Axes, unscored: pd.DataFrame, frame: pd.DataFrame) -> None:
+def _reaches(keeps: pd.DataFrame, noise: Noise) -> np.ndarray:
+    """Return half the height of the band from each keep on, in bits per byte."""
+    return np.array([reach(noise, int(scores)) for scores in keeps["scores"]])
+
+
+def _draw_unscored(axes: Axes, unscored: pd.DataFrame) -> None:
     """Draw a cross for each crash, and an open diamond where the machine was disturbed."""
     disturbed = unscored["status"] == Verdict.DISTURBED
     crashed, waits = unscored["number"][~disturbed], unscored["number"][disturbed]
     axes.plot(crashed, np.zeros(len(crashed)), "x", color=VERMILLION, ms=6, mew=1.6)
     axes.plot(waits, np.zeros(len(waits)), "D", mfc="none", mec=BLUE, ms=5, mew=1.3)
-    ringed = unscored["number"][weaker(frame)[unscored.index]]
-    uncertainty.draw_rings(axes, ringed, np.zeros(len(ringed)), 6)
+    _draw_rings(axes, unscored.assign(val_bpb=0.0), 6)
     axes.set_ylim(-1, 1)
-    axes.set_yticks([0], labels=["no score" if len(waits) else "crash"])
-    axes.tick_params(axis="y", length=0, labelcolor=INK if len(waits) else VERMILLION)
-    axes.set_facecolor("#FBF3EE")
+    axes.set_yticks([0], labels=["no score" if disturbed.any() else "crash"])
+    axes.tick_params(axis="y", length=0, labelcolor=INK if disturbed.any() else VERMILLION)
+    axes.set_facecolor(STRIP)
 
 
-def _draw_scores(axes: Axes, frame: pd.DataFrame, noise: Noise | None) -> None:
-    scored, last = frame[frame["val_bpb"].notna()], int(frame["number"].max())
-    scale = find_scale(scored)
-    on_scale = scored["val_bpb"] <= scale.high
+def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: float) -> None:
     kept = scored["status"] == Verdict.KEEP
     size = float(np.clip(16 / len(scored) ** 0.25, 3.5, 7))
-    shown = scored[kept & on_scale]
-    wide = _with_band(scale, shown, noise) if noise else scale
-    labelled, labels = _fit_labels(axes, _choose_labelled(axes, shown), wide)
-    if noise:
-        uncertainty.draw_band(axes, scored[kept], noise)
-    _draw_best(axes, scored[kept], last)
-    _draw_marks(axes, scored[~kept & on_scale], GREY, size)
-    _draw_marks(axes, shown, GREEN, 1.4 * size)
-    ringed = scored[on_scale & weaker(frame)[scored.index]]
-    uncertainty.draw_rings(axes, ringed["number"], ringed["val_bpb"], size)
-    _draw_outliers(axes, scored[~on_scale])
-    _draw_labels(axes, labelled, labels)
+    _draw_best(axes, scored[kept], noise)
+    for rows, colour, ms, order in (
+        (scored[~kept], GREY, size, 2.0),
+        (scored[kept], GREEN, 1.4 * size, 4.0),
+    ):
+        marks, above = rows[rows["val_bpb"] <= high], rows[rows["val_bpb"] > high]
+        _draw_errors(axes, marks[several(marks)], colour, order - 0.5)
+        axes.plot(
+            marks["number"], marks["val_bpb"], "o", color=colour, ms=ms, mec="white", zorder=order
+        )
+        edge = axes.get_xaxis_transform()
+        heights = np.full(len(above), 0.985)
+        axes.plot(above["number"], heights, "^", color=colour, ms=7, transform=edge, clip_on=False)
+    _draw_rings(axes, scored[scored["val_bpb"] <= high], size)
 
 
-def _draw_marks(axes: Axes, frame: pd.DataFrame, colour: str, size: float) -> None:
-    order = 4 if colour == GREEN else 2
-    uncertainty.draw_errors(axes, frame, colour, order - 0.5)
-    axes.plot(
-        frame["number"], frame["val_bpb"], "o", color=colour, ms=size, mec="white", zorder=order
+def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str, order: float) -> None:
+    """Draw a bar on each mark that stands for several runs."""
+    if marks.empty:
+        return
+    axes.errorbar(
+        marks["number"],
+        marks["val_bpb"],
+        marks["error"],
+        fmt="none",
+        ecolor=colour,
+        elinewidth=1.4,
+        capsize=2.5,
+        zorder=order,
     )
 
 
-def find_scale(scored: pd.DataFrame) -> Scale:
-    """The range of scores worth showing: a hopeless or broken one must not flatten the rest.
-
-    Measured by the median's distance from the best: all scores up to 4 times that are shown, and
-    keeps up to 10 times, since the way down is what the picture is about.
-    """
-    scores = scored["val_bpb"]
-    low = float(scores.min())
-    spread = float(scores.median()) - low or float(scores.max()) - low
-    keeps = scores[scored["status"] == Verdict.KEEP]
-    near = [*scores[scores <= low + 4 * spread], *keeps[keeps <= low + 10 * spread]]
-    high = max(near)
-    return Scale(low, high) if high > low else Scale(low - _ALONE, high + _ALONE)
-
-
-def _with_band(scale: Scale, keeps: pd.DataFrame, noise: Noise) -> Scale:
-    """The scale with room for the band around these keeps."""
-    heights = uncertainty.reaches(keeps, noise)
-    low, high = keeps["val_bpb"] - heights, keeps["val_bpb"] + heights
-    return Scale(min([scale.low, *low]), max([scale.high, *high]))
+def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
+    """Draw the best so far from keep to keep, and its band, to the edge of the plot."""
+    if keeps.empty:
+        return
+    numbers = np.append(keeps["number"], axes.get_xlim()[1])
+    values = np.append(keeps["val_bpb"], keeps["val_bpb"].iloc[-1])
+    axes.step(numbers, values, where="post", color=GREEN, lw=1.8, zorder=3)
+    if noise is None:
+        return
+    heights = _reaches(keeps, noise)
+    heights = np.append(heights, heights[-1])
+    edges = (values - heights, values + heights)
+    axes.fill_between(numbers, *edges, step="post", color=BAND, lw=0, zorder=0.5)
+    for edge in edges:
+        axes.step(numbers, edge, where="post", color=BAND_EDGE, lw=0.7, zorder=0.6)
 
 
-def _draw_best(axes: Axes, keeps: pd.DataFrame, last: int) -> None:
-    if len(keeps):
-        numbers = [*keeps["number"], max(last, int(keeps["number"].iloc[-1]))]
-        values = [*keeps["val_bpb"], keeps["val_bpb"].iloc[-1]]
-        axes.step(numbers, values, where="post", color=GREEN, lw=1.8, zorder=3)
+def _draw_rings(axes: Axes, rows: pd.DataFrame, size: float) -> None:
+    """Draw a ring around each experiment that ran in a weaker sandbox."""
+    weak = rows[rows["weaker"]]
+    x, y = weak["number"], weak["val_bpb"]
+    axes.plot(x, y, "o", mfc="none", mec=PURPLE, mew=1.3, ms=size + 6, zorder=4.5)
 
 
-def _draw_outliers(axes: Axes, outliers: pd.DataFrame) -> None:
-    """Triangles at the upper edge."""
-    edge = axes.get_xaxis_transform()
-    for status, colour in ((Verdict.KEEP, GREEN), (Verdict.DISCARD, GREY)):
-        found = outliers[outliers["status"] == status]
-        heights = np.full(len(found), 0.985)
-        axes.plot(found["number"], heights, "^", color=colour, ms=7, transform=edge, clip_on=False)
-
-
-def _choose_labelled(axes: Axes, keeps: pd.DataFrame) -> pd.DataFrame:
-    """The keeps to be labelled, with their `gain`, `label` and its `width` in pixels."""
+def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
+    """Label keeps with their ideas; where there is no room, those with the least gain have none."""
     gains = -keeps["val_bpb"].diff()
-    chosen = set(gains.nlargest(LABELS - 2).index) | set(keeps.index[:1]) | set(keeps.index[-1:])
-    found = keeps[keeps.index.isin(chosen)].assign(gain=gains.fillna(np.inf))
-    length = next(length for many, length in LENGTHS if len(found) <= many)
-    labels = [shorten(drawable(str(idea)), length) for idea in found["idea"]]
-    return found.assign(label=labels, width=[_text_width(axes, label) for label in labels])
+    ends = list(dict.fromkeys([*keeps.index[:1], *keeps.index[-1:]]))
+    most = min(LABELS, max(2, int(axes.bbox.width * axes.bbox.height / LABEL_PIXELS)))
+    order = [*ends, *(at for at in gains.nlargest(most).index if at not in ends)][:most]
+    if not order:
+        return
+    length = next(length for many, length in LENGTHS if len(order) <= many)
+    texts = [_label(axes, keeps.loc[at], length) for at in order]
+    points = keeps["number"].to_numpy(float), keeps["val_bpb"].to_numpy(float)
+    adjust_text(texts, *points, ax=axes, iter_lim=ADJUSTMENTS)
+    boxes: list[Bbox] = []
+    for at, text in zip(order, texts, strict=True):
+        box = text.get_window_extent()
+        inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+        if not inside or any(box.overlaps(other) for other in boxes):
+            text.remove()
+            continue
+        boxes.append(box)
+        (x, y), row = text.get_position(), keeps.loc[at]
+        axes.plot([row["number"], x], [row["val_bpb"], y], color=GREEN, lw=0.6, alpha=0.6, zorder=3)
 
 
-def _fit_labels(axes: Axes, labelled: pd.DataFrame, scale: Scale) -> tuple[pd.DataFrame, Labels]:
-    """Set the y axis so that it holds the scale and the labels; the least gains go unlabelled."""
-    height = float(axes.bbox.height)
-    below = above = 2 * _LINE
-    while True:
-        unit = (height - below - above) / (scale.high - scale.low)
-        axes.set_ylim(scale.low - below / unit, scale.high + above / unit)
-        labels = place_labels(_points(axes, labelled), float(axes.bbox.x0), _LINE)
-        if not labels.placed:
-            return labelled, labels
-        under = max(0.0, float(axes.bbox.y0) + _LINE - labels.lowest)
-        over = max(0.0, labels.highest + _LINE - float(axes.bbox.y1))
-        if under + over < 1:
-            return labelled, labels
-        below, above = below + under, above + over
-        if below + above > 0.6 * height:
-            labelled = labelled.drop(index=labelled["gain"].idxmin())
-            below = above = 2 * _LINE
-
-
-def _points(axes: Axes, labelled: pd.DataFrame) -> list[Point]:
-    places = axes.transData.transform(labelled[["number", "val_bpb"]].to_numpy(float))
-    return [
-        Point(float(x), float(y), float(width))
-        for (x, y), width in zip(places, labelled["width"], strict=True)
-    ]
-
-
-def _text_width(axes: Axes, text: str) -> float:
-    """Pixels, with the gap to the leader."""
-    drawn = axes.text(0, 0, text, fontsize=SMALL, parse_math=False)
-    width = drawn.get_window_extent().width
-    drawn.remove()
-    return float(width) + 2 * _GAP
-
-
-def _draw_labels(axes: Axes, labelled: pd.DataFrame, labels: Labels) -> None:
-    back = axes.transData.inverted()
-    for label in labels.placed:
-        row = labelled.iloc[label.index]
-        x, y = float(row["number"]), float(row["val_bpb"])
-        inset = label.left + (0 if label.below else 2 * _GAP)
-        text_x, text_y = back.transform((inset, label.y))
-        axes.plot([x, x], [y, text_y], color=GREEN, lw=0.6, alpha=0.6, zorder=3)
-        text = axes.text(text_x, text_y, str(row["label"]), va="center", color=INK)
-        text.set(fontsize=SMALL, zorder=5, parse_math=False)
-        text.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
+def _label(axes: Axes, row: pd.Series, length: int) -> Text:
+    words = shorten(drawable(str(row["idea"])), length)
+    text = axes.text(float(row["number"]), float(row["val_bpb"]), words, fontsize=SMALL, color=INK)
+    text.set(zorder=5, parse_math=False, in_layout=False)
+    text.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
+    return text

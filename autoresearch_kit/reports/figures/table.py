@@ -1,4 +1,4 @@
-"""Tables of experiments that show themselves, however long they and their words are."""
+"""Tables of experiments that a notebook shows in full, however long they are."""
 
 from collections.abc import Callable, Hashable
 
@@ -10,7 +10,7 @@ from pandas.io.formats.style_render import CSSDict
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import UNTYPESET
-from autoresearch_kit.reports.figures.colours import BLUE, GREEN, VERMILLION
+from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, VERMILLION
 
 _ERRORS = {"val_bpb": "error", "delta": "delta_error"}
 """The column of each number's standard error: it is shown beside the number, not by itself."""
@@ -78,7 +78,7 @@ def _styled(table: Table) -> Styler:
 
 
 def _with_errors(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with each number that has an error as the text of both."""
+    """Return the frame with each number that has an error as a text of both."""
     pairs = {name: error for name, error in _ERRORS.items() if {name, error} <= set(frame)}
     for name, error in pairs.items():
         texts = [

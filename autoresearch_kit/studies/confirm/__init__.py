@@ -1,4 +1,5 @@
-"""`confirm`: which of a campaign's keeps are real, what each is worth, and a best without the rest.
+"""`confirm`: find out which of a campaign's keeps are real, what each is worth, and prune the rest.
 
-`plan` says what is left out, `judging` what the runs say and which come next, `confirming` runs.
+`plan` makes the variants, `judging` chooses and judges the runs, `confirming` carries them out,
+`summing` writes the results.
 """

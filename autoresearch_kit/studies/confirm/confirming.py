@@ -1,4 +1,4 @@
-"""Runs a confirmation: each run is written down when it is over, and the next start goes on."""
+"""Carry out a confirmation: each finished run is written down, so that a restart goes on."""
 
 import hashlib
 from collections.abc import Collection, Generator
@@ -20,8 +20,7 @@ from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
-from autoresearch_kit.reports.confirmation import Confirmation, Folder, Trial, Trials
-from autoresearch_kit.reports.spent import runs
+from autoresearch_kit.reports.confirmation import Folder, Trial, Trials
 from autoresearch_kit.studies.confirm.judging import Standing, Todo, at_most, pruned_runs, stand
 from autoresearch_kit.studies.confirm.plan import make_plan
 from autoresearch_kit.studies.confirm.summing import sum_up
@@ -29,26 +28,28 @@ from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 
 SEEDS = 3
-"""How often each variant is run, if nothing else was said."""
+"""How often each variant is run by default."""
 
-LEFT = "confirming was left; the next `confirm` goes on"
+LEFT = "confirming was interrupted; the same command goes on"
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What there is to run: `left` at the least, up to `more` more for what stays unclear."""
+    """The runs to expect: at least `left`, and up to `more` for keeps that stay unclear.
+
+    `seconds` is the mean duration of a run so far.
+    """
 
     keeps: int
     done: int
     left: int
     more: int
     seconds: float
-    """Of a run: the mean so far."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run that is over, and where the confirmation stands then."""
+    """A finished run, and the state of the confirmation after it."""
 
     todo: Todo
     trial: Trial
@@ -56,9 +57,9 @@ class Progress:
 
 
 class Confirming:
-    """The confirmation of campaign `tag` in the project at `root`; making one runs nothing.
+    """The confirmation of campaign `tag` in the project at `root`.
 
-    `seeds` is how often each variant is run: as at the last start, or `SEEDS`, if None.
+    Each variant is run `seeds` times; None means as at the last start, or `SEEDS`.
 
     Raises:
         InputError: nothing was kept, or `seeds` is not at least 2.
@@ -66,7 +67,7 @@ class Confirming:
 
     def __init__(self, root: Path, tag: str, seeds: int | None = None) -> None:
         if seeds is not None and seeds < 2:
-            raise InputError(f"--seeds is {seeds}; it must be at least 2, or no spread is seen")
+            raise InputError(f"--seeds is {seeds}; it must be at least 2, to measure a spread")
         self.workspace = Workspace(root, tag)
         self.folder = Folder(self.workspace)
         self._history = History(root, tag)
@@ -75,14 +76,15 @@ class Confirming:
         self._seeds = seeds
 
     def standing(self) -> Standing:
-        """Where it stands by what is written down."""
+        """Return the state by the runs written down."""
         return stand(self.plan, self._trials(accelerator=False))
 
     def forecast(self) -> Forecast:
-        """What is to be run from here on, and how long a run takes."""
+        """Return the runs to expect from here on."""
         standing = self.standing()
         done = [trial.run for trial in standing.trials.done]
-        walls = [run.wall_seconds for run in [*runs(self.experiments), *done] if run.score]
+        runs = [run for experiment in self.experiments for run in experiment.all_runs]
+        walls = [run.wall_seconds for run in [*runs, *done] if run.score]
         return Forecast(
             keeps=len(self.plan.keeps),
             done=len(done),
@@ -92,9 +94,9 @@ class Confirming:
         )
 
     def run(self) -> Generator[Progress]:
-        """Do the runs that lack, each yielded once it is written down; then write the pruned best.
+        """Carry out the missing runs, yield each once written down, then write the pruned best.
 
-        A person can pause and stop it as they can a campaign.
+        It can be paused and stopped like a campaign.
 
         Raises:
             BusyError: another process is running this campaign, or its confirmation.
@@ -147,15 +149,15 @@ class Confirming:
         return find_ground(self.workspace, self._history, self.experiments[0].settings)
 
     def _clear_runs(self, spared: Collection[str] = ()) -> None:
-        """Remove the folders of runs, and end whatever a process that was killed left running."""
+        """Remove the folders of runs, and end what a killed process left running in them."""
         self.folder.create()
         for folder in sorted(self.folder.runs.iterdir()):
             if folder.name not in spared:
                 launch.end_run(self.workspace.run_id(folder))
                 remove_tree(folder)
 
-    def _finish(self, standing: Standing) -> Confirmation:
-        """Write down what was found, and the pruned best.
+    def _finish(self, standing: Standing) -> None:
+        """Write down the results and the pruned best.
 
         Raises:
             KitError: the best crashed under each of its seeds.
@@ -164,17 +166,15 @@ class Confirming:
         if (crash := standing.crash(best.code)) and standing.sample(best) is None:
             raise KitError(
                 f"the best itself crashed in all of its {len(standing.runs(best.code))} runs "
-                f"({crash.failure}: {crash.detail}), so nothing can be held against it"
+                f"({crash.failure}: {crash.detail}), so nothing can be compared with it"
             )
         assert standing.pruned is not None
         self.folder.create()
-        found = sum_up(standing, self.experiments)
-        self.folder.write_confirmation(found)
+        self.folder.write_confirmation(sum_up(standing, self.experiments))
         write_atomic(self.folder.pruned, standing.pruned.notebook.text().encode())
-        return found
 
     def _trials(self, *, accelerator: bool) -> Trials:
-        """The runs so far; before the first, none, and what the campaign says of the noise."""
+        """Return the runs so far, or none with the campaign's noise before the first start."""
         there = self.folder.trials()
         if there is None:
             return Trials(self._seeds or SEEDS, self._believed(accelerator))
@@ -188,15 +188,17 @@ class Confirming:
     def _run(
         self, ground: Ground, pulse: Pulse, pool: LocalPool, standing: Standing, todo: Todo
     ) -> Trial:
-        """Run and score a variant. A run that the kit itself failed twice is a crash of it.
+        """Run and score a variant.
+
+        A variant whose run the kit itself failed counts as a crash, unless other runs failed too.
 
         Raises:
-            KitError: the kit failed the best itself, or as many runs in a row as ends a campaign.
+            KitError: the kit failed a run of the best, or as many runs in a row as end a campaign.
         """
         best = standing.sample(self.plan.best)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         words = f"{todo.variant}, seed {todo.at + 1}"
-        tried = [(one.code, one.at) for one in standing.trials.done]
+        tried = [(trial.code, trial.at) for trial in standing.trials.done]
         if (todo.variant.code, todo.at) in tried:  # the machine was busy
             self._wait_until_quiet(ground, pulse)
         pulse.trying(number, f"confirm: {words}", best.mean if best else None)
@@ -213,7 +215,7 @@ class Confirming:
         """Return whether the kit failed the runs right before this one, too."""
         last = standing.trials.done[1 - KIT_FAILURES :]
         return len(last) == KIT_FAILURES - 1 and all(
-            one.run.failure is Reason.KIT_FAILED for one in last
+            trial.run.failure is Reason.KIT_FAILED for trial in last
         )
 
     def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
@@ -233,5 +235,5 @@ class Confirming:
 
 
 def _seed(tag: str, at: int) -> int:
-    """The same for all variants, and none that the campaign has used."""
+    """Return the seed number `at`: the same for all variants, and new to the campaign."""
     return int.from_bytes(hashlib.sha256(f"{tag}/confirm/{at}".encode()).digest()[:4])

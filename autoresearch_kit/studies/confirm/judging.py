@@ -1,15 +1,15 @@
-"""What the runs of a confirmation say, and which come next: pure, so that it goes on anywhere.
+"""What the runs of a confirmation show, and which runs come next.
 
-All variants are run under the same seeds, in turn, so that neither a seed's luck nor a drift of the
-machine hits one more than another; errors are computed as if the runs were independent, which errs
-on the safe side. What all are held against, the best, is run more often: of k variants with n runs
-each, n * sqrt(k) times, which makes the differences most precise for a number of runs (Dunnett,
-1955). Scores of the campaign itself are not used: the best was chosen by them.
+All variants are run under the same seeds, in turn, so that neither a lucky seed nor a drift of the
+machine favours one of them; errors are computed as if the runs were independent, which overstates
+them. The best, with which all are compared, is run more often: for k variants with n runs each,
+n * sqrt(k) times, which makes the differences most precise for a given number of runs (Dunnett,
+1955). Scores of the campaign itself are not used, since the best was chosen by them.
 
-The worth of a keep is the mean without it less the best's mean, and the probability that it helps
-is `decide.probability_better`. What is unclear is run on, up to `MORE` times as often. A run that
-the machine disturbed is repeated with its seed, once the machine is quiet; one that stays disturbed
-does not count.
+The worth of a keep is the mean without it minus the best's mean, and the probability that it helps
+is `decide.probability_better`. An unclear keep gets more runs, up to `MORE` times as many. A run
+that the machine disturbed is repeated with its seed once the machine is quiet, and does not count
+if it stays disturbed.
 """
 
 import math
@@ -29,19 +29,19 @@ REAL = 0.95
 """A keep is real if it helps with this probability."""
 
 FALSE = 0.5
-"""A keep is false below this one, and unclear in between."""
+"""A keep is false below this probability, and unclear in between."""
 
 DOUBT = 0.8
-"""What is less likely to help is pruned, since less is better. Pruning only below `FALSE` leaves
-more false keeps, pruning below `REAL` loses more true gain: see benchmarks/confirming.py."""
+"""A keep that makes the code longer is pruned below this probability. Pruning only below `FALSE`
+leaves more false keeps, pruning below `REAL` loses more true gain: see benchmarks/confirming.py."""
 
 MORE = 2
-"""An unclear keep is left out in up to so many times as many runs as the others."""
+"""An unclear keep gets up to so many times as many runs as the others."""
 
 
 @dataclass(frozen=True)
 class Todo:
-    """A run to do: of this variant, under seed number `at`."""
+    """A run to do: this variant, under seed number `at`."""
 
     variant: Variant
     at: int
@@ -49,7 +49,7 @@ class Todo:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a confirmation stands: `counts` are the runs that each code is to have by now."""
+    """The state of a confirmation; `counts` says how many runs each code should have by now."""
 
     plan: Plan
     trials: Trials
@@ -58,7 +58,7 @@ class Standing:
 
     @cached_property
     def todo(self) -> tuple[Todo, ...]:
-        """The runs that lack, in order: of all variants in turn. Of one that crashed, none."""
+        """The runs to do, the variants in turn; a variant that crashed gets none."""
         known = [self.plan.best, *self.plan.without, *([self.pruned] if self.pruned else [])]
         variants = {one.code: one for one in known if one.code in self.counts}
         lacking = [
@@ -71,28 +71,28 @@ class Standing:
         return tuple(todo for _, todo in sorted(lacking, key=lambda pair: pair[0]))
 
     def runs(self, code: str) -> list[Run]:
-        """The runs that count of this code."""
+        """Return the runs of this code that count."""
         asked = ((code, at) for at in range(self.counts.get(code, 0)))
         return [run for key in asked if (run := self._runs.get(key))]
 
     def crash(self, code: str) -> Run | None:
-        """A run of this code that crashed."""
+        """Return a run of this code that crashed, if any did."""
         return next((run for run in self.runs(code) if run.failure), None)
 
     def sample(self, variant: Variant) -> Sample | None:
-        """Its scores; None where there are none."""
+        """Return the scores of a variant; None where there are none."""
         scores = self._scores(variant.code)
         return Sample(scores, variant.nodes) if scores else None
 
     @cached_property
     def noise(self) -> Noise:
-        """The campaign's, with the spread of these runs; the pruned best changes no finding."""
+        """The campaign's noise, updated by these runs other than those of the pruned best."""
         codes = enumerate([self.plan.best.code, *self.plan.compared])
         groups = (Group(number, self._scores(code)) for number, code in codes)
         return noise.pool(groups, self.trials.believed)
 
     def worth(self, variant: Variant) -> Worth | None:
-        """What the best is better by than this variant; None where either has no score."""
+        """Return by how much the best is better than a variant; None where either has no score."""
         best, without = self.sample(self.plan.best), self.sample(variant)
         if best is None or without is None:
             return None
@@ -100,7 +100,7 @@ class Standing:
         return Worth(gain.value, gain.error, decide.probability_better(gain))
 
     def finding(self, variant: Variant) -> Finding:
-        """What is to be said of the keep that this variant lacks, others aside."""
+        """Return the finding on the keep that this variant lacks, apart from other keeps."""
         if variant.code == self.plan.best.code:
             return Finding.GONE
         if self.crash(variant.code):
@@ -115,19 +115,19 @@ class Standing:
 
     @cached_property
     def _runs(self) -> Mapping[tuple[str, int], Run | None]:
-        """The undisturbed one by code and seed; None where a seed was repeated often enough."""
+        """The run that counts for each code and seed; None where all its repeats were disturbed."""
         tried: dict[tuple[str, int], list[Trial]] = {}
-        for one in self.trials.done:
-            tried.setdefault((one.code, one.at), []).append(one)
+        for trial in self.trials.done:
+            tried.setdefault((trial.code, trial.at), []).append(trial)
         over = {key: least_disturbed(some) for key, some in tried.items() if not once_more(some)}
-        return {key: None if one.disturbed else one.run for key, one in over.items()}
+        return {key: None if trial.disturbed else trial.run for key, trial in over.items()}
 
 
 def stand(plan: Plan, trials: Trials) -> Standing:
-    """Where the confirmation stands after these runs: with some to do, or at its end.
+    """Return the state after these runs: with runs to do, or at the end.
 
-    Deterministic: verdicts rest on the runs that were asked for by then, in whatever order they
-    were done. The pruned best is known once all others have been run.
+    It depends only on the runs, not on their order or on where they were interrupted. The pruned
+    best is known once all other variants have been run.
     """
     standing = Standing(plan, trials, _first(plan, trials.seeds))
     while not standing.todo:
@@ -139,12 +139,12 @@ def stand(plan: Plan, trials: Trials) -> Standing:
 
 
 def best_runs(each: int, variants: int) -> int:
-    """How often the best is run, where so many variants are held against it, `each` times each."""
+    """Return how often to run the best, if so many variants are run `each` times each."""
     return max(each, round(each * math.sqrt(variants)))
 
 
 def at_most(standing: Standing) -> int:
-    """How many runs there may come beside those to do: all variants unclear, and the pruned."""
+    """Return how many runs may follow those to do, if every keep stays unclear."""
     if standing.pruned:
         return 0
     seeds, compared = standing.trials.seeds, standing.plan.compared
@@ -154,7 +154,7 @@ def at_most(standing: Standing) -> int:
 
 
 def pruned_runs(standing: Standing) -> int:
-    """How many runs of the pruned best are to be expected beside those to do."""
+    """Return how many runs of the pruned best to expect besides those to do."""
     return 0 if standing.pruned or len(standing.plan.compared) < 2 else standing.trials.seeds
 
 
@@ -166,14 +166,14 @@ def _first(plan: Plan, seeds: int) -> dict[str, int]:
 
 
 def _open(standing: Standing) -> list[str]:
-    """The codes of variants whose keep is unclear."""
+    """Return the codes of the variants whose keep is unclear."""
     without = standing.plan.without
-    codes = (one.code for one in without if standing.finding(one) is Finding.UNCLEAR)
+    codes = (v.code for v in without if standing.finding(v) is Finding.UNCLEAR)
     return list(dict.fromkeys(codes))
 
 
 def _more(standing: Standing, unclear: Sequence[str]) -> dict[str, int]:
-    """One run more for these, and as many for the best as that asks for."""
+    """Add a run for each of these codes, and runs of the best in proportion."""
     counts = dict(standing.counts)
     for code in unclear:
         counts[code] += 1
@@ -183,7 +183,7 @@ def _more(standing: Standing, unclear: Sequence[str]) -> dict[str, int]:
 
 
 def _prune(standing: Standing) -> Standing:
-    """The same with the pruned best: as it stands, where its code is a variant's."""
+    """Return the state with the pruned best, whose runs exist if a variant has the same code."""
     plan, trials = standing.plan, standing.trials
     pairs = zip(plan.keeps, plan.without, strict=True)
     pruned = plan.leave_out([keep.number for keep, one in pairs if _goes(standing, one)])
@@ -194,7 +194,7 @@ def _prune(standing: Standing) -> Standing:
 
 
 def _goes(standing: Standing, variant: Variant) -> bool:
-    """Whether the keep that this variant lacks is pruned: more doubt does it if that is simpler."""
+    """Return whether to prune the keep that this variant lacks; sooner if that is simpler."""
     if standing.finding(variant) not in (Finding.FALSE, Finding.UNCLEAR):
         return False
     worth = standing.worth(variant)

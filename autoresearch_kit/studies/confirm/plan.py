@@ -1,12 +1,13 @@
 """The best without some of its keeps.
 
-A keep is left out by doing the campaign's keeps over again, from the baseline on, without it. A
-later keep that does not fit any more, since it builds on what is gone, is left out along with it.
+A keep is left out by applying the campaign's other keeps again, from the baseline on. A later keep
+that does not apply any more, since it builds on the one left out, is left out along with it.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from autoresearch_kit.errors import EditError, InputError
 from autoresearch_kit.ledger import History
@@ -19,7 +20,7 @@ from autoresearch_kit.records import Experiment
 
 @dataclass(frozen=True)
 class Keep:
-    """A keep after the baseline; `claimed` are the bits per byte by which it seemed better."""
+    """A keep after the baseline; `claimed` is its gain in bits per byte when it was kept."""
 
     number: int
     idea: str
@@ -29,19 +30,19 @@ class Keep:
 
 @dataclass(frozen=True)
 class Variant:
-    """The best without the keeps `out`: those that were to be left out, and what builds on them."""
+    """The best without the keeps `out`: those to be left out, and those that build on them."""
 
     out: tuple[int, ...]
     notebook: TrainNotebook
 
     @cached_property
     def code(self) -> str:
-        """Its digest: variants of the same code are run once."""
+        """The digest of its code; variants with the same code are run once."""
         return self.notebook.code()
 
     @cached_property
     def nodes(self) -> int:
-        """How much code it is."""
+        """The size of its code in syntax-tree nodes."""
         return self.notebook.nodes()
 
     def __str__(self) -> str:
@@ -50,14 +51,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Plan:
-    """The baseline, and the keeps that the best is made of, each derived from the one before it."""
+    """The baseline, and the keeps that make up the best, each derived from the one before it."""
 
     baseline: TrainNotebook
     keeps: tuple[Keep, ...]
 
     @cached_property
     def best(self) -> Variant:
-        """All keeps."""
+        """The best, with all keeps."""
         return Variant((), self.keeps[-1].notebook)
 
     @cached_property
@@ -67,22 +68,12 @@ class Plan:
 
     @cached_property
     def compared(self) -> tuple[str, ...]:
-        """The codes that are held against the best's, each once."""
+        """The digests of the codes to compare with the best's, each once."""
         codes = dict.fromkeys(variant.code for variant in self.without)
         return tuple(code for code in codes if code != self.best.code)
 
     def leave_out(self, numbers: Collection[int]) -> Variant:
-        """The best without these keeps and without those that can't stand without them."""
-        key = frozenset(numbers)
-        if key not in self._made:
-            self._made[key] = self._make(key)
-        return self._made[key]
-
-    @cached_property
-    def _made(self) -> dict[frozenset[int], Variant]:
-        return {}
-
-    def _make(self, numbers: frozenset[int]) -> Variant:
+        """Return the best without these keeps and without those that build on them."""
         made = before = self.baseline
         out = []
         for keep in self.keeps:
@@ -96,7 +87,7 @@ class Plan:
 
 
 def make_plan(history: History, experiments: Sequence[Experiment]) -> Plan:
-    """The plan for the best of these experiments, all of the campaign's.
+    """Return the plan for the best of these experiments, all of the campaign's.
 
     Raises:
         InputError: nothing was kept after the baseline.
@@ -104,17 +95,17 @@ def make_plan(history: History, experiments: Sequence[Experiment]) -> Plan:
     chain = _chain(experiments)
     if len(chain) < 2:
         raise InputError(f"campaign '{history.tag}' has kept nothing yet, so nothing to confirm")
-    baseline, *kept = (TrainNotebook.parse(history.source(one.number)) for one in chain)
+    baseline, *notebooks = (TrainNotebook.parse(history.source(kept.number)) for kept in chain)
     keeps = [
-        Keep(one.number, one.proposal.idea, (before.val_bpb or 0) - (one.val_bpb or 0), notebook)
-        for before, one, notebook in zip(chain, chain[1:], kept, strict=False)
+        Keep(kept.number, kept.proposal.idea, (before.val_bpb or 0) - (kept.val_bpb or 0), notebook)
+        for (before, kept), notebook in zip(pairwise(chain), notebooks, strict=True)
     ]
     return Plan(baseline, tuple(keeps))
 
 
 def _chain(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """The baseline, and the keeps up to the best, each the parent of the next."""
-    chain = [one for one in experiments if one.kept][-1:]
+    """Return the baseline, and the keeps up to the best, each the parent of the next."""
+    chain = [experiment for experiment in experiments if experiment.kept][-1:]
     while chain and chain[0].proposal.parent is not None:
         chain.insert(0, experiments[chain[0].proposal.parent])
     return chain
@@ -123,7 +114,7 @@ def _chain(experiments: Sequence[Experiment]) -> list[Experiment]:
 def _carry(
     before: TrainNotebook, after: TrainNotebook, made: TrainNotebook
 ) -> TrainNotebook | None:
-    """What made `after` of `before`, done to `made`; None if it does not fit there."""
+    """Apply the changes from `before` to `after` to `made`; None if they do not fit there."""
     if made == before:
         return after
     edits, constants = changes(before, after)

@@ -1,4 +1,4 @@
-"""A confirmation as it is written down and shown: what was found of each keep, and of the best."""
+"""The results of a confirmation as they are written down and shown."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from autoresearch_kit.verdicts.decide import Sample
 
 
 def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmation:
-    """What the runs so far say. The baseline's score is that of the campaign, chosen by nobody."""
+    """Return the results so far. The baseline's score is the campaign's, since nothing chose it."""
     plan = standing.plan
     prune, detail = _advice(standing)
     baseline = Sample(noise.scores_by_code(experiments)[0], experiments[0].nodes)
@@ -62,21 +62,21 @@ def _found(standing: Standing, keep: Keep, variant: Variant) -> KeepFound:
 def _detail(standing: Standing, variant: Variant, finding: Finding, built_on: Sequence[int]) -> str:
     crash = standing.crash(variant.code)
     if finding is Finding.GONE:
-        return "later keeps undid it: nothing of it is in the best"
+        return "later keeps undid it, so nothing of it is in the best"
     if crash:
         return f"without it the best crashes ({crash.failure}: {crash.detail})"
     if finding is Finding.NEEDED:
-        return f"built on by {', '.join(map(str, built_on))}, and worth it together"
+        return f"{', '.join(map(str, built_on))} build on it, and together they help"
     return ""
 
 
 def _advice(standing: Standing) -> tuple[bool, str]:
-    """Whether to begin with the pruned best, and why or why not; neither before the end."""
+    """Return whether to begin with the pruned best, and why; empty before the end."""
     best, pruned = standing.plan.best, standing.pruned
     if pruned is None or standing.todo:
         return False, ""
     if pruned.code == best.code:
-        return False, "nothing to prune: the best stays as it is"
+        return False, "nothing to prune"
     if crash := standing.crash(pruned.code):
         return (
             False,
@@ -88,7 +88,7 @@ def _advice(standing: Standing) -> tuple[bool, str]:
     gap = f"{abs(worth.value):.6f} ± {worth.error:.6f} {'higher' if worth.value > 0 else 'lower'}"
     if worth.helps >= REAL:
         return False, (
-            f"the pruned best is clearly worse, {gap}: what was pruned helps together, though not "
+            f"the pruned best is clearly worse, {gap}: the pruned keeps help together, though not "
             "alone; begin with the best"
         )
     return True, f"the pruned best scores {gap} than the best, with {_less(best, pruned)}"

@@ -1,6 +1,5 @@
 """status, pause, resume, stop, delete."""
 
-import time
 from typing import Annotated
 
 import typer
@@ -9,8 +8,8 @@ from rich.markup import escape
 from autoresearch_kit import ledger
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.records import Request
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.reports.status import Status, known, known_campaigns, read_status
+from autoresearch_kit.reports.reading import Reader, Reading
+from autoresearch_kit.reports.status import known, known_campaigns
 from autoresearch_kit.reports.summary import outcomes
 from autoresearch_kit.ui.cli.app import Json, Tag, app, console, print_json, project, workspace
 from autoresearch_kit.ui.cli.follow import follow
@@ -29,37 +28,40 @@ def status(
         follow(workspace(known(root, tag)))
         return
     tags = [known(root, tag)] if tag else known_campaigns(root)
-    found = [read_status(root, name) for name in tags]
+    readers = [Reader(root, name) for name in tags]
     if as_json:
-        print_json(found)
+        print_json([_record(reader) for reader in readers])
     else:
-        lines = [_lines(one) for one in found] or [
+        lines = [_lines(reader.read(), reader.disk_kb()) for reader in readers] or [
             "no campaigns yet; begin: autoresearch run night"
         ]
         console.print("\n".join(lines), markup=True)
 
 
-def _lines(one: Status) -> str:
-    """A campaign in a few lines that fit any terminal."""
-    indent = "\n" + " " * (len(one.tag) + 2)
-    lines = [f"[bold]{one.tag}[/]  {escape(one.words(time.time()))}"]
-    if one.baseline is not None and one.best is not None:
-        gain = (one.baseline - one.best) / one.baseline
+def _record(reader: Reader) -> dict[str, object]:
+    return reader.read().record() | {"disk_kb_per_experiment": reader.disk_kb()}
+
+
+def _lines(reading: Reading, disk_kb: float) -> str:
+    """Return a campaign in a few lines that fit any terminal."""
+    indent = "\n" + " " * (len(reading.tag) + 2)
+    lines = [f"[bold]{reading.tag}[/]  {escape(reading.words())}"]
+    if reading.baseline and reading.best:
         lines += [
-            f"{one.experiments} tried, {outcomes(one)}",
-            f"baseline {with_error(one.baseline, one.baseline_error)}, "
-            f"best {with_error(one.best, one.best_error)}, {gain:.2%} lower",
-            str(one.spent),
-            f"{one.disk_kb_per_experiment:.0f} KB of disk an experiment",
+            f"{reading.experiments} tried, {outcomes(reading)}",
+            f"baseline {reading.baseline}, best {reading.best}, "
+            f"{reading.gain / reading.baseline.value:.2%} lower",
+            str(reading.spent),
+            f"{disk_kb:.0f} KB of disk an experiment",
         ]
-    if one.noise:
-        lines.append(f"noise: {describe(one.noise)}")
-    if one.extra.total:
-        lines.append(f"extra runs: {one.extra}")
-    if cost := one.cost():
+    if reading.noise:
+        lines.append(f"noise: {describe(reading.noise)}")
+    if str(reading.extra) != "none":
+        lines.append(f"extra runs: {reading.extra}")
+    if cost := reading.cost():
         lines.append(cost)
-    if one.warning:
-        lines.append(f"[red]warning: {escape(one.warning)}[/]")
+    if reading.warning:
+        lines.append(f"[red]warning: {escape(reading.warning)}[/]")
     return indent.join(lines)
 
 

@@ -1,4 +1,4 @@
-"""program.md, edited in place."""
+"""An editor for program.md in a notebook."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ from autoresearch_kit.ui.panel import pieces, style
 FILE = "program.md"
 
 LIMIT = MEGABYTE
-"""Bytes that a box on a page can hold."""
+"""Bytes that a text box on a page can hold."""
 
 
 class Directive:
-    """A box to edit program.md in, of the project at `root` or of the current folder.
+    """A text box with the program.md of the project at `root`, or of the current folder.
 
-    A language model reads it before each proposal, so that what is saved counts from the next on.
+    A language model reads program.md before each proposal, so changes count from the next one on.
 
     Raises:
-        InputError: the project has no program.md, or it is no text, or too long for a box.
+        InputError: the project has no program.md, or it is not text, or too long.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -53,15 +53,15 @@ class Directive:
             ) from error
 
     def _save(self) -> None:
-        """Not over what somebody else wrote there meanwhile."""
+        """Save the text, unless the file has been changed by somebody else."""
         if self._read() != self._loaded:
             words = "program.md has changed on disk since it was read; read it again first"
             self.said.value = pieces.message(words, "crash")
             return
         write_atomic(self.path, self.text.value.encode())
         self._loaded = self.text.value
-        self.said.value = pieces.message("saved; the next proposal is made under it", "keep")
+        self.said.value = pieces.message("saved; the next proposal follows it", "keep")
 
     def _reload(self) -> None:
         self._loaded = self.text.value = self._read()
-        self.said.value = pieces.message("as it is on disk")
+        self.said.value = pieces.message("read from disk")

@@ -1,4 +1,4 @@
-"""The experiment that was opened from the table: what it changed, and its executed notebook."""
+"""The experiment opened from the table: its changes, and its executed notebook."""
 
 import ipywidgets as widgets
 
@@ -28,7 +28,7 @@ class Opened:
         self.said.value = ""
         try:
             self.details.value = _words(history, number)
-        except KitError as error:  # somebody has removed the campaign
+        except KitError as error:  # the campaign was deleted
             self.details.value = pieces.message(str(error), "crash")
         self._chosen = (history, number)
         self.box.layout.display = "flex"
@@ -56,5 +56,5 @@ def _words(history: History, number: int) -> str:
     parent = experiment.proposal.parent
     if parent is None:
         return pieces.details(experiment, "")
-    old, new = (TrainNotebook.parse(history.source(one)) for one in (parent, number))
+    old, new = (TrainNotebook.parse(history.source(at)) for at in (parent, number))
     return pieces.details(experiment, cell_diff(old, new)._repr_html_())

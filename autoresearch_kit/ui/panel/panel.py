@@ -1,7 +1,7 @@
 """The control panel: start a campaign, watch it, steer it.
 
-It only reads the campaign's files and leaves requests there, as the command line does: the campaign
-is a process of its own, which neither the panel nor its kernel can take down with it.
+Like the command line, it only reads the campaign's files and writes requests there: the campaign is
+a process of its own, which goes on when the panel or its kernel ends.
 """
 
 import asyncio
@@ -22,27 +22,26 @@ from autoresearch_kit.campaign.options import settle, started_with
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import find_root
 from autoresearch_kit.records import Request, Stage
-from autoresearch_kit.reports.figures import plots
-from autoresearch_kit.reports.figures.drawing import Drawing
-from autoresearch_kit.reports.watching import Sight, Watch
+from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.ui import colab
 from autoresearch_kit.ui.panel import pieces, style
 from autoresearch_kit.ui.panel.opened import Opened
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import Table
+from autoresearch_kit.ui.panel.view import View, Viewer
 
 REFRESH_SECONDS = 2.0
 
 _shown: dict[tuple[Path, str], "Panel"] = {}
-"""The panel of each campaign: a cell that is run again replaces what it showed before."""
+"""The panel of each campaign that is shown: a cell that is run again replaces its panel."""
 
 
 class Panel:
-    """The control panel of a campaign, by its tag, of the project at `root` or around here.
+    """The control panel of a campaign of the project at `root`, or of the current folder.
 
-    `dataset` is what a campaign that was not started yet is to train on, unless changed there.
-    As the last line of a cell it shows itself, and refreshes until its kernel ends or the cell is
-    run again. On Colab, where nothing is refreshed between cells, `watch()` follows in a cell.
+    `dataset` is what a new campaign trains on, unless changed in the panel. As the last line of a
+    cell the panel shows itself, and refreshes until its kernel ends or the cell is run again. On
+    Colab, where nothing is refreshed between cells, `watch()` follows within a cell.
     """
 
     def __init__(
@@ -51,8 +50,7 @@ class Panel:
         self.tag = campaign if isinstance(campaign, str) else campaign.tag
         self.root = root or (find_root(Path.cwd()) if isinstance(campaign, str) else campaign.root)
         self._dataset = dataset
-        self._watch = Watch(self.root, self.tag)
-        self._drawn: tuple[str, int] = ("", -1)
+        self._viewer = Viewer(self.root, self.tag)
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._make_widgets()
@@ -68,17 +66,17 @@ class Panel:
         self.stop_now = _button("Stop now", "danger", lambda: self._ask(Request.STOP_NOW))
         self.form = StartForm()
         self.progress = widgets.FloatProgress(max=1.0, layout={"width": "50%"})
-        self.progress_words, self.spent = widgets.HTML(), widgets.HTML()
-        self.now, self.running_diff = widgets.HTML(), widgets.HTML()
-        self.picture = widgets.Image(format="png", layout={"max_width": "100%", "display": "none"})
+        self.progress_words, self.summary = widgets.HTML(), widgets.HTML()
+        self.run, self.run_diff = widgets.HTML(), widgets.HTML()
+        self.curve, self.picture = _image(), _image()
         self.opened = Opened()
-        self.table = Table(lambda number: self.opened.show(self._watch.history, number))
+        self.table = Table(lambda number: self.opened.show(self._viewer.history, number))
         self.troubles = widgets.HTML()
         self.guidance_said = widgets.HTML()
         self.guidance = widgets.Textarea(
             placeholder="try wider, not deeper; no more LR tweaks", layout={"width": "70%"}
         )
-        self.guide = _button("Say it", "", self._guide)
+        self.guide = _button("Send", "", self._guide)
         self.chooser.observe(self._chosen, "value")
         self.box = widgets.VBox(self._sections())
 
@@ -92,9 +90,10 @@ class Panel:
             self.form.box,
             widgets.Box([*buttons, self.said], layout=_row()),
             self._running,
-            self.now,
-            self.running_diff,
-            self.spent,
+            self.run,
+            self.curve,
+            self.run_diff,
+            self.summary,
             self.picture,
             self.table.box,
             self.opened.box,
@@ -121,70 +120,74 @@ class Panel:
             widget.close()
 
     def refresh(self) -> None:
-        """Look at the campaign once, and show what is seen."""
-        self._show(*self._look())
+        """Read the campaign once, and show it."""
+        self._show(self._viewer.look())
 
     def watch(self) -> None:
         """Refresh from within this cell until the campaign ends; interrupt it to use the buttons.
 
-        Where nothing is refreshed between cells, as on Colab, this is how to follow.
+        For Colab, where nothing is refreshed between cells.
         """
         self.refresh()
         display(self.box)
-        while self._watch.workspace.running():
+        while self._viewer.workspace.running():
             time.sleep(REFRESH_SECONDS)
             self.refresh()
 
     async def _keep_fresh(self) -> None:
         while True:
-            watch = self._watch
+            viewer = self._viewer
             try:
-                seen = await asyncio.to_thread(self._look)
+                view = await asyncio.to_thread(viewer.look)
             except (KitError, OSError) as error:
                 self._say(str(error), "crash")
             else:
-                if watch is self._watch:  # else another campaign was chosen meanwhile
-                    self._show(*seen)
+                if viewer is self._viewer:  # else another campaign was chosen meanwhile
+                    self._show(view)
             await asyncio.sleep(REFRESH_SECONDS)
 
-    def _look(self) -> tuple[Sight, bytes | None]:
-        """What there is to see, and the picture if it is another than that shown."""
-        sight = self._watch.look()
-        if self._drawn == (sight.tag, len(sight.rows)) or not sight.rows:
-            return sight, None
-        self._drawn = (sight.tag, len(sight.rows))
-        return sight, plots.render(_picture(sight))
-
-    def _show(self, sight: Sight, picture: bytes | None) -> None:
+    def _show(self, view: View) -> None:
         if self._process is not None:
             self._process.poll()  # else an ended campaign stays behind as a zombie
-        self._show_choices(sight)
-        self.status.value = pieces.status(sight)
-        self._show_buttons(sight)
-        self._running.layout.display = "flex" if sight.now else "none"
-        self.progress.value = pieces.progress_value(sight)
-        self.progress_words.value = pieces.wrap(pieces.progress_words(sight))
-        self.now.value, self.running_diff.value = pieces.now(sight), pieces.running_diff(sight)
-        self.spent.value = pieces.spent(sight)
-        if picture is not None:
-            self.picture.value = picture
-        self.picture.layout.display = "block" if sight.rows else "none"
-        self.table.show(sight.rows)
-        self.troubles.value = pieces.troubles(sight)
-        self.guidance_said.value = pieces.guidance(sight)
+        reading = view.reading
+        self._show_choices(view)
+        self.status.value = pieces.status(reading)
+        self._show_buttons(reading)
+        self._show_run(view)
+        self.summary.value = pieces.summary(reading)
+        if view.picture is not None:
+            self.picture.value = view.picture
+        self.picture.layout.display = "block" if reading.table else "none"
+        self.table.show(reading.table)
+        self.troubles.value = pieces.troubles(reading)
+        self.guidance_said.value = pieces.guidance(reading)
 
-    def _show_choices(self, sight: Sight) -> None:
-        options = tuple((f"{tag}: {doing}", tag) for tag, doing in sight.campaigns.items())
+    def _show_run(self, view: View) -> None:
+        run = view.run
+        self._running.layout.display = "flex" if run else "none"
+        self.curve.layout.display = "block" if run and run.curve else "none"
+        if run is None:
+            self.run.value = self.run_diff.value = ""
+            return
+        self.progress.value = min(1.0, run.trained / run.budget) if run.budget else 0.0
+        self.progress_words.value = pieces.wrap(pieces.progress_words(view.reading, run))
+        self.run.value = pieces.under_way(view.reading, run)
+        self.run_diff.value = pieces.wrap(run.diff._repr_html_(), "box scroll") if run.diff else ""
+        if view.curve is not None:
+            self.curve.value = view.curve
+
+    def _show_choices(self, view: View) -> None:
+        options = tuple((f"{tag}: {doing}", tag) for tag, doing in view.campaigns.items())
         if options != self.chooser.options:
             self.chooser.unobserve(self._chosen, "value")  # new options choose the first of them
             self.chooser.options = options
-            self.chooser.value = sight.tag
+            self.chooser.value = view.reading.tag
             self.chooser.observe(self._chosen, "value")
 
-    def _show_buttons(self, sight: Sight) -> None:
-        running = sight.running
-        paused = running and sight.state is not None and sight.state.stage is Stage.PAUSED
-        self.start.description = "Go on" if sight.state else "Start"
+    def _show_buttons(self, reading: Reading) -> None:
+        running = reading.running
+        paused = running and reading.state is not None and reading.state.stage is Stage.PAUSED
+        self.start.description = "Go on" if reading.state else "Start"
         self.start.disabled = running
         self.pause.disabled = not running or paused
         self.resume.disabled = not paused
@@ -194,14 +197,14 @@ class Panel:
     def _chosen(self, _change: object) -> None:
         """Another campaign was chosen from the list."""
         self.tag = self.chooser.value
-        self._watch = Watch(self.root, self.tag)
+        self._viewer = Viewer(self.root, self.tag)
         self.opened.clear()
         self._fill_form()
         self._say("")
         self.refresh()
 
     def _fill_form(self) -> None:
-        place = self._watch.workspace
+        place = self._viewer.workspace
         state, settings = place.state(), started_with(self.root, self.tag)
         limits = state.limits if state else None
         errands = place.errands()
@@ -218,7 +221,7 @@ class Panel:
             asked = self.form.start()
             settings = settle(self.root, self.tag, asked.wishes)
             environment = {**_secrets(), **os.environ, **asked.environment}
-            place = self._watch.workspace
+            place = self._viewer.workspace
             errands = settle_errands(place, asked.copy_to, asked.webhook)
             self._process = await asyncio.to_thread(
                 start.start,
@@ -244,29 +247,29 @@ class Panel:
             Request.STOP_NOW: "stops at once",
         }
         try:
-            self._watch.workspace.ask(request)
+            self._viewer.workspace.ask(request)
         except KitError as error:
             self._say(str(error), "crash")
         else:
             self._say(answers[request], "keep")
 
     def _guide(self) -> None:
-        self._watch.workspace.write_guidance(self.guidance.value.strip())
+        self._viewer.workspace.write_guidance(self.guidance.value.strip())
         self.guidance.value = ""
-        self._say("said; it is in the next prompt", "keep")
+        self._say("saved; the next prompt has it", "keep")
         self.refresh()
 
     def _say(self, text: str, kind: str = "") -> None:
         self.said.value = pieces.message(text, kind)
 
 
-def _picture(sight: Sight) -> Drawing:
-    return plots.progress(sight.frame(), sight.noise, title=sight.tag, size=(10, 4.2))
-
-
 def _secrets() -> dict[str, str]:
-    """What Colab keeps for the user, under the names of the environment's variables."""
+    """Return the secrets that Colab keeps for the user, by their environment variables."""
     return {name: value for name in (KEY, BASE_URL) if (value := colab.secret(name))}
+
+
+def _image() -> widgets.Image:
+    return widgets.Image(format="png", layout={"max_width": "100%", "display": "none"})
 
 
 def _row() -> widgets.Layout:
@@ -274,7 +277,7 @@ def _row() -> widgets.Layout:
 
 
 def _tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
-    """The widget and all in it."""
+    """Yield the widget and everything in it."""
     for child in getattr(widget, "children", ()):
         yield from _tree(child)
     yield widget

@@ -7,14 +7,12 @@ from urllib.parse import urlsplit
 
 from autoresearch_kit.records import Command, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.records.digits import rounded, with_error
+from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
-from autoresearch_kit.reports.status import to_come
-from autoresearch_kit.reports.watching import Now, Sight
-from autoresearch_kit.ui.panel.live_curve import live_curve, versus
+from autoresearch_kit.reports.status import words
+from autoresearch_kit.reports.under_way import UnderWay
+from autoresearch_kit.ui.panel.live_curve import versus
 from autoresearch_kit.verdicts.noise import describe
-
-SILENT = 20.0
-"""Seconds after which a heartbeat is late: one comes every two."""
 
 MARKS = {
     Verdict.KEEP: "&#9679;",
@@ -22,121 +20,119 @@ MARKS = {
     Verdict.CRASH: "&#10005;",
     Verdict.DISTURBED: "&#9671;",
 }
-"""A disc, a ring, a cross, a diamond: as in the picture, and for who sees no colours."""
+"""A disc, a ring, a cross, a diamond, for readers who see no colours."""
+
+Facts = list[tuple[str, str]]
 
 
 def wrap(body: str, kind: str = "") -> str:
-    """`body` in the panel's style."""
+    """Return `body` in the panel's style."""
     return f'<div class="ark"><div class="{kind}">{body}</div></div>'
 
 
-def status(sight: Sight) -> str:
-    """What the campaign is doing, and how old its last sign of life is."""
-    kind = "died" if sight.dead else sight.state.stage if sight.state else "none"
-    seen = time.strftime("%H:%M:%S", time.localtime(sight.time))
-    note = f"looked at {seen}; if this time stands still, run the cell again"
-    return wrap(
-        f'<span class="big chip {kind}">{escape(sight.tag)}: {escape(_doing(sight))}</span>'
-        f' <span class="muted">{note}</span>'
-    )
+def muted(text: str) -> str:
+    """Return a text in grey."""
+    return f'<span class="muted">{escape(text)}</span>'
 
 
-def _doing(sight: Sight) -> str:
-    state = sight.state
+def facts_html(facts: Facts) -> str:
+    """Return names and words side by side."""
+    spans = (f"<span>{muted(name)} <b>{escape(words)}</b></span>" for name, words in facts)
+    return f'<div class="facts">{"".join(spans)}</div>'
+
+
+def status(reading: Reading) -> str:
+    """Return what the campaign is doing, and how old its last sign of life is."""
+    kind = "died" if reading.dead else reading.state.stage if reading.state else "none"
+    seen = time.strftime("%H:%M:%S", time.localtime(reading.time))
+    doing = f"{reading.tag}: {_doing(reading)}"
+    note = muted(f"read at {seen}; if this time stands still, run the cell again")
+    return wrap(f'<span class="big chip {kind}">{escape(doing)}</span> {note}')
+
+
+def _doing(reading: Reading) -> str:
+    state = reading.state
     if state is None:
         return "not started here yet"
-    if sight.dead:
-        way_on = {
-            Command.RUN: "press Go on",
-            Command.CONFIRM: f"go on with: autoresearch confirm {sight.tag}",
-        }[state.command]
-        return f"its process died while {state.stage}; nothing recorded is lost: {way_on}"
-    if not sight.running:
-        return f"{state.stage}: {state.message}"
-    silent = max(0.0, sight.time - state.heartbeat)
-    beat = f"silent for {silent:.0f} s" if silent > SILENT else f"heartbeat {silent:.0f} s ago"
-    doing = f"{state.stage}, {state.message}" if state.message else str(state.stage)
-    return f"{doing}, experiment {state.number}{to_come(state, sight.request)}, {beat}"
+    said = words(state, reading.running, reading.request, reading.time)
+    if not reading.dead:
+        return said
+    way_on = {
+        Command.RUN: "press Go on",
+        Command.CONFIRM: f"go on with: autoresearch confirm {reading.tag}",
+    }[state.command]
+    return f"its process {said}; nothing recorded is lost: {way_on}"
 
 
-def now(sight: Sight) -> str:
-    """The experiment under way: its idea, its numbers, its loss curve, its diff."""
-    one = sight.now
-    if one is None:
-        return ""
-    idea = f'<div class="big">Experiment {one.proposal.number}: {escape(one.proposal.idea)}</div>'
-    why = f'<div class="muted">{escape(one.proposal.hypothesis)}</div>'
-    best = sight.best_curve if one.proposal.parent is not None else ()
-    drawing = live_curve(one.curve, best, one.budget)
-    against = versus(one.curve, best)
-    return wrap(f"{idea}{why}{_facts(_measured(one))}{drawing}<div>{against}</div>", "box")
+def under_way(reading: Reading, run: UnderWay) -> str:
+    """Return the experiment under way: its idea, its numbers, how it compares with the best."""
+    proposal = run.proposal
+    idea = f'<div class="big">Experiment {proposal.number}: {escape(proposal.idea)}</div>'
+    best = reading.best_curve if proposal.parent is not None else ()
+    comparison = versus(run.curve, best)
+    body = f"{idea}<div>{muted(proposal.hypothesis)}</div>{facts_html(_measured(run))}"
+    return wrap(f"{body}<div>{comparison}</div>", "box")
 
 
-def running_diff(sight: Sight) -> str:
-    """What the experiment under way changes."""
-    if sight.now is None or not sight.now.diff:
-        return ""
-    return wrap(sight.now.diff._repr_html_(), "box scroll")
-
-
-def _measured(one: Now) -> list[tuple[str, str]]:
-    facts = [("stage", str(one.stage)), ("proposed by", one.proposal.researcher)]
-    if one.curve:
-        last = one.curve[-1]
+def _measured(run: UnderWay) -> Facts:
+    facts = [("stage", str(run.stage)), ("proposed by", run.proposal.researcher)]
+    if run.curve:
+        last = run.curve[-1]
         speed = f"{last.tokens / last.seconds:,.0f}" if last.seconds > 0 else "-"
         facts += [
-            ("trained", f"{last.seconds:.0f} of {one.budget:.0f} s"),
+            ("trained", f"{last.seconds:.0f} of {run.budget:.0f} s"),
             ("steps", f"{last.step + 1:,}"),
             ("tokens/s", speed),
             ("loss", f"{last.loss:.3f}"),
         ]
-    if one.memory_mb:
-        facts.append(("memory", f"{one.memory_mb:,.0f} MB"))
-    return [*facts, ("", one.gpu)] if one.gpu else facts
+    if run.memory_mb:
+        facts.append(("memory", f"{run.memory_mb:,.0f} MB"))
+    return [*facts, ("", run.gpu)] if run.gpu else facts
 
 
-def _facts(facts: list[tuple[str, str]]) -> str:
-    spans = (
-        f'<span><span class="muted">{name}</span> <b>{escape(words)}</b></span>'
-        for name, words in facts
-    )
-    return f'<div class="facts">{"".join(spans)}</div>'
+def progress_words(reading: Reading, run: UnderWay) -> str:
+    """Return the words beside the progress bar."""
+    stage = reading.state.stage if reading.state else Stage.RUNNING
+    if stage is Stage.PAUSED:
+        return "paused"
+    if stage is Stage.WAITING:
+        return "waiting for a quiet machine"
+    if run.stage == "train":
+        return f"training, {run.trained:.0f} of {run.budget:.0f} s"
+    return {"start": "starting", "submit": "scoring"}.get(run.stage, str(run.stage))
 
 
-def spent(sight: Sight) -> str:
-    """What the campaign has found and taken, and what is left of its limits."""
-    facts = _found(sight)
-    limits = sight.state.limits if sight.state else Limits()
-    tried = max(0, sum(row.retry_of is None for row in sight.rows) - 1)
+def summary(reading: Reading) -> str:
+    """Return what the campaign has found and used, and what is left of its limits."""
+    facts = _found(reading)
+    limits = reading.state.limits if reading.state else Limits()
+    tried = max(0, sum(row.retry_of is None for row in reading.table) - 1)
     facts.append(("experiments", _of(tried, limits.experiments)))
-    if sight.state and sight.running:
-        hours = (sight.time - sight.state.started) / 3600
+    if reading.state and reading.running:
+        hours = (reading.time - reading.state.started) / 3600
         facts.append(("hours", _of(round(hours, 2), limits.hours)))
-    if sight.usage.requests:
-        facts.append(("tokens", _of(sight.usage.tokens, limits.tokens)))
-    if sight.usage.usd is not None:
-        facts.append(("USD", _of(round(sight.usage.usd, 3), limits.usd)))
-    warning = f'<div class="chip crash">{escape(sight.warning)}</div>' if sight.warning else ""
-    return wrap(_facts(facts) + warning)
+    if reading.usage and reading.usage.requests:
+        facts.append(("tokens", _of(reading.usage.tokens, limits.tokens)))
+    if reading.usage and reading.usage.usd is not None:
+        facts.append(("USD", _of(round(reading.usage.usd, 3), limits.usd)))
+    warning = f'<div class="chip crash">{escape(reading.warning)}</div>' if reading.warning else ""
+    return wrap(facts_html(facts) + warning)
 
 
-def _found(sight: Sight) -> list[tuple[str, str]]:
-    best = sight.best
-    first = sight.rows[0].known if sight.rows else None
-    if best is None or best.known is None or first is None:
+def _found(reading: Reading) -> Facts:
+    baseline, best, row = reading.baseline, reading.best, reading.best_row
+    if baseline is None or best is None or row is None:
         return []
-    kept = sum(row.verdict is Verdict.KEEP for row in sight.rows)
-    crashed = sum(row.verdict is Verdict.CRASH for row in sight.rows)
-    disturbed = sum(row.verdict is Verdict.DISTURBED for row in sight.rows)
-    lower = f"{(first.value - best.known.value) / first.value:.2%} lower, experiment {best.number}"
+    lower = f"{reading.gain / baseline.value:.2%} lower, experiment {row.number}"
     facts = [
-        ("baseline", str(first)),
-        ("best", f"{best.known} ({lower})" if best.number else "the baseline"),
-        ("kept", str(kept - 1)),
-        ("crashed", str(crashed)),
-        *([("disturbed", str(disturbed))] if disturbed else []),
+        ("baseline", str(baseline)),
+        ("best", f"{best} ({lower})" if row.number else "the baseline"),
+        ("kept", str(reading.kept)),
+        ("crashed", str(reading.crashed)),
     ]
-    return [*facts, ("noise", describe(sight.noise))] if sight.noise else facts
+    if reading.disturbed:
+        facts.append(("disturbed", str(reading.disturbed)))
+    return [*facts, ("noise", describe(reading.noise))] if reading.noise else facts
 
 
 def _of(value: float, limit: float | None) -> str:
@@ -146,27 +142,23 @@ def _of(value: float, limit: float | None) -> str:
 
 
 def table_head(*, costs: bool) -> str:
-    """The names of the table's columns."""
+    """Return the names of the table's columns."""
     names = ("verdict", "val_bpb", "runs", "delta", "idea", "seconds", *(["cost"] if costs else []))
-    cells = (
-        f'<span class="{"" if name in ("verdict", "idea") else "num"}">{name}</span>'
-        for name in names
-    )
+    kinds = ("" if name in ("verdict", "idea") else "num" for name in names)
+    cells = (f'<span class="{kind}">{name}</span>' for kind, name in zip(kinds, names, strict=True))
     return wrap("".join(cells), f"row head {_costs(costs)}")
 
 
 def table_row(row: Row, *, costs: bool) -> str:
-    """An experiment in one line."""
-    error = row.known.error if row.known else None
-    delta = "" if row.delta is None else rounded(row.delta, error, signed=True)
-    weaker = f'<span class="muted">sandbox: {row.sandbox}</span> ' if row.weaker else ""
-    retries = f"tries {row.retry_of} again"
-    again = "" if row.retry_of is None else f'<span class="muted">{retries}:</span> '
+    """Return an experiment in one line."""
+    delta = "" if row.delta is None else rounded(row.delta, row.error, signed=True)
+    weaker = f"{muted(f'sandbox: {row.sandbox}')} " if row.weaker else ""
+    again = "" if row.retry_of is None else f"{muted(f'tries {row.retry_of} again:')} "
     cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
-        f'<span class="chip {row.verdict}">{MARKS[row.verdict]} {row.verdict}</span>'
-        f'<span class="num" title="{escape(row.speed, quote=True)}">{row.known or "-"}</span>'
-        f'<span class="num">{len(row.scores) if row.known else ""}</span>'
+        f"{_verdict(row.status)}"
+        f'<span class="num" title="{escape(row.speed, quote=True)}">{row.estimate or "-"}</span>'
+        f'<span class="num">{row.scores or ""}</span>'
         f'<span class="num">{delta}</span>'
         f'<span title="{escape(row.idea, quote=True)}">{weaker}{again}{escape(row.idea)}</span>'
         f'<span class="num">{row.seconds:.0f}</span>{cost}'
@@ -174,17 +166,21 @@ def table_row(row: Row, *, costs: bool) -> str:
     return wrap(cells, f"row {_costs(costs)}")
 
 
+def _verdict(verdict: Verdict, more: str = "") -> str:
+    return f'<span class="chip {verdict}">{MARKS[verdict]} {verdict}{more}</span>'
+
+
 def _costs(costs: bool) -> str:
     return "costs" if costs else ""
 
 
 def details(experiment: Experiment, diff: str) -> str:
-    """One experiment that was opened: what was tried, what came of it, what it changed."""
-    one = experiment.proposal
-    parent = "" if one.parent is None else f", from {one.parent}"
+    """Return one experiment in full: what was tried, what came of it, what it changed."""
+    proposal = experiment.proposal
+    parent = "" if proposal.parent is None else f", from {proposal.parent}"
     facts = [
-        ("proposed by", " ".join(filter(None, (one.researcher, one.model)))),
-        ("kind", one.category or "-"),
+        ("proposed by", " ".join(filter(None, (proposal.researcher, proposal.model)))),
+        ("kind", proposal.category or "-"),
     ]
     if experiment.sandbox:
         facts.append(("sandbox", str(experiment.sandbox)))
@@ -200,76 +196,49 @@ def details(experiment: Experiment, diff: str) -> str:
         ]
     if experiment.usage.requests:
         facts.append(("language model", str(experiment.usage)))
-    guided = (
-        f'<div>made under your guidance: "{escape(one.guidance)}"</div>' if one.guidance else ""
-    )
+    if proposal.guidance:
+        facts.append(("your guidance", proposal.guidance))
+    verdict = _verdict(experiment.verdict, f", {experiment.reason}")
     return wrap(
-        f'<div class="big">Experiment {one.number}{parent}: {escape(one.idea)}</div>'
-        f'<div class="muted">{escape(one.hypothesis)}</div>'
-        f'<div><span class="chip {experiment.verdict}">{MARKS[experiment.verdict]} '
-        f"{experiment.verdict}, {experiment.reason}</span> {escape(_outcome(experiment))}</div>"
-        f"{_facts(facts)}{guided}{diff}",
+        f'<div class="big">Experiment {proposal.number}{parent}: {escape(proposal.idea)}</div>'
+        f"<div>{muted(proposal.hypothesis)}</div>"
+        f"<div>{verdict} {escape(_outcome(experiment))}</div>{facts_html(facts)}{diff}",
         "box scroll",
     )
 
 
 def _outcome(experiment: Experiment) -> str:
-    """Its score and what is said of that, or of why there is none."""
+    """Return its score and the verdict's detail, or why there is no score."""
     if experiment.val_bpb is None:
         score = "no score"
+    elif experiment.detail.startswith(f"{experiment.val_bpb:.6f}"):
+        return experiment.detail
     else:
         score = with_error(experiment.val_bpb, experiment.error)
-    if experiment.detail.startswith(f"{experiment.val_bpb or 0:.6f}"):
-        return experiment.detail
     return f"{score}. {experiment.detail}" if experiment.detail else score
 
 
-def troubles(sight: Sight) -> str:
-    """What went wrong of late, in words; empty if nothing did."""
-    if not sight.troubles:
+def troubles(reading: Reading) -> str:
+    """Return recent crashes and warnings; empty if there are none."""
+    if not reading.troubles:
         return ""
-    lines = "".join(f"<li>{escape(line)}</li>" for line in sight.troubles)
-    return wrap(f"<b>Troubles of late</b><ul>{lines}</ul>", "box")
+    lines = "".join(f"<li>{escape(line)}</li>" for line in reading.troubles)
+    return wrap(f"<b>Recent problems</b><ul>{lines}</ul>", "box")
 
 
-def guidance(sight: Sight) -> str:
-    """What the researcher is told now."""
-    said = escape(sight.guidance) or "nothing yet"
-    return wrap(f'<span class="muted">Said to the researcher now:</span> {said}')
+def guidance(reading: Reading) -> str:
+    """Return the guidance that the researcher gets now."""
+    return wrap(f"{muted('Guidance for the researcher now:')} {escape(reading.guidance) or 'none'}")
 
 
 def message(text: str, kind: str = "") -> str:
-    """The answer to what a person just did."""
+    """Return the answer to what a person just did."""
     return wrap(f'<span class="chip {kind}">{escape(text)}</span>') if text else ""
 
 
 def file(path: Path, address: str | None) -> str:
-    """A file of the project; a link if JupyterLab shows it, on the server that shows this page."""
+    """Return a file of the project: a link if the JupyterLab that shows this page shows it."""
     if address is None:
-        return message(f"written to {path}; a JupyterLab that shows it: autoresearch lab")
+        return message(f"written to {path}; open it with: autoresearch lab")
     place = escape(urlsplit(address).path, quote=True)  # the browser has its token already
     return wrap(f'<a href="{place}" target="_blank">{escape(str(path))}</a>')
-
-
-def progress_words(sight: Sight) -> str:
-    """What stands beside the progress bar."""
-    one = sight.now
-    if one is None or sight.state is None:
-        return ""
-    if sight.state.stage is Stage.PAUSED:
-        return "paused"
-    if sight.state.stage is Stage.WAITING:
-        return "waiting for a quiet machine"
-    if one.stage == "train":
-        return f"training, {_trained(one):.0f} of {one.budget:.0f} s"
-    return {"start": "starting", "submit": "scoring"}.get(one.stage, str(one.stage))
-
-
-def progress_value(sight: Sight) -> float:
-    """How much of the training budget the run under way has had, in [0, 1]."""
-    one = sight.now
-    return min(1.0, _trained(one) / one.budget) if one and one.budget else 0.0
-
-
-def _trained(one: Now) -> float:
-    return one.curve[-1].seconds if one.curve else 0.0

@@ -1,4 +1,4 @@
-"""The fields that say how a campaign is to be started."""
+"""The form with which a campaign is started."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ WIDE = {"description_width": "140px"}
 
 @dataclass(frozen=True)
 class Start:
-    """What was asked for. `environment` has the key and the address, where they were typed.
+    """The choices made in the form. `environment` has the key and the address, if typed.
 
     `copy_to` and `webhook` are as `settle_errands` takes them.
     """
@@ -34,10 +34,9 @@ class Start:
 
 
 class StartForm:
-    """Researcher, budget, limits, and the language model. What is empty has its default.
+    """Fields for researcher, budget, limits and language model; empty ones have their defaults.
 
-    What is secret is taken out of its field as soon as it is complete, so that no saved notebook
-    has it.
+    A secret is removed from its field as soon as it is complete, so that no saved notebook has it.
     """
 
     def __init__(self) -> None:
@@ -67,7 +66,7 @@ class StartForm:
         self.usd_out = _field("USD per M out", "unknown")
         self.usd_cached = _field("USD per M cached", "as in")
         self.copy_to = _field("copy to folder", "nowhere")
-        self.webhook = _secret("webhook", "nobody is told")
+        self.webhook = _secret("webhook", "no notices")
         self._secrets = {self.key: "", self.webhook: ""}
         self._llm = _rows(
             (self.model, self.base_url, self.key),
@@ -125,7 +124,7 @@ class StartForm:
             field.value = "" if limit is None else f"{limit:g}"
 
     def start(self) -> Start:
-        """What the fields say.
+        """Return the choices.
 
         Raises:
             InputError: a field holds no number; the message names it.

@@ -1,27 +1,22 @@
-"""How the panel looks: colours that colour-blind people tell apart, on light and dark alike.
+"""The panel's style sheet: text in the page's own colour, readable on light and dark pages.
 
-Text is in the page's own colour; states have a mark and a word beside their colour.
+States have a mark and a word beside their colour, for colour-blind readers.
 """
 
-KEEP = "#009E73"
-CRASH = "#D55E00"
-RUN = "#E69F00"
-BEST = "#3A8FCB"
-DISTURBED = "#0072B2"
-"""Okabe and Ito's (https://jfly.uni-koeln.de/color/), the blue between their two."""
+from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 
 COLUMNS = "94px 132px 34px 84px minmax(120px, 1fr) 62px"
-"""Of the table: verdict, val_bpb, runs, delta, idea, seconds; and the cost, where anything cost."""
+"""Widths of the table's columns: verdict, val_bpb, runs, delta, idea, seconds; then the cost."""
 
 CSS = f"""<style>
 .ark {{ font-size: 13px; line-height: 1.45; color: inherit; }}
 .ark .muted {{ opacity: .68; }}
 .ark .big {{ font-size: 16px; font-weight: 600; }}
 .ark .chip {{ border-left: 4px solid #8c8c8c; padding-left: 6px; font-weight: 600; }}
-.ark .keep {{ border-color: {KEEP}; }}
-.ark .disturbed, .ark .waiting {{ border-color: {DISTURBED}; }}
-.ark .crash, .ark .failed, .ark .died {{ border-color: {CRASH}; }}
-.ark .running, .ark .proposing, .ark .recording, .ark .starting {{ border-color: {RUN}; }}
+.ark .keep {{ border-color: {GREEN}; }}
+.ark .disturbed, .ark .waiting {{ border-color: {BLUE}; }}
+.ark .crash, .ark .failed, .ark .died {{ border-color: {VERMILLION}; }}
+.ark .running, .ark .proposing, .ark .recording, .ark .starting {{ border-color: {ORANGE}; }}
 .ark .num {{ font-variant-numeric: tabular-nums; text-align: right; }}
 .ark .row {{ display: grid; grid-template-columns: {COLUMNS}; gap: 10px; align-items: center;
   min-height: 28px; }}
@@ -32,7 +27,6 @@ CSS = f"""<style>
 .ark .scroll {{ max-height: 340px; overflow: auto; }}
 .ark .facts {{ display: flex; flex-wrap: wrap; gap: 2px 22px; }}
 .ark .facts b {{ font-variant-numeric: tabular-nums; }}
-.ark svg {{ display: block; width: 100%; max-width: 900px; height: auto; }}
 .ark ul {{ margin: 0; padding-left: 18px; }}
 .ark pre {{ margin: 4px 0 10px; font-size: 12px; }}
 </style>"""

@@ -1,4 +1,4 @@
-"""The table of experiments: a page of lines that are used again, so that it never grows."""
+"""The table of experiments: one page of widgets, which are used again for every page."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ PAGE = 12
 
 
 class Table:
-    """Newest first; a row's button opens its experiment by calling `opened` with its number."""
+    """Shows experiments, newest first; a row's button calls `opened` with its number."""
 
     def __init__(self, opened: Callable[[int], None]) -> None:
         self._opened = opened

@@ -1,13 +1,11 @@
-"""The second opinion as a picture."""
+"""The held-out audit as a picture."""
 
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
 from autoresearch_kit.reports.figures.audit import audit
-from autoresearch_kit.reports.figures.colours import VERMILLION
-from autoresearch_kit.reports.figures.drawing import Drawing
-from autoresearch_kit.reports.figures.missing import Missing
+from autoresearch_kit.reports.figures.drawing import VERMILLION, Drawing, Missing
 from autoresearch_kit.verdicts.audit import Audited, SecondOpinion
 
 KEEPS = (
@@ -37,12 +35,12 @@ def test_gains_since_the_baseline_are_drawn_for_both_shards() -> None:
     assert audited == pytest.approx([0.0, 0.09, 0.11])
 
 
-def test_keeps_that_part_are_marked() -> None:
-    assert lines(drawn(*KEEPS))["parted"] == pytest.approx([0.11])
-    assert "parted" not in lines(drawn(*KEEPS[:2]))
+def test_keeps_whose_gains_differ_are_marked() -> None:
+    assert lines(drawn(*KEEPS))["differs"] == pytest.approx([0.11])
+    assert "differs" not in lines(drawn(*KEEPS[:2]))
 
 
-def test_the_warning_is_said_in_whole_within_the_picture() -> None:
+def test_the_whole_warning_is_within_the_picture() -> None:
     figure = drawn(*KEEPS, warning=WARNING)
     title = figure.axes[0].get_title(loc="left")
     assert " ".join(title.split()) == WARNING.strip()
@@ -50,21 +48,21 @@ def test_the_warning_is_said_in_whole_within_the_picture() -> None:
     assert figure.axes[0]._left_title.get_window_extent().x1 < figure.bbox.x1  # type: ignore[attr-defined]
 
 
-def test_agreement_is_said_too() -> None:
+def test_agreement_is_mentioned() -> None:
     said = drawn(*KEEPS[:2]).axes[0].get_title(loc="left")
-    assert said == "the best's gain on val is there on audit, to within 2 sigma (0.02)"
+    assert said == "the best's gain on audit equals that on val, to within 2 sigma (0.02)"
 
 
-def test_without_a_noise_nothing_is_said_to_part() -> None:
+def test_without_noise_nothing_differs() -> None:
     figure = drawn(*KEEPS, allowed=None)
-    assert "parted" not in lines(figure)
+    assert "differs" not in lines(figure)
     assert "the noise is not known" in figure.axes[0].get_title(loc="left")
 
 
 @pytest.mark.parametrize(
     ("keeps", "why"), [((), "No baseline was scored"), (KEEPS[:1], "Only the baseline was scored")]
 )
-def test_where_nothing_can_be_compared_that_is_said(keeps: tuple[Audited, ...], why: str) -> None:
+def test_nothing_to_compare_is_explained(keeps: tuple[Audited, ...], why: str) -> None:
     missing = audit(SecondOpinion(keeps, 0.02, ""), title="night")
     assert isinstance(missing, Missing)
     assert why in str(missing)

@@ -26,34 +26,19 @@ def paid(count: int, usd: float | None, requests: int | None = 1) -> pd.DataFram
     return table.astype({"usd": "float64", "requests": "Int64"})
 
 
-def test_a_single_campaign_is_a_line_that_ends_where_it_ends() -> None:
-    line = drawn(Group("a", [campaign(20)])).lines[0]
-    assert np.asarray(line.get_xdata())[-1] == 19
+def test_campaigns_start_at_their_own_baseline_and_end_at_their_end() -> None:
+    axes = drawn(Group("$\\alpha_{", [campaign(20)]), Group("b", [campaign(20, baseline=5.0)]))
+    lines = [line for line in axes.lines if np.size(line.get_xdata()) > 1]
+    assert [np.asarray(line.get_ydata())[0] for line in lines] == [0.0, 0.0]
+    assert [np.asarray(line.get_xdata())[-1] for line in lines] == [19, 19]
+    assert named(axes) == ["$\\alpha_{", "b"]
 
 
-def test_every_campaign_starts_at_its_own_baseline() -> None:
-    axes = drawn(Group("a", [campaign(20)]), Group("b", [campaign(20, baseline=5.0)]))
-    starts = [np.asarray(line.get_ydata())[0] for line in axes.lines if len(line.get_xdata()) > 1]  # type: ignore[arg-type]
-    assert starts == [0.0, 0.0]
-
-
-def test_repeats_are_a_line_in_a_band() -> None:
-    axes = drawn(Group("a", [campaign(20), campaign(30)]), Group("b", [campaign(10)]))
-    assert named(axes) == ["a (median and range of 2)", "b"]
+def test_repeats_are_a_line_in_a_band_up_to_the_shortest() -> None:
+    axes = drawn(Group("a", [campaign(20), campaign(30)]), Group("a", [campaign(10)]))
+    assert named(axes) == ["a (median and range of 2)", "a"]
     assert len(axes.collections) == 1
-
-
-def test_repeats_end_where_the_shortest_does() -> None:
-    line = drawn(Group("a", [campaign(20), campaign(30)])).lines[0]
-    assert np.asarray(line.get_xdata())[-1] == 19
-
-
-def test_two_campaigns_of_the_same_name_are_both_drawn() -> None:
-    assert named(drawn(Group("a", [campaign(20)]), Group("a", [campaign(30)]))) == ["a", "a"]
-
-
-def test_a_name_is_no_formula() -> None:
-    assert named(drawn(Group("$\\alpha_{", [campaign(3)]))) == ["$\\alpha_{"]
+    assert np.asarray(axes.lines[0].get_xdata())[-1] == 19
 
 
 def test_dollars_are_counted_from_the_baseline() -> None:
@@ -61,25 +46,20 @@ def test_dollars_are_counted_from_the_baseline() -> None:
     assert (np.asarray(line.get_xdata())[[0, -1]] == [0.0, 5.0]).all()
 
 
-def test_a_campaign_that_spent_nothing_is_a_level_line() -> None:
-    groups = Group("llm", [paid(11, 0.5)]), Group("optuna", [paid(11, None, requests=0)])
+def test_campaigns_without_costs_are_named() -> None:
+    groups = (
+        Group("llm", [paid(11, 0.5)]),
+        Group("optuna", [paid(11, None, requests=0)]),
+        Group("local", [paid(11, None)]),
+    )
     axes = drawn(*groups, against=Against.USD)
     assert named(axes) == ["llm", "optuna, which spent nothing"]
-
-
-def test_a_campaign_without_prices_is_left_out_by_name() -> None:
-    groups = Group("llm", [paid(11, 0.5)]), Group("local", [paid(11, None)])
-    axes = drawn(*groups, against=Against.USD)
-    assert named(axes) == ["llm"]
     assert "(left out, no cost known: local)" in axes.get_xlabel()
 
 
-def test_without_any_cost_it_says_so() -> None:
+def test_nothing_to_compare_is_explained() -> None:
     missing = compare([Group("optuna", [paid(5, None, requests=0)])], Against.USD)
     assert "no campaign here has spent a known sum" in str(missing)
-
-
-def test_without_any_score_it_says_so() -> None:
     missing = compare([Group("a", [frame([("crash", float("nan"), "x")])])])
     assert "no experiment has a score yet" in str(missing)
 

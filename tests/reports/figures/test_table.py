@@ -15,20 +15,12 @@ def table() -> Table:
     return Table(rows, index=pd.Index([7, 8], name="number"))
 
 
-def test_scores_have_six_digits_and_gains_a_sign(table: Table) -> None:
+def test_numbers_and_words_are_whole_and_escaped(table: Table) -> None:
     shown = table._repr_html_()
     assert ">1.250000<" in shown
     assert ">-0.010000<" in shown
-
-
-def test_what_is_missing_is_a_dash(table: Table) -> None:
-    shown = table._repr_html_()
-    assert "nan" not in shown.lower()
     assert shown.count(">-</td>") == 2
-
-
-def test_words_are_whole_and_no_markup(table: Table) -> None:
-    shown = table._repr_html_()
+    assert "nan" not in shown.lower()
     assert "<script" not in shown
     assert "x" * 900 in shown
 
@@ -39,22 +31,16 @@ def test_an_index_is_no_markup() -> None:
     assert ">category<" in shown
 
 
-def test_a_thousand_rows_are_all_there() -> None:
+def test_all_rows_are_shown(table: Table) -> None:
     assert Table({"val_bpb": [1.0] * 1000})._repr_html_().count(">1.000000<") == 1000
-
-
-def test_a_table_without_rows_says_none(table: Table) -> None:
     assert table[table["status"] == "discard"]._repr_html_() == "<p>none</p>"
 
 
-def test_tables_put_together_are_shown(table: Table) -> None:
+def test_derived_tables_are_tables(table: Table) -> None:
+    assert isinstance(table.sort_values("delta").head(1), Table)
     shown = pd.concat([table, table])._repr_html_()
     assert shown.count("<td>1.25") == 2
     assert "<script" not in shown
-
-
-def test_what_is_made_of_a_table_is_one(table: Table) -> None:
-    assert isinstance(table.sort_values("delta").head(1), Table)
 
 
 def test_an_error_is_shown_beside_its_number() -> None:

@@ -19,10 +19,10 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false"},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
-"""So that a screenshot has every cell, and nothing that asks about news."""
+"""Show every cell on a screenshot, and no question about news."""
 
 PATIENCE = 300_000
-"""Milliseconds that anything may take to be seen."""
+"""Milliseconds to wait for anything to appear."""
 
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+/lab)/tree/notebooks/control\.ipynb\?")
 
@@ -30,7 +30,7 @@ AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.
 
 
 def environment(home: Path) -> dict[str, str]:
-    """In which JupyterLab, and who looks for it, use the folder `home` only."""
+    """Return an environment in which JupyterLab keeps its files in `home`."""
     folders = {"JUPYTERLAB_SETTINGS_DIR": home, "JUPYTER_CONFIG_DIR": home}
     folders["JUPYTER_RUNTIME_DIR"] = home / "runtime"
     return {**os.environ, **{name: str(folder) for name, folder in folders.items()}}
@@ -38,10 +38,7 @@ def environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def jupyter_lab(root: Path, home: Path) -> Iterator[str]:
-    """What `autoresearch lab` starts in the project at `root`, with its own settings; its address.
-
-    It must tell the address of the control notebook.
-    """
+    """Run `autoresearch lab` in the project at `root`, and yield its address."""
     for name, values in SETTINGS.items():
         path = home / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +66,7 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
 
 @contextmanager
 def browser(width: int = 1280) -> Iterator[Page]:
-    """A page of a chromium without a window."""
+    """Yield a page of a chromium without a window."""
     argv = ["--no-sandbox", "--disable-dev-shm-usage"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=argv)
@@ -96,7 +93,7 @@ def open_notebook(page: Page, address: str, path: str) -> None:
 
 
 def wait_for_file(page: Page, path: str) -> None:
-    """Until JupyterLab shows this file of the project; a second page is loaded twice."""
+    """Wait until JupyterLab shows this file of the project."""
     page.wait_for_function(
         """path => {
             const context = window.jupyterapp?.shell.currentWidget?.context;
@@ -107,7 +104,7 @@ def wait_for_file(page: Page, path: str) -> None:
 
 
 def open_from_root(page: Page, name: str) -> str:
-    """Open a file of the project's top folder by hand, and close it; the beginning of its text."""
+    """Open a file of the project's top folder by hand, close it, and return its first lines."""
     page.locator(".jp-BreadCrumbs-home").click()
     page.locator(".jp-DirListing-item", has_text=name).dblclick()
     wait_for_file(page, name)
@@ -117,12 +114,12 @@ def open_from_root(page: Page, name: str) -> str:
 
 
 def run_all(page: Page) -> None:
-    """Run every cell, and wait for the last."""
+    """Run every cell."""
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
 
 def wait_for_all(page: Page) -> None:
-    """Until every code cell has run."""
+    """Wait until every code cell has run."""
     page.wait_for_function(
         """() => Array.from(document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt"))
             .every(prompt => /^\\[\\d+\\]:$/.test(prompt.innerText.trim()))"""
@@ -130,22 +127,22 @@ def wait_for_all(page: Page) -> None:
 
 
 def restart_kernel(page: Page) -> None:
-    """What Kernel > Restart does, without its question."""
+    """Restart the kernel, without the question that the menu asks."""
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
 
 
 def errors(page: Page) -> list[str]:
-    """The tracebacks that cells show."""
+    """Return the tracebacks that cells show."""
     return page.locator(".jp-OutputArea-output[data-mime-type*='error']").all_inner_texts()
 
 
 def button(page: Page, name: str) -> Locator:
-    """A widget's button, by its words."""
+    """Return a widget's button by its words."""
     return page.locator("button.jupyter-button", has_text=re.compile(f"^{name}$"))
 
 
 def screenshot(page: Page, path: Path, first: str = "", most: int = 8000) -> None:
-    """The notebook as a picture, from the cell with the words `first` on, `most` pixels high."""
+    """Save a picture of the notebook, from the cell with the words `first`, `most` pixels high."""
     page.evaluate(
         "window.jupyterapp.shell.leftCollapsed || "
         "window.jupyterapp.commands.execute('application:toggle-left-area')"

@@ -42,7 +42,7 @@ SAID = "fewer constants at a time"
 
 @dataclass
 class Story:
-    """What was seen."""
+    """What the scenes saw."""
 
     project: Path
     pictures: Path
@@ -56,7 +56,7 @@ class Story:
 
 
 def script(body: Body) -> Answer:
-    """Another learning rate for each experiment."""
+    """Propose another learning rate for each experiment."""
     if "Answer with one word" in said(body):
         return text("ready")
     if scripted.is_lessons(body):
@@ -82,7 +82,7 @@ def make_project(root: Path, corpus: Path) -> Path:
 
 
 def set_cell(path: Path, name: str, source: str) -> None:
-    """What a person would type into this cell."""
+    """Replace the source of a cell, as a person would."""
     book = nbformat.read(path, as_version=4)
     [cell] = [cell for cell in book.cells if cell.metadata["name"] == name]
     cell.source = source
@@ -113,7 +113,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
 
 @contextmanager
 def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
-    """A campaign started from the panel, which does not outlive a scene that fails."""
+    """Start a campaign from the panel; end it if a scene fails."""
     told.place.create()
     told.place.write_research(Research("scripted", optuna_every=0))
     lab.run_all(page)
@@ -155,14 +155,14 @@ def steer(page: Page, told: Story) -> None:
     told.seen["notebook"] = another.value.locator(".jp-Notebook").inner_text()
     another.value.close()
     page.get_by_placeholder("try wider").fill(SAID)
-    lab.button(page, "Say it").click()
+    lab.button(page, "Send").click()
     wait_for(page, f"now: {SAID}")
     lab.button(page, "Resume").click()
     wait_for(page, "running, experiment")
 
 
 def open_by_command(told: Story, home: Path, address: str) -> str:
-    """What `autoresearch open` tells while JupyterLab runs, less JupyterLab's own address."""
+    """Return what `autoresearch open` prints, without JupyterLab's address."""
     argv = [*lab.AUTORESEARCH, "open", "night", "1"]
     env = {**lab.environment(home), "BROWSER": "true"}
     done = subprocess.run(argv, cwd=told.project, env=env, capture_output=True, text=True)
@@ -171,10 +171,10 @@ def open_by_command(told: Story, home: Path, address: str) -> str:
 
 
 def come_back(page: Page, told: Story) -> None:
-    """The kernel is restarted while a run is under way, and the panel shown again."""
+    """Restart the kernel while a run is under way, and show the panel again."""
     lab.restart_kernel(page)
     lab.run_all(page)
-    wait_for(page, "heartbeat")
+    wait_for(page, " s ago")
     told.pids.append(pid(told))
     lab.button(page, "Stop after this").click()
     wait_for(page, "ended: stopped, as asked")
@@ -204,45 +204,36 @@ def test_no_cell_fails(story: Story) -> None:
     assert story.errors == {"control": [], "results": [], "upstream": []}
 
 
-def test_experiments_arrive_while_one_watches(story: Story) -> None:
+def test_experiments_arrive_and_a_pause_holds(story: Story) -> None:
     assert len(History(story.project, "night").experiments()) >= 4
-
-
-def test_a_campaign_that_pauses_waits(story: Story) -> None:
     assert Stage.PAUSED in story.seen["paused"]
 
 
 def test_an_experiment_is_opened_from_the_table(story: Story) -> None:
     assert "Experiment 1, from 0" in story.seen["opened"]
     assert "config (changed)" in story.seen["opened"]
-
-
-def test_the_whole_project_is_shown(story: Story) -> None:
-    first = (SHIPPED / "program.md").read_text().splitlines()[0]
-    assert first in story.seen["program.md"]
-
-
-def test_an_experiments_notebook_is_opened_from_the_panel(story: Story) -> None:
     assert "RATE = 0.04" in story.seen["notebook"] or PICTURES
     assert "run.submit(model)" in story.seen["notebook"]
 
 
-def test_the_command_opens_it_in_the_jupyterlab_that_runs(story: Story) -> None:
+def test_jupyterlab_shows_the_whole_project(story: Story) -> None:
+    first = (SHIPPED / "program.md").read_text().splitlines()[0]
+    assert first in story.seen["program.md"]
+
+
+def test_the_command_opens_it_in_the_running_jupyterlab(story: Story) -> None:
     assert story.seen["open"] == f"/tree/{NOTEBOOK}?token=t"
 
 
-def test_the_same_process_goes_on_through_a_kernel_restart(story: Story) -> None:
+def test_the_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None:
     assert story.pids[0] == story.pids[1]
-
-
-def test_stopped_it_ends(story: Story) -> None:
     state = story.place.state()
     assert state is not None
     assert state.stage is Stage.ENDED
 
 
 @pytest.mark.skipif(bool(PICTURES), reason="optuna is not guided, and has no key")
-def test_guidance_is_in_what_was_proposed_next(story: Story) -> None:
+def test_guidance_reaches_the_next_proposal(story: Story) -> None:
     ahead = story.place.ahead()
     assert ahead is not None
     assert ahead.guidance == SAID

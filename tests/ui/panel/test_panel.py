@@ -10,6 +10,7 @@ import ipywidgets as widgets
 import pytest
 
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.live import Point
 from autoresearch_kit.records import (
     Command,
     Limits,
@@ -22,7 +23,9 @@ from autoresearch_kit.records import (
     State,
     Verdict,
 )
+from autoresearch_kit.reports.figures.drawing import render
 from autoresearch_kit.ui.panel import Directive, Panel
+from autoresearch_kit.ui.panel.live_curve import live_curve, versus
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.table import PAGE
 from tests.campaign import tiny
@@ -66,12 +69,7 @@ def test_the_newest_experiment_comes_first(panel: Panel) -> None:
     assert 0 < words.index("WIDTH = 16") < words.index(BASELINE)
 
 
-def test_an_experiment_opens_with_its_diff(panel: Panel) -> None:
-    button(panel, "1").click()
-    assert "+WIDTH = 16" in shown(panel)
-
-
-def test_what_was_clicked_opens_whatever_arrived_meanwhile(panel: Panel, ledger: Ledger) -> None:
+def test_a_click_opens_the_experiment_that_was_shown(panel: Panel, ledger: Ledger) -> None:
     seen = button(panel, "1")
     ledger.constants(2, WIDTH=32)
     panel.refresh()
@@ -79,7 +77,7 @@ def test_what_was_clicked_opens_whatever_arrived_meanwhile(panel: Panel, ledger:
     assert "+WIDTH = 16" in shown(panel)
 
 
-def test_what_a_model_wrote_is_text(panel: Panel, ledger: Ledger) -> None:
+def test_a_models_words_are_escaped(panel: Panel, ledger: Ledger) -> None:
     ledger.add(Proposal(2, 1, "llm", "<script>alert(1)</script>", "<b>", constants={"WIDTH": 32}))
     panel.refresh()
     button(panel, "2").click()
@@ -87,7 +85,7 @@ def test_what_a_model_wrote_is_text(panel: Panel, ledger: Ledger) -> None:
     assert "&lt;script&gt;" in shown(panel)
 
 
-def test_only_what_can_be_done_can_be_pressed(panel: Panel, ledger: Ledger) -> None:
+def test_buttons_fit_the_campaigns_state(panel: Panel, ledger: Ledger) -> None:
     assert not button(panel, "Start").disabled
     assert button(panel, "Pause").disabled
     with ledger.workspace.lock():
@@ -96,7 +94,7 @@ def test_only_what_can_be_done_can_be_pressed(panel: Panel, ledger: Ledger) -> N
     assert not panel.pause.disabled
 
 
-def test_a_dead_campaign_is_said_to_be_dead_and_can_go_on(panel: Panel, ledger: Ledger) -> None:
+def test_a_dead_campaign_can_go_on(panel: Panel, ledger: Ledger) -> None:
     now = time.time()
     state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", 1.5, Limits(), now, now)
     ledger.workspace.write_state(state)
@@ -108,19 +106,13 @@ def test_a_dead_campaign_is_said_to_be_dead_and_can_go_on(panel: Panel, ledger: 
     assert "go on with: autoresearch confirm night" in panel.status.value
 
 
-def test_many_experiments_make_no_more_widgets(panel: Panel, ledger: Ledger) -> None:
+def test_pages_reuse_their_widgets(panel: Panel, ledger: Ledger) -> None:
     before = len(list(tree(panel.box)))
-    for number in range(2, 2 * PAGE + 3):
-        ledger.constants(number, WIDTH=number)
-    panel.refresh()
-    assert len(list(tree(panel.box))) == before
-    assert "page 1 of 3" in shown(panel)
-
-
-def test_older_experiments_are_a_page_away(panel: Panel, ledger: Ledger) -> None:
     for number in range(2, PAGE + 2):
         ledger.constants(number, WIDTH=number)
     panel.refresh()
+    assert len(list(tree(panel.box))) == before
+    assert "page 1 of 2" in shown(panel)
     assert BASELINE not in shown(panel)
     button(panel, "Older").click()
     assert BASELINE in shown(panel)
@@ -134,24 +126,26 @@ def test_another_campaign_is_chosen_from_the_list(panel: Panel, ledger: Ledger) 
     assert "WIDTH = 16" in shown(other)
 
 
-def test_a_request_to_a_campaign_that_is_gone_is_answered(panel: Panel) -> None:
+def test_a_request_to_an_ended_campaign_is_answered(panel: Panel) -> None:
     panel.pause.click()
     assert "campaign &#x27;night&#x27; is not running" in panel.said.value
 
 
-def test_guidance_is_said(panel: Panel, ledger: Ledger) -> None:
+def test_guidance_is_saved_and_shown(panel: Panel, ledger: Ledger) -> None:
     panel.guidance.value = "try wider"
-    button(panel, "Say it").click()
+    button(panel, "Send").click()
     assert ledger.workspace.guidance() == "try wider"
     assert "try wider" in shown(panel)
 
 
-def test_the_key_leaves_its_field_at_once() -> None:
+def test_secrets_leave_their_fields_at_once() -> None:
     form = StartForm()
     form.researcher.value = "llm"
-    form.key.value = "sk-planted"
-    assert form.key.value == ""
-    assert form.start().environment == {"OPENAI_API_KEY": "sk-planted"}
+    form.key.value, form.webhook.value = "sk-planted", "https://hooks.example/secret"
+    assert form.key.value == form.webhook.value == ""
+    start = form.start()
+    assert start.environment == {"OPENAI_API_KEY": "sk-planted"}
+    assert start.webhook == "https://hooks.example/secret"
 
 
 def test_a_field_that_holds_no_number_is_named() -> None:
@@ -167,7 +161,7 @@ def test_empty_fields_are_defaults() -> None:
     assert start.wishes.train_seconds is None
 
 
-def test_how_it_was_asked_is_shown_again() -> None:
+def test_the_form_shows_earlier_choices() -> None:
     form = StartForm()
     research = Research("a-model", "http://127.0.0.1:1/v1", prices=Prices(1.25, 10.0, 0.125))
     form.fill(None, research, Limits(experiments=100, usd=5.0))
@@ -177,27 +171,21 @@ def test_how_it_was_asked_is_shown_again() -> None:
     assert start.limits == Limits(experiments=100, usd=5.0)
 
 
-def test_program_md_is_saved(tmp_path: Path) -> None:
+def test_program_md_is_saved_unless_it_changed_meanwhile(tmp_path: Path) -> None:
     root = tiny.make_project(tmp_path / "project")
-    (root / "program.md").write_text("be bold\n")
+    program = root / "program.md"
+    program.write_text("be bold\n")
     directive = Directive(root)
     directive.text.value = "be simple\n"
     directive.save.click()
-    assert (root / "program.md").read_text() == "be simple\n"
-
-
-def test_program_md_is_not_saved_over_somebody_elses(tmp_path: Path) -> None:
-    root = tiny.make_project(tmp_path / "project")
-    (root / "program.md").write_text("be bold\n")
-    directive = Directive(root)
-    (root / "program.md").write_text("be brave\n")
-    directive.text.value = "be simple\n"
+    assert program.read_text() == "be simple\n"
+    program.write_text("be brave\n")
     directive.save.click()
-    assert (root / "program.md").read_text() == "be brave\n"
+    assert program.read_text() == "be brave\n"
     assert "changed on disk" in directive.said.value
 
 
-def test_a_project_without_program_md_is_told(tmp_path: Path) -> None:
+def test_a_project_needs_program_md(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no program\.md in"):
         Directive(tiny.make_project(tmp_path / "project"))
 
@@ -207,7 +195,7 @@ async def others() -> None:
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
 
-def test_a_start_that_cannot_be_is_told_in_a_line(panel: Panel) -> None:
+def test_a_wrong_field_is_one_line(panel: Panel) -> None:
     async def press() -> None:
         panel.form.hours.value = "-1"
         panel.start.click()
@@ -244,13 +232,6 @@ def test_an_experiment_that_never_ran_has_no_notebook(panel: Panel, ledger: Ledg
     assert "never ran" in panel.opened.said.value
 
 
-def test_a_webhook_leaves_its_field_at_once() -> None:
-    form = StartForm()
-    form.webhook.value = "https://hooks.example/secret"
-    assert form.webhook.value == ""
-    assert form.start().webhook == "https://hooks.example/secret"
-
-
 def test_the_rule_of_verdicts_is_chosen_once() -> None:
     form = StartForm()
     assert form.start().wishes.rule is Rule.CAREFUL
@@ -259,3 +240,16 @@ def test_the_rule_of_verdicts_is_chosen_once() -> None:
     form.fill(replace(SETTINGS, rule=Rule.GREEDY), None, None)
     assert form.rule.disabled
     assert form.rule.value is Rule.GREEDY
+
+
+BEST = [Point(n, n, 5 - n / 100) for n in range(0, 300, 3)]
+RUN = [Point(n, n, 4.9 - n / 100) for n in range(0, 90, 3)]
+
+
+def test_a_run_is_compared_with_the_best_at_the_same_second() -> None:
+    assert versus(RUN, BEST).endswith("0.100 lower than the best's there")
+    assert versus([], BEST) == ""
+    [axes] = live_curve([Point(0, 0.1, 7777.0), *RUN[12:]], BEST, 400).axes
+    assert axes.get_xlim() == (0.0, 400.0)
+    assert axes.get_ylim()[1] < 6
+    assert render(live_curve(RUN[:1], [], 300)).startswith(b"\x89PNG")

@@ -1,0 +1,174 @@
+"""A campaign at one moment, read from git and from its folder.
+
+A reader that is asked again reads only what is new, so that a look at 1,000 experiments costs what
+a look at ten does.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.live import Point, read_points, thinned
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
+from autoresearch_kit.records import Request, Stage, State, Verdict
+from autoresearch_kit.reports.rows import Rows
+from autoresearch_kit.reports.status import dead, words
+from autoresearch_kit.reports.summary import Summary, summary_of
+from autoresearch_kit.researchers.spending import Meter, per
+
+MOST_TROUBLES = 3
+"""How many troubles of each kind are shown."""
+
+LOG_TAIL = 16_384
+"""Bytes at the end of the campaign's log that are searched for warnings."""
+
+_TROUBLE = re.compile(r"^(?P<when>\S+ \S+) (?:WARNING|ERROR) (?P<what>.*)$", re.M)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Summary):
+    """A campaign's results, and what it is doing at `time` (seconds since the epoch).
+
+    `usage` includes what is in flight. `request` is the last thing that a person asked of it.
+    `damaged` are files of its folder that can't be read. `troubles` are recent crashes and
+    warnings, the newest first. `best_curve` is the loss curve of the best.
+    """
+
+    time: float
+    state: State | None
+    running: bool
+    request: Request | None
+    damaged: tuple[str, ...]
+    guidance: str
+    troubles: tuple[str, ...]
+    best_curve: tuple[Point, ...]
+
+    @property
+    def dead(self) -> bool:
+        """Whether its process is gone without having said that it ended."""
+        return dead(self.state, self.running)
+
+    def words(self) -> str:
+        """Return what it is doing, and how to go on where it can't by itself."""
+        said = words(self.state, self.running, self.request, self.time)
+        if self.damaged:
+            files = "; ".join(self.damaged)
+            return f"{said}; {files}; to set them aside: autoresearch run {self.tag}"
+        if self.state is not None and self.dead:
+            return f"{said}; go on with: autoresearch {self.state.command} {self.tag}"
+        return said
+
+    def cost(self) -> str:
+        """Return what the language model took; empty if none was asked."""
+        if self.usage is None or not self.usage.requests:
+            return ""
+        total = f"{self.usage}, {per(self.usage, self.experiments)} an experiment"
+        return f"{total}, {per(self.usage, self.kept)} an improvement" if self.kept else total
+
+    def record(self) -> dict[str, object]:
+        """Return what `autoresearch status --json` prints, but for the disk space."""
+        return {
+            "tag": self.tag,
+            "running": self.running,
+            "state": self.state,
+            "request": self.request,
+            "experiments": self.experiments,
+            "kept": self.kept,
+            "crashed": self.crashed,
+            "disturbed": self.disturbed,
+            "baseline": self.baseline.value if self.baseline else None,
+            "baseline_error": self.baseline.error if self.baseline else None,
+            "best": self.best.value if self.best else None,
+            "best_error": self.best.error if self.best else None,
+            "noise": self.noise,
+            "spent": self.spent,
+            "extra": self.extra,
+            "usage": self.usage,
+            "damaged": self.damaged,
+            "warning": self.warning,
+        }
+
+
+class Reader:
+    """Reads campaign `tag` of the project at `root`, again and again."""
+
+    def __init__(self, root: Path, tag: str) -> None:
+        self.workspace = Workspace(root, tag)
+        self.history = History(root, tag)
+        self._rows = Rows()
+        self._last_commit = ""
+        self._best_curve: tuple[Point, ...] = ()
+
+    def read(self) -> Reading:
+        """Return the campaign as it is now."""
+        workspace = self.workspace
+        running, state = workspace.running(), workspace.state()
+        self._read_new()
+        summary = summary_of(self.history.tag, self._rows)
+        in_flight = Meter(workspace.usage).in_flight({row.number for row in summary.table})
+        return Reading(
+            tag=summary.tag,
+            table=summary.table,
+            noise=summary.noise,
+            opinion=summary.opinion,
+            usage=self._rows.usage + in_flight,
+            time=time.time(),
+            state=state,
+            running=running,
+            request=workspace.request(),
+            damaged=tuple(workspace.damaged()),
+            guidance=workspace.guidance(),
+            troubles=tuple(self._troubles(summary, state, running)),
+            best_curve=self._best_curve,
+        )
+
+    def disk_kb(self) -> float:
+        """Return how much disk space git needs for an experiment, in KB of 1,000 bytes."""
+        return self.history.disk_bytes() / 1000 / max(1, len(self._rows))
+
+    def _read_new(self) -> None:
+        """Add new experiments; begin again if those that were read are gone from git."""
+        known = len(self._rows)
+        entries = self.history.entries(max(0, known - 1))
+        if known and (not entries or entries[0].code_commit != self._last_commit):
+            self._rows, self._best_curve = Rows(), ()
+            entries = self.history.entries()
+        elif known:
+            entries = entries[1:]
+        for entry in entries:
+            self._rows.add(entry.experiment, entry.code_commit)
+            self._last_commit = entry.code_commit
+        kept = [entry.experiment.number for entry in entries if entry.experiment.kept]
+        if kept:
+            self._best_curve = self._read_curve(kept[-1])
+
+    def _read_curve(self, number: int) -> tuple[Point, ...]:
+        try:
+            return thinned(read_points(self.history.file(number, handover.METRICS_FILE)))
+        except LedgerError:  # its notebook logged nothing
+            return ()
+
+    def _troubles(self, summary: Summary, state: State | None, running: bool) -> list[str]:
+        crashes = [row for row in summary.table if row.status is Verdict.CRASH]
+        troubles = [
+            f"experiment {row.number} crashed, {row.reason}: {row.detail}"
+            for row in crashes[-MOST_TROUBLES:]
+        ]
+        troubles += self.workspace.damaged()
+        lines = list(_TROUBLE.finditer(self._log_tail()))
+        troubles += [f"{line['when']} {line['what']}" for line in lines[-MOST_TROUBLES:]]
+        if state is not None and state.stage is Stage.FAILED and not running:
+            troubles.append(state.message)
+        return troubles[::-1]
+
+    def _log_tail(self) -> str:
+        try:
+            with self.workspace.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, 2) - LOG_TAIL))
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
