@@ -23,7 +23,8 @@ CopyTo = Annotated[
 Webhook = Annotated[
     str | None,
     typer.Option(
-        help="Where to POST that it ended, failed, needs help or found nothing for long.",
+        help="Send a notice when it ends, fails, needs help, or keeps nothing for long: a web "
+        "address, or one of apprise's, such as ntfy://TOPIC.",
         envvar=WEBHOOK,
         rich_help_panel=PANEL,
     ),
@@ -44,5 +45,7 @@ def errands(tag: Tag, copy_to: CopyTo = None, webhook: Webhook = None) -> None:
 
 def _words(errands: Errands) -> str:
     copies = errands.copy_to or "nowhere"
-    told = f"the log, and {notify.host(errands.webhook)}" if errands.webhook else "the log only"
+    told = (
+        f"the log, and {notify.public_part(errands.webhook)}" if errands.webhook else "the log only"
+    )
     return f"copies go to {copies}; notices go to {told}"

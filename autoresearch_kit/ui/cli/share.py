@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autoresearch_kit.campaign.restore import restore as restore_copy
+from autoresearch_kit.campaign import backup
 from autoresearch_kit.ledger import sharing
 from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project
 
@@ -45,7 +45,7 @@ def restore(
     tag: Annotated[str | None, typer.Argument(help="One campaign; all if left out.")] = None,
 ) -> None:
     """Bring campaigns back from their copy, with their data set: `run` then goes on with them."""
-    for one in restore_copy(project(), folder, tag):
+    for one in backup.restore(project(), folder, tag):
         console.print(f"'{one.tag}': {one.experiments} experiments are here, the baseline included")
         if one.lacks:
             console.print(f"warning: '{one.tag}' can't go on here: {one.lacks}")
