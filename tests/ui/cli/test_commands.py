@@ -1,4 +1,4 @@
-"""The commands, typed at a real campaign."""
+"""The commands, run on a real campaign."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.
 
 
 def autoresearch(root: Path, *argv: str) -> str:
-    """What `autoresearch ARGV` prints on stdout."""
+    """Return what `autoresearch ARGV` prints on stdout."""
     done = subprocess.run([*AUTORESEARCH, *argv], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -30,7 +30,7 @@ def autoresearch(root: Path, *argv: str) -> str:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
-    """A project in which `autoresearch run night` tried one experiment, and was then done."""
+    """Make a project in which `autoresearch run night` has tried one experiment."""
     place = tiny.make_project(tmp_path_factory.mktemp("typed") / "project")
     options = ["--dataset", str(corpus), "--train-seconds", "1", "--max-experiments", "1"]
     said = autoresearch(place, "run", "night", *options, *ONCE)
@@ -66,7 +66,7 @@ def test_show_gives_the_idea_and_the_diff(root: Path) -> None:
     assert "config (changed)" in said
 
 
-def test_show_of_an_unknown_number_says_which_there_are(root: Path) -> None:
+def test_an_unknown_number_is_refused_with_the_known_ones(root: Path) -> None:
     argv = [*AUTORESEARCH, "show", "night", "7"]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
     assert done.stderr == "error: no experiment 7 in 'night'; there: 0 to 1\n"
@@ -105,7 +105,7 @@ def test_another_budget_is_refused(root: Path) -> None:
 
 
 def at(stage: Stage, number: int) -> Seen:
-    """Whether a campaign is at `stage` of experiment `number`."""
+    """Return a test for a campaign that is at `stage` of experiment `number`."""
 
     def seen(workspace: Workspace) -> bool:
         state = workspace.state()
@@ -129,7 +129,7 @@ def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
     assert "ended" in autoresearch(root, "status", "day")
 
 
-def test_ctrl_c_stops_after_the_experiment_and_the_second_at_once(root: Path, corpus: Path) -> None:
+def test_ctrl_c_stops_after_the_experiment_and_twice_at_once(root: Path, corpus: Path) -> None:
     argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60", *ONCE]
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
         assert follower.stdout is not None
