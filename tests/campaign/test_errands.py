@@ -17,7 +17,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.tasks.lm.prepare import prepare
 from tests.ledger import ledger
-from tests.researchers.llm.night import Night, make_night
+from tests.researchers.llm.night import make_night
 from tests.researchers.llm.server import Answer, ChatServer
 
 SECRET = "T0/B0/plantedsecret"
@@ -31,19 +31,21 @@ def chat() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def night(tmp_path: Path, corpus: Path) -> Night:
-    """Make a campaign of four experiments on a prepared corpus."""
-    made = make_night(tmp_path / "project")
-    place = Workspace(made.history.root, "night")
-    place.create()
-    prepare(str(corpus))
-    place.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
+def workspace(tmp_path: Path) -> Workspace:
+    """Make a campaign's folder, without a history."""
+    made = Workspace(tmp_path, "night")
+    made.create()
     return made
 
 
 @pytest.fixture
-def workspace(night: Night) -> Workspace:
-    return Workspace(night.history.root, "night")
+def copied(tmp_path: Path, corpus: Path) -> Workspace:
+    """Make a campaign of four experiments on a prepared corpus."""
+    made = Workspace(make_night(tmp_path / "project").history.root, "night")
+    made.create()
+    prepare(str(corpus))
+    made.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
+    return made
 
 
 @pytest.fixture
@@ -224,10 +226,10 @@ def test_a_damaged_errands_file_is_only_logged(
 
 
 def test_a_copy_is_complete_and_holds_no_secret(
-    workspace: Workspace, disk: Path, chat: ChatServer
+    copied: Workspace, disk: Path, chat: ChatServer
 ) -> None:
-    workspace.write_errands(Errands(str(disk), hook(chat)))
-    run_errands(workspace)
+    copied.write_errands(Errands(str(disk), hook(chat)))
+    run_errands(copied)
     assert {path.name for path in disk.iterdir()} == {"night.bundle", "night.zip", "_datasets"}
     assert len(list(disk.glob("_datasets/*/dataset.json"))) == 1
     shutil.unpack_archive(disk / "night.zip", disk / "unpacked")
@@ -237,44 +239,42 @@ def test_a_copy_is_complete_and_holds_no_secret(
 
 
 def test_a_missing_disk_is_logged_once_and_copied_to_later(
-    workspace: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
+    copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workspace.write_errands(Errands(copy_to=str(disk)))
+    copied.write_errands(Errands(copy_to=str(disk)))
     disk.rmdir()
     with caplog.at_level(logging.INFO):
-        run_errands(workspace, times=3)
+        run_errands(copied, times=3)
         assert caplog.text.count("no folder") == 1
         disk.mkdir()
-        run_errands(workspace)
+        run_errands(copied)
     assert (disk / "night.bundle").exists()
 
 
-def test_a_failed_copy_leaves_the_last_good_copy(
-    workspace: Workspace, night: Night, disk: Path
-) -> None:
-    workspace.write_errands(Errands(copy_to=str(disk)))
-    run_errands(workspace)
+def test_a_failed_copy_leaves_the_last_good_copy(copied: Workspace, disk: Path) -> None:
+    copied.write_errands(Errands(copy_to=str(disk)))
+    run_errands(copied)
     good = (disk / "night.bundle").read_bytes()
-    shutil.rmtree(night.history.root / ".git" / "refs" / "autoresearch")
-    run_errands(workspace)
+    shutil.rmtree(copied.root / ".git" / "refs" / "autoresearch")
+    run_errands(copied)
     assert (disk / "night.bundle").read_bytes() == good
 
 
 def test_a_hanging_disk_delays_nothing(
-    workspace: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
+    copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hanging = threading.Event()
-    runner = ErrandRunner(workspace)
+    runner = ErrandRunner(copied)
 
     def hang() -> None:
         hanging.wait(60)
 
     runner._copies.do(hang)
-    workspace.write_errands(Errands(copy_to=str(disk)))
+    copied.write_errands(Errands(copy_to=str(disk)))
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             runner.after(series(Verdict.KEEP))
     assert "takes long; is its disk there?" in caplog.text
     hanging.set()
-    end(workspace, runner)
+    end(copied, runner)
     assert (disk / "night.bundle").exists()
