@@ -277,34 +277,30 @@ def test_other_locks_are_not_removed(root: Path, history: History) -> None:
     assert all(lock.exists() for lock in others)
 
 
-def test_repair_moves_a_branch_left_behind(root: Path, history: History) -> None:
-    zero = add(history, 0)
-    best = add(history, 1)
-    git(root, "update-ref", "refs/heads/autoresearch/night", zero.code_commit)
-    assert history.repair()
-    assert git(root, "rev-parse", "autoresearch/night").strip() == best.code_commit
+def test_repair_points_the_branch_at_the_best(root: Path, history: History) -> None:
+    assert history.repair()  # nothing to do yet
+    zero, best = add(history, 0), add(history, 1)
+    branch = "refs/heads/autoresearch/night"
+    for damage in (["update-ref", branch, zero.code_commit], ["update-ref", "-d", branch]):
+        git(root, *damage)
+        assert history.repair()
+        assert git(root, "rev-parse", branch).strip() == best.code_commit
 
 
-def test_repair_restores_a_deleted_branch(root: Path, history: History) -> None:
-    best = add(history, 0)
-    git(root, "branch", "-q", "-D", "autoresearch/night")
-    assert history.repair()
-    assert git(root, "rev-parse", "autoresearch/night").strip() == best.code_commit
-
-
-def test_an_empty_campaign_needs_no_repair(history: History) -> None:
-    assert history.repair()
-
-
-def test_a_branch_checked_out_here_is_refused_and_not_moved(root: Path, history: History) -> None:
+def test_a_checked_out_branch_is_not_moved_or_deleted(root: Path, history: History) -> None:
     zero = add(history, 0)
     git(root, "checkout", "-q", "autoresearch/night")
     with pytest.raises(LedgerError, match=f"git -C {root} switch --detach"):
         history.check()
+    with pytest.raises(LedgerError, match="is checked out"):
+        delete(root, "night")
     add(history, 1)
     assert not history.repair()
     assert git(root, "rev-parse", "HEAD").strip() == zero.code_commit
     assert git(root, "status", "--porcelain") == ""
+    git(root, "switch", "--detach")  # as the message says
+    history.check()
+    assert history.repair()
 
 
 def test_a_branch_checked_out_in_a_worktree_is_refused(
@@ -317,30 +313,16 @@ def test_a_branch_checked_out_in_a_worktree_is_refused(
         history.check()
 
 
-def test_the_advice_of_the_message_works(root: Path, history: History) -> None:
-    add(history, 0)
-    git(root, "checkout", "-q", "autoresearch/night")
-    git(root, "switch", "--detach")
-    add(history, 1)
-    history.check()
-    assert history.repair()
-
-
 def test_foreign_commits_on_the_branch_are_kept(root: Path, history: History) -> None:
     add(history, 0)
     theirs = git(root, "commit-tree", "-m", "Theirs", "HEAD^{tree}").strip()
     git(root, "update-ref", "refs/heads/autoresearch/night", theirs)
-    with pytest.raises(LedgerError, match="use another tag, or rename the branch"):
+    advice = "use another tag, or rename the branch: git branch -m autoresearch/night NAME"
+    with pytest.raises(LedgerError, match=advice):
         history.check()
     add(history, 1)
     assert not history.repair()
     assert git(root, "rev-parse", "autoresearch/night").strip() == theirs
-
-
-def test_an_older_branch_of_that_name_is_refused(root: Path, history: History) -> None:
-    git(root, "branch", "autoresearch/night")
-    with pytest.raises(LedgerError, match="git branch -m autoresearch/night NAME"):
-        history.check()
 
 
 @pytest.mark.parametrize("name", ["autoresearch", "autoresearch/night/x"])
@@ -386,36 +368,19 @@ def test_deleting_an_unknown_campaign_is_refused(root: Path, history: History) -
         delete(root, "day")
 
 
-def test_a_checked_out_campaign_is_not_deleted(root: Path, history: History) -> None:
-    add(history, 0)
-    git(root, "checkout", "-q", "autoresearch/night")
-    with pytest.raises(LedgerError, match="is checked out"):
-        delete(root, "night")
-    assert len(history.entries()) == 1
-
-
-def test_a_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"make it one: git init {tmp_path}"):
         find_root(tmp_path)
-
-
-def test_a_bare_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="git clone"):
         find_root(init(tmp_path / "bare", "--bare"))
 
 
-def test_a_missing_git_is_named(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LedgerError, match="git is not installed"):
-        find_root(root)
-
-
-def test_a_removed_git_is_an_error(
+def test_a_missing_git_is_an_error(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LedgerError, match="git is not installed"):
+        find_root(history.root)
     with pytest.raises(LedgerError, match="can't start git"):
         history.entries()
 
