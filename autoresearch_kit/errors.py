@@ -14,15 +14,15 @@ WAYS_OUT = {
     errno.EPERM: "change its owner or permissions",
     errno.ENOTDIR: "a file lies where a folder belongs; move it away",
 }
-"""What the operating system refuses for reasons that only the user can mend, and how."""
+"""System errors that only the user can fix, and how."""
 
 
 class KitError(Exception):
-    """The root: anything the kit refuses or can't do, in words meant for its user."""
+    """The root of all errors that the kit raises on purpose; the message is meant for its user."""
 
 
 class InputError(KitError):
-    """A name, a number or a file that the user gave can't be used."""
+    """The user gave a name, a number or a file that can't be used."""
 
 
 class EditError(KitError):
@@ -30,15 +30,15 @@ class EditError(KitError):
 
 
 class CorpusError(KitError):
-    """A corpus can't be read, or is too small, or was damaged on disk."""
+    """A corpus can't be read, is too small, or was damaged on disk."""
 
 
 class FingerprintError(KitError):
-    """Two scores that were not measured in the same way were about to be compared."""
+    """Two scores can't be compared, since they were measured in different ways."""
 
 
 class LedgerError(KitError):
-    """Git refused, or the repository is not in a state that a campaign can use."""
+    """Git failed, or a campaign can't use the repository in its present state."""
 
 
 class BusyError(KitError):
@@ -46,23 +46,23 @@ class BusyError(KitError):
 
 
 class SubmissionError(KitError):
-    """A model can't be handed over to be scored; the message names the culprit."""
+    """A model can't be submitted; the message names the part that is to blame."""
 
 
 class ExecutionError(KitError):
-    """A run can't be started, or can't be ended."""
+    """A run can't be started or ended."""
 
 
 class EndpointError(KitError):
-    """The endpoint of the language model does not answer as it must; it may later."""
+    """The language model's endpoint fails for now; asking later may help."""
 
 
 class RefusedError(EndpointError):
-    """The endpoint refuses the key, the model or the request: asking again won't help."""
+    """The endpoint refuses the key, the model or the request; asking again won't help."""
 
 
 class NoToolsError(EndpointError):
-    """The endpoint, or its model, knows no function calling."""
+    """The endpoint or its model does not support function calling."""
 
 
 class LimitReached(KitError):  # noqa: N818 - not a fault: the user set it
@@ -74,16 +74,16 @@ class ErrandError(KitError):
 
 
 class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it
-    """The user asked to stop now; whatever ran has been killed."""
+    """The user asked to stop at once; what was running has been killed."""
 
 
 class TrainingError(KitError):
-    """Training can't go on: the loss is not finite any more, or has exploded."""
+    """Training can't go on: the loss is not finite, or has exploded."""
 
 
 def in_words(error: BaseException) -> str:
-    """What went wrong, in one line for people, with the way out where the system refused a file."""
+    """Return an error in one line for people, with the way out if the system refused a file."""
     if not isinstance(error, OSError) or error.errno not in WAYS_OUT:
         return str(error) or type(error).__name__
-    place = f": {error.filename}" if error.filename else ""
-    return f"{os.strerror(error.errno)}{place}; {WAYS_OUT[error.errno]}, then go on"
+    file = f": {error.filename}" if error.filename else ""
+    return f"{os.strerror(error.errno)}{file}; {WAYS_OUT[error.errno]}, then go on"

@@ -35,7 +35,7 @@ STEERING = (
 
 
 def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """What `autoresearch ARGV` prints, and the error it ends with."""
+    """Return what `autoresearch ARGV` prints, and the error it ends with."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["autoresearch", *argv])
         with pytest.raises(SystemExit) as end:
@@ -50,7 +50,7 @@ def steers(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a campaign that somebody sent, full of words that no campaign of ours has."""
+    """Make a project with a stranger's campaign, full of control characters."""
     project = tiny.make_project(tmp_path_factory.mktemp("sent") / "project")
     history = History(project, "night")
     notebook = tiny.notebook_text()
@@ -67,7 +67,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def strangers(sent: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """It, as the current folder."""
+    """Make that project the current folder."""
     monkeypatch.chdir(sent)
     return sent
 
@@ -90,20 +90,18 @@ def strangers(sent: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=lambda argv: " ".join(argv).replace(STEERING, "STEERING"),
 )
-def test_no_word_steers_the_terminal(
+def test_no_text_controls_the_terminal(
     argv: tuple[str, ...], strangers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert steers(printed(capsys, *argv)) == []
 
 
-def test_json_says_the_same_to_a_program(
-    strangers: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_holds_the_original_text(strangers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(capsys, "show", "night", "1", "--json").removesuffix("0")
     assert json.loads(out)["proposal"]["idea"] == STEERING
 
 
-def test_the_log_has_a_line_for_each_word_and_no_forged_one() -> None:
+def test_a_log_message_can_not_forge_lines() -> None:
     record = logging.LogRecord("autoresearch", logging.INFO, "", 0, "%s", (STEERING,), None)
     line = LineFormatter("%(asctime)s %(levelname)s %(message)s").format(record)
     assert "\n" not in line
@@ -120,7 +118,7 @@ def test_the_log_has_a_line_for_each_word_and_no_forged_one() -> None:
         ("\ud800", "\\ud800"),
     ],
 )
-def test_what_would_steer_is_spelled_out(text: str, shown: str) -> None:
+def test_control_characters_are_spelled_out(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
@@ -170,7 +168,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_what_is_no_notebook_is_one_line(
+def test_a_broken_notebook_is_one_line(
     name: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = project / "notebooks" / "train.ipynb"
@@ -187,21 +185,21 @@ def test_what_is_no_notebook_is_one_line(
     ["x = " + "-" * 3000 + "1", "x = a" + ".b" * 900, "x = 1\x00", "x = " + "9" * 9999],
     ids=["deep", "long", "a null", "a large number"],
 )
-def test_code_that_no_compiler_takes_is_an_edit_error(source: str) -> None:
+def test_code_that_python_rejects_is_an_edit_error(source: str) -> None:
     baseline = TrainNotebook.parse(tiny.notebook_text())
     edited = baseline.apply([CellEdit(EditAction.REPLACE, "model", source)], {})
     with pytest.raises(EditError, match="cell 'model'"):
         edited.check(baseline)
 
 
-def test_of_a_huge_program_md_the_start_is_read(project: Path) -> None:
+def test_a_huge_program_md_is_cut(project: Path) -> None:
     (project / "program.md").write_bytes(b"wider\n" + b"x" * 50_000_000)
     assert len(read_directive(project)) == DIRECTIVE_LIMIT
     with pytest.raises(InputError, match=r"program.md has 50.0 MB; at most 1 are read"):
         Directive(project)
 
 
-def test_a_program_md_of_rubbish_is_read_as_it_is(project: Path) -> None:
+def test_a_binary_program_md_is_read(project: Path) -> None:
     (project / "program.md").write_bytes(b"\xff\xfewider\x1b[2J")
     assert "wider" in read_directive(project)
     with pytest.raises(InputError, match=r"program.md is no text"):
@@ -209,7 +207,7 @@ def test_a_program_md_of_rubbish_is_read_as_it_is(project: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "endless"])
-def test_a_program_md_that_is_no_file_is_told(kind: str, project: Path) -> None:
+def test_a_program_md_that_is_no_file_is_refused(kind: str, project: Path) -> None:
     path = project / "program.md"
     if kind == "pipe":
         os.mkfifo(path)
@@ -221,7 +219,7 @@ def test_a_program_md_that_is_no_file_is_told(kind: str, project: Path) -> None:
         read_directive(project)
 
 
-def test_a_file_of_just_the_limit_is_read(tmp_path: Path) -> None:
+def test_a_file_at_the_limit_is_read(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"12345")
     assert read_all(tmp_path / "x", 5) == b"12345"
     with pytest.raises(InputError):
@@ -237,7 +235,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_a_name_leaves_no_folder_and_is_no_option(
+def test_a_hostile_name_is_refused(
     name: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert not is_tag(name)
@@ -257,7 +255,7 @@ def test_a_name_leaves_no_folder_and_is_no_option(
     assert sorted(project.rglob("*")) == before
 
 
-def test_campaigns_that_none_could_have_made_are_not_there(
+def test_refs_and_folders_of_no_campaign_are_ignored(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quick.run(project, 0)
@@ -274,9 +272,7 @@ def test_campaigns_that_none_could_have_made_are_not_there(
     assert steers(printed(capsys, "status")) == []
 
 
-def test_a_package_that_a_commit_brought_is_not_run(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_committed_package_is_not_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     theirs = project / ".autoresearch" / "night" / "kit" / "autoresearch_kit"
     (theirs / "campaign").mkdir(parents=True)
     (theirs / "campaign" / "detached.py").write_text(RUNS)

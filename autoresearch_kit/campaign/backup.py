@@ -1,24 +1,27 @@
-"""A copy of a campaign in a folder of another disk, from which another machine can go on.
+"""A copy of a campaign on another disk, and the way back on another machine.
 
 FOLDER/night.zip         settings, what was proposed and not yet run, the campaign's own package
 FOLDER/night.bundle      its history, from the project's first commit
 FOLDER/_datasets/...     the prepared data set, once for all campaigns on it
 
-A folder can vanish at any moment: each file is replaced in whole, so that the last copy stays good.
+The disk can vanish at any moment: each file is replaced in whole, so that the last copy stays good.
+The data set is copied because it can't always be made again: another Python has another standard
+library, so that the same command would make another data set, and scores could not be compared.
 """
 
 import shutil
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from autoresearch_kit.errors import CorpusError, ErrandError, InputError, LedgerError
-from autoresearch_kit.files.atomic import copy_atomic
+from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import sharing
-from autoresearch_kit.records import DatasetInfo
-from autoresearch_kit.tasks.lm import travel
-from autoresearch_kit.tasks.lm.dataset import INFO_FILE, folder_of, open_dataset
+from autoresearch_kit.ledger import History, sharing, valid_tag
+from autoresearch_kit.records import DatasetInfo, Settings, codec
+from autoresearch_kit.tasks.lm.dataset import INFO_FILE, complete, folder_of, open_dataset
 
 FILES = (
     "settings.json",
@@ -28,14 +31,27 @@ FILES = (
     "pending.json",
     "ahead.json",
 )
-"""Of the campaign's folder. No key is in them, and errands.json is not among them."""
+"""The files of the campaign's folder that are copied. No secret is in them; errands.json has one,
+so it stays out."""
 
 KIT = "kit"
-"""Where in the zip the campaign's own copy of the package lies."""
+"""The folder in the zip that holds the campaign's own copy of the package."""
+
+SAME_SCORES = ("corpus", "tokenizer", "packing", "context", "eval_rows")
+"""Fields of a data set that must be equal for scores to be comparable."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A campaign that was restored; `lacks` says why it can't go on, and is empty if it can."""
+
+    tag: str
+    experiments: int
+    lacks: str
 
 
 def check_folder(folder: Path) -> Path:
-    """The folder's absolute path.
+    """Return the folder's absolute path.
 
     Raises:
         InputError: it is not there, or its path is not UTF-8, or has a line break. It is not made,
@@ -45,21 +61,6 @@ def check_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; mount its disk, or make it: mkdir -p {folder}")
     return folder
-
-
-def bundle_in(folder: Path, tag: str) -> Path:
-    """Where a campaign's history lies in the copy."""
-    return folder / f"{tag}.bundle"
-
-
-def archive_in(folder: Path, tag: str) -> Path:
-    """Where the rest lies."""
-    return folder / f"{tag}.zip"
-
-
-def dataset_in(folder: Path, info: DatasetInfo) -> Path:
-    """Where a data set lies; a tag can't begin with '_'."""
-    return folder / "_datasets" / f"{info.name}-{info.corpus}-{info.tokenizer}"
 
 
 def copy_campaign(workspace: Workspace, folder: Path) -> None:
@@ -81,17 +82,90 @@ def copy_campaign(workspace: Workspace, folder: Path) -> None:
         raise ErrandError(f"not copied to {folder}: {error.strerror or error}") from error
 
 
+def restore(root: Path, folder: Path, tag: str | None = None) -> list[Restored]:
+    """Bring back campaign `tag`, or all, from `folder` into the project at `root`.
+
+    Experiments that are here already stay. So do the campaign's files, unless the copy has more
+    experiments.
+
+    Raises:
+        InputError: there is no such copy, or it is damaged.
+        BusyError: the campaign is running here.
+        LedgerError: another campaign of that name is here.
+    """
+    folder = check_folder(folder)
+    copied = sorted(path.stem for path in folder.glob("*.bundle"))
+    wanted = [valid_tag(tag)] if tag else copied
+    if not wanted or not set(wanted) <= set(copied):
+        what = f"campaign '{tag}'" if tag else "any campaign"
+        raise InputError(f"no copy of {what} in {folder}; there: {', '.join(copied) or 'none'}")
+    return [_restore(Workspace(root, name), folder) for name in wanted]
+
+
+def pack_dataset(dataset: Path, folder: Path) -> None:
+    """Copy a data set into `folder`, except files that are there already.
+
+    The file that makes the copy complete comes last.
+
+    Raises:
+        OSError: the folder is gone or full; a later call goes on.
+    """
+    paths = [path for path in sorted(dataset.rglob("*")) if path.is_file()]
+    for path in sorted(paths, key=lambda path: path.name == INFO_FILE):
+        target = folder / path.relative_to(dataset)
+        if not target.exists() or target.stat().st_size != path.stat().st_size:
+            target.parent.mkdir(exist_ok=True, parents=True)
+            copy_atomic(path, target)
+
+
+def unpack_dataset(packed: Path, dataset: Path) -> DatasetInfo:
+    """Copy a packed data set to `dataset`, unless an equal one is there.
+
+    Raises:
+        CorpusError: the copy is not complete, or another data set is there.
+        OSError: the disk is full.
+    """
+    info = complete(packed)
+    if info is None:
+        raise CorpusError(f"the data set in {packed} is not whole: it was still being copied")
+    present = complete(dataset)
+    if present is not None and _comparable(present, info):
+        return present
+    if dataset.exists():
+        raise CorpusError(
+            f"another data set is in {dataset}; move it away, or restore to another place: "
+            "AUTORESEARCH_DATA=FOLDER, then and for each `autoresearch run`"
+        )
+    part = dataset.with_name(f".{dataset.name}.restored")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(packed, part)
+    hidden = tuple(path for path in info.hidden if Path(path).exists())
+    info = replace(info, hidden=hidden, restored=True)
+    write_atomic(part / INFO_FILE, codec.encode(info))
+    part.rename(dataset)
+    return info
+
+
+def _comparable(left: DatasetInfo, right: DatasetInfo) -> bool:
+    return all(getattr(left, name) == getattr(right, name) for name in SAME_SCORES)
+
+
+def _dataset_in(folder: Path, info: DatasetInfo) -> Path:
+    # a tag can't begin with '_'
+    return folder / "_datasets" / f"{info.name}-{info.corpus}-{info.tokenizer}"
+
+
 def _copy(workspace: Workspace, folder: Path, scratch: Path) -> None:
     settings = workspace.settings()
     if settings is None:
         raise InputError(f"{workspace.folder} has no settings.json: was it removed?")
     dataset = open_dataset(folder_of(settings))
-    archive, bundle = archive_in(scratch, workspace.tag), bundle_in(scratch, workspace.tag)
+    archive, bundle = (scratch / f"{workspace.tag}.{kind}" for kind in ("zip", "bundle"))
     _write_archive(workspace, dataset.folder, archive)
     copy_atomic(archive, folder / archive.name)
     sharing.bundle(workspace.root, workspace.tag, bundle)
     copy_atomic(bundle, folder / bundle.name)
-    travel.pack(dataset.folder, dataset_in(folder, dataset.info))
+    pack_dataset(dataset.folder, _dataset_in(folder, dataset.info))
 
 
 def _write_archive(workspace: Workspace, dataset: Path, path: Path) -> None:
@@ -103,3 +177,43 @@ def _write_archive(workspace: Workspace, dataset: Path, path: Path) -> None:
         for file in sorted(workspace.kit.rglob("*")):
             if file.is_file() and file.parent.name != "__pycache__":
                 archive.write(file, Path(KIT) / file.relative_to(workspace.kit))
+
+
+def _restore(workspace: Workspace, folder: Path) -> Restored:
+    tag = workspace.tag
+    archive = folder / f"{tag}.zip"
+    workspace.create()
+    with workspace.lock():
+        history = History(workspace.root, tag)
+        before = history.next_number()
+        sharing.fetch(workspace.root, tag, str(folder / f"{tag}.bundle"))
+        after = history.next_number()
+        try:
+            with ZipFile(archive) as opened:
+                if after > before or workspace.settings() is None:
+                    _restore_files(opened, workspace)
+                lacks = _restore_dataset(opened, folder)
+        except (BadZipFile, KeyError, FileNotFoundError) as error:
+            raise InputError(f"{archive} is not whole: {error}") from error
+    return Restored(tag, after, lacks)
+
+
+def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        kit = [name for name in archive.namelist() if name.startswith(f"{KIT}/")]
+        archive.extractall(scratch, kit)
+        workspace.copy_kit(Path(scratch) / KIT / "autoresearch_kit")
+    for name in FILES:
+        if name in archive.namelist():
+            write_atomic(workspace.folder / name, archive.read(name))
+
+
+def _restore_dataset(archive: ZipFile, folder: Path) -> str:
+    """Bring the data set back; return why that was not possible, or an empty text."""
+    info = codec.decode(DatasetInfo, archive.read(INFO_FILE))
+    settings = codec.decode(Settings, archive.read("settings.json"))
+    try:
+        unpack_dataset(_dataset_in(folder, info), folder_of(settings))
+    except CorpusError as error:
+        return str(error)
+    return ""

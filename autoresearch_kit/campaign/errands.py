@@ -1,15 +1,16 @@
-"""What a campaign does after each experiment that no score depends on: copies, and notices.
+"""Copies and notices, made after each experiment beside the campaign.
 
-It never delays the campaign and never ends it: copies and notices are made in the background, each
-in a line of its own, and what fails is a line in the log.
+They never delay the campaign and never end it: both are made by threads, and a failure is a line
+in the log.
 """
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import Full, Queue
 
 from autoresearch_kit.campaign import notify
-from autoresearch_kit.campaign.background import Background
 from autoresearch_kit.campaign.backup import check_folder, copy_campaign
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.files.workspace import Workspace
@@ -18,7 +19,7 @@ from autoresearch_kit.records import Errands, Experiment
 logger = logging.getLogger(__name__)
 
 WEBHOOK = "AUTORESEARCH_WEBHOOK"
-"""Environment variable: an address, for those who don't want it among the command's arguments."""
+"""Environment variable that holds the address of notices, to keep it out of the arguments."""
 
 COPY_PATIENCE, NOTICE_PATIENCE = 60.0, 10.0
 """Seconds that the end of a campaign waits for the last copy and the last notice."""
@@ -27,50 +28,51 @@ COPY_PATIENCE, NOTICE_PATIENCE = 60.0, 10.0
 def settle_errands(
     workspace: Workspace, copy_to: str | None = None, webhook: str | None = None
 ) -> Errands:
-    """What the campaign does from now on: as wished, else as it did; an empty text ends it.
+    """Return the errands from now on: None keeps what was set before, an empty text ends it.
 
     Raises:
-        InputError: the folder is not there, or the address is none.
+        InputError: there is no such folder, or notices can't be sent to the address.
     """
-    was = workspace.errands()
+    before = workspace.errands()
     if copy_to:
         copy_to = str(check_folder(Path(copy_to)))
     if webhook:
-        webhook = notify.check_webhook(webhook)
+        webhook = notify.check_address(webhook)
     return Errands(
-        was.copy_to if copy_to is None else copy_to, was.webhook if webhook is None else webhook
+        before.copy_to if copy_to is None else copy_to,
+        before.webhook if webhook is None else webhook,
     )
 
 
 class ErrandRunner:
-    """Runs the errands of one campaign, as they are written down when their time comes."""
+    """Runs the errands of a campaign; errands.json is read anew each time."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._copies = Background("copying", room=1)
-        self._notices = Background("notices", room=10)
+        self._copies = _Worker("copies", waiting=1)
+        self._notices = _Worker("notices", waiting=10)
         self._experiments: tuple[Experiment, ...] = ()
-        self._said = ""
+        self._last_message = ""
 
     def stand_in(self, trouble: str) -> None:
-        """The model can't be asked, and why: optuna proposes in its place."""
-        self._tell(self._errands(), notify.stand_in(self._workspace.tag, trouble))
+        """Send the notice that the model can't be asked and optuna proposes in its place."""
+        self._notify(self._errands(), notify.stand_in(self._workspace.tag, trouble))
 
     def after(self, experiments: Sequence[Experiment]) -> None:
-        """The last of these experiments is in git."""
+        """Run the errands after the last of these experiments was recorded in git."""
         self._experiments = tuple(experiments)
         errands = self._errands()
         if notice := notify.plateau(experiments):
-            self._tell(errands, notice)
+            self._notify(errands, notice)
+        # a copy that waits for its turn will hold this experiment too
         if errands.copy_to and not self._copies.do(lambda: self._copy(Path(errands.copy_to))):
-            # one that waits will copy what is there when its turn comes
-            self._say(f"the copy to {errands.copy_to} takes long; is its disk there?")
+            self._log_once(f"the copy to {errands.copy_to} takes long; is its disk there?")
 
     def ended(self) -> None:
-        """The campaign process is about to end: tell, and wait a little for what is under way."""
+        """Send the notice that the campaign ended, and wait a little for what is under way."""
         state = self._workspace.state()
         if state is not None:
-            self._tell(self._errands(), notify.ending(state, self._experiments))
+            self._notify(self._errands(), notify.ending(state, self._experiments))
         if not self._notices.finish(NOTICE_PATIENCE):
             logger.warning("the last notice was not taken within %.0f s", NOTICE_PATIENCE)
         if not self._copies.finish(COPY_PATIENCE):
@@ -86,7 +88,7 @@ class ErrandRunner:
             logger.warning("errands.json can't be read, so nothing is copied or sent: %s", error)
             return Errands()
 
-    def _tell(self, errands: Errands, notice: str) -> None:
+    def _notify(self, errands: Errands, notice: str) -> None:
         logger.info("notice: %s", notice)
         if errands.webhook:
             self._notices.do(lambda: self._post(errands.webhook, notice))
@@ -97,19 +99,53 @@ class ErrandRunner:
         except ErrandError as error:
             tag = self._workspace.tag
             logger.warning(
-                "%s; look at its address: autoresearch errands %s --webhook URL", error, tag
+                "%s; check its address: autoresearch errands %s --webhook URL", error, tag
             )
 
     def _copy(self, folder: Path) -> None:
         try:
             copy_campaign(self._workspace, folder)
         except ErrandError as error:
-            self._say(f"{error}; it is tried again after the next experiment")
+            self._log_once(f"{error}; the next experiment tries again")
         else:
-            self._say(f"copied to {folder}, as after each experiment from now on")
+            self._log_once(f"copied to {folder}; each experiment from now on copies again")
 
-    def _say(self, words: str) -> None:
-        """Say it in the log, unless that is the last that was said."""
-        if words != self._said:
-            logger.info("%s", words)
-        self._said = words
+    def _log_once(self, message: str) -> None:
+        """Log the message, unless it was the last that was logged here."""
+        if message != self._last_message:
+            logger.info("%s", message)
+        self._last_message = message
+
+
+class _Worker:
+    """Does one thing after the other in a thread that does not keep the process alive."""
+
+    def __init__(self, name: str, waiting: int) -> None:
+        self._name = name
+        self._todo: Queue[Callable[[], None]] = Queue(waiting)
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def do(self, work: Callable[[], None]) -> bool:
+        """Queue work and return True, or False if too much is waiting already."""
+        try:
+            self._todo.put_nowait(work)
+        except Full:
+            return False
+        return True
+
+    def finish(self, seconds: float) -> bool:
+        """Wait at most `seconds` until all is done; return False if it is not."""
+        with self._todo.all_tasks_done:
+            return self._todo.all_tasks_done.wait_for(
+                lambda: not self._todo.unfinished_tasks, seconds
+            )
+
+    def _work(self) -> None:
+        while True:
+            work = self._todo.get()
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - and its message may hold a secret address
+                logger.error("making %s failed: %s", self._name, type(error).__name__)
+            finally:
+                self._todo.task_done()

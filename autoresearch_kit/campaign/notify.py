@@ -1,16 +1,16 @@
-"""What a person is told who is not there, and how it reaches them.
+"""Notices to a person who is not there, sent by apprise.
 
-A notice is a line in the campaign's log, and where there is a webhook, a POST of `{"text": ...}`,
-as Slack, Mattermost and many others take it.
+An address is a plain webhook, which gets a POST of `{"text": ...}` as Slack and Mattermost take
+it, or any of apprise's services (`ntfy://`, `discord://`, `mailto://`, ...). It is a secret.
 """
 
 import html
-import json
-from collections.abc import Sequence
-from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
@@ -18,22 +18,28 @@ from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.summary import outcomes, summarise
 from autoresearch_kit.verdicts.estimates import best_estimate
 
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
 PLATEAU = 10
-"""Experiments without a keep after which a person is told, once."""
+"""Experiments without a keep after which a notice says so."""
 
 LENGTH = 600
-"""Characters of a notice, at most."""
+"""The most characters that a notice has."""
 
 SECONDS = 5.0
-"""For each step of a POST: connecting, sending, hearing an answer."""
+"""The longest wait for a connection, and then for an answer."""
+
+WEB = ("http://", "https://")
+EXAMPLES = "https://hooks.slack.com/services/... or ntfy://TOPIC"
 
 
 def plateau(experiments: Sequence[Experiment]) -> str:
-    """That nothing was kept for long, said at one experiment of each plateau; else empty."""
+    """Return the notice of a plateau when it is PLATEAU experiments long, else an empty text."""
     best = best_of(experiments)
     if best is None or len(judged_since(experiments, best)) != PLATEAU:
         return ""
-    if experiments[-1].verdict is Verdict.DISTURBED:  # it was said at the one before
+    if experiments[-1].verdict is Verdict.DISTURBED:  # the experiment before was the tenth
         return ""
     tag, score = best.tag, best_estimate(experiments)
     return (
@@ -44,67 +50,118 @@ def plateau(experiments: Sequence[Experiment]) -> str:
 
 
 def stand_in(tag: str, trouble: str) -> str:
-    """That the model can't be asked, and that optuna proposes in its place."""
+    """Return the notice that optuna proposes because the language model can't be asked."""
     return f"'{tag}' needs help: optuna proposes, since {trouble}"
 
 
 def ending(state: State, experiments: Sequence[Experiment]) -> str:
-    """That the campaign is over, why, and what came of it."""
+    """Return the notice that the campaign is over: why, and with which result."""
     verbs = {Stage.ENDED: "ended", Stage.FAILED: "failed"}
     verb = verbs.get(state.stage, f"died while {state.stage}")
     words = f"'{state.tag}' {verb}: {state.message}"
     if not experiments:
         return words
-    found = summarise(state.tag, experiments)
+    summary = summarise(state.tag, experiments)
     return (
-        f"{words}. {found.experiments} tried, {outcomes(found)}; "
-        f"val_bpb {found.baseline} to {found.best}"
+        f"{words}. {summary.experiments} tried, {outcomes(summary)}; "
+        f"val_bpb {summary.baseline} to {summary.best}"
     )
 
 
-def check_webhook(address: str) -> str:
-    """The address, if notices can be posted there.
+def check_address(address: str) -> str:
+    """Return the address if notices can be sent to it.
 
     Raises:
-        InputError: it is no address of the web. It is not in the message: it may be a secret.
+        InputError: it is no such address. The message leaves it out, since it may be a secret.
     """
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not address.isascii():
+    usable = _split(address).hostname if address.startswith(WEB) else _service(address)
+    if not usable or not address.isascii():
         raise InputError(
-            "--webhook must be an address such as https://hooks.slack.com/services/...; "
-            "what was given is not (and is not repeated here, since it may be a secret)"
+            f"--webhook must be an address such as {EXAMPLES} "
+            "(https://appriseit.com/services lists more); what was given is not, and is not "
+            "repeated here, since it may be a secret"
         )
     return address
 
 
-def host(webhook: str) -> str:
-    """What of the address may be shown."""
-    return urlsplit(webhook).hostname or "nowhere"
+def public_part(address: str) -> str:
+    """Return what may be shown of an address: a webhook's host, or the name of the service.
+
+    In an address such as `tgram://TOKEN/CHAT` the host is the secret.
+    """
+    if address.startswith(WEB):
+        return _split(address).hostname or ""
+    return address.partition("://")[0]
 
 
-def post(webhook: str, text: str) -> None:
-    """Send a notice: once, with no second try.
-
-    urllib, and not the client that openai brings: that logs each address it asks.
+def post(address: str, text: str) -> None:
+    """Send a notice, once.
 
     Raises:
-        ErrandError: it did not arrive; the message names the host only.
+        ErrandError: it did not arrive. Of the address, the message has only the public part.
     """
-    line = html.escape(one_line(text, LENGTH), quote=False)  # or an idea could call @everyone
-    request = Request(
-        webhook,
-        json.dumps({"text": line}).encode(),
-        {"Content-Type": "application/json", "User-Agent": "autoresearch_kit"},
-    )
-    try:
-        with urlopen(request, timeout=SECONDS):
+    line = html.escape(one_line(text, LENGTH), quote=False)
+    line = line.replace("@", "@\u200b")  # an idea that says @everyone must not call everyone
+    service = _service(address)
+    with _captured_logs() as messages:
+        if service is not None and service.notify(body=line, title="autoresearch"):
             return
-    except HTTPError as error:
-        why = f"HTTP {error.code}"
-        error.close()
-    except (OSError, HTTPException, ValueError) as error:
-        why = type(getattr(error, "reason", error)).__name__
-    raise ErrandError(f"the webhook at {host(webhook)} did not take a notice: {why}")
+    status = re.search(r"error=(\d+)", "\n".join(messages))
+    why = f"HTTP {status[1]}" if status else f"no answer within {SECONDS:.0f} s, or no connection"
+    raise ErrandError(f"{public_part(address)} did not take a notice: {why}")
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _service(address: str) -> "NotifyBase | None":
+    """Return apprise's service for an address, None if apprise knows none."""
+    from apprise import Apprise, NotifyBase  # takes most of a second, and few campaigns need it
+
+    with _captured_logs():
+        service = Apprise.instantiate(address)
+        if service is None and address.startswith(WEB):
+            service = Apprise.instantiate(_plain_webhook(address))
+    if not isinstance(service, NotifyBase):
+        return None
+    service.socket_connect_timeout = service.socket_read_timeout = SECONDS
+    return service
+
+
+def _plain_webhook(address: str) -> dict[str, object]:
+    """Describe to apprise a POST of `{"text": ...}` to a web address."""
+    parts = _split(address)
+    return {
+        "schema": "jsons" if parts.scheme == "https" else "json",
+        "host": parts.hostname,
+        "port": parts.port,
+        "user": parts.username,
+        "password": parts.password,
+        "fullpath": parts.path,
+        "params": dict(parse_qsl(parts.query)),
+        "payload": {"message": "text", "version": "", "title": "", "type": "", "attachments": ""},
+    }
+
+
+@contextmanager
+def _captured_logs() -> Iterator[list[str]]:
+    """Collect what apprise logs, and keep it and urllib3's out of all logs: it names addresses."""
+    messages: list[str] = []
+
+    def capture(record: logging.LogRecord) -> bool:
+        messages.append(record.getMessage())
+        return False
+
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("apprise")
+    logger.addFilter(capture)
+    try:
+        yield messages
+    finally:
+        logger.removeFilter(capture)

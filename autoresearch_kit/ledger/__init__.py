@@ -1,4 +1,4 @@
-"""Experiments as git commits and refs, and their way to other machines."""
+"""Experiments as git commits and refs, and sharing them with other repositories."""
 
 from autoresearch_kit.ledger.ledger import (
     NOTEBOOK,

@@ -1,4 +1,4 @@
-"""The branch `autoresearch/<tag>`: derived from the refs, and never moved under anybody's feet."""
+"""The branch `autoresearch/<tag>`: derived from the refs, never moved while it is checked out."""
 
 from collections.abc import Set
 from pathlib import Path
@@ -9,7 +9,7 @@ from autoresearch_kit.ledger.refs import BRANCHES, branch_ref
 
 
 class Branch:
-    """The branch of campaign `tag`. `own` are the campaign's code commits, wherever asked for."""
+    """The branch of campaign `tag`. Arguments named `own` are the campaign's code commits."""
 
     def __init__(self, git: Git, tag: str):
         self.name = f"autoresearch/{tag}"
@@ -17,13 +17,13 @@ class Branch:
         self._ref = branch_ref(tag)
 
     def commit(self) -> str | None:
-        """The commit that the branch points at; None if there is no branch."""
+        """Return the commit that the branch points at, None if there is no branch."""
         return self._git.refs(self._ref).get(self._ref)
 
     def point_at(self, commit: str, own: Set[str]) -> bool:
-        """Move the branch to `commit`; whether it is there now.
+        """Move the branch to `commit`; return True if it points there now.
 
-        It is left alone while it is checked out, and while it holds commits of somebody else.
+        It stays while it is checked out, and while it points at a commit of somebody else.
         """
         before = self.commit()
         if before == commit:
@@ -35,7 +35,9 @@ class Branch:
         return True
 
     def deletion(self, own: Set[str]) -> list[str]:
-        """The `update-ref` commands that delete the branch; none if it holds others' commits.
+        """Return the `update-ref` commands that delete the branch.
+
+        There are none if the branch points at a commit that is not the campaign's.
 
         Raises:
             LedgerError: it is checked out.
@@ -45,7 +47,7 @@ class Branch:
         return [f"delete {self._ref} {before}"] if before in own else []
 
     def checkout(self) -> Path | None:
-        """The checkout that has the branch checked out, this one or another worktree."""
+        """Return the worktree in which the branch is checked out, None if there is none."""
         folder = Path()
         for line in self._git.run("worktree", "list", "--porcelain").decode().splitlines():
             key, _, value = line.partition(" ")
@@ -56,10 +58,10 @@ class Branch:
         return None
 
     def check(self, own: Set[str]) -> None:
-        """Look for all that would keep the branch from following the best.
+        """Check that the branch can follow the best.
 
         Raises:
-            LedgerError: what it is and what to do about it.
+            LedgerError: it can't; the message says why and what to do.
         """
         self._check_neighbours()
         self._check_not_checked_out()
@@ -78,7 +80,7 @@ class Branch:
             )
 
     def _check_neighbours(self) -> None:
-        """A branch can't be a folder of branches at the same time."""
+        """Check for branches whose names git can't store beside this one, as x beside x/y."""
         below = [ref for ref in self._git.refs(self._ref) if ref != self._ref]
         above = [ref for ref in self._git.refs(BRANCHES) if ref == BRANCHES]
         for ref in above + below:

@@ -1,4 +1,4 @@
-"""What `git log` says about an experiment: idea, hypothesis, trailers."""
+"""Commit messages of an experiment: idea, hypothesis, trailers."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ _TRAILER_LENGTH = 200
 
 
 def code_message(experiment: Experiment) -> str:
-    """The message of the commit that changes the notebook."""
+    """Return the message of the commit that changes the notebook."""
     proposal = experiment.proposal
     idea = _prose(proposal.idea, _IDEA_LENGTH) or f"Experiment {experiment.number}"
     return _message(idea, _prose(proposal.hypothesis, _HYPOTHESIS_LENGTH), _trailers(experiment))
 
 
 def record_message(experiment: Experiment) -> str:
-    """The message of the commit on top of it, which holds the record and the run's files."""
+    """Return the message of the commit on top of it, with the record and the run's files."""
     subject = f"Record {experiment.tag} {experiment.number:04d}: {experiment.verdict}"
     return _message(subject, _prose(experiment.detail, _HYPOTHESIS_LENGTH), _trailers(experiment))
 

@@ -61,15 +61,15 @@ class History:
         self._branch = Branch(self._git, tag)
 
     def append(self, experiment: Experiment, notebook: str, files: Mapping[str, bytes]) -> Entry:
-        """Write an experiment down, for good.
+        """Record an experiment for good.
 
         `notebook` is the text of the notebook without outputs; `files` go next to `record.json`.
-        If it returns, the experiment is there, on disk, and stays; if it raises, it is not there.
+        If it returns, the experiment is on disk and stays; if it raises, it does not exist.
 
         Raises:
             LedgerError: the number is taken, the parent unknown, or git refused (full disk, ...).
         """
-        parent = self._place(experiment)
+        parent = self._parent(experiment)
         files = {**files, RECORD: codec.encode(experiment)}
         record = {self._path(experiment.number, name): data for name, data in files.items()}
         with self._git.tree(parent, self._scratch()) as tree:
@@ -79,25 +79,25 @@ class History:
             commit = tree.commit(record_message(experiment), code)
         self._git.update_refs([f"create {experiment_ref(self.tag, experiment.number)} {commit}"])
         if experiment.kept:
-            with suppress(LedgerError):  # the branch is derived: the next keep or repair mends it
+            with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
                 self.follow_best()
         return Entry(experiment, code, commit)
 
     def entries(self, since: int = 0) -> list[Entry]:
-        """All experiments by number, from `since` on, read through a single git process.
+        """Return all experiments by number, from `since` on, read by a single git process.
 
         Raises:
-            LedgerError: an experiment's ref is there, but its record can't be read.
+            LedgerError: an experiment's ref exists, but its record can't be read.
         """
         with self._git.objects() as objects:
             return list(self._read_all(objects, since))
 
     def experiments(self) -> list[Experiment]:
-        """All experiments by number."""
+        """Return all experiments by number."""
         return [entry.experiment for entry in self.entries()]
 
     def experiment(self, number: int) -> Experiment:
-        """Experiment `number`.
+        """Return experiment `number`.
 
         Raises:
             LedgerError: there is none; the message says which there are.
@@ -105,11 +105,11 @@ class History:
         return codec.decode(Experiment, self.file(number, RECORD))
 
     def best(self) -> Entry | None:
-        """The latest kept experiment, which the next ones build on; None before the baseline."""
+        """Return the latest kept experiment, or None before the baseline."""
         return latest_kept(self.entries())
 
     def next_number(self) -> int:
-        """The number of the next experiment; the baseline is 0."""
+        """Return the number of the next experiment; the baseline is 0."""
         entries = self.entries()
         return entries[-1].experiment.number + 1 if entries else 0
 
@@ -118,11 +118,11 @@ class History:
         return self._read(number, "^", self._notebook(number)).decode()
 
     def file(self, number: int, name: str) -> bytes:
-        """What `append` was given as `files[name]`; `record.json` is there too."""
+        """Return the file that `append` got as `files[name]`, or `record.json`."""
         return self._read(number, "", self._path(number, name))
 
     def diff(self, number: int) -> tuple[str, str]:
-        """Two notebooks: the one that experiment `number` was derived from, and its own.
+        """Return the notebook that experiment `number` was derived from, and its own.
 
         The first is empty if the project had no notebook committed when the campaign began.
         """
@@ -133,7 +133,7 @@ class History:
         return (before.content.decode() if before else "", own)
 
     def disk_bytes(self) -> int:
-        """What the campaign's own objects take on disk, in bytes."""
+        """Return the bytes that the campaign's own objects take on disk."""
         first = experiment_ref(self.tag, 0)
         if self._git.commits_of(first) == [None]:
             return 0
@@ -141,20 +141,20 @@ class History:
         return int(self._git.line("rev-list", "--objects", "--disk-usage", mine, "--not", before))
 
     def check(self) -> None:
-        """Look for all that would keep a campaign from writing its history.
+        """Check that a campaign can write its history.
 
         Raises:
-            LedgerError: what it is and what to do about it.
+            LedgerError: it can't; the message says why and what to do.
         """
         check_not_brought(self._git)
         check_writable(self._git.folder())
         self._branch.check(_code_commits(self.entries()))
 
     def repair(self) -> bool:
-        """Put right what a killed process left behind; whether the branch is at the best now.
+        """Remove what a killed process left behind; return True if the branch is at the best now.
 
-        Removes this campaign's temporary indexes, and locks on its own refs and branch: call it
-        only while holding the campaign's lock, so that no git process of ours can be at work.
+        That is this campaign's temporary indexes, and locks on its own refs and branch. Call it
+        only while holding the campaign's lock, so that no git process of the kit is at work.
         """
         folder = self._git.folder()
         branch_lock = folder / f"{branch_ref(self.tag)}.lock"
@@ -164,24 +164,24 @@ class History:
         return self.follow_best()
 
     def _scratch(self) -> Path:
-        """Where this campaign's temporary indexes lie, so that `repair` finds what was left."""
+        """Return the folder of this campaign's temporary indexes, which `repair` removes."""
         return self._git.folder() / "autoresearch" / self.tag
 
     def follow_best(self) -> bool:
-        """Point the branch at the best; whether it is there now.
+        """Point the branch at the best; return True if it points there now.
 
-        It is left alone while it is checked out somewhere, so that no checkout changes under
-        anybody's feet, and while it holds commits that are not the campaign's.
+        It stays while it is checked out somewhere, so that no checkout changes by itself, and while
+        it points at a commit that is not the campaign's.
         """
         entries = self.entries()
         best = latest_kept(entries)
         return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
 
     def delete(self) -> int:
-        """Remove the experiments and the branch; returns how many experiments there were.
+        """Remove the experiments and the branch; return the number of experiments.
 
-        Git's gc drops the commits themselves some weeks later. A branch that holds commits which
-        are not the campaign's stays.
+        Git's gc drops the commits some weeks later. A branch that points at a commit that is not
+        the campaign's stays.
 
         Raises:
             LedgerError: there are no experiments, or the branch is checked out.
@@ -195,14 +195,14 @@ class History:
         self._git.update_refs(self._branch.deletion(_code_commits(entries)) + experiments)
         return len(entries)
 
-    def _place(self, experiment: Experiment) -> str | None:
-        """The commit that the experiment is to stand on; none for a baseline before any commit."""
+    def _parent(self, experiment: Experiment) -> str | None:
+        """Return the parent of the experiment's code commit, None in a repository without one."""
         number, parent = experiment.number, experiment.proposal.parent
         if experiment.tag != self.tag:
             raise LedgerError(f"an experiment of {experiment.tag!r} can't go into {self.tag!r}")
         base = "HEAD" if parent is None else f"{experiment_ref(self.tag, parent)}^"
-        there, commit = self._git.commits_of(experiment_ref(self.tag, number), base)
-        if there:
+        existing, commit = self._git.commits_of(experiment_ref(self.tag, number), base)
+        if existing:
             raise LedgerError(
                 f"experiment {number} of {self.tag!r} exists already, and experiments never "
                 f"change; the next one is {self.next_number()}"
@@ -246,18 +246,18 @@ class History:
 
 
 def latest_kept(entries: Sequence[Entry]) -> Entry | None:
-    """The best of a campaign: a keep replaces the best before it."""
+    """Return the best of a campaign: a keep replaces the best before it."""
     return next((entry for entry in reversed(entries) if entry.experiment.kept), None)
 
 
 def campaigns(root: Path) -> list[str]:
-    """The tags of all campaigns in the repository, in alphabetical order."""
+    """Return the tags of all campaigns in the repository, in alphabetical order."""
     refs = Git(root).refs(REFS)
     return sorted({known[0] for ref in refs if (known := parse_ref(ref))})
 
 
 def delete(root: Path, tag: str) -> int:
-    """Remove campaign `tag`; see `History.delete`."""
+    """Remove campaign `tag`; return the number of its experiments."""
     return History(root, tag).delete()
 
 

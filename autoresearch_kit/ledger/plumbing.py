@@ -1,7 +1,7 @@
-"""Git, run below its porcelain and with nothing of the caller's in the way.
+"""Git commands below the porcelain, independent of the caller's environment and settings.
 
-No hook, no signature, no automatic gc, no replaced object, no `GIT_DIR` that leaked in. The
-checkout, the index and HEAD are never written: trees are made in an index of their own.
+Hooks, signatures, automatic gc, replaced objects and an inherited `GIT_DIR` are off. The checkout,
+the index and HEAD are never written: trees are made in an index of their own.
 """
 
 import os
@@ -57,8 +57,8 @@ _IDENTITY = {"user.name": "autoresearch", "user.email": "autoresearch@localhost"
 class Git:
     """Git commands in `root`.
 
-    With `terminal` a command may ask for a password and is ended by Ctrl-C; without, it is out of
-    Ctrl-C's reach, so that what is being written down gets written down.
+    With `terminal`, a command may ask for a password and is ended by Ctrl-C; without it, Ctrl-C
+    does not reach the command, so that a recording is not interrupted.
     """
 
     def __init__(self, root: Path, *, terminal: bool = False):
@@ -66,7 +66,7 @@ class Git:
         self._terminal = terminal
 
     def run(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
-        """What `git *args` prints.
+        """Run `git *args` and return what it prints.
 
         Raises:
             LedgerError: it failed; the message ends in git's own last line.
@@ -80,46 +80,46 @@ class Git:
         return out
 
     def line(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:
-        """The one line that `git *args` prints, without its end."""
+        """Run `git *args` and return the line that it prints, without its end."""
         return os.fsdecode(self.run(*args, stdin=stdin, index=index)).removesuffix("\n")
 
     def commits_of(self, *revisions: str) -> list[str | None]:
-        """The full name of the commit that each revision stands for; None if there is none."""
+        """Return the full name of each revision's commit, None if there is none."""
         request = "".join(f"{revision}^{{commit}}\n" for revision in revisions).encode()
         lines = self.run("cat-file", "--batch-check", stdin=request).decode().splitlines()
         return [None if line.endswith(" missing") else line.split()[0] for line in lines]
 
     def refs(self, *prefixes: str) -> dict[str, str]:
-        """Every ref that is one of `prefixes` or lies under one, and its object's name."""
+        """Return the object's name of each ref that is one of `prefixes` or lies under one."""
         out = self.run("for-each-ref", "--format=%(refname) %(objectname)", *prefixes)
         return dict(line.split(" ") for line in os.fsdecode(out).splitlines())
 
     def update_refs(self, commands: Sequence[str]) -> None:
-        """Carry out `update-ref --stdin` commands (`create REF OID`, ...): all of them or none."""
+        """Run `update-ref --stdin` commands (`create REF OID`, ...): all of them or none."""
         self.run("update-ref", "--stdin", stdin="".join(f"{line}\n" for line in commands).encode())
 
     def folder(self) -> Path:
-        """The repository itself, which all its worktrees share."""
+        """Return the folder of the repository, which all its worktrees share."""
         return Path(self.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
     @contextmanager
-    def tree(self, base: str | None, place: Path) -> Iterator["Tree"]:
-        """A tree that starts as that of commit `base`, or empty; its index is in `place`."""
+    def tree(self, base: str | None, scratch: Path) -> Iterator["Tree"]:
+        """Yield a tree that starts as commit `base`'s, or empty; its index is in `scratch`."""
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=place) as folder:
+            scratch.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 index = Path(folder) / "index"
                 self.run("read-tree", base if base else "--empty", index=index)
                 yield Tree(self, index)
         except OSError as error:
-            raise LedgerError(f"can't write to {place}: {error.strerror}") from error
+            raise LedgerError(f"can't write to {scratch}: {error.strerror}") from error
 
     @contextmanager
     def objects(self) -> Iterator["Objects"]:
-        """One git process that hands out objects for as long as the block lasts.
+        """Yield a git process that reads objects for as long as the block lasts.
 
         Raises:
-            LedgerError: an object is damaged; git itself calls it missing, and says why elsewhere.
+            LedgerError: an object is damaged; git calls it missing, and says why on stderr.
         """
         process = self._start(("cat-file", "--batch"), None)
         errors: bytes = b""
@@ -145,15 +145,15 @@ class Git:
             raise LedgerError(f"can't start git: {error}") from error
 
     def identity(self) -> list[str]:
-        """Options that give commits an author where the user has set none."""
+        """Return options that give commits an author where the user has set none."""
         out = self.run("config", "--list", "-z").decode(errors="replace")
-        given = dict(item.partition("\n")[::2] for item in out.split("\0"))
-        missing = {name: value for name, value in _IDENTITY.items() if not given.get(name)}
+        settings = dict(item.partition("\n")[::2] for item in out.split("\0"))
+        missing = {name: value for name, value in _IDENTITY.items() if not settings.get(name)}
         return [word for name, value in missing.items() for word in ("-c", f"{name}={value}")]
 
 
 class Tree:
-    """Files to be committed; made by `Git.tree`."""
+    """Files to be committed, made by `Git.tree`."""
 
     def __init__(self, git: Git, index: Path):
         self._git = git
@@ -169,15 +169,15 @@ class Tree:
         )
 
     def commit(self, message: str, parent: str | None) -> str:
-        """Commit the files as they are now, on top of `parent` or as a root; returns its name."""
+        """Commit the files on top of `parent`, or as a root; return the commit's name."""
         tree = self._git.line("write-tree", index=self._index)
         parents = ["-p", parent] if parent else []
         options = [*self._identity, "commit-tree", *parents, "-F", "-", tree]
         return self._git.line(*options, stdin=message.encode())
 
     def _write(self, contents: Sequence[bytes]) -> list[str]:
-        """Write blobs, all with one process; returns their names."""
-        paths = [self._index.with_name(f"blob-{place}") for place in range(len(contents))]
+        """Write blobs with one process; return their names."""
+        paths = [self._index.with_name(f"blob-{number}") for number in range(len(contents))]
         for path, data in zip(paths, contents, strict=True):
             path.write_bytes(data)
         request = "".join(f"{path}\n" for path in paths).encode()
@@ -186,23 +186,23 @@ class Tree:
 
 
 class Object(NamedTuple):
-    """An object's own (full) name and its bytes."""
+    """An object's full name and its bytes."""
 
     name: str
     content: bytes
 
 
 class Objects:
-    """Objects by name, through one process; made by `Git.objects`."""
+    """Reads objects by name through one process, made by `Git.objects`."""
 
     def __init__(self, process: Command.AutoInterrupt):
         self._process = process
 
     def read(self, names: Sequence[str]) -> list[Object | None]:
-        """Each object, None where there is none.
+        """Return each object, None where there is none.
 
-        All requests go out before the first answer is read, so they must fit into a pipe: at most
-        some 50 names at a time.
+        All requests are written before the first answer is read, so they must fit into a pipe: at
+        most about 50 names at a time.
         """
         try:
             self._process.stdin.write("".join(f"{name}\n" for name in names).encode())

@@ -1,4 +1,4 @@
-"""How a campaign is named in git: tags, refs, the branch, the folder of an experiment."""
+"""Names of a campaign in git: tags, refs, the branch, the folder of an experiment."""
 
 import re
 
@@ -12,7 +12,7 @@ _FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 
 
 def valid_tag(tag: str) -> str:
-    """`tag`, if it can name a campaign.
+    """Return `tag` if it can name a campaign.
 
     Raises:
         InputError: it can't be one component of a git ref and of a path.
@@ -26,39 +26,39 @@ def valid_tag(tag: str) -> str:
 
 
 def campaign_refs(tag: str) -> str:
-    """What the refs of all experiments of a campaign lie under."""
+    """Return the prefix of the refs of all experiments of a campaign."""
     return f"{REFS}/{tag}"
 
 
 def experiment_ref(tag: str, number: int) -> str:
-    """The ref whose being there makes experiment `number` exist."""
+    """Return the ref of experiment `number`, which exists if and only if this ref does."""
     return f"{REFS}/{tag}/{number:04d}"
 
 
 def parse_ref(ref: str) -> tuple[str, int] | None:
-    """The tag and the number that an experiment's ref stands for; None for any other ref.
+    """Return the tag and number in an experiment's ref, None for any other ref.
 
-    Refs come from anywhere: one that no campaign could have made is none of a campaign.
+    Refs may come from strangers: a ref that no campaign could have made is not a campaign's.
     """
     match = _REF.fullmatch(ref)
     return (match[1], int(match[2])) if match and is_tag(match[1]) else None
 
 
 def is_tag(name: str) -> bool:
-    """Whether `name` can name a campaign."""
+    """Return True if `name` can name a campaign."""
     return bool(_TAG.fullmatch(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
 def branch_ref(tag: str) -> str:
-    """The full name of the branch that shows a campaign's kept edits."""
+    """Return the full name of the branch of a campaign's kept edits."""
     return f"{BRANCHES}/{tag}"
 
 
 def experiment_file(tag: str, number: int, name: str) -> str:
-    """Where the file `name` of an experiment lies in the tree of its record commit.
+    """Return the path of an experiment's file in its record commit.
 
     Raises:
-        InputError: git would leave out a file of that name without a word.
+        InputError: git would silently leave out a file of that name.
     """
     if not _FILE.fullmatch(name):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The user's repository: where it is, and whether it can be written to."""
+"""The user's repository: its folder, and checks before a campaign writes to it."""
 
 import shutil
 import tempfile
@@ -11,15 +11,15 @@ from autoresearch_kit.ledger.plumbing import Git
 PROJECT = "the project's folder"
 
 _ROOM = 1_000_000
-"""Bytes that must be free for a start: some ten experiments."""
+"""Bytes that must be free at a start: about ten experiments."""
 
 
 def find_root(start: Path) -> Path:
-    """The top folder of the checkout that `start` lies in.
+    """Return the top folder of the checkout that `start` lies in.
 
     Raises:
         InputError: its path is not UTF-8, or has a line break.
-        LedgerError: git is not installed, or there is no checkout; the message has the way out.
+        LedgerError: git is not installed, or there is no checkout; the message says what to do.
     """
     if shutil.which("git") is None:
         raise LedgerError("git is not installed; install it (https://git-scm.com), then try again")
@@ -41,7 +41,7 @@ def _no_checkout(start: Path, complaint: str) -> str:
 
 
 def holds(root: Path, path: str, text: str) -> bool:
-    """Whether a commit that some ref reaches brought `path` with this content, as git stores it."""
+    """Return True if a commit that some ref reaches has `path` with the content `text`."""
     git = Git(root)
     blob = git.line("hash-object", f"--path={path}", "--stdin", stdin=text.encode())
     if git.line("cat-file", "--batch-check", stdin=f"{blob}\n".encode()).endswith(" missing"):
@@ -51,23 +51,23 @@ def holds(root: Path, path: str, text: str) -> bool:
 
 
 def check_not_brought(git: Git) -> None:
-    """Look that no commit brought a campaign's folder: a package in it would be run as the kit.
+    """Check that git tracks no campaign's folder: a package in it would be run as the kit.
 
     Raises:
-        LedgerError: one did.
+        LedgerError: it does.
     """
     if git.run("ls-files", "--", ":(top).autoresearch"):
         raise LedgerError(
-            "git tracks files in .autoresearch, which holds code that a campaign runs unguarded; "
-            "take what is not yours out: git rm -r .autoresearch"
+            "git tracks files in .autoresearch, which holds code that a campaign runs outside of "
+            "the sandbox; remove what is not yours: git rm -r .autoresearch"
         )
 
 
 def check_writable(folder: Path) -> None:
-    """Look whether git could write objects and refs below `folder`.
+    """Check that git can write objects and refs below `folder`.
 
     Raises:
-        LedgerError: it could not.
+        LedgerError: it can't.
     """
     for part in (folder, folder / "objects", folder / "refs"):
         try:

@@ -1,7 +1,7 @@
-"""Moving campaigns between repositories: push, fetch, and one file that holds all.
+"""Sharing campaigns between repositories: push, fetch, and one file that holds a campaign.
 
-`git clone` leaves a campaign's refs behind, so they travel by name. Nothing is ever forced: an
-experiment that is another one over there is refused before anything moves.
+`git clone` leaves a campaign's refs behind, so they are sent by name. Nothing is ever forced: if a
+ref means different experiments on both sides, nothing is sent.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from autoresearch_kit.ledger.refs import REFS, branch_ref, campaign_refs, parse_
 
 
 def push(root: Path, tag: str, remote: str) -> int:
-    """Copy campaign `tag` and its branch to `remote`; returns how many experiments were new there.
+    """Copy campaign `tag` and its branch to `remote`; return the number of experiments new there.
 
     Raises:
         LedgerError: there is no such campaign, the remote has a different one under this tag or
@@ -36,7 +36,7 @@ def push(root: Path, tag: str, remote: str) -> int:
 def fetch(root: Path, tag: str | None, remote: str) -> list[str]:
     """Copy campaign `tag`, or all, from `remote`: a repository, or a file made by `bundle`.
 
-    Returns the tags that were found there. Experiments that are here already stay as they are.
+    Return the tags that are there. Experiments that are here already stay as they are.
 
     Raises:
         LedgerError: the remote has no such campaign, has a different one under the same tag, or
@@ -56,14 +56,14 @@ def fetch(root: Path, tag: str | None, remote: str) -> list[str]:
         git.run("fetch", *options, "--", address, stdin=wanted)
         git.update_refs([f"create {ref} {commit}" for ref, commit in new.items()])
     tags = _tags(theirs)
-    for found in tags:
+    for name in tags:
         with suppress(LedgerError):  # the branch is derived, and a campaign's start checks it
-            History(root, found).follow_best()
+            History(root, name).follow_best()
     return tags
 
 
 def bundle(root: Path, tag: str, path: Path) -> None:
-    """Write campaign `tag`, with the history it stands on, into one file that `fetch` reads.
+    """Write campaign `tag` and the history below it into one file that `fetch` reads.
 
     Raises:
         LedgerError: there is no such campaign, or the file can't be written.
@@ -84,7 +84,7 @@ def _experiments(git: Git, root: Path, tag: str) -> dict[str, str]:
 
 
 def _address(git: Git, remote: str) -> str:
-    """A remote's name or address as git can use it from anywhere: a path is made absolute."""
+    """Return a remote's name or address, a path made absolute."""
     remotes = git.run("remote").decode().split()
     if remote in remotes:
         return remote
@@ -98,7 +98,7 @@ def _address(git: Git, remote: str) -> str:
 
 
 def _listed(git: Git, address: str, tag: str | None) -> dict[str, str]:
-    """The experiments at `address`: of campaign `tag`, or all."""
+    """Return the commit of each experiment's ref at `address`: of campaign `tag`, or of all."""
     pattern = f"{campaign_refs(valid_tag(tag)) if tag else REFS}/*"
     out = git.run("ls-remote", "--quiet", "--refs", "--", address, pattern).decode()
     lines = [line.split("\t") for line in out.splitlines()]

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from autoresearch_kit.campaign.backup import restore
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import settle
-from autoresearch_kit.campaign.restore import restore
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict

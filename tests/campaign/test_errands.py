@@ -1,4 +1,4 @@
-"""Copies and notices: made beside the campaign, which neither waits for them nor ends by them."""
+"""Copies and notices never delay a campaign, never end it, and keep secrets."""
 
 import logging
 import shutil
@@ -17,7 +17,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.tasks.lm.prepare import prepare
 from tests.ledger import ledger
-from tests.researchers.llm.night import Night, make_night
+from tests.researchers.llm.night import make_night
 from tests.researchers.llm.server import Answer, ChatServer
 
 SECRET = "T0/B0/plantedsecret"
@@ -25,30 +25,32 @@ SECRET = "T0/B0/plantedsecret"
 
 @pytest.fixture
 def chat() -> Iterator[ChatServer]:
-    """A chat's webhook that takes everything."""
+    """Run a webhook that accepts every notice."""
     with ChatServer(lambda _: Answer()) as running:
         yield running
 
 
 @pytest.fixture
-def night(tmp_path: Path, corpus: Path) -> Night:
-    """Four experiments, as if they had run here on a prepared corpus."""
-    made = make_night(tmp_path / "project")
-    place = Workspace(made.history.root, "night")
-    place.create()
-    prepare(str(corpus))
-    place.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
+def workspace(tmp_path: Path) -> Workspace:
+    """Make a campaign's folder, without a history."""
+    made = Workspace(tmp_path, "night")
+    made.create()
     return made
 
 
 @pytest.fixture
-def workspace(night: Night) -> Workspace:
-    return Workspace(night.history.root, "night")
+def copied(tmp_path: Path, corpus: Path) -> Workspace:
+    """Make a campaign of four experiments on a prepared corpus."""
+    made = Workspace(make_night(tmp_path / "project").history.root, "night")
+    made.create()
+    prepare(str(corpus))
+    made.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
+    return made
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    """Where copies go."""
+    """Make the folder that copies go to."""
     folder = tmp_path / "disk"
     folder.mkdir()
     return folder
@@ -63,7 +65,7 @@ def texts(chat: ChatServer) -> list[object]:
 
 
 def series(*verdicts: Verdict) -> list[Experiment]:
-    """A baseline, and then experiments with these verdicts."""
+    """Return a baseline, then experiments with these verdicts."""
     return [
         ledger.experiment(0),
         *(ledger.experiment(at, 1.4, verdict) for at, verdict in enumerate(verdicts, 1)),
@@ -71,7 +73,7 @@ def series(*verdicts: Verdict) -> list[Experiment]:
 
 
 def end(workspace: Workspace, runner: ErrandRunner, message: str = "done") -> None:
-    """What the campaign does when it ends: all that is under way is done afterwards."""
+    """End the campaign; what was under way is done when this returns."""
     Pulse(workspace, Limits()).stage(Stage.ENDED, message)
     runner.ended()
 
@@ -79,7 +81,7 @@ def end(workspace: Workspace, runner: ErrandRunner, message: str = "done") -> No
 def run_errands(
     workspace: Workspace, experiments: Sequence[Experiment] = (), *, times: int = 1
 ) -> None:
-    """The errands after some experiments and at the end, all done before it returns."""
+    """Run the errands after some experiments and at the end, `times` times over."""
     runner = ErrandRunner(workspace)
     for _ in range(times):
         runner.after(experiments or series(Verdict.KEEP))
@@ -89,34 +91,37 @@ def run_errands(
 # Notices
 
 
-def test_the_end_is_posted_with_what_came_of_it(workspace: Workspace, chat: ChatServer) -> None:
+def test_the_last_notice_says_why_and_with_which_result(
+    workspace: Workspace, chat: ChatServer
+) -> None:
     workspace.write_errands(Errands(webhook=hook(chat)))
     run_errands(workspace, series(Verdict.KEEP, Verdict.CRASH))
     [(headers, body)] = chat.requests
     assert headers["Content-Type"] == "application/json"
+    assert body.keys() == {"text"}
     assert str(body["text"]).startswith("'night' ended: done. 2 tried, 1 kept, 1 crashed; val_bpb")
 
 
-def test_a_plateau_is_told_once(workspace: Workspace, chat: ChatServer) -> None:
+def test_a_plateau_is_reported_once(workspace: Workspace, chat: ChatServer) -> None:
     workspace.write_errands(Errands(webhook=hook(chat)))
     runner, night = ErrandRunner(workspace), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
     for count in range(1, len(night) + 1):
         runner.after(night[:count])
     end(workspace, runner)
-    told = [text for text in texts(chat) if "plateau" in str(text)]
-    assert len(told) == 1
-    assert "the best is still experiment 1" in str(told[0])
+    [told] = [text for text in texts(chat) if "plateau" in str(text)]
+    assert "the best is still experiment 1" in str(told)
 
 
-def test_an_outage_is_told_at_once(workspace: Workspace, chat: ChatServer) -> None:
-    workspace.write_errands(Errands(webhook=hook(chat)))
+def test_errands_may_change_while_the_campaign_runs(workspace: Workspace, chat: ChatServer) -> None:
     runner = ErrandRunner(workspace)
+    runner.stand_in("first trouble")
+    workspace.write_errands(Errands(webhook=hook(chat)))
     runner.stand_in("503 from there")
     end(workspace, runner)
     assert texts(chat)[0] == "'night' needs help: optuna proposes, since 503 from there"
 
 
-def test_without_a_webhook_the_log_is_told(
+def test_without_a_webhook_notices_are_logged(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -124,59 +129,74 @@ def test_without_a_webhook_the_log_is_told(
     assert "notice: 'night' ended: done" in caplog.text
 
 
-def test_errands_may_change_while_it_runs(workspace: Workspace, chat: ChatServer) -> None:
-    runner = ErrandRunner(workspace)
-    runner.stand_in("first trouble")
-    workspace.write_errands(Errands(webhook=hook(chat)))
-    end(workspace, runner)
-    assert len(texts(chat)) == 1
+def test_a_notice_can_not_mention_everybody(chat: ChatServer) -> None:
+    notify.post(hook(chat), "Boom\n<!channel> & @everyone")
+    assert texts(chat) == ["Boom &lt;!channel&gt; &amp; @\u200beveryone"]
 
 
-def test_nobody_is_called_by_what_a_notebook_says(chat: ChatServer) -> None:
-    notify.post(hook(chat), "Boom\n<!channel> & co")
-    assert texts(chat) == ["Boom &lt;!channel&gt; &amp; co"]
+def test_the_query_of_a_webhook_is_sent(chat: ChatServer) -> None:
+    notify.post(f"{hook(chat)}?key=a%2Fb&thread=1", "hello")
+    assert chat.paths == [f"/v1/{SECRET}?key=a%2Fb&thread=1"]
 
 
-def test_a_chat_that_does_not_answer_delays_nothing(workspace: Workspace, chat: ChatServer) -> None:
+def test_a_slow_webhook_delays_nothing(workspace: Workspace, chat: ChatServer) -> None:
     answer = threading.Event()
     chat.script = lambda _: Answer(wait=answer)
     workspace.write_errands(Errands(webhook=hook(chat)))
     runner = ErrandRunner(workspace)
     runner.stand_in("503")
-    answer.set()  # it comes to this line while the notice is not taken
+    answer.set()  # reached although the notice was not accepted yet
     end(workspace, runner)
     assert len(texts(chat)) == 2
 
 
-def test_a_chat_without_patience_is_given_up(
+def test_a_webhook_that_never_answers_is_given_up(
     chat: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = threading.Event()
     chat.script = lambda _: Answer(wait=answer)
     monkeypatch.setattr(notify, "SECONDS", 0.1)
-    with pytest.raises(ErrandError, match=r"webhook at 127\.0\.0\.1 did not take.*Timeout"):
+    with pytest.raises(ErrandError, match=r"127\.0\.0\.1 did not take a notice: no answer"):
         notify.post(hook(chat), "hello")
     answer.set()
 
 
-def test_a_refused_notice_is_a_line_without_the_address(
+def test_a_refused_notice_is_logged_without_the_address(
     workspace: Workspace, chat: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     chat.script = lambda _: Answer(404, body=b"no_service")
     workspace.write_errands(Errands(webhook=hook(chat)))
     with caplog.at_level(logging.DEBUG):
         run_errands(workspace)
-    assert "the webhook at 127.0.0.1 did not take a notice: HTTP 404; look at" in caplog.text
+    assert "127.0.0.1 did not take a notice: HTTP 404; check its address" in caplog.text
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize("address", ["ftp://h/s3cret", "s3cret", "http://", "https://[s3cret"])
-def test_an_address_that_is_none_is_refused_and_not_repeated(
-    workspace: Workspace, address: str
+@pytest.mark.parametrize(
+    "address", ["ftp://h/s3cret", "s3cret", "http://", "https://[s3cret", "slack://s3cret"]
+)
+def test_a_wrong_address_is_refused_and_not_repeated(
+    workspace: Workspace,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with pytest.raises(InputError, match="--webhook must be") as refused:
         settle_errands(workspace, webhook=address)
-    assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in str(refused.value) + capsys.readouterr().err + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (f"https://hooks.slack.com/services/{SECRET}", "hooks.slack.com"),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544/", "tgram"),
+        ("ntfy://my-secret-topic", "ntfy"),
+    ],
+)
+def test_an_address_is_accepted_and_its_secret_hidden(address: str, shown: str) -> None:
+    assert notify.check_address(address) == address
+    assert notify.public_part(address) == shown
 
 
 def test_only_the_user_may_read_the_address(workspace: Workspace) -> None:
@@ -185,7 +205,7 @@ def test_only_the_user_may_read_the_address(workspace: Workspace) -> None:
     assert SECRET not in repr(workspace.errands())
 
 
-def test_what_is_not_said_stays_and_an_empty_text_ends_it(workspace: Workspace, disk: Path) -> None:
+def test_an_empty_text_ends_an_errand_and_none_keeps_it(workspace: Workspace, disk: Path) -> None:
     workspace.write_errands(Errands(webhook="https://h/x"))
     both = settle_errands(workspace, copy_to=str(disk))
     assert both == Errands(str(disk), "https://h/x")
@@ -193,7 +213,7 @@ def test_what_is_not_said_stays_and_an_empty_text_ends_it(workspace: Workspace, 
     assert settle_errands(workspace, webhook="") == Errands(str(disk))
 
 
-def test_a_broken_file_is_a_line_in_the_log(
+def test_a_damaged_errands_file_is_only_logged(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     (workspace.folder / "errands.json").write_text('{"copy_to": 1}')
@@ -205,59 +225,56 @@ def test_a_broken_file_is_a_line_in_the_log(
 # Copies
 
 
-def test_a_copy_has_the_history_the_rest_and_the_data(workspace: Workspace, disk: Path) -> None:
-    workspace.write_errands(Errands(copy_to=str(disk)))
-    run_errands(workspace)
+def test_a_copy_is_complete_and_holds_no_secret(
+    copied: Workspace, disk: Path, chat: ChatServer
+) -> None:
+    copied.write_errands(Errands(str(disk), hook(chat)))
+    run_errands(copied)
     assert {path.name for path in disk.iterdir()} == {"night.bundle", "night.zip", "_datasets"}
     assert len(list(disk.glob("_datasets/*/dataset.json"))) == 1
+    shutil.unpack_archive(disk / "night.zip", disk / "unpacked")
+    assert not (disk / "unpacked" / "errands.json").exists()
+    files = [path.read_bytes() for path in disk.rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in content for content in files)
 
 
-def test_a_folder_that_went_away_is_one_line_and_the_copy_comes_again(
-    workspace: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
+def test_a_missing_disk_is_logged_once_and_copied_to_later(
+    copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workspace.write_errands(Errands(copy_to=str(disk)))
+    copied.write_errands(Errands(copy_to=str(disk)))
     disk.rmdir()
     with caplog.at_level(logging.INFO):
-        run_errands(workspace, times=3)
+        run_errands(copied, times=3)
         assert caplog.text.count("no folder") == 1
         disk.mkdir()
-        run_errands(workspace)
+        run_errands(copied)
     assert (disk / "night.bundle").exists()
 
 
-def test_the_last_good_copy_stays(workspace: Workspace, night: Night, disk: Path) -> None:
-    workspace.write_errands(Errands(copy_to=str(disk)))
-    run_errands(workspace)
+def test_a_failed_copy_leaves_the_last_good_copy(copied: Workspace, disk: Path) -> None:
+    copied.write_errands(Errands(copy_to=str(disk)))
+    run_errands(copied)
     good = (disk / "night.bundle").read_bytes()
-    shutil.rmtree(night.history.root / ".git" / "refs" / "autoresearch")
-    run_errands(workspace)
+    shutil.rmtree(copied.root / ".git" / "refs" / "autoresearch")
+    run_errands(copied)
     assert (disk / "night.bundle").read_bytes() == good
 
 
-def test_a_disk_that_hangs_delays_nothing(
-    workspace: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
+def test_a_hanging_disk_delays_nothing(
+    copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hanging = threading.Event()
-    runner = ErrandRunner(workspace)
+    runner = ErrandRunner(copied)
 
     def hang() -> None:
         hanging.wait(60)
 
     runner._copies.do(hang)
-    workspace.write_errands(Errands(copy_to=str(disk)))
+    copied.write_errands(Errands(copy_to=str(disk)))
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             runner.after(series(Verdict.KEEP))
     assert "takes long; is its disk there?" in caplog.text
     hanging.set()
-    end(workspace, runner)
+    end(copied, runner)
     assert (disk / "night.bundle").exists()
-
-
-def test_the_copy_holds_no_secret(workspace: Workspace, disk: Path, chat: ChatServer) -> None:
-    workspace.write_errands(Errands(str(disk), hook(chat)))
-    run_errands(workspace)
-    shutil.unpack_archive(disk / "night.zip", disk / "unpacked")
-    assert not (disk / "unpacked" / "errands.json").exists()
-    files = [path.read_bytes() for path in disk.rglob("*") if path.is_file()]
-    assert not any(SECRET.encode() in content for content in files)

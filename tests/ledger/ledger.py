@@ -37,7 +37,7 @@ def init(root: Path, *options: str) -> Path:
 
 
 def project(root: Path, *options: str) -> Path:
-    """A repository with one commit: a notebook and a README."""
+    """Make a repository with one commit: a notebook and a README."""
     init(root, *options)
     (root / "notebooks").mkdir()
     (root / NOTEBOOK).write_text("{}\n")
@@ -48,7 +48,7 @@ def project(root: Path, *options: str) -> Path:
 
 
 def run(steps: int = 1000, memory_mb: float = 900.0, value: float | None = None) -> Run:
-    """A run of 300 s in 320 s."""
+    """Return a run that trained for 300 s in 320 s."""
     tokens = 2048 * steps
     made = Run(0, None, None, "", 300.0, 4.0, 320.0, steps, tokens, memory_mb, SandboxLevel.NONE)
     return made if value is None else replace(made, score=score(value))
@@ -61,7 +61,7 @@ def score(value: float) -> Score:
 def repeated(
     one: Experiment, *scores: float, reruns: tuple[float, ...] = (), noise: Noise | None = None
 ) -> Experiment:
-    """The same, run so often, with runs of the best that it asked for."""
+    """Return the experiment with these runs, and with re-runs of the best."""
     own, others = (tuple(run(value=value) for value in group) for group in (scores, reruns))
     return replace(one, runs=own, val_bpb=fmean(scores), reruns=others, noise=noise)
 
@@ -76,7 +76,7 @@ def experiment(
     hypothesis: str = "a higher rate learns faster",
     parent: int | None = None,
 ) -> Experiment:
-    """Experiment `number`; if no parent is given, derived from the baseline."""
+    """Return experiment `number`, derived from the baseline unless a parent is given."""
     derived = parent if parent is not None or number == 0 else 0
     reasons = {
         Verdict.KEEP: Reason.BETTER,
@@ -104,7 +104,7 @@ def experiment(
 
 
 def disturbed(number: int, *scores: float, retry_of: int | None = None) -> Experiment:
-    """An experiment whose runs, with these scores, the machine disturbed."""
+    """Return an experiment whose runs, with these scores, the machine disturbed."""
     made = experiment(number, None, Verdict.DISTURBED)
     aside = tuple(run(value=value) for value in scores)
     proposal = replace(made.proposal, retry_of=retry_of)
@@ -112,7 +112,7 @@ def disturbed(number: int, *scores: float, retry_of: int | None = None) -> Exper
 
 
 def never_ran(number: int) -> Experiment:
-    """An experiment whose edit could not be run."""
+    """Return an experiment whose edit could not be run."""
     made = experiment(number, None, Verdict.CRASH)
     return replace(made, runs=(), reason=Reason.INVALID_EDIT, detail="cell 'model', line 2")
 

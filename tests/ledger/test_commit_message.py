@@ -14,7 +14,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def trailers(root: Path, commit: str) -> dict[str, str]:
-    """What git itself takes for trailers."""
+    """Return the trailers that git itself reads."""
     text = git(root, "log", "-1", "--format=%(trailers:only,unfold)", commit)
     return dict(line.split(": ", 1) for line in text.splitlines() if line)
 

@@ -29,7 +29,7 @@ def test_a_plain_word_is_a_tag(tag: str) -> None:
     "tag",
     ["", "../x", "--all", "a/b", ".x", "x.", "a..b", "x.lock", "a b", "x\n", "@{", "é", "x" * 51],
 )
-def test_what_git_or_a_path_would_trip_over_is_no_tag(tag: str) -> None:
+def test_a_name_unsafe_for_git_or_paths_is_no_tag(tag: str) -> None:
     with pytest.raises(InputError, match="allowed: up to 50 letters") as refused:
         History(Path(), tag)
     assert repr(tag) in str(refused.value)
@@ -41,15 +41,64 @@ def test_an_empty_campaign_has_no_experiments(history: History) -> None:
     assert history.next_number() == 0
 
 
-def test_what_was_appended_is_read_back(history: History) -> None:
-    written = [add(history, number, 1.5 - number / 100) for number in range(3)]
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """Make a campaign of two keeps, a discard and a crash, for tests that only read."""
+    made = History(project(tmp_path_factory.mktemp("read") / "project"), "night")
+    add(made, 0)
+    add(made, 1, 1.4)
+    add(made, 2, 1.3, Verdict.DISCARD)
+    add(made, 3, None, Verdict.CRASH)
+    return made
+
+
+def test_appended_experiments_are_read_back(history: History) -> None:
+    written = [add(history, number) for number in range(3)]
     assert history.entries() == written
     assert history.next_number() == 3
 
 
+def test_the_best_is_the_latest_keep(night: History) -> None:
+    assert night.best() == night.entries()[1]
+
+
+def test_an_experiment_has_its_notebook_record_and_files(night: History) -> None:
+    assert night.source(1) == "notebook 1\n"
+    assert night.file(0, "metrics.jsonl") == b'{"step": 1}\n'
+    assert b'"val_bpb": 1.5' in night.file(0, "record.json")
+
+
+def test_a_diff_is_against_the_parent_or_the_committed_notebook(night: History) -> None:
+    assert night.diff(2) == ("notebook 0\n", "notebook 2\n")
+    assert night.diff(0) == ("{}\n", "notebook 0\n")
+
+
+def test_an_unknown_experiment_or_file_is_refused(night: History) -> None:
+    with pytest.raises(LedgerError, match="no experiment 7 in campaign 'night'; there: 0 to 3"):
+        night.source(7)
+    with pytest.raises(LedgerError, match=r"no file 'experiments/night/0000/nothing\.txt'"):
+        night.file(0, "nothing.txt")
+
+
+def test_code_commits_follow_parents_and_change_only_the_notebook(night: History) -> None:
+    zero, second, *_ = night.entries()
+    assert git(night.root, "rev-parse", f"{second.code_commit}^").strip() == zero.code_commit
+    assert git(night.root, "rev-parse", f"{zero.code_commit}^") == git(
+        night.root, "rev-parse", "HEAD"
+    )
+    assert git(night.root, "diff", "--name-only", "HEAD", second.code_commit) == f"{NOTEBOOK}\n"
+
+
+def test_the_record_commit_adds_only_the_experiments_folder(night: History) -> None:
+    entry = night.entries()[0]
+    added = git(night.root, "diff", "--name-status", entry.code_commit, entry.record_commit)
+    folder = "experiments/night/0000"
+    assert added == f"A\t{folder}/metrics.jsonl\nA\t{folder}/record.json\n"
+
+
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> History:
-    """A campaign of more experiments than are asked for at a time."""
+    """Make a campaign of more experiments than one request reads."""
     made = History(project(tmp_path_factory.mktemp("long") / "project"), "night")
     for number in range(27):
         add(made, number, 1.5, Verdict.DISCARD)
@@ -69,53 +118,17 @@ def test_experiments_are_read_through_one_git_process(
     assert trace.read_text().count("built-in: git") == 1
 
 
-def test_source_is_the_experiments_own_notebook(history: History) -> None:
-    add(history, 0)
-    add(history, 1)
-    assert history.source(1) == "notebook 1\n"
-
-
-def test_source_keeps_line_ends_and_letters_as_they_are(history: History, root: Path) -> None:
+def test_source_keeps_line_ends_and_letters(history: History, root: Path) -> None:
     git(root, "config", "core.autocrlf", "true")
     (root / ".gitattributes").write_text("*.ipynb text eol=crlf\n")
     history.append(experiment(0), "a\r\nb\né\n", {})
     assert history.source(0) == "a\r\nb\né\n"
 
 
-def test_files_lie_next_to_the_record(history: History) -> None:
-    add(history, 0)
-    assert history.file(0, "metrics.jsonl") == b'{"step": 1}\n'
-    assert b'"val_bpb": 1.5' in history.file(0, "record.json")
-
-
 def test_a_file_that_leaves_the_folder_is_refused(history: History) -> None:
     with pytest.raises(InputError, match="as a file name"):
         history.append(experiment(0), "", {"../../../README.md": b"gone"})
     assert history.entries() == []
-
-
-def test_diff_is_between_the_parent_and_the_experiment(history: History) -> None:
-    add(history, 0)
-    add(history, 1, 1.6, Verdict.DISCARD)
-    add(history, 2)
-    assert history.diff(2) == ("notebook 0\n", "notebook 2\n")
-
-
-def test_the_baseline_is_compared_with_the_committed_notebook(history: History) -> None:
-    add(history, 0)
-    assert history.diff(0) == ("{}\n", "notebook 0\n")
-
-
-def test_asking_for_an_unknown_experiment_says_which_there_are(history: History) -> None:
-    add(history, 0)
-    with pytest.raises(LedgerError, match="no experiment 7 in campaign 'night'; there: 0 to 0"):
-        history.source(7)
-
-
-def test_asking_for_an_unknown_file_names_it(history: History) -> None:
-    add(history, 0)
-    with pytest.raises(LedgerError, match=r"no file 'experiments/night/0000/nothing\.txt'"):
-        history.file(0, "nothing.txt")
 
 
 def test_a_number_is_given_only_once(history: History) -> None:
@@ -135,36 +148,12 @@ def test_an_experiment_of_another_campaign_is_refused(history: History) -> None:
         history.append(experiment(0, tag="day"), "", {})
 
 
-def test_the_best_is_the_latest_keep(history: History) -> None:
-    add(history, 0)
-    kept = add(history, 1, 1.4)
-    add(history, 2, 1.3, Verdict.DISCARD)
-    add(history, 3, None, Verdict.CRASH)
-    assert history.best() == kept
-
-
-def test_code_commits_follow_the_parents_and_change_the_notebook_only(
-    history: History, root: Path
-) -> None:
-    zero, one = add(history, 0), add(history, 1)
-    assert git(root, "rev-parse", f"{one.code_commit}^").strip() == zero.code_commit
-    assert git(root, "rev-parse", f"{zero.code_commit}^") == git(root, "rev-parse", "HEAD")
-    assert git(root, "diff", "--name-only", "HEAD", one.code_commit) == f"{NOTEBOOK}\n"
-
-
 def test_a_campaign_changes_the_notebook_it_began_with(history: History, root: Path) -> None:
     made = experiment(0)
     made = replace(made, settings=replace(made.settings, notebook="mine.ipynb"))
     code = history.append(made, "mine\n", {}).code_commit
     assert git(root, "diff", "--name-only", "HEAD", code) == "mine.ipynb\n"
     assert (history.source(0), history.diff(0)) == ("mine\n", ("", "mine\n"))
-
-
-def test_the_record_commit_adds_the_experiments_folder_only(history: History, root: Path) -> None:
-    entry = add(history, 0)
-    added = git(root, "diff", "--name-status", entry.code_commit, entry.record_commit)
-    folder = "experiments/night/0000"
-    assert added == f"A\t{folder}/metrics.jsonl\nA\t{folder}/record.json\n"
 
 
 def test_the_branch_is_a_clean_series_of_keeps(history: History, root: Path) -> None:
@@ -184,13 +173,13 @@ def test_campaigns_do_not_see_each_other(history: History, root: Path) -> None:
     assert campaigns(root) == ["night", "night2"]
 
 
-def test_a_ref_that_is_no_experiment_is_named(history: History, root: Path) -> None:
+def test_a_foreign_ref_is_named(history: History, root: Path) -> None:
     git(root, "update-ref", "refs/autoresearch/night/0000", "HEAD")
     with pytest.raises(LedgerError, match="git show refs/autoresearch/night/0000"):
         history.entries()
 
 
-def test_a_record_of_another_kind_says_what_is_wrong(history: History, root: Path) -> None:
+def test_a_wrong_record_says_what_is_wrong(history: History, root: Path) -> None:
     entry = add(history, 0)
     git(root, "checkout", "-q", entry.record_commit)
     record = root / "experiments" / "night" / "0000" / "record.json"

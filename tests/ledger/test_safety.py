@@ -1,4 +1,4 @@
-"""What must not happen to the user's repository, and what must not happen to the history."""
+"""The user's repository is never harmed, and no experiment is ever lost."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def history(root: Path) -> History:
 
 
 def worth_keeping(root: Path) -> tuple[str, ...]:
-    """All that a user could lose: files, index, HEAD, branches, stash."""
+    """Return everything that a user could lose: files, index, HEAD."""
     files = sorted(f"{p}: {p.read_bytes()!r}" for p in root.glob("[!.]*/**/*") if p.is_file())
     commands = [["status", "--porcelain"], ["diff"], ["diff", "--cached"], ["rev-parse", "HEAD"]]
     head = (root / ".git" / "HEAD").read_text()
@@ -77,7 +77,7 @@ def test_uncommitted_work_does_not_get_into_the_history(root: Path, history: His
     assert git(root, "show", f"{entry.code_commit}:README.md") == "# project\n"
 
 
-def test_a_repository_without_commits_will_do(tmp_path: Path) -> None:
+def test_a_repository_without_commits_works(tmp_path: Path) -> None:
     history = History(init(tmp_path / "new"), "night")
     entries = [add(history, 0), add(history, 1)]
     assert history.entries() == entries
@@ -87,14 +87,14 @@ def test_a_repository_without_commits_will_do(tmp_path: Path) -> None:
     assert history.diff(0) == ("", "notebook 0\n")
 
 
-def test_sha_256_will_do(tmp_path: Path) -> None:
+def test_a_sha_256_repository_works(tmp_path: Path) -> None:
     history = History(project(tmp_path / "project", "--object-format=sha256"), "night")
     entries = [add(history, 0), add(history, 1)]
     assert history.entries() == entries
     assert len(entries[0].code_commit) == 64
 
 
-def test_a_linked_worktree_will_do(root: Path, tmp_path: Path) -> None:
+def test_a_linked_worktree_works(root: Path, tmp_path: Path) -> None:
     git(root, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     there = History(find_root(tmp_path / "side" / "notebooks"), "night")
     entry = add(there, 0)
@@ -103,7 +103,7 @@ def test_a_linked_worktree_will_do(root: Path, tmp_path: Path) -> None:
     there.check()
 
 
-def test_packed_refs_and_objects_will_do(root: Path, history: History) -> None:
+def test_packed_refs_and_objects_work(root: Path, history: History) -> None:
     add(history, 0)
     git(root, "gc", "-q")
     add(history, 1)
@@ -125,7 +125,7 @@ def test_commits_are_not_signed(root: Path, history: History) -> None:
     assert add(history, 0)
 
 
-def test_the_callers_git_variables_do_not_lead_astray(
+def test_the_callers_git_variables_are_ignored(
     root: Path, history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = project(tmp_path / "other")
@@ -143,7 +143,7 @@ def test_the_callers_git_variables_do_not_lead_astray(
 
 @pytest.fixture
 def nobody(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user who never told git a name."""
+    """Let the user have no name in git."""
     git(root, "config", "--unset", "user.name")
     git(root, "config", "--unset", "user.email")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -155,12 +155,14 @@ def author(root: Path, commit: str) -> str:
     return git(root, "log", "-1", "--format=%an <%ae>, %cn <%ce>", commit).strip()
 
 
-def test_the_users_name_stands_in_the_commits(root: Path, history: History) -> None:
+def test_commits_have_the_users_name(root: Path, history: History) -> None:
     commit = add(history, 0).code_commit
     assert author(root, commit) == "Ada <ada@example.org>, Ada <ada@example.org>"
 
 
-def test_without_a_name_the_kits_stands_in(root: Path, history: History, nobody: None) -> None:
+def test_without_a_user_name_commits_have_the_kits(
+    root: Path, history: History, nobody: None
+) -> None:
     git(root, "config", "user.useConfigOnly", "true")
     kit = "autoresearch <autoresearch@localhost>"
     assert author(root, add(history, 0).code_commit) == f"{kit}, {kit}"
@@ -209,14 +211,14 @@ def test_temporary_files_that_cannot_be_written_are_an_error(root: Path, history
         add(history, 0)
 
 
-def test_an_index_that_a_killed_process_left_is_cleared(root: Path, history: History) -> None:
+def test_the_index_of_a_killed_process_is_removed(root: Path, history: History) -> None:
     left = root / ".git" / "autoresearch" / "night" / "tmp1234"
     left.mkdir(parents=True)
     history.repair()
     assert not left.exists()
 
 
-def test_a_lock_that_a_killed_git_left_is_cleared(root: Path, history: History) -> None:
+def test_the_lock_of_a_killed_git_is_removed(root: Path, history: History) -> None:
     add(history, 0)
     lock = root / ".git" / "refs" / "autoresearch" / "night" / "0001.lock"
     lock.touch()
@@ -247,7 +249,7 @@ for number in count():
 """
 
 
-def test_what_was_appended_before_a_kill_is_there_after_it(root: Path, history: History) -> None:
+def test_an_appended_experiment_survives_a_kill(root: Path, history: History) -> None:
     command = [sys.executable, "-c", APPEND_FOR_EVER, str(root)]
     project_folder = Path(__file__).parents[2]
     with subprocess.Popen(
@@ -262,7 +264,7 @@ def test_what_was_appended_before_a_kill_is_there_after_it(root: Path, history: 
     assert history.repair()
 
 
-def test_other_locks_are_not_cleared(root: Path, history: History) -> None:
+def test_other_locks_are_not_removed(root: Path, history: History) -> None:
     add(history, 0)
     add(History(root, "day"), 0)
     others = [
@@ -275,34 +277,30 @@ def test_other_locks_are_not_cleared(root: Path, history: History) -> None:
     assert all(lock.exists() for lock in others)
 
 
-def test_a_branch_that_was_not_moved_is_moved(root: Path, history: History) -> None:
-    zero = add(history, 0)
-    best = add(history, 1)
-    git(root, "update-ref", "refs/heads/autoresearch/night", zero.code_commit)
-    assert history.repair()
-    assert git(root, "rev-parse", "autoresearch/night").strip() == best.code_commit
+def test_repair_points_the_branch_at_the_best(root: Path, history: History) -> None:
+    assert history.repair()  # nothing to do yet
+    zero, best = add(history, 0), add(history, 1)
+    branch = "refs/heads/autoresearch/night"
+    for damage in (["update-ref", branch, zero.code_commit], ["update-ref", "-d", branch]):
+        git(root, *damage)
+        assert history.repair()
+        assert git(root, "rev-parse", branch).strip() == best.code_commit
 
 
-def test_a_branch_that_was_deleted_is_there_again(root: Path, history: History) -> None:
-    best = add(history, 0)
-    git(root, "branch", "-q", "-D", "autoresearch/night")
-    assert history.repair()
-    assert git(root, "rev-parse", "autoresearch/night").strip() == best.code_commit
-
-
-def test_an_empty_campaign_needs_no_repair(history: History) -> None:
-    assert history.repair()
-
-
-def test_a_branch_checked_out_here_is_refused_and_not_moved(root: Path, history: History) -> None:
+def test_a_checked_out_branch_is_not_moved_or_deleted(root: Path, history: History) -> None:
     zero = add(history, 0)
     git(root, "checkout", "-q", "autoresearch/night")
     with pytest.raises(LedgerError, match=f"git -C {root} switch --detach"):
         history.check()
+    with pytest.raises(LedgerError, match="is checked out"):
+        delete(root, "night")
     add(history, 1)
     assert not history.repair()
     assert git(root, "rev-parse", "HEAD").strip() == zero.code_commit
     assert git(root, "status", "--porcelain") == ""
+    git(root, "switch", "--detach")  # as the message says
+    history.check()
+    assert history.repair()
 
 
 def test_a_branch_checked_out_in_a_worktree_is_refused(
@@ -315,30 +313,16 @@ def test_a_branch_checked_out_in_a_worktree_is_refused(
         history.check()
 
 
-def test_what_the_message_says_helps(root: Path, history: History) -> None:
-    add(history, 0)
-    git(root, "checkout", "-q", "autoresearch/night")
-    git(root, "switch", "--detach")
-    add(history, 1)
-    history.check()
-    assert history.repair()
-
-
-def test_commits_that_somebody_put_on_the_branch_are_kept(root: Path, history: History) -> None:
+def test_foreign_commits_on_the_branch_are_kept(root: Path, history: History) -> None:
     add(history, 0)
     theirs = git(root, "commit-tree", "-m", "Theirs", "HEAD^{tree}").strip()
     git(root, "update-ref", "refs/heads/autoresearch/night", theirs)
-    with pytest.raises(LedgerError, match="use another tag, or rename the branch"):
+    advice = "use another tag, or rename the branch: git branch -m autoresearch/night NAME"
+    with pytest.raises(LedgerError, match=advice):
         history.check()
     add(history, 1)
     assert not history.repair()
     assert git(root, "rev-parse", "autoresearch/night").strip() == theirs
-
-
-def test_an_older_branch_of_that_name_is_refused(root: Path, history: History) -> None:
-    git(root, "branch", "autoresearch/night")
-    with pytest.raises(LedgerError, match="git branch -m autoresearch/night NAME"):
-        history.check()
 
 
 @pytest.mark.parametrize("name", ["autoresearch", "autoresearch/night/x"])
@@ -365,7 +349,7 @@ def test_a_damaged_experiment_is_an_error_and_not_forgotten(root: Path, history:
         history.entries()
 
 
-def test_deleting_leaves_nothing_of_this_and_all_of_the_others(root: Path) -> None:
+def test_deleting_removes_one_campaign_only(root: Path) -> None:
     for tag in ("night", "night2"):
         for number in range(2):
             add(History(root, tag), number, 1.5 - number / 10)
@@ -378,42 +362,25 @@ def test_deleting_leaves_nothing_of_this_and_all_of_the_others(root: Path) -> No
     assert History(root, "night").entries() == []
 
 
-def test_deleting_an_unknown_campaign_says_which_there_are(root: Path, history: History) -> None:
+def test_deleting_an_unknown_campaign_is_refused(root: Path, history: History) -> None:
     add(history, 0)
     with pytest.raises(LedgerError, match=r"no campaign 'day' in .*; there: night"):
         delete(root, "day")
 
 
-def test_a_campaign_that_is_checked_out_is_not_deleted(root: Path, history: History) -> None:
-    add(history, 0)
-    git(root, "checkout", "-q", "autoresearch/night")
-    with pytest.raises(LedgerError, match="is checked out"):
-        delete(root, "night")
-    assert len(history.entries()) == 1
-
-
-def test_a_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"make it one: git init {tmp_path}"):
         find_root(tmp_path)
-
-
-def test_a_bare_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="git clone"):
         find_root(init(tmp_path / "bare", "--bare"))
 
 
-def test_a_missing_git_is_named(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LedgerError, match="git is not installed"):
-        find_root(root)
-
-
-def test_a_git_that_went_away_is_an_error(
+def test_a_missing_git_is_an_error(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LedgerError, match="git is not installed"):
+        find_root(history.root)
     with pytest.raises(LedgerError, match="can't start git"):
         history.entries()
 
@@ -428,12 +395,12 @@ def test_a_killed_git_is_an_error(
         history.entries()
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"cannot change to '{tmp_path}/nowhere'"):
         find_root(tmp_path / "nowhere")
 
 
-def test_a_root_that_went_away_is_an_error(root: Path, history: History) -> None:
+def test_a_removed_project_is_an_error(root: Path, history: History) -> None:
     shutil.rmtree(root)
     with pytest.raises(LedgerError, match="git cat-file: fatal: cannot change to"):
         history.entries()
@@ -447,17 +414,17 @@ def test_a_discard_does_not_move_the_branch(root: Path, history: History) -> Non
 
 def test_two_writers_of_one_number_leave_one_experiment(root: Path, history: History) -> None:
     other = History(root, "night")
-    place = History._place
+    find_parent = History._parent
     winner: list[Entry] = []
 
     def overtaken(self: History, made: Experiment) -> str | None:
-        parent = place(self, made)
+        parent = find_parent(self, made)
         patch.undo()
         winner.append(add(other, 0, 1.2))
         return parent
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(History, "_place", overtaken)
+        patch.setattr(History, "_parent", overtaken)
         with pytest.raises(LedgerError, match="reference already exists"):
             add(history, 0, 1.5)
     assert history.entries() == winner

@@ -16,7 +16,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def history(root: Path) -> History:
-    """Three experiments; the last is the best."""
+    """Make three experiments; the last is the best."""
     made = History(root, "night")
     for number in range(3):
         add(made, number, 1.5 - number / 10)
@@ -25,7 +25,7 @@ def history(root: Path) -> History:
 
 @pytest.fixture
 def remote(root: Path, tmp_path: Path) -> Path:
-    """A bare repository, the project's `origin`."""
+    """Make a bare repository, the project's `origin`."""
     bare = init(tmp_path / "bare.git", "--bare")
     git(root, "remote", "add", "origin", str(bare))
     return bare
@@ -33,7 +33,7 @@ def remote(root: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    """Somebody else's empty repository."""
+    """Make somebody else's empty repository."""
     return init(tmp_path / "other")
 
 
@@ -43,7 +43,7 @@ def test_a_pushed_campaign_can_be_fetched(history: History, remote: Path, other:
     assert History(other, "night").entries() == history.entries()
 
 
-def test_the_branch_travels_too(history: History, remote: Path, other: Path) -> None:
+def test_the_branch_is_pushed_too(history: History, remote: Path, other: Path) -> None:
     push(history.root, "night", "origin")
     fetch(other, "night", str(remote))
     best = git(history.root, "rev-parse", "autoresearch/night")
@@ -51,7 +51,7 @@ def test_the_branch_travels_too(history: History, remote: Path, other: Path) -> 
     assert git(other, "rev-parse", "autoresearch/night") == best
 
 
-def test_only_the_campaign_asked_for_is_moved(history: History, remote: Path, other: Path) -> None:
+def test_only_the_named_campaign_is_pushed(history: History, remote: Path, other: Path) -> None:
     add(History(history.root, "day"), 0)
     push(history.root, "day", "origin")
     assert campaigns(remote) == ["day"]
@@ -74,9 +74,7 @@ def test_fetching_again_brings_what_is_new(history: History, other: Path) -> Non
     assert History(other, "night").best() == history.best()
 
 
-def test_a_different_experiment_is_not_pushed_over(
-    history: History, remote: Path, other: Path
-) -> None:
+def test_push_never_overwrites_an_experiment(history: History, remote: Path, other: Path) -> None:
     add(History(other, "night"), 0, 9.0)
     push(other, "night", str(remote))
     with pytest.raises(LedgerError, match="refs/autoresearch/night/0000 is a different experiment"):
@@ -84,14 +82,14 @@ def test_a_different_experiment_is_not_pushed_over(
     assert [e.val_bpb for e in History(remote, "night").experiments()] == [9.0]
 
 
-def test_a_different_experiment_is_not_fetched_over(history: History, other: Path) -> None:
+def test_fetch_never_overwrites_an_experiment(history: History, other: Path) -> None:
     own = add(History(other, "night"), 0, 9.0)
     with pytest.raises(LedgerError, match="none is ever overwritten"):
         fetch(other, "night", str(history.root))
     assert History(other, "night").entries() == [own]
 
 
-def test_a_branch_that_went_elsewhere_is_not_pushed_over(history: History, remote: Path) -> None:
+def test_push_never_overwrites_a_branch(history: History, remote: Path) -> None:
     theirs = git(history.root, "commit-tree", "-m", "Theirs", "HEAD^{tree}").strip()
     git(history.root, "push", "-q", "origin", f"{theirs}:refs/heads/autoresearch/night")
     with pytest.raises(LedgerError, match="git push"):
@@ -105,7 +103,7 @@ def test_one_file_holds_a_campaign(history: History, other: Path, tmp_path: Path
     assert History(other, "night").entries() == history.entries()
 
 
-def test_a_bundle_is_found_from_where_the_user_is(
+def test_a_bundles_path_is_relative_to_the_current_folder(
     history: History, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -126,7 +124,7 @@ def test_an_unknown_campaign_is_neither_pushed_nor_bundled(history: History) -> 
         bundle(history.root, "day", Path("day.bundle"))
 
 
-def test_fetching_an_unknown_campaign_says_which_there_are(history: History, other: Path) -> None:
+def test_fetching_an_unknown_campaign_is_refused(history: History, other: Path) -> None:
     with pytest.raises(LedgerError, match=r"no campaign 'day' at .*; there: night"):
         fetch(other, "day", str(history.root))
 

@@ -127,7 +127,7 @@ def test_however_it_ends_confirm_can_go_on(number: signal.Signals, night: Worksp
         said = process.stdout.read().decode()
     killed = number is signal.SIGKILL
     assert process.returncode == (-number if killed else 130)
-    assert killed or "left; 0 runs are done, and the same command goes on" in said
+    assert killed or "0 runs are done; the same command goes on" in said
     shown = Reader(night.root, "night").read().words()
     goes_on = "go on with: autoresearch confirm night" if killed else LEFT
     assert goes_on in shown

@@ -1,29 +1,25 @@
-"""The command line: `autoresearch ...`. Each module holds a few related commands."""
+"""The command line, `autoresearch ...`: each module adds a few related commands."""
 
 import sys
 
 from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
 from autoresearch_kit.records.text import visible
-from autoresearch_kit.ui.cli import adopt, confirm, errands, machine, model, read, run, share, steer
+from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their commands
+    adopt,
+    confirm,
+    errands,
+    machine,
+    model,
+    read,
+    run,
+    share,
+    steer,
+)
 from autoresearch_kit.ui.cli.app import app
-
-__all__ = [
-    "adopt",
-    "app",
-    "confirm",
-    "errands",
-    "machine",
-    "main",
-    "model",
-    "read",
-    "run",
-    "share",
-    "steer",
-]
 
 
 def main() -> None:
-    """Run the command line; what the kit refuses is one line on stderr and exit status 1."""
+    """Run the command line; an error of the kit is one line on stderr and exit status 1."""
     try:
         app()
     except KitError as error:

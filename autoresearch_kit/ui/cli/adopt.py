@@ -1,4 +1,4 @@
-"""adopt: what the next campaign begins with."""
+"""The command adopt: the notebook that the next campaign begins with."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,18 +16,18 @@ from autoresearch_kit.ui.cli.app import app, console, project
 def adopt(
     tag: Annotated[str | None, typer.Argument(help="The campaign whose best to take.")] = None,
     own: Annotated[
-        Path | None, typer.Option("--from", help="A notebook of your own instead; it is checked.")
+        Path | None, typer.Option("--from", help="A notebook of your own instead.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if what is there is in no commit.")
+        bool, typer.Option("--force", help="Overwrite changes that are in no commit.")
     ] = False,
 ) -> None:
-    """Let the next campaign begin with a campaign's best notebook, or with one of your own.
+    """Let the next campaign begin with a campaign's best notebook, or with your own.
 
     A best takes the place of its campaign's first notebook; your own becomes notebooks/train.ipynb.
     """
     if (tag is None) == (own is None):
-        raise InputError("adopt what? a campaign's best: adopt TAG; or your own: adopt --from FILE")
+        raise InputError("name a campaign (adopt TAG) or your own notebook (adopt --from FILE)")
     root = project()
     if own is not None:
         path = adopt_file(root, own, force=force)

@@ -1,4 +1,4 @@
-"""The typer application that the commands join, and the arguments they share."""
+"""The typer application that the commands are added to, and the arguments that they share."""
 
 import json
 from collections.abc import Iterable
@@ -17,19 +17,19 @@ from autoresearch_kit.records.text import visible
 
 
 class SafeConsole(Console):
-    """What is printed may come from a model, a notebook or somebody's campaign: none of it steers
-    the terminal, whoever prints it."""
+    """Prints text of a model, a notebook or somebody's campaign so that none of it controls the
+    terminal."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """The segments of `renderable`; rich's own control codes stay as they are."""
+        """Yield the segments of `renderable`; only rich's own control codes stay as they are."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text))
 
 
 app = typer.Typer(
-    help="A researcher edits a training notebook all night, and keeps what predicts better.",
+    help="Let a researcher edit a training notebook all night, and keep what predicts better.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -37,11 +37,11 @@ app = typer.Typer(
 console = SafeConsole(highlight=False, soft_wrap=True, markup=False)
 
 Tag = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def print_json(record: object) -> None:
-    """Print a record for a program, with escapes in place of what would steer a terminal."""
+    """Print a record as JSON, with control characters escaped."""
     lines = codec.encode(record).decode().split("\n")
     print("\n".join(line if line.isprintable() else _escaped(line) for line in lines))  # noqa: T201
 
@@ -51,24 +51,24 @@ def _escaped(line: str) -> str:
 
 
 def project() -> Path:
-    """The project that the current folder lies in."""
+    """Return the folder of the project that the current folder lies in."""
     return ledger.find_root(Path.cwd())
 
 
 def workspace(tag: str) -> Workspace:
-    """The folder of campaign `tag`, which need not exist yet."""
+    """Return the workspace of campaign `tag`, which need not exist yet."""
     return Workspace(project(), ledger.valid_tag(tag))
 
 
 def known_history(tag: str) -> ledger.History:
-    """The history of a campaign that has at least its baseline.
+    """Return the history of a campaign that has at least its baseline.
 
     Raises:
-        InputError: there is no such campaign; the message names those there are.
+        InputError: there is no such campaign; the message names the others.
     """
     root = project()
-    known = ledger.History(root, ledger.valid_tag(tag))
-    if known.best() is None:
-        there = ", ".join(ledger.campaigns(root)) or "none yet"
-        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
-    return known
+    history = ledger.History(root, ledger.valid_tag(tag))
+    if history.best() is None:
+        others = ", ".join(ledger.campaigns(root)) or "none yet"
+        raise InputError(f"no campaign '{tag}' in this project; there: {others}")
+    return history

@@ -1,4 +1,4 @@
-"""confirm: which keeps are real."""
+"""The command confirm: which keeps are real."""
 
 import signal
 import sys
@@ -24,17 +24,17 @@ STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "r
 def confirm(
     tag: Tag,
     seeds: Annotated[
-        int | None, typer.Option(help="Run each without a keep so often (default: 3).")
+        int | None, typer.Option(help="Runs of the best without a keep (default: 3).")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was found so far as JSON; run nothing.")
+        bool, typer.Option("--json", help="Print the results so far as JSON; run nothing.")
     ] = False,
 ) -> None:
-    """Which keeps are real: the best is re-run without each of them, with several seeds.
+    """Find out which keeps are real: run the best without each of them, with several seeds.
 
-    Ctrl-C loses the run under way; the same command goes on. At the end there is a best without
-    the keeps that are not real, for a new campaign to begin with.
+    Ctrl-C loses only the run under way; the same command goes on. At the end there is a best
+    without the keeps that are not real, for a new campaign to begin with.
     """
     known_history(tag)
     if as_json:
@@ -50,16 +50,16 @@ def confirm(
             typer.confirm("begin?", abort=True)
     with _sigterm_as_ctrl_c():
         _run(confirming)
-    found = _known(tag)
-    console.print(_table(found))
-    console.print(_end(confirming, found))
+    confirmation = _known(tag)
+    console.print(_table(confirmation))
+    console.print(_end(confirming, confirmation))
 
 
 def _known(tag: str) -> Confirmation:
-    found = Folder(workspace(tag)).confirmation()
-    if found is None:
+    confirmation = Folder(workspace(tag)).confirmation()
+    if confirmation is None:
         raise InputError(f"'{tag}' is not confirmed yet; do it: autoresearch confirm {tag}")
-    return found
+    return confirmation
 
 
 def _forecast(forecast: Forecast) -> str:
@@ -78,7 +78,7 @@ def _time(count: int, forecast: Forecast) -> str:
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """In here, SIGTERM ends the command as Ctrl-C does, so that it says what goes on with it."""
+    """Let SIGTERM end the command as Ctrl-C does, so that it says how to go on."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -87,7 +87,7 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def _run(confirming: Confirming) -> None:
-    """Do the runs, a line each."""
+    """Do the runs and print a line for each."""
     with console.status(_next(confirming.standing())) as status:
         try:
             for progress in confirming.run():
@@ -95,7 +95,7 @@ def _run(confirming: Confirming) -> None:
                 status.update(_next(progress.standing))
         except KeyboardInterrupt as error:
             forecast = confirming.forecast()
-            console.print(f"left; {forecast.done} runs are done, and the same command goes on")
+            console.print(f"stopped; {forecast.done} runs are done; the same command goes on")
             raise typer.Exit(130) from error
 
 
@@ -113,13 +113,13 @@ def _line(progress: Progress) -> str:
     return f"{done:3d} of {done + left}  {said}  {todo.variant}, seed {todo.at + 1}{why}"
 
 
-def _table(found: Confirmation) -> Table:
+def _table(confirmation: Confirmation) -> Table:
     table = Table("", "idea", "claimed", "worth", "helps", "runs", "", "", box=None, pad_edge=False)
-    for keep in found.keeps:
+    for keep in confirmation.keeps:
         worth = f"{keep.worth.value:.6f} ± {keep.worth.error:.6f}" if keep.worth else "-"
         helps = f"{keep.worth.helps:.1%}" if keep.worth else "-"
         finding = Text(keep.finding, STYLES.get(keep.finding, ""))
-        stays = "" if keep.stays or not found.pruned else "pruned"
+        stays = "" if keep.stays or not confirmation.pruned else "pruned"
         claimed, idea = f"{keep.claimed:.6f}", Text(_idea(keep))
         table.add_row(str(keep.number), idea, claimed, worth, helps, str(keep.runs), finding, stays)
     return table
@@ -131,19 +131,22 @@ def _idea(keep: KeepFound) -> str:
     return "\n".join([keep.idea, *notes])
 
 
-def _end(confirming: Confirming, found: Confirmation) -> str:
-    """The best and the pruned best, and the next step."""
-    pruned = None if found.pruned == found.best else found.pruned
-    measured = {"baseline": found.baseline, "best": found.best, "pruned best": pruned}
-    lines = [f"{name:12s} val_bpb {one}" for name, one in measured.items() if one]
-    if found.left:
-        return "\n".join([*lines, f"at least {found.left} runs left; the same command goes on"])
-    source = f"--from {confirming.folder.pruned.relative_to(confirming.workspace.root)}"
+def _end(confirming: Confirming, confirmation: Confirmation) -> str:
+    """Return the scores of the best and the pruned best, and the next step."""
+    pruned = None if confirmation.pruned == confirmation.best else confirmation.pruned
+    measured = {"baseline": confirmation.baseline, "best": confirmation.best, "pruned best": pruned}
+    lines = [f"{name:12s} val_bpb {score}" for name, score in measured.items() if score]
+    if confirmation.left:
+        return "\n".join(
+            [*lines, f"at least {confirmation.left} runs left; the same command goes on"]
+        )
+    pruned_file = confirming.folder.pruned.relative_to(confirming.workspace.root)
+    source = f"--from {pruned_file}" if confirmation.prune else confirmation.tag
     return "\n".join(
         [
             *lines,
-            found.detail,
-            f"begin with it: autoresearch adopt {source if found.prune else found.tag}",
+            confirmation.detail,
+            f"begin with it: autoresearch adopt {source}",
             "and then, under a new tag: autoresearch run TAG --profile as-is",
         ]
     )

@@ -1,4 +1,4 @@
-"""errands: copies and notices, while a campaign runs."""
+"""The command errands: copies and notices, set while a campaign runs."""
 
 from typing import Annotated
 
@@ -10,20 +10,20 @@ from autoresearch_kit.records import Errands
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.ui.cli.app import Tag, app, console, project, workspace
 
-PANEL = "Errands"
-"""The panel of `--help` that holds these options."""
+PANEL = "Copies and notices"
 
 CopyTo = Annotated[
     str | None,
     typer.Option(
-        help="A folder that gets a copy after each experiment; `restore` reads it.",
+        help="Copy the campaign to this folder after each experiment, for `restore`.",
         rich_help_panel=PANEL,
     ),
 ]
 Webhook = Annotated[
     str | None,
     typer.Option(
-        help="Where to POST that it ended, failed, needs help or found nothing for long.",
+        help="Send a notice when it ends, fails, needs help, or keeps nothing for long: a web "
+        "address, or one of apprise's, such as ntfy://TOPIC.",
         envvar=WEBHOOK,
         rich_help_panel=PANEL,
     ),
@@ -32,17 +32,18 @@ Webhook = Annotated[
 
 @app.command()
 def errands(tag: Tag, copy_to: CopyTo = None, webhook: Webhook = None) -> None:
-    """What a campaign does after each experiment, beside it; an empty text ("") ends it.
+    """Show or change where copies and notices of a campaign go; an empty text ("") ends one.
 
-    A campaign that runs does so from its next experiment on.
+    A running campaign follows from its next experiment on.
     """
-    place = workspace(known(project(), tag))
+    folder = workspace(known(project(), tag))
     if copy_to is not None or webhook is not None:
-        place.write_errands(settle_errands(place, copy_to, webhook))
-    console.print(_words(place.errands()))
+        folder.write_errands(settle_errands(folder, copy_to, webhook))
+    console.print(_described(folder.errands()))
 
 
-def _words(errands: Errands) -> str:
+def _described(errands: Errands) -> str:
     copies = errands.copy_to or "nowhere"
-    told = f"the log, and {notify.host(errands.webhook)}" if errands.webhook else "the log only"
-    return f"copies go to {copies}; notices go to {told}"
+    shown = notify.public_part(errands.webhook) if errands.webhook else ""
+    notices = f"the log, and {shown}" if shown else "the log only"
+    return f"copies go to {copies}; notices go to {notices}"

@@ -1,4 +1,4 @@
-"""Following a campaign in a terminal: a line per experiment, and one that moves."""
+"""Following a campaign in a terminal: a line per experiment, and a line that moves."""
 
 import signal
 import subprocess
@@ -20,7 +20,6 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Settings,
     Stage,
-    State,
     Verdict,
     strongest,
 )
@@ -43,22 +42,22 @@ def follow(workspace: Workspace, process: subprocess.Popen[bytes] | None = None)
     Raises:
         KitError: the campaign ended with an error; the message is its own.
     """
-    told = _Told(workspace)
+    printer = _Printer(workspace)
     with (
         LiveDisplay(Text("starting"), console=console, transient=True) as display,
         _counted_interrupts() as interrupts,
     ):
         while _alive(workspace, process):
             time.sleep(POLL_SECONDS)
-            told.tell_new()
-            told.tell_stopping(len(interrupts))
-            display.update(_line(workspace, best_estimate(told.experiments)))
-    told.tell_new()
+            printer.print_new()
+            printer.pass_on(len(interrupts))
+            display.update(_line(workspace, best_estimate(printer.experiments)))
+    printer.print_new()
     _say_end(workspace, process)
 
 
-class _Told:
-    """What the terminal has been told so far: `experiments`, and that it stops."""
+class _Printer:
+    """Prints each new experiment once, and passes Ctrl-C on."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -66,18 +65,19 @@ class _Told:
         self.experiments = self._history.experiments()
         self._interrupts = 0
 
-    def tell_new(self) -> None:
-        """Print each experiment that came since the last call; asks git only when one may have."""
+    def print_new(self) -> None:
+        """Print the experiments since the last call; ask git only if there may be any."""
         state = self._workspace.state()
         known = len(self.experiments)
-        if state is None or (state.number < known and _goes(state)):
+        over = state is not None and state.stage in (Stage.ENDED, Stage.FAILED)
+        if state is None or (state.number < known and not over):
             return
         self.experiments = self._history.experiments()
         for experiment, line in experiment_lines(self.experiments)[known:]:
             console.print(line, style=STYLES[experiment.verdict])
 
-    def tell_stopping(self, interrupts: int) -> None:
-        """Pass Ctrl-C on, when it was pressed again; `interrupts` is how often in all."""
+    def pass_on(self, interrupts: int) -> None:
+        """Ask the campaign to stop if Ctrl-C was pressed again; `interrupts` counts them all."""
         if interrupts == self._interrupts:
             return
         self._interrupts = interrupts
@@ -90,7 +90,7 @@ class _Told:
 
 @contextmanager
 def _counted_interrupts() -> Iterator[list[int]]:
-    """Ctrl-C only adds to the list, so that it can't strike in the middle of anything."""
+    """Let Ctrl-C only add to a list, so that it can't interrupt anything halfway."""
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
@@ -100,24 +100,20 @@ def _counted_interrupts() -> Iterator[list[int]]:
 
 
 def experiment_lines(experiments: Sequence[Experiment]) -> list[tuple[Experiment, str]]:
-    """All of a campaign's experiments, each with a line on what is known of it by now."""
+    """Return all experiments, each with its line in the terminal."""
     known = estimates(experiments)
-    level = strongest(one.sandbox for one in experiments if one.sandbox)
-    return [(one, _told(one, known.get(one.number), level)) for one in experiments]
+    level = strongest(tried.sandbox for tried in experiments if tried.sandbox)
+    return [(tried, _experiment(tried, known.get(tried.number), level)) for tried in experiments]
 
 
-def _told(one: Experiment, known: Estimate | None, level: SandboxLevel | None) -> str:
-    """The line, with what it cost, and its sandbox if that was weaker than `level`."""
+def _experiment(tried: Experiment, known: Estimate | None, level: SandboxLevel | None) -> str:
+    """Return an experiment's line, with its cost, and its sandbox if weaker than `level`."""
     notes = [
-        per(one.usage, 1) if one.usage.requests else "",
-        f"sandbox: {one.sandbox}" if one.sandbox not in (None, level) else "",
+        per(tried.usage, 1) if tried.usage.requests else "",
+        f"sandbox: {tried.sandbox}" if tried.sandbox not in (None, level) else "",
     ]
-    said = "".join(f"  ({note})" for note in notes if note)
-    return f"{one.line(str(known), known.scores) if known else one}{said}"
-
-
-def _goes(state: State) -> bool:
-    return state.stage not in (Stage.ENDED, Stage.FAILED)
+    shown = "".join(f"  ({note})" for note in notes if note)
+    return f"{tried.line(str(known), known.scores) if known else tried}{shown}"
 
 
 def _alive(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> bool:
@@ -157,7 +153,7 @@ def _say_end(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> N
         raise KitError(state.message)
     if state is None or state.stage is not Stage.ENDED or (process and process.returncode != 0):
         raise KitError(
-            f"campaign '{workspace.tag}' ended without a word; its log is {workspace.log}; "
+            f"campaign '{workspace.tag}' ended without a message; its log is {workspace.log}; "
             f"{workspace.way_on()}"
         )
     console.print(f"campaign '{workspace.tag}': {state.message}")

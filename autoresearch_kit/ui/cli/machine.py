@@ -1,4 +1,4 @@
-"""doctor, lab, open: what this machine can do, and the notebooks on it."""
+"""The commands doctor, lab and open: this machine, and the notebooks on it."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ CONTROL = "notebooks/control.ipynb"
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """What this machine can do, and what to do about each gap."""
+    """Show what this machine can do, and how to fix what it can't."""
     findings = examine(Path.cwd(), try_compile=True)
     if as_json:
         print_json(findings)
@@ -38,7 +38,7 @@ def doctor(as_json: Json = False) -> None:
 def lab(context: typer.Context) -> None:
     """Open the control notebook in JupyterLab.
 
-    Options are JupyterLab's: --no-browser --port=8899 through ssh, --allow-root in a container.
+    Options go to JupyterLab: --no-browser --port=8899 over ssh, --allow-root in a container.
     """
     root = project()
     if not (root / CONTROL).exists():
@@ -51,9 +51,9 @@ def open_(
     tag: Tag,
     number: Annotated[int, typer.Argument(help="The experiment's number; the baseline is 0.")],
 ) -> None:
-    """Open an experiment's executed notebook, its outputs in it, in JupyterLab.
+    """Open an experiment's executed notebook, with its outputs, in JupyterLab.
 
-    In the one that runs on this project, else in a new one.
+    A JupyterLab that runs on this project is used; otherwise a new one is started.
     """
     ledger = known_history(tag)
     path = opening.write_executed(ledger, number)
@@ -67,9 +67,9 @@ def open_(
 
 
 def _start_lab(root: Path, notebook: str, *options: str) -> NoReturn:
-    """Become a JupyterLab that shows the whole project, with a notebook of it open.
+    """Replace this process by a JupyterLab that shows the whole project, with a notebook open.
 
-    The root must be named: by default it is the folder of the notebook that is opened.
+    The root is named, since by default it is the folder of the notebook.
     """
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed; pip install 'autoresearch_kit[lab]'")

@@ -1,4 +1,4 @@
-"""guide, lessons, prompt: what the language model is told, and what it says it has learnt."""
+"""The commands guide, lessons and prompt: talking with the language model."""
 
 from typing import Annotated
 
@@ -16,34 +16,31 @@ from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, projec
 @app.command()
 def guide(
     tag: Tag,
-    text: Annotated[
-        str | None, typer.Argument(help='What to try, or not; "" takes it back.')
-    ] = None,
+    text: Annotated[str | None, typer.Argument(help='What to try or leave; "" removes it.')] = None,
 ) -> None:
-    """Say something to the researcher, in place of what was said before.
+    """Give the researcher guidance, in place of what you said before.
 
     It is in the next prompt, and recorded with the experiments made under it.
     """
-    place = workspace(known(project(), tag))
+    folder = workspace(known(project(), tag))
     if text is not None:
-        place.write_guidance(text.strip())
-    console.print(place.guidance() or "nothing is said to the researcher")
-    settings = place.settings()
+        folder.write_guidance(text.strip())
+    console.print(folder.guidance() or "nothing is said to the researcher")
+    settings = folder.settings()
     if settings is not None and settings.researcher != "llm":
         console.print(f"note: {settings.researcher} proposes in '{tag}', and doesn't read this")
 
 
 @app.command()
 def lessons(tag: Tag) -> None:
-    """What the language model says it has learnt so far."""
+    """Show what the language model says it has learnt so far."""
     learnt = latest_lessons(known_history(tag).experiments())
-    nothing = "no lessons yet: they are asked for every few experiments"
-    console.print(learnt or nothing)
+    console.print(learnt or "no lessons yet: they are asked for every few experiments")
 
 
 @app.command()
 def prompt(tag: Tag) -> None:
-    """What the language model would be told if it were asked for the next experiment now."""
+    """Show the prompt that the language model would get now."""
     from autoresearch_kit.researchers.llm.prompt import brief_of, opening, proposal_prompt
 
     ledger, place = known_history(tag), workspace(tag)

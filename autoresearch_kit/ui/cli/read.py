@@ -1,4 +1,4 @@
-"""history, show, plot: what a campaign has found."""
+"""The commands history, show, report and plot: reading a campaign."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,9 +30,11 @@ from autoresearch_kit.verdicts.estimates import Estimate, estimates
 def history(
     tag: Tag,
     as_json: Json = False,
-    as_tsv: Annotated[bool, typer.Option("--tsv", help="Print upstream's results.tsv.")] = False,
+    as_tsv: Annotated[
+        bool, typer.Option("--tsv", help="Print the table of upstream's results.tsv.")
+    ] = False,
 ) -> None:
-    """Every experiment of a campaign, in order."""
+    """List every experiment of a campaign, in order."""
     ledger = known_history(tag)
     if as_tsv:
         print(tables.to_tsv(ledger.entries()), end="")  # noqa: T201
@@ -49,10 +51,10 @@ def show(
     number: Annotated[int, typer.Argument(help="The experiment's number; the baseline is 0.")],
     as_json: Json = False,
     transcript: Annotated[
-        bool, typer.Option("--transcript", help="What was said to the model, and by it.")
+        bool, typer.Option("--transcript", help="Print what was said to the model, and by it.")
     ] = False,
 ) -> None:
-    """One experiment: its idea, its verdict, what it changed."""
+    """Show an experiment: its idea, its verdict, what it changed."""
     ledger = known_history(tag)
     experiments = ledger.experiments()
     if not 0 <= number < len(experiments):
@@ -80,16 +82,16 @@ def _show_transcript(path: Path) -> None:
 
 
 def _words(experiment: Experiment, known: Estimate | None) -> str:
-    place = ("experiment", f"{experiment.number}, from {experiment.proposal.parent}")
+    number = ("experiment", f"{experiment.number}, from {experiment.proposal.parent}")
     by_now = []
     if known is not None and known.scores > len(experiment.scores):
         by_now = [("by now", f"{known}, the mean of {known.scores} runs")]
-    rows = [place, *experiment.rows(), *by_now, *_model_rows(experiment)]
+    rows = [number, *experiment.rows(), *by_now, *_model_rows(experiment)]
     return "\n".join(f"{name:11s} {words}" for name, words in rows)
 
 
 def _model_rows(experiment: Experiment) -> list[tuple[str, str]]:
-    """What there is to say where a language model was asked."""
+    """Return the rows of an experiment that a language model proposed."""
     proposal = experiment.proposal
     rows = [
         ("model", proposal.model),
@@ -106,10 +108,10 @@ def report(
     tag: Annotated[str, typer.Argument(help="A campaign, or a results.tsv.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", help="An .html file.")] = Path("report.html"),
     against: Annotated[
-        list[str] | None, typer.Option(help="One to compare it with; may be repeated.")
+        list[str] | None, typer.Option(help="A campaign to compare with; may be repeated.")
     ] = None,
 ) -> None:
-    """Run the results notebook, and write it as one HTML file to send to a colleague."""
+    """Run the results notebook and write it as one HTML file."""
     from autoresearch_kit.reports import html  # papermill and nbconvert take most of a second
 
     shown, *others = [_known_source(name) for name in (tag, *(against or []))]
@@ -118,7 +120,7 @@ def report(
 
 
 def _known_source(name: str) -> str:
-    """The tag of a campaign that there is, or the full path of a results.tsv that can be read."""
+    """Return the tag of a known campaign, or the full path of a readable results.tsv."""
     if not tables.is_log(name):
         return known_history(name).tag
     path = Path(name).absolute()
@@ -136,11 +138,11 @@ def plot(
     console.print(str(draw_progress(project(), tag, output)))
 
 
-def draw_progress(root: Path, tag: str, output: Path | None) -> Path:
-    """Draw campaign `tag` into `output`, else into the campaign's folder; returns the file."""
+def draw_progress(root: Path, tag: str, output: Path | None = None) -> Path:
+    """Draw campaign `tag` into `output`, by default a file in its folder; return the file."""
     from autoresearch_kit.reports.results import results  # matplotlib takes most of a second
 
-    place = Workspace(root, tag)
-    place.create()
-    path = output or place.folder / "progress.png"
+    folder = Workspace(root, tag)
+    folder.create()
+    path = output or folder.folder / "progress.png"
     return results(tag, root).progress().save(path)

@@ -1,4 +1,4 @@
-"""status, pause, resume, stop, delete."""
+"""The commands status, pause, resume, stop and delete: watching and steering campaigns."""
 
 from typing import Annotated
 
@@ -18,11 +18,13 @@ from autoresearch_kit.verdicts.noise import describe
 
 @app.command()
 def status(
-    tag: Annotated[str | None, typer.Argument(help="One campaign; all if left out.")] = None,
-    watch: Annotated[bool, typer.Option("--follow", help="Follow it until it ends.")] = False,
+    tag: Annotated[str | None, typer.Argument(help="A campaign (default: all).")] = None,
+    watch: Annotated[
+        bool, typer.Option("--follow", help="Follow the campaign until it ends.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """What campaigns there are, what they are doing, and what they have found."""
+    """Show what campaigns are doing and what they have found."""
     root = project()
     if watch and tag is not None:
         follow(workspace(known(root, tag)))
@@ -67,7 +69,7 @@ def _lines(reading: Reading, disk_kb: float) -> str:
 
 @app.command()
 def pause(tag: Tag) -> None:
-    """Wait after the experiment that is under way, until `resume`."""
+    """Let a campaign wait after the experiment that is under way."""
     _ask(tag, Request.PAUSE)
     console.print(f"'{tag}' pauses after this experiment; go on with: autoresearch resume {tag}")
 
@@ -81,7 +83,8 @@ def resume(tag: Tag) -> None:
 
 @app.command()
 def stop(
-    tag: Tag, now: Annotated[bool, typer.Option("--now", help="Don't wait for the run.")] = False
+    tag: Tag,
+    now: Annotated[bool, typer.Option("--now", help="End the run that is under way too.")] = False,
 ) -> None:
     """End a campaign after the experiment that is under way; `run` goes on with it later."""
     _ask(tag, Request.STOP_NOW if now else Request.STOP)
@@ -89,23 +92,23 @@ def stop(
 
 
 def _ask(tag: str, request: Request) -> None:
-    place = workspace(tag)
-    if not place.running():  # one that is just starting is not known yet
-        known(place.root, tag)
-    place.ask(request)
+    folder = workspace(tag)
+    if not folder.running():  # a campaign that is just starting is not known yet
+        known(folder.root, tag)
+    folder.ask(request)
 
 
 @app.command()
 def delete(
     tag: Tag, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
 ) -> None:
-    """Remove a campaign: its experiments, its branch, its folder. There is no way back."""
-    place = workspace(known(project(), tag))
-    if place.running():
-        raise BusyError(place.held_by())
+    """Remove a campaign for good: its experiments, its branch, its folder."""
+    folder = workspace(known(project(), tag))
+    if folder.running():
+        raise BusyError(folder.held_by())
     if not yes:
         typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
-    ledger.delete(place.root, tag)
-    if place.folder.exists():
-        place.delete()
-    console.print(f"'{tag}' is gone")
+    ledger.delete(folder.root, tag)
+    if folder.folder.exists():
+        folder.delete()
+    console.print(f"'{tag}' is removed")

@@ -147,6 +147,8 @@ def is_completion(answer: Answer) -> bool:
 class ChatServer(LoopbackServer):
     """The endpoint at `url`; `requests` are the headers and bodies that came in.
 
+    `paths` are the paths that were asked for.
+
     `streams`: whether it can; `left` is set when a client went away before its answer ended.
     """
 
@@ -155,6 +157,7 @@ class ChatServer(LoopbackServer):
         self.streams = streams
         self.left = threading.Event()
         self.requests: list[tuple[Mapping[str, str], Body]] = []
+        self.paths: list[str] = []
         super().__init__()
 
     @property
@@ -171,6 +174,7 @@ class ChatServer(LoopbackServer):
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.paths.append(self.path)
                 outer.requests.append((dict(self.headers), body))
                 answer = outer.script(body)
                 if outer.streams and body.get("stream") and is_completion(answer):

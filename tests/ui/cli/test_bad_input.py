@@ -17,7 +17,7 @@ from tests.campaign import tiny
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """The one line that `autoresearch ARGV` is refused with."""
+    """Return the error line of `autoresearch ARGV`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["autoresearch", *argv])
         with pytest.raises(SystemExit) as exit_info:
@@ -30,13 +30,11 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 
 @pytest.mark.parametrize("tag", ["../x", "a/b", ".hidden", "a..b", "x.lock", "a b", ""])
-def test_a_tag_that_is_no_plain_word(
-    project: Path, capsys: pytest.CaptureFixture[str], tag: str
-) -> None:
+def test_a_bad_tag_is_refused(project: Path, capsys: pytest.CaptureFixture[str], tag: str) -> None:
     assert "tag" in refused(capsys, "run", tag)
 
 
-def test_a_tag_that_looks_like_an_option(project: Path) -> None:
+def test_a_tag_like_an_option_is_refused(project: Path) -> None:
     argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()", "run", "--all"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 2
@@ -63,8 +61,8 @@ def test_a_tag_that_looks_like_an_option(project: Path) -> None:
         (("push", "night"), "no campaign 'night'"),
         (("bundle", "night"), "no campaign 'night'"),
         (("delete", "night", "--yes"), "no campaign 'night'"),
-        (("adopt",), "adopt what?"),
-        (("adopt", "night", "--from", "x.ipynb"), "adopt what?"),
+        (("adopt",), "name a campaign"),
+        (("adopt", "night", "--from", "x.ipynb"), "name a campaign"),
         (("adopt", "night"), "no campaign 'night'"),
         (("fetch", "--remote", "night.bundle"), "no file, folder or remote 'night.bundle'"),
         (("adopt", "--from", "x.ipynb"), "no notebook at x.ipynb"),
@@ -78,7 +76,7 @@ def test_a_tag_that_looks_like_an_option(project: Path) -> None:
         (("resume", "night"), "no campaign 'night'"),
     ],
 )
-def test_what_can_not_be_done(
+def test_a_mistake_is_one_clear_line(
     project: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], words: str
 ) -> None:
     assert words in refused(capsys, *argv)
@@ -86,7 +84,7 @@ def test_what_can_not_be_done(
 
 @pytest.fixture
 def no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine that lets nobody make user namespaces."""
+    """Let bubblewrap fail, as on a machine without user namespaces."""
     script = tmp_path / "bwrap"
     script.write_text(
         "#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n"
@@ -100,7 +98,7 @@ def no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 @pytest.mark.usefixtures("no_bubblewrap")
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is another way out")
-def test_a_sandbox_that_is_required_and_does_not_work(
+def test_a_required_sandbox_that_fails_is_refused(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refused(capsys, "run", "night", "--sandbox", "require")
@@ -109,7 +107,7 @@ def test_a_sandbox_that_is_required_and_does_not_work(
     assert not (project / ".autoresearch").exists()
 
 
-def test_an_unknown_corpus(project: Path) -> None:
+def test_an_unknown_corpus_is_refused(project: Path) -> None:
     argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
     done = subprocess.run([*argv, "prepare", "nowhere"], capture_output=True, text=True)
     assert done.returncode == 1
@@ -117,26 +115,26 @@ def test_an_unknown_corpus(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_no_repository(
+def test_a_missing_repository_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert "git init" in refused(capsys, "run", "night")
 
 
-def test_no_git(
+def test_a_missing_git_is_refused(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(project))
     assert "git" in refused(capsys, "run", "night")
 
 
-def test_no_notebook(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_notebook_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "notebooks" / "train.ipynb").unlink()
     assert "no notebooks/train.ipynb" in refused(capsys, "run", "night")
 
 
-def test_a_notebook_without_a_needed_cell(
+def test_a_notebook_without_a_needed_cell_is_refused(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = tiny.notebook_text().replace('"name": "submit"', '"name": "handover"')
@@ -144,7 +142,9 @@ def test_a_notebook_without_a_needed_cell(
     assert "submit" in refused(capsys, "run", "night")
 
 
-def test_a_notebook_that_is_not_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_notebook_that_is_not_json_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / "notebooks" / "train.ipynb").write_text("not json")
     assert "train.ipynb" in refused(capsys, "run", "night")
 
@@ -161,7 +161,9 @@ def test_a_branch_checked_out_elsewhere(
     assert str(tmp_path / "other") in refused(capsys, "run", "night")
 
 
-def test_a_folder_that_is_a_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / ".autoresearch").write_text("in the way")
     assert ".autoresearch" in refused(capsys, "run", "night")
 
@@ -173,7 +175,7 @@ UNUSABLE = ["new\nline", "line\u2028separator", os.fsdecode(b"not-utf-8-\xff")]
 @pytest.mark.parametrize(
     "argv", [("status",), ("run", "night"), ("confirm", "night"), ("lab",), ("demo",)]
 )
-def test_a_project_whose_path_no_record_can_hold(
+def test_an_unusable_project_path_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, argv: tuple[str, ...]
 ) -> None:
     root = tiny.make_project(tmp_path / name)
@@ -184,14 +186,14 @@ def test_a_project_whose_path_no_record_can_hold(
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_campaign_in_python_refuses_that_path_too(tmp_path: Path, name: str) -> None:
+def test_a_campaign_in_python_refuses_that_path(tmp_path: Path, name: str) -> None:
     root = tiny.make_project(tmp_path / name)
     with pytest.raises(InputError, match=r"the project.s folder is .* must be UTF-8, on one line"):
         Campaign("night", root=root)
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_data_folder_whose_path_no_record_can_hold(
+def test_an_unusable_data_folder_is_refused(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -200,10 +202,10 @@ def test_a_data_folder_whose_path_no_record_can_hold(
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_corpus_or_copy_folder_whose_path_no_record_can_hold(
+def test_an_unusable_corpus_or_copy_folder_is_refused(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Before the campaign is begun; a corpus by the process that would prepare it."""
+    """Test that both are refused before the campaign exists."""
     text, copies = tmp_path / f"{name}.txt", tmp_path / name
     text.write_text("text")
     copies.mkdir()
@@ -214,7 +216,7 @@ def test_a_corpus_or_copy_folder_whose_path_no_record_can_hold(
 
 
 def test_make_demo_prepares_the_corpus_once() -> None:
-    """`demo` itself prepares it, and says what it is."""
+    """Test that only `demo` prepares it."""
     argv = ["make", "--dry-run", "--old-file=.venv/installed", "demo"]
     checkout = Path(__file__).parents[3]
     done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True, check=True)

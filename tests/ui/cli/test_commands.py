@@ -1,15 +1,18 @@
-"""The commands, typed at a real campaign."""
+"""The commands, run on a real campaign."""
 
 import json
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Stage
+from autoresearch_kit.ui import cli
 from tests.campaign import tiny
 from tests.campaign.moments import PATIENCE, Seen, wait_for
 
@@ -21,16 +24,21 @@ ONCE = ["--rule", "greedy", "--max-elsewhere", "1", "--clock", "wall"]
 AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
 
 
-def autoresearch(root: Path, *argv: str) -> str:
-    """What `autoresearch ARGV` prints on stdout."""
-    done = subprocess.run([*AUTORESEARCH, *argv], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def autoresearch(root: Path, *argv: str, error: str = "") -> str:
+    """Return what `autoresearch ARGV` prints on stdout; it must end with `error`, if any."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        patch.chdir(root)
+        patch.setattr(sys, "argv", ["autoresearch", *argv])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    assert error in str(end.value.code or "")
+    assert error or not end.value.code
+    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
-    """A project in which `autoresearch run night` tried one experiment, and was then done."""
+    """Make a project in which `autoresearch run night` has tried one experiment."""
     place = tiny.make_project(tmp_path_factory.mktemp("typed") / "project")
     options = ["--dataset", str(corpus), "--train-seconds", "1", "--max-experiments", "1"]
     said = autoresearch(place, "run", "night", *options, *ONCE)
@@ -44,32 +52,26 @@ def test_status_is_readable_by_a_program(root: Path) -> None:
     assert night["disk_kb_per_experiment"] > 1
 
 
-def test_history_has_a_line_for_each_experiment(root: Path) -> None:
+def test_history_is_lines_records_or_upstreams_table(root: Path) -> None:
     lines = autoresearch(root, "history", "night").splitlines()
     assert [line.split()[0] for line in lines] == ["0", "1"]
-
-
-def test_history_is_exported_as_upstreams_table(root: Path) -> None:
+    records = json.loads(autoresearch(root, "history", "night", "--json"))
+    assert [record["proposal"]["number"] for record in records] == [0, 1]
     table = autoresearch(root, "history", "night", "--tsv").splitlines()
     assert table[0] == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
     assert len(table) == 3
 
 
-def test_history_is_readable_by_a_program(root: Path) -> None:
-    records = json.loads(autoresearch(root, "history", "night", "--json"))
-    assert [record["proposal"]["number"] for record in records] == [0, 1]
-
-
-def test_show_gives_the_idea_and_the_diff(root: Path) -> None:
+def test_show_prints_the_idea_and_the_diff(root: Path) -> None:
     said = autoresearch(root, "show", "night", "1")
     assert "idea " in said
     assert "config (changed)" in said
+    autoresearch(root, "show", "night", "7", error="no experiment 7 in 'night'; there: 0 to 1")
 
 
-def test_show_of_an_unknown_number_says_which_there_are(root: Path) -> None:
-    argv = [*AUTORESEARCH, "show", "night", "7"]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
-    assert done.stderr == "error: no experiment 7 in 'night'; there: 0 to 1\n"
+def test_another_budget_is_refused(root: Path) -> None:
+    error = "was started with --train-seconds 1.0"
+    autoresearch(root, "run", "night", "--train-seconds", "9", error=error)
 
 
 def test_plot_draws_a_picture(root: Path) -> None:
@@ -97,15 +99,8 @@ def test_push_and_delete(root: Path, tmp_path: Path) -> None:
     assert "no campaigns yet" in autoresearch(clone, "status")
 
 
-def test_another_budget_is_refused(root: Path) -> None:
-    argv = [*AUTORESEARCH, "run", "night", "--train-seconds", "9"]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "was started with --train-seconds 1.0" in done.stderr
-
-
 def at(stage: Stage, number: int) -> Seen:
-    """Whether a campaign is at `stage` of experiment `number`."""
+    """Return a test for a campaign that is at `stage` of experiment `number`."""
 
     def seen(workspace: Workspace) -> bool:
         state = workspace.state()
@@ -129,7 +124,7 @@ def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
     assert "ended" in autoresearch(root, "status", "day")
 
 
-def test_ctrl_c_stops_after_the_experiment_and_the_second_at_once(root: Path, corpus: Path) -> None:
+def test_ctrl_c_stops_after_the_experiment_and_twice_at_once(root: Path, corpus: Path) -> None:
     argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60", *ONCE]
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
         assert follower.stdout is not None

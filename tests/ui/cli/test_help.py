@@ -1,4 +1,4 @@
-"""What `--help` says."""
+"""`--help` names defaults."""
 
 import re
 
@@ -18,7 +18,7 @@ from autoresearch_kit.ui.cli.app import app
         ("rule", "careful"),
     ],
 )
-def test_defaults_are_told(option: str, default: str) -> None:
+def test_help_names_the_defaults(option: str, default: str) -> None:
     shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output
     told = Text.from_ansi(shown).plain  # where colours are asked for
     assert re.search(rf"--{option} .*\(default: {default}\)", told), told

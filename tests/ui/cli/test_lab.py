@@ -1,4 +1,4 @@
-"""What `autoresearch lab` starts."""
+"""`autoresearch lab` starts JupyterLab."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_options_are_jupyterlabs(project: Path) -> None:
+def test_options_go_to_jupyterlab(project: Path) -> None:
     (project / "notebooks" / "control.ipynb").touch()
     argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()", "lab"]
     done = subprocess.run([*argv, "--version"], cwd=project, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What the terminal says of each experiment."""
+"""The line of an experiment in the terminal."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ def told(*experiments: Experiment) -> list[str]:
     return [" ".join(line.split()) for _, line in experiment_lines(experiments)]
 
 
-def test_a_score_has_its_error_and_how_many_runs_it_is_the_mean_of() -> None:
+def test_a_line_has_score_error_and_number_of_runs() -> None:
     best = repeated(experiment(0, idea="baseline"), 1.5, 1.5, 1.6, noise=NOISE)
     asked = repeated(experiment(1, 1.0, Verdict.DISCARD, idea="x"), 1.6, reruns=(1.4,), noise=NOISE)
     assert told(best, asked) == [
@@ -22,7 +22,7 @@ def test_a_score_has_its_error_and_how_many_runs_it_is_the_mean_of() -> None:
     ]
 
 
-def test_an_old_campaign_reads_as_it_did() -> None:
+def test_a_campaign_without_noise_is_readable() -> None:
     crash = experiment(1, None, Verdict.CRASH, idea="x")
     assert told(experiment(0, idea="y"), crash) == [
         "0 1.500000 1,000 steps, 6,827 tokens/s keep (baseline) y",
@@ -30,13 +30,13 @@ def test_an_old_campaign_reads_as_it_did() -> None:
     ]
 
 
-def test_steps_are_told_run_by_run_where_they_differ() -> None:
+def test_differing_steps_are_listed_run_by_run() -> None:
     runs = tuple(run(steps, value=1.5) for steps in (601, 620, 314))
     [line] = told(replace(experiment(0, idea="y"), runs=runs))
     assert line == "0 1.500000 3 runs 601, 620, 314 steps keep (baseline) y"
 
 
-def test_a_weaker_sandbox_is_said() -> None:
+def test_a_weaker_sandbox_is_named() -> None:
     one, other = experiment(0), experiment(1)
     boxed = replace(one, runs=(replace(one.runs[0], sandbox=SandboxLevel.BUBBLEWRAP),))
     first, second = told(boxed, other)

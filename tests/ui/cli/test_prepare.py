@@ -1,4 +1,4 @@
-"""`prepare`, typed at a text of one's own."""
+"""`prepare` on the user's own text."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def typed(*argv: str) -> str:
     return Path(done.stdout.strip()).name
 
 
-def test_sizes_that_are_asked_for_make_a_data_set_of_their_own(corpus: Path) -> None:
+def test_other_sizes_make_another_data_set(corpus: Path) -> None:
     assert typed(str(corpus), "--vocab-size", "300", "--context", "32").endswith("-v300-t32")
 
 

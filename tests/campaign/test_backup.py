@@ -1,21 +1,30 @@
-"""A campaign that was copied comes back in a fresh clone, with a fresh data folder."""
+"""A copied campaign goes on in a fresh clone with an empty data folder."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import context, restore
-from autoresearch_kit.campaign.backup import copy_campaign
+from autoresearch_kit.campaign import context
+from autoresearch_kit.campaign.backup import (
+    Restored,
+    copy_campaign,
+    pack_dataset,
+    restore,
+    unpack_dataset,
+)
 from autoresearch_kit.campaign.options import Wishes, settle
-from autoresearch_kit.errors import BusyError, InputError
+from autoresearch_kit.errors import BusyError, CorpusError, InputError
+from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
 from autoresearch_kit.tasks.lm.build import Options
-from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder
+from autoresearch_kit.tasks.lm.corpora import hidden_here
+from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
+from autoresearch_kit.tasks.lm.stdlib import StdlibCorpus
 from autoresearch_kit.verdicts.comparable import fingerprint
 from tests.campaign import tiny
 from tests.ledger import ledger
@@ -27,23 +36,23 @@ MACHINE = Machine("a processor", False, "float32", True, 2, 8000.0, "2.13", "3.1
 
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus that is on the first machine only."""
+    """Write a corpus that only the first machine has."""
     return tiny.write_corpus(tmp_path_factory.mktemp("lost") / "lost.txt")
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
-    """The campaign where it ran, its next proposal written down; its corpus then goes away."""
+    """Make a campaign with a pending proposal, copy it to `disk`, and remove its corpus."""
     folder = tmp_path_factory.mktemp("first")
-    place = Workspace(make_night(folder / "project").history.root, "night")
-    place.create()
-    place.copy_kit()
-    kept = place.kit / "autoresearch_kit" / "tasks" / "lm" / "build.py"
+    workspace = Workspace(make_night(folder / "project").history.root, "night")
+    workspace.create()
+    workspace.copy_kit()
+    kept = workspace.kit / "autoresearch_kit" / "tasks" / "lm" / "build.py"
     kept.write_text(kept.read_text() + "# as it was then\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(folder / "data"))
         prepare(str(lost), Options(vocab_size=SIZES.vocab_size, context=SIZES.context))
-        place.write_settings(
+        workspace.write_settings(
             replace(
                 ledger.SETTINGS,
                 dataset=str(lost),
@@ -51,12 +60,12 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
                 context=SIZES.context,
             )
         )
-        place.write_guidance("wider")
-        place.write_pending(Proposal(4, 1, "optuna", "next", ""))
+        workspace.write_guidance("wider")
+        workspace.write_pending(Proposal(4, 1, "optuna", "next", ""))
         (folder / "disk").mkdir()
-        copy_campaign(place, folder / "disk")
+        copy_campaign(workspace, folder / "disk")
         lost.unlink()
-    return place
+    return workspace
 
 
 @pytest.fixture
@@ -66,7 +75,7 @@ def disk(first: Workspace) -> Path:
 
 @pytest.fixture
 def fresh(first: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Another machine: a clone, and nothing prepared."""
+    """Make another machine: a clone of the project and an empty data folder."""
     monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))
     clone = tmp_path / "clone"
     tiny.git(tmp_path, "clone", "-q", str(first.root), str(clone))
@@ -83,61 +92,63 @@ def print_of(place: Workspace, lost: Path) -> Fingerprint:
     return fingerprint(info_of(place.root.parent / "data", str(lost)), MACHINE, place.kit)
 
 
-def test_the_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:
-    assert restore.restore(fresh.root, disk) == [restore.Restored("night", 4, "")]
+def test_the_restored_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:
+    assert restore(fresh.root, disk) == [Restored("night", 4, "")]
     before, after = (History(place.root, "night").entries() for place in (first, fresh))
     assert before == after
 
 
-def test_the_fingerprint_is_equal(
+def test_the_restored_fingerprint_is_equal(
     first: Workspace, fresh: Workspace, disk: Path, lost: Path
 ) -> None:
-    restore.restore(fresh.root, disk, "night")
+    restore(fresh.root, disk, "night")
     assert print_of(first, lost) == print_of(fresh, lost)
 
 
-def test_it_goes_on_without_the_corpus(fresh: Workspace, disk: Path, lost: Path) -> None:
-    restore.restore(fresh.root, disk, "night")
+def test_a_restored_campaign_goes_on_without_its_corpus(
+    fresh: Workspace, disk: Path, lost: Path
+) -> None:
+    restore(fresh.root, disk, "night")
     settings = settle(fresh.root, "night", Wishes())
     assert settings.dataset == str(lost)
     folder = context.prepare_for(settings)
     assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
 
 
-def test_what_was_proposed_and_said_is_there(
+def test_pending_proposal_and_guidance_are_restored(
     first: Workspace, fresh: Workspace, disk: Path
 ) -> None:
-    restore.restore(fresh.root, disk, "night")
+    restore(fresh.root, disk, "night")
     assert fresh.pending() == first.pending()
     assert fresh.guidance() == "wider"
 
 
-def test_a_campaign_that_is_further_here_is_left_as_it_is(fresh: Workspace, disk: Path) -> None:
-    restore.restore(fresh.root, disk, "night")
+def test_a_campaign_that_is_not_behind_is_left_unchanged(fresh: Workspace, disk: Path) -> None:
+    restore(fresh.root, disk, "night")
     fresh.write_guidance("deeper")
-    restore.restore(fresh.root, disk, "night")
+    restore(fresh.root, disk, "night")
     assert fresh.guidance() == "deeper"
 
 
-def test_a_campaign_that_runs_here_is_left_alone(fresh: Workspace, disk: Path) -> None:
+def test_a_running_campaign_is_not_restored(fresh: Workspace, disk: Path) -> None:
     fresh.create()
     with fresh.lock(), pytest.raises(BusyError):
-        restore.restore(fresh.root, disk, "night")
+        restore(fresh.root, disk, "night")
 
 
-def test_other_data_under_the_name_is_not_written_over(
+def test_another_data_set_is_not_overwritten(
     fresh: Workspace, disk: Path, lost: Path, tmp_path: Path
 ) -> None:
-    restore.restore(fresh.root, disk, "night")
+    restore(fresh.root, disk, "night")
     path = dataset_folder(str(lost), sizes=SIZES) / "dataset.json"
     other = codec.encode(replace(codec.decode(DatasetInfo, path.read_bytes()), corpus="other"))
     path.write_bytes(other)
-    [restored] = restore.restore(fresh.root, disk, "night")
+    [restored] = restore(fresh.root, disk, "night")
     assert "another data set is in" in restored.lacks
     assert path.read_bytes() == other
 
 
-def test_data_that_was_still_being_copied_is_said(
+def test_a_half_copied_data_set_is_reported(
     first: Workspace, fresh: Workspace, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
@@ -146,14 +157,14 @@ def test_data_that_was_still_being_copied_is_said(
         patch.setenv("AUTORESEARCH_DATA", str(first.root.parent / "data"))
         copy_campaign(first, disk)
     next(disk.glob("_datasets/*/dataset.json")).unlink()
-    [restored] = restore.restore(fresh.root, disk, "night")
+    [restored] = restore(fresh.root, disk, "night")
     assert "still being copied" in restored.lacks
     assert restored.experiments == 4
 
 
-def test_an_unknown_campaign_is_refused_with_those_there_are(fresh: Workspace, disk: Path) -> None:
+def test_an_unknown_campaign_is_refused_with_the_known_ones(fresh: Workspace, disk: Path) -> None:
     with pytest.raises(InputError, match=r"no copy of campaign 'day' in .*; there: night"):
-        restore.restore(fresh.root, disk, "day")
+        restore(fresh.root, disk, "day")
 
 
 def test_a_damaged_copy_is_refused(fresh: Workspace, disk: Path, tmp_path: Path) -> None:
@@ -161,7 +172,49 @@ def test_a_damaged_copy_is_refused(fresh: Workspace, disk: Path, tmp_path: Path)
     folder.mkdir()
     (folder / "night.bundle").write_bytes((disk / "night.bundle").read_bytes())
     with pytest.raises(InputError, match=r"night\.zip is not whole"):
-        restore.restore(fresh.root, folder, "night")
+        restore(fresh.root, folder, "night")
     (folder / "night.zip").write_bytes((disk / "night.zip").read_bytes()[:1000])
     with pytest.raises(InputError, match=r"night\.zip is not whole"):
-        restore.restore(fresh.root, folder, "night")
+        restore(fresh.root, folder, "night")
+
+
+@pytest.fixture
+def foreign(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Prepare a data set named stdlib that this Python's standard library would not make."""
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "data" / prepare(str(corpus)).name
+    info = replace(open_dataset(folder).info, name="stdlib", hidden=("/usr/nowhere/cgi.py",))
+    write_atomic(folder / "dataset.json", codec.encode(info))
+    return folder.rename(tmp_path / "data" / "foreign")
+
+
+def test_another_pythons_standard_library_is_accepted(foreign: Path, tmp_path: Path) -> None:
+    pack_dataset(foreign, tmp_path / "disk")
+    info: DatasetInfo = unpack_dataset(tmp_path / "disk", foreign.with_name("stdlib"))
+    assert prepare("stdlib") == info
+    hidden = hidden_here(info, "stdlib")
+    assert set(StdlibCorpus().hidden()) <= set(hidden)
+    assert all(path.exists() for path in hidden)
+
+
+def test_packing_goes_on_where_it_was_interrupted(foreign: Path, tmp_path: Path) -> None:
+    pack_dataset(foreign, tmp_path / "disk")
+    (tmp_path / "disk" / "dataset.json").unlink()
+    (tmp_path / "disk" / "val" / "tokens.bin").write_bytes(b"half")
+    with pytest.raises(CorpusError, match="still being copied"):
+        unpack_dataset(tmp_path / "disk", foreign.with_name("stdlib"))
+    pack_dataset(foreign, tmp_path / "disk")
+    assert complete(tmp_path / "disk") == complete(foreign)
+
+
+def test_an_equal_data_set_is_not_copied_again(foreign: Path, tmp_path: Path) -> None:
+    pack_dataset(foreign, tmp_path / "disk")
+    assert not unpack_dataset(tmp_path / "disk", foreign).restored
+
+
+def test_a_failed_copy_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"good")
+    with pytest.raises(FileNotFoundError):
+        copy_atomic(tmp_path / "gone", path)
+    assert path.read_bytes() == b"good"
