@@ -27,9 +27,6 @@ from autoresearch_kit.verdicts.validity import Repeat, never_quiet, repeat, why_
 
 logger = logging.getLogger(__name__)
 
-METRICS_LIMIT = 1_000_000
-"""Bytes of a loss curve that git keeps; they come out of unreviewed code."""
-
 
 @dataclass(frozen=True)
 class Measuring:
@@ -171,7 +168,7 @@ class Measuring:
         """What git keeps of these runs: their notebooks under these names, and a loss curve."""
         files = {name: self.executed(measured).read_bytes() for name, measured in named}
         metrics = self._folder(named[0][1]) / handover.WORK_FOLDER / handover.METRICS_FILE
-        if lines := read_if_plain(metrics, METRICS_LIMIT):
+        if lines := read_if_plain(metrics, handover.METRICS_BYTES):
             files[handover.METRICS_FILE] = lines
         return files
 

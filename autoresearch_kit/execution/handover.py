@@ -21,6 +21,8 @@ HOME_FOLDER = "home"
 """Under the work folder: the kernel's HOME."""
 
 METRICS_FILE = "metrics.jsonl"
+METRICS_BYTES = 1_000_000
+"""Bytes of a loss curve that are read, and kept."""
 PROFILE_FILE = "profile.json"
 FAILURE_FILE = "failure.json"
 MODEL_FILE = "submission.pkl"

@@ -2,7 +2,7 @@
 
 import re
 
-from autoresearch_kit.records.text import without_escapes
+from autoresearch_kit.records.text import cut_middle, without_escapes
 
 MARK = "| "
 """Every quoted line begins so, and nothing that the kit says does."""
@@ -12,18 +12,8 @@ _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 def quote(text: str, limit: int) -> str:
     """At most `limit` characters of `text`, its head and its tail, each line marked."""
-    lines = _BREAKS.split(_cut(without_escapes(text), limit))
+    lines = _BREAKS.split(cut_middle(without_escapes(text).strip("\n"), limit))
     return "\n".join(MARK + _printable(line) for line in lines)
-
-
-def _cut(text: str, limit: int) -> str:
-    text = text.strip("\n")
-    if len(text) <= limit:
-        return text
-    head = limit // 3  # the end of a traceback says more than its beginning
-    left_out = len(text) - limit
-    tail = text[head + left_out :]
-    return f"{text[:head]}\n[{left_out:,} characters left out]\n{tail}"
 
 
 def _printable(line: str) -> str:
