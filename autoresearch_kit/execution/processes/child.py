@@ -15,6 +15,8 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.records import Accelerator
 
+POLL_SECONDS = 0.1
+
 KEPT_BYTES = 4096
 """Bytes at the end of a process's output in which its last line is looked for."""
 
@@ -35,19 +37,18 @@ class Child:
         *,
         deadline: float,
         poll: Callable[[], None],
-        poll_seconds: float,
     ) -> int | None:
         """Tell it the line `turn` and wait for its end; return its exit status, None if it hung.
 
-        `poll` is called until it ends; what that raises comes out here. `deadline` is in
-        `time.monotonic()`. Afterwards no process of the run is alive.
+        `poll` is called about ten times a second until it ends; what that raises comes out here.
+        `deadline` is in `time.monotonic()`. Afterwards no process of the run is alive.
         """
         try:
             self._tell(turn)
             while self.process.poll() is None and time.monotonic() < deadline:
                 poll()
                 with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(poll_seconds)
+                    self.process.wait(POLL_SECONDS)
             return self.process.poll()
         finally:
             self.end()
