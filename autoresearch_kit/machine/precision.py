@@ -111,4 +111,5 @@ def of_name(name: str) -> torch.dtype:
 
 
 def _cpu_has_bfloat16() -> bool:
+    # private: the public torch.cpu.get_capabilities is younger than the oldest torch allowed (2.9)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
