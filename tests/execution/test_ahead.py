@@ -53,7 +53,7 @@ def printed(spec: RunSpec, name: str) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
 
-def test_a_runner_that_waits_runs_what_its_turn_brings(tmp_path: Path) -> None:
+def test_a_waiting_runner_runs_the_notebook_of_its_turn(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
     waiting = launch.prepare(spec)
     nbformat.write(notebook("print(SEED)\nraise ValueError('new')"), spec.notebook)
@@ -63,7 +63,7 @@ def test_a_runner_that_waits_runs_what_its_turn_brings(tmp_path: Path) -> None:
 
 
 @both_levels
-def test_a_runner_that_waits_ends_with_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
+def test_a_waiting_runner_ends_with_its_starter(level: SandboxLevel, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=level)
     file = tmp_path / "spec.json"
     file.write_bytes(encode(spec))
@@ -91,7 +91,7 @@ def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_kernel_that_waits_has_imported_torch_and_used_no_gpu(tmp_path: Path) -> None:
+def test_a_waiting_kernel_has_torch_and_uses_no_gpu(tmp_path: Path) -> None:
     """Nor does the notebook see a name that it did not import itself."""
     spec = make_spec(tmp_path, notebook(LOADED), sandbox=bubblewrap.level())
     launch.execute(spec, launch.prepare(replace(spec, waits=True)))
@@ -143,7 +143,7 @@ def in_the_way(tmp_path: Path) -> Path:
     return tmp_path / "file" / "folder"
 
 
-def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
+def test_a_refusing_disk_before_the_turn_is_logged(
     in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level(), ahead=True)
@@ -162,7 +162,7 @@ def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
     judge.end()
 
 
-def test_a_standbys_folder_that_can_not_be_removed_ends_nothing(
+def test_a_standbys_folder_that_stays_ends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
@@ -184,7 +184,7 @@ folder.mkdir(parents=True)
 
 
 @pytest.mark.slow
-def test_a_scored_run_is_not_lost_by_what_is_kept_or_begun_for_others(
+def test_a_scored_run_survives_errors_of_what_follows(
     in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = trained(tmp_path, train=COMPILED + TRAIN, ahead=True, train_seconds=2.0)

@@ -77,7 +77,7 @@ def test_a_screens_graphics_are_no_gpu_to_believe(
     assert CompileMeter(spec).granted == FREE_SECONDS
 
 
-def test_a_run_on_a_gpu_is_believed_up_to_the_limit(tmp_path: Path) -> None:
+def test_a_gpu_run_is_believed_up_to_the_limit(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, compile_seconds=90.0)
     gpu = Accelerator("cuda", (9, 0), 85_000)
     assert CompileMeter(replace(spec, gpu=gpu)).granted == 90.0
@@ -144,7 +144,7 @@ def test_a_waiting_compiler_buys_nothing_by_the_cpu_clock(tmp_path: Path, starte
     assert meter.granted == pytest.approx(FREE_SECONDS, abs=0.2)
 
 
-def test_what_a_compiler_starts_is_no_compiler(tmp_path: Path, started: Started) -> None:
+def test_a_compilers_child_is_no_compiler(tmp_path: Path, started: Started) -> None:
     """As by `gcc -wrapper python,train.py`."""
     wrapper = tmp_path / "train"
     burn = "import time\nwhile time.process_time() < 1: pass\nopen('trained', 'w')"
