@@ -22,7 +22,7 @@ MOST_LOOKING = 0.01
 
 NAMED = 3
 NAMED_CORES = 0.05
-"""How many others are named, and the cores that they took at least."""
+"""Number of others that are named, and the cores that each took at least."""
 
 HOST = "this machine's host"
 

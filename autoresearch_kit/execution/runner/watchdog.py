@@ -34,7 +34,7 @@ from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05
-"""How exactly the end of the training budget is known."""
+"""Precision with which the end of the training budget is known."""
 
 LIMITS_SECONDS = 0.5
 """Between two looks at memory, processes and disk; a look takes some milliseconds of a core."""
