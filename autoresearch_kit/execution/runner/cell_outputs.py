@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from itertools import groupby
 
 from nbformat import NotebookNode
 
@@ -123,24 +124,14 @@ def _overwritten(text: str) -> str:
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join neighbouring outputs of one stream."""
+    """Join neighbouring outputs of one stream; other outputs have no name."""
     joined: list[NotebookNode] = []
-    texts: list[str] = []
-    for output in outputs:
-        name = output.get("name")
-        if name and joined and joined[-1].get("name") == name:
-            texts.append(output.text)
-            continue
-        _close(joined, texts)
-        joined.append(output)
-        texts = [output.text] if name else []
-    _close(joined, texts)
+    for name, neighbours in groupby(outputs, key=lambda output: output.get("name")):
+        if name:
+            joined.append(_stream(name, "".join(output.text for output in neighbours)))
+        else:
+            joined += neighbours
     return joined
-
-
-def _close(joined: list[NotebookNode], texts: list[str]) -> None:
-    if texts:
-        joined[-1].text = "".join(texts)
 
 
 def _short_error(output: NotebookNode) -> NotebookNode:
