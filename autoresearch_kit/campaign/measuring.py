@@ -30,9 +30,6 @@ from autoresearch_kit.verdicts.validity import Repeat, never_quiet, repeat, why_
 
 logger = logging.getLogger(__name__)
 
-METRICS_LIMIT = 1_000_000
-"""Bytes of a loss curve that git keeps; they come out of unreviewed code."""
-
 POLL_SECONDS = 0.1
 
 ATTEMPTS = 2
@@ -181,7 +178,7 @@ class Measuring:
         """
         files = {name: self.executed(measured).read_bytes() for name, measured in named}
         metrics = self._folder(named[0][1]) / handover.WORK_FOLDER / handover.METRICS_FILE
-        if lines := read_if_plain(metrics, METRICS_LIMIT):
+        if lines := read_if_plain(metrics, handover.METRICS_BYTES):
             files[handover.METRICS_FILE] = lines
         return files
 

@@ -1,9 +1,9 @@
-"""What is started before its turn: a run's own judge, and whatever its caller will.
+"""Start processes before they are needed: a run's own judge, and whatever its caller wants.
 
 Torch takes seconds to import. Where there are cores to spare (`RunSpec.ahead`), that is done beside
-the training; nothing of it touches a GPU, or sees anything of the run, before its turn. Elsewhere
-the judge is started when it is needed, and what the caller wants right after it: imports use one
-core, so that two do more together.
+the training; no such process touches a GPU, or sees anything of the run, before its turn. Elsewhere
+the judge is started when it is needed, and right after it what the caller wants: an import uses one
+core, so that two at a time take less.
 """
 
 import logging
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 class Ahead:
-    """Watches a run for the beginning of its training; `scored` is what its judge is asked. `also`
-    is called once, at the latest when the judge's turn has come.
+    """Waits for the training of a run to begin; `scored` is what its judge is asked.
 
-    What the disk refuses ahead of its turn is a line in the log: the judge is started once more
-    when it is needed, and the run that is under way is never lost by what comes after it.
+    `also` is called once, at the latest when the judge's turn has come. An error of the disk before
+    that is logged: the judge is started again when it is needed, and the run that is under way is
+    never lost by what comes after it.
     """
 
     def __init__(self, spec: RunSpec, scored: JudgeSpec, also: Callable[[], None]) -> None:
@@ -35,14 +35,14 @@ class Ahead:
         self._begun = False
 
     def look(self) -> None:
-        """To be called often; starts the judge, and what the caller wants, when it is time."""
+        """Start the judge, and what the caller wants, if it is time; to be called often."""
         if self._spec.ahead and not self._begun and _trains(self._spec):
             self._begun = True
             self._start_judge_ahead()
             self._start_rest()
 
     def take_judge(self) -> Child:
-        """The judge, which waits for its turn; from then on it is the caller's to end."""
+        """Return the judge, which waits for its turn and is the caller's to end from now on."""
         if self._judge is None:
             self._judge = scoring.start(self._scored)  # ended with the rest until it is taken
         if not self._begun:
@@ -52,7 +52,7 @@ class Ahead:
         return judge
 
     def end(self) -> None:
-        """End the judge, if its turn did not come."""
+        """End the judge, if nobody has taken it."""
         if self._judge is not None:
             self._judge.end()
 

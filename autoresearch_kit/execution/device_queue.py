@@ -1,4 +1,4 @@
-"""The one device that runs and probes share: whoever came first has it first."""
+"""Share one device between runs and probes, in the order in which they ask for it."""
 
 import threading
 from collections import deque
@@ -9,7 +9,7 @@ POLL_SECONDS = 0.1
 
 
 class DeviceQueue:
-    """Lets one thread at a time run something on the device, in the order in which they came."""
+    """Lets one thread at a time use the device, in the order in which they asked."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,24 +17,24 @@ class DeviceQueue:
 
     @contextmanager
     def held(self, poll: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Have the device to oneself in here.
+        """Hold the device in here, alone.
 
-        `poll` is called about ten times a second while others have it; what it raises comes out
-        here, and the place in the queue is given up.
+        `poll` is called about ten times a second while others hold it; what that raises comes out
+        here, and ends the waiting.
         """
-        place = object()
+        ticket = object()
         with self._changed:
-            self._waiting.append(place)
+            self._waiting.append(ticket)
         try:
-            while not self._is_first(place):
+            while not self._is_first(ticket):
                 poll()
             yield
         finally:
             with self._changed:
-                self._waiting.remove(place)
+                self._waiting.remove(ticket)
                 self._changed.notify_all()
 
-    def _is_first(self, place: object) -> bool:
-        """Wait a moment for this caller's turn; return whether it has come."""
+    def _is_first(self, ticket: object) -> bool:
+        """Wait a moment for a ticket's turn; return whether it has come."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._waiting[0] is place, POLL_SECONDS)
+            return self._changed.wait_for(lambda: self._waiting[0] is ticket, POLL_SECONDS)

@@ -1,6 +1,6 @@
-"""What a notebook leaves in its work folder, and what its runner leaves beside it.
+"""Names and formats of the files that a notebook leaves in its work folder, and its runner beside.
 
-Whatever lies in the work folder was written by unreviewed code: see `untrusted`.
+Unreviewed code writes the work folder: read it by `untrusted` only.
 """
 
 import time
@@ -15,12 +15,14 @@ TRAINS = "train"
 """The stage of a run, in `Live`, from the first editable cell to the hand-over."""
 
 WORK_FOLDER = "work"
-"""Under the run's folder: all that the notebook may write."""
+"""Under the run's folder: the only folder that the notebook may write to."""
 
 HOME_FOLDER = "home"
 """Under the work folder: the kernel's HOME."""
 
 METRICS_FILE = "metrics.jsonl"
+METRICS_BYTES = 1_000_000
+"""Bytes of a loss curve that are read, and kept."""
 PROFILE_FILE = "profile.json"
 FAILURE_FILE = "failure.json"
 MODEL_FILE = "submission.pkl"
@@ -39,23 +41,22 @@ LOG_FILE = "runner.log"
 WORK = "AUTORESEARCH_WORK"
 """Environment variable: the work folder. Without it, the notebook is being run by hand."""
 COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
-"""Environment variable: the file that says how much compilation the budget excludes at most."""
+"""Environment variable: the file with the seconds of compilation that the budget excludes."""
 CLOCK = "AUTORESEARCH_CLOCK"
-"""Environment variable: the file that says where the CPU clock stands, if that counts."""
+"""Environment variable: the file with the CPU clock, if the run is timed by that."""
 PROFILE = "AUTORESEARCH_PROFILE"
-"""Environment variable: there if a few of the run's steps are to be profiled."""
+"""Environment variable: set if a few of the run's steps are to be profiled."""
 DEVICE = "AUTORESEARCH_DEVICE"
 """Environment variable: torch's name of the device that the run must compute on."""
 DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
 
-
 MOST_COUNTED = 2**53
-"""Steps and tokens above it are no count; JSON could have a number of thousands of digits."""
+"""Largest count of steps or tokens that is believed; JSON can have numbers of any length."""
 
 
 def recorded_file(kind: str = "run", place: int = 1) -> str:
-    """What git calls an executed notebook; that of an idea's first run, unless told otherwise."""
+    """Return an executed notebook's name in git; by default that of an idea's first run."""
     return f"{kind}-{place}.ipynb"
 
 
@@ -74,7 +75,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no score: a reason, and a line for people."""
+    """The reason why there is no score, and a line for people."""
 
     reason: Reason
     detail: str
@@ -82,12 +83,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Live:
-    """Where a run stands: `start`, `train`, `submit` or `done`, since a Unix time."""
+    """A run's stage: `start`, `train`, `submit` or `done`, since a Unix time."""
 
     stage: str
     since: float
 
 
 def write_live(folder: Path, stage: str) -> None:
-    """Tells whoever watches the run's folder that a stage begins now."""
+    """Tell those who watch the run's folder that a stage begins now."""
     write_atomic(folder / LIVE_FILE, encode(Live(stage, time.time())))

@@ -1,6 +1,6 @@
-"""Carries out one run from the outside: starts its runner, waits, has the submission scored.
+"""Carry out one run from the outside: start its runner, wait, have the submission scored.
 
-Whatever happens to the runner, the notebook or the caller: nothing is left running.
+Whatever happens to the runner, the notebook or the caller, nothing is left running.
 """
 
 import logging
@@ -33,25 +33,32 @@ AUDIT_FOLDER = "audit"
 """Under the run's folder, out of the sandbox's reach: what the judge of the audit shard writes."""
 
 GRACE_SECONDS = 60.0
-"""On top of a run's own deadline, before the runner is taken to hang."""
+"""Time after a run's own deadline until its runner is taken to hang."""
+
+DETAIL = 500
+"""Characters of a failure's detail."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A runner with its kernel, started in the place of a run and waiting for its turn."""
+    """A runner with its kernel, started for a run and waiting to be told to begin."""
 
     place: RunPlace
     runner: Child
 
 
 def prepare(place: RunPlace) -> Waiting:
-    """Start a runner and its kernel. Of an earlier attempt in the same place nothing stays.
+    """Start a runner and its kernel, after the end of any earlier attempt at the same run.
 
     Raises:
-        ExecutionError: a process of that can't be killed.
+        ExecutionError: a process of an earlier attempt can't be killed.
     """
     end_run(place.run_id)
-    _lay_out(place)
+    with suppress(OSError):
+        remove_tree(_work(place))
+    for left in (place.folder / handover.RUN_FILE, taken_model(place.folder)):
+        left.unlink(missing_ok=True)
+    write_atomic(place.folder / handover.PLACE_FILE, codec.encode(place))
     runner = start_child(
         [MODULE, str(place.folder)],
         folder=place.folder,
@@ -79,15 +86,14 @@ def execute(
     *,
     cancelled: Callable[[], bool] = lambda: False,
     meanwhile: Callable[[], None] = lambda: None,
-    poll_seconds: float = 0.1,
 ) -> Run:
-    """Runs the notebook of `spec` and scores what it hands over: a run with a score or a failure.
+    """Run the notebook of `spec` and score its submission; return a run with a score or a failure.
 
-    The run's folder and notebook are there; the executed notebook is, from then on, always one.
-    `waiting` is the runner that waits in the run's place; without one, it is started now.
-    `cancelled` is asked every `poll_seconds`. `meanwhile` starts what comes next: it is called when
-    training has begun where there are cores for that, else when scoring begins. A runner that dies
-    or hangs makes a run that failed as `KIT_FAILED`.
+    The run's folder and notebook exist; from then on the folder has an executed notebook, too.
+    `waiting` is the runner that waits for this run; without it, one is started. `cancelled` is
+    asked about ten times a second. `meanwhile` starts what comes next: it is called when training
+    has begun where there are cores for that, else when scoring begins. A runner that dies or hangs
+    makes a run that failed as `KIT_FAILED`.
 
     Raises:
         Cancelled: `cancelled` said so; everything was killed.
@@ -95,7 +101,6 @@ def execute(
     """
     started = time.monotonic()
     waiting = waiting or prepare(spec)
-    _describe(spec)
     asked = scoring.judge_spec(spec, spec.folder, Split.VAL)
     ahead = Ahead(spec, asked, meanwhile)
 
@@ -104,13 +109,7 @@ def execute(
         ahead.look()
 
     try:
-        status = waiting.runner.carry_out(
-            repr(started),
-            deadline=started + spec.wall_seconds + GRACE_SECONDS,
-            poll=poll,
-            poll_seconds=poll_seconds,
-        )
-        run = _read(spec, status, time.monotonic() - started)
+        run = _carry_out(spec, waiting, started, poll)
         if run.failure is None:
             run = _score(run, asked, ahead, cancelled)
         cache = _take_back_cache(spec, scored=run.score is not None)
@@ -118,111 +117,32 @@ def execute(
         ahead.end()
         with suppress(OSError):
             remove_tree(_work(spec) / compile_cache.FOLDER)
-    _say_done(spec)
+    try:
+        handover.write_live(spec.folder, "done")
+    except OSError as error:  # a scored run is not lost by that
+        logger.warning("that the run is done can't be shown: %s", in_words(error))
     return replace(run, cache=cache, wall_seconds=round(time.monotonic() - started, 3))
 
 
-def execute_unscored(
-    spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: False, poll_seconds: float = 0.1
-) -> Run:
-    """Run the notebook of `spec` and score nothing: a run without a score, with or without failure.
+def execute_unscored(spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: False) -> Run:
+    """Run the notebook of `spec` and score nothing; return a run that may have failed.
 
-    The run's folder and notebook are there. What it compiles is not kept: only runs that get a
-    score add to that cache. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
+    The run's folder and notebook exist. What it compiles is not kept: only runs that get a score
+    add to that cache. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
 
     Raises:
         Cancelled: `cancelled` said so; everything was killed.
         ExecutionError: a process can't be killed.
     """
     started = time.monotonic()
-    waiting = prepare(spec)
-    _describe(spec)
-    status = waiting.runner.carry_out(
-        repr(started),
-        deadline=started + spec.wall_seconds + GRACE_SECONDS,
-        poll=lambda: _obey(cancelled),
-        poll_seconds=poll_seconds,
-    )
-    return _read(spec, status, time.monotonic() - started)
-
-
-def _take_back_cache(spec: RunSpec, *, scored: bool) -> CacheUse:
-    """Keep what the run compiled; nothing, and a line in the log, where that can't be done."""
-    try:
-        code = compile_cache.code_of(spec.notebook)
-        return compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
-    except (OSError, KitError) as error:
-        logger.warning("what the run compiled is not kept: %s", in_words(error))
-        return CacheUse()
-
-
-def _say_done(place: RunPlace) -> None:
-    """Tell whoever watches, if the disk lets that be written: a scored run is not lost by it."""
-    try:
-        handover.write_live(place.folder, "done")
-    except OSError as error:
-        logger.warning("that the run is done can't be shown: %s", in_words(error))
-
-
-def _work(place: RunPlace) -> Path:
-    return place.folder / handover.WORK_FOLDER
-
-
-def _lay_out(place: RunPlace) -> None:
-    with suppress(OSError):
-        remove_tree(_work(place))
-    for left in (place.folder / handover.RUN_FILE, taken_model(place.folder)):
-        left.unlink(missing_ok=True)
-    write_atomic(place.folder / handover.PLACE_FILE, codec.encode(place))
-
-
-def _describe(spec: RunSpec) -> None:
-    """What the runner finds when its turn has come."""
-    write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
-    write_atomic(spec.folder / handover.SPEC_FILE, codec.encode(spec))
-    handover.write_live(spec.folder, "start")
-
-
-def _obey(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise Cancelled("the run was stopped; its processes were killed")
-
-
-def _read(spec: RunSpec, status: int | None, seconds: float) -> Run:
-    """What the runner wrote, or what there is to say if it wrote nothing."""
-    path = spec.folder / handover.RUN_FILE
-    try:
-        if status == 0:
-            return codec.decode(Run, path.read_bytes())
-    except (OSError, InputError) as error:
-        return _failed(spec, f"the runner's record can't be read: {error}", seconds)
-    if status is None:
-        return _failed(spec, "the runner did not end by itself", seconds)
-    said = last_line(spec.folder / handover.LOG_FILE)
-    return _failed(spec, f"the runner ended with status {status}: {said}", seconds)
-
-
-def _failed(spec: RunSpec, detail: str, seconds: float) -> Run:
-    return Run(
-        seed=spec.seed,
-        score=None,
-        failure=Reason.KIT_FAILED,
-        detail=one_line(detail, 500),
-        train_seconds=0.0,
-        compile_seconds=0.0,
-        wall_seconds=round(seconds, 3),
-        steps=0,
-        tokens=0,
-        peak_memory_mb=0.0,
-        sandbox=spec.sandbox,
-    )
+    return _carry_out(spec, prepare(spec), started, lambda: _obey(cancelled))
 
 
 def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: False) -> Run:
-    """The run with the score of its submission, still lying in its folder, on the audit shard.
+    """Return the run with its submission's score on the audit shard.
 
-    No verdict hangs on it: where it can't be had, a warning is logged and the run comes back as it
-    was.
+    The submission still lies in the run's folder. No verdict depends on that score: where it can't
+    be had, a warning is logged and the run is returned as it was.
 
     Raises:
         Cancelled: `cancelled` said so; everything was killed.
@@ -243,12 +163,65 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
     return replace(run, audit=score, parts=parts, wall_seconds=wall_seconds)
 
 
+def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[], None]) -> Run:
+    """Let the runner that waits carry out the run; return what it wrote."""
+    write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
+    write_atomic(spec.folder / handover.SPEC_FILE, codec.encode(spec))
+    handover.write_live(spec.folder, "start")
+    deadline = started + spec.wall_seconds + GRACE_SECONDS
+    status = waiting.runner.carry_out(repr(started), deadline=deadline, poll=poll)
+    if status == 0:
+        try:
+            return codec.decode(Run, (spec.folder / handover.RUN_FILE).read_bytes())
+        except (OSError, InputError) as error:
+            return _kit_failed(spec, f"the runner's record can't be read: {error}", started)
+    if status is None:
+        return _kit_failed(spec, "the runner did not end by itself", started)
+    said = last_line(spec.folder / handover.LOG_FILE)
+    return _kit_failed(spec, f"the runner ended with status {status}: {said}", started)
+
+
+def _kit_failed(spec: RunSpec, detail: str, started: float) -> Run:
+    return Run(
+        seed=spec.seed,
+        score=None,
+        failure=Reason.KIT_FAILED,
+        detail=one_line(detail, DETAIL),
+        train_seconds=0.0,
+        compile_seconds=0.0,
+        wall_seconds=round(time.monotonic() - started, 3),
+        steps=0,
+        tokens=0,
+        peak_memory_mb=0.0,
+        sandbox=spec.sandbox,
+    )
+
+
 def _score(run: Run, asked: JudgeSpec, ahead: Ahead, cancelled: Callable[[], bool]) -> Run:
     begun = time.monotonic()
     try:
         score = scoring.score(asked, ahead.take_judge(), poll=lambda: _obey(cancelled))
     except ScoreFailure as failure:
-        run = replace(run, failure=failure.reason, detail=one_line(failure.detail, 500))
+        run = replace(run, failure=failure.reason, detail=one_line(failure.detail, DETAIL))
     else:
         run = replace(run, score=score)
     return replace(run, parts={**run.parts, "score": round(time.monotonic() - begun, 3)})
+
+
+def _take_back_cache(spec: RunSpec, *, scored: bool) -> CacheUse:
+    """Keep what the run compiled; where that can't be done, keep nothing and log a line."""
+    try:
+        code = compile_cache.code_of(spec.notebook)
+        return compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
+    except (OSError, KitError) as error:
+        logger.warning("what the run compiled is not kept: %s", in_words(error))
+        return CacheUse()
+
+
+def _work(place: RunPlace) -> Path:
+    return place.folder / handover.WORK_FOLDER
+
+
+def _obey(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled("the run was stopped; its processes were killed")

@@ -1,4 +1,4 @@
-"""The run that is under way, seen from outside: read from its folder, trusted for nothing."""
+"""Read the run that is under way from its folder, which is not trusted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.files.untrusted import read_untrusted_from, read_untrusted_tail
+from autoresearch_kit.files.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.records import codec
 
 TAIL = 4096
-"""Bytes: the last few lines of a loss curve."""
+"""Bytes of the last few lines of a loss curve."""
 
 PIECE = 1_000_000
-"""Bytes that are read of a growing loss curve at a time."""
+"""Bytes of a growing loss curve that are read at a time."""
 
 MOST = 4000
-"""Points that are kept of a growing loss curve."""
+"""Points of a growing loss curve that are kept."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One line of the loss curve: training seconds, loss in nats per token, tokens so far."""
+    """A line of the loss curve: training seconds, loss in nats per token, tokens so far."""
 
     step: int
     seconds: float
@@ -30,24 +30,24 @@ class Point:
 
 
 def read_points(lines: bytes) -> list[Point]:
-    """The points in the lines of a `metrics.jsonl`.
+    """Return the points in the lines of a `metrics.jsonl`.
 
-    They come from unreviewed code, and the last may be torn: a line that is not right is left out.
+    They come from unreviewed code, and the last may be cut: lines that are not valid are left out.
     """
     return [point for line in lines.splitlines() if (point := _point(line))]
 
 
 def thinned(points: Sequence[Point], most: int = 300) -> tuple[Point, ...]:
-    """At most about `most` of the points, at even distances, the last among them."""
+    """Return about `most` of the points, at even distances, the last one included."""
     if len(points) <= most:
         return tuple(points)
     return (*points[: -1 : len(points) // most + 1], points[-1])
 
 
 class Curve:
-    """The loss curve of a run under way; each `read` reads only what came since the last.
+    """The loss curve of a run under way; each `read` reads only what is new.
 
-    It stays small however long the run is: when it has too many points, every second goes.
+    It stays small however long the run is: with too many points, it drops every second one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,9 +57,9 @@ class Curve:
         self._rest = b""
 
     def read(self) -> None:
-        """Add what the run has logged since; nothing if it has not begun to."""
+        """Add what the run has logged since the last read, if anything."""
         try:
-            new = read_untrusted_from(self.path, self._offset, PIECE)
+            new = read_untrusted(self.path, PIECE, self._offset)
         except (OSError, KitError):  # not there yet, or no file at all
             return
         self._offset += len(new)
@@ -85,7 +85,7 @@ def _point(line: bytes) -> Point | None:
 
 @dataclass(frozen=True)
 class LiveRun:
-    """Where the runner is and since when (seconds since the epoch), and its last point."""
+    """The runner's stage, since when (seconds since the epoch), and the last point."""
 
     stage: str
     since: float
@@ -93,7 +93,7 @@ class LiveRun:
 
 
 def read_live(run_folder: Path) -> LiveRun:
-    """The run in `run_folder` as it is now; stage `start` while nothing can be read of it yet."""
+    """Return the run in `run_folder` as it is now; in stage `start` while nothing can be read."""
     try:
         runner = codec.decode(handover.Live, (run_folder / handover.LIVE_FILE).read_bytes())
     except (FileNotFoundError, InputError):

@@ -1,7 +1,7 @@
-"""What this machine is: probed in a process of its own, since that loads torch.
+"""Probe what this machine is, in a process of its own, since that loads torch.
 
 `python -m autoresearch_kit.execution.machine_probe` prints the `Machine` as JSON; with `compile`,
-torch.compile is tried too.
+it tries torch.compile too.
 """
 
 import importlib.metadata
@@ -30,14 +30,14 @@ MODULE = "autoresearch_kit.execution.machine_probe"
 TRY_COMPILE = "compile"
 
 REFUSED = 3
-"""Exit status of a probe that says in one line what the kit can't go on with."""
+"""Exit status of a probe that printed in one line why the kit can't go on."""
 
 WARNING_LENGTH = 300
-"""Characters of what torch says of a GPU, or of a compiler, that does not work."""
+"""Characters of torch's message about a GPU, or a compiler, that does not work."""
 
 
 def accelerator() -> Accelerator | None:
-    """What torch can use beside the CPU: probed where there may be a GPU, else known at once.
+    """Return the GPU that torch can use, if any; probed only where there may be one.
 
     Raises:
         KitError: as `probe` does.
@@ -50,17 +50,17 @@ def probe() -> Machine:
     """Probe this machine in a subprocess; takes as long as importing torch.
 
     Raises:
-        KitError: torch can't be imported, or which GPU it uses can't be told.
+        KitError: torch can't be imported, or it is unknown which GPU it uses.
     """
-    return _probed([sys.executable, "-P", "-m", MODULE])
+    return _run([sys.executable, "-P", "-m", MODULE])
 
 
 def probe_inside(
     gpu: Accelerator | None, level: SandboxLevel, *, try_compile: bool = False
 ) -> Machine:
-    """Probe what a run on this GPU, or on the CPU, will see: in the sandbox, by its environment.
+    """Probe what a run on this GPU, or on the CPU, sees: in the sandbox, with its environment.
 
-    With `try_compile`, a small function is compiled there, which takes some 20 s of a CPU.
+    With `try_compile`, a small function is compiled there, which takes some 20 CPU seconds.
 
     Raises:
         KitError: as `probe` does.
@@ -69,7 +69,7 @@ def probe_inside(
     argv = [sys.executable, "-P", "-m", MODULE, *([TRY_COMPILE] if try_compile else [])]
     with tempfile.TemporaryDirectory(prefix="autoresearch-probe-") as name:
         home = Path(name)
-        return _probed(
+        return _run(
             bubblewrap.command(
                 level,
                 argv,
@@ -82,13 +82,13 @@ def probe_inside(
         )
 
 
-def check_inside(found: Machine, level: SandboxLevel) -> None:
-    """Check that runs will compute on the GPU that was found outside of the sandbox, if one was.
+def check_inside(machine: Machine, level: SandboxLevel) -> None:
+    """Check that runs compute on the machine's GPU, if it has one.
 
     Raises:
         KitError: they would not; the message says what they see, and what to do.
     """
-    if found.gpu and (gap := difference(found, probe_inside(found.gpu, level))):
+    if machine.gpu and (gap := difference(machine, probe_inside(machine.gpu, level))):
         raise KitError(gap)
 
 
@@ -96,36 +96,34 @@ def difference(outside: Machine, inside: Machine) -> str:
     """Return in one line how the device of runs differs from the machine's; empty if it doesn't."""
     if _computes_on(outside) == _computes_on(inside):
         return ""
-    said = f" ({inside.no_gpu})" if inside.no_gpu else ""
+    gpu, why = outside.gpu, f" ({inside.no_gpu})" if inside.no_gpu else ""
+    if gpu and gpu.nodes:
+        way_out = f"check that you may read and write {', '.join(gpu.nodes)}, and update bubblewrap"
+    else:
+        names = ", ".join(bubblewrap.PASSED_ON)
+        way_out = f"runs get no device nodes of it, and of the environment only {names}"
     return (
         f"outside of the sandbox torch uses the {outside.kind} {outside.device}, but runs see only "
-        f"the {inside.kind} {inside.device}{said}; {_way_out(outside.gpu)}"
+        f"the {inside.kind} {inside.device}{why}; {way_out}"
     )
 
 
-def unused_gpu(found: Machine) -> str:
-    """Return in one line that a GPU's driver is here and torch uses none; empty if not so."""
-    if found.gpu or not gpu_nodes.may_have_gpu():
+def unused_gpu(machine: Machine) -> str:
+    """Return in one line that a GPU's driver is here, but torch uses none; empty if not so."""
+    if machine.gpu or not gpu_nodes.may_have_gpu():
         return ""
-    said = f" ({found.no_gpu})" if found.no_gpu else ""
-    return f"a GPU's driver is here, but torch uses none{said}"
+    why = f" ({machine.no_gpu})" if machine.no_gpu else ""
+    return f"a GPU's driver is here, but torch uses none{why}"
 
 
-def _computes_on(found: Machine) -> tuple[str, str, str]:
-    """Of a CPU, without its cores: a sandbox may show fewer of what counts them."""
-    if found.gpu is None:
-        return "cpu", "", found.precision
-    return found.gpu.backend, found.device, found.precision
+def _computes_on(machine: Machine) -> tuple[str, str, str]:
+    """Return backend, device and precision; a CPU's without its cores: a sandbox may hide some."""
+    if machine.gpu is None:
+        return "cpu", "", machine.precision
+    return machine.gpu.backend, machine.device, machine.precision
 
 
-def _way_out(gpu: Accelerator | None) -> str:
-    if gpu and gpu.nodes:
-        return f"check that you may read and write {', '.join(gpu.nodes)}, and update bubblewrap"
-    names = ", ".join(bubblewrap.PASSED_ON)
-    return f"runs get no device nodes of it, and of the environment only {names}"
-
-
-def _probed(command: Sequence[str], cwd: str | None = None) -> Machine:
+def _run(command: Sequence[str], cwd: str | None = None) -> Machine:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     if done.returncode == 0:
         return codec.decode(Machine, done.stdout)
@@ -145,10 +143,10 @@ def _cpu_name() -> str:
 
 
 def gpu_of(device: "torch.device") -> Accelerator | None:
-    """Return the GPU that torch has under this name, in this process; None for the CPU.
+    """Return the GPU that this device of torch's is; None for the CPU.
 
     Raises:
-        KitError: there are several, and which it is can't be told.
+        KitError: there are several, and it is unknown which of them it is.
     """
     import torch
 
@@ -168,7 +166,7 @@ def _try_compile(device: "torch.device") -> str:
 
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(8, device=device))
-    except Exception as error:  # noqa: BLE001 - whatever stands in the way of a compiler
+    except Exception as error:  # noqa: BLE001 - a compiler can fail in any way
         return one_line(f"{type(error).__name__}: {error}", WARNING_LENGTH)
     return ""
 
@@ -198,19 +196,19 @@ def _probe_here(*, try_compile: bool) -> Machine:
         python=platform.python_version(),
         system=platform.platform(terse=True),
         gpu=gpu_of(device),
-        no_gpu=one_line("; ".join(str(one.message) for one in told), WARNING_LENGTH),
+        no_gpu=one_line("; ".join(str(warning.message) for warning in told), WARNING_LENGTH),
         no_compile=failed,
     )
 
 
 def main() -> int:
-    """Print what this process sees; returns its exit status."""
+    """Print the machine as this process sees it; return the exit status."""
     try:
-        found = _probe_here(try_compile=TRY_COMPILE in sys.argv[1:])
+        machine = _probe_here(try_compile=TRY_COMPILE in sys.argv[1:])
     except KitError as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
-    sys.stdout.write(codec.encode(found).decode())
+    sys.stdout.write(codec.encode(machine).decode())
     return 0
 
 

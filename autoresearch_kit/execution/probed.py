@@ -1,4 +1,4 @@
-"""What a run without a score left in its folder. All of it came out of unreviewed code."""
+"""Read what a run without a score left in its folder; unreviewed code wrote all of it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,19 +7,18 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.runner.crash_report import error_in, printed, read_executed
 from autoresearch_kit.files.untrusted import read_if_plain
-from autoresearch_kit.records import Profiled, ProfileRow, Run, StepProfile, codec
+from autoresearch_kit.records import Profiled, Run, StepProfile, codec
 from autoresearch_kit.records.text import one_line
 
-METRICS_BYTES = 1_000_000
 PROFILE_BYTES = 64 * 1024
-"""Of the loss curve, and of a profile, that are read."""
+"""Bytes of a profile that are read."""
 
 ROWS = 10
 NAME_LENGTH = 100
 TROUBLE_LENGTH = 200
 
 MOST = 1e9
-"""No number of a profile is larger: milliseconds, calls, steps."""
+"""Largest number that a profile may contain: milliseconds, calls, steps."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,7 @@ class Probed(Profiled):
 
 
 def read_probed(folder: Path, run: Run) -> Probed:
-    """Return what the run in `folder` left there; what is not there, or is no such thing, is
-    empty."""
+    """Return what the run in `folder` left there: empty where a file is missing or not valid."""
     executed = read_executed(folder / handover.EXECUTED_FILE)
     work = folder / handover.WORK_FOLDER
     return Probed(
@@ -41,24 +39,20 @@ def read_probed(folder: Path, run: Run) -> Probed:
         steps=_profile(work),
         printed=printed(executed),
         traceback=error_in(executed),
-        metrics=read_if_plain(work / handover.METRICS_FILE, METRICS_BYTES),
+        metrics=read_if_plain(work / handover.METRICS_FILE, handover.METRICS_BYTES),
     )
 
 
 def _profile(work: Path) -> StepProfile | None:
+    written = read_if_plain(work / handover.PROFILE_FILE, PROFILE_BYTES)
     try:
-        found = codec.decode(
-            StepProfile, read_if_plain(work / handover.PROFILE_FILE, PROFILE_BYTES)
-        )
+        profile = codec.decode(StepProfile, written)
     except KitError:
         return None
-    numbers = [found.steps, found.first_ms, found.typical_ms, found.slow_ms, found.profiled_ms]
-    numbers += [n for row in found.rows for n in (row.share, row.milliseconds, row.calls)]
+    numbers = [profile.steps, profile.first_ms, profile.typical_ms, profile.slow_ms]
+    numbers += [profile.profiled_ms]
+    numbers += [n for row in profile.rows for n in (row.share, row.milliseconds, row.calls)]
     if not all(0 <= number <= MOST for number in numbers if number is not None):
         return None
-    rows = tuple(map(_named, found.rows[:ROWS]))
-    return replace(found, rows=rows, trouble=one_line(found.trouble, TROUBLE_LENGTH))
-
-
-def _named(row: ProfileRow) -> ProfileRow:
-    return replace(row, name=one_line(row.name, NAME_LENGTH))
+    rows = tuple(replace(row, name=one_line(row.name, NAME_LENGTH)) for row in profile.rows[:ROWS])
+    return replace(profile, rows=rows, trouble=one_line(profile.trouble, TROUBLE_LENGTH))

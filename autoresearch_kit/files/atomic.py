@@ -1,4 +1,4 @@
-"""Files that are either there in whole or not at all."""
+"""Write files so that they are there whole or not at all."""
 
 import os
 import shutil
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write `data` to `path`, so that no reader, and no kill -9, ever sees half of it.
+    """Write `data` to `path` so that no reader ever sees half of it, even after a kill -9.
 
-    `mode` are the permissions, less what the umask takes.
+    `mode` is the permissions before the umask.
 
     Raises:
         OSError: the disk is full or the folder can't be written; the old content stays.
@@ -21,33 +21,33 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o666) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a write knows only its number
+        error.filename = error.filename or str(path)  # a failed write names only a descriptor
         raise
     finally:
         part.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: bytes, mode: int = 0o666) -> None:
-    """Append a line, given without its end; it stands alone even after one that was cut short.
+    """Append a line, given without its line break, also after a line that was cut short.
 
     Raises:
-        OSError: the disk is full; what was written of the line has no end.
+        OSError: the disk is full; what was written of the line has no line break.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
     try:
         size = os.fstat(file).st_size
         whole = size == 0 or os.pread(file, 1, size - 1) == b"\n"
         rest = (b"" if whole else b"\n") + line + b"\n"
-        while rest:  # a disk that becomes full takes a part of it without a complaint
+        while rest:  # a disk that fills up takes a part of it without an error
             rest = rest[os.write(file, rest) :]
     finally:
         os.close(file)
 
 
 def copy_atomic(source: Path, path: Path) -> None:
-    """Copy the file `source` to `path`; what was there stays until all of it has arrived.
+    """Copy the file `source` to `path`, whose old content stays until the copy is complete.
 
-    What a killed copy left is written over by the next.
+    The remains of a killed copy are overwritten by the next one.
 
     Raises:
         OSError: it can't be read, or the other disk is full or gone.

@@ -1,4 +1,4 @@
-"""Reading files that may be anything: a disk's worth, a pipe without an end, no text at all."""
+"""Read files that may be anything: huge, a pipe without an end, no text at all."""
 
 import os
 import stat
@@ -7,11 +7,11 @@ from pathlib import Path
 from autoresearch_kit.errors import InputError
 
 MEGABYTE = 1_000_000
-"""Bytes. Every size that the kit measures, limits or shows is in MB of this."""
+"""Bytes of a MB, in which the kit measures, limits and shows every size."""
 
 
 def read_start(path: Path, limit: int) -> bytes:
-    """At most the first `limit` bytes of a file; a link is followed.
+    """Return at most the first `limit` bytes of a file; a link is followed.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -27,7 +27,7 @@ def read_start(path: Path, limit: int) -> bytes:
 
 
 def read_all(path: Path, limit: int) -> bytes:
-    """All of a file, if it has no more than `limit` bytes; raises as `read_start` does, else.
+    """Return all of a file that has at most `limit` bytes; raise also as `read_start` does.
 
     Raises:
         InputError: it is larger; the message says what is allowed.

@@ -1,9 +1,9 @@
-"""The lock of a campaign: at most one process holds it, and looking whether one does takes nothing.
+"""Lock a campaign: at most one process holds it, and checking whether one does takes no lock.
 
-The holder has the file `holder` locked (flock), which the operating system undoes when the process
-dies, however it dies. Each holder makes that file anew: whoever looks at what an earlier one left,
-by a shared lock on it, is in nobody's way. The lock belongs to the open file, not to the process:
-a process that is handed the descriptor holds the campaign from its first moment on.
+The holder keeps the file `holder` locked (flock), which the operating system undoes when the
+process dies, however it dies. Each holder makes that file anew, so that a check, which takes a
+shared lock on the old one for a moment, is in nobody's way. The lock belongs to the open file, not
+to the process: a process that inherits the descriptor holds the campaign from its start.
 """
 
 import fcntl
@@ -15,16 +15,16 @@ import filelock
 
 HOLDER = "holder"
 TAKING = "lock"
-"""Held by whoever is about to take the campaign, for as long as that takes."""
+"""Held by a process while it takes the campaign."""
 
 POLL_SECONDS = 0.05
 
 
 def take(folder: Path, patience: float) -> int:
-    """Hold the campaign in `folder`; returns the descriptor of the lock, for `release`.
+    """Hold the campaign in `folder`; return the descriptor of the lock, for `release`.
 
     Raises:
-        filelock.Timeout: another process holds it, for longer than `patience` seconds.
+        filelock.Timeout: another process holds it for longer than `patience` seconds.
     """
     end = time.monotonic() + patience
     with filelock.FileLock(folder / TAKING, timeout=patience):
@@ -36,7 +36,7 @@ def take(folder: Path, patience: float) -> int:
 
 
 def _make(folder: Path) -> int:
-    """Make the holder's file; it is locked before anybody can see it."""
+    """Make the holder's file, locked before anybody can see it."""
     part = folder / f".{HOLDER}.part"
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
@@ -50,7 +50,7 @@ def _make(folder: Path) -> int:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the campaign in `folder`."""
+    """Return whether a process holds the campaign in `folder`."""
     try:
         descriptor = os.open(folder / HOLDER, os.O_RDONLY)
     except FileNotFoundError:
@@ -65,5 +65,5 @@ def is_held(folder: Path) -> bool:
 
 
 def release(descriptor: int) -> None:
-    """Let go of the campaign. The file stays: what nobody has locked holds nothing."""
+    """Let go of the campaign. The file stays: without a lock it means nothing."""
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Where things lie on this machine."""
+"""Find and check folders of this machine."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from autoresearch_kit.errors import InputError
 
 
 def data_home() -> Path:
-    """The folder of prepared data sets: $AUTORESEARCH_DATA, else the user data folder.
+    """Return the folder of prepared data sets: $AUTORESEARCH_DATA, else the user data folder.
 
     Raises:
         InputError: its path can't be used.
@@ -20,7 +20,7 @@ def data_home() -> Path:
 
 
 def checked(path: Path, what: str) -> Path:
-    """The path of `what`, if records and the lines that processes print can hold it.
+    """Return the path of `what`, if it can stand in records and in printed lines.
 
     Raises:
         InputError: it is not UTF-8, or has a line break.
@@ -32,5 +32,5 @@ def checked(path: Path, what: str) -> Path:
 
 
 def _has_surrogates(text: str) -> bool:
-    """Whether a name on disk was not UTF-8: Python puts surrogates in place of such bytes."""
+    """Return whether a name on disk is not UTF-8: Python has surrogates in place of such bytes."""
     return any("\ud800" <= mark <= "\udfff" for mark in text)

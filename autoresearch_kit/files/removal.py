@@ -1,4 +1,4 @@
-"""Removes what unreviewed code left: folders of any depth, size, names and permissions."""
+"""Remove what unreviewed code left: folders of any depth, size, names and permissions."""
 
 import logging
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 SECONDS = 20.0
-"""A removal is broken off after so long. 100,000 files, as many as a run may have, take 2 to 5 s;
-10,000 folders 1 to 20 s."""
+"""After this, a removal is broken off. 100,000 files, as many as a run may have, take 2 to 5 s;
+10,000 folders take 1 to 20 s."""
 
 PIECE = 1000
 """Names of a folder that are read at a time."""
@@ -28,12 +28,12 @@ def remove_tree(path: Path, seconds: float = SECONDS) -> None:
     """Remove `path` and all below it. No process that could still write there may be alive.
 
     Links are removed, not followed. Each folder is moved up to `path` before it is emptied, so that
-    no depth needs more than two open folders, a deeper stack or a longer path. What takes longer
-    than `seconds` stays, with a line in the log: call again later.
+    however deep it is, two open folders, a flat stack and a short path suffice. What is left after
+    `seconds` stays, with a line in the log: call again later.
 
     Raises:
         FileNotFoundError: there is no `path`. What vanishes from it meanwhile is no error.
-        OSError: the disk refuses, for instance since it is read-only.
+        OSError: the disk refuses, for instance because it is read-only.
     """
     if not stat.S_ISDIR(path.lstat().st_mode):
         path.unlink()
@@ -42,17 +42,17 @@ def remove_tree(path: Path, seconds: float = SECONDS) -> None:
         with _opened(str(path)) as top:
             _empty(top, top, time.monotonic() + seconds)
         path.rmdir()
-    except FileNotFoundError:  # another process removes it, too
+    except FileNotFoundError:  # another process removes it too
         return
     except _OutOfTimeError:
         logger.warning("%s holds more than is removed in %g s; the rest goes later", path, seconds)
     except OSError as error:
-        error.filename = str(path)  # else the name alone, which may be of any bytes
+        error.filename = str(path)  # instead of a mere name, which may be any bytes
         raise
 
 
 def _empty(folder: int, top: int, deadline: float) -> None:
-    """Remove what lies in an open folder; folders within one below `top` move to `top`."""
+    """Empty an open folder; folders further down than `top` are moved up to it first."""
     while names := _some(folder):
         for name, is_folder in names:
             if time.monotonic() > deadline:
@@ -71,7 +71,7 @@ def _empty(folder: int, top: int, deadline: float) -> None:
 
 
 def _some(folder: int) -> list[tuple[str, bool]]:
-    """The first names in an open folder, and whether each is of a folder."""
+    """Return the first names in an open folder, each with whether it is a folder's."""
     with os.scandir(folder) as entries:
         some = islice(entries, PIECE)
         return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in some]
@@ -79,7 +79,7 @@ def _some(folder: int) -> list[tuple[str, bool]]:
 
 @contextmanager
 def _opened(name: str, parent: int | None = None) -> Iterator[int]:
-    """The descriptor of a folder in an open one; whatever its mode was, its owner may write."""
+    """Open a folder in an open one, and let its owner write to it, whatever its mode was."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         folder = os.open(name, flags, dir_fd=parent)

@@ -1,6 +1,6 @@
-"""Reading what unreviewed code wrote: never through a link, never a pipe, never without end.
+"""Read what unreviewed code wrote: never through a link, never a pipe, never without end.
 
-All goes through descriptors: what is swapped between a look and an opening is never followed.
+All of it goes through descriptors, so that a file that is swapped for a link is never followed.
 """
 
 import errno
@@ -15,44 +15,39 @@ from typing import BinaryIO
 from autoresearch_kit.errors import KitError
 
 MAX_DEPTH = 64
-"""Of folders in each other. Compilers need 5."""
+"""Levels of folders. Compilers need 5."""
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-"""What opening a folder says if it was removed, or replaced, since it was seen."""
+"""Errors of opening a folder that was removed, or replaced, since it was seen."""
 
 
-def read_untrusted(path: Path, limit: int) -> bytes:
-    """The first `limit` bytes of the plain file at `path`.
+def read_untrusted(path: Path, limit: int, offset: int = 0) -> bytes:
+    """Return at most `limit` bytes of the plain file at `path`, from `offset` on.
 
     A notebook may put a symbolic link, a pipe or 100 GB where a file is expected.
 
     Raises:
         FileNotFoundError: nothing is there.
-        KitError: something else than a plain file is there.
+        KitError: something other than a plain file is there.
+        OSError: it can't be read.
     """
-    with plain_file(path) as file:
-        return file.read(limit)
-
-
-def read_untrusted_tail(path: Path, limit: int) -> bytes:
-    """The last `limit` bytes of the plain file at `path`; raises as `read_untrusted` does."""
-    with plain_file(path) as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
-        return file.read(limit)
-
-
-def read_untrusted_from(path: Path, offset: int, limit: int) -> bytes:
-    """`limit` bytes at most of the plain file at `path`, from `offset` on; raises as above."""
     with plain_file(path) as file:
         file.seek(offset)
         return file.read(limit)
 
 
+def read_untrusted_tail(path: Path, limit: int) -> bytes:
+    """Return the last `limit` bytes of the plain file at `path`; raise as `read_untrusted` does."""
+    with plain_file(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+        return file.read(limit)
+
+
 def read_if_plain(path: Path, limit: int) -> bytes:
-    """The first `limit` bytes of the plain file at `path`; empty if there is no such thing."""
+    """Return the first `limit` bytes of the plain file at `path`; empty if there is none."""
     try:
         return read_untrusted(path, limit)
     except (OSError, KitError):
@@ -61,13 +56,13 @@ def read_if_plain(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def plain_file(path: Path | str, folder: int | None = None) -> Iterator[BinaryIO]:
-    """Open the plain file at `path`, or of this name in an open folder, for reading.
+    """Open the plain file at `path`, or with this name in an open folder, for reading.
 
-    A file with a second name (a hard link) counts as none: that may be anybody's.
+    A file with a second name (a hard link) is refused: it may be somebody else's.
 
     Raises:
         FileNotFoundError: nothing is there.
-        KitError: something else than a plain file is there.
+        KitError: something other than a plain file is there.
         OSError: it can't be opened.
     """
     name = Path(path).name
@@ -91,8 +86,8 @@ def plain_file(path: Path | str, folder: int | None = None) -> Iterator[BinaryIO
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies somewhere below a folder: its path from there, and its name in `folder`, an open
-    one that is closed when the next entry is asked for."""
+    """Anything below a folder: its path from there, and its name in the open `folder` that contains
+    it, which is closed when the next entry is asked for."""
 
     path: str
     name: str
@@ -101,16 +96,16 @@ class Entry:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a plain file, with no other name."""
+        """Whether it is a plain file with no other name."""
         return stat.S_ISREG(self.status.st_mode) and self.status.st_nlink == 1
 
 
 def entries(folder: Path) -> Iterator[Entry]:
-    """Everything below `folder`, listed as it is asked for. Links are named, not followed.
+    """Yield everything below `folder`, listed as it is asked for. Links are named, not followed.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        KitError: it is a link or no folder; or one below can't be read, or is too deep.
+        KitError: it is a link or no folder; or one below it can't be read, or is too deep.
     """
     try:
         top = os.open(folder, _FOLDER)
@@ -123,15 +118,15 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def _below(folder: int, path: str, depth: int) -> Iterator[Entry]:
-    with os.scandir(folder) as found:
-        for one in found:
+    with os.scandir(folder) as listed:
+        for entry in listed:
             try:
-                status = one.stat(follow_symlinks=False)
+                status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            yield Entry(path + one.name, one.name, folder, status)
+            yield Entry(path + entry.name, entry.name, folder, status)
             if stat.S_ISDIR(status.st_mode):
-                yield from _inside(folder, one.name, f"{path}{one.name}/", depth)
+                yield from _inside(folder, entry.name, f"{path}{entry.name}/", depth)
 
 
 def _inside(parent: int, name: str, path: str, depth: int) -> Iterator[Entry]:
@@ -149,7 +144,7 @@ def _inside(parent: int, name: str, path: str, depth: int) -> Iterator[Entry]:
 
 @contextmanager
 def _closed(descriptor: int) -> Iterator[None]:
-    """Close the descriptor in the end."""
+    """Close the descriptor at the end."""
     try:
         yield
     finally:

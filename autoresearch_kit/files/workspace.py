@@ -1,9 +1,9 @@
-"""A campaign's folder on this machine, `.autoresearch/<tag>/`: everything but the ledger.
+"""A campaign's folder on this machine, `.autoresearch/<tag>/`, with everything but the ledger.
 
-What lies here can be lost without losing an experiment: git holds those. All writes are atomic.
-What can't be read all the same (a disk that failed, an editor) is as good as not there, where that
-costs nothing but a proposal or a request; where it would change what the campaign does, it is an
-error that names the file.
+This folder can be lost without losing an experiment, since git has those. All writes are atomic. A
+file that can't be read all the same (a failed disk, an editor) counts as missing where that costs
+only a proposal or a request; where it would change what the campaign does, it is an error that
+names the file.
 """
 
 import compileall
@@ -48,11 +48,10 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
     "request.json": (Request, "what was asked is not known; ask again"),
     "guidance.json": (str, "what was said is not known; say it again: autoresearch guide TAG TEXT"),
 }
-"""Files that a campaign goes on without, what is in them, and what it means to lose one."""
+"""Files that a campaign can go on without: their content, and what their loss means."""
 
 PATIENCE = 2.0
-"""Seconds to wait for the lock: the last child of a killed campaign that has not come to its exec
-yet holds it for a moment."""
+"""Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
 
 
 @dataclass(frozen=True)
@@ -64,50 +63,50 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """Where everything below lies."""
+        """The folder that contains all the others."""
         return self.root / ".autoresearch" / self.tag
 
     @property
     def runs(self) -> Path:
-        """One folder per run that is under way."""
+        """The folder of the runs that are under way, each in a folder of its own."""
         return self.folder / "runs"
 
     @property
     def probe_runs(self) -> Path:
-        """One folder per probe that is under way; not always there."""
+        """The folder of the probes that are under way; it need not exist."""
         return self.folder / "probes"
 
     @property
     def log(self) -> Path:
-        """What the campaign process printed."""
+        """The campaign process's log."""
         return self.folder / "campaign.log"
 
     @property
     def usage(self) -> Path:
-        """What the requests to a language model took, a line each."""
+        """The usage of a language model, a line for each request."""
         return self.folder / "usage.jsonl"
 
     def transcript(self, number: int) -> Path:
-        """What was said while experiment `number` was proposed."""
+        """Return the file with the conversation in which experiment `number` was proposed."""
         return self.folder / "transcripts" / f"{number:04d}.jsonl"
 
     @property
     def compile_cache(self) -> Path:
-        """What torch.compile left behind, handed from run to run as private copies."""
+        """The files of torch.compile's that runs get private copies of."""
         return self.folder / "compile-cache"
 
     @property
     def kit(self) -> Path:
-        """The folder that holds the campaign's own copy of this package."""
+        """The folder that contains the campaign's own copy of this package."""
         return self.folder / "kit"
 
     def create(self) -> None:
-        """Make the folder, ignored by git through a .gitignore of its own."""
+        """Make the folder, which git ignores by a .gitignore of its own."""
         self.runs.mkdir(parents=True, exist_ok=True)
         hide_from_git(self.root / ".autoresearch")
 
     def copy_kit(self, source: Path = Path(__file__).parents[1]) -> None:
-        """Copy the package once, so that edits to the checkout don't change a night half-way."""
+        """Copy the package once, so that edits to the checkout don't change a running campaign."""
         if self.kit.exists():
             return
         part = self.folder / "kit.part"
@@ -125,12 +124,12 @@ class Workspace:
         return digest.hexdigest()[:12]
 
     def take_lock(self, patience: float = PATIENCE) -> int:
-        """Hold the campaign; returns the descriptor of the lock, for `lock`.
+        """Hold the campaign; return the descriptor of the lock, for `lock`.
 
-        What was asked of an earlier holder is forgotten; what is asked from here on holds.
+        A request to an earlier holder is forgotten; requests from here on count.
 
         Raises:
-            BusyError: another process holds it, for longer than `patience` seconds; the message
+            BusyError: another process holds it for longer than `patience` seconds; the message
                 names it.
         """
         try:
@@ -160,11 +159,11 @@ class Workspace:
             lock.release(descriptor)
 
     def running(self) -> bool:
-        """Whether a process holds the campaign; looking takes nothing."""
+        """Return whether a process holds the campaign."""
         return lock.is_held(self.folder)
 
     def held_by(self) -> str:
-        """Who runs the campaign, and how to watch and end it."""
+        """Return a line that says who runs the campaign, and how to watch and end it."""
         state = self.state()
         holder = f"process {state.pid}" if state else "another process"
         return (
@@ -173,20 +172,20 @@ class Workspace:
         )
 
     def way_on(self) -> str:
-        """How to go on with the campaign, as the end of a sentence."""
+        """Return the end of a sentence that says how to go on with the campaign."""
         state = self.state()
         return f"go on with: autoresearch {state.command if state else Command.RUN} {self.tag}"
 
     def state(self) -> State | None:
-        """The campaign's last word on itself; None if it never ran here, or it can't be read."""
+        """Return the campaign's latest state; None if it never ran here, or that can't be read."""
         return self._recall("state.json", State)
 
     def write_state(self, state: State) -> None:
-        """Replace the campaign's word on itself."""
+        """Replace the campaign's state."""
         write_atomic(self.folder / "state.json", codec.encode(state))
 
     def settings(self) -> Settings | None:
-        """What the campaign was started with; None if it never ran here.
+        """Return the campaign's settings; None if it never ran here.
 
         Raises:
             InputError: the file is damaged.
@@ -194,11 +193,11 @@ class Workspace:
         return self._read("settings.json", Settings)
 
     def write_settings(self, settings: Settings) -> None:
-        """Write down what the campaign is started with."""
+        """Write down the campaign's settings."""
         write_atomic(self.folder / "settings.json", codec.encode(settings))
 
     def research(self) -> Research | None:
-        """How the language model was asked at the last start; None if there was none.
+        """Return how the language model was asked at the last start; None if there was none.
 
         Raises:
             InputError: the file is damaged.
@@ -210,7 +209,7 @@ class Workspace:
         write_atomic(self.folder / "research.json", codec.encode(research))
 
     def errands(self) -> Errands:
-        """What the campaign does after each experiment, beside it; nothing unless it was said.
+        """Return the campaign's errands after each experiment; none unless some were set.
 
         Raises:
             InputError: the file was edited by hand, and is not right.
@@ -218,12 +217,12 @@ class Workspace:
         return self._read("errands.json", Errands) or Errands()
 
     def write_errands(self, errands: Errands) -> None:
-        """Do this from the next experiment on; only the user may read it."""
+        """Set the errands from the next experiment on, in a file that only the user can read."""
         self.create()
         write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
 
     def pending(self) -> Proposal | None:
-        """The proposal that was written down but not yet recorded as an experiment."""
+        """Return the proposal that is written down but not yet recorded as an experiment."""
         return self._recall("pending.json", Proposal)
 
     def write_pending(self, proposal: Proposal) -> None:
@@ -231,54 +230,54 @@ class Workspace:
         write_atomic(self.folder / "pending.json", codec.encode(proposal))
 
     def measured(self) -> tuple[Measured, ...]:
-        """The runs of the experiment under way that are over, in order."""
+        """Return the finished runs of the experiment under way, in order."""
         return self._recall("measured.json", tuple[Measured, ...]) or ()
 
     def add_measured(self, run: Measured) -> None:
-        """Write down what a run came to, so that it need not be run again."""
+        """Write down a finished run, so that it need not be run again."""
         write_atomic(self.folder / "measured.json", codec.encode((*self.measured(), run)))
 
     def drop_measured(self, folders: Collection[str]) -> None:
         """Forget the runs in folders of these names, so that they are run again."""
-        kept = tuple(one for one in self.measured() if one.folder not in folders)
+        kept = tuple(run for run in self.measured() if run.folder not in folders)
         write_atomic(self.folder / "measured.json", codec.encode(kept))
 
     def probes(self) -> tuple[Probe, ...]:
-        """The probes of the proposals under way, and of the experiment before them, in order."""
+        """Return the probes of proposals under way, and of the experiment before, in order."""
         return self._recall("probes.json", tuple[Probe, ...]) or ()
 
     def add_probe(self, probe: Probe) -> None:
-        """Write down a probe; those of experiments long recorded are dropped."""
-        kept = [one for one in self.probes() if one.number >= probe.number - 1]
+        """Write down a probe, and drop those of experiments before the last."""
+        kept = [earlier for earlier in self.probes() if earlier.number >= probe.number - 1]
         write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
 
     def ahead(self) -> Proposal | None:
-        """The proposal that was prepared while the one before it ran."""
+        """Return the proposal that was prepared while the one before it ran, if any."""
         return self._recall("ahead.json", Proposal)
 
     def write_ahead(self, proposal: Proposal) -> None:
-        """Write a prepared proposal down before its turn."""
+        """Write down a proposal that was prepared ahead."""
         write_atomic(self.folder / "ahead.json", codec.encode(proposal))
 
     def clear_ahead(self) -> None:
-        """Forget what was prepared: its turn has come."""
+        """Forget the prepared proposal: its turn has come."""
         (self.folder / "ahead.json").unlink(missing_ok=True)
 
     def guidance(self) -> str:
-        """What the human says to the researcher; empty if nothing."""
+        """Return the human's guidance to the researcher; empty if there is none."""
         return self._recall("guidance.json", str) or ""
 
     def write_guidance(self, text: str) -> None:
-        """Say this to the researcher from now on, in place of what was said before."""
+        """Replace the human's guidance to the researcher."""
         self.create()
         write_atomic(self.folder / "guidance.json", codec.encode(text))
 
     def request(self) -> Request | None:
-        """What a person last asked for, not yet done."""
+        """Return the latest request that is not yet carried out, if any."""
         return self._recall("request.json", Request)
 
     def ask(self, request: Request) -> None:
-        """Ask something of the campaign process, which must be there.
+        """Ask something of the running campaign process.
 
         Raises:
             InputError: the campaign is not running.
@@ -295,22 +294,22 @@ class Workspace:
         (self.folder / "request.json").unlink(missing_ok=True)
 
     def run_id(self, run_folder: Path) -> str:
-        """What a run's processes carry: the same for a resumed campaign, which ends them by it."""
-        place = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
-        return f"{self.tag}-{run_folder.name}-{place}"
+        """Return the id that a run's processes carry, by which a resumed campaign ends them."""
+        digest = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
+        return f"{self.tag}-{run_folder.name}-{digest}"
 
     def forget_measured(self) -> None:
-        """Forget what the runs came to: they are in git, or are to be run again."""
+        """Forget the finished runs: they are in git, or are to be run again."""
         (self.folder / "measured.json").unlink(missing_ok=True)
 
     def clear_runs(self, spared: Collection[str] = ()) -> None:
-        """Remove the folders of runs, but for those of these names, and what else lies there."""
+        """Remove everything in the folder of runs except for folders of these names."""
         for folder in self.runs.iterdir():
             if folder.name not in spared:
                 remove_tree(folder)
 
     def clear_leftovers(self, spared: Collection[str] = ()) -> None:
-        """Remove what a process that was killed left: the folders of its runs, half-made files."""
+        """Remove what a killed process left: the folders of its runs, and half-written files."""
         self.clear_runs(spared)
         for part in self.folder.glob(".*.part"):
             part.unlink()
@@ -319,7 +318,7 @@ class Workspace:
                 remove_tree(folder)
 
     def damaged(self) -> list[str]:
-        """Files of `FORGETTABLE` that can't be read, each with the reason."""
+        """Return why files of `FORGETTABLE` can't be read, a line for each such file."""
         found = []
         for name, (kind, _) in FORGETTABLE.items():
             try:
@@ -329,7 +328,7 @@ class Workspace:
         return found
 
     def set_damaged_aside(self) -> None:
-        """Move files that can't be read, and can be gone on without, out of the way; say so."""
+        """Move unreadable files of `FORGETTABLE` out of the way; log a line for each."""
         for name, (kind, loss) in FORGETTABLE.items():
             try:
                 self._read(name, kind)
@@ -354,7 +353,7 @@ class Workspace:
             raise InputError(f"{path} is damaged ({error}){way_out}") from error
 
     def _recall(self, name: str, kind: type[T]) -> T | None:
-        """As `_read`, but None for what can't be read: `set_damaged_aside` tells of it."""
+        """Read a file; return None also if it is damaged, which `set_damaged_aside` reports."""
         try:
             return self._read(name, kind)
         except InputError:
@@ -362,7 +361,7 @@ class Workspace:
 
 
 def _copy_file(source: str, target: str) -> str:
-    """As copytree wants it; its own way is to collect errors, and to lose what they are."""
+    """Copy a file for copytree, which would collect errors and lose what they are."""
     try:
         return str(shutil.copy2(source, target))
     except OSError as error:
@@ -370,7 +369,7 @@ def _copy_file(source: str, target: str) -> str:
 
 
 def hide_from_git(folder: Path) -> None:
-    """Have git ignore all of `folder`, which is made, through a .gitignore of its own."""
+    """Make `folder` with a .gitignore by which git ignores all of it."""
     folder.mkdir(exist_ok=True)
     ignore = folder / ".gitignore"
     if not ignore.exists():

@@ -1,7 +1,7 @@
-"""How many cores and how much memory this process may use: the machine's, or what a cgroup leaves.
+"""Find how many cores and how much memory this process may use, and count CPU time by cgroups.
 
-Containers, Colab and Slurm bound both by cgroups, of version 1 or 2, while /proc shows the whole
-machine. A bound on a parent holds too. (docs.kernel.org/admin-guide/cgroup-v2.html, and
+Containers, Colab and Slurm limit both by cgroups, of version 1 or 2, while /proc shows the whole
+machine. A limit of a parent cgroup holds too. (docs.kernel.org/admin-guide/cgroup-v2.html, and
 cgroup-v1/memory.html; the quota of version 1 is in scheduler/sched-bwc.html.)
 """
 
@@ -20,27 +20,27 @@ T = TypeVar("T")
 
 MOUNT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
-"""Says in which cgroup this process is: a line for each hierarchy, as `4:memory:/jobs/17`."""
+"""Names the cgroups of this process: a line for each hierarchy, such as `4:memory:/jobs/17`."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds that a cgroup has taken so far, by whomever, and the processes in it now."""
+    """CPU seconds that a cgroup has taken so far, and the processes in it now."""
 
     seconds: float
     processes: frozenset[int]
 
 
 def cores() -> int:
-    """Return the physical cores to compute on: a second thread on a core slows training down."""
+    """Return the number of cores to compute on: physical ones, as two threads on one are slower."""
     return min(psutil.cpu_count(logical=False) or os.cpu_count() or 1, cpus())
 
 
 def cpus() -> int:
-    """Return the logical processors that this process may keep busy, at least 1.
+    """Return how many logical processors this process may keep busy, at least 1.
 
-    Of a quota of 1.5 that is 1: with two threads the system would stop both for a quarter of the
-    time, at any moment, and in a parallel loop one waits for the other.
+    With a quota of 1.5 that is 1: the system would stop two threads for a quarter of the time, at
+    any moment, and in a parallel loop each waits for the other.
     """
     allowed = psutil.Process().cpu_affinity() if psutil.LINUX else None
     here = len(allowed) if allowed else os.cpu_count() or 1
@@ -48,36 +48,36 @@ def cpus() -> int:
 
 
 def memory_mb() -> float:
-    """Return the memory that this process and its children may take, in MB."""
+    """Return the MB of memory that this process and its children may take."""
     total = psutil.virtual_memory().total
     return min(total, memory_limit() or total) / MEGABYTE
 
 
 def cpu_limit(mount: Path = MOUNT, own: Path = OWN) -> float | None:
-    """Return how many processors the cgroups of this process leave it, None if all."""
+    """Return how many processors the cgroups of this process allow it, None if all."""
     quotas = [_quota(folder) for folder in _folders("cpu", mount, own)]
     sets = [_processors(folder) for folder in _folders("cpuset", mount, own)]
-    return min((one for one in (*quotas, *sets) if one), default=None)
+    return min((limit for limit in (*quotas, *sets) if limit), default=None)
 
 
 def memory_limit(mount: Path = MOUNT, own: Path = OWN) -> int | None:
-    """Return the bytes that the cgroups of this process leave it, None if all.
+    """Return the bytes that the cgroups of this process allow it, None if all.
 
-    Without a limit, version 1 says a number larger than any memory.
+    Without a limit, version 1 has a number larger than any memory.
     """
     limits = (
         _read(folder / name, int)
         for folder in _folders("memory", mount, own)
         for name in ("memory.max", "memory.limit_in_bytes")
     )
-    return min((one for one in limits if one), default=None)
+    return min((limit for limit in limits if limit), default=None)
 
 
 def usage(mount: Path = MOUNT, own: Path = OWN) -> Usage | None:
-    """Return what the cgroup of this process has taken of the CPUs, with the cgroups below it.
+    """Return the CPU time of this process's cgroup, with that of the cgroups below it.
 
-    None where no file says so, or where processes are in it that can't be seen from here. The root
-    of version 2's hierarchy is left out: it counts interrupts, and what a host took, too.
+    It is None where no file has it, or where the cgroup has processes that can't be seen from here.
+    The root of version 2's hierarchy is left out: it counts interrupts and a host's time, too.
     """
     for folder in _folders("cpuacct", mount, own):
         if any((folder / name).exists() for name in ("cpuacct.usage", "cgroup.events")):
@@ -87,8 +87,8 @@ def usage(mount: Path = MOUNT, own: Path = OWN) -> Usage | None:
 
 
 def below(name: str, mount: Path = MOUNT, own: Path = OWN) -> Path | None:
-    """Return where a cgroup of this name below this process's own lies, or would, if one can count
-    CPU time here; None if not."""
+    """Return the folder of a cgroup of this name below this process's own, made already or not;
+    None where cgroups can't count CPU time."""
     for folder in _folders("cpuacct", mount, own):
         if (folder / "cpuacct.usage").exists() or (folder / "cpu.stat").exists():
             return folder / name
@@ -96,19 +96,19 @@ def below(name: str, mount: Path = MOUNT, own: Path = OWN) -> Path | None:
 
 
 def make(folder: Path) -> bool:
-    """Make a cgroup, with as much weight as all CPUs deserve; return whether it can be entered."""
+    """Make a cgroup with a weight for all CPUs; return whether processes can enter it."""
     try:
         folder.mkdir(exist_ok=True)
-        for file, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+        for file, weight in (("cpu.shares", 1024), ("cpu.weight", 100)):
             if (folder / file).exists():
-                (folder / file).write_text(str(min(10_000, one * cpus())))
+                (folder / file).write_text(str(min(10_000, weight * cpus())))
     except OSError:
         return False
     return os.access(folder / "cgroup.procs", os.W_OK)
 
 
 def remove(folder: Path) -> None:
-    """Remove a cgroup that is there and empty."""
+    """Remove a cgroup if it exists and is empty."""
     with suppress(OSError):
         folder.rmdir()
 
@@ -119,15 +119,15 @@ def has(folder: Path, pid: int) -> bool:
 
 
 def seconds(folder: Path) -> float | None:
-    """Return the CPU seconds that a cgroup has taken; None if no file says so."""
+    """Return the CPU seconds that a cgroup has taken; None if no file has them."""
     nanoseconds = _read(folder / "cpuacct.usage", int)
     return nanoseconds / 1e9 if nanoseconds is not None else _read(folder / "cpu.stat", _used)
 
 
 def _usage(taken: float, folder: Path) -> Usage | None:
     lists = [_read(path, str.split) for path in folder.rglob("cgroup.procs")]
-    pids = frozenset(int(pid) for one in lists for pid in one or ())
-    return None if 0 in pids else Usage(taken, pids)  # 0 is a process outside of what is seen
+    pids = frozenset(int(pid) for listed in lists for pid in listed or ())
+    return None if 0 in pids else Usage(taken, pids)  # 0: a process that can't be seen from here
 
 
 def _used(text: str) -> float:
@@ -135,9 +135,9 @@ def _used(text: str) -> float:
 
 
 def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:
-    """The cgroups of this process that may bound what `controller` does, its own first.
+    """Yield the cgroups of this process that may limit what `controller` does, its own first.
 
-    In a container the path may be the host's, of which only the root is mounted: the container's.
+    In a container the path may be the host's, of which only the container's root is mounted.
     """
     try:
         lines = os.fsdecode(own.read_bytes()).splitlines()
@@ -150,20 +150,20 @@ def _folders(controller: str, mount: Path, own: Path) -> Iterator[Path]:
         root = _root(mount, names, controller)
         inside = PurePosixPath(path.lstrip("/"))
         if ".." not in inside.parts:
-            yield from (root / one for one in (inside, *inside.parents))
+            yield from (root / path for path in (inside, *inside.parents))
         else:  # outside of what this cgroup namespace shows
             yield root
 
 
 def _root(mount: Path, names: str, controller: str) -> Path:
-    """Return where a hierarchy is mounted; version 2's, which has no names, may lie beside 1's."""
+    """Return where a hierarchy is mounted; version 2's, without names, may be beside 1's."""
     if not names:
         return mount / "unified" if (mount / "unified").is_dir() else mount
     return mount / names if (mount / names).is_dir() else mount / controller
 
 
 def _quota(folder: Path) -> float | None:
-    """Processors by time: microseconds of work in a period of microseconds. None if unbounded."""
+    """Return a cgroup's limit of CPU time in processors; None if it has none."""
     quota, period = _read(folder / "cpu.max", _two) or (
         _read(folder / "cpu.cfs_quota_us", int) or -1,
         _read(folder / "cpu.cfs_period_us", int) or 0,
@@ -177,10 +177,10 @@ def _two(text: str) -> tuple[int, int]:
 
 
 def _processors(folder: Path) -> int | None:
-    """Count the processors in a cgroup's set, written as `0-3,8`; return None if it has no set."""
+    """Return how many processors are in a cgroup's set, such as `0-3,8`; None if it has no set."""
     names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
-    sets = (_read(folder / name, _count) for name in names)
-    return next((one for one in sets if one), None)
+    counts = (_read(folder / name, _count) for name in names)
+    return next((count for count in counts if count), None)
 
 
 def _count(text: str) -> int:
@@ -189,7 +189,7 @@ def _count(text: str) -> int:
 
 
 def _read(path: Path, parse: Callable[[str], T]) -> T | None:
-    """Read a file and parse it; return None if it can't be read or parsed, as with `max`."""
+    """Return a file's parsed content; None if it can't be read or parsed, such as `max`."""
     try:
         return parse(path.read_text())
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""What NVIDIA's GPUs say of themselves, asked through its management library; loads no CUDA.
+"""Ask NVIDIA's GPUs about their state through the management library, without loading CUDA.
 
-Each answer may be missing: a driver that is older, a GPU that is partitioned or is no data
-centre's. Where there is no NVIDIA driver, there are no GPUs.
+Any answer may be missing: with an older driver, a partitioned GPU, or one that is not made for data
+centres. Without an NVIDIA driver there are no GPUs.
 """
 
 import functools
@@ -23,18 +23,18 @@ SLOWDOWNS = (
     | pynvml.nvmlClocksEventReasonHwThermalSlowdown
     | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown
 )
-"""Heat, and power that the machine does not give. At its own power limit every busy GPU is."""
+"""Heat, and power that the machine can't supply. Every busy GPU is at its own power limit."""
 
 RECENT_MICROSECONDS = 1_000_000
-"""The driver takes a sample of its processes up to six times a second."""
+"""Age of the samples that are read; the driver samples its processes up to six times a second."""
 
 
 @dataclass(frozen=True)
 class GpuLook:
-    """One GPU at a moment: clocks in MHz, temperature in C, 0 where it does not say.
+    """One GPU at a moment: clocks in MHz, temperature in C, 0 where unknown.
 
-    `slowed` is by heat or want of power. `computing` has the processes that lately computed on it,
-    or drew, and the percentage of its multiprocessors' time that each took.
+    `slowed` says whether heat or lack of power slow it down. `computing` has the processes that
+    lately computed or drew on it, each with its percentage of the multiprocessors' time.
     """
 
     uuid: str
@@ -48,9 +48,9 @@ class GpuLook:
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """The memory of one GPU at a moment, in bytes: in use, and all that it has.
+    """The memory of one GPU at a moment, in bytes: in use, and in total.
 
-    `processes` has what each process that computes there holds, None where the driver does not say.
+    `processes` has the bytes of each process that computes there, None where they are unknown.
     """
 
     uuid: str
@@ -61,7 +61,7 @@ class GpuMemory:
 
 @functools.cache
 def reachable() -> bool:
-    """Whether there is an NVIDIA driver to ask. The first time may take a second where there is."""
+    """Return whether there is an NVIDIA driver to ask. If so, the first call may take a second."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -70,18 +70,18 @@ def reachable() -> bool:
 
 
 def look() -> tuple[GpuLook, ...]:
-    """Every GPU as it is now; a few milliseconds."""
+    """Return the state of every GPU; takes a few milliseconds."""
     return tuple(_look(handle) for handle in _handles())
 
 
 def memory() -> tuple[GpuMemory, ...]:
-    """Return the memory of each GPU that this process's programs may use; about a millisecond."""
-    found = (_asked(_memory, handle, otherwise=None) for handle in _handles())
-    return tuple(one for one in found if one is not None and _visible(one.uuid))
+    """Return the memory of each GPU that this process may use; takes about a millisecond."""
+    memories = (_asked(_memory, handle, otherwise=None) for handle in _handles())
+    return tuple(gpu for gpu in memories if gpu is not None and _visible(gpu.uuid))
 
 
 def gpu_use() -> str:
-    """Percent busy and memory of each GPU, for people; empty where there is none."""
+    """Return how busy and how full each GPU is, for people; empty where there is none."""
     uses = (_asked(_use, handle, otherwise="") for handle in _handles())
     return ", ".join(use for use in uses if use)
 
@@ -113,36 +113,34 @@ def _computing(handle: pynvml.c_nvmlDevice_t) -> Mapping[int, int]:
     return {sample.pid: sample.smUtil for sample in samples}
 
 
-def _memory(handle: pynvml.c_nvmlDevice_t) -> GpuMemory | None:
+def _memory(handle: pynvml.c_nvmlDevice_t) -> GpuMemory:
     info = pynvml.nvmlDeviceGetMemoryInfo(handle)
     uuid = _asked(pynvml.nvmlDeviceGetUUID, handle, otherwise="")
     return GpuMemory(uuid, info.used, info.total, processes=_asked(_holding, handle, otherwise={}))
 
 
 def _holding(handle: pynvml.c_nvmlDevice_t) -> Mapping[int, int | None]:
-    # by its version: without one, an older driver raises what is no NVMLError
+    # with a version in its name: without it, an older driver raises an error that is no NVMLError
     processes = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
     return {process.pid: process.usedGpuMemory for process in processes}
 
 
 def _visible(uuid: str) -> bool:
-    """Whether CUDA may use this GPU: CUDA_VISIBLE_DEVICES may name those it may, in short too.
+    """Return whether CUDA may use this GPU, by the UUIDs, or their starts, in CUDA_VISIBLE_DEVICES.
 
-    By their numbers it can't be told, since CUDA and the driver count in different orders.
+    Numbers there don't tell, since CUDA and the driver count in different orders.
     """
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is None:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
         return True
-    named = [name.strip() for name in told.split(",")]
-    untold = any(name.isdecimal() or name.startswith("MIG-") for name in named)
-    return untold or any(name and uuid.startswith(name) for name in named)
+    names = [name.strip() for name in visible.split(",")]
+    unknown = any(name.isdecimal() or name.startswith("MIG-") for name in names)
+    return unknown or any(name and uuid.startswith(name) for name in names)
 
 
 def _use(handle: pynvml.c_nvmlDevice_t) -> str:
-    rates, memory = (
-        pynvml.nvmlDeviceGetUtilizationRates(handle),
-        pynvml.nvmlDeviceGetMemoryInfo(handle),
-    )
+    rates = pynvml.nvmlDeviceGetUtilizationRates(handle)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     used, total = memory.used / MEGABYTE, memory.total / MEGABYTE
     return f"GPU {rates.gpu}% busy, {used:,.0f} of {total:,.0f} MB"
 

@@ -1,7 +1,7 @@
-"""The device nodes by which a process reaches the GPU that torch uses, and no other GPU.
+"""Find the device nodes by which a process reaches the GPU that torch uses, and no other GPU.
 
-Called in a process that has torch for that GPU: CUDA's driver says which GPU it puts first, and
-NVIDIA's management library which node that is.
+In a process whose torch uses that GPU, CUDA's driver says which GPU is its first, and NVIDIA's
+management library which node is that GPU's.
 """
 
 import ctypes
@@ -17,22 +17,22 @@ from autoresearch_kit.machine import gpu
 DEV = Path("/dev")
 
 CAPABILITIES = Path("/proc/driver/nvidia/capabilities")
-"""Where the driver says which nodes open the parts of a GPU that is partitioned (MIG)."""
+"""Folder in which the driver names the nodes of the parts of a partitioned GPU (MIG)."""
 
 DRIVERS = ("nvidia*", "kfd", "dxg")
-"""Nodes of the drivers of GPUs that torch can use: NVIDIA's, AMD's ROCm, and WSL's. `dri` is not
-among them: integrated graphics have that too."""
+"""Nodes of the drivers of GPUs that torch can use: NVIDIA's, AMD's ROCm, and WSL's. `dri` is left
+out: integrated graphics have that too."""
 
 SHARED = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
-"""Nodes that all GPUs of NVIDIA's share, and CUDA opens."""
+"""Nodes that all of NVIDIA's GPUs share and CUDA opens."""
 
 OTHERS = {"kfd": "dri/renderD*", "dxg": ""}
-"""Drivers whose GPUs are not told apart by nodes here, and what else they need."""
+"""Drivers whose GPUs are not distinguished by nodes here, and the nodes that they need besides."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How a process reaches one GPU: its nodes, and what CUDA_VISIBLE_DEVICES names it by.
+    """A GPU's nodes, and its name in CUDA_VISIBLE_DEVICES.
 
     `uuid` is `GPU-...` or `MIG-...`; empty where the user's own environment decides.
     """
@@ -43,10 +43,9 @@ class Reach:
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU, or a part of one, as NVIDIA's management library knows it.
+    """A GPU, or a part of one, in NVIDIA's management library.
 
-    `minor` is the number of its node. `parts` are its GPU instance and compute instance, where it
-    is a part.
+    `minor` is the number of its node, `parts` a part's GPU instance and compute instance.
     """
 
     uuid: str
@@ -60,17 +59,17 @@ def may_have_gpu() -> bool:
 
 
 def reach_others() -> Reach:
-    """Return how to reach a GPU by ROCm, or under WSL: by all of its driver's nodes."""
+    """Return how to reach a GPU with ROCm, or under WSL: by all of its driver's nodes."""
     drivers = [name for name in OTHERS if (DEV / name).exists()]
     more = [node for name in drivers if OTHERS[name] for node in DEV.glob(OTHERS[name])]
     return Reach("", (*(str(DEV / name) for name in drivers), *sorted(map(str, more))))
 
 
 def reach_cuda() -> Reach:
-    """Return how to reach the GPU that CUDA puts first, by its own node.
+    """Return how to reach CUDA's first GPU, by its own node.
 
     Raises:
-        KitError: there are several GPUs, and which node is that one's can't be told.
+        KitError: there are several GPUs, and it is unknown which node is the first one's.
     """
     numbered = {int(path.name[6:]): path for path in DEV.glob("nvidia*") if path.name[6:].isdigit()}
     if not numbered:
@@ -91,9 +90,9 @@ def reach_cuda() -> Reach:
 
 
 def first_uuid() -> str:
-    """Return the UUID of the GPU that CUDA puts first in this process, without a prefix.
+    """Return the UUID of CUDA's first GPU in this process, without a prefix.
 
-    CUDA obeys CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER here. Of a part of a GPU it is the part's:
+    CUDA obeys CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER here. A part of a GPU has its own UUID:
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DEVICE.html, cuDeviceGetUuid_v2.
 
     Raises:
@@ -115,7 +114,8 @@ def first_uuid() -> str:
 
 
 def find_card(plain: str) -> Card | None:
-    """Return the GPU, or part of one, with this UUID; None where nobody can be asked, or knows."""
+    """Return the GPU, or part of one, with this UUID; None where the library is missing or doesn't
+    know it."""
     if not gpu.reachable():
         return None
     try:
@@ -139,7 +139,7 @@ def _handle(name: str) -> pynvml.c_nvmlDevice_t:
 
 
 def _part_nodes(card: Card) -> list[str]:
-    """Return the nodes that open one part of a GPU, as the driver numbers them.
+    """Return the nodes of a part of a GPU, by the driver's numbers.
 
     https://docs.nvidia.com/datacenter/tesla/mig-user-guide/device-nodes-and-capabilities.html
     """

@@ -22,7 +22,7 @@ WARNING_LENGTH = 200
 
 
 def device() -> torch.device:
-    """Where models train and are scored: the GPU that CUDA puts first, Apple's, else the CPU."""
+    """Return where models train and are scored: on CUDA's first GPU, else Apple's, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -73,21 +73,21 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def autocast_to(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """The same for a precision of one's own choice; of float32, no autocast."""
+    """Return a context that casts to `dtype` on `device`; with float32, one that casts nothing."""
     enabled = dtype is not torch.float32
     return torch.autocast(device.type, dtype=dtype if enabled else torch.bfloat16, enabled=enabled)
 
 
 def loss_scaler(device: torch.device) -> torch.amp.GradScaler:
-    """What keeps small gradients from vanishing in float16; does nothing in other precisions."""
+    """Return the scaler that keeps gradients from vanishing in float16; it is off otherwise."""
     return torch.amp.GradScaler(device.type, enabled=computes_in(device) is torch.float16)
 
 
 def computes_in(device: torch.device) -> torch.dtype:
-    """The precision of matrix products on `device`: bfloat16, float16 or float32.
+    """Return the precision of matrix products on `device`: bfloat16, float16 or float32.
 
-    `torch.cuda.is_bf16_supported()` says True of a T4, which emulates it slowly, so that compute
-    capability decides. CPUs have bfloat16 with AVX512_BF16 or AMX; Apple's GPUs stay in float32.
+    `torch.cuda.is_bf16_supported()` is True for a T4, which emulates it slowly, so the compute
+    capability decides. CPUs have bfloat16 with AVX512_BF16 or AMX; Apple's GPUs use float32.
     """
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
@@ -100,15 +100,16 @@ def computes_in(device: torch.device) -> torch.dtype:
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """A precision as records have it: `bfloat16`."""
+    """Return a precision's name in records, such as `bfloat16`."""
     return str(dtype).removeprefix("torch.")
 
 
 def of_name(name: str) -> torch.dtype:
-    """The precision of this name, one of those that `computes_in` knows."""
+    """Return the precision of this name, which `name_of` gave."""
     known = (torch.bfloat16, torch.float16, torch.float32)
     return next(dtype for dtype in known if name_of(dtype) == name)
 
 
 def _cpu_has_bfloat16() -> bool:
+    # private: the public torch.cpu.get_capabilities is younger than the oldest torch allowed (2.9)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

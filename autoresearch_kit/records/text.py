@@ -18,14 +18,22 @@ def one_line(text: str, length: int) -> str:
 
 
 def both_ends(text: str, length: int) -> str:
-    """`text` as `one_line` writes it, but where it is too long, its middle is left out."""
-    most = 8 * length  # white space and escapes may take some of it
-    text = without_escapes(text if len(text) <= 2 * most else f"{text[:most]} {text[-most:]}")
-    line = one_line(text, len(text))
-    if len(line) <= length:
-        return line
-    head = (length - 3) // 2
-    return f"{line[:head].rstrip()} … {line[len(line) - (length - 3 - head) :].lstrip()}"
+    """Write `text` as `one_line` does, but leave out the middle of one that is too long."""
+    text = without_escapes(cut_middle(text, 16 * length))  # without white space it may be short
+    return one_line(cut_middle(one_line(text, len(text)), length), length)
+
+
+def cut_middle(text: str, length: int) -> str:
+    """Return at most `length` characters of `text`: a third from its head, the rest from its end.
+
+    The end of a traceback says more than its beginning.
+    """
+    if len(text) <= length:
+        return text
+    mark = f"\n[{len(text) - length:,} characters left out]\n"
+    room = max(0, length - len(mark))
+    head = room // 3
+    return (text[:head] + mark + text[len(text) - (room - head) :])[-length:]
 
 
 def without_escapes(text: str) -> str:

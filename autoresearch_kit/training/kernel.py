@@ -43,8 +43,7 @@ from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.grading import JudgeSpec
-from autoresearch_kit.execution.runner.clock import BudgetClock, ToldClock
-from autoresearch_kit.execution.runner.compiling import Grant
+from autoresearch_kit.execution.runner.clock import BudgetClock, Followed, ToldClock
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
@@ -330,7 +329,7 @@ def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
 
 def _allowance() -> Callable[[], float]:
     told = os.environ.get(handover.COMPILE_SECONDS)
-    return Grant(Path(told)) if told else lambda: COMPILE_SECONDS
+    return Followed(Path(told), float) if told else lambda: COMPILE_SECONDS
 
 
 def _clock() -> Callable[[], float]:

@@ -25,7 +25,7 @@ from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_runs import both_levels, executed
 from tests.ledger import ledger
-from tests.training.test_kernel import trained
+from tests.training.test_kernel import TRAIN, trained
 
 WAITS = """
 import sys
@@ -57,7 +57,7 @@ def printed(spec: RunSpec, name: str) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
 
-def test_a_runner_that_waits_runs_what_its_turn_brings(tmp_path: Path) -> None:
+def test_a_waiting_runner_runs_the_notebook_of_its_turn(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
     waiting = launch.prepare(spec)
     nbformat.write(notebook("print(SEED)\nraise ValueError('new')"), spec.notebook)
@@ -67,7 +67,7 @@ def test_a_runner_that_waits_runs_what_its_turn_brings(tmp_path: Path) -> None:
 
 
 @both_levels
-def test_a_runner_that_waits_ends_with_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
+def test_a_waiting_runner_ends_with_its_starter(level: SandboxLevel, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=level)
     file = tmp_path / "spec.json"
     file.write_bytes(encode(spec))
@@ -95,7 +95,7 @@ def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_kernel_that_waits_has_imported_torch_and_used_no_gpu(tmp_path: Path) -> None:
+def test_a_waiting_kernel_has_torch_and_uses_no_gpu(tmp_path: Path) -> None:
     """Nor does the notebook see a name that it did not import itself."""
     spec = make_spec(tmp_path, notebook(LOADED), sandbox=bubblewrap.level())
     launch.execute(spec, launch.prepare(replace(spec, waits=True)))
@@ -147,7 +147,7 @@ def in_the_way(tmp_path: Path) -> Path:
     return tmp_path / "file" / "folder"
 
 
-def test_what_the_disk_refuses_before_its_turn_is_one_log_line(
+def test_a_refusing_disk_before_the_turn_is_logged(
     in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level(), ahead=True)
@@ -193,3 +193,26 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     shutil.rmtree(workspace.runs / name)
     pool.close()
     assert reap.members(workspace.run_id(workspace.runs / name)) == []
+
+
+COMPILED = """
+import os
+from pathlib import Path
+folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "ab"
+folder.mkdir(parents=True)
+(folder / "code.py").write_text("x = 1")
+"""
+
+
+@pytest.mark.slow
+def test_a_scored_run_survives_errors_of_what_follows(
+    in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = trained(tmp_path, train=COMPILED + TRAIN, ahead=True, train_seconds=2.0)
+    spec = replace(spec, compile_cache=in_the_way)
+    run = launch.execute(spec, meanwhile=in_the_way.mkdir)
+    assert run.score is not None, run.detail
+    assert [line.split(":")[0] for line in caplog.messages] == [
+        "what comes next is started when it is needed",
+        "what the run compiled is not kept",
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.runner import bounds
 from autoresearch_kit.execution.runner.bounds import Bounds
 from autoresearch_kit.files import untrusted
@@ -32,10 +33,7 @@ def test_more_than_allowed_on_the_disk_is_told(tmp_path: Path) -> None:
     write(tmp_path / "a", 3)
     assert watched.excess([]) is None
     write(tmp_path / "b", 3)
-    excess = watched.excess([])
-    assert excess is not None
-    assert excess.reason is Reason.OUT_OF_DISK
-    assert excess.detail == "6 MB written, 4 MB allowed"
+    assert watched.excess([]) == Failure(Reason.OUT_OF_DISK, "6 MB written, 4 MB allowed")
 
 
 def test_holes_are_not_written(tmp_path: Path) -> None:
@@ -53,8 +51,7 @@ def test_a_deleted_file_counts_while_it_is_open(tmp_path: Path) -> None:
     with (tmp_path / "gone").open("rb"):
         (tmp_path / "gone").unlink()
         excess = watched.excess([psutil.Process()])
-    assert excess is not None
-    assert excess.reason is Reason.OUT_OF_DISK
+    assert excess == Failure(Reason.OUT_OF_DISK, "6 MB written, 4 MB allowed")
 
 
 def test_a_nearly_full_disk_allows_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,9 +66,7 @@ def test_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     watched = Bounds([tmp_path], ALLOWED_MB)
     for number in range(30):
         write(tmp_path / str(number), 0.1)
-    excess = watched.excess([])
-    assert excess is not None
-    assert excess.detail == "more than 20 files written"
+    assert watched.excess([]) == Failure(Reason.OUT_OF_DISK, "more than 20 files written")
 
 
 def test_processes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +79,7 @@ def test_processes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for process in started:
             process.kill()
             process.wait()
-    assert excess is not None
-    assert excess.reason is Reason.OUT_OF_PROCESSES
-    assert excess.detail == "3 processes, 2 allowed"
+    assert excess == Failure(Reason.OUT_OF_PROCESSES, "3 processes, 2 allowed")
 
 
 def test_threads_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +105,7 @@ def test_folders_too_deep_to_be_counted_are_too_much(tmp_path: Path) -> None:
         excess = watched.excess([])
     assert excess is not None
     assert excess.reason is Reason.OUT_OF_DISK
-    assert excess.detail == (
-        "what it wrote can't be counted: folders lie more than 64 deep in each other"
-    )
+    assert excess.detail.endswith("folders lie more than 64 deep in each other")
 
 
 def test_a_folder_that_can_t_be_read_is_too_much(tmp_path: Path) -> None:
@@ -154,9 +145,7 @@ def test_no_more_is_listed_than_is_allowed(tmp_path: Path, monkeypatch: pytest.M
     watched = Bounds([tmp_path], ALLOWED_MB)
     for number in range(100):
         (tmp_path / str(number)).mkdir()
-    excess = watched.excess([])
-    assert excess is not None
-    assert excess.detail == "more than 20 folders made"
+    assert watched.excess([]) == Failure(Reason.OUT_OF_DISK, "more than 20 folders made")
     assert len(seen) == 21
 
 
@@ -169,4 +158,4 @@ def test_open_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for descriptor in opened:
         os.close(descriptor)
     assert excess is not None
-    assert excess.detail == "what it wrote can't be counted: more than 20 files are open"
+    assert excess.detail.endswith("more than 20 files are open")

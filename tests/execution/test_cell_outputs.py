@@ -36,7 +36,7 @@ def test_pieces_of_a_stream_are_joined() -> None:
     assert texts(outputs) == ["ab\n", "c", "d"]
 
 
-def test_a_flood_keeps_its_start_and_its_end_and_says_what_was_cut() -> None:
+def test_a_flood_keeps_its_start_and_end() -> None:
     outputs = fill(*(stream(f"line {i:07}\n") for i in range(40_000)))
     kept = texts(outputs)
     assert kept[0].startswith("line 0000000\n")
@@ -61,7 +61,7 @@ def test_pictures_are_bounded_too() -> None:
     assert size < 1.1 * (HEAD + TAIL)
 
 
-def test_a_long_traceback_keeps_the_notebooks_frames_and_the_errors() -> None:
+def test_a_long_traceback_keeps_own_frames_and_errors() -> None:
     library = [f"File /lib/x.py:{n}, in f()\n-> {n}     " + "x" * 500 for n in range(200)]
     link = "The above exception was the direct cause of the following exception:"
     own = "Cell In[3], line 1\n----> 1 step()"

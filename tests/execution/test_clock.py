@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution.runner.clock import READ_SECONDS, BudgetClock, Told, ToldClock
+from autoresearch_kit.execution.runner.clock import (
+    READ_SECONDS,
+    BudgetClock,
+    Followed,
+    Told,
+    ToldClock,
+)
 from autoresearch_kit.execution.runner.compiling import FREE_SECONDS, CompileMeter
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
 from autoresearch_kit.execution.runner.run_clock import LEAST_SHARE, PATIENCE, RunClock
@@ -17,11 +23,15 @@ from tests.execution.notebooks import make_spec, notebook
 class Time:
     """A time that moves when told to."""
 
-    def __init__(self) -> None:
-        self.now = 100.0
+    now = 100.0
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
 
 
 def clock_after(laps: list[float], *, allowance: float = 1000.0) -> BudgetClock:
@@ -34,29 +44,24 @@ def clock_after(laps: list[float], *, allowance: float = 1000.0) -> BudgetClock:
     return clock
 
 
-def test_nothing_is_excluded_where_nothing_compiles() -> None:
-    laps = [1.3, 0.9, 1.0, 1.2, 0.8, 1.1, 1.0, 1.0, 1.0, 1.0, 1.0]
-    assert clock_after(laps).seconds == pytest.approx(sum(laps))
+@pytest.mark.parametrize(
+    ("laps", "allowance", "seconds"),
+    [
+        ([1.3, 0.9, 1.0, 1.2, 0.8, 1.1, *[1.0] * 5], 1000.0, 11.3),
+        ([30.0, 12.0, *[1.0] * 20], 1000.0, 22.0),
+        ([30.0, *[1.0] * 20], 10.0, 40.0),
+        ([70.0], 1000.0, 0.0),
+        ([*[1.0] * 10, 30.0], 1000.0, 40.0),
+    ],
+    ids=["nothing compiles", "two compile", "up to the allowance", "the first", "a later one"],
+)
+def test_first_steps_that_compile_count_as_typical_ones(
+    laps: list[float], allowance: float, seconds: float
+) -> None:
+    assert clock_after(laps, allowance=allowance).seconds == pytest.approx(seconds)
 
 
-def test_slow_first_steps_count_as_typical_ones() -> None:
-    assert clock_after([30.0, 12.0, *[1.0] * 20]).seconds == pytest.approx(22.0)
-
-
-def test_the_allowance_caps_what_is_excluded() -> None:
-    assert clock_after([30.0, *[1.0] * 20], allowance=10.0).seconds == pytest.approx(40.0)
-
-
-def test_a_budget_is_not_spent_by_the_steps_that_compile() -> None:
-    assert clock_after([70.0]).seconds == 0.0
-
-
-def test_a_slow_step_after_the_first_ten_counts() -> None:
-    assert clock_after([*[1.0] * 10, 30.0]).seconds == pytest.approx(40.0)
-
-
-def test_time_before_the_loop_counts() -> None:
-    time = Time()
+def test_seconds_before_the_loop_count(time: Time) -> None:
     clock = BudgetClock(lambda: 1000.0, now=time)
     time.now += 5.0
     clock.start_steps()
@@ -64,21 +69,30 @@ def test_time_before_the_loop_counts() -> None:
     assert clock.seconds == pytest.approx(5.0)
 
 
-def test_what_the_kit_spent_is_excluded() -> None:
-    time = Time()
+def test_seconds_that_the_kit_spent_are_excluded(time: Time) -> None:
     clock = BudgetClock(lambda: 1000.0, now=time)
     time.now += 5.0
     clock.exclude(2.0)
     assert clock.seconds == pytest.approx(3.0)
 
 
-def test_a_typical_step_is_known_once_it_is_clear_which_compiled() -> None:
+def test_a_typical_step_is_known_after_a_few() -> None:
     assert clock_after([30.0, 1.0]).step_seconds == 0.0
     assert clock_after([30.0, *[1.0] * 10]).step_seconds == pytest.approx(1.0)
 
 
-def test_the_cpu_clock_goes_on_by_this_process_s_own_time(tmp_path: Path) -> None:
-    file, time, cpu = tmp_path / "clock", Time(), Time()
+def test_a_followed_file_is_read_again_after_a_while(tmp_path: Path, time: Time) -> None:
+    file = tmp_path / "granted"
+    file.write_text("3.0")
+    granted = Followed(file, float, time)
+    file.write_text("13.0")
+    assert granted() == 3.0
+    time.now += READ_SECONDS
+    assert granted() == 13.0
+
+
+def test_the_told_clock_adds_the_processs_own_time(tmp_path: Path, time: Time) -> None:
+    file, cpu = tmp_path / "clock", Time()
     file.write_bytes(encode(Told(threads=2, seconds=50.0, kernel=95.0)))
     clock = ToldClock(file, now=time, cpu=cpu)
     assert clock() == 52.5
@@ -86,15 +100,15 @@ def test_the_cpu_clock_goes_on_by_this_process_s_own_time(tmp_path: Path) -> Non
     assert clock() == 54.0
 
 
-def test_what_the_runner_tells_counts_and_never_goes_back(tmp_path: Path) -> None:
-    file, time, cpu = tmp_path / "clock", Time(), Time()
-    clock = ToldClock(file, now=time, cpu=cpu)
-    told = []
+def test_the_told_clock_never_goes_back(tmp_path: Path, time: Time) -> None:
+    file, cpu = tmp_path / "clock", Time()
+    file.write_bytes(encode(Told(threads=2)))
+    clock, read = ToldClock(file, now=time, cpu=cpu), []
     for seconds in (50.0, 60.0, 55.0):
         file.write_bytes(encode(Told(threads=2, seconds=seconds, kernel=cpu.now)))
         time.now += READ_SECONDS
-        told.append(clock())
-    assert told == [50.0, 60.0, 60.0]
+        read.append(clock())
+    assert read == [50.0, 60.0, 60.0]
 
 
 class Counted(CpuReader):
@@ -114,9 +128,7 @@ def run_clock(folder: Path, counted: Counted, clock: Clock) -> RunClock:
     return RunClock(spec, counted, CompileMeter(spec))
 
 
-def test_cpu_time_counts_over_the_threads_from_the_beginning_of_training(
-    tmp_path: Path, counted: Counted
-) -> None:
+def test_cpu_time_counts_from_the_beginning_of_training(tmp_path: Path, counted: Counted) -> None:
     clock = run_clock(tmp_path, counted, Clock.CPU)
     assert clock.seconds(90.0) == 0.0
     clock.begin(100.0)
@@ -124,14 +136,14 @@ def test_cpu_time_counts_over_the_threads_from_the_beginning_of_training(
     assert clock.seconds(101.0) == pytest.approx(30.0 / cgroups.cores())
 
 
-def test_idle_cores_count_where_nobody_else_has_them(tmp_path: Path, counted: Counted) -> None:
+def test_idle_cores_count_where_nobody_uses_them(tmp_path: Path, counted: Counted) -> None:
     clock = run_clock(tmp_path, counted, Clock.CPU)
     clock.begin(100.0)
     counted.at = 140.0 + FREE_SECONDS
     assert clock.seconds(150.0) == pytest.approx(LEAST_SHARE * 40.0)
 
 
-def test_cores_that_others_have_do_not_count(tmp_path: Path, counted: Counted) -> None:
+def test_cores_that_others_use_do_not_count(tmp_path: Path, counted: Counted) -> None:
     clock = run_clock(tmp_path, counted, Clock.CPU)
     clock.begin(100.0)
     counted.at = 150.0
@@ -139,7 +151,7 @@ def test_cores_that_others_have_do_not_count(tmp_path: Path, counted: Counted) -
     assert clock.seconds(150.0) == pytest.approx(50.0 / PATIENCE)
 
 
-def test_under_the_wall_clock_cpu_time_is_nothing(tmp_path: Path, counted: Counted) -> None:
+def test_the_wall_clock_ignores_cpu_time(tmp_path: Path, counted: Counted) -> None:
     clock = run_clock(tmp_path, counted, Clock.WALL)
     clock.begin(100.0)
     counted.run_seconds += 30.0
@@ -151,9 +163,7 @@ def told_to(folder: Path) -> float:
     return decode(Told, file.read_bytes()).seconds
 
 
-def test_the_notebook_is_told_the_clock_of_all_its_processes(
-    tmp_path: Path, counted: Counted
-) -> None:
+def test_the_notebook_is_told_all_its_processes_time(tmp_path: Path, counted: Counted) -> None:
     clock = run_clock(tmp_path, counted, Clock.CPU)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE):
         clock.find_kernel()
@@ -163,9 +173,7 @@ def test_the_notebook_is_told_the_clock_of_all_its_processes(
     assert told_to(tmp_path) == pytest.approx(70.0 / cgroups.cores())
 
 
-def test_what_a_kernel_took_while_it_waited_does_not_count_twice(
-    tmp_path: Path, counted: Counted
-) -> None:
+def test_a_waiting_kernels_time_does_not_count_twice(tmp_path: Path, counted: Counted) -> None:
     """Its notebook adds its own CPU time to what it is told."""
     clock = run_clock(tmp_path, counted, Clock.CPU)
     clock.tell(101.0)

@@ -18,6 +18,14 @@ def work(tmp_path: Path) -> Path:
     return make_work(tmp_path, "work")
 
 
+@pytest.fixture
+def cache(tmp_path: Path, work: Path) -> Path:
+    """A cache that one run has compiled a file into."""
+    compiled(work, "a.py")
+    compile_cache.take_back(tmp_path / "cache", OURS, work, scored=True)
+    return tmp_path / "cache"
+
+
 def make_work(tmp_path: Path, name: str) -> Path:
     folder = tmp_path / name
     folder.mkdir()
@@ -42,47 +50,30 @@ def lent(cache: Path, code: str, work: Path) -> dict[str, str]:
     return contents(work)
 
 
-def test_the_same_code_gets_what_it_compiled(tmp_path: Path, work: Path) -> None:
-    cache = tmp_path / "cache"
-    compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work, scored=True)
-    assert lent(cache, OURS, make_work(tmp_path, "next")) == {"a.py": "code"}
+@pytest.mark.parametrize("code", [OURS, OTHER])
+def test_all_code_gets_what_the_first_has_compiled(code: str, cache: Path, tmp_path: Path) -> None:
+    assert lent(cache, code, make_work(tmp_path, "next")) == {"a.py": "code"}
 
 
-def test_other_code_gets_what_the_first_has_compiled(tmp_path: Path, work: Path) -> None:
-    cache = tmp_path / "cache"
-    compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work, scored=True)
-    assert lent(cache, OTHER, make_work(tmp_path, "next")) == {"a.py": "code"}
-
-
-def test_an_edit_reaches_no_run_of_other_code(tmp_path: Path, work: Path) -> None:
-    cache = tmp_path / "cache"
-    compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work, scored=True)
+def test_an_edit_reaches_no_run_of_other_code(cache: Path, tmp_path: Path) -> None:
     poisoning = make_work(tmp_path, "poisoning")
     compile_cache.lend(cache, OTHER, poisoning)
     compiled(poisoning, "a.py", "poisoned")
     compiled(poisoning, "b.py", "poisoned")
     compile_cache.take_back(cache, OTHER, poisoning, scored=True)
-    assert lent(cache, OURS, make_work(tmp_path, "next")) == {"a.py": "code"}
-    assert lent(cache, "third", make_work(tmp_path, "third")) == {"a.py": "code"}
+    for code in (OURS, "third"):
+        assert lent(cache, code, make_work(tmp_path, code)) == {"a.py": "code"}
 
 
-def test_a_run_gets_a_copy_of_its_own(tmp_path: Path, work: Path) -> None:
-    cache = tmp_path / "cache"
-    compiled(work, "a.py")
-    compile_cache.take_back(cache, OURS, work, scored=True)
+def test_a_run_gets_a_copy_of_its_own(cache: Path, tmp_path: Path) -> None:
     compile_cache.lend(cache, OURS, make_work(tmp_path, "next"))
     compiled(tmp_path / "next", "a.py", "changed")
     assert contents(cache) == {"a.py": "code"}
 
 
-def test_what_is_there_is_never_replaced(tmp_path: Path, work: Path) -> None:
-    cache = tmp_path / "cache"
-    for text in ("code", "changed"):
-        compiled(work, "a.py", text)
-        compile_cache.take_back(cache, OURS, work, scored=True)
+def test_kept_files_are_never_replaced(cache: Path, work: Path) -> None:
+    compiled(work, "a.py", "changed")
+    compile_cache.take_back(cache, OURS, work, scored=True)
     assert contents(cache) == {"a.py": "code"}
 
 
@@ -106,7 +97,7 @@ def test_links_are_left_where_they_are(tmp_path: Path, work: Path) -> None:
     ],
     ids=["suffix", "no library", "no text", "large", "no suffix", "place"],
 )
-def test_what_no_compiler_writes_is_not_kept(
+def test_files_of_no_compiler_are_not_kept(
     name: str, data: bytes | str, place: str, tmp_path: Path, work: Path
 ) -> None:
     compiled(work, name, data, place)
@@ -125,7 +116,7 @@ def test_what_no_compiler_writes_is_not_kept(
     ],
     ids=["library", "source", "triton", "graph", "its gradient"],
 )
-def test_what_compilers_write_is_kept(
+def test_files_of_compilers_are_kept(
     name: str, data: bytes | str, place: str, tmp_path: Path, work: Path
 ) -> None:
     compiled(work, name, data, place)
@@ -133,7 +124,7 @@ def test_what_compilers_write_is_kept(
     assert (tmp_path / "cache" / OURS / place / name).exists()
 
 
-def test_of_too_much_nothing_is_kept(
+def test_nothing_is_kept_of_a_large_compilation(
     tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compile_cache, "RUN_BYTES", 10)
@@ -144,12 +135,9 @@ def test_of_too_much_nothing_is_kept(
 
 
 def test_a_cache_that_grew_too_large_starts_again(
-    tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = tmp_path / "cache"
-    compiled(work, "a.py", "more than ten bytes")
-    compile_cache.take_back(cache, OURS, work, scored=True)
-    monkeypatch.setattr(compile_cache, "MAX_BYTES", 10)
+    monkeypatch.setattr(compile_cache, "MAX_BYTES", 3)
     assert lent(cache, OURS, make_work(tmp_path, "next")) == {}
     assert not cache.exists()
 
@@ -167,11 +155,11 @@ def test_constants_are_not_code(tmp_path: Path) -> None:
     assert code_of(tmp_path, "RATE = 0.1  # rate; 0.0..1.0", "print(1)") != first
 
 
-def test_what_does_not_parse_is_code_of_its_own(tmp_path: Path) -> None:
+def test_code_that_does_not_parse_is_distinct(tmp_path: Path) -> None:
     assert code_of(tmp_path, "", "!ls") != code_of(tmp_path, "", "!pwd")
 
 
-def test_a_run_says_what_it_was_lent_and_what_it_made(tmp_path: Path, work: Path) -> None:
+def test_the_use_of_the_cache_is_counted(tmp_path: Path, work: Path) -> None:
     cache, again = tmp_path / "cache", make_work(tmp_path, "again")
     compiled(work, "a.py")
     assert compile_cache.take_back(cache, OURS, work, scored=True) == CacheUse(0, 1, 1)
@@ -181,13 +169,13 @@ def test_a_run_says_what_it_was_lent_and_what_it_made(tmp_path: Path, work: Path
     assert compile_cache.take_back(cache, OURS, again, scored=True) == CacheUse(1, 2, 1)
 
 
-def test_of_a_run_without_a_score_nothing_is_kept(tmp_path: Path, work: Path) -> None:
+def test_nothing_is_kept_without_a_score(tmp_path: Path, work: Path) -> None:
     compiled(work, "a.py")
     use = compile_cache.take_back(tmp_path / "cache", OURS, work, scored=False)
     assert (use, contents(tmp_path)) == (CacheUse(0, 1, 0), {"a.py": "code"})
 
 
-def test_a_cache_that_is_a_link_to_another_is_not_taken_back(tmp_path: Path, work: Path) -> None:
+def test_a_linked_cache_is_not_taken_back(tmp_path: Path, work: Path) -> None:
     cache, linked = tmp_path / "cache", make_work(tmp_path, "linked")
     compiled(work, "a.py")
     compile_cache.take_back(cache, OTHER, work, scored=True)
@@ -198,7 +186,7 @@ def test_a_cache_that_is_a_link_to_another_is_not_taken_back(tmp_path: Path, wor
 
 
 @pytest.mark.parametrize("level", ["inductor", "inductor/ab", "inductor/ab/b.py"])
-def test_of_links_within_a_cache_nothing_is_kept(level: str, tmp_path: Path, work: Path) -> None:
+def test_links_within_a_cache_are_not_kept(level: str, tmp_path: Path, work: Path) -> None:
     compiled(tmp_path, "b.py")
     place = work / compile_cache.FOLDER / level
     place.parent.mkdir(parents=True)
@@ -220,7 +208,7 @@ def test_strange_things_beside_what_is_compiled_are_left(tmp_path: Path, work: P
     assert contents(tmp_path / "kept") == {"a.py": "code"}
 
 
-def test_a_cache_of_any_depth_ends_in_a_kit_error(tmp_path: Path, work: Path) -> None:
+def test_a_too_deep_cache_is_an_error(tmp_path: Path, work: Path) -> None:
     deep = litter.deep_below(work / compile_cache.FOLDER)
     with deep, pytest.raises(KitError, match="more than 64 deep"):
         compile_cache.take_back(tmp_path / "kept", OURS, work, scored=True)

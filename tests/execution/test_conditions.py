@@ -29,7 +29,7 @@ def ended(others: float = 0.0, stolen: float = 0.0, names: Mapping[str, float] =
     [(0.0, 0.0, 0.0), (10.0, 0.0, 0.5), (5.0, 5.0, 0.5), (20.5, 0.0, 1.0), (-0.2, 0.0, 0.0)],
     ids=["nothing", "a core of two", "a core with the host", "ticks above", "ticks below"],
 )
-def test_what_others_and_the_host_took_is_elsewhere(
+def test_time_of_others_and_the_host_is_elsewhere(
     others: float, stolen: float, share: float
 ) -> None:
     assert elsewhere(BEGIN, ended(others, stolen)) == pytest.approx(share)
@@ -44,11 +44,11 @@ def test_the_host_is_one_of_them() -> None:
     assert busiest(BEGIN, ended(stolen=6.0)) == "this machine's host (0.6 cores)"
 
 
-def test_whoever_takes_next_to_nothing_is_not_named() -> None:
+def test_idle_processes_are_not_named() -> None:
     assert busiest(BEGIN, ended(names={"stress": 0.4})) == ""
 
 
-def test_one_that_began_meanwhile_counts_from_its_beginning() -> None:
+def test_a_new_process_counts_from_its_start() -> None:
     assert busiest(BEGIN, ended(names={"new": 5.0})) == "new (0.5 cores)"
 
 
@@ -97,7 +97,7 @@ def test_who_else_computes(computing: Mapping[int, int], others: int) -> None:
     assert found.others == others
 
 
-def test_a_gpu_that_the_run_does_not_use_is_left_out() -> None:
+def test_an_unused_gpu_is_left_out() -> None:
     both = (sample({40: 97}, uuid="GPU-0"), sample({700: 99}, uuid="GPU-1"))
     (found,) = gpu_conditions([GpuLooks(both, frozenset({40}))])
     assert found.others == 0
@@ -122,5 +122,5 @@ def test_gpus_are_looked_at_from_begin_to_end() -> None:
     assert [gpu.temperature_c for gpu in found.gpus] == [70]
 
 
-def test_what_never_began_has_no_conditions() -> None:
+def test_without_a_look_there_are_no_conditions() -> None:
     assert Observer().end() is None

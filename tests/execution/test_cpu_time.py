@@ -68,7 +68,7 @@ def waited(seconds: float) -> ProcessTime:
         "both are gone, and a shell begins",
     ],
 )
-def test_what_a_process_took_counts_once_whoever_waits_for_it(
+def test_a_process_counts_once_whoever_waits_for_it(
     looks: list[tuple[ProcessTime, ...]], seconds: float
 ) -> None:
     assert grown((SHELL, CHILD), *looks) == pytest.approx(seconds)
@@ -107,7 +107,7 @@ def around(reader: CpuReader) -> float:
 
 
 @LINUX
-def test_children_that_a_descendant_waited_for_are_the_run_s(start: Start) -> None:
+def test_children_of_a_descendant_are_the_runs(start: Start) -> None:
     reader = CpuReader(usage=lambda: None)
     begun = around(reader)
     start(f"import subprocess\nsubprocess.run([sys.executable, '-c', {BURN!r}])")
@@ -115,7 +115,7 @@ def test_children_that_a_descendant_waited_for_are_the_run_s(start: Start) -> No
 
 
 @LINUX
-def test_what_no_process_accounts_for_is_the_run_s() -> None:
+def test_unaccounted_time_is_the_runs() -> None:
     """Such as children that are gone before anybody looks, and that nobody waited for."""
     taken = iter((100.0, 102.0))
     reader = CpuReader(usage=lambda: Usage(next(taken), frozenset()))

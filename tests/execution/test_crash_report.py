@@ -27,14 +27,14 @@ def test_the_last_traceback_is_found(tmp_path: Path) -> None:
     assert error_in(read_executed(path)) == "Traceback:\nKeyError: 'x'"
 
 
-def test_of_a_long_one_the_end_is_kept(tmp_path: Path) -> None:
+def test_a_long_traceback_keeps_its_end(tmp_path: Path) -> None:
     path = executed(tmp_path / "executed.ipynb", ["x" * TRACEBACK_LIMIT, "the error"])
     assert error_in(read_executed(path)).endswith("x\nthe error")
     assert len(error_in(read_executed(path))) == TRACEBACK_LIMIT
 
 
 @pytest.mark.parametrize("text", [None, "no notebook", '{"cells": [{"outputs": "x"}]}'])
-def test_without_one_it_is_empty(tmp_path: Path, text: str | None) -> None:
+def test_without_a_traceback_the_error_is_empty(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "executed.ipynb"
     if text is not None:
         path.write_text(text)
@@ -83,5 +83,5 @@ def test_progress_bars_are_left_out() -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"\xff", b'{"cells": 3}', b"[" * 100_000, b'{"cells": [{"metadata": 3}]}']
 )
-def test_of_what_is_no_notebook_nothing_is_told(text: bytes) -> None:
+def test_an_invalid_notebook_has_no_output(text: bytes) -> None:
     assert printed(parse_executed(text)) == error_in(parse_executed(text)) == ""

@@ -8,7 +8,7 @@ from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution.device_queue import DeviceQueue
 
 
-def test_in_the_order_in_which_they_came_one_at_a_time() -> None:
+def test_the_device_is_held_in_order_of_arrival() -> None:
     device, order = DeviceQueue(), list[str]()
     threads = []
     with device.held():
@@ -29,7 +29,7 @@ def test_in_the_order_in_which_they_came_one_at_a_time() -> None:
     assert order == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
 
 
-def test_who_gives_up_waiting_stands_in_nobodys_way() -> None:
+def test_giving_up_frees_the_place_in_the_queue() -> None:
     device = DeviceQueue()
 
     def give_up() -> None:
@@ -48,7 +48,7 @@ def test_who_gives_up_waiting_stands_in_nobodys_way() -> None:
         pass
 
 
-def test_who_fails_leaves_it_free() -> None:
+def test_a_failure_frees_the_device() -> None:
     device = DeviceQueue()
     with pytest.raises(ValueError, match="broken"), device.held():
         raise ValueError("broken")

@@ -58,7 +58,7 @@ def test_a_neighbours_memory_is_not_the_runs() -> None:
 @pytest.mark.parametrize(
     "processes", [{}, {ABSENT: 66_000}, {40: None}], ids=["none", "the host's", "untold"]
 )
-def test_else_it_is_what_was_not_in_use_before(processes: Mapping[int, int | None]) -> None:
+def test_unknown_processes_count_by_memory_in_use(processes: Mapping[int, int | None]) -> None:
     assert peak_of([(500, {}), (67_400, processes)]) == ([0, 66_900], 66_900)
 
 

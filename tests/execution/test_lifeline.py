@@ -14,7 +14,7 @@ time.sleep(1000)
 """
 
 
-def test_it_ends_when_the_pipe_does_and_its_children_read_nothing() -> None:
+def test_a_process_ends_with_its_starters_pipe() -> None:
     argv, pipe = [sys.executable, "-c", CODE], subprocess.PIPE
     root = Path(__file__).parents[2]
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, cwd=root) as process:

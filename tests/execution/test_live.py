@@ -8,7 +8,7 @@ from autoresearch_kit.execution.live import Curve, Point, thinned
 LINE = b'{"step": %d, "seconds": %d, "loss": 2.5, "tokens": 10}\n'
 
 
-def test_a_growing_curve_is_read_on_from_where_it_was(tmp_path: Path) -> None:
+def test_a_growing_curve_is_read_incrementally(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     curve = Curve(path)
     curve.read()

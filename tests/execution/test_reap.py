@@ -151,7 +151,7 @@ well be all of its address space."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what only Linux lets a process do")
-def test_what_a_process_claims_of_itself_is_not_read_without_end(run_id: str) -> None:
+def test_a_processs_claims_are_read_within_bounds(run_id: str) -> None:
     argv = [sys.executable, "-c", ENDLESS]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.runner import bounds
 from autoresearch_kit.execution.runner.taking import take_model, taken_model
 from autoresearch_kit.execution.runner.watchdog import Watchdog
@@ -25,7 +26,7 @@ def work(spec: RunSpec, name: str) -> Path:
     return spec.folder / handover.WORK_FOLDER / name
 
 
-def test_what_is_written_after_the_hand_over_changes_nothing(spec: RunSpec) -> None:
+def test_writing_after_the_hand_over_changes_nothing(spec: RunSpec) -> None:
     watch = Watchdog(spec, time.monotonic(), kill=lambda: None)
     watch.note_training()
     with work(spec, handover.MODEL_FILE).open("wb") as file:
@@ -42,27 +43,13 @@ def test_what_is_written_after_the_hand_over_changes_nothing(spec: RunSpec) -> N
     assert taken_model(spec.folder).read_bytes() == b"trained in time"
 
 
-def test_the_models_place_in_the_work_folder_is_empty_then(spec: RunSpec) -> None:
+def test_a_taken_model_leaves_the_work_folder(spec: RunSpec) -> None:
     work(spec, handover.MODEL_FILE).write_bytes(b"model")
     assert take_model(spec) is None
     assert not work(spec, handover.MODEL_FILE).exists()
 
 
-def test_a_link_is_no_model(spec: RunSpec) -> None:
-    work(spec, handover.MODEL_FILE).symlink_to("/etc/passwd")
-    failure = take_model(spec)
-    assert failure is not None
-    assert failure.reason is Reason.BAD_SUBMISSION
-    assert "is a link" in failure.detail
-
-
-def test_nothing_is_no_model(spec: RunSpec) -> None:
-    failure = take_model(spec)
-    assert failure is not None
-    assert failure.reason is Reason.BAD_SUBMISSION
-
-
-def test_a_file_with_holes_larger_than_the_disk_has_room_for_is_not_copied(
+def test_a_sparse_file_larger_than_the_disk_is_refused(
     spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounds, "FREE_SHARE", 0.0)
@@ -79,6 +66,11 @@ def test_a_model_that_the_disk_holds_already_is_copied(
     monkeypatch.setattr(bounds, "FREE_SHARE", 0.0)
     work(spec, handover.MODEL_FILE).write_bytes(os.urandom(900_000))
     assert take_model(spec) is None
+
+
+def test_a_missing_model_is_a_bad_submission(spec: RunSpec) -> None:
+    why = f"no {handover.MODEL_FILE} came with it"
+    assert take_model(spec) == Failure(Reason.BAD_SUBMISSION, why)
 
 
 def test_a_file_larger_than_memory_is_not_copied(spec: RunSpec) -> None:

@@ -128,5 +128,5 @@ def test_many_frames_of_the_notebook_leave_room_for_the_error() -> None:
         "[999999999 frames of libraries left out]\n" * 20_000,
     ],
 )
-def test_whatever_it_is_given_it_stays_in_bounds(text: str) -> None:
+def test_an_excerpt_of_anything_stays_in_bounds(text: str) -> None:
     assert len(excerpt(text, 500)) <= 500

@@ -71,7 +71,7 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
         encode(replace(PROFILE, rows=(ProfileRow("x" * 70_000, 0.1, 1.0, 1.0),))),
     ],
 )
-def test_what_is_no_profile_is_none(tmp_path: Path, profile: bytes) -> None:
+def test_an_invalid_profile_is_none(tmp_path: Path, profile: bytes) -> None:
     assert left(tmp_path, profile).steps is None
 
 

@@ -18,7 +18,7 @@ def test_what_is_strange_or_deep_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_links_point_to_stays(tmp_path: Path) -> None:
+def test_targets_of_links_stay(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir(mode=0o750)
     (tmp_path / "other" / "kept").touch()
     (tmp_path / "run" / "a").mkdir(parents=True)
@@ -31,7 +31,7 @@ def test_what_links_point_to_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["folder", "nowhere", "link"])
-def test_of_a_link_only_the_link_is_removed(target: str, tmp_path: Path) -> None:
+def test_only_a_link_itself_is_removed(target: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(target)
     remove_tree(tmp_path / "link")
@@ -52,7 +52,7 @@ def test_a_folder_that_its_owner_may_not_use_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_takes_too_long_stays_and_is_said(
+def test_a_removal_that_takes_too_long_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "run" / "a").mkdir(parents=True)

@@ -49,7 +49,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         owner.kill()
 
 
-def test_what_is_no_plain_file_is_as_good_as_none(run: Path) -> None:
+def test_only_plain_files_are_read(run: Path) -> None:
     """A leased file, a plain one otherwise, can't be opened without waiting."""
     work = run / handover.WORK_FOLDER
     curve = Curve(work / handover.METRICS_FILE)
@@ -62,7 +62,7 @@ def test_what_is_no_plain_file_is_as_good_as_none(run: Path) -> None:
     assert (probed.steps, probed.metrics) == (None, b"")
 
 
-def test_a_model_that_is_no_plain_file_is_a_bad_submission(run: Path, tmp_path: Path) -> None:
+def test_only_a_plain_file_is_a_model(run: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     spec = make_spec(tmp_path / "a", notebook(""), sandbox=SandboxLevel.NONE)
     (run / handover.WORK_FOLDER).rename(spec.folder / handover.WORK_FOLDER)

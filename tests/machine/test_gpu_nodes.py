@@ -84,7 +84,7 @@ def test_only_the_first_gpu_of_cuda_is_reached(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_a_part_of_a_gpu_is_reached_by_its_own_capabilities(tmp_path: Path) -> None:
+def test_a_part_of_a_gpu_has_its_own_nodes(tmp_path: Path) -> None:
     instance = tmp_path / "capabilities" / "gpu1" / "mig" / "gi3"
     (instance / "ci0").mkdir(parents=True)
     (instance / "access").write_text("DeviceFileMinor: 30\nDeviceFileMode: 292\n")

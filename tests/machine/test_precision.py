@@ -29,7 +29,7 @@ def test_apples_gpus_stay_in_float32() -> None:
     assert precision.computes_in(torch.device("mps")) is torch.float32
 
 
-def test_where_there_is_no_better_precision_nothing_is_cast_and_nothing_scaled(
+def test_float32_is_neither_cast_nor_scaled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

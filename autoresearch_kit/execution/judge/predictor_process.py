@@ -224,7 +224,7 @@ class PredictorProcess:
         if len(processes) > MAX_PROCESSES:
             detail = f"the model started {len(processes):,} processes, {MAX_PROCESSES} allowed"
             raise ScoreFailure(Reason.OUT_OF_PROCESSES, detail)
-        used = memory_mb(processes, self.spec.memory_mb)
+        used = memory_mb(processes)
         if used > self.spec.memory_mb:
             detail = f"the model took {used:,.0f} MB to score, {self.spec.memory_mb:,.0f} allowed"
             raise ScoreFailure(Reason.OUT_OF_MEMORY, detail)

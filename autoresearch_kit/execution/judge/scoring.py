@@ -25,8 +25,6 @@ MODULE = "autoresearch_kit.execution.judge.judge"
 GRACE_SECONDS = 15.0
 """On top of the judge's own limit, before it is taken to hang."""
 
-POLL_SECONDS = 0.1
-
 TURN = "score"
 """What a judge is told when its turn has come."""
 
@@ -88,7 +86,6 @@ def score(
         TURN,
         deadline=time.monotonic() + spec.seconds + GRACE_SECONDS,
         poll=poll,
-        poll_seconds=POLL_SECONDS,
     )
     return _answer(spec, status)
 

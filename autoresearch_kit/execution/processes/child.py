@@ -1,7 +1,9 @@
-"""A trusted process of a run: started, told that its turn has come, watched and ended."""
+"""A trusted process of a run: start it, tell it to begin, watch it and end it."""
 
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,13 +15,18 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.records import Accelerator
 
-LAST_WORDS = 2000
-"""Bytes of a log in which its last line is looked for."""
+POLL_SECONDS = 0.1
+
+KEPT_BYTES = 4096
+"""Bytes at the end of a process's output in which its last line is looked for."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that waits for its turn: see `lifeline`. All that it starts carries `run_id`."""
+    """A process that waits to be told to begin (see `lifeline`).
+
+    All that it starts carries `run_id`.
+    """
 
     process: subprocess.Popen[bytes]
     run_id: str
@@ -30,25 +37,24 @@ class Child:
         *,
         deadline: float,
         poll: Callable[[], None],
-        poll_seconds: float,
     ) -> int | None:
-        """Tell it that its turn has come; its exit status, None if it hung.
+        """Tell it the line `turn` and wait for its end; return its exit status, None if it hung.
 
-        `turn` is the line that it is told. `poll` is called until it ends; what that raises comes
-        out here. `deadline` is in `time.monotonic()`. Afterwards nothing of the run lives.
+        `poll` is called about ten times a second until it ends; what that raises comes out here.
+        `deadline` is in `time.monotonic()`. Afterwards no process of the run is alive.
         """
         try:
             self._tell(turn)
             while self.process.poll() is None and time.monotonic() < deadline:
                 poll()
                 with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(poll_seconds)
+                    self.process.wait(POLL_SECONDS)
             return self.process.poll()
         finally:
             self.end()
 
     def end(self) -> None:
-        """Kill it, and whatever carries its run's id."""
+        """Kill it, and every process that carries its run's id."""
         reap.reap(self.run_id)
         self.process.communicate()
 
@@ -68,9 +74,9 @@ def start_child(
     log: Path,
     gpu: Accelerator | None,
 ) -> Child:
-    """Start `python -m ARGUMENTS` from the package's copy, in `folder`; it prints into `log`.
+    """Start `python -m ARGUMENTS` from the package's copy in `kit`; its output goes to `log`.
 
-    Of all GPUs it sees `gpu` only.
+    It runs in `folder`, and CUDA shows it no other GPU than `gpu`.
     """
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -87,7 +93,30 @@ def start_child(
     return Child(process, run_id)
 
 
+class Drain(threading.Thread):
+    """Reads a pipe until nobody can write to it any more. Give `write` to a process as stdout."""
+
+    def __init__(self) -> None:
+        super().__init__(name="drain", daemon=True)
+        self._read, self.write = os.pipe()
+        self._tail = b""
+
+    def run(self) -> None:
+        """Read on, and keep only the end."""
+        while data := os.read(self._read, 65536):
+            self._tail = (self._tail + data)[-KEPT_BYTES:]
+
+    @property
+    def last_line(self) -> str:
+        """The last line that isn't empty; empty if there is none."""
+        return _last_line(self._tail)
+
+
 def last_line(log: Path) -> str:
-    """The last thing that a process said, for people."""
-    lines = read_untrusted_tail(log, LAST_WORDS).decode(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    """Return the last line that a process wrote to its log."""
+    return _last_line(read_untrusted_tail(log, KEPT_BYTES)) or "it said nothing"
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), "")

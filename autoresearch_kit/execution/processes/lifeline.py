@@ -1,7 +1,7 @@
-"""How a process of a run waits for its turn, and ends when whoever started it dies, however.
+"""Let a process of a run wait until it is told to begin, and end when its starter dies.
 
-Its standard input is a pipe from there: one line comes, when its turn has come; then nothing, and
-the pipe's end means that whoever started it is gone. A kernel gets no line.
+Its standard input is a pipe from the process that started it. One line comes when it is to begin,
+then nothing more; the pipe ends when the starter is gone. A kernel gets no line.
 """
 
 import os
@@ -12,9 +12,9 @@ from autoresearch_kit.execution.processes import reap
 
 
 def await_turn(run_id: str) -> str:
-    """The line that it is told when its turn has come. From then on it ends with its parent.
+    """Wait for the line that says to begin, and return it.
 
-    Until then too: everything of the run is killed then, the caller last.
+    If the starter dies, before that or later, all processes of the run are killed, this one last.
     """
     line = sys.stdin.buffer.readline()
     if not line:
@@ -24,12 +24,12 @@ def await_turn(run_id: str) -> str:
 
 
 def end_with_starter() -> None:
-    """End this process when whoever started it dies; to be called before any code of a notebook.
+    """End this process when its starter dies; to be called before any code of a notebook.
 
     bubblewrap's --die-with-parent asks the system for that only after it has made its processes: a
     parent that dies before leaves them running, for good
-    (https://github.com/containers/bubblewrap/issues/633). What this process starts itself reads
-    nothing from its standard input.
+    (https://github.com/containers/bubblewrap/issues/633). Processes that this one starts read
+    nothing from their standard input.
     """
     pipe = os.dup(sys.stdin.fileno())
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Keeps hold of processes whose parent is gone."""
+"""Adopt processes whose parent is gone."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ PR_SET_CHILD_SUBREAPER = 36
 def adopt_orphans() -> None:
     """Make the calling process the parent of every descendant that is orphaned, on Linux.
 
-    A process that forked twice then stays among its descendants, whatever its environment says.
+    A process that forked twice then stays one of its descendants, whatever its environment says.
 
     Raises:
         OSError: the kernel refused.

@@ -1,4 +1,4 @@
-"""Ends everything that a run has started, wherever it hid, and looks that nothing is left."""
+"""End everything that a run has started, wherever it hides, and check that nothing is left."""
 
 import hashlib
 import time
@@ -15,50 +15,49 @@ RUN_ID = "AUTORESEARCH_RUN_ID"
 """The environment variable that every process of a run carries from its start."""
 
 SOCKETS = Path("/tmp")
-"""Not $TMPDIR: a runner and its caller have different ones."""
+"""Not in $TMPDIR, which differs between a runner and its caller."""
 
 ENVIRON_BYTES = 128 * 1024
-"""Of an environment in which the run's id is looked for; those of a run have some 2 KB."""
+"""Bytes of an environment in which the run's id is looked for; a run's have some 2 KB."""
 
 PATIENCE = 20.0
 """Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
 
 
 def socket_folder(run_id: str) -> Path:
-    """The run's folder for Jupyter's sockets: short, for a socket's path has 107 bytes at most."""
+    """Return the run's folder for Jupyter's sockets. A socket's path has at most 107 bytes."""
     digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
     return SOCKETS / f"autoresearch-{digest}"
 
 
 def run_cgroup(run_id: str) -> Path | None:
-    """Return where the run's own cgroup is, if one was made; None where none can be."""
+    """Return the folder of the run's own cgroup; None where none can be made."""
     return cgroups.below(socket_folder(run_id).name)
 
 
 def members(run_id: str) -> list[psutil.Process]:
-    """The living processes that carry the run's id, and all their descendants, parents first.
+    """Return the living processes that carry the run's id, and all their descendants.
 
-    The caller and its ancestors are not among them, though the caller's descendants may be.
+    The caller and its ancestors are left out, though the caller's descendants may be among them.
     """
     everyone = list(psutil.process_iter())
     children: dict[int, list[psutil.Process]] = {}
     for process in everyone:
         children.setdefault(_parent(process), []).append(process)
-    found: dict[psutil.Process, None] = {}
+    members = set[psutil.Process]()
     left = [process for process in everyone if _carries(process, run_id)]
     while left:
         process = left.pop()
-        if process not in found:
-            found[process] = None
+        if process not in members:
+            members.add(process)
             left.extend(children.get(process.pid, []))
     me = psutil.Process()
-    spared = {me, *me.parents()}
-    alive = [process for process in found if process not in spared and _lives(process)]
-    return sorted(alive, key=lambda process: process.pid)
+    members -= {me, *me.parents()}
+    return sorted(filter(_lives, members), key=lambda process: process.pid)
 
 
 def reap(run_id: str) -> int:
-    """Kills the run's processes until none is left, removes its sockets; returns how many died.
+    """Kill the run's processes until none is left, remove its sockets; return how many were killed.
 
     Raises:
         ExecutionError: some are still there after `PATIENCE`; the message names them.
@@ -91,7 +90,7 @@ def _carries(process: psutil.Process, run_id: str) -> bool:
     try:
         if not psutil.LINUX:
             return process.environ().get(RUN_ID) == run_id
-        # no more: any process may claim that its environment is as large as its address space
+        # bounded: a process can claim that its environment is as large as its address space
         with open(f"/proc/{process.pid}/environ", "rb") as environ:  # noqa: PTH123 - called often
             return f"{RUN_ID}={run_id}".encode() in environ.read(ENVIRON_BYTES).split(b"\0")
     except (psutil.Error, OSError):
@@ -99,7 +98,7 @@ def _carries(process: psutil.Process, run_id: str) -> bool:
 
 
 def _parent(process: psutil.Process) -> int:
-    """The parent's number; 0 if the process is gone."""
+    """Return the parent's number; 0 if the process is gone."""
     try:
         return process.ppid()
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""For imports of torch: they make a million objects, and next to no garbage."""
+"""Import torch without collecting garbage: it makes a million objects, and next to no garbage."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Collect no garbage meanwhile, and never look at what was imported afterwards.
+    """Collect no garbage in here, and never examine what was imported in here.
 
-    Else the collector looks at all of it again and again, for an eighth of the time that
-    `import torch` takes, and a quarter of that of `import torch._dynamo`.
+    Otherwise the collector examines it again and again, for an eighth of the time that
+    `import torch` takes, and a quarter of the time that `import torch._dynamo` takes.
     """
     gc.disable()
     yield

@@ -1,4 +1,4 @@
-"""The kernel of a run: `python -P -m` this, as ipykernel_launcher. It ends with its runner."""
+"""The kernel of a run, started as `python -P -m` this module; it ends with its runner."""
 
 import runpy
 

@@ -1,6 +1,6 @@
-"""How much of the machine a run may take besides memory: processes, threads, and disk.
+"""Bound what a run may take of the machine besides memory: processes, threads, and disk.
 
-No limit of the system does it: root's processes are not counted, bubblewrap bounds neither, and
+No limit of the system does it: root's processes are not counted, bubblewrap limits neither, and
 quotas are rare.
 """
 
@@ -20,7 +20,7 @@ from autoresearch_kit.files.untrusted import entries
 from autoresearch_kit.records import Reason
 
 MAX_PROCESSES = 512
-"""Compilers and loaders of data start some dozens, on a large machine."""
+"""Compilers and data loaders start some dozens on a large machine."""
 
 MAX_THREADS = 8192
 
@@ -31,20 +31,20 @@ MAX_FOLDERS = 10_000
 """Compilers make some hundreds. Some disks take 2 ms to remove one, 100 times as long as a file."""
 
 LOOK_SECONDS = 2.0
-"""Between two looks at all files while nothing fills the disk; one at 1,000 files takes 4 ms."""
+"""Between two looks at all files while nothing fills the disk; a look at 1,000 files takes 4 ms."""
 
 LOOK_SHARE = 0.1
-"""Of the time may go into such looks at most, however many files there are."""
+"""Largest share of the time for such looks, however many files there are."""
 
 FREE_SHARE = 0.5
-"""Of what was free on the disk at the start, a run may fill so much."""
+"""Share of the free disk that a run may fill."""
 
 BLOCK_BYTES = 512
-"""What `st_blocks` counts in, on any file system."""
+"""Unit of `st_blocks` on any file system."""
 
 
 class Bounds:
-    """Watches one run's processes and what it has on the disk in `folders`.
+    """Watches a run's processes, and what it has on the disk in `folders`.
 
     It may fill as much disk as it may have memory, but not more than half of what is free.
     """
@@ -59,14 +59,14 @@ class Bounds:
         self._earliest_look = 0.0
 
     def hurry(self) -> bool:
-        """Whether so much was started lately that it is time to look. Costs microseconds."""
+        """Return whether so much was started lately that it is time to look. Takes microseconds."""
         return tasks() > self._tasks + MAX_PROCESSES / 2
 
     def excess(self, processes: Sequence[psutil.Process]) -> Failure | None:
-        """What the run has too much of, None if nothing."""
-        return self._started(processes) or self._written(processes)
+        """Return what the run has too much of, None if nothing."""
+        return self._too_many(processes) or self._too_much_written(processes)
 
-    def _started(self, processes: Sequence[psutil.Process]) -> Failure | None:
+    def _too_many(self, processes: Sequence[psutil.Process]) -> Failure | None:
         self._tasks = tasks()
         if len(processes) > MAX_PROCESSES:
             detail = f"{len(processes):,} processes, {MAX_PROCESSES} allowed"
@@ -77,25 +77,26 @@ class Bounds:
             return Failure(Reason.OUT_OF_PROCESSES, detail)
         return None
 
-    def _written(self, processes: Sequence[psutil.Process]) -> Failure | None:
-        """Looks at all files seldom, but at once when the disk has much less room."""
+    def _too_much_written(self, processes: Sequence[psutil.Process]) -> Failure | None:
+        """Look at all files, but seldom; at once only when the disk has much less room."""
         begun = time.monotonic()
-        if begun < self._earliest_look or (begun < self._next_look and not self._fills()):
+        if begun < self._earliest_look or (begun < self._next_look and not self._is_filling()):
             return None
-        found = self._listed(processes)
+        excess = self._count_files(processes)
         ended = time.monotonic()
         self._next_look = ended + LOOK_SECONDS
         self._earliest_look = ended + (ended - begun) / LOOK_SHARE
-        return found
+        return excess
 
-    def _fills(self) -> bool:
+    def _is_filling(self) -> bool:
         """Return whether half of the disk that the run may take is gone."""
         room, free_files = _free(self._disk)
         filled, made = self._room - room, self._free_files - free_files
         return filled >= self._allowed / 2 or made >= MAX_FOLDERS / 2
 
-    def _listed(self, processes: Sequence[psutil.Process]) -> Failure | None:
-        """Lists all files, up to the one that is too many."""
+    def _count_files(self, processes: Sequence[psutil.Process]) -> Failure | None:
+        """List all files, up to the first that is too many. A file with several names counts once,
+        and without its holes."""
         sizes: dict[tuple[int, int], int] = {}
         files = folders = 0
         try:
@@ -106,12 +107,12 @@ class Bounds:
                     return Failure(Reason.OUT_OF_DISK, f"more than {MAX_FILES:,} files written")
                 if folders > MAX_FOLDERS:
                     return Failure(Reason.OUT_OF_DISK, f"more than {MAX_FOLDERS:,} folders made")
-                sizes[_file(status)] = _bytes(status)
-            for status in _nameless(processes):
-                sizes[_file(status)] = _bytes(status)
+                sizes[status.st_dev, status.st_ino] = status.st_blocks
+            for status in _deleted(processes):
+                sizes[status.st_dev, status.st_ino] = status.st_blocks
         except KitError as error:
             return Failure(Reason.OUT_OF_DISK, f"what it wrote can't be counted: {error}")
-        used, allowed = sum(sizes.values()) / MEGABYTE, self._allowed / MEGABYTE
+        used, allowed = sum(sizes.values()) * BLOCK_BYTES / MEGABYTE, self._allowed / MEGABYTE
         if used > allowed:
             detail = f"{used:,.0f} MB written, {allowed:,.0f} MB allowed"
             return Failure(Reason.OUT_OF_DISK, detail)
@@ -124,7 +125,7 @@ class Bounds:
 
 
 def tasks() -> int:
-    """Processes and threads on this machine; 0 where the system does not say so cheaply."""
+    """Return the number of processes and threads on this machine; 0 where that is not known."""
     try:
         return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
     except (OSError, IndexError, ValueError):
@@ -132,12 +133,12 @@ def tasks() -> int:
 
 
 def allowed_bytes(folder: Path, memory_mb: float) -> float:
-    """Bytes that a run may write below `folder`: see `Bounds`."""
+    """Return the bytes that a run may write below `folder` (see `Bounds`)."""
     return min(memory_mb * MEGABYTE, _free(folder)[0] * FREE_SHARE)
 
 
 def _free(folder: Path) -> tuple[int, int]:
-    """Bytes that are free on the disk, and files; 0 files where it has no bound of them."""
+    """Return the bytes and the files that are free on a disk; 0 files where they are unlimited."""
     free = os.statvfs(folder)
     return free.f_bavail * free.f_frsize, free.f_ffree
 
@@ -149,18 +150,8 @@ def _threads(process: psutil.Process) -> int:
         return 0
 
 
-def _file(status: os.stat_result) -> tuple[int, int]:
-    """Return what identifies the file, so that one with several names counts once."""
-    return status.st_dev, status.st_ino
-
-
-def _bytes(status: os.stat_result) -> int:
-    """Bytes on the disk: holes don't count."""
-    return status.st_blocks * BLOCK_BYTES
-
-
-def _nameless(processes: Sequence[psutil.Process]) -> Iterator[os.stat_result]:
-    """Deleted files that these processes have open.
+def _deleted(processes: Sequence[psutil.Process]) -> Iterator[os.stat_result]:
+    """Yield the deleted files that these processes have open.
 
     Raises:
         KitError: more than `MAX_FILES` are open.

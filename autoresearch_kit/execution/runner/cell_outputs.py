@@ -1,7 +1,8 @@
-"""What one cell displays, bounded: a run that prints 100 MB makes no 100 MB notebook."""
+"""Keep what a cell displays within bounds: a run that prints 100 MB makes no 100 MB notebook."""
 
 import json
 from collections import deque
+from itertools import groupby
 
 from nbformat import NotebookNode
 
@@ -9,21 +10,21 @@ from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
 
 HEAD = 128 * 1024
 TAIL = 128 * 1024
-"""Characters kept of the start and of the end of a cell's output; what is between is cut."""
+"""Characters kept of the start and of the end of a cell's output."""
 
 ERROR = 32 * 1024
 """Characters kept of a traceback, whatever else the cell displays."""
 
 PIECE = 8 * 1024
-"""Streams are kept, and their carriage returns obeyed, in pieces of at most so many characters."""
+"""Characters of a piece in which streams are kept, and within which carriage returns count."""
 
 Sized = tuple[NotebookNode, int]
 
 
 class CellOutputs:
-    """Takes a cell's outputs as they arrive, and gives what is worth keeping of them.
+    """Collects a cell's outputs as they arrive, and keeps a bounded part of them.
 
-    Neighbouring pieces of a stream are joined, and lines that a carriage return overwrites dropped.
+    Neighbouring pieces of a stream are joined; lines that a carriage return overwrites are dropped.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class CellOutputs:
         self.clear(wait=False)
 
     def add(self, output: NotebookNode, display_id: str | None = None) -> None:
-        """One more output that is no stream, as nbformat has it."""
+        """Add an output that is no stream, in nbformat's form."""
         self._clear_if_due()
         if output.output_type == "error":
             self._error = _short_error(output)
@@ -42,7 +43,7 @@ class CellOutputs:
                 self._shown[display_id] = output
 
     def add_text(self, name: str, text: str) -> None:
-        """More of the stream `name`."""
+        """Add a piece of the stream `name`."""
         self._clear_if_due()
         text = _overwritten(self._take_back(name) + text)
         for start in range(0, len(text), PIECE):
@@ -50,7 +51,7 @@ class CellOutputs:
             self._add(_stream(name, piece), len(piece))
 
     def update(self, display_id: str, output: NotebookNode) -> None:
-        """New content for what was displayed under `display_id`, unless it is too much."""
+        """Replace the content of the display `display_id`, unless the new one is too large."""
         shown = self._shown.get(display_id)
         if shown is None or _size(output) > max(_size(shown), PIECE):
             self._cut += _size(output)
@@ -58,7 +59,7 @@ class CellOutputs:
             shown.data, shown.metadata = output.data, output.metadata
 
     def clear(self, *, wait: bool) -> None:
-        """Forgets everything, or, if it shall `wait`, does so when the next output comes."""
+        """Forget all outputs: now, or, with `wait`, when the next one comes."""
         self._clear_next = wait
         if not wait:
             self._head: list[Sized] = []
@@ -69,7 +70,7 @@ class CellOutputs:
             self._shown.clear()
 
     def result(self) -> list[NotebookNode]:
-        """The outputs to keep, in order, with one line where something was cut."""
+        """Return the outputs to keep, in order, with a line where some were cut."""
         kept = [output for output, _ in self._head]
         if self._cut:
             line = f"\n[{self._cut:,} characters of this cell's output were cut here]\n"
@@ -82,7 +83,7 @@ class CellOutputs:
             self.clear(wait=False)
 
     def _take_back(self, name: str) -> str:
-        """The last piece of the stream, out of what is kept, if more of the stream fits in it."""
+        """Take out and return the last piece of the stream, if more of the stream fits into it."""
         held = self._tail or self._head
         if not held or held[-1][0].get("name") != name or held[-1][1] >= PIECE:
             return ""
@@ -107,12 +108,12 @@ class CellOutputs:
 
 
 def _stream(name: str, text: str) -> NotebookNode:
-    """nbformat's `new_output` would validate against the schema, at a millisecond each."""
+    """Make a stream output. nbformat's `new_output` would validate it for a millisecond."""
     return NotebookNode(output_type="stream", name=name, text=text)
 
 
 def _overwritten(text: str) -> str:
-    """Each line without what a carriage return, with more to follow, wipes from the screen."""
+    """Drop from each line what a carriage return, with more to follow, wipes from the screen."""
     if "\r" not in text:
         return text
     lines = []
@@ -123,24 +124,14 @@ def _overwritten(text: str) -> str:
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Neighbours of one stream as one output."""
+    """Join neighbouring outputs of one stream; other outputs have no name."""
     joined: list[NotebookNode] = []
-    texts: list[str] = []
-    for output in outputs:
-        name = output.get("name")
-        if name and joined and joined[-1].get("name") == name:
-            texts.append(output.text)
-            continue
-        _close(joined, texts)
-        joined.append(output)
-        texts = [output.text] if name else []
-    _close(joined, texts)
+    for name, neighbours in groupby(outputs, key=lambda output: output.get("name")):
+        if name:
+            joined.append(_stream(name, "".join(output.text for output in neighbours)))
+        else:
+            joined += neighbours
     return joined
-
-
-def _close(joined: list[NotebookNode], texts: list[str]) -> None:
-    if texts:
-        joined[-1].text = "".join(texts)
 
 
 def _short_error(output: NotebookNode) -> NotebookNode:

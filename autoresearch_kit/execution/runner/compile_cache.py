@@ -1,16 +1,16 @@
-"""What `torch.compile` has compiled, kept from run to run. A run works on a copy of its own.
+"""Keep what `torch.compile` has compiled from run to run. Each run works on a copy of its own.
 
-Unreviewed code wrote it, and a later run will load it: so it is a way to hand on weights, and to
-spoil the runs of others. Therefore:
+Unreviewed code wrote these files and later runs load them, so they are a way to pass on weights,
+and to spoil others' runs. Therefore:
 
-- It is kept by code. A run gets what runs of the same code, the constants' values aside, have
-  compiled, and what the campaign's first code has, the baseline: a person wrote that. What an
-  edit leaves there can reach no run of other code.
-- Only files that look like a compiler's are kept, each and together of limited size, and only of
-  a run that got a score.
+- They are kept by code. A run gets what runs of the same code, the constants' values aside, have
+  compiled, and what the campaign's first code, the baseline, has: a person wrote that. What an
+  edit leaves here reaches no run of other code.
+- Only files that look like a compiler's are kept, of limited size each and together, and only
+  those of a run that got a score.
 
-What this does not stop: code that hides what it learnt inside such files finds it again when the
-same code runs once more.
+This does not stop code that hides what it learnt inside such files: it finds them when the same
+code runs again.
 """
 
 import hashlib
@@ -32,10 +32,10 @@ MAX_BYTES = 512 * MEGABYTE
 """A cache that has grown beyond this is dropped and starts again."""
 
 RUN_BYTES = 128 * MEGABYTE
-"""Of a run that compiled more, nothing is kept: one compilation makes 4 to 40 MB."""
+"""Nothing is kept of a run that compiled more: one compilation makes 4 to 40 MB."""
 
 FILE_BYTES = 4 * MEGABYTE
-"""Of a single file; compiled kernels have some 100 KB."""
+"""Largest file that is kept; compiled kernels have some 100 KB."""
 
 FOLDER = "cache"
 """In the work folder."""
@@ -48,34 +48,34 @@ TEXTS = frozenset({
     ".ttgir", ".ttir",
 })  # fmt: skip
 BINARIES = frozenset({".cubin", ".hsaco", ".o", ".so"})
-"""All of them ELF, also those for GPUs."""
+"""All of these are ELF, those for GPUs too."""
 
 ELF = b"\x7fELF"
 
 NAMED = re.compile(r"(inductor|triton)/\w{1,200}(/[\w.\-]{1,200}){0,6}", re.ASCII)
 NAMELESS = re.compile(r"inductor/(fxgraph|aotautograd)(/[a-z0-9]{1,200}){2,3}")
-"""Where inductor puts the graphs that it has seen, pickled."""
+"""Pickled graphs of inductor's."""
 
 
 def variables(work: Path) -> dict[str, str]:
-    """The environment that makes compilers use the copy in `work`."""
+    """Return the environment that makes compilers use the copy in `work`."""
     names = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
     return {name: str(work / FOLDER / folder) for name, folder in names.items()}
 
 
 def code_of(notebook: Path) -> str:
-    """What a cache is kept by: a digest of the editable code, the constants' values left out."""
+    """Return a digest of the editable code without the constants' values; caches are kept by it."""
     text = notebook.read_text(encoding="utf-8")
     try:
         return TrainNotebook(*parse_cells(text)).structure()
-    except EditError:  # not Python: of a kind with nothing else
+    except EditError:  # not Python: nothing else has the same code
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def lend(cache: Path, code: str, work: Path) -> None:
-    """Copies what runs of this code may have into `work`."""
+    """Copy the files that a run of this code may have into `work`."""
     (work / FOLDER).mkdir(exist_ok=True)  # importing torch may have made it
-    if not cache.is_dir():  # whatever is in its place is told of when something is to be kept
+    if not cache.is_dir():  # a file in its place is reported when something is to be kept
         return
     if sum(entry.status.st_size for entry in _files(cache)) > MAX_BYTES:
         remove_tree(cache)
@@ -84,9 +84,9 @@ def lend(cache: Path, code: str, work: Path) -> None:
 
 
 def take_back(cache: Path, code: str, work: Path, *, scored: bool) -> CacheUse:
-    """Tells what a run of this code had from the cache and added to its copy.
+    """Add what a `scored` run of this code has compiled to the cache; return how it used the cache.
 
-    What a run that was `scored` has compiled is added to the cache. Its processes are gone.
+    The run's processes are gone.
     """
     known = {entry.path for folder in _known(cache, code) for entry in _files(folder)}
     lent, made, kept = 0, 0, dict[str, int]()
@@ -107,14 +107,14 @@ def take_back(cache: Path, code: str, work: Path, *, scored: bool) -> CacheUse:
 
 
 def _known(cache: Path, code: str) -> list[Path]:
-    """The folders of the cache that runs of this code may see."""
+    """Return the folders of the cache that runs of this code may see."""
     first = cache / FIRST_FILE
     codes = [first.read_text(), code] if first.exists() else [code]
     return [cache / name for name in dict.fromkeys(codes)]
 
 
 def _is_artefact(entry: Entry) -> bool:
-    """Whether a compiler may have written this file."""
+    """Return whether a compiler may have written this file."""
     if entry.status.st_size > FILE_BYTES:
         return False
     if NAMELESS.fullmatch(entry.path):
@@ -135,7 +135,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _copy(source: Path, target: Path, names: Container[str] | None = None) -> None:
-    """Copy files, of these names or all, that the target has not; each is there whole or not."""
+    """Copy files that the target lacks (all, or those of these names), each whole or not at all."""
     for entry in _files(source):
         copy = target / entry.path
         if (names is None or entry.path in names) and not copy.exists():
@@ -154,7 +154,8 @@ def _read(entry: Entry) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[Entry]:
-    """Plain files; none where there is no folder. Unreviewed code may have laid all else there."""
+    """Yield the plain files, none where there is no folder; unreviewed code may have put anything
+    else there."""
     try:
         yield from (entry for entry in entries(folder) if entry.is_plain)
     except FileNotFoundError:

@@ -1,25 +1,23 @@
-"""How much compilation a run's budget excludes, measured from outside: no notebook's word for it.
+"""Measure how much compilation a run's budget excludes, from outside, whatever the notebook claims.
 
-By the wall-clock that is time in which no training can go on: a compiler of the system works, and
-all else that the run has started does next to nothing. By the CPU clock it is the compilers' own
-CPU time. What comes before, when Python traces the model, looks like training from outside: so much
-of it is granted as honest code needs for the work that compilers were seen to do, and a few seconds
-where none was seen. The notebook is told what is granted, so that honest code keeps within its
-budget where that is less than it took.
+Under the wall clock that is time in which no training can go on: one of the system's compilers
+works, and all else that the run has started does next to nothing. Under the CPU clock it is the
+compilers' own CPU time. The tracing before, in Python, looks like training from outside: as much of
+it is granted as honest code needs for the compilers' work that was seen, and a few seconds where
+none was seen. The notebook is told what is granted, so that honest code keeps within its budget
+where that is less than it took.
 
-Of a run on a GPU, whose compilers are Python processes like any other, all that a notebook claims
-is believed, up to the run's limit.
+On a GPU, where compilers are Python processes like any other, the notebook's claim is believed, up
+to the run's limit.
 """
 
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.execution.runner.clock import READ_SECONDS
 from autoresearch_kit.execution.runner.cpu_time import Tally, read_all
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.machine import cgroups
@@ -31,14 +29,14 @@ CPU seconds, beside the 6 that the compiler takes for what the cache does not ke
 
 TRACING_SHARE = 0.5
 TRACING_SECONDS = 20.0
-"""For tracing, which keeps one core busy: this share of the compilers' CPU seconds, and no more
-than that. The shipped model's first compilation traces for 16 of the 55 that the compiler takes."""
+"""Granted for tracing, on one core: this share of the compilers' CPU seconds, and these seconds at
+most. The shipped model's first compilation traces for 16 s and keeps the compiler busy for 55."""
 
 QUIET = 0.3
-"""Cores that may be at work beside a compiler."""
+"""Cores that may work beside a compiler."""
 
 COMPILERS = frozenset({"as", "c++", "cc", "cc1plus", "clang", "collect2", "g++", "gcc", "ld"})
-"""What a compiler's processes are called, without system and version: `x86_64-linux-gnu-g++-12`."""
+"""Names of compilers' processes, without system and version (`x86_64-linux-gnu-g++-12`)."""
 
 TOLD_FOLDER = "told"
 """In the run's folder: what the runner tells the notebook, which can only read it."""
@@ -47,12 +45,12 @@ GRANTED_FILE = "compile_seconds"
 
 
 def granted_file(folder: Path) -> Path:
-    """Where the run in `folder` finds how many seconds of compilation it is granted."""
+    """Return the file that tells the run in `folder` its seconds of compilation."""
     return folder / TOLD_FOLDER / GRANTED_FILE
 
 
 class CompileMeter:
-    """Adds up the seconds of one run that only compilers worked, by the run's clock."""
+    """Adds up the seconds of one run, by its clock, in which only compilers worked."""
 
     def __init__(self, spec: RunSpec) -> None:
         self._limit = spec.compile_seconds
@@ -60,18 +58,18 @@ class CompileMeter:
         self._measures = psutil.LINUX and spec.gpu is None
         self._threads = cgroups.cores() if spec.clock is Clock.CPU else None
         self._compilers = Tally()
+        self._all = Tally()
+        self._unseen = 0.0
         self._quiet = 0.0
         self._working = 0.0
         self._looked: float | None = None
-        self._all = Tally()
-        self._unseen = 0.0
         self._told = -1.0
         self._file.parent.mkdir(exist_ok=True)
         self._tell()
 
     @property
     def granted(self) -> float:
-        """Seconds that the budget excludes, at most."""
+        """Seconds that the budget excludes at most."""
         if not self._measures:
             return self._limit
         if self._threads is None:
@@ -81,7 +79,7 @@ class CompileMeter:
 
     @property
     def on_one_core(self) -> float:
-        """Wall-clock seconds in which compilation left other cores idle, as it does."""
+        """Wall-clock seconds in which compilation kept one core busy and left the others idle."""
         return FREE_SECONDS + self._working + self._tracing
 
     @property
@@ -91,12 +89,12 @@ class CompileMeter:
     def look(self, processes: Sequence[psutil.Process], now: float, unseen: float = 0.0) -> None:
         """Account for the time since the last look, and tell the notebook what it is granted.
 
-        `processes` are all of the run's, `unseen` the CPU seconds that it took in others so far.
+        `processes` are all of the run's, `unseen` the CPU seconds it has taken so far in others.
         """
         compilers = [process for process in processes if is_compiler(process)]
         compiled, busy = self._compilers.total, self._all.total + self._unseen
-        # what a compiler's children took counts for those alone that are compilers themselves
-        self._compilers.look([replace(one, reaped=0.0) for one in read_all(compilers)])
+        # a compiler's children count only if they are compilers themselves
+        self._compilers.look([replace(time, reaped=0.0) for time in read_all(compilers)])
         self._all.look(read_all(processes))
         self._unseen = unseen
         worked = self._compilers.total - compiled
@@ -114,25 +112,8 @@ class CompileMeter:
             write_atomic(self._file, str(self._told).encode())
 
 
-class Grant:
-    """What the notebook is granted so far, as the runner says; a call gives the seconds."""
-
-    def __init__(self, file: Path, now: Callable[[], float] = time.perf_counter) -> None:
-        self._file = file
-        self._now = now
-        self._read = -READ_SECONDS
-        self._seconds = 0.0
-
-    def __call__(self) -> float:
-        """Seconds, at most `READ_SECONDS` old."""
-        now = self._now()
-        if now - self._read >= READ_SECONDS:
-            self._read, self._seconds = now, float(self._file.read_text())
-        return self._seconds
-
-
 def is_compiler(process: psutil.Process) -> bool:
-    """Whether it is one of the system's own, not a file of that name that the notebook wrote."""
+    """Return whether it is a compiler of the system, not the notebook's file of such a name."""
     try:
         program = Path(process.exe())
         if not program.samefile(f"/proc/{process.pid}/exe"):

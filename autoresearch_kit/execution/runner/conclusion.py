@@ -1,9 +1,10 @@
-"""What a run came to: the first of its failures that counts, or none; and its numbers."""
+"""Conclude what a run came to: its numbers, and the first of its failures that counts, if any."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
@@ -14,11 +15,13 @@ from autoresearch_kit.files.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.records import Reason, Run, RunSpec, codec
 from autoresearch_kit.records.text import both_ends
 
+T = TypeVar("T")
+
 DETAIL = 500
 """Characters of a failure's detail; the middle of a longer one is left out."""
 
 CLAIM_BYTES = 64 * 1024
-"""Of a file in which a notebook says something about itself."""
+"""Bytes of a notebook's claim about itself that are read."""
 
 OWN_REASONS = (Reason.DIVERGED, Reason.UNPICKLABLE)
 """Failures that a notebook may report of itself."""
@@ -29,7 +32,7 @@ MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 
 @dataclass(frozen=True)
 class Counted:
-    """A line of the loss curve, as far as it counts here."""
+    """The counts in a line of the loss curve."""
 
     step: int
     tokens: int = 0
@@ -38,10 +41,10 @@ class Counted:
 def conclude(
     spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, trouble: str, last_words: str
 ) -> Run:
-    """The record of a run whose processes are gone.
+    """Return the record of a run whose processes are gone.
 
     `trouble` is what went wrong outside the notebook, empty if nothing did; `last_words` is the
-    last line the kernel's process printed. Times are `time.monotonic()`.
+    last line that the kernel's process printed. Times are `time.monotonic()`.
     """
     work = spec.folder / handover.WORK_FOLDER
     claim = _claim(work) if watch.submitted is not None else None
@@ -51,9 +54,10 @@ def conclude(
     if failure is None and claim is None:
         failure = Failure(
             Reason.BAD_SUBMISSION,
-            f"{handover.SUBMISSION_FILE} can't be read, or counts what can't be",
+            f"{handover.SUBMISSION_FILE} can't be read, or its counts are impossible",
         )
-    steps, tokens = (claim.steps, claim.tokens) if claim else _last_line(work)
+    steps, tokens = (claim.steps, claim.tokens) if claim else _last_counts(work)
+    trained_in = None if watch.training is None else (watch.submitted or ended) - watch.training
     return Run(
         seed=spec.seed,
         score=None,
@@ -71,43 +75,34 @@ def conclude(
         gpu_mb=None if watch.gpu.mb is None else round(watch.gpu.mb, 1),
         gpu_allocated_mb=_allocated_mb(claim, watch.gpu.total_mb),
         clock=spec.clock,
-        trained_in=_trained_in(watch, ended),
+        trained_in=None if trained_in is None else round(trained_in, 3),
     )
-
-
-def _trained_in(watch: Watchdog, ended: float) -> float | None:
-    """Return the wall-clock seconds from the first editable cell to the hand-over, or the end."""
-    if watch.training is None:
-        return None
-    return round((watch.submitted or ended) - watch.training, 3)
 
 
 def _failure(
     spec: RunSpec, story: Story, watch: Watchdog, seconds: float, trouble: str, last_words: str
 ) -> Failure | None:
-    """The runner's own findings first, then the notebook's, then what follows from them."""
+    """Return the runner's own finding, else the notebook's, else what follows from its end."""
     own = watch.failure or reported(spec.folder / handover.WORK_FOLDER)
     if own:
         return own
     if watch.submitted is not None:
-        allowed = allowed_seconds(spec.train_seconds)
-        if seconds <= allowed:
+        if seconds <= allowed_seconds(spec.train_seconds):
             return None
         detail = f"{seconds:.1f} s of training; the budget is {spec.train_seconds:g} s"
         return Failure(Reason.OVER_BUDGET, detail)
     if story.error:
         return _cell_error(story, *story.error)
-    if story.died:
+    if story.died or trouble:
         reason = Reason.EXITED if story.training else Reason.KIT_FAILED
-        return Failure(reason, f"the kernel died in cell '{story.cell}': {last_words}")
-    if trouble:
-        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
-        return Failure(reason, f"the line to the kernel broke: {trouble} {last_words}")
+        if story.died:
+            return Failure(reason, f"the kernel died in cell '{story.cell}': {last_words}")
+        return Failure(reason, f"the connection to the kernel broke: {trouble} {last_words}")
     return Failure(Reason.NO_SUBMISSION, "all cells ran, and none handed a model over")
 
 
 def _cell_error(story: Story, name: str, value: str) -> Failure:
-    """A locked cell that fails before any edited one is not the experiment's fault."""
+    """Name a cell's error. Before any edited cell, it is not the experiment's fault."""
     reason = Reason.ERROR if story.training else Reason.KIT_FAILED
     if name in MEMORY_ERRORS:
         reason = Reason.OUT_OF_MEMORY
@@ -117,22 +112,22 @@ def _cell_error(story: Story, name: str, value: str) -> Failure:
 
 
 def reported(work: Path) -> Failure | None:
-    """What the notebook says of its own failure, if it is something that it may say."""
-    try:
-        data = read_untrusted(work / handover.FAILURE_FILE, CLAIM_BYTES)
-        failure = codec.decode(Failure, data)
-    except (OSError, KitError):
-        return None
-    return failure if failure.reason in OWN_REASONS else None
+    """Return the failure that the notebook reports of itself, if it may report that."""
+    failure = _decoded(Failure, work / handover.FAILURE_FILE)
+    return failure if failure and failure.reason in OWN_REASONS else None
 
 
 def _claim(work: Path) -> Submitted | None:
+    claim = _decoded(Submitted, work / handover.SUBMISSION_FILE)
+    return claim if claim and _countable(claim.steps, claim.tokens) else None
+
+
+def _decoded(kind: type[T], path: Path) -> T | None:
+    """Return what unreviewed code wrote to a file; None if that can't be read."""
     try:
-        data = read_untrusted(work / handover.SUBMISSION_FILE, CLAIM_BYTES)
-        claim = codec.decode(Submitted, data)
+        return codec.decode(kind, read_untrusted(path, CLAIM_BYTES))
     except (OSError, KitError):
         return None
-    return claim if _countable(claim.steps, claim.tokens) else None
 
 
 def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> float:
@@ -143,14 +138,14 @@ def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> flo
 
 def _allocated_mb(claim: Submitted | None, total_mb: float) -> float | None:
     """Return the GPU memory that the notebook claims, at most what the GPU has; for people only."""
-    said = claim.gpu_allocated_mb if claim else None
-    if said is None or not math.isfinite(said) or not total_mb:
+    claimed = claim.gpu_allocated_mb if claim else None
+    if claimed is None or not math.isfinite(claimed) or not total_mb:
         return None
-    return round(max(0.0, min(said, total_mb)), 1)
+    return round(max(0.0, min(claimed, total_mb)), 1)
 
 
-def _last_line(work: Path) -> tuple[int, int]:
-    """Steps and tokens as the loss curve has them; zeros if there is none."""
+def _last_counts(work: Path) -> tuple[int, int]:
+    """Return the steps and tokens at the end of the loss curve; zeros if there is none."""
     try:
         lines = read_untrusted_tail(work / handover.METRICS_FILE, CLAIM_BYTES).splitlines()
         last = codec.decode(Counted, lines[-1] if lines else b"")
@@ -165,7 +160,7 @@ def _countable(*counts: int) -> bool:
 
 
 def _parts(watch: Watchdog, ended: float) -> Mapping[str, float]:
-    """Seconds that were no training, by name; those that were not reached are not there."""
+    """Return the seconds that were no training, by name, without those that were not reached."""
     moments = [
         ("start", watch.started, watch.kernel_ready),
         ("setup", watch.kernel_ready, watch.training),

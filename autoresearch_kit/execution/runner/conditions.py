@@ -1,12 +1,12 @@
-"""What the machine did while a run trained: CPU time of others, and looks at the GPUs.
+"""Observe what else the machine does while a run trains: CPU time of others, and the GPUs.
 
-Only what is seen of processes that are not the run's, or what a host took, is elsewhere: what a run
-does in processes that nobody sees can't make it look disturbed.
+Only CPU time of others' processes that were seen, and of a virtual machine's host, counts as
+elsewhere: a run's own processes that nobody sees can't make it look disturbed.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -18,25 +18,25 @@ from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.records import Conditions, GpuConditions
 
 MOST_LOOKING = 0.01
-"""Of a core: looking at all processes takes no more than this share of the time."""
+"""Largest share of a core's time for looks at all processes."""
 
 NAMED = 3
 NAMED_CORES = 0.05
-"""The others that are named: so many, those that took this much of a core."""
+"""Number of others that are named, and the cores that each took at least."""
 
 HOST = "this machine's host"
 
 COMPUTES = 5.0
-"""Percent of a GPU, over the whole of training, from which a process is one that computes on it.
+"""Percent of a GPU, over the whole of training, from which a process counts as computing on it.
 A desktop that is drawn there takes less, and an idle notebook's kernel nothing."""
 
 
 @dataclass(frozen=True)
 class Counters:
-    """The machine at a moment: seconds of a core's time, counted from some moment in the past.
+    """Counters of the machine at a moment: seconds of a core, from some moment in the past.
 
-    `stolen` is what a virtual machine's host took of the cores that the run may use, `others` what
-    processes took that are not the run's; `names` has it by the names of those that were seen.
+    `stolen` were taken by a virtual machine's host from the cores that the run may use, `others` by
+    processes that are not the run's; `names` has the latter by the processes' names.
     """
 
     at: float
@@ -48,14 +48,14 @@ class Counters:
 
 @dataclass(frozen=True)
 class GpuLooks:
-    """All GPUs at a moment, and the run's processes."""
+    """All GPUs and the run's processes at a moment."""
 
     gpus: tuple[GpuLook, ...]
     own: frozenset[int]
 
 
 class Observer:
-    """Looks at the machine while a run trains. To be used by the runner, from one thread."""
+    """Looks at the machine while a run trains; for its runner, one thread at a time."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Observer:
         self._next_around = 0.0
 
     def look(self) -> None:
-        """Look at it now; the first time is when training begins."""
+        """Look at the machine now; for the first time when training begins."""
         now = time.monotonic()
         if now >= self._next_around:
             self._next_around = now + self._cpu.look_around() / MOST_LOOKING
@@ -80,7 +80,7 @@ class Observer:
             self._looks.append(GpuLooks(gpus, own))
 
     def end(self) -> Conditions | None:
-        """Training is over; None if it had not been looked at."""
+        """Look once more, and return the conditions; None if there was no look before."""
         if self._begun is None:
             return None
         self._next_around = 0.0
@@ -95,19 +95,19 @@ class Observer:
 
 
 def count(cpu: CpuReader) -> Counters:
-    """The machine's counters as they were when all processes were last looked at."""
+    """Return the counters as of the last look at all processes."""
     others = cpu.others
     return Counters(cpu.at, cgroups.cpus(), cpu.stolen, others.total, others.by_name)
 
 
 def elsewhere(begin: Counters, end: Counters) -> float:
-    """The share of the cores' time, in [0, 1], that was seen to go to others."""
+    """Return the share of the cores' time, in [0, 1], that others were seen to take."""
     spent = end.stolen - begin.stolen + end.others - begin.others
     return min(max(spent / (end.at - begin.at) / end.cores, 0.0), 1.0)
 
 
 def busiest(begin: Counters, end: Counters) -> str:
-    """Who took the most of it, by name, for people."""
+    """Return the names of those who took the most of it, for people."""
     seconds = {name: took - begin.names.get(name, 0.0) for name, took in end.names.items()}
     seconds[HOST] = end.stolen - begin.stolen
     most = sorted(seconds, key=lambda name: -seconds[name])[:NAMED]
@@ -116,42 +116,39 @@ def busiest(begin: Counters, end: Counters) -> str:
 
 
 def gpu_conditions(looks: Sequence[GpuLooks]) -> tuple[GpuConditions, ...]:
-    """Of each GPU that the run computed on; of all, where that can't be told."""
+    """Return the conditions of the GPUs that the run computed on; of all, where none is known."""
     own = frozenset[int]().union(*(look.own for look in looks))
     by_gpu: dict[str, list[GpuLook]] = {}
-    for one in (one for look in looks for one in look.gpus):
-        by_gpu.setdefault(one.uuid, []).append(one)
-    used = [seen for seen in by_gpu.values() if own & _processes(seen)]
+    for look in looks:
+        for gpu_look in look.gpus:
+            by_gpu.setdefault(gpu_look.uuid, []).append(gpu_look)
+    used = [seen for seen in by_gpu.values() if any(own & look.computing.keys() for look in seen)]
     return tuple(_conditions(seen, own) for seen in used or by_gpu.values())
 
 
 def _conditions(seen: Sequence[GpuLook], own: frozenset[int]) -> GpuConditions:
     return GpuConditions(
         name=seen[0].name,
-        clock_mhz=round(fmean(one.clock_mhz for one in seen)),
-        max_clock_mhz=max(one.max_clock_mhz for one in seen),
-        temperature_c=max(one.temperature_c for one in seen),
-        throttled=round(fmean(one.slowed for one in seen), 3),
+        clock_mhz=round(fmean(look.clock_mhz for look in seen)),
+        max_clock_mhz=max(look.max_clock_mhz for look in seen),
+        temperature_c=max(look.temperature_c for look in seen),
+        throttled=round(fmean(look.slowed for look in seen), 3),
         others=_others(seen, own),
     )
 
 
 def _others(seen: Sequence[GpuLook], own: frozenset[int]) -> int:
-    """How many that are not the run's computed on it.
+    """Return how many processes that are not the run's computed on a GPU.
 
-    In a container the driver may name processes by numbers of the host's: then one of those that
-    compute is the run's.
+    In a container the driver may know processes by the host's numbers: then one of those that
+    compute is taken for the run's.
     """
     percent: Counter[int] = Counter()
-    for one in seen:
-        percent.update(one.computing)
+    for look in seen:
+        percent.update(look.computing)
     computing = {process for process, total in percent.items() if total / len(seen) >= COMPUTES}
     known = own & percent.keys()
     return len(computing - own) if known else max(0, len(computing) - 1)
-
-
-def _processes(seen: Iterable[GpuLook]) -> frozenset[int]:
-    return frozenset(process for one in seen for process in one.computing)
 
 
 def own_processes() -> list[psutil.Process]:

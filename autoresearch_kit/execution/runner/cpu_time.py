@@ -1,11 +1,10 @@
-"""CPU seconds of a run and of everything beside it, as its runner reads them.
+"""Read the CPU seconds of a run, and of everything beside it, in its runner.
 
 All that a run has started descends from its runner: orphans are adopted by the init of its PID
-namespace, or by the runner. Where a cgroup can be made for them, that counts them all. Elsewhere a
-process that died is counted by whoever waited for it; where nobody did, what it had taken when it
-was last seen is remembered; and what was never seen, such as a child that lived for less than a
-look, is what is missing of the usage of the runner's own cgroup when all other processes in it are
-taken away.
+namespace, or by the runner. Where a cgroup can be made for the run, that counts all of it.
+Elsewhere a process that died is counted by the process that waited for it; if none did, by what it
+had taken when last seen. Processes that were never seen, such as children that lived for less than
+a look, are what remains of the usage of the runner's own cgroup without all other processes in it.
 """
 
 import os
@@ -24,12 +23,12 @@ from autoresearch_kit.records.text import one_line
 NAME_LENGTH = 20
 
 Key = tuple[int, float]
-"""No two processes have had the same number and begun at the same time."""
+"""Number and time of birth: no two processes have both in common."""
 
 
 @dataclass(frozen=True)
 class ProcessTime:
-    """CPU seconds of a process: its own, and those of its children that it waited for."""
+    """CPU seconds of a process: its own, and those of the children that it waited for."""
 
     pid: int
     born: float
@@ -40,12 +39,12 @@ class ProcessTime:
 
     @property
     def key(self) -> Key:
-        """What no other process shares."""
+        """Number and time of birth."""
         return self.pid, self.born
 
 
 def read_process(process: psutil.Process) -> ProcessTime | None:
-    """Read one process; None if it is gone, or nothing is told of it."""
+    """Read one process; return None if it is gone or can't be read."""
     try:
         with process.oneshot():
             times = process.cpu_times()
@@ -62,11 +61,11 @@ def read_process(process: psutil.Process) -> ProcessTime | None:
 
 
 class Tally:
-    """Adds up the CPU seconds of processes, and of those that are gone, from looks at them.
+    """Adds up the CPU seconds of processes, those that are gone included, from looks at them.
 
-    A process that is gone is counted by whoever waited for it, so that what is waited for grows by
-    as much at the latest until the next look. What is missing then was waited for by nobody: it
-    stays in the sum as it was last seen.
+    A process that is gone is counted by the process that waited for it, whose `reaped` has grown by
+    as much by the next look at the latest. What is missing then was waited for by nobody, and stays
+    in the sum as last seen.
     """
 
     def __init__(self) -> None:
@@ -78,38 +77,38 @@ class Tally:
     @property
     def total(self) -> float:
         """CPU seconds of all of them."""
-        living = sum(one.seconds + one.reaped for one in self._living.values())
+        living = sum(process.seconds + process.reaped for process in self._living.values())
         return living + self._lost + self._missing
 
     @property
     def by_name(self) -> Mapping[str, float]:
-        """CPU seconds by the names of those that were seen."""
+        """CPU seconds by the names of the processes that were seen."""
         names = self._gone.copy()
-        for one in self._living.values():
-            names[one.name] += one.seconds
+        for process in self._living.values():
+            names[process.name] += process.seconds
         return names
 
     def look(self, seen: Collection[ProcessTime]) -> None:
-        """Take note of the processes as they are now; those that are not among them are gone."""
-        before, self._living = self._living, {one.key: one for one in seen}
-        gone = [one for key, one in before.items() if key not in self._living]
+        """Take note of the processes as they are now; all others are gone."""
+        before, self._living = self._living, {process.key: process for process in seen}
+        gone = [process for key, process in before.items() if key not in self._living]
         waited_for = sum(
-            one.reaped - (before[key].reaped if key in before else 0.0)
-            for key, one in self._living.items()
+            process.reaped - (before[key].reaped if key in before else 0.0)
+            for key, process in self._living.items()
         )
-        missing = sum(one.seconds + one.reaped for one in gone) - waited_for
+        missing = sum(process.seconds + process.reaped for process in gone) - waited_for
         self._lost += max(0.0, self._missing + min(0.0, missing))
         self._missing = max(0.0, missing)
-        for one in gone:
-            self._gone[one.name] += one.seconds
+        for process in gone:
+            self._gone[process.name] += process.seconds
 
 
 class CpuReader:
-    """Reads what a run and all else takes of the cores. For its runner, one thread at a time.
+    """Reads the CPU time of a run and of all else, in its runner, by one thread at a time.
 
-    `run` are the runner's descendants, `others` all processes but those and the runner, `stolen` is
-    what a virtual machine's host took: of the last two, as they were `at` the last look around.
-    `unseen` are CPU seconds of the run that no process which was seen tells of.
+    `run` counts the runner's descendants, `others` all processes but those and the runner, and
+    `stolen` the seconds that a virtual machine's host took: the last two as of `at`, the last look
+    around. `unseen` are CPU seconds of the run that no process which was seen accounts for.
     """
 
     def __init__(self, usage: Callable[[], Usage | None] = cgroups.usage) -> None:
@@ -128,19 +127,19 @@ class CpuReader:
 
     @property
     def run_seconds(self) -> float:
-        """CPU seconds of the run so far, those that were never seen among them."""
+        """CPU seconds of the run so far, those of unseen processes included."""
         if self._cgroup is None:
             return self.run.total + self.unseen
         self._counted = cgroups.seconds(self._cgroup) or self._counted  # it is gone after the run
         return self._counted
 
     def count_by(self, cgroup: Path) -> None:
-        """Count the run by its own cgroup, in which all of its processes are."""
+        """Count the run by its own cgroup, which contains all of its processes."""
         self._cgroup = cgroup
 
     @property
     def elsewhere(self) -> float:
-        """CPU seconds that were seen to go to others, the host among them."""
+        """CPU seconds that others, the host included, were seen to take."""
         return self.others.total + self.stolen
 
     def look(self, descendants: Iterable[psutil.Process]) -> None:
@@ -148,24 +147,24 @@ class CpuReader:
         self._take(read_all(descendants))
 
     def look_around(self) -> float:
-        """Look at all processes; returns how many seconds that took."""
+        """Look at all processes; return how many seconds that took."""
         begun = time.monotonic()
         usage = self._usage()
-        found = read_all(psutil.process_iter())
-        own = _descendants(os.getpid(), found)
-        self._take([one for one in found if one.pid in own])
-        others = [one for one in found if one.pid not in own and one.pid != os.getpid()]
+        everyone = read_all(psutil.process_iter())
+        own = _descendants(os.getpid(), everyone)
+        self._take([process for process in everyone if process.pid in own])
+        others = [process for process in everyone if process.pid not in own | {os.getpid()}]
         self.others.look(others)
         self.at, self.stolen = begun, _stolen()
         if self._cgroup is not None:
             self.unseen = max(0.0, self.run_seconds - self.run.total)
         elif usage is not None:
-            self._beside.look([one for one in others if one.pid in usage.processes])
+            self._beside.look([process for process in others if process.pid in usage.processes])
             self._account_for(usage.seconds)
         return time.monotonic() - begun
 
     def _take(self, own: Sequence[ProcessTime]) -> None:
-        """The runner itself tells of descendants that it waited for."""
+        """Take note of the run's processes, and of those that the runner itself waited for."""
         runner = read_process(psutil.Process())
         assert runner is not None, "that is this process"
         if self._reaped_before is None:
@@ -175,7 +174,7 @@ class CpuReader:
         self.run.look([replace(runner, seconds=0.0, reaped=waited_for), *own])
 
     def _account_for(self, usage: float) -> None:
-        """What the cgroup took and nobody of those that are seen, since the first time."""
+        """Update what the cgroup took since the first time and no process that is seen did."""
         missing = usage - self._beside.total - self._runner - self.run.total
         if self._accounted is None:
             self._accounted = missing
@@ -183,15 +182,15 @@ class CpuReader:
 
 
 def read_all(processes: Iterable[psutil.Process]) -> list[ProcessTime]:
-    """Read those processes that are there."""
-    return [one for one in map(read_process, processes) if one is not None]
+    """Read those of the processes that still exist."""
+    return [read for read in map(read_process, processes) if read is not None]
 
 
 def _name(process: psutil.Process) -> str:
-    """Return the name as the system has it; psutil reads the command line too, however long.
+    """Return the name that the system has; psutil's reads the command line too, however long.
 
     Raises:
-        psutil.Error: the process is gone, or nothing is told of it.
+        psutil.Error: the process is gone or can't be read.
     """
     if not psutil.LINUX:
         return process.name()
@@ -202,7 +201,7 @@ def _name(process: psutil.Process) -> str:
 
 
 def _stolen() -> float:
-    """Seconds that the host took of the cores that this process may use."""
+    """Return the seconds that the host took of the cores that this process may use."""
     cores = psutil.cpu_times(percpu=True)
     allowed = psutil.Process().cpu_affinity() if psutil.LINUX else None
     if allowed and max(allowed) < len(cores):  # a container may be shown fewer than it is given
@@ -213,11 +212,11 @@ def _stolen() -> float:
 def _descendants(pid: int, processes: Iterable[ProcessTime]) -> frozenset[int]:
     """Return the numbers of all processes that descend from `pid`."""
     children = defaultdict(list)
-    for one in processes:
-        children[one.parent].append(one.pid)
-    found, left = set[int](), [pid]
+    for process in processes:
+        children[process.parent].append(process.pid)
+    descendants, left = set[int](), [pid]
     while left:
-        new = [child for child in children[left.pop()] if child not in found]
-        found.update(new)
+        new = [child for child in children[left.pop()] if child not in descendants]
+        descendants.update(new)
         left.extend(new)
-    return frozenset(found)
+    return frozenset(descendants)

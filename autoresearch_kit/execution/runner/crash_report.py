@@ -1,7 +1,4 @@
-"""What an executed notebook says: what its cells printed, and the error that ended it.
-
-All of it came out of unreviewed code.
-"""
+"""Read an executed notebook, which unreviewed code wrote: what its cells printed, and its error."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,18 +17,18 @@ TRACEBACK_LIMIT = 6_000
 """Characters of the excerpt that is kept of a traceback."""
 
 _BAR = re.compile(r"\d+%\|")
-"""What a line has that shows a progress bar, as tqdm draws it."""
+"""Found in a line with a progress bar of tqdm's."""
 
 _CELL = re.compile(r"\b(?:Cell In ?|Input In )\[(\d{1,9})\]")
-"""How IPython names a cell in a traceback: by its execution count."""
+"""IPython's name of a cell in a traceback, with its execution count."""
 
 Text = str | tuple[str, ...]
-"""A text of a notebook: nbformat writes it line by line, other programs in one piece."""
+"""A text in a notebook: nbformat writes it line by line, other programs in one piece."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a cell, as far as it is read: a stream has `text`, an error a traceback."""
+    """The parts of a cell's output that are read: a stream's `text`, an error's traceback."""
 
     output_type: str = ""
     text: Text = ""
@@ -40,14 +37,14 @@ class Output:
 
 @dataclass(frozen=True)
 class CellMetadata:
-    """The part of a cell's metadata that is read: its name."""
+    """The part of a cell's metadata that is read."""
 
     name: str = ""
 
 
 @dataclass(frozen=True)
 class ExecutedCell:
-    """One cell and its outputs."""
+    """A cell and its outputs."""
 
     outputs: tuple[Output, ...] = ()
     execution_count: int | None = None
@@ -62,12 +59,12 @@ class Executed:
 
 
 def read_executed(path: Path) -> Executed:
-    """Return the executed notebook at `path`; one without cells if there is none to read."""
+    """Return the executed notebook at `path`, without cells if it can't be read."""
     return parse_executed(read_if_plain(path, NOTEBOOK_LIMIT))
 
 
 def parse_executed(notebook: bytes) -> Executed:
-    """Return the executed notebook with this text; one without cells if it can't be read."""
+    """Return the executed notebook with this text, without cells if it can't be read."""
     try:
         return codec.decode(Executed, notebook[:NOTEBOOK_LIMIT])
     except InputError:
@@ -75,7 +72,7 @@ def parse_executed(notebook: bytes) -> Executed:
 
 
 def error_in(executed: Executed) -> str:
-    """Return an excerpt of the last traceback, cells by their names; empty if it shows none.
+    """Return an excerpt of the last traceback, with cells' names; empty if there is none.
 
     It begins with the notebook's own frames and ends with the error.
     """
@@ -85,19 +82,16 @@ def error_in(executed: Executed) -> str:
         return ""
     names = {str(cell.execution_count): cell.metadata.name for cell in executed.cells}
 
-    def named(found: re.Match[str]) -> str:
-        name = names.get(found[1])
-        return f"cell '{name}'" if name else found[0]
+    def named(match: re.Match[str]) -> str:
+        name = names.get(match[1])
+        return f"cell '{name}'" if name else match[0]
 
     traceback = without_escapes("\n".join(errors[-1].traceback))
     return excerpt(_CELL.sub(named, traceback), TRACEBACK_LIMIT)
 
 
 def printed(executed: Executed) -> str:
-    """Return what the cells wrote to stdout and stderr, each cell's under its name.
-
-    Lines of progress bars are left out.
-    """
+    """Return what the cells wrote to stdout and stderr, by cell, without progress bars."""
     texts = [(cell.metadata.name, _streams(cell)) for cell in executed.cells]
     return "\n".join(f"[cell {name}]\n{text}" for name, text in texts if text)
 

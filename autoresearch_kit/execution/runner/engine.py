@@ -1,8 +1,8 @@
-"""Papermill's engine for a run: notes when training begins, bounds outputs, tells the truth.
+"""A papermill engine that notes when training begins, bounds outputs, and marks cells truly.
 
-Papermill marks cells `completed` that never ran or never ended, saves while messages arrive, and
-keeps every output. Here a cell is `completed` only if it ended without an error, and `pending` if
-it never began.
+Papermill's own marks cells `completed` that never ran or never ended, saves while messages arrive,
+and keeps every output. Here a cell is `completed` only if it ended without an error, and `pending`
+if it never began.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,13 @@ from autoresearch_kit.execution.runner.cell_outputs import CellOutputs
 EDITABLE_TAG = "editable"
 
 STARTUP_SECONDS = 120
-"""For a kernel to answer; a cold disk can take most of a minute to import IPython."""
-
+"""For a kernel to answer; importing IPython from a cold disk can take most of a minute."""
 
 DISPLAYS = ("display_data", "execute_result", "error")
 
 
 class Transient(TypedDict):
-    """What a display message says of itself that no notebook keeps."""
+    """The part of a display message that no notebook keeps."""
 
     display_id: str
 
@@ -52,7 +51,7 @@ class Message(TypedDict):
 
 @dataclass
 class Story:
-    """What happened, told by the engine while it runs. Cells go by their `metadata.name`."""
+    """What has happened so far, kept by the engine. Cells have their `metadata.name`."""
 
     on_ready: Callable[[], None]
     on_training: Callable[[], None]
@@ -63,7 +62,7 @@ class Story:
     died: bool = False
 
     def begin(self, cell: NotebookNode) -> None:
-        """A cell begins; with the first editable one, so does training."""
+        """Note that a cell begins; with the first editable one, training begins."""
         self.cell = str(cell.metadata.get("name", cell.get("id", "")))
         editable = cell.cell_type == "code" and EDITABLE_TAG in cell.metadata.get("tags", [])
         if editable and not self.training:
@@ -72,13 +71,13 @@ class Story:
 
 
 class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
-    """Runs the cells until one fails or the kernel dies, and leaves the kernel as it is."""
+    """Runs the cells until one fails or the kernel dies; does not end the kernel."""
 
     def __init__(
-        self, ledger: NotebookExecutionManager, *, km: AsyncKernelManager, story: Story
+        self, record: NotebookExecutionManager, *, km: AsyncKernelManager, story: Story
     ) -> None:
         super().__init__(
-            ledger,
+            record,
             km=km,
             raise_on_iopub_timeout=False,
             startup_timeout=STARTUP_SECONDS,
@@ -88,7 +87,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self.kept = CellOutputs()
 
     def execute(self) -> None:
-        """Executes as far as it goes, by a kernel that was started before."""
+        """Execute the cells as far as possible with a kernel that was started before."""
         self.reset_execution_trackers()
         with self.setup_kernel():
             self.story.on_ready()
@@ -97,7 +96,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
                     break
 
     def _run(self, cell: NotebookNode, index: int) -> bool:
-        """Whether the cell ended well."""
+        """Run a cell; return whether it ended without an error."""
         self.kept = CellOutputs()
         self.nb_man.cell_start(cell, index)
         self.story.begin(cell)
@@ -117,7 +116,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         return not failed
 
     def process_message(self, msg: Message, cell: NotebookNode, cell_index: int) -> None:
-        """Takes updates of displays; leaves the rest to nbclient, which calls the methods below."""
+        """Handle updates of displays here, the rest in nbclient, which calls the methods below."""
         transient = msg["content"].get("transient")
         if msg["msg_type"] != "update_display_data":
             super().process_message(msg, cell, cell_index)
@@ -132,7 +131,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         display_id: str | None,
         cell_index: int,  # noqa: ARG002
     ) -> None:
-        """Keeps an output, within bounds. Streams go past nbformat, whose validation is slow."""
+        """Keep an output, within bounds. Streams bypass nbformat, whose validation is slow."""
         if msg["msg_type"] == "stream":
             self.kept.add_text(msg["content"]["name"], msg["content"]["text"])
         elif msg["msg_type"] in DISPLAYS:
@@ -144,24 +143,24 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         msg: Message,
         cell_index: int,  # noqa: ARG002
     ) -> None:
-        """Obeys `clear_output`."""
+        """Clear the outputs, as IPython's `clear_output` asks for."""
         self.kept.clear(wait=bool(msg["content"].get("wait")))
 
     def handle_comm_msg(self, outs: list[NotebookNode], msg: Message, cell_index: int) -> None:
-        """Widgets have nobody to talk to here, and would grow without bounds."""
+        """Ignore widgets: nobody is there to use them, and they would grow without bounds."""
 
 
-class Ledger(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
-    """Papermill's record of the execution, without its saving and without its last flattery."""
+class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
+    """Papermill's record of the execution, which neither saves nor calls pending cells complete."""
 
     def save(self, **_: object) -> None:
-        """Nothing: the runner writes the notebook once, at the end."""
+        """Do nothing: the runner writes the notebook once, at the end."""
 
     def autosave_cell(self) -> None:
-        """Nothing, as above."""
+        """Do nothing, as above."""
 
     def notebook_complete(self, **_: object) -> None:
-        """Notes the end; a cell that is pending stays so."""
+        """Note the end; a cell that is pending stays pending."""
         self.end_time = self.now()
         self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
         seconds = (self.end_time - self.start_time).total_seconds()
@@ -169,7 +168,7 @@ class Ledger(NotebookExecutionManager):  # type: ignore[misc]  # papermill has n
 
 
 class RunEngine(Engine):  # type: ignore[misc]  # papermill has no types
-    """Executes a run's notebook with a kernel of ours."""
+    """Executes a run's notebook with a kernel that the runner has started."""
 
     @classmethod
     def execute_notebook(
@@ -181,12 +180,12 @@ class RunEngine(Engine):  # type: ignore[misc]  # papermill has no types
         story: Story,
         **_: object,
     ) -> NotebookNode:
-        """Called by papermill; the kernel was started before."""
+        """Execute the notebook; called by papermill."""
         story.notebook = nb
-        ledger = Ledger(nb, progress_bar=False)
-        ledger.notebook_start()
+        record = ExecutionRecord(nb, progress_bar=False)
+        record.notebook_start()
         try:
-            Client(ledger, km=km, story=story).execute()
+            Client(record, km=km, story=story).execute()
         finally:
-            ledger.notebook_complete()
+            record.notebook_complete()
         return nb

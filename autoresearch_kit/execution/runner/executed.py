@@ -1,4 +1,4 @@
-"""The executed notebook: always valid, and it says what did not finish and why."""
+"""Save the executed notebook: always valid, with the cell that did not finish and why."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ RUNNING = "running"
 
 
 def save(notebook: NotebookNode, run: Run, path: Path) -> None:
-    """Writes the notebook as far as it was executed, atomically."""
+    """Write the notebook as far as it was executed, atomically."""
     notebook = remove_error_markers(notebook)
     for cell in notebook.cells:
         record = cell.metadata.get("papermill", {})
@@ -30,7 +30,7 @@ def save(notebook: NotebookNode, run: Run, path: Path) -> None:
 
 
 def _explain(cell: NotebookNode, run: Run) -> None:
-    """A cell that was ended from outside shows no error of its own."""
+    """Add the run's failure to a cell that was ended from outside and shows no error of its own."""
     if run.failure and not any(output.output_type == "error" for output in cell.outputs):
         error = NotebookNode(
             output_type="error",
@@ -42,7 +42,7 @@ def _explain(cell: NotebookNode, run: Run) -> None:
 
 
 def _drop_outputs(notebook: NotebookNode) -> None:
-    """A kernel may send outputs that no notebook may hold."""
+    """Drop all outputs: a kernel may send some that are not valid in a notebook."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []

@@ -1,9 +1,9 @@
-"""The clock that a run's budget is counted by, kept by its runner; and its limit of wall-clock.
+"""The runner's clock by which a run's budget is counted, and the run's limit of wall-clock.
 
-Under the CPU clock a second is one second of each thread that torch computes with: a neighbour who
-takes half of the cores makes a run twice as long, and no worse. Cores that a run leaves idle while
-nobody else has them count too, beyond some: nothing is gained by waiting, or by fewer threads for a
-longer time.
+Under the CPU clock a second is one CPU second of each thread that torch computes with: a neighbour
+who takes half of the cores makes a run twice as long, but no worse. Cores that a run leaves idle
+while nobody else uses them count too, beyond some: nothing is gained by waiting, or by computing
+with fewer threads for longer.
 """
 
 from pathlib import Path
@@ -19,12 +19,12 @@ from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Clock, RunPlace, codec
 
 LEAST_SHARE = 0.6
-"""Of the cores that nobody else has, a run counts as having used this share at least. With both
-threads of two cores a training step keeps them busy for 92%; code that uses one thread gets as much
-done by a budget only if the second adds less than a fifth."""
+"""Least share of the cores that nobody else uses that a run is counted as having used. A training
+step keeps two cores busy for 92%; code that uses one thread gets as much done by a budget only if
+the second adds less than a fifth."""
 
 PATIENCE = 6.0
-"""A second of the CPU clock passes in so many seconds of wall-clock at the latest. Beside a busy
+"""Wall-clock seconds after which a second of the CPU clock has passed at the latest. Beside a busy
 loop on each core a run needs 2.5."""
 
 STARTUP_SECONDS = 120.0
@@ -36,12 +36,12 @@ CLOCK_FILE = "clock.json"
 
 
 def clock_file(place: RunPlace) -> Path:
-    """Where a run under the CPU clock finds what its runner read of it."""
+    """Return the file that tells a run under the CPU clock where that stands."""
     return granted_file(place.folder).with_name(CLOCK_FILE)
 
 
 def wall_allowance(clock: Clock, train_seconds: float, compile_seconds: float) -> float:
-    """Seconds of wall-clock after which a run is ended, whatever its clock says."""
+    """Return the wall-clock seconds after which a run is ended, whatever its clock says."""
     if clock is Clock.CPU:
         return PATIENCE * (train_seconds + compile_seconds) + STARTUP_SECONDS
     return 2 * train_seconds + compile_seconds + STARTUP_SECONDS
@@ -63,7 +63,7 @@ class RunClock:
         self.tell(0.0)
 
     def find_kernel(self) -> None:
-        """Find the kernel's process, behind those of the sandbox; it answers."""
+        """Find the kernel's process behind those of the sandbox, now that it answers."""
         process = psutil.Process().children()[0]
         while process.name() == LAUNCHER:
             process = process.children()[0]
@@ -73,34 +73,34 @@ class RunClock:
             self._cpu.count_by(cgroup)
 
     def begin(self, now: float) -> None:
-        """Training begins now; all processes have just been looked at."""
+        """Note that training begins now; all processes have just been looked at."""
         self._begun, self._cpu_before = now, self._cpu.run_seconds
         self._elsewhere_before = self._cpu.elsewhere
 
     def seconds(self, now: float) -> float:
-        """Seconds since training began, by CPU time as it was last looked at; 0 before."""
+        """Return the seconds since training began, by CPU time as last looked at; 0 before."""
         if self._begun is None:
             return 0.0
         wall = now - self._begun
         if self._threads is None:
             return wall
         used = (self._cpu.run_seconds - self._cpu_before) / self._threads
-        return max(used, LEAST_SHARE * self._free(self._threads), wall / PATIENCE)
+        return max(used, LEAST_SHARE * self._free(self._begun, self._threads), wall / PATIENCE)
 
-    def _free(self, threads: int) -> float:
-        """Seconds of all threads that others left to the run, until the last look around.
+    def _free(self, begun: float, threads: int) -> float:
+        """Return the seconds of all threads that others left to the run, until the last look.
 
-        Compilation is left out: it can't use them.
+        Seconds of compilation are left out: it can't use them.
         """
-        assert self._begun is not None
-        wall = self._cpu.at - self._begun
+        wall = self._cpu.at - begun
         others = self._cpu.elsewhere - self._elsewhere_before
         return min(wall, (wall * cgroups.cpus() - others) / threads) - self._compiling.on_one_core
 
     def tell(self, now: float) -> None:
-        """Tell the notebook where the CPU clock stands; before its kernel is known, at 0.
+        """Tell the notebook where the CPU clock stands: at 0 until its kernel is known.
 
-        What a kernel that waited had taken by then would count twice: here, and there as its own.
+        The CPU time that a waiting kernel has taken would count twice otherwise: here, and again
+        where the notebook adds its own.
         """
         if self._threads is None:
             return

@@ -1,8 +1,8 @@
-"""One headless run: `python -m autoresearch_kit.execution.runner.runner FOLDER`; `launch` does it.
+"""Carry out one headless run: `python -m autoresearch_kit.execution.runner.runner FOLDER`.
 
-It starts the kernel and waits for its turn. It stands outside the sandbox and owns the clock, the
-deadline and the killing. When its standard input closes, whoever started it is gone: then it ends
-everything and itself.
+Started by `launch`, it starts the kernel and waits to be told to begin. It runs outside the sandbox
+and owns the clock, the deadline and the killing. When its standard input closes, its starter is
+gone: then it ends everything and itself.
 """
 
 import resource
@@ -22,7 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.processes.drain import Drain
+from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.processes.lifeline import await_turn
 from autoresearch_kit.execution.processes.orphans import adopt_orphans
 from autoresearch_kit.execution.runner import compile_cache, executed, sandboxed_kernel
@@ -38,15 +38,16 @@ from autoresearch_kit.records import Run, RunPlace, RunSpec, codec
 ENGINE = "autoresearch"
 
 KILL_US_FIRST = "500"
-"""For Linux's out-of-memory killer: rather this run than the campaign."""
+"""Tells Linux's out-of-memory killer to kill this run rather than the campaign."""
 
 
 def main() -> None:
-    """Starts the kernel, runs the notebook when its turn has come, writes `run.json`."""
+    """Start the kernel, run the notebook when told to, write `run.json`."""
     folder = Path(sys.argv[1])
     place = codec.decode(RunPlace, (folder / handover.PLACE_FILE).read_bytes())
-    _settle()
-    _lay_out(place)
+    _prepare_process()
+    (folder / handover.WORK_FOLDER / handover.HOME_FOLDER).mkdir(parents=True)
+    granted_file(folder).parent.mkdir(exist_ok=True)
     drain = Drain()
     drain.start()
     kernel = sandboxed_kernel.start(place, drain.write)
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def run_notebook(spec: RunSpec, started: float, kernel: AsyncKernelManager, drain: Drain) -> Run:
-    """Runs the notebook in the work folder; afterwards none of its processes is left."""
+    """Run the notebook in the work folder; afterwards none of its processes is left."""
     work = spec.folder / handover.WORK_FOLDER
     compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
     watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
@@ -78,7 +79,7 @@ def run_notebook(spec: RunSpec, started: float, kernel: AsyncKernelManager, drai
 
 
 def _execute(spec: RunSpec, story: Story, kernel: AsyncKernelManager) -> str:
-    """Lets papermill execute; returns what went wrong outside the notebook, empty if nothing."""
+    """Let papermill execute it; return what went wrong outside the notebook, empty if nothing."""
     papermill_engines.register(ENGINE, RunEngine)
     try:
         papermill.execute_notebook(
@@ -102,13 +103,7 @@ def _execute(spec: RunSpec, story: Story, kernel: AsyncKernelManager) -> str:
     return ""
 
 
-def _lay_out(place: RunPlace) -> None:
-    """The folders that the kernel's sandbox shows."""
-    (place.folder / handover.WORK_FOLDER / handover.HOME_FOLDER).mkdir(parents=True)
-    granted_file(place.folder).parent.mkdir(exist_ok=True)
-
-
-def _settle() -> None:
+def _prepare_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     adopt_orphans()
     if psutil.LINUX:

@@ -1,4 +1,4 @@
-"""The Jupyter kernel of a run: behind the wall, reached over sockets in the file system."""
+"""Start the Jupyter kernel of a run: in the sandbox, reached over sockets in the file system."""
 
 import os
 import sys
@@ -21,13 +21,13 @@ KERNEL_NAME = "python3"
 
 LAUNCHER = "autoresearch_kit.execution.runner.bare_kernel"
 WARM_LAUNCHER = "autoresearch_kit.training.warm_kernel"
-"""The second imports torch before its turn comes."""
+"""The second imports torch while it waits."""
 
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 
 INFO_FILE = "dataset.json"
 SEEN_OF_DATASET = (INFO_FILE, "tokenizer", "token_bytes.npy", "train")
-"""What a notebook may see of its data set: neither val nor audit."""
+"""Parts of a data set that a notebook may see: neither val nor audit."""
 
 
 class _OneSpec(KernelSpecManager):
@@ -36,14 +36,14 @@ class _OneSpec(KernelSpecManager):
     spec: KernelSpec
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
-        """The kernel, under any name."""
+        """Return the kernel, whatever its name."""
         return self.spec
 
 
 def start(place: RunPlace, output: int) -> AsyncKernelManager:
-    """The run's kernel on its way up; what its process prints goes to the descriptor `output`.
+    """Start the run's kernel, whose process prints to the descriptor `output`.
 
-    A network namespace leaves no TCP; sockets need short paths, hence a folder of their own.
+    Its network namespace leaves no TCP. Sockets need short paths, hence a folder of their own.
     """
     sockets = reap.socket_folder(place.run_id)
     sockets.mkdir(mode=0o700)
@@ -51,7 +51,7 @@ def start(place: RunPlace, output: int) -> AsyncKernelManager:
     argv = [sys.executable, "-P", "-m", launcher, "-f", "{connection_file}"]
     specs = _OneSpec()
     specs.spec = KernelSpec(
-        argv=_counted(place, command(place, argv, sockets)),
+        argv=_in_cgroup(place, command(place, argv, sockets)),
         display_name="Python 3",
         language="python",
     )
@@ -75,8 +75,8 @@ def start(place: RunPlace, output: int) -> AsyncKernelManager:
     return kernel
 
 
-def _counted(place: RunPlace, argv: list[str]) -> list[str]:
-    """The same in a cgroup of its own, which counts its CPU time, where one can be made."""
+def _in_cgroup(place: RunPlace, argv: list[str]) -> list[str]:
+    """Return the command in a cgroup of its own, to count its CPU time, if one can be made."""
     cgroup = reap.run_cgroup(place.run_id) if place.clock is Clock.CPU else None
     if cgroup is None or not cgroups.make(cgroup):
         return argv
@@ -84,7 +84,7 @@ def _counted(place: RunPlace, argv: list[str]) -> list[str]:
 
 
 def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:
-    """The command line of a process that sees what a notebook sees."""
+    """Return the command line of a process that sees what a notebook sees."""
     shown = [place.dataset / name for name in SEEN_OF_DATASET]
     return bubblewrap.command(
         place.sandbox,
@@ -104,14 +104,14 @@ def command(place: RunPlace, argv: list[str], sockets: Path) -> list[str]:
 def _environment(place: RunPlace) -> dict[str, str]:
     work = place.folder / handover.WORK_FOLDER
     home = work / handover.HOME_FOLDER
-    walled = place.sandbox is SandboxLevel.BUBBLEWRAP
+    sandboxed = place.sandbox is SandboxLevel.BUBBLEWRAP
     more = {
         handover.WORK: str(work),
         handover.COMPILE_SECONDS: str(granted_file(place.folder)),
         handover.DATASET: str(place.dataset),
         handover.DEVICE: place.device,
-        "JPY_PARENT_PID": "1" if walled else str(os.getpid()),
-        "TMPDIR": "/tmp" if walled else str(home),
+        "JPY_PARENT_PID": "1" if sandboxed else str(os.getpid()),
+        "TMPDIR": "/tmp" if sandboxed else str(home),
     }
     if place.clock is Clock.CPU:
         more |= {handover.CLOCK: str(clock_file(place)), **bubblewrap.SLEEPING_THREADS}

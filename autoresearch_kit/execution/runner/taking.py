@@ -1,6 +1,6 @@
-"""Takes the model out of the notebook's reach at the moment in which it is handed over.
+"""Take the model out of the notebook's reach at the moment in which it is handed over.
 
-Whatever still runs then, a thread or a child, may go on training and writing: into nothing.
+A thread or a child that still runs may go on training and writing, but that changes nothing.
 """
 
 import os
@@ -18,28 +18,26 @@ PIECE_BYTES = 2**24
 
 
 def taken_model(folder: Path) -> Path:
-    """Where the model of the run in `folder` lies once it is taken."""
+    """Return the file that the model of the run in `folder` is taken to."""
     return folder / MODEL_FILE
 
 
 def take_model(spec: RunSpec) -> Failure | None:
-    """Moves the model out of the work folder; what is wrong with it, None if nothing is.
+    """Move the model out of the work folder; return what is wrong with it, None if nothing is.
 
-    A copy, since a file that was only renamed can still be written by whoever has it open. No
-    larger than the run's memory, and than its bytes on the disk and half of what is free there: a
-    sparse file can say that it is larger than any disk, and its copy has no holes.
+    It is copied, since a file that was only renamed can still be written by whoever has it open. It
+    may be as large as the run's memory, and as its bytes on the disk and half of what is free
+    there: a sparse file can claim to be larger than any disk, and its copy has no holes.
     """
     source = spec.folder / WORK_FOLDER / MODEL_FILE
     try:
         with plain_file(source) as file:
             status = os.fstat(file.fileno())
-            size, room = status.st_size, allowed_bytes(spec.folder, spec.memory_mb)
-            room += status.st_blocks * BLOCK_BYTES
+            room = allowed_bytes(spec.folder, spec.memory_mb) + status.st_blocks * BLOCK_BYTES
             limit = int(min(spec.memory_mb * MEGABYTE, room))
-            if size > limit:
-                detail = (
-                    f"{MODEL_FILE} has {size / MEGABYTE:,.0f} MB, {limit / MEGABYTE:,.0f} allowed"
-                )
+            if status.st_size > limit:
+                size_mb, limit_mb = status.st_size / MEGABYTE, limit / MEGABYTE
+                detail = f"{MODEL_FILE} has {size_mb:,.0f} MB, {limit_mb:,.0f} allowed"
                 return Failure(Reason.BAD_SUBMISSION, detail)
             with taken_model(spec.folder).open("wb") as copy:
                 while limit > 0 and (piece := file.read(min(PIECE_BYTES, limit))):

@@ -1,18 +1,18 @@
-"""The part of a traceback that whoever mends the notebook needs.
+"""Shorten a traceback to the part that helps to mend the notebook.
 
 A traceback out of torch has dozens of frames, each with ten lines of source. An excerpt begins with
 the notebook's own frames, names the last few frames of libraries, and ends with the error. Where
-one error led to another, the message of the first, its cause, is there too.
+one error led to another, it has the message of the first, the cause, too.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_kit.records.text import without_escapes
+from autoresearch_kit.records.text import cut_middle, without_escapes
 
 LIBRARY_FRAMES = 3
-"""Frames of libraries that are named before the last error; before each other one it is one."""
+"""Frames of libraries that are named before the last error; before each other error it is one."""
 
 OWN_SHARE, LAST_SHARE, FIRST_SHARE = 0.35, 0.25, 0.15
 """Shares of an excerpt: the notebook's frames, the last error's message (at least), the first's."""
@@ -21,26 +21,26 @@ BETWEEN, BETWEEN_SHARE = 2, 0.03
 """Errors between the first and the last that are shown, and the share of each message."""
 
 LIBRARY_SHARE = 0.05
-"""The share of one frame of a library: its head, and the line that was executed."""
+"""Share of a library's frame: its head, and the line that was executed."""
 
 _LINKS = (
     "The above exception was the direct cause of the following exception:",
     "During handling of the above exception, another exception occurred:",
 )
-"""What Python writes between an error and the one that it led to."""
+"""Lines that Python writes between an error and the error that it led to."""
 
 _OWN = re.compile(r"\s*(?:Cell In ?\[|Input In \[|<ipython-input-|cell '|\S*ipykernel_\d+\S* in )")
-"""How IPython (7 to 9) begins a frame of a notebook's cell; `cell '` is the kit's own."""
+"""Begins a frame of a notebook's cell in IPython (7 to 9); `cell '` is the kit's own form."""
 
 _LIBRARY = re.compile(r"File |~?/\S+ in ")
-"""How it begins any other frame."""
+"""Begins any other frame in IPython."""
 
 _ARROW = re.compile(r"-+> ?\d")
 _SOURCE = re.compile(r"\s|-+> ?\d|\d+ |\(\.\.\.\)|\[[\d,]{1,12} characters left out\]$")
 """The line of a frame that was executed, and any of the lines around it, cut short or not."""
 
 _GAP = re.compile(r"\[(\d{1,9}) frames of (?:libraries|the notebook) left out\]")
-"""What an excerpt has in the place of frames, so that an excerpt can be shortened again."""
+"""Stands for frames in an excerpt, so that an excerpt can be shortened again."""
 
 _HEADER = re.compile(r"-{20,}$|\S+ +Traceback \(most recent call last\)")
 _PACKAGES = re.compile(r"\S*/(?:site|dist)-packages/")
@@ -48,21 +48,21 @@ _PACKAGES = re.compile(r"\S*/(?:site|dist)-packages/")
 
 @dataclass
 class _Frame:
-    """A frame of a traceback, its head and the source around it; or a gap of `count` frames."""
+    """A frame of a traceback: its head and the source around it; or a gap of `count` frames."""
 
     lines: list[str]
     own: bool = False
     count: int = 1
 
     @property
-    def at(self) -> tuple[str, ...]:
+    def executed(self) -> tuple[str, ...]:
         """The head and the line that was executed."""
         return (self.lines[0], *(line for line in self.lines[1:] if _ARROW.match(line)))
 
 
 @dataclass
 class _Error:
-    """An error of a chain. `link` says how it came of the one before it."""
+    """An error of a chain. `link` says how it followed from the one before it."""
 
     link: str = ""
     frames: list[_Frame] = field(default_factory=list)
@@ -70,12 +70,12 @@ class _Error:
 
 
 def excerpt(traceback: str, limit: int) -> str:
-    """Return at most `limit` characters of what IPython shows of an error; it may be hostile.
+    """Return at most `limit` characters of a traceback as IPython shows it; it may be hostile.
 
-    What can't be read as a traceback is cut in its middle.
+    A text that can't be read as a traceback is cut in its middle.
     """
     traceback = without_escapes(traceback).strip("\n")
-    errors = _errors(traceback.splitlines())
+    errors = _parse(traceback.splitlines())
     if not any(error.frames for error in errors):
         return cut_middle(traceback, limit)
     parts = _own_frames(errors, round(OWN_SHARE * limit))
@@ -94,18 +94,8 @@ def excerpt(traceback: str, limit: int) -> str:
     return cut_middle("\n\n".join(parts), limit)
 
 
-def cut_middle(text: str, limit: int) -> str:
-    """Return at most `limit` characters of a text: a third from its head, the rest from its end."""
-    if len(text) <= limit:
-        return text
-    mark = f"\n[{len(text) - limit:,} characters left out]\n"
-    room = max(0, limit - len(mark))
-    head = room // 3
-    return (text[:head] + mark + text[len(text) - (room - head) :])[-limit:]
-
-
-def _errors(lines: Iterable[str]) -> list[_Error]:
-    """The errors of a traceback in the order in which they came, the cause of all first."""
+def _parse(lines: Iterable[str]) -> list[_Error]:
+    """Return the errors of a traceback in the order in which they came, the first cause first."""
     errors = [_Error()]
     for line in lines:
         error = errors[-1]
@@ -113,7 +103,7 @@ def _errors(lines: Iterable[str]) -> list[_Error]:
             errors.append(_Error(link=line.strip()))
         elif error.message:
             error.message.append(line)
-        elif frame := _head(line):
+        elif frame := _begin_frame(line):
             error.frames.append(frame)
         elif not line.strip() or _HEADER.match(line):
             continue
@@ -124,8 +114,8 @@ def _errors(lines: Iterable[str]) -> list[_Error]:
     return errors
 
 
-def _head(line: str) -> _Frame | None:
-    """The frame that this line begins; None if it begins none."""
+def _begin_frame(line: str) -> _Frame | None:
+    """Return the frame that this line begins, if it begins one."""
     if gap := _GAP.fullmatch(line):
         return _Frame([line], count=int(gap[1]))
     if _OWN.match(line):
@@ -136,12 +126,13 @@ def _head(line: str) -> _Frame | None:
 
 
 def _own_frames(errors: Sequence[_Error], limit: int) -> list[str]:
-    """The notebook's frames, each once: those on the way to the last error, then of its causes.
+    """Return the notebook's frames, each once: those of the last error, then of its causes.
 
-    Where they are too many, as in an endless recursion, the first and the last few of them.
+    Where they are too many, as in an endless recursion, return the first and the last few of them.
     """
-    frames = [frame for error in reversed(errors) for frame in error.frames if frame.own]
-    texts = ["\n".join(frame.lines) for frame in {frame.at: frame for frame in frames}.values()]
+    own = [frame for error in reversed(errors) for frame in error.frames if frame.own]
+    distinct = {frame.executed: frame for frame in own}.values()
+    texts = ["\n".join(frame.lines) for frame in distinct]
     if sum(map(len, texts)) <= limit:
         return texts
     first, *others = [cut_middle(text, limit // 3) for text in texts]
@@ -162,7 +153,7 @@ def _way(error: _Error, frames: int, length: int) -> list[str]:
     named = [frame for frame in library[-frames:] if frame.count == 1]
     left_out = sum(frame.count for frame in library) - len(named)
     gap = f"[{left_out} frames of libraries left out]" if left_out else ""
-    texts = ["\n".join(line[: length // 2] for line in frame.at[:2]) for frame in named]
+    texts = ["\n".join(line[: length // 2] for line in frame.executed[:2]) for frame in named]
     return [part for part in (error.link, gap, *texts) if part]
 
 

@@ -1,6 +1,6 @@
-"""A thread of the runner that ends the kernel: at the deadline, for its greed, after hand-over.
+"""A thread of the runner that ends the kernel: at the deadline, over a limit, after the hand-over.
 
-While the run trains, it looks at what else the machine does.
+While the run trains, it also observes what else the machine does.
 """
 
 import os
@@ -25,7 +25,7 @@ from autoresearch_kit.execution.handover import (
 from autoresearch_kit.execution.processes.reap import socket_folder
 from autoresearch_kit.execution.runner.bounds import Bounds
 from autoresearch_kit.execution.runner.compiling import CompileMeter
-from autoresearch_kit.execution.runner.conditions import Observer, own_processes
+from autoresearch_kit.execution.runner.conditions import Observer
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
 from autoresearch_kit.execution.runner.gpu_memory import GpuPeak
 from autoresearch_kit.execution.runner.run_clock import RunClock
@@ -34,28 +34,27 @@ from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05
-"""How exactly the end of the training budget is known."""
+"""Precision with which the end of the training budget is known."""
 
-MEMORY_SECONDS = 0.5
-"""Between two looks at memory, processes and disk; some milliseconds of a core."""
+LIMITS_SECONDS = 0.5
+"""Between two looks at memory, processes and disk; a look takes some milliseconds of a core."""
 
 OBSERVE_SECONDS = 2.0
-"""Between two looks at GPUs; each costs some milliseconds, two reads of the counters some ten.
-With a limit on a GPU's memory, that is looked at as often as the host's."""
+"""Between two looks at what else the machine does; a look takes some ten milliseconds."""
 
 LINGER_SECONDS = 1.0
 """After the submission arrived, for the kernel to say that its cell ended."""
 
 SLACK = 1.02
 SLACK_SECONDS = 2.0
-"""What a run may take above its training budget: pickling, and one last step."""
+"""A run's time above its training budget: for pickling, and one last step."""
 
 RUNNER_MEMORY_MB = 1000.0
-"""More than this in the runner itself is the notebook's doing: it floods its displays."""
+"""Memory of the runner above which the notebook floods its displays."""
 
 
 class Watchdog(threading.Thread):
-    """Watches one run. Times are `time.monotonic()`; None until the moment came."""
+    """Watches one run. Its moments are `time.monotonic()`, None until they come."""
 
     def __init__(self, spec: RunSpec, started: float, kill: Callable[[], object]) -> None:
         super().__init__(name="watchdog", daemon=True)
@@ -67,27 +66,26 @@ class Watchdog(threading.Thread):
         self.failure: Failure | None = None
         self.peak_memory_mb = 0.0
         self.conditions: Conditions | None = None
+        self.gpu = GpuPeak()
+        self.compiling = CompileMeter(spec)
         self._kill = kill
         self._bounds = Bounds(
             [spec.folder / WORK_FOLDER, socket_folder(spec.run_id)], spec.memory_mb
         )
-        self._ended = threading.Event()
-        self._next_memory = 0.0
-        self.gpu = GpuPeak()
-        self.compiling = CompileMeter(spec)
         self._cpu = CpuReader()
         self._clock = RunClock(spec, self._cpu, self.compiling)
-        self._counting = threading.Lock()
-        self._trained: float | None = None
         self._observer = Observer(self._cpu)
+        self._counting = threading.Lock()
+        self._ended = threading.Event()
+        self._trained: float | None = None
+        self._next_limits = 0.0
         self._next_observation = 0.0
-        self._next_gpu = 0.0
 
     def run(self) -> None:
-        """Until the kernel was killed, or the runner says that all is over.
+        """Watch until the kernel was killed, or the runner says that all is over.
 
-        A run that is not watched has no bounds. So what goes wrong here ends the run as the kit's
-        failure; where its processes can't be ended, it ends the runner, and its caller ends them.
+        A run that is not watched has no bounds. So an error here ends the run as the kit's failure;
+        where its processes can't be killed, it ends the runner, and the runner's caller kills them.
         """
         try:
             self._watch()
@@ -113,13 +111,13 @@ class Watchdog(threading.Thread):
                 return
 
     def note_ready(self) -> None:
-        """The kernel answers."""
+        """Note that the kernel answers."""
         self.kernel_ready = time.monotonic()
         self._clock.find_kernel()
         self._count(self.kernel_ready)
 
     def note_training(self) -> None:
-        """The first editable cell begins now, and with it the training budget."""
+        """Note that the first editable cell, and with it the training budget, begins now."""
         write_live(self.spec.folder, TRAINS)
         with self._counting:
             self._cpu.look_around()
@@ -128,77 +126,71 @@ class Watchdog(threading.Thread):
 
     @property
     def trained(self) -> float:
-        """Seconds of training by the run's clock, compilation included: to the hand-over, once the
-        model was handed over, else so far."""
+        """Seconds of training by the run's clock until the hand-over or now, with compilation."""
         if self._trained is not None:
             return self._trained
         return self._clock.seconds(time.monotonic())
 
     def end(self) -> None:
-        """All is over; what arrived in the last moment counts."""
+        """Stop watching; a submission that arrived in the last moment counts."""
         self._ended.set()
         self.join()
-        now = time.monotonic()
-        self._look_for_submission(now)
+        self._look_for_submission(time.monotonic())
         if self.conditions is None and self.training is not None:
-            self._observe(now, ends=True)
+            self._end_observation()
 
     def _look(self, now: float) -> None:
         self._look_for_submission(now)
         if self.submitted is None:
             self.failure = self._late(now)
-        if now >= self._next_memory or self._bounds.hurry():
-            self._next_memory = now + MEMORY_SECONDS
+        if now >= self._next_limits or self._bounds.hurry():
+            self._next_limits = now + LIMITS_SECONDS
             processes = self._count(now)
             self.compiling.look(processes, now, self._cpu.unseen)
-            self.failure = self.failure or self._greedy(processes)
-        if self.training is not None and self.conditions is None:
-            self._observe(now, ends=bool(self.failure) or self.submitted is not None)
+            self.failure = self.failure or self._over_limit(processes)
+        if self.training is None or self.conditions is not None:
+            return
+        if self.failure or self.submitted is not None:
+            self._end_observation()
+        elif now >= self._next_observation:
+            self._next_observation = now + OBSERVE_SECONDS
+            with self._counting:
+                self._observer.look()
 
     def _count(self, now: float) -> list[psutil.Process]:
-        """Look at the run's processes, which are returned, and tell the notebook its clock."""
+        """Return the run's processes, and tell the notebook its clock."""
         with self._counting:
             processes = psutil.Process().children(recursive=True)
             self._cpu.look(processes)
             self._clock.tell(now)
         return processes
 
-    def _observe(self, now: float, *, ends: bool) -> None:
-        if ends or now >= self._next_gpu:
-            limited = self.spec.gpu_memory_mb is not None
-            self._next_gpu = now + (MEMORY_SECONDS if limited else OBSERVE_SECONDS)
-            self.failure = self.failure or self._greedy_on_gpu()
+    def _end_observation(self) -> None:
+        """Look at the machine, and at the GPU's memory, for the last time."""
+        processes = psutil.Process().children(recursive=True)
+        self.failure = self.failure or self._over_gpu_memory(processes)
         with self._counting:
-            if ends:
-                self.conditions = self._observer.end()
-            elif now >= self._next_observation:
-                self._next_observation = now + OBSERVE_SECONDS
-                self._observer.look()
+            self.conditions = self._observer.end()
 
     def _look_for_submission(self, now: float) -> None:
-        if self.submitted is None and self.training is not None:
-            path = self.spec.folder / WORK_FOLDER / SUBMISSION_FILE
-            if _is_plain(path):
-                self.submitted = now
-                self.failure = self.failure or take_model(self.spec)
-                self._trained = self._trained_until(now)
-                write_live(self.spec.folder, "submit")
-
-    def _trained_until(self, now: float) -> float:
-        with self._counting:
-            self._cpu.look_around()
-            return self._clock.seconds(now)
+        if self.submitted is not None or self.training is None:
+            return
+        if _is_plain(self.spec.folder / WORK_FOLDER / SUBMISSION_FILE):
+            self.submitted = now
+            self.failure = self.failure or take_model(self.spec)
+            with self._counting:
+                self._cpu.look_around()
+                self._trained = self._clock.seconds(now)
+            write_live(self.spec.folder, "submit")
 
     def _late(self, now: float) -> Failure | None:
         spec = self.spec
-        if now > self.started + spec.wall_seconds:
-            detail = (
-                f"no submission after {now - self.started:.0f} s, {spec.wall_seconds:g} allowed"
-            )
+        taken = now - self.started
+        if taken > spec.wall_seconds:
+            detail = f"no submission after {taken:.0f} s, {spec.wall_seconds:g} allowed"
             return Failure(Reason.DEADLINE, detail)
-        allowed = allowed_seconds(spec.train_seconds) + spec.compile_seconds
         trained = self._clock.seconds(now)
-        if trained > allowed:
+        if trained > allowed_seconds(spec.train_seconds) + spec.compile_seconds:
             detail = (
                 f"no submission after {trained:.0f} s of training; the budget is "
                 f"{spec.train_seconds:g} s, and {spec.compile_seconds:g} s at most for compilation"
@@ -206,21 +198,21 @@ class Watchdog(threading.Thread):
             return Failure(Reason.DEADLINE, detail)
         return None
 
-    def _greedy(self, processes: Sequence[psutil.Process]) -> Failure | None:
+    def _over_limit(self, processes: Sequence[psutil.Process]) -> Failure | None:
         if excess := self._bounds.excess(processes):
             return excess
         limit = self.spec.memory_mb
-        used = memory_mb(processes, limit)
+        used = memory_mb(processes)
         self.peak_memory_mb = max(self.peak_memory_mb, used)
         if used > limit:
             return Failure(Reason.OUT_OF_MEMORY, f"{used:,.0f} MB used, {limit:,.0f} MB allowed")
         own = psutil.Process().memory_info().rss / MEGABYTE
         if own > RUNNER_MEMORY_MB:
             return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {own:,.0f} MB at once")
-        return None
+        return self._over_gpu_memory(processes) if self.training is not None else None
 
-    def _greedy_on_gpu(self) -> Failure | None:
-        used = self.gpu.look({process.pid for process in own_processes()})
+    def _over_gpu_memory(self, processes: Sequence[psutil.Process]) -> Failure | None:
+        used = self.gpu.look({os.getpid(), *(process.pid for process in processes)})
         limit = self.spec.gpu_memory_mb
         if limit is not None and used > limit:
             detail = f"{used:,.0f} MB of the GPU's memory used, {limit:,.0f} MB allowed"
@@ -229,21 +221,18 @@ class Watchdog(threading.Thread):
 
 
 def allowed_seconds(train_seconds: float) -> float:
-    """How long training may take, compilation left out, before it is over budget."""
+    """Return the seconds, without compilation, after which training is over its budget."""
     return train_seconds * SLACK + SLACK_SECONDS
 
 
-def memory_mb(processes: Sequence[psutil.Process], limit: float) -> float:
-    """Memory of these processes. Shared pages count once, where that could change the answer."""
-    used = sum(_memory(process, shared=True) for process in processes)
-    if used > limit and psutil.LINUX:
-        used = sum(_memory(process, shared=False) for process in processes)
-    return used / MEGABYTE
+def memory_mb(processes: Sequence[psutil.Process]) -> float:
+    """Return the memory of these processes. Pages that they share count once, on Linux."""
+    return sum(map(_memory, processes)) / MEGABYTE
 
 
-def _memory(process: psutil.Process, *, shared: bool) -> int:
+def _memory(process: psutil.Process) -> int:
     try:
-        if not shared:
+        if psutil.LINUX:
             with suppress(psutil.AccessDenied):
                 return process.memory_full_info().pss
         return process.memory_info().rss

@@ -1,9 +1,9 @@
-"""The wall around unreviewed code: bubblewrap where it works, else a clean environment only.
+"""The sandbox for unreviewed code: bubblewrap where it works, else only a clean environment.
 
 Under bubblewrap a process has its own PID, network, mount, IPC and UTS namespaces and no
-capabilities. It sees what `system` lists of this machine (this Python, libraries, compilers) and
-what the caller names; of that it can write only what the caller names as writable. Everything else
-is not there: home, repositories, other campaigns, other programs, other GPUs.
+capabilities. It sees what `system` lists (this Python, libraries, compilers) and what its caller
+names, and can write only to what the caller names as writable. Nothing else exists for it: no home,
+no repositories, no other campaigns, programs or GPUs.
 """
 
 import functools
@@ -23,10 +23,10 @@ from autoresearch_kit.records import Accelerator, SandboxLevel, Sight
 NOTHING_MORE = Sight()
 
 SCRATCH_BYTES = 256_000_000
-"""Size of the sandbox's own /tmp and /dev/shm each: they are memory that no process shows."""
+"""Size of the sandbox's own /tmp and of its /dev/shm. No process's memory shows what they use."""
 
 READ_ONLY_MOUNTS = ("/", "/dev")
-"""The sandbox's own mounts that nothing may be written into."""
+"""The sandbox's own mounts that are made read-only in the end."""
 
 PROC = Path("/proc")
 
@@ -38,9 +38,9 @@ PROC_SECRETS = frozenset({
     "pagetypeinfo", "sched_debug", "scsi", "slabinfo", "timer_list", "timer_stats",
     "vmallocinfo", "vmcore",
 })  # fmt: skip
-"""What of /proc tells of the kernel's memory, of keys, or of what others do. The first list is
-that of container runtimes: https://github.com/moby/moby/blob/master/daemon/pkg/oci/defaults.go.
-Not `modules`: CUDA looks there whether NVIDIA's are loaded."""
+"""Files in /proc about the kernel's memory, keys, or what others do: those that container runtimes
+mask (https://github.com/moby/moby/blob/master/daemon/pkg/oci/defaults.go), and more. `modules` is
+not one of them: CUDA looks there for NVIDIA's."""
 
 PASSED_ON = (
     "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
@@ -48,24 +48,23 @@ PASSED_ON = (
 )  # fmt: skip
 """The caller's environment variables that unreviewed code may see: devices, libraries, language."""
 
-
 NO_GPU = "-1"
-"""CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that none has."""
+"""CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that no GPU has."""
 
 SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
-"""For processes that take turns, as judge and predictor do, and for those whose CPU time counts: by
-default OpenMP's threads (GNU's and LLVM's) spin while they wait, for each other and for their next
-loop. On two busy cores that made scoring take twice the CPU time and five times as long."""
+"""Environment of processes that take turns, as judge and predictor do, and of those whose CPU time
+counts: by default the threads of OpenMP (GNU's and LLVM's) spin while they wait for each other and
+for the next loop. On two busy cores scoring took twice the CPU time and five times as long."""
 
 
 def level() -> SandboxLevel:
-    """What this machine offers. Asks once per process, by really running Python in bubblewrap."""
+    """Return which sandbox this machine offers; tried once per process, by running Python in it."""
     return SandboxLevel.NONE if why_not() else SandboxLevel.BUBBLEWRAP
 
 
 @functools.cache
 def why_not() -> str:
-    """Why bubblewrap can't be used here, in one line for people; empty if it can."""
+    """Return in one line why bubblewrap can't be used here; empty if it can."""
     if shutil.which("bwrap") is None:
         return "bubblewrap (the command bwrap) is not installed"
     probe = command(SandboxLevel.BUBBLEWRAP, [sys.executable, "-c", "pass"], env={})
@@ -79,7 +78,7 @@ def why_not() -> str:
 
 
 def way_out() -> str:
-    """What to do about bubblewrap where it can't be used, in words for people."""
+    """Return what a person can do to make bubblewrap work here."""
     if sys.platform != "linux":
         return "bubblewrap is for Linux: run there, or in a virtual machine that is one"
     if shutil.which("bwrap") is None:
@@ -99,10 +98,10 @@ def environment(
     gpu: Accelerator | None = None,
     more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The whole environment of a sandboxed process: nothing secret can be in it.
+    """Return the whole environment of a sandboxed process, which contains no secret.
 
-    `home` is its HOME and temporary folder, `kit` the folder that holds the package's copy. Of all
-    GPUs it sees `gpu` only.
+    `home` is its HOME and temporary folder, `kit` the folder that contains the package's copy, and
+    `gpu` the only GPU that CUDA shows it.
     """
     binaries = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     fixed = {
@@ -133,16 +132,16 @@ def command(
 ) -> list[str]:
     """Return the command line that runs `argv` in a sandbox, with `env` as its whole environment.
 
-    `read_only` and `writable` are absolute paths that it sees in the same places, `sight` what it
-    sees of the machine beside what `system` lists. `gpu` is the GPU whose device nodes it sees.
-    Start it with a `cwd` that it sees.
+    `read_only` and `writable` are absolute paths that it sees under the same names, `sight` is what
+    it sees of the machine in addition to what `system` lists, and `gpu` the GPU whose device nodes
+    it sees. Start it in a `cwd` that it sees.
     """
     if sandbox is SandboxLevel.NONE:
         return ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *argv]
-    seen = system.view(frozenset(sight.imports))
-    options = [*_namespaces(), *_kernel_s_own(), *seen.options(), *_devices(gpu)]
+    view = system.view(frozenset(sight.imports))
+    options = [*_namespaces(), *_kernel_mounts(), *view.options(), *_devices(gpu)]
     options += [*_mounts("--ro-bind", read_only), *_mounts("--bind", writable)]
-    options += _masks(sight.hidden, seen, [*read_only, *writable])
+    options += _masks(sight.hidden, view, [*read_only, *writable])
     for mount in READ_ONLY_MOUNTS:
         options += ["--remount-ro", mount]
     options += ["--clearenv"]
@@ -157,8 +156,8 @@ def _namespaces() -> list[str]:
     return [*unshared, "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
 
 
-def _kernel_s_own() -> Iterator[str]:
-    """Options that mount what no disk holds: /proc, /dev, scratch."""
+def _kernel_mounts() -> Iterator[str]:
+    """Yield options that mount what is on no disk: /proc, /dev, /dev/shm, /tmp."""
     yield from ("--proc", str(PROC))
     yield from _proc_protected()
     yield from ("--dev", "/dev")
@@ -167,10 +166,10 @@ def _kernel_s_own() -> Iterator[str]:
 
 
 def _proc_protected() -> Iterator[str]:
-    """Options that cover secrets in /proc, and mount read-only what is not of one process.
+    """Yield options that cover secrets in /proc, and make all but processes' own files read-only.
 
-    Root writes /proc/sys, and much beside, without any capability. What belongs to a process stays
-    writable as far as the kernel allows: CUDA does not start where /proc as a whole is read-only.
+    Root can write to /proc/sys, and more, without any capability. Processes' own files stay
+    writable as far as the kernel allows it: CUDA does not start where all of /proc is read-only.
     """
     for entry in sorted(os.scandir(PROC), key=lambda entry: entry.name):
         if entry.name.isdigit() or entry.is_symlink():
@@ -186,7 +185,7 @@ def _proc_protected() -> Iterator[str]:
 
 
 def _devices(gpu: Accelerator | None) -> Iterator[str]:
-    """Options that show a GPU; without nodes that are gone: the process says what it misses."""
+    """Yield options that show a GPU. A node that is gone is left out: the process will name it."""
     for node in gpu.nodes if gpu else ():
         yield from ("--dev-bind-try", node, node)
     for path in (Path("/sys"), *system.rocm()) if gpu else (Path("/sys/devices/system"),):
@@ -198,11 +197,11 @@ def _mounts(option: str, paths: Iterable[Path]) -> Iterator[str]:
         yield from (option, str(path), str(path))
 
 
-def _masks(hidden: Iterable[Path], seen: View, shown: Sequence[Path]) -> Iterator[str]:
-    """Each hidden file that would be seen, and its byte code, replaced by nothing importable."""
+def _masks(hidden: Iterable[Path], view: View, shown: Sequence[Path]) -> Iterator[str]:
+    """Yield options that cover hidden files, and their byte code, that would be seen otherwise."""
     roots = [path.resolve() for path in shown]
     for path in (path.resolve() for path in hidden):
-        if seen.sees(path) or any(path.is_relative_to(root) for root in roots):
+        if view.sees(path) or any(path.is_relative_to(root) for root in roots):
             compiled = (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")
             for file in (path, *compiled):
                 yield from ("--ro-bind-try", "/dev/null", str(file))

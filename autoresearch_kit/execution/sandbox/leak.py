@@ -1,7 +1,7 @@
-"""How much scored text stands verbatim in files that a run can read: measured where runs are.
+"""Measure how much scored text stands verbatim in files that a run can read.
 
-`python -m autoresearch_kit.execution.sandbox.leak SPEC` walks all that the sandbox shows, from
-inside, so that nothing it shows can be left out of the list. It is kit code, and the one sandboxed
+`python -m autoresearch_kit.execution.sandbox.leak DATASET KEY` reads, from inside a sandbox, all
+that the sandbox shows, so that no file can be forgotten. It is kit code, and the only sandboxed
 process that is given the scored text.
 """
 
@@ -43,48 +43,48 @@ SECONDS = 30.0
 """For reading what is shown; a machine that is not busy needs some five."""
 
 VERSION = 1
-"""Of how it is measured: what an earlier version measured is not known."""
+"""Version of the measurement: an earlier version's result is measured again."""
 
 MOST_SCORED = 2_000_000
-"""Bytes of val, and of audit, that are looked for: of longer shards, rows spread over them."""
+"""Bytes of val, and of audit, that are looked for: rows spread over a longer shard."""
 
 MOST_TRAINED = 32_000_000
-"""Bytes of the training text that are held against them."""
+"""Bytes of the training text, which does not count where it has the same shingles."""
 
 PIECE = 2**22
-"""Bytes read at a time. Small files are looked through together."""
+"""Bytes read at a time. Small files are searched together."""
 
 INFLATED = 50_000_000
-"""Bytes that are read of one packed file."""
+"""Bytes that are read of one packed file at most."""
 
 PLACES = 3
-"""Folders that are named."""
+"""Folders that are named: those with the largest copies."""
 
 NOT_FILES = ("/proc", "/sys", "/dev")
-"""Where the kernel answers in place of a disk."""
+"""Folders whose files the kernel makes up."""
 
 LIBRARIES = (".so", ".a", ".o")
-"""Read last, since they are large and hold the least text."""
+"""Parts of paths of files that are read last: they are large and contain the least text."""
 
 FEW, ROWS = 64, 10_000
-"""Rows whose length is looked at, and rows that are decoded at a time."""
+"""Rows by which the usual length is estimated, and rows that are decoded at a time."""
 
 NOTHING: Places = np.zeros(0, np.int64)
 
 GAP = bytes(RUN)
-"""Between two files that are looked through together."""
+"""Put between two files that are searched together."""
 
 PACKED: Mapping[bytes, Callable[[str], BufferedIOBase]] = {
     b"\x1f\x8b": gzip.GzipFile,
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
 }
-"""How files that begin so are read."""
+"""Readers of packed files, by their first bytes."""
 
 ZIP = b"PK\x03\x04"
 
 MARK = 6
-"""Bytes at the beginning of a file that say how it is packed."""
+"""Bytes read of a file's beginning to tell how it is packed."""
 
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -98,12 +98,12 @@ NOT_PACKED = (
     NotImplementedError,
     ValueError,
 )
-"""What readers of packed files raise for those that are damaged, encrypted or something else."""
+"""Errors that readers raise for files that are damaged, encrypted or not packed at all."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file to read: its size in bytes, where it lies on which disk, and its times."""
+    """A file to read: its size in bytes, its disk and inode, and its times (modified, changed)."""
 
     path: str
     size: int
@@ -112,14 +112,14 @@ class File:
 
 
 def scored_text(dataset: Dataset) -> bytes:
-    """Return the text of val and audit; of longer shards, rows spread over them."""
+    """Return the text of val and audit: rows spread over a longer shard."""
     return b"".join(
         text for split in (Split.VAL, Split.AUDIT) for text in _texts(dataset, split, MOST_SCORED)
     )
 
 
 def _texts(dataset: Dataset, split: Split, most: int) -> Iterator[bytes]:
-    """Yield a shard's text, or of a longer one some `most` bytes from all over it."""
+    """Yield a shard's text, or some `most` bytes from all over a longer one."""
     lengths, rows, tokenizer = dataset.token_bytes, dataset.shard(split), dataset.tokenizer
     usual = max(1, int(lengths[rows[:FEW]].sum(dtype=np.int64)) // len(rows[:FEW]))
     chosen = spread(len(rows), min(len(rows), max(1, most // usual)))
@@ -129,14 +129,14 @@ def _texts(dataset: Dataset, split: Split, most: int) -> Iterator[bytes]:
 
 
 def files(root: str, without: Iterable[str]) -> list[File]:
-    """Return the plain files below a folder, each once, those first that are most likely text."""
+    """Return the plain files below a folder, each once, first those that are most likely text."""
     found: dict[tuple[int, int], File] = {}
     waiting, skipped = [root], {*without}
     while waiting:
         try:
             with os.scandir(waiting.pop()) as listed:
                 entries = list(listed)
-        except OSError:  # not readable here: nor for a run
+        except OSError:  # not readable here, so not readable for a run
             continue
         for entry in entries:
             if entry.path in skipped:
@@ -164,9 +164,9 @@ def _order(file: File) -> tuple[bool, int]:
 
 
 def pieces(file: File) -> Iterator[bytes]:
-    """Yield what a file holds, in pieces that overlap by one byte less than a run.
+    """Yield a file's bytes in pieces that overlap by one byte less than a shingle.
 
-    Of a packed one also what it holds unpacked, as far as that can be read.
+    A packed file's content is yielded too, as far as it can be unpacked.
     """
     with os.fdopen(os.open(file.path, FLAGS), "rb") as opened:
         head = opened.read(MARK)
@@ -201,7 +201,7 @@ def _overlapping(opened: BufferedIOBase | IO[bytes], most: float = math.inf) -> 
 
 
 class Search:
-    """Looks for scored text in one file after the other; `shingles` are those found, by file."""
+    """A search for scored text in many files; `shingles` are those found so far, by file."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.shingles: defaultdict[str, list[Places]] = defaultdict(list)
@@ -210,14 +210,14 @@ class Search:
         self._size = 0
 
     def add(self, path: str, text: bytes) -> None:
-        """Look through some more of a file, now or together with what comes next."""
+        """Search a piece of a file, now or together with the next ones."""
         self._waiting.append((path, text))
         self._size += len(text) + len(GAP)
         if self._size >= PIECE:
             self.flush()
 
     def flush(self) -> None:
-        """Look through what waits."""
+        """Search the pieces that wait."""
         starts = np.cumsum([0, *(len(text) + len(GAP) for _, text in self._waiting)])
         copies = self._wanted.copied(GAP.join(text for _, text in self._waiting))
         owners = np.searchsorted(starts, copies, side="right") - 1
@@ -228,15 +228,15 @@ class Search:
         self._waiting, self._size = [], 0
 
 
-def measure(dataset: Dataset, found: Sequence[File]) -> Leak:
-    """Look for val and audit text in files."""
+def measure(dataset: Dataset, shown: Sequence[File]) -> Leak:
+    """Measure how much of val's and audit's text stands in these files."""
     begun = time.monotonic()
     wanted = Wanted(scored_text(dataset), _texts(dataset, Split.TRAIN, MOST_TRAINED))
     search, read = Search(wanted), 0
-    for file in found:
+    for file in shown:
         if time.monotonic() - begun > SECONDS:
             break
-        with suppress(OSError):  # not readable here: nor for a run
+        with suppress(OSError):  # not readable here, so not readable for a run
             for piece in pieces(file):
                 search.add(file.path, piece)
         read += file.size
@@ -247,7 +247,7 @@ def measure(dataset: Dataset, found: Sequence[File]) -> Leak:
         share=wanted.covered(np.concatenate([NOTHING, *by_folder.values()])),
         places=tuple(LeakPlace(folder, wanted.covered(by_folder[folder])) for folder in most),
         read_mb=round(read / MEGABYTE, 1),
-        unread_mb=round((sum(file.size for file in found) - read) / MEGABYTE, 1),
+        unread_mb=round((sum(file.size for file in shown) - read) / MEGABYTE, 1),
         seconds=round(time.monotonic() - begun, 1),
     )
 
@@ -256,40 +256,40 @@ def _by_folder(search: Search) -> dict[str, Places]:
     grouped: defaultdict[str, list[Places]] = defaultdict(list)
     for path, shingles in search.shingles.items():
         grouped[str(Path(path).parent)] += shingles
-    found = {folder: np.unique(np.concatenate(parts)) for folder, parts in grouped.items()}
-    return {folder: shingles for folder, shingles in found.items() if len(shingles)}
+    by_folder = {folder: np.unique(np.concatenate(parts)) for folder, parts in grouped.items()}
+    return {folder: shingles for folder, shingles in by_folder.items() if len(shingles)}
 
 
 @dataclass(frozen=True)
 class Known:
-    """What was measured, and a digest of all that it depends on; no `leak` where that is known."""
+    """A measurement and the digest of all that it depends on; no `leak` where `key` is known."""
 
     key: str
     leak: Leak | None = None
 
 
-def _key(dataset: Dataset, found: Iterable[File]) -> str:
-    """Digest the data set and every file's path, place, size and times."""
-    tokens = [dataset.folder / split.value / TOKENS_FILE for split in Split]
-    seen = [(path.stat().st_mtime_ns, path.stat().st_size) for path in tokens]
-    shown = sorted((file.path, file.size, file.place, file.times) for file in found)
-    return sha256(repr((VERSION, dataset.info, seen, shown)).encode()).hexdigest()
+def _key(dataset: Dataset, shown: Iterable[File]) -> str:
+    """Digest the data set and every file's path, size, inode and times."""
+    paths = [dataset.folder / split.value / TOKENS_FILE for split in Split]
+    tokens = [(path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+    files = sorted((file.path, file.size, file.place, file.times) for file in shown)
+    return sha256(repr((VERSION, dataset.info, tokens, files)).encode()).hexdigest()
 
 
 def main(folder: Path, known: str) -> int:
-    """Print what was measured as JSON: only its key, where that is the one that is `known`."""
+    """Print the measurement as JSON; without it where its key is the one that is `known`."""
     dataset = open_dataset(folder)
-    found = files("/", {*NOT_FILES, str(folder)})
-    key = _key(dataset, found)
-    told = Known(key) if key == known else Known(key, measure(dataset, found))
-    sys.stdout.write(codec.encode(told).decode())
+    shown = files("/", {*NOT_FILES, str(folder)})
+    key = _key(dataset, shown)
+    result = Known(key) if key == known else Known(key, measure(dataset, shown))
+    sys.stdout.write(codec.encode(result).decode())
     return 0
 
 
 def find_leak(dataset: Path, sight: Sight) -> Leak:
-    """Return how much scored text of a data set runs can read, in a sandbox with this sight.
+    """Return how much of a data set's scored text runs with this sight can read.
 
-    Measured anew where any file that is shown, or the data set, was changed since.
+    It is measured again only when a shown file or the data set has changed.
 
     Raises:
         KitError: the process that measures it failed.
@@ -315,7 +315,7 @@ def find_leak(dataset: Path, sight: Sight) -> Leak:
     if now.leak is None:
         assert before.leak is not None
         return before.leak
-    with suppress(OSError):  # where it can't be kept, it is measured each time
+    with suppress(OSError):  # a result that can't be kept is measured each time
         write_atomic(kept, codec.encode(now))
     return now.leak
 

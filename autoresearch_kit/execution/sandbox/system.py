@@ -1,8 +1,8 @@
-"""What every run sees of this machine: a list of what training needs, and nothing else.
+"""The list of what every run sees of this machine: what training needs, and nothing else.
 
-This Python without the modules that hold scored text, the distributions that training needs,
-shared libraries, compilers, some commands, fonts, time zones and the libraries of GPUs. Another
-program's copy of Python is not seen because it is not on the list; nobody has to look for it.
+It has this Python without the modules that contain scored text, the distributions that training
+needs, shared libraries, compilers, some commands, fonts, time zones and the libraries of GPUs.
+Another program's copy of Python is not on the list, so nobody has to look for it.
 """
 
 import os
@@ -33,7 +33,7 @@ COMMANDS = (
     "readelf", "rm", "rocm_agent_enumerator", "rocminfo", "sed", "sh", "sleep", "strip", "true",
     "uname", "which",
 )  # fmt: skip
-"""What torch, its compilers, Triton, papermill's kernel and shell scripts of compilers call."""
+"""Commands that torch, its compilers, Triton, papermill's kernel and compilers' scripts call."""
 
 BINARIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 
@@ -42,22 +42,22 @@ PARTS = (
     "libexec/gcc", "share/fontconfig", "share/fonts", "share/glvnd", "share/libdrm",
     "share/nvidia", "share/vulkan", "share/zoneinfo",
 )  # fmt: skip
-"""Of each prefix: compilers' own programs and headers, fonts, time zones, locales, GPUs' lists."""
+"""Shown of each prefix: compilers' programs, headers, fonts, time zones, locales, GPUs' lists."""
 
 CONDA_TARGETS = "*-conda-linux-gnu*"
-"""Conda's compilers, and the system that they compile for."""
+"""Folders of conda's compilers, and of the system that they compile for."""
 
 LIBRARY = re.compile(r"\.(so|a|o|spec)(\.|$)")
-"""In the names of what compilers link and loaders load."""
+"""Matches the names of files that compilers link and loaders load."""
 
 KEPT = frozenset({"gconv", "glibc-hwcaps", "ldscripts", "ossl-modules"})
-"""Folders beside libraries whose files they load by themselves."""
+"""Folders beside libraries from which these load files by themselves."""
 
 LIBRARIES = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64",
     "/usr/local/nvidia/lib", "/usr/local/nvidia/lib64",
 )  # fmt: skip
-"""Folders of shared libraries, beside those that the loader's own list names."""
+"""Folders of shared libraries, in addition to those that the loader's own list names."""
 
 LOADERS = ("lib*/ld-*.so*", "lib/*/ld-*.so*")
 
@@ -65,30 +65,30 @@ CUDA_PARTS = (
     "bin", "extras/CUPTI/include", "extras/CUPTI/lib64", "include", "lib", "lib64", "nvvm",
     "targets", "version.json",
 )  # fmt: skip
-"""Of a CUDA toolkit. Its debuggers and profilers bring Pythons of their own."""
+"""Shown of a CUDA toolkit. Its debuggers and profilers bring Pythons of their own."""
 
 ROCM_PARTS = (".info", "amdgcn", "bin", "include", "lib", "lib64", "llvm", "share/miopen")
 
 OTHERS = ("/usr/lib/wsl", "/var/cache/fontconfig")
 
 NOT_TRAINED_WITH = frozenset({"ensurepip", "pydoc_data", "test", "venv"})
-"""Modules of the standard library that no training imports, beside those of `HELD_OUT`."""
+"""Modules of the standard library that no training imports, in addition to `HELD_OUT`."""
 
 CACHE = "__pycache__"
 
 ABSENT = Path(__file__).with_name("absent")
-"""In place of a package that runs don't see: an empty folder could be imported."""
+"""Shown in place of a package that runs don't see: an empty folder could be imported."""
 
 TESTS = ("test", "tests")
 
 BUILT = ("_sysconfigdata",)
-"""How names begin that depend on how this Python was built."""
+"""Beginnings of modules' names that depend on how this Python was built."""
 
 
 def view(imports: frozenset[str] = frozenset()) -> View:
-    """Return what a run sees of this machine whose notebook imports these top-level modules.
+    """Return what a run sees whose notebook imports these top-level modules.
 
-    Found out once per process, and again when something was installed or removed.
+    It is computed once per process, and again when something was installed or removed.
     """
     folders = (*packages.site_folders(), Path(os.__file__).parent, *_library_folders())
     return _view(imports, tuple(folder.stat().st_mtime_ns for folder in folders))
@@ -97,29 +97,29 @@ def view(imports: frozenset[str] = frozenset()) -> View:
 @lru_cache(maxsize=4)
 def _view(imports: frozenset[str], _changed: tuple[int, ...]) -> View:
     packages.installed.cache_clear()
-    found = View()
+    view = View()
     for prefix in prefixes():
         for part in PARTS:
-            found.show(prefix / part)
+            view.show(prefix / part)
         for path in (prefix / "bin", prefix):
             for target in path.glob(CONDA_TARGETS):
-                found.show(target)
+                view.show(target)
     for folder in (*_own_binaries(), *map(Path, BINARIES)):
         for command in COMMANDS:
-            found.show(folder / command)
+            view.show(folder / command)
     for folder in _library_folders():
-        _show_libraries(found, folder)
+        _show_libraries(view, folder)
     for path in (*(Path("/etc", name) for name in ETC), *map(Path, OTHERS), *_loaders(), *_cuda()):
-        found.show(path)
-    _show_python(found)
-    _show_packages(found, imports)
-    return found
+        view.show(path)
+    _show_python(view)
+    _show_packages(view, imports)
+    return view
 
 
 def shown_around(folder: Path) -> str:
-    """Return the place on the list that a folder (without links) lies in; empty if in none.
+    """Return the shown path that a folder (without links) lies in; empty if it lies in none.
 
-    A place counts with what is covered in it, and a virtual environment with all that it holds.
+    Paths count with what is covered in them, and a virtual environment with all that it contains.
     """
     around = view().around(folder)
     own = Path(sys.prefix).resolve()
@@ -129,7 +129,7 @@ def shown_around(folder: Path) -> str:
 
 
 def prefixes() -> list[Path]:
-    """Return where programs are installed that a run needs: the system's, Python's, compilers'."""
+    """Return the prefixes of programs that a run needs: the system's, Python's, compilers'."""
     own = (Path(sys.prefix), Path(sys.base_prefix))
     compilers = (
         (folder / name).resolve().parent.parent
@@ -141,7 +141,7 @@ def prefixes() -> list[Path]:
 
 
 def rocm() -> Iterator[Path]:
-    """Yield what a run on AMD's GPU sees of its toolkit."""
+    """Yield the parts of AMD's toolkit that a run on its GPU sees."""
     for part in ROCM_PARTS:
         yield Path("/opt/rocm", part)
 
@@ -160,9 +160,9 @@ def _cuda() -> Iterator[Path]:
     homes = [*Path("/usr/local").glob("cuda*"), Path("/opt/cuda")]
     if home := os.environ.get("CUDA_HOME"):
         homes.append(Path(home))
-    for one in homes:
+    for toolkit in homes:
         for part in CUDA_PARTS:
-            yield one / part
+            yield toolkit / part
 
 
 def _library_folders() -> list[Path]:
@@ -176,7 +176,7 @@ def _library_folders() -> list[Path]:
 
 
 def _known_to_loader() -> list[str]:
-    """Return the folders of the libraries that `ldconfig` lists; none where it is not here."""
+    """Return the folders of the libraries that `ldconfig` lists; none where it is missing."""
     try:
         listed = subprocess.run(
             ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False
@@ -187,75 +187,75 @@ def _known_to_loader() -> list[str]:
     return sorted({str(Path(path).parent) for path in paths if path})
 
 
-def _show_libraries(found: View, folder: Path) -> None:
-    """Show a folder of libraries without what else it holds, with what its links lead to."""
+def _show_libraries(view: View, folder: Path) -> None:
+    """Show the libraries in a folder, and those that its links lead to, but nothing else in it."""
     entries = _entries(folder)
     if not any(LIBRARY.search(entry.name) for entry in entries):
         return
-    found.show(folder)
+    view.show(folder)
     for entry in entries:
         if entry.is_symlink():
             if len(Path(entry.path).readlink().parts) > 1 and LIBRARY.search(entry.name):
-                found.show(Path(entry.path))
-        elif not (entry.name in KEPT or _holds_libraries_only(entry)):
-            found.cover(Path(entry.path))
+                view.show(Path(entry.path))
+        elif not (entry.name in KEPT or _is_libraries_only(entry)):
+            view.cover(Path(entry.path))
 
 
-def _holds_libraries_only(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a library, or a folder of nothing else: no need to cover that."""
+def _is_libraries_only(entry: "os.DirEntry[str]") -> bool:
+    """Return whether it is a library, or a folder of nothing else, and need not be covered."""
     if entry.is_dir(follow_symlinks=False):
-        return all(map(_holds_libraries_only, _entries(Path(entry.path))))
+        return all(map(_is_libraries_only, _entries(Path(entry.path))))
     return entry.is_symlink() or bool(LIBRARY.search(entry.name))
 
 
-def _show_python(found: View) -> None:
+def _show_python(view: View) -> None:
     executable = Path(sys.executable)
     for path in (executable, executable.resolve(), Path(sys.prefix, "pyvenv.cfg")):
-        found.show(path)
+        view.show(path)
     for folder in _own_binaries():
         for name in ("python", "python3"):
-            found.show(folder / name)
-    found.show(Path(sysconfig.get_path("include")))
+            view.show(folder / name)
+    view.show(Path(sysconfig.get_path("include")))
     folders = {Path(os.__file__).resolve().parent}
     folders |= {Path(path).resolve() for path in sys.path if Path(path).name == "lib-dynload"}
     for folder in sorted(folders):
         if folder.name == "lib-dynload":
-            _show_libraries(found, folder)
+            _show_libraries(view, folder)
         else:
-            _show_standard_library(found, folder)
+            _show_standard_library(view, folder)
 
 
-def _show_standard_library(found: View, folder: Path) -> None:
+def _show_standard_library(view: View, folder: Path) -> None:
     """Show the modules of this Python that training may import, with their byte code."""
-    found.show(folder)
+    view.show(folder)
     for entry in (*_entries(folder), *_entries(folder / CACHE)):
         if not (entry.is_symlink() or _is_trained_with(entry.name)):
-            found.cover(Path(entry.path))
+            view.cover(Path(entry.path))
         for name in TESTS:
             if (tests := Path(entry.path, name)).is_dir():
-                found.cover(tests)
+                view.cover(tests)
     for name in STILL_IMPORTED:
-        found.show(folder / name)
+        view.show(folder / name)
 
 
-def _show_packages(found: View, imports: frozenset[str]) -> None:
-    """Show the distributions that a run needs; of others, only what they say of themselves."""
+def _show_packages(view: View, imports: frozenset[str]) -> None:
+    """Show the distributions that a run needs, and the metadata of all others."""
     needed = packages.shown(imports)
     for folder in packages.site_folders():
-        found.show(folder)
+        view.show(folder)
         for entry in _entries(folder):
             path = Path(entry.path)
             meant = path in needed or path.suffix in packages.METADATA or path.name == CACHE
             if not (meant or entry.is_symlink()):
-                found.cover(path.resolve(), ABSENT if entry.is_dir() else None)
+                view.cover(path.resolve(), ABSENT if entry.is_dir() else None)
         for entry in _entries(folder / CACHE):
             if folder / f"{entry.name.partition('.')[0]}.py" not in needed:
-                found.cover(Path(entry.path).resolve())
+                view.cover(Path(entry.path).resolve())
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    there = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
-    return list(os.scandir(folder)) if there else []
+    readable = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+    return list(os.scandir(folder)) if readable else []
 
 
 def _is_trained_with(name: str) -> bool:

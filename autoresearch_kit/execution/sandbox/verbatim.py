@@ -1,9 +1,9 @@
-"""Which runs of one text stand verbatim in others: shingles of 40 bytes, by their hashes.
+"""Find which parts of one text stand verbatim in others: shingles of 40 bytes, by their hashes.
 
-A text to look in is first tested at every 25th place: any run of 40 bytes holds 16 that begin at
-one. Only where, within some 200 bytes, half of these are of the wanted text alone, every place is
-compared. Below that it is chance: in 240 MB of other people's Python, 8% of the standard library's
-bytes stand in runs of 40, such as lists of imports (measured on torch, sympy, scipy and the rest).
+A text is first tested at every 25th position for an anchor of 16 bytes: each copied shingle
+contains one. Only where half of the anchors within some 200 bytes are of the wanted text alone, all
+shingles are compared. Less is chance: in 240 MB of other people's Python, 8% of the standard
+library's bytes stand in shingles, such as lists of imports (measured on torch, sympy, scipy, ...).
 """
 
 from collections.abc import Iterable
@@ -12,30 +12,31 @@ import numpy as np
 import numpy.typing as npt
 
 RUN = 40
-"""Bytes: shorter runs are common to all texts of a kind."""
+"""Bytes of a shingle: all texts of a kind have shorter ones in common."""
 
 ANCHOR = 16
 STRIDE = RUN - ANCHOR + 1
 WORD = 8
 
 NEIGHBOURS, ENOUGH = 8, 4
-"""So many tested places, of which so many must be of the wanted text: some 200 bytes."""
+"""Neighbouring anchors, and how many of them must be of the wanted text: some 200 bytes."""
 
 SLOTS = 2**25
-"""Entries of the table that most hashes are refused by."""
+"""Entries of the table by which most hashes are rejected."""
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio: Knuth, TAOCP 3, section 6.4
 HALF = np.uint64(32)
 
 AROUND = 512
-"""Bytes on either side of a copy, at least, in which runs count."""
+"""Bytes on either side of a copy, at least, in which shingles count."""
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
+"""Positions in a text, or in a sorted set of hashes."""
 
 
 def _hashes(text: bytes, length: int, stride: int = 1) -> Hashes:
-    """Hash the `length` bytes (a multiple of 8) at every `stride`-th place of a text."""
+    """Hash the `length` bytes (a multiple of 8) at every `stride`-th position of a text."""
     count = (len(text) - length) // stride + 1
     if count <= 0:
         return np.zeros(0, np.uint64)
@@ -49,7 +50,7 @@ def _hashes(text: bytes, length: int, stride: int = 1) -> Hashes:
 
 
 class _Known:
-    """A set of hashes that answers for millions at a time which of them are in it."""
+    """A set of hashes in which millions can be looked up at a time."""
 
     def __init__(self, hashes: Hashes) -> None:
         self.sorted = _distinct(hashes)
@@ -57,17 +58,17 @@ class _Known:
         self._index()
 
     def places(self, hashes: Hashes) -> Places:
-        """Return the places in `hashes` of those that are known."""
+        """Return the positions in `hashes` of those in the set."""
         places = self._likely(hashes)
         return places[self._find(hashes[places])[0]]
 
     def which(self, hashes: Hashes) -> Places:
-        """Return which of the set are among `hashes`, in order."""
+        """Return the positions in the sorted set of those that are among `hashes`, in order."""
         known, at = self._find(_distinct(hashes[self._likely(hashes)]))
         return at[known]
 
     def forget(self, hashes: Hashes) -> None:
-        """Know these no more; the others keep their places in the set."""
+        """Take these out of the set; the others keep their positions."""
         self._kept[self.which(hashes)] = False
         self._index()
 
@@ -89,7 +90,7 @@ class _Known:
 
 
 def _distinct(hashes: Hashes) -> Hashes:
-    """Return what `numpy.unique` does, which takes ten times as long."""
+    """Return the sorted distinct hashes; `numpy.unique` takes ten times as long."""
     ordered = np.sort(hashes)
     return ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered
 
@@ -103,7 +104,7 @@ def _high(hashes: Hashes) -> npt.NDArray[np.intp]:
 
 
 class Wanted:
-    """A text whose runs are looked for in others, but for those that `common` texts have too."""
+    """A text whose shingles are looked for in others, without those of `common` texts."""
 
     def __init__(self, text: bytes, common: Iterable[bytes] = ()) -> None:
         self.text = text
@@ -116,23 +117,23 @@ class Wanted:
             self._anchors.forget(_hashes(other, ANCHOR))
 
     def copied(self, text: bytes) -> Places:
-        """Return places in `text` that lie in a copy of some 200 bytes of the wanted text."""
+        """Return positions in `text` within copies of some 200 bytes of the wanted text."""
         hits = self._anchors.places(_hashes(text, ANCHOR, STRIDE))
         dense = hits[ENOUGH - 1 :] - hits[: 1 - ENOUGH] < NEIGHBOURS
         return hits[ENOUGH - 1 :][dense] * STRIDE
 
     def shingles(self, text: bytes, copies: Places) -> Places:
-        """Return which of the wanted shingles `text` holds near these places."""
-        near = np.unique(copies // AROUND)
-        parts = [text[max(0, one - 1) * AROUND : (one + 2) * AROUND + RUN] for one in near.tolist()]
+        """Return which of the wanted shingles `text` contains near these positions."""
+        near = np.unique(copies // AROUND).tolist()
+        parts = [text[max(0, at - 1) * AROUND : (at + 2) * AROUND + RUN] for at in near]
         return np.concatenate([self._known.which(_hashes(part, RUN)) for part in parts])
 
     def covered(self, shingles: Places) -> float:
         """Return the share of the wanted text's bytes that lie in one of these shingles."""
-        there = np.zeros(len(self._known.sorted), np.bool_)
-        there[shingles] = True
+        present = np.zeros(len(self._known.sorted), np.bool_)
+        present[shingles] = True
         bounds = np.zeros(len(self.text) + 1, np.int64)
-        begins = np.flatnonzero(there[self._shingles])
+        begins = np.flatnonzero(present[self._shingles])
         np.add.at(bounds, begins, 1)
         np.add.at(bounds, begins + RUN, -1)
         return float(np.count_nonzero(np.cumsum(bounds[:-1]))) / max(1, len(self.text))

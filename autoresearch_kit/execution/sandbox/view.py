@@ -1,18 +1,18 @@
-"""What of the file system a sandbox shows: a list of places, as options of bubblewrap."""
+"""The part of the file system that a sandbox shows, as options of bubblewrap."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 MOST_LINKS = 40
-"""Linux follows no more in one path."""
+"""Linux follows no more symbolic links in one path."""
 
 
 class View:
-    """Places that are shown, read-only, in an otherwise empty root.
+    """Paths that are shown, read-only, in an otherwise empty root.
 
-    A folder that is shown is shown with all that it holds, but for what is covered in it; what is
-    covered can be shown again in part. Links on the way to a place are made, so that it is found
-    by the same names as outside.
+    A folder is shown with all that it contains except for what is covered; parts of a covered
+    folder can be shown again. Symbolic links on the way to a path are made too, so that it has the
+    same names as outside.
     """
 
     def __init__(self) -> None:
@@ -21,66 +21,63 @@ class View:
         self._links: dict[Path, Path] = {}
 
     def show(self, path: Path) -> None:
-        """Show a file or folder, if it is there, by this name and those that links lead to."""
-        place, left = Path("/"), list(path.parts[1:])
+        """Show a file or folder, if it exists, by this name and by those that links lead to."""
+        at, left = Path("/"), list(path.parts[1:])
         links = 0
         while left:
             step = left.pop(0)
-            place = place.parent if step == ".." else place / step
-            if place.is_symlink():
+            at = at.parent if step == ".." else at / step
+            if at.is_symlink():
                 links += 1
                 if links > MOST_LINKS:
                     return
-                target = place.readlink()
-                self._links[place] = target
+                target = at.readlink()
+                self._links[at] = target
                 left = [*target.parts, *left]
-                place = place.parent
+                at = at.parent
                 if left[0] == "/":
-                    place, left = Path("/"), left[1:]
-        if place.exists():
-            self._shown[place] = True
+                    at, left = Path("/"), left[1:]
+        if at.exists():
+            self._shown[at] = True
 
     def cover(self, path: Path, instead: Path | None = None) -> None:
         """Take a file or folder (its path without links) out of a folder that is shown.
 
-        A folder `instead` is there in place of a folder, else nothing.
+        The folder `instead` is put in place of a folder; without it, an empty one.
         """
         self._shown.setdefault(path, False)
         if instead:
             self._instead[path] = instead
 
     def sees(self, path: Path) -> bool:
-        """Whether a path without links is shown, or would be if it were there."""
-        return next(
-            (self._shown[one] for one in (path, *path.parents) if one in self._shown), False
-        )
+        """Return whether a path without links is shown, or would be if it existed."""
+        around = (path, *path.parents)
+        return next((self._shown[folder] for folder in around if folder in self._shown), False)
 
     def around(self, path: Path) -> Path | None:
-        """Return the outermost place on the list that a path without links is or lies in."""
-        above = (one for one in (*reversed(path.parents), path) if self._shown.get(one))
+        """Return the outermost shown path that a path without links is or lies in."""
+        above = (folder for folder in (*reversed(path.parents), path) if self._shown.get(folder))
         return next(above, None)
 
     def options(self) -> Iterator[str]:
-        """Yield the options of bubblewrap that make the root so."""
-        covered = []
+        """Yield the options that make the root."""
+        emptied = []
         for path in sorted(self._shown):
+            inside = self.sees(path.parent)
             if self._shown[path]:
-                if not self._is_shown_above(path):
+                if not inside:
                     yield from ("--ro-bind-try", str(path), str(path))
-            elif not self._is_shown_above(path):
+            elif not inside:
                 continue
             elif path in self._instead:
                 yield from ("--ro-bind-try", str(self._instead[path]), str(path))
             elif path.is_dir():
-                covered.append(path)
+                emptied.append(path)
                 yield from ("--tmpfs", str(path))
             else:
                 yield from ("--ro-bind-try", "/dev/null", str(path))
         for path, target in sorted(self._links.items()):
-            if not self._is_shown_above(path):
+            if not self.sees(path.parent):
                 yield from ("--symlink", str(target), str(path))
-        for path in covered:
+        for path in emptied:
             yield from ("--remount-ro", str(path))
-
-    def _is_shown_above(self, path: Path) -> bool:
-        return self.sees(path.parent)

@@ -18,12 +18,12 @@ from autoresearch_kit.execution.runner.crash_report import (
     parse_executed,
     printed,
 )
-from autoresearch_kit.execution.runner.traceback_excerpt import cut_middle, excerpt
+from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment, Run, StepProfile, Verdict
-from autoresearch_kit.records.text import without_escapes
+from autoresearch_kit.records.text import cut_middle, without_escapes
 from autoresearch_kit.researchers.duplicates import NEVER_RAN
 
 PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000

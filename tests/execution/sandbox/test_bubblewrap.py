@@ -49,7 +49,7 @@ def test_secrets_in_the_environment_are_not_visible(
 
 @needs_bubblewrap
 @pytest.mark.parametrize("place", ["home", "repository", "sibling"])
-def test_what_was_not_named_is_not_there(place: str, tmp_path: Path) -> None:
+def test_paths_that_were_not_named_do_not_exist(place: str, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     folders = {
@@ -98,7 +98,7 @@ for folder, folders, files in os.walk('/proc'):
 
 
 @needs_bubblewrap
-def test_nothing_in_proc_but_a_process_s_own_is_writable(tmp_path: Path) -> None:
+def test_only_a_processs_own_files_in_proc_are_writable(tmp_path: Path) -> None:
     result = run(WRITABLE, tmp_path)
     assert (result.returncode, result.stdout) == (0, "")
 
@@ -165,7 +165,7 @@ def test_other_processes_are_not_visible(tmp_path: Path) -> None:
 
 
 @needs_bubblewrap
-def test_only_the_device_nodes_of_the_run_s_gpu_are_there(tmp_path: Path) -> None:
+def test_only_the_runs_gpu_has_device_nodes(tmp_path: Path) -> None:
     work, dev = tmp_path / "work", tmp_path / "dev"
     work.mkdir()
     dev.mkdir()
@@ -195,7 +195,7 @@ def test_without_a_gpu_no_node_of_one_is_there(tmp_path: Path) -> None:
     ],
     ids=["told by its UUID", "told by the user", "none"],
 )
-def test_cuda_sees_the_run_s_gpu_only(
+def test_cuda_sees_only_the_runs_gpu(
     gpu: Accelerator | None, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
@@ -286,8 +286,8 @@ def test_a_hidden_file_in_a_shown_folder_is_gone(tmp_path: Path) -> None:
     assert run(code, tmp_path, sight=Sight(hidden=(path,))).stdout == "False\n"
 
 
-def test_the_kit_s_own_requirements_are_on_the_list() -> None:
+def test_all_that_the_kit_requires_is_shown() -> None:
     table = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-    required = [*table["dependencies"], *table["optional-dependencies"]["lab"]]
-    names = {canonicalize_name(Requirement(line).name) for line in required}
-    assert names == set(packages.NEEDED)
+    lines = [*table["dependencies"], *table["optional-dependencies"]["lab"]]
+    names = {canonicalize_name(Requirement(line).name) for line in lines}
+    assert names <= packages.required([(packages.KIT, packages.KIT_EXTRAS)])
