@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,11 @@ def made_up_run(
     )
 
 
+def made_up_probe(spec: RunSpec, *, cancelled: Cancelled = lambda: False) -> Run:
+    """Make up what `launch.execute_unscored` gives and leaves behind."""
+    return replace(made_up_run(spec, cancelled=cancelled), score=None)
+
+
 def made_up_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
     """What `find_ground` finds, without a corpus and without a look at torch."""
     experiments = history.experiments()
@@ -78,6 +84,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
     """
     patch.setattr(loop, "find_ground", made_up_ground)
     patch.setattr(launch, "execute", made_up_run)
+    patch.setattr(launch, "execute_unscored", made_up_probe)
     patch.setattr(launch, "audit", lambda _, run, **__: run)
 
 
