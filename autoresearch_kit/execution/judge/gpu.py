@@ -123,7 +123,7 @@ class DeviceLogits:
     def losses(self, targets: Ints) -> Floats:
         """Return nats per token. Row by row, since what is computed on the way may not fit."""
         self._check()
-        pairs = zip(self.tensor, torch.from_numpy(targets).cuda(), strict=True)
+        pairs = zip(self.tensor, self._here(targets), strict=True)
         nats: Floats = torch.stack([_nats(*pair) for pair in pairs]).cpu().numpy()
         return nats
 
@@ -131,8 +131,11 @@ class DeviceLogits:
         """Return nats at one position of each row."""
         self._check()
         there = self.tensor[torch.arange(len(positions)), torch.from_numpy(positions)]
-        nats: Floats = _nats(there, torch.from_numpy(targets).cuda()).cpu().numpy()
+        nats: Floats = _nats(there, self._here(targets)).cpu().numpy()
         return nats
+
+    def _here(self, targets: Ints) -> Tensor:
+        return torch.from_numpy(targets).to(self.tensor.device)
 
     def _check(self) -> None:
         low, high = self.tensor.aminmax()

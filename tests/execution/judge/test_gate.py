@@ -11,6 +11,7 @@ from torch import nn
 
 from autoresearch_kit.execution.judge import assessment, causality
 from autoresearch_kit.execution.judge.exchange import Shape
+from autoresearch_kit.execution.judge.gpu import DeviceLogits
 from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.logits import HostLogits, Ints
 from autoresearch_kit.records import Reason
@@ -99,6 +100,19 @@ def test_finite_logits_can_still_mean_an_infinite_loss(spec: JudgeSpec) -> None:
     with pytest.raises(ScoreFailure, match="1e38") as caught:
         shard.losses(extreme, BATCH)
     assert caught.value.reason is Reason.NOT_FINITE
+
+
+def test_torch_and_numpy_find_the_same_losses() -> None:
+    rng = np.random.default_rng(0)
+    logits = 5 * rng.standard_normal((3, 8, 64), dtype=np.float32)
+    targets, positions = rng.integers(0, 64, (3, 8)), np.array([0, 7, 3])
+    host, device = HostLogits(logits), DeviceLogits(torch.from_numpy(logits))
+    found = device.losses(targets)
+    np.testing.assert_allclose(found, host.losses(targets), rtol=1e-5, atol=1e-6)
+    there = found[np.arange(3), positions]
+    for either in (host, device):
+        losses = either.losses_at(positions, targets[np.arange(3), positions])
+        np.testing.assert_allclose(losses, there, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_are_shuffled_the_same_way_each_time(dataset: Path) -> None:

@@ -18,10 +18,12 @@ import pytest
 import torch
 from torch import nn
 
+from autoresearch_kit.errors import SubmissionError
 from autoresearch_kit.execution.judge import predictor_process
 from autoresearch_kit.execution.judge.exchange import Shape
 from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.logits import Floats, HostLogits, InFile, Logits, Place
+from autoresearch_kit.execution.judge.predictor import checked
 from autoresearch_kit.execution.judge.predictor_process import PredictorProcess
 from autoresearch_kit.machine.precision import autocast_to
 from autoresearch_kit.records import Accelerator, Reason
@@ -94,15 +96,10 @@ class Unmarked(InFile):
         pass
 
 
-def test_logits_are_the_models(spec: JudgeSpec, start: Start) -> None:
+def test_logits_are_the_models_of_whole_and_short_batches(spec: JudgeSpec, start: Start) -> None:
     predictor = start(submit(spec, models.Honest()))
     predictor.load()
     assert same(predictor.predict(INPUTS), by_hand(models.Honest()))
-
-
-def test_a_short_batch_is_filled_up_for_the_model_only(spec: JudgeSpec, start: Start) -> None:
-    predictor = start(submit(spec, models.Honest()))
-    predictor.load()
     assert same(predictor.predict(INPUTS[:3]), by_hand(models.Honest())[:3])
 
 
@@ -149,12 +146,17 @@ def test_nothing_is_unpickled_before_the_judge_says_so(spec: JudgeSpec, start: S
 
 
 @pytest.mark.parametrize("what", cheats.CHANGES)
+def test_anything_but_logits_is_refused(what: str) -> None:
+    logits = torch.zeros(4, models.CONTEXT, models.VOCAB_SIZE)
+    with pytest.raises(SubmissionError, match=r"the model returned.*\[4, 32, 64\]"):
+        checked(cheats.CHANGES[what](logits), logits.shape)
+
+
 @pytest.mark.slow
-def test_anything_but_logits_is_refused(what: str, spec: JudgeSpec, start: Start) -> None:
-    failure = refusal(start(submit(spec, cheats.Returns(cheats.CHANGES[what]))))
+def test_such_a_refusal_reaches_the_judge(spec: JudgeSpec, start: Start) -> None:
+    failure = refusal(start(submit(spec, cheats.Returns(cheats.CHANGES["tuple"]))))
     assert failure.reason is Reason.BAD_SUBMISSION
-    assert failure.detail.startswith("the model returned")
-    assert "[4, 32, 64]" in failure.detail
+    assert failure.detail.startswith("the model returned a tuple")
 
 
 def test_an_exception_is_told_in_one_line(spec: JudgeSpec, start: Start) -> None:
