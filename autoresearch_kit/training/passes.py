@@ -9,12 +9,12 @@ Batch = tuple[Tensor, Tensor]
 """Inputs and targets, int64 `[rows, T]` each."""
 
 Backward = Callable[[Tensor, Tensor, float], Tensor]
-"""Of inputs, targets and the pass's share of the step: adds that share of their gradients to the
+"""Takes inputs, targets and the pass's share of the step; adds that share of their gradients to the
 parameters', and returns their mean loss."""
 
 
 class Passes:
-    """How many rows go through the model at once: those of a batch, fewer once memory ran out."""
+    """Sends rows through the model: a batch at once, fewer once memory ran out."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self._tell = tell
@@ -41,7 +41,7 @@ class Passes:
         return loss
 
     def _tried(self, backward: Backward, batches: Sequence[Batch], rows: int) -> Tensor | None:
-        """The mean loss; None where memory ran out. By then no traceback holds activations."""
+        """Return the mean loss; None where memory ran out; then no traceback holds activations."""
         pieces = [piece for batch in batches for piece in _split(batch, rows)]
         try:
             losses = [backward(x, y, 1 / len(pieces)) for x, y in pieces]
@@ -61,8 +61,8 @@ class Passes:
 
 
 def _ran_out(error: BaseException | None) -> bool:
-    """Whether memory ran out: also while a compiler tried its kernels, which says so in its own
-    words."""
+    """Return whether memory ran out, also while a compiler tried its kernels, which says so in its
+    own words."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -1,4 +1,4 @@
-"""What the judge computes: losses from a predictor's logits, the score, and the causality probe."""
+"""Losses from a predictor's logits, the score, and the causality probe."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -25,17 +25,17 @@ POSITIONS = 256
 pays most, gains 2 to 3 sigma of a 60 s run there; three runs let it pass in 5% of all cases."""
 
 GPU_POSITIONS = 1024
-"""The same on a GPU, where they take less time and noise hides less: see `docs/trust.md`."""
+"""Tests of a score on a GPU: they take less time there, and noise hides less (`docs/trust.md`)."""
 
 TOLERANCE = 0.2
 """Nats by which no loss may change. In half precision an honest model's changed by 0.06 at most
 where rows changed places in their batch, and by nothing where they kept them, as they do here."""
 
 MAX_MEAN = 1e-3
-"""Nats by which losses may change on average, for a model that gains a little in many places."""
+"""Nats by which losses may change on average: a model may gain a little in many places."""
 
 MAX_FIRST = 0.01
-"""The same in the first batch: who learns from the rows that it sees has seen none yet."""
+"""Nats by which they may change in the first batch, when no model has learnt from rows yet."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the judge is asked, and its answer where there is no score."""
+"""The question to the judge, and its answer where there is no score."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

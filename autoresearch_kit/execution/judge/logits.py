@@ -1,4 +1,4 @@
-"""Where predictors leave their logits for the judge, who takes a copy before it looks at them.
+"""Places in which predictors leave their logits; the judge takes a copy before it looks at them.
 
 On a CPU no torch is needed for that, nor for the losses: see `gpu` for the other way.
 """
