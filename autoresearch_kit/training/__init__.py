@@ -1,1 +1,1 @@
-"""What a training notebook imports."""
+"""For training notebooks to import."""

@@ -1,4 +1,4 @@
-"""What a training notebook imports to obey its budget, log, and hand its model over.
+"""Training notebooks import this to obey their budget, log, and hand their model over.
 
     run = kernel.start(DATASET, TRAIN_SECONDS, SEED)
     batches = run.batches(16)
@@ -68,7 +68,7 @@ MODEL_NAME = "model"
 """The notebook's name for what its locked `submit` cell hands over."""
 
 SETTLED_STEPS = 20
-"""Steps in which a loss may still be anything finite."""
+"""Steps in which a loss may be anything finite."""
 
 EXPLODED = 3.0
 """Times ln V, the loss of a uniform guess over V tokens: see `TrainingRun.log`."""
@@ -122,7 +122,7 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """Training seconds since `start` returned, compilation left out.
+        """Return the training seconds since `start` returned, compilation left out.
 
         Under a campaign's CPU clock they are CPU seconds over the threads, else of the wall-clock.
         """
@@ -130,15 +130,15 @@ class TrainingRun:
 
     @property
     def progress(self) -> float:
-        """How much of the budget is spent, in [0, 1]: what schedules are a function of."""
+        """Return how much of the budget is spent, in [0, 1]; schedules are a function of it."""
         return min(self.seconds / self.train_seconds, 1.0)
 
     def autocast(self) -> torch.autocast:
-        """The precision of training and scoring alike, a fresh context at each call."""
+        """Return a fresh context for the precision of training and scoring."""
         return precision.autocast(self.device)
 
     def batches(self, batch_size: int, context: int | None = None) -> Iterator[Batch]:
-        """Inputs and targets, int64 `[batch_size, context]` on the device, without end.
+        """Yield inputs and targets, int64 `[batch_size, context]` on the device, without end.
 
         Their order is the kit's, drawn from the run's seed. `context` is T unless given; with less,
         rows are cut, and only the first part of each begins at BOS.
@@ -164,7 +164,7 @@ class TrainingRun:
         return self._passes.gradients(backward, batches, model.zero_grad)
 
     def steps(self) -> Iterator[int]:
-        """Step numbers, from 0, until the budget has no room for another typical step.
+        """Yield step numbers, from 0, until the budget has no room for another typical step.
 
         The first steps may compile: see `BudgetClock`. Before the first, the model is pickled for
         trial, so that one that can't be handed over costs no budget: the notebook's variable
@@ -195,7 +195,7 @@ class TrainingRun:
         self._bar.close()
 
     def log(self, *, loss: float | Tensor, tokens: int = 0, **extra: float) -> None:
-        """Notes the loss of this step, in nats per token, and the tokens it trained on.
+        """Note the loss of this step, in nats per token, and the tokens it trained on.
 
         `extra` are numbers to keep beside it. On a GPU this waits for the loss to be computed.
         Lines are written every `LOG_SECONDS` at most, but every loss given is looked at: one that
@@ -216,7 +216,7 @@ class TrainingRun:
             self._flush()
 
     def submit(self, model: torch.nn.Module) -> None:
-        """Hands `model` over, eager, in whatever mode it is in; the judge sets `model.eval()`.
+        """Hand `model` over, eager, in whatever mode it is in; the judge sets `model.eval()`.
 
         By hand, the loss curve is shown, and the model is scored at once and its val_bpb printed.
 
@@ -241,7 +241,7 @@ class TrainingRun:
         return submission.RunStub, (self.vocab_size, self.context, self.seed)
 
     def _rehearse(self) -> None:
-        """IPython's namespace is where a cell's variables are, also when a function trains."""
+        """Pickle the notebook's model for trial: a cell's variables are in IPython's namespace."""
         shell = get_ipython()
         model = shell.user_ns.get(MODEL_NAME) if shell else None
         if model is None:
@@ -254,7 +254,7 @@ class TrainingRun:
         self._clock.exclude(self._clock.now - before)
 
     def _allocated_mb(self) -> float | None:
-        """The peak of the GPU's memory as torch's allocator counts it; None without CUDA."""
+        """Return the peak of the GPU's memory as torch's allocator counts it; None without CUDA."""
         if self.device.type != "cuda":
             return None
         return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
@@ -269,7 +269,7 @@ class TrainingRun:
             self._fail(Reason.DIVERGED, TrainingError(what))
 
     def _fail(self, reason: Reason, error: SubmissionError | TrainingError) -> NoReturn:
-        """Ends the run for a reason that its record will show."""
+        """End the run for a reason that its record will show."""
         self._flush()
         failure = handover.Failure(reason, str(error))
         write_atomic(self._work / handover.FAILURE_FILE, encode(failure))
@@ -311,7 +311,7 @@ class TrainingRun:
 
 
 def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
-    """Opens the data set, seeds everything, and starts the budget's clock.
+    """Open the data set, seed everything, and start the budget's clock.
 
     `dataset` is the name of a prepared data set, or the path that it was made of; under the
     runner the run's own is used.
@@ -344,7 +344,7 @@ def _loaded() -> tuple[str, ...]:
 
 
 def _scratch() -> Path:
-    """A folder for work by hand, gone with the kernel."""
+    """Make a folder for work by hand, gone with the kernel."""
     folder = tempfile.mkdtemp(prefix="autoresearch-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

@@ -25,7 +25,7 @@ PROFILED = 5
 """Steps under the profiler."""
 
 SETTLED = 10
-"""Steps before them: the first ones compile, and fill caches."""
+"""Steps before those under the profiler: the first ones compile, and fill caches."""
 
 LATEST = 0.3
 """The progress at which steps are profiled even if fewer came before, but for the first."""
@@ -62,7 +62,7 @@ class StepWatch:
         self._trouble = ""
 
     def begin(self, step: int, progress: float) -> None:
-        """A step begins; at this share of the budget."""
+        """Note that a step begins, at this share of the budget."""
         due = step >= SETTLED or (step > 0 and progress >= LATEST)
         if due and self._profile is None and not self._profiled and not self._trouble:
             self._start()
@@ -70,7 +70,7 @@ class StepWatch:
         self._within = True
 
     def end(self) -> None:
-        """The step ended. What it left to do on a GPU is waited for while steps are profiled."""
+        """Note that the step ended. While steps are profiled, wait for the GPU to finish it."""
         self._within = False
         if self._profile is None:
             self._seconds.append(time.perf_counter() - self._begun)

@@ -24,14 +24,14 @@ REFUSED: Mapping[type, str] = {
     mmap.mmap: "a memory-mapped file",
     np.memmap: "a memory-mapped array",
 }
-"""What would fail, or would drag a corpus along in silence."""
+"""Types that would fail, or would drag a corpus along in silence."""
 
 FAR = 50_000
 """Objects that the search for a culprit looks at before it names the type only."""
 
 
 class RunStub:
-    """What is left of the run in a model that refers to it: constants, and the precision."""
+    """Stands for the run in a model that refers to it: constants, and the precision."""
 
     def __init__(self, vocab_size: int, context: int, seed: int) -> None:
         self.vocab_size = vocab_size
@@ -40,7 +40,7 @@ class RunStub:
         self.device = precision.device()
 
     def autocast(self) -> torch.autocast:
-        """As in training."""
+        """Return the context for the precision of training."""
         return precision.autocast(self.device)
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -48,7 +48,7 @@ class RunStub:
 
 
 def save(model: object, file: "SupportsWrite[bytes]") -> None:
-    """Pickles `model` to `file`, eager: `torch.compile` is unwrapped around models and functions.
+    """Pickle `model` to `file`, eager: `torch.compile` is unwrapped around models and functions.
 
     Raises:
         SubmissionError: something that it refers to can't be pickled; the message says where.
@@ -65,7 +65,7 @@ def save(model: object, file: "SupportsWrite[bytes]") -> None:
 
 
 def rehearse(model: object) -> None:
-    """Does what `save` does, and throws the bytes away.
+    """Pickle `model`, and throw the bytes away.
 
     Raises:
         SubmissionError: as `save` does.
@@ -98,14 +98,14 @@ def _same(thing: object) -> object:
 
 
 def _refusal(obj: object) -> str:
-    """What kind of refused thing it is; empty if it is none."""
+    """Name the kind of refused thing that it is; empty if it is none."""
     while isinstance(obj, np.ndarray) and not isinstance(obj, np.memmap) and obj.base is not None:
         obj = obj.base
     return next((what for kind, what in REFUSED.items() if isinstance(obj, kind)), "")
 
 
 def _eager(obj: object) -> object:
-    """What `torch.compile` wrapped, else the object itself."""
+    """Return what `torch.compile` wrapped, else the object itself."""
     if isinstance(obj, torch.nn.Module) and "_orig_mod" in obj._modules:
         return obj._modules["_orig_mod"]
     if isinstance(obj, FunctionType):
@@ -122,7 +122,7 @@ def _blame(model: object, culprit: object, what: str) -> str:
 
 
 def _find(model: object, culprit: object) -> str:
-    """Where `culprit` hangs on `model`, breadth first: `model.blocks.0.cache`; empty if nowhere."""
+    """Say where `culprit` hangs on `model`: `model.blocks.0.cache`; empty if nowhere."""
     queue: list[tuple[str, object]] = [("model", model)]
     seen: set[int] = set()
     for place, thing in queue:
@@ -136,7 +136,7 @@ def _find(model: object, culprit: object) -> str:
 
 
 def _parts(place: str, thing: object) -> Iterator[tuple[str, object]]:
-    """Everything that pickling `thing` would reach next, with its place in words."""
+    """Yield all that pickling `thing` would reach next, with its place in words."""
     if isinstance(thing, Mapping):
         yield from ((f"{place}[{key!r}]", value) for key, value in thing.items())
     elif isinstance(thing, list | tuple | set | frozenset):
@@ -160,7 +160,7 @@ def _attributes(place: str, thing: object) -> Iterator[tuple[str, object]]:
 
 
 def _references(function: FunctionType) -> Iterator[tuple[str, object]]:
-    """The globals and the closure of a function that was defined in the notebook."""
+    """Yield the globals and the closure of a function that was defined in the notebook."""
     if function.__module__ != "__main__":
         return
     user = f"used by {function.__qualname__}"
@@ -173,7 +173,7 @@ def _references(function: FunctionType) -> Iterator[tuple[str, object]]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The names that a function's code looks up, and those of the functions inside it."""
+    """Yield the names that a function's code looks up, and those of the functions inside it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

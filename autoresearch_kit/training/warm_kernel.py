@@ -1,4 +1,4 @@
-"""The kernel of a run that is started before its turn: `python -P -m` this, as ipykernel_launcher.
+"""Starts the kernel of a run before its turn, like ipykernel_launcher: `python -P -m` this.
 
 What every training notebook imports first is imported by then. Nothing of it touches a GPU. It ends
 with its runner.

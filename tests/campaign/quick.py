@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,15 @@ def made_up_run(
 
 
 def number_of(spec: RunSpec) -> int:
-    """The number of the experiment that a run of a campaign belongs to."""
+    """Return the number of the experiment that a run of a campaign belongs to."""
     pending = Workspace(spec.folder.parents[3], spec.folder.parents[1].name).pending()
     assert pending is not None
     return pending.number
+
+
+def made_up_probe(spec: RunSpec, *, cancelled: Cancelled = lambda: False) -> Run:
+    """Make up what `launch.execute_unscored` gives and leaves behind."""
+    return replace(made_up_run(spec, cancelled=cancelled), score=None)
 
 
 def made_up_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
@@ -85,6 +91,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
     """
     patch.setattr(parts, "find_ground", made_up_ground)
     patch.setattr(launch, "execute", made_up_run)
+    patch.setattr(launch, "execute_unscored", made_up_probe)
     patch.setattr(launch, "audit", lambda _, run, **__: run)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
-from tests.campaign import tiny
+from tests.campaign import test_every_step, tiny
 from tests.campaign.moments import Seen, ended, wait_for
 from tests.campaign.test_campaign import left_running
 
@@ -43,16 +44,11 @@ def run_file(pattern: str) -> Seen:
 
 FILES: dict[str, Seen] = {
     "at the start": stage_is(Stage.STARTING),
-    "with a proposal written down": lambda workspace: workspace.pending() is not None,
-    "with a run's folder made": run_file("input.ipynb"),
     "with the runner started": run_file("live.json"),
     "with the kernel training": run_file("work/metrics.jsonl"),
-    "with the model handed over": run_file("work/submission.json"),
-    "with the run written up": run_file("run.json"),
     "with the judge at work": run_file("judge.json"),
-    "with the model scored": run_file("score.json"),
 }
-"""Moments seen from the campaign's folder."""
+"""Moments at which other processes live; test_every_step has all steps of the campaign's own."""
 
 COMMANDS = ("hash-object", "commit-tree", "update-ref")
 """Moments inside the recording: git itself kills the campaign when it is asked for these."""
@@ -98,7 +94,7 @@ def check_whole(project: Path, corpus: Path) -> None:
     assert tiny.git(project, "status", "--porcelain") == ""
 
 
-def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: Path) -> None:
+def test_killed_while_other_processes_live(project: Path, corpus: Path) -> None:
     for seen in FILES.values():
         workspace, process = start(project, corpus)
         wait_for(seen, workspace, process)
@@ -108,12 +104,22 @@ def test_killed_at_every_moment_of_its_first_experiments(project: Path, corpus: 
     check_whole(project, corpus)
 
 
-def test_killed_at_every_moment_of_a_recording(
-    project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = os.environ["PATH"]
+RUN = """
+import sys
+from pathlib import Path
+from tests.campaign import quick
+quick.run(Path(sys.argv[1]), 1)
+"""
+"""A campaign of made-up runs, whose git is real."""
+
+
+def test_killed_at_every_moment_of_a_recording(project: Path, tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", RUN, str(project)]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     for command in COMMANDS:
         folder = killer_git(tmp_path / command, command)
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{path}")
-        assert ended(*start(project, corpus)) == -signal.SIGKILL
-    check_whole(project, corpus)
+        path = f"{folder}{os.pathsep}{env['PATH']}"
+        done = subprocess.run(argv, env=env | {"PATH": path}, check=False)
+        assert done.returncode == -signal.SIGKILL
+    subprocess.run(argv, env=env, check=True)
+    test_every_step.check_whole(project, 1)

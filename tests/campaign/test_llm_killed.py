@@ -1,112 +1,127 @@
 """A campaign with a language model, killed three times, tells the same story as one that was not.
 
-CI tries few experiments; ENDURANCE_EXPERIMENTS=30 makes it the night that it stands for.
+Runs are made up; requests, git and processes are real.
 """
 
-import contextlib
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import detached
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Experiment, Limits, Stage
-from tests.campaign import scripted
-from tests.campaign.moments import Seen, ended, wait_for
+from autoresearch_kit.records import (
+    EditProtocol,
+    Experiment,
+    Limits,
+    Proposal,
+    Research,
+    Stage,
+    State,
+)
+from autoresearch_kit.researchers import Model
+from tests.campaign import quick, scripted, tiny
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
 pytestmark = pytest.mark.slow
 
-EXPERIMENTS = int(os.environ.get("ENDURANCE_EXPERIMENTS", "3"))
-KILLS = [EXPERIMENTS * part // 4 for part in (1, 2, 3)]
+EXPERIMENTS = 6
+MOMENTS = ("running 1", "prepared 4", "recording 5")
+SETTINGS = replace(quick.SETTINGS, researcher="llm")
 
 
 def script(body: Body) -> Answer:
-    """For each experiment another number of steps: now better, now worse."""
+    """For each experiment another width: now better, now worse."""
     if "Answer with one word" in said(body):
         return text("ready")
     if scripted.is_lessons(body):
-        return text("worked: more steps")
+        return text("worked: another width")
     number = scripted.experiment_of(body)
-    if number % 7 == 3 and not scripted.turn_of(body):
+    if number == 3 and not scripted.turn_of(body):
         return calls(("read", {"what": 0}))
-    values = constants(STEPS=number * 7 % 30 + 1, RATE=0.03 + number / 1000)
+    values = constants(WIDTH=number * 7 % 30 + 4, RATE=0.03 + number / 1000)
     return calls(values, submit(f"idea {number}"))
 
 
-def running(number: int) -> Seen:
-    def seen(workspace: Workspace) -> bool:
-        state = workspace.state()
-        return state is not None and state.number == number and state.stage is Stage.RUNNING
-
-    return seen
-
-
-def prepared(number: int) -> Seen:
-    def seen(workspace: Workspace) -> bool:
-        ahead = workspace.ahead()
-        return ahead is not None and ahead.number == number
-
-    return seen
+def carry_on(root: Path, url: str, moment: str) -> None:
+    """Run the campaign to its end, or until `moment`, at which this process kills itself."""
+    research = Research("scripted", url, EditProtocol.AUTO, 24_000, optuna_every=5)
+    with pytest.MonkeyPatch.context() as patch:
+        quick.make_up(patch)
+        kill_at(moment, patch)
+        campaign = Campaign("night", SETTINGS, root=root, model=Model(research, scripted.KEY, 2))
+        for _ in campaign.run(Limits(experiments=EXPERIMENTS)):
+            pass
 
 
-def recording(number: int) -> Seen:
-    def seen(workspace: Workspace) -> bool:
-        state = workspace.state()
-        return state is not None and (
-            state.number > number or (state.number == number and state.stage is Stage.RECORDING)
-        )
+def kill_at(moment: str, patch: pytest.MonkeyPatch) -> None:
+    def kill_if(reached: str) -> None:
+        if reached == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    return seen
+    def write_state(workspace: Workspace, state: State) -> None:
+        states(workspace, state)
+        if state.stage in (Stage.RUNNING, Stage.RECORDING):
+            kill_if(f"{state.stage} {state.number}")
+
+    def write_ahead(workspace: Workspace, proposal: Proposal) -> None:
+        aheads(workspace, proposal)
+        kill_if(f"prepared {proposal.number}")
+
+    states: Callable[[Workspace, State], None] = Workspace.write_state
+    aheads: Callable[[Workspace, Proposal], None] = Workspace.write_ahead
+    patch.setattr(Workspace, "write_state", write_state)
+    patch.setattr(Workspace, "write_ahead", write_ahead)
 
 
-MOMENTS = (running(KILLS[0]), prepared(KILLS[1] + 1), recording(KILLS[2]))
+CARRY_ON = """
+import sys
+from pathlib import Path
+from tests.campaign.test_llm_killed import carry_on
+carry_on(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+"""
 
 
-def night(
-    root: Path, corpus: Path, server: ChatServer, moments: tuple[Seen, ...]
-) -> list[Experiment]:
-    """A whole campaign as a process of its own, killed at these moments."""
-    model = scripted.model(server, optuna_every=5)
-    campaign = scripted.campaign(root, corpus, model)
-    limits, workspace = Limits(experiments=EXPERIMENTS), campaign.workspace
-    for seen in moments:
-        process = detached.start(workspace, campaign.settings, limits, model)
-        wait_for(seen, workspace, process)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    process = detached.start(workspace, campaign.settings, limits, model)
-    assert ended(workspace, process) == 0, workspace.log.read_text()
+def night(root: Path, server: ChatServer, moments: tuple[str, ...]) -> list[Experiment]:
+    """Run a whole campaign as a process of its own, killed at these moments."""
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    argv = [sys.executable, "-c", CARRY_ON, str(root), server.url]
+    for moment in moments:
+        done = subprocess.run([*argv, moment], env=env, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    subprocess.run([*argv, "never"], env=env, check=True)
     return History(root, "night").experiments()
 
 
 def story(experiments: list[Experiment]) -> list[tuple[object, ...]]:
-    """What must be the same: who proposed what to which, and what came of it."""
+    """Return what must be the same: who proposed what to which, and what came of it."""
     return [
         (
-            one.number,
-            one.proposal.parent,
-            one.proposal.researcher,
-            one.proposal.idea,
-            dict(one.constants),
-            [run.steps for run in one.runs],
-            one.verdict,
-            one.reason,
-            one.val_bpb and round(one.val_bpb, 6),
-            one.proposal.lessons,
+            experiment.number,
+            experiment.proposal.parent,
+            experiment.proposal.researcher,
+            experiment.proposal.idea,
+            dict(experiment.constants),
+            experiment.verdict,
+            experiment.reason,
+            experiment.val_bpb,
+            experiment.proposal.lessons,
         )
-        for one in experiments
+        for experiment in experiments
     ]
 
 
-def test_killed_three_times_it_tells_the_same_story(tmp_path: Path, corpus: Path) -> None:
+def test_killed_three_times_it_tells_the_same_story(tmp_path: Path) -> None:
     with ChatServer(script) as server:
-        never = night(scripted.make_project(tmp_path / "never"), corpus, server, ())
-        thrice = night(scripted.make_project(tmp_path / "thrice"), corpus, server, MOMENTS)
+        never = night(tiny.make_project(tmp_path / "never"), server, ())
+        thrice = night(tiny.make_project(tmp_path / "thrice"), server, MOMENTS)
     assert len(never) == EXPERIMENTS + 1
+    assert {one.proposal.researcher for one in never} == {"baseline", "llm", "optuna"}
     assert story(thrice) == story(never)

@@ -5,15 +5,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
-from tests.campaign import scripted
+from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
@@ -21,6 +23,7 @@ from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
 pytestmark = pytest.mark.slow
 
 READY = text("ready")
+SETTINGS = replace(quick.SETTINGS, researcher="llm")
 DOWN = server.status(503, "the model is being loaded")
 
 
@@ -50,8 +53,17 @@ def root(tmp_path: Path, begun: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
+@pytest.fixture
+def unrun(tmp_path: Path) -> Iterator[Path]:
+    """A project whose campaign makes its runs up, and has its baseline."""
+    project = scripted.make_project(tmp_path / "unrun")
+    with quick.made_up():
+        list(Campaign("night", SETTINGS, root=project).run(Limits(experiments=0)))
+        yield project
+
+
 def test_optuna_stands_in_until_the_endpoint_is_back(
-    root: Path, corpus: Path, chat: ChatServer, caplog: pytest.LogCaptureFixture
+    unrun: Path, chat: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     up = {2}
 
@@ -59,10 +71,10 @@ def test_optuna_stands_in_until_the_endpoint_is_back(
         if is_check(body):
             return READY
         number = scripted.experiment_of(body)
-        return calls(constants(STEPS=20), submit("More steps")) if number in up else DOWN
+        return calls(constants(WIDTH=11), submit("Wider")) if number in up else DOWN
 
     chat.script = script
-    campaign = scripted.campaign(root, corpus, scripted.model(chat, retries=0))
+    campaign = Campaign("night", root=unrun, model=scripted.model(chat, retries=0))
     with caplog.at_level("INFO"):
         experiments = list(campaign.run(Limits(experiments=2)))
     assert [one.proposal.researcher for one in experiments] == ["optuna", "llm"]
@@ -71,11 +83,10 @@ def test_optuna_stands_in_until_the_endpoint_is_back(
     assert caplog.text.count("notice: 'night' needs help: optuna proposes, since") == 1
 
 
-def test_without_a_stand_in_the_campaign_ends_and_says_why(
-    root: Path, corpus: Path, chat: ChatServer
-) -> None:
+def test_without_a_stand_in_the_campaign_ends_and_says_why(unrun: Path, chat: ChatServer) -> None:
     chat.script = lambda body: READY if is_check(body) else DOWN
-    campaign = scripted.campaign(root, corpus, scripted.model(chat, fallback=False, retries=0))
+    asked = scripted.model(chat, fallback=False, retries=0)
+    campaign = Campaign("night", root=unrun, model=asked)
     with pytest.raises(KitError, match="llm can't be asked"):
         list(campaign.run(Limits(experiments=2)))
     assert len(campaign.history.experiments()) == 1

@@ -16,9 +16,9 @@ from tests.campaign.test_campaign import left_running
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("cores", "experiments"), [(1, 2), (1000, 1)])
+@pytest.mark.parametrize("cores", [1, 1000])
 def test_every_run_but_the_first_finds_a_kernel_that_waits(
-    cores: int, experiments: int, tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+    cores: int, tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[bool] = []
 
@@ -31,8 +31,8 @@ def test_every_run_but_the_first_finds_a_kernel_that_waits(
     monkeypatch.setattr(context, "LEAST_CORES", cores)
     root = tiny.make_project(tmp_path / "project")
     night = Campaign("night", settle(root, "night", tiny.wishes(corpus)), root=root)
-    verdicts = [one.verdict for one in night.run(Limits(experiments=experiments))]
-    assert found == [False, *experiments * [True]]
-    assert len(verdicts) == 1 + experiments
+    verdicts = [one.verdict for one in night.run(Limits(experiments=1))]
+    assert found == [False, True]
+    assert len(verdicts) == 2
     assert left_running(root) == []
     assert list(night.workspace.runs.iterdir()) == []

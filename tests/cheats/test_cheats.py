@@ -2,10 +2,10 @@
 
 Each is a notebook that goes through the real thing: papermill, kernel, sandbox, judge, predictors.
 Its evidence, in what it printed or how its loss fell, says that it did what it meant to do. What
-stops them is the sandbox, so without one there is nothing to test here.
+stops them is the sandbox, so without one there is nothing to test here. test_future has models that
+see what they should predict.
 """
 
-import json
 import py_compile
 import shutil
 import subprocess
@@ -26,20 +26,17 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Run, RunSpec
-from tests.cheats import clocks, files, future, processes
+from tests.cheats import clocks, files, processes
 from tests.cheats.ground import HONEST, Cells, Cheat, make_run
 
 pytestmark = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 
-CHEATS = (*clocks.CHEATS, *files.CHEATS, *future.CHEATS, *processes.CHEATS)
+CHEATS = (*clocks.CHEATS, *files.CHEATS, *processes.CHEATS)
 
 FAST = ("forged files", "environment stolen", "a fork bomb")
 
 TOLERANCE = 0.03
 """Bits per byte by which another draw of the same training may be ahead; tricks pay more."""
-
-VISIBLY = 0.2
-"""Nats by which a model that sees its targets is ahead in training."""
 
 STATE = '{"best_bpb": 1.5}'
 
@@ -76,11 +73,6 @@ def printed(spec: RunSpec) -> str:
     book = nbformat.read(spec.folder / handover.EXECUTED_FILE, nbformat.NO_CONVERT)
     outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
     return "".join(output.get("text", "") for output in outputs)
-
-
-def last_loss(spec: RunSpec) -> float:
-    path = spec.folder / handover.WORK_FOLDER / handover.METRICS_FILE
-    return float(json.loads(path.read_text().splitlines()[-1])["loss"])
 
 
 def is_better(found: Run, honest: Run) -> bool:
@@ -134,8 +126,6 @@ def test_a_cheat_ends_as_what_it_is(cheat: Cheat, tmp_path: Path, twin: Twin) ->
     assert cheat.detail in found.detail
     assert cheat.evidence in printed(spec)
     assert (spec.folder / handover.WORK_FOLDER / cheat.leaves).exists()
-    if cheat.pays:
-        assert last_loss(spec) < last_loss(twin(cheat.twin)[1]) - VISIBLY
     if cheat.reason is None:
         assert not is_better(found, twin(cheat.twin)[0])
 

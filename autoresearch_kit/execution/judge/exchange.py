@@ -1,4 +1,4 @@
-"""What judge and predictor say to each other, and the memory in which they swap arrays.
+"""The messages of judge and predictor, and the memory in which they swap arrays.
 
 Requests and replies are lines on two pipes that nobody else holds; inputs and logits lie in one
 shared file without a name. On a GPU the logits stay there, in memory that both have mapped: its
@@ -30,7 +30,7 @@ DETAIL_LENGTH = 300
 """Characters of a failure's detail."""
 
 BEGIN = b"begin "
-"""The turn of a predictor that waits, and the terms: only now may it use a GPU."""
+"""Begins the turn of a predictor that waits; the terms follow. Only now may it use a GPU."""
 
 LOAD = b"load\n"
 PREDICT = b"predict\n"
@@ -39,7 +39,7 @@ PREDICT_FULL = b"predict in float32\n"
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a batch: B rows of T inputs, and logits over V tokens at each."""
+    """The shape of a batch: B rows of T inputs, and logits over V tokens at each."""
 
     rows: int
     context: int
@@ -47,22 +47,22 @@ class Shape:
 
     @property
     def inputs(self) -> int:
-        """Inputs in a batch."""
+        """Return how many inputs a batch has."""
         return self.rows * self.context
 
     @property
     def logits(self) -> int:
-        """Logits in a batch."""
+        """Return how many logits a batch has."""
         return self.inputs * self.vocab_size
 
     @property
     def logits_offset(self) -> int:
-        """Where in the shared file the logits begin: on the first page after the inputs."""
+        """Return where in the shared file the logits begin: on the first page after the inputs."""
         return -(-self.inputs * INPUT_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
 
     @property
     def size(self) -> int:
-        """Bytes of the shared file."""
+        """Return the size of the shared file in bytes."""
         return self.logits_offset + self.logits * LOGIT_BYTES
 
 
@@ -70,11 +70,11 @@ class Shape:
 class PredictorSpec:
     """The arguments of a predictor. The last four are file descriptors; `door` is a socket.
 
-    `device` is torch's name of what it must compute on; None: the kit's choice.
+    `device` is torch's name of what it must compute on.
     """
 
     submission: Path
-    device: str | None
+    device: str
     memory: int
     requests: int
     replies: int
@@ -83,42 +83,44 @@ class PredictorSpec:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a predictor is told when its turn comes.
+    """Tells a predictor that its turn has come, and on which terms.
 
-    `precision` is torch's name of what matrix products are computed in. Logits go into the shared
-    file, or `on_device` into memory of the GPU, `device_bytes` long. `mark` is what the judge has
-    written where the first logit will be: by it the predictor knows that both see the same memory.
+    `precision` is torch's name of what matrix products are computed in; None: the predictor chooses
+    it, and says so in its reply. Logits go into the shared file, or `on_device` into memory of the
+    GPU, `device_bytes` long. `mark` is what the judge has written where the first logit will be: by
+    it the predictor knows that both see the same memory.
     """
 
     shape: Shape
-    precision: str
+    precision: str | None
     mark: float
     device_bytes: int = 0
 
     @property
     def on_device(self) -> bool:
-        """Whether logits stay on the GPU."""
+        """Return whether logits stay on the GPU."""
         return self.device_bytes > 0
 
     def line(self) -> bytes:
-        """As it goes through the pipe."""
+        """Encode it for the pipe."""
         return BEGIN + msgspec.json.encode(self) + b"\n"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A predictor's answer: done, or why not."""
+    """A predictor's answer: done, or why not. `precision` is what it will compute in."""
 
     failure: Reason | None = None
     detail: str = ""
+    precision: str = ""
 
     def line(self) -> bytes:
-        """As it goes through the pipe."""
+        """Encode it for the pipe."""
         return msgspec.json.encode(self) + b"\n"
 
 
 def shared_memory() -> int:
-    """The descriptor of a new file without a name, in memory where that can be."""
+    """Make a file without a name, in memory where that can be; return its descriptor."""
     if sys.platform == "linux":
         descriptor = os.memfd_create("autoresearch", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:

@@ -1,4 +1,4 @@
-"""How long a model may take to get going: one that trains as it is loaded is over its budget."""
+"""Bounds the time that a model takes to get going: training there is over its budget."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,21 +7,21 @@ from autoresearch_kit.execution.judge.grading import ScoreFailure
 from autoresearch_kit.records import Reason
 
 FREE_SECONDS = 10.0
-"""For loading the model, and for what its first answer takes longer than a typical one.
+"""Allowed for loading the model, and for what its first answer takes longer than a typical one.
 
-Seconds of the clock, not CPU time: the notebook's models load in 0.1 s, and in less than 1 s beside
-six busy processes on two cores. CPU time would miss what trains on a GPU.
+Seconds of the wall-clock, not CPU time: the notebook's models load in 0.1 s, and in less than 1 s
+beside six busy processes on two cores. CPU time would miss what trains on a GPU.
 """
 
 FREE_SHARE = 0.25
-"""Of the time of all answers, for later ones: on a busy machine, some take longer than others."""
+"""Share of the time of all answers that is allowed for slow ones, as on a busy machine."""
 
 SLOW = 3.0
-"""A later answer that takes so many times a typical one did something else besides."""
+"""An answer is slow if it takes more than so many times a typical one."""
 
 
 def check_pace(spent: float, answers: Sequence[float]) -> float:
-    """Look at the seconds that the scored model took for each answer of a pass over all rows.
+    """Check the seconds that the scored model took for each answer of a pass over all rows.
 
     `spent` of `FREE_SECONDS` were spent before, on loading or in an earlier pass. Return what is
     spent now. The first answer counts in full, for all that it learns there is of use in every

@@ -1,4 +1,4 @@
-"""Has a submission scored by a judge, in processes of their own. Loads no torch."""
+"""Have a submission scored by a judge, in processes of their own."""
 
 import time
 from collections.abc import Callable
@@ -23,19 +23,19 @@ from autoresearch_kit.tasks.lm.splits import Split
 MODULE = "autoresearch_kit.execution.judge.judge"
 
 GRACE_SECONDS = 15.0
-"""On top of the judge's own limit, before it is taken to hang."""
+"""Seconds on top of the judge's own limit, before it is taken to hang."""
 
 TURN = "score"
-"""What a judge is told when its turn has come."""
+"""Tells a judge that its turn has come."""
 
 
 def judge_id(run_id: str) -> str:
-    """What the processes of a run's judge carry: a judge may wait while the run's own are ended."""
+    """Name the processes of a run's judge: they may wait while the run's own are ended."""
     return f"{run_id}-judge"
 
 
 def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
-    """How the model of a run is scored on a shard; `folder` takes the judge's files."""
+    """Say how the model of a run is scored on a shard; `folder` takes the judge's files."""
     return JudgeSpec(
         dataset=spec.dataset,
         submission=taken_model(spec.folder),
@@ -52,7 +52,7 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
 
 
 def start(spec: JudgeSpec) -> Child:
-    """Start the judge, which loads torch and starts its predictors; then it waits for its turn."""
+    """Start the judge, which starts its predictors and waits for its turn."""
     (spec.folder / SCORE_FILE).unlink(missing_ok=True)
     path = spec.folder / SPEC_FILE
     path.write_bytes(codec.encode(spec))
@@ -91,7 +91,7 @@ def score(
 
 
 def _answer(spec: JudgeSpec, status: int | None) -> Score:
-    """What the judge wrote."""
+    """Return the score that the judge wrote, or raise its failure."""
     if status in (0, FAILED):
         try:
             data = (spec.folder / SCORE_FILE).read_bytes()

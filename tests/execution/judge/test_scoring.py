@@ -52,8 +52,7 @@ def by_hand(
     [
         (models.Honest, "val", "float32"),
         (models.Honest, "val", "bfloat16"),
-        pytest.param(models.Honest, "val", "float16", marks=pytest.mark.slow),
-        pytest.param(models.tied, "audit", "float32", marks=pytest.mark.slow),
+        pytest.param(models.tied, "audit", "float16", marks=pytest.mark.slow),
         pytest.param(models.half, "val", "bfloat16", marks=pytest.mark.slow),
     ],
 )
