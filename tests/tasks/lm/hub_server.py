@@ -127,8 +127,12 @@ class HubServer(LoopbackServer):
             def _pour(self, data: bytes, asked: str, fault: Fault) -> None:
                 if fault.damaged:
                     data = bytes([data[0] ^ 1]) + data[1:]
-                start = 0 if fault.whole else int(asked.removeprefix("bytes=").split("-")[0])
-                self.send_response(200 if fault.whole else 206)
+                start = (
+                    int(asked.removeprefix("bytes=").split("-")[0])
+                    if asked and not fault.whole
+                    else 0
+                )
+                self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(data) - start))
                 self.end_headers()
                 with suppress(ConnectionError):  # the client was killed, or has no room
