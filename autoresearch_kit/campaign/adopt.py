@@ -35,10 +35,10 @@ from autoresearch_kit.notebook.contract import (
     SUBMIT,
     assigns,
     calls,
-    content_problems,
     structural_problems,
 )
 from autoresearch_kit.notebook.syntax import parse_cell
+from autoresearch_kit.tasks.lm.language_model import TASK
 
 HOW_TO_NAME = (
     "Names and tags are cell metadata. In JupyterLab: select the cell, click the gears at the top "
@@ -105,7 +105,7 @@ def find_problems(text: str) -> list[str]:
         unnamed += [problem] if problem else []
     misplaced = unnamed + list(structural_problems(cells))
     advice = [HOW_TO_NAME] if misplaced else []
-    return misplaced + list(content_problems(cells)) + advice
+    return misplaced + list(TASK.notebook_problems(cells)) + advice
 
 
 def _suggestion(raw: NotebookCell, at: int, taken: set[str]) -> CellMetadata:

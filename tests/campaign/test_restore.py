@@ -80,7 +80,7 @@ def info_of(home: Path, name: str) -> DatasetInfo:
 
 
 def print_of(place: Workspace, lost: Path) -> Fingerprint:
-    return fingerprint(info_of(place.root.parent / "data", str(lost)), MACHINE, place.kit)
+    return fingerprint(info_of(place.root.parent / "data", str(lost)), MACHINE, 1)
 
 
 def test_the_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:
@@ -94,6 +94,12 @@ def test_the_fingerprint_is_equal(
 ) -> None:
     restore.restore(fresh.root, disk, "night")
     assert print_of(first, lost) == print_of(fresh, lost)
+
+
+def test_the_copy_of_the_package_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:
+    restore.restore(fresh.root, disk, "night")
+    copies = [place.kit / "autoresearch_kit" / "tasks/lm/build.py" for place in (first, fresh)]
+    assert copies[0].read_text() == copies[1].read_text()
 
 
 def test_it_goes_on_without_the_corpus(fresh: Workspace, disk: Path, lost: Path) -> None:

@@ -19,6 +19,11 @@ class Split(StrEnum):
     AUDIT = "audit"
 
 
+def metric_name(split: Split) -> str:
+    """Return the name of the bits per byte that are measured on a split, such as val_bpb."""
+    return f"{split}_bpb"
+
+
 @dataclass(frozen=True)
 class Sizes:
     """What a corpus is prepared with unless the user says otherwise.
