@@ -1,4 +1,4 @@
-"""What a campaign knows by now of the val_bpb of each code that it has tried.
+"""What a campaign knows by now of the score of each code that it has tried.
 
 A verdict is held against what was known when it was given, and its detail says so. The best is run
 again later, and sigma becomes better known: the latest of both is what people are shown.

@@ -15,6 +15,7 @@ from autoresearch_kit.records import codec
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
 from autoresearch_kit.studies.confirm.confirming import Confirming, Forecast, Progress
 from autoresearch_kit.studies.confirm.judging import Standing
+from autoresearch_kit.tasks.lm.language_model import TASK
 from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
 
 STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "red"}
@@ -135,7 +136,7 @@ def _end(confirming: Confirming, found: Confirmation) -> str:
     """The best and the pruned best, and the next step."""
     pruned = None if found.pruned == found.best else found.pruned
     measured = {"baseline": found.baseline, "best": found.best, "pruned best": pruned}
-    lines = [f"{name:12s} val_bpb {one}" for name, one in measured.items() if one]
+    lines = [f"{name:12s} {TASK.objective.name} {one}" for name, one in measured.items() if one]
     if found.left:
         return "\n".join([*lines, f"at least {found.left} runs left; the same command goes on"])
     source = f"--from {confirming.folder.pruned.relative_to(confirming.workspace.root)}"
