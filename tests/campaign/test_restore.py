@@ -12,7 +12,6 @@ from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
@@ -42,7 +41,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
     kept.write_text(kept.read_text() + "# as it was then\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(folder / "data"))
-        prepare(str(lost), Options(vocab_size=SIZES.vocab_size, context=SIZES.context))
+        prepare(str(lost), Sizes(vocab_size=SIZES.vocab_size, context=SIZES.context))
         place.write_settings(
             replace(
                 ledger.SETTINGS,

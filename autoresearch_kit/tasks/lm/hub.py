@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Never
 
 from huggingface_hub import HfFileMetadata, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
@@ -20,7 +20,6 @@ from huggingface_hub.utils import build_hf_headers
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.tasks.lm.splits import Advance
 
 ENDPOINT = "https://huggingface.co"
 TIMEOUT = 30.0  # seconds
@@ -67,8 +66,8 @@ def look(repository: str, name: str) -> HubFile:
     return HubFile(repository, name, url, metadata.size, str(metadata.etag))
 
 
-def fetch(file: HubFile, path: Path, advance: Advance) -> None:
-    """Download a file to `path`, going on with what an earlier call left; tell `advance` the bytes.
+def fetch(file: HubFile, path: Path, bar: type["tqdm[Never]"] = tqdm) -> None:
+    """Download a file to `path`, going on with what an earlier call left; `bar` shows how far.
 
     Raises:
         CorpusError: the hub can't be reached, refuses, or sends something else.
@@ -79,15 +78,14 @@ def fetch(file: HubFile, path: Path, advance: Advance) -> None:
         if other != part:  # of another version of the file
             other.unlink()
     with _as_corpus_errors(file.repository), part.open("ab") as out:
-        arrived = out.tell()
-        advance(arrived)
         http_get(
             file.url,
             out,
-            resume_size=arrived,
+            resume_size=out.tell(),
             headers=build_hf_headers(),
             expected_size=file.size,
-            tqdm_class=_bar_for(advance),
+            displayed_filename=file.name,
+            tqdm_class=bar,
         )
         out.flush()
         os.fsync(out.fileno())
@@ -102,6 +100,13 @@ def fetch(file: HubFile, path: Path, advance: Advance) -> None:
     part.replace(path)
 
 
+class NoBar(tqdm):  # type: ignore[type-arg]
+    """A progress bar that draws nothing."""
+
+    def __init__(self, **_given: object) -> None:
+        super().__init__(disable=True)
+
+
 def _metadata(url: str) -> HfFileMetadata:
     """Ask again where the hub is busy, but not where it can't be reached at all."""
     try:
@@ -110,19 +115,6 @@ def _metadata(url: str) -> HfFileMetadata:
         if error.response.status_code not in BUSY:
             raise
         return get_hf_file_metadata(url, timeout=TIMEOUT, retry_on_errors=True)
-
-
-def _bar_for(advance: Advance) -> type["tqdm[NoReturn]"]:
-    """Return a progress bar for huggingface_hub that draws nothing, and tells `advance`."""
-
-    class Bar(tqdm):  # type: ignore[type-arg]
-        def __init__(self, **_given: object) -> None:
-            super().__init__(disable=True)
-
-        def update(self, n: float | None = 1) -> None:
-            advance(int(n or 0))
-
-    return Bar
 
 
 @contextmanager
@@ -137,10 +129,8 @@ def _as_corpus_errors(repository: str) -> Iterator[None]:
         said = f"{endpoint()} answers {status} for {repository} ({why}); {ways}"
         raise CorpusError(said) from error
     except (HTTPError, OfflineModeIsEnabled) as error:
-        why = _first_line(str(error))
-        raise CorpusError(
-            f"can't reach {endpoint()} for {repository} ({why}); {WAYS_OUT}"
-        ) from error
+        said = f"can't reach {endpoint()} for {repository} ({_first_line(str(error))})"
+        raise CorpusError(f"{said}; {WAYS_OUT}") from error
     except OSError as error:
         if error.errno is not None:
             raise

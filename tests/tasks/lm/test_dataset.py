@@ -9,12 +9,11 @@ import pytest
 
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.records.codec import encode
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.dataset import Dataset, dataset_folder, find_prepared, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
-from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
-SMALL = Options(vocab_size=300, context=32)
+SMALL = Sizes(vocab_size=300, context=32)
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_missing_and_damaged_data_sets_are_named(tmp_path: Path) -> None:
 
 def test_a_name_and_a_path_say_where_it_lies(home: Path, dataset: Dataset, text_file: Path) -> None:
     assert dataset_folder("stdlib-bytes") == home / "stdlib-bytes"
-    assert dataset_folder(str(text_file)).name + SMALL.suffix() == dataset.info.name
+    assert dataset_folder(str(text_file)).name + SMALL.suffix(Sizes()) == dataset.info.name
     assert dataset_folder(str(text_file)).name.startswith("prose-")
 
 
@@ -101,7 +100,7 @@ def test_a_path_finds_the_one_data_set_made_of_it(dataset: Dataset, text_file: P
 
 
 def test_a_path_prepared_in_several_sizes_needs_a_name(dataset: Dataset, text_file: Path) -> None:
-    other = prepare(str(text_file), Options(vocab_size=400))
+    other = prepare(str(text_file), Sizes(vocab_size=400))
     with pytest.raises(CorpusError, match=f"by its name: {dataset.info.name}, {other.name}"):
         find_prepared(str(text_file))
 

@@ -31,10 +31,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 
 def fetch(folder: Path) -> bytes:
-    told: list[int] = []
-    file = hub.look(REPOSITORY, NAME)
-    hub.fetch(file, folder / NAME, told.append)
-    assert sum(told) == file.size
+    hub.fetch(hub.look(REPOSITORY, NAME), folder / NAME, hub.NoBar)
     return (folder / NAME).read_bytes()
 
 
@@ -133,8 +130,11 @@ from pathlib import Path
 from huggingface_hub import constants
 from autoresearch_kit.tasks.lm import hub
 constants.DOWNLOAD_CHUNK_SIZE = {CHUNK}
+class Printed(hub.NoBar):
+    def update(self, size):
+        print(size, flush=True)
 file = hub.look(*sys.argv[1:3])
-hub.fetch(file, Path(sys.argv[3], file.name), lambda size: print(size, flush=True))
+hub.fetch(file, Path(sys.argv[3], file.name), Printed)
 """
 
 
@@ -161,21 +161,22 @@ constants.DOWNLOAD_CHUNK_SIZE = 100_000
 disk, data = Path(sys.argv[1]), bytes(range(250)) * 12_000
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], check=True)
 filler = (disk / "filler").open("wb", buffering=0)
-def fill(size):
-    try:
-        while size and filler.write(bytes(65536)):
+class Filler(hub.NoBar):
+    def update(self, size):
+        try:
+            while filler.write(bytes(65536)):
+                pass
+        except OSError:
             pass
-    except OSError:
-        pass
 with HubServer({"shard": data}) as server:
     os.environ["HF_ENDPOINT"] = server.url
     file = hub.look("someone/text", "shard")
     try:
-        hub.fetch(file, disk / "shard", fill)
+        hub.fetch(file, disk / "shard", Filler)
     except OSError as error:
         print(errno.errorcode[error.errno])
     filler.truncate(0)
-    hub.fetch(file, disk / "shard", lambda size: None)
+    hub.fetch(file, disk / "shard", hub.NoBar)
     print((disk / "shard").read_bytes() == data)
 """
 

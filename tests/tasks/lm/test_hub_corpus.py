@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.corpora import find, sizes_of
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.lm.hub_corpus import STORIES, climbmix, tinystories
@@ -20,7 +19,7 @@ from autoresearch_kit.tasks.lm.prepare import main, prepare
 from autoresearch_kit.tasks.lm.splits import Sizes, Split
 from tests.tasks.lm.hub_server import Fault, HubServer
 
-SMALL = Options(vocab_size=300, context=32, eval_rows=16)
+SMALL = Sizes(vocab_size=300, context=32, eval_rows=16)
 SHARDS = [f"shard_{number:05d}.parquet" for number in (0, 1, 2, 6541, 6542)]
 AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
 
@@ -178,4 +177,4 @@ def test_the_command_prepares_climbmix_at_its_own_sizes(
     info = open_dataset(home / "climbmix-s2").info
     assert info.context == 2_048
     assert 8 <= info.eval_rows <= min(info.val_tokens, info.audit_tokens) // 2_048
-    assert "downloading" in done.stderr
+    assert SHARDS[1] in done.stderr

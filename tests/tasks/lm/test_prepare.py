@@ -9,12 +9,12 @@ import pytest
 from filelock import FileLock
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.tasks.lm.build import Options, xz_bits_per_byte
+from autoresearch_kit.tasks.lm.build import xz_bits_per_byte
 from autoresearch_kit.tasks.lm.dataset import dataset_folder, open_dataset
 from autoresearch_kit.tasks.lm.prepare import main, prepare
-from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
-SMALL = Options(vocab_size=300, context=32)
+SMALL = Sizes(vocab_size=300, context=32)
 SMALL_ARGUMENTS = ["--vocab-size", "300", "--context", "32"]
 COMMAND = [sys.executable, "-m", "autoresearch_kit.tasks.lm.prepare"]
 
@@ -69,21 +69,21 @@ def test_a_damaged_data_set_is_made_anew(home: Path, text_file: Path) -> None:
 def test_options_have_folders_of_their_own(home: Path, text_file: Path) -> None:
     names = [
         prepare(str(text_file), options).name
-        for options in (SMALL, Options(bytes_only=True, context=32), Options(vocab_size=300))
+        for options in (SMALL, Sizes(bytes_only=True, context=32), Sizes(vocab_size=300))
     ]
     stem = dataset_folder(str(text_file)).name
     assert names == [f"{stem}-v300-t32", f"{stem}-bytes-t32", f"{stem}-v300"]
 
 
 def test_bytes_only_has_a_token_for_each_byte(home: Path, text_file: Path) -> None:
-    info = prepare(str(text_file), Options(bytes_only=True, context=32))
+    info = prepare(str(text_file), Sizes(bytes_only=True, context=32))
     dataset = open_dataset(home / info.name)
     pieces = int((dataset.val == dataset.tokenizer.bos).sum())
     assert (info.vocab_size, info.val_tokens) == (257, info.val_bytes + pieces)
 
 
 def test_digests_tell_what_differs(home: Path, text_file: Path) -> None:
-    one, other = prepare(str(text_file), SMALL), prepare(str(text_file), Options(vocab_size=280))
+    one, other = prepare(str(text_file), SMALL), prepare(str(text_file), Sizes(vocab_size=280))
     assert one.corpus == other.corpus
     assert one.tokenizer != other.tokenizer
     assert one.packing != other.packing
@@ -115,7 +115,7 @@ def test_too_few_documents_to_split_says_so(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("context", [0, 1, 131_073])
 def test_a_context_that_is_no_row_is_refused(context: int) -> None:
     with pytest.raises(InputError, match=f"context of {context} tokens: give 2 to 131072"):
-        Options(context=context)
+        Sizes(context=context)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_command_prints_the_folder_last_and_talks_on_stderr(
     assert main([str(text_file), *SMALL_ARGUMENTS]) == 0
     out, err = capfd.readouterr()
     folder = dataset_folder(str(text_file))
-    assert out == f"{folder}{SMALL.suffix()}\n"
+    assert out == f"{folder}{SMALL.suffix(Sizes())}\n"
     info = open_dataset(Path(out.strip())).info
-    assert re.search(r"packing tokens +[\d.]+ MB in [\d.]+ s, [\d.]+ MB/s\n", err)
+    assert re.search(r"packing tokens +: 100%.*[\d.]+[kM]B/s\]\n", err)
     assert f"in rows of 33 from BOS: {info.cropped:.3%} of the tokens cropped away" in err
     assert f"xz -9e needs {info.xz_bpb:.3f} bits per byte" in err
 
@@ -205,7 +205,7 @@ def test_stopped_half_way_it_is_repeated(home: Path, text_file: Path, how: signa
 
 
 def test_two_at_once_wait_for_each_other(home: Path, text_file: Path) -> None:
-    name = dataset_folder(str(text_file)).name + SMALL.suffix()
+    name = dataset_folder(str(text_file)).name + SMALL.suffix(Sizes())
     home.mkdir()
     arguments = [*COMMAND, str(text_file), *SMALL_ARGUMENTS]
     lock = FileLock(home / f".{name}.lock")
@@ -218,11 +218,11 @@ def test_two_at_once_wait_for_each_other(home: Path, text_file: Path) -> None:
 
 
 def test_a_data_set_prepared_with_options_is_found_by_its_name(home: Path, text_file: Path) -> None:
-    info = prepare(str(text_file), Options(bytes_only=True))
+    info = prepare(str(text_file), Sizes(bytes_only=True))
     assert prepare(info.name) == info
 
 
 def test_a_prepared_data_set_is_given_no_other_sizes(home: Path, text_file: Path) -> None:
     info = prepare(str(text_file), SMALL)
     with pytest.raises(InputError, match=f"{info.name} is prepared, with sizes of its own"):
-        prepare(info.name, Options(vocab_size=400))
+        prepare(info.name, Sizes(vocab_size=400))
