@@ -25,6 +25,7 @@ from autoresearch_kit.campaign import context
 from autoresearch_kit.execution.judge import assessment, causality
 from autoresearch_kit.execution.judge.assessment import Shard
 from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.execution.judge.logits import Floats, HostLogits, Ints
 from autoresearch_kit.machine.precision import autocast_to
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.splits import Split
@@ -117,9 +118,9 @@ def cut_rows(dataset: Dataset) -> tuple[Shard, Tensor]:
         dataset.tokens(split)[: dataset.token_count(split) // size * size].reshape(-1, size)
         for split in (Split.TRAIN, Split.VAL)
     )
-    spread = torch.from_numpy(val[:: len(val) // ROWS][:ROWS].astype(np.int64))
-    sizes = torch.ones(dataset.info.vocab_size, dtype=torch.int64)
-    shard = Shard(spread[:, :-1].contiguous(), spread[:, 1:].contiguous(), sizes, train, CPU)
+    spread = val[:: len(val) // ROWS][:ROWS].astype(np.int64)
+    sizes = np.ones(dataset.info.vocab_size, np.int64)
+    shard = Shard(spread[:, :-1], spread[:, 1:], sizes, train)
     return shard, torch.from_numpy(train.astype(np.int64))
 
 
@@ -137,26 +138,26 @@ def predictor(model: nn.Module, precision: torch.dtype) -> assessment.Predict:
     """A fresh copy of the model, as a predictor asks it."""
     fresh = copy.deepcopy(model).eval()
 
-    def predict(inputs: npt.NDArray[np.int64]) -> Tensor:
+    def predict(inputs: Ints) -> HostLogits:
         with torch.inference_mode(), autocast_to(CPU, precision):
             logits: Tensor = fresh(torch.from_numpy(inputs.copy()))
-        return logits.float()
+        return HostLogits(logits.float().numpy())
 
     return predict
 
 
-def score(shard: Shard, model: nn.Module, precision: torch.dtype = torch.float32) -> Tensor:
-    return shard.losses(predictor(model, precision), shard.inputs, shard.targets, BATCH)
+def score(shard: Shard, model: nn.Module, precision: torch.dtype = torch.float32) -> Floats:
+    return shard.losses(predictor(model, precision), BATCH)
 
 
 def changes(
-    shard: Shard, scored: Tensor, model: nn.Module, precision: torch.dtype = torch.float32
-) -> Tensor:
-    seed = int.from_bytes(os.urandom(7))
-    return assessment.probe(shard, scored, predictor(model, precision), BATCH, seed)
+    shard: Shard, scored: Floats, model: nn.Module, precision: torch.dtype = torch.float32
+) -> npt.NDArray[np.float64]:
+    predict, seed = predictor(model, precision), int.from_bytes(os.urandom(7))
+    return assessment.probe(shard, scored, predict, BATCH, wanted=causality.POSITIONS, seed=seed)
 
 
-def refused(found: Tensor) -> bool:
+def refused(found: npt.NDArray[np.float64]) -> bool:
     try:
         causality.check(found, BATCH)
     except ScoreFailure:
@@ -175,7 +176,7 @@ def honest(shard: Shard, models: dict[str, nn.Module], probes: int) -> Iterator[
                 scaled = Scaled(model, scale)
                 scored = score(shard, scaled, precision)
                 found += [changes(shard, scored, scaled, precision) for _ in range(probes)]
-            every = torch.cat(found).abs()
+            every = abs(np.concatenate(found))
             yield (
                 f"| {name} | {str(precision).removeprefix('torch.')} | {len(found)} "
                 f"| {sum(map(refused, found))} | {every.mean():.1g} | {every.max():.1g} |"
@@ -199,11 +200,11 @@ class Ahead(nn.Module):
         return logits.scatter_add_(-1, x.roll(-1, 1)[..., None], nats)
 
 
-def cheats(shard: Shard, losses: Tensor, share: int) -> dict[str, Where]:
+def cheats(shard: Shard, losses: Floats, share: int) -> dict[str, Where]:
     """Ways to choose one in `share` positions; `losses` `[N, T]` are those of the honest model."""
     place = torch.arange(CONTEXT)
-    keys = shard.inputs[: max(1, ROWS // share), :8]
-    high = losses[:, :-1].quantile(1 - 1 / share)
+    keys = torch.from_numpy(shard.inputs[: max(1, ROWS // share), :8].copy())
+    high = float(np.quantile(losses[:, :-1], 1 - 1 / share))
 
     def by_chance(x: Tensor, _: Tensor) -> Tensor:
         return torch.from_numpy(np.random.default_rng().random(x.shape) < 1 / share)
@@ -230,7 +231,7 @@ def cheats(shard: Shard, losses: Tensor, share: int) -> dict[str, Where]:
 
 def dishonest(shard: Shard, model: nn.Module, probes: int) -> Iterator[str]:
     """A line for each share: how often it is found, and what that costs in nats."""
-    names = list(cheats(shard, torch.zeros(ROWS, CONTEXT), 8))
+    names = list(cheats(shard, np.zeros((ROWS, CONTEXT), np.float32), 8))
     yield f"| one in | 1 - (1 - f)^n | {' | '.join(names)} | nats gained | in three runs |"
     yield f"|---:|---:|{'---:|' * len(names)}---:|---:|"
     scored = score(shard, model)
@@ -239,7 +240,7 @@ def dishonest(shard: Shard, model: nn.Module, probes: int) -> Iterator[str]:
         for where in cheats(shard, scored, share).values():
             cheat = Ahead(model, where)
             ahead = [score(shard, cheat) for _ in range(SCORINGS)] * (probes // SCORINGS)
-            gains.append((scored.mean() - ahead[0].mean()).item())
+            gains.append(float(scored.mean() - ahead[0].mean()))
             found.append(sum(refused(changes(shard, one, cheat)) for one in ahead) / len(ahead))
         one, three = (1 - (1 - 1 / share) ** (runs * causality.POSITIONS) for runs in (1, 3))
         told = " | ".join(f"{rate:.1%}" for rate in found)

@@ -28,8 +28,7 @@ from autoresearch_kit.execution.runner.taking import taken_model
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.tasks.lm import task
-from autoresearch_kit.tasks.lm.bits_per_byte import rows, target_bytes
+from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, rows
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.splits import Split
 from autoresearch_kit.verdicts import noise
@@ -43,15 +42,14 @@ def row_nats(model: Path, dataset: Dataset) -> tuple[Tensor, Tensor]:
     inputs, targets = rows(shard, len(shard))
     device = precision.device()
     loaded = predictor.load(model, device)
-
-    def predict(part: Tensor) -> Tensor:
-        logits: Tensor = loaded(part.to(device))
-        return logits
-
+    losses = []
     with torch.inference_mode(), precision.autocast(device):
-        losses = task.losses(predict, inputs, targets, BATCH_ROWS)
-    sizes = target_bytes(targets, torch.from_numpy(dataset.token_bytes.astype("int64")))
-    return losses.double().where(sizes > 0, 0.0).sum(1), sizes.double().sum(1)
+        for start in range(0, len(inputs), BATCH_ROWS):
+            part = slice(start, start + BATCH_ROWS)
+            logits = loaded(torch.from_numpy(inputs[part]).to(device)).float().cpu().numpy()
+            losses.append(torch.from_numpy(nats_per_token(logits, targets[part])))
+    sizes = torch.from_numpy(dataset.token_bytes.astype("int64")[targets])
+    return torch.cat(losses).double().where(sizes > 0, 0.0).sum(1), sizes.double().sum(1)
 
 
 def spread(first: Tensor, second: Tensor, sizes: Tensor) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count, cycle
 from typing import cast
 
+import numpy as np
 import torch
 import upstream
 from torch import Tensor, nn
@@ -127,13 +128,16 @@ class OnRows(Stopwatch):
         """Score the model on the rows that a campaign's judge takes."""
         logits = model.logits if isinstance(model, upstream.Model) else model.eval()
 
-        def predict(inputs: Tensor) -> Tensor:
-            with self.autocast():
-                return cast(Tensor, logits(inputs.to(self.device)))
-
         inputs, targets = bits_per_byte.rows(self._dataset.val, self._dataset.info.eval_rows)
-        sizes = torch.from_numpy(self._dataset.token_bytes.astype("int64"))
-        return task.score(predict, inputs, targets, sizes, SCORED_ROWS).value
+        losses = []
+        for start in range(0, len(inputs), SCORED_ROWS):
+            part = torch.from_numpy(inputs[start : start + SCORED_ROWS])
+            with self.autocast():
+                predicted = cast(Tensor, logits(part.to(self.device))).float().cpu().numpy()
+            wanted = targets[start : start + SCORED_ROWS]
+            losses.append(bits_per_byte.nats_per_token(predicted, wanted))
+        sizes = self._dataset.token_bytes.astype("int64")
+        return task.sums(np.concatenate(losses), targets, sizes).value
 
 
 def take_ours(run: Stopwatch, case: Case) -> nn.Module:

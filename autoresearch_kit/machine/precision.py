@@ -55,15 +55,6 @@ def expected(name: str) -> torch.device:
     return found
 
 
-def judging_device(predicting: torch.device | None = None) -> torch.device:
-    """Where losses are computed and added up: in float64, which Apple's GPUs don't have.
-
-    `predicting` is the model's device, the kit's choice unless told.
-    """
-    here = predicting or device()
-    return torch.device("cpu") if here.type == "mps" else here
-
-
 def autocast(device: torch.device) -> torch.autocast:
     """The context in which models run on `device`, a fresh one at each call.
 

@@ -45,10 +45,3 @@ def test_losses_are_scaled_in_float16_only(monkeypatch: pytest.MonkeyPatch) -> N
     for dtype in (torch.float16, torch.bfloat16):
         monkeypatch.setattr(precision, "computes_in", lambda _, dtype=dtype: dtype)
         assert precision.loss_scaler(cpu).is_enabled() is (dtype is torch.float16)
-
-
-def test_apples_gpus_judge_on_the_cpu_which_has_float64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert precision.device() == torch.device("mps")
-    assert precision.judging_device() == torch.device("cpu")

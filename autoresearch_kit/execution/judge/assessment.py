@@ -1,60 +1,60 @@
-"""What the judge computes: losses from a predictor's logits, the score, and the gate."""
+"""What the judge computes: losses from a predictor's logits, the score, and the causality probe."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.judge import causality
 from autoresearch_kit.execution.judge.exchange import LOGIT_BYTES, Shape
-from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.execution.judge.logits import Floats, Ints, Logits
 from autoresearch_kit.execution.judge.pace import check_pace
 from autoresearch_kit.execution.judge.predictor_process import PredictorProcess
-from autoresearch_kit.machine import precision
 from autoresearch_kit.records import DatasetInfo, Reason
 from autoresearch_kit.tasks.lm import task
-from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, rows
+from autoresearch_kit.tasks.lm.bits_per_byte import rows
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.tasks.lm.splits import Split
 
-Predict = Callable[[npt.NDArray[np.int64]], Tensor]
-"""Inputs `[b, T]` to logits float32 `[b, T, V]`, a copy that no model can change."""
+Predict = Callable[[Ints], Logits]
+"""Inputs `[b, T]` to the logits at each of them."""
 
 BATCH_ROWS = 8
 """Rows a model is asked for at once on a CPU, if they fit in `BATCH_BYTES`; 32 took longer."""
 
 BATCH_BYTES = 256 * 1024**2
-"""Of float32 logits in one batch, at most, unless a single row has more."""
+"""The most float32 logits in one batch, unless a single row has more."""
 
 GPU_BATCH_BYTES = 1024**3
-"""The same on a GPU: 16 rows, 32,768 tokens, at T = 2,048 and V = 8,192."""
+"""The most on a GPU: 16 rows, 32,768 tokens, at T = 2,048 and V = 8,192."""
 
 LEAST_BATCHES = 16
 """In which rows are scored, so that one of them can be seen to take longer than others."""
 
 MAX_ROUNDING = 1e-4
-"""Bits per byte by which a score in half precision may differ from the same in float32."""
+"""Bits per byte by which a score in half precision may differ from the score in float32."""
 
 ROUNDED_TOKENS = 2**16
-"""On which that is held, where there are as many. After 60 s of training, bfloat16 put the loss of
-the shipped model's tokens off by 0.0075 nats to either side: 0.00002 bits per byte on so many."""
+"""Tokens that are scored in float32 as well, where there are as many. After 60 s of training,
+bfloat16 put the loss of the shipped model's tokens off by 0.0075 nats to either side: 0.00002 bits
+per byte on so many."""
 
 ORDER_SEED = 0
-"""Of the order in which rows are scored: neighbours in the text should not follow each other."""
+"""Seeds the order in which rows are scored: neighbours in the text should not follow each other."""
 
 FULL = "float32"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Losses `[N, T]` in nats, the precision in which the model predicted, and by how many bits per
-    byte another one would have been off, or is."""
+    """Losses `[N, T]` in nats, and the precision in which the model predicted.
 
-    losses: Tensor
+    `rounding` is by how many bits per byte half precision is off: see `rounding`.
+    """
+
+    losses: Floats
     precision: str
     rounding: float | None
 
@@ -66,160 +66,115 @@ class Shard:
     `training` is text that is not scored, rows uint16 `[K, T + 1]`.
     """
 
-    inputs: Tensor
-    targets: Tensor
-    token_bytes: Tensor
+    inputs: Ints
+    targets: Ints
+    token_bytes: Ints
     training: npt.NDArray[np.uint16]
-    device: torch.device
 
-    def losses(self, predict: Predict, inputs: Tensor, targets: Tensor, batch: int) -> Tensor:
-        """Nats per token, float32 `[n, T]`, of `batch` rows at a time.
+    def losses(self, predict: Predict, batch: int, count: int | None = None) -> Floats:
+        """Return nats per token, float32 `[n, T]`, of the first `count` rows, `batch` at a time.
 
         Raises:
             ScoreFailure: a logit, or the loss from it, is not finite.
         """
-        found = task.losses(
-            lambda part: self._finite(predict(part.numpy())), inputs, targets, batch
-        )
-        return self._sound(found)
+        inputs, targets = self.inputs[:count], self.targets[:count]
+        return _sound([
+            predict(inputs[part]).losses(targets[part]) for part in _parts(len(inputs), batch)
+        ])  # fmt: skip
 
-    def losses_at(
-        self, predict: Predict, inputs: Tensor, positions: Tensor, targets: Tensor, batch: int
-    ) -> Tensor:
-        """Nats at one position of each row, float32 `[n]`; positions and targets are int64 `[n]`.
-
-        Raises:
-            ScoreFailure: a logit there, or the loss from it, is not finite.
-        """
-        found = []
-        for start in range(0, len(inputs), batch):
-            part = slice(start, start + batch)
-            at = positions[part]
-            logits = self._finite(predict(inputs[part].numpy())[torch.arange(len(at)), at])
-            found.append(nats_per_token(logits[None], targets[None, part].to(self.device))[0].cpu())
-        return self._sound(torch.cat(found))
-
-    def sums(self, losses: Tensor) -> task.Sums:
-        """Add up the losses `[N, T]` of all rows, in float64."""
-        return task.sums(losses, self.targets, self.token_bytes)
-
-    def _sound(self, losses: Tensor) -> Tensor:
-        if not losses.isfinite().all():
-            raise ScoreFailure(Reason.NOT_FINITE, "logits of 1e38 and more make the loss infinite")
-        return losses
-
-    def _finite(self, logits: Tensor) -> Tensor:
-        tensor = logits.to(self.device)
-        low, high = tensor.aminmax()
-        if not (low.isfinite() and high.isfinite()):
-            count = int((~tensor.isfinite()).sum().item())
-            raise ScoreFailure(
-                Reason.NOT_FINITE, f"{count:,} of {tensor.numel():,} logits are NaN or infinite"
-            )
-        return tensor
+    def sums(self, losses: Floats) -> task.Sums:
+        """Add up the losses `[n, T]` of the first rows, in float64."""
+        return task.sums(losses, self.targets[: len(losses)], self.token_bytes)
 
 
-def load_shard(dataset: Dataset, spec: JudgeSpec) -> Shard:
-    """The rows to score, in the order in which they are.
+def _parts(count: int, batch: int) -> list[slice]:
+    return [slice(start, start + batch) for start in range(0, count, batch)]
+
+
+def _sound(parts: list[Floats]) -> Floats:
+    losses = np.concatenate(parts)
+    if not np.isfinite(losses).all():
+        raise ScoreFailure(Reason.NOT_FINITE, "logits of 1e38 and more make the loss infinite")
+    return losses
+
+
+def load_shard(dataset: Dataset, shard: str) -> Shard:
+    """Load the rows to score, in the order in which they are scored.
 
     Raises:
         CorpusError: the shard or the token table is missing or damaged.
     """
-    shard = dataset.shard(Split(spec.shard))
-    count = min(dataset.info.eval_rows, len(shard))
-    inputs, targets = rows(shard, count)
-    order = torch.from_numpy(np.random.default_rng(ORDER_SEED).permutation(count))
-    device = precision.judging_device(_predicting_device(spec))
-    token_bytes = torch.from_numpy(dataset.token_bytes.astype(np.int64))
-    return Shard(inputs[order], targets[order], token_bytes, dataset.train, device)
+    text = dataset.shard(Split(shard))
+    count = min(dataset.info.eval_rows, len(text))
+    inputs, targets = rows(text, count)
+    order = np.random.default_rng(ORDER_SEED).permutation(count)
+    token_bytes = dataset.token_bytes.astype(np.int64)
+    return Shard(inputs[order], targets[order], token_bytes, dataset.train)
 
 
-def check_device(spec: JudgeSpec) -> None:
-    """Check that this process can compute on the run's device; uses it for the first time.
-
-    Raises:
-        ScoreFailure: it can't, which is no fault of the submission.
-    """
-    if spec.device:
-        try:
-            precision.expected(spec.device)
-        except ExecutionError as error:
-            raise ScoreFailure(Reason.KIT_FAILED, f"in the judge, {error}") from error
-
-
-def _predicting_device(spec: JudgeSpec) -> torch.device:
-    return torch.device(spec.device) if spec.device else precision.device()
-
-
-def batch_shape(info: DatasetInfo, device: torch.device) -> Shape:
-    """The batch that every submission for this data set is asked for, on this kind of device."""
+def batch_shape(info: DatasetInfo, *, on_gpu: bool) -> Shape:
+    """Return the batch that every submission is asked for, on this data set and kind of device."""
     most, room = info.eval_rows // LEAST_BATCHES, GPU_BATCH_BYTES
-    if device.type != "cuda":
+    if not on_gpu:
         most, room = min(most, BATCH_ROWS), BATCH_BYTES
     fit = room // (info.context * info.vocab_size * LOGIT_BYTES)
     return Shape(max(1, min(most, fit)), info.context, info.vocab_size)
 
 
-def computes_in(spec: JudgeSpec) -> str:
-    """The precision in which the model is asked to predict, by its name."""
-    if spec.precision:
-        return spec.precision
-    device = _predicting_device(spec)
-    return precision.name_of(precision.computes_in(device))
-
-
-def rounding(shard: Shard, losses: Tensor, predict_full: Predict, batch: int) -> float | None:
-    """How far the first rows' score is off for not being computed in float32, in bits per byte.
+def rounding(shard: Shard, losses: Floats, predict_full: Predict, batch: int) -> float | None:
+    """Return how far the first rows' score is off for half precision, in bits per byte.
 
     `losses` `[N, T]` are those scored. None for a model that has weights in another precision, or
     too little memory, and so can't predict in float32.
     """
     count = -(-ROUNDED_TOKENS // losses.shape[1])
-    targets = shard.targets[:count]
     try:
-        full = shard.losses(predict_full, shard.inputs[:count], targets, batch)
+        full = shard.losses(predict_full, batch, count)
     except ScoreFailure:
         return None
-    exact, scored = (task.sums(of, targets, shard.token_bytes) for of in (full, losses[:count]))
-    return scored.value - exact.value
+    return shard.sums(losses[:count]).value - shard.sums(full).value
 
 
-def score(shard: Shard, predictor: PredictorProcess, precision: str) -> Scored:
-    """Have a predictor that computes in `precision` predict every row; in float32 if that matters.
+def score(shard: Shard, predictor: PredictorProcess) -> Scored:
+    """Have a predictor predict every row, in its precision; in float32 if that matters.
 
     Raises:
         ScoreFailure: there is no score, or the model did something else besides.
     """
     batch = predictor.shape.rows
-    losses = shard.losses(predictor.predict, shard.inputs, shard.targets, batch)
+    losses = shard.losses(predictor.predict, batch)
     spent = check_pace(predictor.loading, predictor.answers)
-    if precision == FULL:
+    if predictor.precision == FULL:
         return Scored(losses, FULL, None)
     predictor.answers.clear()  # those in float32 have a pace of their own
-    found = rounding(shard, losses, predictor.predict_full, batch)
-    if found is not None and abs(found) > MAX_ROUNDING:
-        losses = shard.losses(predictor.predict_full, shard.inputs, shard.targets, batch)
+    precision = predictor.precision
+    off = rounding(shard, losses, predictor.predict_full, batch)
+    if off is not None and abs(off) > MAX_ROUNDING:
+        losses = shard.losses(predictor.predict_full, batch)
         precision = FULL
     if predictor.answers:
         check_pace(spent, predictor.answers)
-    return Scored(losses, precision, found)
+    return Scored(losses, precision, off)
 
 
-def probe(shard: Shard, losses: Tensor, predict: Predict, batch: int, seed: int) -> Tensor:
+def probe(
+    shard: Shard, losses: Floats, predict: Predict, batch: int, *, wanted: int, seed: int
+) -> npt.NDArray[np.float64]:
     """Return how much scored losses `[N, T]` change when all tokens after them are replaced.
 
-    Nats, float64 `[n]`. A fresh predictor is asked, from its first call on in the precision of the
-    score: a pass before, whose answers don't count, would be time to learn in.
+    Nats, float64 `[n]`, n at least `wanted`. A fresh predictor is asked, from its first call on in
+    the precision of the score: a pass before, whose answers don't count, would be time to learn in.
 
     Raises:
-        ScoreFailure: a logit there, or the loss from it, is not finite.
+        ScoreFailure: a logit, or the loss from it, is not finite.
     """
-    generator = torch.Generator().manual_seed(seed)
-    wanted = causality.GPU_POSITIONS if shard.device.type == "cuda" else causality.POSITIONS
-    count, context = losses.shape
-    cuts = causality.draw(count, context, batch, wanted, generator)
+    generator = np.random.default_rng(seed)
+    cuts = causality.draw(len(losses), losses.shape[1], batch, wanted, generator)
     inputs = causality.refill(shard.inputs, cuts, shard.training, generator)
     targets = shard.targets[cuts.rows, cuts.positions]
-    probed = shard.losses_at(predict, inputs, cuts.positions, targets, batch)
-    changes = probed.double() - losses[cuts.rows, cuts.positions].double()
+    probed = _sound([
+        predict(inputs[part]).losses_at(cuts.positions[part], targets[part])
+        for part in _parts(len(inputs), batch)
+    ])  # fmt: skip
+    changes = probed.astype(np.float64) - losses[cuts.rows, cuts.positions]
     return changes[cuts.tested]

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.execution.judge.logits import Ints
 from autoresearch_kit.records import Reason
 
 POSITIONS = 256
@@ -47,21 +46,21 @@ class Cuts:
     of what only fills a batch.
     """
 
-    rows: Tensor
-    kept: Tensor
+    rows: Ints
+    kept: Ints
 
     @property
-    def tested(self) -> Tensor:
+    def tested(self) -> npt.NDArray[np.bool_]:
         """Return which rows test a position: bool `[M]`."""
         return self.kept > 0
 
     @property
-    def positions(self) -> Tensor:
+    def positions(self) -> Ints:
         """Return the last position that is kept of each row; 0 where nothing is kept."""
-        return (self.kept - 1).clamp(min=0)
+        return np.maximum(self.kept - 1, 0)
 
 
-def draw(count: int, context: int, batch: int, wanted: int, generator: torch.Generator) -> Cuts:
+def draw(count: int, context: int, batch: int, wanted: int, generator: np.random.Generator) -> Cuts:
     """Draw `wanted` tests or a few more of `count` rows of T tokens, for batches of `batch` rows.
 
     Positions are uniform. Rows are drawn without replacement; where all are wanted several times,
@@ -72,30 +71,29 @@ def draw(count: int, context: int, batch: int, wanted: int, generator: torch.Gen
     batches = -(-count // batch)
     asked = min(batches, -(-wanted // batch))
     passes = -(-wanted // (asked * batch))
-    cuts = torch.randint(1, context + 1, (count, passes), generator=generator).sort(1).values
+    cuts = np.sort(generator.integers(1, context + 1, (count, passes)), axis=1)
     rows, kept = [], []
     for number in range(passes):
-        order = [torch.randperm(batches, generator=generator)[:asked] for _ in range(batch)]
-        drawn = (torch.stack(order, 1) * batch + torch.arange(batch)).flatten()
-        there = drawn.clamp(max=count - 1)
+        order = [generator.permutation(batches)[:asked] for _ in range(batch)]
+        drawn = (np.stack(order, 1) * batch + np.arange(batch)).ravel()
+        there = np.minimum(drawn, count - 1)
         rows.append(there)
-        kept.append(cuts[there, number].where(drawn < count, 0))
-    return Cuts(torch.cat(rows), torch.cat(kept))
+        kept.append(np.where(drawn < count, cuts[there, number], 0))
+    return Cuts(np.concatenate(rows), np.concatenate(kept))
 
 
 def refill(
-    inputs: Tensor, cuts: Cuts, text: npt.NDArray[np.uint16], generator: torch.Generator
-) -> Tensor:
+    inputs: Ints, cuts: Cuts, text: npt.NDArray[np.uint16], generator: np.random.Generator
+) -> Ints:
     """Cut inputs `[N, T]` and go on, in each row, with a row of `text` `[K, T + 1]`: `[M, T]`.
 
     `text` is training text: it says nothing of what is scored.
     """
-    picked = torch.randint(len(text), cuts.rows.shape, generator=generator)
-    others = torch.from_numpy(text[picked.numpy(), :-1].astype(np.int64))
-    return inputs[cuts.rows].where(torch.arange(inputs.shape[1]) < cuts.kept[:, None], others)
+    others = text[generator.integers(len(text), size=len(cuts.rows)), :-1].astype(np.int64)
+    return np.where(np.arange(inputs.shape[1]) < cuts.kept[:, None], inputs[cuts.rows], others)
 
 
-def check(changes: Tensor, batch: int) -> float:
+def check(changes: npt.NDArray[np.float64], batch: int) -> float:
     """Return the causality gap: the mean of `changes` `[n]` of tested losses, in nats, unsigned.
 
     The first `batch` of them are of the first batch.
@@ -103,9 +101,9 @@ def check(changes: Tensor, batch: int) -> float:
     Raises:
         ScoreFailure: they are more than rounding makes of an honest model.
     """
-    sizes = changes.abs()
-    mean, most, over = sizes.mean().item(), sizes.max().item(), int((sizes > TOLERANCE).sum())
-    first = sizes[:batch].mean().item()
+    sizes = np.abs(changes)
+    mean, most, over = float(sizes.mean()), float(sizes.max()), int((sizes > TOLERANCE).sum())
+    first = float(sizes[:batch].mean())
     if over or mean > MAX_MEAN or first > MAX_FIRST:
         raise ScoreFailure(
             Reason.NOT_CAUSAL,

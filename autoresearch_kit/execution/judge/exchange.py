@@ -70,11 +70,11 @@ class Shape:
 class PredictorSpec:
     """The arguments of a predictor. The last four are file descriptors; `door` is a socket.
 
-    `device` is torch's name of what it must compute on; None: the kit's choice.
+    `device` is torch's name of what it must compute on.
     """
 
     submission: Path
-    device: str | None
+    device: str
     memory: int
     requests: int
     replies: int
@@ -85,13 +85,14 @@ class PredictorSpec:
 class Terms:
     """What a predictor is told when its turn comes.
 
-    `precision` is torch's name of what matrix products are computed in. Logits go into the shared
-    file, or `on_device` into memory of the GPU, `device_bytes` long. `mark` is what the judge has
-    written where the first logit will be: by it the predictor knows that both see the same memory.
+    `precision` is torch's name of what matrix products are computed in; None: the predictor chooses
+    it, and says so in its reply. Logits go into the shared file, or `on_device` into memory of the
+    GPU, `device_bytes` long. `mark` is what the judge has written where the first logit will be: by
+    it the predictor knows that both see the same memory.
     """
 
     shape: Shape
-    precision: str
+    precision: str | None
     mark: float
     device_bytes: int = 0
 
@@ -107,10 +108,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Reply:
-    """A predictor's answer: done, or why not."""
+    """A predictor's answer: done, or why not. `precision` is what it will compute in."""
 
     failure: Reason | None = None
     detail: str = ""
+    precision: str = ""
 
     def line(self) -> bytes:
         """As it goes through the pipe."""

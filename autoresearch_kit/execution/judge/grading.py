@@ -1,4 +1,4 @@
-"""What the judge is asked, and what it answers when it has no score to give."""
+"""What the judge is asked, and its answer where there is no score."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,11 @@ class JudgeSpec:
     `submission` is a pickled model; where the judge is started before its turn, it is yet to be
     written, and an empty file is there. `folder` is where the answer goes; nothing of a sandbox
     reaches it. `run_id` is what the judge's processes carry, and nothing else of the run, since
-    whoever ends the one must not end the other. `device` and `precision` are torch's names of
-    one, None for the kit's choice. `gpu` is the one GPU that judge and predictors see; None: they
-    see none. `seconds` bounds all of the scoring, `batch_seconds` the model's
-    loading and each of its answers, `memory_mb` the predictors and their children.
+    whoever ends the one must not end the other. `device` is torch's name of what the model computes
+    on: `cuda`, `mps` or `cpu`; `precision` of what it computes matrix products in, None for the
+    predictor's choice. `gpu` is the one GPU that judge and predictors see; None: they see none.
+    `seconds` bounds all of the scoring, `batch_seconds` the model's loading and each of its
+    answers, `memory_mb` the predictors and their children.
     """
 
     dataset: Path
@@ -34,8 +35,8 @@ class JudgeSpec:
     sandbox: SandboxLevel
     run_id: str
     memory_mb: float
+    device: str
     shard: str = "val"
-    device: str | None = None
     precision: str | None = None
     seconds: float = 300.0
     batch_seconds: float = 60.0

@@ -1,9 +1,9 @@
 """The process that holds the targets: `python -m autoresearch_kit.execution.judge.judge SPEC`.
 
-Kit code only; it unpickles nothing. Predictors see inputs and return logits, of which the judge
-takes a copy before it computes a loss. One predictor gets every row. The other, just as fresh, gets
-only rows that are cut at random places and refilled: see `causality`. Nor may a model learn while
-it is scored, from data that it brought along: see `pace`.
+Kit code only; it unpickles nothing, and imports torch for a GPU only. Predictors see inputs and
+return logits, of which the judge takes a copy before it computes a loss. One predictor gets every
+row. The other, just as fresh, gets only rows that are cut at random places and refilled: see
+`causality`. Nor may a model learn while it is scored, from data that it brought along: see `pace`.
 """
 
 import os
@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.execution.judge import assessment, causality, logits
 from autoresearch_kit.execution.judge.grading import FAILED, SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.predictor_process import start
 from autoresearch_kit.execution.processes import reap
@@ -20,7 +22,7 @@ from autoresearch_kit.execution.processes.lifeline import await_turn
 from autoresearch_kit.execution.processes.orphans import adopt_orphans
 from autoresearch_kit.execution.processes.uncollected import uncollected
 from autoresearch_kit.files.atomic import write_atomic
-from autoresearch_kit.records import Score, codec
+from autoresearch_kit.records import Reason, Score, codec
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.lm.splits import Split, metric_name
 
@@ -37,28 +39,33 @@ def judge(spec: JudgeSpec) -> Score:
     # which of them is scored is drawn, so that a process's age doesn't tell
     scored = predictors.pop(secrets.randbelow(2))
     (probed,) = predictors
-    # torch takes seconds to import: the predictors import theirs meanwhile
-    with uncollected():
-        from autoresearch_kit.execution.judge import assessment, causality, logits
-
-    shard = assessment.load_shard(dataset, spec)
+    shard = assessment.load_shard(dataset, spec.shard)
+    on_gpu = spec.device == "cuda"
+    if on_gpu:
+        _import_torch()  # which takes seconds, while the predictors do the same
     await_turn(spec.run_id)
     begun = time.monotonic()
-    assessment.check_device(spec)
-    shape = assessment.batch_shape(dataset.info, shard.device)
-    precision = assessment.computes_in(spec)
+    if on_gpu:
+        _check_gpu()
+    shape = assessment.batch_shape(dataset.info, on_gpu=on_gpu)
     for predictor in (scored, probed):
-        predictor.begin(logits.places(shape, precision, shard.device))
+        predictor.begin(logits.places(shape, spec.precision, on_gpu=on_gpu))
     for predictor in (scored, probed):  # before a submission could take the GPU from the other one
         predictor.await_ready()
     scored.load()
-    found = assessment.score(shard, scored, precision)
+    result = assessment.score(shard, scored)
     scored.end()
     probed.load()
-    again = probed.predict if found.precision == precision else probed.predict_full
-    changes = assessment.probe(shard, found.losses, again, shape.rows, secrets.randbits(63))
+    changes = assessment.probe(
+        shard,
+        result.losses,
+        probed.predict if result.precision == probed.precision else probed.predict_full,
+        shape.rows,
+        wanted=causality.GPU_POSITIONS if on_gpu else causality.POSITIONS,
+        seed=secrets.randbits(63),
+    )
     probed.end()
-    sums = shard.sums(found.losses)
+    sums = shard.sums(result.losses)
     return Score(
         metric=metric_name(Split(spec.shard)),
         value=sums.value,
@@ -68,14 +75,33 @@ def judge(spec: JudgeSpec) -> Score:
         causality_gap=causality.check(changes, shape.rows),
         tested=len(changes),
         seconds=time.monotonic() - begun,
-        precision=found.precision,
-        rounding=found.rounding,
+        precision=result.precision,
+        rounding=result.rounding,
         on_device=scored.place.terms.on_device,
     )
 
 
+def _import_torch() -> None:
+    with uncollected():
+        import torch  # noqa: F401
+
+
+def _check_gpu() -> None:
+    """Check that this process can compute on the GPU, and use it for the first time.
+
+    Raises:
+        ScoreFailure: it can't, which is no fault of the submission.
+    """
+    from autoresearch_kit.machine import precision  # imports torch
+
+    try:
+        precision.expected("cuda")
+    except ExecutionError as error:
+        raise ScoreFailure(Reason.KIT_FAILED, f"in the judge, {error}") from error
+
+
 def main(path: Path) -> int:
-    """Do what the spec at `path` says, and write the answer into its folder."""
+    """Score what the spec at `path` names, write the answer into its folder, return a status."""
     adopt_orphans()
     spec = codec.decode(JudgeSpec, path.read_bytes())
     answer: Score | Failure
@@ -93,4 +119,4 @@ if __name__ == "__main__":
     status = main(Path(sys.argv[1]))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # taking torch's modules apart takes half a second, and frees nothing more
+    os._exit(status)  # taking modules apart takes time, and frees nothing more

@@ -1,21 +1,74 @@
-"""Where predictors leave their logits for the judge, who takes a copy before it looks at them."""
+"""Where predictors leave their logits for the judge, who takes a copy before it looks at them.
+
+On a CPU no torch is needed for that, nor for the losses: see `gpu` for the other way.
+"""
 
 import logging
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from autoresearch_kit.errors import ExecutionError
-from autoresearch_kit.execution.judge import device_memory
-from autoresearch_kit.execution.judge.exchange import LOGIT_BYTES, Shape, Terms
+from autoresearch_kit.execution.judge.exchange import Shape, Terms
 from autoresearch_kit.execution.judge.grading import ScoreFailure
 from autoresearch_kit.records import Reason
+from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token
 
 logger = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+class Logits(Protocol):
+    """A copy of the logits `[b, T, V]` of some rows, which no model can change."""
+
+    def losses(self, targets: Ints) -> Floats:
+        """Return nats per token, float32 `[b, T]`, of targets `[b, T]`.
+
+        Raises:
+            ScoreFailure: a logit is not finite.
+        """
+
+    def losses_at(self, positions: Ints, targets: Ints) -> Floats:
+        """Return nats at one position of each row, float32 `[b]`; both arguments are `[b]`.
+
+        Raises:
+            ScoreFailure: a logit is not finite, at whatever position.
+        """
+
+
+class HostLogits:
+    """Logits in this process's memory, float32 `[b, T, V]`."""
+
+    def __init__(self, array: Floats) -> None:
+        self.array = array
+
+    def losses(self, targets: Ints) -> Floats:
+        """Return nats per token: see `Logits`."""
+        self._check()
+        return nats_per_token(self.array, targets)
+
+    def losses_at(self, positions: Ints, targets: Ints) -> Floats:
+        """Return nats at one position of each row: see `Logits`."""
+        self._check()
+        there = self.array[np.arange(len(positions)), positions]
+        nats: Floats = nats_per_token(there[None], targets[None])[0]
+        return nats
+
+    def _check(self) -> None:
+        if not np.isfinite([self.array.min(), self.array.max()]).all():
+            raise not_finite(int((~np.isfinite(self.array)).sum()), self.array.size)
+
+
+def not_finite(count: int, size: int) -> ScoreFailure:
+    """Return the failure of a model of whose logits so many are not finite."""
+    return ScoreFailure(Reason.NOT_FINITE, f"{count:,} of {size:,} logits are NaN or infinite")
 
 
 class Place(Protocol):
@@ -26,8 +79,8 @@ class Place(Protocol):
     def open(self, memory: int, door: socket.socket) -> None:
         """Get ready, before the predictor is told: the shared file, and a way for descriptors."""
 
-    def take(self, count: int) -> Tensor:
-        """A copy of the first `count` rows, float32 `[count, T, V]`; the next call may replace it.
+    def take(self, count: int) -> Logits:
+        """Return a copy of the first `count` rows, which the next call may replace.
 
         Raises:
             ScoreFailure: the model has spoilt the place.
@@ -35,67 +88,47 @@ class Place(Protocol):
 
 
 class InFile:
-    """In the shared file, behind the inputs."""
+    """The shared file, behind the inputs. `read` makes logits of the copy of what lies there."""
 
-    def __init__(self, shape: Shape, precision: str) -> None:
-        self.terms = Terms(shape, precision, mark=_mark())
-        self._copy = torch.empty((shape.rows, shape.context, shape.vocab_size))
+    def __init__(
+        self, shape: Shape, precision: str | None, read: Callable[[Floats], Logits] = HostLogits
+    ) -> None:
+        self.terms = Terms(shape, precision, mark=new_mark())
+        self._copy = np.empty((shape.rows, shape.context, shape.vocab_size), np.float32)
+        self._read = read
         self._memory = -1
 
-    def open(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - as a place is
-        """The file has its size already, and the predictor its descriptor."""
+    def open(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other places
+        """Write the mark into the file, which has its size already."""
         self._memory = memory
-        mark = torch.tensor([self.terms.mark])
-        os.pwrite(memory, mark.numpy().tobytes(), self.terms.shape.logits_offset)
+        os.pwrite(memory, np.float32(self.terms.mark).tobytes(), self.terms.shape.logits_offset)
 
-    def take(self, count: int) -> Tensor:
-        """As a place does."""
-        view = self._copy.numpy().data.cast("B")
+    def take(self, count: int) -> Logits:
+        """Return a copy of the first `count` rows: see `Place`."""
+        view = self._copy.data.cast("B")
         done, offset = 0, self.terms.shape.logits_offset
         while done < len(view):
             read = os.preadv(self._memory, [view[done:]], offset + done)
             if read == 0:
                 raise ScoreFailure(Reason.BAD_SUBMISSION, "the model cut its shared memory short")
             done += read
-        return self._copy[:count]
+        return self._read(self._copy[:count])
 
 
-class OnDevice:
-    """On the GPU.
+def places(shape: Shape, precision: str | None, *, on_gpu: bool) -> list[Place]:
+    """Return the places that the judge can offer, the fastest first."""
+    if not on_gpu:
+        return [InFile(shape, precision)]
+    from autoresearch_kit.execution.judge import gpu  # imports torch
 
-    Raises:
-        ExecutionError: there is no memory that can be shared.
-    """
-
-    def __init__(self, shape: Shape, precision: str) -> None:
-        memory, self._descriptor = device_memory.allocate(shape.logits * LOGIT_BYTES)
-        self._logits = memory.floats((shape.rows, shape.context, shape.vocab_size))
-        self.terms = Terms(shape, precision, mark=_mark(), device_bytes=memory.size)
-
-    def open(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - as a place is
-        """The predictor gets the descriptor, and finds the mark."""
-        self._logits[0, 0, 0] = self.terms.mark
-        torch.cuda.synchronize()
-        socket.send_fds(door, [b"logits"], [self._descriptor])
-        os.close(self._descriptor)
-
-    def take(self, count: int) -> Tensor:
-        """As a place does."""
-        return self._logits[:count].clone()
-
-
-def places(shape: Shape, precision: str, device: torch.device) -> list[Place]:
-    """Places that the judge can offer, the fastest first."""
-    in_file = InFile(shape, precision)
-    if device.type != "cuda":
-        return [in_file]
+    in_file = InFile(shape, precision, gpu.moved)
     try:
-        return [OnDevice(shape, precision), in_file]
+        return [gpu.OnDevice(shape, precision), in_file]
     except ExecutionError as error:
-        logger.warning("logits go another, slower way: %s", error)
+        logger.warning("logits take a slower way, through a file: %s", error)
         return [in_file]
 
 
-def _mark() -> float:
-    """A number that float32 holds exactly."""
+def new_mark() -> float:
+    """Draw a number that float32 holds exactly."""
     return float(1 + secrets.randbelow(2**23))

@@ -20,7 +20,6 @@ with uncollected():
     from torch import Tensor, nn
 
 from autoresearch_kit.errors import ExecutionError, SubmissionError
-from autoresearch_kit.execution.judge import device_memory
 from autoresearch_kit.execution.judge.exchange import (
     BEGIN,
     DETAIL_LENGTH,
@@ -35,14 +34,14 @@ from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
 
 SEED = 0
-"""Of whatever in a model draws at random, so that a score can be measured again."""
+"""Seeds whatever in a model draws at random, so that a score can be measured again."""
 
 LOGITS = (torch.float32, torch.bfloat16, torch.float16)
-"""What logits may be made of."""
+"""The types that logits may have."""
 
 
 class Memory:
-    """What it shares with the judge, as tensors: int64 inputs `[B, T]`, float32 logits `[B, T, V]`.
+    """Memory that it shares with the judge: int64 inputs `[B, T]`, float32 logits `[B, T, V]`.
 
     Raises:
         ExecutionError: it is not the same memory here.
@@ -63,7 +62,7 @@ class Memory:
             raise ExecutionError("what the judge has written there is not to be seen")
 
     def inputs(self, device: torch.device) -> Tensor:
-        """A copy of the inputs: a model may write into what it is given."""
+        """Return a copy of the inputs: a model may write into what it is given."""
         return self._inputs.to(device, copy=True)
 
     def put(self, logits: object) -> None:
@@ -80,13 +79,15 @@ class Memory:
 def _on_device(door: int, terms: Terms) -> Tensor:
     with socket.socket(fileno=os.dup(door)) as end:
         _, (descriptor, *_), _, _ = socket.recv_fds(end, 64, 1)
+    from autoresearch_kit.execution.judge import gpu
+
     shape = terms.shape
-    memory = device_memory.attach(descriptor, terms.device_bytes)
+    memory = gpu.attach(descriptor, terms.device_bytes)
     return memory.floats((shape.rows, shape.context, shape.vocab_size))
 
 
 def checked(logits: object, shape: torch.Size) -> Tensor:
-    """The logits, if they are what a model has to return.
+    """Return the logits if a model may return such.
 
     Raises:
         SubmissionError: says what came, and what is expected.
@@ -115,7 +116,7 @@ def load(submission: Path, device: torch.device) -> nn.Module:
 
 
 def describe(error: BaseException) -> Reply:
-    """An exception as the judge is told of it."""
+    """Put an exception into words for the judge."""
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError)
     # torch's allocator on the CPU has no exception of its own
     if exhausted or "can't allocate memory" in str(error):
@@ -142,8 +143,8 @@ def serve(spec: PredictorSpec, requests: Iterable[bytes]) -> None:
         reply = Reply()
         if request.startswith(BEGIN):
             terms = codec.decode(Terms, request.removeprefix(BEGIN))
-            dtype = precision.of_name(terms.precision)
             device, memory, reply = begin(spec, terms)
+            dtype = precision.of_name(reply.precision) if memory else dtype
         elif request == LOAD:
             model = load(spec.submission, device)
         elif model is not None and memory is not None:
@@ -161,8 +162,9 @@ def begin(spec: PredictorSpec, terms: Terms) -> tuple[torch.device, Memory | Non
     """
     device = torch.device("cpu")
     try:
-        device = precision.expected(spec.device) if spec.device else precision.device()
-        return device, Memory(spec, terms), Reply()
+        device = precision.expected(spec.device)
+        chosen = terms.precision or precision.name_of(precision.computes_in(device))
+        return device, Memory(spec, terms), Reply(precision=chosen)
     except ExecutionError as error:
         return device, None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
 
@@ -174,7 +176,7 @@ def predict(model: nn.Module, memory: Memory, device: torch.device, dtype: torch
 
 
 def predict_full(model: nn.Module, memory: Memory, device: torch.device) -> Reply:
-    """The same in float32; a model with weights in another precision can't do that, nor need it."""
+    """Have it predict in float32; a model with weights in another precision can't, nor need it."""
     try:
         predict(model, memory, device, torch.float32)
     except Exception as error:  # noqa: BLE001 - a model may raise anything

@@ -13,26 +13,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.logits import Ints, Logits, Place
 from autoresearch_kit.execution.runner.bounds import MAX_PROCESSES
 from autoresearch_kit.execution.runner.watchdog import memory_mb
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
-
-if TYPE_CHECKING:  # the judge imports torch while its predictors start
-    from torch import Tensor
-
-    from autoresearch_kit.execution.judge.logits import Place
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +54,8 @@ NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
 class PredictorProcess:
     """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
 
-    `loading` and `answers` are the seconds that the submission took so far.
+    `precision` is what it computes in, known when it is ready. `loading` and `answers` are the
+    seconds that the submission took so far.
     """
 
     process: subprocess.Popen[bytes]
@@ -69,9 +65,10 @@ class PredictorProcess:
     replies: int
     printed: int
     door: socket.socket
-    offered: "list[Place]" = field(default_factory=list, repr=False)
+    offered: list[Place] = field(default_factory=list, repr=False)
     deadline: float = math.inf
     ready: bool = False
+    precision: str = ""
     loaded: bool = False
     looked: float = 0.0
     tail: bytes = field(default=b"", repr=False)
@@ -79,17 +76,17 @@ class PredictorProcess:
     answers: list[float] = field(default_factory=list, repr=False)
 
     @property
-    def place(self) -> "Place":
-        """Where it leaves its logits."""
+    def place(self) -> Place:
+        """Return where it leaves its logits."""
         return self.offered[0]
 
     @property
     def shape(self) -> Shape:
-        """Of the batches that it is asked for."""
+        """Return the shape of the batches that it is asked for."""
         return self.place.terms.shape
 
-    def begin(self, places: "Sequence[Place]") -> None:
-        """Its turn has come: from now on it may use a GPU, and its time is counted.
+    def begin(self, places: Sequence[Place]) -> None:
+        """Tell it that its turn has come: it may use a GPU now, and its time is counted.
 
         `places` are offered for its logits, the best first.
 
@@ -107,13 +104,15 @@ class PredictorProcess:
         Raises:
             ScoreFailure: the kit's part of it did not start.
         """
-        while not self.ready and (reply := self._await(self.deadline)).failure is not None:
-            if len(self.offered) == 1:
-                self._fail(reply.detail)
-            logger.warning("logits go another, slower way: %s", reply.detail)
-            del self.offered[0]
-            self._offer()
-        self.ready = True
+        while not self.ready:
+            reply = self._await(self.deadline)
+            self.ready, self.precision = reply.failure is None, reply.precision
+            if not self.ready:
+                if len(self.offered) == 1:
+                    self._fail(reply.detail)
+                logger.warning("logits take another, slower way: %s", reply.detail)
+                del self.offered[0]
+                self._offer()
 
     def load(self) -> None:
         """Have it load the submission, once it is ready.
@@ -125,10 +124,10 @@ class PredictorProcess:
         self.loaded = True
         self.loading = self._ask(exchange.LOAD)
 
-    def predict(self, inputs: npt.NDArray[np.int64]) -> "Tensor":
-        """Logits float32 `[b, T, V]` for inputs `[b, T]`, b at most B.
+    def predict(self, inputs: Ints) -> Logits:
+        """Return the logits for inputs `[b, T]`, b at most B.
 
-        They are a copy that the model can't change; the next call overwrites it. The model is
+        They are a copy that the model can't change, until the next call. The model is
         always asked for B rows, the last one repeated, for what it computes may depend on the
         shape.
 
@@ -137,8 +136,8 @@ class PredictorProcess:
         """
         return self._predict(inputs, exchange.PREDICT)
 
-    def predict_full(self, inputs: npt.NDArray[np.int64]) -> "Tensor":
-        """The same, computed in float32 throughout as far as the model lets that be."""
+    def predict_full(self, inputs: Ints) -> Logits:
+        """Return logits that are computed in float32, as far as the model lets that be."""
         return self._predict(inputs, exchange.PREDICT_FULL)
 
     def end(self) -> None:
@@ -152,7 +151,7 @@ class PredictorProcess:
         self.place.open(self.memory, self.door)
         self._request(self.place.terms.line())
 
-    def _predict(self, inputs: npt.NDArray[np.int64], request: bytes) -> "Tensor":
+    def _predict(self, inputs: Ints, request: bytes) -> Logits:
         count = len(inputs)
         full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
         os.pwrite(self.memory, full.tobytes(), 0)
@@ -160,7 +159,7 @@ class PredictorProcess:
         return self.place.take(count)
 
     def _ask(self, request: bytes) -> float:
-        """The seconds until the answer came."""
+        """Send a request and return the seconds until its answer came."""
         asked = time.monotonic()
         self._request(request)
         reply = self._await(min(self.deadline, asked + self.spec.batch_seconds))
@@ -177,7 +176,7 @@ class PredictorProcess:
             self._died()
 
     def _await(self, limit: float) -> Reply:
-        """The next reply. Meanwhile what it prints is read away, and its memory watched."""
+        """Return the next reply; meanwhile read what it prints, and watch its memory."""
         line = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self.replies, selectors.EVENT_READ)
@@ -247,7 +246,7 @@ class PredictorProcess:
 
 
 def start(spec: JudgeSpec) -> PredictorProcess:
-    """A fresh predictor on its way up, loading nothing yet."""
+    """Start a fresh predictor, which loads nothing yet."""
     memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
     door, theirs = socket.socketpair()
@@ -269,7 +268,7 @@ def start(spec: JudgeSpec) -> PredictorProcess:
 
 
 def _renumbered(descriptor: int) -> int:
-    """A copy whose number is the same for each predictor, so that its arguments tell nothing."""
+    """Copy a descriptor to a number that is the same for each predictor: it must tell nothing."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_END)
 
 

@@ -1,18 +1,14 @@
 """The seam of a task: what the judge calls to score a predictor."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, target_bytes, val_bpb
+from autoresearch_kit.tasks.lm.bits_per_byte import val_bpb
 
 METRIC = "val_bpb"
 LOWER_IS_BETTER = True
-
-Predict = Callable[[Tensor], Tensor]
-"""Inputs int64 `[B, T]` to logits `[B, T, V]`."""
 
 
 @dataclass(frozen=True)
@@ -29,26 +25,16 @@ class Sums:
         return val_bpb(self.nats, self.bytes)
 
 
-def losses(predict: Predict, inputs: Tensor, targets: Tensor, batch_size: int) -> Tensor:
-    """Nats per token, float32 `[N, T]` on the CPU, predicted `batch_size` rows at a time."""
-    parts = []
-    for start in range(0, len(inputs), batch_size):
-        logits = predict(inputs[start : start + batch_size])
-        y = targets[start : start + batch_size].to(logits.device)
-        parts.append(nats_per_token(logits, y).cpu())
-    return torch.cat(parts)
-
-
-def sums(loss: Tensor, targets: Tensor, token_bytes: Tensor) -> Sums:
-    """Add up losses `[N, T]` over the targets that stand for bytes (token_bytes `[V]`)."""
-    sizes = target_bytes(targets, token_bytes)
-    scored = sizes > 0
-    nats = loss.to(torch.float64)[scored].sum().item()
-    return Sums(nats, int(sizes.sum().item()), int(scored.sum().item()))
-
-
-def score(
-    predict: Predict, inputs: Tensor, targets: Tensor, token_bytes: Tensor, batch_size: int
+def sums(
+    losses: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.int64],
+    token_bytes: npt.NDArray[np.int64],
 ) -> Sums:
-    """Score a predictor on rows `[N, T]` of a shard."""
-    return sums(losses(predict, inputs, targets, batch_size), targets, token_bytes)
+    """Add up losses `[N, T]` in float64, over the targets that stand for bytes.
+
+    `token_bytes` `[V]` says how many; specials stand for none.
+    """
+    sizes = token_bytes[targets]
+    scored = sizes > 0
+    nats = losses[scored].sum(dtype=np.float64)
+    return Sums(float(nats), int(sizes.sum()), int(scored.sum()))

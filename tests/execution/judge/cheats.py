@@ -300,7 +300,7 @@ def lie() -> None:
 
 
 def hang_up() -> None:
-    os.closerange(3, 200)
+    os.closerange(3, 256)
     time.sleep(1000)
 
 

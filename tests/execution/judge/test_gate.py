@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from torch import nn
 from autoresearch_kit.execution.judge import assessment, causality
 from autoresearch_kit.execution.judge.exchange import Shape
 from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.logits import HostLogits, Ints
 from autoresearch_kit.records import Reason
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from tests.execution.judge import cheats, models
@@ -23,20 +23,20 @@ BATCH = 8
 def predictor(model: nn.Module) -> assessment.Predict:
     model.eval()
 
-    def predict(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
+    def predict(inputs: Ints) -> HostLogits:
         with torch.inference_mode():
             logits: torch.Tensor = model(torch.from_numpy(inputs))
-        return logits.float()
+        return HostLogits(logits.float().numpy())
 
     return predict
 
 
 def gap(spec: JudgeSpec, build: Callable[[], nn.Module], seed: int = 3) -> float:
-    """As the judge does it: a fresh model scores, another fresh one is probed."""
-    shard = assessment.load_shard(open_dataset(spec.dataset), spec)
-    losses = shard.losses(predictor(build()), shard.inputs, shard.targets, BATCH)
-    probed = predictor(build())
-    return causality.check(assessment.probe(shard, losses, probed, BATCH, seed), BATCH)
+    """Do as the judge does: a fresh model scores, another fresh one is probed."""
+    shard = assessment.load_shard(open_dataset(spec.dataset), spec.shard)
+    losses = shard.losses(predictor(build()), BATCH)
+    changes = assessment.probe(shard, losses, predictor(build()), BATCH, wanted=256, seed=seed)
+    return causality.check(changes, BATCH)
 
 
 @pytest.mark.parametrize("build", [models.Honest, models.tied, models.half, cheats.PastMean])
@@ -89,24 +89,24 @@ def test_logits_must_be_finite(what: str, spec: JudgeSpec) -> None:
 
 
 def test_finite_logits_can_still_mean_an_infinite_loss(spec: JudgeSpec) -> None:
-    shard = assessment.load_shard(open_dataset(spec.dataset), spec)
+    shard = assessment.load_shard(open_dataset(spec.dataset), spec.shard)
 
-    def extreme(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
-        logits = torch.full((*inputs.shape, models.VOCAB_SIZE), -3e38)
+    def extreme(inputs: Ints) -> HostLogits:
+        logits = np.full((*inputs.shape, models.VOCAB_SIZE), -3e38, np.float32)
         logits[..., 0] = 3e38
-        return logits
+        return HostLogits(logits)
 
-    with pytest.raises(ScoreFailure) as caught:
-        shard.losses(extreme, shard.inputs, shard.targets, BATCH)
+    with pytest.raises(ScoreFailure, match="1e38") as caught:
+        shard.losses(extreme, BATCH)
     assert caught.value.reason is Reason.NOT_FINITE
 
 
-def test_rows_are_shuffled_the_same_way_each_time(spec: JudgeSpec, dataset: Path) -> None:
-    first, second = (assessment.load_shard(open_dataset(dataset), spec) for _ in range(2))
-    assert torch.equal(first.inputs, second.inputs)
-    in_order = torch.from_numpy(open_dataset(dataset).val[:, :-1].astype(np.int64))
+def test_rows_are_shuffled_the_same_way_each_time(dataset: Path) -> None:
+    first, second = (assessment.load_shard(open_dataset(dataset), "val") for _ in range(2))
+    assert np.array_equal(first.inputs, second.inputs)
+    in_order = open_dataset(dataset).val[:, :-1]
     assert first.inputs.shape == in_order.shape
-    assert not torch.equal(first.inputs, in_order)
+    assert not np.array_equal(first.inputs, in_order)
 
 
 WEB, SMALL = (8192, 2048, 10240), (1024, 512, 128)
@@ -126,5 +126,5 @@ def test_batches_are_large_on_a_gpu_and_there_are_always_some(
         context=context,
         eval_rows=eval_rows,
     )
-    shape = assessment.batch_shape(info, torch.device(device))
+    shape = assessment.batch_shape(info, on_gpu=device == "cuda")
     assert shape == Shape(rows, context, vocab_size)

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 
 from autoresearch_kit.execution.judge import assessment
-from autoresearch_kit.execution.judge.grading import JudgeSpec
-from autoresearch_kit.records import DatasetInfo, SandboxLevel
+from autoresearch_kit.execution.judge.logits import HostLogits
+from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.tasks.lm.language_model import SCORING_VERSION
 
@@ -32,27 +31,16 @@ def dataset(tmp_path: Path) -> Dataset:
     return Dataset(tmp_path, info)
 
 
-def predict(inputs: npt.NDArray[np.int64]) -> torch.Tensor:
+def predict(inputs: npt.NDArray[np.int64]) -> HostLogits:
     """Logits `[b, T, V]` by a fixed formula of the token and its position."""
     places = np.arange(T)[:, None] + inputs[..., None]
     logits = 2 * np.cos(places * (1 + np.arange(V)) / 3)
-    return torch.from_numpy(logits.astype(np.float32))
+    return HostLogits(logits.astype(np.float32))
 
 
 @pytest.mark.parametrize("split", ["val", "audit"])
 def test_fixed_logits_have_the_score_of_this_version(dataset: Dataset, split: str) -> None:
-    spec = JudgeSpec(
-        dataset=dataset.folder,
-        submission=dataset.folder,
-        folder=dataset.folder,
-        kit=dataset.folder,
-        sandbox=SandboxLevel.NONE,
-        run_id="",
-        memory_mb=0,
-        shard=split,
-        device="cpu",
-    )
-    shard = assessment.load_shard(dataset, spec)
-    losses = shard.losses(predict, shard.inputs, shard.targets, batch=5)
+    shard = assessment.load_shard(dataset, split)
+    losses = shard.losses(predict, batch=5)
     expected = FROZEN[SCORING_VERSION][split]
     assert shard.sums(losses).value == pytest.approx(expected, rel=1e-6)
