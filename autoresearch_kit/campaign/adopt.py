@@ -38,7 +38,7 @@ from autoresearch_kit.notebook.contract import (
     structural_problems,
 )
 from autoresearch_kit.notebook.syntax import parse_cell
-from autoresearch_kit.tasks.lm.language_model import TASK
+from autoresearch_kit.tasks.lm.task import TASK
 
 HOW_TO_NAME = (
     "Names and tags are cell metadata. In JupyterLab: select the cell, click the gears at the top "

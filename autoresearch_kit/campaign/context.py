@@ -29,7 +29,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import is_path
-from autoresearch_kit.tasks.lm.language_model import TASK
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts import decide
 from autoresearch_kit.verdicts.comparable import fingerprint
 

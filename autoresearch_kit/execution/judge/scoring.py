@@ -18,8 +18,8 @@ from autoresearch_kit.execution.processes.child import Child, last_line, start_c
 from autoresearch_kit.execution.runner.taking import taken_model
 from autoresearch_kit.records import Reason, RunSpec, Score, codec
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.tasks.lm.language_model import TASK
 from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.tasks.lm.task import TASK
 
 GRACE_SECONDS = 15.0
 """On top of the judge's own limit, before it is taken to hang."""

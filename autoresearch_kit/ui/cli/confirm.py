@@ -15,7 +15,7 @@ from autoresearch_kit.records import codec
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
 from autoresearch_kit.studies.confirm.confirming import Confirming, Forecast, Progress
 from autoresearch_kit.studies.confirm.judging import Standing
-from autoresearch_kit.tasks.lm.language_model import TASK
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
 
 STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "red"}

@@ -10,7 +10,7 @@ from autoresearch_kit.execution.judge import assessment
 from autoresearch_kit.execution.judge.logits import HostLogits
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.tasks.lm.dataset import Dataset
-from autoresearch_kit.tasks.lm.language_model import SCORING_VERSION
+from autoresearch_kit.tasks.lm.task import SCORING_VERSION
 
 V, T, ROWS, SCORED = 11, 16, 40, 24
 
