@@ -1,7 +1,7 @@
-"""A data set's way to another machine and back into use, where its corpus may be another or none.
+"""Copies a data set to another machine, where its corpus may differ or be missing.
 
 Another Python has another standard library, so that the same command would make another data set,
-and scores could not be compared: the shards themselves travel.
+and scores could not be compared: therefore the shards themselves are copied.
 """
 
 import shutil
@@ -15,22 +15,22 @@ from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, complete
 
 
-def same(one: DatasetInfo, other: DatasetInfo) -> bool:
-    """Whether scores on both can be compared."""
+def same(first: DatasetInfo, second: DatasetInfo) -> bool:
+    """Return whether scores on both can be compared."""
     return all(
-        getattr(one, name) == getattr(other, name)
+        getattr(first, name) == getattr(second, name)
         for name in ("corpus", "tokenizer", "packing", "context", "eval_rows")
     )
 
 
 def pack(dataset: Path, folder: Path) -> None:
-    """Copy a data set into `folder`, but for files that are there; what makes it whole comes last.
+    """Copy the missing files of a data set into `folder`; `dataset.json` comes last.
 
     Raises:
-        OSError: the folder is gone or full; a later call goes on.
+        OSError: the folder is gone or full; a later call continues.
     """
     paths = [path for path in sorted(dataset.rglob("*")) if path.is_file()]
-    for path in sorted(paths, key=lambda one: one.name == INFO_FILE):
+    for path in sorted(paths, key=lambda path: path.name == INFO_FILE):
         target = folder / path.relative_to(dataset)
         if not target.exists() or target.stat().st_size != path.stat().st_size:
             target.parent.mkdir(exist_ok=True, parents=True)
@@ -38,10 +38,10 @@ def pack(dataset: Path, folder: Path) -> None:
 
 
 def unpack(packed: Path, dataset: Path) -> DatasetInfo:
-    """Bring a data set that was packed to its place, unless the same is there.
+    """Copy a packed data set into its folder, unless the same data set is there.
 
     Raises:
-        CorpusError: it is not whole, or another is in its place; the message says what to do.
+        CorpusError: it is not whole, or another data set is there; the message says what to do.
         OSError: the disk is full.
     """
     info = complete(packed)

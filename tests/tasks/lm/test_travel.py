@@ -7,7 +7,6 @@ import pytest
 
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
-from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm import travel
 from autoresearch_kit.tasks.lm.corpora import hidden_here
@@ -31,19 +30,10 @@ def packed(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "disk"
 
 
-def test_it_arrives_whole(made: Path, packed: Path, home: Path) -> None:
+def test_it_arrives_whole_and_is_not_prepared_again(made: Path, packed: Path, home: Path) -> None:
     placed = travel.unpack(packed, home / "stdlib")
-    assert placed == complete(home / "stdlib")
+    assert placed == complete(home / "stdlib") == prepare("stdlib")
     assert travel.same(placed, open_dataset(made).info)
-
-
-def test_another_pythons_library_is_taken_as_it_is(packed: Path, home: Path) -> None:
-    placed = travel.unpack(packed, home / "stdlib")
-    assert prepare("stdlib") == placed
-
-
-def test_files_that_hold_scored_text_here_are_hidden(packed: Path, home: Path) -> None:
-    placed: DatasetInfo = travel.unpack(packed, home / "stdlib")
     here = hidden_here(placed, "stdlib")
     assert set(StdlibCorpus().hidden()) <= set(here)
     assert all(path.exists() for path in here)
