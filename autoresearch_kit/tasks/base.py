@@ -36,11 +36,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class Task:
-    """What a campaign trains, and how that is measured.
+    """The model that a campaign trains, and the way it is measured.
 
     The first of the metrics is the objective, which decides. `scoring_version` stands in each
     score's fingerprint. `prepare_module` is run as `python -m MODULE CORPUS OPTIONS`; it makes the
-    data ready and prints their folder. `judge_module` is run as `python -m MODULE SPEC`; it
+    data ready and prints its folder. `judge_module` is run as `python -m MODULE SPEC`; it
     measures a submission. `notebook_problems` yields what a notebook lacks for this task.
     """
 

@@ -1,4 +1,4 @@
-"""What a score depends on besides the model: scores are compared only where all of it is equal."""
+"""The fingerprint of a score: scores are compared only where their fingerprints are equal."""
 
 from autoresearch_kit.records import Clock, DatasetInfo, Fingerprint, Machine
 

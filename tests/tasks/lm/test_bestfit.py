@@ -23,7 +23,7 @@ def packed(sizes: list[int], length: int) -> tuple[list[list[int]], Packer]:
 
 
 def starts(row: list[int]) -> list[int]:
-    """What follows each BOS of a row."""
+    """Return the token that follows each BOS of a row."""
     return [after for token, after in zip(row, [*row[1:], -1], strict=True) if token == BOS]
 
 
