@@ -19,9 +19,9 @@ from on_the_fly import OnTheFly, read_batches, write_parquet
 from torch import Tensor
 
 from autoresearch_kit.tasks.lm.batches import batches
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
+from autoresearch_kit.tasks.lm.splits import Sizes
 
 
 def seconds_a_token(loader: Iterator[tuple[Tensor, Tensor]], tokens: int) -> tuple[float, float]:
@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, home = Path(folder) / "made.parquet", Path(folder) / "data"
         write_parquet(path, given.megabytes)
-        info = prepare(str(path), Options(vocab_size=8_192, context=given.context), home=home)
+        info = prepare(str(path), Sizes(vocab_size=8_192, context=given.context), home=home)
         dataset = open_dataset(home / info.name)
         theirs = OnTheFly(read_batches(path), dataset.tokenizer, given.context)
         loaders = {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from autoresearch_kit.machine import precision
 from autoresearch_kit.records import Constant
-from autoresearch_kit.tasks.lm import bits_per_byte, task
+from autoresearch_kit.tasks.lm import bits_per_byte
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.training.passes import Backward, Batch, Passes
@@ -141,7 +141,7 @@ class OnRows(Stopwatch):
             wanted = targets[start : start + SCORED_ROWS]
             losses.append(bits_per_byte.nats_per_token(predicted, wanted))
         sizes = self._dataset.token_bytes.astype("int64")
-        return task.sums(np.concatenate(losses), targets, sizes).value
+        return bits_per_byte.sums(np.concatenate(losses), targets, sizes).value
 
 
 def take_ours(run: Stopwatch, case: Case) -> nn.Module:

@@ -33,6 +33,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import is_path
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts import decide
 from autoresearch_kit.verdicts.comparable import fingerprint
 
@@ -105,7 +106,7 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
     found = machine_probe.probe()
     machine_probe.check_inside(found, bubblewrap.level())
-    here = fingerprint(info, found, workspace.kit, settings.clock)
+    here = fingerprint(info, found, TASK.scoring_version, settings.clock)
     experiments = history.experiments()
     if experiments:
         decide.check_comparable(experiments[0].fingerprint, here)
@@ -222,7 +223,7 @@ def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = N
     Raises:
         KitError: as the process said in its last line.
     """
-    argv = [sys.executable, "-P", "-m", "autoresearch_kit.tasks.lm.prepare", corpus, *options]
+    argv = [sys.executable, "-P", "-m", TASK.prepare_module, corpus, *options]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
         if tell and process.stderr:

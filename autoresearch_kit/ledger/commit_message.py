@@ -34,6 +34,7 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     parent = "" if proposal.parent is None else str(proposal.parent)
     retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
     score = "" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    metric = experiment.metric.replace("_", "-").capitalize()
     error = "" if experiment.error is None else f"{experiment.error:.6f}"
     trained = sum(run.train_seconds for run in experiment.all_runs)
     return {
@@ -43,8 +44,8 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
         "Retry-of": retry_of,
         "Status": experiment.verdict.value,
         "Reason": experiment.reason.value,
-        "Val-bpb": score,
-        "Val-bpb-error": error,
+        metric: score,
+        f"{metric}-error": error,
         "Researcher": proposal.researcher,
         "Model": proposal.model,
         "Program": proposal.directive,

@@ -156,7 +156,7 @@ class Experiment:
             ("hypothesis", self.proposal.hypothesis),
             *([] if again is None else [("tries again", f"experiment {again}, disturbed")]),
             ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
-            ("val_bpb", score),
+            (self.metric or "score", score),
             ("runs", "; ".join(map(str, self.runs)) or "none"),
             *([("mended", mended)] if mended else []),
             ("scored", next((run.score.how() for run in self.runs if run.score), "never")),
@@ -195,8 +195,13 @@ class Experiment:
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """Return the scores of its own runs, in bits per byte."""
+        """Return the scores of its own runs, in the unit of the metric."""
         return tuple(run.score.value for run in self.runs if run.score)
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that it was scored by, such as val_bpb; '' without a score."""
+        return next((run.score.metric for run in self.runs if run.score), "")
 
     @property
     def rerun_scores(self) -> tuple[float, ...]:

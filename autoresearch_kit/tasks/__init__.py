@@ -1,1 +1,1 @@
-"""What can be trained and how it is measured; a folder for each task."""
+"""Tasks: what can be trained, and how it is measured; a folder for each."""

@@ -13,7 +13,7 @@ A GPU may need more: `run.accumulate` takes a step in as many passes as its memo
 `run.scaler` scales losses where float16 is all that the GPU has.
 
 Under the runner, what it writes goes to the run's work folder. By hand, in JupyterLab, it shows a
-progress bar, and `submit` draws the loss curve, scores the model and prints its val_bpb.
+progress bar, and `submit` draws the loss curve, scores the model and prints its score.
 """
 
 import atexit
@@ -218,7 +218,7 @@ class TrainingRun:
     def submit(self, model: torch.nn.Module) -> None:
         """Hand `model` over, eager, in whatever mode it is in; the judge sets `model.eval()`.
 
-        By hand, the loss curve is shown, and the model is scored at once and its val_bpb printed.
+        By hand, the loss curve is shown, and the model is scored at once and its score printed.
 
         Raises:
             SubmissionError: the model can't be pickled; the message names what stands in the way.

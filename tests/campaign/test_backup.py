@@ -19,7 +19,6 @@ from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
@@ -51,7 +50,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
     kept.write_text(kept.read_text() + "# as it was then\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(folder / "data"))
-        prepare(str(lost), Options(vocab_size=SIZES.vocab_size, context=SIZES.context))
+        prepare(str(lost), Sizes(vocab_size=SIZES.vocab_size, context=SIZES.context))
         workspace.write_settings(
             replace(
                 ledger.SETTINGS,
@@ -89,7 +88,7 @@ def info_of(home: Path, name: str) -> DatasetInfo:
 
 
 def print_of(place: Workspace, lost: Path) -> Fingerprint:
-    return fingerprint(info_of(place.root.parent / "data", str(lost)), MACHINE, place.kit)
+    return fingerprint(info_of(place.root.parent / "data", str(lost)), MACHINE, 1)
 
 
 def test_the_restored_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:

@@ -11,8 +11,8 @@ from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.machine import gpu, gpu_nodes
 from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.prepare import prepare
+from autoresearch_kit.tasks.lm.splits import Sizes
 
 
 def test_a_budget_of_five_minutes_is_the_default(project: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_corpus_by_name_keeps_its_own_sizes(project: Path) -> None:
 def test_the_folder_that_prepare_prints_is_a_data_set(
     project: Path, corpus: Path, data_home: Path
 ) -> None:
-    name = prepare(str(corpus), Options(vocab_size=300, context=32)).name
+    name = prepare(str(corpus), Sizes(vocab_size=300, context=32)).name
     assert settle(project, "night", Wishes(dataset=str(data_home / name))).dataset == name
 
 

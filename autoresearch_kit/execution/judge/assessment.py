@@ -13,8 +13,7 @@ from autoresearch_kit.execution.judge.logits import Floats, Ints, Logits
 from autoresearch_kit.execution.judge.pace import check_pace
 from autoresearch_kit.execution.judge.predictor_process import PredictorProcess
 from autoresearch_kit.records import DatasetInfo, Reason
-from autoresearch_kit.tasks.lm import task
-from autoresearch_kit.tasks.lm.bits_per_byte import rows
+from autoresearch_kit.tasks.lm.bits_per_byte import Sums, rows, sums
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.tasks.lm.splits import Split
 
@@ -82,9 +81,9 @@ class Shard:
             predict(inputs[part]).losses(targets[part]) for part in _parts(len(inputs), batch)
         ])  # fmt: skip
 
-    def sums(self, losses: Floats) -> task.Sums:
+    def sums(self, losses: Floats) -> Sums:
         """Add up the losses `[n, T]` of the first rows, in float64."""
-        return task.sums(losses, self.targets[: len(losses)], self.token_bytes)
+        return sums(losses, self.targets[: len(losses)], self.token_bytes)
 
 
 def _parts(count: int, batch: int) -> list[slice]:

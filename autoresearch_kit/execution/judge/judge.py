@@ -24,6 +24,7 @@ from autoresearch_kit.execution.processes.uncollected import uncollected
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Reason, Score, codec
 from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.splits import Split, metric_name
 
 
 def judge(spec: JudgeSpec) -> Score:
@@ -66,7 +67,7 @@ def judge(spec: JudgeSpec) -> Score:
     probed.end()
     sums = shard.sums(result.losses)
     return Score(
-        metric=f"{spec.shard}_bpb",
+        metric=metric_name(Split(spec.shard)),
         value=sums.value,
         nats=sums.nats,
         bytes=sums.bytes,

@@ -19,8 +19,7 @@ from autoresearch_kit.execution.runner.taking import taken_model
 from autoresearch_kit.records import Reason, RunSpec, Score, codec
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.lm.splits import Split
-
-MODULE = "autoresearch_kit.execution.judge.judge"
+from autoresearch_kit.tasks.lm.task import TASK
 
 GRACE_SECONDS = 15.0
 """Seconds on top of the judge's own limit, before it is taken to hang."""
@@ -57,7 +56,7 @@ def start(spec: JudgeSpec) -> Child:
     path = spec.folder / SPEC_FILE
     path.write_bytes(codec.encode(spec))
     return start_child(
-        [MODULE, str(path)],
+        [TASK.judge_module, str(path)],
         folder=spec.folder,
         kit=spec.kit,
         run_id=spec.run_id,

@@ -1,4 +1,4 @@
-"""Endless batches out of a shard, in an order that only the seed decides."""
+"""Endless batches of a shard's rows, in an order that only the seed decides."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -15,14 +15,14 @@ from autoresearch_kit.errors import InputError
 def batches(
     rows: npt.NDArray[np.uint16], context: int, batch_size: int, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and targets, int64 `[B, context]` each, without end, out of rows `[N, T + 1]`.
+    """Yield inputs and targets, int64 `[B, context]` each, without end, from rows `[N, T + 1]`.
 
-    An epoch yields each row once, in an order drawn anew. With a `context` below T a row counts
-    as several, end to end from a first token that is drawn anew: only its first one begins at
-    BOS. A batch may span two epochs.
+    An epoch yields each row once, in an order drawn anew. A `context` below T cuts each row into
+    several, end to end from a first token that is drawn anew: only the first begins at BOS. A
+    batch may span two epochs.
 
     Raises:
-        InputError: there are no rows, none of them is as long, or the batch has none.
+        InputError: there are no rows, they are shorter than the context, or the batch has none.
     """
     longest = rows.shape[1] - 1
     if not (len(rows) and 1 <= context <= longest and batch_size >= 1):
@@ -32,14 +32,14 @@ def batches(
         )
     windows = sliding_window_view(rows, context + 1, axis=1)
     epochs = (_epoch(len(rows), longest, context, [seed, number]) for number in count())
-    places = next(epochs)
+    starts = next(epochs)
     while True:
-        while len(places) < batch_size:
-            places = np.concatenate((places, next(epochs)))
-        row, start = np.divmod(places[:batch_size], windows.shape[1])
+        while len(starts) < batch_size:
+            starts = np.concatenate((starts, next(epochs)))
+        row, start = np.divmod(starts[:batch_size], windows.shape[1])
         picked = windows[row, start]
         yield _int64(picked[:, :-1]), _int64(picked[:, 1:])
-        places = places[batch_size:]
+        starts = starts[batch_size:]
 
 
 def _int64(tokens: npt.NDArray[np.uint16]) -> Tensor:
@@ -47,10 +47,10 @@ def _int64(tokens: npt.NDArray[np.uint16]) -> Tensor:
 
 
 def _epoch(rows: int, longest: int, context: int, seed: list[int]) -> npt.NDArray[np.int64]:
-    """Where windows begin: the number of the row times the windows it has, plus the window's."""
+    """Return the starts of an epoch's windows, as row * (windows in a row) + start in the row."""
     draw = np.random.default_rng(seed)
     parts, spare = divmod(longest, context)
     phase = draw.integers(spare + 1)
     row, part = np.divmod(draw.permutation(rows * parts), parts)
-    places: npt.NDArray[np.int64] = row * (longest - context + 1) + phase + part * context
-    return places
+    starts: npt.NDArray[np.int64] = row * (longest - context + 1) + phase + part * context
+    return starts

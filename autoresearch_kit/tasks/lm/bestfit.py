@@ -1,8 +1,8 @@
-"""Documents into rows of one length: each begins at BOS, none is padded, hardly a token is lost.
+"""Best fit of documents into rows of one length: no padding, and hardly a token is lost.
 
-Best fit, as karpathy/autoresearch packs while it trains: the longest document that fits whole is
-next, and where none fits, the shortest is cut to fill the row. There, what was cut off is thrown
-away, and so is what is longer than a row. Here it waits for a place of its own, behind a BOS.
+Each row begins at BOS. The longest document that fits whole is next, and where none fits, the
+shortest is cut to fill the row, as in karpathy/autoresearch. There, the rest of a document that was
+cut or is longer than a row is thrown away. Here it waits for another row, behind a BOS.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ import numpy.typing as npt
 Tokens = npt.NDArray[np.uint16]
 
 POOL_TOKENS = 4_000_000
-"""Tokens that wait for a place at most: some thousands of documents, in 10 to 50 MB."""
+"""The most tokens that wait for a row: some thousands of documents, in 10 to 50 MB."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Piece:
 
 
 class Packer:
-    """Packs one shard. Rows have `length` tokens, T inputs and one more.
+    """Packs one shard into rows of `length` tokens: T inputs and one more.
 
     Once all rows are out, `text` counts the tokens of all documents, `continued` those of them that
     were cut off from what comes before them, `cropped` those in no row: fewer than a row has.
@@ -45,7 +45,7 @@ class Packer:
         self._sizes = 0  # bit n is set where a piece of n tokens, BOS included, waits
 
     def rows(self, documents: Iterable[Tokens]) -> Iterator[Tokens]:
-        """All rows of the documents, each given as its tokens without BOS."""
+        """Yield all rows of the documents, each of which is given as its tokens without BOS."""
         for document in documents:
             self.text += len(document)
             yield from self._whole_rows(document)
@@ -56,7 +56,7 @@ class Packer:
         self.cropped = sum(len(piece.tokens) for pieces in self._by_size for piece in pieces)
 
     def _whole_rows(self, document: Tokens) -> Iterator[Tokens]:
-        """What of a document fills rows by itself; the rest, if any, waits."""
+        """Yield the rows that a document fills by itself; its rest, if any, waits."""
         inputs = self._length - 1
         whole = len(document) - len(document) % inputs
         for start in range(0, whole, inputs):
@@ -88,7 +88,7 @@ class Packer:
         return row
 
     def _next(self, room: int) -> Tokens:
-        """What stands next in a row, behind its BOS, where there is room for so many tokens."""
+        """Return the next piece of a row that has room for so many tokens, the BOS included."""
         fitting = self._sizes & ((2 << room) - 1)
         if fitting:
             return self._take(fitting.bit_length() - 1).tokens

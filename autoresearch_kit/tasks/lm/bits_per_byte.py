@@ -1,10 +1,11 @@
-"""The metric: bits per byte. Lower is better, and vocabularies of any size compare.
+"""Bits per byte: the metric that lets models with vocabularies of any size compare.
 
-Its source is part of the fingerprint: edit it, and old scores are no longer comparable. It needs no
-torch, which takes seconds to import.
+Whoever changes a number that is computed here raises `SCORING_VERSION` in `task.py`. Nothing here
+needs torch, which takes seconds to import.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,24 @@ import numpy.typing as npt
 from autoresearch_kit.tasks.lm.packing import spread
 
 
+@dataclass(frozen=True)
+class Sums:
+    """Losses and bytes summed over the scored tokens; BOS is in none of the sums."""
+
+    nats: float
+    bytes: int
+    tokens: int
+
+    @property
+    def value(self) -> float:
+        """Bits per byte: nats over bytes, over ln 2."""
+        return self.nats / (self.bytes * math.log(2))
+
+
 def rows(
     shard: npt.NDArray[np.uint16], count: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows spread evenly over a shard `[N, T + 1]`: inputs and targets, int64 `[count, T]` each.
+    """Take rows spread evenly over a shard `[N, T + 1]`: inputs and targets, int64 `[count, T]`.
 
     Targets are the inputs one token on. No token is a target twice.
     """
@@ -26,7 +41,7 @@ def rows(
 def nats_per_token(
     logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """Cross-entropy of logits `[B, T, V]` with targets `[B, T]`: float32 `[B, T]`, in nats.
+    """Return the cross-entropy of logits `[B, T, V]` with targets, float32 `[B, T]`, in nats.
 
     It is infinite where logits differ by more than float32 holds. Row by row, so that what is
     computed on the way stays small.
@@ -44,6 +59,16 @@ def _row_nats(
     return nats
 
 
-def val_bpb(nats_sum: float, bytes_sum: int) -> float:
-    """Bits per byte: summed nats over summed bytes, over ln 2; specials belong in neither sum."""
-    return nats_sum / (bytes_sum * math.log(2))
+def sums(
+    losses: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.int64],
+    token_bytes: npt.NDArray[np.int64],
+) -> Sums:
+    """Add up losses `[N, T]` in float64, over the targets that stand for bytes.
+
+    `token_bytes` `[V]` says how many; BOS stands for none.
+    """
+    sizes = token_bytes[targets]
+    scored = sizes > 0
+    nats = losses[scored].sum(dtype=np.float64)
+    return Sums(float(nats), int(sizes.sum()), int(scored.sum()))

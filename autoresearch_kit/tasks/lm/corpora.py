@@ -1,4 +1,4 @@
-"""Corpora by name: those of the kit, or a file or directory of the user's own."""
+"""Corpora by name: those of the kit, or a file or folder of the user's own."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,6 @@ NAMED: Mapping[str, Callable[[Path], Corpus]] = {
 }
 """The corpora that have a name of their own, made with the folder of prepared data sets."""
 
-
 ABOUT: Mapping[str, str] = {
     "stdlib": "a document is a source file of Python's standard library, their order drawn by a "
     "hash of the path; val and audit are files of modules that no training imports, split by the "
@@ -31,27 +30,27 @@ ABOUT: Mapping[str, str] = {
     "tinystories": "a document is a short story in the words of small children, in the order of "
     "the shuffled file; audit is its first 10,000 rows, val the next 10,000, training the rest",
 }
-"""Of each named corpus: its documents, and how they are split."""
+"""The documents of each named corpus, and how they are split, for a language model."""
 
 ABOUT_OWN = (
     "documents are in the order of the files' names: a row of a .jsonl or .parquet file is one, "
     "and a hash of its text puts one in ten into val, one into audit; a .txt file is cut into "
     "pieces of some 4,000 characters, of every ten in a row one is val, one audit"
 )
-"""The same of a corpus of the user's own."""
+"""The documents of a corpus of the user's own, and how they are split."""
 
 OWN_NAME = re.compile(r".+-[0-9a-f]{8}(-|$)")
-"""What a user's corpus is called (see `path_name`), even where its file is called stdlib.txt."""
+"""Matches the name of a user's corpus (see `path_name`), even where its file is stdlib.txt."""
 
 
 def find(name_or_path: str, home: Path | None = None, shards: int | None = None) -> Corpus:
-    """The corpus of that name, else the file or directory at that path.
+    """Return the corpus of that name, else of the file or folder at that path.
 
-    `shards` are the files of `climbmix` to train on. What a corpus downloads goes into `home`.
+    `shards` are the files of `climbmix` to train on. A corpus downloads into `home`.
 
     Raises:
-        CorpusError: it is neither.
-        InputError: it has no shards, or not so many.
+        CorpusError: there is no such corpus or path.
+        InputError: the corpus has no shards, or not so many.
     """
     home = home or data_home()
     path = Path(name_or_path).expanduser()
@@ -72,26 +71,26 @@ def find(name_or_path: str, home: Path | None = None, shards: int | None = None)
 def hidden_here(info: DatasetInfo, corpus: str) -> tuple[Path, ...]:
     """Return the files on this machine, as it is now, that hold val or audit text of a data set.
 
-    `corpus` is the name or path that it was made of. Of the standard library, all that any Python
-    holds out, since it may have been packed by another one.
+    `corpus` is the name or path that it was made of. Of the standard library, all files that any
+    Python holds out are hidden, since another Python may have packed it.
     """
-    found = {Path(path) for path in info.hidden if Path(path).exists()}
-    with suppress(CorpusError):  # a path that is no more, or a name of a data set that came here
-        found.update(find(corpus).hidden())
+    hidden = {Path(path) for path in info.hidden if Path(path).exists()}
+    with suppress(CorpusError):  # the path is gone, or the data set was restored by its name
+        hidden.update(find(corpus).hidden())
     if info.name.startswith(StdlibCorpus.name):
-        found.update(StdlibCorpus().held_out())
-    return tuple(sorted(found))
+        hidden.update(StdlibCorpus().held_out())
+    return tuple(sorted(hidden))
 
 
 def about(name: str) -> str:
-    """What the documents of the data set of this name are, and how they are split, in a line."""
+    """Describe the documents of the data set of this name, and their splits, in a line."""
     kind = name.partition("-")[0]
     own = kind not in NAMED or OWN_NAME.match(name)
     return ABOUT_OWN if own else ABOUT[kind]
 
 
 def how_packed(info: DatasetInfo) -> str:
-    """How documents become rows, and in which order a run sees these, in a line."""
+    """Describe how documents become rows, and in which order a run sees these, in a line."""
     rows = info.train_tokens // (info.context + 1)
     return (
         f"documents are packed once, at preparation, into {rows:,} training rows of context + 1 "
@@ -103,5 +102,5 @@ def how_packed(info: DatasetInfo) -> str:
 
 
 def sizes_of(name_or_path: str) -> Sizes:
-    """What suits that corpus, whether it is there or not."""
+    """Return the sizes that suit a corpus, whether it is there or not."""
     return NAMED[name_or_path](data_home()).sizes if name_or_path in NAMED else Sizes()

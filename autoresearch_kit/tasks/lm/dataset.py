@@ -21,7 +21,7 @@ INFO_FILE = "dataset.json"
 TOKEN_BYTES_FILE = "token_bytes.npy"
 TOKENIZER_FOLDER = "tokenizer"
 SUFFIXES = (".txt", ".jsonl", ".parquet")
-"""Kinds of files that a corpus of the user's own may be made of."""
+"""The kinds of files that a corpus of the user's own may be made of."""
 
 USUAL = Sizes()
 
@@ -30,9 +30,9 @@ Tokens = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A complete data set; shards are memory-mapped when asked for, and may be absent unasked.
+    """A complete data set, whose shards are memory-mapped when asked for.
 
-    A notebook in the sandbox has `train` only.
+    A notebook in the sandbox has `train` only: the other shards are absent there.
     """
 
     folder: Path
@@ -40,22 +40,17 @@ class Dataset:
 
     @property
     def train(self) -> Tokens:
-        """Rows `[N, T + 1]` to learn from."""
+        """The rows `[N, T + 1]` to learn from."""
         return self.shard(Split.TRAIN)
 
     @property
     def val(self) -> Tokens:
-        """Rows that every run is scored on."""
+        """The rows that every run is scored on."""
         return self.shard(Split.VAL)
 
     @property
-    def audit(self) -> Tokens:
-        """Rows that nothing was ever selected by."""
-        return self.shard(Split.AUDIT)
-
-    @property
     def token_bytes(self) -> Tokens:
-        """`[V]`: the bytes each token stands for, 0 for specials."""
+        """The number of bytes that each token stands for, `[V]`: 0 for BOS."""
         path = self.folder / TOKEN_BYTES_FILE
         try:
             loaded: Tokens = np.load(path, allow_pickle=False)
@@ -65,14 +60,14 @@ class Dataset:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer that packed it."""
+        """The tokenizer that the text was packed with."""
         return load(self.folder / TOKENIZER_FOLDER)
 
     def shard(self, split: Split) -> Tokens:
-        """The rows `[N, T + 1]` of one split, memory-mapped.
+        """Map the rows `[N, T + 1]` of one split into memory.
 
         Raises:
-            CorpusError: it is missing, not as long as it was when packed, or packed otherwise.
+            CorpusError: the shard is missing, not as long as when packed, or packed otherwise.
         """
         tokens, length = self.tokens(split), self.info.context + 1
         if len(tokens) % length:
@@ -83,10 +78,10 @@ class Dataset:
         return tokens.reshape(-1, length)
 
     def tokens(self, split: Split) -> Tokens:
-        """The tokens of one split end to end, however they were packed; memory-mapped.
+        """Map the tokens of one split into memory, end to end, however they were packed.
 
         Raises:
-            CorpusError: it is missing, or not as long as it was when packed.
+            CorpusError: the shard is missing, or not as long as when packed.
         """
         path = self.folder / split.value / TOKENS_FILE
         expected = self.token_count(split)
@@ -99,7 +94,7 @@ class Dataset:
         return tokens
 
     def token_count(self, split: Split) -> int:
-        """Tokens in one split, BOS included."""
+        """Return the number of tokens in one split, BOS included."""
         counts = {
             Split.TRAIN: self.info.train_tokens,
             Split.VAL: self.info.val_tokens,
@@ -109,7 +104,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """The data set in `folder`.
+    """Open the data set in `folder`.
 
     Raises:
         CorpusError: there is none, or its preparation was not finished.
@@ -126,7 +121,7 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def complete(folder: Path) -> DatasetInfo | None:
-    """What the data set in `folder` says of itself, if all of it is there."""
+    """Return the record of the data set in `folder`, or None where it is not whole."""
     try:
         dataset = open_dataset(folder)
         for split in Split:
@@ -138,9 +133,9 @@ def complete(folder: Path) -> DatasetInfo | None:
 
 
 def dataset_folder(name: str, home: Path | None = None, sizes: Sizes = USUAL) -> Path:
-    """Where a data set lies, prepared or not: by its name, or by the path of the user's corpus.
+    """Return the folder of a data set, prepared or not, by its name or the path of its corpus.
 
-    One that was made of a path is found by the `sizes` it was prepared with, too.
+    The folder for a path depends on the `sizes` too.
     """
     return (home or data_home()) / (
         path_name(Path(name)) + sizes.suffix(USUAL) if is_path(name) else name
@@ -149,13 +144,12 @@ def dataset_folder(name: str, home: Path | None = None, sizes: Sizes = USUAL) ->
 
 def folder_of(settings: Settings) -> Path:
     """Return the folder of a campaign's data set, prepared or not."""
-    vocab_size = USUAL.vocab_size if settings.vocab_size is None else settings.vocab_size
-    context = USUAL.context if settings.context is None else settings.context
-    return dataset_folder(settings.dataset, sizes=Sizes(vocab_size, context))
+    sizes = Sizes(settings.vocab_size or USUAL.vocab_size, settings.context or USUAL.context)
+    return dataset_folder(settings.dataset, sizes=sizes)
 
 
 def find_prepared(name: str) -> Path:
-    """Return the folder of a data set by name or path, whichever sizes a path was prepared with.
+    """Return the folder of a data set by name or path, whatever sizes a path was prepared with.
 
     Raises:
         CorpusError: the path was prepared with several sizes, none of them the usual ones.
@@ -171,12 +165,12 @@ def find_prepared(name: str) -> Path:
 
 
 def is_path(name: str) -> bool:
-    """Whether a corpus is meant by its path; a folder right here is written `./folder`."""
+    """Return whether this is a path, not a name; a folder right here is written `./folder`."""
     return os.sep in name or name.startswith((".", "~")) or Path(name).suffix in SUFFIXES
 
 
 def path_name(path: Path) -> str:
-    """The name of a user's corpus: its stem, and a short digest of its absolute path.
+    """Return the name of a user's corpus: its stem, and a short digest of its absolute path.
 
     Raises:
         InputError: the path is not UTF-8, or has a line break.

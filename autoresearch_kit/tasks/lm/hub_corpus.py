@@ -6,28 +6,30 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from tqdm import tqdm
+
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.tasks.lm import hub, parquet
-from autoresearch_kit.tasks.lm.build import Progress
+from autoresearch_kit.tasks.lm import hub
+from autoresearch_kit.tasks.lm.files import parquet_texts
 from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
 DOWNLOADS = "downloads"
-"""The folder of what was downloaded, beside the data sets."""
+"""The folder of the downloaded files, beside the data sets."""
 
 SHARDS = 10
-"""Files of climbmix that are trained on, as upstream has it: some 2.5 GB of text."""
+"""Files of climbmix that are trained on, as in karpathy/autoresearch: some 2.5 GB of text."""
 
 LAST_SHARD = 6_542
 CLIMBMIX_SIZES = Sizes(vocab_size=8_192, context=2_048, eval_rows=40 * 524_288 // 2_048)
-"""Upstream's (github.com/karpathy/autoresearch, prepare.py)."""
+"""The sizes in github.com/karpathy/autoresearch, prepare.py."""
 
 STORIES = "tinystories_gpt4_clean.parquet"
 HELD_OUT_STORIES = 10_000
 STORIES_SIZES = Sizes(vocab_size=2_048, context=512)
-"""For two cores. A story has some 150 words out of a few thousand: whole ones fit the context. On
-stdlib, 2,048 tokens did as well as 1,024 (benchmarks/README.md), and make a text shorter; of more,
-most would be rows of the embedding that few steps touch."""
+"""Sizes for two cores. A story has some 150 words out of a few thousand, so that whole stories fit
+the context. On stdlib, 2,048 tokens did as well as 1,024 (benchmarks/README.md) and make a text
+shorter; in a larger embedding, few steps would touch most rows."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,23 @@ class HubCorpus:
         return self.home / DOWNLOADS / self.repository.replace("/", "--")
 
     def documents(self, split: Split) -> Iterator[str]:
-        """The texts of a split, in the order of its pieces; `fetch` comes before.
+        """Yield the texts of a split, in the order of its pieces; `fetch` comes before.
 
         Raises:
             CorpusError: a file can't be read, or has no text column.
         """
         for piece in self.pieces[split]:
-            yield from parquet.texts(self.folder / piece.file, piece.start, piece.stop)
+            yield from parquet_texts(self.folder / piece.file, piece.start, piece.stop)
 
     def hidden(self) -> tuple[Path, ...]:
-        """The files that hold val or audit text."""
+        """Return the files that hold val or audit text."""
         held_out = chain(self.pieces[Split.VAL], self.pieces[Split.AUDIT])
         return tuple(sorted({(self.folder / piece.file).resolve() for piece in held_out}))
 
-    def fetch(self, progress: Progress) -> None:
-        """Download what is not here yet; what is, was checked when it came.
+    def fetch(self, show: bool) -> None:
+        """Download the files that are not here yet; `show` draws progress on stderr.
+
+        Files that are here were checked when they came.
 
         Raises:
             CorpusError: the hub can't be reached, refuses or sends something else, or the disk has
@@ -81,13 +85,12 @@ class HubCorpus:
         missing = [name for name in names if not (self.folder / name).exists()]
         files = [hub.look(self.repository, name) for name in missing]
         self._check_room(files)
-        if files:
-            with progress("downloading", sum(file.size for file in files)) as advance:
-                for file in files:
-                    hub.fetch(file, self.folder / file.name, advance)
+        for file in files:
+            hub.fetch(file, self.folder / file.name, tqdm if show else hub.NoBar)
 
     def _check_room(self, files: Iterable[hub.HubFile]) -> None:
-        needed = sum(file.size for file in files) - _size_of(self.folder.glob(".*.part"))
+        arrived = sum(path.stat().st_size for path in self.folder.glob(".*.part"))
+        needed = sum(file.size for file in files) - arrived
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise CorpusError(
@@ -97,17 +100,13 @@ class HubCorpus:
             )
 
 
-def _size_of(paths: Iterable[Path]) -> int:
-    return sum(path.stat().st_size for path in paths)
-
-
 def climbmix(home: Path, shards: int = SHARDS) -> HubCorpus:
-    """Web text, 400 billion tokens, shuffled, of which `shards` files are trained on.
+    """Return climbmix: 400 billion tokens of shuffled web text; `shards` files are trained on.
 
-    The last file is val, as upstream has it, and the one before it audit.
+    The last file is val, as in karpathy/autoresearch, and the one before it audit.
 
     Raises:
-        InputError: there are not so many.
+        InputError: there are not so many files.
     """
     if not 1 <= shards < LAST_SHARD:
         raise InputError(f"--shards is {shards}: give 1 to {LAST_SHARD - 1:,}")
@@ -127,9 +126,9 @@ def _shard(number: int) -> str:
 
 
 def tinystories(home: Path) -> HubCorpus:
-    """Short stories in the words of small children, by GPT-4, cleaned and shuffled.
+    """Return tinystories: short stories in the words of small children, by GPT-4, shuffled.
 
-    Its page suggests which rows to test on, which to validate on, and which to train on.
+    Its page on the hub suggests which rows to test on, to validate on, and to train on.
     """
     audit, val, train = (
         Piece(STORIES, 0, HELD_OUT_STORIES),

@@ -1,4 +1,4 @@
-"""Documents to a shard: rows of T + 1 tokens, uint16, little endian, packed by best fit."""
+"""Packs documents into a shard: rows of T + 1 tokens, uint16, little endian, by best fit."""
 
 import os
 from collections import deque
@@ -19,15 +19,15 @@ TOKENS_FILE = "tokens.bin"
 TOKEN = np.dtype("<u2")
 
 BATCH_CHARACTERS = 250_000
-"""Text that one thread encodes at a time."""
+"""The text that one thread encodes at a time."""
 
 AHEAD = 2
-"""Batches for each thread that are encoded, or wait for it, at most."""
+"""The most batches for each thread that are encoded, or wait for that."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What was packed: rows, their tokens with BOS, and the UTF-8 bytes that these stand for.
+    """The size of a packed shard: rows, their tokens with BOS, and the UTF-8 bytes in them.
 
     `continued` and `cropped` are shares of the text's tokens: those cut off from what comes before
     them in their document, and those that are in no row.
@@ -49,8 +49,6 @@ def pack(
 ) -> Shard:
     """Write the documents' rows to `path`, all or nothing, in bounded memory, on all cores.
 
-    `advance` is told the bytes of text done since the last call.
-
     Raises:
         OSError: the disk is full or the folder can't be written.
     """
@@ -71,7 +69,7 @@ def pack(
 
 
 def _encoded(documents: Iterable[str], tokenizer: Tokenizer, advance: Advance) -> Iterator[Tokens]:
-    """Each document's tokens, in order; a thread for each core encodes what comes next."""
+    """Yield each document's tokens, in order; a thread for each core encodes the next ones."""
     threads = cgroups.cpus()
     waiting: deque[Future[tuple[list[Tokens], int]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -107,5 +105,5 @@ def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
 
 
 def spread(rows: int, count: int) -> npt.NDArray[np.int64]:
-    """Which `count` of so many rows are scored: spread evenly over them."""
+    """Return the indices of `count` rows that are scored, spread evenly over all rows."""
     return np.arange(count, dtype=np.int64) * rows // count

@@ -1,10 +1,9 @@
-"""The verb `prepare`: a corpus to a data set folder, once, before anything is trained."""
+"""The command `prepare`: makes a data set folder of a corpus, once, before anything is trained."""
 
 import argparse
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,13 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from autoresearch_kit.errors import CorpusError, InputError, KitError
-from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.records import DatasetInfo
-from autoresearch_kit.tasks.lm.build import Options, build
+from autoresearch_kit.tasks.lm.build import Progress, build, packing_digest
 from autoresearch_kit.tasks.lm.corpora import NAMED, find, sizes_of
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, is_path, open_dataset
 from autoresearch_kit.tasks.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
-from autoresearch_kit.tasks.lm.splits import Advance, Census, Corpus, Sizes, census
+from autoresearch_kit.tasks.lm.splits import Census, Corpus, Sizes, census
 
 LEAST_BYTES = 200_000
 """A smaller corpus leaves too little text to score on."""
@@ -28,7 +26,7 @@ LEAST_BYTES = 200_000
 
 def prepare(
     corpus: str,
-    options: Options | None = None,
+    sizes: Sizes | None = None,
     *,
     shards: int | None = None,
     again: bool = False,
@@ -37,56 +35,51 @@ def prepare(
 ) -> DatasetInfo:
     """Make the data set of a corpus (a name or a path), unless it is there already.
 
-    The name of a data set that was prepared with options, such as stdlib-bytes, will do too. One
-    that was restored from another machine is taken as it is.
-    It is made beside its place and moved there when complete, so that it can be interrupted at
-    any moment and repeated. `shards` are the files of climbmix to train on. `show` draws progress
-    on stderr.
+    The name of a data set that was prepared with other sizes, such as stdlib-bytes, is accepted
+    too. A data set that was restored from another machine is taken as it is. It is made beside its
+    final folder and moved there when complete, so that this can be interrupted and repeated at any
+    moment. `shards` are the files of climbmix to train on. `show` draws progress on stderr.
 
     Raises:
         CorpusError: the corpus can't be used or downloaded, or other content was prepared under
             this name before and `again` is not set.
         InputError: the corpus has no shards, or not so many; or it is a prepared data set by its
-            name, which can't be given `options` or made `again`.
+            name, which can't be given `sizes` or made `again`.
         OSError: the disk is full, or the data folder can't be written.
     """
-    home, sizes = home or data_home(), sizes_of(corpus)
+    home, usual = home or data_home(), sizes_of(corpus)
     by_name = corpus not in NAMED and not is_path(corpus)
-    if by_name and (options or again) and complete(home / corpus):
+    if by_name and (sizes or again) and complete(home / corpus):
         raise InputError(
             f"{corpus} is prepared, with sizes of its own; give the corpus that it was made of, "
             "to prepare that with others, or again"
         )
-    options = options or _options(sizes)
+    sizes = sizes or usual
     base = dataset_folder(corpus, home)
-    prepared = complete(base if by_name else base.with_name(base.name + options.suffix(sizes)))
+    prepared = complete(base if by_name else base.with_name(base.name + sizes.suffix(usual)))
     if prepared and (by_name or (prepared.restored and shards is None and not again)):
         _ = open_dataset(home / prepared.name).train  # raises where another version packed it
         return prepared
     source = find(corpus, home, shards)
-    folder = home / (source.name + options.suffix(source.sizes))
+    folder = home / (source.name + sizes.suffix(source.sizes))
     home.mkdir(parents=True, exist_ok=True)
-    with _alone(home / f".{folder.name}.lock", show):
+    with _locked(home / f".{folder.name}.lock", show):
         there = None if again else complete(folder)
         if there is not None and isinstance(source, HubCorpus):  # its files need not be here
-            return _same(there, there.corpus, options, show)
+            return _unchanged(there, there.corpus, sizes, show)
         counted = _count(source, corpus, home, show)
         if there is not None:
-            return _same(there, counted.digest, options, show)
-        with _beside(folder) as part:
-            return build(source, counted, options, part, _bars(show))
-
-
-def _options(sizes: Sizes) -> Options:
-    return Options(False, sizes.vocab_size, sizes.context, sizes.eval_rows)
+            return _unchanged(there, counted.digest, sizes, show)
+        with _new_folder(folder) as part:
+            return build(source, counted, sizes, part, _bars(show))
 
 
 def _count(source: Corpus, corpus: str, home: Path, show: bool) -> Census:
     if isinstance(source, HubCorpus):
-        with _alone(home / f".{DOWNLOADS}.lock", show):
-            source.fetch(_bars(show))
-    with _Bar(f"reading {source.name}", None, show) as advance:
-        counted = census(source, advance)
+        with _locked(home / f".{DOWNLOADS}.lock", show):
+            source.fetch(show)
+    with _bars(show)(f"reading {source.name}", None) as bar:
+        counted = census(source, bar.update)
     if counted.total < LEAST_BYTES:
         raise CorpusError(
             f"{corpus} has {counted.total:,} bytes of text; at least {LEAST_BYTES:,} are needed"
@@ -94,8 +87,15 @@ def _count(source: Corpus, corpus: str, home: Path, show: bool) -> Census:
     return counted
 
 
+def _bars(show: bool) -> Progress:
+    """Return progress bars over bytes on stderr, each of which stays, with its rate."""
+    return lambda stage, size: tqdm(
+        desc=f"{stage:<22}", total=size, unit="B", unit_scale=True, disable=not show
+    )
+
+
 @contextmanager
-def _alone(path: Path, show: bool) -> Iterator[None]:
+def _locked(path: Path, show: bool) -> Iterator[None]:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -108,14 +108,10 @@ def _alone(path: Path, show: bool) -> Iterator[None]:
         lock.release()
 
 
-def _same(there: DatasetInfo, text: str, options: Options, show: bool) -> DatasetInfo:
-    """What is there, if it was made of that text, by its digest, and in that way."""
-    pairs = {
-        "text": (there.corpus, text),
-        "packing": (there.packing, options.packing_digest()),
-    }
-    changed = [what for what, (old, new) in pairs.items() if old != new]
-    if changed:
+def _unchanged(there: DatasetInfo, text: str, sizes: Sizes, show: bool) -> DatasetInfo:
+    """Return what is there, if it was made of the text with this digest, and in the same way."""
+    same = {"text": there.corpus == text, "packing": there.packing == packing_digest(sizes)}
+    if changed := [name for name, equal in same.items() if not equal]:
         raise CorpusError(
             f"{there.name} was prepared with other {' and '.join(changed)}; --again makes it "
             "anew, and scores from before can't be compared with later ones"
@@ -125,8 +121,8 @@ def _same(there: DatasetInfo, text: str, options: Options, show: bool) -> Datase
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `folder` when all went well."""
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of `folder` when all went well."""
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     for stale in (part, old):
         shutil.rmtree(stale, ignore_errors=True)
@@ -141,47 +137,13 @@ def _beside(folder: Path) -> Iterator[Path]:
             shutil.rmtree(stale, ignore_errors=True)
 
 
-def _bars(show: bool) -> Callable[[str, int], "_Bar"]:
-    return lambda stage, size: _Bar(stage, size, show)
-
-
-class _Bar:
-    """A progress bar over bytes, drawn on stderr; in its place, a line that says how it went."""
-
-    def __init__(self, stage: str, size: int | None, show: bool) -> None:
-        self._stage, self._show, self._done = stage, show, 0
-        self._begun = time.monotonic()
-        self._bar = tqdm(
-            desc=f"{stage:<22}",
-            total=size,
-            unit="B",
-            unit_scale=True,
-            leave=False,
-            disable=not show,
-        )
-
-    def __enter__(self) -> Advance:
-        return self._advance
-
-    def __exit__(self, *exc: object) -> None:
-        self._bar.close()
-        seconds = time.monotonic() - self._begun
-        done = self._done / MEGABYTE
-        rate = f"{done:,.1f} MB in {seconds:,.1f} s, {done / seconds:,.1f} MB/s"
-        _say(f"{self._stage:<22} {rate}", self._show)
-
-    def _advance(self, size: int) -> None:
-        self._done += size
-        self._bar.update(size)
-
-
 def _say(line: str, show: bool) -> None:
     if show:
         sys.stderr.write(line + "\n")
 
 
 def describe(info: DatasetInfo, folder: Path) -> str:
-    """What was prepared, and where it lies, for people."""
+    """Describe what was prepared, and where it lies, for people."""
     scored = info.eval_rows * info.context
     return (
         f"{info.name}: {info.vocab_size:,} tokens in the vocabulary\n"
@@ -209,19 +171,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _asked(given: argparse.Namespace) -> Options | None:
-    """The options given, None if none; what was left out is what suits the corpus."""
+def _given_sizes(given: argparse.Namespace) -> Sizes | None:
+    """Return the sizes given, the rest as suits the corpus; None if none is given."""
     if given.bytes and given.vocab_size is not None:
         raise InputError(
             f"--vocab-size is {given.vocab_size}, but with --bytes every byte is a token; "
             "leave one of them out"
         )
-    sizes = sizes_of(given.corpus)
-    asked = {name: getattr(given, name) for name in ("vocab_size", "context", "eval_rows")}
-    changed = {name: value for name, value in asked.items() if value is not None}
+    options = {name: getattr(given, name) for name in ("vocab_size", "context", "eval_rows")}
+    changed = {name: value for name, value in options.items() if value is not None}
     if not changed and not given.bytes:
         return None
-    return replace(_options(sizes), bytes_only=given.bytes, **changed)
+    return replace(sizes_of(given.corpus), bytes_only=given.bytes, **changed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -231,8 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     try:
-        options = _asked(given)
-        info = prepare(given.corpus, options, shards=given.shards, again=given.again, show=True)
+        sizes = _given_sizes(given)
+        info = prepare(given.corpus, sizes, shards=given.shards, again=given.again, show=True)
     except KitError as error:
         sys.stdout.write(f"error: {error}\n")
         return 1

@@ -1,43 +1,86 @@
-"""The three parts of a corpus, and what every corpus offers."""
+"""The three splits of a corpus, and what every corpus offers."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from autoresearch_kit.errors import InputError
+
 Advance = Callable[[int], object]
-"""Told how many bytes are done since it was last told; fewer than 0, where some count no more."""
+"""Takes the bytes that were done since the last call."""
+
+DIGEST_LENGTH = 16
+"""Hex digits kept of a SHA-256."""
+
+SMALLEST_VOCABULARY, LARGEST_VOCABULARY = 257, 65_536
+LEAST_CONTEXT, LARGEST_CONTEXT = 2, 131_072
+LEAST_ROWS = 8
+"""Fewer scored rows than these would measure luck."""
 
 
 class Split(StrEnum):
-    """Which part of a corpus: to learn from, to score every run, to check a campaign at its end."""
+    """A part of a corpus: to learn from, to score every run, to check a campaign at its end."""
 
     TRAIN = "train"
     VAL = "val"
     AUDIT = "audit"
 
 
+def metric_name(split: Split) -> str:
+    """Return the name of the bits per byte that are measured on a split, such as val_bpb."""
+    return f"{split}_bpb"
+
+
 @dataclass(frozen=True)
 class Sizes:
-    """What a corpus is prepared with unless the user says otherwise.
+    """The sizes that a corpus is prepared with.
 
-    Tokens in the vocabulary, tokens of context T, and rows of T that a model is scored on: 65,536
-    tokens by default, which take two cores 3 s. The sampling error of a difference is 40% of the
-    noise then (`benchmarks/scored_size.py`).
+    Tokens in the vocabulary, tokens of context T, and rows of T that a model is scored on, or as
+    many as there are: 65,536 tokens by default, which take two cores 3 s. The sampling error of a
+    difference is 40% of the noise then (`benchmarks/scored_size.py`). With `bytes_only` every byte
+    is a token, and `vocab_size` counts for nothing.
+
+    Raises:
+        InputError: a size is out of range.
     """
 
     vocab_size: int = 1_024
     context: int = 512
     eval_rows: int = 128
+    bytes_only: bool = False
+
+    def __post_init__(self) -> None:
+        check_vocabulary(self.vocab_size)
+        if not LEAST_CONTEXT <= self.context <= LARGEST_CONTEXT:
+            raise InputError(
+                f"a context of {self.context} tokens: give {LEAST_CONTEXT} to {LARGEST_CONTEXT}, "
+                "as in --context 2048"
+            )
+        if self.eval_rows < LEAST_ROWS:
+            raise InputError(f"{self.eval_rows} rows to score: give at least {LEAST_ROWS}")
 
     def suffix(self, usual: "Sizes") -> str:
         """Return what these add to a data set's name: nothing for what is usual."""
-        vocabulary = f"-v{self.vocab_size}" if self.vocab_size != usual.vocab_size else ""
-        context = f"-t{self.context}" if self.context != usual.context else ""
-        rows = f"-e{self.eval_rows}" if self.eval_rows != usual.eval_rows else ""
-        return vocabulary + context + rows
+        vocabulary = "" if self.vocab_size == usual.vocab_size else f"-v{self.vocab_size}"
+        context = "" if self.context == usual.context else f"-t{self.context}"
+        rows = "" if self.eval_rows == usual.eval_rows else f"-e{self.eval_rows}"
+        return ("-bytes" if self.bytes_only else vocabulary) + context + rows
+
+
+def check_vocabulary(size: int) -> None:
+    """Refuse a vocabulary that has no room for every byte and BOS, or does not fit uint16.
+
+    Raises:
+        InputError: the size is out of range.
+    """
+    if not SMALLEST_VOCABULARY <= size <= LARGEST_VOCABULARY:
+        raise InputError(
+            f"a vocabulary of {size} tokens: give {SMALLEST_VOCABULARY} (every byte, and the "
+            f"beginning of a document) to {LARGEST_VOCABULARY} (16 bits), as in --vocab-size 8192"
+        )
 
 
 class Corpus(Protocol):
@@ -45,58 +88,50 @@ class Corpus(Protocol):
 
     @property
     def name(self) -> str:
-        """What the user calls it, and what its folder is called."""
+        """The name that its data set and the data set's folder get."""
 
     @property
     def sizes(self) -> Sizes:
-        """What suits it."""
+        """The sizes that suit it."""
 
     def documents(self, split: Split) -> Iterator[str]:
-        """The documents of one split, one at a time.
+        """Yield the documents of one split.
 
         Raises:
             CorpusError: a file can't be read, or has no text.
         """
 
     def hidden(self) -> tuple[Path, ...]:
-        """Real paths of the files that hold val or audit text; a sandbox covers them."""
+        """Return real paths of the files that hold val or audit text; a sandbox covers them."""
 
 
 @dataclass(frozen=True)
 class Census:
-    """What a corpus holds: UTF-8 bytes by split, and a short hex digest of all its text."""
+    """A count of a corpus: UTF-8 bytes in all, those to train on, and a digest of all its text."""
 
-    sizes: Mapping[Split, int]
+    total: int
+    train: int
     digest: str
 
-    @property
-    def total(self) -> int:
-        """Bytes in all splits."""
-        return sum(self.sizes.values())
 
-
-def census(corpus: Corpus, advance: Advance = lambda _: None) -> Census:
-    """Read the whole corpus once, and count and digest it; `advance` is told the bytes read.
+def census(corpus: Corpus, advance: Advance) -> Census:
+    """Read the whole corpus once, to count and digest it.
 
     Raises:
         CorpusError: a file can't be read, or has no text.
     """
-    digest, sizes = hashlib.sha256(), {}
+    digest, total, train = hashlib.sha256(), 0, 0
     for split in Split:
-        sizes[split] = 0
         digest.update(f"{split.value}\n".encode())
         for document in corpus.documents(split):
             data = document.encode()
             digest.update(len(data).to_bytes(8, "little") + data)
-            sizes[split] += len(data)
+            total += len(data)
+            train += len(data) if split is Split.TRAIN else 0
             advance(len(data))
-    return Census(sizes, digest.hexdigest()[:DIGEST_LENGTH])
-
-
-DIGEST_LENGTH = 16
-"""Hex digits kept of a SHA-256."""
+    return Census(total, train, digest.hexdigest()[:DIGEST_LENGTH])
 
 
 def number(key: bytes) -> int:
-    """A number below 2**64 that depends on `key` alone, on every machine: the luck of a split."""
+    """Return a number below 2**64 that depends on `key` alone: the luck of a split."""
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "little")

@@ -1,17 +1,15 @@
 """The corpus `stdlib`: the sources of the running Python's standard library.
 
-Real text that lies on every machine. Left out are tests, files that a program wrote (a table is
-not a text) and duplicates.
+It is real text on every machine. Tests, generated files and duplicates are left out.
 
-A run can read the standard library it runs on, so val and audit come only from modules that
-training never imports, which a sandbox can therefore hide: `HELD_OUT`. The list was made from the
-other side: import torch with its compiler, numpy, pandas, ipykernel, matplotlib and the rest of
-what a notebook uses; follow every import statement (also those inside functions) of every
-loaded file until nothing new is found; of what is left, take the large and plainly unrelated
-modules. distutils is not among them, because setuptools carries a copy, nor is _pyio, whose
-docstrings stand in the interpreter itself, as those of io. `tests/lm/test_stdlib.py`
-repeats this on the installed packages. A fixed list, unlike a probe at preparation, gives the
-same split on every machine that has the same Python.
+A run can read the standard library it runs on. Therefore val and audit come only from modules that
+training never imports, and that a sandbox can hide: `HELD_OUT`. To make the list, everything that a
+notebook uses was imported (torch with its compiler, numpy, pandas, ipykernel, matplotlib, ...), and
+every import statement of every loaded file was followed, also those inside functions; of the rest,
+the large and plainly unrelated modules were taken. distutils is not among them, because setuptools
+carries a copy, nor is _pyio, whose docstrings stand in the interpreter itself, as those of io.
+`tests/tasks/lm/test_stdlib.py` repeats this on the installed packages. With a fixed list, every
+machine that has the same Python has the same split.
 """
 
 import re
@@ -35,7 +33,7 @@ HELD_OUT = frozenset({
 """Top-level names of the standard library that a training run never imports."""
 
 STILL_IMPORTED = frozenset({"tkinter/__init__.py", "tkinter/constants.py"})
-"""Files inside of `HELD_OUT` that something does import, if only to look whether they are there."""
+"""Files inside of `HELD_OUT` that something imports, if only to see whether they exist."""
 
 # fmt: off
 LEFT_OUT = frozenset({
@@ -43,18 +41,18 @@ LEFT_OUT = frozenset({
     "idle_test", "pydoc_data", "site-packages", "test", "tests",
 })
 # fmt: on
-"""Folders that are not corpus: tests, tables, packages."""
+"""Folders that are left out: tests, tables, packages."""
 
 GENERATED = re.compile(
     r"auto[- ]?(?:matically )?generated|file is generated|do not edit", re.IGNORECASE
 )
-"""What generated files say of themselves in their first lines."""
+"""Matches the words in which generated files call themselves so in their first lines."""
 
 TABLES = frozenset({"html/entities.py", "lib2to3/pgen2/token.py"})
-"""Tables that don't say that they are."""
+"""Generated files that don't say so."""
 
 VAL_SHARE, AUDIT_SHARE = 0.45, 0.4
-"""Shares of the held-out bytes; the rest is trained on, so that their style is not unseen."""
+"""Shares of the held-out bytes; the rest is trained on, so that their style is known."""
 
 
 class StdlibCorpus:
@@ -67,23 +65,23 @@ class StdlibCorpus:
         self.root = (root or Path(sysconfig.get_path("stdlib"))).resolve()
 
     def documents(self, split: Split) -> Iterator[str]:
-        """Source texts, in an order drawn by a hash of the path.
+        """Yield source texts, in an order drawn by a hash of the path.
 
         Raises:
-            CorpusError: the sources are not there, as in some embedded Pythons.
+            CorpusError: the sources are missing, as in some embedded Pythons.
         """
         if not self._splits:
             raise CorpusError(f"no standard library sources under {self.root}: is Python complete?")
         return (self._texts[name] for name, its in self._splits.items() if its is split)
 
     def hidden(self) -> tuple[Path, ...]:
-        """The val and audit files."""
+        """Return the val and audit files."""
         return tuple(
             sorted(self.root / name for name, its in self._splits.items() if its is not Split.TRAIN)
         )
 
     def held_out(self) -> tuple[Path, ...]:
-        """All files that are val or audit in some Python's corpus, whichever are in this one's."""
+        """Return all files here that are val or audit in the corpus of any Python."""
         names = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*.py"))
         return tuple(
             sorted(self.root / name for name in names if _is_corpus(name) and _is_held_out(name))
@@ -91,7 +89,7 @@ class StdlibCorpus:
 
     @cached_property
     def _texts(self) -> dict[str, str]:
-        """Text by path relative to the root, in an order drawn by a hash of the path."""
+        """Texts by path relative to the root, in an order drawn by a hash of the path."""
         names = (p.relative_to(self.root).as_posix() for p in self.root.rglob("*.py"))
         texts: dict[str, str] = {}
         seen = {""}
@@ -137,7 +135,7 @@ def _split_at(share: float) -> Split:
 
 
 def _read(path: Path) -> str:
-    """A source in the encoding it declares; a file that isn't Python text counts as empty."""
+    """Read a source in the encoding it declares; a file that isn't Python text counts as empty."""
     try:
         with tokenize.open(path) as file:
             return file.read()

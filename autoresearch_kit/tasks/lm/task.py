@@ -1,40 +1,23 @@
-"""The seam of a task: what the judge calls to score a predictor."""
+"""Language modelling: a model predicts the next token, and is scored in bits per byte."""
 
-from dataclasses import dataclass
+from autoresearch_kit.notebook.contract import content_problems
+from autoresearch_kit.tasks.base import Direction, Metric, Task
+from autoresearch_kit.tasks.lm.splits import Split, metric_name
 
-import numpy as np
-import numpy.typing as npt
+SCORING_VERSION = 1
+"""Raise it by hand with every change after which the same submission would get another score.
 
-from autoresearch_kit.tasks.lm.bits_per_byte import val_bpb
-
-METRIC = "val_bpb"
-LOWER_IS_BETTER = True
-
-
-@dataclass(frozen=True)
-class Sums:
-    """What scoring a shard adds up to; specials are in neither `nats`, `bytes` nor `tokens`."""
-
-    nats: float
-    bytes: int
-    tokens: int
-
-    @property
-    def value(self) -> float:
-        """The metric, in bits per byte."""
-        return val_bpb(self.nats, self.bytes)
+Scores of different versions are never compared. `tests/tasks/lm/test_frozen_scores.py` fails where
+a change was forgotten.
+"""
 
 
-def sums(
-    losses: npt.NDArray[np.float32],
-    targets: npt.NDArray[np.int64],
-    token_bytes: npt.NDArray[np.int64],
-) -> Sums:
-    """Add up losses `[N, T]` in float64, over the targets that stand for bytes.
-
-    `token_bytes` `[V]` says how many; specials stand for none.
-    """
-    sizes = token_bytes[targets]
-    scored = sizes > 0
-    nats = losses[scored].sum(dtype=np.float64)
-    return Sums(float(nats), int(sizes.sum()), int(scored.sum()))
+TASK = Task(
+    name="language modelling",
+    metrics=(Metric(metric_name(Split.VAL), Direction.LOWER, "bits per byte"),),
+    bounds=(),
+    scoring_version=SCORING_VERSION,
+    prepare_module="autoresearch_kit.tasks.lm.prepare",
+    judge_module="autoresearch_kit.execution.judge.judge",
+    notebook_problems=content_problems,
+)

@@ -12,25 +12,23 @@ import numpy.typing as npt
 import rustbpe
 import tiktoken
 
-from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH
+from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH, check_vocabulary
 
 BOS = "<|bos|>"
-"""The one special token: it begins every document, and is never scored."""
+"""The only special token: it begins every document, and is never scored."""
 
 PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*"
     r"|\s*[\r\n]|\s+(?!\S)|\s+"
 )
-"""Where tokens may not cross: GPT-4's pattern with numbers cut after two digits, as nanochat has
-it (github.com/karpathy/nanochat, nanochat/tokenizer.py)."""
+"""Splits text into pieces that no token crosses: GPT-4's pattern with numbers cut after two digits
+(github.com/karpathy/nanochat, nanochat/tokenizer.py)."""
 
-SMALLEST_VOCABULARY = 257
-LARGEST_VOCABULARY = 65_536
 TRAINING_BYTES = 100_000_000
-"""Text that BPE is trained on at most: the merges of more would hardly differ."""
+"""The most text that BPE is trained on: the merges of more would hardly differ."""
 TRAINING_DOCUMENTS = 1_024
-"""Documents that the trainer holds at a time."""
+"""The documents that the trainer holds at a time."""
 
 VOCAB_FILE, SETTINGS_FILE = "vocab.tiktoken", "tokenizer.json"
 
@@ -44,7 +42,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Tokens, specials included."""
+        """The number of tokens, BOS included."""
         return len(self.ranks) + 1
 
     @property
@@ -53,15 +51,15 @@ class Tokenizer:
         return len(self.ranks)
 
     def encode(self, text: str) -> npt.NDArray[np.uint16]:
-        """Tokens of a text; `<|bos|>` written out in it is ordinary text. Threads do it at once."""
+        """Return the tokens of a text, in which `<|bos|>` is ordinary text; threads may call it."""
         return self.encoding.encode_to_numpy(text, disallowed_special=()).astype(np.uint16)
 
     def decode(self, tokens: Iterable[int]) -> bytes:
-        """The bytes of the tokens, which may end within a character; specials are left out."""
+        """Return the bytes of the tokens without BOS; they may end within a character."""
         return self.encoding.decode_bytes([token for token in tokens if token != self.bos])
 
     def token_bytes(self) -> npt.NDArray[np.uint16]:
-        """`[V]`: the bytes each token stands for, 0 for specials; half a character counts too."""
+        """Return the number of bytes that each token stands for, `[V]`: 0 for BOS."""
         lengths = np.zeros(self.vocab_size, dtype=np.uint16)
         for token, rank in self.ranks.items():
             lengths[rank] = len(token)
@@ -74,7 +72,7 @@ class Tokenizer:
             (folder / name).write_bytes(data)
 
     def digest(self) -> str:
-        """Short hex digest of what `save` writes."""
+        """Return a short hex digest of the files that `save` writes."""
         data = b"\0".join(self._files().values())
         return hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
 
@@ -88,24 +86,11 @@ class Tokenizer:
         }
 
 
-def check_vocabulary(size: int) -> None:
-    """Refuse a vocabulary that has no room for every byte and BOS, or does not fit uint16.
-
-    Raises:
-        InputError: it is so.
-    """
-    if not SMALLEST_VOCABULARY <= size <= LARGEST_VOCABULARY:
-        raise InputError(
-            f"a vocabulary of {size} tokens: give {SMALLEST_VOCABULARY} (every byte, and the "
-            f"beginning of a document) to {LARGEST_VOCABULARY} (16 bits), as in --vocab-size 8192"
-        )
-
-
 def train(documents: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Merges learnt from the documents; fewer than `vocab_size` tokens if they have no more.
+    """Learn merges from the documents: fewer than `vocab_size` tokens if they have no more.
 
     Raises:
-        InputError: the vocabulary does not fit uint16, or has no room for every byte.
+        InputError: the vocabulary does not fit uint16, or has no room for every byte and BOS.
     """
     check_vocabulary(vocab_size)
     trainer = rustbpe.Tokenizer()
@@ -116,12 +101,12 @@ def train(documents: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def bytes_only() -> Tokenizer:
-    """No merges: every byte is a token."""
+    """Return a tokenizer without merges: every byte is a token."""
     return _tokenizer({bytes([value]): value for value in range(256)})
 
 
 def load(folder: Path) -> Tokenizer:
-    """The tokenizer that `save` wrote there.
+    """Load the tokenizer that `save` wrote into a folder.
 
     Raises:
         CorpusError: a file is missing or damaged.
@@ -134,7 +119,9 @@ def load(folder: Path) -> Tokenizer:
     except (OSError, ValueError) as error:
         raise CorpusError(f"can't read the tokenizer in {folder}: {error}") from error
     if not same:
-        raise CorpusError(f"the tokenizer in {folder} is of another kit: prepare it again")
+        raise CorpusError(
+            f"the tokenizer in {folder} is of another version of the kit: prepare it again"
+        )
     return tokenizer
 
 
@@ -149,9 +136,9 @@ def _tokenizer(ranks: dict[bytes, int]) -> Tokenizer:
 
 
 def sample(documents: Iterable[str], size: int, limit: int = TRAINING_BYTES) -> Iterator[str]:
-    """Documents of about `limit` bytes from all over a corpus of `size` bytes, or all it has.
+    """Yield documents of about `limit` bytes from all over a corpus of `size` bytes, or all of it.
 
-    Of a document, the first `limit` characters count.
+    Of a longer document, the first `limit` characters are taken.
     """
     share = min(1.0, limit / max(1, size))
     seen = taken = 0

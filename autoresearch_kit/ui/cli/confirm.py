@@ -15,6 +15,7 @@ from autoresearch_kit.records import codec
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
 from autoresearch_kit.studies.confirm.confirming import Confirming, Forecast, Progress
 from autoresearch_kit.studies.confirm.judging import Standing
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
 
 STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "red"}
@@ -135,7 +136,8 @@ def _end(confirming: Confirming, confirmation: Confirmation) -> str:
     """Return the scores of the best and the pruned best, and the next step."""
     pruned = None if confirmation.pruned == confirmation.best else confirmation.pruned
     measured = {"baseline": confirmation.baseline, "best": confirmation.best, "pruned best": pruned}
-    lines = [f"{name:12s} val_bpb {score}" for name, score in measured.items() if score]
+    metric = TASK.objective.name
+    lines = [f"{name:12s} {metric} {score}" for name, score in measured.items() if score]
     if confirmation.left:
         return "\n".join(
             [*lines, f"at least {confirmation.left} runs left; the same command goes on"]

@@ -16,7 +16,7 @@ STORE = "/store/"
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request: another status, or the bytes after which the line is cut.
+    """A fault of one request: another status, or the bytes after which the line is cut.
 
     `reset` cuts it without a goodbye; `held` leaves it open, and silent, until the hub is closed.
     `damaged` sends another byte; `whole` ignores the range.
@@ -41,8 +41,8 @@ class Request:
 class HubServer(LoopbackServer):
     """The hub at `url`, which has `files`, by name.
 
-    `asked` are faults of the next questions about a file, `sent` of the next files sent. `requests`
-    are all that came in for a file's data.
+    `asked` are the faults of the next questions about a file, `sent` those of the next files sent.
+    `requests` are all that came in.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -56,7 +56,7 @@ class HubServer(LoopbackServer):
 
     @property
     def ranges(self) -> list[str]:
-        """Of the files sent, in order."""
+        """The ranges that were asked for, one for each file sent, in order."""
         return [request.range for request in self.requests if request.method == "GET"]
 
     @property
@@ -127,8 +127,12 @@ class HubServer(LoopbackServer):
             def _pour(self, data: bytes, asked: str, fault: Fault) -> None:
                 if fault.damaged:
                     data = bytes([data[0] ^ 1]) + data[1:]
-                start = 0 if fault.whole else int(asked.removeprefix("bytes=").split("-")[0])
-                self.send_response(200 if fault.whole else 206)
+                start = (
+                    int(asked.removeprefix("bytes=").split("-")[0])
+                    if asked and not fault.whole
+                    else 0
+                )
+                self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(data) - start))
                 self.end_headers()
                 with suppress(ConnectionError):  # the client was killed, or has no room

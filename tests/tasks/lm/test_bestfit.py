@@ -23,7 +23,7 @@ def packed(sizes: list[int], length: int) -> tuple[list[list[int]], Packer]:
 
 
 def starts(row: list[int]) -> list[int]:
-    """What follows each BOS of a row."""
+    """Return the token that follows each BOS of a row."""
     return [after for token, after in zip(row, [*row[1:], -1], strict=True) if token == BOS]
 
 
@@ -65,8 +65,9 @@ def test_every_row_is_full_and_no_token_is_lost_but_the_last(length: int) -> Non
     sizes = [draw.randint(1, 3 * length) for _ in range(60)]
     rows, packer = packed(sizes, length)
     assert all(len(row) == length and row[0] == BOS for row in rows)
-    found = [token for row in rows for token in row if token != BOS]
-    assert len(found) == len(set(found)) == packer.text - packer.cropped
+    tokens = [token for row in rows for token in row if token != BOS]
+    assert len(tokens) == len(set(tokens)) == packer.text - packer.cropped
+    assert packed(sizes, length)[0] == rows
     assert packer.text == sum(sizes)
     assert packer.cropped < length
 
@@ -88,9 +89,3 @@ def test_rows_come_out_before_all_documents_are_in() -> None:
     packer = Packer(BOS, 25, pool_tokens=1_000)
     for before, _ in enumerate(islice(packer.rows(endless()), 500)):
         assert 10 * len(given) <= 1_000 + 10 + 25 * before
-
-
-def test_the_same_documents_make_the_same_rows() -> None:
-    draw = random.Random(7)
-    sizes = [draw.randint(1, 99) for _ in range(300)]
-    assert packed(sizes, 33)[0] == packed(sizes, 33)[0]

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from autoresearch_kit.tasks.lm import task
-from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, rows
+from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token, rows, sums
 
 V = 7
 TOKEN_BYTES = np.array([1, 1, 2, 3, 1, 4, 0])
@@ -13,21 +12,17 @@ BOS = 6
 SHARD = np.arange(99, dtype=np.uint16).reshape(11, 9)
 
 
-def test_all_rows_of_a_shard_are_taken_in_order() -> None:
+def test_rows_are_spread_over_the_shard() -> None:
+    assert rows(SHARD, 3)[0][:, 0].tolist() == [0, 27, 63]
     inputs, targets = rows(SHARD, 11)
     assert inputs.tolist() == SHARD[:, :-1].tolist()
     assert targets.tolist() == SHARD[:, 1:].tolist()
 
 
-def test_fewer_rows_are_spread_over_the_shard() -> None:
-    inputs, _ = rows(SHARD, 3)
-    assert inputs[:, 0].tolist() == [0, 27, 63]
-
-
 def test_uniform_predictor_has_the_closed_form() -> None:
     _, targets = rows(np.random.default_rng(0).integers(0, V, (60, 17)).astype(np.uint16), 60)
     losses = nats_per_token(np.zeros((*targets.shape, V), np.float32), targets)
-    scored = task.sums(losses, targets, TOKEN_BYTES)
+    scored = sums(losses, targets, TOKEN_BYTES)
     size, tokens = int(TOKEN_BYTES[targets].sum()), int((targets != BOS).sum())
     assert (scored.bytes, scored.tokens) == (size, tokens)
     assert scored.value == pytest.approx(tokens * math.log2(V) / size, rel=1e-6)
@@ -36,9 +31,9 @@ def test_uniform_predictor_has_the_closed_form() -> None:
 def test_loss_at_bos_is_not_scored() -> None:
     targets = np.array([[1, BOS, 2], [BOS, 3, 4]])
     losses = np.ones(targets.shape, np.float32)
-    before = task.sums(losses, targets, TOKEN_BYTES)
+    before = sums(losses, targets, TOKEN_BYTES)
     losses[targets == BOS] = 1e6
-    assert task.sums(losses, targets, TOKEN_BYTES) == before
+    assert sums(losses, targets, TOKEN_BYTES) == before
 
 
 def test_nats_are_torch_s_cross_entropy() -> None:

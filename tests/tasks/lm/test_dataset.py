@@ -9,12 +9,11 @@ import pytest
 
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.records.codec import encode
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.dataset import Dataset, dataset_folder, find_prepared, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
-from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
-SMALL = Options(vocab_size=300, context=32)
+SMALL = Sizes(vocab_size=300, context=32)
 
 
 @pytest.fixture
@@ -27,6 +26,7 @@ def test_shards_hold_the_text_in_rows_from_bos(dataset: Dataset, text_file: Path
     shards = [dataset.shard(split) for split in Split]
     assert all(shard.shape[1] == info.context + 1 for shard in shards)
     assert all((shard[:, 0] == tokenizer.bos).all() for shard in shards)
+    assert all(len(shard) >= info.eval_rows for shard in shards)
     pieces = [tokenizer.decode(shard.flatten().tolist()) for shard in shards]
     assert [len(p) for p in pieces] == [info.train_bytes, info.val_bytes, info.audit_bytes]
     missing = Counter(text_file.read_bytes()) - Counter(b"".join(pieces))
@@ -34,26 +34,18 @@ def test_shards_hold_the_text_in_rows_from_bos(dataset: Dataset, text_file: Path
     assert missing.total() < len(shards) * info.context * longest
 
 
-def test_the_record_says_how_much_was_cropped_and_cut(dataset: Dataset) -> None:
+def test_the_record_counts_what_was_cropped_and_cut(dataset: Dataset) -> None:
     assert 0 <= dataset.info.cropped < 0.001
     assert 0.5 < dataset.info.continued < 1  # pieces of 4,000 characters in rows of 33 tokens
-
-
-def test_token_bytes_count_the_shard(dataset: Dataset) -> None:
     assert int(dataset.token_bytes[dataset.val].sum(dtype=np.int64)) == dataset.info.val_bytes
 
 
-def test_shards_are_mapped_not_loaded(dataset: Dataset) -> None:
+def test_shards_are_mapped_read_only(dataset: Dataset) -> None:
     assert isinstance(dataset.train, np.memmap)
     assert not dataset.train.flags.writeable
 
 
-def test_enough_rows_are_scored_in_val_and_audit(dataset: Dataset) -> None:
-    info = dataset.info
-    assert info.eval_rows <= min(len(dataset.val), len(dataset.audit))
-
-
-def test_a_notebook_sees_no_val(dataset: Dataset) -> None:
+def test_a_missing_val_shard_does_not_hinder_training(dataset: Dataset) -> None:
     (dataset.folder / "val" / "tokens.bin").unlink()
     assert open_dataset(dataset.folder).train.size == dataset.info.train_tokens
     with pytest.raises(CorpusError, match=r"can't read .*val/tokens.bin"):
@@ -67,9 +59,7 @@ def test_a_shorter_shard_is_refused(dataset: Dataset) -> None:
         _ = dataset.train
 
 
-def test_another_version_s_packing_is_told_and_prepared_only_when_asked(
-    dataset: Dataset, text_file: Path
-) -> None:
+def test_packing_of_another_version_is_refused(dataset: Dataset, text_file: Path) -> None:
     tokens = dataset.train.flatten()[:-1]
     tokens.tofile(dataset.folder / "train" / "tokens.bin")
     before = replace(dataset.info, train_tokens=len(tokens), packing="1")
@@ -90,18 +80,11 @@ def test_missing_and_damaged_data_sets_are_named(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
-def test_a_name_and_a_path_say_where_it_lies(home: Path, dataset: Dataset, text_file: Path) -> None:
+def test_a_path_finds_its_data_set(home: Path, dataset: Dataset, text_file: Path) -> None:
     assert dataset_folder("stdlib-bytes") == home / "stdlib-bytes"
-    assert dataset_folder(str(text_file)).name + SMALL.suffix() == dataset.info.name
-    assert dataset_folder(str(text_file)).name.startswith("prose-")
-
-
-def test_a_path_finds_the_one_data_set_made_of_it(dataset: Dataset, text_file: Path) -> None:
+    assert dataset_folder(str(text_file), sizes=SMALL) == find_prepared(str(text_file))
     assert find_prepared(str(text_file)) == dataset.folder
-
-
-def test_a_path_prepared_in_several_sizes_needs_a_name(dataset: Dataset, text_file: Path) -> None:
-    other = prepare(str(text_file), Options(vocab_size=400))
+    other = prepare(str(text_file), Sizes(vocab_size=400))
     with pytest.raises(CorpusError, match=f"by its name: {dataset.info.name}, {other.name}"):
         find_prepared(str(text_file))
 

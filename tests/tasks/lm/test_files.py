@@ -78,26 +78,21 @@ def test_a_folder_is_read_with_all_that_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("not read", encoding="utf-8")
     write_jsonl(tmp_path / "inner" / "b.jsonl", [{"text": "row"}])
     write_parquet(tmp_path / "c.parquet", {"text": ["column", None]})
-    found = [d for ds in split_documents(tmp_path).values() for d in ds]
-    assert sorted(found) == ["column", "plain", "row"]
+    texts = [d for ds in split_documents(tmp_path).values() for d in ds]
+    assert sorted(texts) == ["column", "plain", "row"]
+    names = [path.name for path in find(str(tmp_path)).hidden()]
+    assert names == ["a.txt", "c.parquet", "b.jsonl"]
 
 
-def test_its_files_are_to_be_hidden(text_file: Path) -> None:
-    assert find(str(text_file.parent)).hidden() == (text_file.resolve(),)
-
-
-def test_missing_column_names_those_there_are(tmp_path: Path) -> None:
+def test_a_missing_text_column_is_told(tmp_path: Path) -> None:
     parquet = write_parquet(tmp_path / "a.parquet", {"id": [1], "body": ["x"]})
     with pytest.raises(CorpusError, match=r"a\.parquet has no text .*'text'; .*: id, body"):
         split_documents(parquet)
     jsonl = write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "body": "x"}])
     with pytest.raises(CorpusError, match=r"a\.jsonl line 1 has no text .*'text'; .*: id, body"):
         split_documents(jsonl)
-
-
-def test_column_of_numbers_is_no_text(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="has no text in a column 'text'"):
-        split_documents(write_parquet(tmp_path / "a.parquet", {"text": [1, 2]}))
+        split_documents(write_parquet(tmp_path / "b.parquet", {"text": [1, 2]}))
 
 
 @pytest.mark.parametrize(
@@ -116,13 +111,13 @@ def test_damaged_file_is_named(tmp_path: Path, name: str, data: bytes, message: 
         split_documents(tmp_path / name)
 
 
-def test_folder_without_texts_says_what_it_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no \.txt, \.jsonl, \.parquet file at"):
-        split_documents(tmp_path)
-
-
 @pytest.mark.parametrize("name", ["shakespeare", "./nothing", "", "nothing.txt"])
 def test_unknown_corpus_says_what_there_is(name: str) -> None:
     said = f"no corpus '{name}': give stdlib, climbmix, tinystories, or the path"
     with pytest.raises(CorpusError, match=said):
         find(name)
+
+
+def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no \.txt, \.jsonl, \.parquet file at"):
+        split_documents(tmp_path)

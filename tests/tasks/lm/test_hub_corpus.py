@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from autoresearch_kit.errors import CorpusError, InputError
-from autoresearch_kit.tasks.lm.build import Options
 from autoresearch_kit.tasks.lm.corpora import find, sizes_of
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.lm.hub_corpus import STORIES, climbmix, tinystories
@@ -20,7 +19,7 @@ from autoresearch_kit.tasks.lm.prepare import main, prepare
 from autoresearch_kit.tasks.lm.splits import Sizes, Split
 from tests.tasks.lm.hub_server import Fault, HubServer
 
-SMALL = Options(vocab_size=300, context=32, eval_rows=16)
+SMALL = Sizes(vocab_size=300, context=32, eval_rows=16)
 SHARDS = [f"shard_{number:05d}.parquet" for number in (0, 1, 2, 6541, 6542)]
 AUTORESEARCH = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
 
@@ -68,27 +67,19 @@ def test_each_split_comes_from_its_files(home: Path, server: HubServer) -> None:
 
 def test_more_shards_fetch_only_what_is_missing(home: Path, server: HubServer) -> None:
     one = prepare("climbmix", SMALL, shards=1)
+    hidden = [Path(path) for path in one.hidden]
+    assert [path.name for path in hidden] == [SHARDS[3], SHARDS[4]]
+    assert all(path.is_file() and path.is_relative_to(home.resolve()) for path in hidden)
     server.requests.clear()
+    assert prepare("climbmix", SMALL, shards=1) == prepare(one.name) == one
+    assert not server.requests
     two = prepare("climbmix", SMALL, shards=2)
     assert server.fetched == [SHARDS[1]]
     assert (one.name, two.name) == ("climbmix-s1-v300-t32-e16", "climbmix-s2-v300-t32-e16")
     assert one.corpus != two.corpus
 
 
-def test_what_is_prepared_is_found_without_a_network(home: Path, server: HubServer) -> None:
-    made = prepare("climbmix", SMALL, shards=1)
-    server.requests.clear()
-    assert prepare("climbmix", SMALL, shards=1) == prepare(made.name) == made
-    assert not server.requests
-
-
-def test_the_files_of_val_and_audit_are_hidden(home: Path, server: HubServer) -> None:
-    hidden = [Path(path) for path in prepare("climbmix", SMALL, shards=1).hidden]
-    assert [path.name for path in hidden] == [SHARDS[3], SHARDS[4]]
-    assert all(path.is_file() and path.is_relative_to(home.resolve()) for path in hidden)
-
-
-def test_half_a_preparation_is_gone_on_with(home: Path, server: HubServer) -> None:
+def test_an_interrupted_download_goes_on(home: Path, server: HubServer) -> None:
     server.sent = [Fault(), Fault(), Fault(404)]
     with pytest.raises(CorpusError, match="answers 404 for karpathy/climbmix-400b-shuffle"):
         prepare("climbmix", SMALL, shards=1)
@@ -135,12 +126,9 @@ def test_a_file_that_is_no_text_is_named(
 
 
 @pytest.mark.parametrize("shards", [0, -1, 6_542])
-def test_so_many_shards_there_are_not(home: Path, shards: int) -> None:
+def test_too_many_or_too_few_shards_are_refused(home: Path, shards: int) -> None:
     with pytest.raises(InputError, match=rf"--shards is {shards}: give 1 to 6,541"):
         prepare("climbmix", shards=shards)
-
-
-def test_other_corpora_have_no_shards(home: Path) -> None:
     with pytest.raises(InputError, match="--shards is for climbmix; stdlib is prepared in whole"):
         prepare("stdlib", shards=2)
 
@@ -178,4 +166,4 @@ def test_the_command_prepares_climbmix_at_its_own_sizes(
     info = open_dataset(home / "climbmix-s2").info
     assert info.context == 2_048
     assert 8 <= info.eval_rows <= min(info.val_tokens, info.audit_tokens) // 2_048
-    assert "downloading" in done.stderr
+    assert SHARDS[1] in done.stderr

@@ -27,7 +27,8 @@ def test_rows_are_on_disk_end_to_end(tmp_path: Path) -> None:
     ]
     assert (shard.tokens, shard.bytes) == (48, 44)
     assert (shard.continued, shard.cropped) == (25 / 54, 10 / 54)
-    assert [one.name for one in path.parent.iterdir()] == ["tokens.bin"]
+    assert [file.name for file in path.parent.iterdir()] == ["tokens.bin"]
+    assert packed([], path) == Shard(0, 0, 0, 0.0, 0.0)
 
 
 def test_what_threads_encode_stays_in_order(tmp_path: Path) -> None:
@@ -45,10 +46,6 @@ def test_progress_adds_up_to_the_text(tmp_path: Path) -> None:
     pack(documents, TOKENIZER, 15, tmp_path / "tokens.bin", told.append)
     assert sum(told) == 1_500_000
     assert len(told) > 1
-
-
-def test_no_documents_are_no_rows(tmp_path: Path) -> None:
-    assert packed([], tmp_path / "tokens.bin") == Shard(0, 0, 0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(10, 10), (1_000, 7), (9, 8)])

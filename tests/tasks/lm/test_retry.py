@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from autoresearch_kit.tasks.lm.retry import Patience, backoff, retry_after
+from autoresearch_kit.tasks.lm.retry import retry_after
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -24,9 +24,3 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 )
 def test_what_a_server_asks_for(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, NOW) == seconds
-
-
-def test_waits_grow_up_to_a_bound() -> None:
-    patience = Patience(first=1.0, longest=8.0)
-    most = [max(backoff(attempt, patience) for _ in range(300)) for attempt in range(6)]
-    assert most[0] <= 1.0 < most[2] <= 4.0 < most[5] <= 8.0
