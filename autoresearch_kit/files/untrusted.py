@@ -96,7 +96,7 @@ class Entry:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a plain file with no other name."""
+        """Return whether it is a plain file with no other name."""
         return stat.S_ISREG(self.status.st_mode) and self.status.st_nlink == 1
 
 

@@ -63,27 +63,27 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """The folder that contains all the others."""
+        """Return the folder that contains all the others."""
         return self.root / ".autoresearch" / self.tag
 
     @property
     def runs(self) -> Path:
-        """The folder of the runs that are under way, each in a folder of its own."""
+        """Return the folder of the runs that are under way, each in a folder of its own."""
         return self.folder / "runs"
 
     @property
     def probe_runs(self) -> Path:
-        """The folder of the probes that are under way; it need not exist."""
+        """Return the folder of the probes that are under way; it need not exist."""
         return self.folder / "probes"
 
     @property
     def log(self) -> Path:
-        """The campaign process's log."""
+        """Return the campaign process's log."""
         return self.folder / "campaign.log"
 
     @property
     def usage(self) -> Path:
-        """The usage of a language model, a line for each request."""
+        """Return the usage of a language model, a line for each request."""
         return self.folder / "usage.jsonl"
 
     def transcript(self, number: int) -> Path:
@@ -92,12 +92,12 @@ class Workspace:
 
     @property
     def compile_cache(self) -> Path:
-        """The files of torch.compile's that runs get private copies of."""
+        """Return the files of torch.compile's that runs get private copies of."""
         return self.folder / "compile-cache"
 
     @property
     def kit(self) -> Path:
-        """The folder that contains the campaign's own copy of this package."""
+        """Return the folder that contains the campaign's own copy of this package."""
         return self.folder / "kit"
 
     def create(self) -> None:

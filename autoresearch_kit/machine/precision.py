@@ -56,7 +56,7 @@ def expected(name: str) -> torch.device:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """The context in which models run on `device`, a fresh one at each call.
+    """Return the context in which models run on `device`, a fresh one at each call.
 
     bfloat16 where the device has that, float16 where it has tensor cores for it, else no autocast.
     """

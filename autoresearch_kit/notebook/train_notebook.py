@@ -88,7 +88,7 @@ class TrainNotebook:
 
     @property
     def editable(self) -> tuple[str, ...]:
-        """The names of the editable cells, in order."""
+        """Return the names of the editable cells, in order."""
         return tuple(cell.name for cell in self.cells if cell.editable)
 
     def apply(

@@ -200,7 +200,7 @@ class Experiment:
 
     @property
     def metric(self) -> str:
-        """The name of the metric that it was scored by, such as val_bpb; '' without a score."""
+        """Return the name of the metric that scored it; empty without a score."""
         return next((run.score.metric for run in self.runs if run.score), "")
 
     @property
@@ -210,9 +210,7 @@ class Experiment:
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
-        """Return all that it took: crashed attempts, its own runs, those of the best, those set
-        aside.
-        """
+        """Return all runs: crashed attempts, its own, those of the best, those set aside."""
         mended = tuple(attempt.run for attempt in self.proposal.attempts)
         return mended + self.runs + self.reruns + self.set_aside
 

@@ -118,17 +118,17 @@ class Folder:
 
     @property
     def path(self) -> Path:
-        """The folder's path."""
+        """Return the folder's path."""
         return self.workspace.folder / "confirm"
 
     @property
     def runs(self) -> Path:
-        """The folder of the run under way."""
+        """Return the folder of the run under way."""
         return self.path / "runs"
 
     @property
     def pruned(self) -> Path:
-        """The notebook of the pruned best."""
+        """Return the notebook of the pruned best."""
         return self.path / "pruned.ipynb"
 
     def create(self) -> None:

@@ -49,7 +49,7 @@ class Reading(Summary):
 
     @property
     def dead(self) -> bool:
-        """Whether its process is gone without having said that it ended."""
+        """Return whether its process is gone without having said that it ended."""
         return dead(self.state, self.running)
 
     def words(self) -> str:

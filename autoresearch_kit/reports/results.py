@@ -82,12 +82,12 @@ class Results:
 
     @property
     def name(self) -> str:
-        """The campaign's tag, or the end of the file's path."""
+        """Return the campaign's tag, or the end of the file's path."""
         return self.summary.tag
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """All experiments, with the columns of `tables.COLUMNS`."""
+        """Return all experiments, with the columns of `tables.COLUMNS`."""
         return tables.frame_of(self.summary.table)
 
     def _repr_markdown_(self) -> str:

@@ -82,22 +82,22 @@ class Row:
 
     @property
     def val_bpb(self) -> float | None:
-        """The mean of its scores."""
+        """Return the mean of its scores."""
         return self.estimate.value if self.estimate else None
 
     @property
     def error(self) -> float | None:
-        """The standard error of `val_bpb`."""
+        """Return the standard error of `val_bpb`."""
         return self.estimate.error if self.estimate else None
 
     @property
     def scores(self) -> int:
-        """How many scores `val_bpb` is the mean of."""
+        """Return how many scores `val_bpb` is the mean of."""
         return self.estimate.scores if self.estimate else 0
 
     @property
     def best(self) -> float | None:
-        """The val_bpb of the best up to this row."""
+        """Return the val_bpb of the best up to this row."""
         return self.best_estimate.value if self.best_estimate else None
 
     @property
@@ -107,7 +107,7 @@ class Row:
 
     @property
     def cost(self) -> str:
-        """What a language model took, in words; empty if none was asked."""
+        """Return what a language model took, in words; empty if none was asked."""
         return per(self.usage, 1) if self.usage and self.usage.requests else ""
 
 

@@ -32,12 +32,12 @@ class Spent:
 
     @property
     def seconds(self) -> float:
-        """All of it."""
+        """Return all of it."""
         return sum(self.parts.values())
 
     @property
     def training_share(self) -> float:
-        """The share that was training, in [0, 1]; 0 where nothing ran."""
+        """Return the share that was training, in [0, 1]; 0 where nothing ran."""
         return self.parts.get(TRAINING, 0.0) / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:

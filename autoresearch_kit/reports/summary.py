@@ -50,27 +50,27 @@ class Summary:
 
     @property
     def warning(self) -> str:
-        """A warning that gains on val and on audit differ; empty while they don't."""
+        """Return a warning that gains on val and on audit differ; empty while they don't."""
         return self.opinion.warning
 
     @property
     def experiments(self) -> int:
-        """How many experiments were tried after the baseline."""
+        """Return how many experiments were tried after the baseline."""
         return max(0, len(self.table) - 1)
 
     @property
     def kept(self) -> int:
-        """How many were kept."""
+        """Return how many were kept."""
         return self._count(Verdict.KEEP)
 
     @property
     def crashed(self) -> int:
-        """How many crashed."""
+        """Return how many crashed."""
         return self._count(Verdict.CRASH)
 
     @property
     def disturbed(self) -> int:
-        """How many were not judged, because the machine was busy."""
+        """Return how many were not judged, because the machine was busy."""
         return self._count(Verdict.DISTURBED)
 
     def _count(self, verdict: Verdict) -> int:
@@ -78,18 +78,18 @@ class Summary:
 
     @property
     def baseline(self) -> Estimate | None:
-        """The baseline's val_bpb: the first keep's."""
+        """Return the baseline's val_bpb: the first keep's."""
         return next((row.estimate for row in self.table if row.best_estimate), None)
 
     @property
     def best_row(self) -> Row | None:
-        """The latest keep, since it replaced the best before it."""
+        """Return the latest keep, since it replaced the best before it."""
         kept = (row for row in reversed(self.table) if row.status is Verdict.KEEP)
         return next(kept, None)
 
     @property
     def best(self) -> Estimate | None:
-        """The val_bpb of the latest keep."""
+        """Return the val_bpb of the latest keep."""
         return self.table[-1].best_estimate if self.table else None
 
     @property
@@ -121,7 +121,7 @@ class Summary:
 
     @cached_property
     def spent(self) -> Spent:
-        """Where the wall-clock went, without pauses."""
+        """Return where the wall-clock went, without pauses."""
         return spent_in(self._spans)
 
     @property
@@ -135,7 +135,7 @@ class Summary:
 
     @property
     def sandboxes(self) -> Mapping[SandboxLevel, int]:
-        """How many experiments ran at each level of the sandbox."""
+        """Return how many experiments ran at each level of the sandbox."""
         return Counter(row.sandbox for row in self.table if row.sandbox)
 
     def rows(self) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a researcher sees, and what it gives back."""
+"""The view that a researcher gets of a campaign, and the protocol of researchers."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Whose turn it is, where several researchers propose for one campaign."""
+"""Turns of several researchers that propose for one campaign."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -54,5 +54,5 @@ class Task:
 
     @property
     def objective(self) -> Metric:
-        """The metric by which experiments are kept."""
+        """Return the metric by which experiments are kept."""
         return self.metrics[0]

@@ -1,4 +1,4 @@
-"""What a campaign knows by now of the score of each code that it has tried.
+"""Estimates of the score of each code that a campaign has tried, from all its runs.
 
 A verdict is held against what was known when it was given, and its detail says so. The best is run
 again later, and sigma becomes better known: the latest of both is what people are shown.

@@ -108,7 +108,7 @@ class Drain(threading.Thread):
 
     @property
     def last_line(self) -> str:
-        """The last line that isn't empty; empty if there is none."""
+        """Return the last line that isn't empty; empty if there is none."""
         return _last_line(self._tail)
 
 

@@ -51,7 +51,7 @@ class Message(TypedDict):
 
 @dataclass
 class Story:
-    """What has happened so far, kept by the engine. Cells have their `metadata.name`."""
+    """The events of a run so far, kept by the engine. Cells have their `metadata.name`."""
 
     on_ready: Callable[[], None]
     on_training: Callable[[], None]

@@ -56,7 +56,7 @@ class _Frame:
 
     @property
     def executed(self) -> tuple[str, ...]:
-        """The head and the line that was executed."""
+        """Return the head and the line that was executed."""
         return (self.lines[0], *(line for line in self.lines[1:] if _ARROW.match(line)))
 
 

@@ -156,7 +156,7 @@ class Answer:
 
     @property
     def seconds(self) -> float:
-        """The time since the request was sent."""
+        """Return the time since the request was sent."""
         return time.monotonic() - self._began
 
     def usage(self, prices: Prices | None) -> Usage:

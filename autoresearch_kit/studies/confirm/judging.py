@@ -1,4 +1,4 @@
-"""What the runs of a confirmation show, and which runs come next.
+"""Findings from the runs of a confirmation, and the runs that come next.
 
 All variants are run under the same seeds, in turn, so that neither a lucky seed nor a drift of the
 machine favours one of them; errors are computed as if the runs were independent, which overstates
@@ -58,7 +58,7 @@ class Standing:
 
     @cached_property
     def todo(self) -> tuple[Todo, ...]:
-        """The runs to do, the variants in turn; a variant that crashed gets none."""
+        """Return the runs to do, the variants in turn; a variant that crashed gets none."""
         known = [self.plan.best, *self.plan.without, *([self.pruned] if self.pruned else [])]
         variants = {one.code: one for one in known if one.code in self.counts}
         lacking = [
@@ -86,7 +86,7 @@ class Standing:
 
     @cached_property
     def noise(self) -> Noise:
-        """The campaign's noise, updated by these runs other than those of the pruned best."""
+        """Return the campaign's noise, updated by these runs; the pruned best's are left out."""
         codes = enumerate([self.plan.best.code, *self.plan.compared])
         groups = (Group(number, self._scores(code)) for number, code in codes)
         return noise.pool(groups, self.trials.believed)
@@ -115,7 +115,9 @@ class Standing:
 
     @cached_property
     def _runs(self) -> Mapping[tuple[str, int], Run | None]:
-        """The run that counts for each code and seed; None where all its repeats were disturbed."""
+        """Return the run that counts for each code and seed; None where all its repeats were
+        disturbed.
+        """
         tried: dict[tuple[str, int], list[Trial]] = {}
         for trial in self.trials.done:
             tried.setdefault((trial.code, trial.at), []).append(trial)

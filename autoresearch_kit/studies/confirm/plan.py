@@ -37,12 +37,12 @@ class Variant:
 
     @cached_property
     def code(self) -> str:
-        """The digest of its code; variants with the same code are run once."""
+        """Return the digest of its code; variants with the same code are run once."""
         return self.notebook.code()
 
     @cached_property
     def nodes(self) -> int:
-        """The size of its code in syntax-tree nodes."""
+        """Return the size of its code in syntax-tree nodes."""
         return self.notebook.nodes()
 
     def __str__(self) -> str:
@@ -58,17 +58,17 @@ class Plan:
 
     @cached_property
     def best(self) -> Variant:
-        """The best, with all keeps."""
+        """Return the best, with all keeps."""
         return Variant((), self.keeps[-1].notebook)
 
     @cached_property
     def without(self) -> tuple[Variant, ...]:
-        """The best without each keep in turn."""
+        """Return the best without each keep in turn."""
         return tuple(self.leave_out([keep.number]) for keep in self.keeps)
 
     @cached_property
     def compared(self) -> tuple[str, ...]:
-        """The digests of the codes to compare with the best's, each once."""
+        """Return the digests of the codes to compare with the best's, each once."""
         codes = dict.fromkeys(variant.code for variant in self.without)
         return tuple(code for code in codes if code != self.best.code)
 

@@ -40,17 +40,17 @@ class Dataset:
 
     @property
     def train(self) -> Tokens:
-        """The rows `[N, T + 1]` to learn from."""
+        """Return the rows `[N, T + 1]` to learn from."""
         return self.shard(Split.TRAIN)
 
     @property
     def val(self) -> Tokens:
-        """The rows that every run is scored on."""
+        """Return the rows that every run is scored on."""
         return self.shard(Split.VAL)
 
     @property
     def token_bytes(self) -> Tokens:
-        """The number of bytes that each token stands for, `[V]`: 0 for BOS."""
+        """Return the number of bytes that each token stands for, `[V]`: 0 for BOS."""
         path = self.folder / TOKEN_BYTES_FILE
         try:
             loaded: Tokens = np.load(path, allow_pickle=False)
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer that the text was packed with."""
+        """Return the tokenizer that the text was packed with."""
         return load(self.folder / TOKENIZER_FOLDER)
 
     def shard(self, split: Split) -> Tokens:

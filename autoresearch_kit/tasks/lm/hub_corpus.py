@@ -53,7 +53,7 @@ class HubCorpus:
 
     @property
     def folder(self) -> Path:
-        """Where its files are kept; corpora of the same data set share them."""
+        """Return where its files are kept; corpora of the same data set share them."""
         return self.home / DOWNLOADS / self.repository.replace("/", "--")
 
     def documents(self, split: Split) -> Iterator[str]:

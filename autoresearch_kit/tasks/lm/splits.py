@@ -88,11 +88,11 @@ class Corpus(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that its data set and the data set's folder get."""
+        """Return the name that its data set and the data set's folder get."""
 
     @property
     def sizes(self) -> Sizes:
-        """The sizes that suit it."""
+        """Return the sizes that suit it."""
 
     def documents(self, split: Split) -> Iterator[str]:
         """Yield the documents of one split.

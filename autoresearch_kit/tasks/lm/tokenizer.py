@@ -42,12 +42,12 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """The number of tokens, BOS included."""
+        """Return the number of tokens, BOS included."""
         return len(self.ranks) + 1
 
     @property
     def bos(self) -> int:
-        """The token that begins a document."""
+        """Return the token that begins a document."""
         return len(self.ranks)
 
     def encode(self, text: str) -> npt.NDArray[np.uint16]:
