@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign import loop
 from autoresearch_kit.campaign.errands import ErrandRunner
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.campaign.parts import ready
 from autoresearch_kit.errors import Cancelled, LimitReached, in_words
@@ -66,26 +66,30 @@ class Campaign:
         """
         self.workspace.create()
         with self.workspace.lock(held=self._held):
-            pulse = Pulse(self.workspace, limits)
+            heartbeat = Heartbeat(self.workspace, limits)
             try:
-                why = yield from self._experiments(pulse, limits)
+                why = yield from self._experiments(heartbeat, limits)
             except GeneratorExit:
-                pulse.stage(Stage.ENDED, "left by its caller; the next start goes on")
+                heartbeat.stage(Stage.ENDED, "left by its caller; the next start goes on")
                 raise
             except LimitReached as reached:
-                pulse.stage(Stage.ENDED, str(reached))
+                heartbeat.stage(Stage.ENDED, str(reached))
             except Cancelled:
-                pulse.stage(Stage.ENDED, "stopped at once; the experiment under way starts again")
+                heartbeat.stage(
+                    Stage.ENDED, "stopped at once; the experiment under way starts again"
+                )
             except BaseException as error:
-                pulse.stage(Stage.FAILED, in_words(error))
+                heartbeat.stage(Stage.FAILED, in_words(error))
                 raise
             else:
-                pulse.stage(Stage.ENDED, why)
+                heartbeat.stage(Stage.ENDED, why)
             finally:
                 self._errands.ended()
 
-    def _experiments(self, pulse: Pulse, limits: Limits) -> Generator[Experiment, None, str]:
+    def _experiments(
+        self, heartbeat: Heartbeat, limits: Limits
+    ) -> Generator[Experiment, None, str]:
         """Yield experiments until the campaign is over; return why it is."""
         given = (self.history, self.workspace, self.settings, self._model)
-        with ready(*given, pulse, limits, self._errands.stand_in) as parts:
+        with ready(*given, heartbeat, limits, self._errands.stand_in) as parts:
             return (yield from loop.run(parts, self._errands))

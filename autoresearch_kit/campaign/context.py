@@ -48,7 +48,7 @@ _PIECE = 64  # characters: a bar is told before it is whole
 
 
 @dataclass(frozen=True)
-class Ground:
+class Context:
     """The settings, the prepared data, how scores are measured, and the notebook it began with.
 
     `kit` digests the package copy that runs and scores. `sight` is what its runs see of this
@@ -93,7 +93,7 @@ class Ground:
         )
 
 
-def find_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
+def find_context(workspace: Workspace, history: History, settings: Settings) -> Context:
     """Find out what the campaign stands on; prepares the corpus where that was not yet done.
 
     Raises:
@@ -117,7 +117,7 @@ def find_ground(workspace: Workspace, history: History, settings: Settings) -> G
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
     level, kit = bubblewrap.level(), workspace.kit_digest()
-    return Ground(settings, found, dataset, info, here, baseline, level, kit, sight, leak)
+    return Context(settings, found, dataset, info, here, baseline, level, kit, sight, leak)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:

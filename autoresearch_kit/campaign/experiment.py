@@ -159,14 +159,14 @@ class Decider:
 
     def _parent(self, proposal: Proposal) -> TrainNotebook:
         if proposal.parent is None:
-            return self.measuring.ground.baseline
+            return self.measuring.context.baseline
         return TrainNotebook.parse(self.history.source(proposal.parent))
 
     def _edited(self, parent: TrainNotebook, proposal: Proposal) -> TrainNotebook:
         if proposal.parent is None:
             return parent
         edited = parent.apply(proposal.edits, proposal.constants)
-        edited = edited.relocked(self.measuring.ground.baseline)
+        edited = edited.relocked(self.measuring.context.baseline)
         edited.check(parent)
         return edited
 
@@ -188,7 +188,7 @@ class Decider:
     def _baseline(self, tried: FirstRun, first: Settled) -> Steps[Outcome]:
         """Run it with several seeds, since all that follow are compared with it."""
         own = [first]
-        seeds = self.measuring.ground.settings.seeds
+        seeds = self.measuring.context.settings.seeds
         while not _ended(own) and len(own) < seeds:
             own = yield from self._with_one_more(tried, own)
         if ended := _ended(own):
@@ -230,7 +230,7 @@ class Decider:
         before = noise.scores_of(self._runs_before(best, again))
         lost = decide.possible_losses(self.experiments)
         champion = Best(before, best.nodes, beside, lost)
-        rule = self.measuring.ground.settings.rule
+        rule = self.measuring.context.settings.rule
         decided = decide.decide(challenger, champion, measured_noise, rule)
         if isinstance(decided, Decision) and decided.verdict is Verdict.KEEP:
             mine = self._with_claimed(own, measured_noise.sigma)
@@ -276,7 +276,7 @@ class Decider:
         counting = _scores(seeds)
         if not counting:
             return ()
-        settings, usual = self.measuring.ground.settings, self.measuring.usual
+        settings, usual = self.measuring.context.settings, self.measuring.usual
         most, scores = fmean(counting) + LUCK * sigma, list[float]()
         for seed in seeds:
             aside = [measured.run for measured in seed.set_aside]
@@ -289,7 +289,7 @@ class Decider:
         """Pool the noise of all runs that were made together, with these groups added."""
         known = [*noise.groups_of(self.experiments), *groups]
         first = self.experiments[0].scores if self.experiments else groups[0].scores
-        accelerator = self.measuring.ground.machine.accelerator
+        accelerator = self.measuring.context.machine.accelerator
         return noise.pool(known, noise.prior(first[0], accelerator=accelerator))
 
 

@@ -35,7 +35,7 @@ def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
     )
 
 
-class Pulse:
+class Heartbeat:
     """The campaign's state on disk, rewritten at each change and at least every few seconds.
 
     It is there to be looked at, so a disk that takes no more does not end the campaign here. What

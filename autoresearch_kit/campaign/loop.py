@@ -33,7 +33,7 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
         if not loop.in_flight and not loop.decided:
             return why or "done"
         for experiment in loop.advance():
-            parts.pulse.best(_best_score(loop.experiments))
+            parts.heartbeat.best(_best_score(loop.experiments))
             errands.after(loop.experiments)
             yield experiment
             recording.check_kit(loop.experiments[before:])
@@ -64,19 +64,19 @@ class _Loop:
     def over(self) -> str | None:
         """Return why nothing more is tried, for people; None while something is."""
         self.workspace.set_damaged_aside()
-        limits, pulse = self.parts.limits, self.parts.pulse
+        limits, heartbeat = self.parts.limits, self.parts.heartbeat
         done = retries.ideas(each.proposal for each in self.experiments)
         enough = limits.experiments is not None and done > limits.experiments
         if enough and retries.due(self.experiments) is None:
             return "done"
-        if limits.hours is not None and pulse.seconds > limits.hours * 3600:
+        if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
-        return "stopped, as asked; the next start goes on" if pulse.told_to_stop() else None
+        return "stopped, as asked; the next start goes on" if heartbeat.told_to_stop() else None
 
     def begin(self, proposal: Proposal) -> None:
         """Begin an experiment: its first run is submitted, and the next proposal prepared."""
         parts, started = self.parts, recording.now()
-        parts.pulse.trying(proposal.number, proposal.idea, _best_score(self.experiments))
+        parts.heartbeat.trying(proposal.number, proposal.idea, _best_score(self.experiments))
         self._prepare_next(proposal)
         decider = parts.decider(self.experiments)
         if proposal.retry_of is not None and not self.workspace.measured():
@@ -88,7 +88,7 @@ class _Loop:
         """Wait for runs that are over, and go on with their experiments; record what is decided."""
         parts = self.parts
         if not self.decided:
-            for delivery in wait_for(parts.pool, parts.pulse, list(self.in_flight)):
+            for delivery in wait_for(parts.pool, parts.heartbeat, list(self.in_flight)):
                 self._go_on(self.in_flight.pop(delivery.key), delivery)
         while self.decided:
             yield self._record(self.decided.pop(0))
@@ -101,14 +101,14 @@ class _Loop:
             begun.outcome = ended.value
             self.decided.append(begun)
         else:
-            self.in_flight[submit(wanted, self.parts.pool, self.parts.pulse)] = begun
+            self.in_flight[submit(wanted, self.parts.pool, self.parts.heartbeat)] = begun
 
     def _record(self, begun: _Begun) -> Experiment:
         """Give a decided experiment to git."""
         parts, outcome, measuring = self.parts, begun.outcome, begun.decider.measuring
         assert outcome is not None
         profiled = parts.profile(outcome, self.experiments)
-        parts.pulse.stage(Stage.RECORDING)
+        parts.heartbeat.stage(Stage.RECORDING)
         number = begun.proposal.number
         experiment = recording.describe(
             measuring,
@@ -125,7 +125,7 @@ class _Loop:
 
     def propose(self) -> Proposal:
         """Return the proposal that was written down and not recorded, a retry, or a new one."""
-        self.parts.pulse.stage(Stage.PROPOSING)
+        self.parts.heartbeat.stage(Stage.PROPOSING)
         pending = self.workspace.pending()
         if pending is not None and pending.number == len(self.experiments):
             return pending
@@ -136,7 +136,7 @@ class _Loop:
         if view is None:
             proposal = self.parts.baseline()
         else:
-            proposal = self.parts.proposing.propose(view, self.parts.pulse.cancelled)
+            proposal = self.parts.proposing.propose(view, self.parts.heartbeat.cancelled)
         self.workspace.write_pending(proposal)
         self.workspace.clear_ahead()
         return proposal
@@ -154,17 +154,17 @@ class _Loop:
         first = yield from decider.first_run(proposal)
         while first.bug is not None and (repaired := self._repair(first.bug)) is not None:
             self.workspace.write_pending(repaired)
-            self.parts.pulse.mended(repaired.idea)
+            self.parts.heartbeat.mended(repaired.idea)
             first = yield from decider.first_run(repaired)
         return (yield from decider.decide(first))
 
     def _repair(self, crashed: Proposal) -> Proposal | None:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""
-        pulse, view = self.parts.pulse, self.parts.view(self.experiments)
-        pulse.mending(crashed.attempts[-1].run.detail)
+        heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments)
+        heartbeat.mending(crashed.attempts[-1].run.detail)
         if view is None:
             return None
-        return self.parts.proposing.repair(view, crashed, pulse.cancelled)
+        return self.parts.proposing.repair(view, crashed, heartbeat.cancelled)
 
 
 def _best_score(experiments: Sequence[Experiment]) -> float | None:

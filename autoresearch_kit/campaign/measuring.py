@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from autoresearch_kit.campaign.context import Ground
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.context import Context
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, machine_probe
@@ -56,9 +56,9 @@ class Measuring:
     `usual` is the share of the cores' time that went elsewhere while the baseline trained.
     """
 
-    ground: Ground
+    context: Context
     workspace: Workspace
-    pulse: Pulse
+    heartbeat: Heartbeat
     usual: float = 0.0
 
     def measure(
@@ -83,7 +83,7 @@ class Measuring:
                 more), or the GPU is gone.
         """
         seed, code = _seed(self.workspace.tag, number, arm, index), _code(notebook)
-        tried, settings, usual = self._over(seed, code), self.ground.settings, self._usual
+        tried, settings, usual = self._over(seed, code), self.context.settings, self._usual
         while (settled := settle(arm, tried, before, settings, usual(number, code))) is None:
             if tried:
                 why = why_invalid(tried[-1].run, before, settings, usual(number, code))
@@ -92,7 +92,7 @@ class Measuring:
                 self.wait_until_quiet()
             key = f"{number:04d}-{arm}-{index}-{len(tried)}"
             words = _words(arm, index, len(tried))
-            delivery = yield from carry_out(order(self.ground, key, notebook, seed, words))
+            delivery = yield from carry_out(order(self.context, key, notebook, seed, words))
             run = delivery.run
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
@@ -138,11 +138,11 @@ class Measuring:
         Raises:
             Cancelled: a person asked to stop.
         """
-        settings = self.ground.settings
+        settings = self.context.settings
         wait_until_quiet(
-            self.pulse,
+            self.heartbeat,
             settings,
-            self.ground.machine.gpu,
+            self.context.machine.gpu,
             usual=self.usual,
             seconds=patience(settings.train_seconds, disturbed),
         )
@@ -157,13 +157,13 @@ class Measuring:
         first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
         runs = [one.run for one in self._over(first, code)]
         over = repeat(runs) is Repeat.NO_MORE
-        return never_quiet(runs, self.ground.settings) if over else 0.0
+        return never_quiet(runs, self.context.settings) if over else 0.0
 
     def audited(self, settled: Settled, notebook: TrainNotebook) -> Steps[Settled]:
         """Return the runs with the model's score on the audit shard, if that can be measured."""
         counts = settled.counts
         key = f"{counts.number:04d}-{counts.arm}-{counts.folder}-audit"
-        wanted = order(self.ground, key, notebook, counts.seed)
+        wanted = order(self.context, key, notebook, counts.seed)
         delivery = yield Audit(wanted, Delivery(key, settled.run, self._folder(counts)))
         return replace(settled, counts=replace(counts, run=delivery.run))
 
@@ -194,7 +194,7 @@ class Measuring:
         """Return whether a failure of the kit was the machine's, not that of the code to be run."""
         if number == 0 or arm is Arm.BEST:
             return True
-        found, level = self.ground.machine, self.ground.sandbox
+        found, level = self.context.machine, self.context.sandbox
         gone = found.gpu and machine_probe.difference(
             found, machine_probe.probe_inside(found.gpu, level)
         )
@@ -204,15 +204,15 @@ class Measuring:
         return self.workspace.runs / measured.folder
 
 
-def order(ground: Ground, key: str, notebook: TrainNotebook, seed: int, words: str = "") -> Order:
+def order(context: Context, key: str, notebook: TrainNotebook, seed: int, words: str = "") -> Order:
     """Return the order of a run under the campaign's settings."""
-    settings = ground.settings
+    settings = context.settings
     return Order(
         key=key,
         notebook=notebook.text(),
         seed=seed,
-        dataset=ground.data,
-        kit=ground.kit,
+        dataset=context.data,
+        kit=context.kit,
         clock=settings.clock,
         train_seconds=settings.train_seconds,
         wall_seconds=settings.wall_seconds,
@@ -233,29 +233,29 @@ def carry_out(wanted: Order) -> Steps[Delivery]:
     return delivery
 
 
-def submit(wanted: "Order | Audit", pool: Pool, pulse: Pulse) -> str:
+def submit(wanted: "Order | Audit", pool: Pool, heartbeat: Heartbeat) -> str:
     """Submit what is wanted to the pool, and say so to whoever watches; return its key."""
     if isinstance(wanted, Audit):
         pool.submit_audit(wanted.order, wanted.delivery)
         return wanted.order.key
-    pulse.running(str(pool.submit(wanted)), wanted.words)
+    heartbeat.running(str(pool.submit(wanted)), wanted.words)
     return wanted.key
 
 
-def wait_for(pool: Pool, pulse: Pulse, keys: Sequence[str]) -> Sequence[Delivery]:
+def wait_for(pool: Pool, heartbeat: Heartbeat, keys: Sequence[str]) -> Sequence[Delivery]:
     """Wait until at least one run is over, and show meanwhile that the campaign lives.
 
     Raises:
         Cancelled: a person asked to stop at once; all runs are killed.
     """
     while not (over := pool.wait(POLL_SECONDS)):
-        if pulse.cancelled():
+        if heartbeat.cancelled():
             for key in keys:
                 pool.cancel(key)
     return over
 
 
-def drive(steps: Steps[T], pool: Pool, pulse: Pulse) -> T:
+def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
     """Carry out what `steps` want, one after the other; return what they come to.
 
     Raises:
@@ -265,9 +265,9 @@ def drive(steps: Steps[T], pool: Pool, pulse: Pulse) -> T:
     try:
         wanted = next(steps)
         while True:
-            if pulse.cancelled():
+            if heartbeat.cancelled():
                 raise Cancelled("stopped before the next run")
-            (delivery,) = wait_for(pool, pulse, [submit(wanted, pool, pulse)])
+            (delivery,) = wait_for(pool, heartbeat, [submit(wanted, pool, heartbeat)])
             wanted = steps.send(delivery)
     except StopIteration as ended:
         result: T = ended.value

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
-from autoresearch_kit.campaign.context import Ground, find_ground
+from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.experiment import Decider, Outcome
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
@@ -33,9 +33,9 @@ from autoresearch_kit.verdicts.validity import usual_elsewhere
 class Parts:
     """The parts of a campaign that live as long as its process."""
 
-    ground: Ground
+    context: Context
     history: History
-    pulse: Pulse
+    heartbeat: Heartbeat
     pool: LocalPool
     measuring: Measuring
     proposing: Proposing
@@ -63,7 +63,7 @@ class Parts:
             researcher="baseline",
             idea="baseline",
             hypothesis="the notebook as the campaign found it, with the machine's profile",
-            constants=self.ground.baseline.constants(),
+            constants=self.context.baseline.constants(),
         )
 
     def profile(self, outcome: Outcome, experiments: Sequence[Experiment]) -> Profiled | None:
@@ -72,9 +72,9 @@ class Parts:
         known = profiled_before(experiments, outcome.notebook.structure())
         if self.model is None or not kept or known:
             return None
-        self.pulse.stage(Stage.RECORDING, "profiling its steps")
+        self.heartbeat.stage(Stage.RECORDING, "profiling its steps")
         number = outcome.proposal.number
-        return self.probing.profile(number, outcome.notebook, self.pulse.cancelled)
+        return self.probing.profile(number, outcome.notebook, self.heartbeat.cancelled)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def ready(
     workspace: Workspace,
     settings: Settings,
     model: Model | None,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     limits: Limits,
     on_outage: Callable[[str], None],
 ) -> Iterator[Parts]:
@@ -96,36 +96,36 @@ def ready(
     """
     if model:
         model.check()
-    ground = _start(history, workspace, settings)
+    context = _start(history, workspace, settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
-    pool = LocalPool(ground.site(workspace, workspace.runs))
-    probing = Probing(ground, workspace, pool)
+    pool = LocalPool(context.site(workspace, workspace.runs))
+    probing = Probing(context, workspace, pool)
     around = Surroundings(
         history,
         workspace,
         settings,
-        ground.machine,
-        ground.info,
+        context.machine,
+        context.info,
         probing.probe,
         probing.made_for,
     )
     turns = find_turns(around, meter, model, on_outage)
     with closing(turns), closing(pool), closing(probing):
-        measuring = Measuring(ground, workspace, pulse)
+        measuring = Measuring(context, workspace, heartbeat)
         proposing = Proposing(turns, workspace, history)
         yield Parts(
-            ground, history, pulse, pool, measuring, proposing, probing, meter, limits, model
+            context, history, heartbeat, pool, measuring, proposing, probing, meter, limits, model
         )
 
 
-def _start(history: History, workspace: Workspace, settings: Settings) -> Ground:
+def _start(history: History, workspace: Workspace, settings: Settings) -> Context:
     history.check()
     history.repair()
     _clear_leftovers(history, workspace)
     workspace.copy_kit()
-    ground = find_ground(workspace, history, settings)
+    context = find_context(workspace, history, settings)
     workspace.write_settings(settings)
-    return ground
+    return context
 
 
 def _clear_leftovers(history: History, workspace: Workspace) -> None:

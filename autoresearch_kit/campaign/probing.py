@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.measuring import order
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
@@ -36,8 +36,8 @@ PAUSE_POLL_SECONDS = 0.2
 class Probing:
     """Makes probes and profiles; `close()` ends a probe that is under way, and leaves nothing."""
 
-    def __init__(self, ground: Ground, workspace: Workspace, pool: LocalPool) -> None:
-        self._ground = ground
+    def __init__(self, context: Context, workspace: Workspace, pool: LocalPool) -> None:
+        self._context = context
         self._workspace = workspace
         self._site = pool.site
         self._device = pool.device
@@ -104,7 +104,7 @@ class Probing:
         place.mkdir(exist_ok=True)
         folder = new_folder(place, f"{number:04d}")
         try:
-            relocked = notebook.relocked(self._ground.baseline)
+            relocked = notebook.relocked(self._context.baseline)
             (folder / handover.INPUT_FILE).write_text(relocked.text(), encoding="utf-8")
             spec = self._spec(relocked, folder, number, seconds)
             run = launch.execute_unscored(spec, cancelled=cancelled)
@@ -114,11 +114,11 @@ class Probing:
                 remove_tree(folder)
 
     def _spec(self, notebook: TrainNotebook, folder: Path, number: int, seconds: float) -> RunSpec:
-        settings = self._ground.settings
+        settings = self._context.settings
         seconds = min(seconds, settings.train_seconds)
         wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
         seed = _seed(self._workspace.tag, number)
-        wanted = order(self._ground, folder.name, notebook, seed)
+        wanted = order(self._context, folder.name, notebook, seed)
         return replace(
             self._site.spec(wanted, folder),
             train_seconds=seconds,

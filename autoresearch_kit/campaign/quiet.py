@@ -3,7 +3,7 @@
 import logging
 import time
 
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
@@ -33,7 +33,7 @@ def patience(train_seconds: float, disturbed: int = 0) -> float:
 
 
 def wait_until_quiet(
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     settings: Settings,
     device: Accelerator | None,
     *,
@@ -49,25 +49,25 @@ def wait_until_quiet(
         Cancelled: a person asked to stop, at once or after this experiment.
     """
     begun, calm = time.monotonic(), 0
-    most = min(seconds, pulse.seconds_left)
-    pulse.stage(Stage.WAITING, "for a quiet machine")
+    most = min(seconds, heartbeat.seconds_left)
+    heartbeat.stage(Stage.WAITING, "for a quiet machine")
     while (left := begun + most - time.monotonic()) > 0:
-        seen = look(pulse, device, min(LOOK_SECONDS, left))
+        seen = look(heartbeat, device, min(LOOK_SECONDS, left))
         why = why_busy(seen, settings, usual, when="just now")
         calm = 0 if why else calm + 1
         if calm == CALM_LOOKS:
             return True
         if why:
-            pulse.stage(Stage.WAITING, f"for a quiet machine, at most {left:.0f} s more: {why}")
+            heartbeat.stage(Stage.WAITING, f"for a quiet machine, at most {left:.0f} s more: {why}")
     logger.warning("the machine did not become quiet in %.0f s", most)
     return False
 
 
-def look(pulse: Pulse, device: Accelerator | None, seconds: float) -> Conditions | None:
+def look(heartbeat: Heartbeat, device: Accelerator | None, seconds: float) -> Conditions | None:
     """Watch the machine for so long, and the GPU that runs compute on."""
     observer = Observer(look_at_gpus=lambda: ())
     observer.look()
-    pulse.sleep(seconds)
+    heartbeat.sleep(seconds)
     seen = observer.end()
     return seen and Conditions(seen.elsewhere, seen.load, seen.busiest, _gpus(device))
 

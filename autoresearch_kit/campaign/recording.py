@@ -33,7 +33,7 @@ def describe(
     profiled: Profiled | None,
 ) -> Experiment:
     """Return the record of an experiment that is decided."""
-    ground, decision, notebook = measuring.ground, outcome.decision, outcome.notebook
+    context, decision, notebook = measuring.context, outcome.decision, outcome.notebook
     scores = [run.score.value for run in outcome.runs if run.score]
     return Experiment(
         tag=measuring.workspace.tag,
@@ -46,9 +46,9 @@ def describe(
         nodes=notebook.nodes(),
         constants=notebook.constants(),
         structure=notebook.structure(),
-        fingerprint=ground.fingerprint,
-        leak=ground.leak,
-        settings=ground.settings,
+        fingerprint=context.fingerprint,
+        leak=context.leak,
+        settings=context.settings,
         kit_version=autoresearch_kit.__version__,
         started=started,
         finished=now(),

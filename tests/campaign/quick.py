@@ -9,7 +9,7 @@ import pytest
 
 from autoresearch_kit.campaign import parts
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -74,14 +74,16 @@ def made_up_probe(spec: RunSpec, *, cancelled: Cancelled = lambda: False) -> Run
     return replace(made_up_run(spec, cancelled=cancelled), score=None)
 
 
-def made_up_ground(workspace: Workspace, history: History, settings: Settings) -> Ground:
-    """What `find_ground` finds, without a corpus and without a look at torch."""
+def made_up_context(workspace: Workspace, history: History, settings: Settings) -> Context:
+    """What `find_context` finds, without a corpus and without a look at torch."""
     experiments = history.experiments()
     if experiments:
         decide.check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
     source = history.source(0) if experiments else tiny.notebook_text()
     dataset, baseline = workspace.root / "data", TrainNotebook.parse(source)
-    return Ground(settings, MACHINE, dataset, INFO, ledger.FINGERPRINT, baseline, SandboxLevel.NONE)
+    return Context(
+        settings, MACHINE, dataset, INFO, ledger.FINGERPRINT, baseline, SandboxLevel.NONE
+    )
 
 
 def make_up(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
 
     Patch more by the same one: two that are undone in another order leave something behind.
     """
-    patch.setattr(parts, "find_ground", made_up_ground)
+    patch.setattr(parts, "find_context", made_up_context)
     patch.setattr(launch, "execute", made_up_run)
     patch.setattr(launch, "execute_unscored", made_up_probe)
     patch.setattr(launch, "audit", lambda _, run, **__: run)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import heartbeat
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
 from autoresearch_kit.reports.status import words
@@ -41,22 +41,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 @pytest.fixture
-def beating(project: Path, clock: Clock) -> Pulse:
+def beating(project: Path, clock: Clock) -> Heartbeat:
     place = Workspace(project, "night")
     place.create()
-    return Pulse(place, Limits())
+    return Heartbeat(place, Limits())
 
 
 @pytest.mark.parametrize("hours", [-10.0, 10.0])
 def test_how_long_a_campaign_ran_does_not_depend_on_the_wall(
-    beating: Pulse, clock: Clock, hours: float
+    beating: Heartbeat, clock: Clock, hours: float
 ) -> None:
     clock.wall += hours * HOUR
     clock.pass_by(60.0)
     assert beating.seconds == 60.0
 
 
-def test_its_heart_beats_on(beating: Pulse, clock: Clock, project: Path) -> None:
+def test_its_heart_beats_on(beating: Heartbeat, clock: Clock, project: Path) -> None:
     clock.wall -= HOUR
     clock.pass_by(heartbeat.HEARTBEAT_SECONDS + 1)
     beating.cancelled()
@@ -65,7 +65,7 @@ def test_its_heart_beats_on(beating: Pulse, clock: Clock, project: Path) -> None
     assert state.heartbeat == clock.wall
 
 
-def test_nobody_is_seen_in_the_future(beating: Pulse, clock: Clock, project: Path) -> None:
+def test_nobody_is_seen_in_the_future(beating: Heartbeat, clock: Clock, project: Path) -> None:
     state = Workspace(project, "night").state()
     assert words(state, True, None, clock.wall - HOUR).endswith("seen 0 s ago")
 

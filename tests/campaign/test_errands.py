@@ -11,7 +11,7 @@ import pytest
 
 from autoresearch_kit.campaign import notify
 from autoresearch_kit.campaign.errands import ErrandRunner, settle_errands
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
@@ -74,7 +74,7 @@ def series(*verdicts: Verdict) -> list[Experiment]:
 
 def end(workspace: Workspace, runner: ErrandRunner, message: str = "done") -> None:
     """End the campaign; what was under way is done when this returns."""
-    Pulse(workspace, Limits()).stage(Stage.ENDED, message)
+    Heartbeat(workspace, Limits()).stage(Stage.ENDED, message)
     runner.ended()
 
 

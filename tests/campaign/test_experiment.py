@@ -13,9 +13,9 @@ from typing import TypeVar
 import pytest
 
 from autoresearch_kit.campaign import measuring
-from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.experiment import Decider, Outcome
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring, Steps, drive
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
@@ -112,7 +112,7 @@ class Place:
         workspace = Workspace(self.project, "night")
         workspace.create()
         baseline = TrainNotebook.parse(tiny.notebook_text())
-        ground = Ground(
+        context = Context(
             self.settings,
             MACHINE,
             self.project,
@@ -121,7 +121,7 @@ class Place:
             baseline,
             SandboxLevel.NONE,
         )
-        measuring = Measuring(ground, workspace, Pulse(workspace, Limits()))
+        measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), experiments)
 
     def decide(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Outcome:
@@ -130,9 +130,9 @@ class Place:
         return self.drive(decider, decider.decide(first))
 
     def drive(self, decider: Decider, steps: Steps[T]) -> T:
-        ground, workspace = decider.measuring.ground, decider.measuring.workspace
-        with closing(LocalPool(ground.site(workspace, workspace.runs))) as pool:
-            return drive(steps, pool, decider.measuring.pulse)
+        context, workspace = decider.measuring.context, decider.measuring.workspace
+        with closing(LocalPool(context.site(workspace, workspace.runs))) as pool:
+            return drive(steps, pool, decider.measuring.heartbeat)
 
 
 BEGIN = Proposal(0, None, "baseline", "baseline", "")
@@ -406,7 +406,7 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(place.machine.ran)
     stopped = place.decider(begun)
-    monkeypatch.setattr(Pulse, "cancelled", lambda _: len(place.machine.ran) == before + 2)
+    monkeypatch.setattr(Heartbeat, "cancelled", lambda _: len(place.machine.ran) == before + 2)
     first = place.drive(stopped, stopped.first_run(WIDER))
     with pytest.raises(Cancelled):
         place.drive(stopped, stopped.decide(first))

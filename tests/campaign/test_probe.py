@@ -12,7 +12,7 @@ import pytest
 
 from autoresearch_kit.campaign import probing
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.context import Ground
+from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.errors import Cancelled, ExecutionError
 from autoresearch_kit.execution import handover, launch
@@ -251,20 +251,20 @@ def test_a_killed_campaigns_probe_is_ended_by_the_next(night: Campaign) -> None:
 # One by one
 
 
-def probing_in(ground: Ground, workspace: Workspace) -> Probing:
-    return Probing(ground, workspace, LocalPool(ground.site(workspace, workspace.runs)))
+def probing_in(context: Context, workspace: Workspace) -> Probing:
+    return Probing(context, workspace, LocalPool(context.site(workspace, workspace.runs)))
 
 
 @pytest.fixture
 def place(night: Campaign) -> Probing:
     """Where a campaign makes its probes."""
     night.workspace.create()
-    ground = quick.made_up_ground(night.workspace, night.history, SETTINGS)
-    return probing_in(ground, night.workspace)
+    context = quick.made_up_context(night.workspace, night.history, SETTINGS)
+    return probing_in(context, night.workspace)
 
 
 def draft(night: Campaign) -> TrainNotebook:
-    return quick.made_up_ground(night.workspace, night.history, SETTINGS).baseline
+    return quick.made_up_context(night.workspace, night.history, SETTINGS).baseline
 
 
 def test_a_paused_campaign_makes_no_probe(
@@ -332,9 +332,9 @@ def test_a_probe_has_a_seed_that_no_run_has(
 
 def test_a_probe_is_given_no_more_than_a_runs_own_budget(night: Campaign, sandbox: Sandbox) -> None:
     short = replace(SETTINGS, train_seconds=5.0, wall_seconds=40.0)
-    ground = quick.made_up_ground(night.workspace, night.history, short)
+    context = quick.made_up_context(night.workspace, night.history, short)
     night.workspace.create()
-    probing_in(ground, night.workspace).probe(1, ground.baseline)
+    probing_in(context, night.workspace).probe(1, context.baseline)
     [spec] = sandbox.specs
     assert (spec.train_seconds, spec.wall_seconds) == (5.0, 40.0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import quiet
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.files.workspace import Workspace
@@ -38,8 +38,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[Conditions]], N
 
 
 def wait(workspace: Workspace, seconds: float, hours: float | None = None) -> bool:
-    pulse = Pulse(workspace, Limits(hours=hours))
-    return wait_until_quiet(pulse, ledger.SETTINGS, None, usual=0.0, seconds=seconds)
+    heartbeat = Heartbeat(workspace, Limits(hours=hours))
+    return wait_until_quiet(heartbeat, ledger.SETTINGS, None, usual=0.0, seconds=seconds)
 
 
 def state(workspace: Workspace) -> State:
@@ -96,7 +96,7 @@ def test_who_computes_on_the_run_s_gpu_is_not_quiet(
 ) -> None:
     other = replace(LOOK, uuid="GPU-2", computing={7: 90})
     monkeypatch.setattr(gpu, "look", lambda: (replace(LOOK, computing={7: 90, 8: 2}), other))
-    seen = quiet.look(Pulse(workspace, Limits()), GPU, 0.0)
+    seen = quiet.look(Heartbeat(workspace, Limits()), GPU, 0.0)
     assert seen is not None
     assert [(one.name, one.others) for one in seen.gpus] == [("H100", 1)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Proposal, Request
@@ -33,7 +33,7 @@ def test_git_does_not_see_the_folder(workspace: Workspace) -> None:
 
 
 def test_a_second_process_is_told_who_holds_the_campaign(workspace: Workspace) -> None:
-    pulse = Pulse(workspace, Limits())
+    heartbeat = Heartbeat(workspace, Limits())
     argv = [sys.executable, "-c", HOLD, str(workspace.root)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -41,7 +41,7 @@ def test_a_second_process_is_told_who_holds_the_campaign(workspace: Workspace) -
         with pytest.raises(BusyError, match=r"being run by process \d+"), workspace.lock():
             pass
         assert workspace.running()
-        assert not pulse.told_to_stop()
+        assert not heartbeat.told_to_stop()
         holder.kill()
     assert not workspace.running()
 
@@ -65,13 +65,13 @@ def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
 def test_a_request_from_before_this_start_is_forgotten(workspace: Workspace) -> None:
     workspace.write_request(Request.STOP_NOW)
     with workspace.lock():
-        assert not Pulse(workspace, Limits()).told_to_stop()
+        assert not Heartbeat(workspace, Limits()).told_to_stop()
 
 
 def test_a_request_made_while_the_process_starts_holds(workspace: Workspace) -> None:
     with workspace.lock():
         workspace.ask(Request.STOP)
-        assert Pulse(workspace, Limits()).told_to_stop()
+        assert Heartbeat(workspace, Limits()).told_to_stop()
 
 
 def test_looking_whether_it_runs_is_in_nobodys_way(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autoresearch_kit.campaign import adopt
-from autoresearch_kit.campaign.context import find_ground, profiled, read_notebook
+from autoresearch_kit.campaign.context import find_context, profiled, read_notebook
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
@@ -108,7 +108,7 @@ def execute(*_, cancelled, **__):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
-confirming.find_ground = quick.made_up_ground
+confirming.find_context = quick.made_up_context
 launch.execute = execute
 sys.argv = ["autoresearch", "confirm", "night", "--yes"]
 cli.main()
@@ -143,7 +143,7 @@ def confirm_failing(found: Confirming, code: str) -> list[Run]:
         return replace(made, score=None, failure=Reason.KIT_FAILED, detail="why")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(confirming, "find_ground", quick.made_up_ground)
+        patch.setattr(confirming, "find_context", quick.made_up_context)
         patch.setattr(launch, "execute", execute)
         return [progress.trial.run for progress in found.run()]
 
@@ -196,8 +196,8 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Confirm
     workspace = Workspace(root, "night")
     workspace.create()
     workspace.copy_kit()
-    ground = find_ground(workspace, History(root, "night"), settings)
-    write_night(root, replace(experiment(0), fingerprint=ground.fingerprint, settings=settings))
+    context = find_context(workspace, History(root, "night"), settings)
+    write_night(root, replace(experiment(0), fingerprint=context.fingerprint, settings=settings))
     left = Confirming(root, "night", 2)
     runs = left.run()
     next(runs)

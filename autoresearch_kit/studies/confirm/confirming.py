@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_kit.campaign.context import Ground, find_ground
-from autoresearch_kit.campaign.heartbeat import Pulse
+from autoresearch_kit.campaign.context import Context, find_context
+from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import carry_out, drive, order
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
@@ -108,33 +108,35 @@ class Confirming:
         self.workspace.create()
         with self.workspace.lock():
             was = self.workspace.state()
-            pulse = Pulse(self.workspace, was.limits if was else Limits(), Command.CONFIRM)
+            heartbeat = Heartbeat(self.workspace, was.limits if was else Limits(), Command.CONFIRM)
             try:
-                yield from self._runs(pulse)
+                yield from self._runs(heartbeat)
             except (GeneratorExit, KeyboardInterrupt):
-                pulse.stage(Stage.ENDED, LEFT)
+                heartbeat.stage(Stage.ENDED, LEFT)
                 raise
             except Cancelled:
-                pulse.stage(Stage.ENDED, LEFT)
+                heartbeat.stage(Stage.ENDED, LEFT)
             except BaseException as error:
-                pulse.stage(Stage.FAILED, str(error) or type(error).__name__)
+                heartbeat.stage(Stage.FAILED, str(error) or type(error).__name__)
                 raise
             else:
-                pulse.stage(Stage.ENDED, LEFT if self.standing().todo else "confirmed")
+                heartbeat.stage(Stage.ENDED, LEFT if self.standing().todo else "confirmed")
 
-    def _runs(self, pulse: Pulse) -> Generator[Progress]:
-        ground = self._start()
-        with closing(LocalPool(ground.site(self.workspace, self.folder.runs))) as pool:
-            yield from self._runs_on(pool, ground, pulse)
+    def _runs(self, heartbeat: Heartbeat) -> Generator[Progress]:
+        context = self._start()
+        with closing(LocalPool(context.site(self.workspace, self.folder.runs))) as pool:
+            yield from self._runs_on(pool, context, heartbeat)
 
-    def _runs_on(self, pool: LocalPool, ground: Ground, pulse: Pulse) -> Generator[Progress]:
-        trials = self._trials(accelerator=ground.machine.accelerator)
+    def _runs_on(
+        self, pool: LocalPool, context: Context, heartbeat: Heartbeat
+    ) -> Generator[Progress]:
+        trials = self._trials(accelerator=context.machine.accelerator)
         standing = stand(self.plan, trials)
         while standing.todo:
-            if pulse.told_to_stop():
+            if heartbeat.told_to_stop():
                 return
             todo = standing.todo[0]
-            trial = self._run(ground, pulse, pool, standing, todo)
+            trial = self._run(context, heartbeat, pool, standing, todo)
             trials = replace(trials, done=(*trials.done, trial))
             self.folder.write_trials(trials)
             self._clear_runs(spared=pool.waiting_folders)
@@ -143,10 +145,10 @@ class Confirming:
             yield Progress(todo, trial, standing)
         self._finish(standing)
 
-    def _start(self) -> Ground:
+    def _start(self) -> Context:
         self._clear_runs()
         self.workspace.copy_kit()
-        return find_ground(self.workspace, self._history, self.experiments[0].settings)
+        return find_context(self.workspace, self._history, self.experiments[0].settings)
 
     def _clear_runs(self, spared: Collection[str] = ()) -> None:
         """Remove the folders of runs, and end what a killed process left running in them."""
@@ -186,7 +188,12 @@ class Confirming:
         return noise.pool(noise.groups_of(self.experiments), prior)
 
     def _run(
-        self, ground: Ground, pulse: Pulse, pool: LocalPool, standing: Standing, todo: Todo
+        self,
+        context: Context,
+        heartbeat: Heartbeat,
+        pool: LocalPool,
+        standing: Standing,
+        todo: Todo,
     ) -> Trial:
         """Run and score a variant.
 
@@ -200,16 +207,16 @@ class Confirming:
         words = f"{todo.variant}, seed {todo.at + 1}"
         tried = [(trial.code, trial.at) for trial in standing.trials.done]
         if (todo.variant.code, todo.at) in tried:  # the machine was busy
-            self._wait_until_quiet(ground, pulse)
-        pulse.trying(number, f"confirm: {words}", best.mean if best else None)
+            self._wait_until_quiet(context, heartbeat)
+        heartbeat.trying(number, f"confirm: {words}", best.mean if best else None)
         key, seed = f"{todo.variant.code}-{todo.at}", _seed(self.workspace.tag, todo.at)
-        wanted = order(ground, key, todo.variant.notebook, seed, words)
-        run = drive(carry_out(wanted), pool, pulse).run
+        wanted = order(context, key, todo.variant.notebook, seed, words)
+        run = drive(carry_out(wanted), pool, heartbeat).run
         if run.failure is Reason.KIT_FAILED and (
             todo.variant.code == self.plan.best.code or self._failed(standing)
         ):
             raise KitError(f"{words} could not be run: {run.detail}")
-        return self._trial(ground, standing, todo, run)
+        return self._trial(context, standing, todo, run)
 
     def _failed(self, standing: Standing) -> bool:
         """Return whether the kit failed the runs right before this one, too."""
@@ -218,19 +225,19 @@ class Confirming:
             trial.run.failure is Reason.KIT_FAILED for trial in last
         )
 
-    def _trial(self, ground: Ground, standing: Standing, todo: Todo, run: Run) -> Trial:
+    def _trial(self, context: Context, standing: Standing, todo: Todo, run: Run) -> Trial:
         code = todo.variant.code
-        why = why_invalid(run, standing.runs(code), ground.settings, self._usual)
+        why = why_invalid(run, standing.runs(code), context.settings, self._usual)
         return Trial(code, todo.at, run, why)
 
     @property
     def _usual(self) -> float:
         return usual_elsewhere(self.experiments[0].runs)
 
-    def _wait_until_quiet(self, ground: Ground, pulse: Pulse) -> None:
-        seconds = patience(ground.settings.train_seconds)
+    def _wait_until_quiet(self, context: Context, heartbeat: Heartbeat) -> None:
+        seconds = patience(context.settings.train_seconds)
         wait_until_quiet(
-            pulse, ground.settings, ground.machine.gpu, usual=self._usual, seconds=seconds
+            heartbeat, context.settings, context.machine.gpu, usual=self._usual, seconds=seconds
         )
 
 
