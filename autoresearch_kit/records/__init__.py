@@ -11,7 +11,7 @@ from autoresearch_kit.records.experiments import (
     latest_noise,
     profiled_before,
 )
-from autoresearch_kit.records.grounds import (
+from autoresearch_kit.records.fingerprints import (
     Accelerator,
     Clock,
     DatasetInfo,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.grounds import Fingerprint, Leak
+from autoresearch_kit.records.fingerprints import Fingerprint, Leak
 from autoresearch_kit.records.proposals import Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
 from autoresearch_kit.records.settings import Settings

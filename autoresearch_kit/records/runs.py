@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from autoresearch_kit.records.grounds import Accelerator, Clock
+from autoresearch_kit.records.fingerprints import Accelerator, Clock
 
 
 class Reason(StrEnum):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from autoresearch_kit.records.grounds import Clock
+from autoresearch_kit.records.fingerprints import Clock
 
 
 class Rule(StrEnum):

@@ -1,4 +1,4 @@
-"""Data and machine: the things besides the model that scores depend on."""
+"""Fingerprints of scores: the data, the machine and the clock that scores depend on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
