@@ -28,7 +28,8 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
     loop = _Loop(parts, parts.measuring.workspace, parts.history.experiments())
     before = len(loop.experiments)
     while True:
-        while parts.pool.free() and (why := loop.over()) is None:
+        # what is decided without a run is recorded before anything else is proposed
+        while not loop.decided and parts.pool.free() and (why := loop.over()) is None:
             loop.begin(loop.propose())
         if not loop.in_flight and not loop.decided:
             return why or "done"
