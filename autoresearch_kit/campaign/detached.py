@@ -20,7 +20,7 @@ from types import FrameType
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.errands import WEBHOOK
 from autoresearch_kit.campaign.heartbeat import starting
-from autoresearch_kit.errors import Cancelled, KitError, in_words
+from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Errands, Limits, Request, Research, Settings, codec
@@ -28,6 +28,8 @@ from autoresearch_kit.records.text import visible
 from autoresearch_kit.researchers import Model
 
 logger = logging.getLogger("autoresearch")
+
+MODULE = "autoresearch_kit.campaign.detached"
 
 LOCK = "AUTORESEARCH_LOCK"
 """Environment variable: the descriptor of the campaign's lock, which the process was handed."""
@@ -66,8 +68,10 @@ def start(
 
     Raises:
         BusyError: it is running already; nothing is changed then.
+        InputError: the campaign's own copy of the package is one that this version can't start.
     """
     workspace.create()
+    _check_kit(workspace)
     held = workspace.take_lock()
     try:
         workspace.copy_kit()
@@ -85,6 +89,16 @@ def start(
     return process
 
 
+def _check_kit(workspace: Workspace) -> None:
+    own = workspace.kit.joinpath(*MODULE.split(".")).with_suffix(".py")
+    if workspace.kit.exists() and not own.is_file():
+        raise InputError(
+            f"campaign '{workspace.tag}' was begun by another version of the kit, whose copy in "
+            f"{workspace.kit} has no {MODULE}: go on with that version, or start another tag. "
+            "What it found can be read and adopted by this version too"
+        )
+
+
 def _start(
     workspace: Workspace, settings: Settings, limits: Limits, held: int
 ) -> subprocess.Popen[bytes]:
@@ -92,7 +106,7 @@ def _start(
         sys.executable,
         "-P",
         "-m",
-        "autoresearch_kit.campaign.detached",
+        MODULE,
         str(workspace.root),
         workspace.tag,
     ]

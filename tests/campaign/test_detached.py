@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_kit.campaign import context, detached
 from autoresearch_kit.campaign.options import Wishes, settle
-from autoresearch_kit.errors import KitError
+from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
 from tests.campaign.moments import ended
@@ -31,3 +31,12 @@ def test_the_campaign_process_does_not_run_the_checkouts_code(checkout: Path) ->
 def test_neither_does_the_preparing_of_a_corpus(checkout: Path) -> None:
     with pytest.raises(KitError, match="no corpus 'nowhere'"):
         context.prepare("nowhere")
+
+
+def test_a_copy_of_another_version_is_refused_in_one_line(project: Path) -> None:
+    workspace = Workspace(project, "night")
+    (workspace.kit / "autoresearch_kit").mkdir(parents=True)
+    settings = settle(project, "night", Wishes(dataset="nowhere"))
+    with pytest.raises(InputError, match="was begun by another version of the kit"):
+        detached.start(workspace, settings, Limits())
+    assert workspace.running() is False
