@@ -88,7 +88,7 @@ class Measuring:
             if tried:
                 why = why_invalid(tried[-1].run, before, settings, usual(number, code))
                 logger.warning("experiment %d: run set aside: %s", number, why)
-            if repeat([one.run for one in tried]) is Repeat.WHEN_QUIET:
+            if repeat([each.run for each in tried]) is Repeat.WHEN_QUIET:
                 self.wait_until_quiet()
             key = f"{number:04d}-{arm}-{index}-{len(tried)}"
             words = _words(arm, index, len(tried))
@@ -123,9 +123,9 @@ class Measuring:
         for _ in settled:  # a repeat may show that others are slow
             known = list(found)
             for place in range(len(found)):
-                if any(one.disturbed for one in found):
+                if any(each.disturbed for each in found):
                     return found
-                others = [one.run for at, one in enumerate(found) if at != place]
+                others = [each.run for at, each in enumerate(found) if at != place]
                 known_runs = [*before, *others]
                 found[place] = yield from self.measure(number, arm, place, notebook, known_runs)
             if found == known:
@@ -155,7 +155,7 @@ class Measuring:
         if number:
             return self.usual
         first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
-        runs = [one.run for one in self._over(first, code)]
+        runs = [each.run for each in self._over(first, code)]
         over = repeat(runs) is Repeat.NO_MORE
         return never_quiet(runs, self.context.settings) if over else 0.0
 
@@ -185,9 +185,9 @@ class Measuring:
     def _over(self, seed: int, code: str) -> list[Measured]:
         """Return the runs with this seed and code that were over before."""
         return [
-            one
-            for one in self.workspace.measured()
-            if (one.seed, one.code) == (seed, code) and self._folder(one).is_dir()
+            each
+            for each in self.workspace.measured()
+            if (each.seed, each.code) == (seed, code) and self._folder(each).is_dir()
         ]
 
     def _machine_failed(self, number: int, arm: Arm) -> bool:

@@ -81,7 +81,7 @@ class Probing:
 
     def made_for(self, number: int) -> tuple[Run, ...]:
         """Return the probes made while experiment `number` was proposed, in order."""
-        return tuple(one.run for one in self._workspace.probes() if one.number == number)
+        return tuple(each.run for each in self._workspace.probes() if each.number == number)
 
     def close(self) -> None:
         """End the probe that is under way, if one is, and wait until nothing of it is left."""

@@ -103,10 +103,10 @@ class Proposing:
 
 def _is_unused(prepared: Proposal | None, view: View) -> bool:
     """Return whether what was prepared is still to be tried: all since its number were retries."""
-    tried = [one.proposal for one in view.experiments]
+    tried = [each.proposal for each in view.experiments]
     if view.running is not None:
         tried.append(view.running)
-    last = max(one.number for one in tried if one.retry_of is None)
+    last = max(each.number for each in tried if each.retry_of is None)
     return prepared is not None and last < prepared.number <= view.number
 
 

@@ -79,13 +79,15 @@ def _gpus(device: Accelerator | None) -> tuple[GpuConditions, ...]:
     own = {process.pid for process in own_processes()}
     return tuple(
         GpuConditions(
-            name=one.name,
-            clock_mhz=one.clock_mhz,
-            max_clock_mhz=one.max_clock_mhz,
-            temperature_c=one.temperature_c,
+            name=each.name,
+            clock_mhz=each.clock_mhz,
+            max_clock_mhz=each.max_clock_mhz,
+            temperature_c=each.temperature_c,
             throttled=0.0,
-            others=sum(share >= COMPUTES for pid, share in one.computing.items() if pid not in own),
+            others=sum(
+                share >= COMPUTES for pid, share in each.computing.items() if pid not in own
+            ),
         )
-        for one in gpu.look()
-        if one.uuid == device.uuid or not device.uuid
+        for each in gpu.look()
+        if each.uuid == device.uuid or not device.uuid
     )

@@ -40,7 +40,7 @@ def expected(name: str) -> torch.device:
     if name == "cpu":
         return torch.device(name)
     if found.type != name:
-        said = "".join(f" ({one_line(str(one.message), WARNING_LENGTH)})" for one in told[:1])
+        said = "".join(f" ({one_line(str(each.message), WARNING_LENGTH)})" for each in told[:1])
         raise ExecutionError(
             f"this run is to compute on '{name}', and torch finds only '{found.type}'{said}; "
             f"`autoresearch doctor` shows what runs see"

@@ -143,9 +143,9 @@ class Experiment:
         score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
         attempts, again = self.proposal.attempts, self.proposal.retry_of
         mended = "; ".join(
-            f"{one.run.failure}: {one.run.detail} ({one.run.trained} in "
-            f"{one.run.wall_seconds:.1f} s){_before(one.idea, self.proposal.idea)}"
-            for one in attempts
+            f"{each.run.failure}: {each.run.detail} ({each.run.trained} in "
+            f"{each.run.wall_seconds:.1f} s){_before(each.idea, self.proposal.idea)}"
+            for each in attempts
         )
         repeats = [
             ("reruns", "of the best", self.reruns),
@@ -248,21 +248,23 @@ def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
 
     None before there is one.
     """
-    return next((one for one in reversed(experiments) if one.kept), None)
+    return next((each for each in reversed(experiments) if each.kept), None)
 
 
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
     """Return the experiments after `best`, without those that the machine disturbed."""
     after = experiments[best.number + 1 :]
-    return [one for one in after if one.verdict is not Verdict.DISTURBED]
+    return [each for each in after if each.verdict is not Verdict.DISTURBED]
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
     """Return the latest profiled experiment with this structure; None if there is none."""
-    known = (one for one in reversed(experiments) if one.profiled and one.structure == structure)
+    known = (
+        each for each in reversed(experiments) if each.profiled and each.structure == structure
+    )
     return next(known, None)
 
 
 def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:
     """Return the noise that the last verdict was held against; None where none was measured."""
-    return next((one.noise for one in reversed(experiments) if one.noise), None)
+    return next((each.noise for each in reversed(experiments) if each.noise), None)

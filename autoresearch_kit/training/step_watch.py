@@ -86,7 +86,7 @@ class StepWatch:
             self.end()  # a loop that its own `break` ends is profiled to there
         if self._profile is not None:
             self._stop()
-        first, later = self._seconds[:1], [1000 * one for one in self._seconds[1:]]
+        first, later = self._seconds[:1], [1000 * each for each in self._seconds[1:]]
         return StepProfile(
             steps=len(self._profiled),
             first_ms=1000 * first[0] if first else None,
@@ -133,9 +133,9 @@ class StepWatch:
 def top_rows(events: "list[FunctionEventAvg]", steps: int, *, gpu: bool) -> tuple[ProfileRow, ...]:
     """Return the rows with most time of their own, in `steps` steps; on a GPU, its kernels."""
     counted = [event for event in events if _counts(event, gpu=gpu)]
-    own = [(one.key or "", one.count, _own_seconds(one, gpu=gpu)) for one in counted]
+    own = [(each.key or "", each.count, _own_seconds(each, gpu=gpu)) for each in counted]
     total = sum(seconds for _, _, seconds in own)
-    largest = sorted(own, key=lambda one: -one[2])[:ROWS]
+    largest = sorted(own, key=lambda each: -each[2])[:ROWS]
     return tuple(
         ProfileRow(one_line(name, NAME_LENGTH), seconds / total, 1000 * seconds / steps, n / steps)
         for name, n, seconds in largest

@@ -50,13 +50,13 @@ def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
 
 def _audited(experiments: Sequence[Experiment]) -> Iterator[Audited]:
     start: tuple[float, float] | None = None
-    for one in experiments:
-        scores = _scores(one)
-        if one.number == 0:
+    for each in experiments:
+        scores = _scores(each)
+        if each.number == 0:
             start = scores
-        if one.kept and scores and start:
+        if each.kept and scores and start:
             val, audit = scores
-            yield Audited(one.number, val, audit, (start[0] - val) - (start[1] - audit))
+            yield Audited(each.number, val, audit, (start[0] - val) - (start[1] - audit))
 
 
 def _scores(experiment: Experiment) -> tuple[float, float] | None:

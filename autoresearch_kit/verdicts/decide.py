@@ -242,11 +242,11 @@ def possible_loss(gain: Gain) -> float:
 def possible_losses(experiments: Sequence[Experiment]) -> float:
     """Add up what keeps for less code may have lost since the last keep that was better."""
     lost = 0.0
-    for one in experiments:
-        if one.kept and one.reason is not Reason.SIMPLER:
+    for each in experiments:
+        if each.kept and each.reason is not Reason.SIMPLER:
             lost = 0.0
-        elif one.kept:
-            lost += possible_loss(one.gain) if one.gain else math.inf
+        elif each.kept:
+            lost += possible_loss(each.gain) if each.gain else math.inf
     return lost
 
 

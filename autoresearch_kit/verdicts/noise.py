@@ -106,8 +106,8 @@ def pool(groups: Iterable[Group], before: Noise) -> Noise:
     """Return the noise after these groups, when `before` was believed; groups of one run say
     nothing.
     """
-    weighed = _weigh([one for one in groups if one.dof > 0])
-    baseline = [one for one in weighed if one.group.code == BASELINE]
+    weighed = _weigh([each for each in groups if each.dof > 0])
+    baseline = [each for each in weighed if each.group.code == BASELINE]
     trusted = _reweighted(baseline, before, _start(baseline, before))
     low, high = _interval(trusted)
     start = _start(weighed, before)
@@ -122,12 +122,12 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
     them.
     """
     found, best = list[Group](), BASELINE
-    for one in experiments:
-        own = one.scores if one.number == BASELINE else one.scores[1:]
-        found += [Group(one.number, own), Group(best, one.rerun_scores)]
-        if one.kept:
-            best = one.number
-    return [one for one in found if one.dof > 0]
+    for each in experiments:
+        own = each.scores if each.number == BASELINE else each.scores[1:]
+        found += [Group(each.number, own), Group(best, each.rerun_scores)]
+        if each.kept:
+            best = each.number
+    return [each for each in found if each.dof > 0]
 
 
 def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool:
@@ -162,11 +162,11 @@ def _position(scores: Sequence[float], noise: Noise) -> float:
 def _weigh(groups: Sequence[Group]) -> list[_Weighed]:
     """Each group with its degrees of freedom, those of one code together at most `CODE_DOF`."""
     totals: dict[int, int] = {}
-    for one in groups:
-        totals[one.code] = totals.get(one.code, 0) + one.dof
+    for each in groups:
+        totals[each.code] = totals.get(each.code, 0) + each.dof
     return [
-        _Weighed(one, one.dof * (min(1, CODE_DOF / totals[one.code]) if one.code else 1))
-        for one in groups
+        _Weighed(each, each.dof * (min(1, CODE_DOF / totals[each.code]) if each.code else 1))
+        for each in groups
     ]
 
 
@@ -174,9 +174,9 @@ def _reweighted(weighed: Sequence[_Weighed], before: Noise, sigma: float) -> Noi
     """Return the pooled estimate of the groups that are not too wide nor too narrow, beginning
     there.
     """
-    weights = np.array([one.weight for one in weighed])
-    variances = np.array([one.group.variance for one in weighed])
-    usual = np.array([_usual(one.group.dof) for one in weighed]).reshape(-1, 3).T
+    weights = np.array([each.weight for each in weighed])
+    variances = np.array([each.group.variance for each in weighed])
+    usual = np.array([_usual(each.group.dof) for each in weighed]).reshape(-1, 3).T
     low, high, mean = usual
     found = Noise(sigma, before.dof)
     for _ in range(PASSES):
@@ -195,11 +195,11 @@ def _start(weighed: Sequence[_Weighed], before: Noise) -> float:
     bound = CLIP**2
     # The mean of min(x, bound), where x is chi-squared with one degree of freedom.
     expected = float(chdtr(3, bound) + bound * (1 - chdtr(1, bound)))
-    pairs = np.array([pair for one in weighed for pair in one.group.pairs])
+    pairs = np.array([pair for each in weighed for pair in each.group.pairs])
     weights = np.array(
-        [one.weight / len(one.group.pairs) for one in weighed for _ in one.group.pairs]
+        [each.weight / len(each.group.pairs) for each in weighed for _ in each.group.pairs]
     )
-    dof = before.dof + sum(one.weight for one in weighed)
+    dof = before.dof + sum(each.weight for each in weighed)
     found = before.sigma**2
     for _ in range(200):
         clipped = float(weights @ np.minimum(pairs, bound * found)) / expected
@@ -266,10 +266,10 @@ def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
     """
     found: dict[int, list[Run]] = {}
     best = 0
-    for one in experiments:
-        found[one.number] = list(one.runs)
-        if one.rerun_scores:
-            found[best] = [*as_fast(found[best], one.reruns), *one.reruns]
-        if one.kept:
-            best = one.number
+    for each in experiments:
+        found[each.number] = list(each.runs)
+        if each.rerun_scores:
+            found[best] = [*as_fast(found[best], each.reruns), *each.reruns]
+        if each.kept:
+            best = each.number
     return found

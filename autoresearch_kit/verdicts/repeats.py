@@ -48,14 +48,14 @@ def settle(
     slower than it was, and what is tried now is as well. Without that, code that claims fewer steps
     once it is the best would keep all later ideas from being compared with it.
     """
-    counting = [one for one in tried if not why_invalid(one.run, before, settings, usual)]
-    if not counting and repeat([one.run for one in tried]) is not Repeat.NO_MORE:
+    counting = [each for each in tried if not why_invalid(each.run, before, settings, usual)]
+    if not counting and repeat([each.run for each in tried]) is not Repeat.NO_MORE:
         return None
-    quiet = [one for one in tried if not why_disturbed(one.run, settings, usual)]
+    quiet = [each for each in tried if not why_disturbed(each.run, settings, usual)]
     if not counting and arm is Arm.BEST:
         counting = quiet
     if counting:
-        return _split(tried, max(counting, key=lambda one: (bool(one.run.score), one.run.steps)))
+        return _split(tried, max(counting, key=lambda each: (bool(each.run.score), each.run.steps)))
     least = least_disturbed(tried)
     why = why_invalid(least.run, before, settings, usual)
     reason = Reason.MACHINE_BUSY if len(quiet) < len(tried) else Reason.FEWER_STEPS
@@ -68,4 +68,4 @@ def _split(
     disturbed: str = "",
     reason: Reason = Reason.MACHINE_BUSY,
 ) -> Settled:
-    return Settled(counts, tuple(one for one in tried if one is not counts), disturbed, reason)
+    return Settled(counts, tuple(each for each in tried if each is not counts), disturbed, reason)

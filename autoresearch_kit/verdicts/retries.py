@@ -21,7 +21,7 @@ def due(experiments: Sequence[Experiment]) -> Proposal | None:
         return None
     last = experiments[-1].proposal
     first = last.number if last.retry_of is None else last.retry_of
-    if sum(one.proposal.retry_of == first for one in experiments) >= RETRIES:
+    if sum(each.proposal.retry_of == first for each in experiments) >= RETRIES:
         return None
     return replace(last, number=len(experiments), retry_of=first, attempts=())
 
@@ -29,8 +29,8 @@ def due(experiments: Sequence[Experiment]) -> Proposal | None:
 def in_a_row(experiments: Sequence[Experiment]) -> int:
     """Return how many experiments up to the last were disturbed, one after the other."""
     count = 0
-    for one in reversed(experiments):
-        if one.verdict is not Verdict.DISTURBED:
+    for each in reversed(experiments):
+        if each.verdict is not Verdict.DISTURBED:
             break
         count += 1
     return count
@@ -40,16 +40,16 @@ def ideas(proposals: Iterable[Proposal]) -> int:
     """Return how many ideas these are, the baseline among them: one that is tried again counts
     once.
     """
-    return sum(one.retry_of is None for one in proposals)
+    return sum(each.retry_of is None for each in proposals)
 
 
-def fate(one: Experiment, experiments: Sequence[Experiment], running: Proposal | None) -> str:
+def fate(each: Experiment, experiments: Sequence[Experiment], running: Proposal | None) -> str:
     """Return what becomes of a disturbed experiment's idea, as the end of a sentence."""
-    first = one.number if one.proposal.retry_of is None else one.proposal.retry_of
-    later = [other.proposal for other in experiments[one.number + 1 :]]
+    first = each.number if each.proposal.retry_of is None else each.proposal.retry_of
+    later = [other.proposal for other in experiments[each.number + 1 :]]
     again = [other.number for other in later if other.retry_of == first]
     if again:
         return f"tried again as experiment {again[0]}"
     if running is not None and running.retry_of == first:
         return f"tried again now, as experiment {running.number}"
-    return "tried again next" if due(experiments) and one is experiments[-1] else "not tried again"
+    return "tried again next" if due(experiments) and each is experiments[-1] else "not tried again"

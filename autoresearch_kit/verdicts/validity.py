@@ -70,7 +70,7 @@ def usual_elsewhere(baseline: Sequence[Run]) -> float:
     What all runs had to bear disturbs none. Later runs don't change it: a machine that gets busier
     and busier would otherwise become the usual one.
     """
-    shares = [one.conditions.elsewhere for one in baseline if one.conditions]
+    shares = [each.conditions.elsewhere for each in baseline if each.conditions]
     return min(median(shares or [0.0]), MOST_USUAL)
 
 
@@ -81,7 +81,7 @@ def never_quiet(tried: Sequence[Run], settings: Settings) -> float:
     All were disturbed, waiting for a quiet machine did not help, and it was about as busy each
     time: then that is this machine's usual state, up to `MOST_USUAL`.
     """
-    shares = [one.conditions.elsewhere if one.conditions else 0.0 for one in tried]
+    shares = [each.conditions.elsewhere if each.conditions else 0.0 for each in tried]
     busy = min(shares) > settings.max_elsewhere and max(shares) <= MOST_USUAL
     return median(shares) if busy and max(shares) - min(shares) <= MARGIN else 0.0
 
@@ -134,13 +134,13 @@ def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str
     """Return the part of `why_invalid` that the steps of other runs of the same code say."""
     if settings.max_elsewhere >= NEVER or run.score is None:
         return ""
-    others = [one for one in same_code_runs if one.score]
+    others = [each for each in same_code_runs if each.score]
     if not others or min(_shares(run, others)) >= FEWER:
         return ""
     return (
         f"{run.steps:,} steps on {run.tokens:,} tokens, where the same code made "
-        f"{median(one.steps for one in others):,.0f} on "
-        f"{median(one.tokens for one in others):,.0f}; at least {FEWER:.0%} of both is asked for"
+        f"{median(each.steps for each in others):,.0f} on "
+        f"{median(each.tokens for each in others):,.0f}; at least {FEWER:.0%} of both is asked for"
     )
 
 
@@ -162,8 +162,8 @@ def _shares(run: Run, others: Sequence[Run]) -> tuple[float, float]:
     steps, tokens = (
         own / usual if usual else 1.0
         for own, usual in (
-            (run.steps, median(one.steps for one in others)),
-            (run.tokens, median(one.tokens for one in others)),
+            (run.steps, median(each.steps for each in others)),
+            (run.tokens, median(each.tokens for each in others)),
         )
     )
     return steps, tokens
@@ -176,7 +176,7 @@ def once_more(tried: Sequence[Seen]) -> bool:
     """
     if not tried or not tried[-1].disturbed:
         return not tried
-    return repeats_at_once([one.run for one in tried])
+    return repeats_at_once([each.run for each in tried])
 
 
 def repeats_at_once(tried: Sequence[Run]) -> bool:
@@ -202,7 +202,7 @@ def least_disturbed(tried: Sequence[S]) -> S:
     """Return the run that counts: undisturbed, else scored, else with the least elsewhere."""
     return min(
         tried,
-        key=lambda one: (bool(one.disturbed), one.run.score is None, _elsewhere(one.run)),
+        key=lambda each: (bool(each.disturbed), each.run.score is None, _elsewhere(each.run)),
     )
 
 

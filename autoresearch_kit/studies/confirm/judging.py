@@ -60,7 +60,7 @@ class Standing:
     def todo(self) -> tuple[Todo, ...]:
         """Return the runs to do, the variants in turn; a variant that crashed gets none."""
         known = [self.plan.best, *self.plan.without, *([self.pruned] if self.pruned else [])]
-        variants = {one.code: one for one in known if one.code in self.counts}
+        variants = {each.code: each for each in known if each.code in self.counts}
         lacking = [
             ((at + 0.5) / count, Todo(variants[code], at))
             for code, count in self.counts.items()
@@ -150,7 +150,7 @@ def at_most(standing: Standing) -> int:
     if standing.pruned:
         return 0
     seeds, compared = standing.trials.seeds, standing.plan.compared
-    more = [MORE * seeds - standing.counts[one] for one in compared if not standing.crash(one)]
+    more = [MORE * seeds - standing.counts[each] for each in compared if not standing.crash(each)]
     best = best_runs(MORE * seeds, len(compared)) - standing.counts[standing.plan.best.code]
     return sum(more) + max(0, best)
 
@@ -188,7 +188,7 @@ def _prune(standing: Standing) -> Standing:
     """Return the state with the pruned best, whose runs exist if a variant has the same code."""
     plan, trials = standing.plan, standing.trials
     pairs = zip(plan.keeps, plan.without, strict=True)
-    pruned = plan.leave_out([keep.number for keep, one in pairs if _goes(standing, one)])
+    pruned = plan.leave_out([keep.number for keep, each in pairs if _goes(standing, each)])
     counts = dict(standing.counts)
     if pruned.code != plan.best.code:
         counts.setdefault(pruned.code, trials.seeds)
