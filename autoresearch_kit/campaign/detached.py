@@ -71,7 +71,7 @@ def start(
         InputError: the campaign's own copy of the package is one that this version can't start.
     """
     workspace.create()
-    _check_kit(workspace)
+    _check_kit_copy(workspace)
     held = workspace.take_lock()
     try:
         workspace.copy_kit()
@@ -89,7 +89,7 @@ def start(
     return process
 
 
-def _check_kit(workspace: Workspace) -> None:
+def _check_kit_copy(workspace: Workspace) -> None:
     own = workspace.kit.joinpath(*MODULE.split(".")).with_suffix(".py")
     if workspace.kit.exists() and not own.is_file():
         raise InputError(

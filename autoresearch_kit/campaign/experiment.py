@@ -193,7 +193,9 @@ class Decider:
             own = yield from self._with_one_more(tried, own)
         if ended := _ended(own):
             return Outcome(tried.proposal, tried.notebook, ended, own=tuple(own))
-        decision = Decision(Verdict.KEEP, Reason.BASELINE, "held against all that follow")
+        decision = Decision(
+            Verdict.KEEP, Reason.BASELINE, "every later experiment is compared with it"
+        )
         measured_noise = self._noise(Group(BASELINE, _scores(own)))
         return Outcome(tried.proposal, tried.notebook, decision, measured_noise, tuple(own))
 
@@ -201,7 +203,7 @@ class Decider:
         """Run the idea and the best in turn, as often as the verdict needs."""
         own, again = [first], list[Settled]()
         measured_noise = None
-        while not (ended := _ended(own) or _disturbed(again, "the best, run again")):
+        while not (ended := _ended(own) or _disturbed(again, "re-run of the best")):
             decided, measured_noise = self._decided(tried, best, own, again)
             if isinstance(decided, Decision):
                 ended = decided

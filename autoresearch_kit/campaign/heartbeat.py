@@ -38,7 +38,7 @@ def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
 class Heartbeat:
     """The campaign's state on disk, rewritten at each change and at least every few seconds.
 
-    It is there to be looked at, so a disk that takes no more does not end the campaign here. What
+    It is there to be looked at, so a full disk does not end the campaign here. What
     it measures does not depend on the clock on the wall, which may be set back.
     """
 
@@ -124,5 +124,5 @@ class Heartbeat:
             self._workspace.write_state(self._state)
         except OSError as error:
             if in_words(error) != self._trouble:
-                logger.warning("what the campaign does can't be shown: %s", in_words(error))
+                logger.warning("the campaign's state can't be written: %s", in_words(error))
             self._trouble = in_words(error)

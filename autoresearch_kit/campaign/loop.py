@@ -1,7 +1,7 @@
 """The main job: propose, run until decided, decide, record; until a limit or a person ends it.
 
-Several experiments can be under way, as many as the pool has devices: each is a generator that
-wants runs and is sent what came of them.
+An experiment under way is a generator that wants runs and is sent what came of them, so that the
+loop is the same for several devices. Today's pool has one, and a campaign one pending proposal.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -29,15 +29,18 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
     before = len(loop.experiments)
     while True:
         # what is decided without a run is recorded before anything else is proposed
-        while not loop.decided and parts.pool.free() and (why := loop.over()) is None:
-            loop.begin(loop.propose())
-        if not loop.in_flight and not loop.decided:
-            return why or "done"
+        while parts.pool.free() and not loop.decided:
+            if (why := loop.why_over()) is None:
+                loop.begin(loop.propose())
+            elif loop.in_flight:
+                break
+            else:
+                return why
         for experiment in loop.advance():
             parts.heartbeat.best(_best_score(loop.experiments))
             errands.after(loop.experiments)
             yield experiment
-            recording.check_kit(loop.experiments[before:])
+            recording.check_kit_works(loop.experiments[before:])
 
 
 @dataclass
@@ -62,8 +65,11 @@ class _Loop:
     in_flight: dict[str, _Begun] = field(default_factory=dict)
     decided: list[_Begun] = field(default_factory=list)
 
-    def over(self) -> str | None:
-        """Return why nothing more is tried, for people; None while something is."""
+    def why_over(self) -> str | None:
+        """Return why nothing more is tried, for people; None while something is.
+
+        Waits here while the campaign is paused.
+        """
         self.workspace.set_damaged_aside()
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
         done = retries.ideas(each.proposal for each in self.experiments)
@@ -80,6 +86,7 @@ class _Loop:
         parts.heartbeat.trying(proposal.number, proposal.idea, _best_score(self.experiments))
         self._prepare_next(proposal)
         decider = parts.decider(self.experiments)
+        # with a run written down, a process before this one has waited already
         if proposal.retry_of is not None and not self.workspace.measured():
             decider.measuring.wait_until_quiet(retries.in_a_row(self.experiments))
         steps = self._steps(decider, proposal)

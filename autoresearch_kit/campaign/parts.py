@@ -96,7 +96,7 @@ def ready(
     """
     if model:
         model.check()
-    context = _start(history, workspace, settings)
+    context = _make_ready(history, workspace, settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
     pool = LocalPool(context.site(workspace, workspace.runs))
     probing = Probing(context, workspace, pool)
@@ -118,7 +118,7 @@ def ready(
         )
 
 
-def _start(history: History, workspace: Workspace, settings: Settings) -> Context:
+def _make_ready(history: History, workspace: Workspace, settings: Settings) -> Context:
     history.check()
     history.repair()
     _clear_leftovers(history, workspace)

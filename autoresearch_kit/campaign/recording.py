@@ -98,7 +98,7 @@ def record(
     workspace.clear_runs(spared=spared)
 
 
-def check_kit(experiments: Sequence[Experiment]) -> None:
+def check_kit_works(experiments: Sequence[Experiment]) -> None:
     """Check that the kit did not fail all of the last of these experiments.
 
     Raises:
@@ -107,6 +107,6 @@ def check_kit(experiments: Sequence[Experiment]) -> None:
     last = experiments[-KIT_FAILURES:]
     if len(last) == KIT_FAILURES and all(each.reason is Reason.KIT_FAILED for each in last):
         raise KitError(
-            f"{KIT_FAILURES} experiments in a row could not be run, which no edit should bring "
-            f"about: {last[-1].detail}"
+            f"the last {KIT_FAILURES} experiments could not be run, which is unlikely to be the "
+            f"edits' fault: {last[-1].detail}"
         )

@@ -119,9 +119,8 @@ class LocalPool:
         """
         if (order.dataset, order.kit) != (self.site.data, self.site.kit):
             raise ExecutionError(
-                f"run {order.key} is to be done on {order.dataset.name} {order.dataset.digest} by "
-                f"package {order.kit}; here are {self.site.data.name} {self.site.data.digest} and "
-                f"{self.site.kit}"
+                f"run {order.key} needs data set {order.dataset} and package {order.kit}; this "
+                f"machine has {self.site.data} and {self.site.kit}"
             )
         waiting, self._standby = self._standby, None
         folder = waiting.place.folder if waiting else new_folder(self.site.runs)

@@ -58,7 +58,7 @@ class Pool(Protocol):
         """Begin a run, or queue it; return the folder that its live files appear in.
 
         Raises:
-            ExecutionError: the pool has not the data set or the package that the order names.
+            ExecutionError: the pool does not have the data set or the package of the order.
         """
 
     def wait(self, seconds: float) -> Sequence[Delivery]:

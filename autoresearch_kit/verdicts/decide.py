@@ -210,7 +210,7 @@ class _Compared:
         )
         if reason is Reason.SIMPLER:
             fewer = self.best.nodes - self.challenger.nodes
-            detail += f", no worse than the margin, with {fewer} syntax-tree nodes less"
+            detail += f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
         elif reason is Reason.NO_GAIN:
             detail += ", which may be luck"
         if self.one_seed:
@@ -265,7 +265,7 @@ def greedy(challenger: Sample, best: Sample) -> Decision:
         return Decision(Verdict.DISCARD, Reason.WORSE, f"{scores}: {-gain:.6f} higher")
     fewer = best.nodes - challenger.nodes
     if fewer > 0:
-        detail = f"{scores}: the same with {fewer} syntax-tree nodes less"
+        detail = f"{scores}: the same with {fewer} fewer syntax-tree nodes"
         return Decision(Verdict.KEEP, Reason.SIMPLER, detail)
     return Decision(Verdict.DISCARD, Reason.NO_GAIN, f"{scores}: the same, and no less code")
 

@@ -240,7 +240,7 @@ def describe(noise: Noise) -> str:
     """
     return (
         f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
-        f"lie less than {reach(noise, 1):.2g} apart, 19 times of 20"
+        f"lie less than {reach(noise, 1):.2g} apart, 19 times out of 20"
     )
 
 

@@ -295,7 +295,7 @@ def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
     place.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is Verdict.DISTURBED
-    assert outcome.decision.detail.startswith("the best, run again 1, disturbed 3 times")
+    assert outcome.decision.detail.startswith("re-run of the best 1, disturbed 3 times")
     assert (len(outcome.runs), outcome.reruns, len(outcome.set_aside)) == (2, (), 3)
 
 

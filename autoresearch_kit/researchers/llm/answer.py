@@ -135,7 +135,7 @@ class Answer:
         """Add a ChatCompletionChunk, or a whole ChatCompletion.
 
         Raises:
-            msgspec.ValidationError: it has not the form of either.
+            msgspec.ValidationError: it does not have the form of either.
         """
         chunk = msgspec.convert(part, _Chunk, strict=False, from_attributes=True)
         self._usage = chunk.usage or self._usage

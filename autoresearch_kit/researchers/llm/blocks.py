@@ -168,7 +168,7 @@ def _edits(head: str, body: str) -> list[Arguments]:
     hunks = list(_HUNK.finditer(body))
     if not hunks or _HUNK.sub("", body).strip():
         raise EditError(
-            f"the edit_cell block of {head!r} has not the form '<<<<<<< SEARCH', old text, "
+            f"the edit_cell block of {head!r} does not have the form '<<<<<<< SEARCH', old text, "
             "'=======', new text, '>>>>>>> REPLACE', each marker on a line of its own"
         )
     return [

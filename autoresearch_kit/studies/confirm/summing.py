@@ -98,4 +98,4 @@ def _less(best: Variant, pruned: Variant) -> str:
     count = len(pruned.out)
     keeps = "one keep less" if count == 1 else f"{count} keeps less"
     fewer = best.nodes - pruned.nodes
-    return f"{keeps} and {fewer} syntax-tree nodes less" if fewer > 0 else keeps
+    return f"{keeps} and {fewer} fewer syntax-tree nodes" if fewer > 0 else keeps

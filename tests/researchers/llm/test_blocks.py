@@ -73,8 +73,11 @@ def test_other_blocks_are_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("```edit_cell m\nabc\n```", "has not the form '<<<<<<< SEARCH', old text, '======='"),
-        (block("edit_cell m", HUNK.format("a\n", "b\n") + "rest\n"), "has not the form"),
+        (
+            "```edit_cell m\nabc\n```",
+            "does not have the form '<<<<<<< SEARCH', old text, '======='",
+        ),
+        (block("edit_cell m", HUNK.format("a\n", "b\n") + "rest\n"), "does not have the form"),
         ("```write_cell m\nx = 1\n", "'```write_cell m' is not closed: end it with a line of only"),
         ("```write_cell m\nx = 1\n```read y\n```\n", "not closed before '```read y'; end it"),
         ("```python\nx = 1\n```read y\n```\n", "'```python' is not closed before '```read y'"),
