@@ -23,7 +23,7 @@ class Sandboxing(StrEnum):
 
 
 def start(
-    place: Workspace,
+    workspace: Workspace,
     settings: Settings,
     limits: Limits,
     asked: ModelWishes,
@@ -32,7 +32,7 @@ def start(
     say: Callable[[str], object],
     sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> subprocess.Popen[bytes]:
-    """Start campaign `place.tag`, or go on with it, as a process of its own.
+    """Start campaign `workspace.tag`, or go on with it, as a process of its own.
 
     The key and the address of a language model are taken from `environment`. Without `errands`,
     those of the last start stay. `say` is told what the user should know. Prepares the corpus where
@@ -42,15 +42,15 @@ def start(
         BusyError: it is running already; nothing is changed then.
         KitError: it can't be started; the message says what to do.
     """
-    if place.running():  # known at once, not after a corpus is prepared
-        raise BusyError(place.held_by())
+    if workspace.running():  # known at once, not after a corpus is prepared
+        raise BusyError(workspace.held_by())
     if sandboxing is Sandboxing.REQUIRE:
         _require_sandbox()
-    ledger = History(place.root, place.tag)
-    ledger.check()
+    history = History(workspace.root, workspace.tag)
+    history.check()
     say(f"notebook: {settings.notebook}, profile {settings.profile}")
-    context.read_notebook(place.root, settings.notebook)
-    model = find_model(place, settings, limits, asked, environment)
+    context.read_notebook(workspace.root, settings.notebook)
+    model = find_model(workspace, settings, limits, asked, environment)
     if model is not None:
         model.check(must_answer=True)
     elif settings.researcher == "llm":
@@ -60,7 +60,7 @@ def start(
     context.prepare_for(settings)
     if gap := bubblewrap.why_not():
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
-    return detached.start(place, settings, limits, model, errands)
+    return detached.start(workspace, settings, limits, model, errands)
 
 
 def _require_sandbox() -> None:

@@ -1,8 +1,8 @@
 """The picture of a campaign: every experiment a mark, the running best as a falling line.
 
 The band around the line says where one more run of the best's own code would fall, 19 times out of
-20:
-a mark inside it may be luck. Bars are one standard error long, like the numbers after ± elsewhere.
+20: a mark inside it may be luck. Bars are one standard error long, like the numbers after ±
+elsewhere.
 """
 
 import numpy as np

@@ -55,7 +55,7 @@ def project() -> Path:
     return ledger.find_root(Path.cwd())
 
 
-def workspace(tag: str) -> Workspace:
+def open_workspace(tag: str) -> Workspace:
     """Return the workspace of campaign `tag`, which need not exist yet."""
     return Workspace(project(), ledger.valid_tag(tag))
 

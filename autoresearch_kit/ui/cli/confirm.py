@@ -16,7 +16,7 @@ from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder,
 from autoresearch_kit.studies.confirm.confirming import Confirming, Forecast, Progress
 from autoresearch_kit.studies.confirm.judging import Standing
 from autoresearch_kit.tasks.lm.task import TASK
-from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
+from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, open_workspace, project
 
 STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "red"}
 
@@ -57,7 +57,7 @@ def confirm(
 
 
 def _known(tag: str) -> Confirmation:
-    confirmation = Folder(workspace(tag)).confirmation()
+    confirmation = Folder(open_workspace(tag)).confirmation()
     if confirmation is None:
         raise InputError(f"'{tag}' is not confirmed yet; do it: autoresearch confirm {tag}")
     return confirmation

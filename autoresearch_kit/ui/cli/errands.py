@@ -8,7 +8,7 @@ from autoresearch_kit.campaign import notify
 from autoresearch_kit.campaign.errands import WEBHOOK, settle_errands
 from autoresearch_kit.records import Errands
 from autoresearch_kit.reports.status import known
-from autoresearch_kit.ui.cli.app import Tag, app, console, project, workspace
+from autoresearch_kit.ui.cli.app import Tag, app, console, open_workspace, project
 
 PANEL = "Copies and notices"
 
@@ -36,10 +36,10 @@ def errands(tag: Tag, copy_to: CopyTo = None, webhook: Webhook = None) -> None:
 
     A running campaign follows from its next experiment on.
     """
-    folder = workspace(known(project(), tag))
+    workspace = open_workspace(known(project(), tag))
     if copy_to is not None or webhook is not None:
-        folder.write_errands(settle_errands(folder, copy_to, webhook))
-    console.print(_described(folder.errands()))
+        workspace.write_errands(settle_errands(workspace, copy_to, webhook))
+    console.print(_described(workspace.errands()))
 
 
 def _described(errands: Errands) -> str:

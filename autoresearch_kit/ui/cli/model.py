@@ -10,7 +10,7 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
-from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, project, workspace
+from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, open_workspace, project
 
 
 @app.command()
@@ -22,11 +22,11 @@ def guide(
 
     It is in the next prompt, and recorded with the experiments made under it.
     """
-    folder = workspace(known(project(), tag))
+    workspace = open_workspace(known(project(), tag))
     if text is not None:
-        folder.write_guidance(text.strip())
-    console.print(folder.guidance() or "nothing is said to the researcher")
-    settings = folder.settings()
+        workspace.write_guidance(text.strip())
+    console.print(workspace.guidance() or "nothing is said to the researcher")
+    settings = workspace.settings()
     if settings is not None and settings.researcher != "llm":
         console.print(f"note: {settings.researcher} proposes in '{tag}', and doesn't read this")
 
@@ -43,13 +43,13 @@ def prompt(tag: Tag) -> None:
     """Show the prompt that the language model would get now."""
     from autoresearch_kit.researchers.llm.prompt import brief_of, opening, proposal_prompt
 
-    ledger, place = known_history(tag), workspace(tag)
+    ledger, workspace = known_history(tag), open_workspace(tag)
     experiments = ledger.experiments()
-    settings, research = experiments[0].settings, place.research() or Research(model="")
+    settings, research = experiments[0].settings, workspace.research() or Research(model="")
     folder = context.prepare_for(settings)
     info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
-    around = Surroundings(ledger, place, settings, machine_probe.probe(), info)
-    view = view_of(ledger, place, experiments)
+    around = Surroundings(ledger, workspace, settings, machine_probe.probe(), info)
+    view = view_of(ledger, workspace, experiments)
     if view is None:
         raise InputError(f"campaign '{tag}' has no baseline yet")
     text = proposal_prompt(brief_of(view, around), research.prompt_tokens)

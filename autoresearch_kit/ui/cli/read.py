@@ -18,9 +18,9 @@ from autoresearch_kit.ui.cli.app import (
     app,
     console,
     known_history,
+    open_workspace,
     print_json,
     project,
-    workspace,
 )
 from autoresearch_kit.ui.cli.follow import STYLES, experiment_lines
 from autoresearch_kit.verdicts.estimates import Estimate, estimates
@@ -64,7 +64,7 @@ def show(
         print_json(experiment)
         return
     if transcript:
-        _show_transcript(workspace(tag).transcript(number))
+        _show_transcript(open_workspace(tag).transcript(number))
         return
     console.print(_words(experiment, estimates(experiments).get(number)))
     if experiment.proposal.parent is not None:

@@ -19,7 +19,7 @@ from autoresearch_kit.campaign.start import Sandboxing
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
-from autoresearch_kit.ui.cli.app import Tag, app, console, workspace
+from autoresearch_kit.ui.cli.app import Tag, app, console, open_workspace
 from autoresearch_kit.ui.cli.errands import CopyTo, Webhook
 from autoresearch_kit.ui.cli.follow import follow
 from autoresearch_kit.ui.cli.read import draw_progress
@@ -192,7 +192,7 @@ def run(
 
     Ctrl-C stops after this experiment, a second Ctrl-C at once. Nothing recorded is ever lost.
     """
-    folder = workspace(tag)
+    workspace = open_workspace(tag)
     limits = settle_limits(max_experiments, hours, max_tokens, max_usd)
     wishes = Wishes(
         dataset=dataset,
@@ -212,8 +212,8 @@ def run(
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes
     )
-    errands = settle_errands(folder, copy_to, webhook)
-    _run(folder, settle(folder.root, tag, wishes), limits, asked, errands, sandbox)
+    errands = settle_errands(workspace, copy_to, webhook)
+    _run(workspace, settle(workspace.root, tag, wishes), limits, asked, errands, sandbox)
 
 
 @app.command()
@@ -222,7 +222,7 @@ def demo() -> None:
 
     It keeps whatever scores lower in one run; your own campaigns run an idea again to be sure.
     """
-    folder = workspace(DEMO)
+    workspace = open_workspace(DEMO)
     wishes = Wishes(
         train_seconds=DEMO_TRAIN_SECONDS,
         profile=DEMO_PROFILE,
@@ -230,11 +230,11 @@ def demo() -> None:
         seeds=DEMO_SEEDS,
         max_elsewhere=validity.NEVER,  # people use their machine while they try it
     )
-    settings = settle(folder.root, DEMO, wishes)
-    ledger = History(folder.root, DEMO)
+    settings = settle(workspace.root, DEMO, wishes)
+    ledger = History(workspace.root, DEMO)
     done = len(ledger.experiments())
-    _run(folder, settings, Limits(experiments=max(0, done - 1) + DEMO_EXPERIMENTS))
-    picture = draw_progress(folder.root, DEMO)
+    _run(workspace, settings, Limits(experiments=max(0, done - 1) + DEMO_EXPERIMENTS))
+    picture = draw_progress(workspace.root, DEMO)
     typed = "autoresearch" if shutil.which("autoresearch") else sys.argv[0]
     best = ledger.best()
     if best is not None and best.experiment.number == 0:
@@ -247,7 +247,7 @@ def demo() -> None:
 
 
 def _run(
-    folder: Workspace,
+    workspace: Workspace,
     settings: Settings,
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
@@ -256,6 +256,6 @@ def _run(
 ) -> None:
     """Start the campaign's process and follow it."""
     process = start.start(
-        folder, settings, limits, asked, errands, os.environ, console.print, sandboxing
+        workspace, settings, limits, asked, errands, os.environ, console.print, sandboxing
     )
-    follow(folder, process)
+    follow(workspace, process)

@@ -11,7 +11,7 @@ from autoresearch_kit.records import Request
 from autoresearch_kit.reports.reading import Reader, Reading
 from autoresearch_kit.reports.status import known, known_campaigns
 from autoresearch_kit.reports.summary import outcomes
-from autoresearch_kit.ui.cli.app import Json, Tag, app, console, print_json, project, workspace
+from autoresearch_kit.ui.cli.app import Json, Tag, app, console, open_workspace, print_json, project
 from autoresearch_kit.ui.cli.follow import follow
 from autoresearch_kit.verdicts.noise import describe
 
@@ -27,7 +27,7 @@ def status(
     """Show what campaigns are doing and what they have found."""
     root = project()
     if watch and tag is not None:
-        follow(workspace(known(root, tag)))
+        follow(open_workspace(known(root, tag)))
         return
     tags = [known(root, tag)] if tag else known_campaigns(root)
     readers = [Reader(root, name) for name in tags]
@@ -92,10 +92,10 @@ def stop(
 
 
 def _ask(tag: str, request: Request) -> None:
-    folder = workspace(tag)
-    if not folder.running():  # a campaign that is just starting is not known yet
-        known(folder.root, tag)
-    folder.ask(request)
+    workspace = open_workspace(tag)
+    if not workspace.running():  # a campaign that is just starting is not known yet
+        known(workspace.root, tag)
+    workspace.ask(request)
 
 
 @app.command()
@@ -103,12 +103,12 @@ def delete(
     tag: Tag, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
 ) -> None:
     """Remove a campaign for good: its experiments, its branch, its folder."""
-    folder = workspace(known(project(), tag))
-    if folder.running():
-        raise BusyError(folder.held_by())
+    workspace = open_workspace(known(project(), tag))
+    if workspace.running():
+        raise BusyError(workspace.held_by())
     if not yes:
         typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
-    ledger.delete(folder.root, tag)
-    if folder.folder.exists():
-        folder.delete()
+    ledger.delete(workspace.root, tag)
+    if workspace.folder.exists():
+        workspace.delete()
     console.print(f"'{tag}' is removed")

@@ -204,11 +204,13 @@ class Panel:
         self.refresh()
 
     def _fill_form(self) -> None:
-        place = self._viewer.workspace
-        state, settings = place.state(), started_with(self.root, self.tag)
+        workspace = self._viewer.workspace
+        state, settings = workspace.state(), started_with(self.root, self.tag)
         limits = state.limits if state else None
-        errands = place.errands()
-        self.form.fill(settings, place.research(), limits, dataset=self._dataset, errands=errands)
+        errands = workspace.errands()
+        self.form.fill(
+            settings, workspace.research(), limits, dataset=self._dataset, errands=errands
+        )
 
     def _start(self) -> None:
         self.start.disabled = True
@@ -221,11 +223,11 @@ class Panel:
             asked = self.form.start()
             settings = settle(self.root, self.tag, asked.wishes)
             environment = {**_secrets(), **os.environ, **asked.environment}
-            place = self._viewer.workspace
-            errands = settle_errands(place, asked.copy_to, asked.webhook)
+            workspace = self._viewer.workspace
+            errands = settle_errands(workspace, asked.copy_to, asked.webhook)
             self._process = await asyncio.to_thread(
                 start.start,
-                place,
+                workspace,
                 settings,
                 asked.limits,
                 asked.asked,
