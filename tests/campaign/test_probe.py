@@ -72,6 +72,7 @@ class Sandbox:
     outlasts: str = ""
     runs: int = 0
     polls: int = 0
+    begun: threading.Event = field(default_factory=threading.Event)
     waited: threading.Event = field(default_factory=threading.Event)
 
     def unscored(self, spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
@@ -89,13 +90,19 @@ class Sandbox:
         self.seen.append(f"run {name} begins")
         if name == self.outlasts:
             self.polls = 0
+            self.begun.set()
             assert self.waited.wait(60)
         run = quick.made_up_run(spec)
         self.seen.append(f"run {name} ends")
         return run
 
     def polled(self) -> None:
-        """A probe looks whether it may go on: the first time before it stands in the queue."""
+        """A probe looks whether it may go on: the first time before it stands in the queue.
+
+        That of the next draft begins after the run.
+        """
+        if f"probe {self.outlasts}-1 ends" in self.seen:
+            assert self.begun.wait(60)
         self.polls += 1
         if self.seen[-1:] == [f"run {self.outlasts} begins"] and self.polls > 2:
             self.waited.set()
