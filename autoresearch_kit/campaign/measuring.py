@@ -275,7 +275,7 @@ def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
 
 
 def _words(arm: Arm, index: int, again: int) -> str:
-    """Return which run this is, for who watches; empty for an idea's first."""
+    """Name the run for whoever watches; empty for an idea's first."""
     if again:
         return "again, since the machine was busy"
     if arm is Arm.BEST:
@@ -284,7 +284,7 @@ def _words(arm: Arm, index: int, again: int) -> str:
 
 
 def _code(notebook: TrainNotebook) -> str:
-    """Return which code a run is of."""
+    """Return a short digest of the notebook, by which runs of the same code are found."""
     return hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
 
 

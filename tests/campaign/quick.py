@@ -75,7 +75,7 @@ def made_up_probe(spec: RunSpec, *, cancelled: Cancelled = lambda: False) -> Run
 
 
 def made_up_context(workspace: Workspace, history: History, settings: Settings) -> Context:
-    """What `find_context` finds, without a corpus and without a look at torch."""
+    """Make up a context, without a corpus and without loading torch."""
     experiments = history.experiments()
     if experiments:
         decide.check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)

@@ -36,7 +36,7 @@ VISIBLY = 0.2
 
 @dataclass(frozen=True)
 class Judged:
-    """What the judge said of a model, what its training printed, and its last loss."""
+    """The verdict of the judge on a model, the output of its training, and its last loss."""
 
     verdict: Score | ScoreFailure
     printed: str

@@ -42,7 +42,7 @@ SAID = "fewer constants at a time"
 
 @dataclass
 class Story:
-    """What the scenes saw."""
+    """The observations of the scenes."""
 
     project: Path
     pictures: Path
