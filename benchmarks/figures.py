@@ -12,11 +12,16 @@ from dataclasses import replace
 from ledger import experiment, text
 
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Experiment, Reason, Usage, Verdict
+from autoresearch_kit.records import Experiment, Reason, Run, Usage, Verdict
 from autoresearch_kit.reports.figures.drawing import Drawing, render
 from autoresearch_kit.reports.results import Results, compare
 from autoresearch_kit.reports.summary import summary_of
 from autoresearch_kit.reports.tables import read_rows, to_frame
+
+
+def run(value: float) -> Run:
+    made = experiment(0).runs[0]
+    return replace(made, score=replace(made.score, value=value) if made.score else None)
 
 
 def tried(number: int, best: float) -> Experiment:
@@ -28,10 +33,10 @@ def tried(number: int, best: float) -> Experiment:
     made = replace(made, proposal=proposal, usage=paid)
     value = best + draw.gauss(0.004, 0.004)
     if number == 0 or value < best:
-        return replace(made, verdict=Verdict.KEEP, val_bpb=value if number else best)
+        return replace(made, verdict=Verdict.KEEP, runs=(run(value=value if number else best),))
     if draw.random() < 0.05:
-        return replace(made, verdict=Verdict.CRASH, reason=Reason.OUT_OF_MEMORY, val_bpb=None)
-    return replace(made, val_bpb=value)
+        return replace(made, verdict=Verdict.CRASH, reason=Reason.OUT_OF_MEMORY)
+    return replace(made, runs=(run(value=value),))
 
 
 def campaign(count: int) -> list[Entry]:
@@ -40,7 +45,7 @@ def campaign(count: int) -> list[Entry]:
     for number in range(count):
         made = tried(number, best)
         entries.append(Entry(made, "0" * 40, "0" * 40))
-        best = made.val_bpb if made.kept and made.val_bpb is not None else best
+        best = made.score if made.kept and made.score is not None else best
     return entries
 
 

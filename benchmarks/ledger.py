@@ -45,7 +45,6 @@ def experiment(number: int) -> Experiment:
         reason=Reason.WORSE if number else Reason.BASELINE,
         detail="",
         runs=(run,),
-        val_bpb=1.2,
         nodes=4000,
         constants={f"CONSTANT_{place}": 0.1 * place for place in range(20)},
         structure="0123456789abcdef",

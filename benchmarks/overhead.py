@@ -87,7 +87,7 @@ def parts(experiment: Experiment, seconds: float) -> dict[str, float]:
 def reached(experiment: Experiment) -> dict[str, str]:
     """Return what came of an experiment, in words."""
     run = experiment.runs[0]
-    score = "-" if experiment.val_bpb is None else f"{experiment.val_bpb:.4f}"
+    score = "-" if experiment.score is None else f"{experiment.score:.4f}"
     audit = {} if run.audit is None else {"audit_bpb": f"{run.audit.value:.4f}"}
     steps = {"steps": f"{run.steps:,}", "tokens/s": f"{run.tokens_per_second:,.0f}"}
     how = {"scored": run.score.how()} if run.score else {"ended": run.detail}

@@ -177,4 +177,4 @@ class _Loop:
 
 def _best_score(experiments: Sequence[Experiment]) -> float | None:
     best = best_of(experiments)
-    return best.val_bpb if best else None
+    return best.score if best else None

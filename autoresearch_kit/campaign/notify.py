@@ -16,6 +16,7 @@ from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.summary import outcomes, summarise
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.estimates import best_estimate
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     tag, score = best.tag, best_estimate(experiments)
     return (
         f"'{tag}' is on a plateau: {PLATEAU} experiments without a keep; the best is still "
-        f"experiment {best.number}, val_bpb {score}. Give a language model new "
+        f"experiment {best.number}, {TASK.objective.name} {score}. Give a language model new "
         f"directions: autoresearch guide {tag}; or end it: autoresearch stop {tag}"
     )
 
@@ -64,7 +65,7 @@ def ending(state: State, experiments: Sequence[Experiment]) -> str:
     summary = summarise(state.tag, experiments)
     return (
         f"{words}. {summary.experiments} tried, {outcomes(summary)}; "
-        f"val_bpb {summary.baseline} to {summary.best}"
+        f"{TASK.objective.name} {summary.baseline} to {summary.best}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from statistics import fmean
 
 import autoresearch_kit
 from autoresearch_kit.campaign.experiment import Outcome
@@ -10,9 +9,6 @@ from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Profiled, Reason, Run, Usage, Verdict
-
-SCORED = (Verdict.KEEP, Verdict.DISCARD)
-"""Verdicts on a score."""
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -34,7 +30,6 @@ def describe(
 ) -> Experiment:
     """Return the record of an experiment that is decided."""
     context, decision, notebook = measuring.context, outcome.decision, outcome.notebook
-    scores = [run.score.value for run in outcome.runs if run.score]
     return Experiment(
         tag=measuring.workspace.tag,
         proposal=outcome.proposal,
@@ -42,7 +37,6 @@ def describe(
         reason=decision.reason,
         detail=decision.detail,
         runs=outcome.runs,
-        val_bpb=fmean(scores) if decision.verdict in SCORED else None,
         nodes=notebook.nodes(),
         constants=notebook.constants(),
         structure=notebook.structure(),

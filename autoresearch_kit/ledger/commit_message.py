@@ -33,7 +33,7 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     proposal = experiment.proposal
     parent = "" if proposal.parent is None else str(proposal.parent)
     retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
-    score = "" if experiment.val_bpb is None else f"{experiment.val_bpb:.6f}"
+    score = "" if experiment.score is None else f"{experiment.score:.6f}"
     metric = experiment.metric.replace("_", "-").capitalize()
     error = "" if experiment.error is None else f"{experiment.error:.6f}"
     trained = sum(run.train_seconds for run in experiment.all_runs)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import fmean
 
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
@@ -88,8 +89,7 @@ class Gain:
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
-    `val_bpb` is the mean over the scored runs, None for a crash and where the machine was
-    disturbed. `noise` is what the verdict was held against. `reruns` are runs of the best that it
+    `noise` is what the verdict was held against. `reruns` are runs of the best that it
     asked for, `set_aside` are runs, of either, that were not judged because the machine was not the
     same. `nodes` counts the syntax-tree
     nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
@@ -106,7 +106,6 @@ class Experiment:
     reason: Reason
     detail: str
     runs: tuple[Run, ...]
-    val_bpb: float | None
     nodes: int
     constants: Mapping[str, Constant]
     structure: str
@@ -125,7 +124,7 @@ class Experiment:
     leak: Leak | None = None
 
     def __str__(self) -> str:
-        score = "-" if self.val_bpb is None else with_error(self.val_bpb, self.error)
+        score = "-" if self.score is None else with_error(self.score, self.error)
         return self.line(score, len(self.scores))
 
     def line(self, score: str, scores: int) -> str:
@@ -140,7 +139,7 @@ class Experiment:
 
     def rows(self) -> list[tuple[str, str]]:
         """Return what there is to say of it, as names and words."""
-        score = "none" if self.val_bpb is None else with_error(self.val_bpb, self.error)
+        score = "none" if self.score is None else with_error(self.score, self.error)
         attempts, again = self.proposal.attempts, self.proposal.retry_of
         mended = "; ".join(
             f"{each.run.failure}: {each.run.detail} ({each.run.trained} in "
@@ -199,6 +198,12 @@ class Experiment:
         return tuple(run.score.value for run in self.runs if run.score)
 
     @property
+    def score(self) -> float | None:
+        """Return the mean of its scores; None for a crash and where the machine was disturbed."""
+        judged = self.verdict in (Verdict.KEEP, Verdict.DISCARD)
+        return fmean(self.scores) if judged and self.scores else None
+
+    @property
     def metric(self) -> str:
         """Return the name of the metric that scored it; empty without a score."""
         return next((run.score.metric for run in self.runs if run.score), "")
@@ -221,10 +226,10 @@ class Experiment:
 
     @property
     def error(self) -> float | None:
-        """Return the standard error of `val_bpb` when the verdict was given; None if it is not
+        """Return the standard error of `score` when the verdict was given; None if it is not
         known.
         """
-        if self.noise is None or self.val_bpb is None:
+        if self.noise is None or self.score is None:
             return None
         return self.noise.error(len(self.scores))
 

@@ -51,13 +51,13 @@ class Trials:
 class Mean:
     """The mean of `scores` scores and its standard error, in bits per byte."""
 
-    val_bpb: float
+    value: float
     error: float
     scores: int
 
     def __str__(self) -> str:
         runs = "1 run" if self.scores == 1 else f"{self.scores} runs"
-        return f"{self.val_bpb:.6f} ± {self.error:.6f} ({runs})"
+        return f"{self.value:.6f} ± {self.error:.6f} ({runs})"
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,10 @@ from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.compare import Against, Group
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
+from autoresearch_kit.reports.rows import OBJECTIVE
 from autoresearch_kit.reports.summary import Summary, summary_of
 
-SCORE = ["val_bpb", "error", "scores", "delta", "delta_error"]
+SCORE = [OBJECTIVE, "error", "scores", "delta", "delta_error"]
 """Columns of a score. A table shows each error beside its number."""
 
 SHORT = ["status", "reason", *SCORE, "speed", "researcher", "category", "sandbox", "idea"]
@@ -100,7 +101,7 @@ class Results:
     def keeps(self) -> Table:
         """Return what was kept after the baseline, the largest gain first."""
         kept = self.frame[self.frame["status"] == Verdict.KEEP].iloc[1:].set_index("number")
-        numbers = ["delta", "delta_error", "val_bpb", "error", "scores", "speed", "gpu_memory_mb"]
+        numbers = ["delta", "delta_error", OBJECTIVE, "error", "scores", "speed", "gpu_memory_mb"]
         return _table(kept, self._useful([*numbers, "category", "idea"])).sort_values("delta")
 
     def categories(self) -> Table:

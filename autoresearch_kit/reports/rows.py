@@ -20,10 +20,14 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.reports.spent import seconds_by_part
 from autoresearch_kit.researchers.spending import per
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
 from autoresearch_kit.verdicts.noise import scores_of
 from autoresearch_kit.verdicts.validity import as_fast
+
+OBJECTIVE = TASK.objective.name
+"""The name of the column of scores in tables."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +85,23 @@ class Row:
     weaker: bool = False
 
     @property
-    def val_bpb(self) -> float | None:
+    def score(self) -> float | None:
         """Return the mean of its scores."""
         return self.estimate.value if self.estimate else None
 
     @property
     def error(self) -> float | None:
-        """Return the standard error of `val_bpb`."""
+        """Return the standard error of `score`."""
         return self.estimate.error if self.estimate else None
 
     @property
     def scores(self) -> int:
-        """Return how many scores `val_bpb` is the mean of."""
+        """Return how many scores `score` is the mean of."""
         return self.estimate.scores if self.estimate else 0
 
     @property
     def best(self) -> float | None:
-        """Return the val_bpb of the best up to this row."""
+        """Return the score of the best up to this row."""
         return self.best_estimate.value if self.best_estimate else None
 
     @property

@@ -8,7 +8,7 @@ from functools import cached_property
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import markdown_table
-from autoresearch_kit.reports.rows import Row, Rows
+from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows
 from autoresearch_kit.reports.spent import Span, Spent, seconds_between, spent_in
 from autoresearch_kit.verdicts.audit import SecondOpinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
@@ -78,7 +78,7 @@ class Summary:
 
     @property
     def baseline(self) -> Estimate | None:
-        """Return the baseline's val_bpb: the first keep's."""
+        """Return the baseline's score: the first keep's."""
         return next((row.estimate for row in self.table if row.best_estimate), None)
 
     @property
@@ -89,7 +89,7 @@ class Summary:
 
     @property
     def best(self) -> Estimate | None:
-        """Return the val_bpb of the latest keep."""
+        """Return the score of the latest keep."""
         return self.table[-1].best_estimate if self.table else None
 
     @property
@@ -145,8 +145,8 @@ class Summary:
             rows.append(("keep rate", f"{self.kept / judged:.0%}"))
         if self.baseline and self.best:
             rows += [
-                ("baseline val_bpb", str(self.baseline)),
-                ("best val_bpb", f"{self.best}, {self._gain()}"),
+                (f"baseline {OBJECTIVE}", str(self.baseline)),
+                (f"best {OBJECTIVE}", f"{self.best}, {self._gain()}"),
             ]
         if self.noise:
             rows.append(("noise", describe(self.noise)))

@@ -12,9 +12,9 @@ from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.reports.rows import Row, Rows, compared
+from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows, compared
 
-TSV_COLUMNS = ("commit", "val_bpb", "memory_gb", "status", "description")
+TSV_COLUMNS = ("commit", OBJECTIVE, "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
 
 GIBIBYTE = 2**30
@@ -24,7 +24,7 @@ COLUMNS = {
     "number": "int64",
     "status": "str",
     "reason": "str",
-    "val_bpb": "float64",
+    OBJECTIVE: "float64",
     "error": "float64",
     "scores": "int64",
     "delta": "float64",
@@ -95,7 +95,7 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
 def _value(row: Row, name: str) -> object:
     if field := USAGE.get(name):
         return getattr(row.usage, field, None)
-    return getattr(row, name)
+    return row.score if name == OBJECTIVE else getattr(row, name)
 
 
 def read_rows(entries: Iterable[Entry]) -> Rows:
@@ -107,7 +107,7 @@ def read_rows(entries: Iterable[Entry]) -> Rows:
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:
-    """Return a campaign in upstream's columns; val_bpb is empty where there is no score.
+    """Return a campaign in upstream's columns; the objective is empty where there is no score.
 
     Memory is the GPU's peak, the host's without a GPU.
     """
@@ -116,7 +116,7 @@ def to_tsv(entries: Sequence[Entry]) -> str:
     table = pd.DataFrame(
         {
             "commit": frame["commit"].str[:7],
-            "val_bpb": frame["val_bpb"].map("{:.6f}".format, na_action="ignore"),
+            OBJECTIVE: frame[OBJECTIVE].map("{:.6f}".format, na_action="ignore"),
             "memory_gb": peak.map("{:.1f}".format, na_action="ignore"),
             "status": frame["status"],
             "description": frame["idea"].map(lambda idea: one_line(idea, 500)),
@@ -161,10 +161,10 @@ def _lines(path: Path) -> list[list[str]]:
 def _row(path: Path, number: int, line: list[str]) -> Row:
     if len(line) != len(TSV_COLUMNS):
         raise InputError(f"{path}: {len(line)} fields, not {len(TSV_COLUMNS)}, in the row {line}")
-    commit, val_bpb, memory_gb, status, description = line
+    commit, value, memory_gb, status, description = line
     if status not in list(Verdict):
         raise InputError(f"{path}: status {status!r}; allowed: {', '.join(Verdict)}")
-    score, memory = _number(path, "val_bpb", val_bpb), _number(path, "memory_gb", memory_gb)
+    score, memory = _number(path, OBJECTIVE, value), _number(path, "memory_gb", memory_gb)
     judged = status in (Verdict.KEEP, Verdict.DISCARD)
     return Row(
         number=number,

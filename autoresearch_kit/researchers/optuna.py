@@ -210,12 +210,12 @@ def find_outcomes(view: View) -> list[Outcome]:
         for experiment in view.experiments
         if experiment.structure == structure and experiment.reason not in NOT_TRIED
     ]
-    penalty = _penalty([e.val_bpb for e in alike if e.val_bpb is not None])
+    penalty = _penalty([e.score for e in alike if e.score is not None])
     parents = {experiment.number: experiment.constants for experiment in view.experiments}
     return [
         Outcome(
             experiment.constants,
-            penalty if experiment.val_bpb is None else experiment.val_bpb,
+            penalty if experiment.score is None else experiment.score,
             experiment.kept,
             _moved(experiment, parents),
         )

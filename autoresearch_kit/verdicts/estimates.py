@@ -32,7 +32,7 @@ def estimates(experiments: Sequence[Experiment]) -> dict[int, Estimate]:
     return {
         experiment.number: estimate(scores[experiment.number], noise)
         for experiment in experiments
-        if experiment.val_bpb is not None and experiment.number in scores
+        if experiment.score is not None and experiment.number in scores
     }
 
 

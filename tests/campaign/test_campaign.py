@@ -88,12 +88,12 @@ def test_it_ends_at_its_limit(done: Campaign) -> None:
 
 
 def test_every_score_is_a_plausible_number_of_bits(done: Campaign) -> None:
-    scores = [experiment.val_bpb for experiment in done.history.experiments()]
+    scores = [experiment.score for experiment in done.history.experiments()]
     assert all(score is None or 0.1 < score < 8 for score in scores)
 
 
 def test_a_keep_is_better_than_the_best_before_it(done: Campaign) -> None:
-    kept = [one.val_bpb for one in done.history.experiments() if one.kept]
+    kept = [one.score for one in done.history.experiments() if one.kept]
     assert kept == sorted(kept, key=lambda score: -(score or 0))
 
 

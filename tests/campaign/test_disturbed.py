@@ -68,7 +68,7 @@ def verdicts(experiments: list[Experiment]) -> list[Verdict]:
 def test_it_is_tried_again_with_the_same_edits_and_other_seeds(project: Path) -> None:
     _, first, again, other = run(project, Machine(QUIET, *[BUSY] * TRIES), 2)
     assert (first.verdict, first.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
-    assert (first.val_bpb, first.runs, len(first.set_aside)) == (None, (), TRIES)
+    assert (first.score, first.runs, len(first.set_aside)) == (None, (), TRIES)
     assert again.proposal == replace(first.proposal, number=2, retry_of=1)
     assert again.verdict in (Verdict.KEEP, Verdict.DISCARD)
     assert again.runs[0].seed != first.set_aside[0].seed

@@ -129,7 +129,7 @@ def test_each_ends_for_its_own_reason(night: Night) -> None:
 
 
 def test_what_lies_beside_a_model_costs_no_score(night: Night) -> None:
-    scored = [one.number for one in night.tried if one.val_bpb is not None]
+    scored = [one.number for one in night.tried if one.score is not None]
     assert scored == [0, 1, 5]
 
 

@@ -64,7 +64,7 @@ def test_one_failure_of_the_kit_is_repeated(project: Path) -> None:
 def test_two_are_a_crash_and_the_campaign_goes_on(project: Path) -> None:
     tried = run(project, 3, failing(1, 2))
     assert reasons(tried) == [Reason.KIT_FAILED] * 2
-    assert (tried[1].detail, tried[3].val_bpb is None) == (WHY, False)
+    assert (tried[1].detail, tried[3].score is None) == (WHY, False)
     assert Workspace(project, "night").measured() == ()
 
 

@@ -128,7 +128,7 @@ def test_what_was_prepared_while_a_discard_ran_is_taken_as_it_is(done: Done) -> 
 
 def test_a_bug_is_mended_within_its_experiment(done: Done) -> None:
     third = done.experiments[3]
-    assert third.val_bpb is not None
+    assert third.score is not None
     [attempt] = third.proposal.attempts
     assert attempt.run.failure is Reason.ERROR
     assert attempt.traceback.startswith("cell 'train', line ")

@@ -111,7 +111,7 @@ def story(experiments: list[Experiment]) -> list[tuple[object, ...]]:
             dict(experiment.constants),
             experiment.verdict,
             experiment.reason,
-            experiment.val_bpb,
+            experiment.score,
             experiment.proposal.lessons,
         )
         for experiment in experiments

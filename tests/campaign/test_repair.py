@@ -96,7 +96,7 @@ def test_the_seconds_of_a_mended_crash_count(night: Campaign) -> None:
 
 def test_they_count_where_the_mended_edit_was_never_run(night: Campaign, script: Script) -> None:
     _, one = night.run(Limits(experiments=1))
-    entry = replace(night.history.entries()[1], experiment=replace(one, runs=(), val_bpb=None))
+    entry = replace(night.history.entries()[1], experiment=replace(one, runs=()))
     assert tables.to_frame([entry]).iloc[0]["wall_seconds"] == 5.0
 
 

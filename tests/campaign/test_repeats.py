@@ -63,7 +63,7 @@ def test_what_helps_is_kept_after_enough_runs(done: Campaign) -> None:
 
 def test_its_score_is_the_mean(done: Campaign) -> None:
     better = done.history.experiment(1)
-    assert better.val_bpb == fmean(better.scores)
+    assert better.score == fmean(better.scores)
 
 
 def test_its_gain_is_over_the_best_beside_it(done: Campaign) -> None:

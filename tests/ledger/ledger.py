@@ -3,7 +3,6 @@
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 
 from autoresearch_kit.ledger import NOTEBOOK, Entry, History
 from autoresearch_kit.records import (
@@ -63,12 +62,12 @@ def repeated(
 ) -> Experiment:
     """Return the experiment with these runs, and with re-runs of the best."""
     own, others = (tuple(run(value=value) for value in group) for group in (scores, reruns))
-    return replace(one, runs=own, val_bpb=fmean(scores), reruns=others, noise=noise)
+    return replace(one, runs=own, reruns=others, noise=noise)
 
 
 def experiment(
     number: int,
-    val_bpb: float | None = 1.5,
+    value: float | None = 1.5,
     verdict: Verdict = Verdict.KEEP,
     *,
     tag: str = "night",
@@ -90,8 +89,7 @@ def experiment(
         verdict=verdict,
         reason=reasons[verdict] if number else Reason.BASELINE,
         detail="",
-        runs=(run(value=val_bpb),),
-        val_bpb=val_bpb,
+        runs=(run(value=value),),
         nodes=400,
         constants={"MATRIX_LR": 0.04},
         structure="ab12",
@@ -118,8 +116,8 @@ def never_ran(number: int) -> Experiment:
 
 
 def add(
-    history: History, number: int, val_bpb: float | None = 1.5, verdict: Verdict = Verdict.KEEP
+    history: History, number: int, value: float | None = 1.5, verdict: Verdict = Verdict.KEEP
 ) -> Entry:
     """Append experiment `number`, with a notebook and a loss curve of its own."""
-    made = experiment(number, val_bpb, verdict, tag=history.tag)
+    made = experiment(number, value, verdict, tag=history.tag)
     return history.append(made, f"notebook {number}\n", {"metrics.jsonl": b'{"step": 1}\n'})

@@ -65,7 +65,7 @@ def test_the_best_is_the_latest_keep(night: History) -> None:
 def test_an_experiment_has_its_notebook_record_and_files(night: History) -> None:
     assert night.source(1) == "notebook 1\n"
     assert night.file(0, "metrics.jsonl") == b'{"step": 1}\n'
-    assert b'"val_bpb": 1.5' in night.file(0, "record.json")
+    assert b'"value": 1.5' in night.file(0, "record.json")
 
 
 def test_a_diff_is_against_the_parent_or_the_committed_notebook(night: History) -> None:
@@ -169,7 +169,7 @@ def test_campaigns_do_not_see_each_other(history: History, root: Path) -> None:
     add(history, 0)
     day = History(root, "night2")
     add(day, 0, 1.1)
-    assert [e.val_bpb for e in history.experiments()] == [1.5]
+    assert [e.score for e in history.experiments()] == [1.5]
     assert campaigns(root) == ["night", "night2"]
 
 

@@ -79,7 +79,7 @@ def test_push_never_overwrites_an_experiment(history: History, remote: Path, oth
     push(other, "night", str(remote))
     with pytest.raises(LedgerError, match="refs/autoresearch/night/0000 is a different experiment"):
         push(history.root, "night", "origin")
-    assert [e.val_bpb for e in History(remote, "night").experiments()] == [9.0]
+    assert [e.score for e in History(remote, "night").experiments()] == [9.0]
 
 
 def test_fetch_never_overwrites_an_experiment(history: History, other: Path) -> None:

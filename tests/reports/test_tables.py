@@ -152,7 +152,7 @@ def test_upstreams_night_is_read() -> None:
 
 def test_a_log_from_a_spreadsheet_is_read(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + UPSTREAM.read_bytes().replace(b"\n", b"\r\n"))
-    assert [row.val_bpb for row in read_tsv(path)] == [row.val_bpb for row in read_tsv(UPSTREAM)]
+    assert [row.score for row in read_tsv(path)] == [row.score for row in read_tsv(UPSTREAM)]
 
 
 @pytest.mark.parametrize(

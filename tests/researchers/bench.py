@@ -14,6 +14,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers import Researcher, View
 from autoresearch_kit.verdicts.decide import Decision, Sample, greedy
+from tests.ledger.ledger import run
 from tests.notebook import small
 
 Objective = Callable[[Mapping[str, Constant]], float | None]
@@ -37,8 +38,7 @@ def experiment(
         verdict=decision.verdict,
         reason=decision.reason,
         detail=decision.detail,
-        runs=(),
-        val_bpb=value,
+        runs=(run(value=value),),
         nodes=tried.nodes(),
         constants=tried.constants(),
         structure=tried.structure(),
@@ -86,5 +86,5 @@ class Bench:
     def _decision(self, value: float | None) -> Decision:
         if value is None:
             return Decision(Verdict.CRASH, Reason.OUT_OF_MEMORY, "")
-        assert self.best.val_bpb is not None
-        return greedy(Sample((value,), 1), Sample((self.best.val_bpb,), 1))
+        assert self.best.score is not None
+        return greedy(Sample((value,), 1), Sample((self.best.score,), 1))

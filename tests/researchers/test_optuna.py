@@ -137,11 +137,11 @@ def test_crashes_are_penalised_and_the_search_goes_on(researcher: OptunaResearch
     bench = Bench(CONFIG, objective)
     bench.go(researcher, 40)
     crashes = [e for e in bench.experiments if e.verdict is Verdict.CRASH]
-    scores = [e.val_bpb for e in bench.experiments if e.val_bpb is not None]
+    scores = [e.score for e in bench.experiments if e.score is not None]
     (penalty,) = {o.value for o in find_outcomes(bench.view) if o.value not in scores}
     assert crashes
     assert penalty == pytest.approx(2 * max(scores) - min(scores))
-    assert bench.best.val_bpb == min(scores)
+    assert bench.best.score == min(scores)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_was_not_tried_is_not_learnt_from(
     proposal, code = replace(bench.best.proposal, number=1, parent=0), bench.notebooks[0]
     made = experiment(proposal, code, None, Decision(verdict, reason, ""), "")
     bench.experiments.append(made)
-    assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.val_bpb]
+    assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.score]
     known = tried_before(bench.view, code)
     assert known is not None
     assert known.number == 0

@@ -63,8 +63,7 @@ def write_night(root: Path, base: Experiment) -> None:
             proposal=Proposal(number, parent, "llm", f"idea {number}", "", constants=constants),
             reason=Reason.BETTER if number else Reason.BASELINE,
             verdict=Verdict.KEEP,
-            runs=(ran(value), ran(value + 0.01)),
-            val_bpb=value,
+            runs=(ran(value - 0.005), ran(value + 0.005)),
         )
         ledger.append(made, notebook.text(), {})
 

@@ -19,6 +19,7 @@ from autoresearch_kit.reports.figures.drawing import (
     spell_out,
 )
 from autoresearch_kit.reports.figures.loss_curves import COLOURS
+from autoresearch_kit.reports.rows import OBJECTIVE
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side
@@ -84,7 +85,8 @@ def compare(
             _draw(axes, _label(group, len(found)), found, COLOURS[at % len(COLOURS)], style)
     lacking = [group.name for group, found in zip(groups, curves, strict=True) if not found]
     note = f"\n(left out, {_LACKING[against]}: {', '.join(lacking)})" if lacking else ""
-    dress(axes, drawable(_AXIS[against] + note), "val_bpb below the baseline (higher is better)")
+    below = f"{OBJECTIVE} below the baseline (higher is better)"
+    dress(axes, drawable(_AXIS[against] + note), below)
     axes.margins(x=0.01)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     _draw_legend(figure, axes)
@@ -103,7 +105,7 @@ def _curves(group: Group, against: Against) -> list[pd.DataFrame]:
 
 def _curve(frame: pd.DataFrame, against: Against) -> pd.DataFrame:
     """Return `x` and the gain over the baseline at each experiment for which both are known."""
-    kept = frame["val_bpb"].where(frame["status"] == Verdict.KEEP)
+    kept = frame[OBJECTIVE].where(frame["status"] == Verdict.KEEP)
     gain = kept.bfill().iloc[0] - kept.ffill()
     return pd.DataFrame({"x": _x(frame, against), "gain": gain}).dropna()
 

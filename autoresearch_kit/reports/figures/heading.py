@@ -16,6 +16,7 @@ from autoresearch_kit.reports.figures.drawing import (
     SMALL,
     drawable,
 )
+from autoresearch_kit.reports.rows import OBJECTIVE
 
 BAND, BAND_EDGE = "#DDF1EA", "#A8DBC9"
 """Colours of the band of noise."""
@@ -36,7 +37,7 @@ _WORDS = {
 
 def several(frame: pd.DataFrame) -> pd.Series:
     """Return which marks stand for several runs, whose error is known."""
-    return (frame["scores"] > 1) & frame["error"].notna() & frame["val_bpb"].notna()
+    return (frame["scores"] > 1) & frame["error"].notna() & frame[OBJECTIVE].notna()
 
 
 def legend_handles(frame: pd.DataFrame, above: pd.DataFrame, noise: Noise | None) -> list[Artist]:
@@ -46,7 +47,7 @@ def legend_handles(frame: pd.DataFrame, above: pd.DataFrame, noise: Noise | None
         _mark("o", "discarded", color=GREY),
     ]
     if len(above):
-        worst = float(above["val_bpb"].max())
+        worst = float(above[OBJECTIVE].max())
         handles.append(_mark("^", f"{len(above)} off the scale, up to {worst:.4g}", color=GREY))
     if noise and (frame["status"] == Verdict.KEEP).any():
         label = "19 of 20 runs of the best fall here"
@@ -98,7 +99,7 @@ def draw_legend(figure: Figure, handles: list[Artist], columns: int) -> None:
 
 def captions_of(frame: pd.DataFrame) -> list[str]:
     """Return what was gained, in how many experiments: the longest wording first."""
-    keeps = frame[(frame["status"] == Verdict.KEEP) & frame["val_bpb"].notna()]
+    keeps = frame[(frame["status"] == Verdict.KEEP) & frame[OBJECTIVE].notna()]
     if keeps.empty:
         return [f"{len(frame)} tried, none kept"]
     tried = frame.iloc[1:]
@@ -110,12 +111,12 @@ def captions_of(frame: pd.DataFrame) -> list[str]:
     )
     many = f"{len(tried)} experiment{'' if len(tried) == 1 else 's'} after the baseline"
     before, after = (
-        with_error(float(row["val_bpb"]), float(row["error"]))
+        with_error(float(row[OBJECTIVE]), float(row["error"]))
         for row in (keeps.iloc[0], keeps.iloc[-1])
     )
     if len(keeps) == 1:
         return [f"baseline {before}   ·   {many}: {counts}", f"baseline {before}"]
-    change = _change(float(keeps["val_bpb"].iloc[0]), float(keeps["val_bpb"].iloc[-1]))
+    change = _change(float(keeps[OBJECTIVE].iloc[0]), float(keeps[OBJECTIVE].iloc[-1]))
     gain = f"baseline {before} → best {after} ({change}, experiment {keeps['number'].iloc[-1]})"
     return [*(f"{gain}   ·   {words}: {counts}" for words in (many, f"{len(tried)} tried")), gain]
 

@@ -40,6 +40,8 @@ from autoresearch_kit.reports.figures.heading import (
     legend_handles,
     several,
 )
+from autoresearch_kit.reports.rows import OBJECTIVE
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.noise import reach
 
 LABELS = 24
@@ -76,9 +78,9 @@ def progress(
     inches, at 100 pixels each.
     """
     figure = Drawing(size, constrained=False)
-    scored, unscored = (frame[frame["val_bpb"].notna() == has] for has in (True, False))
+    scored, unscored = (frame[frame[OBJECTIVE].notna() == has] for has in (True, False))
     low, high = find_scale(scored, noise)
-    handles = legend_handles(frame, scored[scored["val_bpb"] > high], noise)
+    handles = legend_handles(frame, scored[scored[OBJECTIVE] > high], noise)
     columns = min(len(handles), int(size[0] / LEGEND_INCHES))
     main, *strip = _axes(figure, -(-len(handles) // columns), strip=len(unscored) > 0)
     last = max(int(frame["number"].max()), 1) if len(frame) else 1
@@ -94,7 +96,7 @@ def progress(
         main.text(0.5, 0.5, "no score yet", transform=main.transAxes, ha="center", color=GREY)
     draw_head(figure, title, captions_of(frame))
     draw_legend(figure, handles, columns)
-    _label_keeps(main, scored[(scored["status"] == Verdict.KEEP) & (scored["val_bpb"] <= high)])
+    _label_keeps(main, scored[(scored["status"] == Verdict.KEEP) & (scored[OBJECTIVE] <= high)])
     return figure
 
 
@@ -109,7 +111,7 @@ def _axes(figure: Figure, rows: int, *, strip: bool) -> list[Axes]:
     main = figure.add_axes(
         (columns, (bottom + edge) / height, across, 1 - (top + bottom + edge) / height)
     )
-    dress(main, "", "val_bpb (lower is better)")
+    dress(main, "", str(TASK.objective))
     count_experiments(main)
     axes = [main]
     if strip:
@@ -129,18 +131,18 @@ def find_scale(scored: pd.DataFrame, noise: Noise | None = None) -> tuple[float,
     """
     if scored.empty:
         return 0.0, 1.0
-    scores, kept = scored["val_bpb"], scored["status"] == Verdict.KEEP
+    scores, kept = scored[OBJECTIVE], scored["status"] == Verdict.KEEP
     low = float(scores.min())
     spread = float(scores.median()) - low or float(scores.max()) - low
     shown = scored[(scores <= low + 4 * spread) | (kept & (scores <= low + 10 * spread))]
-    high = float(shown["val_bpb"].max())
+    high = float(shown[OBJECTIVE].max())
     if high == low:
         low, high = low - ALONE, high + ALONE
     keeps = shown[shown["status"] == Verdict.KEEP]
     if noise and len(keeps):
         reaches = _reaches(keeps, noise)
-        low = min(low, float((keeps["val_bpb"] - reaches).min()))
-        high = max(high, float((keeps["val_bpb"] + reaches).max()))
+        low = min(low, float((keeps[OBJECTIVE] - reaches).min()))
+        high = max(high, float((keeps[OBJECTIVE] + reaches).max()))
     return low, high
 
 
@@ -155,7 +157,7 @@ def _draw_unscored(axes: Axes, unscored: pd.DataFrame) -> None:
     crashed, waits = unscored["number"][~disturbed], unscored["number"][disturbed]
     axes.plot(crashed, np.zeros(len(crashed)), "x", color=VERMILLION, ms=6, mew=1.6)
     axes.plot(waits, np.zeros(len(waits)), "D", mfc="none", mec=BLUE, ms=5, mew=1.3)
-    _draw_rings(axes, unscored.assign(val_bpb=0.0), 6)
+    _draw_rings(axes, unscored.assign(**{OBJECTIVE: 0.0}), 6)
     axes.set_ylim(-1, 1)
     axes.set_yticks([0], labels=["no score" if disturbed.any() else "crash"])
     axes.tick_params(axis="y", length=0, labelcolor=INK if disturbed.any() else VERMILLION)
@@ -170,15 +172,15 @@ def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: fl
         (scored[~kept], GREY, size, 2.0),
         (scored[kept], GREEN, 1.4 * size, 4.0),
     ):
-        marks, above = rows[rows["val_bpb"] <= high], rows[rows["val_bpb"] > high]
+        marks, above = rows[rows[OBJECTIVE] <= high], rows[rows[OBJECTIVE] > high]
         _draw_errors(axes, marks[several(marks)], colour, order - 0.5)
         axes.plot(
-            marks["number"], marks["val_bpb"], "o", color=colour, ms=ms, mec="white", zorder=order
+            marks["number"], marks[OBJECTIVE], "o", color=colour, ms=ms, mec="white", zorder=order
         )
         edge = axes.get_xaxis_transform()
         heights = np.full(len(above), 0.985)
         axes.plot(above["number"], heights, "^", color=colour, ms=7, transform=edge, clip_on=False)
-    _draw_rings(axes, scored[scored["val_bpb"] <= high], size)
+    _draw_rings(axes, scored[scored[OBJECTIVE] <= high], size)
 
 
 def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str, order: float) -> None:
@@ -187,7 +189,7 @@ def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str, order: float) -> 
         return
     axes.errorbar(
         marks["number"],
-        marks["val_bpb"],
+        marks[OBJECTIVE],
         marks["error"],
         fmt="none",
         ecolor=colour,
@@ -202,7 +204,7 @@ def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
     if keeps.empty:
         return
     numbers = np.append(keeps["number"], axes.get_xlim()[1])
-    values = np.append(keeps["val_bpb"], keeps["val_bpb"].iloc[-1])
+    values = np.append(keeps[OBJECTIVE], keeps[OBJECTIVE].iloc[-1])
     axes.step(numbers, values, where="post", color=GREEN, lw=1.8, zorder=3)
     if noise is None:
         return
@@ -217,13 +219,13 @@ def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
 def _draw_rings(axes: Axes, rows: pd.DataFrame, size: float) -> None:
     """Draw a ring around each experiment that ran in a weaker sandbox."""
     weak = rows[rows["weaker"]]
-    x, y = weak["number"], weak["val_bpb"]
+    x, y = weak["number"], weak[OBJECTIVE]
     axes.plot(x, y, "o", mfc="none", mec=PURPLE, mew=1.3, ms=size + 6, zorder=4.5)
 
 
 def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
     """Label keeps with their ideas; where there is no room, those with the least gain have none."""
-    gains = -keeps["val_bpb"].diff()
+    gains = -keeps[OBJECTIVE].diff()
     ends = list(dict.fromkeys([*keeps.index[:1], *keeps.index[-1:]]))
     most = min(LABELS, max(2, int(axes.bbox.width * axes.bbox.height / LABEL_PIXELS)))
     order = [*ends, *(at for at in gains.nlargest(most).index if at not in ends)][:most]
@@ -231,7 +233,7 @@ def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
         return
     length = next(length for many, length in LENGTHS if len(order) <= many)
     texts = [_label(axes, keeps.loc[at], length) for at in order]
-    points = keeps["number"].to_numpy(float), keeps["val_bpb"].to_numpy(float)
+    points = keeps["number"].to_numpy(float), keeps[OBJECTIVE].to_numpy(float)
     adjust_text(texts, *points, ax=axes, iter_lim=ADJUSTMENTS)
     boxes: list[Bbox] = []
     for at, text in zip(order, texts, strict=True):
@@ -242,12 +244,12 @@ def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
             continue
         boxes.append(box)
         (x, y), row = text.get_position(), keeps.loc[at]
-        axes.plot([row["number"], x], [row["val_bpb"], y], color=GREEN, lw=0.6, alpha=0.6, zorder=3)
+        axes.plot([row["number"], x], [row[OBJECTIVE], y], color=GREEN, lw=0.6, alpha=0.6, zorder=3)
 
 
 def _label(axes: Axes, row: pd.Series, length: int) -> Text:
     words = shorten(drawable(str(row["idea"])), length)
-    text = axes.text(float(row["number"]), float(row["val_bpb"]), words, fontsize=SMALL, color=INK)
+    text = axes.text(float(row["number"]), float(row[OBJECTIVE]), words, fontsize=SMALL, color=INK)
     text.set(zorder=5, parse_math=False, in_layout=False)
     text.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
     return text

@@ -11,12 +11,13 @@ from autoresearch_kit.records import Verdict
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import UNTYPESET
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, VERMILLION
+from autoresearch_kit.reports.rows import OBJECTIVE
 
-_ERRORS = {"val_bpb": "error", "delta": "delta_error"}
+_ERRORS = {OBJECTIVE: "error", "delta": "delta_error"}
 """The column of each number's standard error: it is shown beside the number, not by itself."""
 
 _NUMBERS = {
-    "val_bpb": "{:.6f}",
+    OBJECTIVE: "{:.6f}",
     "delta": "{:+.6f}",
     "gain": "{:.6f}",
     "claimed": "{:.6f}",

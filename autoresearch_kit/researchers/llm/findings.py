@@ -68,7 +68,7 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
 
 def outcome(experiment: Experiment) -> str:
     """Return an experiment's verdict, reason and score."""
-    value = experiment.val_bpb
+    value = experiment.score
     score = "" if value is None else f", {metric_of(experiment)} {value:.6f}"
     not_judged = experiment.verdict is Verdict.DISTURBED
     note = ", not judged: this says nothing of the idea" if not_judged else ""

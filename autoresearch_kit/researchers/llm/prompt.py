@@ -23,6 +23,7 @@ from autoresearch_kit.researchers.llm.answer import estimate_tokens
 from autoresearch_kit.researchers.llm.findings import MARK, quote
 from autoresearch_kit.researchers.llm.sections import Brief, Section
 from autoresearch_kit.researchers.llm.situation import situation
+from autoresearch_kit.tasks.lm.task import TASK
 
 DIRECTIVE = "program.md"
 
@@ -50,7 +51,7 @@ SHORTENING = (
 TRACEBACK_LENGTH = 6_000
 """Characters of a traceback that are quoted."""
 
-OBJECTIVE = "val_bpb (validation bits per byte, lower is better)"
+OBJECTIVE = f"{TASK.objective.name} ({TASK.objective.unit}, {TASK.objective.direction} is better)"
 
 RULES = f"""\
 You are a researcher in machine learning. A program runs your experiments: you edit the cells of a

@@ -210,9 +210,9 @@ def _verdict(experiment: Experiment, view: View) -> str:
 
 def _scored(experiment: Experiment) -> str:
     """Return an experiment's score, and how fast it trained for that; empty if it has none."""
-    if experiment.val_bpb is None:
+    if experiment.score is None:
         return ""
-    score = with_error(experiment.val_bpb, experiment.error)
+    score = with_error(experiment.score, experiment.error)
     return f", {findings.metric_of(experiment)} {score}{_at_speed(experiment)}"
 
 
@@ -226,10 +226,10 @@ def _gains(experiments: Sequence[Experiment]) -> dict[int, float]:
     gains: dict[int, float] = {}
     best: float | None = None
     for experiment in experiments:
-        if experiment.kept and experiment.val_bpb is not None:
-            if best is not None and experiment.val_bpb < best:
-                gains[experiment.number] = best - experiment.val_bpb
-            best = experiment.val_bpb
+        if experiment.kept and experiment.score is not None:
+            if best is not None and experiment.score < best:
+                gains[experiment.number] = best - experiment.score
+            best = experiment.score
     return gains
 
 

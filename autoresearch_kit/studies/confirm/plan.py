@@ -97,7 +97,7 @@ def make_plan(history: History, experiments: Sequence[Experiment]) -> Plan:
         raise InputError(f"campaign '{history.tag}' has kept nothing yet, so nothing to confirm")
     baseline, *notebooks = (TrainNotebook.parse(history.source(kept.number)) for kept in chain)
     keeps = [
-        Keep(kept.number, kept.proposal.idea, (before.val_bpb or 0) - (kept.val_bpb or 0), notebook)
+        Keep(kept.number, kept.proposal.idea, (before.score or 0) - (kept.score or 0), notebook)
         for (before, kept), notebook in zip(pairwise(chain), notebooks, strict=True)
     ]
     return Plan(baseline, tuple(keeps))

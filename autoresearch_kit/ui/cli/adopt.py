@@ -9,6 +9,7 @@ from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.reports.status import known
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.cli.app import app, console, project
 
 
@@ -35,6 +36,7 @@ def adopt(
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
         best = adopt_best(root, known(root, tag), force=force).experiment
-        score, notebook = with_error(best.val_bpb or 0, best.error), best.settings.notebook
-        console.print(f"{notebook} is now experiment {best.number} of '{tag}', val_bpb {score}")
+        score, notebook = with_error(best.score or 0, best.error), best.settings.notebook
+        metric = TASK.objective.name
+        console.print(f"{notebook} is now experiment {best.number} of '{tag}', {metric} {score}")
     console.print(f"begin with it, under a new tag: autoresearch run TAG --notebook {notebook}")

@@ -11,6 +11,7 @@ from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.under_way import UnderWay
+from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.panel.live_curve import versus
 from autoresearch_kit.verdicts.noise import describe
 
@@ -143,7 +144,8 @@ def _of(value: float, limit: float | None) -> str:
 
 def table_head(*, costs: bool) -> str:
     """Return the names of the table's columns."""
-    names = ("verdict", "val_bpb", "runs", "delta", "idea", "seconds", *(["cost"] if costs else []))
+    names = ["verdict", TASK.objective.name, "runs", "delta", "idea", "seconds"]
+    names += ["cost"] if costs else []
     kinds = ("" if name in ("verdict", "idea") else "num" for name in names)
     cells = (f'<span class="{kind}">{name}</span>' for kind, name in zip(kinds, names, strict=True))
     return wrap("".join(cells), f"row head {_costs(costs)}")
@@ -186,7 +188,7 @@ def details(experiment: Experiment, diff: str) -> str:
         facts.append(("sandbox", str(experiment.sandbox)))
     for run in experiment.runs:
         facts += [
-            ("val_bpb", f"{run.score.value:.6f}" if run.score else "-"),
+            (TASK.objective.name, f"{run.score.value:.6f}" if run.score else "-"),
             ("trained", run.trained.replace(" of training", "")),
             ("in", f"{run.wall_seconds:.1f} s"),
             ("steps", f"{run.steps:,}"),
@@ -209,12 +211,12 @@ def details(experiment: Experiment, diff: str) -> str:
 
 def _outcome(experiment: Experiment) -> str:
     """Return its score and the verdict's detail, or why there is no score."""
-    if experiment.val_bpb is None:
+    if experiment.score is None:
         score = "no score"
-    elif experiment.detail.startswith(f"{experiment.val_bpb:.6f}"):
+    elif experiment.detail.startswith(f"{experiment.score:.6f}"):
         return experiment.detail
     else:
-        score = with_error(experiment.val_bpb, experiment.error)
+        score = with_error(experiment.score, experiment.error)
     return f"{score}. {experiment.detail}" if experiment.detail else score
 
 

@@ -6,7 +6,7 @@ States have a mark and a word beside their colour, for colour-blind readers.
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 
 COLUMNS = "94px 132px 34px 84px minmax(120px, 1fr) 62px"
-"""Widths of the table's columns: verdict, val_bpb, runs, delta, idea, seconds; then the cost."""
+"""Widths of the table's columns: verdict, score, runs, delta, idea, seconds; then the cost."""
 
 CSS = f"""<style>
 .ark {{ font-size: 13px; line-height: 1.45; color: inherit; }}

@@ -110,7 +110,7 @@ class Ledger:
         proposal = Proposal(number, self.view.best, "llm", idea, "", constants=values)
         if value is None:
             return self.add(proposal, Verdict.CRASH, Reason.OUT_OF_MEMORY, None, "out of memory")
-        best = self.view.experiments[self.view.best].val_bpb
+        best = self.view.experiments[self.view.best].score
         if best is not None and value < best:
             return self.add(proposal, Verdict.KEEP, Reason.BETTER, value)
         return self.add(proposal, value=value)

@@ -20,7 +20,7 @@ from autoresearch_kit.researchers.llm import prompt, sections
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
 from autoresearch_kit.researchers.llm.situation import situation
-from tests.researchers.llm.conftest import CURVE, Ledger, executed
+from tests.researchers.llm.conftest import CURVE, Ledger, executed, run_of
 
 AMPLE = 1_000_000
 SHIPPED = Path(__file__).parents[3] / "notebooks" / "train.ipynb"
@@ -54,13 +54,15 @@ def _made(first: Experiment, number: int, best: int) -> Experiment:
     verdict = Verdict.KEEP if kept else Verdict.CRASH if crashed else Verdict.DISCARD
     reason = Reason.BETTER if kept else Reason.ERROR if crashed else Reason.WORSE
     proposal = Proposal(number, best, "llm", f"Idea {number:04d}: " + "many words " * 8, "because")
+    value = 1.6 - number * 1e-5 if kept else 1.7
+    run = run_of(None if crashed else value, reason, "")
     return replace(
         first,
         proposal=proposal,
         verdict=verdict,
         reason=reason,
         detail="RuntimeError: shapes " * 20 if crashed else "",
-        val_bpb=None if crashed else 1.6 - number * 1e-5 if kept else 1.7,
+        runs=(run,),
     )
 
 
