@@ -29,7 +29,7 @@ from autoresearch_kit.ledger.refs import (
     valid_tag,
 )
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
-from autoresearch_kit.records import Experiment, codec
+from autoresearch_kit.records import Experiment, best_of, codec, next_number
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
@@ -110,8 +110,7 @@ class History:
 
     def next_number(self) -> int:
         """Return the number of the next experiment; the baseline is 0."""
-        entries = self.entries()
-        return entries[-1].experiment.number + 1 if entries else 0
+        return next_number(self.experiments())
 
     def source(self, number: int) -> str:
         """Return the text of experiment `number`'s notebook."""
@@ -246,8 +245,9 @@ class History:
 
 
 def latest_kept(entries: Sequence[Entry]) -> Entry | None:
-    """Return the best of a campaign: a keep replaces the best before it."""
-    return next((entry for entry in reversed(entries) if entry.experiment.kept), None)
+    """Return the best of a campaign, or None before the baseline."""
+    best = best_of([entry.experiment for entry in entries])
+    return next((entry for entry in entries if entry.experiment is best), None)
 
 
 def campaigns(root: Path) -> list[str]:
