@@ -62,12 +62,16 @@ class FirstRun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An idea decided: the verdict, the noise behind it, its runs, and the best's runs beside."""
+    """An idea decided: the verdict, the noise behind it, its runs, and the best's runs beside.
+
+    `against` is the number of that best; None for the baseline, and where nothing was run.
+    """
 
     proposal: Proposal
     notebook: TrainNotebook
     decision: Decision
     noise: Noise | None = None
+    against: int | None = None
     own: tuple[Settled, ...] = ()
     again: tuple[Settled, ...] = ()
 
@@ -113,7 +117,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Decider:
-    """Runs ideas until each has a verdict, in a campaign with these experiments before."""
+    """Runs ideas until each has a verdict, in a campaign with these experiments.
+
+    They grow while ideas are run: other ideas may be decided meanwhile.
+    """
 
     measuring: Measuring
     history: History
@@ -146,16 +153,19 @@ class Decider:
         if first.run is None:
             crash = Decision(Verdict.CRASH, Reason.INVALID_EDIT, first.problem)
             return Outcome(first.proposal, first.notebook, crash)
-        best = best_of(self.experiments)
-        if best is None:
-            outcome = yield from self._baseline(first, first.run)
-        else:
-            outcome = yield from self._against_best(first, first.run, best)
-        if outcome.decision.verdict is not Verdict.KEEP:
-            return outcome
-        kept, *others = outcome.own
-        audited = yield from self.measuring.audited(kept, outcome.notebook)
-        return replace(outcome, own=(audited, *others))
+        while True:
+            best = best_of(self.experiments)
+            if best is None:
+                outcome = yield from self._baseline(first, first.run)
+            else:
+                outcome = yield from self._against_best(first, first.run, best)
+            if outcome.decision.verdict is not Verdict.KEEP:
+                return outcome
+            kept, *others = outcome.own
+            audited = yield from self.measuring.audited(kept, outcome.notebook)
+            # a keep must be better than the best of now: another idea may have been kept meanwhile
+            if best_of(self.experiments) is best:
+                return replace(outcome, own=(audited, *others))
 
     def _parent(self, proposal: Proposal) -> TrainNotebook:
         if proposal.parent is None:
@@ -197,7 +207,7 @@ class Decider:
             Verdict.KEEP, Reason.BASELINE, "every later experiment is compared with it"
         )
         measured_noise = self._noise(Group(BASELINE, _scores(own)))
-        return Outcome(tried.proposal, tried.notebook, decision, measured_noise, tuple(own))
+        return Outcome(tried.proposal, tried.notebook, decision, measured_noise, own=tuple(own))
 
     def _against_best(self, tried: FirstRun, first: Settled, best: Experiment) -> Steps[Outcome]:
         """Run the idea and the best in turn, as often as the verdict needs."""
@@ -214,9 +224,8 @@ class Decider:
             else:
                 own = yield from self._with_one_more(tried, own)
             measured_noise = None  # a crash or a disturbed run is not held against noise
-        return Outcome(
-            tried.proposal, tried.notebook, ended, measured_noise, tuple(own), tuple(again)
-        )
+        runs = tuple(own), tuple(again)
+        return Outcome(tried.proposal, tried.notebook, ended, measured_noise, best.number, *runs)
 
     def _decided(
         self, tried: FirstRun, best: Experiment, own: Sequence[Settled], again: Sequence[Settled]

@@ -1,9 +1,11 @@
 """The main job: propose, run until decided, decide, record; until a limit or a person ends it.
 
 An experiment under way is a generator that wants runs and is sent what came of them, so that the
-loop is the same for several devices. Today's pool has one, and a campaign one pending proposal.
+loop is the same for several devices: as many experiments are under way as the pool has devices, and
+they finish in any order. A proposal gets its number, and is written down, before its first run.
 """
 
+from bisect import insort
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -26,21 +28,22 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
         KitError: the campaign can't go on; whatever it earned is in git.
     """
     loop = _Loop(parts, parts.measuring.workspace, parts.history.experiments())
-    before = len(loop.experiments)
+    done = list[Experiment]()
     while True:
-        # what is decided without a run is recorded before anything else is proposed
-        while parts.pool.free() and not loop.decided:
-            if (why := loop.why_over()) is None:
-                loop.begin(loop.propose())
-            elif loop.in_flight:
-                break
-            else:
+        # what is recorded is told before anything else is proposed
+        while parts.pool.free() and not loop.recorded:
+            why = loop.why_over()
+            if why is not None and not loop.in_flight:
                 return why
+            if why is not None or (proposal := loop.propose()) is None:
+                break
+            loop.begin(proposal)
         for experiment in loop.advance():
             parts.heartbeat.best(_best_score(loop.experiments))
             errands.after(loop.experiments)
             yield experiment
-            recording.check_kit_works(loop.experiments[before:])
+            done.append(experiment)
+            recording.check_kit_works(done)
 
 
 @dataclass
@@ -51,19 +54,23 @@ class _Begun:
     started: str
     decider: Decider
     steps: Steps[Outcome]
-    outcome: Outcome | None = None
 
 
 @dataclass
 class _Loop:
-    """The loop's state: `experiments` are recorded; `in_flight` by the key of their run; `decided`
-    wait to be recorded."""
+    """The loop's state: `experiments` are in git, by number; `in_flight` by the key of their run;
+    `recorded` are in git too, and not yet given to the caller."""
 
     parts: Parts
     workspace: Workspace
     experiments: list[Experiment]
     in_flight: dict[str, _Begun] = field(default_factory=dict)
-    decided: list[_Begun] = field(default_factory=list)
+    recorded: list[Experiment] = field(default_factory=list)
+
+    @property
+    def running(self) -> list[Proposal]:
+        """Return the proposals of the experiments under way, by number."""
+        return sorted((each.proposal for each in self.in_flight.values()), key=lambda p: p.number)
 
     def why_over(self) -> str | None:
         """Return why nothing more is tried, for people; None while something is.
@@ -72,13 +79,38 @@ class _Loop:
         """
         self.workspace.set_damaged_aside()
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
-        done = retries.ideas(each.proposal for each in self.experiments)
+        done = self._ideas(self.running)
         enough = limits.experiments is not None and done > limits.experiments
-        if enough and retries.due(self.experiments) is None:
+        if enough and retries.due(self.experiments, self.running) is None:
             return "done"
         if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
         return "stopped, as asked; the next start goes on" if heartbeat.told_to_stop() else None
+
+    def propose(self) -> Proposal | None:
+        """Return a proposal that was written down and not recorded, a retry, or a new one.
+
+        None while the baseline is under way, on which all others build.
+        """
+        self.parts.heartbeat.stage(Stage.PROPOSING)
+        running = self.running
+        numbers = [each.number for each in running]
+        for pending in self.workspace.pending():
+            if pending.number not in numbers:
+                return pending
+        if (again := retries.due(self.experiments, running)) is not None:
+            self.workspace.write_pending(again)
+            return again
+        view = self.parts.view(self.experiments, running)
+        if view is not None:
+            proposal = self.parts.proposing.propose(view, self.parts.heartbeat.cancelled)
+        elif running:
+            return None
+        else:
+            proposal = self.parts.baseline()
+        self.workspace.write_pending(proposal)
+        self.workspace.clear_ahead()
+        return proposal
 
     def begin(self, proposal: Proposal) -> None:
         """Begin an experiment: its first run is submitted, and the next proposal prepared."""
@@ -87,34 +119,33 @@ class _Loop:
         self._prepare_next(proposal)
         decider = parts.decider(self.experiments)
         # with a run written down, a process before this one has waited already
-        if proposal.retry_of is not None and not self.workspace.measured():
+        if proposal.retry_of is not None and not self.workspace.measured(proposal.number):
             decider.measuring.wait_until_quiet(retries.in_a_row(self.experiments))
         steps = self._steps(decider, proposal)
         self._go_on(_Begun(proposal, started, decider, steps), None)
 
     def advance(self) -> Iterator[Experiment]:
-        """Wait for runs that are over, and go on with their experiments; record what is decided."""
+        """Wait for runs that are over, and go on with their experiments; yield what is recorded."""
         parts = self.parts
-        if not self.decided:
+        if not self.recorded:
             for delivery in wait_for(parts.pool, parts.heartbeat, list(self.in_flight)):
                 self._go_on(self.in_flight.pop(delivery.key), delivery)
-        while self.decided:
-            yield self._record(self.decided.pop(0))
+        while self.recorded:
+            yield self.recorded.pop(0)
 
     def _go_on(self, begun: _Begun, delivery: Delivery | None) -> None:
-        """Submit the next run of an experiment; without one, it is decided."""
+        """Submit the next run of an experiment; without one it is decided, and recorded at once:
+        the next verdict is over the best of now."""
         try:
             wanted = next(begun.steps) if delivery is None else begun.steps.send(delivery)
         except StopIteration as ended:
-            begun.outcome = ended.value
-            self.decided.append(begun)
+            self._record(begun, ended.value)
         else:
             self.in_flight[submit(wanted, self.parts.pool, self.parts.heartbeat)] = begun
 
-    def _record(self, begun: _Begun) -> Experiment:
+    def _record(self, begun: _Begun, outcome: Outcome) -> None:
         """Give a decided experiment to git."""
-        parts, outcome, measuring = self.parts, begun.outcome, begun.decider.measuring
-        assert outcome is not None
+        parts, measuring = self.parts, begun.decider.measuring
         profiled = parts.profile(outcome, self.experiments)
         parts.heartbeat.stage(Stage.RECORDING)
         number = begun.proposal.number
@@ -126,36 +157,19 @@ class _Loop:
             probes=parts.probing.made_for(number),
             profiled=profiled,
         )
-        spared = parts.pool.waiting_folders
-        recording.record(measuring, parts.history, experiment, outcome, spared)
-        self.experiments.append(experiment)
-        return experiment
+        recording.record(measuring, parts.history, experiment, outcome)
+        insort(self.experiments, experiment, key=lambda each: each.number)
+        self.recorded.append(experiment)
 
-    def propose(self) -> Proposal:
-        """Return the proposal that was written down and not recorded, a retry, or a new one."""
-        self.parts.heartbeat.stage(Stage.PROPOSING)
-        pending = self.workspace.pending()
-        if pending is not None and pending.number == len(self.experiments):
-            return pending
-        if (again := retries.due(self.experiments)) is not None:
-            self.workspace.write_pending(again)
-            return again
-        view = self.parts.view(self.experiments)
-        if view is None:
-            proposal = self.parts.baseline()
-        else:
-            proposal = self.parts.proposing.propose(view, self.parts.heartbeat.cancelled)
-        self.workspace.write_pending(proposal)
-        self.workspace.clear_ahead()
-        return proposal
-
-    def _prepare_next(self, running: Proposal) -> None:
+    def _prepare_next(self, begun: Proposal) -> None:
         """While this proposal runs, have the next one made, if it may still be tried."""
-        most = self.parts.limits.experiments
-        done = retries.ideas([*(each.proposal for each in self.experiments), running])
+        most, running = self.parts.limits.experiments, [*self.running, begun]
         view = self.parts.view(self.experiments, running)
-        if view is not None and (most is None or done <= most):
+        if view is not None and (most is None or self._ideas(running) <= most):
             self.parts.proposing.prepare(view)
+
+    def _ideas(self, running: Sequence[Proposal]) -> int:
+        return retries.ideas([*(each.proposal for each in self.experiments), *running])
 
     def _steps(self, decider: Decider, proposal: Proposal) -> Steps[Outcome]:
         """Run the idea until it is decided; a bug is repaired first, where somebody can."""

@@ -21,6 +21,7 @@ from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.pool import Delivery, Order, Pool
+from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
@@ -83,7 +84,8 @@ class Measuring:
                 more), or the GPU is gone.
         """
         seed, code = _seed(self.workspace.tag, number, arm, index), _code(notebook)
-        tried, settings, usual = self._over(seed, code), self.context.settings, self._usual
+        tried = self._over(number, seed, code)
+        settings, usual = self.context.settings, self._usual
         while (settled := settle(arm, tried, before, settings, usual(number, code))) is None:
             if tried:
                 why = why_invalid(tried[-1].run, before, settings, usual(number, code))
@@ -155,7 +157,7 @@ class Measuring:
         if number:
             return self.usual
         first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
-        runs = [each.run for each in self._over(first, code)]
+        runs = [each.run for each in self._over(number, first, code)]
         over = repeat(runs) is Repeat.NO_MORE
         return never_quiet(runs, self.context.settings) if over else 0.0
 
@@ -182,11 +184,11 @@ class Measuring:
             files[handover.METRICS_FILE] = lines
         return files
 
-    def _over(self, seed: int, code: str) -> list[Measured]:
-        """Return the runs with this seed and code that were over before."""
+    def _over(self, number: int, seed: int, code: str) -> list[Measured]:
+        """Return the experiment's runs with this seed and code that were over before."""
         return [
             each
-            for each in self.workspace.measured()
+            for each in self.workspace.measured(number)
             if (each.seed, each.code) == (seed, code) and self._folder(each).is_dir()
         ]
 
@@ -230,6 +232,8 @@ def carry_out(wanted: Order) -> Steps[Delivery]:
         if delivery.run.failure is not Reason.KIT_FAILED:
             break
         logger.warning("run %s, attempt %d: %s", wanted.key, attempt, delivery.run.detail)
+        if attempt < ATTEMPTS:
+            remove_tree(delivery.folder)
     return delivery
 
 

@@ -12,6 +12,7 @@ from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.local import LocalPool
+from autoresearch_kit.execution.pool import Pool
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
@@ -36,7 +37,7 @@ class Parts:
     context: Context
     history: History
     heartbeat: Heartbeat
-    pool: LocalPool
+    pool: Pool
     measuring: Measuring
     proposing: Proposing
     probing: Probing
@@ -45,9 +46,9 @@ class Parts:
     model: Model | None
 
     def view(
-        self, experiments: Sequence[Experiment], running: Proposal | None = None
+        self, experiments: Sequence[Experiment], running: Sequence[Proposal] = ()
     ) -> View | None:
-        """Return what a researcher sees, while `running` is tried; None before the baseline."""
+        """Return what a researcher sees, while `running` are tried; None before the baseline."""
         return view_of(self.history, self.measuring.workspace, experiments, running)
 
     def decider(self, experiments: Sequence[Experiment]) -> Decider:
@@ -137,8 +138,7 @@ def _clear_leftovers(history: History, workspace: Workspace) -> None:
     for folder in sorted([*workspace.runs.iterdir(), *probes]):
         launch.end_run(workspace.run_id(folder))
     workspace.set_damaged_aside()
-    number = history.next_number()
-    over = {measured.folder for measured in workspace.measured() if measured.number == number}
-    if not over:
-        workspace.forget_measured()
-    workspace.clear_leftovers(spared=over)
+    recorded = {experiment.number for experiment in history.experiments()}
+    for number in workspace.under_way() & recorded:  # killed between git's record and this
+        workspace.forget(number)
+    workspace.clear_leftovers()

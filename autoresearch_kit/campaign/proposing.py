@@ -103,9 +103,7 @@ class Proposing:
 
 def _is_unused(prepared: Proposal | None, view: View) -> bool:
     """Return whether what was prepared is still to be tried: all since its number were retries."""
-    tried = [each.proposal for each in view.experiments]
-    if view.running is not None:
-        tried.append(view.running)
+    tried = [*(each.proposal for each in view.experiments), *view.running]
     last = max(each.number for each in tried if each.retry_of is None)
     return prepared is not None and last < prepared.number <= view.number
 

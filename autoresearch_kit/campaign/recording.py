@@ -1,6 +1,6 @@
 """An experiment as git keeps it: described from its outcome, and recorded."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import autoresearch_kit
@@ -53,6 +53,7 @@ def describe(
         probes=probes,
         profiled=profiled,
         gain=decision.gain,
+        against=outcome.against,
     )
 
 
@@ -61,11 +62,8 @@ def record(
     history: History,
     experiment: Experiment,
     outcome: Outcome,
-    spared: Collection[str],
 ) -> None:
     """Give the experiment to git; from then on it exists. A baseline must have a score.
-
-    The folders of its runs are removed, those named in `spared` are not.
 
     Raises:
         KitError: the baseline crashed, or the machine disturbed it, so there is nothing to compare
@@ -73,7 +71,7 @@ def record(
     """
     workspace = measuring.workspace
     if experiment.number == 0 and experiment.verdict is Verdict.DISTURBED:
-        workspace.drop_measured(outcome.disturbed_folders)
+        workspace.drop_measured(experiment.number, outcome.disturbed_folders)
         raise KitError(
             f"the baseline can't be measured here: {experiment.detail}. Run again when the machine "
             f"is quiet; or have every run judged, whatever else the machine does: "
@@ -81,15 +79,14 @@ def record(
         )
     if experiment.number == 0 and not experiment.kept:
         executed = measuring.executed(outcome.own[-1].counts)
-        workspace.forget_measured()
+        workspace.forget_measured(experiment.number)
         raise KitError(
             f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
             f"{experiment.settings.notebook} and run again. Its output: {executed}"
         )
     files = measuring.files(outcome.named()) if outcome.own else {}
     history.append(experiment, outcome.notebook.text(), files)
-    workspace.forget_measured()
-    workspace.clear_runs(spared=spared)
+    workspace.forget(experiment.number)
 
 
 def check_kit_works(experiments: Sequence[Experiment]) -> None:

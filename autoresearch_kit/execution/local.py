@@ -102,11 +102,6 @@ class LocalPool:
         self._submitted: dict[str, _Submitted] = {}
         self._standby: Waiting | None = None
 
-    @property
-    def waiting_folders(self) -> set[str]:
-        """Return the name of the folder of the runner that is started ahead, if one is."""
-        return {self._standby.place.folder.name} if self._standby else set()
-
     def free(self) -> bool:
         """Return whether no run is under way."""
         return not self._submitted
@@ -138,6 +133,8 @@ class LocalPool:
         """
         over, _ = wait([each.done for each in self._submitted.values()], seconds, FIRST_COMPLETED)
         ended = [each for each in self._submitted.values() if each.done in over]
+        # those that raise come one by one, after those that are fine, of which none may be lost
+        ended = [each for each in ended if not each.done.exception()] or ended[:1]
         for each in ended:
             del self._submitted[each.order.key]
         return [Delivery(each.order.key, each.done.result(), each.spec.folder) for each in ended]

@@ -41,9 +41,9 @@ T = TypeVar("T")
 
 FORGETTABLE: Mapping[str, tuple[type, str]] = {
     "state.json": (State, "it is written anew"),
-    "pending.json": (Proposal, "another proposal is made in its place"),
+    "pending/*.json": (Proposal, "another proposal is made in its place"),
     "ahead.json": (Proposal, "another proposal is made in its place"),
-    "measured.json": (tuple[Measured, ...], "its runs are run again"),
+    "measured/*.json": (tuple[Measured, ...], "its runs are run again"),
     "probes.json": (tuple[Probe, ...], "the seconds of its probes are not counted"),
     "request.json": (Request, "what was asked is not known; ask again"),
     "guidance.json": (str, "what was said is not known; say it again: autoresearch guide TAG TEXT"),
@@ -77,6 +77,14 @@ class Workspace:
         return self.folder / "probes"
 
     @property
+    def _pending(self) -> Path:
+        return self.folder / "pending"
+
+    @property
+    def _measured(self) -> Path:
+        return self.folder / "measured"
+
+    @property
     def log(self) -> Path:
         """Return the campaign process's log."""
         return self.folder / "campaign.log"
@@ -102,7 +110,8 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folder, which git ignores by a .gitignore of its own."""
-        self.runs.mkdir(parents=True, exist_ok=True)
+        for folder in (self.runs, self._pending, self._measured):
+            folder.mkdir(parents=True, exist_ok=True)
         hide_from_git(self.root / ".autoresearch")
 
     def copy_kit(self, source: Path = Path(__file__).parents[1]) -> None:
@@ -221,26 +230,48 @@ class Workspace:
         self.create()
         write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
 
-    def pending(self) -> Proposal | None:
-        """Return the proposal that is written down but not yet recorded as an experiment."""
-        return self._recall("pending.json", Proposal)
+    def pending(self) -> list[Proposal]:
+        """Return the proposals that are written down and not yet recorded, by number."""
+        read = (self._recall(path, Proposal) for path in sorted(self._pending.glob("*.json")))
+        return [proposal for proposal in read if proposal is not None]
 
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
-        write_atomic(self.folder / "pending.json", codec.encode(proposal))
+        write_atomic(self._pending / _file(proposal.number), codec.encode(proposal))
 
-    def measured(self) -> tuple[Measured, ...]:
-        """Return the finished runs of the experiment under way, in order."""
-        return self._recall("measured.json", tuple[Measured, ...]) or ()
+    def measured(self, number: int) -> tuple[Measured, ...]:
+        """Return the finished runs of experiment `number`, which is under way, in order."""
+        return self._recall(self._measured / _file(number), tuple[Measured, ...]) or ()
 
     def add_measured(self, run: Measured) -> None:
         """Write down a finished run, so that it need not be run again."""
-        write_atomic(self.folder / "measured.json", codec.encode((*self.measured(), run)))
+        self._write_measured(run.number, (*self.measured(run.number), run))
 
-    def drop_measured(self, folders: Collection[str]) -> None:
-        """Forget the runs in folders of these names, so that they are run again."""
-        kept = tuple(run for run in self.measured() if run.folder not in folders)
-        write_atomic(self.folder / "measured.json", codec.encode(kept))
+    def drop_measured(self, number: int, folders: Collection[str]) -> None:
+        """Forget those runs of an experiment whose folders have these names."""
+        kept = tuple(run for run in self.measured(number) if run.folder not in folders)
+        self._write_measured(number, kept)
+
+    def _write_measured(self, number: int, runs: tuple[Measured, ...]) -> None:
+        write_atomic(self._measured / _file(number), codec.encode(runs))
+
+    def under_way(self) -> set[int]:
+        """Return the numbers of experiments of which a proposal or a run is written down."""
+        files = [*self._pending.glob("*.json"), *self._measured.glob("*.json")]
+        return {int(path.stem) for path in files if path.stem.isdecimal()}
+
+    def forget(self, number: int) -> None:
+        """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
+        folders = [self.runs / run.folder for run in self.measured(number)]
+        (self._pending / _file(number)).unlink(missing_ok=True)
+        for folder in folders:
+            with suppress(FileNotFoundError):
+                remove_tree(folder)
+        self.forget_measured(number)
+
+    def forget_measured(self, number: int) -> None:
+        """Forget an experiment's finished runs, so that they are run again."""
+        (self._measured / _file(number)).unlink(missing_ok=True)
 
     def probes(self) -> tuple[Probe, ...]:
         """Return the probes of proposals under way, and of the experiment before, in order."""
@@ -298,66 +329,65 @@ class Workspace:
         digest = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
         return f"{self.tag}-{run_folder.name}-{digest}"
 
-    def forget_measured(self) -> None:
-        """Forget the finished runs: they are in git, or are to be run again."""
-        (self.folder / "measured.json").unlink(missing_ok=True)
-
-    def clear_runs(self, spared: Collection[str] = ()) -> None:
-        """Remove everything in the folder of runs except for folders of these names."""
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process left: folders of runs that were not over, half files."""
+        spared = {run.folder for number in self.under_way() for run in self.measured(number)}
         for folder in self.runs.iterdir():
             if folder.name not in spared:
                 remove_tree(folder)
-
-    def clear_leftovers(self, spared: Collection[str] = ()) -> None:
-        """Remove what a killed process left: the folders of its runs, and half-written files."""
-        self.clear_runs(spared)
-        for part in self.folder.glob(".*.part"):
-            part.unlink()
+        for folder in (self.folder, self._pending, self._measured):
+            for part in folder.glob(".*.part"):
+                part.unlink()
         for folder in (self.probe_runs, self.folder / "kit.part", self.folder / "copy"):
             with suppress(FileNotFoundError):
                 remove_tree(folder)
 
     def damaged(self) -> list[str]:
         """Return why files of `FORGETTABLE` can't be read, a line for each such file."""
-        found = []
-        for name, (kind, _) in FORGETTABLE.items():
-            try:
-                self._read(name, kind)
-            except InputError as error:
-                found.append(str(error))
-        return found
+        return [str(error) for _, _, error in self._damaged()]
 
     def set_damaged_aside(self) -> None:
         """Move unreadable files of `FORGETTABLE` out of the way; log a line for each."""
-        for name, (kind, loss) in FORGETTABLE.items():
-            try:
-                self._read(name, kind)
-            except InputError as error:
-                path = self.folder / name
-                path.replace(path.with_suffix(".damaged"))
-                logger.warning("%s; it is %s.damaged now, and %s", error, path.stem, loss)
+        for path, loss, error in self._damaged():
+            path.replace(path.with_suffix(".damaged"))
+            logger.warning("%s; it is %s.damaged now, and %s", error, path.stem, loss)
+
+    def _damaged(self) -> Iterator[tuple[Path, str, InputError]]:
+        """Yield the files of `FORGETTABLE` that can't be read, what that costs, and why."""
+        for pattern, (kind, loss) in FORGETTABLE.items():
+            for path in sorted(self.folder.glob(pattern)):
+                try:
+                    self._read(path, kind)
+                except InputError as error:
+                    yield path, loss, error
 
     def delete(self) -> None:
         """Remove the whole folder."""
         with self.lock():
             remove_tree(self.folder)
 
-    def _read(self, name: str, kind: type[T]) -> T | None:
+    def _read(self, name: str | Path, kind: type[T]) -> T | None:
         path = self.folder / name
         try:
             return codec.decode(kind, path.read_bytes())
         except FileNotFoundError:
             return None
         except InputError as error:
-            way_out = "" if name in FORGETTABLE else f"; mend it, or remove it: rm {path}"
+            must_be_right = path.name in ("settings.json", "research.json", "errands.json")
+            way_out = f"; mend it, or remove it: rm {path}" if must_be_right else ""
             raise InputError(f"{path} is damaged ({error}){way_out}") from error
 
-    def _recall(self, name: str, kind: type[T]) -> T | None:
+    def _recall(self, name: str | Path, kind: type[T]) -> T | None:
         """Read a file; return None also if it is damaged, which `set_damaged_aside` reports."""
         try:
             return self._read(name, kind)
         except InputError:
             return None
+
+
+def _file(number: int) -> str:
+    """Return the name of the file of an experiment that is under way."""
+    return f"{number:04d}.json"
 
 
 def _copy_file(source: str, target: str) -> str:

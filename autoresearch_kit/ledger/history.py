@@ -19,7 +19,7 @@ from autoresearch_kit.ledger import refs
 from autoresearch_kit.ledger.commit_message import code_message, record_message
 from autoresearch_kit.ledger.git import Git, Object
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
-from autoresearch_kit.records import Experiment, codec
+from autoresearch_kit.records import Experiment, best_of, codec
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
@@ -100,8 +100,8 @@ class History:
         return codec.decode(Experiment, self.file(number, RECORD))
 
     def best(self) -> Entry | None:
-        """Return the latest kept experiment, or None before the baseline."""
-        return _latest_kept(self.entries())
+        """Return the kept experiment that no other has replaced, or None before the baseline."""
+        return _best_entry(self.entries())
 
     def next_number(self) -> int:
         """Return the number of the next experiment; the baseline is 0."""
@@ -153,7 +153,7 @@ class History:
         it points at a commit that is not the campaign's.
         """
         entries = self.entries()
-        best = _latest_kept(entries)
+        best = _best_entry(entries)
         return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
 
     def delete(self) -> int:
@@ -231,8 +231,9 @@ def check_known(git: Git, tag: str) -> None:
         raise LedgerError(f"no campaign {tag!r} in {git.root}; there: {known}")
 
 
-def _latest_kept(entries: Sequence[Entry]) -> Entry | None:
-    return next((entry for entry in reversed(entries) if entry.experiment.kept), None)
+def _best_entry(entries: Sequence[Entry]) -> Entry | None:
+    best = best_of([entry.experiment for entry in entries])
+    return next((entry for entry in entries if entry.experiment is best), None)
 
 
 def _code_commits(entries: Sequence[Entry]) -> set[str]:

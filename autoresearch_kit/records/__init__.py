@@ -9,6 +9,7 @@ from autoresearch_kit.records.experiments import (
     best_of,
     judged_since,
     latest_noise,
+    next_number,
     profiled_before,
 )
 from autoresearch_kit.records.fingerprints import (
@@ -98,6 +99,7 @@ __all__ = [
     "best_of",
     "judged_since",
     "latest_noise",
+    "next_number",
     "profiled_before",
     "speed",
     "speed_by_run",

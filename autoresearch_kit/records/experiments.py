@@ -1,7 +1,7 @@
 """The record of an experiment: one idea, its runs, its verdict."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
@@ -96,8 +96,10 @@ class Experiment:
     editable cells with those values left out. `probes` are short runs of its drafts, without a
     score, that its researcher asked for; `profiled` is where a step's time goes, looked at once for
     each structure that is kept. `gain` is over the best of its time, by the runs that the verdict
-    compared. `leak` is what runs could read of the scored text when its campaign was last started
-    before it; None without a sandbox, where all can be read.
+    compared; `against` is that best's number, None where there was none, and in records of older
+    versions, which tried one experiment after the other. `leak` is what runs could read of the
+    scored text when its campaign was last started before it; None without a sandbox, where all can
+    be read.
     """
 
     tag: str
@@ -121,6 +123,7 @@ class Experiment:
     probes: tuple[Run, ...] = ()
     profiled: Profiled | None = None
     gain: Gain | None = None
+    against: int | None = None
     leak: Leak | None = None
 
     def __str__(self) -> str:
@@ -249,16 +252,25 @@ def _before(old: str, new: str) -> str:
 
 
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
-    """Return the latest keep, since a keep replaces the best before it.
+    """Return the keep that no other keep has replaced, or None before the baseline.
 
-    None before there is one.
+    Experiments finish in any order, so that it need not be the keep with the largest number.
     """
-    return next((each for each in reversed(experiments) if each.kept), None)
+    keeps = [each for each in experiments if each.kept]
+    replaced = {each.against for each in keeps}
+    left = [each for each in keeps if each.number not in replaced]
+    return max(left, key=lambda each: each.number, default=None)
+
+
+def next_number(experiments: Iterable[Experiment], pending: Iterable[Proposal] = ()) -> int:
+    """Return the number of the next proposal: one more than any recorded or pending has."""
+    taken = [*(each.number for each in experiments), *(each.number for each in pending)]
+    return 1 + max(taken, default=-1)
 
 
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
     """Return the experiments after `best`, without those that the machine disturbed."""
-    after = experiments[best.number + 1 :]
+    after = [each for each in experiments if each.number > best.number]
     return [each for each in after if each.verdict is not Verdict.DISTURBED]
 
 

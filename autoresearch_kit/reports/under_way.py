@@ -49,10 +49,11 @@ class RunWatcher:
 
     def look(self) -> UnderWay | None:
         """Return the experiment under way, or None while none is."""
-        state, proposal = self._workspace.state(), self._workspace.pending()
+        state = self._workspace.state()
         if state is None or not state.run_folder or not self._workspace.running():
             return None
-        if proposal is None or proposal.number != state.number:
+        pending = {proposal.number: proposal for proposal in self._workspace.pending()}
+        if (proposal := pending.get(state.number)) is None:
             return None
         folder, settings = Path(state.run_folder), self._workspace.settings()
         return UnderWay(

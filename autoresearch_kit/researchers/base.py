@@ -17,6 +17,7 @@ from autoresearch_kit.records import (
     Run,
     Settings,
     best_of,
+    next_number,
 )
 
 PROBE_SECONDS = 30.0
@@ -32,8 +33,8 @@ class View:
     """A campaign as its researcher sees it before experiment `number`.
 
     `best` is the number of the best experiment and `notebook` its notebook; `experiments` are all
-    that were tried, in order, the baseline first. `running` is under way, if the view is of the
-    experiment after it; `guidance` is what the human says, `lessons` what was learnt so far.
+    that were tried, in order, the baseline first. `running` are under way; `guidance` is what the
+    human says, `lessons` what was learnt so far.
     """
 
     tag: str
@@ -41,7 +42,7 @@ class View:
     best: int
     notebook: TrainNotebook
     experiments: Sequence[Experiment]
-    running: Proposal | None = None
+    running: Sequence[Proposal] = ()
     guidance: str = ""
     lessons: str = ""
 
@@ -64,19 +65,18 @@ def view_of(
     history: History,
     workspace: Workspace,
     experiments: Sequence[Experiment],
-    running: Proposal | None = None,
+    running: Sequence[Proposal] = (),
 ) -> View | None:
-    """Return the campaign before its next experiment, or before the one after `running`.
+    """Return the campaign before its next experiment, while those `running` are under way.
 
     None before the baseline, since there is nothing to build on.
     """
     best = best_of(experiments)
     if best is None:
         return None
-    numbers = [experiment.number for experiment in experiments]
     return View(
         tag=history.tag,
-        number=1 + max([*numbers, running.number] if running else numbers),
+        number=next_number(experiments, running),
         best=best.number,
         notebook=TrainNotebook.parse(history.source(best.number)),
         experiments=tuple(experiments),

@@ -124,7 +124,8 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
     found, best = list[Group](), BASELINE
     for each in experiments:
         own = each.scores if each.number == BASELINE else each.scores[1:]
-        found += [Group(each.number, own), Group(best, each.rerun_scores)]
+        against = best if each.against is None else each.against
+        found += [Group(each.number, own), Group(against, each.rerun_scores)]
         if each.kept:
             best = each.number
     return [each for each in found if each.dof > 0]
@@ -264,12 +265,12 @@ def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
 
     Where re-runs show that the machine is faster or slower than it was, those of before don't.
     """
-    found: dict[int, list[Run]] = {}
-    best = 0
+    found = {each.number: list(each.runs) for each in experiments}
+    best = BASELINE
     for each in experiments:
-        found[each.number] = list(each.runs)
         if each.rerun_scores:
-            found[best] = [*as_fast(found[best], each.reruns), *each.reruns]
+            against = best if each.against is None else each.against
+            found[against] = [*as_fast(found[against], each.reruns), *each.reruns]
         if each.kept:
             best = each.number
     return found

@@ -113,7 +113,7 @@ def test_a_campaign_that_ends_while_it_waits_goes_on_where_it_was(project: Path)
     state = workspace.state()
     assert state is not None
     assert state.stage is Stage.ENDED
-    assert len(workspace.measured()) == TRIES - 1
+    assert len(workspace.measured(1)) == TRIES - 1
     later = Machine(QUIET)
     _, first = run(project, later, 1)
     assert (later.waited, len(later.runs)) == (1, 1)

@@ -159,7 +159,7 @@ def begun(place: Place) -> list[Experiment]:
     outcome = place.decide(BEGIN, [])
     baseline = replace(ledger.experiment(0), runs=outcome.runs, nodes=NODES, noise=outcome.noise)
     History(place.project, "night").append(baseline, tiny.notebook_text(), {})
-    Workspace(place.project, "night").forget_measured()
+    Workspace(place.project, "night").forget_measured(0)
     return [baseline]
 
 
@@ -449,7 +449,7 @@ def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
     place.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
         place.decide(WIDER, begun)
-    measured = Workspace(place.project, "night").measured()
+    measured = Workspace(place.project, "night").measured(1)
     assert {one.run.failure for one in measured} == {None}
 
 

@@ -59,7 +59,7 @@ def test_a_holder_that_is_about_to_die_is_waited_for(workspace: Workspace) -> No
 def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
     proposal = Proposal(3, 1, "optuna", "A 1 -> 2", "why", constants={"A": 2, "B": 0.5, "C": "x"})
     workspace.write_pending(proposal)
-    assert workspace.pending() == proposal
+    assert workspace.pending() == [proposal]
 
 
 def test_a_request_from_before_this_start_is_forgotten(workspace: Workspace) -> None:

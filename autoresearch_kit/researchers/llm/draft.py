@@ -13,7 +13,7 @@ from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import CellEdit, Constant
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
-from autoresearch_kit.researchers.duplicates import is_running, tried_before
+from autoresearch_kit.researchers.duplicates import running_with, tried_before
 from autoresearch_kit.researchers.llm import findings
 
 CATEGORIES = (
@@ -186,8 +186,8 @@ class Draft:
                 f"experiment {known.number} was exactly this code: {findings.outcome(known)}. "
                 "Change something else"
             )
-        running = self._view.running
-        if running is not None and is_running(self._view, self.notebook):
+        running = running_with(self._view, self.notebook)
+        if running is not None:
             raise EditError(
                 f"experiment {running.number}, which is running now, is exactly this code "
                 f"({running.idea}). Change something else"

@@ -100,12 +100,11 @@ def standing(brief: Brief) -> Section:
         )
     if steps_apart(best.runs):
         lines.append(f"- the best's runs one by one: {speed_by_run(best.runs)}")
-    if view.running is not None:
-        lines.append(
-            f"- running now, outcome not known: experiment {view.running.number} "
-            f"({_short(view.running.idea)}). Yours is the one after it, and builds on the best "
-            "above"
-        )
+    lines += [
+        f"- running now, outcome not known: experiment {running.number} ({_short(running.idea)}). "
+        "Yours comes after it, and builds on the best above"
+        for running in view.running
+    ]
     loss = findings.loss_line(brief.around.history, best)
     full = "\n".join([*lines, f"- {loss}"] if loss else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))

@@ -68,13 +68,14 @@ class _Printer:
     def print_new(self) -> None:
         """Print the experiments since the last call; ask git only if there may be any."""
         state = self._workspace.state()
-        known = len(self.experiments)
+        known = {experiment.number for experiment in self.experiments}
         over = state is not None and state.stage in (Stage.ENDED, Stage.FAILED)
-        if state is None or (state.number < known and not over):
+        if state is None or (state.number in known and not over):
             return
         self.experiments = self._history.experiments()
-        for experiment, line in experiment_lines(self.experiments)[known:]:
-            console.print(line, style=STYLES[experiment.verdict])
+        for experiment, line in experiment_lines(self.experiments):
+            if experiment.number not in known:
+                console.print(line, style=STYLES[experiment.verdict])
 
     def pass_on(self, interrupts: int) -> None:
         """Ask the campaign to stop if Ctrl-C was pressed again; `interrupts` counts them all."""

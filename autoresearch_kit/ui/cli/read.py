@@ -57,9 +57,7 @@ def show(
     """Show an experiment: its idea, its verdict, what it changed."""
     ledger = known_history(tag)
     experiments = ledger.experiments()
-    if not 0 <= number < len(experiments):
-        raise InputError(f"no experiment {number} in '{tag}'; there: 0 to {len(experiments) - 1}")
-    experiment = experiments[number]
+    experiment = ledger.experiment(number)
     if as_json:
         print_json(experiment)
         return

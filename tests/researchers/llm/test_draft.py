@@ -22,7 +22,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 def draft_of(
     night: Night, running: Proposal | None = None, start: TrainNotebook | None = None
 ) -> Draft:
-    return Draft(replace(night.view, running=running), night.history, start)
+    return Draft(replace(night.view, running=[running] if running else []), night.history, start)
 
 
 @pytest.fixture

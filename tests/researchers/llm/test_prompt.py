@@ -98,7 +98,7 @@ def test_it_tells_what_git_and_the_human_say(ledger: Ledger) -> None:
     view, running = ledger.view, Proposal(4, 2, "llm", "Twice as wide", "")
     noisy = replace(view.experiments[-1], noise=Noise(0.0042, 6.0))
     experiments = (*view.experiments[:-1], noisy)
-    said = prompted(ledger, replace(view, number=5, running=running, experiments=experiments))
+    said = prompted(ledger, replace(view, number=5, running=[running], experiments=experiments))
     assert [words for words in ACCOUNT if words not in said] == []
 
 
