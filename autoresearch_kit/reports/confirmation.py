@@ -128,7 +128,7 @@ class Folder:
 
     @property
     def pruned(self) -> Path:
-        """Return the notebook of the pruned best."""
+        """Return the path of the pruned best's notebook."""
         return self.path / "pruned.ipynb"
 
     def create(self) -> None:
@@ -153,7 +153,5 @@ class Folder:
         write_atomic(self.path / "confirmation.json", codec.encode(confirmation))
 
     def _read(self, name: str, kind: type[T]) -> T | None:
-        try:
-            return codec.decode(kind, (self.path / name).read_bytes())
-        except FileNotFoundError:
-            return None
+        path = self.path / name
+        return codec.decode(kind, path.read_bytes()) if path.exists() else None
