@@ -12,7 +12,7 @@ import pytest
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.ledger import NOTEBOOK, Entry, History, campaigns, find_root
 from autoresearch_kit.ledger.repository import check_writable
-from autoresearch_kit.records import Experiment, Verdict
+from autoresearch_kit.records import Experiment
 from tests.ledger.ledger import add, git, init, project
 
 
@@ -48,22 +48,16 @@ def merging(root: Path) -> None:
 
 
 @pytest.mark.parametrize("state", [uncommitted, staged, detached, merging])
-def test_the_users_work_is_not_touched(
+def test_the_users_work_is_neither_touched_nor_recorded(
     root: Path, history: History, state: Callable[[Path], None]
 ) -> None:
     state(root)
     before = worth_keeping(root)
-    add(history, 0)
+    entry = add(history, 0)
     add(history, 1)
     history.repair()
     assert worth_keeping(root) == before
     assert len(history.entries()) == 2
-
-
-def test_uncommitted_work_does_not_get_into_the_history(root: Path, history: History) -> None:
-    uncommitted(root)
-    staged(root)
-    entry = add(history, 0)
     assert git(root, "show", f"{entry.code_commit}:README.md") == "# project\n"
 
 
@@ -350,12 +344,6 @@ def test_a_git_that_cannot_do_its_work_is_an_error(
     shutil.rmtree(history.root)
     with pytest.raises(LedgerError, match="git for-each-ref: fatal: cannot change to"):
         history.entries()
-
-
-def test_a_discard_does_not_move_the_branch(root: Path, history: History) -> None:
-    zero = add(history, 0)
-    add(history, 1, 1.6, Verdict.DISCARD)
-    assert git(root, "rev-parse", "autoresearch/night").strip() == zero.code_commit
 
 
 def test_two_writers_of_one_number_leave_one_experiment(root: Path, history: History) -> None:
