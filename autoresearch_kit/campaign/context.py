@@ -34,8 +34,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import is_path
 from autoresearch_kit.tasks.lm.task import TASK
-from autoresearch_kit.verdicts import decide
-from autoresearch_kit.verdicts.comparable import fingerprint
+from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 LEAST_CORES = 4
 """With fewer, starting the next run beside the present one takes from training what it saves: on
@@ -109,7 +108,7 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     here = fingerprint(info, found, TASK.scoring_version, settings.clock)
     experiments = history.experiments()
     if experiments:
-        decide.check_comparable(experiments[0].fingerprint, here)
+        check_comparable(experiments[0].fingerprint, here)
         baseline = TrainNotebook.parse(history.source(0))
     else:
         notebook = read_notebook(workspace.root, settings.notebook)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.campaign.context import Context
-from autoresearch_kit.campaign.measuring import order
+from autoresearch_kit.campaign.orders import order
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool, new_folder

@@ -26,7 +26,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.verdicts import decide
+from autoresearch_kit.verdicts.comparable import check_comparable
 from tests.campaign import tiny
 from tests.ledger import ledger
 
@@ -77,7 +77,7 @@ def made_up_context(workspace: Workspace, history: History, settings: Settings) 
     """Make up a context, without a corpus and without loading torch."""
     experiments = history.experiments()
     if experiments:
-        decide.check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
+        check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
     source = history.source(0) if experiments else tiny.notebook_text()
     dataset, baseline = workspace.root / "data", TrainNotebook.parse(source)
     return Context(

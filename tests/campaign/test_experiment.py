@@ -16,7 +16,9 @@ from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.measuring import Measuring, Steps, drive
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.orders import Steps, drive
+from autoresearch_kit.campaign.recording import files_of
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool
@@ -157,7 +159,7 @@ def place(project: Path, machine: Machine) -> Place:
 def begun(place: Place) -> list[Experiment]:
     """The baseline, decided and in git."""
     outcome = place.decide(BEGIN, [])
-    baseline = replace(ledger.experiment(0), runs=outcome.runs, nodes=NODES, noise=outcome.noise)
+    baseline = replace(ledger.experiment(0), runs=runs(outcome), nodes=NODES, noise=outcome.noise)
     History(place.project, "night").append(baseline, tiny.notebook_text(), {})
     Workspace(place.project, "night").forget_measured(0)
     return [baseline]
@@ -166,28 +168,40 @@ def begun(place: Place) -> list[Experiment]:
 NODES = TrainNotebook.parse(tiny.notebook_text()).nodes()
 
 
+def runs(outcome: Outcome) -> tuple[Run, ...]:
+    return tuple(each.run for each in outcome.counting())
+
+
+def reruns(outcome: Outcome) -> tuple[Run, ...]:
+    return tuple(each.run for each in outcome.best_counting())
+
+
+def set_aside(outcome: Outcome) -> tuple[Run, ...]:
+    return tuple(each.run for each in outcome.set_aside())
+
+
 def values(runs: Sequence[Run]) -> list[float]:
     return [run.score.value for run in runs if run.score]
 
 
 def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
     outcome = place.decide(BEGIN, [])
-    assert values(outcome.runs) == list(BASELINE)
-    assert len({run.seed for run in outcome.runs}) == 3
+    assert values(runs(outcome)) == list(BASELINE)
+    assert len({run.seed for run in runs(outcome)}) == 3
     assert outcome.noise is not None
     assert outcome.noise.dof == PRIOR_DOF + 2
 
 
 def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
     once = replace(place, settings=replace(place.settings, seeds=1))
-    assert len(once.decide(BEGIN, []).runs) == 1
+    assert len(runs(once.decide(BEGIN, []))) == 1
 
 
 def test_what_is_clearly_worse_is_run_once(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores["16"] = iter([1.6])
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.reason is Reason.WORSE
-    assert values(outcome.runs) == [1.6]
+    assert values(runs(outcome)) == [1.6]
 
 
 def test_what_is_better_is_run_beside_the_best_until_that_is_sure(
@@ -207,7 +221,7 @@ def test_a_gain_that_the_machine_made_is_not_kept(place: Place, begun: list[Expe
     place.machine.scores |= {"16": iter(BETTER), "8": iter([1.31, 1.3, 1.295, 1.305])}
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is Verdict.DISCARD
-    assert len(outcome.reruns) == BESIDE
+    assert len(reruns(outcome)) == BESIDE
 
 
 def test_the_noise_is_of_runs_made_together(place: Place, begun: list[Experiment]) -> None:
@@ -230,8 +244,8 @@ def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(
 ) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
     outcome = place.decide(WIDER, begun)
-    assert len(outcome.runs) == 6
-    assert [run.score for run in outcome.reruns] == [None]
+    assert len(runs(outcome)) == 6
+    assert [run.score for run in reruns(outcome)] == [None]
 
 
 def test_what_is_kept_is_audited_and_nothing_else(place: Place, begun: list[Experiment]) -> None:
@@ -240,8 +254,8 @@ def test_what_is_kept_is_audited_and_nothing_else(place: Place, begun: list[Expe
     kept = place.decide(WIDER, begun)
     place.machine.scores["4"] = iter([1.6])
     discarded = place.decide(replace(WIDER, constants={"WIDTH": 4}), begun)
-    assert [run.audit is not None for run in kept.runs][:2] == [True, False]
-    assert [run.audit for run in discarded.runs] == [None]
+    assert [run.audit is not None for run in runs(kept)][:2] == [True, False]
+    assert [run.audit for run in runs(discarded)] == [None]
 
 
 def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
@@ -250,9 +264,9 @@ def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
     place.machine.scores["16"] = iter([1.9, 1.6])
     place.machine.elsewhere = iter([0.9, 0.1])
     outcome = place.decide(WIDER, begun)
-    assert values(outcome.runs) == [1.6]
-    assert values(outcome.set_aside) == [1.9]
-    assert outcome.runs[0].seed == outcome.set_aside[0].seed
+    assert values(runs(outcome)) == [1.6]
+    assert values(set_aside(outcome)) == [1.9]
+    assert runs(outcome)[0].seed == set_aside(outcome)[0].seed
 
 
 def test_after_the_repeats_a_quiet_machine_is_waited_for_and_its_run_counts(
@@ -261,7 +275,7 @@ def test_after_the_repeats_a_quiet_machine_is_waited_for_and_its_run_counts(
     place.machine.scores["16"] = iter([1.7, 1.8, 1.9, 1.6])
     place.machine.elsewhere = iter([0.9, 0.7, 0.5])
     outcome = place.decide(WIDER, begun)
-    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.6], [1.7, 1.8, 1.9])
+    assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.6], [1.7, 1.8, 1.9])
     assert place.machine.waited == [600.0]
 
 
@@ -271,7 +285,7 @@ def test_a_machine_that_is_no_quieter_the_second_time_is_waited_for_at_once(
     place.machine.scores["16"] = iter([1.7, 1.8, 1.6])
     place.machine.elsewhere = iter([0.8, 0.9])
     outcome = place.decide(WIDER, begun)
-    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.6], [1.7, 1.8])
+    assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.6], [1.7, 1.8])
     assert len(place.machine.waited) == 1
 
 
@@ -284,7 +298,7 @@ def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(
     decision = outcome.decision
     assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
     assert decision.detail.startswith("run 1, disturbed 3 times, is not judged: 90% of the cores'")
-    assert (outcome.runs, values(outcome.set_aside)) == ((), [1.3, 1.3, 1.3])
+    assert (runs(outcome), values(set_aside(outcome))) == ((), [1.3, 1.3, 1.3])
     assert outcome.noise is None
 
 
@@ -296,7 +310,7 @@ def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is Verdict.DISTURBED
     assert outcome.decision.detail.startswith("re-run of the best 1, disturbed 3 times")
-    assert (len(outcome.runs), outcome.reruns, len(outcome.set_aside)) == (2, (), 3)
+    assert (len(runs(outcome)), reruns(outcome), len(set_aside(outcome))) == (2, (), 3)
 
 
 def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
@@ -306,8 +320,8 @@ def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
     place.machine.steps["16"] = iter([314, 601, 598, 620])
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.31, 1.3, 1.29], [1.48])
-    assert outcome.runs[0].seed == outcome.set_aside[0].seed
+    assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.31, 1.3, 1.29], [1.48])
+    assert runs(outcome)[0].seed == set_aside(outcome)[0].seed
 
 
 def test_code_that_claims_few_steps_again_and_again_wins_nothing(
@@ -334,7 +348,7 @@ def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is verdict
     if verdict is Verdict.DISTURBED:
-        assert max(values(outcome.runs)) < 1.48 < min(values(outcome.set_aside))
+        assert max(values(runs(outcome))) < 1.48 < min(values(set_aside(outcome)))
         assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
@@ -347,7 +361,7 @@ def test_runs_that_claim_few_steps_can_make_more_runs_needed(
     place.machine.steps["16"] = iter([1000, 700])
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert len(outcome.runs) > 3
+    assert len(runs(outcome)) > 3
 
 
 def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(
@@ -368,8 +382,8 @@ def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(
     place.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
     place.machine.steps["16"] = iter([700])
     outcome = place.decide(WIDER, begun)
-    assert values(outcome.set_aside)[0] == 1.46
-    assert len(outcome.runs) > 3
+    assert values(set_aside(outcome))[0] == 1.46
+    assert len(runs(outcome)) > 3
 
 
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
@@ -380,7 +394,7 @@ def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
     place.machine.steps["8"] = cycle(claims)
     outcome = place.decide(WIDER, begun)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert {run.steps for run in outcome.reruns} == {500}
+    assert {run.steps for run in reruns(outcome)} == {500}
 
 
 def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None:
@@ -388,7 +402,7 @@ def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None
     place.machine.scores["8"] = iter([1.5, 1.5, 1.5, 1.51, 1.49])
     outcome = place.decide(BEGIN, [])
     assert outcome.decision.verdict is Verdict.KEEP
-    assert (len(outcome.runs), len(outcome.set_aside)) == (3, 2)
+    assert (len(runs(outcome)), len(set_aside(outcome))) == (3, 2)
 
 
 def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(
@@ -414,7 +428,7 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     monkeypatch.setattr(launch, "execute", place.machine.execute)
     monkeypatch.setattr(launch, "audit", place.machine.audit)
     outcome = place.decide(WIDER, begun)
-    assert values(outcome.runs)[:3] == [1.3, 1.31, 1.29]
+    assert values(runs(outcome))[:3] == [1.3, 1.31, 1.29]
     ran = place.machine.ran[before:]
     assert len(set(ran)) == len(ran)
 
@@ -428,7 +442,7 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(
     (decider.measuring.workspace.runs / "run-4").mkdir()
     first = place.drive(decider, decider.first_run(WIDER))
     assert first.run is not None
-    assert first.run.counts.folder == "run-5"
+    assert first.run.chosen.folder == "run-5"
 
 
 def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
@@ -437,10 +451,8 @@ def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
     place.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
     place.machine.elsewhere = iter([0.9])
     outcome = place.decide(WIDER, begun)
-    names = [name for name, _ in outcome.named()]
-    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(names)
-    files = place.decider(begun).measuring.files(outcome.named())
-    assert set(files) == set(names)
+    files = files_of(Workspace(place.project, "night"), outcome)
+    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(files)
 
 
 def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
@@ -456,9 +468,8 @@ def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
 def test_a_loss_curve_that_is_a_link_is_left_out(place: Place, begun: list[Experiment]) -> None:
     place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     outcome = place.decide(WIDER, begun)
-    measuring = place.decider(begun).measuring
-    name, measured = outcome.named()[0]
-    work = measuring.executed(measured).parent / handover.WORK_FOLDER
+    workspace = Workspace(place.project, "night")
+    work = workspace.runs / outcome.own[0].chosen.folder / handover.WORK_FOLDER
     work.mkdir()
     (work / handover.METRICS_FILE).symlink_to("/etc/passwd")
-    assert set(measuring.files([(name, measured)])) == {name}
+    assert handover.METRICS_FILE not in files_of(workspace, outcome)

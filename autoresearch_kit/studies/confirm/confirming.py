@@ -9,7 +9,7 @@ from statistics import fmean
 
 from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.measuring import carry_out, drive, order
+from autoresearch_kit.campaign.orders import carry_out, drive, order
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
@@ -133,7 +133,8 @@ class Confirming:
         trials = self._trials(accelerator=context.machine.accelerator)
         standing = stand(self.plan, trials)
         while standing.todo:
-            if heartbeat.told_to_stop():
+            heartbeat.wait_while_paused()
+            if heartbeat.stop_requested():
                 return
             todo = standing.todo[0]
             trial, folder = self._run(context, heartbeat, pool, standing, todo)
