@@ -38,8 +38,9 @@ def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
 class Heartbeat:
     """The campaign's state on disk, rewritten at each change and at least every few seconds.
 
-    It is there to be looked at, so a full disk does not end the campaign here. What
-    it measures does not depend on the clock on the wall, which may be set back.
+    People and commands only read it, so a full disk does not end the campaign here. Durations don't
+    depend on the system's clock, which may be set back. Of several experiments in flight the state
+    shows the last that was begun.
     """
 
     def __init__(

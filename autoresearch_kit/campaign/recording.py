@@ -136,13 +136,13 @@ def _profile(parts: Parts, outcome: Outcome, experiments: Sequence[Experiment]) 
 def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome) -> KitError:
     """Forget the runs that are to be made again at the next start; return why it can't go on."""
     if experiment.verdict is Verdict.DISTURBED:
-        workspace.drop_measured(0, outcome.disturbed_folders())
+        workspace.forget_runs(0, outcome.disturbed_folders())
         return KitError(
             f"the baseline can't be measured here: {experiment.detail}. Run again when the machine "
             f"is quiet; or have every run judged, whatever else the machine does: "
             f"autoresearch run {experiment.tag} --max-elsewhere 1"
         )
-    workspace.forget_measured(0)
+    workspace.forget_runs(0, [run.folder for run in workspace.measured(0)])
     executed = workspace.runs / outcome.own[-1].chosen.folder / handover.EXECUTED_FILE
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "

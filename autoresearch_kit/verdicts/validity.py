@@ -1,8 +1,8 @@
-"""Validity of runs: may a run be judged, or did the machine disturb it? Pure functions.
+"""Validity of runs: whether a run may be judged, or the machine disturbed it. Pure functions.
 
-Two things can say so: what was seen of the machine from outside while the run trained, and the
-steps of other runs of the same code. Such a run is repeated with the same seed: steps are the
-notebook's own claim, and no notebook shall get another draw of its luck by claiming few.
+A run is disturbed by what was seen of the machine from outside while it trained, or by making fewer
+steps than other runs of the same code. It is repeated with the same seed: steps are the notebook's
+own claim, and no notebook shall get another draw of its luck by claiming few.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ NEVER = 1.0
 """At this `max_elsewhere` every run is judged, whatever the machine did meanwhile."""
 
 MARGIN = 0.15
-"""By which more than the usual share may go elsewhere, on a machine that is never quiet."""
+"""How much more than the usual share may go elsewhere, on a machine that is never quiet."""
 
 MOST_USUAL = 0.5
 """The usual share is never taken to be more: a run that gets less than half of a machine depends on
@@ -72,7 +72,7 @@ def why_invalid(
 
 
 def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
-    """Return the part of `why_invalid` that was seen from outside, of which no notebook has a say.
+    """Return the part of `why_invalid` that was seen from outside, which no notebook can change.
 
     By the CPU clock neighbours make a run longer and no worse, unless they take nearly all.
     """
@@ -103,7 +103,7 @@ def why_busy(
 
 
 def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str:
-    """Return the part of `why_invalid` that the steps of other runs of the same code say."""
+    """Return the part of `why_invalid` that the steps of other runs of the same code show."""
     if settings.max_elsewhere >= NEVER or run.score is None:
         return ""
     others = [each for each in same_code_runs if each.score]

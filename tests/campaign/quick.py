@@ -1,5 +1,6 @@
 """A campaign whose runs are made up, so that hundreds can be tried; all that it writes is real."""
 
+import compileall
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -94,6 +95,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(launch, "execute", made_up_run)
     patch.setattr(launch, "execute_unscored", made_up_probe)
     patch.setattr(launch, "audit", lambda _, run, **__: run)
+    patch.setattr(compileall, "compile_dir", lambda *_, **__: True)  # nothing imports the copy
 
 
 @contextmanager
