@@ -5,17 +5,13 @@ the index and HEAD are never written: trees are made in an index of their own.
 """
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from subprocess import PIPE
 from typing import NamedTuple
-
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else a missing git fails the import
-
-from git.cmd import Git as Command
-from git.exc import GitCommandNotFound
 
 from autoresearch_kit.errors import LedgerError
 
@@ -39,6 +35,7 @@ _NOT_INHERITED = (
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
+_OPTIONS = ("--no-replace-objects", "--no-optional-locks")
 _CONFIG = {
     "commit.gpgSign": "false",
     "core.fsmonitor": "false",
@@ -52,6 +49,13 @@ _CONFIG = {
     "maintenance.auto": "false",
 }
 _IDENTITY = {"user.name": "autoresearch", "user.email": "autoresearch@localhost"}
+
+
+class Object(NamedTuple):
+    """An object's full name and its bytes."""
+
+    name: str
+    content: bytes
 
 
 class Git:
@@ -71,23 +75,27 @@ class Git:
         Raises:
             LedgerError: it failed; the message ends in git's own last line.
         """
-        process = self._start(args, index)
-        out: bytes
-        errors: bytes
-        out, errors = process.communicate(stdin)
-        if process.returncode != 0:
-            raise LedgerError(_complaint(args, process.returncode, errors))
-        return out
+        done = self._execute(args, stdin, index)
+        if done.returncode != 0:
+            raise _failure(args, done)
+        return done.stdout
 
     def line(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:
         """Run `git *args` and return the line that it prints, without its end."""
         return os.fsdecode(self.run(*args, stdin=stdin, index=index)).removesuffix("\n")
 
-    def commits_of(self, *revisions: str) -> list[str | None]:
-        """Return the full name of each revision's commit, None if there is none."""
-        request = "".join(f"{revision}^{{commit}}\n" for revision in revisions).encode()
-        lines = self.run("cat-file", "--batch-check", stdin=request).decode().splitlines()
-        return [None if line.endswith(" missing") else line.split()[0] for line in lines]
+    def objects(self, names: Sequence[str]) -> list[Object | None]:
+        """Return each object, None where there is none; one process reads them all.
+
+        Raises:
+            LedgerError: an object is damaged; git calls it missing, and says why on stderr.
+        """
+        args = ("cat-file", "--batch")
+        done = self._execute(args, "".join(f"{name}\n" for name in names).encode())
+        if done.returncode != 0 or b"error: " in done.stderr:
+            raise _failure(args, done)
+        out = BytesIO(done.stdout)
+        return [_next_object(out) for _ in names]
 
     def refs(self, *prefixes: str) -> dict[str, str]:
         """Return the object's name of each ref that is one of `prefixes` or lies under one."""
@@ -114,42 +122,32 @@ class Git:
         except OSError as error:
             raise LedgerError(f"can't write to {scratch}: {error.strerror}") from error
 
-    @contextmanager
-    def objects(self) -> Iterator["Objects"]:
-        """Yield a git process that reads objects for as long as the block lasts.
-
-        Raises:
-            LedgerError: an object is damaged; git calls it missing, and says why on stderr.
-        """
-        process = self._start(("cat-file", "--batch"), None)
-        errors: bytes = b""
-        try:
-            yield Objects(process)
-        finally:
-            _, errors = process.communicate()
-        if b"error: " in errors:
-            raise LedgerError(_complaint(("cat-file",), process.returncode, errors))
-
-    def _start(self, args: Sequence[str], index: Path | None) -> Command.AutoInterrupt:
-        clean = [word for name in _NOT_INHERITED for word in ("-u", name)]
-        own = [f"GIT_INDEX_FILE={index}"] if index else []
-        config = [word for name, value in _CONFIG.items() for word in ("-c", f"{name}={value}")]
-        git = ["git", "-C", str(self.root), "--no-replace-objects", "--no-optional-locks"]
-        command = ["env", *clean, *own, *git, *config, *args]
-        detached = not self._terminal
-        try:
-            return Command(self.root).execute(
-                command, istream=PIPE, as_process=True, start_new_session=detached
-            )
-        except (OSError, GitCommandNotFound) as error:
-            raise LedgerError(f"can't start git: {error}") from error
-
     def identity(self) -> list[str]:
         """Return options that give commits an author where the user has set none."""
         out = self.run("config", "--list", "-z").decode(errors="replace")
         settings = dict(item.partition("\n")[::2] for item in out.split("\0"))
-        missing = {name: value for name, value in _IDENTITY.items() if not settings.get(name)}
-        return [word for name, value in missing.items() for word in ("-c", f"{name}={value}")]
+        return _config({name: value for name, value in _IDENTITY.items() if not settings.get(name)})
+
+    def _execute(
+        self, args: Sequence[str], stdin: bytes, index: Path | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        env |= {"LC_ALL": "C", "LANGUAGE": "C"}  # messages are searched for git's English words
+        if index:
+            env["GIT_INDEX_FILE"] = str(index)
+        command = ["git", "-C", str(self.root), *_OPTIONS, *_config(_CONFIG), *args]
+        own_session = not self._terminal
+        try:
+            return subprocess.run(
+                command,
+                input=stdin,
+                env=env,
+                capture_output=True,
+                check=False,
+                start_new_session=own_session,
+            )
+        except OSError as error:
+            raise LedgerError(f"can't start git: {error}") from error
 
 
 class Tree:
@@ -185,52 +183,23 @@ class Tree:
         return out.decode().split()
 
 
-class Object(NamedTuple):
-    """An object's full name and its bytes."""
-
-    name: str
-    content: bytes
+def _config(settings: Mapping[str, str]) -> list[str]:
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
-class Objects:
-    """Reads objects by name through one process, made by `Git.objects`."""
-
-    def __init__(self, process: Command.AutoInterrupt):
-        self._process = process
-
-    def read(self, names: Sequence[str]) -> list[Object | None]:
-        """Return each object, None where there is none.
-
-        All requests are written before the first answer is read, so they must fit into a pipe: at
-        most about 50 names at a time.
-        """
-        try:
-            self._process.stdin.write("".join(f"{name}\n" for name in names).encode())
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise self._death() from error
-        return [self._next() for _ in names]
-
-    def _next(self) -> Object | None:
-        header: bytes = self._process.stdout.readline()
-        if header.endswith(b" missing\n"):
-            return None
-        if not header:
-            raise self._death()
-        name, _, size = header.decode().split()
-        content: bytes = self._process.stdout.read(int(size) + 1)
-        return Object(name, content[:-1])
-
-    def _death(self) -> LedgerError:
-        errors: bytes
-        _, errors = self._process.communicate()
-        return LedgerError(_complaint(("cat-file",), self._process.returncode, errors))
+def _next_object(out: BytesIO) -> Object | None:
+    header = out.readline()
+    if header.endswith(b" missing\n"):
+        return None
+    name, _, size = header.decode().split()
+    return Object(name, out.read(int(size) + 1)[:-1])
 
 
-def _complaint(args: Sequence[str], status: int, errors: bytes) -> str:
-    words = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
+def _failure(args: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> LedgerError:
     command = next(word for word in args if not word.startswith("-") and "=" not in word)
-    fatal = [line for line in words if line.startswith(("fatal: ", "error: "))]
-    if status < 0:
-        return f"git {command} was killed by signal {-status}"
-    return f"git {command}: {(fatal or words or [f'exit status {status}'])[-1]}"
+    if done.returncode < 0:
+        return LedgerError(f"git {command} was killed by signal {-done.returncode}")
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
+    said = [line for line in lines if line] or [f"exit status {done.returncode}"]
+    fatal = [line for line in said if line.startswith(("fatal: ", "error: "))]
+    return LedgerError(f"git {command}: {(fatal or said)[-1]}")

@@ -1,4 +1,4 @@
-"""Experiments as git commits and refs: the ledger of a campaign.
+"""The experiments of a campaign, read from git and recorded in it.
 
 Each experiment is two commits. The code commit changes the campaign's notebook and stands on the
 code commit of the experiment it was derived from; the record commit on top of it adds the folder
@@ -8,34 +8,23 @@ absent, points at the record commit: from then on the experiment exists. The bra
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
-from autoresearch_kit.ledger.branch import Branch
+from autoresearch_kit.ledger import refs
 from autoresearch_kit.ledger.commit_message import code_message, record_message
-from autoresearch_kit.ledger.plumbing import Git, Object, Objects
-from autoresearch_kit.ledger.refs import (
-    REFS,
-    branch_ref,
-    campaign_refs,
-    experiment_file,
-    experiment_ref,
-    parse_ref,
-    valid_tag,
-)
+from autoresearch_kit.ledger.git import Git, Object
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
-from autoresearch_kit.records import Experiment, best_of, codec, next_number
+from autoresearch_kit.records import Experiment, best_of, codec
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
 
 RECORD = "record.json"
-_CHUNK = 25
 
 
 @dataclass(frozen=True)
@@ -51,14 +40,14 @@ class History:
     """The experiments of campaign `tag` in the repository whose checkout is at `root`.
 
     Raises:
-        InputError: the tag is not one, or the path is not UTF-8, or has a line break.
+        InputError: the tag is not valid, or the path is not UTF-8, or has a line break.
     """
 
     def __init__(self, root: Path, tag: str):
         self.root = checked(root, PROJECT)
-        self.tag = valid_tag(tag)
+        self.tag = refs.valid_tag(tag)
         self._git = Git(root)
-        self._branch = Branch(self._git, tag)
+        self._branch = refs.Branch(self._git, tag)
 
     def append(self, experiment: Experiment, notebook: str, files: Mapping[str, bytes]) -> Entry:
         """Record an experiment for good.
@@ -69,28 +58,34 @@ class History:
         Raises:
             LedgerError: the number is taken, the parent unknown, or git refused (full disk, ...).
         """
-        parent = self._parent(experiment)
+        number, parent = experiment.number, self._parent(experiment)
         files = {**files, RECORD: codec.encode(experiment)}
-        record = {self._path(experiment.number, name): data for name, data in files.items()}
+        record = {self._path(number, name): data for name, data in files.items()}
         with self._git.tree(parent, self._scratch()) as tree:
             tree.put({experiment.settings.notebook: notebook.encode()})
             code = tree.commit(code_message(experiment), parent)
             tree.put(record)
             commit = tree.commit(record_message(experiment), code)
-        self._git.update_refs([f"create {experiment_ref(self.tag, experiment.number)} {commit}"])
+        refs.create_experiment(self._git, self.tag, number, commit)
         if experiment.kept:
             with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
                 self.follow_best()
         return Entry(experiment, code, commit)
 
     def entries(self, since: int = 0) -> list[Entry]:
-        """Return all experiments by number, from `since` on, read by a single git process.
+        """Return all experiments by number, from `since` on.
 
         Raises:
             LedgerError: an experiment's ref exists, but its record can't be read.
         """
-        with self._git.objects() as objects:
-            return list(self._read_all(objects, since))
+        numbers = [number for number in self._numbers() if number >= since]
+        if not numbers:
+            return []
+        names = [self._ref(number) for number in numbers]
+        records = [f"{self._ref(number)}:{self._path(number, RECORD)}" for number in numbers]
+        objects = self._git.objects([*names, *records])
+        commits, contents = objects[: len(names)], objects[len(names) :]
+        return [_entry(*read) for read in zip(names, commits, contents, strict=True)]
 
     def experiments(self) -> list[Experiment]:
         """Return all experiments by number."""
@@ -105,38 +100,27 @@ class History:
         return codec.decode(Experiment, self.file(number, RECORD))
 
     def best(self) -> Entry | None:
-        """Return the latest kept experiment, or None before the baseline."""
-        return latest_kept(self.entries())
+        """Return the kept experiment that no other has replaced, or None before the baseline."""
+        return _best_entry(self.entries())
 
     def next_number(self) -> int:
         """Return the number of the next experiment; the baseline is 0."""
-        return next_number(self.experiments())
+        return max(self._numbers(), default=-1) + 1
 
     def source(self, number: int) -> str:
         """Return the text of experiment `number`'s notebook."""
-        return self._read(number, "^", self._notebook(number)).decode()
+        notebook = self.experiment(number).settings.notebook
+        return self._read(number, f"{self._ref(number)}^:{notebook}").decode()
 
     def file(self, number: int, name: str) -> bytes:
         """Return the file that `append` got as `files[name]`, or `record.json`."""
-        return self._read(number, "", self._path(number, name))
-
-    def diff(self, number: int) -> tuple[str, str]:
-        """Return the notebook that experiment `number` was derived from, and its own.
-
-        The first is empty if the project had no notebook committed when the campaign began.
-        """
-        own = self.source(number)
-        with self._git.objects() as objects:
-            notebook = self._notebook(number)
-            [before] = objects.read([f"{experiment_ref(self.tag, number)}^^:{notebook}"])
-        return (before.content.decode() if before else "", own)
+        return self._read(number, f"{self._ref(number)}:{self._path(number, name)}")
 
     def disk_bytes(self) -> int:
         """Return the bytes that the campaign's own objects take on disk."""
-        first = experiment_ref(self.tag, 0)
-        if self._git.commits_of(first) == [None]:
+        if 0 not in self._numbers():
             return 0
-        mine, before = f"--glob={campaign_refs(self.tag)}/*", f"{first}^^@"
+        mine, before = f"--glob={refs.campaign_refs(self.tag)}/*", f"{self._ref(0)}^^@"
         return int(self._git.line("rev-list", "--objects", "--disk-usage", mine, "--not", before))
 
     def check(self) -> None:
@@ -156,15 +140,11 @@ class History:
         only while holding the campaign's lock, so that no git process of the kit is at work.
         """
         folder = self._git.folder()
-        branch_lock = folder / f"{branch_ref(self.tag)}.lock"
-        for lock in [*(folder / campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
+        branch_lock = folder / f"{self._branch.ref}.lock"
+        for lock in [*(folder / refs.campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
             lock.unlink(missing_ok=True)
         shutil.rmtree(self._scratch(), ignore_errors=True)
         return self.follow_best()
-
-    def _scratch(self) -> Path:
-        """Return the folder of this campaign's temporary indexes, which `repair` removes."""
-        return self._git.folder() / "autoresearch" / self.tag
 
     def follow_best(self) -> bool:
         """Point the branch at the best; return True if it points there now.
@@ -173,7 +153,7 @@ class History:
         it points at a commit that is not the campaign's.
         """
         entries = self.entries()
-        best = latest_kept(entries)
+        best = _best_entry(entries)
         return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
 
     def delete(self) -> int:
@@ -185,22 +165,26 @@ class History:
         Raises:
             LedgerError: there are no experiments, or the branch is checked out.
         """
+        check_known(self._git, self.tag)
         entries = self.entries()
-        if not entries:
-            known = ", ".join(campaigns(self.root)) or "none yet"
-            raise LedgerError(f"no campaign {self.tag!r} in {self.root}; there: {known}")
-        refs = self._git.refs(campaign_refs(self.tag))
-        experiments = [f"delete {ref} {commit}" for ref, commit in refs.items()]
-        self._git.update_refs(self._branch.deletion(_code_commits(entries)) + experiments)
+        refs.delete_campaign(self._git, self.tag, _code_commits(entries))
         return len(entries)
+
+    def _numbers(self) -> list[int]:
+        known = map(refs.parse_ref, self._git.refs(refs.campaign_refs(self.tag)))
+        return sorted(ref[1] for ref in known if ref)
+
+    def _scratch(self) -> Path:
+        """Return the folder of this campaign's temporary indexes, which `repair` removes."""
+        return self._git.folder() / "autoresearch" / self.tag
 
     def _parent(self, experiment: Experiment) -> str | None:
         """Return the parent of the experiment's code commit, None in a repository without one."""
         number, parent = experiment.number, experiment.proposal.parent
         if experiment.tag != self.tag:
             raise LedgerError(f"an experiment of {experiment.tag!r} can't go into {self.tag!r}")
-        base = "HEAD" if parent is None else f"{experiment_ref(self.tag, parent)}^"
-        existing, commit = self._git.commits_of(experiment_ref(self.tag, number), base)
+        base = "HEAD" if parent is None else f"{self._ref(parent)}^"
+        existing, commit = self._git.objects([self._ref(number), base])
         if existing:
             raise LedgerError(
                 f"experiment {number} of {self.tag!r} exists already, and experiments never "
@@ -208,67 +192,59 @@ class History:
             )
         if commit is None and parent is not None:
             raise self._unknown(parent)
-        return commit
+        return commit.name if commit else None
 
-    def _notebook(self, number: int) -> str:
-        record = self._read(number, "", self._path(number, RECORD))
-        return codec.decode(Experiment, record).settings.notebook
+    def _ref(self, number: int) -> str:
+        return refs.experiment_ref(self.tag, number)
 
     def _path(self, number: int, name: str) -> str:
-        return experiment_file(self.tag, number, name)
+        return refs.experiment_file(self.tag, number, name)
 
-    def _read(self, number: int, ancestor: str, path: str) -> bytes:
-        ref = experiment_ref(self.tag, number)
-        with self._git.objects() as objects:
-            commit, blob = objects.read([ref, f"{ref}{ancestor}:{path}"])
+    def _read(self, number: int, name: str) -> bytes:
+        commit, blob = self._git.objects([self._ref(number), name])
         if commit is None:
             raise self._unknown(number)
         if blob is None:
+            path = name.partition(":")[2]
             raise LedgerError(f"experiment {number} of {self.tag!r} has no file {path!r}")
         return blob.content
 
     def _unknown(self, number: int) -> LedgerError:
-        numbers = [entry.experiment.number for entry in self.entries()]
+        numbers = self._numbers()
         known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none yet"
         return LedgerError(f"no experiment {number} in campaign {self.tag!r}; there: {known}")
-
-    def _read_all(self, objects: Objects, since: int) -> Iterator[Entry]:
-        for first in count(since, _CHUNK):
-            refs = {n: experiment_ref(self.tag, n) for n in range(first, first + _CHUNK)}
-            commits = objects.read(list(refs.values()))
-            if not any(commits):
-                return
-            records = objects.read([f"{ref}:{self._path(n, RECORD)}" for n, ref in refs.items()])
-            for ref, commit, record in zip(refs.values(), commits, records, strict=True):
-                if commit:
-                    yield _entry(ref, commit, record)
-
-
-def latest_kept(entries: Sequence[Entry]) -> Entry | None:
-    """Return the best of a campaign, or None before the baseline."""
-    best = best_of([entry.experiment for entry in entries])
-    return next((entry for entry in entries if entry.experiment is best), None)
 
 
 def campaigns(root: Path) -> list[str]:
     """Return the tags of all campaigns in the repository, in alphabetical order."""
-    refs = Git(root).refs(REFS)
-    return sorted({known[0] for ref in refs if (known := parse_ref(ref))})
+    return sorted({ref[0] for ref in map(refs.parse_ref, Git(root).refs(refs.REFS)) if ref})
 
 
-def delete(root: Path, tag: str) -> int:
-    """Remove campaign `tag`; return the number of its experiments."""
-    return History(root, tag).delete()
+def check_known(git: Git, tag: str) -> None:
+    """Check that campaign `tag` has an experiment.
+
+    Raises:
+        LedgerError: it has none; the message names the campaigns that have.
+    """
+    if not git.refs(refs.campaign_refs(tag)):
+        known = ", ".join(campaigns(git.root)) or "none yet"
+        raise LedgerError(f"no campaign {tag!r} in {git.root}; there: {known}")
+
+
+def _best_entry(entries: Sequence[Entry]) -> Entry | None:
+    best = best_of([entry.experiment for entry in entries])
+    return next((entry for entry in entries if entry.experiment is best), None)
 
 
 def _code_commits(entries: Sequence[Entry]) -> set[str]:
     return {entry.code_commit for entry in entries}
 
 
-def _entry(ref: str, commit: Object, record: Object | None) -> Entry:
-    headers = commit.content.decode(errors="replace").split("\n\n")[0].splitlines()
-    parents = [line.removeprefix("parent ") for line in headers if line.startswith("parent ")]
-    if record is None or len(parents) != 1:
+def _entry(ref: str, commit: Object | None, record: Object | None) -> Entry:
+    headers = commit.content.partition(b"\n\n")[0].decode(errors="replace") if commit else ""
+    lines = headers.splitlines()
+    parents = [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
+    if commit is None or record is None or len(parents) != 1:
         raise LedgerError(
             f"{ref} is not the record of an experiment of this campaign; look at it: git show {ref}"
         )
