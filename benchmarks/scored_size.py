@@ -86,7 +86,9 @@ def main() -> None:
     given = parser.parse_args()
     dataset = open_dataset(context.prepare(given.dataset))
     profile = profiles.choose(machine_probe.accelerator())
-    baseline = context.profiled(TrainNotebook.read(ROOT / profile.notebook), profile.name)
+    baseline = context.with_profile_constants(
+        TrainNotebook.read(ROOT / profile.notebook), profile.name
+    )
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), "scored-size")
         workspace.create()

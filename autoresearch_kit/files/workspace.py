@@ -6,11 +6,9 @@ only a proposal or a request; where it would change what the campaign does, it i
 names the file.
 """
 
-import compileall
 import hashlib
 import logging
-import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,10 @@ from typing import TypeVar
 
 import filelock
 
-from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
+from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.kit_copy import PACKAGE, copy_kit
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import (
     Command,
@@ -50,6 +49,9 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
 }
 """Files that a campaign can go on without: their content, and what their loss means."""
 
+NEEDED = ("settings.json", "research.json", "errands.json")
+"""Files that change what a campaign does."""
+
 PATIENCE = 2.0
 """Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
 
@@ -77,14 +79,6 @@ class Workspace:
         return self.folder / "probes"
 
     @property
-    def _pending(self) -> Path:
-        return self.folder / "pending"
-
-    @property
-    def _measured(self) -> Path:
-        return self.folder / "measured"
-
-    @property
     def log(self) -> Path:
         """Return the campaign process's log."""
         return self.folder / "campaign.log"
@@ -110,27 +104,14 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folder, which git ignores by a .gitignore of its own."""
-        for folder in (self.runs, self._pending, self._measured):
-            folder.mkdir(parents=True, exist_ok=True)
+        for name in ("runs", "pending", "measured"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         hide_from_git(self.root / ".autoresearch")
 
-    def copy_kit(self, source: Path = Path(__file__).parents[1]) -> None:
+    def copy_kit(self, source: Path = PACKAGE) -> None:
         """Copy the package once, so that edits to the checkout don't change a running campaign."""
-        if self.kit.exists():
-            return
-        part = self.folder / "kit.part"
-        shutil.rmtree(part, ignore_errors=True)
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, part / source.name, ignore=ignore, copy_function=_copy_file)
-        compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
-        part.rename(self.kit)
-
-    def kit_digest(self) -> str:
-        """Return a short digest of the sources of the package's copy."""
-        digest = hashlib.sha256()
-        for path in sorted(self.kit.rglob("*.py")):
-            digest.update(str(path.relative_to(self.kit)).encode() + path.read_bytes())
-        return digest.hexdigest()[:12]
+        if not self.kit.exists():
+            copy_kit(source, self.kit)
 
     def take_lock(self, patience: float = PATIENCE) -> int:
         """Hold the campaign; return the descriptor of the lock, for `lock`.
@@ -146,7 +127,7 @@ class Workspace:
         except filelock.Timeout as error:
             raise BusyError(self.held_by()) from error
         try:
-            self._clear_request()
+            (self.folder / "request.json").unlink(missing_ok=True)
         except OSError:
             lock.release(held)
             raise
@@ -186,7 +167,7 @@ class Workspace:
         return f"go on with: autoresearch {state.command if state else Command.RUN} {self.tag}"
 
     def state(self) -> State | None:
-        """Return the campaign's latest state; None if it never ran here, or that can't be read."""
+        """Return the campaign's latest state; None before its first, or if it can't be read."""
         return self._recall("state.json", State)
 
     def write_state(self, state: State) -> None:
@@ -194,11 +175,7 @@ class Workspace:
         write_atomic(self.folder / "state.json", codec.encode(state))
 
     def settings(self) -> Settings | None:
-        """Return the campaign's settings; None if it never ran here.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """Return the campaign's settings; None if it never ran here; InputError if damaged."""
         return self._read("settings.json", Settings)
 
     def write_settings(self, settings: Settings) -> None:
@@ -206,11 +183,7 @@ class Workspace:
         write_atomic(self.folder / "settings.json", codec.encode(settings))
 
     def research(self) -> Research | None:
-        """Return how the language model was asked at the last start; None if there was none.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """Return how the language model was asked last, or None; InputError if damaged."""
         return self._read("research.json", Research)
 
     def write_research(self, research: Research) -> None:
@@ -218,11 +191,7 @@ class Workspace:
         write_atomic(self.folder / "research.json", codec.encode(research))
 
     def errands(self) -> Errands:
-        """Return the campaign's errands after each experiment; none unless some were set.
-
-        Raises:
-            InputError: the file was edited by hand, and is not right.
-        """
+        """Return the campaign's errands after each experiment; InputError if damaged."""
         return self._read("errands.json", Errands) or Errands()
 
     def write_errands(self, errands: Errands) -> None:
@@ -232,46 +201,37 @@ class Workspace:
 
     def pending(self) -> list[Proposal]:
         """Return the proposals that are written down and not yet recorded, by number."""
-        read = (self._recall(path, Proposal) for path in sorted(self._pending.glob("*.json")))
+        read = (self._recall(path, Proposal) for path in sorted(self.folder.glob("pending/*.json")))
         return [proposal for proposal in read if proposal is not None]
 
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
-        write_atomic(self._pending / _file(proposal.number), codec.encode(proposal))
+        write_atomic(self._file("pending", proposal.number), codec.encode(proposal))
 
     def measured(self, number: int) -> tuple[Measured, ...]:
         """Return the finished runs of experiment `number`, which is under way, in order."""
-        return self._recall(self._measured / _file(number), tuple[Measured, ...]) or ()
+        return self._recall(self._file("measured", number), tuple[Measured, ...]) or ()
 
     def add_measured(self, run: Measured) -> None:
         """Write down a finished run, so that it need not be run again."""
-        self._write_measured(run.number, (*self.measured(run.number), run))
+        self._write_measured(run.number, [*self.measured(run.number), run])
 
-    def drop_measured(self, number: int, folders: Collection[str]) -> None:
-        """Forget those runs of an experiment whose folders have these names."""
-        kept = tuple(run for run in self.measured(number) if run.folder not in folders)
-        self._write_measured(number, kept)
-
-    def _write_measured(self, number: int, runs: tuple[Measured, ...]) -> None:
-        write_atomic(self._measured / _file(number), codec.encode(runs))
+    def forget_runs(self, number: int, folders: Collection[str]) -> None:
+        """Forget those runs of an experiment whose folders have these names: they are repeated."""
+        self._write_measured(number, [r for r in self.measured(number) if r.folder not in folders])
 
     def under_way(self) -> set[int]:
         """Return the numbers of experiments of which a proposal or a run is written down."""
-        files = [*self._pending.glob("*.json"), *self._measured.glob("*.json")]
+        files = [*self.folder.glob("pending/*.json"), *self.folder.glob("measured/*.json")]
         return {int(path.stem) for path in files if path.stem.isdecimal()}
 
     def forget(self, number: int) -> None:
         """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
-        folders = [self.runs / run.folder for run in self.measured(number)]
-        (self._pending / _file(number)).unlink(missing_ok=True)
-        for folder in folders:
+        self._file("pending", number).unlink(missing_ok=True)
+        for run in self.measured(number):
             with suppress(FileNotFoundError):
-                remove_tree(folder)
-        self.forget_measured(number)
-
-    def forget_measured(self, number: int) -> None:
-        """Forget an experiment's finished runs, so that they are run again."""
-        (self._measured / _file(number)).unlink(missing_ok=True)
+                remove_tree(self.runs / run.folder)
+        self._file("measured", number).unlink(missing_ok=True)
 
     def probes(self) -> tuple[Probe, ...]:
         """Return the probes of proposals under way, and of the experiment before, in order."""
@@ -321,9 +281,6 @@ class Workspace:
         """Leave a request for the campaign process."""
         write_atomic(self.folder / "request.json", codec.encode(request))
 
-    def _clear_request(self) -> None:
-        (self.folder / "request.json").unlink(missing_ok=True)
-
     def run_id(self, run_folder: Path) -> str:
         """Return the id that a run's processes carry, by which a resumed campaign ends them."""
         digest = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
@@ -335,9 +292,8 @@ class Workspace:
         for folder in self.runs.iterdir():
             if folder.name not in spared:
                 remove_tree(folder)
-        for folder in (self.folder, self._pending, self._measured):
-            for part in folder.glob(".*.part"):
-                part.unlink()
+        for part in [*self.folder.glob(".*.part"), *self.folder.glob("[pm]*/.*.json.*.part")]:
+            part.unlink()
         for folder in (self.probe_runs, self.folder / "kit.part", self.folder / "copy"):
             with suppress(FileNotFoundError):
                 remove_tree(folder)
@@ -366,6 +322,12 @@ class Workspace:
         with self.lock():
             remove_tree(self.folder)
 
+    def _file(self, kind: str, number: int) -> Path:
+        return self.folder / kind / f"{number:04d}.json"
+
+    def _write_measured(self, number: int, runs: Sequence[Measured]) -> None:
+        write_atomic(self._file("measured", number), codec.encode(runs))
+
     def _read(self, name: str | Path, kind: type[T]) -> T | None:
         path = self.folder / name
         try:
@@ -373,29 +335,14 @@ class Workspace:
         except FileNotFoundError:
             return None
         except InputError as error:
-            must_be_right = path.name in ("settings.json", "research.json", "errands.json")
-            way_out = f"; mend it, or remove it: rm {path}" if must_be_right else ""
+            way_out = f"; mend it, or remove it: rm {path}" if name in NEEDED else ""
             raise InputError(f"{path} is damaged ({error}){way_out}") from error
 
     def _recall(self, name: str | Path, kind: type[T]) -> T | None:
         """Read a file; return None also if it is damaged, which `set_damaged_aside` reports."""
-        try:
+        with suppress(InputError):
             return self._read(name, kind)
-        except InputError:
-            return None
-
-
-def _file(number: int) -> str:
-    """Return the name of the file of an experiment that is under way."""
-    return f"{number:04d}.json"
-
-
-def _copy_file(source: str, target: str) -> str:
-    """Copy a file for copytree, which would collect errors and lose what they are."""
-    try:
-        return str(shutil.copy2(source, target))
-    except OSError as error:
-        raise KitError(f"the package can't be copied: {in_words(error)}") from error
+        return None
 
 
 def hide_from_git(folder: Path) -> None:

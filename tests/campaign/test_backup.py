@@ -10,6 +10,7 @@ from autoresearch_kit.campaign.backup import Restored, copy_campaign, restore
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
+from autoresearch_kit.files.kit_copy import digest
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
@@ -90,7 +91,7 @@ def test_a_restored_campaign_goes_on_without_its_corpus(
     restore(fresh.root, disk, "night")
     assert fresh.pending() == first.pending()
     assert fresh.guidance() == "wider"
-    assert fresh.kit_digest() == first.kit_digest()
+    assert digest(fresh.kit) == digest(first.kit)
     settings = settle(fresh.root, "night", Wishes())
     assert settings.dataset == str(lost)
     folder = context.prepare_for(settings)

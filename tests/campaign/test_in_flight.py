@@ -10,7 +10,6 @@ import pytest
 from autoresearch_kit.campaign import loop
 from autoresearch_kit.campaign.errands import ErrandRunner
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
@@ -91,10 +90,10 @@ def campaign(root: Path, pool: TwoDevices, researcher: Researcher) -> Iterator[P
     heartbeat = Heartbeat(workspace, limits)
     yield Parts(
         context,
+        workspace,
         history,
         heartbeat,
         pool,
-        Measuring(context, workspace, heartbeat),
         Proposing(Turns(researcher), workspace, history),
         Probing(context, workspace, here),
         Meter(workspace.usage, limits, None),

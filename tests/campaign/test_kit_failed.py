@@ -83,6 +83,16 @@ def test_a_baseline_that_can_t_be_run_ends_it_and_is_run_again(project: Path) ->
     assert [one.number for one in run(project, 1, failing())] == [0, 1]
 
 
+def test_a_baseline_that_crashes_says_where_to_look(project: Path) -> None:
+    def crashing(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
+        made = quick.made_up_run(spec, waiting)
+        return replace(made, score=None, failure=Reason.ERROR, detail="ZeroDivisionError")
+
+    with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):
+        run(project, 1, crashing)
+    assert [one.number for one in run(project, 1, failing())] == [0, 1]
+
+
 def test_a_gpu_that_is_gone_ends_it_at_once(project: Path) -> None:
     gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-none")
     with pytest.MonkeyPatch.context() as patch:

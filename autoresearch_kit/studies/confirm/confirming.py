@@ -9,7 +9,7 @@ from statistics import fmean
 
 from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.measuring import carry_out, drive, order
+from autoresearch_kit.campaign.orders import carry_out, drive, order
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
@@ -99,7 +99,10 @@ class Confirming:
         context = find_context(self.workspace, self._history, self.experiments[0].settings)
         standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
         with closing(LocalPool(context.site(self.workspace, self.folder.runs))) as pool:
-            while standing.todo and not heartbeat.told_to_stop():
+            while standing.todo:
+                heartbeat.wait_while_paused()
+                if heartbeat.stop_requested():
+                    return
                 todo = standing.todo[0]
                 self._announce(todo, standing, context, heartbeat)
                 key, seed = f"{todo.variant.code}-{todo.at}", self._seed(todo.at)
@@ -112,8 +115,7 @@ class Confirming:
                 standing = stand(self.plan, trials)
                 self.folder.write_confirmation(sum_up(standing, self.experiments))
                 yield standing
-        if not standing.todo:
-            self._finish(standing)
+        self._finish(standing)
 
     def _resume(self) -> None:
         """End what a killed process left running, and remove the folders of its runs."""

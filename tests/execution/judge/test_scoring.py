@@ -195,6 +195,15 @@ def test_what_poll_raises_ends_the_judge(spec: JudgeSpec) -> None:
         score(spec, poll)
 
 
+def test_a_killed_judge_is_the_kits_failure(spec: JudgeSpec) -> None:
+    submit(spec, models.Honest())
+    judge = scoring.start(spec)
+    judge.process.kill()
+    with pytest.raises(ScoreFailure, match="the judge ended with status -9") as caught:
+        scoring.score(spec, judge)
+    assert caught.value.reason is Reason.KIT_FAILED
+
+
 def test_a_submission_that_is_a_link_is_refused(spec: JudgeSpec) -> None:
     spec.submission.symlink_to(spec.dataset / "val" / "tokens.bin")
     with pytest.raises(ScoreFailure, match="not a plain file") as caught:
