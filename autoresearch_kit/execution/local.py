@@ -14,7 +14,7 @@ from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Accelerator, Run, RunPlace, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import Accelerator, Run, RunSetup, RunSpec, SandboxLevel, Sight
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ class Site:
     sight: Sight
     ahead: bool
 
-    def place(self, order: Order, folder: Path) -> RunPlace:
-        """Return where a run of such orders happens, for a runner that is started ahead."""
-        return RunPlace(
+    def setup(self, order: Order, folder: Path) -> RunSetup:
+        """Return the setup of a run of such orders, for a runner that is started ahead."""
+        return RunSetup(
             run_id=self.workspace.run_id(folder),
             folder=folder,
             dataset=self.dataset,
@@ -105,7 +105,7 @@ class LocalPool:
     @property
     def waiting_folders(self) -> set[str]:
         """Return the name of the folder of the runner that is started ahead, if one is."""
-        return {self._standby.place.folder.name} if self._standby else set()
+        return {self._standby.setup.folder.name} if self._standby else set()
 
     def free(self) -> bool:
         """Return whether no run is under way."""
@@ -123,7 +123,7 @@ class LocalPool:
                 f"machine has {self.site.data} and {self.site.kit}"
             )
         waiting, self._standby = self._standby, None
-        folder = waiting.place.folder if waiting else new_folder(self.site.runs)
+        folder = waiting.setup.folder if waiting else new_folder(self.site.runs)
         (folder / handover.INPUT_FILE).write_text(order.notebook, encoding="utf-8")
         submitted = _Submitted(order, self.site.spec(order, folder))
         self._begin(submitted, lambda: self._execute(submitted, waiting))
@@ -161,7 +161,7 @@ class LocalPool:
         if waiting is not None:
             waiting.runner.end()
             try:
-                remove_tree(waiting.place.folder)
+                remove_tree(waiting.setup.folder)
             except OSError as error:  # the next start removes it
                 logger.warning("a folder of a run stays behind: %s", in_words(error))
 
@@ -193,7 +193,7 @@ class LocalPool:
 
     def _start_next(self, order: Order) -> None:
         """Start the runner of the run after this one, whatever that will be."""
-        self._standby = launch.prepare(self.site.place(order, new_folder(self.site.runs)))
+        self._standby = launch.prepare(self.site.setup(order, new_folder(self.site.runs)))
 
 
 def new_folder(parent: Path, stem: str = "run") -> Path:
