@@ -247,8 +247,8 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class RunPlace:
-    """Where a run happens: what its runner and its kernel know before its turn. Absolute paths.
+class RunSetup:
+    """The setup of a run: what its runner and its kernel know before its turn. Absolute paths.
 
     `folder` is this run's own; the notebook sees and writes only its `work/`. `kit` is the
     folder that holds the copy of the package which runner, kernel and judge import. `waits`: the
@@ -275,7 +275,7 @@ class RunPlace:
 
 
 @dataclass(frozen=True)
-class RunSpec(RunPlace):
+class RunSpec(RunSetup):
     """All that one run needs to know. Seconds, megabytes, absolute paths.
 
     `ahead`: there are cores to start what comes next while it trains.

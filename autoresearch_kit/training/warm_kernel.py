@@ -6,8 +6,7 @@ with its runner.
 
 import runpy
 
-from autoresearch_kit.execution.processes.lifeline import end_with_starter
-from autoresearch_kit.execution.processes.uncollected import uncollected
+from autoresearch_kit.execution.processes.lifeline import end_with_starter, uncollected
 
 if __name__ == "__main__":
     end_with_starter()

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Clock, Reason, RunSpec, SandboxLevel
 from autoresearch_kit.records.codec import encode

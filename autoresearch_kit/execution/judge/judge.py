@@ -18,9 +18,7 @@ from autoresearch_kit.execution.judge import assessment, causality, logits
 from autoresearch_kit.execution.judge.grading import FAILED, SCORE_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.predictor_process import start
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.processes.lifeline import await_turn
-from autoresearch_kit.execution.processes.orphans import adopt_orphans
-from autoresearch_kit.execution.processes.uncollected import uncollected
+from autoresearch_kit.execution.processes.lifeline import await_turn, uncollected
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Reason, Score, codec
 from autoresearch_kit.tasks.lm.dataset import open_dataset
@@ -102,7 +100,7 @@ def _check_gpu() -> None:
 
 def main(path: Path) -> int:
     """Score what the spec at `path` names, write the answer into its folder, return a status."""
-    adopt_orphans()
+    reap.adopt_orphans()
     spec = codec.decode(JudgeSpec, path.read_bytes())
     answer: Score | Failure
     try:

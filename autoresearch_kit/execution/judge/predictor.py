@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoresearch_kit.execution.processes.uncollected import uncollected
+from autoresearch_kit.execution.processes.lifeline import uncollected
 
 with uncollected():
     import torch

@@ -23,8 +23,7 @@ from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.logits import Ints, Logits, Place
-from autoresearch_kit.execution.runner.bounds import MAX_PROCESSES
-from autoresearch_kit.execution.runner.watchdog import memory_mb
+from autoresearch_kit.execution.runner.limits import MAX_PROCESSES, memory_mb
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line

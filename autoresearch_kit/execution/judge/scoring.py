@@ -15,7 +15,7 @@ from autoresearch_kit.execution.judge.grading import (
     ScoreFailure,
 )
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.records import Reason, RunSpec, Score, codec
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.lm.splits import Split

@@ -15,10 +15,10 @@ from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.execution.runner.crash_report import (
     Executed,
     error_in,
+    excerpt,
     parse_executed,
     printed,
 )
-from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openai.types.chat import ChatCompletionMessageParam
 
-from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+from autoresearch_kit.execution.runner.crash_report import excerpt
 from autoresearch_kit.files.bounded import MEGABYTE, read_start
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
