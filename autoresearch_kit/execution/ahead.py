@@ -12,7 +12,7 @@ from collections.abc import Callable
 from autoresearch_kit.errors import in_words
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.processes.child import Child
 from autoresearch_kit.records import RunSpec, codec
 

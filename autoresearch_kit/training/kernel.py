@@ -42,7 +42,7 @@ from tqdm.auto import tqdm
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.runner.clock import BudgetClock, Followed, ToldClock
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.atomic import write_atomic

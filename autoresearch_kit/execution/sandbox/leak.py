@@ -110,7 +110,7 @@ def _hashes(text: bytes, stride: int = 1) -> Hashes:
     if count <= 0:
         return np.zeros(0, np.uint64)
     words = np.ndarray((count, 2), "<u8", text, strides=(stride, 8))
-    mixed = words[:, 0] * FACTOR
+    mixed: Hashes = words[:, 0] * FACTOR
     mixed = ((mixed ^ (mixed >> HALF)) + words[:, 1]) * FACTOR
     mixed ^= mixed >> HALF
     return mixed
