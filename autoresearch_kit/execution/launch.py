@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner import compile_cache
