@@ -24,10 +24,9 @@ from optuna.distributions import (
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Experiment, Proposal
-from autoresearch_kit.researchers.base import Researcher, Surroundings, View
+from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
-from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 
 PER_CONSTANT = 2

@@ -10,16 +10,15 @@ from openai.types.chat import ChatCompletionMessageParam
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import EditProtocol, Proposal
-from autoresearch_kit.researchers.base import Researcher, Surroundings, View
+from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.llm import prompt, tools
 from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
 from autoresearch_kit.researchers.llm.draft import Draft, Probes, Submitted
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
-from autoresearch_kit.researchers.llm.wording import Scrubber
-from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 
 logger = logging.getLogger(__name__)
