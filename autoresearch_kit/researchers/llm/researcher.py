@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
 
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
@@ -13,8 +13,8 @@ from autoresearch_kit.records import EditProtocol, Proposal
 from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.llm import prompt, tools
 from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
-from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
-from autoresearch_kit.researchers.llm.draft import Draft, Probes, Submitted
+from autoresearch_kit.researchers.llm.conversation import Conversation
+from autoresearch_kit.researchers.llm.draft import Draft, Probes
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
 from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
@@ -62,8 +62,7 @@ class LLMResearcher(Researcher):
         if lessons:
             brief = replace(brief, view=replace(view, lessons=lessons))
         text = prompt.proposal_prompt(brief, self._research.prompt_tokens)
-        outcome = self._converse(view, text, view.notebook)
-        return self._proposal(brief, outcome, lessons)
+        return self._converse(view, text, self._begun(brief, lessons), view.notebook)
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
         """Return the proposal as mended, in the words of that submit; None if it is given up.
@@ -75,11 +74,11 @@ class LLMResearcher(Researcher):
         ran = view.notebook.apply(crashed.edits, crashed.constants)
         brief = prompt.brief_of(view, self._around)
         text = prompt.repair_prompt(brief, crashed, ran, self._research.prompt_tokens)
-        outcome = self._converse(view, text, ran, self._probes_made(view))
-        if isinstance(outcome, GivenUp):
-            logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
+        mended = self._converse(view, text, crashed, ran, self._probes_made(view))
+        if mended.failure:
+            logger.warning("experiment %d is not repaired: %s", view.number, mended.failure)
             return None
-        return _submitted(crashed, outcome)
+        return mended
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
         """Return the idea of `prepared` on the best of `view`; None if the model gives it up.
@@ -93,37 +92,49 @@ class LLMResearcher(Researcher):
         old = TrainNotebook.parse(self._around.history.source(prepared.parent))
         brief = prompt.brief_of(view, self._around)
         text = prompt.carry_over_prompt(brief, prepared, old, self._research.prompt_tokens)
-        outcome = self._converse(view, text, view.notebook, self._probes_made(view))
-        if isinstance(outcome, GivenUp):
+        begun = self._begun(brief, prepared.lessons)
+        carried = self._converse(view, text, begun, view.notebook, self._probes_made(view))
+        if carried.failure:
             logger.info(
-                "experiment %d: its first idea is given up: %s", view.number, outcome.reason
+                "experiment %d: its first idea is given up: %s", view.number, carried.failure
             )
             return None
-        return self._proposal(brief, outcome, prepared.lessons)
+        return carried
 
-    def _proposal(self, brief: Brief, outcome: Submitted | GivenUp, lessons: str) -> Proposal:
-        made = Proposal(
+    def _begun(self, brief: Brief, lessons: str) -> Proposal:
+        """Return the proposal that a conversation about the best's notebook begins with."""
+        return Proposal(
             number=brief.view.number,
             parent=brief.view.best,
             researcher=self.name,
-            idea=outcome.idea or "an idea that was never submitted",
+            idea="an idea that was never submitted",
             hypothesis="",
             directive=prompt.digest(brief.directive),
             guidance=brief.view.guidance,
             model=self._research.model,
             lessons=lessons,
         )
-        if isinstance(outcome, GivenUp):
-            return replace(made, failure=outcome.reason)
-        return _submitted(made, outcome)
 
     def _converse(
-        self, view: View, text: str, start: TrainNotebook, probes_made: int = 0
-    ) -> Submitted | GivenUp:
+        self,
+        view: View,
+        text: str,
+        begun: Proposal,
+        start: TrainNotebook,
+        probes_made: int = 0,
+    ) -> Proposal:
         """Hold a conversation; if it turns out that the model knows no tools, again by blocks."""
         probes = self._probes(view, probes_made)
+
+        def hold() -> Proposal:
+            opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
+            draft = Draft(view, self._around.history, begun, start, probes)
+            in_blocks = self._protocol is EditProtocol.BLOCKS
+            ask = partial(self._ask, view, self._transcript(view), () if in_blocks else self._tools)
+            return Conversation(ask, self._protocol, opening, draft).hold()
+
         try:
-            return self._hold(view, text, start, probes)
+            return hold()
         except NoToolsError as error:
             if self._protocol is not EditProtocol.AUTO:
                 raise EndpointError(
@@ -131,15 +142,7 @@ class LLMResearcher(Researcher):
                 ) from error
             logger.warning("experiment %d: %s; edits come as text from now on", view.number, error)
             self._protocol = EditProtocol.BLOCKS
-        return self._hold(view, text, start, probes)
-
-    def _hold(
-        self, view: View, text: str, start: TrainNotebook, probes: Probes | None
-    ) -> Submitted | GivenUp:
-        opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
-        draft = Draft(view, self._around.history, start, probes)
-        ask = partial(self._ask, view, self._transcript(view))
-        return Conversation(ask, self._protocol, opening, draft).hold()
+        return hold()
 
     def _probes_made(self, view: View) -> int:
         return len(self._around.probes_made(view.number))
@@ -158,7 +161,7 @@ class LLMResearcher(Researcher):
             return ""
         text = prompt.lessons_prompt(brief, self._research.prompt_tokens)
         messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
-        reply = self._ask(view, self._transcript(view), messages, EditProtocol.BLOCKS)
+        reply = self._ask(view, self._transcript(view), (), messages)
         return reply.text.strip()[:LESSONS_LENGTH]
 
     def _transcript(self, view: View) -> Transcript:
@@ -168,13 +171,12 @@ class LLMResearcher(Researcher):
         self,
         view: View,
         transcript: Transcript,
+        offered: Sequence[ChatCompletionFunctionToolParam],
         messages: Sequence[ChatCompletionMessageParam],
-        protocol: EditProtocol,
     ) -> Reply:
         """Return the endpoint's reply, counted and written down before anything is made of it."""
         transcript.add_sent(messages)
         text = "".join(str(message.get("content") or "") for message in messages)
-        offered = () if protocol is EditProtocol.BLOCKS else self._tools
         count = partial(self.meter.add, view.number)
         allow_another = partial(self.meter.check, view.experiments)
         with self.meter.request(view.experiments, estimate_tokens(text)):
@@ -196,15 +198,3 @@ def make(around: Surroundings, model: Model | None, meter: Meter) -> LLMResearch
     if model is None:
         raise InputError("researcher 'llm' needs a language model; set OPENAI_BASE_URL or a key")
     return LLMResearcher(around, model, meter)
-
-
-def _submitted(proposal: Proposal, outcome: Submitted) -> Proposal:
-    """Return the proposal with the words and the edits of a submit."""
-    return replace(
-        proposal,
-        idea=outcome.idea,
-        hypothesis=outcome.hypothesis,
-        category=outcome.category,
-        edits=outcome.edits,
-        constants=outcome.constants,
-    )
