@@ -22,7 +22,6 @@ from autoresearch_kit.researchers.llm import blocks, sections
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
 from autoresearch_kit.researchers.llm.findings import MARK, quote
 from autoresearch_kit.researchers.llm.sections import Brief, Section
-from autoresearch_kit.researchers.llm.situation import situation
 from autoresearch_kit.tasks.lm.task import TASK
 
 DIRECTIVE = "program.md"
@@ -143,14 +142,14 @@ def proposal_prompt(brief: Brief, budget: int) -> str:
         f"Propose experiment {view.number}: one idea, edited into the notebook of experiment "
         f"{view.best}, and submitted."
     )
-    parts = [*_account(brief), sections.notebook(view.notebook)]
+    parts = [*sections.account(brief), sections.notebook(view.notebook)]
     return _fit(f"# Campaign {view.tag}, experiment {view.number}", parts, task, budget)
 
 
 def lessons_prompt(brief: Brief, budget: int) -> str:
     """Return the campaign so far, and the request for lessons, in `budget` tokens at most."""
     title = f"# Campaign {brief.view.tag}, lessons before experiment {brief.view.number}"
-    return _fit(title, _account(brief), LESSONS_TASK, budget)
+    return _fit(title, sections.account(brief), LESSONS_TASK, budget)
 
 
 def repair_prompt(brief: Brief, crashed: Proposal, ran: TrainNotebook, budget: int) -> str:
@@ -159,7 +158,7 @@ def repair_prompt(brief: Brief, crashed: Proposal, ran: TrainNotebook, budget: i
     traceback = excerpt(attempt.traceback or attempt.run.detail, TRACEBACK_LENGTH)
     how = f"{attempt.run.failure}\n{quote(traceback, TRACEBACK_LENGTH)}"
     parts = [
-        situation(brief.around, ran),
+        sections.situation(brief.around, ran),
         Section("idea", "The idea", (f"{crashed.idea}\n{crashed.hypothesis}",)),
         Section("diff", "What it changed", (str(cell_diff(brief.view.notebook, ran)),)),
         Section("crash", "How it crashed", (how,)),
@@ -183,7 +182,7 @@ def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budg
     best = view.experiment(view.best).proposal.idea
     parts = [
         sections.guidance(view),
-        situation(brief.around, view.notebook),
+        sections.situation(brief.around, view.notebook),
         Section("idea", "Your idea", (f"{prepared.idea}\n{prepared.hypothesis}",)),
         Section("diff", f"Your edit of experiment {prepared.parent}", (wanted,)),
         Section("best", f"What experiment {view.best} changed there ({best})", (changed, "")),
@@ -197,21 +196,6 @@ def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budg
     )
     title = f"# Campaign {view.tag}, experiment {view.number}, prepared for a former best"
     return _fit(title, parts, task, budget)
-
-
-def _account(brief: Brief) -> list[Section]:
-    view = brief.view
-    return [
-        sections.directive(brief),
-        sections.guidance(view),
-        situation(brief.around, view.notebook),
-        sections.standing(brief),
-        sections.profile(view),
-        sections.lessons(view),
-        sections.best_few(view),
-        sections.last(brief),
-        sections.plateau(view),
-    ]
 
 
 def _fit(title: str, parts: Sequence[Section], task: str, budget: int) -> str:
