@@ -21,8 +21,7 @@ from autoresearch_kit.records import (
     best_of,
 )
 
-PROBE_SECONDS = 30.0
-"""The training budget of a probe, at most; compilation is extra, as in any run."""
+PROBE_SECONDS = 30.0  # the training budget of a probe, at most; compilation is extra, as in any run
 
 MakeProbe = Callable[[int, TrainNotebook], Probed]
 """Runs a draft of this experiment without a score, once the device is free. Raises ExecutionError
@@ -48,12 +47,8 @@ class View:
     lessons: str = ""
 
     def experiment(self, number: int) -> Experiment:
-        """Return the experiment of this number; experiments may finish in any order.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return {experiment.number: experiment for experiment in self.experiments}[number]
+        """Return the experiment of this number; they may have finished in any order."""
+        return next(each for each in self.experiments if each.number == number)
 
 
 def latest_lessons(experiments: Sequence[Experiment]) -> str:
@@ -108,7 +103,9 @@ class Surroundings:
 class Researcher(Protocol):
     """Proposes experiments; a subclass has a `name`, which its proposals carry, and `propose`.
 
-    It remembers nothing that the view doesn't say, so that a campaign can be resumed.
+    It remembers nothing that the view doesn't say, so that a campaign can be resumed. All its
+    methods raise EndpointError where what it depends on is out of reach for now, so that another
+    may stand in.
     """
 
     name: str
@@ -120,25 +117,16 @@ class Researcher(Protocol):
         """Return the next experiment; for the same view the same one, where that is possible.
 
         Raises:
-            EndpointError: what it depends on is out of reach for now; another may stand in.
             KitError: it has nothing left to propose; the message says what a person can do.
         """
         raise NotImplementedError
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:  # noqa: ARG002
-        """Return a proposal of its own with the bug of the last attempt mended, or None.
-
-        Raises:
-            EndpointError: what it depends on is out of reach for now.
-        """
+        """Return a proposal of its own with the bug of the last attempt mended, or None."""
         return None
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:  # noqa: ARG002
-        """Return the idea of a proposal made for an earlier best on the best of `view`, or None.
-
-        Raises:
-            EndpointError: what it depends on is out of reach for now.
-        """
+        """Return the idea of a proposal made for an earlier best on the best of `view`, or None."""
         return None
 
     def close(self) -> None:
@@ -146,8 +134,7 @@ class Researcher(Protocol):
         return
 
 
-CHECK_SECONDS = 180.0
-"""The time that one word may take."""
+CHECK_SECONDS = 180.0  # the time that one word may take
 
 
 @dataclass(frozen=True)
@@ -177,10 +164,8 @@ class Model:
         endpoint = Endpoint(once)
         try:
             endpoint.check()
-        except RefusedError:
-            raise
-        except EndpointError:
-            if must_answer:
+        except EndpointError as error:
+            if must_answer or isinstance(error, RefusedError):
                 raise
         finally:
             endpoint.close()

@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.records import Constant
 
-REACH = 8.0
-"""A derived range of floats goes from value / 8 to value * 8."""
-
+REACH = 8.0  # a derived range of floats goes from value / 8 to value * 8
 INT_REACH = 4
 """A derived range of ints goes from value / 4 to value * 4: sizes cost memory and time."""
 
 STEP = 0.12
 """The typical step near the best, as a share of the range (of its logarithm, if logarithmic)."""
 
-DIGITS = 4
-"""Significant digits of a proposed float: finer than any measured noise, short to read."""
+DIGITS = 4  # significant digits of a proposed float: finer than any measured noise, short to read
 
 
 @dataclass(frozen=True)

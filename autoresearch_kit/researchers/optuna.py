@@ -29,9 +29,7 @@ from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
 from autoresearch_kit.researchers.spending import Meter
 
-PER_CONSTANT = 2
-"""Experiments per searched constant before TPE joins in."""
-
+PER_CONSTANT = 2  # experiments per searched constant before TPE joins in
 TPE_SHARE = 0.5
 """The share of TPE's proposals from then on. Both did best on simulated noisy quadratics."""
 

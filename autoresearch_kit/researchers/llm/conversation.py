@@ -16,21 +16,13 @@ from autoresearch_kit.researchers.llm import blocks, tools
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
 from autoresearch_kit.researchers.llm.draft import Draft, ProbeFailedError, UnchangedError
 
-SUBMITS = 3
-"""Submits that may fail before the idea is given up."""
-
-REQUESTS = 40
-"""Requests in one conversation."""
-
+SUBMITS = 3  # submits that may fail before the idea is given up
+REQUESTS = 40  # requests in one conversation
 FRUITLESS = 4
 """Replies in a row without one call that worked, after which the model is of no use for now."""
 
-CHATS = 2
-"""First replies without a call, after which a model is taken to know no function calling."""
-
-FAILED_LENGTH = 200
-"""Characters of a failure that the calls after it repeat."""
-
+CHATS = 2  # first replies without a call, after which a model is taken to know no function calling
+FAILED_LENGTH = 200  # characters of a failure that the calls after it repeat
 _GIVE_UP = re.compile(r"^\W*give up\W*$", re.IGNORECASE | re.MULTILINE)
 
 CUT_OFF = "Your reply was cut off at its length limit. Make smaller edits, one at a time."
@@ -50,7 +42,8 @@ class Conversation:
         draft: Draft,
     ) -> None:
         self._ask = ask
-        self._protocol = protocol
+        self._in_blocks = protocol is EditProtocol.BLOCKS
+        self._may_switch = protocol is EditProtocol.AUTO
         self._messages = list(opening)
         self._draft = draft
         self._failed_submits: list[str] = []
@@ -107,10 +100,6 @@ class Conversation:
         self._report(calls, answers, reply)
         return None
 
-    @property
-    def _in_blocks(self) -> bool:
-        return self._protocol is EditProtocol.BLOCKS
-
     def _call(self, call: ToolCall) -> tuple[str | Proposal, bool]:
         """Return the answer to a call, and whether the calls after it are carried out, too."""
         try:
@@ -146,8 +135,7 @@ class Conversation:
 
     def _check_use(self, reply: Reply) -> None:
         """Raise an error if the model does nothing with the tools, or nothing at all."""
-        may_switch = self._protocol is EditProtocol.AUTO and not self._used_tools
-        if may_switch and self._fruitless >= CHATS:
+        if self._may_switch and not self._used_tools and self._fruitless >= CHATS:
             raise NoToolsError("the model answers without calling a tool")
         if self._fruitless >= FRUITLESS:
             said = reply.refusal or reply.text

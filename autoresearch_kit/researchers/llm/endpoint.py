@@ -31,12 +31,8 @@ from autoresearch_kit.researchers.llm.faults import OPENAI_URL, Faults
 
 CONNECT_SECONDS = 10.0
 
-ANSWERS = 3
-"""Answers to one request that may break off or be of no use."""
-
-LONGEST = 3600.0
-"""Seconds after which an answer is given up, although something still comes."""
-
+ANSWERS = 3  # answers to one request that may break off or be of no use
+LONGEST = 3600.0  # seconds after which an answer is given up, although something still comes
 _STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.IGNORECASE)
 
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
@@ -89,8 +85,7 @@ class Endpoint:
     """The endpoint of `model`; may be used from several threads.
 
     Raises:
-        RefusedError: the address or the key has a form that can't be right; the message names the
-            setting.
+        RefusedError: the address or the key has a form that can't be right.
     """
 
     def __init__(self, model: Model) -> None:
@@ -169,13 +164,7 @@ class Endpoint:
         self._client.close()
 
     def _once(self, request: _Request) -> Reply:
-        """Ask once.
-
-        Raises:
-            _NoUseError: the answer broke off, or is of no use.
-            openai.APIStatusError: the request is refused.
-            EndpointError: nothing came, for too long.
-        """
+        """Ask once; raise _NoUseError where the answer is of no use, another may be better."""
         with self._lock:
             if self._closed:
                 raise EndpointError("stopped before it was asked")
@@ -184,8 +173,9 @@ class Endpoint:
         try:
             self._receive(request, streams=streams)
         except openai.APIStatusError as error:
-            self._drop(request)
-            if not (streams and _refuses_streaming(error)):
+            self._settle(request, counts=False)
+            refused = error.status_code in (400, 422, 501) and _STREAMING.search(error.message)
+            if not (streams and refused):
                 raise
             self._streams = False
             return self._once(replace(request))
@@ -215,17 +205,13 @@ class Endpoint:
         if not request.answer.whole:
             raise InputError("its answer broke off")
 
-    def _drop(self, request: _Request) -> bool:
-        """Take a request off those under way; return whether it was among them."""
-        with self._lock:
-            there = request in self._under_way
-            self._under_way.discard(request)
-        return there
-
-    def _settle(self, request: _Request) -> Usage:
+    def _settle(self, request: _Request, *, counts: bool = True) -> Usage:
         """Return what a request took, counted once though two threads may settle it."""
         usage = request.answer.usage(self._model.research.prices)
-        if self._drop(request):
+        with self._lock:
+            counts &= request in self._under_way
+            self._under_way.discard(request)
+        if counts:
             request.count(usage)
         return usage
 
@@ -233,12 +219,11 @@ class Endpoint:
         """Return the error to raise where no whole answer came."""
         cause = error.__cause__ or error
         if isinstance(cause, _NOT_SENT):
-            self._drop(request)
+            self._settle(request, counts=False)
             why = self._faults.words(cause)
             return EndpointError(f"{self._shown}: no connection: {why}; is OPENAI_BASE_URL right?")
-        if isinstance(error, InputError) and request.answer.empty:
-            self._drop(request)  # a proxy's page, say, which nobody pays for
-        self._settle(request)
+        # nobody pays for what is no answer, a proxy's page, say
+        self._settle(request, counts=not (isinstance(error, InputError) and request.answer.empty))
         if self._closed:
             return EndpointError("stopped while it was waited for")
         if isinstance(cause, httpx2.ReadTimeout):
@@ -253,11 +238,6 @@ class Endpoint:
         if isinstance(error, openai.APIError):
             return _NoUseError(self._faults.said(error))
         return _NoUseError(self._faults.words(error))
-
-
-def _refuses_streaming(error: openai.APIStatusError) -> bool:
-    """Return whether it is the streaming, or usage at a stream's end, that is refused."""
-    return error.status_code in (400, 422, 501) and bool(_STREAMING.search(error.message))
 
 
 def _follow(stream: openai.Stream[ChatCompletionChunk], request: _Request) -> str:

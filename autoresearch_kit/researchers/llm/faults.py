@@ -12,12 +12,8 @@ from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 OPENAI_URL = "https://api.openai.com/v1"
 
-SAID = 300
-"""Characters of an answer that an error quotes."""
-
-_NEVER_IN_A_KEY = re.compile(r"[^!-~]")
-"""A character that no header can hold, and no key has."""
-
+SAID = 300  # characters of an answer that an error quotes
+_NEVER_IN_A_KEY = re.compile(r"[^!-~]")  # a character that no header can hold, and no key has
 _NO_TOOLS = re.compile(
     r"\b(?:supports?|requires?|unrecognized|lacks?|have)\b.*\b(?:tools?|function.calling)\b"
     r"|\b(?:tools?|function.calling)\b.*(?:support|require|used)",

@@ -33,16 +33,11 @@ PROBE_PRINTED_LENGTH = 5_000
 DETAIL_LENGTH = 2_000
 PROFILE_LENGTH = 2_000
 
-MARK = "| "
-"""Every quoted line begins so, and nothing that the kit says does."""
-
+MARK = "| "  # every quoted line begins so, and nothing that the kit says does
 _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
-BINS = 20
-"""Parts of a curve, each of as many of its points, over which losses are smoothed."""
-
-MOMENTS = 8
-"""Moments of training at which the loss is told in one line, the last among them."""
+BINS = 20  # parts of a curve, each of as many of its points, over which losses are smoothed
+MOMENTS = 8  # moments of training at which the loss is told in one line, the last among them
 
 
 def quote(text: str, limit: int) -> str:

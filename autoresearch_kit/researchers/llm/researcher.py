@@ -23,15 +23,15 @@ from autoresearch_kit.researchers.spending import Meter
 
 logger = logging.getLogger(__name__)
 
-LESSONS_EVERY = 8
-"""Experiments from one asking for lessons to the next."""
-
-LESSONS_LENGTH = 3_000
-"""Characters of them that are kept."""
+LESSONS_EVERY = 8  # experiments from one asking for lessons to the next
+LESSONS_LENGTH = 3_000  # characters of them that are kept
 
 
 class LLMResearcher(Researcher):
-    """Asks a language model for each experiment; may be used from two threads."""
+    """Asks a language model for each experiment; may be used from two threads.
+
+    Each request raises LimitReached where a cap on tokens or dollars might not hold.
+    """
 
     name = "llm"
     slow = True
@@ -51,53 +51,38 @@ class LLMResearcher(Researcher):
         self._endpoint.close()
 
     def propose(self, view: View) -> Proposal:
-        """Return the model's next experiment; one with a `failure` if nothing came of its idea.
-
-        Raises:
-            EndpointError: the endpoint is down, or of no use now.
-            LimitReached: a cap on tokens or dollars.
-        """
+        """Return the model's next experiment; one with a `failure` if nothing came of its idea."""
         brief = prompt.brief_of(view, self._around)
         lessons = self._lessons(brief)
         if lessons:
             brief = replace(brief, view=replace(view, lessons=lessons))
         text = prompt.proposal_prompt(brief, self._research.prompt_tokens)
-        return self._converse(view, text, self._begun(brief, lessons), view.notebook)
+        return self._converse(view, text, self._begun(brief, lessons), view.notebook, probed=0)
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
-        """Return the proposal as mended, in the words of that submit; None if it is given up.
-
-        Raises:
-            EndpointError: the endpoint is down, or of no use now.
-            LimitReached: a cap on tokens or dollars.
-        """
+        """Return the proposal as mended, in the words of that submit; None if it is given up."""
         ran = view.notebook.apply(crashed.edits, crashed.constants)
         brief = prompt.brief_of(view, self._around)
         text = prompt.repair_prompt(brief, crashed, ran, self._research.prompt_tokens)
-        mended = self._converse(view, text, crashed, ran, self._probes_made(view))
+        probed = len(self._around.probes_made(view.number))
+        mended = self._converse(view, text, crashed, ran, probed)
         if mended.failure:
             logger.warning("experiment %d is not repaired: %s", view.number, mended.failure)
             return None
         return mended
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
-        """Return the idea of `prepared` on the best of `view`; None if the model gives it up.
-
-        Raises:
-            EndpointError: the endpoint is down, or of no use now.
-            LimitReached: a cap on tokens or dollars.
-        """
+        """Return the idea of `prepared` on the best of `view`; None if the model gives it up."""
         if prepared.parent is None:
             return None
         old = TrainNotebook.parse(self._around.history.source(prepared.parent))
         brief = prompt.brief_of(view, self._around)
         text = prompt.carry_over_prompt(brief, prepared, old, self._research.prompt_tokens)
-        begun = self._begun(brief, prepared.lessons)
-        carried = self._converse(view, text, begun, view.notebook, self._probes_made(view))
+        begun, probed = self._begun(brief, prepared.lessons), self._around.probes_made(view.number)
+        carried = self._converse(view, text, begun, view.notebook, len(probed))
         if carried.failure:
-            logger.info(
-                "experiment %d: its first idea is given up: %s", view.number, carried.failure
-            )
+            given_up = "experiment %d: its first idea is given up: %s"
+            logger.info(given_up, view.number, carried.failure)
             return None
         return carried
 
@@ -116,43 +101,30 @@ class LLMResearcher(Researcher):
         )
 
     def _converse(
-        self,
-        view: View,
-        text: str,
-        begun: Proposal,
-        start: TrainNotebook,
-        probes_made: int = 0,
+        self, view: View, text: str, begun: Proposal, start: TrainNotebook, probed: int
     ) -> Proposal:
-        """Hold a conversation; if it turns out that the model knows no tools, again by blocks."""
-        probes = self._probes(view, probes_made)
-
-        def hold() -> Proposal:
-            opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
-            draft = Draft(view, self._around.history, begun, start, probes)
+        """Talk about the draft `start`; `probed` of its probes were made before."""
+        probes = None
+        if self._around.probe is not None and self._may_probe:
+            left = max(0, self._research.probes - probed)
+            probes = Probes(partial(self._around.probe, view.number), left)
+        while True:
             in_blocks = self._protocol is EditProtocol.BLOCKS
-            ask = partial(self._ask, view, self._transcript(view), () if in_blocks else self._tools)
-            return Conversation(ask, self._protocol, opening, draft).hold()
-
-        try:
-            return hold()
-        except NoToolsError as error:
-            if self._protocol is not EditProtocol.AUTO:
-                raise EndpointError(
-                    f"{error}; the setting --protocol blocks (or auto) works without tools"
-                ) from error
-            logger.warning("experiment %d: %s; edits come as text from now on", view.number, error)
-            self._protocol = EditProtocol.BLOCKS
-        return hold()
-
-    def _probes_made(self, view: View) -> int:
-        return len(self._around.probes_made(view.number))
-
-    def _probes(self, view: View, made: int) -> Probes | None:
-        """Return what is left of a proposal's probes; None where drafts can't be probed."""
-        if self._around.probe is None or not self._may_probe:
-            return None
-        run = partial(self._around.probe, view.number)
-        return Probes(run, max(0, self._research.probes - made))
+            opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
+            ask = partial(
+                self._ask, view, self._transcript(view.number), () if in_blocks else self._tools
+            )
+            draft = Draft(view, self._around.history, begun, start, probes)
+            try:
+                return Conversation(ask, self._protocol, opening, draft).hold()
+            except NoToolsError as error:
+                if self._protocol is not EditProtocol.AUTO:
+                    raise EndpointError(
+                        f"{error}; the setting --protocol blocks (or auto) works without tools"
+                    ) from error
+                text_only = "experiment %d: %s; edits come as text from now on"
+                logger.warning(text_only, view.number, error)
+                self._protocol = EditProtocol.BLOCKS  # so a second try is the last
 
     def _lessons(self, brief: Brief) -> str:
         """Return what the model has learnt, if it is time to ask; else nothing."""
@@ -161,11 +133,11 @@ class LLMResearcher(Researcher):
             return ""
         text = prompt.lessons_prompt(brief, self._research.prompt_tokens)
         messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
-        reply = self._ask(view, self._transcript(view), (), messages)
+        reply = self._ask(view, self._transcript(view.number), (), messages)
         return reply.text.strip()[:LESSONS_LENGTH]
 
-    def _transcript(self, view: View) -> Transcript:
-        return Transcript(self._around.workspace.transcript(view.number), self._scrubber)
+    def _transcript(self, number: int) -> Transcript:
+        return Transcript(self._around.workspace.transcript(number), self._scrubber)
 
     def _ask(
         self,

@@ -3,9 +3,7 @@
 import re
 
 SECRET = "[secret]"
-LEAST = 6
-"""Characters of a secret below which replacing it would garble ordinary text."""
-
+LEAST = 6  # characters of a secret below which replacing it would garble ordinary text
 _SHAPES = re.compile(
     r"\bsk-[A-Za-z0-9_-]{8,}"
     r"|(?<=Bearer )[^\s\"'\\,]{8,}"

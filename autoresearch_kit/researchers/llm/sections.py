@@ -26,13 +26,12 @@ from autoresearch_kit.records.text import both_ends, one_line
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote
+from autoresearch_kit.researchers.llm.prompt_budget import Section
 from autoresearch_kit.tasks.lm.corpora import about, how_packed
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.retries import fate
 
-PLATEAU = 6
-"""Experiments without a keep after which the prompt asks for a change of direction."""
-
+PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
 IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
 
@@ -43,9 +42,7 @@ and of its error: at first, and shortened."""
 LAST_FEWEST = (5, 3)
 """The numbers that are listed once nothing of what the last printed is shown any more."""
 
-TRAIN_SECONDS = "TRAIN_SECONDS"
-"""The parameter whose value each run gets from the kit."""
-
+TRAIN_SECONDS = "TRAIN_SECONDS"  # the parameter whose value each run gets from the kit
 _NOT_JUDGED = {
     Reason.MACHINE_BUSY: "the machine was busy, which says nothing of the idea",
     Reason.FEWER_STEPS: "its runs under different seeds made very different numbers of steps",
@@ -59,15 +56,6 @@ class Brief:
     view: View
     around: Surroundings
     directive: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a prompt. An empty version leaves it out, its title too."""
-
-    name: str
-    title: str
-    versions: tuple[str, ...]
 
 
 def account(brief: Brief) -> list[Section]:

@@ -11,17 +11,15 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta, Struct
 from openai.types.chat import ChatCompletionFunctionToolParam
+from openai.types.shared_params import FunctionDefinition
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Proposal
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft
 
-NUMBER_LENGTH = 9
-"""Digits of an experiment's number; no campaign has a longer one."""
-
-NEAREST_LINES = 40
-"""Lines of a cell that are shown at most where the text to replace is not in it."""
+NUMBER_LENGTH = 9  # digits of an experiment's number; no campaign has a longer one
+NEAREST_LINES = 40  # lines of a cell that are shown at most where the text to replace is not in it
 
 Cell = Annotated[str, Meta(description="The cell's name.")]
 
@@ -32,11 +30,7 @@ class Call(Struct, forbid_unknown_fields=True):
     example: ClassVar[str] = "{}"
 
     def carry_out(self, draft: Draft) -> str | Proposal:
-        """Do what is asked for; return what is answered to the model.
-
-        Raises:
-            EditError: it can't be done; the draft is as it was.
-        """
+        """Return what the model is answered; raise EditError, the draft as it was, if it can't."""
         raise NotImplementedError
 
 
@@ -184,18 +178,18 @@ def call(draft: Draft, name: str, arguments: str) -> str | Proposal:
 
 def offered(*, may_probe: bool) -> list[ChatCompletionFunctionToolParam]:
     """Return the tools as openai's client takes them, `probe` only where drafts can be probed."""
-    return [_described(name) for name in CALLS if may_probe or name != "probe"]
-
-
-def _described(name: str) -> ChatCompletionFunctionToolParam:
-    kind = CALLS[name]
-    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    parameters = {key: schema[key] for key in ("type", "properties", "required") if key in schema}
-    description = inspect.cleandoc(kind.__doc__ or "")
-    return {
-        "type": "function",
-        "function": {"name": name, "description": description, "parameters": parameters},
-    }
+    tools: list[ChatCompletionFunctionToolParam] = []
+    for name, kind in CALLS.items():
+        if may_probe or name != "probe":
+            schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+            keys = [key for key in ("type", "properties", "required") if key in schema]
+            function: FunctionDefinition = {
+                "name": name,
+                "description": inspect.cleandoc(kind.__doc__ or ""),
+                "parameters": {key: schema[key] for key in keys},
+            }
+            tools.append({"type": "function", "function": function})
+    return tools
 
 
 def _nearest(source: str, old: str) -> str:

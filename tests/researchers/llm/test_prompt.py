@@ -16,7 +16,7 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.llm import prompt, sections
+from autoresearch_kit.researchers.llm import prompt, prompt_budget, sections
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
 from tests.researchers.llm.conftest import CURVE, Ledger, executed, run_of
@@ -179,7 +179,7 @@ def test_every_step_of_shortening_shortens(ledger: Ledger) -> None:
     view = replace(long(ledger, 60), guidance="do this " * 1000)
     sizes = []
     budget = AMPLE
-    for _ in prompt.SHORTENING:
+    for _ in prompt_budget.SHORTENING:
         text = prompted(ledger, view, budget)
         sizes.append(len(text))
         budget = estimate_tokens(text) - 1
