@@ -1,7 +1,6 @@
 """Campaigns compared: how far each came, by experiments, hours or dollars."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import pandas as pd
@@ -42,39 +41,34 @@ _NOTHING = {
 }
 
 
-@dataclass(frozen=True)
-class Group:
-    """A campaign, or several repeats of it; `frames` are as `tables.to_frame` makes them."""
-
-    name: str
-    frames: Sequence[pd.DataFrame]
-
-
 def compare(
-    groups: Sequence[Group],
+    groups: Sequence[tuple[str, Sequence[pd.DataFrame]]],
     against: Against = Against.EXPERIMENTS,
     *,
     size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
     """Draw the best so far of several campaigns, each in bits per byte below its own baseline.
 
-    Several frames in a group are repeats: the line is their median, the band reaches from the least
-    to the most, both up to where the shortest ends. Against dollars, a group that spent none is a
-    level line. A group that has no values for `against` is named under the plot; where none has,
-    a sentence says so. `size` is in inches.
+    A group is a name and frames as `tables.to_frame` makes them. Several frames are repeats: the
+    line is their median, the band reaches from the least to the most, both up to where the shortest
+    ends. Against dollars, a group that spent none is a level line. A group that has no values for
+    `against` is named under the plot; where none has, a sentence says so. `size` is in inches.
     """
-    curves = [[c for c in (_curve(f, against) for f in group.frames) if len(c)] for group in groups]
-    ends = [curve.index[-1] for repeats in curves for curve in repeats]
+    curves = [
+        (name, [curve for frame in frames if len(curve := _curve(frame, against))])
+        for name, frames in groups
+    ]
+    ends = [curve.index[-1] for _, repeats in curves for curve in repeats]
     if not ends or (against is Against.USD and max(ends) == 0):
         return Missing(_NOTHING[against])
     figure = Drawing(size)
     axes = figure.add_subplot()
     lacking = []
-    for at, (group, repeats) in enumerate(zip(groups, curves, strict=True)):
+    for at, (whole_name, repeats) in enumerate(curves):
         colour, style = COLOURS[at % len(COLOURS)], _STYLES[at // len(COLOURS) % len(_STYLES)]
-        name = shorten(group.name, _NAME)
+        name = shorten(whole_name, _NAME)
         if not repeats:
-            lacking.append(group.name)
+            lacking.append(whole_name)
         elif against is Against.USD and repeats[0].index[-1] == 0:
             label, level = f"{name}, which spent nothing", repeats[0].iloc[-1]
             axes.axhline(level, color=colour, lw=1.5, ls="--", label=label)
