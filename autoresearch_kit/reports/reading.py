@@ -1,7 +1,7 @@
 """A campaign at one moment, read from git and from its folder.
 
-A reader that is asked again reads only what is new, so that a look at 1,000 experiments costs what
-a look at ten does.
+A reader that is asked again reads only what is new, so a look at 1,000 experiments costs as
+much as a look at ten.
 """
 
 import re
@@ -22,7 +22,7 @@ from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
 
 MOST_TROUBLES = 3
-"""How many troubles of each kind are shown."""
+"""So many crashes are shown, and so many warnings."""
 
 LOG_TAIL = 16_384
 """Bytes at the end of the campaign's log that are searched for warnings."""
@@ -54,7 +54,7 @@ class Reading(Summary):
         return dead(self.state, self.running)
 
     def words(self) -> str:
-        """Return what it is doing, and how to go on where it can't by itself."""
+        """Return what it is doing, and how to go on if it can't by itself."""
         said = words(self.state, self.running, self.request, self.time)
         if self.damaged:
             files = "; ".join(self.damaged)
