@@ -57,7 +57,9 @@ class Panel:
         self._fill_form()
 
     def _sections(self) -> list[widgets.Widget]:
-        self._running = widgets.HBox([self.progress, self.progress_words])
+        self._running = widgets.HBox(
+            [self.progress, self.progress_words], layout={"align_items": "center"}
+        )
         return [
             widgets.HTML(html.CSS),
             self.chooser,

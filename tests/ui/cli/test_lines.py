@@ -10,7 +10,7 @@ NOISE = Noise(0.01, 6.0)
 
 
 def told(*experiments: Experiment) -> list[str]:
-    return [" ".join(line.split()) for _, line in experiment_lines(experiments)]
+    return [" ".join(line.split()) for line in experiment_lines(experiments)]
 
 
 def test_a_line_has_score_error_and_number_of_runs() -> None:
