@@ -130,5 +130,6 @@ def _details(history: History, number: int) -> str:
     if parent is not None:
         old, new = (TrainNotebook.parse(history.source(at)) for at in (parent, number))
         diff = cell_diff(old, new)._repr_html_()
-    rows = html.rows(experiment_rows(history.experiments(), number))
-    return html.wrap(f"{rows}<br>{diff}", "box scroll")
+    (name, words), *rows = experiment_rows(history.experiments(), number)
+    heading = f'<div class="big">{name.capitalize()} {words}</div>'
+    return html.wrap(f"{heading}{html.rows(rows)}<br>{diff}", "box scroll")
