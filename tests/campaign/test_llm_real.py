@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.records import Experiment, Limits, Reason, Verdict
-from autoresearch_kit.ui.cli.model import prompt
+from autoresearch_kit.ui.cli.read import prompt
 from tests.campaign import scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
