@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict
-from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.figures.drawing import (
     BLUE,
     GREEN,

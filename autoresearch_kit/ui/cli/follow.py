@@ -23,6 +23,7 @@ from autoresearch_kit.records import (
     Verdict,
     strongest,
 )
+from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.ui.cli.app import console
 from autoresearch_kit.verdicts.estimates import Estimate, best_estimate, estimates
@@ -113,7 +114,7 @@ def _experiment(tried: Experiment, known: Estimate | None, level: SandboxLevel |
         f"sandbox: {tried.sandbox}" if tried.sandbox not in (None, level) else "",
     ]
     shown = "".join(f"  ({note})" for note in notes if note)
-    return f"{tried.line(str(known), known.scores) if known else tried}{shown}"
+    return f"{experiment_line(tried, known)}{shown}"
 
 
 def _alive(workspace: Workspace, process: subprocess.Popen[bytes] | None) -> bool:

@@ -12,6 +12,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Experiment
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.ui.cli.app import (
     Json,
     Tag,
@@ -86,7 +87,7 @@ def _words(experiment: Experiment, known: Estimate | None) -> str:
     by_now = []
     if known is not None and known.scores > len(experiment.scores):
         by_now = [("by now", f"{known}, the mean of {known.scores} runs")]
-    rows = [number, *experiment.rows(), *by_now, *_model_rows(experiment)]
+    rows = [number, *experiment_rows(experiment), *by_now, *_model_rows(experiment)]
     return "\n".join(f"{name:11s} {words}" for name, words in rows)
 
 

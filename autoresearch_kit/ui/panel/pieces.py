@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from autoresearch_kit.records import Command, Experiment, Limits, Stage, Verdict
-from autoresearch_kit.records.digits import rounded, with_error
+from autoresearch_kit.records.text import rounded, with_error
 from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.status import words
