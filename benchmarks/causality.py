@@ -115,8 +115,8 @@ def cut_rows(dataset: Dataset) -> tuple[Shard, Tensor]:
     """Rows of `CONTEXT` tokens: those to score, and all of the training text."""
     size = CONTEXT + 1
     train, val = (
-        dataset.tokens(split)[: dataset.token_count(split) // size * size].reshape(-1, size)
-        for split in (Split.TRAIN, Split.VAL)
+        tokens[: len(tokens) // size * size].reshape(-1, size)
+        for tokens in map(dataset.tokens, (Split.TRAIN, Split.VAL))
     )
     spread = val[:: len(val) // ROWS][:ROWS].astype(np.int64)
     sizes = np.ones(dataset.info.vocab_size, np.int64)

@@ -27,6 +27,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant, Experiment
+from autoresearch_kit.reports.experiment import how_scored
 from autoresearch_kit.reports.summary import summarise
 
 ROOT = Path(__file__).parents[1]
@@ -92,7 +93,7 @@ def reached(experiment: Experiment) -> dict[str, str]:
     score = "-" if experiment.score is None else f"{experiment.score:.4f}"
     audit = {} if run.audit is None else {"audit_bpb": f"{run.audit.value:.4f}"}
     steps = {"steps": f"{run.steps:,}", "tokens/s": f"{run.tokens_per_second:,.0f}"}
-    how = {"scored": run.score.how()} if run.score else {"ended": run.detail}
+    how = {"scored": how_scored(run.score)} if run.score else {"ended": run.detail}
     return {**steps, "val_bpb": score, **audit, "memory": run.memory, **how}
 
 

@@ -132,5 +132,5 @@ class Machine:
 
     @property
     def kind(self) -> str:
-        """GPU or CPU, for people."""
+        """Return GPU or CPU, for people."""
         return "GPU" if self.accelerator else "CPU"

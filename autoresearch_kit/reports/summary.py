@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.text import markdown_table
+from autoresearch_kit.records.text import markdown_table, with_error
 from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows
 from autoresearch_kit.reports.spent import Spent, seconds_between, spent
 from autoresearch_kit.verdicts.audit import SecondOpinion

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from autoresearch_kit.records import Noise, SandboxLevel, Verdict
-from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.figures.drawing import (
     BAND,
     BAND_EDGE,

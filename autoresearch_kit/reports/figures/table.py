@@ -8,8 +8,7 @@ from pandas.io.formats.style import Styler
 from pandas.io.formats.style_render import CSSDict
 
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.text import UNTYPESET
+from autoresearch_kit.records.text import UNTYPESET, with_error
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, VERMILLION
 from autoresearch_kit.reports.rows import OBJECTIVE
 

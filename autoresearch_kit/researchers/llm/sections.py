@@ -21,8 +21,7 @@ from autoresearch_kit.records import (
     speed_by_run,
     steps_apart,
 )
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.text import both_ends, one_line
+from autoresearch_kit.records.text import both_ends, one_line, with_error
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote

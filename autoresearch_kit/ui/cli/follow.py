@@ -22,6 +22,7 @@ from autoresearch_kit.records import (
     Verdict,
     strongest,
 )
+from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.ui.cli.app import console
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
@@ -148,9 +149,8 @@ def experiment_lines(experiments: Sequence[Experiment]) -> list[str]:
     level = strongest(tried.sandbox for tried in experiments if tried.sandbox)
     lines = []
     for tried in experiments:
-        estimate = known.get(tried.number)
-        line = tried.line(str(estimate), estimate.scores) if estimate else str(tried)
         cost = f"  ({per(tried.usage, 1)})" if tried.usage.requests else ""
         weaker = tried.sandbox not in (None, level)
+        line = experiment_line(tried, known.get(tried.number))
         lines.append(f"{line}{cost}" + (f"  (sandbox: {tried.sandbox})" if weaker else ""))
     return lines
