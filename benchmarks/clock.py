@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.execution import launch
-from autoresearch_kit.execution.runner.run_clock import wall_allowance
+from autoresearch_kit.execution.runner.clock import wall_allowance
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook

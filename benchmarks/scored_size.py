@@ -23,8 +23,8 @@ from torch import Tensor
 from autoresearch_kit.campaign import context
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.judge import predictor
-from autoresearch_kit.execution.judge.assessment import BATCH_ROWS
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.judge.shard import BATCH_ROWS
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook

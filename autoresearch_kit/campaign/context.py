@@ -18,8 +18,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.names import imported_modules
-from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.notebook.refusals import find_refusals, imported_modules
 from autoresearch_kit.records import (
     DatasetInfo,
     Fingerprint,

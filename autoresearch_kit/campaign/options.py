@@ -8,7 +8,7 @@ from pathlib import Path
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
-from autoresearch_kit.execution.runner.run_clock import PATIENCE, STARTUP_SECONDS, wall_allowance
+from autoresearch_kit.execution.runner.clock import PATIENCE, STARTUP_SECONDS, wall_allowance
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History

@@ -17,7 +17,7 @@ from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_word
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool, new_folder
 from autoresearch_kit.execution.probed import Probed, read_probed
-from autoresearch_kit.execution.runner.run_clock import wall_allowance
+from autoresearch_kit.execution.runner.clock import wall_allowance
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook

@@ -14,7 +14,7 @@ from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Accelerator, Run, RunPlace, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import Accelerator, Run, RunSetup, RunSpec, SandboxLevel, Sight
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ class Site:
     sight: Sight
     ahead: bool
 
-    def place(self, order: Order, folder: Path, *, waits: bool) -> RunPlace:
-        """Return where a run of such orders happens; `waits`: its runner is started ahead."""
-        return RunPlace(
+    def setup(self, order: Order, folder: Path, *, waits: bool) -> RunSetup:
+        """Return the setup of a run of such orders; `waits`: its runner is started ahead."""
+        return RunSetup(
             run_id=self.workspace.run_id(folder),
             folder=folder,
             dataset=self.dataset,
@@ -53,7 +53,7 @@ class Site:
     def spec(self, order: Order, folder: Path) -> RunSpec:
         """Return the whole description of a run, whose notebook lies in its folder."""
         return RunSpec(
-            **vars(self.place(order, folder, waits=False)),
+            **vars(self.setup(order, folder, waits=False)),
             ahead=self.ahead,
             notebook=folder / handover.INPUT_FILE,
             compile_cache=self.workspace.compile_cache,
@@ -106,7 +106,7 @@ class LocalPool:
                 f"machine has {self.site.data} and {self.site.kit}"
             )
         waiting, self._standby = self._standby, None
-        folder = waiting.place.folder if waiting else new_folder(self.site.runs)
+        folder = waiting.setup.folder if waiting else new_folder(self.site.runs)
         (folder / handover.INPUT_FILE).write_text(order.notebook, encoding="utf-8")
         submitted = _Submitted(order, self.site.spec(order, folder))
         self._begin(
@@ -152,7 +152,7 @@ class LocalPool:
         if waiting is not None:
             waiting.runner.end()
             try:
-                remove_tree(waiting.place.folder)
+                remove_tree(waiting.setup.folder)
             except OSError as error:  # the next start removes it
                 logger.warning("a folder of a run stays behind: %s", in_words(error))
 
@@ -173,8 +173,8 @@ class LocalPool:
 
     def _start_next(self, order: Order) -> None:
         """Start the runner of the run after this one, whatever that will be."""
-        place = self.site.place(order, new_folder(self.site.runs), waits=True)
-        self._standby = launch.prepare(place)
+        setup = self.site.setup(order, new_folder(self.site.runs), waits=True)
+        self._standby = launch.prepare(setup)
 
 
 def new_folder(parent: Path, stem: str = "run") -> Path:

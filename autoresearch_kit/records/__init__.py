@@ -30,13 +30,12 @@ from autoresearch_kit.records.runs import (
     Measured,
     Reason,
     Run,
-    RunPlace,
+    RunSetup,
     RunSpec,
     SandboxLevel,
     Score,
     Sight,
     strongest,
-    weakest,
 )
 from autoresearch_kit.records.settings import (
     EditProtocol,
@@ -47,9 +46,9 @@ from autoresearch_kit.records.settings import (
     Rule,
     Settings,
 )
-from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
 from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
+from autoresearch_kit.records.text import speed, speed_by_run, steps_apart
 
 __all__ = [
     "Accelerator",
@@ -85,7 +84,7 @@ __all__ = [
     "Research",
     "Rule",
     "Run",
-    "RunPlace",
+    "RunSetup",
     "RunSpec",
     "SandboxLevel",
     "Score",

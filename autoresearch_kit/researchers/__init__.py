@@ -9,13 +9,13 @@ from importlib.metadata import EntryPoint, entry_points
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.researchers.base import (
+    Model,
     Researcher,
     Surroundings,
     View,
     latest_lessons,
     view_of,
 )
-from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.researchers.turns import Share, Turns
 
@@ -29,6 +29,7 @@ __all__ = [
     "View",
     "check_name",
     "find_turns",
+    "known_researchers",
     "latest_lessons",
     "view_of",
 ]
@@ -43,6 +44,12 @@ OWN = (
     EntryPoint("llm", "autoresearch_kit.researchers.llm.researcher:make", GROUP),
 )
 """Loaded when they are needed: optuna takes most of a second, and so does the model's client."""
+
+
+def known_researchers() -> list[str]:
+    """Return the names that `--researcher` takes, the kit's own first."""
+    own = [point.name for point in OWN]
+    return own + sorted(_entry_points().keys() - set(own))
 
 
 def check_name(name: str) -> str:

@@ -4,9 +4,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Experiment, Proposal, Reason
 from autoresearch_kit.researchers.base import View
 
-NEVER_RAN = (Reason.INVALID_EDIT, Reason.KIT_FAILED)
-"""Experiments that never ran as proposed."""
-
+NEVER_RAN = (Reason.INVALID_EDIT, Reason.KIT_FAILED)  # experiments that never ran as proposed
 NOT_TRIED = (*NEVER_RAN, Reason.MACHINE_BUSY, Reason.FEWER_STEPS)
 """Experiments that say nothing about their code: never run, or disturbed by the machine."""
 

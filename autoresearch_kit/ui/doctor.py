@@ -36,25 +36,11 @@ WITHOUT = (
     "the score, its time and memory are limited, and processes it started are ended. Not covered: "
     "it can read your files and the scored text, write to git, and use the network"
 )
-REFUSE = "to refuse to run without: autoresearch run TAG --sandbox require"
-
-CUDA = "install a torch for it, or a newer driver: https://pytorch.org/get-started/locally"
-
-TRY = "to try it where runs are: autoresearch doctor"
-
-COMPILERS = "install compilers: apt install gcc g++; or do without: --profile cpu-eager"
-"""Triton needs a C compiler, torch on a CPU a C++ compiler."""
-
-TRY_FIRST = (
-    "try a short run before a night: autoresearch run trial --max-experiments 1; or begin with the "
-    "CPU's small model: --profile cpu"
-)
-"""Advice for an untested profile."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One result; `advice` is empty where nothing needs to be done."""
+    """What was found about one thing; `advice` is empty where nothing needs to be done."""
 
     what: str
     found: str
@@ -81,17 +67,16 @@ def examine(folder: Path, *, try_compile: bool = False) -> Findings:
     Torch is loaded in another process. With `try_compile` a small function is compiled where runs
     would compile, which takes a while.
     """
-    where = [_colab()] if colab.on_colab() else []
-    rest = [_sandbox(), *_project(folder), _corpora(), *_leaks(folder), _lab(), _key()]
-    return Findings([*where, *_hardware(try_compile), *rest])
-
-
-def _colab() -> Finding:
-    return Finding(
-        "colab",
-        "a session ends after some hours, and its disk is lost",
-        "mount your Drive; autoresearch run TAG --copy-to /content/drive/MyDrive/autoresearch",
-    )
+    findings = Findings()
+    if colab.on_colab():
+        advice = (
+            "mount your Drive; autoresearch run TAG --copy-to /content/drive/MyDrive/autoresearch"
+        )
+        said = "a session ends after some hours, and its disk is lost"
+        findings.append(Finding("colab", said, advice))
+    findings += [*_hardware(try_compile), _sandbox(), _git(), _project(folder)]
+    findings += [*_corpora(folder), _lab(), _key()]
+    return findings
 
 
 def _hardware(try_compile: bool) -> Iterator[Finding]:
@@ -106,55 +91,50 @@ def _hardware(try_compile: bool) -> Iterator[Finding]:
     yield Finding("torch", probed.torch)
     yield _device(probed, inside)
     yield Finding("precision", inside.precision)
-    yield _profile(profiles.choose(probed.gpu))
+    profile = profiles.choose(probed.gpu)
+    known = f"{profile.name}: {profile.machine}; {profile.notebook}"
+    if profile.tested:
+        yield Finding("profile", known)
+    else:
+        advice = (
+            "try a short run before a night: autoresearch run trial --max-experiments 1; or begin "
+            "with the CPU's small model: --profile cpu"
+        )
+        yield Finding("profile", f"{known}; untested on such a machine", advice)
     yield _compiler(inside, tried=try_compile)
     yield Finding("memory", f"{probed.memory_mb / 1000:.0f} GB, {probed.cores} cores")
 
 
-def _profile(profile: profiles.Profile) -> Finding:
-    found = f"{profile.name}: {profile.machine}; {profile.notebook}"
-    if profile.tested:
-        return Finding("profile", found)
-    return Finding("profile", f"{found}; untested on such a machine", TRY_FIRST)
-
-
 def _device(probed: Machine, inside: Machine) -> Finding:
-    found = f"{inside.kind}: {inside.device}"
+    name = f"{inside.kind}: {inside.device}"
     if gap := machine_probe.difference(probed, inside):
-        return Finding("device", f"{found}; runs would not begin", gap)
+        return Finding("device", f"{name}; runs would not begin", gap)
     if gap := machine_probe.unused_gpu(probed):
-        return Finding("device", f"{found}; {gap}", CUDA)
-    return Finding("device", found)
+        advice = (
+            "install a torch for it, or a newer driver: https://pytorch.org/get-started/locally"
+        )
+        return Finding("device", f"{name}; {gap}", advice)
+    return Finding("device", name)
 
 
-def _compiler(probed: Machine, *, tried: bool) -> Finding:
-    if probed.compiles:
-        return Finding("torch.compile", "works, in the sandbox" if tried else "not tried; " + TRY)
-    if probed.no_compile:
-        return Finding("torch.compile", f"fails in the sandbox: {probed.no_compile}", COMPILERS)
-    if probed.gpu:
+def _compiler(inside: Machine, *, tried: bool) -> Finding:
+    # Triton needs a C compiler, torch on a CPU a C++ compiler
+    if inside.compiles:
+        untried = "not tried; to try it where runs are: autoresearch doctor"
+        return Finding("torch.compile", "works, in the sandbox" if tried else untried)
+    if inside.no_compile:
+        advice = "install compilers: apt install gcc g++; or do without: --profile cpu-eager"
+        return Finding("torch.compile", f"fails in the sandbox: {inside.no_compile}", advice)
+    if inside.gpu:
         return Finding("torch.compile", "not used on this GPU")
     return Finding("torch.compile", "no C++ compiler", "install one: apt install g++")
 
 
 def _sandbox() -> Finding:
-    gap = bubblewrap.why_not()
-    if not gap:
-        return Finding("sandbox", f"bubblewrap: {WITH_BUBBLEWRAP}")
-    return Finding("sandbox", f"{gap}: {WITHOUT}", f"{bubblewrap.way_out()}; {REFUSE}")
-
-
-def _project(folder: Path) -> Iterator[Finding]:
-    yield _git()
-    try:
-        root = find_root(folder)
-        History(root, "doctor").check()
-        notebook = _notebook(root)
-    except KitError as error:
-        yield Finding("project", "not usable", str(error))
-    else:
-        cells = ", ".join(notebook.editable)
-        yield Finding("project", f"{root}; the researcher may edit {cells}")
+    if gap := bubblewrap.why_not():
+        refuse = "to refuse to run without: autoresearch run TAG --sandbox require"
+        return Finding("sandbox", f"{gap}: {WITHOUT}", f"{bubblewrap.way_out()}; {refuse}")
+    return Finding("sandbox", f"bubblewrap: {WITH_BUBBLEWRAP}")
 
 
 def _git() -> Finding:
@@ -162,46 +142,49 @@ def _git() -> Finding:
         return Finding("git", "missing", "install it: apt install git")
     done = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True)
     version = done.stdout.split()[2]
-    if tuple(map(int, version.split(".")[:2])) < LEAST_GIT:
-        return Finding("git", version, "install 2.36 or later")
-    return Finding("git", version)
+    old = tuple(map(int, version.split(".")[:2])) < LEAST_GIT
+    return Finding("git", version, "install 2.36 or later" if old else "")
 
 
-def _corpora() -> Finding:
+def _project(folder: Path) -> Finding:
+    try:
+        root = find_root(folder)
+        History(root, "doctor").check()
+        notebook = _notebook(root)
+    except KitError as error:
+        return Finding("project", "not usable", str(error))
+    return Finding("project", f"{root}; the researcher may edit {', '.join(notebook.editable)}")
+
+
+def _corpora(folder: Path) -> Iterator[Finding]:
+    """Yield which data sets are prepared, and how much of their scored text runs can read."""
     home = paths.data_home()
-    prepared = sorted(path.parent.name for path in home.glob("*/dataset.json"))
-    if prepared:
-        return Finding("corpora", f"{', '.join(prepared)} in {home}")
-    advice = "`run` does it, or now: autoresearch prepare stdlib (or climbmix, tinystories, a file)"
-    return Finding("corpora", "none prepared", advice)
-
-
-def _leaks(folder: Path) -> Iterator[Finding]:
-    """Yield how much scored text runs can read, for each prepared data set."""
-    prepared = sorted(path.parent for path in paths.data_home().glob("*/dataset.json"))
-    if bubblewrap.level() is SandboxLevel.NONE:
-        if prepared:
-            yield Finding("scored text", "runs can read all of it", bubblewrap.way_out())
+    prepared = sorted(path.parent for path in home.glob("*/dataset.json"))
+    if not prepared:
+        advice = (
+            "`run` does it, or now: autoresearch prepare stdlib (or climbmix, tinystories, a file)"
+        )
+        yield Finding("corpora", "none prepared", advice)
         return
+    yield Finding("corpora", f"{', '.join(path.name for path in prepared)} in {home}")
+    if bubblewrap.level() is SandboxLevel.NONE:
+        yield Finding("scored text", "runs can read all of it", bubblewrap.way_out())
+        return
+    try:
+        baseline = _notebook(find_root(folder))
+    except KitError:
+        baseline = None  # the project's own finding says why
     for dataset in prepared:
         try:
             info = open_dataset(dataset).info
             check_places(folder, dataset)
-            leak = find_leak(dataset, sight_of(info, info.name, _baseline(folder)))
+            leak = find_leak(dataset, sight_of(info, info.name, baseline))
         except KitError as error:
             yield Finding("scored text", f"of {dataset.name}: not measured", str(error))
         else:
             largest = f"remove the largest copies, in {leak.largest}"
             advice = largest if leak.share > MOST_LEAK else ""
             yield Finding("scored text", f"of {dataset.name}: {leak}", advice)
-
-
-def _baseline(folder: Path) -> TrainNotebook | None:
-    """Return the project's notebook, or None if it has none that can be used."""
-    try:
-        return _notebook(find_root(folder))
-    except KitError:
-        return None
 
 
 def _notebook(root: Path) -> TrainNotebook:
@@ -217,11 +200,10 @@ def _lab() -> Finding:
 
 def _key() -> Finding:
     """Look for a language model's key; without one, optuna proposes."""
-    where = os.environ.get("OPENAI_BASE_URL") or "OpenAI"
-    if os.environ.get("OPENAI_API_KEY"):
-        return Finding(
-            "language model", f"a key for {where}; use it: --researcher llm --model NAME"
-        )
-    if os.environ.get("OPENAI_BASE_URL"):
-        return Finding("language model", f"{where}, without a key: --researcher llm --model NAME")
+    address, key = os.environ.get("OPENAI_BASE_URL"), os.environ.get("OPENAI_API_KEY")
+    use = "use it: --researcher llm --model NAME"
+    if key:
+        return Finding("language model", f"a key for {address or 'OpenAI'}; {use}")
+    if address:
+        return Finding("language model", f"{address}, without a key; {use}")
     return Finding("language model", "neither OPENAI_API_KEY nor OPENAI_BASE_URL: optuna proposes")

@@ -49,23 +49,20 @@ def lab_address(root: Path, path: Path, server: int | None = None) -> str | None
         return None
     from jupyter_server.serverapp import list_running_servers  # installed with JupyterLab
 
-    asked = [info for info in list_running_servers() if server in (None, info["pid"])]
-    servers = [(Path(info["root_dir"]).resolve(), info) for info in asked]
-    serving = [pair for pair in servers if _shows(pair[0], root.resolve())]
+    root, serving = root.resolve(), []
+    for info in list_running_servers():
+        served = Path(info["root_dir"]).resolve()
+        shown = root.relative_to(served).parts if root.is_relative_to(served) else (".",)
+        hidden = any(part.startswith(".") for part in shown)  # JupyterLab shows no such folder
+        if server in (None, info["pid"]) and not hidden:
+            serving.append((served, info))
     if not serving:
         return None
-    folder, info = max(serving, key=lambda pair: len(pair[0].parts))
+    served, info = max(serving, key=lambda pair: len(pair[0].parts))
     query = "?" + urlencode({"token": info["token"]}) if info.get("token") else ""
-    return f"{info['url']}lab/tree/{quote(path.resolve().relative_to(folder).as_posix())}{query}"
+    return f"{info['url']}lab/tree/{quote(path.resolve().relative_to(served).as_posix())}{query}"
 
 
 def own_server() -> int:
     """Return the process id of the Jupyter server that started this kernel; 0 if none did."""
     return int(os.environ.get("JPY_PARENT_PID", "0"))  # set by jupyter_client
-
-
-def _shows(served: Path, root: Path) -> bool:
-    """Return whether a server of the folder `served` shows `root`: inside it, and not hidden."""
-    if not root.is_relative_to(served):
-        return False
-    return not any(part.startswith(".") for part in root.relative_to(served).parts)

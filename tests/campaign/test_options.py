@@ -5,7 +5,7 @@ import pytest
 from autoresearch_kit.campaign.options import Wishes, settle, settle_limits
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
-from autoresearch_kit.execution.runner.watchdog import allowed_seconds
+from autoresearch_kit.execution.runner.deadline import allowed_seconds
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.machine import gpu, gpu_nodes

@@ -32,6 +32,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.rows import Rows
 from autoresearch_kit.reports.spent import spent
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted, tiny
@@ -213,8 +214,8 @@ def test_probes_and_profiles_are_counted_and_shown(
 ) -> None:
     monkeypatch.chdir(done.night.root)
     assert [len(one.probes) for one in done.experiments] == [0, 1, 1]
-    assert spent(done.experiments).parts["probes"] == 16.0
-    assert spent(done.experiments).parts["profiles"] == 16.0
+    assert spent(Rows(done.experiments).now()).parts["probes"] == 16.0
+    assert spent(Rows(done.experiments).now()).parts["profiles"] == 16.0
     entries = done.night.history.entries()
     frame = tables.to_frame(entries)
     assert frame["unscored_seconds"].tolist() == [8.0, 8.0, 16.0]

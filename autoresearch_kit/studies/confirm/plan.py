@@ -12,9 +12,8 @@ from itertools import pairwise
 from autoresearch_kit.errors import EditError, InputError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.changes import changes
-from autoresearch_kit.notebook.merging import move_edits
-from autoresearch_kit.notebook.names import undefined_names
+from autoresearch_kit.notebook.changes import changes, move_edits
+from autoresearch_kit.notebook.refusals import undefined_names
 from autoresearch_kit.records import Experiment, best_of
 
 

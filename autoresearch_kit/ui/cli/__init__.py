@@ -9,7 +9,6 @@ from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their 
     confirm,
     errands,
     machine,
-    model,
     read,
     run,
     share,

@@ -1,17 +1,24 @@
-"""The commands history, show, report and plot: reading a campaign."""
+"""The commands status, history, show, lessons, prompt, report and plot: reading campaigns."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.syntax import Syntax
 
+from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.experiment import experiment_rows
+from autoresearch_kit.reports.reading import Reader, Reading
+from autoresearch_kit.reports.status import known, known_campaigns
+from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
 from autoresearch_kit.ui.cli.app import (
     Json,
     Tag,
@@ -22,8 +29,44 @@ from autoresearch_kit.ui.cli.app import (
     print_json,
     project,
 )
-from autoresearch_kit.ui.cli.follow import STYLES, experiment_lines
-from autoresearch_kit.verdicts.estimates import Estimate, estimates
+from autoresearch_kit.ui.cli.follow import follow, print_experiments
+from autoresearch_kit.verdicts.estimates import estimates
+
+
+@app.command()
+def status(
+    tag: Annotated[str | None, typer.Argument(help="A campaign (default: all).")] = None,
+    watch: Annotated[
+        bool, typer.Option("--follow", help="Follow the campaign until it ends.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what campaigns are doing and what they have found."""
+    root = project()
+    if watch and tag is not None:
+        follow(open_workspace(known(root, tag)))
+        return
+    tags = [known(root, tag)] if tag else known_campaigns(root)
+    readers = [Reader(root, name) for name in tags]
+    if as_json:
+        disk = "disk_kb_per_experiment"
+        print_json([reader.read().record() | {disk: reader.disk_kb()} for reader in readers])
+        return
+    for reader in readers:
+        _print_status(reader.read(), reader.disk_kb())
+    if not readers:
+        console.print("no campaigns yet; begin: autoresearch run night")
+
+
+def _print_status(reading: Reading, disk_kb: float) -> None:
+    console.print(f"[bold]{reading.tag}[/]  {escape(reading.words())}", markup=True)
+    if not reading.table:
+        return
+    rows = [*reading.rows(), ("disk", f"{disk_kb:.0f} KB an experiment")]
+    if cost := reading.cost():
+        rows.append(("cost", cost))
+    for name, words in rows:
+        console.print(f"  {name:16s} {words}", style="red" if name == "warning" else None)
 
 
 @app.command()
@@ -41,8 +84,7 @@ def history(
     elif as_json:
         print_json(ledger.experiments())
     else:
-        for experiment, line in experiment_lines(ledger.experiments()):
-            console.print(line, style=STYLES[experiment.verdict])
+        print_experiments(ledger.experiments())
 
 
 @app.command()
@@ -56,19 +98,20 @@ def show(
 ) -> None:
     """Show an experiment: its idea, its verdict, what it changed."""
     ledger = known_history(tag)
-    experiments = ledger.experiments()
     experiment = ledger.experiment(number)
     if as_json:
         print_json(experiment)
-        return
-    if transcript:
+    elif transcript:
         _show_transcript(open_workspace(tag).transcript(number))
-        return
-    console.print(_words(experiment, estimates(experiments).get(number)))
-    if experiment.proposal.parent is not None:
-        old = TrainNotebook.parse(ledger.source(experiment.proposal.parent))
-        for changed in cell_diff(old, TrainNotebook.parse(ledger.source(number))):
-            console.print(Syntax(str(changed), "diff", background_color="default"))
+    else:
+        known = estimates(ledger.experiments()).get(number)
+        for name, words in experiment_rows(experiment, known):
+            console.print(f"{name:13s} {words}")
+        parent = experiment.proposal.parent
+        if parent is not None:
+            old, new = (TrainNotebook.parse(ledger.source(at)) for at in (parent, number))
+            for changed in cell_diff(old, new):
+                console.print(Syntax(str(changed), "diff", background_color="default"))
 
 
 def _show_transcript(path: Path) -> None:
@@ -79,26 +122,31 @@ def _show_transcript(path: Path) -> None:
     console.print(render(read_transcript(path)))
 
 
-def _words(experiment: Experiment, known: Estimate | None) -> str:
-    number = ("experiment", f"{experiment.number}, from {experiment.proposal.parent}")
-    by_now = []
-    if known is not None and known.scores > len(experiment.scores):
-        by_now = [("by now", f"{known}, the mean of {known.scores} runs")]
-    rows = [number, *experiment.rows(), *by_now, *_model_rows(experiment)]
-    return "\n".join(f"{name:11s} {words}" for name, words in rows)
+@app.command()
+def lessons(tag: Tag) -> None:
+    """Show what the language model says it has learnt so far."""
+    learnt = latest_lessons(known_history(tag).experiments())
+    console.print(learnt or "no lessons yet: they are asked for every few experiments")
 
 
-def _model_rows(experiment: Experiment) -> list[tuple[str, str]]:
-    """Return the rows of an experiment that a language model proposed."""
-    proposal = experiment.proposal
-    rows = [
-        ("model", proposal.model),
-        ("cost", str(experiment.usage) if experiment.usage.requests else ""),
-        ("guidance", proposal.guidance),
-        ("program.md", proposal.directive),
-        ("lessons", proposal.lessons),
-    ]
-    return [(name, words) for name, words in rows if words]
+@app.command()
+def prompt(tag: Tag) -> None:
+    """Show the prompt that the language model would get now."""
+    from autoresearch_kit.researchers.llm.prompt import brief_of, opening, proposal_prompt
+
+    ledger, workspace = known_history(tag), open_workspace(tag)
+    experiments = ledger.experiments()
+    settings, research = experiments[0].settings, workspace.research() or Research(model="")
+    folder = context.prepare_for(settings)
+    info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
+    around = Surroundings(ledger, workspace, settings, machine_probe.probe(), info)
+    view = view_of(ledger, workspace, experiments)
+    if view is None:
+        raise InputError(f"campaign '{tag}' has no baseline yet")
+    text = proposal_prompt(brief_of(view, around), research.prompt_tokens)
+    for message in opening(EditProtocol.TOOLS, text):
+        console.rule(message["role"])
+        console.print(message.get("content"))
 
 
 @app.command()
@@ -140,7 +188,7 @@ def draw_progress(root: Path, tag: str, output: Path | None = None) -> Path:
     """Draw campaign `tag` into `output`, by default a file in its folder; return the file."""
     from autoresearch_kit.reports.results import results  # matplotlib takes most of a second
 
-    folder = Workspace(root, tag)
-    folder.create()
-    path = output or folder.folder / "progress.png"
+    workspace = Workspace(root, tag)
+    workspace.create()
+    path = output or workspace.folder / "progress.png"
     return results(tag, root).progress().save(path)

@@ -3,11 +3,11 @@
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.models import OptionInfo
 
 from autoresearch_kit.campaign import start
 from autoresearch_kit.campaign.context import prepare as prepare_corpus
@@ -18,7 +18,7 @@ from autoresearch_kit.campaign.options import Wishes, settle, settle_limits
 from autoresearch_kit.campaign.start import Sandboxing
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule, Settings
+from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule
 from autoresearch_kit.ui.cli.app import Tag, app, console, open_workspace
 from autoresearch_kit.ui.cli.errands import CopyTo, Webhook
 from autoresearch_kit.ui.cli.follow import follow
@@ -27,22 +27,18 @@ from autoresearch_kit.verdicts import validity
 
 DEMO = "demo"
 DEMO_EXPERIMENTS = 5
-DEMO_TRAIN_SECONDS = 20.0
-DEMO_SEEDS = 2
-DEMO_PROFILE = "cpu-eager"
-"""Compiling takes up to 50 s a run, more than it saves in 20."""
+DEMO_WISHES = Wishes(
+    train_seconds=20.0,
+    profile="cpu-eager",  # compiling takes up to 50 s a run, more than it saves in 20
+    rule=Rule.GREEDY,
+    seeds=2,
+    max_elsewhere=validity.NEVER,  # people use their machine while they try it
+)
 
-
-def _verdicts(words: str) -> OptionInfo:
-    """Make an option of the panel of verdicts in `run --help`."""
-    option: OptionInfo = typer.Option(help=words, rich_help_panel="Verdicts")
-    return option
-
-
-def _llm(words: str) -> OptionInfo:
-    """Make an option of the language model's panel in `run --help`."""
-    option: OptionInfo = typer.Option(help=words, rich_help_panel="Language model")
-    return option
+_limit = partial(typer.Option, rich_help_panel="Limits of this start")
+_budget = partial(typer.Option, rich_help_panel="Budget of a run")
+_verdict = partial(typer.Option, rich_help_panel="Verdicts")
+_model = partial(typer.Option, rich_help_panel="Language model")
 
 
 @app.command()
@@ -75,61 +71,22 @@ def prepare(
     again: Annotated[bool, typer.Option("--again", help="Prepare it anew.")] = False,
 ) -> None:
     """Download, tokenize and pack a corpus, unless that was done before."""
+    sized = context is not None and (as_bytes or vocab_size is not None)
+    # the user's own text gets the sizes that suit this machine, unless both are given
+    if not sized and (suits := text_sizes(corpus)):
+        context = suits.context if context is None else context
+        if vocab_size is None and not as_bytes:
+            vocab_size = suits.vocab_size
     options = [*(["--bytes"] if as_bytes else []), *(["--again"] if again else [])]
     counts = {"--shards": shards, "--eval-rows": eval_rows}
     options += [f"{name}={count}" for name, count in counts.items() if count is not None]
-    options += _sizes(corpus, vocab_size, context, as_bytes)
-    console.print(str(prepare_corpus(corpus, *options)))
-
-
-def _sizes(corpus: str, vocab_size: int | None, context: int | None, as_bytes: bool) -> list[str]:
-    """Return the options for the sizes; for the user's own text, missing ones suit the machine."""
-    given = context is not None and (as_bytes or vocab_size is not None)
-    suits = None if given else text_sizes(corpus)
-    if suits and context is None:
-        context = suits.context
-    if suits and vocab_size is None and not as_bytes:
-        vocab_size = suits.vocab_size
-    return size_options(vocab_size, context)
+    path = prepare_corpus(corpus, *options, *size_options(vocab_size, context))
+    console.print(str(path))
 
 
 @app.command()
 def run(
     tag: Tag,
-    max_experiments: Annotated[
-        int | None, typer.Option(help="End after this many experiments, baseline not counted.")
-    ] = None,
-    hours: Annotated[float | None, typer.Option(help="End after this many hours.")] = None,
-    train_seconds: Annotated[
-        float | None, typer.Option(help="Training budget of a run (default: 300).")
-    ] = None,
-    wall_seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Hard limit of a whole run (default: 2 x budget + compile seconds + 120; "
-            "--clock cpu: 6 x both + 120)."
-        ),
-    ] = None,
-    clock: Annotated[
-        Clock | None,
-        typer.Option(
-            help="Count the budget in CPU time over the threads, so that other programs make a run "
-            "longer, not worse; or in wall-clock (default: cpu; on a GPU wall)."
-        ),
-    ] = None,
-    gpu_memory_mb: Annotated[
-        float | None, typer.Option(help="GPU memory of a run while it trains (default: no limit).")
-    ] = None,
-    compile_seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Most seconds of compilation that the budget leaves out (default: CUDA 180, else "
-            "90)."
-        ),
-    ] = None,
-    memory_mb: Annotated[
-        float | None, typer.Option(help="Memory of a run (default: 80% of the machine).")
-    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Corpus, as `prepare` takes it (default: stdlib).")
     ] = None,
@@ -146,44 +103,77 @@ def run(
     sandbox: Annotated[
         Sandboxing, typer.Option(help="`require`: refuse to start where bubblewrap does not work.")
     ] = Sandboxing.AUTO,
+    max_experiments: Annotated[
+        int | None, _limit(help="End after this many experiments, baseline not counted.")
+    ] = None,
+    hours: Annotated[float | None, _limit(help="End after this many hours.")] = None,
+    max_tokens: Annotated[
+        int | None, _limit(help="End before a language model takes more tokens, in and out.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, _limit(help="End before a language model takes more US dollars.")
+    ] = None,
+    train_seconds: Annotated[float | None, _budget(help="Training time (default: 300).")] = None,
+    wall_seconds: Annotated[
+        float | None,
+        _budget(
+            help="Hard limit of a whole run (default: 2 x budget + compile seconds + 120; "
+            "--clock cpu: 6 x both + 120)."
+        ),
+    ] = None,
+    clock: Annotated[
+        Clock | None,
+        _budget(
+            help="Count the budget in CPU time over the threads, so that other programs make a run "
+            "longer, not worse; or in wall-clock (default: cpu; on a GPU wall)."
+        ),
+    ] = None,
+    compile_seconds: Annotated[
+        float | None,
+        _budget(help="Most compilation that is not counted (default: CUDA 180, else 90)."),
+    ] = None,
+    memory_mb: Annotated[
+        float | None, _budget(help="Memory of a run (default: 80% of the machine).")
+    ] = None,
+    gpu_memory_mb: Annotated[
+        float | None, _budget(help="GPU memory of a run while it trains (default: no limit).")
+    ] = None,
     rule: Annotated[
         Rule | None,
-        _verdicts(
-            "Keep what beats the measured noise, or, greedy, whatever scores lower "
+        _verdict(
+            help="Keep what beats the measured noise, or, greedy, whatever scores lower "
             "(default: careful)."
         ),
     ] = None,
     seeds: Annotated[
         int | None,
-        _verdicts("Runs of the baseline, to measure the noise (default: 3; greedy: 1)."),
+        _verdict(help="Runs of the baseline, to measure the noise (default: 3; greedy: 1)."),
     ] = None,
     max_elsewhere: Annotated[
         float | None,
-        _verdicts(
-            "Judge no run during which other programs used more than this share of the cores "
+        _verdict(
+            help="Judge no run during which other programs used more than this share of the cores "
             "(default: 0.3; 1: judge every run)."
         ),
     ] = None,
-    max_tokens: Annotated[
-        int | None, _llm("End before more tokens than this, in and out together.")
-    ] = None,
-    max_usd: Annotated[float | None, _llm("End before more US dollars than this.")] = None,
-    model: Annotated[str | None, _llm("Name of the model.")] = None,
-    usd_in: Annotated[float | None, _llm("Price of a million tokens in.")] = None,
-    usd_out: Annotated[float | None, _llm("Price of a million tokens out.")] = None,
-    usd_cached: Annotated[float | None, _llm("Price of a million cached tokens in.")] = None,
+    model: Annotated[str | None, _model(help="Name of the model.")] = None,
+    usd_in: Annotated[float | None, _model(help="Price of a million tokens in.")] = None,
+    usd_out: Annotated[float | None, _model(help="Price of a million tokens out.")] = None,
+    usd_cached: Annotated[float | None, _model(help="Price of a million cached tokens.")] = None,
     protocol: Annotated[
-        EditProtocol | None, _llm("How the model writes edits (default: auto).")
+        EditProtocol | None, _model(help="How the model writes edits (default: auto).")
     ] = None,
-    prompt_tokens: Annotated[int | None, _llm("Most tokens of a prompt (default: 24000).")] = None,
+    prompt_tokens: Annotated[
+        int | None, _model(help="Most tokens of a prompt (default: 24000).")
+    ] = None,
     optuna_every: Annotated[
-        int | None, _llm("Give optuna every n-th turn (default: 5; 0: none).")
+        int | None, _model(help="Give optuna every n-th turn (default: 5; 0: none).")
     ] = None,
     fallback: Annotated[
-        bool | None, _llm("Let optuna propose while the endpoint is down (default: yes).")
+        bool | None, _model(help="Let optuna propose while the endpoint is down (default: yes).")
     ] = None,
     probes: Annotated[
-        int | None, _llm("Drafts of a proposal that it may try for 30 s each (default: 2).")
+        int | None, _model(help="Drafts of a proposal that it may try for 30 s each (default: 2).")
     ] = None,
     copy_to: CopyTo = None,
     webhook: Webhook = None,
@@ -213,7 +203,7 @@ def run(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes
     )
     errands = settle_errands(workspace, copy_to, webhook)
-    _run(workspace, settle(workspace.root, tag, wishes), limits, asked, errands, sandbox)
+    _run(workspace, wishes, limits, asked, errands, sandbox)
 
 
 @app.command()
@@ -223,17 +213,9 @@ def demo() -> None:
     It keeps whatever scores lower in one run; your own campaigns run an idea again to be sure.
     """
     workspace = open_workspace(DEMO)
-    wishes = Wishes(
-        train_seconds=DEMO_TRAIN_SECONDS,
-        profile=DEMO_PROFILE,
-        rule=Rule.GREEDY,
-        seeds=DEMO_SEEDS,
-        max_elsewhere=validity.NEVER,  # people use their machine while they try it
-    )
-    settings = settle(workspace.root, DEMO, wishes)
     ledger = History(workspace.root, DEMO)
-    done = len(ledger.experiments())
-    _run(workspace, settings, Limits(experiments=max(0, done - 1) + DEMO_EXPERIMENTS))
+    done = max(0, len(ledger.experiments()) - 1)
+    _run(workspace, DEMO_WISHES, Limits(experiments=done + DEMO_EXPERIMENTS))
     picture = draw_progress(workspace.root, DEMO)
     typed = "autoresearch" if shutil.which("autoresearch") else sys.argv[0]
     best = ledger.best()
@@ -248,13 +230,14 @@ def demo() -> None:
 
 def _run(
     workspace: Workspace,
-    settings: Settings,
+    wishes: Wishes,
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
     errands: Errands | None = None,
     sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> None:
     """Start the campaign's process and follow it."""
+    settings = settle(workspace.root, workspace.tag, wishes)
     process = start.start(
         workspace, settings, limits, asked, errands, os.environ, console.print, sandboxing
     )

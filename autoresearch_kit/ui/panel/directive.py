@@ -9,7 +9,8 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE, read_all
 from autoresearch_kit.ledger import find_root
-from autoresearch_kit.ui.panel import pieces, style
+from autoresearch_kit.ui.panel import html
+from autoresearch_kit.ui.panel.buttons import button
 
 FILE = "program.md"
 
@@ -31,13 +32,11 @@ class Directive:
         self._loaded = self._read()
         layout = widgets.Layout(width="99%", height="340px")
         self.text = widgets.Textarea(self._loaded, layout=layout)
-        self.save = widgets.Button(description="Save program.md")
-        self.reload = widgets.Button(description="Read it again")
+        self.save = button("Save program.md", self._save)
+        self.reload = button("Read it again", self._reload)
         self.said = widgets.HTML()
-        self.save.on_click(lambda _: self._save())
-        self.reload.on_click(lambda _: self._reload())
         buttons = widgets.HBox([self.save, self.reload, self.said])
-        self.box = widgets.VBox([widgets.HTML(style.CSS), self.text, buttons])
+        self.box = widgets.VBox([widgets.HTML(html.CSS), self.text, buttons])
 
     def _ipython_display_(self) -> None:
         display(self.box)
@@ -56,12 +55,12 @@ class Directive:
         """Save the text, unless the file has been changed by somebody else."""
         if self._read() != self._loaded:
             words = "program.md has changed on disk since it was read; read it again first"
-            self.said.value = pieces.message(words, "crash")
+            self.said.value = html.message(words, "crash")
             return
         write_atomic(self.path, self.text.value.encode())
         self._loaded = self.text.value
-        self.said.value = pieces.message("saved; the next proposal follows it", "keep")
+        self.said.value = html.message("saved; the next proposal follows it", "keep")
 
     def _reload(self) -> None:
         self._loaded = self.text.value = self._read()
-        self.said.value = pieces.message("read from disk")
+        self.said.value = html.message("read from disk")

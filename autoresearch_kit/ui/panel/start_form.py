@@ -1,6 +1,6 @@
 """The form with which a campaign is started."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,23 +10,32 @@ from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign.options import Wishes, settle_limits
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Errands, Limits, Research, Rule, Settings
+from autoresearch_kit.researchers import known_researchers
 
 T = TypeVar("T")
 
-NO_ERRANDS = Errands()
+LABELS = {"optuna": "optuna: no key needed", "llm": "llm: a language model"}
+"""Of the kit's own researchers; those of other packages are listed by their names alone."""
+
+RULES = {
+    "careful: repeats what may be luck": Rule.CAREFUL,
+    "greedy: one run against one": Rule.GREEDY,
+}
 
 WIDE = {"description_width": "140px"}
 
+NO_ERRANDS = Errands()
+
 
 @dataclass(frozen=True)
-class Start:
-    """The choices made in the form. `environment` has the key and the address, if typed.
+class Choices:
+    """What was chosen in the form. `environment` has the key and the address, if typed.
 
     `copy_to` and `webhook` are as `settle_errands` takes them.
     """
 
     wishes: Wishes
-    asked: ModelWishes
+    model: ModelWishes
     limits: Limits
     copy_to: str
     webhook: str | None
@@ -40,53 +49,47 @@ class StartForm:
     """
 
     def __init__(self) -> None:
-        self.researcher = widgets.Dropdown(
-            description="researcher",
-            options=[("optuna: no key needed", "optuna"), ("llm: a language model", "llm")],
-            style=WIDE,
-        )
+        names = [(LABELS.get(name, name), name) for name in known_researchers()]
+        self.researcher = widgets.Dropdown(description="researcher", options=names, style=WIDE)
+        self.rule = widgets.Dropdown(description="verdict", options=RULES, style=WIDE)
         self.train_seconds = _field("training seconds", "300")
         self.dataset = _field("corpus", "stdlib; or climbmix, tinystories, a path")
-        self.rule = widgets.Dropdown(
-            description="verdict",
-            options=[
-                ("careful: repeats what may be luck", Rule.CAREFUL),
-                ("greedy: one run against one", Rule.GREEDY),
-            ],
-            style=WIDE,
-        )
-        self.experiments = _field("end after experiments", "no limit")
-        self.hours = _field("end after hours", "no limit")
+        self.limits = {
+            limit: _field(f"end after {words}", "no limit")
+            for limit, words in [
+                ("experiments", "experiments"),
+                ("hours", "hours"),
+                ("tokens", "tokens"),
+                ("usd", "USD"),
+            ]
+        }
+        self.copy_to = _field("copy to folder", "nowhere")
+        self.webhook = _secret("webhook", "no notices")
         self.model = _field("model", "its name, for the endpoint")
         self.base_url = _field("endpoint", "OpenAI's; or http://127.0.0.1:11434/v1")
         self.key = _secret("API key", "taken from OPENAI_API_KEY if empty")
-        self.tokens = _field("end after tokens", "no limit")
-        self.usd = _field("end after USD", "no limit")
-        self.usd_in = _field("USD per M in", "unknown")
-        self.usd_out = _field("USD per M out", "unknown")
-        self.usd_cached = _field("USD per M cached", "as in")
-        self.copy_to = _field("copy to folder", "nowhere")
-        self.webhook = _secret("webhook", "no notices")
+        self.prices = {
+            "input": _field("USD per M in", "unknown"),
+            "output": _field("USD per M out", "unknown"),
+            "cached": _field("USD per M cached", "as in"),
+        }
         self._secrets = {self.key: "", self.webhook: ""}
-        self._llm = _rows(
-            (self.model, self.base_url, self.key),
-            (self.tokens, self.usd),
-            (self.usd_in, self.usd_out, self.usd_cached),
-        )
-        self.box = widgets.VBox(
-            [
-                *_rows(
-                    (self.researcher, self.train_seconds, self.dataset),
-                    (self.rule, self.experiments, self.hours),
-                    (self.copy_to, self.webhook),
-                ),
-                *self._llm,
-            ]
-        )
-        self.researcher.observe(lambda _: self._show_llm(), "value")
-        self.key.observe(lambda _: self._take(self.key), "value")
-        self.webhook.observe(lambda _: self._take(self.webhook), "value")
-        self._show_llm()
+        experiments, hours, tokens, usd = self.limits.values()
+        self._model_rows = [
+            _row(self.model, self.base_url, self.key),
+            _row(tokens, usd),
+            _row(*self.prices.values()),
+        ]
+        rows = [
+            _row(self.researcher, self.train_seconds, self.dataset),
+            _row(self.rule, experiments, hours),
+            _row(self.copy_to, self.webhook),
+        ]
+        self.box = widgets.VBox([*rows, *self._model_rows])
+        self.researcher.observe(lambda _: self._show_model(), "value")
+        for secret in self._secrets:
+            secret.observe(lambda change: self._take(change["owner"]), "value")
+        self._show_model()
 
     def fill(
         self,
@@ -98,74 +101,54 @@ class StartForm:
         errands: Errands = NO_ERRANDS,
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
-        fixed = (self.researcher, self.train_seconds, self.dataset, self.rule)
-        for field in fixed:
+        for field in (self.researcher, self.train_seconds, self.dataset, self.rule):
             field.disabled = settings is not None
         self.researcher.value = settings.researcher if settings else "optuna"
-        self.train_seconds.value = f"{settings.train_seconds:g}" if settings else ""
+        self.train_seconds.value = _shown(settings.train_seconds if settings else None)
         self.dataset.value = settings.dataset if settings else dataset
         self.rule.value = settings.rule if settings else Rule.CAREFUL
         self.model.value = research.model if research else ""
         self.base_url.value = research.base_url if research else ""
         prices = research.prices if research else None
-        self.usd_in.value = f"{prices.input:g}" if prices else ""
-        self.usd_out.value = f"{prices.output:g}" if prices else ""
-        self.usd_cached.value = f"{prices.cached:g}" if prices else ""
+        for name, field in self.prices.items():
+            field.value = _shown(getattr(prices, name) if prices else None)
+        for name, field in self.limits.items():
+            field.value = _shown(getattr(limits, name) if limits else None)
         self.copy_to.value = errands.copy_to
         if errands.webhook:
             self.webhook.placeholder = "as before, if empty"
-        was = limits or Limits()
-        for field, limit in (
-            (self.experiments, was.experiments),
-            (self.hours, was.hours),
-            (self.tokens, was.tokens),
-            (self.usd, was.usd),
-        ):
-            field.value = "" if limit is None else f"{limit:g}"
 
-    def start(self) -> Start:
-        """Return the choices.
+    def choices(self) -> Choices:
+        """Return what was chosen.
 
         Raises:
             InputError: a field holds no number; the message names it.
         """
-        llm = self.researcher.value == "llm"
-        model = _text(self.model) if llm else None
-        asked = ModelWishes(
-            model=model,
-            usd_in=_number(self.usd_in, float) if llm else None,
-            usd_out=_number(self.usd_out, float) if llm else None,
-            usd_cached=_number(self.usd_cached, float) if llm else None,
-        )
-        limits = settle_limits(
-            _number(self.experiments, int),
-            _number(self.hours, float),
-            _number(self.tokens, int) if llm else None,
-            _number(self.usd, float) if llm else None,
-        )
-        return Start(
-            self._wishes(),
-            asked,
-            limits,
-            self.copy_to.value.strip(),
-            self._secrets[self.webhook] or None,
-            self._environment() if llm else {},
-        )
-
-    def _wishes(self) -> Wishes:
-        return Wishes(
+        experiments, hours = (self.limits[name] for name in ("experiments", "hours"))
+        limits = (_number(experiments, int), _number(hours, float))
+        wishes = Wishes(
             dataset=_text(self.dataset),
             train_seconds=_number(self.train_seconds, float),
             researcher=self.researcher.value,
             rule=self.rule.value,
         )
-
-    def _environment(self) -> dict[str, str]:
+        copy_to, webhook = self.copy_to.value.strip(), self._secrets[self.webhook] or None
+        if self.researcher.value != "llm":
+            limits_set = settle_limits(*limits, None, None)
+            return Choices(wishes, ModelWishes(), limits_set, copy_to, webhook, {})
+        model = ModelWishes(
+            model=_text(self.model),
+            usd_in=_number(self.prices["input"], float),
+            usd_out=_number(self.prices["output"], float),
+            usd_cached=_number(self.prices["cached"], float),
+        )
+        caps = (_number(self.limits["tokens"], int), _number(self.limits["usd"], float))
         typed = {KEY: self._secrets[self.key], BASE_URL: self.base_url.value.strip()}
-        return {name: value for name, value in typed.items() if value}
+        environment = {name: value for name, value in typed.items() if value}
+        return Choices(wishes, model, settle_limits(*limits, *caps), copy_to, webhook, environment)
 
-    def _show_llm(self) -> None:
-        for row in self._llm:
+    def _show_model(self) -> None:
+        for row in self._model_rows:
             row.layout.display = "flex" if self.researcher.value == "llm" else "none"
 
     def _take(self, field: widgets.Password) -> None:
@@ -185,13 +168,16 @@ def _secret(name: str, placeholder: str) -> widgets.Password:
     )
 
 
-def _rows(*fields: Sequence[widgets.Widget]) -> list[widgets.Box]:
-    wrapping = {"display": "flex", "flex_flow": "row wrap"}
-    return [widgets.Box(list(row), layout=widgets.Layout(**wrapping)) for row in fields]
+def _row(*fields: widgets.Widget) -> widgets.Box:
+    return widgets.Box(fields, layout=widgets.Layout(display="flex", flex_flow="row wrap"))
 
 
 def _text(field: widgets.Text) -> str | None:
     return field.value.strip() or None
+
+
+def _shown(number: float | None) -> str:
+    return "" if number is None else f"{number:g}"
 
 
 def _number(field: widgets.Text, kind: Callable[[str], T]) -> T | None:

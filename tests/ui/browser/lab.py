@@ -57,11 +57,11 @@ def jupyter_lab(root: Path, home: Path) -> Iterator[str]:
 
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
     end = time.monotonic() + PATIENCE / 1000
-    while not (found := ADDRESS.search(log.read_text())):
+    while not (printed := ADDRESS.search(log.read_text())):
         assert server.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.1)
-    return found[1]
+    return printed[1]
 
 
 @contextmanager

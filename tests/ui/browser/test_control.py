@@ -1,8 +1,8 @@
 """A campaign started, watched and steered in the browser, and read there in the morning.
 
-One story is played, with a language model that is told what to say, and its scenes are held against
-what they must show. SCREENSHOTS=docs plays it with optuna and the shipped training notebook, and
-keeps the pictures that the README shows.
+One story is played, with a language model that is told what to say; each test looks at one thing
+that it showed. SCREENSHOTS=docs plays it with optuna and the shipped training notebook, and keeps
+the pictures that the docs show.
 """
 
 import os
@@ -19,7 +19,6 @@ import pytest
 from playwright.sync_api import Page
 
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Request, Research, Stage
 from tests.campaign import scripted, tiny
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
@@ -34,6 +33,8 @@ pytestmark = [
 SHIPPED = Path(__file__).parents[3]
 UPSTREAM = SHIPPED / "tests" / "data" / "h100_mar8_results.tsv"
 PICTURES = os.environ.get("SCREENSHOTS", "")
+RESULTS = {"results": "night"} | ({"upstream": str(UPSTREAM)} if PICTURES else {})
+"""Copies of the results notebook, and what each shows."""
 TRAIN_SECONDS = 60 if PICTURES else 2
 HALF_TRAINED = re.compile(r"training, [34]\d of 60 s")
 NOTEBOOK = "opened/night/0001.ipynb"
@@ -42,7 +43,7 @@ SAID = "fewer constants at a time"
 
 @dataclass
 class Story:
-    """The observations of the scenes."""
+    """What was seen while the story was played."""
 
     project: Path
     pictures: Path
@@ -51,7 +52,7 @@ class Story:
     errors: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def place(self) -> Workspace:
+    def workspace(self) -> Workspace:
         return Workspace(self.project, "night")
 
 
@@ -74,7 +75,7 @@ def make_project(root: Path, corpus: Path) -> Path:
     if not PICTURES:
         choice = f'TAG = "night"\nCORPUS = {str(corpus)!r}'
         set_cell(project / "notebooks" / "control.ipynb", "choice", choice)
-    for name, tag in (("results", "night"), ("upstream", str(UPSTREAM))):
+    for name, tag in RESULTS.items():
         path = project / "notebooks" / f"{name}.ipynb"
         shutil.copy(SHIPPED / "notebooks" / "results.ipynb", path)
         set_cell(path, "choice", f"TAG = {tag!r}\nOTHERS = []")
@@ -106,7 +107,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
             steer(page, told)
             told.seen["open"] = open_by_command(told, folder / "lab", address)
             come_back(page, told)
-        for name in ("results", "upstream"):
+        for name in RESULTS:
             read(page, told, address, name)
     return told
 
@@ -114,8 +115,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
 @contextmanager
 def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
     """Start a campaign from the panel; end it if a scene fails."""
-    told.place.create()
-    told.place.write_research(Research("scripted", optuna_every=0))
+    told.workspace.create()
+    told.workspace.write_research(Research("scripted", optuna_every=0))
     lab.run_all(page)
     page.get_by_label("training seconds").fill(str(TRAIN_SECONDS))
     if not PICTURES:
@@ -127,12 +128,12 @@ def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
     try:
         yield
     finally:
-        if told.place.running():
-            told.place.ask(Request.STOP_NOW)
+        if told.workspace.running():
+            told.workspace.ask(Request.STOP_NOW)
 
 
 def watch(page: Page, told: Story) -> None:
-    for number in (0, 1, 2, 3):
+    for number in (0, 1, 2, 3) if PICTURES else (0, 1):
         lab.button(page, str(number)).wait_for()
     wait_for(page, "the best's there")
     if PICTURES:
@@ -144,7 +145,7 @@ def watch(page: Page, told: Story) -> None:
 def steer(page: Page, told: Story) -> None:
     lab.button(page, "Pause").click()
     wait_for(page, "paused, experiment")
-    told.seen["paused"] = str(told.place.state())
+    told.seen["paused"] = str(told.workspace.state())
     lab.button(page, "1").click()
     wait_for(page, "Experiment 1, from 0")
     told.seen["opened"] = page.locator(".ark .scroll").last.inner_text()
@@ -195,17 +196,16 @@ def wait_for(page: Page, words: str) -> None:
 
 
 def pid(told: Story) -> int:
-    state = told.place.state()
+    state = told.workspace.state()
     assert state is not None
     return state.pid
 
 
 def test_no_cell_fails(story: Story) -> None:
-    assert story.errors == {"control": [], "results": [], "upstream": []}
+    assert story.errors == {"control": []} | {name: [] for name in RESULTS}
 
 
-def test_experiments_arrive_and_a_pause_holds(story: Story) -> None:
-    assert len(History(story.project, "night").experiments()) >= 4
+def test_a_pause_holds(story: Story) -> None:
     assert Stage.PAUSED in story.seen["paused"]
 
 
@@ -227,20 +227,16 @@ def test_the_command_opens_it_in_the_running_jupyterlab(story: Story) -> None:
 
 def test_the_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None:
     assert story.pids[0] == story.pids[1]
-    state = story.place.state()
+    state = story.workspace.state()
     assert state is not None
     assert state.stage is Stage.ENDED
 
 
 @pytest.mark.skipif(bool(PICTURES), reason="optuna is not guided, and has no key")
-def test_guidance_reaches_the_next_proposal(story: Story) -> None:
-    ahead = story.place.ahead()
+def test_guidance_reaches_the_next_proposal_and_the_key_no_file(story: Story) -> None:
+    ahead = story.workspace.ahead()
     assert ahead is not None
     assert ahead.guidance == SAID
-
-
-@pytest.mark.skipif(bool(PICTURES), reason="optuna is not guided, and has no key")
-def test_the_key_is_in_no_file(story: Story) -> None:
     files = [path for path in story.project.rglob("*") if path.is_file()]
     assert story.project / "notebooks" / "control.ipynb" in files
     assert not [path for path in files if scripted.KEY.encode() in path.read_bytes()]

@@ -3,20 +3,23 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.text import Text
+from typer.testing import CliRunner
 
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.ui import cli
+from autoresearch_kit.ui.cli.app import app
 from tests.campaign import tiny
 
+Captured = pytest.CaptureFixture[str]
 
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+
+def refused(capsys: Captured, *argv: str) -> str:
     """Return the error line of `autoresearch ARGV`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["autoresearch", *argv])
@@ -30,15 +33,14 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 
 @pytest.mark.parametrize("tag", ["../x", "a/b", ".hidden", "a..b", "x.lock", "a b", ""])
-def test_a_bad_tag_is_refused(project: Path, capsys: pytest.CaptureFixture[str], tag: str) -> None:
+def test_a_bad_tag_is_refused(project: Path, capsys: Captured, tag: str) -> None:
     assert "tag" in refused(capsys, "run", tag)
 
 
-def test_a_tag_like_an_option_is_refused(project: Path) -> None:
-    argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()", "run", "--all"]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "--all" in Text.from_ansi(done.stderr).plain  # where colours are asked for
+def test_a_tag_like_an_option_is_refused() -> None:
+    done = CliRunner().invoke(app, ["run", "--all"])
+    assert done.exit_code == 2
+    assert "--all" in Text.from_ansi(done.output).plain  # where colours are asked for
 
 
 @pytest.mark.parametrize(
@@ -77,37 +79,33 @@ def test_a_tag_like_an_option_is_refused(project: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_clear_line(
-    project: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], words: str
+    project: Path, capsys: Captured, argv: tuple[str, ...], words: str
 ) -> None:
     assert words in refused(capsys, *argv)
 
 
-@pytest.fixture
-def no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let bubblewrap fail, as on a machine without user namespaces."""
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is another way out")
+def test_a_required_sandbox_that_fails_is_refused(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """Test it as on a machine without user namespaces."""
+    said = "bwrap: setting up uid map: Permission denied"
     script = tmp_path / "bwrap"
-    script.write_text(
-        "#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n"
-    )
+    script.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     bubblewrap.why_not.cache_clear()
-    yield
-    bubblewrap.why_not.cache_clear()
-
-
-@pytest.mark.usefixtures("no_bubblewrap")
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is another way out")
-def test_a_required_sandbox_that_fails_is_refused(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = refused(capsys, "run", "night", "--sandbox", "require")
-    assert "does not work here: bwrap: setting up uid map: Permission denied" in said
-    assert "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0" in said
+    try:
+        line = refused(capsys, "run", "night", "--sandbox", "require")
+    finally:
+        bubblewrap.why_not.cache_clear()
+    assert f"does not work here: {said}" in line
+    assert "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0" in line
     assert not (project / ".autoresearch").exists()
 
 
 def test_an_unknown_corpus_is_refused(project: Path) -> None:
+    """Test it in a process, since another one prepares the corpus and prints the error."""
     argv = [sys.executable, "-c", "from autoresearch_kit.ui import cli; cli.main()"]
     done = subprocess.run([*argv, "prepare", "nowhere"], capture_output=True, text=True)
     assert done.returncode == 1
@@ -115,97 +113,61 @@ def test_an_unknown_corpus_is_refused(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_repository_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_missing_repository_or_git_is_refused(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(project))
+        assert "git" in refused(capsys, "run", "night")
     monkeypatch.chdir(tmp_path)
     assert "git init" in refused(capsys, "run", "night")
 
 
-def test_a_missing_git_is_refused(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("PATH", str(project))
-    assert "git" in refused(capsys, "run", "night")
-
-
-def test_a_missing_notebook_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "notebooks" / "train.ipynb").unlink()
+def test_an_unusable_notebook_is_refused(project: Path, capsys: Captured) -> None:
+    path = project / "notebooks" / "train.ipynb"
+    path.write_text(tiny.notebook_text().replace('"name": "submit"', '"name": "handover"'))
+    assert "submit" in refused(capsys, "run", "night")
+    path.write_text("not json")
+    assert "train.ipynb" in refused(capsys, "run", "night")
+    path.unlink()
     assert "no notebooks/train.ipynb" in refused(capsys, "run", "night")
 
 
-def test_a_notebook_without_a_needed_cell_is_refused(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = tiny.notebook_text().replace('"name": "submit"', '"name": "handover"')
-    (project / "notebooks" / "train.ipynb").write_text(text)
-    assert "submit" in refused(capsys, "run", "night")
-
-
-def test_a_notebook_that_is_not_json_is_refused(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (project / "notebooks" / "train.ipynb").write_text("not json")
-    assert "train.ipynb" in refused(capsys, "run", "night")
-
-
-def test_a_branch_in_the_way(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_in_the_way_is_named(project: Path, tmp_path: Path, capsys: Captured) -> None:
     tiny.git(project, "branch", "autoresearch")
     assert "git branch -m autoresearch" in refused(capsys, "run", "night")
-
-
-def test_a_branch_checked_out_elsewhere(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tiny.git(project, "worktree", "add", "-q", "-b", "autoresearch/night", str(tmp_path / "other"))
-    assert str(tmp_path / "other") in refused(capsys, "run", "night")
-
-
-def test_a_file_in_place_of_the_folder_is_refused(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    tiny.git(project, "branch", "-D", "autoresearch")
+    other = str(tmp_path / "other")
+    tiny.git(project, "worktree", "add", "-q", "-b", "autoresearch/night", other)
+    assert other in refused(capsys, "run", "night")
     (project / ".autoresearch").write_text("in the way")
-    assert ".autoresearch" in refused(capsys, "run", "night")
+    assert ".autoresearch" in refused(capsys, "run", "day")
 
 
 UNUSABLE = ["new\nline", "line\u2028separator", os.fsdecode(b"not-utf-8-\xff")]
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-@pytest.mark.parametrize(
-    "argv", [("status",), ("run", "night"), ("confirm", "night"), ("lab",), ("demo",)]
-)
-def test_an_unusable_project_path_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, argv: tuple[str, ...]
-) -> None:
+def test_an_unusable_project_path_is_refused(tmp_path: Path, name: str, capsys: Captured) -> None:
     root = tiny.make_project(tmp_path / name)
+    said = "must be UTF-8, on one line"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        assert "must be UTF-8, on one line" in refused(capsys, *argv)
+        for argv in (("status",), ("run", "night"), ("confirm", "night"), ("lab",), ("demo",)):
+            assert said in refused(capsys, *argv)
+    with pytest.raises(InputError, match=rf"the project.s folder is .* {said}"):
+        Campaign("night", root=root)
     assert not (root / ".autoresearch").exists()
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_campaign_in_python_refuses_that_path(tmp_path: Path, name: str) -> None:
-    root = tiny.make_project(tmp_path / name)
-    with pytest.raises(InputError, match=r"the project.s folder is .* must be UTF-8, on one line"):
-        Campaign("night", root=root)
-
-
-@pytest.mark.parametrize("name", UNUSABLE)
-def test_an_unusable_data_folder_is_refused(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+def test_unusable_paths_of_data_are_refused(
+    project: Path, tmp_path: Path, capsys: Captured, name: str
 ) -> None:
+    """Test that data home, corpus and copies are refused before the campaign exists."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(tmp_path / name))
         assert "must be UTF-8, on one line" in refused(capsys, "prepare", "stdlib")
-
-
-@pytest.mark.parametrize("name", UNUSABLE)
-def test_an_unusable_corpus_or_copy_folder_is_refused(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    """Test that both are refused before the campaign exists."""
     text, copies = tmp_path / f"{name}.txt", tmp_path / name
     text.write_text("text")
     copies.mkdir()

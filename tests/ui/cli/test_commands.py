@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Stage
+from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.ui import cli
 from tests.campaign import tiny
-from tests.campaign.moments import PATIENCE, Seen, wait_for
+from tests.campaign.moments import Seen, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -39,11 +39,11 @@ def autoresearch(root: Path, *argv: str, error: str = "") -> str:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     """Make a project in which `autoresearch run night` has tried one experiment."""
-    place = tiny.make_project(tmp_path_factory.mktemp("typed") / "project")
+    root = tiny.make_project(tmp_path_factory.mktemp("typed") / "project")
     options = ["--dataset", str(corpus), "--train-seconds", "1", "--max-experiments", "1"]
-    said = autoresearch(place, "run", "night", *options, *ONCE)
+    said = autoresearch(root, "run", "night", *options, *ONCE)
     assert "campaign 'night': done" in said
-    return place
+    return root
 
 
 def test_status_is_readable_by_a_program(root: Path) -> None:
@@ -81,24 +81,19 @@ def test_plot_draws_a_picture(root: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_bundle_brings_the_campaign_to_another_clone(root: Path, tmp_path: Path) -> None:
-    file = tmp_path / "night.bundle"
+def test_a_campaign_travels_to_other_clones(root: Path, tmp_path: Path) -> None:
+    file, remote = tmp_path / "night.bundle", tmp_path / "remote.git"
     autoresearch(root, "bundle", "night", "-o", str(file))
+    tiny.git(tmp_path, "init", "-q", "--bare", str(remote))
+    autoresearch(root, "push", "night", "--remote", str(remote))
     clone = tmp_path / "clone"
     tiny.git(tmp_path, "clone", "-q", str(root), str(clone))
-    assert autoresearch(clone, "fetch", "--remote", str(file)) == "here now: night\n"
-    theirs, mine = (autoresearch(place, "history", "night") for place in (clone, root))
-    assert theirs == mine
-
-
-def test_push_and_delete(root: Path, tmp_path: Path) -> None:
-    tiny.git(tmp_path, "init", "-q", "--bare", "remote.git")
-    autoresearch(root, "push", "night", "--remote", str(tmp_path / "remote.git"))
-    clone = tmp_path / "clone"
-    tiny.git(tmp_path, "clone", "-q", str(root), str(clone))
-    autoresearch(clone, "fetch", "night", "--remote", str(tmp_path / "remote.git"))
-    autoresearch(clone, "delete", "night", "--yes")
-    assert "no campaigns yet" in autoresearch(clone, "status")
+    for source in (file, remote):
+        assert autoresearch(clone, "fetch", "--remote", str(source)) == "here now: night\n"
+        theirs, ours = (autoresearch(each, "history", "night") for each in (clone, root))
+        assert theirs == ours
+        autoresearch(clone, "delete", "night", "--yes")
+        assert "no campaigns yet" in autoresearch(clone, "status")
 
 
 def at(stage: Stage, number: int) -> Seen:
@@ -111,27 +106,29 @@ def at(stage: Stage, number: int) -> Seen:
     return seen
 
 
-def test_pause_resume_and_stop(root: Path, corpus: Path) -> None:
+def test_pause_resume_and_ctrl_c(root: Path, corpus: Path) -> None:
     argv = [*AUTORESEARCH, "run", "day", "--dataset", str(corpus), "--train-seconds", "1", *ONCE]
     workspace = Workspace(root, "day")
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
         wait_for(at(Stage.RUNNING, 0), workspace, follower)
         autoresearch(root, "pause", "day")
         wait_for(at(Stage.PAUSED, 0), workspace, follower)
         assert "paused" in autoresearch(root, "status", "day")
         autoresearch(root, "resume", "day")
         wait_for(at(Stage.RUNNING, 1), workspace, follower)
-        autoresearch(root, "stop", "day", "--now")
-        assert follower.wait(PATIENCE) == 0
-    assert "ended" in autoresearch(root, "status", "day")
-
-
-def test_ctrl_c_stops_after_the_experiment_and_twice_at_once(root: Path, corpus: Path) -> None:
-    argv = [*AUTORESEARCH, "run", "dusk", "--dataset", str(corpus), "--train-seconds", "60", *ONCE]
-    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as follower:
-        assert follower.stdout is not None
-        wait_for(at(Stage.RUNNING, 0), Workspace(root, "dusk"), follower)
         follower.send_signal(signal.SIGINT)
         assert any(b"Ctrl-C again" in line for line in follower.stdout)
         follower.send_signal(signal.SIGINT)
         assert b"stopped at once" in follower.stdout.read()
+    assert "ended" in autoresearch(root, "status", "day")
+
+
+@pytest.mark.parametrize(
+    ("option", "request_"), [([], Request.STOP), (["--now"], Request.STOP_NOW)]
+)
+def test_stop_asks_the_campaign(root: Path, option: list[str], request_: Request) -> None:
+    workspace = Workspace(root, "night")
+    with workspace.lock():
+        autoresearch(root, "stop", "night", *option)
+        assert workspace.request() is request_

@@ -1,8 +1,13 @@
-"""The line of an experiment in the terminal."""
+"""What a terminal shows: the line of an experiment, and the defaults in the help."""
 
+import re
 from dataclasses import replace
 
+from rich.text import Text
+from typer.testing import CliRunner
+
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
+from autoresearch_kit.ui.cli.app import app
 from autoresearch_kit.ui.cli.follow import experiment_lines
 from tests.ledger.ledger import experiment, repeated, run
 
@@ -10,7 +15,7 @@ NOISE = Noise(0.01, 6.0)
 
 
 def told(*experiments: Experiment) -> list[str]:
-    return [" ".join(line.split()) for _, line in experiment_lines(experiments)]
+    return [" ".join(line.split()) for line in experiment_lines(experiments)]
 
 
 def test_a_line_has_score_error_and_number_of_runs() -> None:
@@ -37,8 +42,16 @@ def test_differing_steps_are_listed_run_by_run() -> None:
 
 
 def test_a_weaker_sandbox_is_named() -> None:
-    one, other = experiment(0), experiment(1)
-    boxed = replace(one, runs=(replace(one.runs[0], sandbox=SandboxLevel.BUBBLEWRAP),))
-    first, second = told(boxed, other)
-    assert "sandbox" not in first
-    assert second.endswith("(sandbox: none)")
+    first, second = experiment(0), experiment(1)
+    boxed = replace(first, runs=(replace(first.runs[0], sandbox=SandboxLevel.BUBBLEWRAP),))
+    lines = told(boxed, second)
+    assert "sandbox" not in lines[0]
+    assert lines[1].endswith("(sandbox: none)")
+
+
+def test_help_names_the_defaults() -> None:
+    output = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output
+    shown = Text.from_ansi(output).plain  # where colours are asked for
+    defaults = {"train-seconds": 300, "dataset": "stdlib", "researcher": "optuna"}
+    for option, default in defaults.items():
+        assert re.search(rf"--{option} .*\(default: {default}\)", shown), shown

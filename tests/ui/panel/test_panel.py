@@ -1,4 +1,4 @@
-"""The panel's widgets, without a browser: tests/browser has one."""
+"""The panel's widgets, without a browser: tests/ui/browser has one."""
 
 import asyncio
 import time
@@ -25,9 +25,9 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.reports.figures.drawing import render
 from autoresearch_kit.ui.panel import Directive, Panel
-from autoresearch_kit.ui.panel.live_curve import live_curve, versus
+from autoresearch_kit.ui.panel.experiments import PAGE
 from autoresearch_kit.ui.panel.start_form import StartForm
-from autoresearch_kit.ui.panel.table import PAGE
+from autoresearch_kit.ui.panel.view import compare, live_curve
 from tests.campaign import tiny
 from tests.ledger.ledger import SETTINGS
 from tests.researchers.llm.conftest import Ledger, ledger
@@ -39,7 +39,7 @@ BASELINE = 'title="baseline"'
 
 
 def tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
-    """It and what is in it, as a page shows them."""
+    """Yield the widget and what is in it, as a page shows them."""
     yield widget
     children = getattr(widget, "children", ())
     for child in sorted(children, key=lambda child: int(child.layout.order or 0)):
@@ -47,13 +47,17 @@ def tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
 
 
 def shown(panel: Panel) -> str:
-    """All its words."""
-    return "\n".join(one.value for one in tree(panel.box) if isinstance(one, widgets.HTML))
+    return "\n".join(each.value for each in tree(panel.box) if isinstance(each, widgets.HTML))
 
 
-def button(panel: Panel, name: str) -> widgets.Button:
-    buttons = [one for one in tree(panel.box) if isinstance(one, widgets.Button)]
-    return next(one for one in buttons if one.description == name)
+def press(panel: Panel, name: str) -> None:
+    buttons = [each for each in tree(panel.box) if isinstance(each, widgets.Button)]
+    next(each for each in buttons if each.description == name).click()
+
+
+async def finish() -> None:
+    """Wait until everything that was begun in this loop is done."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
 
 @pytest.fixture
@@ -64,13 +68,12 @@ def panel(ledger: Ledger) -> Panel:
     return made
 
 
-def test_the_newest_experiment_comes_first(panel: Panel) -> None:
-    words = shown(panel)
-    assert 0 < words.index("WIDTH = 16") < words.index(BASELINE)
-
-
 def test_a_click_opens_the_experiment_that_was_shown(panel: Panel, ledger: Ledger) -> None:
-    seen = button(panel, "1")
+    assert 0 < shown(panel).index("WIDTH = 16") < shown(panel).index(BASELINE)
+    [seen] = [
+        each for each in tree(panel.box) if isinstance(each, widgets.Button)
+        and each.description == "1"
+    ]  # fmt: skip
     ledger.constants(2, WIDTH=32)
     panel.refresh()
     seen.click()
@@ -80,27 +83,23 @@ def test_a_click_opens_the_experiment_that_was_shown(panel: Panel, ledger: Ledge
 def test_a_models_words_are_escaped(panel: Panel, ledger: Ledger) -> None:
     ledger.add(Proposal(2, 1, "llm", "<script>alert(1)</script>", "<b>", constants={"WIDTH": 32}))
     panel.refresh()
-    button(panel, "2").click()
+    press(panel, "2")
     assert "<script>" not in shown(panel)
     assert "&lt;script&gt;" in shown(panel)
 
 
 def test_buttons_fit_the_campaigns_state(panel: Panel, ledger: Ledger) -> None:
-    assert not button(panel, "Start").disabled
-    assert button(panel, "Pause").disabled
+    buttons = panel.buttons
+    assert (buttons.start.disabled, buttons.pause.disabled) == (False, True)
     with ledger.workspace.lock():
         panel.refresh()
-    assert panel.start.disabled
-    assert not panel.pause.disabled
-
-
-def test_a_dead_campaign_can_go_on(panel: Panel, ledger: Ledger) -> None:
+    assert (buttons.start.disabled, buttons.pause.disabled) == (True, False)
     now = time.time()
     state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", 1.5, Limits(), now, now)
     ledger.workspace.write_state(state)
     panel.refresh()
     assert "its process died while running" in panel.status.value
-    assert (panel.start.description, panel.start.disabled) == ("Go on", False)
+    assert (buttons.start.description, buttons.start.disabled) == ("Go on", False)
     ledger.workspace.write_state(replace(state, command=Command.CONFIRM))
     panel.refresh()
     assert "go on with: autoresearch confirm night" in panel.status.value
@@ -114,7 +113,7 @@ def test_pages_reuse_their_widgets(panel: Panel, ledger: Ledger) -> None:
     assert len(list(tree(panel.box))) == before
     assert "page 1 of 2" in shown(panel)
     assert BASELINE not in shown(panel)
-    button(panel, "Older").click()
+    press(panel, "Older")
     assert BASELINE in shown(panel)
 
 
@@ -124,18 +123,23 @@ def test_another_campaign_is_chosen_from_the_list(panel: Panel, ledger: Ledger) 
     assert [tag for _, tag in other.chooser.options] == ["day", "night"]
     other.chooser.value = "night"
     assert "WIDTH = 16" in shown(other)
+    assert other.buttons.workspace == ledger.workspace
 
 
 def test_a_request_to_an_ended_campaign_is_answered(panel: Panel) -> None:
-    panel.pause.click()
-    assert "campaign &#x27;night&#x27; is not running" in panel.said.value
+    press(panel, "Pause")
+    assert "campaign &#x27;night&#x27; is not running" in panel.buttons.answer.value
 
 
 def test_guidance_is_saved_and_shown(panel: Panel, ledger: Ledger) -> None:
     panel.guidance.value = "try wider"
-    button(panel, "Send").click()
+    press(panel, "Send")
     assert ledger.workspace.guidance() == "try wider"
     assert "try wider" in shown(panel)
+
+
+def test_the_form_lists_every_researcher() -> None:
+    assert [name for _, name in StartForm().researcher.options] == ["optuna", "llm"]
 
 
 def test_secrets_leave_their_fields_at_once() -> None:
@@ -143,36 +147,49 @@ def test_secrets_leave_their_fields_at_once() -> None:
     form.researcher.value = "llm"
     form.key.value, form.webhook.value = "sk-planted", "https://hooks.example/secret"
     assert form.key.value == form.webhook.value == ""
-    start = form.start()
-    assert start.environment == {"OPENAI_API_KEY": "sk-planted"}
-    assert start.webhook == "https://hooks.example/secret"
-
-
-def test_a_field_that_holds_no_number_is_named() -> None:
-    form = StartForm()
-    form.hours.value = "all night"
-    with pytest.raises(InputError, match="end after hours is 'all night'; it must be a number"):
-        form.start()
+    chosen = form.choices()
+    assert chosen.environment == {"OPENAI_API_KEY": "sk-planted"}
+    assert chosen.webhook == "https://hooks.example/secret"
 
 
 def test_empty_fields_are_defaults() -> None:
-    start = StartForm().start()
-    assert start.limits == Limits()
-    assert start.wishes.train_seconds is None
+    chosen = StartForm().choices()
+    assert chosen.limits == Limits()
+    assert chosen.wishes.train_seconds is None
+    assert chosen.wishes.rule is Rule.CAREFUL
 
 
 def test_the_form_shows_earlier_choices() -> None:
     form = StartForm()
     research = Research("a-model", "http://127.0.0.1:1/v1", prices=Prices(1.25, 10.0, 0.125))
-    form.fill(None, research, Limits(experiments=100, usd=5.0))
-    form.researcher.value = "llm"
-    start = form.start()
-    assert (start.asked.model, start.asked.usd_out) == ("a-model", 10.0)
-    assert start.limits == Limits(experiments=100, usd=5.0)
+    limits = Limits(experiments=100, usd=5.0)
+    form.fill(replace(SETTINGS, rule=Rule.GREEDY, researcher="llm"), research, limits)
+    chosen = form.choices()
+    assert (chosen.model.model, chosen.model.usd_out) == ("a-model", 10.0)
+    assert chosen.limits == limits
+    assert (form.rule.value, form.rule.disabled) == (Rule.GREEDY, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("all night", "end after hours is &#x27;all night&#x27;; it must be a number"),
+     ("-1", "--hours is -1; it must be more than 0")],
+)  # fmt: skip
+def test_a_wrong_field_is_one_line(panel: Panel, typed: str, said: str) -> None:
+    async def start() -> None:
+        panel.form.limits["hours"].value = typed
+        press(panel, "Start")
+        await finish()
+
+    asyncio.run(start())
+    assert said in panel.buttons.answer.value
+    assert not panel.buttons.start.disabled
 
 
 def test_program_md_is_saved_unless_it_changed_meanwhile(tmp_path: Path) -> None:
     root = tiny.make_project(tmp_path / "project")
+    with pytest.raises(InputError, match=r"no program\.md in"):
+        Directive(root)
     program = root / "program.md"
     program.write_text("be bold\n")
     directive = Directive(root)
@@ -185,35 +202,14 @@ def test_program_md_is_saved_unless_it_changed_meanwhile(tmp_path: Path) -> None
     assert "changed on disk" in directive.said.value
 
 
-def test_a_project_needs_program_md(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no program\.md in"):
-        Directive(tiny.make_project(tmp_path / "project"))
-
-
-async def others() -> None:
-    """Until all that was begun in this loop is done."""
-    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
-
-
-def test_a_wrong_field_is_one_line(panel: Panel) -> None:
-    async def press() -> None:
-        panel.form.hours.value = "-1"
-        panel.start.click()
-        await others()
-
-    asyncio.run(press())
-    assert "--hours is -1; it must be more than 0" in panel.said.value
-    assert not panel.start.disabled
-
-
 def test_a_cell_that_is_run_again_replaces_its_panel(ledger: Ledger) -> None:
     async def show_twice() -> None:
         first, second = (Panel("night", root=ledger.root) for _ in range(2))
         first._ipython_display_()
         second._ipython_display_()
-        assert {one.comm for one in (first.box, first.status, first.start)} == {None}
+        assert {each.comm for each in (first.box, first.status, first.table.box)} == {None}
         second.close()
-        await others()
+        await finish()
 
     asyncio.run(show_twice())
 
@@ -227,29 +223,17 @@ def test_an_experiment_that_never_ran_has_no_notebook(panel: Panel, ledger: Ledg
     proposal = Proposal(2, 1, "llm", "nothing came of it", "", failure="given up")
     ledger.add(proposal, Verdict.CRASH, Reason.INVALID_EDIT, None, "given up", ran=False)
     panel.refresh()
-    button(panel, "2").click()
-    button(panel, "Open its notebook").click()
+    press(panel, "2")
+    press(panel, "Open its notebook")
     assert "never ran" in panel.opened.said.value
 
 
-def test_the_rule_of_verdicts_is_chosen_once() -> None:
-    form = StartForm()
-    assert form.start().wishes.rule is Rule.CAREFUL
-    form.rule.value = Rule.GREEDY
-    assert form.start().wishes.rule is Rule.GREEDY
-    form.fill(replace(SETTINGS, rule=Rule.GREEDY), None, None)
-    assert form.rule.disabled
-    assert form.rule.value is Rule.GREEDY
-
-
-BEST = [Point(n, n, 5 - n / 100) for n in range(0, 300, 3)]
-RUN = [Point(n, n, 4.9 - n / 100) for n in range(0, 90, 3)]
-
-
 def test_a_run_is_compared_with_the_best_at_the_same_second() -> None:
-    assert versus(RUN, BEST).endswith("0.100 lower than the best's there")
-    assert versus([], BEST) == ""
-    [axes] = live_curve([Point(0, 0.1, 7777.0), *RUN[12:]], BEST, 400).axes
+    best = [Point(n, n, 5 - n / 100) for n in range(0, 300, 3)]
+    run = [Point(n, n, 4.9 - n / 100) for n in range(0, 90, 3)]
+    assert compare(run, best).endswith("0.100 lower than the best's there")
+    assert compare([], best) == ""
+    [axes] = live_curve([Point(0, 0.1, 7777.0), *run[12:]], best, 400).axes
     assert axes.get_xlim() == (0.0, 400.0)
     assert axes.get_ylim()[1] < 6
-    assert render(live_curve(RUN[:1], [], 300)).startswith(b"\x89PNG")
+    assert render(live_curve(run[:1], [], 300)).startswith(b"\x89PNG")

@@ -1,18 +1,19 @@
-"""Turns what an endpoint says into errors that name the setting and hold no secret."""
+"""Turns what an endpoint answers into errors that name the setting and hold no secret."""
 
 import re
+from urllib.parse import urlsplit
 
 import openai
 
 from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.researchers.model import Model
+from autoresearch_kit.researchers.base import Model
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 OPENAI_URL = "https://api.openai.com/v1"
 
-SAID = 300
-"""Characters of an answer that an error quotes."""
-
+SAID = 300  # characters of an answer that an error quotes
+_NEVER_IN_A_KEY = re.compile(r"[^!-~]")  # a character that no header can hold, and no key has
 _NO_TOOLS = re.compile(
     r"\b(?:supports?|requires?|unrecognized|lacks?|have)\b.*\b(?:tools?|function.calling)\b"
     r"|\b(?:tools?|function.calling)\b.*(?:support|require|used)",
@@ -20,43 +21,39 @@ _NO_TOOLS = re.compile(
 )
 """There is no status or code for it: Ollama says "does not support tools", and others alike."""
 
-SECRET = "[secret]"
-LEAST = 6
-"""Characters of a secret below which replacing it would garble ordinary text."""
 
-_SHAPES = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{8,}"
-    r"|(?<=Bearer )[^\s\"'\\,]{8,}"
-    r"|(?<=://)[^\s/@:\"']+:[^\s/@\"']+(?=@)"  # user:password@host
-)
+class Faults:
+    """Says in plain words what is wrong with the endpoint of `model`; `shown` is its address.
 
-
-class Scrubber:
-    """Replaces known secrets, and what is shaped like a key."""
-
-    def __init__(self, *secrets: str) -> None:
-        self._secrets = sorted((s for s in secrets if len(s) >= LEAST), key=len, reverse=True)
-
-    def scrub(self, text: str) -> str:
-        """Return `text` with `[secret]` in place of each secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, SECRET)
-        return _SHAPES.sub(SECRET, text)
-
-
-class Wording:
-    """Turns what the endpoint of `model` says into errors; `shown` is its address."""
+    Raises:
+        RefusedError: the address or the key has a form that can't be right.
+    """
 
     def __init__(self, model: Model) -> None:
         self._scrubber = Scrubber(model.key)
         self._model = model.research.model
         self.shown = self._scrubber.scrub(model.research.base_url or OPENAI_URL)
+        try:
+            parts = urlsplit(model.research.base_url or OPENAI_URL)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise RefusedError(
+                f"OPENAI_BASE_URL is '{self.shown}'; it must be an address such as {OPENAI_URL} "
+                "or http://localhost:11434/v1"
+            )
+        if _NEVER_IN_A_KEY.search(model.key):
+            raise RefusedError(
+                "OPENAI_API_KEY holds a character that no key has (a space, the end of a line, "
+                "a typographic quote); copy it again"
+            )
 
     def fault(self, error: openai.APIStatusError, *, with_tools: bool = False) -> EndpointError:
         """Return what a refused request means; `with_tools` if it offered any."""
-        status, said = error.status_code, self.said(error)
+        status, said, model = error.status_code, self.said(error), self._model
         if with_tools and status in (400, 404, 422, 500, 501) and _NO_TOOLS.search(said):
-            return NoToolsError(f"model '{self._model}' at {self.shown} takes no tools: {said}")
+            return NoToolsError(f"model '{model}' at {self.shown} takes no tools: {said}")
         if status in (401, 403, 404):
             return self.refused(error)
         if error.code == "insufficient_quota":
@@ -70,11 +67,12 @@ class Wording:
 
     def refused(self, error: openai.APIStatusError) -> RefusedError:
         """Return an error that names the setting which the status says is wrong."""
+        shown, model = self.shown, self._model
         settings = {
-            401: f"{self.shown} refuses the key in OPENAI_API_KEY",
-            404: f"no model '{self._model}' at {self.shown} (--model, OPENAI_BASE_URL)",
+            401: f"{shown} refuses the key in OPENAI_API_KEY",
+            404: f"no model '{model}' at {shown} (--model, OPENAI_BASE_URL)",
         }
-        other = f"{self.shown} refuses model '{self._model}' (--model) or the key in OPENAI_API_KEY"
+        other = f"{shown} refuses model '{model}' (--model) or the key in OPENAI_API_KEY"
         return RefusedError(f"{settings.get(error.status_code, other)}: {self.said(error)}")
 
     def said(self, error: openai.APIError) -> str:

@@ -1,4 +1,4 @@
-"""A thread of the runner that ends the kernel: at the deadline, over a limit, after the hand-over.
+"""End the kernel at the deadline, over a limit, or after the hand-over: the runner's watchdog.
 
 While the run trains, it also observes what else the machine does.
 """
@@ -10,27 +10,19 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from autoresearch_kit.execution.handover import (
-    SUBMISSION_FILE,
-    TRAINS,
-    WORK_FOLDER,
-    Failure,
-    write_live,
-)
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure, write_live
 from autoresearch_kit.execution.processes.reap import socket_folder
-from autoresearch_kit.execution.runner.bounds import Bounds
+from autoresearch_kit.execution.runner.clock import RunClock
 from autoresearch_kit.execution.runner.compiling import CompileMeter
 from autoresearch_kit.execution.runner.conditions import Observer
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
-from autoresearch_kit.execution.runner.gpu_memory import GpuPeak
-from autoresearch_kit.execution.runner.run_clock import RunClock
-from autoresearch_kit.execution.runner.taking import take_model
-from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.execution.runner.limits import GpuPeak, Limits
+from autoresearch_kit.execution.runner.submission import take_model
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05
@@ -49,8 +41,10 @@ SLACK = 1.02
 SLACK_SECONDS = 2.0
 """A run's time above its training budget: for pickling, and one last step."""
 
-RUNNER_MEMORY_MB = 1000.0
-"""Memory of the runner above which the notebook floods its displays."""
+
+def allowed_seconds(train_seconds: float) -> float:
+    """Return the seconds, without compilation, after which training is over its budget."""
+    return train_seconds * SLACK + SLACK_SECONDS
 
 
 class Watchdog(threading.Thread):
@@ -64,14 +58,12 @@ class Watchdog(threading.Thread):
         self.training: float | None = None
         self.submitted: float | None = None
         self.failure: Failure | None = None
-        self.peak_memory_mb = 0.0
         self.conditions: Conditions | None = None
         self.gpu = GpuPeak()
         self.compiling = CompileMeter(spec)
+        self._work = spec.folder / handover.WORK_FOLDER
+        self.limits = Limits(self._work, socket_folder(spec.run_id), spec.memory_mb)
         self._kill = kill
-        self._bounds = Bounds(
-            [spec.folder / WORK_FOLDER, socket_folder(spec.run_id)], spec.memory_mb
-        )
         self._cpu = CpuReader()
         self._clock = RunClock(spec, self._cpu, self.compiling)
         self._observer = Observer(self._cpu)
@@ -118,7 +110,7 @@ class Watchdog(threading.Thread):
 
     def note_training(self) -> None:
         """Note that the first editable cell, and with it the training budget, begins now."""
-        write_live(self.spec.folder, TRAINS)
+        write_live(self.spec.folder, handover.TRAINS)
         with self._counting:
             self._cpu.look_around()
             self.training = time.monotonic()
@@ -143,11 +135,13 @@ class Watchdog(threading.Thread):
         self._look_for_submission(now)
         if self.submitted is None:
             self.failure = self._late(now)
-        if now >= self._next_limits or self._bounds.hurry():
+        if now >= self._next_limits or self.limits.many_started():
             self._next_limits = now + LIMITS_SECONDS
             processes = self._count(now)
             self.compiling.look(processes, now, self._cpu.unseen)
-            self.failure = self.failure or self._over_limit(processes)
+            self.failure = self.failure or self.limits.exceeded(processes)
+            if self.training is not None:
+                self.failure = self.failure or self._over_gpu_memory(processes)
         if self.training is None or self.conditions is not None:
             return
         if self.failure or self.submitted is not None:
@@ -175,7 +169,7 @@ class Watchdog(threading.Thread):
     def _look_for_submission(self, now: float) -> None:
         if self.submitted is not None or self.training is None:
             return
-        if _is_plain(self.spec.folder / WORK_FOLDER / SUBMISSION_FILE):
+        if _is_plain(self._work / handover.SUBMISSION_FILE):
             self.submitted = now
             self.failure = self.failure or take_model(self.spec)
             with self._counting:
@@ -198,19 +192,6 @@ class Watchdog(threading.Thread):
             return Failure(Reason.DEADLINE, detail)
         return None
 
-    def _over_limit(self, processes: Sequence[psutil.Process]) -> Failure | None:
-        if excess := self._bounds.excess(processes):
-            return excess
-        limit = self.spec.memory_mb
-        used = memory_mb(processes)
-        self.peak_memory_mb = max(self.peak_memory_mb, used)
-        if used > limit:
-            return Failure(Reason.OUT_OF_MEMORY, f"{used:,.0f} MB used, {limit:,.0f} MB allowed")
-        own = psutil.Process().memory_info().rss / MEGABYTE
-        if own > RUNNER_MEMORY_MB:
-            return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {own:,.0f} MB at once")
-        return self._over_gpu_memory(processes) if self.training is not None else None
-
     def _over_gpu_memory(self, processes: Sequence[psutil.Process]) -> Failure | None:
         used = self.gpu.look({os.getpid(), *(process.pid for process in processes)})
         limit = self.spec.gpu_memory_mb
@@ -218,26 +199,6 @@ class Watchdog(threading.Thread):
             detail = f"{used:,.0f} MB of the GPU's memory used, {limit:,.0f} MB allowed"
             return Failure(Reason.OUT_OF_MEMORY, detail)
         return None
-
-
-def allowed_seconds(train_seconds: float) -> float:
-    """Return the seconds, without compilation, after which training is over its budget."""
-    return train_seconds * SLACK + SLACK_SECONDS
-
-
-def memory_mb(processes: Sequence[psutil.Process]) -> float:
-    """Return the memory of these processes. Pages that they share count once, on Linux."""
-    return sum(map(_memory, processes)) / MEGABYTE
-
-
-def _memory(process: psutil.Process) -> int:
-    try:
-        if psutil.LINUX:
-            with suppress(psutil.AccessDenied):
-                return process.memory_full_info().pss
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
 
 
 def _is_plain(path: Path) -> bool:

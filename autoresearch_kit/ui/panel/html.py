@@ -1,0 +1,202 @@
+"""The panel's words as HTML, and its style sheet. Text of a model or a notebook is escaped.
+
+Text has the page's own colour, readable on light and dark pages. Every state has a mark or a word
+beside its colour, for colour-blind readers.
+"""
+
+import time
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from autoresearch_kit.records import Command, Limits, Stage, Verdict
+from autoresearch_kit.records.text import rounded
+from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
+from autoresearch_kit.reports.reading import Reading
+from autoresearch_kit.reports.rows import OBJECTIVE, Row
+from autoresearch_kit.reports.status import words
+from autoresearch_kit.reports.under_way import UnderWay
+
+MARKS = {
+    Verdict.KEEP: "&#9679;",
+    Verdict.DISCARD: "&#9675;",
+    Verdict.CRASH: "&#10005;",
+    Verdict.DISTURBED: "&#9671;",
+}
+"""A disc, a ring, a cross, a diamond."""
+
+COLUMNS = "94px 132px 34px 84px minmax(120px, 1fr) 62px"
+"""Widths of the table's columns: verdict, score, runs, delta, idea, seconds; then the cost."""
+
+CSS = f"""<style>
+.ark {{ font-size: 13px; line-height: 1.45; color: inherit; }}
+.ark .muted {{ opacity: .68; }}
+.ark .big {{ font-size: 16px; font-weight: 600; }}
+.ark .chip {{ border-left: 4px solid #8c8c8c; padding-left: 6px; font-weight: 600; }}
+.ark .keep {{ border-color: {GREEN}; }}
+.ark .disturbed, .ark .waiting {{ border-color: {BLUE}; }}
+.ark .crash, .ark .failed, .ark .died {{ border-color: {VERMILLION}; }}
+.ark .running, .ark .proposing, .ark .recording, .ark .starting {{ border-color: {ORANGE}; }}
+.ark .num {{ font-variant-numeric: tabular-nums; text-align: right; }}
+.ark .row {{ display: grid; grid-template-columns: {COLUMNS}; gap: 10px; align-items: center;
+  min-height: 28px; }}
+.ark .costs {{ grid-template-columns: {COLUMNS} 96px; }}
+.ark .row > * {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.ark .head {{ font-weight: 600; border-bottom: 1px solid rgba(128,128,128,.4); }}
+.ark .box {{ border: 1px solid rgba(128,128,128,.35); border-radius: 6px; padding: 8px 12px; }}
+.ark .scroll {{ max-height: 340px; overflow: auto; }}
+.ark .facts {{ display: flex; flex-wrap: wrap; gap: 2px 22px; font-variant-numeric: tabular-nums; }}
+.ark .rows {{ display: grid; grid-template-columns: max-content 1fr; gap: 1px 14px; }}
+.ark ul {{ margin: 0; padding-left: 18px; }}
+.ark pre {{ margin: 4px 0 10px; font-size: 12px; }}
+</style>"""
+
+
+def wrap(body: str, kind: str = "") -> str:
+    """Return `body` in the panel's style."""
+    return f'<div class="ark"><div class="{kind}">{body}</div></div>'
+
+
+def muted(text: str) -> str:
+    """Return a text in grey."""
+    return f'<span class="muted">{escape(text)}</span>'
+
+
+def message(text: str, kind: str = "") -> str:
+    """Return the answer to what a person just did."""
+    return wrap(f'<span class="chip {kind}">{escape(text)}</span>') if text else ""
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return names and words in lines that fill the page's width."""
+    spans = (f"<span>{muted(name)} <b>{escape(words)}</b></span>" for name, words in pairs)
+    return f'<div class="facts">{"".join(spans)}</div>'
+
+
+def rows(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return names and words, a line each."""
+    cells = (f"{muted(name)}<span>{escape(words)}</span>" for name, words in pairs)
+    return f'<div class="rows">{"".join(cells)}</div>'
+
+
+def status(reading: Reading) -> str:
+    """Return what the campaign is doing, and when that was read."""
+    state, kind, doing = reading.state, "none", "not started here yet"
+    if state is not None:
+        kind = "died" if reading.dead else state.stage
+        doing = words(state, reading.running, reading.request, reading.time)
+    if state is not None and reading.dead:
+        way_on = {
+            Command.RUN: "press Go on",
+            Command.CONFIRM: f"go on with: autoresearch confirm {reading.tag}",
+        }[state.command]
+        doing = f"its process {doing}; nothing recorded is lost: {way_on}"
+    seen = time.strftime("%H:%M:%S", time.localtime(reading.time))
+    note = muted(f"read at {seen}; if this time stands still, run the cell again")
+    return wrap(f'<span class="big chip {kind}">{escape(f"{reading.tag}: {doing}")}</span> {note}')
+
+
+def progress_words(reading: Reading, run: UnderWay) -> str:
+    """Return the words beside the progress bar."""
+    stage = reading.state.stage if reading.state else Stage.RUNNING
+    if stage is Stage.PAUSED:
+        return "paused"
+    if stage is Stage.WAITING:
+        return "waiting for a quiet machine"
+    if run.stage == "train":
+        return f"training, {run.trained:.0f} of {run.budget:.0f} s"
+    return {"start": "starting", "submit": "scoring"}.get(run.stage, str(run.stage))
+
+
+def under_way(run: UnderWay, comparison: str) -> str:
+    """Return the experiment under way: its idea, its numbers, how it compares with the best."""
+    proposal = run.proposal
+    measured = [("proposed by", proposal.researcher)]
+    if run.curve:
+        last = run.curve[-1]
+        speed = f"{last.tokens / last.seconds:,.0f}" if last.seconds > 0 else "-"
+        measured += [("steps", f"{last.step + 1:,}"), ("tokens/s", speed)]
+        measured += [("loss", f"{last.loss:.3f}")]
+    if run.memory_mb:
+        measured.append(("memory", f"{run.memory_mb:,.0f} MB"))
+    if run.gpu:
+        measured.append(("", run.gpu))
+    return wrap(
+        f'<div class="big">Experiment {proposal.number}: {escape(proposal.idea)}</div>'
+        f"<div>{muted(proposal.hypothesis)}</div>{facts(measured)}<div>{comparison}</div>",
+        "box",
+    )
+
+
+def summary(reading: Reading) -> str:
+    """Return what the campaign has found and used, and what is left of its limits."""
+    found = [pair for pair in reading.rows() if pair[0] != "warning"] if reading.table else []
+    warning = f'<div class="chip crash">{escape(reading.warning)}</div>' if reading.warning else ""
+    return wrap(facts([*found, *_left(reading)]) + warning)
+
+
+def _left(reading: Reading) -> list[tuple[str, str]]:
+    """Return how much of its limits a running campaign has left."""
+    if reading.state is None or not reading.running:
+        return []
+    limits, usage = reading.state.limits, reading.usage
+    tried = max(0, sum(row.retry_of is None for row in reading.table) - 1)
+    used = Limits(
+        experiments=tried,
+        hours=(reading.time - reading.state.started) / 3600,
+        tokens=usage.tokens if usage else 0,
+        usd=usage.usd if usage else 0.0,
+    )
+    return [
+        (f"{name} left", f"{max(0.0, round(limit - (getattr(used, name) or 0.0), 2)):,g}")
+        for name, limit in vars(limits).items()
+        if limit is not None
+    ]
+
+
+def table_head(*, costs: bool) -> str:
+    """Return the names of the table's columns."""
+    numbers = '<span class="num">{}</span>'.format
+    names = [OBJECTIVE, "runs", "delta"]
+    cells = f"<span>verdict</span>{''.join(map(numbers, names))}<span>idea</span>"
+    cells += numbers("seconds") + (numbers("cost") if costs else "")
+    return wrap(cells, f"row head {'costs' if costs else ''}")
+
+
+def table_row(row: Row, *, costs: bool) -> str:
+    """Return an experiment in one line."""
+    delta = "" if row.delta is None else rounded(row.delta, row.error, signed=True)
+    weaker = f"{muted(f'sandbox: {row.sandbox}')} " if row.weaker else ""
+    again = "" if row.retry_of is None else f"{muted(f'tries {row.retry_of} again:')} "
+    cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
+    cells = (
+        f'<span class="chip {row.status}">{MARKS[row.status]} {row.status}</span>'
+        f'<span class="num" title="{escape(row.speed, quote=True)}">{row.estimate or "-"}</span>'
+        f'<span class="num">{row.scores or ""}</span>'
+        f'<span class="num">{delta}</span>'
+        f'<span title="{escape(row.idea, quote=True)}">{weaker}{again}{escape(row.idea)}</span>'
+        f'<span class="num">{row.seconds:.0f}</span>{cost}'
+    )
+    return wrap(cells, f"row {'costs' if costs else ''}")
+
+
+def troubles(reading: Reading) -> str:
+    """Return recent crashes and warnings; empty if there are none."""
+    if not reading.troubles:
+        return ""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in reading.troubles)
+    return wrap(f"<b>Recent problems</b><ul>{lines}</ul>", "box")
+
+
+def guidance(reading: Reading) -> str:
+    """Return the guidance that the researcher gets now."""
+    return wrap(f"{muted('Guidance for the researcher now:')} {escape(reading.guidance) or 'none'}")
+
+
+def file(path: Path, address: str | None) -> str:
+    """Return a file of the project: a link if the JupyterLab that shows this page shows it."""
+    if address is None:
+        return message(f"written to {path}; open it with: autoresearch lab")
+    link = escape(urlsplit(address).path, quote=True)  # the browser has its token already
+    return wrap(f'<a href="{link}" target="_blank">{escape(str(path))}</a>')
