@@ -60,12 +60,12 @@ from tests.campaign import quick, tiny
 from tests.campaign.test_every_step import check_whole
 def mount(*argv):
     subprocess.run(["mount", *argv], check=True)
-for number, name in enumerate((".autoresearch", ".git", "."), 1):
-    root = tiny.make_project(Path(sys.argv[1]) / str(number))
+root = tiny.make_project(Path(sys.argv[1]) / "project")
+os.chdir("/")
+for done, name in enumerate((".autoresearch", ".git", ".")):
     with quick.made_up():
-        experiments = quick.campaign_in(root, Limits(experiments=3))
-        next(experiments), next(experiments)
-        os.chdir("/")
+        experiments = quick.campaign_in(root, Limits(experiments=done + 1))
+        next(experiments)
         folder = str((root / name).resolve())
         mount("--bind", folder, folder)
         mount("-o", "remount,bind,ro", folder)
@@ -74,8 +74,8 @@ for number, name in enumerate((".autoresearch", ".git", "."), 1):
         except (KitError, OSError) as error:
             print(error)
     subprocess.run(["umount", folder], check=True)
-    quick.run(root, 3)
-    check_whole(root, 3)
+quick.run(root, done + 1)
+check_whole(root, done + 1)
 """
 
 

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import PIPE, Popen
 
 import pytest
 
@@ -198,31 +196,6 @@ def test_a_locked_branch_loses_no_experiment(root: Path, history: History) -> No
     assert history.best() == entry
     assert history.repair()
     assert git(root, "rev-parse", "autoresearch/night").strip() == entry.code_commit
-
-
-APPEND_FOR_EVER = """
-import sys
-from itertools import count
-from pathlib import Path
-from autoresearch_kit.ledger import History
-from tests.ledger.ledger import add
-for number in count():
-    add(History(Path(sys.argv[1]), "night"), number)
-    print(number, flush=True)
-"""
-
-
-def test_an_appended_experiment_survives_a_kill(root: Path, history: History) -> None:
-    command = [sys.executable, "-c", APPEND_FOR_EVER, str(root)]
-    project_folder = Path(__file__).parents[2]
-    with Popen(command, cwd=project_folder, stdout=PIPE, text=True) as process:
-        assert process.stdout
-        told = [int(process.stdout.readline()) for _ in range(3)]
-        process.kill()
-    numbers = [e.number for e in history.experiments()]
-    assert numbers[:3] == told
-    assert numbers == list(range(len(numbers)))
-    assert history.repair()
 
 
 def test_other_locks_are_not_removed(root: Path, history: History) -> None:

@@ -74,10 +74,11 @@ class Confirming:
             BusyError: another process is running this campaign, or its confirmation.
             KitError: it can't go on; what was run is written down.
         """
+        self.workspace.create()
+        self.folder.runs.mkdir(parents=True, exist_ok=True)
         if not self.standing().todo:
             self._finish(self.standing())
             return
-        self.workspace.create()
         with self.workspace.lock():
             was = self.workspace.state()
             heartbeat = Heartbeat(self.workspace, was.limits if was else Limits(), Command.CONFIRM)
@@ -110,16 +111,15 @@ class Confirming:
                 delivery = drive(carry_out(wanted), pool, heartbeat)
                 trial = self._trial(todo, delivery.run, standing, context)
                 trials = replace(standing.trials, done=(*standing.trials.done, trial))
-                self.folder.write_trials(trials)
+                self.folder.write(trials)
                 remove_tree(delivery.folder)
                 standing = stand(self.plan, trials)
-                self.folder.write_confirmation(sum_up(standing, self.experiments))
+                self.folder.write(sum_up(standing, self.experiments))
                 yield standing
         self._finish(standing)
 
     def _resume(self) -> None:
         """End what a killed process left running, and remove the folders of its runs."""
-        self.folder.create()
         for folder in sorted(self.folder.runs.iterdir()):
             launch.end_run(self.workspace.run_id(folder))
             remove_tree(folder)
@@ -173,13 +173,12 @@ class Confirming:
                 f"({crash.failure}: {crash.detail}), so nothing can be compared with it"
             )
         assert standing.pruned is not None
-        self.folder.create()
-        self.folder.write_confirmation(sum_up(standing, self.experiments))
+        self.folder.write(sum_up(standing, self.experiments))
         write_atomic(self.folder.pruned, standing.pruned.notebook.text().encode())
 
     def _trials(self, *, accelerator: bool = False) -> Trials:
         """Return the runs so far, or none with the campaign's noise before the first start."""
-        written = self.folder.trials()
+        written = self.folder.read(Trials)
         if written is None:
             return Trials(self._seeds or SEEDS, self._believed(accelerator))
         return replace(written, seeds=self._seeds or written.seeds)

@@ -54,7 +54,7 @@ def confirm(
 
 
 def _known(tag: str) -> Confirmation:
-    confirmation = Folder(open_workspace(tag)).confirmation()
+    confirmation = Folder(open_workspace(tag)).read(Confirmation)
     if confirmation is None:
         raise InputError(f"'{tag}' is not confirmed yet; do it: autoresearch confirm {tag}")
     return confirmation
