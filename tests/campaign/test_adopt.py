@@ -151,9 +151,7 @@ def test_a_training_notebook_lacks_nothing(text: str) -> None:
         ("model", "model = Bigram(run)", "no cell defines 'Bigram'"),
     ],
 )
-def test_a_problem_inside_a_cell_is_said_with_the_way_out(
-    cell: str, source: str, words: str
-) -> None:
+def test_a_problem_in_a_cell_names_the_way_out(cell: str, source: str, words: str) -> None:
     assert any(words in problem for problem in problems(**{cell: source}))
 
 

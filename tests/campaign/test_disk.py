@@ -99,7 +99,7 @@ def test_a_full_disk_is_told_and_costs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_that_becomes_read_only_is_told_and_costs_nothing(tmp_path: Path) -> None:
+def test_a_folder_that_becomes_read_only_costs_nothing(tmp_path: Path) -> None:
     said = in_namespace(READ_ONLY, tmp_path)
     assert len(said) == 3
     assert all("Read-only file system" in line for line in said)

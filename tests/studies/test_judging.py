@@ -65,7 +65,7 @@ def test_a_crash_is_not_repeated_and_its_keep_is_needed() -> None:
 
 
 @pytest.mark.parametrize(("gain", "finding"), [(0.05, Finding.REAL), (-0.02, Finding.FALSE)])
-def test_a_keep_is_needed_if_a_real_keep_builds_on_it(gain: float, finding: Finding) -> None:
+def test_a_base_of_a_real_keep_is_needed(gain: float, finding: Finding) -> None:
     plan = chain({"BATCH": 8}, {"BATCH": 16})
     standing = carry_out(plan, scores(0.1, gain))
     first = Finding.NEEDED if finding is Finding.REAL else Finding.REAL
