@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autoresearch_kit.campaign import context
-from autoresearch_kit.execution.judge import assessment, causality
-from autoresearch_kit.execution.judge.assessment import Shard
-from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.execution.judge import causality
 from autoresearch_kit.execution.judge.logits import Floats, HostLogits, Ints
+from autoresearch_kit.execution.judge.scoring import ScoreFailure
+from autoresearch_kit.execution.judge.shard import Predict, Shard
 from autoresearch_kit.machine.precision import autocast_to
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.splits import Split
@@ -115,8 +115,8 @@ def cut_rows(dataset: Dataset) -> tuple[Shard, Tensor]:
     """Rows of `CONTEXT` tokens: those to score, and all of the training text."""
     size = CONTEXT + 1
     train, val = (
-        dataset.tokens(split)[: dataset.token_count(split) // size * size].reshape(-1, size)
-        for split in (Split.TRAIN, Split.VAL)
+        tokens[: len(tokens) // size * size].reshape(-1, size)
+        for tokens in map(dataset.tokens, (Split.TRAIN, Split.VAL))
     )
     spread = val[:: len(val) // ROWS][:ROWS].astype(np.int64)
     sizes = np.ones(dataset.info.vocab_size, np.int64)
@@ -134,7 +134,7 @@ def train(model: nn.Module, rows: Tensor, steps: int) -> None:
         optimizer.step()
 
 
-def predictor(model: nn.Module, precision: torch.dtype) -> assessment.Predict:
+def predictor(model: nn.Module, precision: torch.dtype) -> Predict:
     """A fresh copy of the model, as a predictor asks it."""
     fresh = copy.deepcopy(model).eval()
 
@@ -154,7 +154,7 @@ def changes(
     shard: Shard, scored: Floats, model: nn.Module, precision: torch.dtype = torch.float32
 ) -> npt.NDArray[np.float64]:
     predict, seed = predictor(model, precision), int.from_bytes(os.urandom(7))
-    return assessment.probe(shard, scored, predict, BATCH, wanted=causality.POSITIONS, seed=seed)
+    return causality.probe(shard, scored, predict, BATCH, wanted=causality.POSITIONS, seed=seed)
 
 
 def refused(found: npt.NDArray[np.float64]) -> bool:

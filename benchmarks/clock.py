@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.execution import launch
-from autoresearch_kit.execution.runner.run_clock import wall_allowance
+from autoresearch_kit.execution.runner.clock import wall_allowance
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
@@ -99,7 +99,7 @@ def main() -> None:
         workspace.create()
         workspace.copy_kit()
         for variant in wanted.variants or PROFILES:
-            source = context.profiled(notebook, PROFILES[variant]).text()
+            source = context.with_profile_constants(notebook, PROFILES[variant]).text()
             if variant == "compiled":  # all runs that count have what this one compiles
                 run(workspace, dataset, source, Clock.CPU, 1.0)
             for _ in range(wanted.repeats):

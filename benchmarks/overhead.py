@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +27,8 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant, Experiment
-from autoresearch_kit.reports.spent import seconds_between, spent
+from autoresearch_kit.reports.experiment import how_scored
+from autoresearch_kit.reports.summary import summarise
 
 ROOT = Path(__file__).parents[1]
 IDENTITY = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
@@ -71,10 +73,11 @@ def leave(number: int, _frame: object) -> NoReturn:
 
 def timed(experiments: Sequence[Experiment]) -> Iterator[tuple[Experiment, float]]:
     """Yield each experiment and its seconds, from the end of the one before."""
-    before = experiments[0].started
+    before = datetime.fromisoformat(experiments[0].started)
     for experiment in experiments:
-        yield experiment, seconds_between(before, experiment.finished)
-        before = experiment.finished
+        finished = datetime.fromisoformat(experiment.finished)
+        yield experiment, (finished - before).total_seconds()
+        before = finished
 
 
 def parts(experiment: Experiment, seconds: float) -> dict[str, float]:
@@ -90,7 +93,7 @@ def reached(experiment: Experiment) -> dict[str, str]:
     score = "-" if experiment.score is None else f"{experiment.score:.4f}"
     audit = {} if run.audit is None else {"audit_bpb": f"{run.audit.value:.4f}"}
     steps = {"steps": f"{run.steps:,}", "tokens/s": f"{run.tokens_per_second:,.0f}"}
-    how = {"scored": run.score.how()} if run.score else {"ended": run.detail}
+    how = {"scored": how_scored(run.score)} if run.score else {"ended": run.detail}
     return {**steps, "val_bpb": score, **audit, "memory": run.memory, **how}
 
 
@@ -113,7 +116,7 @@ def tell(experiments: Sequence[Experiment], train_seconds: float) -> None:
     columns = [parts(experiment, seconds) for experiment, seconds in timed(ran)]
     print(f"\n{os.cpu_count()} cores, {train_seconds:g} s of training; 0 is the baseline\n")
     print(table(columns, [reached(experiment) for experiment in ran]))
-    print(f"| in all | {spent(experiments)} |")
+    print(f"| in all | {summarise(TAG, experiments).spent} |")
 
 
 def main() -> int:

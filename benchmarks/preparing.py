@@ -23,8 +23,8 @@ import numpy as np
 import psutil
 from on_the_fly import cropped_on_the_fly, read_batches, write_parquet
 
-from autoresearch_kit.tasks.lm.bestfit import Packer
 from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.packing import Packer
 from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 POLL_SECONDS = 0.05

@@ -23,8 +23,8 @@ from torch import Tensor
 from autoresearch_kit.campaign import context
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.judge import predictor
-from autoresearch_kit.execution.judge.assessment import BATCH_ROWS
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.judge.shard import BATCH_ROWS
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import precision, profiles
 from autoresearch_kit.notebook import TrainNotebook
@@ -86,7 +86,9 @@ def main() -> None:
     given = parser.parse_args()
     dataset = open_dataset(context.prepare(given.dataset))
     profile = profiles.choose(machine_probe.accelerator())
-    baseline = context.profiled(TrainNotebook.read(ROOT / profile.notebook), profile.name)
+    baseline = context.with_profile_constants(
+        TrainNotebook.read(ROOT / profile.notebook), profile.name
+    )
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), "scored-size")
         workspace.create()

@@ -30,7 +30,7 @@ from statistics import median
 import psutil
 from faulty import CAMPAIGN, CELLS, Plan
 
-from autoresearch_kit.campaign import detached
+from autoresearch_kit.campaign import start
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import last_line
 from autoresearch_kit.files.workspace import Workspace
@@ -110,7 +110,7 @@ class Soak:
         """To its end, starting it as often as that takes."""
         limits = Limits(experiments=self.plan.experiments)
         while self.starts - self.killed[CAMPAIGN] <= MOST_FAILURES:
-            process = detached.start(self.place, self.settings, limits, self.model)
+            process = start.spawn(self.place, self.settings, limits, self.model)
             self.starts += 1
             self.lives.append(Life())
             try:

@@ -9,6 +9,7 @@ The data set is copied because it can't always be made again: another Python has
 library, so that the same command would make another data set, and scores could not be compared.
 """
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -28,11 +29,10 @@ FILES = (
     "research.json",
     "usage.jsonl",
     "guidance.json",
-    "pending.json",
     "ahead.json",
 )
-"""The files of the campaign's folder that are copied. No secret is in them; errands.json has one,
-so it stays out."""
+"""The files of the campaign's folder that are copied, beside its pending proposals. No secret is in
+them; errands.json has one, so it stays out."""
 
 KIT = "kit"
 """The folder in the zip that holds the campaign's own copy of the package."""
@@ -170,9 +170,10 @@ def _copy(workspace: Workspace, folder: Path, scratch: Path) -> None:
 
 def _write_archive(workspace: Workspace, dataset: Path, path: Path) -> None:
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
-        for file in (workspace.folder / name for name in FILES):
+        pending = [f"pending/{proposal.number:04d}.json" for proposal in workspace.pending()]
+        for file in (workspace.folder / name for name in (*FILES, *pending)):
             if file.exists():
-                archive.writestr(file.name, file.read_bytes())
+                archive.writestr(str(file.relative_to(workspace.folder)), file.read_bytes())
         archive.write(dataset / INFO_FILE, INFO_FILE)
         for file in sorted(workspace.kit.rglob("*")):
             if file.is_file() and file.parent.name != "__pycache__":
@@ -203,8 +204,8 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
         kit = [name for name in archive.namelist() if name.startswith(f"{KIT}/")]
         archive.extractall(scratch, kit)
         workspace.copy_kit(Path(scratch) / KIT / "autoresearch_kit")
-    for name in FILES:
-        if name in archive.namelist():
+    for name in archive.namelist():
+        if name in FILES or re.fullmatch(r"pending/[0-9]{4,9}\.json", name):
             write_atomic(workspace.folder / name, archive.read(name))
 
 

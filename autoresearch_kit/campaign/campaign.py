@@ -8,7 +8,7 @@ from autoresearch_kit.campaign import loop
 from autoresearch_kit.campaign.errands import ErrandRunner
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.options import Wishes, settle
-from autoresearch_kit.campaign.parts import ready
+from autoresearch_kit.campaign.parts import open_parts
 from autoresearch_kit.errors import Cancelled, LimitReached, in_words
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History, find_root
@@ -91,5 +91,5 @@ class Campaign:
     ) -> Generator[Experiment, None, str]:
         """Yield experiments until the campaign is over; return why it is."""
         given = (self.history, self.workspace, self.settings, self._model)
-        with ready(*given, heartbeat, limits, self._errands.stand_in) as parts:
+        with open_parts(*given, heartbeat, limits, self._errands.stand_in) as parts:
             return (yield from loop.run(parts, self._errands))

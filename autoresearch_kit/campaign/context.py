@@ -1,6 +1,4 @@
-"""The context of a campaign's experiments: settings, data, machine, notebook; found once at its
-start.
-"""
+"""The context of a campaign's experiments, found out once at its start: what they stand on."""
 
 import io
 import subprocess
@@ -15,12 +13,12 @@ from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak
+from autoresearch_kit.files import kit_copy
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.names import imported_modules
-from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.notebook.refusals import find_refusals, imported_modules
 from autoresearch_kit.records import (
     DatasetInfo,
     Fingerprint,
@@ -34,8 +32,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import is_path
 from autoresearch_kit.tasks.lm.task import TASK
-from autoresearch_kit.verdicts import decide
-from autoresearch_kit.verdicts.comparable import fingerprint
+from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 LEAST_CORES = 4
 """With fewer, starting the next run beside the present one takes from training what it saves: on
@@ -109,14 +106,14 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     here = fingerprint(info, found, TASK.scoring_version, settings.clock)
     experiments = history.experiments()
     if experiments:
-        decide.check_comparable(experiments[0].fingerprint, here)
+        check_comparable(experiments[0].fingerprint, here)
         baseline = TrainNotebook.parse(history.source(0))
     else:
         notebook = read_notebook(workspace.root, settings.notebook)
-        baseline = profiled(notebook, settings.profile)
+        baseline = with_profile_constants(notebook, settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
-    level, kit = bubblewrap.level(), workspace.kit_digest()
+    level, kit = bubblewrap.level(), kit_copy.digest(workspace.kit)
     return Context(settings, found, dataset, info, here, baseline, level, kit, sight, leak)
 
 
@@ -184,7 +181,7 @@ def read_notebook(root: Path, name: str) -> TrainNotebook:
     return notebook
 
 
-def profiled(notebook: TrainNotebook, profile: str) -> TrainNotebook:
+def with_profile_constants(notebook: TrainNotebook, profile: str) -> TrainNotebook:
     """Return the notebook with the profile's constants, as far as it has them."""
     has = notebook.constants()
     wanted = profiles.find(profile).constants

@@ -38,8 +38,9 @@ def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
 class Heartbeat:
     """The campaign's state on disk, rewritten at each change and at least every few seconds.
 
-    It is there to be looked at, so a full disk does not end the campaign here. What
-    it measures does not depend on the clock on the wall, which may be set back.
+    People and commands only read it, so a full disk does not end the campaign here. Durations don't
+    depend on the system's clock, which may be set back. Of several experiments in flight the state
+    shows the last that was begun.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class Heartbeat:
         """Say which experiment is under way, and the best score before it."""
         self._write(replace(self._state, number=number, idea=idea, best=best, run_folder=""))
 
-    def mending(self, bug: str) -> None:
-        """Say that a run crashed on a bug, which is being mended."""
-        self.stage(Stage.PROPOSING, f"mending: {bug}")
+    def repairing(self, bug: str) -> None:
+        """Say that a run crashed on a bug, which is being repaired."""
+        self.stage(Stage.PROPOSING, f"repairing: {bug}")
 
-    def mended(self, idea: str) -> None:
+    def repaired(self, idea: str) -> None:
         """Say what the idea is after its repair."""
         self._write(replace(self._state, idea=idea))
 
@@ -108,13 +109,16 @@ class Heartbeat:
                 raise Cancelled("stopped while waiting for a quiet machine")
             time.sleep(min(PAUSE_POLL_SECONDS, left))
 
-    def told_to_stop(self) -> bool:
-        """Return whether a person asked to stop; wait here, alive, while the campaign is paused."""
+    def wait_while_paused(self) -> None:
+        """Wait, alive, while the campaign is paused."""
         while self._workspace.request() is Request.PAUSE:
             if self._state.stage is not Stage.PAUSED:
                 self.stage(Stage.PAUSED)
             self.cancelled()
             time.sleep(PAUSE_POLL_SECONDS)
+
+    def stop_requested(self) -> bool:
+        """Return whether a person asked to stop."""
         return self._workspace.request() in (Request.STOP, Request.STOP_NOW)
 
     def _write(self, state: State) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from autoresearch_kit.campaign.options import check_bounds, flag
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import EditProtocol, Limits, Prices, Research, Settings
@@ -12,12 +13,6 @@ from autoresearch_kit.researchers import Model
 KEY = "OPENAI_API_KEY"
 BASE_URL = "OPENAI_BASE_URL"
 
-LEAST_PROMPT = 4_000
-"""Tokens below which a prompt could not say what is needed."""
-
-MOST_PROBES = 10
-"""Probes of a proposal: more would take longer than what they prepare."""
-
 T = TypeVar("T")
 
 NO_ENDPOINT = f"neither {KEY} nor {BASE_URL} is set, so no language model is asked: optuna proposes"
@@ -25,7 +20,7 @@ NO_ENDPOINT = f"neither {KEY} nor {BASE_URL} is set, so no language model is ask
 
 @dataclass(frozen=True)
 class ModelWishes:
-    """Wishes of the user; None where nothing was said."""
+    """Options that the user gave; None where nothing was given."""
 
     model: str | None = None
     protocol: EditProtocol | None = None
@@ -68,20 +63,19 @@ def find_model(
 
 
 def _refuse_model(researcher: str, wishes: ModelWishes, limits: Limits) -> None:
-    asked = [name for name, value in vars(wishes).items() if value is not None]
-    asked += [f"max_{name}" for name in ("tokens", "usd") if getattr(limits, name) is not None]
-    if asked:
-        flag = "--" + asked[0].replace("_", "-")
-        raise InputError(
-            f"{flag} is about a language model, and this campaign's researcher is {researcher}; "
-            "say --researcher llm under a new tag"
-        )
+    given = {**vars(wishes), "max_tokens": limits.tokens, "max_usd": limits.usd}
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"{flag(name)} is about a language model, and this campaign's researcher is "
+                f"{researcher}; say --researcher llm under a new tag"
+            )
 
 
 def _research(last: Research | None, wishes: ModelWishes, base_url: str) -> Research:
     """Return the options: those given now, else those of the last start, else the defaults."""
     was = last or Research(model="")
-    _check(wishes)
+    check_bounds(vars(wishes))
     return Research(
         model=_first(wishes.model, was.model),
         base_url=base_url or was.base_url,
@@ -94,28 +88,8 @@ def _research(last: Research | None, wishes: ModelWishes, base_url: str) -> Rese
     )
 
 
-def _first(said: T | None, was: T) -> T:
-    return was if said is None else said
-
-
-def _check(wishes: ModelWishes) -> None:
-    if wishes.prompt_tokens is not None and wishes.prompt_tokens < LEAST_PROMPT:
-        raise InputError(
-            f"--prompt-tokens is {wishes.prompt_tokens}; it must be at least {LEAST_PROMPT}"
-        )
-    if wishes.optuna_every is not None and (wishes.optuna_every < 0 or wishes.optuna_every == 1):
-        raise InputError(
-            f"--optuna-every is {wishes.optuna_every}; it must be 2 or more, or 0 for never"
-        )
-    if wishes.probes is not None and not 0 <= wishes.probes <= MOST_PROBES:
-        raise InputError(
-            f"--probes is {wishes.probes}; it must be from 0, for none, to {MOST_PROBES}"
-        )
-    for name in ("usd_in", "usd_out", "usd_cached"):
-        price = getattr(wishes, name)
-        if price is not None and not 0 <= price < 100_000:
-            flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is {price:g}; it must be US dollars per million tokens")
+def _first(given: T | None, was: T) -> T:
+    return was if given is None else given
 
 
 def _prices(last: Prices | None, wishes: ModelWishes) -> Prices | None:
@@ -123,5 +97,4 @@ def _prices(last: Prices | None, wishes: ModelWishes) -> Prices | None:
         return last
     if wishes.usd_in is None or wishes.usd_out is None:
         raise InputError("a model has two prices; say both: --usd-in and --usd-out")
-    cached = wishes.usd_in if wishes.usd_cached is None else wishes.usd_cached
-    return Prices(wishes.usd_in, wishes.usd_out, cached)
+    return Prices(wishes.usd_in, wishes.usd_out, _first(wishes.usd_cached, wishes.usd_in))

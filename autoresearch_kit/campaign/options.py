@@ -1,14 +1,14 @@
-"""Settings of a campaign: checked once at its start, then the same for its life."""
+"""Settings of a campaign: decided once at its start, then the same for its life."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
-from autoresearch_kit.execution.runner.run_clock import PATIENCE, STARTUP_SECONDS, wall_allowance
+from autoresearch_kit.execution.runner.clock import PATIENCE, STARTUP_SECONDS, wall_allowance
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -18,7 +18,7 @@ from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
-"""How often the baseline is run."""
+"""Runs of the baseline."""
 
 MAX_ELSEWHERE = 0.3
 """The share of the cores' time that others may take while a run trains."""
@@ -29,10 +29,44 @@ ON_A_CPU = ("cpu", "cpu-eager", profiles.AS_IS.name)
 MEMORY_SHARE = 0.8
 """The share of the memory that is there, by a cgroup where one bounds it, that a run may take."""
 
+LEAST_PROMPT = 4_000
+"""Tokens below which a prompt could not say what is needed."""
+
+MOST_PROBES = 10
+"""Probes of a proposal: more would take longer than what they prepare."""
+
+Bound = tuple[Callable[[float], bool], str]
+
+POSITIVE: Bound = (lambda value: value > 0, "more than 0")
+COUNT: Bound = (lambda value: value >= 1, "at least 1")
+SECONDS: Bound = (lambda value: value > 0, "more than 0, for example 300")
+PRICE: Bound = (lambda value: 0 <= value < 100_000, "US dollars per million tokens")
+
+BOUNDS: Mapping[str, Bound] = {
+    "train_seconds": SECONDS,
+    "wall_seconds": SECONDS,
+    "memory_mb": POSITIVE,
+    "gpu_memory_mb": POSITIVE,
+    "compile_seconds": (lambda value: value >= 0, "0 or more, for example 180"),
+    "seeds": COUNT,
+    "max_elsewhere": (lambda value: 0 < value <= 1, "a share, more than 0 and at most 1"),
+    "max_experiments": COUNT,
+    "hours": POSITIVE,
+    "max_tokens": COUNT,
+    "max_usd": POSITIVE,
+    "prompt_tokens": (lambda value: value >= LEAST_PROMPT, f"at least {LEAST_PROMPT}"),
+    "optuna_every": (lambda value: value == 0 or value >= 2, "2 or more, or 0 for never"),
+    "probes": (lambda value: 0 <= value <= MOST_PROBES, f"from 0, for none, to {MOST_PROBES}"),
+    "usd_in": PRICE,
+    "usd_out": PRICE,
+    "usd_cached": PRICE,
+}
+"""For each option that is a number, what is allowed."""
+
 
 @dataclass(frozen=True)
 class Wishes:
-    """Wishes of the user; None where nothing was said."""
+    """Options that the user gave; None where nothing was given."""
 
     dataset: str | None = None
     train_seconds: float | None = None
@@ -49,6 +83,23 @@ class Wishes:
     clock: Clock | None = None
 
 
+def flag(name: str) -> str:
+    """Return the option of the command line for a field's name."""
+    return "--" + name.replace("_", "-")
+
+
+def check_bounds(options: Mapping[str, object]) -> None:
+    """Check the numbers among these options; None, where nothing was given, is allowed.
+
+    Raises:
+        InputError: a number is not finite or out of bounds.
+    """
+    for name, (allows, words) in BOUNDS.items():
+        value = options.get(name)
+        if isinstance(value, int | float) and not (math.isfinite(value) and allows(value)):
+            raise InputError(f"{flag(name)} is {value:g}; it must be {words}")
+
+
 def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
     """Return the settings of campaign `tag`: as it was started, else as wished, else the defaults.
 
@@ -56,33 +107,27 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
-    wishes = _in_the_project(root, _absolute(wishes))
+    wishes = replace(
+        wishes,
+        dataset=_absolute_dataset(wishes.dataset),
+        notebook=_notebook_in_project(root, wishes.notebook),
+    )
     _check(wishes)
     started = started_with(root, tag)
-    if started is None:
-        return _fill(root, wishes)
-    if wishes.max_elsewhere is not None and not History(root, tag).experiments():
-        started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
-    _refuse_changes(tag, started, wishes)
-    return started
+    return begin(root, wishes) if started is None else resume(root, tag, started, wishes)
 
 
 def settle_limits(
     experiments: int | None, hours: float | None, tokens: int | None, usd: float | None
 ) -> Limits:
-    """When the campaign is to end by itself.
+    """Return when the campaign is to end by itself.
 
     Raises:
         InputError: a number is out of bounds.
     """
-    if experiments is not None and experiments < 1:
-        raise InputError(f"--max-experiments is {experiments}; it must be at least 1")
-    if hours is not None and not hours > 0:
-        raise InputError(f"--hours is {hours:g}; it must be more than 0")
-    if tokens is not None and tokens < 1:
-        raise InputError(f"--max-tokens is {tokens}; it must be at least 1")
-    if usd is not None and not usd > 0:
-        raise InputError(f"--max-usd is {usd:g}; it must be more than 0")
+    check_bounds(
+        {"max_experiments": experiments, "hours": hours, "max_tokens": tokens, "max_usd": usd}
+    )
     return Limits(experiments, hours, tokens, usd)
 
 
@@ -102,64 +147,32 @@ def started_with(root: Path, tag: str) -> Settings | None:
     return here or (experiments[0].settings if experiments else None)
 
 
-def _absolute(wishes: Wishes) -> Wishes:
-    """Make a path absolute, so that it means the same in whichever folder the campaign goes on.
-
-    The folder of a prepared data set, which `prepare` prints, means that data set.
-    """
-    if wishes.dataset is None or not is_path(wishes.dataset):
-        return wishes
-    path = Path(wishes.dataset).expanduser().resolve()
-    prepared = path.parent == data_home().resolve() and (path / INFO_FILE).exists()
-    return replace(wishes, dataset=path.name if prepared else str(path))
-
-
-def _in_the_project(root: Path, wishes: Wishes) -> Wishes:
-    """Return the wishes with the notebook's path from the top of the project.
+def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
+    """Return the settings of a campaign that goes on: those that it was started with.
 
     Raises:
-        InputError: the notebook lies elsewhere.
+        InputError: a wish differs from them, which would make scores incomparable.
     """
-    if wishes.notebook is None:
-        return wishes
-    path, root = (root / wishes.notebook).resolve(), root.resolve()
-    if not path.is_relative_to(root):
-        raise InputError(
-            f"--notebook is {path}, outside the project at {root}; bring it in: "
-            f"autoresearch adopt --from {path}"
-        )
-    return replace(wishes, notebook=path.relative_to(root).as_posix())
+    if wishes.max_elsewhere is not None and not History(root, tag).experiments():
+        started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
+    for field in fields(wishes):
+        wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
+        if wish is not None and wish != is_now:
+            option = flag(field.name)
+            was = f"without {option}" if is_now is None else f"with {option} {is_now}"
+            raise InputError(
+                f"campaign '{tag}' was started {was}, and {wish} would make its "
+                "scores incomparable; leave it out, or choose another tag"
+            )
+    return started
 
 
-def _check(wishes: Wishes) -> None:
-    for name in ("train_seconds", "wall_seconds", "memory_mb", "gpu_memory_mb"):
-        value = getattr(wishes, name)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is {value:g}; it must be more than 0, for example {flag} 300")
-    compiling = wishes.compile_seconds
-    if compiling is not None and not (math.isfinite(compiling) and compiling >= 0):
-        raise InputError(
-            f"--compile-seconds is {compiling:g}; it must be 0 or more, for example "
-            "--compile-seconds 180"
-        )
-    if wishes.seeds is not None and wishes.seeds < 1:
-        raise InputError(f"--seeds is {wishes.seeds}; it must be at least 1")
-    if wishes.max_elsewhere is not None and not 0 < wishes.max_elsewhere <= 1:
-        raise InputError(
-            f"--max-elsewhere is {wishes.max_elsewhere:g}; it is a share, more than 0 and at most 1"
-        )
-    if wishes.researcher is not None:
-        check_name(wishes.researcher)
-    if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
-        raise InputError(
-            f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
-            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
-            f"{PATIENCE:g} x both by the CPU clock, + {STARTUP_SECONDS:g} s"
-        )
+def begin(root: Path, wishes: Wishes) -> Settings:
+    """Return the settings of a new campaign: as wished, else what suits this machine.
 
-
-def _fill(root: Path, wishes: Wishes) -> Settings:
+    Raises:
+        InputError: a wish can't be met on this machine, or the notebook can't be used.
+    """
     if wishes.gpu_memory_mb is not None and not gpu.reachable():
         raise InputError(
             f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
@@ -167,7 +180,7 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         )
     if wishes.profile not in ON_A_CPU:
         _check_gpu_is_used()
-    train_seconds = wishes.train_seconds or 300.0
+    train_seconds, rule = wishes.train_seconds or 300.0, wishes.rule or Rule.CAREFUL
     dataset, accelerator = wishes.dataset or "stdlib", machine_probe.accelerator()
     suits = profiles.choose(accelerator)
     if wishes.profile not in (None, profiles.AS_IS.name):
@@ -188,9 +201,9 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
         memory_mb=wishes.memory_mb or round(MEMORY_SHARE * cgroups.memory_mb()),
         researcher=wishes.researcher or "optuna",
         profile=profile.name,
-        rule=wishes.rule or Rule.CAREFUL,
-        seeds=wishes.seeds or SEEDS[wishes.rule or Rule.CAREFUL],
-        max_elsewhere=MAX_ELSEWHERE if wishes.max_elsewhere is None else wishes.max_elsewhere,
+        rule=rule,
+        seeds=wishes.seeds or SEEDS[rule],
+        max_elsewhere=wishes.max_elsewhere or MAX_ELSEWHERE,
         vocab_size=text.vocab_size if text else None,
         context=text.context if text else None,
         gpu_memory_mb=wishes.gpu_memory_mb,
@@ -199,12 +212,42 @@ def _fill(root: Path, wishes: Wishes) -> Settings:
     )
 
 
-def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
-    """Return what the budget counts: CPU time where runs compute on a CPU, if not told otherwise.
+def _absolute_dataset(dataset: str | None) -> str | None:
+    """Return a path made absolute, so that it means the same in every folder; a name as it is."""
+    if dataset is None or not is_path(dataset):
+        return dataset
+    path = Path(dataset).expanduser().resolve()
+    # the folder of a prepared data set, which `prepare` prints, means that data set
+    prepared = path.parent == data_home().resolve() and (path / INFO_FILE).exists()
+    return path.name if prepared else str(path)
 
-    Raises:
-        InputError: CPU time is asked for where runs compute on a GPU.
-    """
+
+def _notebook_in_project(root: Path, notebook: str | None) -> str | None:
+    if notebook is None:
+        return None
+    path, root = (root / notebook).resolve(), root.resolve()
+    if not path.is_relative_to(root):
+        raise InputError(
+            f"--notebook is {path}, outside the project at {root}; bring it in: "
+            f"autoresearch adopt --from {path}"
+        )
+    return path.relative_to(root).as_posix()
+
+
+def _check(wishes: Wishes) -> None:
+    check_bounds(vars(wishes))
+    if wishes.researcher is not None:
+        check_name(wishes.researcher)
+    if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
+        raise InputError(
+            f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
+            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
+            f"{PATIENCE:g} x both by the CPU clock, + {STARTUP_SECONDS:g} s"
+        )
+
+
+def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
+    """Return what the budget counts: CPU time where runs compute on a CPU, else the wall-clock."""
     if accelerator is None:
         return wishes.clock or Clock.CPU
     if wishes.clock is Clock.CPU:
@@ -216,11 +259,7 @@ def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
 
 
 def _check_gpu_is_used() -> None:
-    """Refuse to train on the CPU of a machine that has a GPU, unless that was asked for.
-
-    Raises:
-        InputError: a GPU's driver is here, but torch uses none.
-    """
+    """Refuse a machine whose GPU torch does not use: the night would go by on its CPU."""
     if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
         raise InputError(
             f"{gap}; autoresearch doctor says what to do. To train on the CPU all the same: "
@@ -240,15 +279,3 @@ def _profile(
     constants = context.read_notebook(root, notebook).constants()
     own = notebook != suits.notebook or not profiles.is_unchanged(constants)
     return profiles.AS_IS if own else suits
-
-
-def _refuse_changes(tag: str, started: Settings, wishes: Wishes) -> None:
-    for field in fields(wishes):
-        wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
-        if wish is not None and wish != is_now:
-            flag = "--" + field.name.replace("_", "-")
-            was = f"without {flag}" if is_now is None else f"with {flag} {is_now}"
-            raise InputError(
-                f"campaign '{tag}' was started {was}, and {wish} would make its "
-                "scores incomparable; leave it out, or choose another tag"
-            )

@@ -1,7 +1,7 @@
-"""Short runs without a score: of a model's draft, and of what is kept, for a profile of its steps.
+"""Short runs without a score: of a model's draft, and of what is kept, to profile its steps.
 
-They have the sandbox and the bounds of any run, and the device to themselves: never while a run is
-trained or scored on it.
+They have the sandbox and the bounds of any run. They have the device to themselves: they wait until
+no run trains or is scored on it.
 """
 
 import hashlib
@@ -10,19 +10,18 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from autoresearch_kit.campaign.context import Context
-from autoresearch_kit.campaign.measuring import order
+from autoresearch_kit.campaign.orders import order
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool, new_folder
 from autoresearch_kit.execution.probed import Probed, read_probed
-from autoresearch_kit.execution.runner.run_clock import wall_allowance
+from autoresearch_kit.execution.runner.clock import wall_allowance
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Probe, Profiled, Request, Run, RunSpec
+from autoresearch_kit.records import Probe, Profiled, Request, Run
 from autoresearch_kit.researchers.base import PROBE_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -51,10 +50,19 @@ class Probing:
             ExecutionError: the kit can't run it; the message says why.
         """
         while True:
-            self._wait_while_paused()
+            self._obey()
+            while self._paused():
+                self._obey()
+                self._closed.wait(PAUSE_POLL_SECONDS)
             with self._device.held(self._obey):
-                if not self._paused():
-                    return self._probe(number, notebook)
+                if self._paused():  # since it stood in the queue
+                    continue
+                try:
+                    probed = self._run(number, notebook, PROBE_SECONDS, self._cancelled)
+                    self._workspace.add_probe(Probe(number, probed.run))
+                except OSError as error:
+                    raise ExecutionError(in_words(error)) from error
+                return probed
 
     def profile(
         self, number: int, notebook: TrainNotebook, cancelled: Callable[[], bool]
@@ -70,14 +78,15 @@ class Probing:
 
         try:
             with self._device.held(poll):
-                found = self._run(number, notebook, PROFILE_SECONDS, cancelled)
+                probed = self._run(number, notebook, PROFILE_SECONDS, cancelled)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
             return None
-        why = found.run.detail or (found.steps.trouble if found.steps else "it left none")
-        if found.steps is None or not found.steps.rows:
+        run, steps = probed.run, probed.steps
+        if steps is None or not steps.rows:
+            why = run.detail or (steps.trouble if steps else "it left none")
             logger.warning("experiment %d: no profile of its steps: %s", number, why)
-        return Profiled(found.run, found.steps)
+        return Profiled(run, steps)
 
     def made_for(self, number: int) -> tuple[Run, ...]:
         """Return the probes made while experiment `number` was proposed, in order."""
@@ -89,42 +98,29 @@ class Probing:
         with self._device.held():
             return
 
-    def _probe(self, number: int, notebook: TrainNotebook) -> Probed:
-        try:
-            found = self._run(number, notebook, PROBE_SECONDS, self._cancelled)
-            self._workspace.add_probe(Probe(number, found.run))
-        except OSError as error:
-            raise ExecutionError(in_words(error)) from error
-        return found
-
     def _run(
         self, number: int, notebook: TrainNotebook, seconds: float, cancelled: Callable[[], bool]
     ) -> Probed:
-        place = self._workspace.probe_runs
-        place.mkdir(exist_ok=True)
-        folder = new_folder(place, f"{number:04d}")
+        settings, runs = self._context.settings, self._workspace.probe_runs
+        runs.mkdir(exist_ok=True)
+        folder = new_folder(runs, f"{number:04d}")
         try:
             relocked = notebook.relocked(self._context.baseline)
             (folder / handover.INPUT_FILE).write_text(relocked.text(), encoding="utf-8")
-            spec = self._spec(relocked, folder, number, seconds)
-            run = launch.execute_unscored(spec, cancelled=cancelled)
-            return read_probed(folder, run)
+            seed = _seed(self._workspace.tag, number)
+            wanted = order(self._context, folder.name, relocked, seed)
+            seconds = min(seconds, settings.train_seconds)
+            wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
+            spec = replace(
+                self._site.spec(wanted, folder),
+                train_seconds=seconds,
+                wall_seconds=min(wall_seconds, settings.wall_seconds),
+                profiled=True,
+            )
+            return read_probed(folder, launch.execute_unscored(spec, cancelled=cancelled))
         finally:
             with suppress(OSError):
                 remove_tree(folder)
-
-    def _spec(self, notebook: TrainNotebook, folder: Path, number: int, seconds: float) -> RunSpec:
-        settings = self._context.settings
-        seconds = min(seconds, settings.train_seconds)
-        wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
-        seed = _seed(self._workspace.tag, number)
-        wanted = order(self._context, folder.name, notebook, seed)
-        return replace(
-            self._site.spec(wanted, folder),
-            train_seconds=seconds,
-            wall_seconds=min(wall_seconds, settings.wall_seconds),
-            profiled=True,
-        )
 
     def _cancelled(self) -> bool:
         return self._closed.is_set() or self._workspace.request() is Request.STOP_NOW
@@ -135,12 +131,6 @@ class Probing:
 
     def _paused(self) -> bool:
         return self._workspace.request() is Request.PAUSE
-
-    def _wait_while_paused(self) -> None:
-        self._obey()
-        while self._paused():
-            self._obey()
-            self._closed.wait(PAUSE_POLL_SECONDS)
 
 
 def _seed(tag: str, number: int) -> int:

@@ -1,6 +1,6 @@
-"""Proposals are made in the background: while a run trains, one is prepared for after it.
+"""Proposals, made in the background: while a run trains, the next one is prepared.
 
-Whoever waits for one goes on showing that the campaign lives, and hears a person.
+Whoever waits for a proposal keeps the heartbeat going, and obeys a request to stop.
 """
 
 import logging
@@ -37,13 +37,13 @@ class Proposing:
         self._ahead: Future[Proposal] | None = None
 
     def prepare(self, view: View) -> None:
-        """Begin with the proposal after `view.running`, if that takes long; returns at once.
+        """Begin to make the proposal after `view.running`, if that takes long; return at once.
 
-        What was prepared before, and had to wait since a disturbed experiment is tried again first,
-        is still there: then nothing is begun.
+        Begin nothing while there is one that was prepared before, and whose turn a disturbed
+        experiment took, which is tried again first.
         """
-        there = self._ahead is not None or _is_unused(self._workspace.ahead(), view)
-        if self._turns.takes_long(view.number) and not there:
+        prepared = self._ahead is not None or _is_unused(self._workspace.ahead(), view)
+        if self._turns.takes_long(view.number) and not prepared:
             self._ahead = _in_background(lambda: self._written(self._turns.propose(view)))
 
     def propose(self, view: View, cancelled: Callable[[], bool]) -> Proposal:
@@ -74,10 +74,8 @@ class Proposing:
 
     def _prepared(self, view: View, cancelled: Callable[[], bool]) -> Proposal | None:
         """Return the proposal prepared for this number, or for one that became a retry."""
-        made = None
-        if self._ahead is not None:
-            ahead, self._ahead = self._ahead, None
-            made = _wait(ahead, cancelled)
+        ahead, self._ahead = self._ahead, None
+        made = None if ahead is None else _wait(ahead, cancelled)
         prepared = made if _is_unused(made, view) else self._workspace.ahead()
         if prepared is None or not _is_unused(prepared, view):
             return None
@@ -103,9 +101,7 @@ class Proposing:
 
 def _is_unused(prepared: Proposal | None, view: View) -> bool:
     """Return whether what was prepared is still to be tried: all since its number were retries."""
-    tried = [each.proposal for each in view.experiments]
-    if view.running is not None:
-        tried.append(view.running)
+    tried = [*(each.proposal for each in view.experiments), *view.running]
     last = max(each.number for each in tried if each.retry_of is None)
     return prepared is not None and last < prepared.number <= view.number
 

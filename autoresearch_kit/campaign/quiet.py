@@ -12,18 +12,18 @@ from autoresearch_kit.verdicts.validity import why_busy
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
-"""The machine is watched for so long at a time: asleep, with a count of all processes at both ends,
-which takes some ten milliseconds."""
+"""How long the machine is watched at a time; counting its processes at both ends takes some ten
+milliseconds."""
 
 CALM_LOOKS = 2
-"""So many quiet looks in a row make a quiet machine."""
+"""Quiet looks in a row that make a quiet machine."""
 
 BUDGETS = 2.0
 LEAST_SECONDS, MOST_SECONDS = 60.0, 900.0
-"""It is waited for as long as so many runs train, within these bounds in seconds."""
+"""How long to wait: as long as so many runs train, within these bounds in seconds."""
 
 LONGEST_SECONDS = 3600.0
-"""The same while one experiment after the other is disturbed: each waits twice as long."""
+"""How long to wait at most while experiments in a row are disturbed: each waits twice as long."""
 
 
 def patience(train_seconds: float, disturbed: int = 0) -> float:
@@ -42,8 +42,8 @@ def wait_until_quiet(
 ) -> bool:
     """Wait until the machine is quiet, for `seconds` at most; return whether it is.
 
-    `usual` is the share of the cores' time that always goes elsewhere here. The wait is over before
-    the campaign's hours are.
+    `usual` is the share of the cores' time that always goes elsewhere here. The wait ends with the
+    campaign's hours.
 
     Raises:
         Cancelled: a person asked to stop, at once or after this experiment.
@@ -73,7 +73,7 @@ def look(heartbeat: Heartbeat, device: Accelerator | None, seconds: float) -> Co
 
 
 def _gpus(device: Accelerator | None) -> tuple[GpuConditions, ...]:
-    """Return the GPU and how many compute on it: none of them is a run of the campaign's now."""
+    """Return the GPU, and how many processes compute on it that are not the campaign's."""
     if device is None:
         return ()
     own = {process.pid for process in own_processes()}

@@ -1,14 +1,25 @@
-"""An experiment as git keeps it: described from its outcome, and recorded."""
+"""An experiment as git keeps it: made of its outcome, and recorded with its files."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import autoresearch_kit
 from autoresearch_kit.campaign.experiment import Outcome
-from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Experiment, Profiled, Reason, Run, Usage, Verdict
+from autoresearch_kit.execution import handover
+from autoresearch_kit.files.untrusted import read_if_plain
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import (
+    Experiment,
+    Measured,
+    Profiled,
+    Reason,
+    Run,
+    Stage,
+    Verdict,
+    profiled_before,
+)
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -19,77 +30,46 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def describe(
-    measuring: Measuring,
-    outcome: Outcome,
-    *,
-    started: str,
-    usage: Usage,
-    probes: tuple[Run, ...],
-    profiled: Profiled | None,
-) -> Experiment:
-    """Return the record of an experiment that is decided."""
-    context, decision, notebook = measuring.context, outcome.decision, outcome.notebook
-    return Experiment(
-        tag=measuring.workspace.tag,
-        proposal=outcome.proposal,
-        verdict=decision.verdict,
-        reason=decision.reason,
-        detail=decision.detail,
-        runs=outcome.runs,
-        nodes=notebook.nodes(),
-        constants=notebook.constants(),
-        structure=notebook.structure(),
-        fingerprint=context.fingerprint,
-        leak=context.leak,
-        settings=context.settings,
-        kit_version=autoresearch_kit.__version__,
-        started=started,
-        finished=now(),
-        usage=usage,
-        noise=outcome.noise,
-        reruns=outcome.reruns,
-        set_aside=outcome.set_aside,
-        probes=probes,
-        profiled=profiled,
-        gain=decision.gain,
-    )
-
-
 def record(
-    measuring: Measuring,
-    history: History,
-    experiment: Experiment,
-    outcome: Outcome,
-    spared: Collection[str],
-) -> None:
-    """Give the experiment to git; from then on it exists. A baseline must have a score.
-
-    The folders of its runs are removed, those named in `spared` are not.
+    parts: Parts, outcome: Outcome, started: str, experiments: Sequence[Experiment]
+) -> Experiment:
+    """Give the experiment to git, after these; from then on it exists, and its runs are removed.
 
     Raises:
         KitError: the baseline crashed, or the machine disturbed it, so there is nothing to compare
             experiments with.
     """
-    workspace = measuring.workspace
-    if experiment.number == 0 and experiment.verdict is Verdict.DISTURBED:
-        workspace.drop_measured(outcome.disturbed_folders)
-        raise KitError(
-            f"the baseline can't be measured here: {experiment.detail}. Run again when the machine "
-            f"is quiet; or have every run judged, whatever else the machine does: "
-            f"autoresearch run {experiment.tag} --max-elsewhere 1"
-        )
+    profiled = _profile(parts, outcome, experiments)
+    parts.heartbeat.stage(Stage.RECORDING)
+    experiment = _describe(parts, outcome, started, profiled)
     if experiment.number == 0 and not experiment.kept:
-        executed = measuring.executed(outcome.own[-1].counts)
-        workspace.forget_measured()
-        raise KitError(
-            f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
-            f"{experiment.settings.notebook} and run again. Its output: {executed}"
-        )
-    files = measuring.files(outcome.named()) if outcome.own else {}
-    history.append(experiment, outcome.notebook.text(), files)
-    workspace.forget_measured()
-    workspace.clear_runs(spared=spared)
+        raise _no_baseline(parts.workspace, experiment, outcome)
+    files = files_of(parts.workspace, outcome) if outcome.own else {}
+    parts.history.append(experiment, outcome.notebook.text(), files)
+    parts.workspace.forget(experiment.number)
+    return experiment
+
+
+def files_of(workspace: Workspace, outcome: Outcome) -> dict[str, bytes]:
+    """Return what git keeps of the runs: their notebooks, and the loss curve of the idea's first.
+
+    A loss curve that is too long, or no plain file, is left out.
+    """
+    kinds = {
+        "run": outcome.counting(),
+        "rerun": outcome.best_counting(),
+        "set-aside": outcome.set_aside(),
+    }
+    files, folders = {}, []
+    for kind, runs in kinds.items():
+        for index, measured in enumerate(runs, start=1):
+            folders.append(workspace.runs / measured.folder)
+            executed = folders[-1] / handover.EXECUTED_FILE
+            files[handover.recorded_file(kind, index)] = executed.read_bytes()
+    metrics = folders[0] / handover.WORK_FOLDER / handover.METRICS_FILE
+    if lines := read_if_plain(metrics, handover.METRICS_BYTES):
+        files[handover.METRICS_FILE] = lines
+    return files
 
 
 def check_kit_works(experiments: Sequence[Experiment]) -> None:
@@ -104,3 +84,67 @@ def check_kit_works(experiments: Sequence[Experiment]) -> None:
             f"the last {KIT_FAILURES} experiments could not be run, which is unlikely to be the "
             f"edits' fault: {last[-1].detail}"
         )
+
+
+def _describe(
+    parts: Parts, outcome: Outcome, started: str, profiled: Profiled | None
+) -> Experiment:
+    context, decision, notebook = parts.context, outcome.decision, outcome.notebook
+    number = outcome.proposal.number
+    return Experiment(
+        tag=parts.workspace.tag,
+        proposal=outcome.proposal,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        detail=decision.detail,
+        runs=_runs(outcome.counting()),
+        nodes=notebook.nodes(),
+        constants=notebook.constants(),
+        structure=notebook.structure(),
+        fingerprint=context.fingerprint,
+        leak=context.leak,
+        settings=context.settings,
+        kit_version=autoresearch_kit.__version__,
+        started=started,
+        finished=now(),
+        usage=parts.meter.spent_on(number),
+        noise=outcome.noise,
+        reruns=_runs(outcome.best_counting()),
+        set_aside=_runs(outcome.set_aside()),
+        probes=parts.probing.made_for(number),
+        profiled=profiled,
+        gain=decision.gain,
+        against=outcome.against,
+    )
+
+
+def _runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
+    return tuple(each.run for each in measured)
+
+
+def _profile(parts: Parts, outcome: Outcome, experiments: Sequence[Experiment]) -> Profiled | None:
+    """Profile what is kept, once for each structure, if there is a model to read it."""
+    kept = outcome.decision.verdict is Verdict.KEEP
+    known = profiled_before(experiments, outcome.notebook.structure())
+    if parts.model is None or not kept or known:
+        return None
+    parts.heartbeat.stage(Stage.RECORDING, "profiling its steps")
+    number = outcome.proposal.number
+    return parts.probing.profile(number, outcome.notebook, parts.heartbeat.cancelled)
+
+
+def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome) -> KitError:
+    """Forget the runs that are to be made again at the next start; return why it can't go on."""
+    if experiment.verdict is Verdict.DISTURBED:
+        workspace.forget_runs(0, outcome.disturbed_folders())
+        return KitError(
+            f"the baseline can't be measured here: {experiment.detail}. Run again when the machine "
+            f"is quiet; or have every run judged, whatever else the machine does: "
+            f"autoresearch run {experiment.tag} --max-elsewhere 1"
+        )
+    workspace.forget_runs(0, [run.folder for run in workspace.measured(0)])
+    executed = workspace.runs / outcome.own[-1].chosen.folder / handover.EXECUTED_FILE
+    return KitError(
+        f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
+        f"{experiment.settings.notebook} and run again. Its output: {executed}"
+    )

@@ -1,18 +1,34 @@
-"""Starting a campaign: whatever can be refused is refused before anything runs."""
+"""Start a campaign, or go on with it: `start` refuses what can be refused, `spawn` begins.
 
+The campaign is a process of its own, which outlives terminal, browser and notebook. It runs from
+its own copy of the package; `detached.py` is what that process does.
+"""
+
+import contextlib
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 
 from autoresearch_kit.campaign import context, detached
-from autoresearch_kit.campaign.model_options import NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit.campaign.errands import WEBHOOK
+from autoresearch_kit.campaign.heartbeat import starting
+from autoresearch_kit.campaign.model_options import KEY, NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
-from autoresearch_kit.records import Errands, Limits, Settings
+from autoresearch_kit.records import Errands, Limits, Settings, codec
+from autoresearch_kit.researchers import Model
+
+NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", KEY, WEBHOOK)
+NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
+"""What a notebook's kernel sets for itself, which would lead the campaign astray; and secrets."""
 
 
 class Sandboxing(StrEnum):
@@ -44,10 +60,13 @@ def start(
     """
     if workspace.running():  # known at once, not after a corpus is prepared
         raise BusyError(workspace.held_by())
-    if sandboxing is Sandboxing.REQUIRE:
-        _require_sandbox()
-    history = History(workspace.root, workspace.tag)
-    history.check()
+    gap = bubblewrap.why_not()
+    if gap and sandboxing is Sandboxing.REQUIRE:
+        raise InputError(
+            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the "
+            f"option out: notebook code then runs as you, though without secrets"
+        )
+    History(workspace.root, workspace.tag).check()
     say(f"notebook: {settings.notebook}, profile {settings.profile}")
     context.read_notebook(workspace.root, settings.notebook)
     model = find_model(workspace, settings, limits, asked, environment)
@@ -55,17 +74,86 @@ def start(
         model.check(must_answer=True)
     elif settings.researcher == "llm":
         say(f"warning: {NO_ENDPOINT}")
-    if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
-        say(f"warning: {gap}: runs compute on the CPU; what to do: autoresearch doctor")
+    if gpu_nodes.may_have_gpu() and (unused := machine_probe.unused_gpu(machine_probe.probe())):
+        say(f"warning: {unused}: runs compute on the CPU; what to do: autoresearch doctor")
     context.prepare_for(settings)
-    if gap := bubblewrap.why_not():
+    if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
-    return detached.start(workspace, settings, limits, model, errands)
+    return spawn(workspace, settings, limits, model, errands)
 
 
-def _require_sandbox() -> None:
-    if gap := bubblewrap.why_not():
+def spawn(
+    workspace: Workspace,
+    settings: Settings,
+    limits: Limits,
+    model: Model | None = None,
+    errands: Errands | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start the campaign's process.
+
+    The campaign's lock is taken here and handed over, so that there is no moment at which nobody
+    holds the campaign, or hears what is asked of it. Without `errands`, those of the last start
+    stay.
+
+    Raises:
+        BusyError: it is running already; nothing is changed then.
+        InputError: the campaign's own copy of the package is one that this version can't start.
+    """
+    workspace.create()
+    _check_kit_copy(workspace)
+    held = workspace.take_lock()
+    try:
+        workspace.copy_kit()
+        workspace.write_state(starting(workspace.tag, limits))
+        if model is not None:
+            workspace.write_research(model.research)
+        if errands is not None:
+            workspace.write_errands(errands)
+        process = _start_process(workspace, settings, limits, held)
+    except BaseException:
+        lock.release(held)
+        raise
+    os.close(held)  # the process holds the campaign now
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it says itself why it died
+        if model is not None:
+            pipe.write(codec.compact(detached.Secret(model.research, model.key)))
+    return process
+
+
+def _check_kit_copy(workspace: Workspace) -> None:
+    module = detached.MODULE
+    copy = workspace.kit.joinpath(*module.split(".")).with_suffix(".py")
+    if workspace.kit.exists() and not copy.is_file():
         raise InputError(
-            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the "
-            f"option out: notebook code then runs as you, though without secrets"
+            f"campaign '{workspace.tag}' was begun by another version of the kit, whose copy in "
+            f"{workspace.kit} has no {module}: go on with that version, or start another tag. "
+            "What it found can be read and adopted by this version too"
         )
+
+
+def _start_process(
+    workspace: Workspace, settings: Settings, limits: Limits, held: int
+) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-P", "-m", detached.MODULE, str(workspace.root), workspace.tag]
+    argv += [codec.encode(settings).decode(), codec.encode(limits).decode()]
+    with workspace.log.open("ab") as log:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=workspace.root,
+            env=_environment(workspace.kit) | {detached.LOCK: str(held)},
+            pass_fds=(held,),
+            start_new_session=True,
+        )
+
+
+def _environment(kit: Path) -> dict[str, str]:
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in NOT_PASSED_ON and not name.startswith(NOT_PASSED_ON_PREFIXES)
+    }
+    return env | {"PYTHONPATH": str(kit)}

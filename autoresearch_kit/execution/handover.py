@@ -29,10 +29,15 @@ MODEL_FILE = "submission.pkl"
 SUBMISSION_FILE = "submission.json"
 """Written last and atomically: its arrival ends the training budget."""
 
-PLACE_FILE = "place.json"
+SETUP_FILE = "setup.json"
 SPEC_FILE = "spec.json"
 INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
+
+TOLD_FOLDER = "told"
+"""Under the run's folder: what the runner tells the notebook, which can only read it."""
+COMPILE_SECONDS_FILE = "compile_seconds"
+CLOCK_FILE = "clock.json"
 
 RUN_FILE = "run.json"
 LIVE_FILE = "live.json"

@@ -1,6 +1,11 @@
 """Carry out one run from the outside: start its runner, wait, have the submission scored.
 
 Whatever happens to the runner, the notebook or the caller, nothing is left running.
+
+Torch takes seconds to import. Where there are cores to spare (`RunSpec.ahead`), the judge and the
+next run's kernel do that beside the training; neither touches a GPU, or sees anything of the run,
+before its turn. Elsewhere the judge is started when it is needed, and the next run's kernel right
+after it: an import uses one core, so that two at a time take less.
 """
 
 import logging
@@ -8,20 +13,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner import compile_cache
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.records import CacheUse, Reason, Run, RunPlace, RunSpec, codec
+from autoresearch_kit.records import CacheUse, Reason, Run, RunSetup, RunSpec, codec
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.lm.splits import Split
 
@@ -43,31 +46,32 @@ DETAIL = 500
 class Waiting:
     """A runner with its kernel, started for a run and waiting to be told to begin."""
 
-    place: RunPlace
+    setup: RunSetup
     runner: Child
 
 
-def prepare(place: RunPlace) -> Waiting:
+def prepare(setup: RunSetup) -> Waiting:
     """Start a runner and its kernel, after the end of any earlier attempt at the same run.
 
     Raises:
         ExecutionError: a process of an earlier attempt can't be killed.
     """
-    end_run(place.run_id)
+    end_run(setup.run_id)
+    folder = setup.folder
     with suppress(OSError):
-        remove_tree(_work(place))
-    for left in (place.folder / handover.RUN_FILE, taken_model(place.folder)):
+        remove_tree(folder / handover.WORK_FOLDER)
+    for left in (folder / handover.RUN_FILE, taken_model(folder)):
         left.unlink(missing_ok=True)
-    write_atomic(place.folder / handover.PLACE_FILE, codec.encode(place))
+    write_atomic(folder / handover.SETUP_FILE, codec.encode(setup))
     runner = start_child(
-        [MODULE, str(place.folder)],
-        folder=place.folder,
-        kit=place.kit,
-        run_id=place.run_id,
-        log=place.folder / handover.LOG_FILE,
-        gpu=place.gpu,
+        [MODULE, str(folder)],
+        folder=folder,
+        kit=setup.kit,
+        run_id=setup.run_id,
+        log=folder / handover.LOG_FILE,
+        gpu=setup.gpu,
     )
-    return Waiting(place, runner)
+    return Waiting(setup, runner)
 
 
 def end_run(run_id: str) -> None:
@@ -78,6 +82,55 @@ def end_run(run_id: str) -> None:
     """
     for carried in (run_id, scoring.judge_id(run_id)):
         reap.reap(carried)
+
+
+class Ahead:
+    """Starts what comes after the training of a run: its judge, and what `also` starts.
+
+    An error of the disk before the judge's turn is logged: the judge is started again when it is
+    needed, and the run that is under way is never lost by what comes after it.
+    """
+
+    def __init__(self, spec: RunSpec, judge_spec: JudgeSpec, also: Callable[[], None]) -> None:
+        self._spec = spec
+        self._judge_spec = judge_spec
+        self._also = also
+        self._judge: Child | None = None
+        self._begun = False
+
+    def look(self) -> None:
+        """Start both if the run trains, and there are cores to spare; to be called often."""
+        if not self._spec.ahead or self._begun:
+            return
+        live = codec.decode(handover.Live, (self._spec.folder / handover.LIVE_FILE).read_bytes())
+        if live.stage != handover.TRAINS:
+            return
+        try:
+            self._judge_spec.submission.touch()  # a sandbox shows a file that is there
+            self._judge = scoring.start(self._judge_spec)
+        except OSError as error:
+            logger.warning("the judge is started when it is needed: %s", in_words(error))
+        self._start_next()
+
+    def take_judge(self) -> Child:
+        """Return the judge, which waits for its turn and is the caller's to end from now on."""
+        self._judge = self._judge or scoring.start(self._judge_spec)
+        if not self._begun:
+            self._start_next()  # if that fails, `end` ends the judge
+        judge, self._judge = self._judge, None
+        return judge
+
+    def end(self) -> None:
+        """End the judge, if nobody has taken it."""
+        if self._judge is not None:
+            self._judge.end()
+
+    def _start_next(self) -> None:
+        self._begun = True
+        try:
+            self._also()
+        except OSError as error:
+            logger.warning("what comes next is started when it is needed: %s", in_words(error))
 
 
 def execute(
@@ -116,7 +169,7 @@ def execute(
     finally:
         ahead.end()
         with suppress(OSError):
-            remove_tree(_work(spec) / compile_cache.FOLDER)
+            remove_tree(spec.folder / handover.WORK_FOLDER / compile_cache.FOLDER)
     try:
         handover.write_live(spec.folder, "done")
     except OSError as error:  # a scored run is not lost by that
@@ -210,16 +263,13 @@ def _score(run: Run, asked: JudgeSpec, ahead: Ahead, cancelled: Callable[[], boo
 
 def _take_back_cache(spec: RunSpec, *, scored: bool) -> CacheUse:
     """Keep what the run compiled; where that can't be done, keep nothing and log a line."""
+    work = spec.folder / handover.WORK_FOLDER
     try:
         code = compile_cache.code_of(spec.notebook)
-        return compile_cache.take_back(spec.compile_cache, code, _work(spec), scored=scored)
+        return compile_cache.take_back(spec.compile_cache, code, work, scored=scored)
     except (OSError, KitError) as error:
         logger.warning("what the run compiled is not kept: %s", in_words(error))
         return CacheUse()
-
-
-def _work(place: RunPlace) -> Path:
-    return place.folder / handover.WORK_FOLDER
 
 
 def _obey(cancelled: Callable[[], bool]) -> None:

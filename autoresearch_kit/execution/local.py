@@ -14,7 +14,7 @@ from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Accelerator, Run, RunPlace, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import Accelerator, Run, RunSetup, RunSpec, SandboxLevel, Sight
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +36,15 @@ class Site:
     sight: Sight
     ahead: bool
 
-    def place(self, order: Order, folder: Path) -> RunPlace:
-        """Return where a run of such orders happens, for a runner that is started ahead."""
-        return RunPlace(
+    def setup(self, order: Order, folder: Path, *, waits: bool) -> RunSetup:
+        """Return the setup of a run of such orders; `waits`: its runner is started ahead."""
+        return RunSetup(
             run_id=self.workspace.run_id(folder),
             folder=folder,
             dataset=self.dataset,
             kit=self.workspace.kit,
             sandbox=self.sandbox,
-            waits=True,
+            waits=waits,
             gpu=self.gpu,
             clock=order.clock,
             sight=self.sight,
@@ -53,15 +53,7 @@ class Site:
     def spec(self, order: Order, folder: Path) -> RunSpec:
         """Return the whole description of a run, whose notebook lies in its folder."""
         return RunSpec(
-            run_id=self.workspace.run_id(folder),
-            folder=folder,
-            dataset=self.dataset,
-            kit=self.workspace.kit,
-            sandbox=self.sandbox,
-            waits=False,
-            gpu=self.gpu,
-            clock=order.clock,
-            sight=self.sight,
+            **vars(self.setup(order, folder, waits=False)),
             ahead=self.ahead,
             notebook=folder / handover.INPUT_FILE,
             compile_cache=self.workspace.compile_cache,
@@ -102,42 +94,38 @@ class LocalPool:
         self._submitted: dict[str, _Submitted] = {}
         self._standby: Waiting | None = None
 
-    @property
-    def waiting_folders(self) -> set[str]:
-        """Return the name of the folder of the runner that is started ahead, if one is."""
-        return {self._standby.place.folder.name} if self._standby else set()
-
     def free(self) -> bool:
         """Return whether no run is under way."""
         return not self._submitted
 
     def submit(self, order: Order) -> Path:
-        """Begin a run, or queue it; return its folder.
-
-        Raises:
-            ExecutionError: the order names another data set or package than this machine's.
-        """
+        """Begin a run, or queue it, as `Pool.submit` says; return its folder."""
         if (order.dataset, order.kit) != (self.site.data, self.site.kit):
             raise ExecutionError(
                 f"run {order.key} needs data set {order.dataset} and package {order.kit}; this "
                 f"machine has {self.site.data} and {self.site.kit}"
             )
         waiting, self._standby = self._standby, None
-        folder = waiting.place.folder if waiting else new_folder(self.site.runs)
+        folder = waiting.setup.folder if waiting else new_folder(self.site.runs)
         (folder / handover.INPUT_FILE).write_text(order.notebook, encoding="utf-8")
         submitted = _Submitted(order, self.site.spec(order, folder))
-        self._begin(submitted, lambda: self._execute(submitted, waiting))
+        self._begin(
+            submitted,
+            lambda: launch.execute(
+                submitted.spec,
+                waiting,
+                cancelled=submitted.cancelled.is_set,
+                meanwhile=lambda: self._start_next(order),
+            ),
+        )
         return folder
 
     def wait(self, seconds: float) -> Sequence[Delivery]:
-        """Return the runs that are over, as soon as there is one; none after so many seconds.
-
-        Raises:
-            Cancelled: a run was cancelled.
-            ExecutionError: a process of a run can't be killed.
-        """
+        """Return the runs that are over, as `Pool.wait` says."""
         over, _ = wait([each.done for each in self._submitted.values()], seconds, FIRST_COMPLETED)
         ended = [each for each in self._submitted.values() if each.done in over]
+        # those that raise come one by one, after those that are fine, of which none may be lost
+        ended = [each for each in ended if not each.done.exception()] or ended[:1]
         for each in ended:
             del self._submitted[each.order.key]
         return [Delivery(each.order.key, each.done.result(), each.spec.folder) for each in ended]
@@ -149,7 +137,10 @@ class LocalPool:
     def submit_audit(self, order: Order, delivery: Delivery) -> None:
         """Have the model of a run scored on the audit shard; it is delivered with that score."""
         submitted = _Submitted(order, self.site.spec(order, delivery.folder))
-        self._begin(submitted, lambda: self._audit(submitted, delivery.run))
+        cancelled = submitted.cancelled.is_set
+        self._begin(
+            submitted, lambda: launch.audit(submitted.spec, delivery.run, cancelled=cancelled)
+        )
 
     def close(self) -> None:
         """Kill what is under way, end the runner that waits, and remove its folder."""
@@ -161,7 +152,7 @@ class LocalPool:
         if waiting is not None:
             waiting.runner.end()
             try:
-                remove_tree(waiting.place.folder)
+                remove_tree(waiting.setup.folder)
             except OSError as error:  # the next start removes it
                 logger.warning("a folder of a run stays behind: %s", in_words(error))
 
@@ -180,20 +171,10 @@ class LocalPool:
         self._submitted[submitted.order.key] = submitted
         threading.Thread(target=carry_out, name=submitted.order.key, daemon=True).start()
 
-    def _execute(self, submitted: _Submitted, waiting: Waiting | None) -> Run:
-        return launch.execute(
-            submitted.spec,
-            waiting,
-            cancelled=submitted.cancelled.is_set,
-            meanwhile=lambda: self._start_next(submitted.order),
-        )
-
-    def _audit(self, submitted: _Submitted, run: Run) -> Run:
-        return launch.audit(submitted.spec, run, cancelled=submitted.cancelled.is_set)
-
     def _start_next(self, order: Order) -> None:
         """Start the runner of the run after this one, whatever that will be."""
-        self._standby = launch.prepare(self.site.place(order, new_folder(self.site.runs)))
+        setup = self.site.setup(order, new_folder(self.site.runs), waits=True)
+        self._standby = launch.prepare(setup)
 
 
 def new_folder(parent: Path, stem: str = "run") -> Path:

@@ -6,21 +6,18 @@ only a proposal or a request; where it would change what the campaign does, it i
 names the file.
 """
 
-import compileall
 import hashlib
 import logging
-import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
-
-from autoresearch_kit.errors import BusyError, InputError, KitError, in_words
+from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.kit_copy import PACKAGE, copy_kit
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import (
     Command,
@@ -41,14 +38,17 @@ T = TypeVar("T")
 
 FORGETTABLE: Mapping[str, tuple[type, str]] = {
     "state.json": (State, "it is written anew"),
-    "pending.json": (Proposal, "another proposal is made in its place"),
+    "pending/*.json": (Proposal, "another proposal is made in its place"),
     "ahead.json": (Proposal, "another proposal is made in its place"),
-    "measured.json": (tuple[Measured, ...], "its runs are run again"),
+    "measured/*.json": (tuple[Measured, ...], "its runs are run again"),
     "probes.json": (tuple[Probe, ...], "the seconds of its probes are not counted"),
     "request.json": (Request, "what was asked is not known; ask again"),
     "guidance.json": (str, "what was said is not known; say it again: autoresearch guide TAG TEXT"),
 }
 """Files that a campaign can go on without: their content, and what their loss means."""
+
+NEEDED = ("settings.json", "research.json", "errands.json")
+"""Files that change what a campaign does."""
 
 PATIENCE = 2.0
 """Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
@@ -102,26 +102,14 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folder, which git ignores by a .gitignore of its own."""
-        self.runs.mkdir(parents=True, exist_ok=True)
+        for name in ("runs", "pending", "measured"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         hide_from_git(self.root / ".autoresearch")
 
-    def copy_kit(self, source: Path = Path(__file__).parents[1]) -> None:
+    def copy_kit(self, source: Path = PACKAGE) -> None:
         """Copy the package once, so that edits to the checkout don't change a running campaign."""
-        if self.kit.exists():
-            return
-        part = self.folder / "kit.part"
-        shutil.rmtree(part, ignore_errors=True)
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, part / source.name, ignore=ignore, copy_function=_copy_file)
-        compileall.compile_dir(part, ddir=self.kit, quiet=1)  # a sandbox can't keep byte code
-        part.rename(self.kit)
-
-    def kit_digest(self) -> str:
-        """Return a short digest of the sources of the package's copy."""
-        digest = hashlib.sha256()
-        for path in sorted(self.kit.rglob("*.py")):
-            digest.update(str(path.relative_to(self.kit)).encode() + path.read_bytes())
-        return digest.hexdigest()[:12]
+        if not self.kit.exists():
+            copy_kit(source, self.kit)
 
     def take_lock(self, patience: float = PATIENCE) -> int:
         """Hold the campaign; return the descriptor of the lock, for `lock`.
@@ -134,10 +122,10 @@ class Workspace:
         """
         try:
             held = lock.take(self.folder, patience)
-        except filelock.Timeout as error:
+        except TimeoutError as error:
             raise BusyError(self.held_by()) from error
         try:
-            self._clear_request()
+            (self.folder / "request.json").unlink(missing_ok=True)
         except OSError:
             lock.release(held)
             raise
@@ -177,7 +165,7 @@ class Workspace:
         return f"go on with: autoresearch {state.command if state else Command.RUN} {self.tag}"
 
     def state(self) -> State | None:
-        """Return the campaign's latest state; None if it never ran here, or that can't be read."""
+        """Return the campaign's latest state; None before its first, or if it can't be read."""
         return self._recall("state.json", State)
 
     def write_state(self, state: State) -> None:
@@ -185,11 +173,7 @@ class Workspace:
         write_atomic(self.folder / "state.json", codec.encode(state))
 
     def settings(self) -> Settings | None:
-        """Return the campaign's settings; None if it never ran here.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """Return the campaign's settings; None if it never ran here; InputError if damaged."""
         return self._read("settings.json", Settings)
 
     def write_settings(self, settings: Settings) -> None:
@@ -197,11 +181,7 @@ class Workspace:
         write_atomic(self.folder / "settings.json", codec.encode(settings))
 
     def research(self) -> Research | None:
-        """Return how the language model was asked at the last start; None if there was none.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """Return how the language model was asked last, or None; InputError if damaged."""
         return self._read("research.json", Research)
 
     def write_research(self, research: Research) -> None:
@@ -209,11 +189,7 @@ class Workspace:
         write_atomic(self.folder / "research.json", codec.encode(research))
 
     def errands(self) -> Errands:
-        """Return the campaign's errands after each experiment; none unless some were set.
-
-        Raises:
-            InputError: the file was edited by hand, and is not right.
-        """
+        """Return the campaign's errands after each experiment; InputError if damaged."""
         return self._read("errands.json", Errands) or Errands()
 
     def write_errands(self, errands: Errands) -> None:
@@ -221,26 +197,39 @@ class Workspace:
         self.create()
         write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
 
-    def pending(self) -> Proposal | None:
-        """Return the proposal that is written down but not yet recorded as an experiment."""
-        return self._recall("pending.json", Proposal)
+    def pending(self) -> list[Proposal]:
+        """Return the proposals that are written down and not yet recorded, by number."""
+        read = (self._recall(path, Proposal) for path in sorted(self.folder.glob("pending/*.json")))
+        return [proposal for proposal in read if proposal is not None]
 
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
-        write_atomic(self.folder / "pending.json", codec.encode(proposal))
+        write_atomic(self._file("pending", proposal.number), codec.encode(proposal))
 
-    def measured(self) -> tuple[Measured, ...]:
-        """Return the finished runs of the experiment under way, in order."""
-        return self._recall("measured.json", tuple[Measured, ...]) or ()
+    def measured(self, number: int) -> tuple[Measured, ...]:
+        """Return the finished runs of experiment `number`, which is under way, in order."""
+        return self._recall(self._file("measured", number), tuple[Measured, ...]) or ()
 
     def add_measured(self, run: Measured) -> None:
         """Write down a finished run, so that it need not be run again."""
-        write_atomic(self.folder / "measured.json", codec.encode((*self.measured(), run)))
+        self._write_measured(run.number, [*self.measured(run.number), run])
 
-    def drop_measured(self, folders: Collection[str]) -> None:
-        """Forget the runs in folders of these names, so that they are run again."""
-        kept = tuple(run for run in self.measured() if run.folder not in folders)
-        write_atomic(self.folder / "measured.json", codec.encode(kept))
+    def forget_runs(self, number: int, folders: Collection[str]) -> None:
+        """Forget those runs of an experiment whose folders have these names: they are repeated."""
+        self._write_measured(number, [r for r in self.measured(number) if r.folder not in folders])
+
+    def under_way(self) -> set[int]:
+        """Return the numbers of experiments of which a proposal or a run is written down."""
+        files = [*self.folder.glob("pending/*.json"), *self.folder.glob("measured/*.json")]
+        return {int(path.stem) for path in files if path.stem.isdecimal()}
+
+    def forget(self, number: int) -> None:
+        """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
+        self._file("pending", number).unlink(missing_ok=True)
+        for run in self.measured(number):
+            with suppress(FileNotFoundError):
+                remove_tree(self.runs / run.folder)
+        self._file("measured", number).unlink(missing_ok=True)
 
     def probes(self) -> tuple[Probe, ...]:
         """Return the probes of proposals under way, and of the experiment before, in order."""
@@ -290,28 +279,18 @@ class Workspace:
         """Leave a request for the campaign process."""
         write_atomic(self.folder / "request.json", codec.encode(request))
 
-    def _clear_request(self) -> None:
-        (self.folder / "request.json").unlink(missing_ok=True)
-
     def run_id(self, run_folder: Path) -> str:
         """Return the id that a run's processes carry, by which a resumed campaign ends them."""
         digest = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:12]
         return f"{self.tag}-{run_folder.name}-{digest}"
 
-    def forget_measured(self) -> None:
-        """Forget the finished runs: they are in git, or are to be run again."""
-        (self.folder / "measured.json").unlink(missing_ok=True)
-
-    def clear_runs(self, spared: Collection[str] = ()) -> None:
-        """Remove everything in the folder of runs except for folders of these names."""
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process left: folders of runs that were not over, half files."""
+        spared = {run.folder for number in self.under_way() for run in self.measured(number)}
         for folder in self.runs.iterdir():
             if folder.name not in spared:
                 remove_tree(folder)
-
-    def clear_leftovers(self, spared: Collection[str] = ()) -> None:
-        """Remove what a killed process left: the folders of its runs, and half-written files."""
-        self.clear_runs(spared)
-        for part in self.folder.glob(".*.part"):
+        for part in [*self.folder.glob(".*.part"), *self.folder.glob("[pm]*/.*.json.*.part")]:
             part.unlink()
         for folder in (self.probe_runs, self.folder / "kit.part", self.folder / "copy"):
             with suppress(FileNotFoundError):
@@ -319,53 +298,49 @@ class Workspace:
 
     def damaged(self) -> list[str]:
         """Return why files of `FORGETTABLE` can't be read, a line for each such file."""
-        found = []
-        for name, (kind, _) in FORGETTABLE.items():
-            try:
-                self._read(name, kind)
-            except InputError as error:
-                found.append(str(error))
-        return found
+        return [str(error) for _, _, error in self._damaged()]
 
     def set_damaged_aside(self) -> None:
         """Move unreadable files of `FORGETTABLE` out of the way; log a line for each."""
-        for name, (kind, loss) in FORGETTABLE.items():
-            try:
-                self._read(name, kind)
-            except InputError as error:
-                path = self.folder / name
-                path.replace(path.with_suffix(".damaged"))
-                logger.warning("%s; it is %s.damaged now, and %s", error, path.stem, loss)
+        for path, loss, error in self._damaged():
+            path.replace(path.with_suffix(".damaged"))
+            logger.warning("%s; it is %s.damaged now, and %s", error, path.stem, loss)
+
+    def _damaged(self) -> Iterator[tuple[Path, str, InputError]]:
+        """Yield the files of `FORGETTABLE` that can't be read, what that costs, and why."""
+        for pattern, (kind, loss) in FORGETTABLE.items():
+            for path in sorted(self.folder.glob(pattern)):
+                try:
+                    self._read(path, kind)
+                except InputError as error:
+                    yield path, loss, error
 
     def delete(self) -> None:
         """Remove the whole folder."""
         with self.lock():
             remove_tree(self.folder)
 
-    def _read(self, name: str, kind: type[T]) -> T | None:
+    def _file(self, kind: str, number: int) -> Path:
+        return self.folder / kind / f"{number:04d}.json"
+
+    def _write_measured(self, number: int, runs: Sequence[Measured]) -> None:
+        write_atomic(self._file("measured", number), codec.encode(runs))
+
+    def _read(self, name: str | Path, kind: type[T]) -> T | None:
         path = self.folder / name
         try:
             return codec.decode(kind, path.read_bytes())
         except FileNotFoundError:
             return None
         except InputError as error:
-            way_out = "" if name in FORGETTABLE else f"; mend it, or remove it: rm {path}"
+            way_out = f"; mend it, or remove it: rm {path}" if name in NEEDED else ""
             raise InputError(f"{path} is damaged ({error}){way_out}") from error
 
-    def _recall(self, name: str, kind: type[T]) -> T | None:
+    def _recall(self, name: str | Path, kind: type[T]) -> T | None:
         """Read a file; return None also if it is damaged, which `set_damaged_aside` reports."""
-        try:
+        with suppress(InputError):
             return self._read(name, kind)
-        except InputError:
-            return None
-
-
-def _copy_file(source: str, target: str) -> str:
-    """Copy a file for copytree, which would collect errors and lose what they are."""
-    try:
-        return str(shutil.copy2(source, target))
-    except OSError as error:
-        raise KitError(f"the package can't be copied: {in_words(error)}") from error
+        return None
 
 
 def hide_from_git(folder: Path) -> None:

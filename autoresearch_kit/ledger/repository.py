@@ -6,12 +6,12 @@ from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.files.paths import checked
-from autoresearch_kit.ledger.plumbing import Git
+from autoresearch_kit.ledger.git import Git
 
 PROJECT = "the project's folder"
 
-_ROOM = 1_000_000
-"""Bytes that must be free at a start: about ten experiments."""
+_NEEDED_BYTES = 1_000_000
+"""Free space that a start asks for: about ten experiments."""
 
 
 def find_root(start: Path) -> Path:
@@ -23,28 +23,24 @@ def find_root(start: Path) -> Path:
     """
     if shutil.which("git") is None:
         raise LedgerError("git is not installed; install it (https://git-scm.com), then try again")
-    git = Git(start)
     try:
-        root = Path(git.line("rev-parse", "--show-toplevel"))
+        root = Path(Git(start).line("rev-parse", "--show-toplevel"))
     except LedgerError as error:
         checked(start, "the current folder")
-        raise LedgerError(_no_checkout(start, str(error))) from error
+        why = str(error)
+        if "not a git repository" in why:
+            why = f"it is not in a git repository; make it one: git init {start}"
+        elif "must be run in a work tree" in why:
+            why = f"it has no checkout (a bare repository?); make one: git clone {start} FOLDER"
+        raise LedgerError(f"{start}: {why}") from error
     return checked(root, PROJECT)
-
-
-def _no_checkout(start: Path, complaint: str) -> str:
-    if "not a git repository" in complaint:
-        return f"{start} is not in a git repository; make it one: git init {start}"
-    if "must be run in a work tree" in complaint:
-        return f"{start} has no checkout (a bare repository?); make one: git clone {start} FOLDER"
-    return f"{start}: {complaint}"
 
 
 def holds(root: Path, path: str, text: str) -> bool:
     """Return True if a commit that some ref reaches has `path` with the content `text`."""
     git = Git(root)
     blob = git.line("hash-object", f"--path={path}", "--stdin", stdin=text.encode())
-    if git.line("cat-file", "--batch-check", stdin=f"{blob}\n".encode()).endswith(" missing"):
+    if git.objects([blob]) == [None]:
         return False
     options = ["--all", "-m", "--max-count=1", "--format=%H", f"--find-object={blob}"]
     return bool(git.line("-c", "log.showRoot=true", "log", *options, "--", f":(top){path}"))
@@ -72,7 +68,7 @@ def check_writable(folder: Path) -> None:
     for part in (folder, folder / "objects", folder / "refs"):
         try:
             with tempfile.TemporaryFile(dir=part) as file:
-                file.write(bytes(_ROOM))
+                file.write(bytes(_NEEDED_BYTES))
         except OSError as error:
             raise LedgerError(
                 f"can't write to {part}: {error.strerror}; free some space or change its owner or "

@@ -4,14 +4,21 @@
 ref means different experiments on both sides, nothing is sent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.ledger.ledger import History, campaigns
-from autoresearch_kit.ledger.plumbing import Git
-from autoresearch_kit.ledger.refs import REFS, branch_ref, campaign_refs, parse_ref, valid_tag
+from autoresearch_kit.ledger.git import Git
+from autoresearch_kit.ledger.history import History, check_known
+from autoresearch_kit.ledger.refs import (
+    REFS,
+    Branch,
+    branch_ref,
+    campaign_refs,
+    parse_ref,
+    valid_tag,
+)
 
 
 def push(root: Path, tag: str, remote: str) -> int:
@@ -22,12 +29,12 @@ def push(root: Path, tag: str, remote: str) -> int:
             can't be reached.
     """
     git = Git(root, terminal=True)
-    mine = _experiments(git, root, tag)
+    check_known(git, valid_tag(tag))
     address = _address(git, remote)
-    theirs = _listed(git, address, tag)
+    mine, theirs = git.refs(campaign_refs(tag)), _remote_refs(git, address, campaign_refs(tag))
     _refuse_differences(mine, theirs, remote)
     specs = [f"{campaign_refs(tag)}/*:{campaign_refs(tag)}/*"]
-    if git.refs(branch_ref(tag)):
+    if Branch(git, tag).commit():
         specs.append(f"{branch_ref(tag)}:{branch_ref(tag)}")
     git.run("push", "--quiet", "--", address, *specs)
     return len(mine.keys() - theirs.keys())
@@ -44,16 +51,18 @@ def fetch(root: Path, tag: str | None, remote: str) -> list[str]:
     """
     git = Git(root, terminal=True)
     address = _address(git, remote)
-    theirs = _listed(git, address, tag)
+    theirs = _remote_refs(git, address, campaign_refs(valid_tag(tag)) if tag else REFS)
     if not theirs:
-        raise LedgerError(_not_there(remote, tag, _tags(_listed(git, address, None))))
+        wanted = f"campaign {tag!r}" if tag else "campaign"
+        known = ", ".join(_tags(_remote_refs(git, address, REFS))) or "none"
+        raise LedgerError(f"no {wanted} at {remote}; there: {known}")
     mine = git.refs(REFS)
     _refuse_differences(mine, theirs, remote)
     new = {ref: commit for ref, commit in theirs.items() if ref not in mine}
     if new:
-        wanted = "".join(f"{ref}\n" for ref in new).encode()
+        wanted_refs = "".join(f"{ref}\n" for ref in new).encode()
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--stdin"]
-        git.run("fetch", *options, "--", address, stdin=wanted)
+        git.run("fetch", *options, "--", address, stdin=wanted_refs)
         git.update_refs([f"create {ref} {commit}" for ref, commit in new.items()])
     tags = _tags(theirs)
     for name in tags:
@@ -69,49 +78,35 @@ def bundle(root: Path, tag: str, path: Path) -> None:
         LedgerError: there is no such campaign, or the file can't be written.
     """
     git = Git(root)
-    refs = [*_experiments(git, root, tag), *git.refs(branch_ref(tag))]
-    names = "".join(f"{ref}\n" for ref in refs).encode()
+    check_known(git, valid_tag(tag))
+    names = "".join(f"{ref}\n" for ref in git.refs(campaign_refs(tag), branch_ref(tag))).encode()
     one_core = ("-c", "pack.threads=1")  # a run may be training on the others
     git.run(*one_core, "bundle", "create", "--quiet", str(path.absolute()), "--stdin", stdin=names)
-
-
-def _experiments(git: Git, root: Path, tag: str) -> dict[str, str]:
-    refs = git.refs(campaign_refs(valid_tag(tag)))
-    if not refs:
-        known = ", ".join(campaigns(root)) or "none yet"
-        raise LedgerError(f"no campaign {tag!r} in {root}; there: {known}")
-    return refs
 
 
 def _address(git: Git, remote: str) -> str:
     """Return a remote's name or address, a path made absolute."""
     remotes = git.run("remote").decode().split()
+    path = Path(remote).expanduser()
     if remote in remotes:
         return remote
-    path = Path(remote).expanduser()
     if path.exists():
         return str(path.absolute())
     if ":" in remote:
         return remote
-    there = ", ".join(remotes) or "none"
-    raise LedgerError(f"no file, folder or remote {remote!r}; remotes: {there}")
+    known = ", ".join(remotes) or "none"
+    raise LedgerError(f"no file, folder or remote {remote!r}; remotes: {known}")
 
 
-def _listed(git: Git, address: str, tag: str | None) -> dict[str, str]:
-    """Return the commit of each experiment's ref at `address`: of campaign `tag`, or of all."""
-    pattern = f"{campaign_refs(valid_tag(tag)) if tag else REFS}/*"
-    out = git.run("ls-remote", "--quiet", "--refs", "--", address, pattern).decode()
+def _remote_refs(git: Git, address: str, prefix: str) -> dict[str, str]:
+    """Return the commit of each experiment's ref under `prefix` at `address`."""
+    out = git.run("ls-remote", "--quiet", "--refs", "--", address, f"{prefix}/*").decode()
     lines = [line.split("\t") for line in out.splitlines()]
     return {ref: commit for commit, ref in lines if parse_ref(ref)}
 
 
 def _tags(refs: Iterable[str]) -> list[str]:
     return sorted({known[0] for ref in refs if (known := parse_ref(ref))})
-
-
-def _not_there(remote: str, tag: str | None, there: Sequence[str]) -> str:
-    wanted = f"campaign {tag!r}" if tag else "campaign"
-    return f"no {wanted} at {remote}; there: {', '.join(there) or 'none'}"
 
 
 def _refuse_differences(mine: Mapping[str, str], theirs: Mapping[str, str], remote: str) -> None:

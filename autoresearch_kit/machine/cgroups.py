@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MOUNT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
-"""Names the cgroups of this process: a line for each hierarchy, such as `4:memory:/jobs/17`."""
+"""The file with this process's cgroups, a line for each hierarchy, such as `4:memory:/jobs/17`."""
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,19 @@ SLOWDOWNS = (
     | pynvml.nvmlClocksEventReasonHwThermalSlowdown
     | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown
 )
-"""Heat, and power that the machine can't supply. Every busy GPU is at its own power limit."""
+"""Reasons that count: heat, and too little power from the machine. Every busy GPU is at its own
+power limit, so that this one does not."""
 
 RECENT_MICROSECONDS = 1_000_000
-"""Age of the samples that are read; the driver samples its processes up to six times a second."""
+"""Age of the samples that are read; the driver takes up to six a second."""
 
 
 @dataclass(frozen=True)
 class GpuLook:
-    """One GPU at a moment: clocks in MHz, temperature in C, 0 where unknown.
+    """The state of one GPU: clocks in MHz, temperature in degrees Celsius, 0 where unknown.
 
-    `slowed` says whether heat or lack of power slow it down. `computing` has the processes that
-    lately computed or drew on it, each with its percentage of the multiprocessors' time.
+    `slowed`: heat or lack of power slow it down. `computing` has the processes that lately computed
+    or drew on it, each with its percentage of the multiprocessors' time.
     """
 
     uuid: str
@@ -48,7 +49,7 @@ class GpuLook:
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """The memory of one GPU at a moment, in bytes: in use, and in total.
+    """The memory of one GPU in bytes: in use, and in total.
 
     `processes` has the bytes of each process that computes there, None where they are unknown.
     """

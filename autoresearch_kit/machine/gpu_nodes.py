@@ -5,9 +5,10 @@ management library which node is that GPU's.
 """
 
 import ctypes
-import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pynvml
 
@@ -41,18 +42,6 @@ class Reach:
     nodes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Card:
-    """A GPU, or a part of one, in NVIDIA's management library.
-
-    `minor` is the number of its node, `parts` a part's GPU instance and compute instance.
-    """
-
-    uuid: str
-    minor: int
-    parts: tuple[int, int] | None = None
-
-
 def may_have_gpu() -> bool:
     """Return whether a driver of GPUs that torch can use has nodes here."""
     return any(True for name in DRIVERS for _ in DEV.glob(name))
@@ -76,9 +65,9 @@ def reach_cuda() -> Reach:
         return reach_others()
     shared = [str(DEV / name) for name in SHARED if (DEV / name).exists()]
     first = first_uuid()
-    card = find_card(first)
-    if card and card.minor in numbered:
-        return Reach(card.uuid, (str(numbered[card.minor]), *shared, *_part_nodes(card)))
+    uuid, minor, part_nodes = _ask_driver(first)
+    if minor in numbered:
+        return Reach(uuid, (str(numbered[minor]), *shared, *part_nodes))
     if len(numbered) == 1:
         return Reach("", (*map(str, numbered.values()), *shared))
     nodes = ", ".join(str(numbered[minor]) for minor in sorted(numbered))
@@ -102,55 +91,44 @@ def first_uuid() -> str:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
         raise KitError(f"CUDA's driver can't be loaded: {error}") from error
-    device, found = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
     for status in (
         driver.cuInit(0),
         driver.cuDeviceGet(ctypes.byref(device), 0),
-        driver.cuDeviceGetUuid_v2(found, device),
+        driver.cuDeviceGetUuid_v2(raw, device),
     ):
         if status != 0:
             raise KitError(f"CUDA's driver does not say which GPU is its first: error {status}")
-    return str(uuid.UUID(bytes=bytes(found)))
+    return str(UUID(bytes=bytes(raw)))
 
 
-def find_card(plain: str) -> Card | None:
-    """Return the GPU, or part of one, with this UUID; None where the library is missing or doesn't
-    know it."""
+def _ask_driver(plain: str) -> tuple[str, int | None, list[str]]:
+    """Return the name, node number and further nodes of the GPU, or part of a GPU, of this UUID.
+
+    The number is None where the management library is missing or doesn't know it.
+    """
     if not gpu.reachable():
-        return None
-    try:
-        return Card(f"GPU-{plain}", pynvml.nvmlDeviceGetMinorNumber(_handle(f"GPU-{plain}")))
-    except pynvml.NVMLError:
-        pass  # it may be a part
-    try:
-        part = _handle(f"MIG-{plain}")
+        return "", None, []
+    by_name = pynvml.nvmlDeviceGetHandleByUUID
+    with suppress(pynvml.NVMLError):  # it may be a part
+        return f"GPU-{plain}", pynvml.nvmlDeviceGetMinorNumber(by_name(f"GPU-{plain}")), []
+    with suppress(pynvml.NVMLError):
+        part = by_name(f"MIG-{plain}")
         whole = pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)
-        instances = (
-            pynvml.nvmlDeviceGetGpuInstanceId(part),
-            pynvml.nvmlDeviceGetComputeInstanceId(part),
-        )
-        return Card(f"MIG-{plain}", pynvml.nvmlDeviceGetMinorNumber(whole), instances)
-    except pynvml.NVMLError:
-        return None
+        minor = pynvml.nvmlDeviceGetMinorNumber(whole)
+        gpu_instance = pynvml.nvmlDeviceGetGpuInstanceId(part)
+        compute_instance = pynvml.nvmlDeviceGetComputeInstanceId(part)
+        return f"MIG-{plain}", minor, _part_nodes(minor, gpu_instance, compute_instance)
+    return "", None, []
 
 
-def _handle(name: str) -> pynvml.c_nvmlDevice_t:
-    return pynvml.nvmlDeviceGetHandleByUUID(name)
-
-
-def _part_nodes(card: Card) -> list[str]:
+def _part_nodes(minor: int, gpu_instance: int, compute_instance: int) -> list[str]:
     """Return the nodes of a part of a GPU, by the driver's numbers.
 
     https://docs.nvidia.com/datacenter/tesla/mig-user-guide/device-nodes-and-capabilities.html
     """
-    if card.parts is None:
-        return []
-    instance = CAPABILITIES / f"gpu{card.minor}" / "mig" / f"gi{card.parts[0]}"
-    files = (instance / "access", instance / f"ci{card.parts[1]}" / "access")
-    numbers = [
-        line.split()[1]
-        for file in files
-        for line in file.read_text().splitlines()
-        if line.startswith("DeviceFileMinor:")
-    ]
+    instance = CAPABILITIES / f"gpu{minor}" / "mig" / f"gi{gpu_instance}"
+    files = (instance / "access", instance / f"ci{compute_instance}" / "access")
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    numbers = [line.split()[1] for line in lines if line.startswith("DeviceFileMinor:")]
     return [str(DEV / "nvidia-caps" / f"nvidia-cap{number}") for number in numbers]

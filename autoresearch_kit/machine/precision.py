@@ -11,18 +11,17 @@ from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.records.text import one_line
 
 AMPERE = (8, 0)
-"""The first compute capability of NVIDIA's with bfloat16 arithmetic of its own."""
+"""NVIDIA's first compute capability with bfloat16 arithmetic of its own."""
 
 VOLTA = (7, 0)
-"""The first with tensor cores, in float16; also the first that Triton compiles for."""
-
+"""NVIDIA's first with tensor cores, in float16; also the first that Triton compiles for."""
 
 WARNING_LENGTH = 200
-"""Characters of what torch says of a GPU that it can't use."""
+"""Characters of torch's message about a GPU that it can't use."""
 
 
 def device() -> torch.device:
-    """Return where models train and are scored: on CUDA's first GPU, else Apple's, else the CPU."""
+    """Return the device of training and scoring: CUDA's first GPU, else Apple's, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -36,23 +35,23 @@ def expected(name: str) -> torch.device:
     """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        found = device()
+        usable = device()
     if name == "cpu":
         return torch.device(name)
-    if found.type != name:
+    if usable.type != name:
         said = "".join(f" ({one_line(str(each.message), WARNING_LENGTH)})" for each in told[:1])
         raise ExecutionError(
-            f"this run is to compute on '{name}', and torch finds only '{found.type}'{said}; "
+            f"this run is to compute on '{name}', and torch finds only '{usable.type}'{said}; "
             f"`autoresearch doctor` shows what runs see"
         )
     try:
-        torch.empty(1, device=found)
+        torch.empty(1, device=usable)
     except RuntimeError as error:
         said = one_line(str(error), WARNING_LENGTH)
         raise ExecutionError(
             f"this run is to compute on '{name}', which torch can't use: {said}"
         ) from error
-    return found
+    return usable
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -91,12 +90,12 @@ def computes_in(device: torch.device) -> torch.dtype:
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """Return a precision's name in records, such as `bfloat16`."""
+    """Return the name of a precision in records, such as `bfloat16`."""
     return str(dtype).removeprefix("torch.")
 
 
 def of_name(name: str) -> torch.dtype:
-    """Return the precision of this name, which `name_of` gave."""
+    """Return the precision that `name_of` gave this name."""
     known = (torch.bfloat16, torch.float16, torch.float32)
     return next(dtype for dtype in known if name_of(dtype) == name)
 

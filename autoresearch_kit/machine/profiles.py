@@ -1,4 +1,4 @@
-"""Which training notebook suits which machine, and the constants of its `config` cell: a table."""
+"""A table of machines: the training notebook that suits each, and the constants of its `config`."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,8 +20,8 @@ class TextSizes:
 class Profile:
     """A training notebook and the constants of its `config` cell that suit a kind of machine.
 
-    `suits` tells from an accelerator whether it is such a machine; `tested` says that the profile
-    ran on one. `tuned_for` completes "the constants were tuned for", for whoever is to change them.
+    `suits` says whether an accelerator is one of these; `tested` that the profile ran on such a
+    machine. `tuned_for` completes "the constants were tuned for", for whoever is to change them.
     A corpus of the user's own is prepared with the sizes in `text`. `compile_seconds` is the most
     compilation that a run may leave out of its training budget.
     """
@@ -97,10 +97,8 @@ _NIGHT: Mapping[str, Constant] = {
 
 def _cuda(least: tuple[int, int], gigabytes: float) -> Callable[[Accelerator], bool]:
     """Return a test for a compute capability of `least` or more and so much memory."""
-    return lambda found: (
-        found.backend == "cuda"
-        and found.capability >= least
-        and found.memory_mb >= 1000 * gigabytes
+    return lambda gpu: (
+        gpu.backend == "cuda" and gpu.capability >= least and gpu.memory_mb >= 1000 * gigabytes
     )
 
 
@@ -114,7 +112,7 @@ AS_IS = Profile(
     "any; the notebook's own constants",
     SMALL_NOTEBOOK,
     {},
-    "what nobody wrote down: they are the notebook's own",
+    "a machine that nobody named: they are the notebook's own",
     tested=True,
 )
 _H100 = Profile(
@@ -174,7 +172,7 @@ PROFILES = (
         SMALL_NOTEBOOK,
         {**_T4, "DEVICE_BATCH_SIZE": 8, "COMPILE": False},
         _CONSUMER.tuned_for,
-        lambda found: found.backend == "mps",
+        lambda gpu: gpu.backend == "mps",
         text=TextSizes(2_048, 1_024),  # few steps would touch most rows of a larger embedding
     ),
     _CPU,
@@ -203,7 +201,7 @@ def find(name: str) -> Profile:
 
 
 def is_unchanged(constants: Mapping[str, Constant]) -> bool:
-    """Tell whether a notebook has a profile's constants, so that another's may replace them.
+    """Return whether a notebook has a profile's constants, so that another's may replace them.
 
     Constants that somebody changed, a person or a campaign whose best was adopted, stay.
     """

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -29,8 +29,6 @@ FILE_LIMIT = 100 * MEGABYTE
 
 SOURCE_LIMIT = MEGABYTE
 """Most bytes of source that are read; parsing takes a thousand times that in memory."""
-
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class KernelSpec:
 
 def is_word(name: str) -> bool:
     """Return whether `name` can be a cell's name: a letter, then up to 63 of A-Za-z0-9_-."""
-    return _WORD.fullmatch(name) is not None
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name) is not None
 
 
 def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
@@ -125,7 +123,7 @@ def _name_markdown(cells: Sequence[Cell]) -> tuple[Cell, ...]:
         if cell.markdown and not cell.name:
             following = next((c.name for c in cells[position:] if not c.markdown), "end")
             stem = f"about-{following}"[:60]
-            names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+            names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
             cell = replace(cell, name=next(name for name in names if name not in taken))
             taken.add(cell.name)
         named.append(cell)
@@ -134,29 +132,14 @@ def _name_markdown(cells: Sequence[Cell]) -> tuple[Cell, ...]:
 
 def write_cells(cells: Sequence[Cell], kernel: KernelSpec) -> str:
     """Return the JSON of a notebook (nbformat 4.5) without outputs; a cell's id is its name."""
-    notebook = new_notebook(
-        cells=[_write_cell(cell) for cell in cells],
-        metadata={
-            "kernelspec": {
-                "display_name": kernel.display_name,
-                "language": "python",
-                "name": kernel.name,
-            },
-            "language_info": {"name": "python"},
-        },
-    )
-    return f"{nbformat.v4.writes(notebook)}\n"
-
-
-def _write_cell(cell: Cell) -> nbformat.NotebookNode:
-    tags = {"tags": list(cell.tags)} if cell.tags else {}
-    metadata = {"name": cell.name, **tags}
-    made: nbformat.NotebookNode
-    if cell.markdown:
-        made = new_markdown_cell(cell.source, id=cell.name, metadata=metadata)
-    else:
-        made = new_code_cell(cell.source, id=cell.name, metadata=metadata)
-    return made
+    written = []
+    for cell in cells:
+        tags = {"tags": list(cell.tags)} if cell.tags else {}
+        known = {"source": cell.source, "id": cell.name, "metadata": {"name": cell.name, **tags}}
+        written.append(new_markdown_cell(**known) if cell.markdown else new_code_cell(**known))
+    spec = {"display_name": kernel.display_name, "language": "python", "name": kernel.name}
+    metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
+    return f"{nbformat.v4.writes(new_notebook(cells=written, metadata=metadata))}\n"
 
 
 def read_text(path: Path) -> str:

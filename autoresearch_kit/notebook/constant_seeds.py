@@ -75,12 +75,16 @@ def find_constant_seeds(
 def _varying_names(nodes: Sequence[ast.AST]) -> frozenset[str]:
     """Return the names whose value differs from run to run, whichever assignment came last.
 
-    All names are taken to vary until an assignment gives one a value that does not.
+    All names are taken to vary until an assignment gives a constant to one of them.
     """
     assigned = list(_assigned(nodes))
     varying = VARYING | {name for name, _ in assigned}
-    while True:
-        constant = {name for name, values in assigned if not _any_varies(values, varying)}
+    while True:  # a name that turns out constant may make others constant; it ends, as names do
+        constant = {
+            name
+            for name, values in assigned
+            if not any(_varies(value, varying) for value in values)
+        }
         if not constant & varying:
             return varying
         varying -= constant
@@ -123,7 +127,7 @@ def _seeds_with_constant(call: ast.Call, varying: frozenset[str]) -> bool:
     seeds = [keyword.value for keyword in call.keywords if keyword.arg in KEYWORDS]
     if _name(call.func) in SEEDING | ALSO_SEEDING:
         seeds = _all_arguments(call)
-    return bool(seeds) and not _any_varies(seeds, varying)
+    return bool(seeds) and not any(_varies(seed, varying) for seed in seeds)
 
 
 def _unseeded_generators(nodes: Sequence[ast.AST]) -> set[int]:
@@ -146,10 +150,6 @@ def _unseeded_generators(nodes: Sequence[ast.AST]) -> set[int]:
         and id(node) not in seeded
         and not any(isinstance(argument, ast.Call) for argument in node.args)  # numpy's
     }
-
-
-def _any_varies(values: Sequence[ast.expr], varying: frozenset[str]) -> bool:
-    return any(_varies(value, varying) for value in values)
 
 
 def _varies(value: ast.expr, varying: frozenset[str]) -> bool:

@@ -58,7 +58,7 @@ class ConstantSpec:
 
 @dataclass(frozen=True)
 class _Assignment:
-    """A statement that gives a CAPITAL name a literal value; `node` is the literal."""
+    """A statement that gives a CAPITAL name a literal value; `node` is the literal's."""
 
     statement: ast.Assign | ast.AnnAssign
     name: str
@@ -226,7 +226,7 @@ def _option(text: str, value: Constant) -> Constant:
     try:
         option: Constant = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        option = text
+        option = text  # a string without quotes
     if isinstance(value, float) and type(option) is int:
         option = float(option)
     if type(option) is not type(value):

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, is_word
 from autoresearch_kit.notebook.constants import constant_specs
-from autoresearch_kit.notebook.names import undefined_names
-from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.notebook.refusals import find_refusals, undefined_names
 from autoresearch_kit.notebook.syntax import syntax_problem
 
 CONFIG, PARAMETERS, SETUP, SUBMIT = "config", "parameters", "setup", "submit"
@@ -68,8 +67,7 @@ def content_problems(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"{subject} {call}(), which {why}"
     if problem := size_problem(cells):
         yield problem
-    syntax = [problem for cell in editable if (problem := syntax_problem(cell.name, cell.source))]
-    if syntax:
+    if syntax := list(filter(None, (syntax_problem(cell.name, cell.source) for cell in editable))):
         yield from syntax
         return
     for cell in editable:

@@ -28,8 +28,7 @@ from autoresearch_kit.notebook.contract import (
     size_problem,
     structural_problems,
 )
-from autoresearch_kit.notebook.names import undefined_names
-from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.notebook.refusals import find_refusals, undefined_names
 from autoresearch_kit.notebook.syntax import count_nodes, digest, parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction
 

@@ -9,6 +9,7 @@ from autoresearch_kit.records.experiments import (
     best_of,
     judged_since,
     latest_noise,
+    next_number,
     profiled_before,
 )
 from autoresearch_kit.records.fingerprints import (
@@ -29,13 +30,12 @@ from autoresearch_kit.records.runs import (
     Measured,
     Reason,
     Run,
-    RunPlace,
+    RunSetup,
     RunSpec,
     SandboxLevel,
     Score,
     Sight,
     strongest,
-    weakest,
 )
 from autoresearch_kit.records.settings import (
     EditProtocol,
@@ -46,9 +46,9 @@ from autoresearch_kit.records.settings import (
     Rule,
     Settings,
 )
-from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
 from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
+from autoresearch_kit.records.text import speed, speed_by_run, steps_apart
 
 __all__ = [
     "Accelerator",
@@ -84,7 +84,7 @@ __all__ = [
     "Research",
     "Rule",
     "Run",
-    "RunPlace",
+    "RunSetup",
     "RunSpec",
     "SandboxLevel",
     "Score",
@@ -98,6 +98,7 @@ __all__ = [
     "best_of",
     "judged_since",
     "latest_noise",
+    "next_number",
     "profiled_before",
     "speed",
     "speed_by_run",

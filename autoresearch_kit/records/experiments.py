@@ -1,19 +1,16 @@
 """The record of an experiment: one idea, its runs, its verdict."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
-from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
 from autoresearch_kit.records.proposals import Constant, Proposal
-from autoresearch_kit.records.runs import Reason, Run, SandboxLevel, weakest
+from autoresearch_kit.records.runs import Reason, Run, SandboxLevel
 from autoresearch_kit.records.settings import Settings
-from autoresearch_kit.records.speeds import speed
 from autoresearch_kit.records.steps import Profiled
-from autoresearch_kit.records.text import markdown_table
 
 
 class Verdict(StrEnum):
@@ -27,10 +24,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Usage:
-    """Requests to an endpoint and their cost, by its own figures; `cached` tokens are among
-    `tokens_in`.
+    """Requests to an endpoint and their cost, by its own figures.
 
-    `usd` is None where the prices are not known.
+    `tokens_cached` are among `tokens_in`. `usd` is None where the prices are not known.
     """
 
     requests: int = 0
@@ -64,8 +60,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Noise:
-    """The spread between runs of the same code: `sigma` in bits per byte, on `dof` degrees of
-    freedom."""
+    """The spread between runs of the same code: `sigma`, on `dof` degrees of freedom."""
 
     sigma: float
     dof: float
@@ -77,8 +72,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Gain:
-    """By how much one code scores lower than another: bits per byte, with the standard error, on
-    the noise's degrees of freedom."""
+    """The amount by which a code scores better than another, with its standard error.
+
+    `dof` are the noise's degrees of freedom.
+    """
 
     value: float
     error: float
@@ -89,15 +86,16 @@ class Gain:
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
-    `noise` is what the verdict was held against. `reruns` are runs of the best that it
-    asked for, `set_aside` are runs, of either, that were not judged because the machine was not the
-    same. `nodes` counts the syntax-tree
-    nodes of the editable cells; `constants` are the values in `config`; `structure` digests the
-    editable cells with those values left out. `probes` are short runs of its drafts, without a
-    score, that its researcher asked for; `profiled` is where a step's time goes, looked at once for
-    each structure that is kept. `gain` is over the best of its time, by the runs that the verdict
-    compared. `leak` is what runs could read of the scored text when its campaign was last started
-    before it; None without a sandbox, where all can be read.
+    `nodes` counts the syntax-tree nodes of the editable cells; `constants` are the values in
+    `config`; `structure` digests the editable cells with those values left out. `noise` is what the
+    verdict was held against. `reruns` are runs of the best that it asked for; `set_aside` are runs
+    of either that were not judged, because the machine was not the same. `probes` are short runs of
+    its drafts, without a score, that its researcher asked for. `profiled` shows where a step's time
+    goes, measured once for each structure that is kept. `gain` is over the best of its time, by the
+    runs that the verdict compared; `against` is that best's number, None where there was none, and
+    in records of older versions, which tried one experiment after the other. `leak` is the scored
+    text that runs could read when its campaign was last started before it; None without a sandbox,
+    where all can be read.
     """
 
     tag: str
@@ -121,75 +119,18 @@ class Experiment:
     probes: tuple[Run, ...] = ()
     profiled: Profiled | None = None
     gain: Gain | None = None
+    against: int | None = None
     leak: Leak | None = None
-
-    def __str__(self) -> str:
-        score = "-" if self.score is None else with_error(self.score, self.error)
-        return self.line(score, len(self.scores))
-
-    def line(self, score: str, scores: int) -> str:
-        """Return one line on it, with this score, the mean of so many."""
-        runs = f"{scores} runs" if scores > 1 else ""
-        verdict = f"{self.verdict} ({self.reason})"
-        again = "" if self.proposal.retry_of is None else f" (again: {self.proposal.retry_of})"
-        return (
-            f"{self.number:4d}  {score:17s} {runs:>7s}  {speed(self.runs):27s}  {verdict:22s}  "
-            f"{self.proposal.idea}{again}"
-        )
-
-    def rows(self) -> list[tuple[str, str]]:
-        """Return what there is to say of it, as names and words."""
-        score = "none" if self.score is None else with_error(self.score, self.error)
-        attempts, again = self.proposal.attempts, self.proposal.retry_of
-        mended = "; ".join(
-            f"{each.run.failure}: {each.run.detail} ({each.run.trained} in "
-            f"{each.run.wall_seconds:.1f} s){_before(each.idea, self.proposal.idea)}"
-            for each in attempts
-        )
-        repeats = [
-            ("reruns", "of the best", self.reruns),
-            ("set aside", "not judged, since the machine was busy", self.set_aside),
-        ]
-        return [
-            ("idea", self.proposal.idea),
-            ("hypothesis", self.proposal.hypothesis),
-            *([] if again is None else [("tries again", f"experiment {again}, disturbed")]),
-            ("verdict", f"{self.verdict}: {self.reason}. {self.detail}"),
-            (self.metric or "score", score),
-            ("runs", "; ".join(map(str, self.runs)) or "none"),
-            *([("mended", mended)] if mended else []),
-            ("scored", next((run.score.how() for run in self.runs if run.score), "never")),
-            ("compile cache", "; ".join(str(run.cache) for run in self.runs) or "never ran"),
-            ("sandbox", str(self.sandbox or "never ran")),
-            *([("scored text", str(self.leak))] if self.leak else []),
-            *((name, f"{why}: {'; '.join(map(str, runs))}") for name, why, runs in repeats if runs),
-            *self._unscored_rows(),
-        ]
-
-    def _repr_markdown_(self) -> str:
-        parent = self.proposal.parent
-        origin = "" if parent is None else f", from {parent}"
-        return markdown_table(f"{self.tag} {self.number}{origin}", self.rows())
-
-    def _unscored_rows(self) -> list[tuple[str, str]]:
-        """Return what its probes and its profile came to."""
-        probes = "; ".join(f"{run}{_crashed(run)}" for run in self.probes)
-        rows = [("probes", probes)] if probes else []
-        if self.profiled:
-            steps, seconds = self.profiled.steps, self.profiled.run.wall_seconds
-            profile = str(steps) if steps else "none: the log says why"
-            rows.append(("profile", f"{profile} (in {seconds:.1f} s)"))
-        return rows
 
     @property
     def unscored_seconds(self) -> float:
         """Return the wall-clock of its probes, and of the run that profiled it."""
-        profiled: tuple[Run, ...] = (self.profiled.run,) if self.profiled else ()
-        return sum(run.wall_seconds for run in (*self.probes, *profiled))
+        profiled = self.profiled.run.wall_seconds if self.profiled else 0.0
+        return sum(run.wall_seconds for run in self.probes) + profiled
 
     @property
     def number(self) -> int:
-        """Its number in the campaign; the baseline is 0."""
+        """Return its number in the campaign; the baseline is 0."""
         return self.proposal.number
 
     @property
@@ -222,13 +163,12 @@ class Experiment:
     @property
     def sandbox(self) -> SandboxLevel | None:
         """Return the weakest level that one of its own runs had; None if it never ran."""
-        return weakest(run.sandbox for run in self.runs)
+        levels = (run.sandbox for run in self.runs)
+        return max(levels, key=list(SandboxLevel).index, default=None)
 
     @property
     def error(self) -> float | None:
-        """Return the standard error of `score` when the verdict was given; None if it is not
-        known.
-        """
+        """Return the standard error of `score` at the verdict; None if it is not known."""
         if self.noise is None or self.score is None:
             return None
         return self.noise.error(len(self.scores))
@@ -239,35 +179,33 @@ class Experiment:
         return self.verdict is Verdict.KEEP
 
 
-def _crashed(run: Run) -> str:
-    return f", crashed: {run.failure}" if run.failure else ""
-
-
-def _before(old: str, new: str) -> str:
-    """Return the words of an idea before its repair, where they were others."""
-    return f", as '{old}'" if old and old != new else ""
-
-
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
-    """Return the latest keep, since a keep replaces the best before it.
+    """Return the keep that no other keep has replaced, or None before the baseline.
 
-    None before there is one.
+    Experiments finish in any order, so that it need not be the keep with the largest number.
     """
-    return next((each for each in reversed(experiments) if each.kept), None)
+    keeps = [each for each in experiments if each.kept]
+    replaced = {each.against for each in keeps}
+    left = [each for each in keeps if each.number not in replaced]
+    return max(left, key=lambda each: each.number, default=None)
+
+
+def next_number(experiments: Iterable[Experiment], pending: Iterable[Proposal] = ()) -> int:
+    """Return the number of the next proposal: one more than any recorded or pending has."""
+    taken = [*(each.number for each in experiments), *(each.number for each in pending)]
+    return 1 + max(taken, default=-1)
 
 
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
     """Return the experiments after `best`, without those that the machine disturbed."""
-    after = experiments[best.number + 1 :]
+    after = [each for each in experiments if each.number > best.number]
     return [each for each in after if each.verdict is not Verdict.DISTURBED]
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
     """Return the latest profiled experiment with this structure; None if there is none."""
-    known = (
-        each for each in reversed(experiments) if each.profiled and each.structure == structure
-    )
-    return next(known, None)
+    of_structure = (each for each in reversed(experiments) if each.structure == structure)
+    return next((each for each in of_structure if each.profiled), None)
 
 
 def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:

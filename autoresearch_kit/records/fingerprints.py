@@ -54,8 +54,8 @@ class LeakPlace:
 class Leak:
     """Scored text (val and audit) that stands verbatim in files that a run can read.
 
-    `share` is of the scored bytes, in runs of 40 and more that the training text has not and that
-    lie in a copy of some 200. `places` are the folders that hold the most, the largest first.
+    `share` is of the scored bytes, in strings of 16 and more that the training text has not and
+    that lie in a copy of some 200. `places` are the folders that hold the most, the largest first.
     `unread_mb` is what the time did not suffice for.
     """
 
@@ -132,5 +132,5 @@ class Machine:
 
     @property
     def kind(self) -> str:
-        """GPU or CPU, for people."""
+        """Return GPU or CPU, for people."""
         return "GPU" if self.accelerator else "CPU"

@@ -43,11 +43,6 @@ class SandboxLevel(StrEnum):
     NONE = "none"
 
 
-def weakest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
-    """Return the weakest of these levels; None if there are none."""
-    return max(levels, key=list(SandboxLevel).index, default=None)
-
-
 def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
     """Return the strongest of these levels; None if there are none."""
     return min(levels, key=list(SandboxLevel).index, default=None)
@@ -79,13 +74,6 @@ class Score:
     rounding: float | None = None
     on_device: bool = False
     tested: int = 0
-
-    def how(self) -> str:
-        """Return in which precision it was measured, for people."""
-        words = f"predicted in {self.precision}"
-        if self.rounding is not None:
-            words += f"; half precision is {self.rounding:+.1g} off float32"
-        return f"{words}; logits stayed on the GPU" if self.on_device else words
 
 
 @dataclass(frozen=True)
@@ -204,7 +192,7 @@ class Run:
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens trained on, over the training seconds, by the run's clock; 0 if it never trained.
+        """Return tokens over training seconds, by the run's clock; 0 if it never trained.
 
         By CPU time it says what the code needs of the cores, whatever else they do.
         """
@@ -247,8 +235,8 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class RunPlace:
-    """Where a run happens: what its runner and its kernel know before its turn. Absolute paths.
+class RunSetup:
+    """The setup of a run: what its runner and its kernel know before its turn. Absolute paths.
 
     `folder` is this run's own; the notebook sees and writes only its `work/`. `kit` is the
     folder that holds the copy of the package which runner, kernel and judge import. `waits`: the
@@ -270,12 +258,12 @@ class RunPlace:
 
     @property
     def device(self) -> str:
-        """Torch's name of what the run must compute on: `cuda`, `mps` or `cpu`."""
+        """Return torch's name of what the run must compute on: `cuda`, `mps` or `cpu`."""
         return self.gpu.backend if self.gpu else "cpu"
 
 
 @dataclass(frozen=True)
-class RunSpec(RunPlace):
+class RunSpec(RunSetup):
     """All that one run needs to know. Seconds, megabytes, absolute paths.
 
     `ahead`: there are cores to start what comes next while it trains.

@@ -1,11 +1,10 @@
 """The executed results notebook as one HTML file."""
 
-import tempfile
 from pathlib import Path
 
 import papermill
 from nbconvert import HTMLExporter
-from nbformat import NotebookNode, read
+from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -30,31 +29,23 @@ def report(root: Path, tag: str, others: list[str], output: Path) -> None:
     source = root / NOTEBOOK
     if not source.exists():
         raise InputError(f"no {NOTEBOOK} in {root}; copy it from a checkout of autoresearch_kit")
+    try:
+        executed: NotebookNode = papermill.execute_notebook(
+            source,
+            None,  # the executed notebook is returned, and not written
+            parameters={"TAG": tag, "OTHERS": others},
+            cwd=root,
+            progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],  # it warns of the transport that is usual
+        )
+    except PapermillExecutionError as error:
+        raise KitError(f"{NOTEBOOK}, {error.ename}: {error.evalue}") from error
+    # papermill puts the chosen parameters into a cell below the notebook's own
+    executed.cells = [c for c in executed.cells if "parameters" not in c.metadata.get("tags", [])]
     left_out = Config({"TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [LEFT_OUT]}})
     exporter = HTMLExporter(left_out, exclude_input_prompt=True, exclude_output_prompt=True)
-    executed = _executed(source, root, {"TAG": tag, "OTHERS": others})
     page, _ = exporter.from_notebook_node(executed, {"metadata": {"name": Path(tag).name}})
     try:
         write_atomic(output, str(page).encode())
     except OSError as error:
         raise InputError(f"can't write {output}: {error.strerror}; choose another place") from error
-
-
-def _executed(source: Path, root: Path, parameters: dict[str, str | list[str]]) -> NotebookNode:
-    with tempfile.TemporaryDirectory() as folder:
-        ran = Path(folder) / source.name
-        try:
-            papermill.execute_notebook(
-                source,
-                ran,
-                parameters=parameters,
-                cwd=root,
-                progress_bar=False,
-                extra_arguments=["--log-level=ERROR"],  # it warns of the transport that is usual
-            )
-        except PapermillExecutionError as error:
-            raise KitError(f"{NOTEBOOK}, {error.ename}: {error.evalue}") from error
-        executed: NotebookNode = read(ran, as_version=4)
-    # papermill puts the chosen parameters into a cell below the notebook's own
-    executed.cells = [c for c in executed.cells if "parameters" not in c.metadata.get("tags", [])]
-    return executed

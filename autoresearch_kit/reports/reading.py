@@ -1,12 +1,13 @@
 """A campaign at one moment, read from git and from its folder.
 
-A reader that is asked again reads only what is new, so that a look at 1,000 experiments costs what
-a look at ten does.
+A reader that is asked again reads only what is new, so a look at 1,000 experiments costs as
+much as a look at ten.
 """
 
 import re
 import time
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
@@ -15,13 +16,13 @@ from autoresearch_kit.execution.live import Point, read_points, thinned
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Request, Stage, State, Verdict
-from autoresearch_kit.reports.rows import Rows
+from autoresearch_kit.reports.rows import Row, Rows
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
 
 MOST_TROUBLES = 3
-"""How many troubles of each kind are shown."""
+"""So many crashes are shown, and so many warnings."""
 
 LOG_TAIL = 16_384
 """Bytes at the end of the campaign's log that are searched for warnings."""
@@ -53,7 +54,7 @@ class Reading(Summary):
         return dead(self.state, self.running)
 
     def words(self) -> str:
-        """Return what it is doing, and how to go on where it can't by itself."""
+        """Return what it is doing, and how to go on if it can't by itself."""
         said = words(self.state, self.running, self.request, self.time)
         if self.damaged:
             files = "; ".join(self.damaged)
@@ -99,9 +100,13 @@ class Reader:
     def __init__(self, root: Path, tag: str) -> None:
         self.workspace = Workspace(root, tag)
         self.history = History(root, tag)
+        self._forget()
+
+    def _forget(self) -> None:
         self._rows = Rows()
-        self._last_commit = ""
-        self._best_curve: tuple[Point, ...] = ()
+        self._commits: dict[int, str] = {}
+        self._curve: tuple[Point, ...] = ()
+        self._curve_of: int | None = None
 
     def read(self) -> Reading:
         """Return the campaign as it is now."""
@@ -109,7 +114,7 @@ class Reader:
         running, state = workspace.running(), workspace.state()
         self._read_new()
         summary = summary_of(self.history.tag, self._rows)
-        in_flight = Meter(workspace.usage).in_flight({row.number for row in summary.table})
+        in_flight = Meter(workspace.usage).in_flight(self._commits)
         return Reading(
             tag=summary.tag,
             table=summary.table,
@@ -123,34 +128,39 @@ class Reader:
             damaged=tuple(workspace.damaged()),
             guidance=workspace.guidance(),
             troubles=tuple(self._troubles(summary, state, running)),
-            best_curve=self._best_curve,
+            best_curve=self._best_curve(summary.best_row),
         )
 
     def disk_kb(self) -> float:
         """Return how much disk space git needs for an experiment, in KB of 1,000 bytes."""
-        return self.history.disk_bytes() / 1000 / max(1, len(self._rows))
+        return self.history.disk_bytes() / 1000 / max(1, len(self._commits))
 
     def _read_new(self) -> None:
-        """Add new experiments; begin again if those that were read are gone from git."""
-        known = len(self._rows)
-        entries = self.history.entries(max(0, known - 1))
-        if known and (not entries or entries[0].code_commit != self._last_commit):
-            self._rows, self._best_curve = Rows(), ()
+        """Add new experiments; read all again if one that was read is gone, or came in late."""
+        missing = next(number for number in count() if number not in self._commits)
+        since = max(0, missing - 1)  # with the last one known: it may be another's by now
+        entries = self.history.entries(since)
+        commits = {entry.experiment.number: entry.code_commit for entry in entries}
+        known = {number: self._commits[number] for number in self._commits if number >= since}
+        new = commits.keys() - known.keys()
+        if not known.items() <= commits.items() or (known and new and min(new) < max(known)):
+            self._forget()
             entries = self.history.entries()
-        elif known:
-            entries = entries[1:]
+            new = {entry.experiment.number for entry in entries}
         for entry in entries:
-            self._rows.add(entry.experiment, entry.code_commit)
-            self._last_commit = entry.code_commit
-        kept = [entry.experiment.number for entry in entries if entry.experiment.kept]
-        if kept:
-            self._best_curve = self._read_curve(kept[-1])
+            if entry.experiment.number in new:
+                self._rows.add(entry.experiment, entry.code_commit)
+                self._commits[entry.experiment.number] = entry.code_commit
 
-    def _read_curve(self, number: int) -> tuple[Point, ...]:
-        try:
-            return thinned(read_points(self.history.file(number, handover.METRICS_FILE)))
-        except LedgerError:  # its notebook logged nothing
-            return ()
+    def _best_curve(self, best: Row | None) -> tuple[Point, ...]:
+        if best and best.number != self._curve_of:
+            self._curve_of = best.number
+            try:
+                lines = self.history.file(best.number, handover.METRICS_FILE)
+            except LedgerError:  # its notebook logged nothing
+                lines = b""
+            self._curve = thinned(read_points(lines))
+        return self._curve
 
     def _troubles(self, summary: Summary, state: State | None, running: bool) -> list[str]:
         crashes = [row for row in summary.table if row.status is Verdict.CRASH]

@@ -26,7 +26,7 @@ from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.confirmation import Folder
 from autoresearch_kit.reports.figures import audit, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
-from autoresearch_kit.reports.figures.compare import Against, Group
+from autoresearch_kit.reports.figures.compare import Against
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.rows import OBJECTIVE
@@ -37,6 +37,13 @@ SCORE = [OBJECTIVE, "error", "scores", "delta", "delta_error"]
 
 SHORT = ["status", "reason", *SCORE, "speed", "researcher", "category", "sandbox", "idea"]
 """Columns of a table that fits a laptop's screen."""
+
+KEEPS = ["delta", "delta_error", OBJECTIVE, "error", "scores", "speed", "gpu_memory_mb"]
+KEEPS += ["category", "idea"]
+"""Columns of the table of keeps."""
+
+SHOWN = (OBJECTIVE, "delta")
+"""Columns that are shown even where they are empty."""
 
 CONFIRMED = ["number", "finding", "claimed", "worth", "error", "helps", "stays", "idea", "detail"]
 """Columns of the results of `autoresearch confirm`."""
@@ -64,11 +71,11 @@ def results(tag: str, root: Path | None = None) -> "Results":
         return Results(Summary("/".join(path.parts[-2:]), tables.read_tsv(path)))
     root = root or ledger.find_root(Path.cwd())
     history = History(root, tag)
-    rows = tables.read_rows(history.entries())
-    if not len(rows):
+    summary = summary_of(tag, tables.read_rows(history.entries()))
+    if not summary.table:
         there = ", ".join(campaigns(root)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")
-    return Results(summary_of(tag, rows), history)
+    return Results(summary, history)
 
 
 @dataclass(frozen=True)
@@ -100,43 +107,36 @@ class Results:
 
     def keeps(self) -> Table:
         """Return what was kept after the baseline, the largest gain first."""
-        kept = self.frame[self.frame["status"] == Verdict.KEEP].iloc[1:].set_index("number")
-        numbers = ["delta", "delta_error", OBJECTIVE, "error", "scores", "speed", "gpu_memory_mb"]
-        return _table(kept, self._useful([*numbers, "category", "idea"])).sort_values("delta")
+        kept = self.frame[self.frame["status"] == Verdict.KEEP].set_index("number")
+        return _table(kept[kept["delta"].notna()].sort_values("delta"), KEEPS)
 
     def categories(self) -> Table:
         """Return how many ideas of each kind were tried, kept and crashed, and their total gain.
 
         Disturbed experiments are left out: they say nothing about an idea.
         """
-        tried = self.frame.iloc[1:]
-        tried = tried[tried["status"] != Verdict.DISTURBED]
-        kept = tried["status"] == Verdict.KEEP
-        tried = tried.assign(
-            category=tried["category"].replace("", NOT_RECORDED),
-            kept=kept,
-            crashed=tried["status"] == Verdict.CRASH,
-            gain=(-tried["delta"]).where(kept, 0.0),
+        frame = self.frame.assign(
+            category=self.frame["category"].replace("", NOT_RECORDED),
+            tried=self.frame["number"] > 0,
+            kept=self.frame["status"] == Verdict.KEEP,
+            crashed=self.frame["status"] == Verdict.CRASH,
         )
-        found = tried.groupby("category").agg(
-            tried=("number", "size"),
-            kept=("kept", "sum"),
-            crashed=("crashed", "sum"),
-            gain=("gain", "sum"),
-        )
-        return Table(found.sort_values(["gain", "tried"], ascending=False))
+        frame["gain"] = (-frame["delta"]).where(frame["kept"], 0.0)
+        judged = frame[frame["tried"] & (frame["status"] != Verdict.DISTURBED)]
+        sums = judged.groupby("category")[["tried", "kept", "crashed", "gain"]].sum()
+        return Table(sums.sort_values(["gain", "tried"], ascending=False))
 
     def crashes(self) -> Table:
         """Return how often experiments crashed for each reason, and details of the last of them."""
         crashed = self.frame[self.frame["status"] == Verdict.CRASH]
         crashed = crashed.assign(reason=crashed["reason"].replace("", NOT_RECORDED))
-        found = crashed.groupby("reason").agg(
+        reasons = crashed.groupby("reason").agg(
             times=("number", "size"),
             last=("number", "last"),
             idea=("idea", "last"),
             detail=("detail", "last"),
         )
-        return _table(found.sort_values("times", ascending=False), list(found.columns))
+        return _table(reasons.sort_values("times", ascending=False), list(reasons.columns))
 
     def table(self, **values: str | float) -> Table:
         """Return all experiments, or those with these values, newest first.
@@ -148,11 +148,14 @@ class Results:
             InputError: there is no such column.
         """
         chosen = self.frame.set_index("number")
-        for column, value in values.items():
-            if column not in chosen:
-                raise InputError(f"no column {column!r}; there are: {', '.join(map(str, chosen))}")
-            chosen = chosen[_matches(chosen[column], value)]
-        return _table(chosen.iloc[::-1], self._useful(SHORT))
+        for name, value in values.items():
+            if name not in chosen:
+                raise InputError(f"no column {name!r}; there are: {', '.join(map(str, chosen))}")
+            if isinstance(value, str) and is_string_dtype(chosen[name]):
+                chosen = chosen[chosen[name].str.contains(value, case=False, regex=False)]
+            else:
+                chosen = chosen[chosen[name] == value]
+        return _table(chosen.iloc[::-1], SHORT)
 
     def time(self) -> Table | Missing:
         """Return where the wall-clock went, by part, without pauses: seconds, and percent."""
@@ -174,7 +177,11 @@ class Results:
             if number not in ideas:
                 there = f"0 to {max(ideas)}"
                 raise InputError(f"no experiment {number} in '{self.name}'; there: {there}")
-            curves[f"{number}: {ideas[number]}"] = self._curve(self.history, number)
+            try:
+                lines = self.history.file(number, handover.METRICS_FILE)
+            except LedgerError:  # its notebook logged nothing, or it never ran
+                lines = b""
+            curves[f"{number}: {ideas[number]}"] = loss_curves.read_curve(lines)
         return loss_curves.loss_curves(curves, title=self.name)
 
     def diff(self) -> NotebookDiff | Missing:
@@ -191,47 +198,29 @@ class Results:
         return audit.audit(self.summary.opinion, title=self.name)
 
     def confirmation(self) -> Table | Missing:
-        """Return what `autoresearch confirm` found of each keep: its worth, and if it is real.
+        """Return what `autoresearch confirm` says of each keep: its worth, and if it is real.
 
         `worth` and its standard error are in bits per byte, `helps` is a probability.
         """
         if self.history is None:
             return Missing(f"There is no code in {self.name}, so its keeps can't be confirmed.")
-        found = Folder(Workspace(self.history.root, self.name)).confirmation()
+        confirmed = Folder(Workspace(self.history.root, self.name)).confirmation()
         command = f"autoresearch confirm {self.name}"
-        if found is None:
+        if confirmed is None:
             return Missing(f"Nobody has confirmed {self.name} on this machine: {command}")
-        if found.number != self._best:
+        if confirmed.number != self._best:
             return Missing(f"The best has changed since it was confirmed. Again: {command}")
         rows = [
             vars(keep) | ({**vars(keep.worth), "worth": keep.worth.value} if keep.worth else {})
-            for keep in found.keeps
+            for keep in confirmed.keeps
         ]
         return _table(pd.DataFrame(rows, columns=CONFIRMED).set_index("number"), CONFIRMED[1:])
 
-    def _useful(self, columns: list[str]) -> list[str]:
-        """Return these columns without those of errors, repeats, GPUs, sandboxes if none differ."""
-        useful = {
-            "error": self.frame["error"].notna().any(),
-            "delta_error": self.frame["delta_error"].notna().any(),
-            "scores": (self.frame["scores"] > 1).any(),
-            "gpu_memory_mb": self.frame["gpu_memory_mb"].notna().any(),
-            "sandbox": self.frame["weaker"].any(),
-        }
-        return [name for name in columns if useful.get(name, True)]
-
     @property
     def _best(self) -> int:
-        best = self.summary.best_row
-        if best is None:
+        if self.summary.best_row is None:
             raise InputError(f"campaign '{self.name}' has kept nothing, not even a baseline")
-        return best.number
-
-    def _curve(self, history: History, number: int) -> pd.DataFrame:
-        try:
-            return loss_curves.read_curve(history.file(number, handover.METRICS_FILE))
-        except LedgerError:
-            return loss_curves.read_curve(b"")  # its notebook logged nothing, or it never ran
+        return self.summary.best_row.number
 
 
 def compare(
@@ -248,18 +237,21 @@ def compare(
         raise InputError(f"can't compare against {against!r}; choose one of: {', '.join(Against)}")
     lists = [[group] if isinstance(group, Results) else list(group) for group in groups]
     named = [
-        Group(", ".join(member.name for member in members), [member.frame for member in members])
+        (", ".join(member.name for member in members), [member.frame for member in members])
         for members in lists
     ]
     return comparison.compare(named, Against(against))
 
 
 def _table(frame: pd.DataFrame, columns: list[str]) -> Table:
-    """Return these columns, without those that are empty."""
-    return Table(frame[[name for name in columns if frame.empty or not (frame[name] == "").all()]])
-
-
-def _matches(column: pd.Series, value: str | float) -> pd.Series:
-    if isinstance(value, str) and is_string_dtype(column):
-        return column.str.contains(value, case=False, regex=False)
-    return column == value
+    """Return these columns, without those that tell nothing."""
+    hidden = {
+        name
+        for name in columns
+        if len(frame) and name not in SHOWN and (frame[name].isna() | frame[name].eq("")).all()
+    }
+    if "scores" in frame and not (frame["scores"] > 1).any():
+        hidden.add("scores")
+    if "weaker" in frame and not frame["weaker"].any():
+        hidden.add("sandbox")
+    return Table(frame[[name for name in columns if name not in hidden]])

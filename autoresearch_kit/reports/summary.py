@@ -1,20 +1,17 @@
 """A campaign in a few numbers."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.text import markdown_table
+from autoresearch_kit.records.text import markdown_table, with_error
 from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows
-from autoresearch_kit.reports.spent import Span, Spent, seconds_between, spent_in
+from autoresearch_kit.reports.spent import Spent, seconds_between, spent
 from autoresearch_kit.verdicts.audit import SecondOpinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
-
-NO_OPINION = SecondOpinion((), None, "")
 
 
 @dataclass(frozen=True)
@@ -27,10 +24,10 @@ class ExtraRuns:
     set_aside: int
 
     def __str__(self) -> str:
-        counts = asdict(self)
-        words = [f"{count} {name.replace('of_', 'of the ').replace('_', ' ')}"
-                 for name, count in counts.items() if count]  # fmt: skip
-        return f"{sum(counts.values())} ({', '.join(words)})" if words else "none"
+        total = self.repeats + self.of_best + self.set_aside
+        counts = {"repeats": self.repeats, "of the best": self.of_best, "set aside": self.set_aside}
+        words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        return f"{total} ({words})" if words else "none"
 
 
 @dataclass(frozen=True)
@@ -45,18 +42,23 @@ class Summary:
     tag: str
     table: tuple[Row, ...]
     noise: Noise | None = None
-    opinion: SecondOpinion = NO_OPINION
+    opinion: SecondOpinion = field(default_factory=SecondOpinion)
     usage: Usage | None = None
 
     @property
     def warning(self) -> str:
-        """Return a warning that gains on val and on audit differ; empty while they don't."""
+        """Return a warning that gains on val and on audit differ; empty if they don't."""
         return self.opinion.warning
+
+    @cached_property
+    def tried(self) -> tuple[Row, ...]:
+        """Return the experiments after the baseline."""
+        return tuple(row for row in self.table if row.number > 0)
 
     @property
     def experiments(self) -> int:
         """Return how many experiments were tried after the baseline."""
-        return max(0, len(self.table) - 1)
+        return len(self.tried)
 
     @property
     def kept(self) -> int:
@@ -74,89 +76,74 @@ class Summary:
         return self._count(Verdict.DISTURBED)
 
     def _count(self, verdict: Verdict) -> int:
-        return sum(row.status is verdict for row in self.table[1:])
+        return sum(row.status is verdict for row in self.tried)
 
     @property
     def baseline(self) -> Estimate | None:
         """Return the baseline's score: the first keep's."""
-        return next((row.estimate for row in self.table if row.best_estimate), None)
+        return next((row.estimate for row in self.table if row.best is not None), None)
 
     @property
     def best_row(self) -> Row | None:
-        """Return the latest keep, since it replaced the best before it."""
-        kept = (row for row in reversed(self.table) if row.status is Verdict.KEEP)
-        return next(kept, None)
+        """Return the latest keep with a score, since it replaced the best before it."""
+        keeps = [row for row in self.table if row.status is Verdict.KEEP and row.estimate]
+        return keeps[-1] if keeps else None
 
     @property
     def best(self) -> Estimate | None:
         """Return the score of the latest keep."""
-        return self.table[-1].best_estimate if self.table else None
+        return self.best_row.estimate if self.best_row else None
 
     @property
     def gain(self) -> float:
-        """Bits per byte by which the best is below the baseline."""
+        """Return by how many bits per byte the best is below the baseline."""
         return self.baseline.value - self.best.value if self.baseline and self.best else 0.0
 
     @property
     def usd_per_millibit(self) -> float | None:
-        """US dollars for each 0.001 bits per byte gained; None where either is not known."""
+        """Return the US dollars for each 0.001 bits per byte gained; None where not known."""
         if self.usage is None or self.usage.usd is None or self.gain <= 0:
             return None
         return self.usage.usd / (self.gain * 1000)
 
-    @cached_property
-    def _spans(self) -> list[Span]:
-        return [
-            Span(row.started, row.finished, row.parts)
-            for row in self.table
-            if row.started and row.finished
-        ]
-
     @property
     def hours(self) -> float | None:
-        """Hours from the first start to the last record, pauses included; None if not recorded."""
-        if not self._spans:
-            return None
-        return seconds_between(self._spans[0].started, self._spans[-1].finished) / 3600
+        """Return the hours from the first start to the last end, with pauses; None in a log."""
+        starts = [row.started for row in self.table if row.started]
+        ends = [row.finished for row in self.table if row.finished]
+        return seconds_between(min(starts), max(ends)) / 3600 if starts and ends else None
 
     @cached_property
     def spent(self) -> Spent:
         """Return where the wall-clock went, without pauses."""
-        return spent_in(self._spans)
+        return spent(self.table)
 
     @property
     def extra(self) -> ExtraRuns:
-        """Runs beyond one per experiment, other than those that mended a bug."""
+        """Return the runs beyond one per experiment, other than those that mended a bug."""
         return ExtraRuns(
             repeats=sum(max(0, row.runs - 1) for row in self.table),
             of_best=sum(row.rerun for row in self.table),
             set_aside=sum(row.set_aside for row in self.table),
         )
 
-    @property
-    def sandboxes(self) -> Mapping[SandboxLevel, int]:
-        """Return how many experiments ran at each level of the sandbox."""
-        return Counter(row.sandbox for row in self.table if row.sandbox)
-
     def rows(self) -> list[tuple[str, str]]:
         """Return the summary as names and words."""
-        rows = [("experiments", f"{self.experiments}: {outcomes(self)}")]
-        if judged := self.experiments - self.disturbed:
-            rows.append(("keep rate", f"{self.kept / judged:.0%}"))
-        if self.baseline and self.best:
-            rows += [
-                (f"baseline {OBJECTIVE}", str(self.baseline)),
-                (f"best {OBJECTIVE}", f"{self.best}, {self._gain()}"),
-            ]
-        if self.noise:
-            rows.append(("noise", describe(self.noise)))
-        if str(self.extra) != "none":
-            rows.append(("extra runs", str(self.extra)))
+        judged = self.experiments - self.disturbed
+        lower = f"best {OBJECTIVE}", f"{self.best}, {self._gain()}"
         hours = "not recorded" if self.hours is None else f"{self.hours:.1f}; {self.spent}"
-        rows += [("hours", hours), ("language model", self._usage())]
-        if self.sandboxes:
-            rows.append(("sandbox", self._sandbox()))
-        return [*rows, ("warning", self.warning)] if self.warning else rows
+        rows = [
+            ("experiments", f"{self.experiments}: {outcomes(self)}"),
+            ("keep rate", f"{self.kept / judged:.0%}" if judged else ""),
+            *([(f"baseline {OBJECTIVE}", str(self.baseline)), lower] if self.best else []),
+            ("noise", describe(self.noise) if self.noise else ""),
+            ("extra runs", str(self.extra).replace("none", "")),
+            ("hours", hours),
+            ("language model", self._usage()),
+            ("sandbox", self._sandbox()),
+            ("warning", self.warning),
+        ]
+        return [(name, words) for name, words in rows if words]
 
     def _gain(self) -> str:
         if not self.baseline or not self.best or self.gain <= 0:
@@ -165,11 +152,11 @@ class Summary:
         return f"{with_error(self.gain, error)} ({self.gain / self.baseline.value:.2%}) lower"
 
     def _sandbox(self) -> str:
-        """Name the sandbox, and count the experiments whose sandbox was weaker."""
-        strongest, *others = [level for level in SandboxLevel if level in self.sandboxes]
-        total = sum(self.sandboxes.values())
-        weaker = [f"but {level} in {self.sandboxes[level]} of {total}" for level in others]
-        return ", ".join([str(strongest), *weaker])
+        """Name the strongest sandbox, and count the experiments that had a weaker one."""
+        counts = Counter(row.sandbox for row in self.table if row.sandbox)
+        strongest, *weaker = [str(level) for level in SandboxLevel if level in counts] or [""]
+        counted = [f"but {level} in {counts[SandboxLevel(level)]}" for level in weaker]
+        return ", ".join([strongest, *(f"{words} of {counts.total()}" for words in counted)])
 
     def _usage(self) -> str:
         if self.usage is None:

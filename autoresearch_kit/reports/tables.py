@@ -2,15 +2,17 @@
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import get_type_hints
 
 import pandas as pd
-from pandas.api.types import pandas_dtype
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Verdict
+from autoresearch_kit.records import SandboxLevel, Verdict
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows, compared
 
@@ -20,82 +22,35 @@ TSV_COLUMNS = ("commit", OBJECTIVE, "memory_gb", "status", "description")
 GIBIBYTE = 2**30
 """Bytes in a GB of upstream's table: its train.py divides `max_memory_allocated` by 1024 thrice."""
 
-COLUMNS = {
-    "number": "int64",
-    "status": "str",
-    "reason": "str",
-    OBJECTIVE: "float64",
-    "error": "float64",
-    "scores": "int64",
-    "delta": "float64",
-    "delta_error": "float64",
-    "best": "float64",
-    "audit": "float64",
-    "idea": "str",
-    "hypothesis": "str",
-    "researcher": "str",
-    "category": "str",
-    "parent": "Int64",
-    "retry_of": "Int64",
-    "train_seconds": "float64",
-    "wall_seconds": "float64",
-    "unscored_seconds": "float64",
-    "speed": "str",
-    "steps": "float64",
-    "tokens": "float64",
-    "tokens_per_second": "float64",
-    "memory_mb": "float64",
-    "gpu_memory_mb": "float64",
-    "nodes": "Int64",
-    "requests": "Int64",
-    "prompt_tokens": "Int64",
-    "reply_tokens": "Int64",
-    "usd": "float64",
-    "runs": "int64",
-    "sandbox": "str",
-    "weaker": "bool",
-    "detail": "str",
-    "started": "datetime64[us, UTC]",
-    "finished": "datetime64[us, UTC]",
-    "commit": "str",
+KINDS = {
+    int: "int64",
+    int | None: "Int64",
+    float | None: "float64",
+    bool: "bool",
+    str: "str",
+    Verdict: "str",
+    SandboxLevel | None: "str",
+    datetime | None: "datetime64[us, UTC]",
 }
-"""The columns of a frame of experiments, and their types."""
+"""The types of columns by those of fields of `Row`; fields of other types are no columns."""
 
-USAGE = {
-    "requests": "requests",
-    "prompt_tokens": "tokens_in",
-    "reply_tokens": "tokens_out",
-    "usd": "usd",
-}
-"""Columns that are fields of `Row.usage`; the others are fields of `Row`."""
+COLUMNS = {name: KINDS[kind] for name, kind in get_type_hints(Row).items() if kind in KINDS}
 
 
 def to_frame(entries: Iterable[Entry]) -> pd.DataFrame:
-    """Return the frame of these experiments, all of a campaign's, in order."""
+    """Return the frame of these experiments, all of a campaign's, by number."""
     return frame_of(read_rows(entries).now())
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return one row per experiment, in order, with `COLUMNS`.
+    """Return one row per experiment, with the fields of `Row`; `score` is called `OBJECTIVE`.
 
     Texts that are missing are empty, numbers and times are NaN or NA; times are in UTC.
     """
-    values = ([_value(row, name) for name in COLUMNS] for row in rows)
+    values = ([getattr(row, name) for name in COLUMNS] for row in rows)
     frame = pd.DataFrame(values, columns=list(COLUMNS), dtype="object")
-    for name, kind in COLUMNS.items():
-        if kind == "str":
-            frame[name] = frame[name].fillna("").astype("str")
-        elif kind.startswith("datetime"):
-            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("us")
-        else:
-            frame[name] = frame[name].astype(pandas_dtype(kind))
-    return frame
-
-
-def _value(row: Row, name: str) -> object:
-    if field := USAGE.get(name):
-        return getattr(row.usage, field, None)
-    return row.score if name == OBJECTIVE else getattr(row, name)
+    texts = {name: "" for name, kind in COLUMNS.items() if kind == "str"}
+    return frame.fillna(texts).astype(COLUMNS).rename(columns={"score": OBJECTIVE})
 
 
 def read_rows(entries: Iterable[Entry]) -> Rows:
@@ -122,7 +77,7 @@ def to_tsv(entries: Sequence[Entry]) -> str:
             "description": frame["idea"].map(lambda idea: one_line(idea, 500)),
         }
     )
-    # no quotes: upstream writes none, and one_line leaves no tab in a description
+    # upstream writes no quotes, and `one_line` leaves no tab in a description
     return table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
 
 
@@ -134,13 +89,17 @@ def is_log(name: str) -> bool:
 def read_tsv(path: Path) -> tuple[Row, ...]:
     """Read upstream's results.tsv.
 
-    A crash has no score, though upstream writes 0.
-
     Raises:
         InputError: the file can't be read, is empty, lacks upstream's columns, has an unknown
             status, or a score that is no number.
     """
-    head, *lines = _lines(path) or [[]]
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # a spreadsheet begins with a mark
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InputError(f"can't read {path.absolute()}: {why}") from error
+    # not splitlines: an idea may hold other line breaks
+    head, *lines = [line.split("\t") for line in text.split("\n") if line.strip()] or [[]]
     if tuple(head) != TSV_COLUMNS:
         raise InputError(f"{path}: columns {head}; expected: {list(TSV_COLUMNS)}")
     if not lines:
@@ -148,36 +107,18 @@ def read_tsv(path: Path) -> tuple[Row, ...]:
     return compared([_row(path, number, line) for number, line in enumerate(lines)], None)
 
 
-def _lines(path: Path) -> list[list[str]]:
-    """Return the fields of each line as they are in the file."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise InputError(f"can't read {path.absolute()}: {why}") from error
-    return [line.split("\t") for line in lines if line.strip()]
-
-
 def _row(path: Path, number: int, line: list[str]) -> Row:
     if len(line) != len(TSV_COLUMNS):
         raise InputError(f"{path}: {len(line)} fields, not {len(TSV_COLUMNS)}, in the row {line}")
-    commit, value, memory_gb, status, description = line
+    commit, value, memory_gb, status, idea = line
     if status not in list(Verdict):
         raise InputError(f"{path}: status {status!r}; allowed: {', '.join(Verdict)}")
-    score, memory = _number(path, OBJECTIVE, value), _number(path, "memory_gb", memory_gb)
-    judged = status in (Verdict.KEEP, Verdict.DISCARD)
-    return Row(
-        number=number,
-        status=Verdict(status),
-        idea=description,
-        scored=(score,) if judged and score is not None else (),
-        commit=commit,
-        gpu_memory_mb=memory * GIBIBYTE / MEGABYTE if judged and memory is not None else None,
-    )
-
-
-def _number(path: Path, column: str, text: str) -> float | None:
+    row = Row(number, Verdict(status), idea=idea, commit=commit)
+    if status not in (Verdict.KEEP, Verdict.DISCARD):
+        return row  # upstream writes 0 as the score of a crash
     try:
-        return float(text) if text else None
+        scores = (float(value),) if value else ()
+        peak = float(memory_gb) * GIBIBYTE / MEGABYTE if memory_gb else None
     except ValueError as error:
-        raise InputError(f"{path}: {column} is no number: {error}") from error
+        raise InputError(f"{path}: {error}, in the row {line}") from error
+    return replace(row, own_scores=scores, gpu_memory_mb=peak)

@@ -1,5 +1,6 @@
 """The experiment that is being run, seen from outside."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from autoresearch_kit.records import Proposal, Stage
 class UnderWay:
     """The experiment under way: its proposal, the stage of its run, and its loss curve so far.
 
-    `budget` is in training seconds. `memory_mb` is that of all its processes. `gpu` describes the
-    GPU's use in words, empty without a GPU.
+    `budget` is in training seconds. `memory_mb` is the memory of all its processes. `gpu` describes
+    the GPU's use in words, empty without a GPU. `diff` is what the proposal changed.
     """
 
     proposal: Proposal
@@ -34,12 +35,12 @@ class UnderWay:
 
     @property
     def trained(self) -> float:
-        """Training seconds so far."""
+        """Return the training seconds so far."""
         return self.curve[-1].seconds if self.curve else 0.0
 
 
 class RunWatcher:
-    """Follows the experiments under way; of a growing loss curve it reads only what is new."""
+    """Follows the experiments under way, and reads only what is new of a growing loss curve."""
 
     def __init__(self, workspace: Workspace, history: History) -> None:
         self._workspace = workspace
@@ -49,10 +50,11 @@ class RunWatcher:
 
     def look(self) -> UnderWay | None:
         """Return the experiment under way, or None while none is."""
-        state, proposal = self._workspace.state(), self._workspace.pending()
+        state = self._workspace.state()
         if state is None or not state.run_folder or not self._workspace.running():
             return None
-        if proposal is None or proposal.number != state.number:
+        pending = {proposal.number: proposal for proposal in self._workspace.pending()}
+        if (proposal := pending.get(state.number)) is None:
             return None
         folder, settings = Path(state.run_folder), self._workspace.settings()
         return UnderWay(
@@ -82,14 +84,9 @@ class RunWatcher:
 
 def _memory_mb(pid: int) -> float:
     """Return the memory of all processes that a campaign started; shared pages count twice."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return 0.0
     total = 0
-    for child in children:
-        try:
-            total += child.memory_info().rss
-        except psutil.Error:  # it ended between the two looks
-            continue
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):  # it ended between the two looks
+                total += child.memory_info().rss
     return total / MEGABYTE

@@ -9,13 +9,13 @@ from importlib.metadata import EntryPoint, entry_points
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.researchers.base import (
+    Model,
     Researcher,
     Surroundings,
     View,
     latest_lessons,
     view_of,
 )
-from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.researchers.turns import Share, Turns
 

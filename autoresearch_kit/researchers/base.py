@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from autoresearch_kit.errors import EndpointError, RefusedError
 from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -14,13 +15,14 @@ from autoresearch_kit.records import (
     Experiment,
     Machine,
     Proposal,
+    Research,
     Run,
     Settings,
     best_of,
+    next_number,
 )
 
-PROBE_SECONDS = 30.0
-"""The training budget of a probe, at most; compilation is extra, as in any run."""
+PROBE_SECONDS = 30.0  # the training budget of a probe, at most; compilation is extra, as in any run
 
 MakeProbe = Callable[[int, TrainNotebook], Probed]
 """Runs a draft of this experiment without a score, once the device is free. Raises ExecutionError
@@ -32,8 +34,8 @@ class View:
     """A campaign as its researcher sees it before experiment `number`.
 
     `best` is the number of the best experiment and `notebook` its notebook; `experiments` are all
-    that were tried, in order, the baseline first. `running` is under way, if the view is of the
-    experiment after it; `guidance` is what the human says, `lessons` what was learnt so far.
+    that were tried, in order, the baseline first. `running` are under way; `guidance` is what the
+    human says, `lessons` what was learnt so far.
     """
 
     tag: str
@@ -41,17 +43,13 @@ class View:
     best: int
     notebook: TrainNotebook
     experiments: Sequence[Experiment]
-    running: Proposal | None = None
+    running: Sequence[Proposal] = ()
     guidance: str = ""
     lessons: str = ""
 
     def experiment(self, number: int) -> Experiment:
-        """Return the experiment of this number; experiments may finish in any order.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return {experiment.number: experiment for experiment in self.experiments}[number]
+        """Return the experiment of this number; they may have finished in any order."""
+        return next(each for each in self.experiments if each.number == number)
 
 
 def latest_lessons(experiments: Sequence[Experiment]) -> str:
@@ -64,19 +62,18 @@ def view_of(
     history: History,
     workspace: Workspace,
     experiments: Sequence[Experiment],
-    running: Proposal | None = None,
+    running: Sequence[Proposal] = (),
 ) -> View | None:
-    """Return the campaign before its next experiment, or before the one after `running`.
+    """Return the campaign before its next experiment, while those `running` are under way.
 
     None before the baseline, since there is nothing to build on.
     """
     best = best_of(experiments)
     if best is None:
         return None
-    numbers = [experiment.number for experiment in experiments]
     return View(
         tag=history.tag,
-        number=1 + max([*numbers, running.number] if running else numbers),
+        number=next_number(experiments, running),
         best=best.number,
         notebook=TrainNotebook.parse(history.source(best.number)),
         experiments=tuple(experiments),
@@ -106,7 +103,9 @@ class Surroundings:
 class Researcher(Protocol):
     """Proposes experiments; a subclass has a `name`, which its proposals carry, and `propose`.
 
-    It remembers nothing that the view doesn't say, so that a campaign can be resumed.
+    It remembers nothing that the view doesn't say, so that a campaign can be resumed. All its
+    methods raise EndpointError where what it depends on is out of reach for now, so that another
+    may stand in.
     """
 
     name: str
@@ -118,27 +117,55 @@ class Researcher(Protocol):
         """Return the next experiment; for the same view the same one, where that is possible.
 
         Raises:
-            EndpointError: what it depends on is out of reach for now; another may stand in.
             KitError: it has nothing left to propose; the message says what a person can do.
         """
         raise NotImplementedError
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:  # noqa: ARG002
-        """Return a proposal of its own with the bug of the last attempt mended, or None.
-
-        Raises:
-            EndpointError: what it depends on is out of reach for now.
-        """
+        """Return a proposal of its own with the bug of the last attempt mended, or None."""
         return None
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:  # noqa: ARG002
-        """Return the idea of a proposal made for an earlier best on the best of `view`, or None.
-
-        Raises:
-            EndpointError: what it depends on is out of reach for now.
-        """
+        """Return the idea of a proposal made for an earlier best on the best of `view`, or None."""
         return None
 
     def close(self) -> None:
         """End what is under way."""
         return
+
+
+CHECK_SECONDS = 180.0  # the time that one word may take
+
+
+@dataclass(frozen=True)
+class Model:
+    """The settings by which a language model is asked. The key is never written down or shown.
+
+    A request that the endpoint refuses for now is made again `retries` times. An answer is given
+    up when for `timeout` seconds no byte of it has come: models think for minutes, but where they
+    stream, something arrives while they do.
+    """
+
+    research: Research
+    key: str = field(repr=False)
+    retries: int = 4
+    timeout: float = 600.0
+
+    def check(self, *, must_answer: bool = False) -> None:
+        """Ask it for a word, so that a wrong setting shows before anything runs.
+
+        Raises:
+            RefusedError: the key or the model's name is wrong; the message names the setting.
+            EndpointError: nobody answers, and `must_answer`.
+        """
+        from autoresearch_kit.researchers.llm.endpoint import Endpoint  # loads slowly
+
+        once = replace(self, retries=0, timeout=min(self.timeout, CHECK_SECONDS))
+        endpoint = Endpoint(once)
+        try:
+            endpoint.check()
+        except EndpointError as error:
+            if must_answer or isinstance(error, RefusedError):
+                raise
+        finally:
+            endpoint.close()

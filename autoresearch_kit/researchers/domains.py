@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
 from autoresearch_kit.records import Constant
 
-REACH = 8.0
-"""A derived range of floats goes from value / 8 to value * 8."""
-
+REACH = 8.0  # a derived range of floats goes from value / 8 to value * 8
 INT_REACH = 4
 """A derived range of ints goes from value / 4 to value * 4: sizes cost memory and time."""
 
 STEP = 0.12
 """The typical step near the best, as a share of the range (of its logarithm, if logarithmic)."""
 
-DIGITS = 4
-"""Significant digits of a proposed float: finer than any measured noise, short to read."""
+DIGITS = 4  # significant digits of a proposed float: finer than any measured noise, short to read
 
 
 @dataclass(frozen=True)
@@ -35,19 +32,23 @@ class Numbers:
     whole: bool
     grid: int = 1
 
+    @property
+    def single(self) -> bool:
+        """True if there is nothing to choose."""
+        return self.low >= self.high
+
     def nearest(self, value: Constant) -> Constant:
         """Return the value nearest to `value` in the range, rounded as proposals are."""
         number = float(value)
         if self.whole:
             number = self.low + self.grid * round((number - self.low) / self.grid)
             return int(min(max(number, self.low), self.high))
-        return min(max(rounded(number), self.low), self.high)
+        return min(max(_rounded(number), self.low), self.high)
 
     def draw(self, rng: random.Random) -> Constant:
         """Draw a value from anywhere in the range."""
-        return self.nearest(
-            self._back(rng.uniform(self._scaled(self.low), self._scaled(self.high)))
-        )
+        scaled = rng.uniform(self._scaled(self.low), self._scaled(self.high))
+        return self.nearest(self._back(scaled))
 
     def step(self, value: Constant, direction: int, rng: random.Random) -> Constant:
         """Draw a value a step away from `value`: up for +1, down for -1, either for 0.
@@ -82,6 +83,11 @@ class Choice:
 
     options: tuple[Constant, ...]
 
+    @property
+    def single(self) -> bool:
+        """True if there is nothing to choose."""
+        return len(self.options) < 2
+
     def draw(self, rng: random.Random) -> Constant:
         """Draw any of the values."""
         return rng.choice(self.options)
@@ -98,11 +104,6 @@ class Choice:
 Domain = Numbers | Choice
 
 
-def rounded(value: float) -> float:
-    """Return `value` in four significant digits, without float noise."""
-    return round(value, DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else value
-
-
 def find_domains(
     specs: Mapping[str, ConstantSpec], baseline: Mapping[str, Constant]
 ) -> dict[str, Domain]:
@@ -111,46 +112,36 @@ def find_domains(
     `specs` are the best's; `baseline` the baseline's values.
     """
     domains = {name: _domain(spec, baseline.get(name, spec.value)) for name, spec in specs.items()}
-    return {name: domain for name, domain in domains.items() if domain and not _single(domain)}
+    return {name: domain for name, domain in domains.items() if domain and not domain.single}
 
 
 def _domain(spec: ConstantSpec, baseline: Constant) -> Domain | None:
+    value = spec.value
     if isinstance(spec.range, Fixed):
         return None
     if isinstance(spec.range, OneOf):
-        return Choice(tuple(dict.fromkeys((*spec.range.options, spec.value))))
-    if isinstance(spec.value, bool):
+        return Choice(tuple(dict.fromkeys((*spec.range.options, value))))
+    if isinstance(value, bool):
         return Choice((False, True))
-    if isinstance(spec.value, str):
+    if isinstance(value, str):
         return None
-    if isinstance(spec.range, Span):
-        return _spanned(spec.range, spec.value)
-    return _derived(baseline, spec.value)
-
-
-def _single(domain: Domain) -> bool:
-    if isinstance(domain, Choice):
-        return len(domain.options) < 2
-    return domain.low >= domain.high
-
-
-def _spanned(span: Span, value: float) -> Numbers:
-    """Return the person's range, widened to a best outside of it (rewritten with the code)."""
-    low, high = min(span.low, value), max(span.high, value)
-    return Numbers(low, high, span.log and low > 0, whole=isinstance(value, int))
+    if isinstance(spec.range, Span):  # widened to a best outside of it, rewritten with the code
+        low, high = min(spec.range.low, value), max(spec.range.high, value)
+        return Numbers(low, high, spec.range.log and low > 0, whole=isinstance(value, int))
+    return _derived(baseline, value)
 
 
 def _derived(baseline: Constant, value: float) -> Numbers | None:
+    """Return a range around the baseline's value, widened around `value` once that is outside."""
     if type(baseline) is not type(value) or not isinstance(baseline, int | float):
         baseline = value
-    domain = _around(baseline)
+    domain, around = _around(baseline), _around(value)
     if domain and domain.low < value < domain.high:
         return domain
-    around = _around(value)
     if domain is None or around is None:
         return around
     low, high = min(domain.low, around.low), max(domain.high, around.high)
-    grid = math.gcd(domain.grid, around.grid) if domain.whole else 1
+    grid = math.gcd(domain.grid, around.grid)
     return replace(domain, low=low, high=high, grid=grid, log=domain.log and around.log)
 
 
@@ -168,6 +159,11 @@ def _around(value: float) -> Numbers | None:
     if 0.5 <= value < 1:
         rest = 1 - value
         low = max(value / REACH, 1 - rest * REACH)
-        return Numbers(rounded(low), rounded(1 - rest / REACH), log=False, whole=False)
+        return Numbers(_rounded(low), _rounded(1 - rest / REACH), log=False, whole=False)
     high = min(value * REACH, 1.0) if value < 1 else value * REACH
-    return Numbers(rounded(value / REACH), rounded(high), log=True, whole=False)
+    return Numbers(_rounded(value / REACH), _rounded(high), log=True, whole=False)
+
+
+def _rounded(value: float) -> float:
+    """Return `value` in four significant digits, without float noise."""
+    return round(value, DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else value

@@ -23,16 +23,13 @@ from optuna.distributions import (
 )
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Constant, Experiment, Proposal
-from autoresearch_kit.researchers.base import Researcher, Surroundings, View
+from autoresearch_kit.records import Constant, Proposal
+from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
-from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 
-PER_CONSTANT = 2
-"""Experiments per searched constant before TPE joins in."""
-
+PER_CONSTANT = 2  # experiments per searched constant before TPE joins in
 TPE_SHARE = 0.5
 """The share of TPE's proposals from then on. Both did best on simulated noisy quadratics."""
 
@@ -56,6 +53,66 @@ class Outcome:
     moved: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Search:
+    """The best, the domains and the outcomes; drawing from it changes only `rng`."""
+
+    best: Values
+    domains: Mapping[str, Domain]
+    outcomes: Sequence[Outcome]
+    rng: random.Random
+
+    def candidates(self) -> Iterator[tuple[Values, str]]:
+        """Yield values worth trying, with why; then random ones, so that it comes to an end."""
+        enough = len(self.outcomes) >= PER_CONSTANT * len(self.domains)
+        if enough and self.rng.random() < TPE_SHARE:
+            yield from self._modelled()
+        else:
+            yield from self._steps()
+        for _ in range(RANDOM_POINTS):
+            values = {name: domain.draw(self.rng) for name, domain in self.domains.items()}
+            yield values, "a random point: what looks promising was tried already"
+
+    def _steps(self) -> Iterator[tuple[Values, str]]:
+        moves = Counter(name for outcome in self.outcomes for name in outcome.moved)
+        for _ in range(REDRAWS):
+            names = self.rng.sample(sorted(self.domains), len(self.domains))
+            names = sorted(names, key=lambda name: moves[name])[: self.rng.choice((1, 2))]
+            values = {
+                name: self.domains[name].step(
+                    self.best[name], promising(name, self.outcomes), self.rng
+                )
+                for name in names
+            }
+            times = ", ".join(f"{name} {moves[name]} times so far" for name in names)
+            yield values, f"a step from the best, changing what was tried least: {times}"
+
+    def _modelled(self) -> Iterator[tuple[Values, str]]:
+        """Yield what TPE asks for over one to three constants, the others as in the best.
+
+        TPE reads no constants but those it samples, so only these go into the study; all
+        experiments do, whether they changed them or not.
+        """
+        size = min(self.rng.choice((1, 2, 3)), len(self.domains))
+        names = self.rng.sample(sorted(self.domains), size)
+        chosen = {name: self.domains[name] for name in names}
+        distributions = {name: _distribution(domain) for name, domain in chosen.items()}
+        seed = self.rng.randrange(2**32)
+        sampler = optuna.samplers.TPESampler(n_startup_trials=0, seed=seed)
+        study = optuna.create_study(direction="minimize", sampler=sampler)
+        trials = [
+            optuna.trial.create_trial(
+                params=values, distributions=distributions, value=outcome.value
+            )
+            for outcome in self.outcomes
+            if (values := _within(chosen, outcome.vector))
+        ]
+        study.add_trials(trials)
+        why = f"TPE, from {len(trials)} experiments with this code, expects a gain here"
+        for _ in range(REDRAWS):
+            yield _within(chosen, study.ask(distributions).params) or {}, why
+
+
 class OptunaResearcher(Researcher):
     """Proposes values for the CAPITAL constants of `config`, one to three at a time."""
 
@@ -70,19 +127,24 @@ class OptunaResearcher(Researcher):
         Raises:
             KitError: `config` has no constants to search, or all their values were tried.
         """
-        search = _search(view)
-        tried = {_key(search.best)} | {_key(outcome.vector) for outcome in search.outcomes}
-        for values, hypothesis in _candidates(search):
-            if _key({**search.best, **values}) not in tried:
-                return self._proposal(view, search.best, values, hypothesis)
-        raise KitError(
-            f"all values in reach of {', '.join(search.domains)} were tried; widen their ranges "
-            "in config, or add constants"
-        )
-
-    def _proposal(
-        self, view: View, best: Mapping[str, Constant], values: Values, hypothesis: str
-    ) -> Proposal:
+        specs = view.notebook.constant_specs()
+        domains = find_domains(specs, view.experiment(0).constants)
+        if not domains:
+            raise KitError(
+                "config has no constants to search; write some as 'NAME = value', one a line"
+            )
+        best = {name: spec.value for name, spec in specs.items()}
+        rng = random.Random(f"{view.tag}/{view.number}")
+        search = Search(best, domains, find_outcomes(view), rng)
+        tried = [best, *(outcome.vector for outcome in search.outcomes)]
+        new = (each for each in search.candidates() if {**best, **each[0]} not in tried)
+        candidate = next(new, None)
+        if candidate is None:
+            raise KitError(
+                f"all values in reach of {', '.join(domains)} were tried; widen their ranges in "
+                "config, or add constants"
+            )
+        values, hypothesis = candidate
         changed = {name: value for name, value in values.items() if value != best[name]}
         return Proposal(
             number=view.number,
@@ -100,84 +162,49 @@ def make(_around: Surroundings, _model: Model | None, _meter: Meter) -> OptunaRe
     return OptunaResearcher()
 
 
-@dataclass(frozen=True)
-class Search:
-    """The best, the domains and the outcomes; drawing from it changes only `rng`."""
-
-    best: Mapping[str, Constant]
-    domains: Mapping[str, Domain]
-    outcomes: Sequence[Outcome]
-    rng: random.Random
-
-
-def _search(view: View) -> Search:
-    specs = view.notebook.constant_specs()
-    domains = find_domains(specs, view.experiments[0].constants)
-    if not domains:
-        raise KitError(
-            "config has no constants to search; write some as 'NAME = value', one a line"
+def find_outcomes(view: View) -> list[Outcome]:
+    """Return the outcomes of the experiments that ran the best's code, with any constants."""
+    structure = view.notebook.structure()
+    alike = [
+        experiment
+        for experiment in view.experiments
+        if experiment.structure == structure and experiment.reason not in NOT_TRIED
+    ]
+    scores = [experiment.score for experiment in alike if experiment.score is not None]
+    worst, least = max(scores, default=0.0), min(scores, default=0.0)
+    penalty = worst + (worst - least or 1.0)  # for crashes: worse than all others
+    known = {experiment.number: experiment.constants for experiment in view.experiments}
+    return [
+        Outcome(
+            experiment.constants,
+            penalty if experiment.score is None else experiment.score,
+            experiment.kept,
+            _moved(known.get(experiment.proposal.parent or 0, {}), experiment.constants),
         )
-    best = {name: spec.value for name, spec in specs.items()}
-    return Search(best, domains, find_outcomes(view), random.Random(f"{view.tag}/{view.number}"))
+        for experiment in alike
+    ]
 
 
-def _candidates(search: Search) -> Iterator[tuple[Values, str]]:
-    """Yield values worth trying, with why; then random ones, so that it comes to an end."""
-    enough = len(search.outcomes) >= PER_CONSTANT * len(search.domains)
-    if enough and search.rng.random() < TPE_SHARE:
-        yield from _modelled(search)
-    else:
-        yield from _steps(search)
-    for _ in range(RANDOM_POINTS):
-        values = {name: domain.draw(search.rng) for name, domain in search.domains.items()}
-        yield values, "a random point: what looks promising was tried already"
+def promising(name: str, outcomes: Sequence[Outcome]) -> int:
+    """Return the direction that the last change of a constant speaks for; 0 without one."""
+    moved = [outcome for outcome in outcomes if name in outcome.moved]
+    if not moved:
+        return 0
+    return moved[-1].moved[name] if moved[-1].kept else -moved[-1].moved[name]
 
 
-def _steps(search: Search) -> Iterator[tuple[Values, str]]:
-    moves = count_moves(search.outcomes)
-    for _ in range(REDRAWS):
-        names = search.rng.sample(sorted(search.domains), len(search.domains))
-        names = sorted(names, key=lambda name: moves[name])[: search.rng.choice((1, 2))]
-        values = {
-            name: search.domains[name].step(
-                search.best[name], promising(name, search.outcomes), search.rng
-            )
-            for name in names
-        }
-        yield values, f"a step from the best, changing what was tried least: {_times(names, moves)}"
-
-
-def _times(names: Sequence[str], moves: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {moves[name]} times so far" for name in names)
-
-
-def _modelled(search: Search) -> Iterator[tuple[Values, str]]:
-    """Yield what TPE asks for over one to three constants, the others as in the best.
-
-    TPE reads no constants but those it samples, so only these go into the study; all experiments
-    do, whether they changed them or not.
-    """
-    size = min(search.rng.choice((1, 2, 3)), len(search.domains))
-    chosen = {
-        name: search.domains[name] for name in search.rng.sample(sorted(search.domains), size)
+def _moved(was: Mapping[str, Constant], now: Mapping[str, Constant]) -> dict[str, int]:
+    return {
+        name: _direction(was[name], value)
+        for name, value in now.items()
+        if name in was and was[name] != value
     }
-    distributions = {name: _distribution(domain) for name, domain in chosen.items()}
-    seed = search.rng.randrange(2**32)
-    sampler = optuna.samplers.TPESampler(n_startup_trials=0, seed=seed)
-    study = optuna.create_study(direction="minimize", sampler=sampler)
-    told = [(vector, o.value) for o in search.outcomes if (vector := _within(chosen, o.vector))]
-    study.add_trials(
-        [
-            optuna.trial.create_trial(params=vector, distributions=distributions, value=value)
-            for vector, value in told
-        ]
-    )
-    for _ in range(REDRAWS):
-        asked = _within(chosen, study.ask(distributions).params) or {}
-        yield (
-            asked,
-            f"TPE, from {len(told)} experiments with this code, expects a gain here",
-        )
+
+
+def _direction(old: Constant, new: Constant) -> int:
+    if isinstance(old, bool | str) or isinstance(new, bool | str):
+        return 0
+    return 1 if new > old else -1
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
@@ -196,66 +223,3 @@ def _within(domains: Mapping[str, Domain], vector: Mapping[str, Constant]) -> Va
     nearest = {name: domain.nearest(vector[name]) for name, domain in domains.items()}
     values = {name: value for name, value in nearest.items() if value is not None}
     return values if len(values) == len(domains) else None
-
-
-def _key(vector: Mapping[str, Constant]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, repr(value)) for name, value in vector.items()))
-
-
-def find_outcomes(view: View) -> list[Outcome]:
-    """Return the outcomes of the experiments that ran the best's code, with any constants."""
-    structure = view.notebook.structure()
-    alike = [
-        experiment
-        for experiment in view.experiments
-        if experiment.structure == structure and experiment.reason not in NOT_TRIED
-    ]
-    penalty = _penalty([e.score for e in alike if e.score is not None])
-    parents = {experiment.number: experiment.constants for experiment in view.experiments}
-    return [
-        Outcome(
-            experiment.constants,
-            penalty if experiment.score is None else experiment.score,
-            experiment.kept,
-            _moved(experiment, parents),
-        )
-        for experiment in alike
-    ]
-
-
-def count_moves(outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Count how often each constant was changed."""
-    return Counter(name for outcome in outcomes for name in outcome.moved)
-
-
-def promising(name: str, outcomes: Sequence[Outcome]) -> int:
-    """Return the direction that the last change of a constant speaks for; 0 without one."""
-    for outcome in reversed(outcomes):
-        if name in outcome.moved:
-            return outcome.moved[name] if outcome.kept else -outcome.moved[name]
-    return 0
-
-
-def _penalty(scores: Sequence[float]) -> float:
-    """Return a score for crashes, as far above the worst score as that is above the best."""
-    worst = max(scores, default=0.0)
-    return worst + (worst - min(scores, default=0.0) or 1.0)
-
-
-def _moved(
-    experiment: Experiment, constants: Mapping[int, Mapping[str, Constant]]
-) -> dict[str, int]:
-    if experiment.proposal.parent is None:
-        return {}
-    was = constants[experiment.proposal.parent]
-    return {
-        name: _direction(was[name], value)
-        for name, value in experiment.constants.items()
-        if name in was and was[name] != value
-    }
-
-
-def _direction(old: Constant, new: Constant) -> int:
-    if isinstance(old, bool | str) or isinstance(new, bool | str):
-        return 0
-    return 1 if new > old else -1

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.merging import move_edits
+from autoresearch_kit.notebook.changes import move_edits
 from autoresearch_kit.records import Proposal
 
 

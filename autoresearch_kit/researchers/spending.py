@@ -21,7 +21,7 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Line:
-    """One request: made for experiment `number`."""
+    """What one request took that was made for experiment `number`."""
 
     number: int
     usage: Usage = field(default_factory=Usage)
@@ -37,7 +37,7 @@ class Meter:
     def __init__(self, path: Path, limits: Limits = NO_LIMITS, prices: Prices | None = None):
         self.path = path
         self._limits = limits
-        self._prices = prices
+        self._prices = prices or Prices(0.0, 0.0, 0.0)
         self._lock = threading.Lock()
         self._asked: list[int] = []
         self._unread: set[bytes] = set()
@@ -48,15 +48,16 @@ class Meter:
 
     def spent_on(self, number: int) -> Usage:
         """Return what the requests for experiment `number` took."""
-        return _sum([line.usage for line in self._lines() if line.number == number])
-
-    def total(self, experiments: Sequence[Experiment]) -> Usage:
-        """Return what the campaign took: `experiments` are those recorded, the rest in flight."""
-        return total(experiments) + self.in_flight({e.number for e in experiments})
+        return sum((line.usage for line in self._lines() if line.number == number), Usage())
 
     def in_flight(self, recorded: Collection[int]) -> Usage:
         """Return what experiments took that are not among those with these numbers."""
-        return _sum([line.usage for line in self._lines() if line.number not in recorded])
+        return sum((line.usage for line in self._lines() if line.number not in recorded), Usage())
+
+    def total(self, experiments: Sequence[Experiment]) -> Usage:
+        """Return what the campaign took: `experiments` are those recorded, the rest in flight."""
+        in_flight = self.in_flight({each.number for each in experiments})
+        return sum((each.usage for each in experiments), in_flight)
 
     @contextmanager
     def request(self, experiments: Sequence[Experiment], prompt_tokens: int) -> Iterator[None]:
@@ -87,27 +88,21 @@ class Meter:
         if self._limits.tokens is None and self._limits.usd is None:
             return
         spent = self.total(experiments)
-        replies = len(asked) * self._reply_tokens()
-        tokens = spent.tokens + sum(asked) + replies
+        longest = max([REPLY_TOKENS, *(line.usage.tokens_out for line in self._lines())])
+        tokens_in, tokens_out = sum(asked), len(asked) * longest
+        tokens = spent.tokens + tokens_in + tokens_out
+        price = (tokens_in * self._prices.input + tokens_out * self._prices.output) / 1e6
+        usd = spent.usd or 0.0
         if self._limits.tokens is not None and tokens > self._limits.tokens:
             raise LimitReached(
                 f"{spent.tokens:,} tokens are spent, and the next request could pass the cap of "
                 f"{self._limits.tokens:,}; go on with a higher --max-tokens"
             )
-        usd = (spent.usd or 0.0) + self._price(sum(asked), replies)
-        if self._limits.usd is not None and usd > self._limits.usd:
+        if self._limits.usd is not None and usd + price > self._limits.usd:
             raise LimitReached(
-                f"{spent.usd or 0:.2f} USD are spent, and the next request could pass the cap of "
+                f"{usd:.2f} USD are spent, and the next request could pass the cap of "
                 f"{self._limits.usd:.2f}; go on with a higher --max-usd"
             )
-
-    def _reply_tokens(self) -> int:
-        return max([REPLY_TOKENS, *(line.usage.tokens_out for line in self._lines())])
-
-    def _price(self, tokens_in: int, tokens_out: int) -> float:
-        if self._prices is None:
-            return 0.0
-        return (tokens_in * self._prices.input + tokens_out * self._prices.output) / 1e6
 
     def _lines(self) -> list[Line]:
         try:
@@ -117,22 +112,14 @@ class Meter:
         return [line for data in lines if data and (line := self._line(data))]
 
     def _line(self, data: bytes) -> Line | None:
-        """Return the line, or None for one that a full disk cut.
-
-        What was recorded since then has its cost in git.
-        """
+        """Return the line, or None for one that a full disk cut."""
         try:
             return codec.decode(Line, data)
         except InputError:
-            if data not in self._unread:
+            if data not in self._unread:  # what was recorded since then has its cost in git
                 logger.warning("%s: a line can't be read, and is not counted", self.path)
             self._unread.add(data)
             return None
-
-
-def total(experiments: Sequence[Experiment]) -> Usage:
-    """Return what all these experiments took."""
-    return _sum([experiment.usage for experiment in experiments])
 
 
 def per(usage: Usage, count: int) -> str:
@@ -140,7 +127,3 @@ def per(usage: Usage, count: int) -> str:
     if usage.usd is not None:
         return f"{usage.usd / max(1, count):.3f} USD"
     return f"{usage.tokens / max(1, count):,.0f} tokens"
-
-
-def _sum(usages: Sequence[Usage]) -> Usage:
-    return sum(usages, Usage())

@@ -48,8 +48,7 @@ class Turns:
         """Return the next experiment, by whose turn it is.
 
         Raises:
-            LimitReached: a cap on tokens or dollars.
-            KitError: nobody can propose anything; the message says why.
+            KitError: nobody can propose anything, or a cap is reached; the message says why.
         """
         return self._ask(self._whose(view.number), view, lambda asked: asked.propose(view))
 
@@ -57,8 +56,7 @@ class Turns:
         """Return the idea of `prepared`, which conflicts with the new best, or a new proposal.
 
         Raises:
-            LimitReached: a cap on tokens or dollars.
-            KitError: nobody can propose anything; the message says why.
+            KitError: as `propose`.
         """
         author = self._by_name.get(prepared.researcher)
         if author is None:
@@ -88,29 +86,19 @@ class Turns:
     def _ask(
         self, researcher: Researcher, view: View, ask: Callable[[Researcher], Proposal]
     ) -> Proposal:
+        """Return what the researcher answers, or what the stand-in proposes during an outage."""
         try:
             proposal = ask(researcher)
         except EndpointError as error:
-            return self._propose_instead(researcher, view, error)
+            if self._stand_in is None or self._stand_in is researcher:
+                raise KitError(f"{researcher.name} can't be asked: {error}") from error
+            name = self._stand_in.name
+            logger.warning("experiment %d: %s proposes, since %s", view.number, name, error)
+            if researcher.name not in self._down:
+                self._on_down(str(error))
+            self._down.add(researcher.name)
+            return self._stand_in.propose(view)
         if researcher.name in self._down:
             logger.warning("experiment %d: %s answers again", view.number, researcher.name)
             self._down.remove(researcher.name)
         return proposal
-
-    def _propose_instead(
-        self, researcher: Researcher, view: View, error: EndpointError
-    ) -> Proposal:
-        """Return a proposal of the stand-in.
-
-        Raises:
-            KitError: there is none, or it has nothing to propose either.
-        """
-        if self._stand_in is None or self._stand_in is researcher:
-            raise KitError(f"{researcher.name} can't be asked: {error}") from error
-        logger.warning(
-            "experiment %d: %s proposes, since %s", view.number, self._stand_in.name, error
-        )
-        if researcher.name not in self._down:
-            self._on_down(str(error))
-        self._down.add(researcher.name)
-        return self._stand_in.propose(view)

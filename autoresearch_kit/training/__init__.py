@@ -1,1 +1,1 @@
-"""For training notebooks to import."""
+"""What training notebooks import: the run, its budget, and the hand-over of the model."""

@@ -12,60 +12,53 @@
 A GPU may need more: `run.accumulate` takes a step in as many passes as its memory makes necessary,
 `run.scaler` scales losses where float16 is all that the GPU has.
 
-Under the runner, what it writes goes to the run's work folder. By hand, in JupyterLab, it shows a
+Under the runner, all files go to the run's work folder. By hand, in JupyterLab, the run shows a
 progress bar, and `submit` draws the loss curve, scores the model and prints its score.
 """
 
-import atexit
 import json
 import math
 import os
 import random
-import shutil
-import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
 import torch._dynamo  # else making an optimizer imports it, seconds into the budget
 from IPython.core.getipython import get_ipython
-from IPython.display import display
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from autoresearch_kit.errors import SubmissionError, TrainingError
-from autoresearch_kit.execution import handover, machine_probe
-from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.runner.clock import BudgetClock, Followed, ToldClock
-from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.machine import cgroups, precision
-from autoresearch_kit.records import Reason, Sight
+from autoresearch_kit.machine import precision
+from autoresearch_kit.records import Reason
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.training import submission
 from autoresearch_kit.training.passes import Backward, Batch, Passes
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 LOG_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""
 
 COMPILE_SECONDS = 300.0
-"""By hand: how much compilation the budget excludes at most. The runner says how much it does."""
+"""Seconds of compilation that the budget excludes at most, by hand; else the runner says it."""
 
 BAR = "{l_bar}{bar}| {n:.0f} of {total:.0f} s{postfix}"
-"""By hand: the progress bar, without the rate at which seconds pass."""
+"""The progress bar by hand, without the rate at which seconds pass."""
 
 MODEL_NAME = "model"
-"""The notebook's name for what its locked `submit` cell hands over."""
+"""The notebook's variable that its locked `submit` cell hands over."""
 
 SETTLED_STEPS = 20
 """Steps in which a loss may be anything finite."""
@@ -73,28 +66,11 @@ SETTLED_STEPS = 20
 EXPLODED = 3.0
 """Times ln V, the loss of a uniform guess over V tokens: see `TrainingRun.log`."""
 
-_now = time.perf_counter
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One line of the loss curve."""
-
-    step: int
-    seconds: float
-    loss: float
-    tokens: int
-    extra: dict[str, float]
-
-    def encode(self) -> bytes:
-        fixed = {"step": self.step, "seconds": round(self.seconds, 4), "loss": self.loss}
-        return json.dumps(fixed | {"tokens": self.tokens} | self.extra).encode() + b"\n"
-
 
 class TrainingRun:
-    """One training under a budget of seconds. `start` makes it.
+    """One training under a budget of seconds, made by `start`.
 
-    `vocab_size` is V, `context` is T, the length of the sequences that models are scored on.
+    `vocab_size` is V; `context` is T, the length of the sequences that models are scored on.
     """
 
     def __init__(self, dataset: Dataset, train_seconds: float, seed: int, work: Path) -> None:
@@ -114,10 +90,10 @@ class TrainingRun:
         self._metrics = os.open(
             work / handover.METRICS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
         )
-        self._pending: _Line | None = None
+        self._pending: dict[str, float] = {}
         self._next_line = 0.0
         self._best = math.inf
-        self._clock = BudgetClock(_allowance(), _clock())
+        self._clock = _budget_clock()
         self._passes = Passes(tqdm.write)
 
     @property
@@ -154,9 +130,9 @@ class TrainingRun:
     ) -> Tensor:
         """Add up the gradients of one step's batches; return their mean loss, on the device.
 
-        `backward(batches)` runs each of them forward and backward. Where memory ends it is called
-        again with more batches of half the rows, and so from then on; that is said once. So a step
-        is the same rows on every device.
+        `backward(batches)` runs each of them forward and backward. Where memory ends, it is called
+        again with more batches of half the rows, in this step and all later ones, and a line says
+        so. A step has the same rows on every device.
 
         Raises:
             torch.OutOfMemoryError: one row is too much.
@@ -166,9 +142,8 @@ class TrainingRun:
     def steps(self) -> Iterator[int]:
         """Yield step numbers, from 0, until the budget has no room for another typical step.
 
-        The first steps may compile: see `BudgetClock`. Before the first, the model is pickled for
-        trial, so that one that can't be handed over costs no budget: the notebook's variable
-        `model`, where there is one.
+        The first steps may compile: see `BudgetClock`. Before the first, the notebook's variable
+        `model` is pickled for trial, so that a model that can't be handed over costs no budget.
 
         Raises:
             SubmissionError: the model can't be pickled.
@@ -182,10 +157,13 @@ class TrainingRun:
         return watched(self._steps(), lambda: self.progress, self.device, file)
 
     def _steps(self) -> Iterator[int]:
-        self._rehearse()
-        self._bar = tqdm(
-            total=round(self.train_seconds), bar_format=BAR, disable=self._headless, leave=True
-        )
+        shell = get_ipython()
+        if shell and (model := shell.user_ns.get(MODEL_NAME)) is not None:
+            before = self._clock.now
+            self._pickle(model)
+            self._clock.exclude(self._clock.now - before)
+        total = round(self.train_seconds)
+        self._bar = tqdm(total=total, bar_format=BAR, disable=self._headless, leave=True)
         self._clock.start_steps()
         while self._clock.seconds + self._clock.step_seconds < self.train_seconds:
             yield self.step
@@ -209,8 +187,10 @@ class TrainingRun:
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         self.tokens += tokens
         self._check(value)
-        now = _now()
-        self._pending = _Line(self.step, self._clock.seconds, value, self.tokens, extra)
+        seconds = round(self._clock.seconds, 4)
+        line = {"step": self.step, "seconds": seconds, "loss": value, "tokens": self.tokens}
+        self._pending = line | extra
+        now = time.perf_counter()
         if now >= self._next_line:
             self._next_line = now + LOG_SECONDS
             self._flush()
@@ -224,49 +204,37 @@ class TrainingRun:
             SubmissionError: the model can't be pickled; the message names what stands in the way.
         """
         self._flush()
-        try:
-            with (self._work / handover.MODEL_FILE).open("wb") as file:
-                submission.save(model, file)
-        except SubmissionError as error:
-            self._fail(Reason.UNPICKLABLE, error)
-        claim = handover.Submitted(
-            self.step, self.tokens, self._clock.excluded, self._allocated_mb()
-        )
+        with (self._work / handover.MODEL_FILE).open("wb") as file:
+            self._pickle(model, file)
+        peak = None
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device) / MEGABYTE
+        claim = handover.Submitted(self.step, self.tokens, self._clock.excluded, peak)
         write_atomic(self._work / handover.SUBMISSION_FILE, encode(claim))
         if not self._headless:
-            self._show_curve()
-            self._score()
+            from autoresearch_kit.training.by_hand import show_result
+
+            show_result(self._dataset, self._work, self.device)
 
     def __reduce__(self) -> tuple[type[submission.RunStub], tuple[int, int, int]]:
+        # a model that refers to its run takes only constants along
         return submission.RunStub, (self.vocab_size, self.context, self.seed)
 
-    def _rehearse(self) -> None:
-        """Pickle the notebook's model for trial: a cell's variables are in IPython's namespace."""
-        shell = get_ipython()
-        model = shell.user_ns.get(MODEL_NAME) if shell else None
-        if model is None:
-            return
-        before = self._clock.now
+    def _pickle(self, model: object, file: "SupportsWrite[bytes] | None" = None) -> None:
         try:
-            submission.rehearse(model)
+            submission.save(model, file)
         except SubmissionError as error:
             self._fail(Reason.UNPICKLABLE, error)
-        self._clock.exclude(self._clock.now - before)
-
-    def _allocated_mb(self) -> float | None:
-        """Return the peak of the GPU's memory as torch's allocator counts it; None without CUDA."""
-        if self.device.type != "cuda":
-            return None
-        return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
 
     def _check(self, loss: float) -> None:
         self._best = min(self._best, loss)
         limit = max(EXPLODED * math.log(self.vocab_size), 2 * self._best)
+        what = f"loss {loss:.4g} at step {self.step}"
         if not math.isfinite(loss):
-            self._fail(Reason.DIVERGED, TrainingError(f"loss {loss} at step {self.step}"))
-        if self.step >= SETTLED_STEPS and loss > limit:
-            what = f"loss {loss:.4g} at step {self.step} is above {limit:.4g}: it has exploded"
             self._fail(Reason.DIVERGED, TrainingError(what))
+        if self.step >= SETTLED_STEPS and loss > limit:
+            exploded = TrainingError(f"{what} is above {limit:.4g}: it has exploded")
+            self._fail(Reason.DIVERGED, exploded)
 
     def _fail(self, reason: Reason, error: SubmissionError | TrainingError) -> NoReturn:
         """End the run for a reason that its record will show."""
@@ -277,37 +245,12 @@ class TrainingRun:
 
     def _flush(self) -> None:
         if self._pending:
-            os.write(self._metrics, self._pending.encode())
-            self._bar.set_postfix(step=self._pending.step, loss=f"{self._pending.loss:.4f}")
+            # a single write to the end of the file: no line is lost if the kernel dies
+            os.write(self._metrics, json.dumps(self._pending).encode() + b"\n")
+            step, loss = self._pending["step"], self._pending["loss"]
+            self._bar.set_postfix(step=step, loss=f"{loss:.4f}")
             self._bar.update(round(self._clock.seconds, 1) - self._bar.n)
-            self._pending = None
-
-    def _show_curve(self) -> None:
-        # here, since pandas and matplotlib have no business in a run that nobody watches
-        from autoresearch_kit.reports.figures.loss_curves import loss_curves, read_curve
-
-        lines = (self._work / handover.METRICS_FILE).read_bytes()
-        display(loss_curves({"this run": read_curve(lines)}))
-
-    def _score(self) -> None:
-        # here, since a run that nobody watches has no business with corpora
-        from autoresearch_kit.tasks.lm.corpora import hidden_here
-
-        info = self._dataset.info
-        spec = JudgeSpec(
-            dataset=self._dataset.folder.absolute(),
-            submission=(self._work / handover.MODEL_FILE).absolute(),
-            folder=_scratch(),
-            kit=Path(__file__).parents[2],
-            sandbox=bubblewrap.level(),
-            run_id=f"by-hand-{uuid.uuid4()}",
-            memory_mb=cgroups.memory_mb(),
-            device=self.device.type,
-            gpu=machine_probe.gpu_of(self.device),
-            sight=Sight(_loaded(), hidden_here(info, info.name)),
-        )
-        score = scoring.score(spec)
-        print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
+            self._pending = {}
 
 
 def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
@@ -323,28 +266,18 @@ def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:
     for seeder in (random.seed, np.random.seed, torch.manual_seed):
         seeder(seed)
     folder = os.environ.get(handover.DATASET) or find_prepared(dataset)
-    work = os.environ.get(handover.WORK) or _scratch()
-    return TrainingRun(open_dataset(Path(folder)), train_seconds, seed, Path(work))
+    if handover.WORK in os.environ:
+        work = Path(os.environ[handover.WORK])
+    else:
+        from autoresearch_kit.training.by_hand import scratch_folder
+
+        work = scratch_folder()
+    return TrainingRun(open_dataset(Path(folder)), train_seconds, seed, work)
 
 
-def _allowance() -> Callable[[], float]:
-    told = os.environ.get(handover.COMPILE_SECONDS)
-    return Followed(Path(told), float) if told else lambda: COMPILE_SECONDS
-
-
-def _clock() -> Callable[[], float]:
-    told = os.environ.get(handover.CLOCK)
-    return ToldClock(Path(told)) if told else _now
-
-
-def _loaded() -> tuple[str, ...]:
-    """Return the top-level modules that a model may need where it is scored."""
-    loaded = {name.partition(".")[0] for name in sys.modules}
-    return tuple(sorted(loaded - sys.stdlib_module_names))
-
-
-def _scratch() -> Path:
-    """Make a folder for work by hand, gone with the kernel."""
-    folder = tempfile.mkdtemp(prefix="autoresearch-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+def _budget_clock() -> BudgetClock:
+    """Make the clock that the runner asks for; by hand, one of the wall-clock."""
+    excluded = os.environ.get(handover.COMPILE_SECONDS)
+    allowance = Followed(Path(excluded), float) if excluded else lambda: COMPILE_SECONDS
+    cpu = os.environ.get(handover.CLOCK)
+    return BudgetClock(allowance, ToldClock(Path(cpu)) if cpu else time.perf_counter)

@@ -23,7 +23,7 @@ class Passes:
     def gradients(
         self, backward: Backward, batches: Sequence[Batch], forget: Callable[[], None]
     ) -> Tensor:
-        """Add up the gradients of one step's `batches`, equally large; returns their mean loss.
+        """Add up the gradients of one step's `batches`, equally large; return their mean loss.
 
         Out of memory, the step starts over with half as many rows at once (fewer, where half does
         not divide a batch), and so do all later steps: more passes, and the same rows in all.
@@ -34,32 +34,30 @@ class Passes:
         """
         whole = len(batches[0][0])
         rows = min(self._rows or whole, whole)
-        while (loss := self._tried(backward, batches, rows)) is None:
+        while (loss := self._try(backward, batches, rows)) is None:
             forget()
             torch.cuda.empty_cache()
-            rows = self._fewer(rows, whole, len(batches))
+            before, rows = rows, _halved(rows, whole)
+            how = f"going on with {rows}, in {len(batches) * whole // rows} passes a step"
+            self._tell(f"out of memory with {before} rows at once: {how}")
+            self._rows = rows
         return loss
 
-    def _tried(self, backward: Backward, batches: Sequence[Batch], rows: int) -> Tensor | None:
-        """Return the mean loss; None where memory ran out, when no traceback keeps activations."""
+    def _try(self, backward: Backward, batches: Sequence[Batch], rows: int) -> Tensor | None:
         try:
             return backward([piece for batch in batches for piece in _split(batch, rows)])
         except Exception as error:
             if rows == 1 or not _ran_out(error):
                 raise
-            return None
+            return None  # from here, so that no traceback keeps activations alive
 
-    def _fewer(self, rows: int, whole: int, batches: int) -> int:
-        fewer = next(size for size in range(rows // 2, 0, -1) if whole % size == 0)
-        passes = batches * whole // fewer
-        how = f"going on with {fewer}, in {passes} passes a step"
-        self._tell(f"out of memory with {rows} rows at once: {how}")
-        self._rows = fewer
-        return fewer
+
+def _halved(rows: int, whole: int) -> int:
+    return next(size for size in range(rows // 2, 0, -1) if whole % size == 0)
 
 
 def _ran_out(error: BaseException | None) -> bool:
-    """Tell whether memory ran out, also inside a compiler, which wraps the error in its own."""
+    """Return whether memory ran out, also in a compiler, which wraps the error in its own."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -1,6 +1,6 @@
-"""Times training steps inside a notebook's kernel, and profiles a few of them.
+"""Time training steps inside a notebook's kernel, and profile a few of them.
 
-Only in runs that are made for that, and get no score.
+Only runs that are made for that, and get no score, do so.
 """
 
 import os
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import fmean, median, quantiles
 
 import torch
 from torch._C._autograd import DeviceType
@@ -78,50 +78,45 @@ class StepWatch:
         self._wait()
         self._profiled.append(time.perf_counter() - self._begun)
         if len(self._profiled) == PROFILED:
-            self._stop()
+            self._stop(self._profile)
 
     def result(self) -> StepProfile:
         """Return what is known when the steps are over."""
         if self._profile is not None and self._within:
             self.end()  # a loop that its own `break` ends is profiled to there
         if self._profile is not None:
-            self._stop()
+            self._stop(self._profile)
         first, later = self._seconds[:1], [1000 * each for each in self._seconds[1:]]
+        too_few = f"{len(self._seconds)} steps are too few for a profile"
         return StepProfile(
             steps=len(self._profiled),
             first_ms=1000 * first[0] if first else None,
             typical_ms=median(later) if later else None,
             slow_ms=quantiles(later, n=10)[-1] if len(later) > 1 else None,
-            profiled_ms=1000 * sum(self._profiled) / len(self._profiled)
-            if self._profiled
-            else None,
+            profiled_ms=1000 * fmean(self._profiled) if self._profiled else None,
             on_gpu=self._gpu,
             rows=self._rows,
-            trouble=self._trouble or self._why_none(),
+            trouble=self._trouble or ("" if self._rows else too_few),
         )
-
-    def _why_none(self) -> str:
-        return "" if self._rows else f"{len(self._seconds)} steps are too few for a profile"
 
     def _start(self) -> None:
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self._gpu else [])]
         self._wait()
         try:
             with _quiet():
-                self._profile = profile(activities=activities)
-                self._profile.start()
+                started = profile(activities=activities)
+                started.start()
+            self._profile = started
         except RuntimeError as error:  # a GPU's driver may not let it
-            self._profile = None
             self._trouble = f"torch.profiler can't start: {error}"
 
-    def _stop(self) -> None:
-        assert self._profile is not None
-        stopped, self._profile = self._profile, None
+    def _stop(self, running: profile) -> None:
+        self._profile = None
         try:
             with _quiet():
-                stopped.stop()
+                running.stop()
             if self._profiled:
-                self._rows = top_rows(stopped.key_averages(), len(self._profiled), gpu=self._gpu)
+                self._rows = top_rows(running.key_averages(), len(self._profiled), gpu=self._gpu)
         except RuntimeError as error:
             self._trouble = f"torch.profiler: {error}"
 
@@ -132,24 +127,23 @@ class StepWatch:
 
 def top_rows(events: "list[FunctionEventAvg]", steps: int, *, gpu: bool) -> tuple[ProfileRow, ...]:
     """Return the rows with most time of their own, in `steps` steps; on a GPU, its kernels."""
-    counted = [event for event in events if _counts(event, gpu=gpu)]
-    own = [(each.key or "", each.count, _own_seconds(each, gpu=gpu)) for each in counted]
-    total = sum(seconds for _, _, seconds in own)
-    largest = sorted(own, key=lambda each: -each[2])[:ROWS]
+    own: list[tuple[float, FunctionEventAvg]] = []
+    for event in events:
+        if (event.device_type != DeviceType.CPU) == gpu and not event.is_user_annotation:
+            microseconds = event.self_device_time_total if gpu else event.self_cpu_time_total
+            own.append((microseconds / 1e6, event))
+    total = sum(seconds for seconds, _ in own)
+    largest = sorted(own, key=lambda each: -each[0])[:ROWS]
     return tuple(
-        ProfileRow(one_line(name, NAME_LENGTH), seconds / total, 1000 * seconds / steps, n / steps)
-        for name, n, seconds in largest
+        ProfileRow(
+            one_line(event.key or "", NAME_LENGTH),
+            share=seconds / total,
+            milliseconds=1000 * seconds / steps,
+            calls=event.count / steps,
+        )
+        for seconds, event in largest
         if seconds > 0
     )
-
-
-def _counts(event: FunctionEventAvg, *, gpu: bool) -> bool:
-    """Return whether a row belongs in the table: GPU kernels on a GPU, operators on a CPU."""
-    return (event.device_type != DeviceType.CPU) == gpu and not event.is_user_annotation
-
-
-def _own_seconds(event: FunctionEventAvg, *, gpu: bool) -> float:
-    return (event.self_device_time_total if gpu else event.self_cpu_time_total) / 1e6
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Pickles a model out of a notebook, and says in plain words what stands in the way."""
+"""Pickle a model out of a notebook, and say in plain words what stands in the way."""
 
 import gc
 import io
@@ -47,30 +47,21 @@ class RunStub:
         raise AttributeError(f"run.{name} is not there when a model is scored; keep it out of it")
 
 
-def save(model: object, file: "SupportsWrite[bytes]") -> None:
+def save(model: object, file: "SupportsWrite[bytes] | None" = None) -> None:
     """Pickle `model` to `file`, eager: `torch.compile` is unwrapped around models and functions.
+
+    Without a file it is only tried.
 
     Raises:
         SubmissionError: something that it refers to can't be pickled; the message says where.
     """
-    pickler = _Pickler(file)
+    pickler = _Pickler(file or _Nowhere())
     try:
         pickler.dump(model)
-    except SubmissionError as error:
-        raise SubmissionError(_blame(model, pickler.last, str(error))) from error
-    except Exception as error:
-        # A stranger's __reduce__ may raise anything.
-        what = f"{type(error).__name__}: {error}"
+    except Exception as error:  # a stranger's __reduce__ may raise anything
+        ours = isinstance(error, SubmissionError)
+        what = str(error) if ours else f"{type(error).__name__}: {error}"
         raise SubmissionError(_blame(model, pickler.last, what)) from error
-
-
-def rehearse(model: object) -> None:
-    """Pickle `model`, and throw the bytes away.
-
-    Raises:
-        SubmissionError: as `save` does.
-    """
-    save(model, _Nowhere())
 
 
 class _Nowhere:
@@ -100,7 +91,7 @@ def _same(thing: object) -> object:
 def _refusal(obj: object) -> str:
     """Name the kind of refused thing that it is; empty if it is none."""
     while isinstance(obj, np.ndarray) and not isinstance(obj, np.memmap) and obj.base is not None:
-        obj = obj.base
+        obj = obj.base  # a view of a memmap would drag that along
     return next((what for kind, what in REFUSED.items() if isinstance(obj, kind)), "")
 
 
@@ -114,49 +105,45 @@ def _eager(obj: object) -> object:
 
 
 def _blame(model: object, culprit: object, what: str) -> str:
-    place = _find(model, culprit) or f"a {type(culprit).__name__} that it refers to"
+    where = _find(model, culprit) or f"a {type(culprit).__name__} that it refers to"
     return (
-        f"the model can't be handed over: {place} is or holds what can't be pickled ({what}); "
+        f"the model can't be handed over: {where} is or holds what can't be pickled ({what}); "
         "keep it out of the model and of what its methods use"
     )
 
 
 def _find(model: object, culprit: object) -> str:
-    """Say where `culprit` hangs on `model`: `model.blocks.0.cache`; empty if nowhere."""
+    """Name how `model` refers to `culprit`: `model.blocks.0.cache`; empty if it does not."""
     queue: list[tuple[str, object]] = [("model", model)]
     seen: set[int] = set()
-    for place, thing in queue:
+    for name, thing in queue:
         if thing is culprit:
-            return place
+            return name
         if id(thing) in seen or len(seen) > FAR:
             continue
         seen.add(id(thing))
-        queue.extend(_parts(place, _eager(thing)))
+        queue.extend(_parts(name, _eager(thing)))
     return ""
 
 
-def _parts(place: str, thing: object) -> Iterator[tuple[str, object]]:
-    """Yield all that pickling `thing` would reach next, with its place in words."""
+def _parts(name: str, thing: object) -> Iterator[tuple[str, object]]:
+    """Yield all that pickling `thing` would reach next, with its name for people."""
     if isinstance(thing, Mapping):
-        yield from ((f"{place}[{key!r}]", value) for key, value in thing.items())
+        yield from ((f"{name}[{key!r}]", value) for key, value in thing.items())
     elif isinstance(thing, list | tuple | set | frozenset):
-        yield from ((f"{place}[{index}]", value) for index, value in enumerate(thing))
+        yield from ((f"{name}[{index}]", value) for index, value in enumerate(thing))
     elif isinstance(thing, MethodType):
-        yield from ((place, thing.__self__), (place, thing.__func__))
+        yield from ((name, thing.__self__), (name, thing.__func__))
     elif isinstance(thing, FunctionType):
         yield from _references(thing)
     elif isinstance(thing, type):
         if thing.__module__ == "__main__":
-            yield from ((f"{thing.__name__}.{name}", part) for name, part in vars(thing).items())
+            yield from ((f"{thing.__name__}.{part}", value) for part, value in vars(thing).items())
     else:
-        yield from _attributes(place, thing)
-
-
-def _attributes(place: str, thing: object) -> Iterator[tuple[str, object]]:
-    if isinstance(thing, torch.nn.Module):
-        yield from ((f"{place}.{name}", child) for name, child in thing._modules.items())
-    yield from ((f"{place}.{name}", part) for name, part in getattr(thing, "__dict__", {}).items())
-    yield (place, type(thing))
+        children = thing._modules if isinstance(thing, torch.nn.Module) else {}
+        for part, value in (*children.items(), *getattr(thing, "__dict__", {}).items()):
+            yield f"{name}.{part}", value
+        yield name, type(thing)
 
 
 def _references(function: FunctionType) -> Iterator[tuple[str, object]]:

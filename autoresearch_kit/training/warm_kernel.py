@@ -1,13 +1,12 @@
-"""Starts the kernel of a run before its turn, like ipykernel_launcher: `python -P -m` this.
+"""Start the kernel of a run before its turn: `python -P -m` this, like ipykernel_launcher.
 
-What every training notebook imports first is imported by then. Nothing of it touches a GPU. It ends
+It has imported what every training notebook imports first, touches no GPU before its turn, and ends
 with its runner.
 """
 
 import runpy
 
-from autoresearch_kit.execution.processes.lifeline import end_with_starter
-from autoresearch_kit.execution.processes.uncollected import uncollected
+from autoresearch_kit.execution.processes.lifeline import end_with_starter, uncollected
 
 if __name__ == "__main__":
     end_with_starter()

@@ -1,7 +1,7 @@
-"""The second opinion: what was kept for its score on val, held against its score on audit.
+"""The held-out audit: what was kept for its score on val, held against its score on audit.
 
-No verdict and no researcher sees the audit shard. The same model is scored on both, so that what a
-campaign gained on val and not on audit is no luck of a seed: the search has fitted the val shard.
+No verdict and no researcher sees the audit shard. The same models are scored on both, so a gain on
+val that audit does not show is no luck of a seed: the search has fitted the val shard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from statistics import fmean
 from autoresearch_kit.records import Experiment, latest_noise
 
 ALLOWED_SIGMAS = 2.0
-"""By which the gain on val may exceed that on audit."""
+"""By so many sigma the gain on val may exceed that on audit."""
 
 
 @dataclass(frozen=True)
 class Audited:
-    """A keep on both shards, in bits per byte, means over its runs that were scored on both.
+    """A keep's scores on both shards, in bits per byte: means over its runs that have both.
 
     `parted` is the gain on val since the baseline minus the gain on audit: above 0, the search
     gained more where it looked.
@@ -30,18 +30,18 @@ class Audited:
 
 @dataclass(frozen=True)
 class SecondOpinion:
-    """The keeps that were audited, the baseline first. `warning` is empty while nothing is amiss.
+    """The keeps that were audited, the baseline first; `warning` is empty if the gains agree.
 
     `allowed` is what `parted` may be, in bits per byte; None while the noise is not known.
     """
 
-    keeps: tuple[Audited, ...]
-    allowed: float | None
-    warning: str
+    keeps: tuple[Audited, ...] = ()
+    allowed: float | None = None
+    warning: str = ""
 
 
 def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
-    """Val against audit over a campaign. Nothing can be told of one whose baseline has no audit."""
+    """Hold val against audit over a campaign; without an audit of the baseline there is no keep."""
     keeps = tuple(_audited(experiments))
     noise = latest_noise(experiments)
     allowed = ALLOWED_SIGMAS * noise.sigma if noise else None
@@ -50,23 +50,16 @@ def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
 
 def _audited(experiments: Sequence[Experiment]) -> Iterator[Audited]:
     start: tuple[float, float] | None = None
-    for each in experiments:
-        scores = _scores(each)
-        if each.number == 0:
-            start = scores
-        if each.kept and scores and start:
-            val, audit = scores
-            yield Audited(each.number, val, audit, (start[0] - val) - (start[1] - audit))
-
-
-def _scores(experiment: Experiment) -> tuple[float, float] | None:
-    """On val and on audit, of the same models."""
-    pairs = [
-        (run.score.value, run.audit.value) for run in experiment.runs if run.score and run.audit
-    ]
-    if not pairs:
-        return None
-    return fmean(val for val, _ in pairs), fmean(audit for _, audit in pairs)
+    for experiment in experiments:
+        runs = [run for run in experiment.runs if run.score and run.audit]
+        if not runs:
+            continue
+        val = fmean(run.score.value for run in runs if run.score)
+        audit = fmean(run.audit.value for run in runs if run.audit)
+        if experiment.number == 0:
+            start = val, audit
+        if experiment.kept and start:
+            yield Audited(experiment.number, val, audit, (start[0] - val) - (start[1] - audit))
 
 
 def _warning(keeps: Sequence[Audited], allowed: float | None) -> str:

@@ -1,6 +1,20 @@
 """The fingerprint of a score: scores are compared only where their fingerprints are equal."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from autoresearch_kit.errors import FingerprintError
 from autoresearch_kit.records import Clock, DatasetInfo, Fingerprint, Machine
+
+_WAYS_OUT: Mapping[str, str] = {
+    "corpus": "prepare the corpus that it was started with again",
+    "tokenizer": "prepare the corpus with the tokenizer that it was started with",
+    "packing": "prepare the corpus with the version of the kit that it was started with",
+    "scoring": "go on with the version of the kit and the scoring size it was started with",
+    "torch": "install the torch that it was started with",
+    "device": "go on where it was started",
+    "clock": "go on with the clock that it was started with",
+}
 
 
 def fingerprint(
@@ -20,3 +34,19 @@ def fingerprint(
         device=machine.device,
         clock=clock,
     )
+
+
+def check_comparable(a: Fingerprint, b: Fingerprint) -> None:
+    """Check that scores measured under `a` (a campaign's) and `b` (what is here) compare.
+
+    Raises:
+        FingerprintError: they don't; the message names the parts that differ and the way out.
+    """
+    was, now = asdict(a), asdict(b)
+    differing = [part for part in was if was[part] != now[part]]
+    if differing:
+        parts = ", ".join(f"{part} was {was[part]}, is {now[part]}" for part in differing)
+        ways = "; ".join(_WAYS_OUT[part] for part in differing)
+        raise FingerprintError(
+            f"scores can't be compared: {parts}. For this campaign, {ways}; or start another tag"
+        )

@@ -19,17 +19,15 @@ The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what 
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist, fmean
 
 from scipy.special import stdtr, stdtrit
 
-from autoresearch_kit.errors import FingerprintError
 from autoresearch_kit.records import (
     Arm,
     Experiment,
-    Fingerprint,
     Gain,
     Noise,
     Reason,
@@ -79,28 +77,27 @@ RECENT = 6
 MOST_RUNS = 6
 """Of an idea."""
 
-_WAYS_OUT: Mapping[str, str] = {
-    "corpus": "prepare the corpus that it was started with again",
-    "tokenizer": "prepare the corpus with the tokenizer that it was started with",
-    "packing": "prepare the corpus with the version of the kit that it was started with",
-    "scoring": "go on with the version of the kit and the scoring size it was started with",
-    "torch": "install the torch that it was started with",
-    "device": "go on where it was started",
-    "clock": "go on with the clock that it was started with",
-}
-
 
 @dataclass(frozen=True)
 class Sample:
-    """The scores of one code, in bits per byte, and the syntax-tree nodes of its editable cells."""
+    """The scores of one code, in bits per byte, and the syntax-tree nodes of its editable cells.
+
+    `claimed` are the scores with those of runs that were set aside only for the few steps that
+    they claim; empty where there are none. See `repeats.claimed`.
+    """
 
     scores: tuple[float, ...]
     nodes: int
+    claimed: tuple[float, ...] = field(default=(), kw_only=True)
 
     @property
     def mean(self) -> float:
         """Return the mean of the scores."""
         return fmean(self.scores)
+
+    def __str__(self) -> str:
+        count = len(self.scores)
+        return f"{self.mean:.6f}" + (f" (mean of {count})" if count > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Best(Sample):
     """The best: `scores` are from before, those `beside` from re-runs made for this verdict.
 
     `lost` is what keeps for less code may have lost since the last that was better, in bits per
-    byte.
+    byte. `claimed` is in place of `beside`.
     """
 
     beside: tuple[float, ...] = ()
@@ -116,7 +113,7 @@ class Best(Sample):
 
     @property
     def recent(self) -> Sample:
-        """Its latest scores, those beside the challenger's among them."""
+        """Return its latest scores, those beside the challenger's among them."""
         return Sample((*self.scores, *self.beside)[-RECENT:], self.nodes)
 
 
@@ -131,7 +128,26 @@ class Decision:
 
 
 def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
-    """Return the verdict on the challenger, or whose code to run once more before there is one."""
+    """Return the verdict on the challenger, or whose code to run once more before there is one.
+
+    A keep must hold with the scores as claimed, too. Where these leave it open, more runs are
+    needed; where they are against it, the experiment is disturbed.
+    """
+    decided = _decide(challenger, best, noise, rule)
+    if isinstance(decided, Arm) or decided.verdict is not Verdict.KEEP:
+        return decided
+    challenger = replace(challenger, scores=challenger.claimed or challenger.scores)
+    best = replace(best, beside=best.claimed or best.beside)
+    second = _decide(challenger, best, noise, rule)
+    if isinstance(second, Arm):
+        return second
+    if second.verdict is Verdict.KEEP:
+        return decided
+    detail = f"{decided.detail}; with the runs that claim fewer steps it would not be kept"
+    return Decision(Verdict.DISTURBED, Reason.FEWER_STEPS, detail)
+
+
+def _decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
     if rule is Rule.GREEDY:
         return greedy(challenger, best)
     compared = _Compared.of(challenger, best, noise)
@@ -184,7 +200,7 @@ class _Compared:
 
     @property
     def doubt(self) -> float:
-        """Below which probability of a gain the idea is given up.
+        """Return the probability of a gain below which the idea is given up.
 
         Runs of one seed say no more when there are more of them: now or never.
         """
@@ -201,10 +217,10 @@ class _Compared:
         return Reason.NO_GAIN if self.hope > 1 - DOUBT else Reason.WORSE
 
     def decision(self, verdict: Verdict, reason: Reason) -> Decision:
-        """This verdict, with the numbers that it rests on."""
+        """Return this verdict, with the numbers that it rests on."""
         gain = self.gain
         detail = (
-            f"{_mean(self.challenger)} against the best's {_mean(self.best)}"
+            f"{self.challenger} against the best's {self.best}"
             f"{' beside it' if self.beside else ''}: {abs(gain.value):.6f} ± {gain.error:.6f} "
             f"{'lower' if gain.value >= 0 else 'higher'}"
         )
@@ -250,15 +266,10 @@ def possible_losses(experiments: Sequence[Experiment]) -> float:
     return lost
 
 
-def _mean(sample: Sample) -> str:
-    count = len(sample.scores)
-    return f"{sample.mean:.6f}" + (f" (mean of {count})" if count > 1 else "")
-
-
 def greedy(challenger: Sample, best: Sample) -> Decision:
-    """Lower is kept, and what is the same with less code: karpathy/autoresearch's rule."""
+    """Keep what is lower, or the same with less code: karpathy/autoresearch's rule."""
     gain = round(best.mean, DECIMALS) - round(challenger.mean, DECIMALS)
-    scores = f"{_mean(challenger)} against the best's {_mean(best)}"
+    scores = f"{challenger} against the best's {best}"
     if gain > 0:
         return Decision(Verdict.KEEP, Reason.BETTER, f"{scores}: {gain:.6f} lower")
     if gain < 0:
@@ -268,19 +279,3 @@ def greedy(challenger: Sample, best: Sample) -> Decision:
         detail = f"{scores}: the same with {fewer} fewer syntax-tree nodes"
         return Decision(Verdict.KEEP, Reason.SIMPLER, detail)
     return Decision(Verdict.DISCARD, Reason.NO_GAIN, f"{scores}: the same, and no less code")
-
-
-def check_comparable(a: Fingerprint, b: Fingerprint) -> None:
-    """Look whether scores measured under `a` (a campaign's) and `b` (what is here) compare.
-
-    Raises:
-        FingerprintError: they don't; the message names the parts that differ and the way out.
-    """
-    was, now = asdict(a), asdict(b)
-    differing = [part for part in was if was[part] != now[part]]
-    if differing:
-        parts = ", ".join(f"{part} was {was[part]}, is {now[part]}" for part in differing)
-        ways = "; ".join(_WAYS_OUT[part] for part in differing)
-        raise FingerprintError(
-            f"scores can't be compared: {parts}. For this campaign, {ways}; or start another tag"
-        )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from autoresearch_kit.records import Experiment, Noise, best_of, latest_noise
-from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.verdicts.noise import scores_by_code
 
 

@@ -1,4 +1,4 @@
-"""Noise: the spread between runs of the same code, which verdicts are held against.
+"""The noise: the spread between runs of the same code, which verdicts are held against.
 
 Runs of one code differ by their seed (initial weights, order of the data) and by what the machine
 did meanwhile. All codes of a campaign are taken to have the same spread sigma. It is estimated from
@@ -24,12 +24,14 @@ may move sigma far. Three steps:
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import chdtr, chdtri, stdtrit
 
 from autoresearch_kit.records import Experiment, Noise, Run
@@ -59,11 +61,14 @@ BASELINE = 0
 """The number of the baseline, whose code is trusted."""
 
 CPU_SPREAD = 0.0045
-"""Of the baseline's score. Pairs and triples of seeds at 60 s on two cores: 0.0055 of 1.22."""
+"""Share of the baseline's score. Pairs and triples of seeds at 60 s on two cores: 0.0055 of 1.22.
+"""
 
 GPU_SPREAD = 0.0006
-"""The same at 300 s on an H100: two seeds of karpathy/autoresearch lay 0.0007 apart at 0.973, and
+"""The share at 300 s on an H100: two seeds of karpathy/autoresearch lay 0.0007 apart at 0.973, and
 two runs differ by sqrt(2) sigma."""
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Group:
 
     @property
     def dof(self) -> int:
-        """Its degrees of freedom."""
+        """Return the degrees of freedom."""
         return len(self.scores) - 1
 
     @cached_property
@@ -85,16 +90,8 @@ class Group:
 
     @cached_property
     def pairs(self) -> tuple[float, ...]:
-        """Half the squared difference of each pair: one degree of freedom's view of sigma^2."""
+        """Return half the squared difference of each pair: estimates of sigma^2."""
         return tuple((a - b) ** 2 / 2 for a, b in combinations(self.scores, 2))
-
-
-@dataclass(frozen=True)
-class _Weighed:
-    """A group, and the degrees of freedom that it counts for."""
-
-    group: Group
-    weight: float
 
 
 def prior(score: float, *, accelerator: bool) -> Noise:
@@ -103,31 +100,86 @@ def prior(score: float, *, accelerator: bool) -> Noise:
 
 
 def pool(groups: Iterable[Group], before: Noise) -> Noise:
-    """Return the noise after these groups, when `before` was believed; groups of one run say
-    nothing.
+    """Return the noise after these groups, when `before` was believed.
+
+    Groups of a single run say nothing.
     """
-    weighed = _weigh([each for each in groups if each.dof > 0])
-    baseline = [each for each in weighed if each.group.code == BASELINE]
+    known = [group for group in groups if group.dof > 0]
+    baseline = [group for group in known if group.code == BASELINE]
     trusted = _reweighted(baseline, before, _start(baseline, before))
     low, high = _interval(trusted)
-    start = _start(weighed, before)
-    found = _reweighted(weighed, before, start if low <= start <= high else trusted.sigma)
-    if low <= found.sigma <= high:
-        return found
-    return Noise(min(max(found.sigma, low), high), trusted.dof)
+    start = _start(known, before)
+    pooled = _reweighted(known, before, start if low <= start <= high else trusted.sigma)
+    if low <= pooled.sigma <= high:
+        return pooled
+    return Noise(min(max(pooled.sigma, low), high), trusted.dof)
 
 
-def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
-    """Return the groups of runs of these experiments: their own, and those of the best made for
-    them.
+def _weights(groups: Sequence[Group]) -> Floats:
+    """Return the degrees of freedom of each group, those of one code together `CODE_DOF` at most.
+
+    The baseline's code, which is trusted, has no such bound.
     """
-    found, best = list[Group](), BASELINE
-    for each in experiments:
-        own = each.scores if each.number == BASELINE else each.scores[1:]
-        found += [Group(each.number, own), Group(best, each.rerun_scores)]
-        if each.kept:
-            best = each.number
-    return [each for each in found if each.dof > 0]
+    totals = Counter[int]()
+    for group in groups:
+        totals[group.code] += group.dof
+    shares = (1 if g.code == BASELINE else min(1, CODE_DOF / totals[g.code]) for g in groups)
+    return np.array([group.dof * share for group, share in zip(groups, shares, strict=True)])
+
+
+def _start(groups: Sequence[Group], before: Noise) -> float:
+    """Return a robust sigma: the root of the clipped pairs' equation, by fixed-point iteration."""
+    bound = CLIP**2
+    # the mean of min(x, bound), where x is chi-squared with one degree of freedom
+    expected = float(chdtr(3, bound) + bound * (1 - chdtr(1, bound)))
+    weights = _weights(groups)
+    pairs = np.array([pair for group in groups for pair in group.pairs])
+    counts = [len(group.pairs) for group in groups]
+    shares = np.repeat(weights / np.array(counts), counts)
+    dof = before.dof + float(weights.sum())
+    square = before.sigma**2
+    for _ in range(200):
+        clipped = float(shares @ np.minimum(pairs, bound * square)) / expected
+        last, square = square, (before.dof * before.sigma**2 + clipped) / dof
+        if math.isclose(last, square, rel_tol=1e-6):
+            break
+    return math.sqrt(square)
+
+
+def _reweighted(groups: Sequence[Group], before: Noise, sigma: float) -> Noise:
+    """Return the pooled estimate of the groups that are neither too wide nor too narrow.
+
+    Which those are is judged by `sigma` at first, then by each estimate in turn.
+    """
+    weights, variances = _weights(groups), np.array([group.variance for group in groups])
+    low, high, mean = np.array([_usual(group.dof) for group in groups]).reshape(-1, 3).T
+    noise = Noise(sigma, before.dof)
+    for _ in range(PASSES):
+        ratios = variances / noise.sigma**2
+        inside = weights * ((low < ratios) & (ratios < high))
+        dof = before.dof + float(inside.sum())
+        squares = before.dof * before.sigma**2 + float(inside @ (variances / mean))
+        last, noise = noise, Noise(math.sqrt(squares / dof), dof)
+        if last == noise:
+            break
+    return noise
+
+
+@lru_cache
+def _usual(dof: int) -> tuple[float, float, float]:
+    """Return the bounds of a group's variance over sigma^2, and its mean between them.
+
+    By the chi-squared distribution.
+    """
+    low, high = float(chdtri(dof, 1 - NARROW)), float(chdtri(dof, WIDE))
+    inside = chdtr(dof + 2, high) - chdtr(dof + 2, low)
+    return low / dof, high / dof, float(inside / (1 - NARROW - WIDE))
+
+
+def _interval(noise: Noise) -> tuple[float, float]:
+    """Return where sigma lies but for `EDGE` on either side, by its degrees of freedom."""
+    most, least = chdtri(noise.dof, EDGE), chdtri(noise.dof, 1 - EDGE)
+    return noise.sigma * math.sqrt(noise.dof / most), noise.sigma * math.sqrt(noise.dof / least)
 
 
 def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool:
@@ -159,75 +211,8 @@ def _position(scores: Sequence[float], noise: Noise) -> float:
     return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
 
 
-def _weigh(groups: Sequence[Group]) -> list[_Weighed]:
-    """Each group with its degrees of freedom, those of one code together at most `CODE_DOF`."""
-    totals: dict[int, int] = {}
-    for each in groups:
-        totals[each.code] = totals.get(each.code, 0) + each.dof
-    return [
-        _Weighed(each, each.dof * (min(1, CODE_DOF / totals[each.code]) if each.code else 1))
-        for each in groups
-    ]
-
-
-def _reweighted(weighed: Sequence[_Weighed], before: Noise, sigma: float) -> Noise:
-    """Return the pooled estimate of the groups that are not too wide nor too narrow, beginning
-    there.
-    """
-    weights = np.array([each.weight for each in weighed])
-    variances = np.array([each.group.variance for each in weighed])
-    usual = np.array([_usual(each.group.dof) for each in weighed]).reshape(-1, 3).T
-    low, high, mean = usual
-    found = Noise(sigma, before.dof)
-    for _ in range(PASSES):
-        ratios = variances / found.sigma**2
-        inside = weights * ((low < ratios) & (ratios < high))
-        dof = before.dof + float(inside.sum())
-        squares = before.dof * before.sigma**2 + float(inside @ (variances / mean))
-        last, found = found, Noise(math.sqrt(squares / dof), dof)
-        if last == found:
-            break
-    return found
-
-
-def _start(weighed: Sequence[_Weighed], before: Noise) -> float:
-    """Return a robust sigma: the root of the clipped pairs' equation, found by iterating it."""
-    bound = CLIP**2
-    # The mean of min(x, bound), where x is chi-squared with one degree of freedom.
-    expected = float(chdtr(3, bound) + bound * (1 - chdtr(1, bound)))
-    pairs = np.array([pair for each in weighed for pair in each.group.pairs])
-    weights = np.array(
-        [each.weight / len(each.group.pairs) for each in weighed for _ in each.group.pairs]
-    )
-    dof = before.dof + sum(each.weight for each in weighed)
-    found = before.sigma**2
-    for _ in range(200):
-        clipped = float(weights @ np.minimum(pairs, bound * found)) / expected
-        last, found = found, (before.dof * before.sigma**2 + clipped) / dof
-        if math.isclose(last, found, rel_tol=1e-6):
-            break
-    return math.sqrt(found)
-
-
-@lru_cache
-def _usual(dof: int) -> tuple[float, float, float]:
-    """Return the bounds of a group's variance over sigma^2, and its mean between them: by chi-
-    squared.
-    """
-    low, high = float(chdtri(dof, 1 - NARROW)), float(chdtri(dof, WIDE))
-    inside = chdtr(dof + 2, high) - chdtr(dof + 2, low)
-    return low / dof, high / dof, float(inside / (1 - NARROW - WIDE))
-
-
-def _interval(noise: Noise) -> tuple[float, float]:
-    """Return where sigma lies but for `EDGE` on either side, as its degrees of freedom have it."""
-    most, least = chdtri(noise.dof, EDGE), chdtri(noise.dof, 1 - EDGE)
-    return noise.sigma * math.sqrt(noise.dof / most), noise.sigma * math.sqrt(noise.dof / least)
-
-
 def reach(noise: Noise, scores: int) -> float:
-    """Return how far from the mean of so many scores one more run of the same code falls, 19 times
-    of 20.
+    """Return how far from a mean of so many scores one more run of the code falls 19 times of 20.
 
     In bits per byte, to either side: Student's t, times the error of the difference.
     """
@@ -235,21 +220,46 @@ def reach(noise: Noise, scores: int) -> float:
 
 
 def describe(noise: Noise) -> str:
-    """Return the noise for people: sigma, what it rests on, and how far apart luck alone puts two
-    runs.
-    """
+    """Return sigma, what it rests on, and how far apart luck alone puts two runs, in words."""
     return (
         f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
         f"lie less than {reach(noise, 1):.2g} apart, 19 times out of 20"
     )
 
 
-def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
-    """Return all scores of each experiment's code that count, by its number, where there are any.
+def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
+    """Return the groups of runs that these experiments made: their own, and those of the best."""
+    groups, best = list[Group](), BASELINE
+    for experiment in experiments:
+        first = 0 if experiment.number == BASELINE else 1  # an idea was picked by its first run
+        groups.append(Group(experiment.number, experiment.scores[first:]))
+        against = best if experiment.against is None else experiment.against
+        groups.append(Group(against, experiment.rerun_scores))
+        if experiment.kept:
+            best = experiment.number
+    return [group for group in groups if group.dof > 0]
 
-    Those of its own runs come first, then those of re-runs that later experiments asked for while
-    it was the best.
+
+def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
+    """Return the runs of each experiment's code that count, by its number.
+
+    Its own come first, then those that later experiments asked for while it was the best. Where
+    these show that the machine is faster or slower than it was, runs of before don't count.
     """
+    runs: dict[int, list[Run]] = {}
+    best = BASELINE
+    for experiment in experiments:
+        runs[experiment.number] = list(experiment.runs)
+        if experiment.rerun_scores:
+            against = best if experiment.against is None else experiment.against
+            runs[against] = [*as_fast(runs[against], experiment.reruns), *experiment.reruns]
+        if experiment.kept:
+            best = experiment.number
+    return runs
+
+
+def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
+    """Return the scores of `runs_by_code`, where there are any."""
     runs = runs_by_code(experiments)
     return {number: scores for number, some in runs.items() if (scores := scores_of(some))}
 
@@ -257,19 +267,3 @@ def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, 
 def scores_of(runs: Iterable[Run]) -> tuple[float, ...]:
     """Return the scores of these runs, in bits per byte, where they have one."""
     return tuple(run.score.value for run in runs if run.score)
-
-
-def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
-    """Return the runs of each experiment's code that count, by its number, in the same order.
-
-    Where re-runs show that the machine is faster or slower than it was, those of before don't.
-    """
-    found: dict[int, list[Run]] = {}
-    best = 0
-    for each in experiments:
-        found[each.number] = list(each.runs)
-        if each.rerun_scores:
-            found[best] = [*as_fast(found[best], each.reruns), *each.reruns]
-        if each.kept:
-            best = each.number
-    return found

@@ -4,26 +4,31 @@ A disturbed experiment is no verdict on its idea. The same edits are tried again
 experiment, once the machine is quiet, under other seeds; after `RETRIES` times that is its end.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from autoresearch_kit.records import Experiment, Proposal, Verdict
+from autoresearch_kit.records import Experiment, Proposal, Verdict, next_number
 
 RETRIES = 2
 """How often an idea is tried again."""
 
 
-def due(experiments: Sequence[Experiment]) -> Proposal | None:
-    """Return what the next experiment tries again; None if the last was judged, or tried often
-    enough.
+def due(experiments: Sequence[Experiment], pending: Sequence[Proposal] = ()) -> Proposal | None:
+    """Return what the next experiment tries again, beside the `pending` ones.
+
+    None if no idea was disturbed in its last try, or those that were are tried again already, or
+    were often enough.
     """
-    if not experiments or experiments[-1].verdict is not Verdict.DISTURBED:
-        return None
-    last = experiments[-1].proposal
-    first = last.number if last.retry_of is None else last.retry_of
-    if sum(each.proposal.retry_of == first for each in experiments) >= RETRIES:
-        return None
-    return replace(last, number=len(experiments), retry_of=first, attempts=())
+    tries = Counter(map(_first, [*(each.proposal for each in experiments), *pending]))
+    last = {_first(each.proposal): each for each in experiments}
+    under_way = {_first(each) for each in pending}
+    for first, each in last.items():
+        disturbed = each.verdict is Verdict.DISTURBED and first not in under_way
+        if disturbed and tries[first] <= RETRIES:
+            number = next_number(experiments, pending)
+            return replace(each.proposal, number=number, retry_of=first, attempts=())
+    return None
 
 
 def in_a_row(experiments: Sequence[Experiment]) -> int:
@@ -43,13 +48,17 @@ def ideas(proposals: Iterable[Proposal]) -> int:
     return sum(each.retry_of is None for each in proposals)
 
 
-def fate(each: Experiment, experiments: Sequence[Experiment], running: Proposal | None) -> str:
+def fate(each: Experiment, experiments: Sequence[Experiment], running: Sequence[Proposal]) -> str:
     """Return what becomes of a disturbed experiment's idea, as the end of a sentence."""
-    first = each.number if each.proposal.retry_of is None else each.proposal.retry_of
-    later = [other.proposal for other in experiments[each.number + 1 :]]
-    again = [other.number for other in later if other.retry_of == first]
-    if again:
-        return f"tried again as experiment {again[0]}"
-    if running is not None and running.retry_of == first:
-        return f"tried again now, as experiment {running.number}"
-    return "tried again next" if due(experiments) and each is experiments[-1] else "not tried again"
+    first = _first(each.proposal)
+    later = [other.proposal for other in experiments if other.number > each.number]
+    for when, proposals in (("as", later), ("now, as", running)):
+        if again := [other.number for other in proposals if other.retry_of == first]:
+            return f"tried again {when} experiment {again[0]}"
+    retry = due(experiments, running)
+    return "tried again next" if retry and retry.retry_of == first else "not tried again"
+
+
+def _first(proposal: Proposal) -> int:
+    """Return the number under which this idea was tried first."""
+    return proposal.number if proposal.retry_of is None else proposal.retry_of

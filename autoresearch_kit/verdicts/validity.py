@@ -1,14 +1,12 @@
-"""Validity of runs: may a run be judged, or did the machine disturb it? Pure functions.
+"""Validity of runs: whether a run may be judged, or the machine disturbed it. Pure functions.
 
-Two things can say so: what was seen of the machine from outside while the run trained, and the
-steps of other runs of the same code. Such a run is repeated with the same seed: steps are the
-notebook's own claim, and no notebook shall get another draw of its luck by claiming few.
+A run is disturbed by what was seen of the machine from outside while it trained, or by making fewer
+steps than other runs of the same code. It is repeated with the same seed: steps are the notebook's
+own claim, and no notebook shall get another draw of its luck by claiming few.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import Enum, auto
 from statistics import median
-from typing import Protocol, TypeVar
 
 from autoresearch_kit.records import Clock, Conditions, GpuConditions, Reason, Run, Settings
 
@@ -16,7 +14,7 @@ NEVER = 1.0
 """At this `max_elsewhere` every run is judged, whatever the machine did meanwhile."""
 
 MARGIN = 0.15
-"""By which more than the usual share may go elsewhere, on a machine that is never quiet."""
+"""How much more than the usual share may go elsewhere, on a machine that is never quiet."""
 
 MOST_USUAL = 0.5
 """The usual share is never taken to be more: a run that gets less than half of a machine depends on
@@ -33,34 +31,8 @@ Runs of the same code on two cores, beside neighbours that came and went, were a
 THROTTLED = 0.5
 """The share of the looks at which a GPU may have been slowed down."""
 
-AGAIN = 2
-"""How often a disturbed run is repeated at once."""
-
 STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
 """Failures that a busy machine can cause in code that is fine."""
-
-
-class Repeat(Enum):
-    """When a run that does not count is repeated, if at all."""
-
-    AT_ONCE = auto()
-    WHEN_QUIET = auto()
-    NO_MORE = auto()
-
-
-class Seen(Protocol):
-    """A run, and why it should be repeated: empty if it counts."""
-
-    @property
-    def run(self) -> Run:
-        """Return the run as it was measured."""
-
-    @property
-    def disturbed(self) -> str:
-        """Return what `why_invalid` said of it."""
-
-
-S = TypeVar("S", bound=Seen)
 
 
 def usual_elsewhere(baseline: Sequence[Run]) -> float:
@@ -100,7 +72,7 @@ def why_invalid(
 
 
 def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
-    """Return the part of `why_invalid` that was seen from outside, of which no notebook has a say.
+    """Return the part of `why_invalid` that was seen from outside, which no notebook can change.
 
     By the CPU clock neighbours make a run longer and no worse, unless they take nearly all.
     """
@@ -131,7 +103,7 @@ def why_busy(
 
 
 def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str:
-    """Return the part of `why_invalid` that the steps of other runs of the same code say."""
+    """Return the part of `why_invalid` that the steps of other runs of the same code show."""
     if settings.max_elsewhere >= NEVER or run.score is None:
         return ""
     others = [each for each in same_code_runs if each.score]
@@ -158,56 +130,9 @@ def as_fast(runs: Iterable[Run], now: Sequence[Run]) -> list[Run]:
 
 
 def _shares(run: Run, others: Sequence[Run]) -> tuple[float, float]:
-    """Its steps and its tokens, each as a share of the median of `others`."""
-    steps, tokens = (
-        own / usual if usual else 1.0
-        for own, usual in (
-            (run.steps, median(each.steps for each in others)),
-            (run.tokens, median(each.tokens for each in others)),
-        )
-    )
-    return steps, tokens
-
-
-def once_more(tried: Sequence[Seen]) -> bool:
-    """Return whether to run a code (again) at once, under the seed of these runs of it.
-
-    A machine that was no quieter the second time stays as it is for now.
-    """
-    if not tried or not tried[-1].disturbed:
-        return not tried
-    return repeats_at_once([each.run for each in tried])
-
-
-def repeats_at_once(tried: Sequence[Run]) -> bool:
-    """Return whether a repeat helps, after these runs with one seed, of which none counts."""
-    quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
-    return quieter and len(tried) <= AGAIN
-
-
-def repeat(tried: Sequence[Run]) -> Repeat:
-    """Return what follows these runs with one seed, of which none counts.
-
-    The repeats at once come first; after the first of them that did not help, or the last, one
-    more when the machine is quiet. That is decided by the runs alone, so that a campaign that was
-    killed goes on where it was.
-    """
-    for count in range(1, len(tried) + 1):
-        if not repeats_at_once(tried[:count]):
-            return Repeat.WHEN_QUIET if count == len(tried) else Repeat.NO_MORE
-    return Repeat.AT_ONCE
-
-
-def least_disturbed(tried: Sequence[S]) -> S:
-    """Return the run that counts: undisturbed, else scored, else with the least elsewhere."""
-    return min(
-        tried,
-        key=lambda each: (bool(each.disturbed), each.run.score is None, _elsewhere(each.run)),
-    )
-
-
-def _elsewhere(run: Run) -> float:
-    return run.conditions.elsewhere if run.conditions else 1.0
+    """Return the run's steps and tokens, each as a share of the median of `others`."""
+    steps, tokens = median(each.steps for each in others), median(each.tokens for each in others)
+    return run.steps / steps if steps else 1.0, run.tokens / tokens if tokens else 1.0
 
 
 def _gpu(gpu: GpuConditions) -> str:

@@ -1,5 +1,6 @@
 """A campaign whose runs are made up, so that hundreds can be tried; all that it writes is real."""
 
+import compileall
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +27,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.verdicts import decide
+from autoresearch_kit.verdicts.comparable import check_comparable
 from tests.campaign import tiny
 from tests.ledger import ledger
 
@@ -64,8 +65,7 @@ def made_up_run(
 
 def number_of(spec: RunSpec) -> int:
     """Return the number of the experiment that a run of a campaign belongs to."""
-    pending = Workspace(spec.folder.parents[3], spec.folder.parents[1].name).pending()
-    assert pending is not None
+    [pending] = Workspace(spec.folder.parents[3], spec.folder.parents[1].name).pending()
     return pending.number
 
 
@@ -78,7 +78,7 @@ def made_up_context(workspace: Workspace, history: History, settings: Settings) 
     """Make up a context, without a corpus and without loading torch."""
     experiments = history.experiments()
     if experiments:
-        decide.check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
+        check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
     source = history.source(0) if experiments else tiny.notebook_text()
     dataset, baseline = workspace.root / "data", TrainNotebook.parse(source)
     return Context(
@@ -95,6 +95,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(launch, "execute", made_up_run)
     patch.setattr(launch, "execute_unscored", made_up_probe)
     patch.setattr(launch, "audit", lambda _, run, **__: run)
+    patch.setattr(compileall, "compile_dir", lambda *_, **__: True)  # nothing imports the copy
 
 
 @contextmanager

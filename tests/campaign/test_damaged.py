@@ -38,6 +38,7 @@ DAMAGE = {
     "rubbish": b"\x00\xff\x1b[2J" * 1000,
     "something else": b'["tag", 3]',
 }
+FILES = [pattern.replace("*", "0002") for pattern in FORGETTABLE]
 
 
 @pytest.fixture(scope="module")
@@ -83,28 +84,27 @@ def says(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-@pytest.mark.parametrize("name", FORGETTABLE)
-def test_what_can_be_forgotten_is_set_aside_and_the_campaign_goes_on(
-    name: str, how: str, place: Workspace, caplog: pytest.LogCaptureFixture
+def test_damaged_files_are_set_aside_and_the_campaign_goes_on(
+    how: str, place: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (place.folder / "request.json").write_bytes(b'"resume"')
-    path = damage(place, name, how)
+    damaged = [damage(place, name, how) for name in FILES]
     with caplog.at_level(logging.WARNING):
         quick.run(place.root, 2)
     assert [one.number for one in History(place.root, "night").experiments()] == [0, 1, 2]
-    if name not in ("state.json", "request.json"):  # these are written anew, or are of the past
-        assert f"{path} is damaged" in caplog.text
-        assert path.with_suffix(".damaged").exists()
+    for path in damaged:
+        if path.name not in ("state.json", "request.json"):  # written anew, or of the past
+            assert f"{path} is damaged" in caplog.text
+            assert path.with_suffix(".damaged").exists()
 
 
 @pytest.mark.parametrize("how", DAMAGE)
 def test_status_and_panel_tell_of_each(
     how: str, place: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in FORGETTABLE:
+    for name in FILES:
         damage(place, name, how)
     said, sight = says(capsys, "status"), Reader(place.root, "night").read()
-    for name in FORGETTABLE:
+    for name in FILES:
         assert f"{place.folder / name} is damaged" in said
         assert f"{place.folder / name} is damaged" in "\n".join(sight.troubles)
     assert "2 tried" not in said

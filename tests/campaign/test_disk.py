@@ -133,7 +133,7 @@ def test_a_lock_left_behind_costs_nothing(project: Path) -> None:
         lock.touch()
         with pytest.raises(LedgerError, match=r"git update-ref: .*0001\.lock"):
             list(experiments)
-    proposed = place.pending()
+    [proposed] = place.pending()
     quick.run(project, 2)
     assert History(project, "night").experiment(1).proposal == proposed
     check_whole(project, 2)

@@ -1,7 +1,7 @@
 """What becomes of an idea that the machine disturbed; runs and the machine are made up."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -32,13 +32,12 @@ TRIES = 3
 
 
 class Machine:
-    """How busy the machine is, run by run; then it is quiet. `waited` counts the waits."""
+    """How busy the machine is, run by run; then it is quiet. A person stops wait `stop_at`."""
 
     def __init__(self, *shares: float) -> None:
         self._shares: Iterator[float] = iter(shares)
         self.runs: list[str] = []
-        self.waited = 0
-        self.on_wait: Callable[[], None] = lambda: None
+        self.waited = self.stop_at = 0
 
     def execute(self, spec: RunSpec, waiting: None = None, **how: Callable[[], bool]) -> Run:
         self.runs.append(spec.folder.name)
@@ -47,7 +46,8 @@ class Machine:
 
     def wait(self, *_: object, **__: object) -> bool:
         self.waited += 1
-        self.on_wait()
+        if self.waited == self.stop_at:
+            raise Cancelled("stopped while waiting")
         return True
 
 
@@ -61,12 +61,24 @@ def run(project: Path, machine: Machine, experiments: int) -> list[Experiment]:
         return campaign.history.experiments()
 
 
-def verdicts(experiments: list[Experiment]) -> list[Verdict]:
-    return [one.verdict for one in experiments]
+@dataclass(frozen=True)
+class Night:
+    """A campaign whose first idea was disturbed once, and tried again."""
+
+    project: Path
+    machine: Machine
+    tried: list[Experiment]
 
 
-def test_it_is_tried_again_with_the_same_edits_and_other_seeds(project: Path) -> None:
-    _, first, again, other = run(project, Machine(QUIET, *[BUSY] * TRIES), 2)
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    project = tiny.make_project(tmp_path_factory.mktemp("disturbed") / "project")
+    machine = Machine(QUIET, *[BUSY] * TRIES)
+    return Night(project, machine, run(project, machine, 2))
+
+
+def test_it_is_tried_again_with_the_same_edits_and_other_seeds(night: Night) -> None:
+    _, first, again, other = night.tried
     assert (first.verdict, first.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
     assert (first.score, first.runs, len(first.set_aside)) == (None, (), TRIES)
     assert again.proposal == replace(first.proposal, number=2, retry_of=1)
@@ -75,64 +87,51 @@ def test_it_is_tried_again_with_the_same_edits_and_other_seeds(project: Path) ->
     assert other.proposal.retry_of is None
 
 
-def test_git_says_what_was_not_judged_and_what_tries_it_again(project: Path) -> None:
-    run(project, Machine(QUIET, *[BUSY] * TRIES), 1)
-    log = tiny.git(project, "log", "--format=%B", "refs/autoresearch/night/0001")
+def test_git_names_what_was_not_judged_and_its_retry(night: Night) -> None:
+    log = tiny.git(night.project, "log", "--format=%B", "refs/autoresearch/night/0002")
+    assert "Retry-of: 1" in log
+    log = tiny.git(night.project, "log", "--format=%B", "refs/autoresearch/night/0001")
     assert "Record night 0001: disturbed" in log
     assert "Status: disturbed\nReason: machine busy" in log
-    assert "Retry-of: 1" in tiny.git(project, "log", "--format=%B", "refs/autoresearch/night/0002")
-    shown = tiny.git(project, "ls-tree", "-r", "--name-only", "refs/autoresearch/night/0001")
+    shown = tiny.git(night.project, "ls-tree", "-r", "--name-only", "refs/autoresearch/night/0001")
     assert "experiments/night/0001/set-aside-3.ipynb" in shown
 
 
-def test_it_is_tried_again_a_bounded_number_of_times(project: Path) -> None:
-    found = run(project, Machine(QUIET, *[BUSY] * TRIES * (1 + RETRIES)), 2)
-    assert verdicts(found)[1:-1] == [Verdict.DISTURBED] * (1 + RETRIES)
-    assert [one.proposal.retry_of for one in found] == [None, None, 1, 1, None]
+def test_a_quiet_machine_is_waited_for_before_a_retry(night: Night) -> None:
+    assert night.machine.waited == 2  # before the last repeat, and before the retry
 
 
-def test_a_quiet_machine_is_waited_for_before_it_is_tried_again(project: Path) -> None:
-    machine = Machine(QUIET, *[BUSY] * TRIES)
-    run(project, machine, 1)
-    assert machine.waited == 2  # before the last repeat, and before the retry
+def test_retries_are_bounded_and_the_limit_counts_ideas(project: Path) -> None:
+    tried = run(project, Machine(QUIET, *[BUSY] * TRIES * (1 + RETRIES)), 2)
+    verdicts = [one.verdict for one in tried]
+    assert verdicts[1:-1] == [Verdict.DISTURBED] * (1 + RETRIES)
+    assert [one.proposal.retry_of for one in tried] == [None, None, 1, 1, None]
 
 
-def test_the_limit_counts_ideas_not_retries(project: Path) -> None:
-    found = run(project, Machine(QUIET, *[BUSY] * TRIES), 3)
-    assert len(found) == 1 + 3 + 1
-
-
-def test_a_campaign_that_ends_while_it_waits_goes_on_where_it_was(project: Path) -> None:
-    def stop() -> None:
-        raise Cancelled("stopped while waiting")
-
+def test_a_stop_while_waiting_loses_no_run(project: Path) -> None:
     machine = Machine(QUIET, *[BUSY] * (TRIES - 1))
-    machine.on_wait = stop
+    machine.stop_at = 1
     run(project, machine, 1)
     workspace = Workspace(project, "night")
     state = workspace.state()
     assert state is not None
     assert state.stage is Stage.ENDED
-    assert len(workspace.measured()) == TRIES - 1
+    assert len(workspace.measured(1)) == TRIES - 1
     later = Machine(QUIET)
     _, first = run(project, later, 1)
     assert (later.waited, len(later.runs)) == (1, 1)
     assert (len(first.runs), len(first.set_aside)) == (1, TRIES - 1)
 
 
-def test_a_campaign_that_ends_before_a_retry_goes_on_with_it(project: Path) -> None:
-    def stop() -> None:
-        if machine.waited == 2:
-            raise Cancelled("stopped while waiting")
-
+def test_a_stop_before_a_retry_loses_no_retry(project: Path) -> None:
     machine = Machine(QUIET, *[BUSY] * TRIES)
-    machine.on_wait = stop
+    machine.stop_at = 2
     run(project, machine, 1)
     _, _, again = run(project, Machine(), 1)
     assert again.proposal.retry_of == 1
 
 
-def test_a_baseline_that_stays_disturbed_says_what_to_do(project: Path) -> None:
+def test_a_disturbed_baseline_says_what_to_do_and_is_measured_anew(project: Path) -> None:
     with pytest.raises(KitError) as raised:
         run(project, Machine(*[BUSY] * TRIES), 1)
     assert str(raised.value) == (
@@ -141,15 +140,6 @@ def test_a_baseline_that_stays_disturbed_says_what_to_do(project: Path) -> None:
         "quiet; or have every run judged, whatever else the machine does: "
         "autoresearch run night --max-elsewhere 1"
     )
-
-
-def test_that_is_no_other_campaign_as_long_as_nothing_is_judged(project: Path) -> None:
-    with pytest.raises(KitError):
-        run(project, Machine(*[BUSY] * TRIES), 1)
+    # nothing was judged yet, so that this is no other campaign
     assert settle(project, "night", Wishes(max_elsewhere=1.0)).max_elsewhere == 1.0
-
-
-def test_the_next_start_measures_a_disturbed_baseline_anew(project: Path) -> None:
-    with pytest.raises(KitError):
-        run(project, Machine(*[BUSY] * TRIES), 1)
     assert len(run(project, Machine(), 1)) == 2

@@ -16,7 +16,9 @@ from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.measuring import Measuring, Steps, drive
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.orders import Steps, drive
+from autoresearch_kit.campaign.recording import files_of
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool
@@ -102,13 +104,14 @@ def score(value: float) -> Score:
 
 @dataclass(frozen=True)
 class Place:
-    """A campaign with its baseline, where ideas are decided."""
+    """A campaign, where ideas are decided."""
 
     project: Path
     machine: Machine
     settings: Settings
+    experiments: tuple[Experiment, ...] = ()
 
-    def decider(self, experiments: Sequence[Experiment]) -> Decider:
+    def decider(self) -> Decider:
         workspace = Workspace(self.project, "night")
         workspace.create()
         baseline = TrainNotebook.parse(tiny.notebook_text())
@@ -122,10 +125,10 @@ class Place:
             SandboxLevel.NONE,
         )
         measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
-        return Decider(measuring, History(self.project, "night"), experiments)
+        return Decider(measuring, History(self.project, "night"), self.experiments)
 
-    def decide(self, proposal: Proposal, experiments: Sequence[Experiment]) -> Outcome:
-        decider = self.decider(experiments)
+    def decide(self, proposal: Proposal) -> Outcome:
+        decider = self.decider()
         first = self.drive(decider, decider.first_run(proposal))
         return self.drive(decider, decider.decide(first))
 
@@ -154,16 +157,28 @@ def place(project: Path, machine: Machine) -> Place:
 
 
 @pytest.fixture
-def begun(place: Place) -> list[Experiment]:
-    """The baseline, decided and in git."""
-    outcome = place.decide(BEGIN, [])
-    baseline = replace(ledger.experiment(0), runs=outcome.runs, nodes=NODES, noise=outcome.noise)
+def begun(place: Place) -> Place:
+    """A campaign with its baseline, decided and in git."""
+    outcome = place.decide(BEGIN)
+    baseline = replace(ledger.experiment(0), runs=runs(outcome), nodes=NODES, noise=outcome.noise)
     History(place.project, "night").append(baseline, tiny.notebook_text(), {})
-    Workspace(place.project, "night").forget_measured()
-    return [baseline]
+    Workspace(place.project, "night").forget(0)
+    return replace(place, experiments=(baseline,))
 
 
 NODES = TrainNotebook.parse(tiny.notebook_text()).nodes()
+
+
+def runs(outcome: Outcome) -> tuple[Run, ...]:
+    return tuple(each.run for each in outcome.counting())
+
+
+def reruns(outcome: Outcome) -> tuple[Run, ...]:
+    return tuple(each.run for each in outcome.best_counting())
+
+
+def set_aside(outcome: Outcome) -> tuple[Run, ...]:
+    return tuple(each.run for each in outcome.set_aside())
 
 
 def values(runs: Sequence[Run]) -> list[float]:
@@ -171,294 +186,249 @@ def values(runs: Sequence[Run]) -> list[float]:
 
 
 def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
-    outcome = place.decide(BEGIN, [])
-    assert values(outcome.runs) == list(BASELINE)
-    assert len({run.seed for run in outcome.runs}) == 3
+    outcome = place.decide(BEGIN)
+    assert values(runs(outcome)) == list(BASELINE)
+    assert len({run.seed for run in runs(outcome)}) == 3
     assert outcome.noise is not None
     assert outcome.noise.dof == PRIOR_DOF + 2
 
 
 def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
     once = replace(place, settings=replace(place.settings, seeds=1))
-    assert len(once.decide(BEGIN, []).runs) == 1
+    assert len(runs(once.decide(BEGIN))) == 1
 
 
-def test_what_is_clearly_worse_is_run_once(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter([1.6])
-    outcome = place.decide(WIDER, begun)
+def test_what_is_clearly_worse_is_run_once(begun: Place) -> None:
+    begun.machine.scores["16"] = iter([1.6])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.reason is Reason.WORSE
-    assert values(outcome.runs) == [1.6]
+    assert values(runs(outcome)) == [1.6]
 
 
-def test_what_is_better_is_run_beside_the_best_until_that_is_sure(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    before = len(place.machine.ran)
-    outcome = place.decide(WIDER, begun)
+def test_what_is_better_is_run_beside_the_best_until_that_is_sure(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    before = len(begun.machine.ran)
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert [word for word, _ in place.machine.ran[before:]][:5] == ["16", "16", "8", "16", "8"]
+    assert [word for word, _ in begun.machine.ran[before:]][:5] == ["16", "16", "8", "16", "8"]
     assert outcome.decision.gain is not None
     assert outcome.decision.gain.value == pytest.approx(0.205)
 
 
-def test_a_gain_that_the_machine_made_is_not_kept(place: Place, begun: list[Experiment]) -> None:
+def test_a_gain_that_the_machine_made_is_not_kept(begun: Place) -> None:
     """All runs score lower now than the best did once, the best's too."""
-    place.machine.scores |= {"16": iter(BETTER), "8": iter([1.31, 1.3, 1.295, 1.305])}
-    outcome = place.decide(WIDER, begun)
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter([1.31, 1.3, 1.295, 1.305])}
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.DISCARD
-    assert len(outcome.reruns) == BESIDE
+    assert len(reruns(outcome)) == BESIDE
 
 
-def test_the_noise_is_of_runs_made_together(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    outcome = place.decide(WIDER, begun)
+def test_the_noise_is_of_runs_made_together(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    outcome = begun.decide(WIDER)
     assert outcome.noise is not None
     groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
     assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
 
 
-def test_code_that_crashes_with_any_seed_is_a_crash(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter([1.3, None])
-    decision = place.decide(WIDER, begun).decision
+def test_code_that_crashes_with_any_seed_is_a_crash(begun: Place) -> None:
+    begun.machine.scores["16"] = iter([1.3, None])
+    decision = begun.decide(WIDER).decision
     assert (decision.verdict, decision.reason) == (Verdict.CRASH, Reason.DIVERGED)
     assert decision.detail == "run 2: loss nan"
 
 
-def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(
-    place: Place, begun: list[Experiment]
+def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
+    outcome = begun.decide(WIDER)
+    assert len(runs(outcome)) == 6
+    assert [run.score for run in reruns(outcome)] == [None]
+
+
+def test_what_is_kept_is_audited_and_nothing_else(begun: Place) -> None:
+    begun.machine.scores["16"] = iter(BETTER)
+    begun.machine.scores["8"] = iter(AGAIN_BEST)
+    kept = begun.decide(WIDER)
+    begun.machine.scores["4"] = iter([1.6])
+    discarded = begun.decide(replace(WIDER, constants={"WIDTH": 4}))
+    assert [run.audit is not None for run in runs(kept)][:2] == [True, False]
+    assert [run.audit for run in runs(discarded)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("busy", "waited"), [((0.9,), []), ((0.9, 0.7, 0.5), [600.0]), ((0.8, 0.9), [600.0])]
+)
+def test_a_disturbed_run_is_repeated_with_its_seed(
+    begun: Place, busy: tuple[float, ...], waited: list[float]
 ) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
-    outcome = place.decide(WIDER, begun)
-    assert len(outcome.runs) == 6
-    assert [run.score for run in outcome.reruns] == [None]
+    """At once while the machine gets quieter, twice at most; then when it is quiet."""
+    begun.machine.scores["16"] = iter([*[1.9] * len(busy), 1.6])
+    begun.machine.elsewhere = iter(busy)
+    outcome = begun.decide(WIDER)
+    assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.6], [1.9] * len(busy))
+    assert {run.seed for run in set_aside(outcome)} == {runs(outcome)[0].seed}
+    assert begun.machine.waited == waited
 
 
-def test_what_is_kept_is_audited_and_nothing_else(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores["16"] = iter(BETTER)
-    place.machine.scores["8"] = iter(AGAIN_BEST)
-    kept = place.decide(WIDER, begun)
-    place.machine.scores["4"] = iter([1.6])
-    discarded = place.decide(replace(WIDER, constants={"WIDTH": 4}), begun)
-    assert [run.audit is not None for run in kept.runs][:2] == [True, False]
-    assert [run.audit for run in discarded.runs] == [None]
-
-
-def test_a_run_that_the_machine_disturbed_is_repeated_with_its_seed(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.9, 1.6])
-    place.machine.elsewhere = iter([0.9, 0.1])
-    outcome = place.decide(WIDER, begun)
-    assert values(outcome.runs) == [1.6]
-    assert values(outcome.set_aside) == [1.9]
-    assert outcome.runs[0].seed == outcome.set_aside[0].seed
-
-
-def test_after_the_repeats_a_quiet_machine_is_waited_for_and_its_run_counts(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.7, 1.8, 1.9, 1.6])
-    place.machine.elsewhere = iter([0.9, 0.7, 0.5])
-    outcome = place.decide(WIDER, begun)
-    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.6], [1.7, 1.8, 1.9])
-    assert place.machine.waited == [600.0]
-
-
-def test_a_machine_that_is_no_quieter_the_second_time_is_waited_for_at_once(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.7, 1.8, 1.6])
-    place.machine.elsewhere = iter([0.8, 0.9])
-    outcome = place.decide(WIDER, begun)
-    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.6], [1.7, 1.8])
-    assert len(place.machine.waited) == 1
-
-
-def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.3, 1.3, 1.3])
-    place.machine.elsewhere = iter([0.9] * 3)
-    outcome = place.decide(WIDER, begun)
+def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(begun: Place) -> None:
+    begun.machine.scores["16"] = iter([1.3, 1.3, 1.3])
+    begun.machine.elsewhere = iter([0.9] * 3)
+    outcome = begun.decide(WIDER)
     decision = outcome.decision
     assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
     assert decision.detail.startswith("run 1, disturbed 3 times, is not judged: 90% of the cores'")
-    assert (outcome.runs, values(outcome.set_aside)) == ((), [1.3, 1.3, 1.3])
+    assert (runs(outcome), values(set_aside(outcome))) == ((), [1.3, 1.3, 1.3])
     assert outcome.noise is None
 
 
-def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    place.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
-    outcome = place.decide(WIDER, begun)
+def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    begun.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.DISTURBED
     assert outcome.decision.detail.startswith("re-run of the best 1, disturbed 3 times")
-    assert (len(outcome.runs), outcome.reruns, len(outcome.set_aside)) == (2, (), 3)
+    assert (len(runs(outcome)), reruns(outcome), len(set_aside(outcome))) == (2, (), 3)
 
 
-def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores |= {"16": iter([1.48, 1.3, 1.31, 1.29]), "8": iter(AGAIN_BEST)}
-    place.machine.steps["16"] = iter([314, 601, 598, 620])
-    outcome = place.decide(WIDER, begun)
+def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter([1.48, 1.3, 1.31, 1.29]), "8": iter(AGAIN_BEST)}
+    begun.machine.steps["16"] = iter([314, 601, 598, 620])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert (values(outcome.runs), values(outcome.set_aside)) == ([1.31, 1.3, 1.29], [1.48])
-    assert outcome.runs[0].seed == outcome.set_aside[0].seed
+    assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.31, 1.3, 1.29], [1.48])
+    assert runs(outcome)[0].seed == set_aside(outcome)[0].seed
 
 
-def test_code_that_claims_few_steps_again_and_again_wins_nothing(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.3, 1.9, 1.9, 1.2, 1.2])
-    place.machine.steps["16"] = iter([1000, 500, 500, 500, 1000])
-    outcome = place.decide(WIDER, begun)
+def test_code_that_claims_few_steps_again_and_again_wins_nothing(begun: Place) -> None:
+    begun.machine.scores["16"] = iter([1.3, 1.9, 1.9, 1.2, 1.2])
+    begun.machine.steps["16"] = iter([1000, 500, 500, 500, 1000])
+    outcome = begun.decide(WIDER)
     decision = outcome.decision
     assert (decision.verdict, decision.reason) == (Verdict.DISTURBED, Reason.FEWER_STEPS)
-    assert len(place.machine.ran) == 3 + 4
+    assert len(begun.machine.ran) == 3 + 4
 
 
 @pytest.mark.parametrize(
     ("claim", "verdict"), [(1000, Verdict.DISCARD), (700, Verdict.DISTURBED)], ids=["no", "yes"]
 )
 def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
-    place: Place, begun: list[Experiment], claim: int, verdict: Verdict
+    begun: Place, claim: int, verdict: Verdict
 ) -> None:
     """Its seed is its own, so that each run is another draw, of what is no better than the best."""
-    place.machine.scores["16"] = iter([1.475, *[1.493, 1.473, 1.494, 1.468, 1.492, 1.476] * 2])
-    place.machine.scores["8"] = cycle([1.495, 1.485, 1.49])
-    place.machine.steps["16"] = cycle([1000, claim])
-    outcome = place.decide(WIDER, begun)
+    begun.machine.scores["16"] = iter([1.475, *[1.493, 1.473, 1.494, 1.468, 1.492, 1.476] * 2])
+    begun.machine.scores["8"] = cycle([1.495, 1.485, 1.49])
+    begun.machine.steps["16"] = cycle([1000, claim])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is verdict
     if verdict is Verdict.DISTURBED:
-        assert max(values(outcome.runs)) < 1.48 < min(values(outcome.set_aside))
+        assert max(values(runs(outcome))) < 1.48 < min(values(set_aside(outcome)))
         assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
-def test_runs_that_claim_few_steps_can_make_more_runs_needed(
-    place: Place, begun: list[Experiment]
-) -> None:
+def test_runs_that_claim_few_steps_can_make_more_runs_needed(begun: Place) -> None:
     """Without the second, three would be enough."""
-    place.machine.scores["16"] = iter([1.47, 1.492, 1.474, 1.466, 1.471, 1.467])
-    place.machine.scores["8"] = cycle([1.497, 1.504, 1.5])
-    place.machine.steps["16"] = iter([1000, 700])
-    outcome = place.decide(WIDER, begun)
+    begun.machine.scores["16"] = iter([1.47, 1.492, 1.474, 1.466, 1.471, 1.467])
+    begun.machine.scores["8"] = cycle([1.497, 1.504, 1.5])
+    begun.machine.steps["16"] = iter([1000, 700])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert len(outcome.runs) > 3
+    assert len(runs(outcome)) > 3
 
 
-def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
-    place.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
-    place.machine.steps["8"] = cycle([700, 1000])
-    outcome = place.decide(WIDER, begun)
+def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(begun: Place) -> None:
+    begun.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
+    begun.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
+    begun.machine.steps["8"] = cycle([700, 1000])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
-def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(
-    place: Place, begun: list[Experiment]
-) -> None:
+def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(begun: Place) -> None:
     """Its repeat was not picked by luck, and counts where a keep is looked at again."""
-    place.machine.scores["16"] = cycle([1.46, 1.472, 1.494, 1.473])
-    place.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
-    place.machine.steps["16"] = iter([700])
-    outcome = place.decide(WIDER, begun)
-    assert values(outcome.set_aside)[0] == 1.46
-    assert len(outcome.runs) > 3
+    begun.machine.scores["16"] = cycle([1.46, 1.472, 1.494, 1.473])
+    begun.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
+    begun.machine.steps["16"] = iter([700])
+    outcome = begun.decide(WIDER)
+    assert values(set_aside(outcome))[0] == 1.46
+    assert len(runs(outcome)) > 3
 
 
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
 def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
-    place: Place, begun: list[Experiment], claims: tuple[int, ...]
+    begun: Place, claims: tuple[int, ...]
 ) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": cycle(AGAIN_BEST)}
-    place.machine.steps["8"] = cycle(claims)
-    outcome = place.decide(WIDER, begun)
+    begun.machine.scores |= {"16": iter(BETTER), "8": cycle(AGAIN_BEST)}
+    begun.machine.steps["8"] = cycle(claims)
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert {run.steps for run in outcome.reruns} == {500}
+    assert {run.steps for run in reruns(outcome)} == {500}
 
 
 def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None:
     place.machine.elsewhere = iter([0.42, 0.44, 0.41, 0.45, 0.5])
     place.machine.scores["8"] = iter([1.5, 1.5, 1.5, 1.51, 1.49])
-    outcome = place.decide(BEGIN, [])
+    outcome = place.decide(BEGIN)
     assert outcome.decision.verdict is Verdict.KEEP
-    assert (len(outcome.runs), len(outcome.set_aside)) == (3, 2)
+    assert (len(runs(outcome)), len(set_aside(outcome))) == (3, 2)
 
 
-def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores["16"] = iter([1.3] * 9)
-    place.machine.elsewhere = iter([0.28, 0.4, 0.5, 0.6, 0.7])
-    outcome = place.decide(WIDER, begun)
+def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(begun: Place) -> None:
+    begun.machine.scores["16"] = iter([1.3] * 9)
+    begun.machine.elsewhere = iter([0.28, 0.4, 0.5, 0.6, 0.7])
+    outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.DISTURBED
 
 
 def test_runs_that_were_over_before_a_stop_are_not_run_again(
-    place: Place, begun: list[Experiment], monkeypatch: pytest.MonkeyPatch
+    begun: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    before = len(place.machine.ran)
-    stopped = place.decider(begun)
-    monkeypatch.setattr(Heartbeat, "cancelled", lambda _: len(place.machine.ran) == before + 2)
-    first = place.drive(stopped, stopped.first_run(WIDER))
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    before = len(begun.machine.ran)
+    stopped = begun.decider()
+    monkeypatch.setattr(Heartbeat, "cancelled", lambda _: len(begun.machine.ran) == before + 2)
+    first = begun.drive(stopped, stopped.first_run(WIDER))
     with pytest.raises(Cancelled):
-        place.drive(stopped, stopped.decide(first))
+        begun.drive(stopped, stopped.decide(first))
     monkeypatch.undo()
-    monkeypatch.setattr(launch, "execute", place.machine.execute)
-    monkeypatch.setattr(launch, "audit", place.machine.audit)
-    outcome = place.decide(WIDER, begun)
-    assert values(outcome.runs)[:3] == [1.3, 1.31, 1.29]
-    ran = place.machine.ran[before:]
+    monkeypatch.setattr(launch, "execute", begun.machine.execute)
+    monkeypatch.setattr(launch, "audit", begun.machine.audit)
+    outcome = begun.decide(WIDER)
+    assert values(runs(outcome))[:3] == [1.3, 1.31, 1.29]
+    ran = begun.machine.ran[before:]
     assert len(set(ran)) == len(ran)
 
 
-def test_a_run_goes_beside_one_that_was_over_before_a_kill(
-    place: Place, begun: list[Experiment]
-) -> None:
+def test_a_run_goes_beside_one_that_was_over_before_a_kill(begun: Place) -> None:
     """Its folder is the second: that of the first, which the kit failed, was cleared away."""
-    place.machine.scores["16"] = iter([1.6])
-    decider = place.decider(begun)
+    begun.machine.scores["16"] = iter([1.6])
+    decider = begun.decider()
     (decider.measuring.workspace.runs / "run-4").mkdir()
-    first = place.drive(decider, decider.first_run(WIDER))
+    first = begun.drive(decider, decider.first_run(WIDER))
     assert first.run is not None
-    assert first.run.counts.folder == "run-5"
+    assert first.run.chosen.folder == "run-5"
 
 
-def test_each_run_leaves_its_notebook_under_a_name_of_its_own(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
-    place.machine.elsewhere = iter([0.9])
-    outcome = place.decide(WIDER, begun)
-    names = [name for name, _ in outcome.named()]
-    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(names)
-    files = place.decider(begun).measuring.files(outcome.named())
-    assert set(files) == set(names)
+def test_each_run_leaves_its_notebook_under_a_name_of_its_own(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
+    begun.machine.elsewhere = iter([0.9])
+    outcome = begun.decide(WIDER)
+    files = files_of(Workspace(begun.project, "night"), outcome)
+    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(files)
 
 
-def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(
-    place: Place, begun: list[Experiment]
-) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
+def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
-        place.decide(WIDER, begun)
-    measured = Workspace(place.project, "night").measured()
+        begun.decide(WIDER)
+    measured = Workspace(begun.project, "night").measured(1)
     assert {one.run.failure for one in measured} == {None}
 
 
-def test_a_loss_curve_that_is_a_link_is_left_out(place: Place, begun: list[Experiment]) -> None:
-    place.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    outcome = place.decide(WIDER, begun)
-    measuring = place.decider(begun).measuring
-    name, measured = outcome.named()[0]
-    work = measuring.executed(measured).parent / handover.WORK_FOLDER
+def test_a_loss_curve_that_is_a_link_is_left_out(begun: Place) -> None:
+    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
+    outcome = begun.decide(WIDER)
+    workspace = Workspace(begun.project, "night")
+    work = workspace.runs / outcome.own[0].chosen.folder / handover.WORK_FOLDER
     work.mkdir()
     (work / handover.METRICS_FILE).symlink_to("/etc/passwd")
-    assert set(measuring.files([(name, measured)])) == {name}
+    assert handover.METRICS_FILE not in files_of(workspace, outcome)

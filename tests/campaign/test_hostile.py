@@ -38,13 +38,13 @@ from ipykernel.connect import get_connection_file
 work, home, cache = Path.cwd(), Path(os.environ["HOME"]), Path("cache")
 sockets = Path(get_connection_file()).parent
 cache.mkdir(exist_ok=True)
-places = (work, home, sockets, cache)
+folders = (work, home, sockets, cache)
 """
 
 STRANGE = """
-for place in places:
-    strange(place / "strange")
-    (place / "strange" / "*-folder").chmod(0o700)  # or it could not be counted
+for folder in folders:
+    strange(folder / "strange")
+    (folder / "strange" / "*-folder").chmod(0o700)  # or it could not be counted
 (cache / "triton").symlink_to({stolen!r})
 os.remove("metrics.jsonl")
 os.symlink("/etc/passwd", "metrics.jsonl")
@@ -65,16 +65,10 @@ time.sleep(60)
 """
 
 DEEP = """
-for place in places:
-    deep(place / "deep")
+for folder in folders:
+    deep(folder / "deep")
 Path("home/unreadable").mkdir(mode=0)
 time.sleep(60)
-"""
-
-MILLION = """
-here = os.open(".", os.O_RDONLY)
-for number in range(10**6):
-    os.close(os.open(str(number), os.O_CREAT, dir_fd=here))
 """
 
 OTHER = "0123456789abcdef"
@@ -83,10 +77,10 @@ OTHER = "0123456789abcdef"
 
 @dataclass(frozen=True)
 class Night:
-    """A campaign that is over, and what it tried."""
+    """A campaign that is over, and its experiments."""
 
     campaign: Campaign
-    tried: list[Experiment]
+    experiments: list[Experiment]
 
 
 def hostile(number: int, source: str) -> Proposal:
@@ -102,41 +96,35 @@ def night(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Night:
     stolen = campaign.workspace.compile_cache / OTHER
     (stolen / "ab").mkdir(parents=True)
     (stolen / "ab" / "stolen.py").write_text("code")
-    steals = {"stolen": str(stolen)}
     sources = [
-        f"{scripted.TRAIN}\n{LITTER}\n{STRANGE.format(**steals)}",
-        f"{scripted.TRAIN}\n{LITTER}\n{STOLEN_CACHE.format(**steals)}",
+        f"{scripted.TRAIN}\n{LITTER}\n{STOLEN_CACHE.format(stolen=stolen)}",
         f"import time\n{LITTER}\n{DEEP}",
-        f"{LITTER}\n{MILLION}",
-        f"{scripted.TRAIN}\nprint('an honest one')",
+        f"{scripted.TRAIN}\n{LITTER}\n{STRANGE.format(stolen=stolen)}",
     ]
     experiments = campaign.run(Limits(experiments=len(sources)))
-    tried = [next(experiments)]
+    ended = [next(experiments)]
     for number, source in enumerate(sources, start=1):
         campaign.workspace.write_pending(hostile(number, source))
-        tried.append(next(experiments))
+        ended.append(next(experiments))
     experiments.close()
-    return Night(campaign, tried)
+    return Night(campaign, ended)
 
 
 def test_each_ends_for_its_own_reason(night: Night) -> None:
-    reasons = [one.reason for one in night.tried[2:5]]
-    assert reasons == [Reason.BAD_SUBMISSION, Reason.OUT_OF_DISK, Reason.OUT_OF_DISK]
-    details = [one.detail for one in night.tried[2:5]]
-    assert "submission.pkl is a link" in details[0]
-    assert "can't be counted: " in details[1]
-    assert details[2] == "more than 100,000 files written"
+    stolen, deep = night.experiments[1:3]
+    assert (stolen.reason, deep.reason) == (Reason.BAD_SUBMISSION, Reason.OUT_OF_DISK)
+    assert "submission.pkl is a link" in stolen.detail
+    assert "can't be counted: " in deep.detail
 
 
 def test_what_lies_beside_a_model_costs_no_score(night: Night) -> None:
-    scored = [one.number for one in night.tried if one.score is not None]
-    assert scored == [0, 1, 5]
+    scored = [each.number for each in night.experiments if each.score is not None]
+    assert scored == [0, 3]
 
 
 def test_a_loss_curve_is_recorded_if_it_is_one(night: Night) -> None:
-    for number in (0, 5):
-        assert b'"loss"' in night.campaign.history.file(number, handover.METRICS_FILE)
-    for number in (1, 2):
+    assert b'"loss"' in night.campaign.history.file(0, handover.METRICS_FILE)
+    for number in (1, 3):
         with pytest.raises(LedgerError):
             night.campaign.history.file(number, handover.METRICS_FILE)
 
@@ -150,6 +138,6 @@ def test_nothing_is_left_of_any(night: Night) -> None:
     workspace = night.campaign.workspace
     assert list(workspace.runs.iterdir()) == []
     assert left_running(night.campaign.root) == []
-    places = [workspace.runs / f"run-{number}" for number in range(1, 20)]
-    sockets = [reap.socket_folder(workspace.run_id(place)) for place in places]
+    runs = [workspace.runs / f"run-{number}" for number in range(1, 20)]
+    sockets = [reap.socket_folder(workspace.run_id(run)) for run in runs]
     assert [folder for folder in sockets if folder.exists()] == []

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import detached
 from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.start import spawn
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -71,7 +71,7 @@ def killer_git(folder: Path, command: str) -> Path:
 def start(project: Path, corpus: Path) -> tuple[Workspace, subprocess.Popen[bytes]]:
     workspace = Workspace(project, "night")
     settings = settle(project, "night", tiny.wishes(corpus))
-    return workspace, detached.start(workspace, settings, Limits(experiments=EXPERIMENTS))
+    return workspace, spawn(workspace, settings, Limits(experiments=EXPERIMENTS))
 
 
 def socket_folders(workspace: Workspace) -> list[Path]:

@@ -65,7 +65,7 @@ def test_two_are_a_crash_and_the_campaign_goes_on(project: Path) -> None:
     tried = run(project, 3, failing(1, 2))
     assert reasons(tried) == [Reason.KIT_FAILED] * 2
     assert (tried[1].detail, tried[3].score is None) == (WHY, False)
-    assert Workspace(project, "night").measured() == ()
+    assert Workspace(project, "night").under_way() == set()
 
 
 def test_three_experiments_in_a_row_end_it_and_the_next_start_goes_on(project: Path) -> None:
@@ -80,6 +80,16 @@ def test_three_experiments_in_a_row_end_it_and_the_next_start_goes_on(project: P
 def test_a_baseline_that_can_t_be_run_ends_it_and_is_run_again(project: Path) -> None:
     with pytest.raises(KitError, match=f"experiment 0 could not be run: {WHY}"):
         run(project, 1, failing(0))
+    assert [one.number for one in run(project, 1, failing())] == [0, 1]
+
+
+def test_a_baseline_that_crashes_says_where_to_look(project: Path) -> None:
+    def crashing(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
+        made = quick.made_up_run(spec, waiting)
+        return replace(made, score=None, failure=Reason.ERROR, detail="ZeroDivisionError")
+
+    with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):
+        run(project, 1, crashing)
     assert [one.number for one in run(project, 1, failing())] == [0, 1]
 
 

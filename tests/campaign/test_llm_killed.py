@@ -90,13 +90,13 @@ carry_on(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
 
 
 def night(root: Path, server: ChatServer, moments: tuple[str, ...]) -> list[Experiment]:
-    """Run a whole campaign as a process of its own, killed at these moments."""
+    """Run a whole campaign, by processes that are killed at these moments, and to its end."""
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     argv = [sys.executable, "-c", CARRY_ON, str(root), server.url]
     for moment in moments:
         done = subprocess.run([*argv, moment], env=env, capture_output=True, text=True)
         assert done.returncode == -signal.SIGKILL, done.stderr
-    subprocess.run([*argv, "never"], env=env, check=True)
+    carry_on(root, server.url, "never")
     return History(root, "night").experiments()
 
 

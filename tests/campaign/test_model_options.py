@@ -1,4 +1,4 @@
-"""What the language model is asked with: said now, said at the last start, or the default."""
+"""Options of the language model: given now, at the last start, or the default."""
 
 from pathlib import Path
 
@@ -17,46 +17,37 @@ LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
-    workspace = Workspace(tmp_path, "night")
-    workspace.create()
-    return workspace
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path, "night")
+    made.create()
+    return made
 
 
-def find(
-    place: Workspace,
-    wishes: ModelWishes,
-    environment: dict[str, str],
-    limits: Limits = Limits(),  # noqa: B008
-) -> Model:
-    model = find_model(place, LLM, limits, wishes, environment)
+def find(workspace: Workspace, wishes: ModelWishes, environment: dict[str, str]) -> Model:
+    model = find_model(workspace, LLM, Limits(), wishes, environment)
     assert model is not None
     return model
 
 
-def test_a_key_and_a_name_are_enough(place: Workspace) -> None:
-    model = find(place, ModelWishes("gpt"), KEY)
+def test_a_key_and_a_name_are_enough(workspace: Workspace) -> None:
+    model = find(workspace, ModelWishes("gpt"), KEY)
     assert (model.research, model.key) == (Research("gpt"), "sk-123")
+    assert "sk-123" not in repr(model)
 
 
-def test_a_server_of_ones_own_needs_no_key(place: Workspace) -> None:
-    model = find(place, ModelWishes("qwen"), LOCAL)
+def test_a_server_of_ones_own_needs_no_key(workspace: Workspace) -> None:
+    model = find(workspace, ModelWishes("qwen"), LOCAL)
     assert (model.research.base_url, model.key) == ("http://127.0.0.1:11434/v1", "")
 
 
-def test_without_an_endpoint_there_is_no_model(place: Workspace) -> None:
-    assert find_model(place, LLM, Limits(), ModelWishes("gpt"), {}) is None
+def test_without_an_endpoint_there_is_no_model(workspace: Workspace) -> None:
+    assert find_model(workspace, LLM, Limits(), ModelWishes("gpt"), {}) is None
 
 
-def test_the_key_shows_in_no_repr(place: Workspace) -> None:
-    assert "sk-123" not in repr(find(place, ModelWishes("gpt"), KEY))
-
-
-def test_a_later_start_goes_on_as_the_last_one(place: Workspace) -> None:
+def test_a_later_start_goes_on_as_the_last_start_did(workspace: Workspace) -> None:
     first = ModelWishes("gpt", optuna_every=7, usd_in=1.0, usd_out=2.0, probes=0)
-    place.write_research(find(place, first, LOCAL).research)
-    again = find(place, ModelWishes(prompt_tokens=9000), KEY).research
-    assert again == Research(
+    workspace.write_research(find(workspace, first, LOCAL).research)
+    assert find(workspace, ModelWishes(prompt_tokens=9000), KEY).research == Research(
         "gpt",
         LOCAL["OPENAI_BASE_URL"],
         prompt_tokens=9000,
@@ -66,42 +57,24 @@ def test_a_later_start_goes_on_as_the_last_one(place: Workspace) -> None:
     )
 
 
-def test_a_model_must_be_named(place: Workspace) -> None:
-    with pytest.raises(InputError, match="--model NAME"):
-        find_model(place, LLM, Limits(), ModelWishes(), KEY)
-
-
-def test_a_cap_in_dollars_needs_prices(place: Workspace) -> None:
-    with pytest.raises(InputError, match="--usd-in and --usd-out"):
-        find_model(place, LLM, Limits(usd=5.0), ModelWishes("gpt"), KEY)
-
-
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("settings", "wishes", "limits", "words"),
     [
-        (ModelWishes("gpt", usd_in=1.0), "say both"),
-        (ModelWishes("gpt", usd_in=-1.0, usd_out=1.0), "--usd-in is -1"),
-        (ModelWishes("gpt", prompt_tokens=10), "--prompt-tokens is 10; it must be at least"),
-        (ModelWishes("gpt", optuna_every=1), "--optuna-every is 1"),
-        (ModelWishes("gpt", probes=-1), "--probes is -1; it must be from 0"),
-        (ModelWishes("gpt", probes=11), "--probes is 11"),
+        (LLM, ModelWishes(), Limits(), "--model NAME"),
+        (LLM, ModelWishes("gpt"), Limits(usd=5.0), "--usd-in and --usd-out"),
+        (LLM, ModelWishes("gpt", usd_in=1.0), Limits(), "say both"),
+        (LLM, ModelWishes("gpt", usd_in=-1.0, usd_out=1.0), Limits(), "--usd-in is -1"),
+        (LLM, ModelWishes("gpt", prompt_tokens=10), Limits(), "--prompt-tokens is 10; .* at least"),
+        (LLM, ModelWishes("gpt", optuna_every=1), Limits(), "--optuna-every is 1"),
+        (LLM, ModelWishes("gpt", probes=-1), Limits(), "--probes is -1; it must be from 0"),
+        (LLM, ModelWishes("gpt", probes=11), Limits(), "--probes is 11"),
+        (OPTUNA, ModelWishes("gpt"), Limits(), "--model is about a language model"),
+        (OPTUNA, ModelWishes(), Limits(tokens=5), "--max-tokens is about a language model"),
+        (OPTUNA, ModelWishes(), Limits(usd=5.0), "--max-usd is about a language model"),
     ],
 )
-def test_what_is_out_of_bounds_is_named(place: Workspace, wishes: ModelWishes, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        find_model(place, LLM, Limits(), wishes, KEY)
-
-
-@pytest.mark.parametrize(
-    ("wishes", "limits", "flag"),
-    [
-        (ModelWishes("gpt"), Limits(), "--model"),
-        (ModelWishes(), Limits(tokens=5), "--max-tokens"),
-        (ModelWishes(), Limits(usd=5.0), "--max-usd"),
-    ],
-)
-def test_a_campaign_of_optunas_takes_no_settings_of_a_model(
-    place: Workspace, wishes: ModelWishes, limits: Limits, flag: str
+def test_options_that_do_not_fit_are_named(
+    workspace: Workspace, settings: Settings, wishes: ModelWishes, limits: Limits, words: str
 ) -> None:
-    with pytest.raises(InputError, match=f"{flag} is about a language model"):
-        find_model(place, OPTUNA, limits, wishes, KEY)
+    with pytest.raises(InputError, match=words):
+        find_model(workspace, settings, limits, wishes, KEY)

@@ -20,16 +20,27 @@ from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
+from autoresearch_kit.records import (
+    Experiment,
+    Limits,
+    ProfileRow,
+    Request,
+    Run,
+    RunSpec,
+    Stage,
+    StepProfile,
+)
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.rows import Rows
 from autoresearch_kit.reports.spent import spent
 from autoresearch_kit.ui import cli
-from tests.campaign import quick, scripted
+from tests.campaign import quick, scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.ledger.ledger import SETTINGS
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
+Patch = pytest.MonkeyPatch
 PROBE: tuple[str, Body] = ("probe", {})
 STEPS = StepProfile(5, 9.0, 2.0, 3.0, 4.0, False, (ProfileRow("aten::mm", 0.5, 1.0, 2.0),))
 
@@ -119,15 +130,35 @@ def chat() -> Iterator[ChatServer]:
         yield server
 
 
-@pytest.fixture
-def night(
-    project: Path, chat: ChatServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Campaign:
+def campaign_in(root: Path, chat: ChatServer, sandbox: Sandbox, patch: Patch) -> Campaign:
     settings = replace(quick.SETTINGS, researcher="llm", train_seconds=300.0, wall_seconds=720.0)
-    quick.make_up(monkeypatch)
-    monkeypatch.setattr(launch, "execute", sandbox.scored)
-    monkeypatch.setattr(launch, "execute_unscored", sandbox.unscored)
-    return Campaign("night", settings, root=project, model=scripted.model(chat))
+    quick.make_up(patch)
+    patch.setattr(launch, "execute", sandbox.scored)
+    patch.setattr(launch, "execute_unscored", sandbox.unscored)
+    return Campaign("night", settings, root=root, model=scripted.model(chat))
+
+
+@pytest.fixture
+def night(project: Path, chat: ChatServer, sandbox: Sandbox, monkeypatch: Patch) -> Campaign:
+    return campaign_in(project, chat, sandbox, monkeypatch)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A campaign of two ideas, both probed and kept."""
+
+    night: Campaign
+    experiments: list[Experiment]
+    chat: ChatServer
+    sandbox: Sandbox
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    root, sandbox = tiny.make_project(tmp_path_factory.mktemp("probes") / "project"), Sandbox()
+    with Patch.context() as patch, ChatServer(answer) as chat:
+        night = campaign_in(root, chat, sandbox, patch)
+        return Done(night, list(night.run(Limits(experiments=2))), chat, sandbox)
 
 
 def about(chat: ChatServer, number: int) -> list[Body]:
@@ -135,23 +166,26 @@ def about(chat: ChatServer, number: int) -> list[Body]:
     return [body for body in asked if scripted.experiment_of(body) == number]
 
 
-def test_a_keep_is_profiled_once_for_each_structure(
-    night: Campaign, chat: ChatServer, sandbox: Sandbox
-) -> None:
-    experiments = list(night.run(Limits(experiments=2)))
-    assert [one.kept for one in experiments] == [True, True, True]
-    assert [one.profiled is not None for one in experiments] == [True, False, True]
-    assert experiments[2].profiled is not None
-    assert experiments[2].profiled.steps == STEPS
-    assert "aten::mm" in said(about(chat, 1)[0])
-    assert [spec.train_seconds for spec in sandbox.specs] == [10.0, 30.0, 30.0, 10.0]
-    assert {(spec.profiled, spec.waits) for spec in sandbox.specs} == {(True, False)}
-    again = night.history.experiments()
-    assert again == experiments
+def test_a_keep_is_profiled_once_for_each_structure(done: Done) -> None:
+    assert [one.kept for one in done.experiments] == [True, True, True]
+    assert [one.profiled is not None for one in done.experiments] == [True, False, True]
+    assert done.experiments[2].profiled is not None
+    assert done.experiments[2].profiled.steps == STEPS
+    assert "aten::mm" in said(about(done.chat, 1)[0])
+    assert [spec.train_seconds for spec in done.sandbox.specs] == [10.0, 30.0, 30.0, 10.0]
+    assert {(spec.profiled, spec.waits) for spec in done.sandbox.specs} == {(True, False)}
+    assert done.night.history.experiments() == done.experiments
+
+
+def test_nothing_of_a_probe_is_left_and_no_run_has_its_seed(done: Done) -> None:
+    assert list(done.night.workspace.probe_runs.iterdir()) == []
+    assert list(done.night.workspace.runs.iterdir()) == []
+    runs = [run.seed for one in done.experiments for run in one.runs]
+    assert not {spec.seed for spec in done.sandbox.specs} & set(runs)
 
 
 def test_a_probe_waits_while_a_run_is_measured(
-    night: Campaign, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    night: Campaign, sandbox: Sandbox, monkeypatch: Patch
 ) -> None:
     really = Probing._obey
 
@@ -176,20 +210,17 @@ def test_a_probe_waits_while_a_run_is_measured(
 
 
 def test_probes_and_profiles_are_counted_and_shown(
-    night: Campaign, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    done: Done, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    experiments = list(night.run(Limits(experiments=2)))
-    assert [len(one.probes) for one in experiments] == [0, 1, 1]
-    assert spent(experiments).parts["probes"] == 16.0
-    assert spent(experiments).parts["profiles"] == 16.0
-    frame = tables.to_frame(night.history.entries())
+    monkeypatch.chdir(done.night.root)
+    assert [len(one.probes) for one in done.experiments] == [0, 1, 1]
+    assert spent(Rows(done.experiments).now()).parts["probes"] == 16.0
+    assert spent(Rows(done.experiments).now()).parts["profiles"] == 16.0
+    entries = done.night.history.entries()
+    frame = tables.to_frame(entries)
     assert frame["unscored_seconds"].tolist() == [8.0, 8.0, 16.0]
     assert frame["wall_seconds"].tolist() == [1.1, 1.1, 1.1]
-    assert [row.seconds for row in tables.read_rows(night.history.entries()).now()] == [
-        9.1,
-        9.1,
-        17.1,
-    ]
+    assert [row.seconds for row in tables.read_rows(entries).now()] == [9.1, 9.1, 17.1]
     shown = command(capsys, monkeypatch, "show", "night", "2")
     assert "probes 3.0 s of training in 8.0 s, 9 steps, 90 tokens" in shown
     assert "profile 2 ms typically" in shown
@@ -197,18 +228,12 @@ def test_probes_and_profiles_are_counted_and_shown(
     assert "probes " in command(capsys, monkeypatch, "status", "night")
 
 
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *argv: str) -> str:
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *argv: str) -> str:
     """What `autoresearch ARGV` prints, white space aside."""
     monkeypatch.setattr(sys, "argv", ["autoresearch", *argv])
     with pytest.raises(SystemExit):
         cli.main()
     return " ".join(capsys.readouterr().out.split())
-
-
-def test_nothing_of_a_probe_is_left(night: Campaign) -> None:
-    list(night.run(Limits(experiments=2)))
-    assert list(night.workspace.probe_runs.iterdir()) == []
-    assert list(night.workspace.runs.iterdir()) == []
 
 
 def test_a_failed_profile_or_probe_is_a_line_and_costs_nothing(
@@ -223,24 +248,38 @@ def test_a_failed_profile_or_probe_is_a_line_and_costs_nothing(
 
 
 def test_without_a_language_model_nothing_is_profiled(
-    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    project: Path, sandbox: Sandbox, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(launch, "execute_unscored", sandbox.unscored)
     assert [one.profiled for one in quick.run(project, 1)] == [None, None]
     assert sandbox.seen == []
 
 
-def test_a_stop_while_a_keep_is_profiled_loses_no_verdict(
-    night: Campaign, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("model_asked", "why"),
+    [
+        (False, "stopped, as asked; the next start goes on"),
+        (True, "stopped at once; the experiment under way starts again"),
+    ],
+    ids=["a profile", "a probe"],
+)
+def test_a_stop_at_once_ends_what_is_unscored_and_loses_no_verdict(
+    night: Campaign, sandbox: Sandbox, monkeypatch: Patch, model_asked: bool, why: str
 ) -> None:
     def stopped(spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
+        if model_asked and not sandbox.specs:  # the baseline's profile
+            return sandbox.unscored(spec, cancelled=cancelled)
         night.workspace.ask(Request.STOP_NOW)
         assert cancelled()
         raise Cancelled("stopped")
 
     monkeypatch.setattr(launch, "execute_unscored", stopped)
     [baseline] = night.run(Limits(experiments=2))
-    assert (baseline.kept, baseline.profiled) == (True, None)
+    assert (baseline.kept, baseline.profiled is not None) == (True, model_asked)
+    state = night.workspace.state()
+    assert state is not None
+    assert (state.stage, state.message) == (Stage.ENDED, why)
+    assert list(night.workspace.probe_runs.iterdir()) == []
 
 
 def test_a_killed_campaigns_probe_is_ended_by_the_next(night: Campaign) -> None:
@@ -275,7 +314,7 @@ def draft(night: Campaign) -> TrainNotebook:
 
 
 def test_a_paused_campaign_makes_no_probe(
-    night: Campaign, place: Probing, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    night: Campaign, place: Probing, sandbox: Sandbox, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(probing, "PAUSE_POLL_SECONDS", 0.0)
     requests = [Request.PAUSE] * 8
@@ -303,7 +342,7 @@ def test_after_the_end_nothing_is_probed(
 
 
 def test_the_end_waits_for_the_end_of_a_probe(
-    night: Campaign, place: Probing, monkeypatch: pytest.MonkeyPatch
+    night: Campaign, place: Probing, monkeypatch: Patch
 ) -> None:
     under_way, ended = threading.Event(), threading.Event()
 
@@ -327,14 +366,6 @@ def test_the_end_waits_for_the_end_of_a_probe(
     assert ended.is_set()
     thread.join()
     assert list(night.workspace.probe_runs.iterdir()) == []
-
-
-def test_a_probe_has_a_seed_that_no_run_has(
-    night: Campaign, place: Probing, sandbox: Sandbox
-) -> None:
-    list(night.run(Limits(experiments=1)))
-    runs = [run.seed for one in night.history.experiments() for run in one.runs]
-    assert not {spec.seed for spec in sandbox.specs} & set(runs)
 
 
 def test_a_probe_is_given_no_more_than_a_runs_own_budget(night: Campaign, sandbox: Sandbox) -> None:

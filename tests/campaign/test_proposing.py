@@ -44,7 +44,7 @@ def proposing(ledger: Ledger, model: FakeModel) -> Proposing:
 def ahead(ledger: Ledger, number: int) -> View:
     """The view in which experiment `number` is prepared."""
     running = Proposal(number - 1, ledger.view.best, "llm", "running", "")
-    return replace(ledger.view, number=number, running=running)
+    return replace(ledger.view, number=number, running=[running])
 
 
 def test_what_was_prepared_is_written_down_and_taken(ledger: Ledger) -> None:
@@ -102,7 +102,7 @@ def test_it_keeps_until_a_disturbed_experiment_was_tried_again(ledger: Ledger) -
     ledger.constants(1, WIDTH=4)
     view = ledger.view
     again = replace(view.experiments[1].proposal, number=2, retry_of=1)
-    place.prepare(replace(view, number=3, running=again))
+    place.prepare(replace(view, number=3, running=[again]))
     retried = replace(view.experiments[1], proposal=again)
     proposal = place.propose(
         replace(view, number=3, experiments=(*view.experiments, retried)), never

@@ -97,4 +97,4 @@ def test_the_run_that_was_disturbed_is_set_aside_and_counts_for_nothing(done: Ca
 
 def test_nothing_of_the_runs_is_left_beside_git(done: Campaign) -> None:
     assert list(done.workspace.runs.iterdir()) == []
-    assert done.workspace.measured() == ()
+    assert done.workspace.under_way() == set()

@@ -18,7 +18,7 @@ import pytest
 import autoresearch_kit
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Score
 from tests.cheats import future

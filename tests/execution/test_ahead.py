@@ -11,15 +11,16 @@ import nbformat
 import psutil
 import pytest
 
+from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.judge import scoring
+from autoresearch_kit.execution.launch import Ahead
 from autoresearch_kit.execution.local import LocalPool, Site
 from autoresearch_kit.execution.pool import DataRef, Order
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Reason, Run, RunPlace, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel, Sight
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
@@ -32,8 +33,8 @@ import sys
 from pathlib import Path
 from autoresearch_kit.records.codec import decode
 from autoresearch_kit.execution import launch
-from autoresearch_kit.records import RunPlace
-launch.prepare(decode(RunPlace, Path(sys.argv[1]).read_bytes()))
+from autoresearch_kit.records import RunSetup
+launch.prepare(decode(RunSetup, Path(sys.argv[1]).read_bytes()))
 print('waits', flush=True)
 sys.stdin.read()
 """
@@ -103,41 +104,13 @@ def test_a_waiting_kernel_has_torch_and_uses_no_gpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_judge_that_waits_scores_as_any_other(tmp_path: Path) -> None:
-    begun = []
-    spec = trained(tmp_path, ahead=True)
-    run = launch.execute(spec, meanwhile=lambda: begun.append(reap.members(spec.run_id)))
-    assert run.score is not None, run.detail
-    assert len(begun) == 1
-    again = scoring.score(scoring.judge_spec(spec, tmp_path, Split.VAL))
-    assert again.nats == run.score.nats
-    assert reap.members(scoring.judge_id(spec.run_id)) == []
-
-
-@pytest.mark.slow
-def test_on_few_cores_nothing_is_started_before_scoring_begins(tmp_path: Path) -> None:
-    begun = []
-    spec = trained(tmp_path, ahead=False)
-    ours, judges = spec.run_id, scoring.judge_id(spec.run_id)
-    run = launch.execute(spec, meanwhile=lambda: begun.append(members(ours, judges)))
-    assert run.score is not None, run.detail
-    assert begun == [[0, 1]]
-
-
-@pytest.mark.slow
 def test_a_judge_whose_turn_does_not_come_is_ended(tmp_path: Path) -> None:
-    slow = "import time\ntime.sleep(3)\nraise ValueError('done')"
-    spec = make_spec(tmp_path, notebook(slow), sandbox=bubblewrap.level(), ahead=True)
-    seen = []
-
-    def look() -> bool:
-        seen.extend(reap.members(scoring.judge_id(spec.run_id)))
-        return False
-
-    run = launch.execute(spec, cancelled=look)
-    assert run.failure is Reason.ERROR
-    assert seen
-    assert reap.members(scoring.judge_id(spec.run_id)) == []
+    book = notebook("import time\ntime.sleep(1000)")
+    spec = make_spec(tmp_path, book, sandbox=bubblewrap.level(), ahead=True)
+    judge = scoring.judge_id(spec.run_id)
+    with pytest.raises(Cancelled):
+        launch.execute(spec, cancelled=lambda: bool(reap.members(judge)))
+    assert members(spec.run_id, judge) == [0, 0]
 
 
 @pytest.fixture
@@ -152,8 +125,8 @@ def test_a_refusing_disk_before_the_turn_is_logged(
 ) -> None:
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level(), ahead=True)
     handover.write_live(spec.folder, handover.TRAINS)
-    scored = scoring.judge_spec(spec, tmp_path / "later", Split.VAL)
-    ahead = Ahead(spec, scored, lambda: _prepare(replace(spec, folder=in_the_way)))
+    judge_spec = scoring.judge_spec(spec, tmp_path / "later", Split.VAL)
+    ahead = Ahead(spec, judge_spec, in_the_way.mkdir)
     ahead.look()
     ahead.look()
     assert [line.split(":")[0] for line in caplog.messages] == [
@@ -166,8 +139,16 @@ def test_a_refusing_disk_before_the_turn_is_logged(
     judge.end()
 
 
-def _prepare(place: RunPlace) -> None:
-    launch.prepare(place)
+def test_on_few_cores_nothing_is_started_before_scoring_begins(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level(), ahead=False)
+    handover.write_live(spec.folder, handover.TRAINS)
+    begun = []
+    judge_spec = scoring.judge_spec(spec, spec.folder, Split.VAL)
+    ahead = Ahead(spec, judge_spec, lambda: begun.append(members(judge_spec.run_id)))
+    ahead.look()
+    assert begun == []
+    ahead.take_judge().end()
+    assert begun == [[1]]
 
 
 def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
@@ -188,8 +169,8 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     monkeypatch.setattr(launch, "execute", execute)
     limits = (spec.clock, 1.0, 60.0, 0.0, 1000.0)
     pool.submit(Order("0000", "", 0, data, "kit", *limits))
-    assert len(pool.wait(60)) == 1
-    (name,) = pool.waiting_folders
+    (over,) = pool.wait(60)
+    (name,) = {folder.name for folder in workspace.runs.iterdir()} - {over.folder.name}
     shutil.rmtree(workspace.runs / name)
     pool.close()
     assert reap.members(workspace.run_id(workspace.runs / name)) == []
@@ -205,7 +186,7 @@ folder.mkdir(parents=True)
 
 
 @pytest.mark.slow
-def test_a_scored_run_survives_errors_of_what_follows(
+def test_a_judge_started_ahead_scores_whatever_fails_beside_it(
     in_the_way: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = trained(tmp_path, train=COMPILED + TRAIN, ahead=True, train_seconds=2.0)
@@ -216,3 +197,6 @@ def test_a_scored_run_survives_errors_of_what_follows(
         "what comes next is started when it is needed",
         "what the run compiled is not kept",
     ]
+    again = scoring.score(scoring.judge_spec(spec, tmp_path, Split.VAL))
+    assert again.nats == run.score.nats
+    assert members(spec.run_id, scoring.judge_id(spec.run_id)) == [0, 0]

@@ -46,31 +46,19 @@ def test_a_flood_keeps_its_start_and_end() -> None:
     assert sum(map(len, kept)) <= HEAD + TAIL + 100
 
 
-def test_one_huge_piece_is_cut_as_well() -> None:
-    assert sum(map(len, texts(fill(stream("x" * 10**7))))) <= HEAD + TAIL + 100
-
-
 def test_carriage_returns_leave_the_last_state_of_a_line() -> None:
     outputs = fill(*(stream(f"\rstep {i}") for i in range(40_000)), stream("\ndone\r\n"))
     assert texts(outputs) == ["step 39999\ndone\r\n"]
 
 
-def test_pictures_are_bounded_too() -> None:
-    outputs = fill(*(picture(10_000) for _ in range(100)))
-    size = sum(len(str(output)) for output in outputs.result())
+@pytest.mark.parametrize(
+    "outputs",
+    [(stream("x" * 10**7),), tuple(picture(10_000) for _ in range(100))],
+    ids=["a huge piece", "pictures"],
+)
+def test_all_outputs_are_bounded(outputs: tuple[NotebookNode, ...]) -> None:
+    size = sum(len(str(output)) for output in fill(*outputs).result())
     assert size < 1.1 * (HEAD + TAIL)
-
-
-def test_a_long_traceback_keeps_own_frames_and_errors() -> None:
-    library = [f"File /lib/x.py:{n}, in f()\n-> {n}     " + "x" * 500 for n in range(200)]
-    link = "The above exception was the direct cause of the following exception:"
-    own = "Cell In[3], line 1\n----> 1 step()"
-    lines = [*library, "KeyError: 'cause'", link, own, *library, "ValueError: v"]
-    error = NotebookNode(output_type="error", ename="ValueError", evalue="v", traceback=lines)
-    kept = "\n".join(fill(error).result()[-1].traceback)
-    assert kept.startswith(own)
-    assert "KeyError: 'cause'" in kept
-    assert kept.endswith("ValueError: v")
 
 
 def test_an_error_is_kept_after_a_flood_and_shortened() -> None:

@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.execution.runner.clock import (
+    LEAST_SHARE,
+    PATIENCE,
     READ_SECONDS,
     BudgetClock,
     Followed,
+    RunClock,
     Told,
     ToldClock,
 )
 from autoresearch_kit.execution.runner.compiling import FREE_SECONDS, CompileMeter
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
-from autoresearch_kit.execution.runner.run_clock import LEAST_SHARE, PATIENCE, RunClock
 from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Clock, SandboxLevel
 from autoresearch_kit.records.codec import decode, encode

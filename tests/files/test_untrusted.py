@@ -12,9 +12,8 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Curve, read_live
 from autoresearch_kit.execution.probed import read_probed
-from autoresearch_kit.execution.runner.conclusion import reported
 from autoresearch_kit.execution.runner.crash_report import Executed, read_executed
-from autoresearch_kit.execution.runner.taking import take_model
+from autoresearch_kit.execution.runner.submission import reported, take_model
 from autoresearch_kit.files.untrusted import entries, plain_file, read_if_plain
 from autoresearch_kit.records import Reason, SandboxLevel
 from tests.execution import litter

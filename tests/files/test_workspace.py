@@ -41,7 +41,7 @@ def test_a_second_process_is_told_who_holds_the_campaign(workspace: Workspace) -
         with pytest.raises(BusyError, match=r"being run by process \d+"), workspace.lock():
             pass
         assert workspace.running()
-        assert not heartbeat.told_to_stop()
+        assert not heartbeat.stop_requested()
         holder.kill()
     assert not workspace.running()
 
@@ -59,19 +59,19 @@ def test_a_holder_that_is_about_to_die_is_waited_for(workspace: Workspace) -> No
 def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
     proposal = Proposal(3, 1, "optuna", "A 1 -> 2", "why", constants={"A": 2, "B": 0.5, "C": "x"})
     workspace.write_pending(proposal)
-    assert workspace.pending() == proposal
+    assert workspace.pending() == [proposal]
 
 
 def test_a_request_from_before_this_start_is_forgotten(workspace: Workspace) -> None:
     workspace.write_request(Request.STOP_NOW)
     with workspace.lock():
-        assert not Heartbeat(workspace, Limits()).told_to_stop()
+        assert not Heartbeat(workspace, Limits()).stop_requested()
 
 
 def test_a_request_made_while_the_process_starts_holds(workspace: Workspace) -> None:
     with workspace.lock():
         workspace.ask(Request.STOP)
-        assert Heartbeat(workspace, Limits()).told_to_stop()
+        assert Heartbeat(workspace, Limits()).stop_requested()
 
 
 def test_looking_whether_it_runs_is_in_nobodys_way(workspace: Workspace) -> None:

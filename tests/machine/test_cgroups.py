@@ -1,4 +1,4 @@
-"""Bounds of cgroups: in folders laid out as the kernel's, and on a real process."""
+"""Test bounds of cgroups, in folders laid out as the kernel's and on a real process."""
 
 import os
 import subprocess

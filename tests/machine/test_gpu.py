@@ -1,4 +1,4 @@
-"""The real bindings, against a driver's library that was built here and says what one would."""
+"""Test the real bindings with a driver's library that is built here."""
 
 import shutil
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 from autoresearch_kit.machine import gpu
 
 LIBRARY = r"""
+#include <stdlib.h>
 #include <string.h>
 typedef unsigned int u;
 typedef struct { u pid; unsigned long long at; u sm, mem, enc, dec; } Sample;
@@ -40,7 +41,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *gpu, u *count, Process *out) {
     return 0;
 }
 int nvmlDeviceGetCurrentClocksEventReasons(void *gpu, unsigned long long *reasons) {
-    *reasons = REASONS;
+    *reasons = strtoull(getenv("REASONS"), 0, 10);
     return 0;
 }
 int nvmlDeviceGetProcessUtilization(void *gpu, Sample *out, u *count, unsigned long long since) {
@@ -55,67 +56,66 @@ int nvmlDeviceGetProcessUtilization(void *gpu, Sample *out, u *count, unsigned l
 POWER_CAP = 0x04
 TOO_HOT = 0x24
 
-needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the library's name is Linux's")
+needs_driver = pytest.mark.skipif(
+    shutil.which("cc") is None or sys.platform != "linux", reason="no C compiler for Linux"
+)
 
 
-def told(folder: Path, question: str, *options: str, visible: str | None = None) -> str:
-    """What `question` says where such a driver is installed."""
-    library = folder / "libnvidia-ml.so.1"
-    build = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), *options]
-    subprocess.run(build, input=LIBRARY, text=True, check=True)
+@pytest.fixture(scope="module")
+def drivers(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """The folders of a new driver and of an old one."""
+    folders = {}
+    for old in (False, True):
+        folders[old] = tmp_path_factory.mktemp("driver")
+        library = folders[old] / "libnvidia-ml.so.1"
+        build = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+        subprocess.run([*build, *["-DOLD"] * old], input=LIBRARY, text=True, check=True)
+    return folders
+
+
+def answer(folder: Path, question: str, *, reasons: int = POWER_CAP, **env: str) -> str:
+    """Ask in a process for which the driver in this folder is installed."""
     command = [sys.executable, "-c", f"from autoresearch_kit.machine import gpu; print({question})"]
-    env = {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(Path(gpu.__file__).parents[2])}
-    if visible is not None:
-        env["CUDA_VISIBLE_DEVICES"] = visible
+    kit = str(Path(gpu.__file__).parents[2])
+    env |= {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": kit, "REASONS": str(reasons)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-@needs_compiler
-@linux_only
-def test_a_gpu_says_how_busy_it_is(tmp_path: Path) -> None:
-    said = told(tmp_path, "gpu.gpu_use()", f"-DREASONS={POWER_CAP}")
-    assert said == "GPU 97% busy, 11,811 of 16,106 MB"
-
-
-@needs_compiler
-@linux_only
+@needs_driver
 @pytest.mark.parametrize(
-    ("option", "processes"),
-    [(f"-DREASONS={POWER_CAP}", {4711: 10240 << 20, 4712: None}), ("-DOLD", {})],
-    ids=["by process", "an older driver"],
+    ("old", "processes", "computing"),
+    [(False, {4711: 10240 << 20, 4712: None}, {4711: 88}), (True, {}, {})],
+    ids=["a new driver", "an older driver"],
 )
-def test_a_gpus_memory(option: str, processes: dict[int, int | None], tmp_path: Path) -> None:
-    expected = gpu.GpuMemory("GPU-7", 11264 << 20, 15360 << 20, processes)
-    assert told(tmp_path, "gpu.memory()", option) == str((expected,))
+def test_an_answer_that_a_driver_does_not_know_is_missing(
+    old: bool,
+    processes: dict[int, int | None],
+    computing: dict[int, int],
+    drivers: dict[bool, Path],
+) -> None:
+    memory = gpu.GpuMemory("GPU-7", 11264 << 20, 15360 << 20, processes)
+    look = gpu.GpuLook("GPU-7", "Tesla T4", 585, 1590, 93, False, computing)
+    use = "GPU 97% busy, 11,811 of 16,106 MB"
+    said = answer(drivers[old], "[gpu.memory(), gpu.look(), gpu.gpu_use()]")
+    assert said == str([(memory,), (look,), use])
 
 
-@needs_compiler
-@linux_only
+@needs_driver
+def test_a_gpu_that_is_too_hot_is_slowed(drivers: dict[bool, Path]) -> None:
+    assert answer(drivers[False], "gpu.look()[0].slowed", reasons=TOO_HOT) == "True"
+
+
+@needs_driver
 @pytest.mark.parametrize(
     ("visible", "seen"),
     [("GPU-7", 1), ("GPU-8,GPU-7", 1), ("GPU-8", 0), ("-1", 0), ("", 0), ("0", 1), ("MIG-1", 1)],
 )
-def test_memory_is_that_of_the_runs_own_gpu(visible: str, seen: int, tmp_path: Path) -> None:
-    said = told(tmp_path, "len(gpu.memory())", "-DOLD", visible=visible)
+def test_memory_is_that_of_the_runs_own_gpu(
+    visible: str, seen: int, drivers: dict[bool, Path]
+) -> None:
+    said = answer(drivers[True], "len(gpu.memory())", CUDA_VISIBLE_DEVICES=visible)
     assert said == str(seen)
-
-
-@needs_compiler
-@linux_only
-@pytest.mark.parametrize(("reasons", "slowed"), [(POWER_CAP, False), (TOO_HOT, True)])
-def test_a_look_at_a_gpu(reasons: int, slowed: bool, tmp_path: Path) -> None:
-    said = told(tmp_path, "gpu.look()", f"-DREASONS={reasons}")
-    expected = gpu.GpuLook("GPU-7", "Tesla T4", 585, 1590, 93, slowed, {4711: 88})
-    assert said == str((expected,))
-
-
-@needs_compiler
-@linux_only
-def test_what_an_older_driver_does_not_say_is_missing(tmp_path: Path) -> None:
-    said = told(tmp_path, "gpu.look()", "-DOLD")
-    assert said == str((gpu.GpuLook("GPU-7", "Tesla T4", 585, 1590, 93, False, {}),))
 
 
 @pytest.mark.skipif(gpu.reachable(), reason="there is an NVIDIA driver here")

@@ -1,4 +1,4 @@
-"""Which device nodes a GPU is reached by, against drivers that were built here, and a folder."""
+"""Test by which device nodes a GPU is reached, with drivers that are built here."""
 
 import shutil
 import subprocess
@@ -57,7 +57,7 @@ def build(folder: Path, name: str, source: str, *options: str) -> None:
 
 
 def ask(folder: Path, *nodes: str, cuda: int = 0, known: str = "") -> str:
-    """What is said where `/dev` has these nodes, and the drivers' libraries know this name."""
+    """Ask where `/dev` has these nodes, and the driver's library knows a GPU of this kind."""
     build(folder, "libcuda.so.1", CUDA, f"-DFAILS={cuda}")
     if known:
         build(folder, "libnvidia-ml.so.1", NVML, f'-DKNOWN="{known}"')

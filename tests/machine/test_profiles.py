@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from autoresearch_kit.errors import InputError
@@ -25,25 +27,19 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
         profiles.find("tpu")
 
 
-@pytest.mark.parametrize(("found", "name"), GPUS.values(), ids=GPUS)
-def test_what_a_gpu_can_do_chooses_its_profile(found: Accelerator, name: str) -> None:
-    assert profiles.choose(found).name == name
+@pytest.mark.parametrize(("accelerator", "name"), GPUS.values(), ids=GPUS)
+def test_what_a_gpu_can_do_chooses_its_profile(accelerator: Accelerator, name: str) -> None:
+    assert profiles.choose(accelerator).name == name
 
 
-def test_without_a_compiler_nothing_is_compiled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("compiler", [False, True])
+def test_only_with_a_compiler_the_loss_is_compiled(
+    compiler: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
-    assert profiles.choose(None).constants["COMPILE"] is False
-
-
-def test_with_a_compiler_the_loss_is_compiled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("bin")
-    (folder / "g++").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(folder))
-    assert profiles.choose(None).constants["COMPILE"] is True
+    if compiler:
+        (tmp_path / "g++").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert profiles.choose(None).constants["COMPILE"] is compiler
 
 
 def test_a_large_gpu_steps_over_as_many_tokens_as_upstream() -> None:

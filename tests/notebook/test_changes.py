@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.changes import changes
-from autoresearch_kit.notebook.merging import merge_config, move_edits
+from autoresearch_kit.notebook.changes import changes, merge_config, move_edits
 from autoresearch_kit.records import CellEdit, EditAction
 from tests.campaign import tiny
 

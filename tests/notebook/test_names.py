@@ -4,7 +4,7 @@ import pytest
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.names import undefined_names
+from autoresearch_kit.notebook.refusals import undefined_names
 from autoresearch_kit.records import CellEdit, EditAction
 from tests.campaign import tiny
 

@@ -54,12 +54,10 @@ CASES = {
     "no keep": frame([BASELINE, *[("discard", 1.3 + n / 100, "x") for n in range(1, 7)]]),
     "only crashes": frame([("crash", NAN, "a"), ("crash", NAN, "b")]),
     "crashes after the baseline": frame([BASELINE, *[("crash", NAN, "a")] * 8]),
-    "two": frame([BASELINE, ("keep", 1.25, "halve the batch")]),
     "a tie": frame([BASELINE, ("keep", 1.3, "drop the soft cap"), ("discard", 1.3, "x")]),
     "one far off": frame([BASELINE, ("keep", 1.2, "halve the batch"), ("discard", 9.0, "x")]),
     "bad baseline": campaign(60, baseline=5.0),
-    "a night": campaign(100),
-    "a thousand": campaign(1000),
+    "many": campaign(400),
     "odd ideas": frame(
         [BASELINE, ("keep", 1.2, "$\\alpha_{ 学习率 \n🚀"), ("keep", 1.1, "x" * 300)]
     ),

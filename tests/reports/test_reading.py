@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.ledger import delete
+from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Command,
     Experiment,
@@ -62,7 +62,7 @@ def test_new_experiments_are_added_and_deleted_ones_forgotten(ledger: Ledger) ->
     ledger.constants(1, WIDTH=4)
     for _ in range(2):
         assert [row.number for row in reader.read().table] == [0, 1]
-    delete(ledger.root, "night")
+    History(ledger.root, "night").delete()
     assert reader.read().table == ()
 
 

@@ -11,7 +11,9 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Verdict
+from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports import html
+from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.results import Results, campaigns, compare, results
@@ -193,10 +195,10 @@ def test_a_log_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
 
 def test_an_idea_cannot_break_out_of_its_line(night: Results) -> None:
     assert night.history is not None
-    one = night.history.experiment(1)
-    shown = replace(one, proposal=replace(one.proposal, idea=HOSTILE))._repr_markdown_()
-    page = page_of(shown)
-    assert page.count("<td>") == 2 * len(one.rows())
+    tried = night.history.experiment(1)
+    rows = experiment_rows(replace(tried, proposal=replace(tried.proposal, idea=HOSTILE)))
+    page = page_of(markdown_table("night 1", rows))
+    assert page.count("<td>") == 2 * len(rows)
     assert "a | b ` $x$ [l](u) *s* &lt;script&gt;alert(1)&lt;/script&gt; # head | c |" in page
 
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
-from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.records import Experiment, Noise, Run, SandboxLevel, Usage, Verdict
 from autoresearch_kit.reports.summary import summarise
 from tests.ledger.ledger import disturbed, experiment, repeated, run, score
 
@@ -41,16 +40,15 @@ def test_extra_runs_are_counted_by_purpose() -> None:
 
 
 def test_disturbed_experiments_do_not_lower_the_keep_rate() -> None:
-    rows = words(
-        experiment(0), experiment(1, 1.4), disturbed(2, 1.3), disturbed(3, 1.3, retry_of=2)
-    )
+    again = disturbed(3, 1.3, retry_of=2)
+    rows = words(experiment(0), experiment(1, 1.4), disturbed(2, 1.3), again)
     assert rows["experiments"] == "3: 1 kept, 0 crashed, 2 disturbed"
     assert rows["keep rate"] == "100%"
     assert rows["best val_bpb"].startswith("1.4")
 
 
-def test_what_there_is_none_of_is_not_mentioned() -> None:
-    assert not {"noise", "extra runs", "warning"} & set(words(experiment(0)))
+def test_rows_without_anything_to_say_are_left_out() -> None:
+    assert not {"noise", "extra runs", "warning", "keep rate"} & set(words(experiment(0)))
 
 
 def test_cost_is_per_millibit_gained() -> None:
@@ -72,39 +70,38 @@ def test_gains_that_audit_does_not_confirm_are_a_warning() -> None:
     assert "by 0.100000" in words(first, last)["warning"]
 
 
-def lasting(number: int, began: str, ended: str) -> Experiment:
-    """An experiment with one run: 300 s of training, and ten of scoring."""
+def lasting(number: int, began: str, ended: str, *set_aside: Run) -> Experiment:
+    """Make an experiment with one run: 300 s of training, and ten of scoring."""
     ran = replace(
         run(), train_seconds=300.0, compile_seconds=0.0, wall_seconds=310.0, parts={"score": 10.0}
     )
     started, finished = f"{DAY}{began}+00:00", f"{DAY}{ended}+00:00"
-    return replace(experiment(number), runs=(ran,), started=started, finished=finished)
+    made = replace(experiment(number), started=started, finished=finished)
+    return replace(made, runs=(ran,), set_aside=set_aside)
 
 
 def test_time_between_runs_is_a_part() -> None:
-    found = spent([lasting(0, "10:00:00", "10:05:30")])
-    assert found.parts == {"training": 300.0, "between runs": 20.0, "score": 10.0}
-    assert str(found) == "90.9% of the wall-clock was training; between runs 6.1%, score 3.0%"
+    spent = summarise("night", [lasting(0, "10:00:00", "10:05:30")]).spent
+    assert spent.parts == {"training": 300.0, "between runs": 20.0, "score": 10.0}
+    assert str(spent) == "90.9% of the wall-clock was training; between runs 6.1%, score 3.0%"
+    assert str(summarise("night", []).spent) == "nothing ran"
 
 
-def test_recording_in_git_counts_and_a_pause_does_not() -> None:
-    found = spent(
-        [
-            lasting(0, "10:00:00", "10:05:10"),
-            lasting(1, "10:05:12", "10:10:22"),
-            lasting(2, "12:00:00", "12:05:10"),
-        ]
-    )
-    assert found.parts["between runs"] == 2.0
+BEFORE = lasting(0, "10:00:00", "10:05:10")
+EARLY = replace(run(), train_seconds=0.0, compile_seconds=0.0, wall_seconds=40.0, parts={})
 
 
-def test_a_run_that_failed_early_took_time_too() -> None:
-    early = replace(run(), train_seconds=0.0, compile_seconds=0.0, wall_seconds=40.0, parts={})
-    assert spent([replace(lasting(0, "10:00:00", "10:05:50"), set_aside=(early,))]).parts[
-        "other"
-    ] == pytest.approx(40.0)
-
-
-def test_a_clock_that_was_set_back_takes_nothing_away() -> None:
-    assert spent([lasting(0, "10:00:00", "09:00:00")]).training_share == pytest.approx(300 / 310)
-    assert str(spent([])) == "nothing ran"
+@pytest.mark.parametrize(
+    ("experiments", "part", "seconds"),
+    [
+        ([BEFORE, lasting(1, "10:05:12", "10:10:22")], "between runs", 2.0),
+        ([BEFORE, lasting(1, "12:00:00", "12:05:10")], "between runs", 0.0),
+        ([lasting(0, "10:00:00", "10:05:50", EARLY)], "other", 40.0),
+        ([lasting(0, "10:00:00", "09:00:00")], "between runs", 0.0),
+    ],
+    ids=["recording in git", "a pause", "a run that failed early", "a clock set back"],
+)
+def test_seconds_outside_training_are_counted(
+    experiments: list[Experiment], part: str, seconds: float
+) -> None:
+    assert summarise("night", experiments).spent.parts.get(part, 0.0) == pytest.approx(seconds)

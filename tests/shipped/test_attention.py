@@ -48,10 +48,10 @@ def gradients(attention: Attention, leaves: Inputs, window: int) -> list[Tensor]
 @pytest.mark.parametrize("window", [0, 1, 40, LENGTH])
 def test_pytorchs_kernels_attend_as_a_plain_softmax_does(window: int) -> None:
     attention, leaves = of_the_notebook("attention"), inputs()
-    found = attention(*leaves, window)
-    torch.testing.assert_close(found.double(), plain(*leaves, window), rtol=0, atol=1e-5)
-    found_gradients, expected = (gradients(way, leaves, window) for way in (attention, plain))
-    torch.testing.assert_close(found_gradients, expected, rtol=0, atol=1e-4)
+    out = attention(*leaves, window)
+    torch.testing.assert_close(out.double(), plain(*leaves, window), rtol=0, atol=1e-5)
+    its_gradients, expected = (gradients(way, leaves, window) for way in (attention, plain))
+    torch.testing.assert_close(its_gradients, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("window", [1, 40, 128, LENGTH])
@@ -59,36 +59,26 @@ def test_pytorchs_kernels_attend_as_a_plain_softmax_does(window: int) -> None:
 def test_flex_attention_sees_what_a_plain_softmax_sees(window: int) -> None:
     """Unfused, since compiling takes long; on a CPU it has no backward pass."""
     leaves = inputs()
-    found = of_the_notebook("blockwise")(*leaves, window)
-    torch.testing.assert_close(found.double(), plain(*leaves, window), rtol=0, atol=1e-5)
+    out = of_the_notebook("blockwise")(*leaves, window)
+    torch.testing.assert_close(out.double(), plain(*leaves, window), rtol=0, atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_compiled_flex_attention_makes_its_blocks_inside_the_graph() -> None:
-    leaves = inputs()
-    compiled = torch.compile(of_the_notebook("blockwise"), dynamic=False, fullgraph=True)
-    torch.testing.assert_close(
-        compiled(*leaves, 40).double(), plain(*leaves, 40), rtol=0, atol=1e-5
-    )
+def test_attention_can_be_compiled_into_one_graph_from_another_module() -> None:
+    ways = [of_the_notebook("attention"), of_the_notebook("blockwise")]
 
-
-def test_a_cells_function_can_be_compiled_into_another_modules() -> None:
-    attention = of_the_notebook("attention")
-
-    def twice(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return 2 * attention(q, k, v, 40)
+    def both(q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
+        return [way(q, k, v, 40) for way in ways]
 
     leaves = inputs()
-    found = torch.compile(twice, backend="eager", fullgraph=True)(*leaves)
-    torch.testing.assert_close(found.double(), 2 * plain(*leaves, 40), rtol=0, atol=1e-5)
+    for out in torch.compile(both, backend="eager", fullgraph=True)(*leaves):
+        torch.testing.assert_close(out.double(), plain(*leaves, 40), rtol=0, atol=1e-5)
 
 
 @pytest.mark.gpu
 def test_compiled_flex_attention_on_a_gpu_is_a_plain_softmax() -> None:
     leaves = inputs("cuda")
     compiled = torch.compile(of_the_notebook("blockwise"), dynamic=False)
-    found = compiled(*leaves, 40)
-    torch.testing.assert_close(found.double(), plain(*leaves, 40), rtol=0, atol=5e-3)
-    found_gradients, expected = (gradients(way, leaves, 40) for way in (compiled, plain))
-    torch.testing.assert_close(found_gradients, expected, rtol=0, atol=5e-3)
+    out = compiled(*leaves, 40)
+    torch.testing.assert_close(out.double(), plain(*leaves, 40), rtol=0, atol=5e-3)
+    its_gradients, expected = (gradients(way, leaves, 40) for way in (compiled, plain))
+    torch.testing.assert_close(its_gradients, expected, rtol=0, atol=5e-3)

@@ -4,6 +4,7 @@ import pickle
 import random
 import subprocess
 import sys
+from functools import partial
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -139,7 +140,7 @@ def test_each_end_of_a_range_trains(path: Path, spec: ConstantSpec) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 @both
 def test_ends_of_ranges_train_together(path: Path, seed: int) -> None:
     draw, specs = random.Random(seed), NOTEBOOKS[path].constant_specs()
@@ -151,31 +152,31 @@ def test_ends_of_ranges_train_together(path: Path, seed: int) -> None:
 # Their models
 
 
+Trained = tuple[Path, TinyRun, torch.nn.Module]
+
+
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
-def trained(request: pytest.FixtureRequest) -> tuple[TinyRun, torch.nn.Module]:
+def trained(request: pytest.FixtureRequest) -> Trained:
     """Trained a little, since layers that begin at zero hide what is behind them."""
     run, model = train(request.param, steps=30)
-    return run, model.eval()
-
-
-Trained = tuple[TinyRun, torch.nn.Module]
+    return request.param, run, model.eval()
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("place", [1, 2, 15, 31])
-def test_no_position_knows_of_a_later_one(trained: Trained, place: int) -> None:
-    _, model = trained
-    tokens = torch.randint(64, (4, 32), generator=torch.Generator().manual_seed(place))
+@pytest.mark.parametrize("cut", [1, 2, 15, 31])
+def test_no_position_knows_of_a_later_one(trained: Trained, cut: int) -> None:
+    _, _, model = trained
+    tokens = torch.randint(64, (4, 32), generator=torch.Generator().manual_seed(cut))
     other = tokens.clone()
-    other[:, place:] = (other[:, place:] + 1) % 64
+    other[:, cut:] = (other[:, cut:] + 1) % 64
     before, after = model(tokens), model(other)
-    torch.testing.assert_close(before[:, :place], after[:, :place], rtol=0, atol=1e-5)
-    assert ((before - after)[:, place].abs().amax(-1) > 1e-2).all()
+    torch.testing.assert_close(before[:, :cut], after[:, :cut], rtol=0, atol=1e-5)
+    assert ((before - after)[:, cut].abs().amax(-1) > 1e-2).all()
 
 
 @torch.no_grad()
 def test_a_pickled_model_predicts_the_same_and_takes_little_along(trained: Trained) -> None:
-    _, model = trained
+    _, _, model = trained
     file = BytesIO()
     submission.save(model, file)
     tokens = torch.arange(32).view(1, 32)
@@ -189,8 +190,9 @@ def test_a_pickled_model_predicts_the_same_and_takes_little_along(trained: Train
 # Their training
 
 
-def test_the_loss_falls(trained: Trained) -> None:
-    run, _ = trained
+def test_the_loss_falls_and_the_same_seed_repeats_it(trained: Trained) -> None:
+    path, run, _ = trained
+    assert train(path, steps=30)[0].losses == run.losses
     assert run.losses[0] == pytest.approx(torch.tensor(64.0).log().item(), abs=0.1)
     assert run.losses[-1] < 0.5 * run.losses[0]
 
@@ -198,11 +200,10 @@ def test_the_loss_falls(trained: Trained) -> None:
 @pytest.mark.parametrize(
     ("path", "precision", "steps"),
     [
-        (NOTEBOOK, torch.bfloat16, 30),
         (NOTEBOOK, torch.float16, 15),
         (GPU_NOTEBOOK, torch.bfloat16, 30),
     ],
-    ids=["cpu-bfloat16", "t4-float16", "h100-bfloat16"],
+    ids=["t4-float16", "h100-bfloat16"],
 )
 def test_the_loss_falls_in_half_precision(path: Path, precision: torch.dtype, steps: int) -> None:
     run, _ = train(path, steps=steps, precision=precision)
@@ -215,11 +216,6 @@ def test_every_parameter_is_trained(path: Path) -> None:
     _, trained = train(path, steps=3)
     old = dict(fresh.named_parameters())
     assert [n for n, new in trained.named_parameters() if torch.equal(new, old[n])] == []
-
-
-@both
-def test_the_same_seed_gives_the_same_losses(path: Path) -> None:
-    assert train(path, steps=20)[0].losses == train(path, steps=20)[0].losses
 
 
 @pytest.mark.gpu
@@ -245,10 +241,11 @@ def test_where_memory_ends_a_step_is_as_large_and_learns_the_same(
     ]
 
 
-@pytest.mark.slow
-def test_a_changing_learning_rate_does_not_recompile() -> None:
+def test_a_changing_learning_rate_does_not_recompile(monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
+    # the same graphs as with inductor, which takes half a minute
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     run = TinyRun(5, torch.float32, "cpu", 1000)
     execute(run, NOTEBOOK, {**TINY[NOTEBOOK], "COMPILE": True})
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

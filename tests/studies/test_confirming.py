@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autoresearch_kit.campaign import adopt
-from autoresearch_kit.campaign.context import find_context, profiled, read_notebook
+from autoresearch_kit.campaign.context import find_context, read_notebook, with_profile_constants
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
@@ -250,5 +250,5 @@ class TestConfirmed:
         pruned = confirmed.workspace.folder / "confirm" / "pruned.ipynb"
         adopt.adopt_file(root, pruned)
         settings = settle(root, "day", Wishes(profile="as-is"))
-        begun = profiled(read_notebook(root, settings.notebook), settings.profile)
+        begun = with_profile_constants(read_notebook(root, settings.notebook), settings.profile)
         assert begun.constants() == TrainNotebook.read(pruned).constants()

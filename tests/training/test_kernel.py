@@ -1,4 +1,4 @@
-"""A notebook with a real model, through the kit's kernel module, runner and judge."""
+"""Test a real model in a real notebook: kernel module, runner and judge."""
 
 import json
 import os
@@ -12,15 +12,17 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.errors import TrainingError
+from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.records import Clock, Reason, RunSpec, SandboxLevel
-from autoresearch_kit.records.codec import encode
+from autoresearch_kit.records import Clock, Reason, Run, RunSpec, SandboxLevel
+from autoresearch_kit.records.codec import decode, encode
+from autoresearch_kit.training import kernel
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
-from tests.execution.test_runs import both_levels, execute
+from tests.execution.test_runs import execute, needs_bubblewrap
 
 SETUP = """
 import torch
@@ -37,7 +39,7 @@ class Bigram(nn.Module):
         self.table = nn.Embedding(run.vocab_size, run.vocab_size)
 
     def forward(self, x):
-        return self.table(x)
+        return self.table(x)[..., : run.vocab_size]  # refers to its run
 
 model = Bigram().to(run.device)
 """
@@ -76,7 +78,7 @@ def poll():
 scoring.score(scoring.judge_spec(spec, spec.folder, Split.VAL), poll=poll)
 """
 
-pytestmark = pytest.mark.slow
+COMPILED = TRAIN.replace("optimizer =", "model = torch.compile(model)\noptimizer =", 1)
 
 
 def trained(
@@ -88,10 +90,9 @@ def trained(
     ahead: bool = False,
     train_seconds: float = 3.0,
 ) -> RunSpec:
-    book = notebook(train, setup=SETUP, model=model, submit=SUBMIT)
     return make_spec(
         tmp_path,
-        book,
+        notebook(train, setup=SETUP, model=model, submit=SUBMIT),
         sandbox=level or bubblewrap.level(),
         ahead=ahead,
         train_seconds=train_seconds,
@@ -101,44 +102,45 @@ def trained(
     )
 
 
-def curve(spec: RunSpec) -> list[dict[str, float]]:
-    path = spec.folder / handover.WORK_FOLDER / handover.METRICS_FILE
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-@both_levels
-def test_an_honest_model_trains_and_is_scored(level: SandboxLevel, tmp_path: Path) -> None:
-    spec = trained(tmp_path, level=level)
-    run = execute(spec)
+def check_honest(spec: RunSpec, run: Run) -> None:
     assert run.failure is None, run.detail
     assert run.score is not None
     assert run.score.metric == "val_bpb"
     assert run.score.tokens <= ROWS * CONTEXT
     assert run.steps > 10
-    assert run.clock is Clock.CPU
-    assert run.train_seconds == pytest.approx(3.0, abs=1.0)
     assert run.tokens == run.steps * 4 * CONTEXT
     assert set(run.parts) == {"start", "setup", "finish", "score"}
-    losses = curve(spec)
+    path = spec.folder / handover.WORK_FOLDER / handover.METRICS_FILE
+    losses = [json.loads(line) for line in path.read_text().splitlines()]
     assert set(losses[0]) == {"step", "seconds", "loss", "tokens", "lr"}
-    assert losses[0]["step"] == 0
-    assert losses[-1]["step"] == run.steps - 1
+    assert (losses[0]["step"], losses[-1]["step"]) == (0, run.steps - 1)
     executed = nbformat.read(spec.folder / handover.EXECUTED_FILE, nbformat.NO_CONVERT)
     assert [output.text for output in executed.cells[-1].outputs] == ["not drawing\n"]
     assert not (spec.folder / handover.WORK_FOLDER / handover.HOME_FOLDER).exists()
 
 
-@pytest.mark.parametrize(
-    "loss", ["float('nan')", "loss * 100 if step > 20 else loss"], ids=["nan", "exploding"]
-)
-def test_divergence_ends_the_run(loss: str, tmp_path: Path) -> None:
-    train = TRAIN.replace("loss=loss", f"loss={loss}")
-    run = execute(trained(tmp_path, train=train, train_seconds=30.0))
-    assert run.failure is Reason.DIVERGED
-    assert run.train_seconds < 25.0
+@pytest.mark.slow
+def test_an_honest_model_trains_and_is_scored(tmp_path: Path) -> None:
+    spec = trained(tmp_path, level=SandboxLevel.NONE)
+    run = execute(spec)
+    check_honest(spec, run)
+    assert run.clock is Clock.CPU
+    assert run.train_seconds == pytest.approx(3.0, abs=1.0)
 
 
-def test_what_can_not_be_handed_over_is_found_before_the_first_step(tmp_path: Path) -> None:
+@pytest.mark.slow
+@needs_bubblewrap
+def test_a_compiled_model_is_scored_and_what_it_compiled_is_kept(tmp_path: Path) -> None:
+    spec = trained(tmp_path, train=COMPILED)
+    run = execute(spec)
+    check_honest(spec, run)
+    assert run.compile_seconds > 0.5
+    assert any(spec.compile_cache.rglob("*.py"))
+    assert not (spec.folder / handover.WORK_FOLDER / "cache").exists()
+
+
+@pytest.mark.slow
+def test_a_model_that_can_not_be_pickled_ends_before_the_first_step(tmp_path: Path) -> None:
     spec = trained(tmp_path, model=f"{MODEL}\nmodel.log = open('log', 'w')", train_seconds=30.0)
     run = execute(spec)
     assert run.failure is Reason.UNPICKLABLE
@@ -146,28 +148,33 @@ def test_what_can_not_be_handed_over_is_found_before_the_first_step(tmp_path: Pa
     assert run.steps == 0
 
 
-def test_a_compiled_model_is_scored_and_what_it_compiled_is_kept(tmp_path: Path) -> None:
-    train = TRAIN.replace("batches =", "trained = torch.compile(model)\nbatches =").replace(
-        "F.cross_entropy(model(x)", "F.cross_entropy(trained(x)"
-    )
-    spec = trained(tmp_path, train=train)
-    run = execute(spec)
-    assert run.failure is None, run.detail
-    assert run.compile_seconds > 0.5
-    assert any(spec.compile_cache.rglob("*.py"))
-    assert not (spec.folder / handover.WORK_FOLDER / "cache").exists()
+@pytest.fixture
+def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kernel.TrainingRun:
+    """A run in this process, as under the runner."""
+    dataset = make_dataset(tmp_path / "toy")
+    monkeypatch.setenv(handover.DATASET, str(dataset))
+    monkeypatch.setenv(handover.WORK, str(tmp_path))
+    return kernel.start("", train_seconds=60.0, seed=0)
 
 
-def test_a_model_that_refers_to_its_run_gets_its_constants(tmp_path: Path) -> None:
-    model = MODEL.replace("self.table(x)", "self.table(x)[..., : run.vocab_size]")
-    run = launch.execute(trained(tmp_path, model=model))
-    assert run.score is not None, run.detail
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 300.0])
+def test_a_loss_that_diverges_ends_the_run(
+    loss: float, run_here: kernel.TrainingRun, tmp_path: Path
+) -> None:
+    for step in run_here.steps():
+        if step == kernel.SETTLED_STEPS:
+            break
+        run_here.log(loss=4.0 if step else 100.0)
+    with pytest.raises(TrainingError, match="at step 20"):
+        run_here.log(loss=loss)
+    failure = decode(handover.Failure, (tmp_path / handover.FAILURE_FILE).read_bytes())
+    assert failure.reason is Reason.DIVERGED
 
 
-@both_levels
-def test_the_judge_dies_with_who_started_it(level: SandboxLevel, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_judge_dies_with_who_started_it(tmp_path: Path) -> None:
     """Its predictors too: they are still importing torch when the campaign is killed."""
-    spec = trained(tmp_path, level=level)
+    spec = trained(tmp_path, level=SandboxLevel.NONE)
     (spec.folder / handover.SPEC_FILE).write_bytes(encode(spec))
     taken_model(spec.folder).touch()
     command = [sys.executable, "-c", SCORING, str(spec.folder / handover.SPEC_FILE)]
@@ -181,6 +188,7 @@ def test_the_judge_dies_with_who_started_it(level: SandboxLevel, tmp_path: Path)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.slow
 def test_by_hand_the_loss_curve_and_the_score_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

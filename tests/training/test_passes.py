@@ -1,3 +1,5 @@
+"""Test how a step is taken in several passes where memory ends."""
+
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -42,24 +44,25 @@ def taken(room: int, batches: list[Batch]) -> tuple[Model, float, list[str]]:
     return model, loss.item(), said
 
 
-def test_with_room_enough_a_batch_is_one_pass_and_nothing_is_said() -> None:
-    model, _, said = taken(8, [batch(8), batch(8)])
-    assert (model.seen, said) == ([8, 8], [])
-
-
-def test_out_of_memory_halves_the_rows_until_they_fit_and_says_so() -> None:
-    model, _, said = taken(2, [batch(8)])
-    assert model.seen == [8, 4, 2, 2, 2, 2]
-    assert said == [
-        "out of memory with 8 rows at once: going on with 4, in 2 passes a step",
-        "out of memory with 4 rows at once: going on with 2, in 4 passes a step",
-    ]
-
-
-def test_gradients_and_loss_are_those_of_the_whole_batch() -> None:
-    (whole, loss, _), (small, small_loss, _) = taken(8, [batch(8)]), taken(1, [batch(8)])
-    torch.testing.assert_close(small.weight.grad, whole.weight.grad)
-    assert small_loss == pytest.approx(loss)
+@pytest.mark.parametrize(
+    ("room", "rows", "seen", "told"),
+    [
+        (8, 8, [8], []),
+        (2, 8, [8, 4, 2, 2, 2, 2], ["8 rows at once: going on with 4, in 2 passes",
+                                    "4 rows at once: going on with 2, in 4 passes"]),
+        (5, 9, [9, 3, 3, 3], ["9 rows at once: going on with 3, in 3 passes"]),
+    ],
+    ids=["room enough", "halved twice", "divides the batch"],
+)  # fmt: skip
+def test_rows_are_halved_until_they_fit(
+    room: int, rows: int, seen: list[int], told: list[str]
+) -> None:
+    model, loss, said = taken(room, [batch(rows)])
+    whole, whole_loss, _ = taken(rows, [batch(rows)])
+    assert model.seen == seen
+    assert said == [f"out of memory with {line} a step" for line in told]
+    torch.testing.assert_close(model.weight.grad, whole.weight.grad)
+    assert loss == pytest.approx(whole_loss)
 
 
 def test_later_steps_begin_with_the_rows_that_fit() -> None:
@@ -67,10 +70,6 @@ def test_later_steps_begin_with_the_rows_that_fit() -> None:
     for _ in range(2):
         passes.gradients(model.backward, [batch(8)], model.forget)
     assert model.seen == [8, 4, 4, 4, 4]
-
-
-def test_rows_always_divide_the_batch() -> None:
-    assert taken(5, [batch(9)])[0].seen == [9, 3, 3, 3]
 
 
 def test_memory_that_ends_in_a_later_batch_starts_the_step_over() -> None:
@@ -82,8 +81,8 @@ def test_memory_that_ends_in_a_later_batch_starts_the_step_over() -> None:
             return super().backward(batches)
 
     model, whole = Filling(8), Model(8)
-    for one in (model, whole):
-        Passes(lambda _: None).gradients(one.backward, [batch(8), batch(8)], one.forget)
+    for each in (model, whole):
+        Passes(lambda _: None).gradients(each.backward, [batch(8), batch(8)], each.forget)
     assert model.seen == [8, 8, 4, 4, 4, 4]
     torch.testing.assert_close(model.weight.grad, whole.weight.grad)
 
@@ -115,7 +114,7 @@ def test_memory_that_runs_out_in_the_compiler_counts_too() -> None:
     assert said == ["out of memory with 4 rows at once: going on with 2, in 2 passes a step"]
 
 
-def test_any_other_trouble_is_no_matter_of_memory() -> None:
+def test_any_other_error_is_raised() -> None:
     def broken(batches: Sequence[Batch]) -> Tensor:
         raise ValueError("no")
 

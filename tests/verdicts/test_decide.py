@@ -1,24 +1,19 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.records import Arm, Fingerprint, Gain, Noise, Reason, Rule, Verdict
+from autoresearch_kit.records import Arm, Gain, Noise, Reason, Rule, Verdict
 from autoresearch_kit.verdicts.decide import (
     MARGIN,
     MOST_RUNS,
     Best,
     Decision,
     Sample,
-    check_comparable,
     decide,
     possible_loss,
     possible_losses,
 )
 from tests.ledger.ledger import experiment
-
-HERE = Fingerprint("c1", "t1", "p1", "s1", "2.13.0", "cpu Xeon")
-
 
 OLD = (1.2, 1.19, 1.21)
 NOISE = Noise(0.01, 20.0)
@@ -176,14 +171,3 @@ def test_the_detail_has_the_numbers_and_their_error() -> None:
     assert found.gain is not None
     assert found.gain.value == pytest.approx(0.05)
     assert found.gain.error == pytest.approx(0.01)
-
-
-def test_the_same_fingerprint_compares() -> None:
-    check_comparable(HERE, replace(HERE))
-
-
-@pytest.mark.parametrize("part", [field.name for field in fields(Fingerprint)])
-def test_a_difference_is_named_with_a_way_out(part: str) -> None:
-    was = getattr(HERE, part)
-    with pytest.raises(FingerprintError, match=f"{part} was {was}, is other.*or start another tag"):
-        check_comparable(HERE, replace(HERE, **{part: "other"}))  # type: ignore[arg-type]

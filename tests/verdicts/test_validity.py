@@ -12,14 +12,12 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
+from autoresearch_kit.verdicts.repeats import AGAIN, Repeat, repeat
 from autoresearch_kit.verdicts.validity import (
-    AGAIN,
     MARGIN,
     MOST_USUAL,
-    Repeat,
     as_fast,
     never_quiet,
-    repeat,
     usual_elsewhere,
     why_invalid,
 )

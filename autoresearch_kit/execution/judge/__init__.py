@@ -1,1 +1,1 @@
-"""Scoring: the judge holds the targets, predictors hold the submission."""
+"""Scoring a submission: a judge holds the targets, its predictors hold the model."""

@@ -1,8 +1,8 @@
 """The causality probe: does a position's loss change when everything after it is replaced?
 
-Once the scores are in, positions are drawn in secret. A second, fresh predictor gets each row up to
-such a position; behind it stands training text. Its loss there, of the true next token, is held
-against the scored one, in both directions and one by one.
+When all losses are known, positions are drawn in secret. A second, fresh predictor gets each row up
+to such a position; training text follows. Its loss there, of the true next token, is compared with
+the scored one, in both directions and one by one.
 
 To be scored alike whatever the next token is, the second predictor, which can't know it, has to
 give each candidate the probability that the scored one gave it when it was the true one. It can
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from autoresearch_kit.execution.judge.grading import ScoreFailure
-from autoresearch_kit.execution.judge.logits import Ints
+from autoresearch_kit.execution.judge.logits import Floats, Ints
+from autoresearch_kit.execution.judge.scoring import ScoreFailure
+from autoresearch_kit.execution.judge.shard import Predict, Shard, batches, finite
 from autoresearch_kit.records import Reason
 
 POSITIONS = 256
@@ -29,7 +30,7 @@ GPU_POSITIONS = 1024
 
 TOLERANCE = 0.2
 """Nats by which no loss may change. In half precision an honest model's changed by 0.06 at most
-where rows changed places in their batch, and by nothing where they kept them, as they do here."""
+where rows changed their index in the batch, and by nothing where they kept it, as they do here."""
 
 MAX_MEAN = 1e-3
 """Nats by which losses may change on average: a model may gain a little in many places."""
@@ -42,8 +43,8 @@ MAX_FIRST = 0.01
 class Cuts:
     """The rows that the second predictor gets, in order, and how much of each: int64 `[M]`.
 
-    `kept` tokens of `rows` are as they are; the loss is tested at the last of them. 0 are kept
-    of what only fills a batch.
+    The first `kept` tokens of a row stay as they are; the loss is tested at the last of them. A row
+    that only fills a batch keeps 0.
     """
 
     rows: Ints
@@ -60,13 +61,36 @@ class Cuts:
         return np.maximum(self.kept - 1, 0)
 
 
+def probe(
+    shard: Shard, losses: Floats, predict: Predict, batch: int, *, wanted: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """Return how much scored losses `[N, T]` change when all tokens after them are replaced.
+
+    Nats, float64 `[n]`, n at least `wanted`. A fresh predictor is asked, from its first call on in
+    the precision of the score: a pass before, whose answers don't count, would be time to learn in.
+
+    Raises:
+        ScoreFailure: a logit, or the loss from it, is not finite.
+    """
+    generator = np.random.default_rng(seed)
+    cuts = draw(len(losses), losses.shape[1], batch, wanted, generator)
+    inputs = refill(shard.inputs, cuts, shard.training, generator)
+    targets = shard.targets[cuts.rows, cuts.positions]
+    probed = finite([
+        predict(inputs[part]).losses(targets[part, None], cuts.positions[part, None])[:, 0]
+        for part in batches(len(inputs), batch)
+    ])  # fmt: skip
+    changes = probed.astype(np.float64) - losses[cuts.rows, cuts.positions]
+    return changes[cuts.tested]
+
+
 def draw(count: int, context: int, batch: int, wanted: int, generator: np.random.Generator) -> Cuts:
     """Draw `wanted` tests or a few more of `count` rows of T tokens, for batches of `batch` rows.
 
-    Positions are uniform. Rows are drawn without replacement; where all are wanted several times,
-    each pass over them keeps no less of a row than the one before, so that no predictor has ever
-    seen what follows a position when it is tested. A row stays in its place of the batch, which
-    may matter to the rounding, and gets other neighbours.
+    Positions are uniform. Rows are drawn without replacement; where each is wanted several times,
+    every pass keeps at least as much of a row as the pass before, so that no predictor has ever
+    seen what follows a position when it is tested. A row keeps its index in the batch, which may
+    matter to the rounding, and gets other neighbours.
     """
     batches = -(-count // batch)
     asked = min(batches, -(-wanted // batch))
@@ -76,18 +100,18 @@ def draw(count: int, context: int, batch: int, wanted: int, generator: np.random
     for number in range(passes):
         order = [generator.permutation(batches)[:asked] for _ in range(batch)]
         drawn = (np.stack(order, 1) * batch + np.arange(batch)).ravel()
-        there = np.minimum(drawn, count - 1)
-        rows.append(there)
-        kept.append(np.where(drawn < count, cuts[there, number], 0))
+        inside = np.minimum(drawn, count - 1)  # the last batch may not be full
+        rows.append(inside)
+        kept.append(np.where(drawn < count, cuts[inside, number], 0))
     return Cuts(np.concatenate(rows), np.concatenate(kept))
 
 
 def refill(
     inputs: Ints, cuts: Cuts, text: npt.NDArray[np.uint16], generator: np.random.Generator
 ) -> Ints:
-    """Cut inputs `[N, T]` and go on, in each row, with a row of `text` `[K, T + 1]`: `[M, T]`.
+    """Cut inputs `[N, T]`, and fill each row up with a row of `text` `[K, T + 1]`: `[M, T]`.
 
-    `text` is training text: it says nothing of what is scored.
+    `text` is training text, which tells nothing of what is scored.
     """
     others = text[generator.integers(len(text), size=len(cuts.rows)), :-1].astype(np.int64)
     return np.where(np.arange(inputs.shape[1]) < cuts.kept[:, None], inputs[cuts.rows], others)

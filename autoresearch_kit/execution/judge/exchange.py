@@ -1,8 +1,8 @@
-"""The messages of judge and predictor, and the memory in which they swap arrays.
+"""The messages of judge and predictor, and the memory in which they exchange arrays.
 
 Requests and replies are lines on two pipes that nobody else holds; inputs and logits lie in one
-shared file without a name. On a GPU the logits stay there, in memory that both have mapped: its
-descriptor comes through a socket. Nothing that the predictor sends is ever unpickled.
+shared file without a name. On a GPU the logits stay in memory that both have mapped: its descriptor
+comes through a socket. Nothing that the predictor sends is ever unpickled.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ DETAIL_LENGTH = 300
 """Characters of a failure's detail."""
 
 BEGIN = b"begin "
-"""Begins the turn of a predictor that waits; the terms follow. Only now may it use a GPU."""
+"""The request that ends a predictor's wait; the terms follow. Only now may it use a GPU."""
 
 LOAD = b"load\n"
 PREDICT = b"predict\n"
@@ -83,12 +83,12 @@ class PredictorSpec:
 
 @dataclass(frozen=True)
 class Terms:
-    """Tells a predictor that its turn has come, and on which terms.
+    """How a predictor is to work, told when its turn has come.
 
-    `precision` is torch's name of what matrix products are computed in; None: the predictor chooses
-    it, and says so in its reply. Logits go into the shared file, or `on_device` into memory of the
-    GPU, `device_bytes` long. `mark` is what the judge has written where the first logit will be: by
-    it the predictor knows that both see the same memory.
+    `precision` is torch's name of the precision of matrix products; None: the predictor chooses it
+    and names it in its reply. Logits go into the shared file, or `on_device` into memory of the
+    GPU, `device_bytes` long. `mark` is a number that the judge has written where the first logit
+    will be: by it the predictor knows that both see the same memory.
     """
 
     shape: Shape
@@ -108,7 +108,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Reply:
-    """A predictor's answer: done, or why not. `precision` is what it will compute in."""
+    """A predictor's answer: done, or why not. `precision` is the one that it will compute in."""
 
     failure: Reason | None = None
     detail: str = ""

@@ -10,7 +10,7 @@ import os
 import socket
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import SupportsInt
 
 import torch
@@ -44,22 +44,12 @@ class DeviceMemory:
         Raises:
             ExecutionError: torch has made a copy.
         """
-        tensor = torch.as_tensor(_Array(self.address, shape), device="cuda")
+        layout = {"shape": shape, "typestr": "<f4", "data": (self.address, False), "version": 3}
+        array = SimpleNamespace(__cuda_array_interface__=layout)  # torch takes others' arrays so
+        tensor = torch.as_tensor(array, device="cuda")
         if tensor.data_ptr() != self.address:
             raise ExecutionError("torch has made a copy of the memory that should be shared")
         return tensor
-
-
-class _Array:
-    """Describe an address in the way in which torch takes arrays of other libraries."""
-
-    def __init__(self, address: int, shape: tuple[int, ...]) -> None:
-        self.__cuda_array_interface__ = {
-            "shape": shape,
-            "typestr": "<f4",
-            "data": (address, False),
-            "version": 3,
-        }
 
 
 def allocate(size: int) -> tuple[DeviceMemory, int]:
@@ -107,7 +97,7 @@ def _driver() -> ModuleType:
 
 
 def _asked(answer: tuple[SupportsInt, ...]) -> SupportsInt:
-    """Return what the driver gave, if anything, behind its status, where 0 is success."""
+    """Return what the driver answered, without the status that comes first, where 0 is success."""
     status, *given = answer
     if int(status):
         raise ExecutionError(f"the CUDA driver said {status}")
@@ -120,31 +110,19 @@ class DeviceLogits:
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
-    def losses(self, targets: Ints) -> Floats:
+    def losses(self, targets: Ints, positions: Ints | None = None) -> Floats:
         """Return nats per token. Row by row, since what is computed on the way may not fit."""
-        self._check()
-        pairs = zip(self.tensor, self._here(targets), strict=True)
-        nats: Floats = torch.stack([_nats(*pair) for pair in pairs]).cpu().numpy()
-        return nats
-
-    def losses_at(self, positions: Ints, targets: Ints) -> Floats:
-        """Return nats at one position of each row."""
-        self._check()
-        there = self.tensor[torch.arange(len(positions)), torch.from_numpy(positions)]
-        nats: Floats = _nats(there, self._here(targets)).cpu().numpy()
-        return nats
-
-    def _here(self, targets: Ints) -> Tensor:
-        return torch.from_numpy(targets).to(self.tensor.device)
-
-    def _check(self) -> None:
         low, high = self.tensor.aminmax()
         if not (low.isfinite() and high.isfinite()):
             raise not_finite(int((~self.tensor.isfinite()).sum().item()), self.tensor.numel())
-
-
-def _nats(logits: Tensor, targets: Tensor) -> Tensor:
-    return cross_entropy(logits, targets, reduction="none")
+        device, asked = self.tensor.device, self.tensor
+        if positions is not None:
+            index = torch.from_numpy(positions).to(device)
+            asked = torch.take_along_dim(asked, index[..., None], 1)
+        pairs = zip(asked, torch.from_numpy(targets).to(device), strict=True)
+        rows = [cross_entropy(row, target, reduction="none") for row, target in pairs]
+        nats: Floats = torch.stack(rows).cpu().numpy()
+        return nats
 
 
 def moved(array: Floats) -> DeviceLogits:
@@ -152,8 +130,8 @@ def moved(array: Floats) -> DeviceLogits:
     return DeviceLogits(torch.from_numpy(array).cuda())
 
 
-class OnDevice:
-    """A place for logits on the GPU: see `logits.Place`.
+class GpuBuffer:
+    """A buffer for logits on the GPU: see `logits.Buffer`.
 
     Raises:
         ExecutionError: there is no memory that can be shared.
@@ -164,7 +142,7 @@ class OnDevice:
         self._logits = memory.floats((shape.rows, shape.context, shape.vocab_size))
         self.terms = Terms(shape, precision, mark=new_mark(), device_bytes=memory.size)
 
-    def open(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other places
+    def share(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other buffers
         """Write the mark, and send the predictor the memory's descriptor."""
         self._logits[0, 0, 0] = self.terms.mark
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""Places in which predictors leave their logits; the judge takes a copy before it looks at them.
+"""Buffers in which predictors leave their logits; the judge takes a copy before it looks at them.
 
 On a CPU no torch is needed for that, nor for the losses: see `gpu` for the other way.
 """
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.judge.exchange import Shape, Terms
-from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.execution.judge.scoring import ScoreFailure
 from autoresearch_kit.records import Reason
 from autoresearch_kit.tasks.lm.bits_per_byte import nats_per_token
 
@@ -28,15 +28,10 @@ Ints = npt.NDArray[np.int64]
 class Logits(Protocol):
     """A copy of the logits `[b, T, V]` of some rows, which no model can change."""
 
-    def losses(self, targets: Ints) -> Floats:
-        """Return nats per token, float32 `[b, T]`, of targets `[b, T]`.
+    def losses(self, targets: Ints, positions: Ints | None = None) -> Floats:
+        """Return nats per token, float32 `[b, n]`, of the targets `[b, n]` at `positions` `[b, n]`.
 
-        Raises:
-            ScoreFailure: a logit is not finite.
-        """
-
-    def losses_at(self, positions: Ints, targets: Ints) -> Floats:
-        """Return nats at one position of each row, float32 `[b]`; both arguments are `[b]`.
+        Without positions, the targets are those of all T.
 
         Raises:
             ScoreFailure: a logit is not finite, at whatever position.
@@ -49,45 +44,41 @@ class HostLogits:
     def __init__(self, array: Floats) -> None:
         self.array = array
 
-    def losses(self, targets: Ints) -> Floats:
+    def losses(self, targets: Ints, positions: Ints | None = None) -> Floats:
         """Return nats per token: see `Logits`."""
-        self._check()
-        return nats_per_token(self.array, targets)
-
-    def losses_at(self, positions: Ints, targets: Ints) -> Floats:
-        """Return nats at one position of each row: see `Logits`."""
-        self._check()
-        there = self.array[np.arange(len(positions)), positions]
-        nats: Floats = nats_per_token(there[None], targets[None])[0]
-        return nats
-
-    def _check(self) -> None:
         if not np.isfinite([self.array.min(), self.array.max()]).all():
             raise not_finite(int((~np.isfinite(self.array)).sum()), self.array.size)
+        asked = self.array
+        if positions is not None:
+            asked = np.take_along_axis(asked, positions[..., None], 1)
+        return nats_per_token(asked, targets)
 
 
 def not_finite(count: int, size: int) -> ScoreFailure:
-    """Return the failure of a model of whose logits so many are not finite."""
+    """Return the failure of a model of whose `size` logits `count` are not finite."""
     return ScoreFailure(Reason.NOT_FINITE, f"{count:,} of {size:,} logits are NaN or infinite")
 
 
-class Place(Protocol):
-    """A place for the logits of one batch, and the terms on which a predictor may use it."""
+class Buffer(Protocol):
+    """Memory for the logits of one batch, and the terms on which a predictor may use it."""
 
     terms: Terms
 
-    def open(self, memory: int, door: socket.socket) -> None:
-        """Get ready, before the predictor is told: the shared file, and a way for descriptors."""
+    def share(self, memory: int, door: socket.socket) -> None:
+        """Get ready, before the predictor is told the terms.
+
+        `memory` is the descriptor of the file that both share, `door` a way to send others.
+        """
 
     def take(self, count: int) -> Logits:
         """Return a copy of the first `count` rows, which the next call may replace.
 
         Raises:
-            ScoreFailure: the model has spoilt the place.
+            ScoreFailure: the model has spoilt the buffer.
         """
 
 
-class InFile:
+class FileBuffer:
     """The shared file, behind the inputs. `read` makes logits of the copy of what lies there."""
 
     def __init__(
@@ -98,13 +89,13 @@ class InFile:
         self._read = read
         self._memory = -1
 
-    def open(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other places
+    def share(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other buffers
         """Write the mark into the file, which has its size already."""
         self._memory = memory
         os.pwrite(memory, np.float32(self.terms.mark).tobytes(), self.terms.shape.logits_offset)
 
     def take(self, count: int) -> Logits:
-        """Return a copy of the first `count` rows: see `Place`."""
+        """Return a copy of the first `count` rows: see `Buffer`."""
         view = self._copy.data.cast("B")
         done, offset = 0, self.terms.shape.logits_offset
         while done < len(view):
@@ -115,15 +106,15 @@ class InFile:
         return self._read(self._copy[:count])
 
 
-def places(shape: Shape, precision: str | None, *, on_gpu: bool) -> list[Place]:
-    """Return the places that the judge can offer, the fastest first."""
+def buffers(shape: Shape, precision: str | None, *, on_gpu: bool) -> list[Buffer]:
+    """Return the buffers that the judge can offer, the fastest first."""
     if not on_gpu:
-        return [InFile(shape, precision)]
+        return [FileBuffer(shape, precision)]
     from autoresearch_kit.execution.judge import gpu  # imports torch
 
-    in_file = InFile(shape, precision, gpu.moved)
+    in_file = FileBuffer(shape, precision, gpu.moved)
     try:
-        return [gpu.OnDevice(shape, precision), in_file]
+        return [gpu.GpuBuffer(shape, precision), in_file]
     except ExecutionError as error:
         logger.warning("logits take a slower way, through a file: %s", error)
         return [in_file]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoresearch_kit.execution.processes.uncollected import uncollected
+from autoresearch_kit.execution.processes.lifeline import uncollected
 
 with uncollected():
     import torch
@@ -34,20 +34,25 @@ from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
 
 SEED = 0
-"""Seeds whatever in a model draws at random, so that a score can be measured again."""
+"""Seeds what a model draws at random, so that a score can be measured again."""
 
 LOGITS = (torch.float32, torch.bfloat16, torch.float16)
 """The types that logits may have."""
 
 
 class Memory:
-    """Memory that it shares with the judge: int64 inputs `[B, T]`, float32 logits `[B, T, V]`.
+    """Memory shared with the judge: int64 inputs `[B, T]`, float32 logits `[B, T, V]`.
+
+    `device` is what the model computes on, `dtype` the precision of its matrix products.
 
     Raises:
-        ExecutionError: it is not the same memory here.
+        ExecutionError: the device or the judge's memory can't be used.
     """
 
     def __init__(self, spec: PredictorSpec, terms: Terms) -> None:
+        self.device = precision.expected(spec.device)
+        name = terms.precision
+        self.dtype = precision.of_name(name) if name else precision.computes_in(self.device)
         shape = terms.shape
         view = mmap.mmap(spec.memory, shape.size)
         self._inputs = torch.frombuffer(view, dtype=torch.int64, count=shape.inputs)
@@ -59,11 +64,11 @@ class Memory:
                 view, dtype=torch.float32, count=shape.logits, offset=shape.logits_offset
             ).view(shape.rows, shape.context, shape.vocab_size)
         if self._logits[0, 0, 0].item() != terms.mark:
-            raise ExecutionError("what the judge has written there is not to be seen")
+            raise ExecutionError("the predictor does not see what the judge has written there")
 
-    def inputs(self, device: torch.device) -> Tensor:
+    def inputs(self) -> Tensor:
         """Return a copy of the inputs: a model may write into what it is given."""
-        return self._inputs.to(device, copy=True)
+        return self._inputs.to(self.device, copy=True)
 
     def put(self, logits: object) -> None:
         """Hand the logits over.
@@ -87,10 +92,10 @@ def _on_device(door: int, terms: Terms) -> Tensor:
 
 
 def checked(logits: object, shape: torch.Size) -> Tensor:
-    """Return the logits if a model may return such.
+    """Return the logits if they have the right shape and type.
 
     Raises:
-        SubmissionError: says what came, and what is expected.
+        SubmissionError: they have not; the message says what came, and what is expected.
     """
     wanted = f"logits [B, T, V] = {list(shape)} in float32, bfloat16 or float16 are expected"
     if not isinstance(logits, Tensor):
@@ -117,68 +122,49 @@ def load(submission: Path, device: torch.device) -> nn.Module:
 
 def describe(error: BaseException) -> Reply:
     """Put an exception into words for the judge."""
-    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError)
     # torch's allocator on the CPU has no exception of its own
-    if exhausted or "can't allocate memory" in str(error):
-        reason = Reason.OUT_OF_MEMORY
-    else:
-        reason = Reason.BAD_SUBMISSION
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "can't allocate memory" in str(error)
+    )
+    reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
     ours = isinstance(error, SubmissionError)
     text = str(error) if ours else f"{type(error).__name__}: {error}"
     return Reply(reason, one_line(text, DETAIL_LENGTH))
 
 
-def send(descriptor: int, reply: Reply) -> None:
-    """Write one line to the judge."""
-    os.write(descriptor, reply.line())
-
-
 def serve(spec: PredictorSpec, requests: Iterable[bytes]) -> None:
     """Answer each request, until there are no more."""
-    device = torch.device("cpu")
     memory: Memory | None = None
     model: nn.Module | None = None
-    dtype = torch.float32
     for request in requests:
         reply = Reply()
         if request.startswith(BEGIN):
-            terms = codec.decode(Terms, request.removeprefix(BEGIN))
-            device, memory, reply = begin(spec, terms)
-            dtype = precision.of_name(reply.precision) if memory else dtype
-        elif request == LOAD:
-            model = load(spec.submission, device)
-        elif model is not None and memory is not None:
-            if request == PREDICT_FULL:
-                reply = predict_full(model, memory, device)
-            else:
-                predict(model, memory, device, dtype)
-        send(spec.replies, reply)
+            memory, reply = begin(spec, codec.decode(Terms, request.removeprefix(BEGIN)))
+        elif memory is not None and request == LOAD:
+            model = load(spec.submission, memory.device)
+        elif memory is not None and model is not None:
+            reply = predict(model, memory, full=request == PREDICT_FULL)
+        os.write(spec.replies, reply.line())
 
 
-def begin(spec: PredictorSpec, terms: Terms) -> tuple[torch.device, Memory | None, Reply]:
-    """Take the device, and the memory on these terms; with a failure, other terms may come.
+def begin(spec: PredictorSpec, terms: Terms) -> tuple[Memory | None, Reply]:
+    """Take the device and the memory on these terms; after a failure, other terms may come.
 
-    Nothing of the submission is loaded yet: what fails here is the kit's.
+    Nothing of the submission is loaded yet, so a failure here is the kit's.
     """
-    device = torch.device("cpu")
     try:
-        device = precision.expected(spec.device)
-        chosen = terms.precision or precision.name_of(precision.computes_in(device))
-        return device, Memory(spec, terms), Reply(precision=chosen)
+        memory = Memory(spec, terms)
     except ExecutionError as error:
-        return device, None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
+        return None, Reply(Reason.KIT_FAILED, one_line(str(error), DETAIL_LENGTH))
+    return memory, Reply(precision=precision.name_of(memory.dtype))
 
 
-def predict(model: nn.Module, memory: Memory, device: torch.device, dtype: torch.dtype) -> None:
-    """Have the model predict, its products computed in `dtype`; what it raises comes out here."""
-    with torch.inference_mode(), precision.autocast_to(device, dtype):
-        memory.put(model(memory.inputs(device)))
-
-
-def predict_full(model: nn.Module, memory: Memory, device: torch.device) -> Reply:
-    """Have it predict in float32; a model with weights in another precision can't, nor need it."""
+def predict(model: nn.Module, memory: Memory, *, full: bool) -> Reply:
+    """Have the model predict, in float32 if `full`; a model of another precision can't do that."""
+    dtype = torch.float32 if full else memory.dtype
     try:
-        predict(model, memory, device, torch.float32)
+        with torch.inference_mode(), precision.autocast_to(memory.device, dtype):
+            memory.put(model(memory.inputs()))
     except Exception as error:  # noqa: BLE001 - a model may raise anything
         return describe(error)
     return Reply()
@@ -193,7 +179,7 @@ def main(argument: str) -> None:
         with os.fdopen(spec.requests, "rb") as requests:
             serve(spec, requests)
     except BaseException as error:
-        send(spec.replies, describe(error))
+        os.write(spec.replies, describe(error).line())
         raise
 
 

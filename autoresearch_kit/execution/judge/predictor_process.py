@@ -1,4 +1,4 @@
-"""The judge's end of a predictor: starts it, asks it, bounds what it takes, ends it."""
+"""The judge's side of a predictor: start it, ask it, bound what it takes, end it."""
 
 import fcntl
 import logging
@@ -21,10 +21,9 @@ import psutil
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
-from autoresearch_kit.execution.judge.grading import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.judge.logits import Ints, Logits, Place
-from autoresearch_kit.execution.runner.bounds import MAX_PROCESSES
-from autoresearch_kit.execution.runner.watchdog import memory_mb
+from autoresearch_kit.execution.judge.logits import Buffer, Ints, Logits
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.runner.limits import MAX_PROCESSES, memory_mb
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
@@ -34,13 +33,13 @@ logger = logging.getLogger(__name__)
 MODULE = "autoresearch_kit.execution.judge.predictor"
 
 LOOK_SECONDS = 0.25
-"""Between two looks at a predictor's memory."""
+"""Seconds between two looks at a predictor's memory."""
 
 GRACE_SECONDS = 5.0
-"""For a predictor that hung up to be gone."""
+"""Seconds for a predictor that closed its pipe to be gone."""
 
 TAIL_BYTES = 2000
-"""Kept of what a predictor prints."""
+"""Bytes that are kept of a predictor's output."""
 
 FIRST_END = 200
 """The lowest descriptor that a predictor gets: above all that a judge holds open, and below the 256
@@ -54,8 +53,8 @@ NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
 class PredictorProcess:
     """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
 
-    `precision` is what it computes in, known when it is ready. `loading` and `answers` are the
-    seconds that the submission took so far.
+    `precision` is the precision that it computes in, empty before it is ready. `loading` and
+    `answers` are the seconds that the submission has taken so far.
     """
 
     process: subprocess.Popen[bytes]
@@ -65,9 +64,8 @@ class PredictorProcess:
     replies: int
     printed: int
     door: socket.socket
-    offered: list[Place] = field(default_factory=list, repr=False)
+    offered: list[Buffer] = field(default_factory=list, repr=False)
     deadline: float = math.inf
-    ready: bool = False
     precision: str = ""
     loaded: bool = False
     looked: float = 0.0
@@ -76,38 +74,38 @@ class PredictorProcess:
     answers: list[float] = field(default_factory=list, repr=False)
 
     @property
-    def place(self) -> Place:
+    def buffer(self) -> Buffer:
         """Return where it leaves its logits."""
         return self.offered[0]
 
     @property
     def shape(self) -> Shape:
         """Return the shape of the batches that it is asked for."""
-        return self.place.terms.shape
+        return self.buffer.terms.shape
 
-    def begin(self, places: Sequence[Place]) -> None:
+    def begin(self, buffers: Sequence[Buffer]) -> None:
         """Tell it that its turn has come: it may use a GPU now, and its time is counted.
 
-        `places` are offered for its logits, the best first.
+        `buffers` are offered for its logits, the best first.
 
         Raises:
             ScoreFailure: it died before.
         """
         self.deadline = time.monotonic() + self.spec.seconds
-        self.offered = list(places)
+        self.offered = list(buffers)
         exchange.resize(self.memory, self.shape.size)
         self._offer()
 
     def await_ready(self) -> None:
-        """Wait until it has its device, and a place for logits that it can use.
+        """Wait until it has its device, and a buffer for logits that it can use.
 
         Raises:
             ScoreFailure: the kit's part of it did not start.
         """
-        while not self.ready:
+        while not self.precision:
             reply = self._await(self.deadline)
-            self.ready, self.precision = reply.failure is None, reply.precision
-            if not self.ready:
+            self.precision = reply.precision
+            if reply.failure is not None:
                 if len(self.offered) == 1:
                     self._fail(reply.detail)
                 logger.warning("logits take another, slower way: %s", reply.detail)
@@ -125,11 +123,10 @@ class PredictorProcess:
         self.loading = self._ask(exchange.LOAD)
 
     def predict(self, inputs: Ints) -> Logits:
-        """Return the logits for inputs `[b, T]`, b at most B.
+        """Return the logits for inputs `[b, T]`, b at most B: a copy, until the next call.
 
-        They are a copy that the model can't change, until the next call. The model is
-        always asked for B rows, the last one repeated, for what it computes may depend on the
-        shape.
+        The model is always asked for B rows, the last one repeated, for what it computes may depend
+        on the shape.
 
         Raises:
             ScoreFailure: it died, hung, took too much memory, or returned something else.
@@ -142,21 +139,26 @@ class PredictorProcess:
 
     def end(self) -> None:
         """Kill it and all that it started, and let go of what was shared."""
-        end_tree(self.process)
+        with suppress(psutil.NoSuchProcess):
+            for descendant in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    descendant.kill()
+        self.process.kill()
+        self.process.wait()
         for descriptor in (self.memory, self.requests, self.replies, self.printed):
             os.close(descriptor)
         self.door.close()
 
     def _offer(self) -> None:
-        self.place.open(self.memory, self.door)
-        self._request(self.place.terms.line())
+        self.buffer.share(self.memory, self.door)
+        self._request(self.buffer.terms.line())
 
     def _predict(self, inputs: Ints, request: bytes) -> Logits:
         count = len(inputs)
         full = np.pad(inputs, ((0, self.shape.rows - count), (0, 0)), mode="edge")
         os.pwrite(self.memory, full.tobytes(), 0)
         self.answers.append(self._ask(request))
-        return self.place.take(count)
+        return self.buffer.take(count)
 
     def _ask(self, request: bytes) -> float:
         """Send a request and return the seconds until its answer came."""
@@ -164,6 +166,7 @@ class PredictorProcess:
         self._request(request)
         reply = self._await(min(self.deadline, asked + self.spec.batch_seconds))
         if reply.failure is not None:
+            # the reply may be the model's own: it is not believed to be the kit's failure
             exhausted = reply.failure is Reason.OUT_OF_MEMORY
             reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
             raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
@@ -185,28 +188,21 @@ class PredictorProcess:
                 ended = self.process.poll() is not None
                 ready = {key.fd for key, _ in selector.select(LOOK_SECONDS)}
                 if self.printed in ready:
-                    self._read_printed(selector)
+                    printed = os.read(self.printed, 2**16)
+                    self.tail = (self.tail + printed)[-TAIL_BYTES:]
+                    if not printed:  # it has closed its output
+                        selector.unregister(self.printed)
                 if self.replies in ready:
-                    line += self._read_reply(exchange.REPLY_BYTES - len(line))
-                elif ended:
+                    data = os.read(self.replies, exchange.REPLY_BYTES - len(line))
+                    line += data
+                    ended = not data
+                if ended:  # and all that it wrote before is read
                     self._died()
                 self._check(limit)
         try:
             return codec.decode(Reply, line)
         except InputError as error:
             raise ScoreFailure(Reason.BAD_SUBMISSION, "the model wrote a false reply") from error
-
-    def _read_printed(self, selector: selectors.BaseSelector) -> None:
-        data = os.read(self.printed, 2**16)
-        self.tail = (self.tail + data)[-TAIL_BYTES:]
-        if not data:
-            selector.unregister(self.printed)
-
-    def _read_reply(self, room: int) -> bytes:
-        data = os.read(self.replies, room)
-        if not data:
-            self._died()
-        return data
 
     def _check(self, limit: float) -> None:
         now = time.monotonic()
@@ -234,10 +230,10 @@ class PredictorProcess:
             status = self.process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self._fail("the model closed its line to the judge")
-        words = self.tail.decode(errors="replace").strip().splitlines()
-        said = f": {words[-1]}" if words else ""
         if self.loaded and status in (-9, 128 + 9):
             raise ScoreFailure(Reason.OUT_OF_MEMORY, "the system killed the model's process")
+        words = self.tail.decode(errors="replace").strip().splitlines()
+        said = f": {words[-1]}" if words else ""
         self._fail(f"the model's process ended with status {status}{said}")
 
     def _fail(self, detail: str) -> NoReturn:
@@ -250,7 +246,9 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
     door, theirs = socket.socketpair()
-    ends = [_renumbered(end) for end in (memory, requests, replies, theirs.fileno())]
+    # copied to numbers that are the same for each predictor: they must tell nothing
+    ours = (memory, requests, replies, theirs.fileno())
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in ours]
     told = PredictorSpec(spec.submission, spec.device, *ends)
     process = subprocess.Popen(
         _command(spec, told),
@@ -267,11 +265,6 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     return PredictorProcess(process, spec, memory, ask, answer, printed, door)
 
 
-def _renumbered(descriptor: int) -> int:
-    """Copy a descriptor to a number that is the same for each predictor: it must tell nothing."""
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_END)
-
-
 def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
     env = bubblewrap.environment(
         home=Path("/tmp"),
@@ -285,13 +278,3 @@ def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
     return bubblewrap.command(
         spec.sandbox, argv, read_only=shown, sight=spec.sight, gpu=spec.gpu, env=env
     )
-
-
-def end_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child of ours and all its descendants, and wait for it."""
-    with suppress(psutil.NoSuchProcess):
-        for descendant in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                descendant.kill()
-    process.kill()
-    process.wait()

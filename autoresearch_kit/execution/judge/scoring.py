@@ -2,30 +2,77 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoresearch_kit.errors import InputError
+from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.handover import Failure
-from autoresearch_kit.execution.judge.grading import (
-    FAILED,
-    LOG_FILE,
-    SCORE_FILE,
-    SPEC_FILE,
-    JudgeSpec,
-    ScoreFailure,
-)
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
-from autoresearch_kit.execution.runner.taking import taken_model
-from autoresearch_kit.records import Reason, RunSpec, Score, codec
+from autoresearch_kit.execution.runner.submission import taken_model
+from autoresearch_kit.records import (
+    Accelerator,
+    Reason,
+    RunSpec,
+    SandboxLevel,
+    Score,
+    Sight,
+    codec,
+)
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.lm.splits import Split
 from autoresearch_kit.tasks.lm.task import TASK
+
+SPEC_FILE = "judge.json"
+SCORE_FILE = "score.json"
+LOG_FILE = "judge.log"
+
+FAILED = 3
+"""The judge's exit status when it wrote a `Failure`; with 0 it wrote a `Score`."""
 
 GRACE_SECONDS = 15.0
 """Seconds on top of the judge's own limit, before it is taken to hang."""
 
 TURN = "score"
-"""Tells a judge that its turn has come."""
+"""The line that tells a judge to begin."""
+
+
+@dataclass(frozen=True)
+class JudgeSpec:
+    """All that the judge needs to know. Seconds, megabytes, absolute paths.
+
+    `submission` is a pickled model; where the judge is started before its turn, it is yet to be
+    written, and an empty file is there. `folder` is where the answer goes; nothing of a sandbox
+    reaches it. `run_id` is carried by the judge's processes, and by no other process of the run,
+    since whoever ends the one must not end the other. `device` is torch's name of the device that
+    the model computes on: `cuda`, `mps` or `cpu`; `precision` that of its matrix products, None for
+    the predictor's choice. `gpu` is the only GPU that judge and predictors see; None: they see
+    none. `seconds` bounds all of the scoring, `batch_seconds` the model's loading and each of its
+    answers, `memory_mb` the predictors and their children.
+    """
+
+    dataset: Path
+    submission: Path
+    folder: Path
+    kit: Path
+    sandbox: SandboxLevel
+    run_id: str
+    memory_mb: float
+    device: str
+    shard: str = "val"
+    precision: str | None = None
+    seconds: float = 300.0
+    batch_seconds: float = 60.0
+    gpu: Accelerator | None = None
+    sight: Sight = field(default_factory=Sight)
+
+
+class ScoreFailure(KitError):  # noqa: N818 - the submission failed, not the kit
+    """A submission has no score; `reason` and `detail` say why."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 def judge_id(run_id: str) -> str:
@@ -68,7 +115,7 @@ def start(spec: JudgeSpec) -> Child:
 def score(
     spec: JudgeSpec, judge: Child | None = None, *, poll: Callable[[], None] = lambda: None
 ) -> Score:
-    """Have the submission scored, by this judge that waits for its turn, or by a new one.
+    """Have the submission scored, by a judge that waits for its turn or by a new one.
 
     `poll` is called about ten times a second; what it raises ends the judge and comes out here.
     Every process is gone afterwards.
@@ -81,30 +128,18 @@ def score(
         if judge is not None:
             judge.end()
         raise ScoreFailure(Reason.BAD_SUBMISSION, f"{submission.name} is not a plain file")
-    status = (judge or start(spec)).carry_out(
-        TURN,
-        deadline=time.monotonic() + spec.seconds + GRACE_SECONDS,
-        poll=poll,
-    )
-    return _answer(spec, status)
-
-
-def _answer(spec: JudgeSpec, status: int | None) -> Score:
-    """Return the score that the judge wrote, or raise its failure."""
-    if status in (0, FAILED):
-        try:
-            data = (spec.folder / SCORE_FILE).read_bytes()
-            if status == 0:
-                return codec.decode(Score, data)
-            failure = codec.decode(Failure, data)
-        except (OSError, InputError) as error:
-            raise ScoreFailure(Reason.KIT_FAILED, f"the judge's answer: {error}") from error
-        raise ScoreFailure(failure.reason, failure.detail)
-    raise ScoreFailure(Reason.KIT_FAILED, _why(spec, status))
-
-
-def _why(spec: JudgeSpec, status: int | None) -> str:
+    limit = spec.seconds + GRACE_SECONDS
+    status = (judge or start(spec)).carry_out(TURN, deadline=time.monotonic() + limit, poll=poll)
     if status is None:
-        return f"the judge did not end within {spec.seconds + GRACE_SECONDS:g} s"
-    said = last_line(spec.folder / LOG_FILE)
-    return one_line(f"the judge ended with status {status}: {said}", 300)
+        raise ScoreFailure(Reason.KIT_FAILED, f"the judge did not end within {limit:g} s")
+    if status not in (0, FAILED):
+        said = f"the judge ended with status {status}: {last_line(spec.folder / LOG_FILE)}"
+        raise ScoreFailure(Reason.KIT_FAILED, one_line(said, 300))
+    try:
+        data = (spec.folder / SCORE_FILE).read_bytes()
+        if status == 0:
+            return codec.decode(Score, data)
+        failure = codec.decode(Failure, data)
+    except (OSError, InputError) as error:
+        raise ScoreFailure(Reason.KIT_FAILED, f"the judge's answer: {error}") from error
+    raise ScoreFailure(failure.reason, failure.detail)

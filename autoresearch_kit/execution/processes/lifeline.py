@@ -1,12 +1,15 @@
-"""Let a process of a run wait until it is told to begin, and end when its starter dies.
+"""Wait in a process of a run until it is told to begin, and end it when its starter dies.
 
 Its standard input is a pipe from the process that started it. One line comes when it is to begin,
 then nothing more; the pipe ends when the starter is gone. A kernel gets no line.
 """
 
+import gc
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from autoresearch_kit.execution.processes import reap
 
@@ -16,10 +19,15 @@ def await_turn(run_id: str) -> str:
 
     If the starter dies, before that or later, all processes of the run are killed, this one last.
     """
+
+    def end() -> None:
+        reap.reap(run_id)
+        os._exit(1)
+
     line = sys.stdin.buffer.readline()
     if not line:
-        _end(run_id)
-    threading.Thread(target=_wait_and_end, args=(run_id,), name="lifeline", daemon=True).start()
+        end()
+    _call_at_end(sys.stdin.fileno(), end)
     return line.decode().rstrip("\n")
 
 
@@ -35,19 +43,25 @@ def end_with_starter() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)
+    _call_at_end(pipe, lambda: os._exit(1))
 
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import torch in here without collecting garbage, and never examine what it made.
+
+    It makes a million objects, and next to no garbage: the collector would examine them again and
+    again, for an eighth of the time that `import torch` takes.
+    """
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
+def _call_at_end(pipe: int, call: Callable[[], object]) -> None:
     def wait() -> None:
         os.read(pipe, 1)
-        os._exit(1)
+        call()
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
-def _wait_and_end(run_id: str) -> None:
-    os.read(sys.stdin.fileno(), 1)
-    _end(run_id)
-
-
-def _end(run_id: str) -> None:
-    reap.reap(run_id)
-    os._exit(1)

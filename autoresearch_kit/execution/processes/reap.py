@@ -1,6 +1,9 @@
 """End everything that a run has started, wherever it hides, and check that nothing is left."""
 
+import ctypes
 import hashlib
+import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +26,9 @@ ENVIRON_BYTES = 128 * 1024
 PATIENCE = 20.0
 """Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
 
+PR_SET_CHILD_SUBREAPER = 36
+"""From Linux's <sys/prctl.h>."""
+
 
 def socket_folder(run_id: str) -> Path:
     """Return the run's folder for Jupyter's sockets. A socket's path has at most 107 bytes."""
@@ -33,6 +39,21 @@ def socket_folder(run_id: str) -> Path:
 def run_cgroup(run_id: str) -> Path | None:
     """Return the folder of the run's own cgroup; None where none can be made."""
     return cgroups.below(socket_folder(run_id).name)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant that loses its own, on Linux.
+
+    A process that forked twice then stays a descendant, whatever its environment says.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
 
 def members(run_id: str) -> list[psutil.Process]:
@@ -68,22 +89,16 @@ def reap(run_id: str) -> int:
         if time.monotonic() > deadline:
             pids = ", ".join(str(process.pid) for process in left)
             raise ExecutionError(f"run {run_id}: processes {pids} can't be killed; end them first")
-        _kill(left)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=0.5)
         killed.update(left)
     with suppress(OSError):
         remove_tree(socket_folder(run_id))
     if (cgroup := run_cgroup(run_id)) is not None:
         cgroups.remove(cgroup)
     return len(killed)
-
-
-def _kill(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=0.5)
 
 
 def _carries(process: psutil.Process, run_id: str) -> bool:
@@ -98,7 +113,6 @@ def _carries(process: psutil.Process, run_id: str) -> bool:
 
 
 def _parent(process: psutil.Process) -> int:
-    """Return the parent's number; 0 if the process is gone."""
     try:
         return process.ppid()
     except psutil.Error:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from nbformat import NotebookNode
 
-from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+from autoresearch_kit.execution.runner.crash_report import excerpt
 
 HEAD = 128 * 1024
 TAIL = 128 * 1024
@@ -18,8 +18,6 @@ ERROR = 32 * 1024
 PIECE = 8 * 1024
 """Characters of a piece in which streams are kept, and within which carriage returns count."""
 
-Sized = tuple[NotebookNode, int]
-
 
 class CellOutputs:
     """Collects a cell's outputs as they arrive, and keeps a bounded part of them.
@@ -29,30 +27,35 @@ class CellOutputs:
 
     def __init__(self) -> None:
         self._error: NotebookNode | None = None
-        self._shown: dict[str, NotebookNode] = {}
+        self._displays: dict[str, NotebookNode] = {}
+        self._name = self._text = ""
         self.clear(wait=False)
 
     def add(self, output: NotebookNode, display_id: str | None = None) -> None:
         """Add an output that is no stream, in nbformat's form."""
         self._clear_if_due()
+        self._end_piece()
         if output.output_type == "error":
             self._error = _short_error(output)
-        else:
-            self._add(output, _size(output))
-            if display_id:
-                self._shown[display_id] = output
+            return
+        self._keep(output, _size(output))
+        if display_id:
+            self._displays[display_id] = output
 
     def add_text(self, name: str, text: str) -> None:
         """Add a piece of the stream `name`."""
         self._clear_if_due()
-        text = _overwritten(self._take_back(name) + text)
-        for start in range(0, len(text), PIECE):
-            piece = text[start : start + PIECE]
-            self._add(_stream(name, piece), len(piece))
+        if name != self._name:
+            self._end_piece()
+        text = _overwritten(self._text + text)
+        last = len(text) // PIECE * PIECE
+        for start in range(0, last, PIECE):
+            self._keep(_stream(name, text[start : start + PIECE]), PIECE)
+        self._name, self._text = name, text[last:]
 
     def update(self, display_id: str, output: NotebookNode) -> None:
         """Replace the content of the display `display_id`, unless the new one is too large."""
-        shown = self._shown.get(display_id)
+        shown = self._displays.get(display_id)
         if shown is None or _size(output) > max(_size(shown), PIECE):
             self._cut += _size(output)
         else:
@@ -62,16 +65,18 @@ class CellOutputs:
         """Forget all outputs: now, or, with `wait`, when the next one comes."""
         self._clear_next = wait
         if not wait:
-            self._head: list[Sized] = []
-            self._tail: deque[Sized] = deque()
-            self._room = HEAD
-            self._tail_size = 0
+            self._name = self._text = ""
+            self._head: list[NotebookNode] = []
+            self._tail: deque[tuple[NotebookNode, int]] = deque()
+            self._head_room = HEAD
+            self._tail_room = TAIL
             self._cut = 0
-            self._shown.clear()
+            self._displays.clear()
 
     def result(self) -> list[NotebookNode]:
         """Return the outputs to keep, in order, with a line where some were cut."""
-        kept = [output for output, _ in self._head]
+        self._end_piece()
+        kept = self._head.copy()
         if self._cut:
             line = f"\n[{self._cut:,} characters of this cell's output were cut here]\n"
             kept.append(_stream("stderr", line))
@@ -82,33 +87,26 @@ class CellOutputs:
         if self._clear_next:
             self.clear(wait=False)
 
-    def _take_back(self, name: str) -> str:
-        """Take out and return the last piece of the stream, if more of the stream fits into it."""
-        held = self._tail or self._head
-        if not held or held[-1][0].get("name") != name or held[-1][1] >= PIECE:
-            return ""
-        output, size = held.pop()
-        if held is self._tail:
-            self._tail_size -= size
-        else:
-            self._room += size
-        return str(output.text)
+    def _end_piece(self) -> None:
+        if self._text:
+            self._keep(_stream(self._name, self._text), len(self._text))
+        self._name = self._text = ""
 
-    def _add(self, output: NotebookNode, size: int) -> None:
-        if not self._tail and not self._cut and size <= self._room:
-            self._head.append((output, size))
-            self._room -= size
+    def _keep(self, output: NotebookNode, size: int) -> None:
+        if not self._tail and not self._cut and size <= self._head_room:
+            self._head.append(output)
+            self._head_room -= size
             return
         self._tail.append((output, size))
-        self._tail_size += size
-        while self._tail_size > TAIL:
+        self._tail_room -= size
+        while self._tail_room < 0:
             _, dropped = self._tail.popleft()
-            self._tail_size -= dropped
+            self._tail_room += dropped
             self._cut += dropped
 
 
 def _stream(name: str, text: str) -> NotebookNode:
-    """Make a stream output. nbformat's `new_output` would validate it for a millisecond."""
+    # nbformat's `new_output` would validate it for a millisecond
     return NotebookNode(output_type="stream", name=name, text=text)
 
 

@@ -95,7 +95,7 @@ def take_back(cache: Path, code: str, work: Path, *, scored: bool) -> CacheUse:
             lent += 1
         else:
             made += 1
-            if _is_artefact(entry):
+            if _may_be_compiled(entry):
                 kept[entry.path] = entry.status.st_size
     if not scored or sum(kept.values()) > RUN_BYTES:
         kept = {}
@@ -113,7 +113,7 @@ def _known(cache: Path, code: str) -> list[Path]:
     return [cache / name for name in dict.fromkeys(codes)]
 
 
-def _is_artefact(entry: Entry) -> bool:
+def _may_be_compiled(entry: Entry) -> bool:
     """Return whether a compiler may have written this file."""
     if entry.status.st_size > FILE_BYTES:
         return False
@@ -123,15 +123,12 @@ def _is_artefact(entry: Entry) -> bool:
     if not NAMED.fullmatch(entry.path) or suffix not in TEXTS | BINARIES:
         return False
     data = _read(entry)
-    return data.startswith(ELF) if suffix in BINARIES else _is_text(data)
-
-
-def _is_text(data: bytes) -> bool:
+    if suffix in BINARIES:
+        return data.startswith(ELF)
     try:
-        data.decode()
+        return "\0" not in data.decode()
     except UnicodeDecodeError:
         return False
-    return b"\0" not in data
 
 
 def _copy(source: Path, target: Path, names: Container[str] | None = None) -> None:
@@ -140,7 +137,7 @@ def _copy(source: Path, target: Path, names: Container[str] | None = None) -> No
         copy = target / entry.path
         if (names is None or entry.path in names) and not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            part = copy.with_name(f".{os.getpid()}.part")
+            part = copy.with_name(f".{os.getpid()}.part")  # `write_atomic` syncs each to the disk
             try:
                 part.write_bytes(_read(entry))
                 part.replace(copy)
@@ -154,8 +151,7 @@ def _read(entry: Entry) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[Entry]:
-    """Yield the plain files, none where there is no folder; unreviewed code may have put anything
-    else there."""
+    """Yield the plain files, none where there is no folder."""
     try:
         yield from (entry for entry in entries(folder) if entry.is_plain)
     except FileNotFoundError:

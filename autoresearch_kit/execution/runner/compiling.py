@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.runner.cpu_time import Tally, read_all
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.machine import cgroups
@@ -38,27 +39,17 @@ QUIET = 0.3
 COMPILERS = frozenset({"as", "c++", "cc", "cc1plus", "clang", "collect2", "g++", "gcc", "ld"})
 """Names of compilers' processes, without system and version (`x86_64-linux-gnu-g++-12`)."""
 
-TOLD_FOLDER = "told"
-"""In the run's folder: what the runner tells the notebook, which can only read it."""
-
-GRANTED_FILE = "compile_seconds"
-
-
-def granted_file(folder: Path) -> Path:
-    """Return the file that tells the run in `folder` its seconds of compilation."""
-    return folder / TOLD_FOLDER / GRANTED_FILE
-
 
 class CompileMeter:
     """Adds up the seconds of one run, by its clock, in which only compilers worked."""
 
     def __init__(self, spec: RunSpec) -> None:
         self._limit = spec.compile_seconds
-        self._file = granted_file(spec.folder)
-        self._measures = psutil.LINUX and spec.gpu is None
+        self._file = spec.folder / handover.TOLD_FOLDER / handover.COMPILE_SECONDS_FILE
+        self._believes = spec.gpu is not None or not psutil.LINUX
         self._threads = cgroups.cores() if spec.clock is Clock.CPU else None
         self._compilers = Tally()
-        self._all = Tally()
+        self._run = Tally()
         self._unseen = 0.0
         self._quiet = 0.0
         self._working = 0.0
@@ -70,7 +61,7 @@ class CompileMeter:
     @property
     def granted(self) -> float:
         """Seconds that the budget excludes at most."""
-        if not self._measures:
+        if self._believes:
             return self._limit
         if self._threads is None:
             return min(self._limit, FREE_SECONDS + self._quiet + self._tracing)
@@ -92,13 +83,13 @@ class CompileMeter:
         `processes` are all of the run's, `unseen` the CPU seconds it has taken so far in others.
         """
         compilers = [process for process in processes if is_compiler(process)]
-        compiled, busy = self._compilers.total, self._all.total + self._unseen
-        # a compiler's children count only if they are compilers themselves
+        compiled, taken = self._compilers.total, self._run.total + self._unseen
+        # what a compiler waited for counts only if that is a compiler itself
         self._compilers.look([replace(time, reaped=0.0) for time in read_all(compilers)])
-        self._all.look(read_all(processes))
+        self._run.look(read_all(processes))
         self._unseen = unseen
         worked = self._compilers.total - compiled
-        others = self._all.total + unseen - busy - worked
+        others = self._run.total + unseen - taken - worked
         if self._looked is not None and compilers:
             elapsed = now - self._looked
             self._quiet += elapsed if others <= QUIET * elapsed else 0.0
@@ -116,6 +107,7 @@ def is_compiler(process: psutil.Process) -> bool:
     """Return whether it is a compiler of the system, not the notebook's file of such a name."""
     try:
         program = Path(process.exe())
+        # a sandbox may show the notebook's own file under a compiler's path
         if not program.samefile(f"/proc/{process.pid}/exe"):
             return False
     except (psutil.Error, OSError):

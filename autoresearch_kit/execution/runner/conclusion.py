@@ -2,40 +2,20 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
-from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.handover import Failure, Submitted
+from autoresearch_kit.execution.runner.deadline import Watchdog, allowed_seconds
 from autoresearch_kit.execution.runner.engine import Story
-from autoresearch_kit.execution.runner.watchdog import Watchdog, allowed_seconds
-from autoresearch_kit.files.untrusted import read_untrusted, read_untrusted_tail
-from autoresearch_kit.records import Reason, Run, RunSpec, codec
+from autoresearch_kit.execution.runner.submission import last_counts, read_claim, reported
+from autoresearch_kit.records import Reason, Run, RunSpec
 from autoresearch_kit.records.text import both_ends
-
-T = TypeVar("T")
 
 DETAIL = 500
 """Characters of a failure's detail; the middle of a longer one is left out."""
 
-CLAIM_BYTES = 64 * 1024
-"""Bytes of a notebook's claim about itself that are read."""
-
-OWN_REASONS = (Reason.DIVERGED, Reason.UNPICKLABLE)
-"""Failures that a notebook may report of itself."""
-
 MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 """Python's, and torch's for a GPU."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The counts in a line of the loss curve."""
-
-    step: int
-    tokens: int = 0
 
 
 def conclude(
@@ -47,16 +27,14 @@ def conclude(
     last line that the kernel's process printed. Times are `time.monotonic()`.
     """
     work = spec.folder / handover.WORK_FOLDER
-    claim = _claim(work) if watch.submitted is not None else None
+    claim = read_claim(work) if watch.submitted is not None else None
     raw = watch.trained
     compiling = _compile_seconds(claim, watch.compiling.granted, raw)
     failure = _failure(spec, story, watch, raw - compiling, trouble, last_words)
     if failure is None and claim is None:
-        failure = Failure(
-            Reason.BAD_SUBMISSION,
-            f"{handover.SUBMISSION_FILE} can't be read, or its counts are impossible",
-        )
-    steps, tokens = (claim.steps, claim.tokens) if claim else _last_counts(work)
+        why = f"{handover.SUBMISSION_FILE} can't be read, or its counts are impossible"
+        failure = Failure(Reason.BAD_SUBMISSION, why)
+    steps, tokens = (claim.steps, claim.tokens) if claim else last_counts(work)
     trained_in = None if watch.training is None else (watch.submitted or ended) - watch.training
     return Run(
         seed=spec.seed,
@@ -68,7 +46,7 @@ def conclude(
         wall_seconds=round(ended - watch.started, 3),
         steps=steps,
         tokens=tokens,
-        peak_memory_mb=round(watch.peak_memory_mb, 1),
+        peak_memory_mb=round(watch.limits.peak_memory_mb, 1),
         sandbox=spec.sandbox,
         parts=_parts(watch, ended),
         conditions=watch.conditions,
@@ -83,8 +61,7 @@ def _failure(
     spec: RunSpec, story: Story, watch: Watchdog, seconds: float, trouble: str, last_words: str
 ) -> Failure | None:
     """Return the runner's own finding, else the notebook's, else what follows from its end."""
-    own = watch.failure or reported(spec.folder / handover.WORK_FOLDER)
-    if own:
+    if own := watch.failure or reported(spec.folder / handover.WORK_FOLDER):
         return own
     if watch.submitted is not None:
         if seconds <= allowed_seconds(spec.train_seconds):
@@ -93,41 +70,22 @@ def _failure(
         return Failure(Reason.OVER_BUDGET, detail)
     if story.error:
         return _cell_error(story, *story.error)
-    if story.died or trouble:
-        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
-        if story.died:
-            return Failure(reason, f"the kernel died in cell '{story.cell}': {last_words}")
-        return Failure(reason, f"the connection to the kernel broke: {trouble} {last_words}")
+    # before the first editable cell only the kit's own code has run
+    died = Reason.EXITED if story.training else Reason.KIT_FAILED
+    if story.died:
+        return Failure(died, f"the kernel died in cell '{story.cell}': {last_words}")
+    if trouble:
+        return Failure(died, f"the connection to the kernel broke: {trouble} {last_words}")
     return Failure(Reason.NO_SUBMISSION, "all cells ran, and none handed a model over")
 
 
 def _cell_error(story: Story, name: str, value: str) -> Failure:
-    """Name a cell's error. Before any edited cell, it is not the experiment's fault."""
     reason = Reason.ERROR if story.training else Reason.KIT_FAILED
     if name in MEMORY_ERRORS:
         reason = Reason.OUT_OF_MEMORY
     elif name == "SystemExit":
         reason = Reason.EXITED
     return Failure(reason, f"{name}: {value} (in cell '{story.cell}')")
-
-
-def reported(work: Path) -> Failure | None:
-    """Return the failure that the notebook reports of itself, if it may report that."""
-    failure = _decoded(Failure, work / handover.FAILURE_FILE)
-    return failure if failure and failure.reason in OWN_REASONS else None
-
-
-def _claim(work: Path) -> Submitted | None:
-    claim = _decoded(Submitted, work / handover.SUBMISSION_FILE)
-    return claim if claim and _countable(claim.steps, claim.tokens) else None
-
-
-def _decoded(kind: type[T], path: Path) -> T | None:
-    """Return what unreviewed code wrote to a file; None if that can't be read."""
-    try:
-        return codec.decode(kind, read_untrusted(path, CLAIM_BYTES))
-    except (OSError, KitError):
-        return None
 
 
 def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> float:
@@ -142,21 +100,6 @@ def _allocated_mb(claim: Submitted | None, total_mb: float) -> float | None:
     if claimed is None or not math.isfinite(claimed) or not total_mb:
         return None
     return round(max(0.0, min(claimed, total_mb)), 1)
-
-
-def _last_counts(work: Path) -> tuple[int, int]:
-    """Return the steps and tokens at the end of the loss curve; zeros if there is none."""
-    try:
-        lines = read_untrusted_tail(work / handover.METRICS_FILE, CLAIM_BYTES).splitlines()
-        last = codec.decode(Counted, lines[-1] if lines else b"")
-    except (OSError, KitError):
-        return 0, 0
-    return (last.step + 1, last.tokens) if _countable(last.step, last.tokens) else (0, 0)
-
-
-def _countable(*counts: int) -> bool:
-    """Return whether these are possible counts: a float can't hold larger ones exactly."""
-    return all(0 <= count <= handover.MOST_COUNTED for count in counts)
 
 
 def _parts(watch: Watchdog, ended: float) -> Mapping[str, float]:

@@ -73,7 +73,7 @@ class Observer:
         now = time.monotonic()
         if now >= self._next_around:
             self._next_around = now + self._cpu.look_around() / MOST_LOOKING
-        self._begun = self._begun or count(self._cpu)
+        self._begun = self._begun or self._count()
         gpus = self._look_at_gpus()
         if gpus:
             own = frozenset(process.pid for process in own_processes())
@@ -85,7 +85,7 @@ class Observer:
             return None
         self._next_around = 0.0
         self.look()
-        now = count(self._cpu)
+        now = self._count()
         return Conditions(
             elsewhere=round(elsewhere(self._begun, now), 4),
             load=round(psutil.getloadavg()[0], 2),
@@ -93,11 +93,9 @@ class Observer:
             gpus=gpu_conditions(self._looks),
         )
 
-
-def count(cpu: CpuReader) -> Counters:
-    """Return the counters as of the last look at all processes."""
-    others = cpu.others
-    return Counters(cpu.at, cgroups.cpus(), cpu.stolen, others.total, others.by_name)
+    def _count(self) -> Counters:
+        cpu, others = self._cpu, self._cpu.others
+        return Counters(cpu.at, cgroups.cpus(), cpu.stolen, others.total, others.by_name)
 
 
 def elsewhere(begin: Counters, end: Counters) -> float:
@@ -123,17 +121,16 @@ def gpu_conditions(looks: Sequence[GpuLooks]) -> tuple[GpuConditions, ...]:
         for gpu_look in look.gpus:
             by_gpu.setdefault(gpu_look.uuid, []).append(gpu_look)
     used = [seen for seen in by_gpu.values() if any(own & look.computing.keys() for look in seen)]
-    return tuple(_conditions(seen, own) for seen in used or by_gpu.values())
-
-
-def _conditions(seen: Sequence[GpuLook], own: frozenset[int]) -> GpuConditions:
-    return GpuConditions(
-        name=seen[0].name,
-        clock_mhz=round(fmean(look.clock_mhz for look in seen)),
-        max_clock_mhz=max(look.max_clock_mhz for look in seen),
-        temperature_c=max(look.temperature_c for look in seen),
-        throttled=round(fmean(look.slowed for look in seen), 3),
-        others=_others(seen, own),
+    return tuple(
+        GpuConditions(
+            name=seen[0].name,
+            clock_mhz=round(fmean(look.clock_mhz for look in seen)),
+            max_clock_mhz=max(look.max_clock_mhz for look in seen),
+            temperature_c=max(look.temperature_c for look in seen),
+            throttled=round(fmean(look.slowed for look in seen), 3),
+            others=_others(seen, own),
+        )
+        for seen in used or by_gpu.values()
     )
 
 

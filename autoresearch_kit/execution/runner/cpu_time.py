@@ -22,9 +22,6 @@ from autoresearch_kit.records.text import one_line
 
 NAME_LENGTH = 20
 
-Key = tuple[int, float]
-"""Number and time of birth: no two processes have both in common."""
-
 
 @dataclass(frozen=True)
 class ProcessTime:
@@ -38,8 +35,8 @@ class ProcessTime:
     reaped: float
 
     @property
-    def key(self) -> Key:
-        """Number and time of birth."""
+    def key(self) -> tuple[int, float]:
+        """Number and time of birth: no two processes have both in common."""
         return self.pid, self.born
 
 
@@ -60,6 +57,11 @@ def read_process(process: psutil.Process) -> ProcessTime | None:
         return None
 
 
+def read_all(processes: Iterable[psutil.Process]) -> list[ProcessTime]:
+    """Read those of the processes that still exist."""
+    return [read for read in map(read_process, processes) if read is not None]
+
+
 class Tally:
     """Adds up the CPU seconds of processes, those that are gone included, from looks at them.
 
@@ -69,7 +71,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._living: dict[Key, ProcessTime] = {}
+        self._living: dict[tuple[int, float], ProcessTime] = {}
         self._gone: defaultdict[str, float] = defaultdict(float)
         self._lost = 0.0
         self._missing = 0.0
@@ -97,6 +99,7 @@ class Tally:
             for key, process in self._living.items()
         )
         missing = sum(process.seconds + process.reaped for process in gone) - waited_for
+        # a parent may wait only after this look: what is missing now is settled by the next one
         self._lost += max(0.0, self._missing + min(0.0, missing))
         self._missing = max(0.0, missing)
         for process in gone:
@@ -114,16 +117,15 @@ class CpuReader:
     def __init__(self, usage: Callable[[], Usage | None] = cgroups.usage) -> None:
         self.run = Tally()
         self.others = Tally()
-        self._beside = Tally()
         self.at = 0.0
         self.stolen = 0.0
+        self.unseen = 0.0
         self._usage = usage
+        self._beside = Tally()
         self._cgroup: Path | None = None
         self._counted = 0.0
-        self._runner = 0.0
+        self._runner = self._before = _read_self()
         self._accounted: float | None = None
-        self._reaped_before: float | None = None
-        self.unseen = 0.0
 
     @property
     def run_seconds(self) -> float:
@@ -160,41 +162,29 @@ class CpuReader:
             self.unseen = max(0.0, self.run_seconds - self.run.total)
         elif usage is not None:
             self._beside.look([process for process in others if process.pid in usage.processes])
-            self._account_for(usage.seconds)
+            seen = self._beside.total + self._runner.seconds + self.run.total
+            missing = usage.seconds - seen
+            if self._accounted is None:
+                self._accounted = missing
+            self.unseen = max(0.0, missing - self._accounted)
         return time.monotonic() - begun
 
     def _take(self, own: Sequence[ProcessTime]) -> None:
         """Take note of the run's processes, and of those that the runner itself waited for."""
-        runner = read_process(psutil.Process())
-        assert runner is not None, "that is this process"
-        if self._reaped_before is None:
-            self._reaped_before = runner.reaped
-        self._runner = runner.seconds
-        waited_for = runner.reaped - self._reaped_before
-        self.run.look([replace(runner, seconds=0.0, reaped=waited_for), *own])
-
-    def _account_for(self, usage: float) -> None:
-        """Update what the cgroup took since the first time and no process that is seen did."""
-        missing = usage - self._beside.total - self._runner - self.run.total
-        if self._accounted is None:
-            self._accounted = missing
-        self.unseen = max(0.0, missing - self._accounted)
+        self._runner = _read_self()
+        waited_for = self._runner.reaped - self._before.reaped
+        self.run.look([replace(self._runner, seconds=0.0, reaped=waited_for), *own])
 
 
-def read_all(processes: Iterable[psutil.Process]) -> list[ProcessTime]:
-    """Read those of the processes that still exist."""
-    return [read for read in map(read_process, processes) if read is not None]
+def _read_self() -> ProcessTime:
+    (this,) = read_all([psutil.Process()])
+    return this
 
 
 def _name(process: psutil.Process) -> str:
-    """Return the name that the system has; psutil's reads the command line too, however long.
-
-    Raises:
-        psutil.Error: the process is gone or can't be read.
-    """
     if not psutil.LINUX:
         return process.name()
-    try:
+    try:  # psutil's own reads the command line too, however long that is
         return Path(f"/proc/{process.pid}/comm").read_bytes().decode(errors="replace").rstrip()
     except OSError as error:
         raise psutil.NoSuchProcess(process.pid) from error
@@ -210,7 +200,6 @@ def _stolen() -> float:
 
 
 def _descendants(pid: int, processes: Iterable[ProcessTime]) -> frozenset[int]:
-    """Return the numbers of all processes that descend from `pid`."""
     children = defaultdict(list)
     for process in processes:
         children[process.parent].append(process.pid)

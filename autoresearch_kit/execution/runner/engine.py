@@ -1,22 +1,27 @@
-"""A papermill engine that notes when training begins, bounds outputs, and marks cells truly.
+"""Execute a notebook with papermill: note when training begins, bound outputs, mark cells truly.
 
-Papermill's own marks cells `completed` that never ran or never ended, saves while messages arrive,
-and keeps every output. Here a cell is `completed` only if it ended without an error, and `pending`
-if it never began.
+Papermill's own engine marks cells `completed` that never ran or never ended, saves while messages
+arrive, and keeps every output. Here a cell is `completed` only if it ended without an error, and
+`pending` if it never began.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
+import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
+from papermill.execute import remove_error_markers
 
 from autoresearch_kit.execution.runner.cell_outputs import CellOutputs
+from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.records import Run
 
 EDITABLE_TAG = "editable"
 
@@ -25,11 +30,8 @@ STARTUP_SECONDS = 120
 
 DISPLAYS = ("display_data", "execute_result", "error")
 
-
-class Transient(TypedDict):
-    """The part of a display message that no notebook keeps."""
-
-    display_id: str
+RUNNING, FAILED = "running", "failed"
+"""Papermill's words for a cell's status."""
 
 
 class Content(TypedDict, total=False):
@@ -38,7 +40,7 @@ class Content(TypedDict, total=False):
     name: str
     text: str
     wait: bool
-    transient: Transient | None
+    transient: dict[str, str] | None
 
 
 class Message(TypedDict):
@@ -189,3 +191,31 @@ class RunEngine(Engine):  # type: ignore[misc]  # papermill has no types
         finally:
             record.notebook_complete()
         return nb
+
+
+def save_executed(notebook: NotebookNode, run: Run, path: Path) -> None:
+    """Write the notebook as far as it was executed, atomically, and valid whatever it displayed.
+
+    A cell that was ended from outside, and shows no error of its own, gets the run's failure.
+    """
+    notebook = remove_error_markers(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        record = cell.metadata.get("papermill", {})
+        if record.get("status") in (RUNNING, FAILED):
+            record["status"] = FAILED
+            if run.failure and not any(output.output_type == "error" for output in cell.outputs):
+                cell.outputs.append(
+                    NotebookNode(
+                        output_type="error",
+                        ename=run.failure.value,
+                        evalue=run.detail,
+                        traceback=[f"{run.failure.value}: {run.detail}"],
+                    )
+                )
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError:  # a kernel may send outputs that no notebook may have
+        for cell in code:
+            cell.outputs = []
+    write_atomic(path, nbformat.writes(notebook).encode(errors="replace"))

@@ -24,16 +24,14 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.processes.lifeline import await_turn
-from autoresearch_kit.execution.processes.orphans import adopt_orphans
-from autoresearch_kit.execution.runner import compile_cache, executed, sandboxed_kernel
-from autoresearch_kit.execution.runner.compiling import granted_file
+from autoresearch_kit.execution.runner import compile_cache, kernel
 from autoresearch_kit.execution.runner.conclusion import conclude
-from autoresearch_kit.execution.runner.engine import RunEngine, Story
-from autoresearch_kit.execution.runner.watchdog import Watchdog
+from autoresearch_kit.execution.runner.deadline import Watchdog
+from autoresearch_kit.execution.runner.engine import RunEngine, Story, save_executed
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.machine import gpu
-from autoresearch_kit.records import Run, RunPlace, RunSpec, codec
+from autoresearch_kit.records import Run, RunSetup, RunSpec, codec
 
 ENGINE = "autoresearch"
 
@@ -44,56 +42,60 @@ KILL_US_FIRST = "500"
 def main() -> None:
     """Start the kernel, run the notebook when told to, write `run.json`."""
     folder = Path(sys.argv[1])
-    place = codec.decode(RunPlace, (folder / handover.PLACE_FILE).read_bytes())
-    _prepare_process()
+    setup = codec.decode(RunSetup, (folder / handover.SETUP_FILE).read_bytes())
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    reap.adopt_orphans()
+    if psutil.LINUX:
+        Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
     (folder / handover.WORK_FOLDER / handover.HOME_FOLDER).mkdir(parents=True)
-    granted_file(folder).parent.mkdir(exist_ok=True)
+    (folder / handover.TOLD_FOLDER).mkdir(exist_ok=True)
     drain = Drain()
     drain.start()
-    kernel = sandboxed_kernel.start(place, drain.write)
+    km = kernel.start(setup, drain.write)
     gpu.reachable()  # the first time may take a second
-    started = float(await_turn(place.run_id))
+    started = float(await_turn(setup.run_id))
     spec = codec.decode(RunSpec, (folder / handover.SPEC_FILE).read_bytes())
-    run = run_notebook(spec, started, kernel, drain)
+    run = run_notebook(spec, started, km, drain)
     write_atomic(folder / handover.RUN_FILE, codec.encode(run))
 
 
-def run_notebook(spec: RunSpec, started: float, kernel: AsyncKernelManager, drain: Drain) -> Run:
+def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: Drain) -> Run:
     """Run the notebook in the work folder; afterwards none of its processes is left."""
     work = spec.folder / handover.WORK_FOLDER
     compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
     watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
     story = Story(on_ready=watch.note_ready, on_training=watch.note_training)
     watch.start()
-    trouble = _execute(spec, story, kernel)
+    trouble = _execute(spec, story, km)
     watch.end()
     reap.reap(spec.run_id)
     run = conclude(
         spec, story, watch, ended=time.monotonic(), trouble=trouble, last_words=drain.last_line
     )
     if story.notebook is not None:
-        executed.save(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
+        save_executed(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
     with suppress(OSError):
         remove_tree(work / handover.HOME_FOLDER)
     return run
 
 
-def _execute(spec: RunSpec, story: Story, kernel: AsyncKernelManager) -> str:
+def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> str:
     """Let papermill execute it; return what went wrong outside the notebook, empty if nothing."""
     papermill_engines.register(ENGINE, RunEngine)
+    parameters = {
+        "SEED": spec.seed,
+        "TRAIN_SECONDS": spec.train_seconds,
+        "DATASET": spec.dataset.name,
+    }
     try:
         papermill.execute_notebook(
             str(spec.notebook),
             None,
-            parameters={
-                "SEED": spec.seed,
-                "TRAIN_SECONDS": spec.train_seconds,
-                "DATASET": spec.dataset.name,
-            },
+            parameters=parameters,
             engine_name=ENGINE,
-            kernel_name=sandboxed_kernel.KERNEL_NAME,
+            kernel_name=kernel.KERNEL_NAME,
             progress_bar=False,
-            km=kernel,
+            km=km,
             story=story,
         )
     except PapermillExecutionError:
@@ -101,13 +103,6 @@ def _execute(spec: RunSpec, story: Story, kernel: AsyncKernelManager) -> str:
     except Exception as error:  # noqa: BLE001 - a hostile kernel can make nbclient raise anything
         return f"{type(error).__name__}: {error}"
     return ""
-
-
-def _prepare_process() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    adopt_orphans()
-    if psutil.LINUX:
-        Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """The held-out audit as a picture: what the keeps gained on val, and what on the audit shard."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 
 from autoresearch_kit.reports.figures.drawing import (
+    BAND,
     BLUE,
     GREEN,
     INK,
@@ -13,13 +12,9 @@ from autoresearch_kit.reports.figures.drawing import (
     Drawing,
     Missing,
     count_experiments,
-    drawable,
     dress,
 )
 from autoresearch_kit.verdicts.audit import ALLOWED_SIGMAS, SecondOpinion
-
-_LINE = 135  # characters of the warning on a line of twelve inches
-_BAND = "#E3F1EC"
 
 
 def audit(
@@ -35,44 +30,40 @@ def audit(
         return Missing(f"Only the baseline was scored on the audit shard yet in {title}.")
     figure = Drawing(size)
     axes = figure.add_subplot()
-    _draw(axes, opinion)
     dress(axes, "experiment", "bits per byte below the baseline (higher is better)")
     count_experiments(axes)
     axes.margins(x=0.015)
+    agreement = "the two can't be compared: the noise is not known"
+    if opinion.allowed is not None:
+        allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"
+        agreement = f"the best's gain on audit equals that on val, to within {allowed}"
+        _draw_band(axes, opinion, opinion.allowed, f"within {allowed} of the gain on val")
+    _draw_gains(axes, opinion)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
-    words = textwrap.fill(opinion.warning or _agreement(opinion), int(_LINE * size[0] / 12))
-    axes.set_title(words, loc="left", fontsize=10, color=VERMILLION if opinion.warning else INK)
-    name = figure.suptitle(drawable(title), x=0.055, ha="left", fontsize=13, fontweight="bold")
-    name.set_parse_math(False)
+    colour = VERMILLION if opinion.warning else INK
+    figure.entitle(axes, title, opinion.warning or agreement, colour)
     return figure
 
 
-def _agreement(opinion: SecondOpinion) -> str:
-    if opinion.allowed is None:
-        return "the two can't be compared: the noise is not known"
-    return f"the best's gain on audit equals that on val, to within {_allowed(opinion.allowed)}"
+def _draw_band(axes: Axes, opinion: SecondOpinion, allowed: float, label: str) -> None:
+    numbers = [keep.number for keep in opinion.keeps]
+    gains = np.array([opinion.keeps[0].val - keep.val for keep in opinion.keeps])
+    edges = gains - allowed, gains + allowed
+    axes.fill_between(numbers, *edges, color=BAND, lw=0, label=label, zorder=0.5)
 
 
-def _allowed(allowed: float) -> str:
-    return f"{ALLOWED_SIGMAS:g} sigma ({allowed:.2g})"
-
-
-def _draw(axes: Axes, opinion: SecondOpinion) -> None:
+def _draw_gains(axes: Axes, opinion: SecondOpinion) -> None:
     start, keeps = opinion.keeps[0], opinion.keeps
     numbers = [keep.number for keep in keeps]
-    val = np.array([start.val - keep.val for keep in keeps])
-    audited = np.array([start.audit - keep.audit for keep in keeps])
-    if opinion.allowed is not None:
-        label = f"within {_allowed(opinion.allowed)} of the gain on val"
-        low, high = val - opinion.allowed, val + opinion.allowed
-        axes.fill_between(numbers, low, high, color=_BAND, lw=0, label=label, zorder=0.5)
-    for gains, style, colour, label in (
-        (val, "o-", GREEN, "val: decides the verdicts"),
-        (audited, "s--", BLUE, "audit: hidden from verdicts and researchers"),
-    ):
-        axes.plot(numbers, gains, style, color=colour, lw=1.8, ms=6, label=label)
-    allowed = np.inf if opinion.allowed is None else opinion.allowed
-    parted = [at for at, keep in enumerate(keeps) if keep.parted > allowed]
+    val = [start.val - keep.val for keep in keeps]
+    audited = [start.audit - keep.audit for keep in keeps]
+    axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
+    label = "audit: hidden from verdicts and researchers"
+    axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
+    if opinion.allowed is None:
+        return
+    parted = [keep for keep in keeps if keep.parted > opinion.allowed]
     if parted:
-        places = [numbers[at] for at in parted], audited[parted]
-        axes.plot(*places, "s", color=VERMILLION, ms=9, label="differs", zorder=4)
+        gains = [start.audit - keep.audit for keep in parted]
+        numbers = [keep.number for keep in parted]
+        axes.plot(numbers, gains, "s", color=VERMILLION, ms=9, label="differs", zorder=4)

@@ -1,15 +1,18 @@
 """A figure that shows itself as the last line of a notebook's cell, without pyplot."""
 
 import io
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.legend import Legend
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from autoresearch_kit.errors import InputError
@@ -25,24 +28,46 @@ SKY = "#56B4E9"
 """Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), which colour-blind people tell apart;
 every state has its own mark as well."""
 
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
+"""The colours of curves, in an order in which neighbours differ most."""
+
 GREY = "#8C8C8C"
 INK = "#333333"
+BAND, BAND_EDGE = "#DDF1EA", "#A8DBC9"
 
 SMALL = 9.0
 """Points; nothing in a figure is written smaller."""
 
-FORMATS = ("png", "svg")
 DPI = 100
 PRINT_DPI = 300
-"""Of files: the resolution that journals ask for."""
+"""Pixels per inch of files: the resolution that journals ask for."""
+
+_LINE = 12.5  # characters of a caption in an inch
 
 
 class Drawing(Figure):
     """A matplotlib figure of `size` inches, at 100 pixels each, that leaves no global state."""
 
-    def __init__(self, size: tuple[float, float], *, constrained: bool = True) -> None:
-        super().__init__(figsize=size, dpi=DPI, layout="constrained" if constrained else None)
+    def __init__(self, size: tuple[float, float]) -> None:
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.05, hspace=0.0)
+        super().__init__(figsize=size, dpi=DPI, layout=layout)
         FigureCanvasAgg(self)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw all texts as they are: a dollar sign in an idea begins no formula."""
+        for text in self.findobj(Text):
+            if isinstance(text, Text):
+                text.set(text=drawable(text.get_text()), parse_math=False)
+        super().draw(renderer)
+
+    def entitle(self, axes: Axes, title: str, caption: str, colour: str = INK) -> None:
+        """Write a title in bold and a caption above the plot, and lay the figure out for good."""
+        name = self.suptitle(title, ha="left", fontsize=13, fontweight="bold")
+        width = int(_LINE * self.get_figwidth())
+        axes.set_title(textwrap.fill(caption, width), loc="left", fontsize=10, color=colour)
+        self.draw_without_rendering()
+        self.set_layout_engine("none")
+        name.set_x(axes.get_position().x0)
 
     def _repr_png_(self) -> bytes:
         return render(self)
@@ -55,7 +80,7 @@ class Drawing(Figure):
         """
         path = Path(name)
         kind = path.suffix.removeprefix(".").lower()
-        if kind not in FORMATS:
+        if kind not in ("png", "svg"):
             raise InputError(f"can't draw into {path}; end its name in .png or .svg")
         try:
             write_atomic(path, render(self, kind, PRINT_DPI))
@@ -90,8 +115,7 @@ def render(figure: Figure, kind: str = "png", dpi: int = DPI) -> bytes:
 
 def dress(axes: Axes, x: str, y: str) -> None:
     """Label the axes, and draw no more than a few grey lines besides."""
-    axes.set_xlabel(x, parse_math=False)
-    axes.set_ylabel(y)
+    axes.set(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E6E6E6", lw=0.8)
     axes.set_axisbelow(True)
@@ -104,21 +128,12 @@ def count_experiments(axes: Axes) -> None:
 
 def shorten(idea: str, length: int) -> str:
     """Return the idea on one line of at most `length` characters, cut between words if possible."""
-    line = " ".join(idea.split()).replace("->", "→")
-    if len(line) <= length:
-        return line
-    cut = line[: length - 1]
-    head, space, _ = cut.rpartition(" ")
-    return f"{(head if space and len(head) > length / 2 else cut).rstrip(' ,;:-')}…"
+    line = idea.replace("->", "→")
+    short = textwrap.shorten(line, length, placeholder="…")
+    return f"{line.strip()[: length - 1]}…" if short == "…" else short
 
 
 def drawable(text: str) -> str:
     """Return `text` with a box for each character that the font lacks, which would be a warning."""
     known = get_font(findfont(FontProperties())).get_charmap()
     return "".join(char if ord(char) in known or char.isspace() else "□" for char in text)
-
-
-def spell_out(legend: Legend) -> None:
-    """Take the legend's names literally: a dollar sign in an idea begins no formula."""
-    for text in legend.get_texts():
-        text.set_parse_math(False)

@@ -1,31 +1,13 @@
-"""Loss curves of runs, one over another."""
+"""Loss curves of runs, drawn over one another."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from autoresearch_kit.execution.live import Point, read_points
-from autoresearch_kit.reports.figures.drawing import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    Drawing,
-    drawable,
-    dress,
-    shorten,
-    spell_out,
-)
-
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
-"""In an order in which neighbours differ most."""
+from autoresearch_kit.reports.figures.drawing import COLOURS, GREY, Drawing, dress, shorten
 
 _NAME = 70  # characters of a curve's name at most
-
 _SETTLED = 0.1  # of a curve; what lies before starts so high that it would flatten the rest
 
 
@@ -36,8 +18,8 @@ def read_curve(lines: bytes) -> pd.DataFrame:
 
 def curve_of(points: Sequence[Point]) -> pd.DataFrame:
     """Return these points as a frame, a row each."""
-    columns = {name: [getattr(point, name) for point in points] for name in Point.__annotations__}
-    return pd.DataFrame(columns).astype({"seconds": "float64", "loss": "float64"})
+    frame = pd.DataFrame(map(vars, points), columns=list(Point.__annotations__))
+    return frame.astype({"seconds": "float64", "loss": "float64"})
 
 
 def loss_curves(
@@ -54,32 +36,23 @@ def loss_curves(
     """
     figure = Drawing(size)
     axes = figure.add_subplot()
-    drawn = {name: curve for name, curve in curves.items() if len(curve)}
-    smooth = {name: _smooth(curve) for name, curve in drawn.items()}
-    for at, (name, curve) in enumerate(drawn.items()):
-        colour, label = COLOURS[at % len(COLOURS)], drawable(shorten(name, _NAME))
-        axes.plot(curve["seconds"], curve["loss"], color=colour, alpha=0.25, lw=0.8)
-        axes.plot(curve["seconds"], smooth[name], color=colour, lw=1.8, label=label)
     dress(axes, "training seconds", "training loss, nats per token")
-    axes.set_title(drawable(title), loc="left", fontsize=13, fontweight="bold", parse_math=False)
-    longest = max((float(curve["seconds"].iloc[-1]) for curve in drawn.values()), default=0.0)
-    if seconds:
-        axes.set_xlim(0.0, max(seconds, longest))
-    if drawn:
-        _limit(axes, smooth)
-        spell_out(axes.legend(frameon=False, fontsize=10))
-    else:
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
+    drawn = {shorten(name, _NAME): curve for name, curve in curves.items() if len(curve)}
+    if not drawn:
         axes.text(0.5, 0.5, "no loss yet", transform=axes.transAxes, ha="center", color=GREY)
+        return figure
+    lows, highs = [], []
+    for at, (name, curve) in enumerate(drawn.items()):
+        colour, window = COLOURS[at % len(COLOURS)], max(3, len(curve) // 40)
+        smooth = curve["loss"].rolling(window, center=True, min_periods=1).median()
+        axes.plot(curve["seconds"], curve["loss"], color=colour, alpha=0.25, lw=0.8)
+        axes.plot(curve["seconds"], smooth, color=colour, lw=1.8, label=name)
+        lows.append(smooth.min())
+        highs.append(smooth.iloc[int(_SETTLED * len(curve))])
+    margin = 0.1 * (max(highs) - min(lows)) or 0.05
+    axes.set_ylim(min(lows) - margin, max(highs) + margin)
+    if seconds:
+        axes.set_xlim(0.0, max(seconds, *(curve["seconds"].iloc[-1] for curve in drawn.values())))
+    axes.legend(frameon=False, fontsize=10)
     return figure
-
-
-def _smooth(curve: pd.DataFrame) -> pd.Series:
-    window = max(3, len(curve) // 40)
-    return curve["loss"].rolling(window, center=True, min_periods=1).median()
-
-
-def _limit(axes: Axes, smooth: Mapping[str, pd.Series]) -> None:
-    low = min(float(losses.min()) for losses in smooth.values())
-    high = max(float(losses.iloc[int(_SETTLED * len(losses))]) for losses in smooth.values())
-    margin = 0.1 * (high - low) or 0.05
-    axes.set_ylim(low - margin, high + margin)

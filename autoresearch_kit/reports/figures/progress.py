@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from adjustText import adjust_text
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from autoresearch_kit.records import Noise, Verdict
+from autoresearch_kit.records import Noise, SandboxLevel, Verdict
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.figures.drawing import (
+    BAND,
+    BAND_EDGE,
     BLUE,
     GREEN,
     GREY,
@@ -28,17 +30,6 @@ from autoresearch_kit.reports.figures.drawing import (
     drawable,
     dress,
     shorten,
-)
-from autoresearch_kit.reports.figures.heading import (
-    BAND,
-    BAND_EDGE,
-    LEGEND_INCHES,
-    ROW,
-    captions_of,
-    draw_head,
-    draw_legend,
-    legend_handles,
-    several,
 )
 from autoresearch_kit.reports.rows import OBJECTIVE
 from autoresearch_kit.tasks.lm.task import TASK
@@ -60,9 +51,13 @@ ADJUSTMENTS = 60
 """Steps in which labels are moved apart."""
 
 MARGIN = 0.12
-"""Of the scale, above and below it: room for labels."""
+"""Share of the scale above and below it: room for labels."""
 
-STRIP = "#FBF3EE"
+STRIP_INCHES, HEAD_INCHES = 0.26, 1.6
+"""Height of the strip for experiments without a score; of title, caption, legend, x axis, about."""
+
+LEGEND_INCHES = 2.4
+"""Width of a column of the legend, about."""
 
 
 def progress(
@@ -77,50 +72,31 @@ def progress(
     With a `noise` the line has a band. `frame` is as `tables.to_frame` makes it. `size` is in
     inches, at 100 pixels each.
     """
-    figure = Drawing(size, constrained=False)
+    figure = Drawing(size)
     scored, unscored = (frame[frame[OBJECTIVE].notna() == has] for has in (True, False))
     low, high = find_scale(scored, noise)
-    handles = legend_handles(frame, scored[scored[OBJECTIVE] > high], noise)
-    columns = min(len(handles), int(size[0] / LEGEND_INCHES))
-    main, *strip = _axes(figure, -(-len(handles) // columns), strip=len(unscored) > 0)
-    last = max(int(frame["number"].max()), 1) if len(frame) else 1
-    main.set_xlim(-0.015 * last, 1.015 * last)
-    if strip:
-        _draw_unscored(strip[0], unscored)
-    if len(scored):
-        _draw_scores(main, scored, noise, high)
-        margin = MARGIN * (high - low)
-        main.set_ylim(low - margin, high + margin)
+    if len(unscored):
+        ratios = size[1] - STRIP_INCHES - HEAD_INCHES, STRIP_INCHES
+        main, strip = figure.subplots(2, sharex=True, height_ratios=ratios)
+        main.tick_params(axis="x", length=0)
+        _draw_unscored(strip, unscored)
     else:
+        main = figure.add_subplot()
+    dress(main, "" if len(unscored) else "experiment", str(TASK.objective))
+    count_experiments(main)
+    last = max(frame["number"].max(), 1) if len(frame) else 1
+    main.set_xlim(-0.015 * last, 1.015 * last)
+    margin = MARGIN * (high - low)
+    main.set_ylim(low - margin, high + margin)
+    _draw_scores(main, scored, noise, high)
+    if scored.empty:
         main.set_yticks([])
         main.text(0.5, 0.5, "no score yet", transform=main.transAxes, ha="center", color=GREY)
-    draw_head(figure, title, captions_of(frame))
-    draw_legend(figure, handles, columns)
+    _draw_rings(figure.axes, frame, high)
+    _draw_legend(figure)
+    figure.entitle(main, title, describe_gain(frame))
     _label_keeps(main, scored[(scored["status"] == Verdict.KEEP) & (scored[OBJECTIVE] <= high)])
     return figure
-
-
-def _axes(figure: Figure, rows: int, *, strip: bool) -> list[Axes]:
-    """Return the plot, below a title, a caption and so many rows of legend.
-
-    If need be, a strip under it is for experiments without a score. Places are in pixels.
-    """
-    width, height = figure.get_size_inches() * figure.dpi
-    left, right, top, bottom, edge = 80, 20, 64 + rows * ROW, 50, 30 if strip else 0
-    columns, across = left / width, 1 - (left + right) / width
-    main = figure.add_axes(
-        (columns, (bottom + edge) / height, across, 1 - (top + bottom + edge) / height)
-    )
-    dress(main, "", str(TASK.objective))
-    count_experiments(main)
-    axes = [main]
-    if strip:
-        below = (columns, bottom / height, across, (edge - 6) / height)
-        axes.append(figure.add_axes(below, sharex=main))
-        main.tick_params(labelbottom=False, length=0, axis="x")
-        axes[1].spines[["top", "right"]].set_visible(False)
-    axes[-1].set_xlabel("experiment")
-    return axes
 
 
 def find_scale(scored: pd.DataFrame, noise: Noise | None = None) -> tuple[float, float]:
@@ -156,53 +132,50 @@ def _draw_unscored(axes: Axes, unscored: pd.DataFrame) -> None:
     disturbed = unscored["status"] == Verdict.DISTURBED
     crashed, waits = unscored["number"][~disturbed], unscored["number"][disturbed]
     axes.plot(crashed, np.zeros(len(crashed)), "x", color=VERMILLION, ms=6, mew=1.6)
-    axes.plot(waits, np.zeros(len(waits)), "D", mfc="none", mec=BLUE, ms=5, mew=1.3)
-    _draw_rings(axes, unscored.assign(**{OBJECTIVE: 0.0}), 6)
+    if len(waits):
+        label = "disturbed: the machine was busy, not judged"
+        axes.plot(
+            waits, np.zeros(len(waits)), "D", mfc="none", mec=BLUE, ms=5, mew=1.3, label=label
+        )
     axes.set_ylim(-1, 1)
-    axes.set_yticks([0], labels=["no score" if disturbed.any() else "crash"])
-    axes.tick_params(axis="y", length=0, labelcolor=INK if disturbed.any() else VERMILLION)
-    axes.set_facecolor(STRIP)
+    axes.set_yticks([0], labels=["no score" if len(waits) else "crash"])
+    axes.tick_params(axis="y", length=0, labelcolor=INK if len(waits) else VERMILLION)
+    axes.set(xlabel="experiment", facecolor="#FBF3EE")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: float) -> None:
-    kept = scored["status"] == Verdict.KEEP
-    size = float(np.clip(16 / len(scored) ** 0.25, 3.5, 7))
-    _draw_best(axes, scored[kept], noise)
-    for rows, colour, ms, order in (
-        (scored[~kept], GREY, size, 2.0),
-        (scored[kept], GREEN, 1.4 * size, 4.0),
+    kept, size = scored["status"] == Verdict.KEEP, _mark_size(scored)
+    for rows, colour, ms, order, label in (
+        (scored[kept], GREEN, 1.4 * size, 4.0, "kept"),
+        (scored[~kept], GREY, size, 2.0, "discarded"),
     ):
         marks, above = rows[rows[OBJECTIVE] <= high], rows[rows[OBJECTIVE] > high]
-        _draw_errors(axes, marks[several(marks)], colour, order - 0.5)
-        axes.plot(
-            marks["number"], marks[OBJECTIVE], "o", color=colour, ms=ms, mec="white", zorder=order
-        )
-        edge = axes.get_xaxis_transform()
-        heights = np.full(len(above), 0.985)
-        axes.plot(above["number"], heights, "^", color=colour, ms=7, transform=edge, clip_on=False)
-    _draw_rings(axes, scored[scored[OBJECTIVE] <= high], size)
+        x, y = marks["number"], marks[OBJECTIVE]
+        axes.plot(x, y, "o", color=colour, ms=ms, mec="white", zorder=order, label=label)
+        several = marks[(marks["scores"] > 1) & marks["error"].notna()]
+        if len(several):
+            x, y, errors = several["number"], several[OBJECTIVE], several["error"]
+            bars = axes.errorbar(
+                x, y, errors, fmt="none", ecolor=colour, elinewidth=1.4, capsize=2.5
+            )
+            bars.set_label("mean ± standard error")
+        if len(above):
+            heights, edge = np.full(len(above), 0.985), axes.get_xaxis_transform()
+            label = f"{len(above)} off the scale, up to {above[OBJECTIVE].max():.4g}"
+            [line] = axes.plot(above["number"], heights, "^", color=colour, ms=7, label=label)
+            line.set(transform=edge, clip_on=False)
+    if kept.any():
+        _draw_best(axes, scored[kept], noise)
 
 
-def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str, order: float) -> None:
-    """Draw a bar on each mark that stands for several runs."""
-    if marks.empty:
-        return
-    axes.errorbar(
-        marks["number"],
-        marks[OBJECTIVE],
-        marks["error"],
-        fmt="none",
-        ecolor=colour,
-        elinewidth=1.4,
-        capsize=2.5,
-        zorder=order,
-    )
+def _mark_size(scored: pd.DataFrame) -> float:
+    """Return the size of marks in points: smaller ones where there are many."""
+    return float(np.clip(16 / max(1, len(scored)) ** 0.25, 3.5, 7))
 
 
 def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
     """Draw the best so far from keep to keep, and its band, to the edge of the plot."""
-    if keeps.empty:
-        return
     numbers = np.append(keeps["number"], axes.get_xlim()[1])
     values = np.append(keeps[OBJECTIVE], keeps[OBJECTIVE].iloc[-1])
     axes.step(numbers, values, where="post", color=GREEN, lw=1.8, zorder=3)
@@ -210,17 +183,61 @@ def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
         return
     heights = _reaches(keeps, noise)
     heights = np.append(heights, heights[-1])
-    edges = (values - heights, values + heights)
-    axes.fill_between(numbers, *edges, step="post", color=BAND, lw=0, zorder=0.5)
-    for edge in edges:
-        axes.step(numbers, edge, where="post", color=BAND_EDGE, lw=0.7, zorder=0.6)
+    band = axes.fill_between(numbers, values - heights, values + heights, step="post", zorder=0.5)
+    band.set(facecolor=BAND, edgecolor=BAND_EDGE, lw=0.7)
+    band.set_label("19 of 20 runs of the best fall here")
 
 
-def _draw_rings(axes: Axes, rows: pd.DataFrame, size: float) -> None:
+def _draw_rings(axes: list[Axes], frame: pd.DataFrame, high: float) -> None:
     """Draw a ring around each experiment that ran in a weaker sandbox."""
-    weak = rows[rows["weaker"]]
-    x, y = weak["number"], weak[OBJECTIVE]
-    axes.plot(x, y, "o", mfc="none", mec=PURPLE, mew=1.3, ms=size + 6, zorder=4.5)
+    weak = frame[frame["weaker"]]
+    if weak.empty:
+        return
+    levels = set(weak["sandbox"])
+    label = f"sandbox: {', '.join(level for level in SandboxLevel if level in levels)}"
+    shown, unscored = weak[weak[OBJECTIVE] <= high], weak[weak[OBJECTIVE].isna()]
+    size = _mark_size(frame) + 6
+    lines = axes[0].plot(shown["number"], shown[OBJECTIVE], "o", ms=size, label=label)
+    lines += axes[-1].plot(unscored["number"], np.zeros(len(unscored)), "o", ms=12, label=label)
+    for line in lines:
+        line.set(mfc="none", mec=PURPLE, mew=1.3, zorder=4.5)
+
+
+def _draw_legend(figure: Drawing) -> None:
+    """Draw each mark's meaning below the plot, once."""
+    meanings = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        meanings.values(),
+        meanings.keys(),
+        loc="outside lower left",
+        ncols=min(len(meanings), int(figure.get_figwidth() / LEGEND_INCHES)),
+        fontsize=SMALL,
+        frameon=False,
+    )
+
+
+def describe_gain(frame: pd.DataFrame) -> str:
+    """Return what was gained, and in how many experiments."""
+    keeps = frame[(frame["status"] == Verdict.KEEP) & frame[OBJECTIVE].notna()]
+    if keeps.empty:
+        return f"{len(frame)} tried, none kept"
+    tried = frame[frame["number"] > 0]
+    words = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "crashed"}
+    if (tried["status"] == Verdict.DISTURBED).any():
+        words[Verdict.DISTURBED] = "disturbed"
+    counts = [f"{(tried['status'] == verdict).sum()} {word}" for verdict, word in words.items()]
+    before, after = (with_error(*row) for row in keeps[[OBJECTIVE, "error"]].iloc[[0, -1]].values)
+    gain = f"baseline {before}"
+    if len(keeps) > 1:
+        first, last = keeps[OBJECTIVE].iloc[[0, -1]]
+        change = f"{(first - last) / first:.2%} lower" if last < first else "no lower"
+        change = "the same, with less code" if last == first else change
+        gain += f" → best {after} ({change}, experiment {keeps['number'].iloc[-1]})"
+    return f"{gain}   ·   {len(tried)} tried: {', '.join(counts)}"
 
 
 def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:

@@ -8,8 +8,7 @@ from pandas.io.formats.style import Styler
 from pandas.io.formats.style_render import CSSDict
 
 from autoresearch_kit.records import Verdict
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.text import UNTYPESET
+from autoresearch_kit.records.text import UNTYPESET, with_error
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, VERMILLION
 from autoresearch_kit.reports.rows import OBJECTIVE
 
@@ -56,18 +55,13 @@ class Table(pd.DataFrame):
 
 
 def _styled(table: Table) -> Styler:
-    # the index's name goes to the head of its column: on a line of its own it looks like a row
     plain = _with_errors(pd.DataFrame(table))
-    plain.columns.name = table.index.name
-    plain.index.name = None
+    # the index's name goes to the head of its column: on a line of its own it looks like a row
+    plain.columns.name, plain.index.name = table.index.name, None
     styler = Styler(plain, cell_ids=False).format_index(escape="html")
     side = _align(None, plain.index.to_series())
-    styler.set_table_styles(
-        [
-            {"selector": "thead th", "props": _HEAD},
-            {"selector": "th.row_heading, thead th:first-child", "props": side},
-        ]
-    )
+    heads = {"thead th": _HEAD, "th.row_heading, thead th:first-child": side}
+    styler.set_table_styles([{"selector": key, "props": css} for key, css in heads.items()])
     for name in plain:
         numeral = _NUMBERS.get(str(name)) if is_numeric_dtype(plain[name]) else None
         styler.format(numeral, subset=[name], na_rep="-", escape="html")

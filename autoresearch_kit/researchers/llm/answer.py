@@ -1,4 +1,4 @@
-"""An answer as it arrives: its text, its calls, and what it took.
+"""A model's answer as it arrives: its text, its calls, and what it took.
 
 openai's client hands on what a server sends without checking it, and its own accumulator of chunks
 trusts that calls have an index and repeat no id. Servers differ in both, in whether text comes in
@@ -47,20 +47,17 @@ class Reply:
 
     def message(self) -> ChatCompletionAssistantMessageParam:
         """Return the reply as a message of the conversation that goes on."""
-        if not self.calls:
-            return {"role": "assistant", "content": self.text}
-        return {
-            "role": "assistant",
-            "content": self.text,
-            "tool_calls": [
+        message: ChatCompletionAssistantMessageParam = {"role": "assistant", "content": self.text}
+        if self.calls:
+            message["tool_calls"] = [
                 {
                     "id": call.id,
                     "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
                 }
                 for call in self.calls
-            ],
-        }
+            ]
+        return message
 
 
 class _Part(msgspec.Struct):
@@ -88,8 +85,6 @@ class _Delta(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    """The one choice that was asked for: a whole message, or the next part of it."""
-
     delta: _Delta | None = None
     message: _Delta | None = None
     finish_reason: str | None = None
@@ -106,6 +101,8 @@ class _Usage(msgspec.Struct):
 
 
 class _Chunk(msgspec.Struct):
+    """A part of an answer, or all of it; the one choice that was asked for is in it."""
+
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
 
@@ -162,11 +159,11 @@ class Answer:
     def usage(self, prices: Prices | None) -> Usage:
         """Return what the answer took, by the endpoint's figures, or estimated upward."""
         told = self._usage or _Usage()
-        tokens_in = max(0, told.prompt_tokens or 0) or self.asked
+        details = told.prompt_tokens_details or _CachedTokens()
         estimated = math.ceil(self._characters / CHARACTERS_PER_TOKEN)
+        tokens_in = max(0, told.prompt_tokens or 0) or self.asked
         tokens_out = max(0, told.completion_tokens or 0) or estimated
-        details = told.prompt_tokens_details
-        cached = max(0, details.cached_tokens or 0) if details else 0
+        cached = max(0, details.cached_tokens or 0)
         usd = None
         if prices is not None:
             fresh = max(0, tokens_in - cached)
@@ -188,33 +185,26 @@ class Answer:
         text = parts if isinstance(parts, str) else "".join(part.text or "" for part in parts)
         self._text.append(text)
         self._refusal += delta.refusal or ""
+        # thoughts are paid for like any output
         thoughts = (value for value in (delta.model_extra or {}).values() if isinstance(value, str))
         self._characters += len(text) + len(delta.refusal or "") + sum(map(len, thoughts))
         for piece in delta.tool_calls or []:
             self._add_to_call(piece, piece.function or _Function())
 
     def _add_to_call(self, piece: _CallPiece, function: _Function) -> None:
-        arguments = function.arguments or ""
+        name, arguments = function.name or "", function.arguments or ""
         if isinstance(arguments, dict):
             arguments = codec.compact(arguments).decode()
-        name = function.name or ""
-        call = self._call_of(piece, name)
+        # Some servers leave the index out and some say 0 for each call, so a piece belongs to the
+        # last call of its index, unless its id is another, or only a name tells a new call.
+        call = next((made for made in reversed(self._calls) if made.index == piece.index), None)
+        unmarked = piece.index is None and not piece.id and bool(name)
+        if call is None or unmarked or (piece.id and call.id and piece.id != call.id):
+            call = _Call(piece.index, "")
+            self._calls.append(call)
         call.id, call.name = call.id or piece.id or "", call.name or name
         call.arguments += arguments
         self._characters += len(name) + len(arguments)
-
-    def _call_of(self, piece: _CallPiece, name: str) -> _Call:
-        """Return the call that a piece goes on with: the last of its index, unless its id differs.
-
-        Some servers leave the index out, some say 0 for each call.
-        """
-        last = next((call for call in reversed(self._calls) if call.index == piece.index), None)
-        another = last is not None and bool(piece.id and last.id) and piece.id != last.id
-        unmarked = piece.index is None and not piece.id and bool(name)
-        if last is None or another or unmarked:
-            last = _Call(piece.index, piece.id or "")
-            self._calls.append(last)
-        return last
 
 
 def _valid(text: str) -> str:

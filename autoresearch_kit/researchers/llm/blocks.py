@@ -70,7 +70,12 @@ def instructions(*, may_probe: bool) -> str:
 BLOCKS = ("edit_cell", "write_cell", "read", "probe", "submit")
 """The tools that blocks call, named alike; constants are set by editing config."""
 
-_OPENING = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*(\w+)(.*)")
+_BLOCK = re.compile(
+    r"^([ \t]*)(`{3,}|~{3,})[ \t]*(\w+)([^\n]*)(?:\n|\Z)(.*?)(^[ \t]*\2[ \t]*$|\Z)", re.M | re.S
+)
+"""Indent, fence, name, the rest of the first line, body, and the closing line unless it lacks."""
+
+_INNER = re.compile(r"^(`{3,}|~{3,})[ \t]*(\w+).*", re.M)
 _HUNK = re.compile(
     r"^<{5,} ?SEARCH[ \t]*\n(.*?)^={5,}[ \t]*\n(.*?)^>{5,} ?REPLACE[ \t]*$", re.M | re.S
 )
@@ -105,48 +110,44 @@ def parse(text: str) -> list[ToolCall]:
 
 def _blocks(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield the name, the rest of the first line, and the text of each block that is a call."""
-    lines = iter(text.replace("\r\n", "\n").split("\n"))
-    for line in lines:
-        opening = _OPENING.fullmatch(line)
-        if opening is None:
-            continue
-        indent, fence, name, head = opening.groups()
-        name = name.lower()
+    for block in _BLOCK.finditer(text.replace("\r\n", "\n")):
+        indent, fence, name, head, body, end = block.groups()
+        first, name = block[0].split("\n")[0], name.lower()
         is_call = name in BLOCKS
         if not is_call and "_" in name:
             raise EditError(f"no block {name!r}; the instructions show all there are")
         if is_call and (indent or "`" in head):
             raise EditError(
-                f"the block {line.strip()!r} is not read: begin its first line with {fence}{name}, "
-                "without spaces before it, and write there only what that takes"
+                f"the block {first.strip()!r} is not read: begin its first line with "
+                f"{fence}{name}, without spaces before it, and write there only what that takes"
             )
-        body = _body(lines, fence, line, is_call=is_call)
-        if is_call:
-            yield name, head.strip(), body
-
-
-def _body(lines: Iterator[str], fence: str, first: str, *, is_call: bool) -> str:
-    """Return the lines up to the one that closes the block."""
-    body: list[str] = []
-    for line in lines:
-        if line.strip() == fence:
-            return "\n".join(body)
-        inner = _OPENING.fullmatch(line)
-        if inner and not inner[1] and inner[3] in BLOCKS and inner[2].startswith(fence):
+        for inner in _INNER.finditer(body):
+            if inner[1].startswith(fence) and inner[2] in BLOCKS:
+                raise EditError(
+                    f"the block {first!r} is not closed before {inner[0]!r}; end it with a line of "
+                    f"only {fence}, or fence it with {fence}{fence[0]} if that is its text"
+                )
+        if is_call and not end:
             raise EditError(
-                f"the block {first!r} is not closed before {line!r}; end it with a line of only "
-                f"{fence}, or fence it with {fence}{fence[0]} if that is its text"
+                f"the block {first!r} is not closed: end it with a line of only {fence}"
             )
-        body.append(line)
-    if is_call:
-        raise EditError(f"the block {first!r} is not closed: end it with a line of only {fence}")
-    return ""
+        if is_call:
+            yield name, head.strip(), body.removesuffix("\n")
 
 
 def _arguments(name: str, head: str, body: str) -> list[Arguments]:
     """Return the arguments of each call that a block makes."""
     if name == "edit_cell":
-        return _edits(head, body)
+        hunks = list(_HUNK.finditer(body))
+        if not hunks or _HUNK.sub("", body).strip():
+            raise EditError(
+                f"the edit_cell block of {head!r} does not have the form '<<<<<<< SEARCH', old "
+                "text, '=======', new text, '>>>>>>> REPLACE', each marker on a line of its own"
+            )
+        return [
+            {"cell": head, "old": hunk[1].removesuffix("\n"), "new": hunk[2].removesuffix("\n")}
+            for hunk in hunks
+        ]
     if name == "write_cell":
         cell, _, after = head.partition("after=")
         return [{"cell": cell.strip(), "source": body, "after": after.strip()}]
@@ -155,23 +156,5 @@ def _arguments(name: str, head: str, body: str) -> list[Arguments]:
     if name == "probe":
         return [{}]
     idea, *hypothesis = _HYPOTHESIS.split(body, maxsplit=1)
-    return [
-        {
-            "idea": _IDEA.sub("", idea).strip(),
-            "hypothesis": "".join(hypothesis).strip(),
-            "category": head,
-        }
-    ]
-
-
-def _edits(head: str, body: str) -> list[Arguments]:
-    hunks = list(_HUNK.finditer(body))
-    if not hunks or _HUNK.sub("", body).strip():
-        raise EditError(
-            f"the edit_cell block of {head!r} does not have the form '<<<<<<< SEARCH', old text, "
-            "'=======', new text, '>>>>>>> REPLACE', each marker on a line of its own"
-        )
-    return [
-        {"cell": head, "old": hunk[1].removesuffix("\n"), "new": hunk[2].removesuffix("\n")}
-        for hunk in hunks
-    ]
+    idea, why = _IDEA.sub("", idea).strip(), "".join(hypothesis).strip()
+    return [{"idea": idea, "hypothesis": why, "category": head}]

@@ -1,10 +1,16 @@
-"""An OpenAI-compatible endpoint: asked with bounded patience, its faults in plain words."""
+"""An OpenAI-compatible endpoint: asked with bounded patience, its faults in plain words.
+
+No request is sent twice while the first may still be answered, and what each answer took is
+counted, also where it breaks off.
+"""
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx2
 import msgspec
@@ -14,39 +20,52 @@ from openai.types.chat import (
     ChatCompletionChunk,
     ChatCompletionFunctionToolParam,
     ChatCompletionMessageParam,
+    ChatCompletionStreamOptionsParam,
 )
 
 from autoresearch_kit.errors import EndpointError, InputError
 from autoresearch_kit.records import Usage, codec
+from autoresearch_kit.researchers.base import Model
 from autoresearch_kit.researchers.llm.answer import Answer, Reply, estimate_tokens
-from autoresearch_kit.researchers.llm.client import NOT_SENT, hang_up, make_client
-from autoresearch_kit.researchers.llm.wording import Wording
-from autoresearch_kit.researchers.model import Model
+from autoresearch_kit.researchers.llm.faults import OPENAI_URL, Faults
 
-ANSWERS = 3
-"""Answers to one request that may break off or be of no use."""
+CONNECT_SECONDS = 10.0
 
-LONGEST = 3600.0
-"""Seconds after which an answer is given up, although something still comes."""
-
+ANSWERS = 3  # answers to one request that may break off or be of no use
+LONGEST = 3600.0  # seconds after which an answer is given up, although something still comes
 _STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.IGNORECASE)
+
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
+"""Failures after which the endpoint has certainly not seen the request."""
 
 _BROKEN = (openai.APIError, httpx2.HTTPError, InputError, msgspec.ValidationError, ValueError)
 """Errors of the client, its streams, and of reading what came, where an answer is not whole."""
 
-Count = Callable[[Usage], object]
-
-
-class _Way(IntEnum):
-    """The form in which answers are asked for; the next lower one where an endpoint refuses it."""
-
-    WHOLE = 0
-    STREAM = 1
-    STREAM_WITH_USAGE = 2
-
 
 class _NoUseError(Exception):
     """An answer broke off, or is of no use; another one may be better."""
+
+
+class _HttpClient(openai.DefaultHttpxClient):
+    """Sends each request once.
+
+    openai's client makes a request again after every timeout and every lost connection, but not
+    after an error of its own kind. So all failures that come after the request was sent are turned
+    into such; what was not sent, or is refused by a status, it goes on making again.
+    """
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Return the response, as soon as its headers are there."""
+        if self.is_closed:
+            raise openai.APIConnectionError(message="the client is closed", request=request)
+        try:
+            return super().send(request, **options)
+        except _NOT_SENT:
+            raise
+        except httpx2.ReadTimeout as error:
+            raise openai.APITimeoutError(request) from error
+        except httpx2.TransportError as error:
+            raise openai.APIConnectionError(request=request) from error
 
 
 @dataclass(eq=False)
@@ -55,30 +74,32 @@ class _Request:
 
     messages: Sequence[ChatCompletionMessageParam]
     tools: Sequence[ChatCompletionFunctionToolParam] = ()
-    count: Count = lambda _: None
-    answer: Answer = field(init=False)
+    count: Callable[[Usage], object] = lambda _: None
     response: httpx2.Response | None = None
 
-    def begin(self) -> None:
-        """Start with an empty answer."""
+    def __post_init__(self) -> None:
         self.answer = Answer(estimate_tokens(codec.compact((self.messages, self.tools)).decode()))
-        self.response = None
 
 
 class Endpoint:
     """The endpoint of `model`; may be used from several threads.
 
     Raises:
-        RefusedError: the address or the key has a form that can't be right; the message names the
-            setting.
+        RefusedError: the address or the key has a form that can't be right.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._client = make_client(model)
-        self._wording = Wording(model)
-        self._shown = self._wording.shown
-        self._way = _Way.STREAM_WITH_USAGE
+        self._faults = Faults(model)
+        self._shown = self._faults.shown
+        self._client = openai.OpenAI(
+            api_key=model.key or "none",  # servers of one's own want none, the client does
+            base_url=model.research.base_url or OPENAI_URL,
+            max_retries=model.retries,
+            timeout=openai.Timeout(model.timeout, connect=min(model.timeout, CONNECT_SECONDS)),
+            http_client=_HttpClient(),
+        )
+        self._streams = True
         self._lock = threading.Lock()
         self._under_way: set[_Request] = set()
         self._closed = False
@@ -95,16 +116,16 @@ class Endpoint:
         except _NoUseError as fault:
             raise EndpointError(f"{self._shown}: {fault}; is OPENAI_BASE_URL right?") from None
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            # in such a question nothing else can be wrong
-            raise self._wording.refused(error) from None
+            # in such a question nothing but the key, the model or the address can be wrong
+            raise self._faults.refused(error) from None
         except openai.APIStatusError as error:
-            raise self._wording.fault(error) from None
+            raise self._faults.fault(error) from None
 
     def ask(
         self,
         messages: Sequence[ChatCompletionMessageParam],
         tools: Sequence[ChatCompletionFunctionToolParam] = (),
-        count: Count = lambda _: None,
+        count: Callable[[Usage], object] = lambda _: None,
         allow_another: Callable[[], object] = lambda: None,
     ) -> Reply:
         """Return the model's answer; where one breaks off or is of no use, ask for another.
@@ -117,18 +138,18 @@ class Endpoint:
             RefusedError: the key or the model is wrong.
             NoToolsError: tools were sent, and the endpoint or its model knows none.
         """
-        request, fault = _Request(messages, tools, count), ""
+        fault = ""
         for attempt in range(ANSWERS):
             if attempt:
                 allow_another()
             try:
-                return self._once(request)
+                return self._once(_Request(messages, tools, count))
             except _NoUseError as error:
                 fault = str(error)
             except openai.APIStatusError as error:
                 if error.code != "tool_use_failed":
-                    raise self._wording.fault(error, with_tools=bool(tools)) from None
-                fault = self._wording.said(error)  # a call of the model's that can't be read
+                    raise self._faults.fault(error, with_tools=bool(tools)) from None
+                fault = self._faults.said(error)  # a call of the model's that can't be read
         raise EndpointError(f"{self._shown} failed {ANSWERS} times; the last: {fault}")
 
     def close(self) -> None:
@@ -139,27 +160,25 @@ class Endpoint:
         for request in under_way:
             self._settle(request)
             if request.response is not None:
-                hang_up(request.response)
+                _hang_up(request.response)
         self._client.close()
 
     def _once(self, request: _Request) -> Reply:
-        """Ask once.
-
-        Raises:
-            _NoUseError: the answer broke off, or is of no use.
-            openai.APIStatusError: the request is refused.
-            EndpointError: nothing came, for too long.
-        """
-        self._begin(request)
-        way = self._way
+        """Ask once; raise _NoUseError where the answer is of no use, another may be better."""
+        with self._lock:
+            if self._closed:
+                raise EndpointError("stopped before it was asked")
+            self._under_way.add(request)
+        streams = self._streams
         try:
-            self._receive(request, way)
+            self._receive(request, streams=streams)
         except openai.APIStatusError as error:
-            self._drop(request)
-            if not _refuses_way(error, way):
+            self._settle(request, counts=False)
+            refused = error.status_code in (400, 422, 501) and _STREAMING.search(error.message)
+            if not (streams and refused):
                 raise
-            self._way = _Way(min(self._way, way - 1))
-            return self._once(request)
+            self._streams = False
+            return self._once(replace(request))
         except _BROKEN as error:
             raise self._broken(request, error) from None
         reply = request.answer.reply(self._settle(request))
@@ -167,66 +186,44 @@ class Endpoint:
             raise _NoUseError("an empty reply")
         return reply
 
-    def _receive(self, request: _Request, way: _Way) -> None:
-        """Send the request, and add to the answer what comes, as it comes.
-
-        Raises:
-            InputError: what came is no chat completion, or not a whole one.
-            openai.APIStatusError: the request is refused.
-            Exception: one of `_BROKEN`, where it failed or broke off.
-        """
+    def _receive(self, request: _Request, *, streams: bool) -> None:
+        """Send the request, and add to the answer what comes, as it comes."""
         create, model = self._client.chat.completions.create, self._model.research.model
         messages, tools = request.messages, request.tools or openai.omit
-        if way is _Way.WHOLE:
+        if streams:
+            usage: ChatCompletionStreamOptionsParam = {"include_usage": True}
+            with create(
+                model=model, messages=messages, tools=tools, stream=True, stream_options=usage
+            ) as stream:
+                said = _follow(stream, request)
+        else:
             whole = create(model=model, messages=messages, tools=tools)
             said = str(whole)
             request.answer.add(whole)
-        else:
-            usage = way is _Way.STREAM_WITH_USAGE
-            with create(
-                model=model,
-                messages=messages,
-                tools=tools,
-                stream=True,
-                stream_options={"include_usage": True} if usage else openai.omit,
-            ) as stream:
-                said = _follow(stream, request)
         if request.answer.empty:
             raise InputError(f"no chat completion in its answer: {said}")
         if not request.answer.whole:
             raise InputError("its answer broke off")
 
-    def _begin(self, request: _Request) -> None:
-        request.begin()
-        with self._lock:
-            if self._closed:
-                raise EndpointError("stopped before it was asked")
-            self._under_way.add(request)
-
-    def _drop(self, request: _Request) -> bool:
-        """Take a request off those under way; return whether it was among them."""
-        with self._lock:
-            there = request in self._under_way
-            self._under_way.discard(request)
-        return there
-
-    def _settle(self, request: _Request) -> Usage:
-        """Return what a request took, counted once."""
+    def _settle(self, request: _Request, *, counts: bool = True) -> Usage:
+        """Return what a request took, counted once though two threads may settle it."""
         usage = request.answer.usage(self._model.research.prices)
-        if self._drop(request):
+        with self._lock:
+            counts &= request in self._under_way
+            self._under_way.discard(request)
+        if counts:
             request.count(usage)
         return usage
 
     def _broken(self, request: _Request, error: Exception) -> Exception:
         """Return the error to raise where no whole answer came."""
         cause = error.__cause__ or error
-        if isinstance(cause, NOT_SENT):
-            self._drop(request)
-            why = self._wording.words(cause)
+        if isinstance(cause, _NOT_SENT):
+            self._settle(request, counts=False)
+            why = self._faults.words(cause)
             return EndpointError(f"{self._shown}: no connection: {why}; is OPENAI_BASE_URL right?")
-        if isinstance(error, InputError) and request.answer.empty:
-            self._drop(request)  # a proxy's page, say, which nobody pays for
-        self._settle(request)
+        # nobody pays for what is no answer, a proxy's page, say
+        self._settle(request, counts=not (isinstance(error, InputError) and request.answer.empty))
         if self._closed:
             return EndpointError("stopped while it was waited for")
         if isinstance(cause, httpx2.ReadTimeout):
@@ -237,30 +234,21 @@ class Endpoint:
         if request.answer.seconds >= LONGEST:
             return EndpointError(f"{self._shown}: no end of its answer within {LONGEST:g} s")
         if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
-            return _NoUseError(f"the connection broke: {self._wording.words(cause)}")
+            return _NoUseError(f"the connection broke: {self._faults.words(cause)}")
         if isinstance(error, openai.APIError):
-            return _NoUseError(self._wording.said(error))
-        return _NoUseError(self._wording.words(error))
-
-
-def _refuses_way(error: openai.APIStatusError, way: _Way) -> bool:
-    """Return whether it is the streaming that is refused, or usage at a stream's end."""
-    refused = error.status_code in (400, 422, 501)
-    return refused and way > _Way.WHOLE and bool(_STREAMING.search(error.message))
+            return _NoUseError(self._faults.said(error))
+        return _NoUseError(self._faults.words(error))
 
 
 def _follow(stream: openai.Stream[ChatCompletionChunk], request: _Request) -> str:
-    """Add to the answer what a stream brings; return what came, in words.
-
-    An endpoint that doesn't stream answers with the whole, though a stream was asked for.
-    """
+    """Add to the answer what a stream brings; return what came, in words."""
     request.response = response = stream.response
     kind = response.headers.get("content-type", "")
-    end = threading.Timer(LONGEST, hang_up, [response])
+    end = threading.Timer(LONGEST, _hang_up, [response])
     end.daemon = True
     end.start()
     try:
-        if kind.startswith("application/json"):
+        if kind.startswith("application/json"):  # the whole, though a stream was asked for
             body = codec.decode(dict, response.read())
             request.answer.add(ChatCompletion.construct(None, **body))
             return response.text
@@ -269,3 +257,14 @@ def _follow(stream: openai.Stream[ChatCompletionChunk], request: _Request) -> st
     finally:
         end.cancel()
     return kind
+
+
+def _hang_up(response: httpx2.Response) -> None:
+    """End the connection, so that a thread which reads from it, and the endpoint, see so at once.
+
+    To close it would do neither while another thread waits for its next byte.
+    """
+    stream = response.extensions.get("network_stream")
+    if stream is not None:
+        with suppress(OSError):
+            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

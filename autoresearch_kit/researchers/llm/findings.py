@@ -15,10 +15,10 @@ from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.execution.runner.crash_report import (
     Executed,
     error_in,
+    excerpt,
     parse_executed,
     printed,
 )
-from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
@@ -33,24 +33,24 @@ PROBE_PRINTED_LENGTH = 5_000
 DETAIL_LENGTH = 2_000
 PROFILE_LENGTH = 2_000
 
-MARK = "| "
-"""Every quoted line begins so, and nothing that the kit says does."""
-
+MARK = "| "  # every quoted line begins so, and nothing that the kit says does
 _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
-BINS = 20
-"""Parts of a curve, each of as many of its points, over which losses are smoothed."""
+BINS = 20  # parts of a curve, each of as many of its points, over which losses are smoothed
+MOMENTS = 8  # moments of training at which the loss is told in one line, the last among them
 
-MOMENTS = 8
-"""Moments of training at which the loss is told in one line, the last among them."""
+
+def quote(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text`, its head and its tail, each line marked."""
+    lines = _BREAKS.split(cut_middle(without_escapes(text).strip("\n"), limit))
+    return "\n".join(MARK + _printable(line) for line in lines)
 
 
 def describe_experiment(history: History, experiment: Experiment) -> str:
     """Return all that git has of an experiment, for a model that asked for it."""
     proposal = experiment.proposal
     origin = "" if proposal.parent is None else f", made from {proposal.parent}"
-    detail = quote(experiment.detail, DETAIL_LENGTH)
-    ran = executed(history, experiment)
+    detail = ["detail:", quote(experiment.detail, DETAIL_LENGTH)] if experiment.detail else []
     return "\n".join(
         [
             f"experiment {experiment.number}{origin}, by {proposal.researcher}",
@@ -59,8 +59,8 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
             f"outcome: {outcome(experiment)}",
             *run_lines(experiment),
             _loss_table(history, experiment),
-            *(["detail:", detail] if experiment.detail else []),
-            *said(ran, PRINTED_LENGTH, TRACEBACK_LENGTH),
+            *detail,
+            *said(executed(history, experiment), PRINTED_LENGTH, TRACEBACK_LENGTH),
             _diff(history, experiment),
         ]
     )
@@ -83,26 +83,20 @@ def metric_of(experiment: Experiment) -> str:
 
 def run_lines(experiment: Experiment) -> list[str]:
     """Return a line for each run of an experiment: mended, judged, set aside, of the best again."""
-    runs = experiment.runs
-    names = ["run"] if len(runs) == 1 else [f"run {place + 1}" for place in range(len(runs))]
+    numbered = enumerate(experiment.runs, start=1)
+    single = len(experiment.runs) == 1
     named = [
         *(("attempt that crashed and was mended", a.run) for a in experiment.proposal.attempts),
-        *zip(names, runs, strict=True),
+        *(("run" if single else f"run {number}", run) for number, run in numbered),
         *(("set aside, the machine was busy", run) for run in experiment.set_aside),
         *(("the best of its time, run again", run) for run in experiment.reruns),
     ]
-    return [f"{name}: {_scored_numbers(run)}" for name, run in named]
-
-
-def loss_line(history: History, experiment: Experiment) -> str:
-    """Return the smoothed loss of an experiment's first run in a line; empty if it logged none."""
-    return curve(_file(history, experiment.number, METRICS_FILE))
+    return [f"{name}: {_scored(run)}, {_numbers(run)}" for name, run in named]
 
 
 def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
     """Return what a run printed, head and tail, and the error that ended it, each quoted."""
-    prints, error = printed(ran), error_in(ran)
-    lines = []
+    prints, error, lines = printed(ran), error_in(ran), list[str]()
     if prints:
         lines += ["printed:", quote(prints, prints_length)]
     if error:
@@ -119,24 +113,20 @@ def executed(history: History, experiment: Experiment) -> Executed:
 
 def describe_probe(probed: Probed) -> str:
     """Return what a probe came to: its numbers, step times, profile, prints, and its error."""
-    run = probed.run
+    run, loss = probed.run, curve(probed.metrics)
     ended = "the probe ran to its end, and handed a model over, which was not scored"
     lines = [
         f"the probe crashed: {run.failure}" if run.failure else ended,
         f"{_numbers(run)}; {run.wall_seconds:.1f} s in all",
+        *([loss] if loss else []),
+        *(step_lines(probed.steps) if probed.steps else ["no step was timed"]),
     ]
-    loss = curve(probed.metrics)
-    lines += [loss] if loss else []
-    lines += step_lines(probed.steps) if probed.steps else ["no step was timed"]
     if run.failure:
-        lines += [quote(run.detail, TRACEBACK_LENGTH)]
+        lines.append(quote(run.detail, TRACEBACK_LENGTH))
     if probed.traceback:
         lines += ["traceback:", quote(probed.traceback, TRACEBACK_LENGTH)]
-    if probed.printed:
-        lines += ["printed:", quote(probed.printed, PROBE_PRINTED_LENGTH)]
-    else:
-        lines.append("it printed nothing")
-    return "\n".join(lines)
+    prints = ["printed:", quote(probed.printed, PROBE_PRINTED_LENGTH)]
+    return "\n".join([*lines, *(prints if probed.printed else ["it printed nothing"])])
 
 
 def step_lines(steps: StepProfile) -> list[str]:
@@ -154,17 +144,22 @@ def step_lines(steps: StepProfile) -> list[str]:
     return lines
 
 
+def loss_line(history: History, experiment: Experiment) -> str:
+    """Return the smoothed loss of an experiment's first run in a line; empty if it logged none."""
+    return curve(_file(history, experiment.number, METRICS_FILE))
+
+
 def curve(metrics: bytes) -> str:
     """Return the smoothed loss, in nats per token, at a few moments; empty if there is none.
 
     `metrics` are the lines that the run logged; what can't be read of them is left out.
     """
-    points = _smoothed(read_points(metrics))
+    points = _smoothed(metrics)
     if not points:
         return ""
     last, count = points[-1], min(MOMENTS, len(points))
     spread = [points[round(at * (len(points) - 1) / max(1, count - 1))] for at in range(count)]
-    shown = ", ".join(f"{_number(point.loss, 3)} at {point.seconds:.3g} s" for point in spread)
+    shown = ", ".join(f"{_loss(point, 3)} at {point.seconds:.3g} s" for point in spread)
     speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
     return f"training loss, nats a token, smoothed: {shown}{speed}"
 
@@ -172,30 +167,31 @@ def curve(metrics: bytes) -> str:
 def table(metrics: bytes) -> str:
     """Return the smoothed curve, a line for each point; empty if there is none to read."""
     lines = [
-        f"{point.step:>8,} {point.seconds:>9.4g} {_number(point.loss, 4):>9}"
-        for point in _smoothed(read_points(metrics))
+        f"{point.step:>8,} {point.seconds:>9.4g} {_loss(point, 4):>9}"
+        for point in _smoothed(metrics)
     ]
     return "\n".join([f"{'step':>8} {'seconds':>9} {'loss':>9}", *lines]) if lines else ""
 
 
-def _smoothed(points: Sequence[Point]) -> list[Point]:
-    """Return at most 20 points: the median loss of each bin, at the step in the bin's middle.
-
-    Bins follow one another and have as many points each, but for one more or less.
-    """
+def _smoothed(metrics: bytes) -> list[Point]:
+    """Return the median loss of each bin, at the step in the bin's middle; bins are as long."""
+    points = read_points(metrics)
     count = min(BINS, len(points))
     edges = [round(at * len(points) / count) for at in range(count + 1)] if count else []
     return [_median(points[start:end]) for start, end in pairwise(edges)]
 
 
-def quote(text: str, limit: int) -> str:
-    """Return at most `limit` characters of `text`, its head and its tail, each line marked."""
-    lines = _BREAKS.split(cut_middle(without_escapes(text).strip("\n"), limit))
-    return "\n".join(MARK + _printable(line) for line in lines)
+def _median(points: Sequence[Point]) -> Point:
+    middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
+    return Point(middle.step, middle.seconds, loss, middle.tokens)
+
+
+def _loss(point: Point, decimals: int) -> str:
+    """Return a loss in so many decimals; one that is out of all bounds in few digits."""
+    return f"{point.loss:.{decimals}f}" if abs(point.loss) < 1e4 else f"{point.loss:.3g}"
 
 
 def _loss_table(history: History, experiment: Experiment) -> str:
-    """Return the smoothed loss curve of the first run, or say that there is none."""
     losses = table(_file(history, experiment.number, METRICS_FILE))
     if not losses:
         return "no loss was logged"
@@ -222,10 +218,9 @@ def _file(history: History, number: int, name: str) -> bytes:
         return b""  # it never ran, or logged nothing
 
 
-def _scored_numbers(run: Run) -> str:
+def _scored(run: Run) -> str:
     score = run.score
-    shown = f"{score.metric} {score.value:.6f}" if score else f"no score ({run.failure})"
-    return f"{shown}, {_numbers(run)}"
+    return f"{score.metric} {score.value:.6f}" if score else f"no score ({run.failure})"
 
 
 def _numbers(run: Run) -> str:
@@ -233,16 +228,6 @@ def _numbers(run: Run) -> str:
         f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s in "
         f"{run.trained}; {run.compile_seconds:.0f} s of compilation, {run.memory} at most"
     )
-
-
-def _number(loss: float, decimals: int) -> str:
-    """Return a loss in so many decimals; one that is out of all bounds in few digits."""
-    return f"{loss:.{decimals}f}" if abs(loss) < 1e4 else f"{loss:.3g}"
-
-
-def _median(points: Sequence[Point]) -> Point:
-    middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
-    return Point(middle.step, middle.seconds, loss, middle.tokens)
 
 
 def _printable(line: str) -> str:

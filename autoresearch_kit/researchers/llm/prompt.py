@@ -1,56 +1,30 @@
 """Writes the prompts of a language model: the kit's rules, then the campaign as git knows it.
 
-A prompt is built afresh for each proposal. It has sections, and a budget in tokens. Where it
-doesn't fit, sections are shortened one step at a time, in the order of `SHORTENING`, and only as
-far as is needed; the notebook and the human's words come last. What is listed is the last few
-experiments and the best few, so that its size doesn't grow with the campaign.
+A prompt is built afresh for each proposal. What it lists is the last few experiments and the best
+few, so that its size doesn't grow with the campaign; `prompt_budget` shortens it where it must.
 """
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from openai.types.chat import ChatCompletionMessageParam
 
-from autoresearch_kit.execution.runner.traceback_excerpt import excerpt
+from autoresearch_kit.execution.runner.crash_report import excerpt
 from autoresearch_kit.files.bounded import MEGABYTE, read_start
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import EditProtocol, Proposal
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import blocks, sections
-from autoresearch_kit.researchers.llm.answer import estimate_tokens
 from autoresearch_kit.researchers.llm.findings import MARK, quote
-from autoresearch_kit.researchers.llm.sections import Brief, Section
-from autoresearch_kit.researchers.llm.situation import situation
+from autoresearch_kit.researchers.llm.prompt_budget import Section, fit
+from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.tasks.lm.task import TASK
 
 DIRECTIVE = "program.md"
 
-DIRECTIVE_LIMIT = MEGABYTE
-"""Bytes of it that are read: more than any model takes."""
-
-SHORTENING = (
-    "standing",
-    "best",
-    "last",
-    "lessons",
-    "profile",
-    "last",
-    "best",
-    "last",
-    "directive",
-    "guidance",
-    "notebook",
-    "lessons",
-    "directive",
-    "notebook",
-)
-"""Which section gives up its present version for the next shorter one: first, second, ..."""
-
-TRACEBACK_LENGTH = 6_000
-"""Characters of a traceback that are quoted."""
-
+DIRECTIVE_LIMIT = MEGABYTE  # bytes of it that are read: more than any model takes
+TRACEBACK_LENGTH = 6_000  # characters of a traceback that are quoted
 OBJECTIVE = f"{TASK.objective.name} ({TASK.objective.unit}, {TASK.objective.direction} is better)"
 
 RULES = f"""\
@@ -143,14 +117,14 @@ def proposal_prompt(brief: Brief, budget: int) -> str:
         f"Propose experiment {view.number}: one idea, edited into the notebook of experiment "
         f"{view.best}, and submitted."
     )
-    parts = [*_account(brief), sections.notebook(view.notebook)]
-    return _fit(f"# Campaign {view.tag}, experiment {view.number}", parts, task, budget)
+    parts = [*sections.account(brief), sections.notebook(view.notebook)]
+    return fit(f"# Campaign {view.tag}, experiment {view.number}", parts, task, budget)
 
 
 def lessons_prompt(brief: Brief, budget: int) -> str:
     """Return the campaign so far, and the request for lessons, in `budget` tokens at most."""
     title = f"# Campaign {brief.view.tag}, lessons before experiment {brief.view.number}"
-    return _fit(title, _account(brief), LESSONS_TASK, budget)
+    return fit(title, sections.account(brief), LESSONS_TASK, budget)
 
 
 def repair_prompt(brief: Brief, crashed: Proposal, ran: TrainNotebook, budget: int) -> str:
@@ -159,7 +133,7 @@ def repair_prompt(brief: Brief, crashed: Proposal, ran: TrainNotebook, budget: i
     traceback = excerpt(attempt.traceback or attempt.run.detail, TRACEBACK_LENGTH)
     how = f"{attempt.run.failure}\n{quote(traceback, TRACEBACK_LENGTH)}"
     parts = [
-        situation(brief.around, ran),
+        sections.situation(brief.around, ran),
         Section("idea", "The idea", (f"{crashed.idea}\n{crashed.hypothesis}",)),
         Section("diff", "What it changed", (str(cell_diff(brief.view.notebook, ran)),)),
         Section("crash", "How it crashed", (how,)),
@@ -172,7 +146,7 @@ def repair_prompt(brief: Brief, crashed: Proposal, ran: TrainNotebook, budget: i
         "seconds of the run that crashed are counted."
     )
     title = f"# Campaign {brief.view.tag}, experiment {crashed.number} crashed on a bug"
-    return _fit(title, parts, task, budget)
+    return fit(title, parts, task, budget)
 
 
 def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budget: int) -> str:
@@ -183,7 +157,7 @@ def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budg
     best = view.experiment(view.best).proposal.idea
     parts = [
         sections.guidance(view),
-        situation(brief.around, view.notebook),
+        sections.situation(brief.around, view.notebook),
         Section("idea", "Your idea", (f"{prepared.idea}\n{prepared.hypothesis}",)),
         Section("diff", f"Your edit of experiment {prepared.parent}", (wanted,)),
         Section("best", f"What experiment {view.best} changed there ({best})", (changed, "")),
@@ -196,41 +170,4 @@ def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budg
         "that says only GIVE UP: you will be asked for another idea."
     )
     title = f"# Campaign {view.tag}, experiment {view.number}, prepared for a former best"
-    return _fit(title, parts, task, budget)
-
-
-def _account(brief: Brief) -> list[Section]:
-    view = brief.view
-    return [
-        sections.directive(brief),
-        sections.guidance(view),
-        situation(brief.around, view.notebook),
-        sections.standing(brief),
-        sections.profile(view),
-        sections.lessons(view),
-        sections.best_few(view),
-        sections.last(brief),
-        sections.plateau(view),
-    ]
-
-
-def _fit(title: str, parts: Sequence[Section], task: str, budget: int) -> str:
-    """Return the whole text, shortened step by step until it fits."""
-    steps = dict.fromkeys((part.name for part in parts), 0)
-    text = _joined(title, parts, task, steps)
-    for name in SHORTENING:
-        if estimate_tokens(text) <= budget:
-            break
-        if name in steps:
-            steps[name] += 1
-            text = _joined(title, parts, task, steps)
-    return text
-
-
-def _joined(title: str, parts: Sequence[Section], task: str, steps: dict[str, int]) -> str:
-    shown = [
-        f"## {part.title}\n\n{text}"
-        for part in parts
-        if (text := part.versions[min(steps[part.name], len(part.versions) - 1)])
-    ]
-    return "\n\n".join([title, *shown, f"## The task\n\n{task}"])
+    return fit(title, parts, task, budget)

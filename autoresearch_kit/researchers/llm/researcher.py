@@ -5,34 +5,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
 
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import EditProtocol, Proposal
-from autoresearch_kit.researchers.base import Researcher, Surroundings, View
+from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.llm import prompt, tools
 from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
-from autoresearch_kit.researchers.llm.conversation import Conversation, GivenUp
-from autoresearch_kit.researchers.llm.draft import Draft, Probes, Submitted
+from autoresearch_kit.researchers.llm.conversation import Conversation
+from autoresearch_kit.researchers.llm.draft import Draft, Probes
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
-from autoresearch_kit.researchers.llm.wording import Scrubber
-from autoresearch_kit.researchers.model import Model
 from autoresearch_kit.researchers.spending import Meter
 
 logger = logging.getLogger(__name__)
 
-LESSONS_EVERY = 8
-"""Experiments from one asking for lessons to the next."""
-
-LESSONS_LENGTH = 3_000
-"""Characters of them that are kept."""
+LESSONS_EVERY = 8  # experiments from one asking for lessons to the next
+LESSONS_LENGTH = 3_000  # characters of them that are kept
 
 
 class LLMResearcher(Researcher):
-    """Asks a language model for each experiment; may be used from two threads."""
+    """Asks a language model for each experiment; may be used from two threads.
+
+    Each request raises LimitReached where a cap on tokens or dollars might not hold.
+    """
 
     name = "llm"
     slow = True
@@ -52,105 +51,80 @@ class LLMResearcher(Researcher):
         self._endpoint.close()
 
     def propose(self, view: View) -> Proposal:
-        """Return the model's next experiment; one with a `failure` if nothing came of its idea.
-
-        Raises:
-            EndpointError: the endpoint is down, or of no use now.
-            LimitReached: a cap on tokens or dollars.
-        """
+        """Return the model's next experiment; one with a `failure` if nothing came of its idea."""
         brief = prompt.brief_of(view, self._around)
         lessons = self._lessons(brief)
         if lessons:
             brief = replace(brief, view=replace(view, lessons=lessons))
         text = prompt.proposal_prompt(brief, self._research.prompt_tokens)
-        outcome = self._converse(view, text, view.notebook)
-        return self._proposal(brief, outcome, lessons)
+        return self._converse(view, text, self._begun(brief, lessons), view.notebook, probed=0)
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
-        """Return the proposal as mended, in the words of that submit; None if it is given up.
-
-        Raises:
-            EndpointError: the endpoint is down, or of no use now.
-            LimitReached: a cap on tokens or dollars.
-        """
+        """Return the proposal as mended, in the words of that submit; None if it is given up."""
         ran = view.notebook.apply(crashed.edits, crashed.constants)
         brief = prompt.brief_of(view, self._around)
         text = prompt.repair_prompt(brief, crashed, ran, self._research.prompt_tokens)
-        outcome = self._converse(view, text, ran, self._probes_made(view))
-        if isinstance(outcome, GivenUp):
-            logger.warning("experiment %d is not repaired: %s", view.number, outcome.reason)
+        probed = len(self._around.probes_made(view.number))
+        mended = self._converse(view, text, crashed, ran, probed)
+        if mended.failure:
+            logger.warning("experiment %d is not repaired: %s", view.number, mended.failure)
             return None
-        return _submitted(crashed, outcome)
+        return mended
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
-        """Return the idea of `prepared` on the best of `view`; None if the model gives it up.
-
-        Raises:
-            EndpointError: the endpoint is down, or of no use now.
-            LimitReached: a cap on tokens or dollars.
-        """
+        """Return the idea of `prepared` on the best of `view`; None if the model gives it up."""
         if prepared.parent is None:
             return None
         old = TrainNotebook.parse(self._around.history.source(prepared.parent))
         brief = prompt.brief_of(view, self._around)
         text = prompt.carry_over_prompt(brief, prepared, old, self._research.prompt_tokens)
-        outcome = self._converse(view, text, view.notebook, self._probes_made(view))
-        if isinstance(outcome, GivenUp):
-            logger.info(
-                "experiment %d: its first idea is given up: %s", view.number, outcome.reason
-            )
+        begun, probed = self._begun(brief, prepared.lessons), self._around.probes_made(view.number)
+        carried = self._converse(view, text, begun, view.notebook, len(probed))
+        if carried.failure:
+            given_up = "experiment %d: its first idea is given up: %s"
+            logger.info(given_up, view.number, carried.failure)
             return None
-        return self._proposal(brief, outcome, prepared.lessons)
+        return carried
 
-    def _proposal(self, brief: Brief, outcome: Submitted | GivenUp, lessons: str) -> Proposal:
-        made = Proposal(
+    def _begun(self, brief: Brief, lessons: str) -> Proposal:
+        """Return the proposal that a conversation about the best's notebook begins with."""
+        return Proposal(
             number=brief.view.number,
             parent=brief.view.best,
             researcher=self.name,
-            idea=outcome.idea or "an idea that was never submitted",
+            idea="an idea that was never submitted",
             hypothesis="",
             directive=prompt.digest(brief.directive),
             guidance=brief.view.guidance,
             model=self._research.model,
             lessons=lessons,
         )
-        if isinstance(outcome, GivenUp):
-            return replace(made, failure=outcome.reason)
-        return _submitted(made, outcome)
 
     def _converse(
-        self, view: View, text: str, start: TrainNotebook, probes_made: int = 0
-    ) -> Submitted | GivenUp:
-        """Hold a conversation; if it turns out that the model knows no tools, again by blocks."""
-        probes = self._probes(view, probes_made)
-        try:
-            return self._hold(view, text, start, probes)
-        except NoToolsError as error:
-            if self._protocol is not EditProtocol.AUTO:
-                raise EndpointError(
-                    f"{error}; the setting --protocol blocks (or auto) works without tools"
-                ) from error
-            logger.warning("experiment %d: %s; edits come as text from now on", view.number, error)
-            self._protocol = EditProtocol.BLOCKS
-        return self._hold(view, text, start, probes)
-
-    def _hold(
-        self, view: View, text: str, start: TrainNotebook, probes: Probes | None
-    ) -> Submitted | GivenUp:
-        opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
-        draft = Draft(view, self._around.history, start, probes)
-        ask = partial(self._ask, view, self._transcript(view))
-        return Conversation(ask, self._protocol, opening, draft).hold()
-
-    def _probes_made(self, view: View) -> int:
-        return len(self._around.probes_made(view.number))
-
-    def _probes(self, view: View, made: int) -> Probes | None:
-        """Return what is left of a proposal's probes; None where drafts can't be probed."""
-        if self._around.probe is None or not self._may_probe:
-            return None
-        run = partial(self._around.probe, view.number)
-        return Probes(run, max(0, self._research.probes - made))
+        self, view: View, text: str, begun: Proposal, start: TrainNotebook, probed: int
+    ) -> Proposal:
+        """Talk about the draft `start`; `probed` of its probes were made before."""
+        probes = None
+        if self._around.probe is not None and self._may_probe:
+            left = max(0, self._research.probes - probed)
+            probes = Probes(partial(self._around.probe, view.number), left)
+        while True:
+            in_blocks = self._protocol is EditProtocol.BLOCKS
+            opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
+            ask = partial(
+                self._ask, view, self._transcript(view.number), () if in_blocks else self._tools
+            )
+            draft = Draft(view, self._around.history, begun, start, probes)
+            try:
+                return Conversation(ask, self._protocol, opening, draft).hold()
+            except NoToolsError as error:
+                if self._protocol is not EditProtocol.AUTO:
+                    raise EndpointError(
+                        f"{error}; the setting --protocol blocks (or auto) works without tools"
+                    ) from error
+                text_only = "experiment %d: %s; edits come as text from now on"
+                logger.warning(text_only, view.number, error)
+                self._protocol = EditProtocol.BLOCKS  # so a second try is the last
 
     def _lessons(self, brief: Brief) -> str:
         """Return what the model has learnt, if it is time to ask; else nothing."""
@@ -159,23 +133,22 @@ class LLMResearcher(Researcher):
             return ""
         text = prompt.lessons_prompt(brief, self._research.prompt_tokens)
         messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
-        reply = self._ask(view, self._transcript(view), messages, EditProtocol.BLOCKS)
+        reply = self._ask(view, self._transcript(view.number), (), messages)
         return reply.text.strip()[:LESSONS_LENGTH]
 
-    def _transcript(self, view: View) -> Transcript:
-        return Transcript(self._around.workspace.transcript(view.number), self._scrubber)
+    def _transcript(self, number: int) -> Transcript:
+        return Transcript(self._around.workspace.transcript(number), self._scrubber)
 
     def _ask(
         self,
         view: View,
         transcript: Transcript,
+        offered: Sequence[ChatCompletionFunctionToolParam],
         messages: Sequence[ChatCompletionMessageParam],
-        protocol: EditProtocol,
     ) -> Reply:
         """Return the endpoint's reply, counted and written down before anything is made of it."""
         transcript.add_sent(messages)
         text = "".join(str(message.get("content") or "") for message in messages)
-        offered = () if protocol is EditProtocol.BLOCKS else self._tools
         count = partial(self.meter.add, view.number)
         allow_another = partial(self.meter.check, view.experiments)
         with self.meter.request(view.experiments, estimate_tokens(text)):
@@ -197,15 +170,3 @@ def make(around: Surroundings, model: Model | None, meter: Meter) -> LLMResearch
     if model is None:
         raise InputError("researcher 'llm' needs a language model; set OPENAI_BASE_URL or a key")
     return LLMResearcher(around, model, meter)
-
-
-def _submitted(proposal: Proposal, outcome: Submitted) -> Proposal:
-    """Return the proposal with the words and the edits of a submit."""
-    return replace(
-        proposal,
-        idea=outcome.idea,
-        hypothesis=outcome.hypothesis,
-        category=outcome.category,
-        edits=outcome.edits,
-        constants=outcome.constants,
-    )

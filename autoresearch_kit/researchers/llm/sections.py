@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import Cell
-from autoresearch_kit.notebook.contract import CONFIG
+from autoresearch_kit.notebook.constants import constant_values
+from autoresearch_kit.notebook.contract import CONFIG, PARAMETERS
 from autoresearch_kit.records import (
+    Clock,
     Experiment,
+    Machine,
     Reason,
     Verdict,
     judged_since,
@@ -16,17 +21,16 @@ from autoresearch_kit.records import (
     speed_by_run,
     steps_apart,
 )
-from autoresearch_kit.records.digits import with_error
-from autoresearch_kit.records.text import both_ends, one_line
+from autoresearch_kit.records.text import both_ends, one_line, with_error
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote
+from autoresearch_kit.researchers.llm.prompt_budget import Section
+from autoresearch_kit.tasks.lm.corpora import about, how_packed
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.retries import fate
 
-PLATEAU = 6
-"""Experiments without a keep after which the prompt asks for a change of direction."""
-
+PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
 IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
 
@@ -37,6 +41,7 @@ and of its error: at first, and shortened."""
 LAST_FEWEST = (5, 3)
 """The numbers that are listed once nothing of what the last printed is shown any more."""
 
+TRAIN_SECONDS = "TRAIN_SECONDS"  # the parameter whose value each run gets from the kit
 _NOT_JUDGED = {
     Reason.MACHINE_BUSY: "the machine was busy, which says nothing of the idea",
     Reason.FEWER_STEPS: "its runs under different seeds made very different numbers of steps",
@@ -52,21 +57,26 @@ class Brief:
     directive: str
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of a prompt. An empty version leaves it out, its title too."""
-
-    name: str
-    title: str
-    versions: tuple[str, ...]
+def account(brief: Brief) -> list[Section]:
+    """Return the sections that tell of the campaign so far."""
+    view = brief.view
+    return [
+        directive(brief),
+        guidance(view),
+        situation(brief.around, view.notebook),
+        standing(brief),
+        profile(view),
+        Section("lessons", "Your lessons so far", (*_cuts(view.lessons, (1_000,)), "")),
+        best_few(view),
+        last(brief),
+        plateau(view),
+    ]
 
 
 def directive(brief: Brief) -> Section:
     """Return what the human wrote into program.md."""
-    versions = (
-        f"<program>\n{cut}\n</program>" if cut else ""
-        for cut in _cuts(brief.directive.strip(), (8_000, 2_000))
-    )
+    cuts = _cuts(brief.directive.strip(), (8_000, 2_000))
+    versions = (f"<program>\n{cut}\n</program>" if cut else "" for cut in cuts)
     return Section("directive", "The human's directive, program.md", tuple(versions))
 
 
@@ -75,16 +85,74 @@ def guidance(view: View) -> Section:
     return Section("guidance", "What the human says now", _cuts(view.guidance.strip(), (2_000,)))
 
 
+def situation(around: Surroundings, notebook: TrainNotebook) -> Section:
+    """Return the machine, the budget, the task, and what `run` offers on this machine only."""
+    machine, data, settings = around.machine, around.dataset, around.settings
+    compiles = "works" if machine.compiles else "does not work"
+    cpu_time = " (CPU time over the cores; cores that are left idle count for the most part)"
+    gpu_memory = settings.gpu_memory_mb
+    of_gpu = "" if gpu_memory is None else f", and {gpu_memory:,.0f} MB of the GPU's memory"
+    written = constant_values(notebook.cell(PARAMETERS).source).get(TRAIN_SECONDS)
+    other_budget = (
+        f". {TRAIN_SECONDS} is {settings.train_seconds:g} in runs, whatever the cell {PARAMETERS} "
+        f"says ({written})"
+    )
+    lines = [
+        f"- {machine.device}, {machine.cores} cores, {machine.memory_mb / 1000:.0f} GB of memory, "
+        f"torch {machine.torch}, {machine.precision}; torch.compile {compiles} here",
+        f"- {settings.train_seconds:g} s of training a run"
+        f"{'' if settings.clock is Clock.WALL else cpu_time}, not counting "
+        f"up to {settings.compile_seconds:g} s of compilation in the first steps; a run may take "
+        f"{settings.memory_mb:,.0f} MB of memory{of_gpu}"
+        f"{'' if written == settings.train_seconds else other_budget}",
+        "- the constants of config that the campaign began with were tuned for "
+        f"{profiles.find(settings.profile).tuned_for}",
+        *_run_lines(machine, notebook),
+        f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
+        f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
+        f"- {about(data.name)}",
+        f"- {how_packed(data)}",
+        f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
+    ]
+    return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
+
+
+def _run_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
+    """Return what `run` offers on this machine; of what it never does here, only what is called."""
+    code = "\n".join(cell.source for cell in notebook.cells if not cell.markdown)
+    lines = []
+    if machine.accelerator:
+        lines.append(
+            "- `run.accumulate(forward_backward, batches, model)` calls "
+            "`forward_backward(batches)`, again with more and smaller batches where memory ends"
+        )
+    elif "run.accumulate" in code:
+        lines.append("- `run.accumulate` just calls `forward_backward(micro_batches)`")
+    if machine.precision == "float16":
+        lines.append("- `run.scaler` scales losses, as float16 needs it")
+    elif "run.scaler" in code:
+        lines.append(f"- `run.scaler` changes nothing here, in {machine.precision}")
+    if not machine.accelerator and "is_cuda" in code:
+        lines.append("- what the cells do only where `is_cuda` holds is never run here")
+    return lines
+
+
 def standing(brief: Brief) -> Section:
     """Return the best and its numbers, and the loss curve of its run."""
     view = brief.view
-    best, first = view.experiment(view.best), view.experiments[0]
+    best, first = view.experiment(view.best), view.experiment(0)
     metric, known = findings.metric_of(best), estimates(view.experiments)
+    tried = [each.verdict for each in view.experiments if each.number]
+    counts = ", ".join(
+        f"{tried.count(verdict)} {verdict}"
+        for verdict in Verdict
+        if verdict is not Verdict.DISTURBED or verdict in tried
+    )
     lines = [
         f"- best: experiment {best.number}, {metric} {known[best.number]}, {best.nodes:,} "
         f"syntax-tree nodes ({_short(best.proposal.idea)})",
         f"- baseline: {metric} {known[0]}{_at_speed(first)}, {first.nodes:,} syntax-tree nodes",
-        f"- tried after the baseline: {len(view.experiments) - 1}; {_counts(view.experiments)}",
+        f"- tried after the baseline: {len(tried)}; {counts}",
     ]
     noise = latest_noise(view.experiments)
     if noise:
@@ -100,12 +168,11 @@ def standing(brief: Brief) -> Section:
         )
     if steps_apart(best.runs):
         lines.append(f"- the best's runs one by one: {speed_by_run(best.runs)}")
-    if view.running is not None:
-        lines.append(
-            f"- running now, outcome not known: experiment {view.running.number} "
-            f"({_short(view.running.idea)}). Yours is the one after it, and builds on the best "
-            "above"
-        )
+    lines += [
+        f"- running now, outcome not known: experiment {running.number} ({_short(running.idea)}). "
+        "Yours comes after it, and builds on the best above"
+        for running in view.running
+    ]
     loss = findings.loss_line(brief.around.history, best)
     full = "\n".join([*lines, f"- {loss}"] if loss else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
@@ -124,19 +191,16 @@ def profile(view: View) -> Section:
     return Section("profile", title, ("\n".join([times, *others]), times))
 
 
-def lessons(view: View) -> Section:
-    """Return what the model has learnt."""
-    return Section("lessons", "Your lessons so far", (*_cuts(view.lessons, (1_000,)), ""))
-
-
 def best_few(view: View) -> Section:
-    """Return the keeps that gained most."""
-    gains = _gains(view.experiments)
-    ranked = sorted(gains, key=lambda number: gains[number], reverse=True)[:5]
+    """Return the keeps after the baseline that lowered the best most."""
+    scored = [(each, each.score) for each in view.experiments if each.kept and each.score]
+    gains = [(before - score, kept) for (_, before), (kept, score) in pairwise(scored)]
+    ranked = sorted(gains, key=lambda gain: gain[0], reverse=True)[:5]
     lines = [
-        f"- experiment {kept.number}: {gains[kept.number]:.6f} lower than the best before it "
+        f"- experiment {kept.number}: {gain:.6f} lower than the best before it "
         f"({_short(kept.proposal.idea)}){_scored(kept)}"
-        for kept in map(view.experiment, ranked)
+        for gain, kept in ranked
+        if gain > 0  # a keep for less code may score a little worse
     ]
     versions = tuple("\n".join(lines[:count]) for count in (5, 3, 0))
     return Section("best", "The largest gains so far", versions)
@@ -146,10 +210,11 @@ def last(brief: Brief) -> Section:
     """Return the experiments most recently tried; of the very last what it printed, too."""
     view, history = brief.view, brief.around.history
     title = "The last experiments, oldest first"
-    lines = [_tried(experiment, view) for experiment in view.experiments[1:]]
-    if not lines:
+    tried = [each for each in view.experiments if each.number]
+    if not tried:
         return Section("last", title, ("",))
-    latest = view.experiments[-1]
+    lines = [_tried(each, view) for each in tried[-LAST_DETAILS[0][0] :]]
+    latest = tried[-1]
     numbers = [*findings.run_lines(latest), findings.loss_line(history, latest)]
     ran = findings.executed(history, latest)
     detailed = (
@@ -191,21 +256,18 @@ def _cell(cell: Cell) -> str:
 
 def _tried(experiment: Experiment, view: View) -> str:
     proposal, mended = experiment.proposal, len(experiment.proposal.attempts)
+    verdict = f"{experiment.verdict}, {experiment.reason}"
+    if experiment.verdict is Verdict.DISTURBED:
+        later = fate(experiment, view.experiments, view.running)
+        verdict = f"not judged, since {_NOT_JUDGED[experiment.reason]}; {later} by the program"
     repairs = f", a bug mended {mended}x" if mended else ""
     line = (
         f"- experiment {experiment.number} ({proposal.researcher}, from {proposal.parent}): "
-        f"{_verdict(experiment, view)}{_scored(experiment)}{repairs}. {_short(proposal.idea)}"
+        f"{verdict}{_scored(experiment)}{repairs}. {_short(proposal.idea)}"
     )
     if experiment.verdict in (Verdict.CRASH, Verdict.DISTURBED) and experiment.detail:
         return f"{line}\n{quote(both_ends(experiment.detail, DETAIL_LENGTH), DETAIL_LENGTH)}"
     return line
-
-
-def _verdict(experiment: Experiment, view: View) -> str:
-    if experiment.verdict is not Verdict.DISTURBED:
-        return f"{experiment.verdict}, {experiment.reason}"
-    next_ = fate(experiment, view.experiments, view.running)
-    return f"not judged, since {_NOT_JUDGED[experiment.reason]}; {next_} by the program"
 
 
 def _scored(experiment: Experiment) -> str:
@@ -221,32 +283,10 @@ def _at_speed(experiment: Experiment) -> str:
     return f", {words}" if words else ""
 
 
-def _gains(experiments: Sequence[Experiment]) -> dict[int, float]:
-    """Return how much each keep after the baseline lowered the best, by its number."""
-    gains: dict[int, float] = {}
-    best: float | None = None
-    for experiment in experiments:
-        if experiment.kept and experiment.score is not None:
-            if best is not None and experiment.score < best:
-                gains[experiment.number] = best - experiment.score
-            best = experiment.score
-    return gains
-
-
-def _counts(experiments: Sequence[Experiment]) -> str:
-    verdicts = [experiment.verdict for experiment in experiments[1:]]
-    return ", ".join(
-        f"{verdicts.count(verdict)} {verdict}"
-        for verdict in Verdict
-        if verdict is not Verdict.DISTURBED or verdict in verdicts
-    )
-
-
 def _short(idea: str) -> str:
     return one_line(idea, IDEA_LENGTH)
 
 
 def _cuts(text: str, lengths: Sequence[int]) -> tuple[str, ...]:
     """Return the text, and shorter beginnings of it."""
-    shorter = (f"{text[:n]}\n[... cut]" if len(text) > n else text for n in lengths)
-    return (text, *shorter)
+    return (text, *(f"{text[:n]}\n[... cut]" if len(text) > n else text for n in lengths))

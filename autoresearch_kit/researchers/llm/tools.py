@@ -5,23 +5,21 @@ Every edit answers with its diff, and every refusal says what to do.
 
 import difflib
 import inspect
-import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta, Struct
 from openai.types.chat import ChatCompletionFunctionToolParam
+from openai.types.shared_params import FunctionDefinition
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.records import CellEdit, Constant, EditAction
-from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft, Submitted
+from autoresearch_kit.records import CellEdit, Constant, EditAction, Proposal
+from autoresearch_kit.researchers.llm import findings
+from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft
 
-NUMBER_LENGTH = 9
-"""Digits of an experiment's number; no campaign has a longer one."""
-
-NEAREST_LINES = 40
-"""Lines of a cell that are shown at most where the text to replace is not in it."""
+NUMBER_LENGTH = 9  # digits of an experiment's number; no campaign has a longer one
+NEAREST_LINES = 40  # lines of a cell that are shown at most where the text to replace is not in it
 
 Cell = Annotated[str, Meta(description="The cell's name.")]
 
@@ -31,12 +29,8 @@ class Call(Struct, forbid_unknown_fields=True):
 
     example: ClassVar[str] = "{}"
 
-    def carry_out(self, draft: Draft) -> str | Submitted:
-        """Do what is asked for; return what is answered to the model.
-
-        Raises:
-            EditError: it can't be done; the draft is as it was.
-        """
+    def carry_out(self, draft: Draft) -> str | Proposal:
+        """Return what the model is answered; raise EditError, the draft as it was, if it can't."""
         raise NotImplementedError
 
 
@@ -51,16 +45,20 @@ class Read(Call):
     example: ClassVar[str] = '{"what": "model"}'
 
     def carry_out(self, draft: Draft) -> str:
-        what = str(self.what)
+        what, experiments = str(self.what), draft.view.experiments
         if what == "notebook":
             cells = [cell for cell in draft.notebook.cells if not cell.markdown]
             return "\n\n".join(
                 f"# cell {cell.name} ({'locked' if cell.locked else 'editable'})\n{cell.source}"
                 for cell in cells
             )
-        if what.isdecimal() and len(what) <= NUMBER_LENGTH:
-            return draft.read_experiment(int(what))
-        return draft.notebook.cell(what).source
+        if not (what.isdecimal() and len(what) <= NUMBER_LENGTH):
+            return draft.notebook.cell(what).source
+        asked = next((each for each in experiments if each.number == int(what)), None)
+        if asked is None:
+            last = max(each.number for each in experiments)
+            raise EditError(f"no experiment {what}; there are: 0 to {last}")
+        return findings.describe_experiment(draft.history, asked)
 
 
 class EditCell(Call):
@@ -72,20 +70,23 @@ class EditCell(Call):
     example: ClassVar[str] = '{"cell": "config", "old": "DEPTH = 2", "new": "DEPTH = 3"}'
 
     def carry_out(self, draft: Draft) -> str:
-        cell, old = self.cell, self.old
-        draft.notebook.apply([CellEdit(EditAction.REPLACE, cell)])  # raises if it is not editable
-        source = draft.notebook.cell(cell).source
-        if not old:
+        # raises if it is not editable
+        draft.notebook.apply([CellEdit(EditAction.REPLACE, self.cell)])
+        source = draft.notebook.cell(self.cell).source
+        if not self.old:
             raise EditError("'old' is empty; give the text to replace, or use write_cell")
-        count = source.count(old)
-        if count == 0:
-            raise EditError(f"'old' is not in cell {cell!r}. {_nearest(source, old)}")
-        if count > 1:
+        starts = [at for at in range(len(source)) if source.startswith(self.old, at)]
+        if not starts:
+            raise EditError(f"'old' is not in cell {self.cell!r}. {_nearest(source, self.old)}")
+        if source.count(self.old) > 1:
+            lines = ", ".join(str(source.count("\n", 0, at) + 1) for at in starts)
             raise EditError(
-                f"'old' is {count} times in cell {cell!r}, at lines {_lines_of(source, old)}; give "
-                "more of the lines around it, so that it is there once"
+                f"'old' is {source.count(self.old)} times in cell {self.cell!r}, at lines {lines}; "
+                "give more of the lines around it, so that it is there once"
             )
-        return draft.apply(CellEdit(EditAction.REPLACE, cell, source.replace(old, self.new)))
+        new = source.replace(self.old, self.new)
+        edit = CellEdit(EditAction.REPLACE, self.cell, new)
+        return draft.become(draft.notebook.apply([edit]))
 
 
 class WriteCell(Call):
@@ -103,9 +104,11 @@ class WriteCell(Call):
     def carry_out(self, draft: Draft) -> str:
         source = self.source.strip("\n")
         if self.after:
-            return draft.apply(CellEdit(EditAction.INSERT, self.cell, source, self.after))
-        action = EditAction.REPLACE if source.strip() else EditAction.DELETE
-        return draft.apply(CellEdit(action, self.cell, source))
+            edit = CellEdit(EditAction.INSERT, self.cell, source, self.after)
+        else:
+            action = EditAction.REPLACE if source.strip() else EditAction.DELETE
+            edit = CellEdit(action, self.cell, source)
+        return draft.become(draft.notebook.apply([edit]))
 
 
 class SetConstants(Call):
@@ -117,7 +120,7 @@ class SetConstants(Call):
     def carry_out(self, draft: Draft) -> str:
         if not self.values:
             raise EditError("no constants given; write them as NAME: value")
-        return draft.set_constants(self.values)
+        return draft.become(draft.notebook.set_constants(self.values))
 
 
 class Probe(Call):
@@ -139,26 +142,21 @@ class Submit(Call):
         '{"idea": "Halve the batch", "hypothesis": "More steps ...", "category": "constants"}'
     )
 
-    def carry_out(self, draft: Draft) -> Submitted:
+    def carry_out(self, draft: Draft) -> Proposal:
         return draft.submit(self.idea, self.hypothesis, self.category)
 
 
-def name_of(kind: type[Call]) -> str:
-    """Return a tool's name: `edit_cell` for EditCell."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-
-
 CALLS: Mapping[str, type[Call]] = {
-    name_of(kind): kind for kind in (Read, EditCell, WriteCell, SetConstants, Probe, Submit)
+    "read": Read,
+    "edit_cell": EditCell,
+    "write_cell": WriteCell,
+    "set_constants": SetConstants,
+    "probe": Probe,
+    "submit": Submit,
 }
 
 
-def names(*, may_probe: bool) -> list[str]:
-    """Return the tools that there are, with `probe` only where drafts can be probed."""
-    return [name for name, kind in CALLS.items() if may_probe or kind is not Probe]
-
-
-def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
+def call(draft: Draft, name: str, arguments: str) -> str | Proposal:
     """Carry out the call of the tool `name`; `arguments` is JSON as the model wrote it.
 
     Raises:
@@ -166,8 +164,8 @@ def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
             message says what to do.
     """
     if name not in CALLS:
-        there = ", ".join(names(may_probe=draft.may_probe))
-        raise EditError(f"no tool {name!r}; there are: {there}")
+        there = [known for known in CALLS if draft.probes or known != "probe"]
+        raise EditError(f"no tool {name!r}; there are: {', '.join(there)}")
     kind = CALLS[name]
     try:
         made = msgspec.json.decode(arguments.strip() or "{}", type=kind)
@@ -179,25 +177,19 @@ def call(draft: Draft, name: str, arguments: str) -> str | Submitted:
 
 
 def offered(*, may_probe: bool) -> list[ChatCompletionFunctionToolParam]:
-    """Return the tools as openai's client takes them."""
-    return [_described(name) for name in names(may_probe=may_probe)]
-
-
-def _described(name: str) -> ChatCompletionFunctionToolParam:
-    kind = CALLS[name]
-    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    parameters = {key: schema[key] for key in ("type", "properties", "required") if key in schema}
-    description = inspect.cleandoc(kind.__doc__ or "")
-    return {
-        "type": "function",
-        "function": {"name": name, "description": description, "parameters": parameters},
-    }
-
-
-def _lines_of(source: str, old: str) -> str:
-    """Return the numbers of the lines at which `old` begins, also where its places overlap."""
-    places = [at for at in range(len(source)) if source.startswith(old, at)]
-    return ", ".join(str(source.count("\n", 0, at) + 1) for at in places)
+    """Return the tools as openai's client takes them, `probe` only where drafts can be probed."""
+    tools: list[ChatCompletionFunctionToolParam] = []
+    for name, kind in CALLS.items():
+        if may_probe or name != "probe":
+            schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+            keys = [key for key in ("type", "properties", "required") if key in schema]
+            function: FunctionDefinition = {
+                "name": name,
+                "description": inspect.cleandoc(kind.__doc__ or ""),
+                "parameters": {key: schema[key] for key in keys},
+            }
+            tools.append({"type": "function", "function": function})
+    return tools
 
 
 def _nearest(source: str, old: str) -> str:

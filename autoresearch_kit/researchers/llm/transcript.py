@@ -12,7 +12,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import append_line
 from autoresearch_kit.records import Usage, codec
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
-from autoresearch_kit.researchers.llm.wording import Scrubber
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -34,7 +34,7 @@ class Transcript:
     def __init__(self, path: Path, scrubber: Scrubber) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._scrubber = scrubber
+        self._scrub = scrubber.scrub
         self._sent = 0
 
     def add_sent(self, messages: Sequence[ChatCompletionMessageParam]) -> None:
@@ -46,12 +46,9 @@ class Transcript:
 
     def add_reply(self, reply: Reply) -> None:
         """Write down what came back."""
-        text = reply.text
-        if reply.refusal:
-            text += f"\n[refused: {reply.refusal}]"
-        if reply.truncated:
-            text += "\n[cut off at its length limit]"
-        self._write("assistant", text, reply.calls, reply.usage)
+        refused = f"\n[refused: {reply.refusal}]" if reply.refusal else ""
+        cut = "\n[cut off at its length limit]" if reply.truncated else ""
+        self._write("assistant", f"{reply.text}{refused}{cut}", reply.calls, reply.usage)
 
     def note(self, text: str) -> None:
         """Write down what happened instead of a reply."""
@@ -60,37 +57,34 @@ class Transcript:
     def _write(
         self, role: str, text: str, calls: Sequence[ToolCall] = (), usage: Usage | None = None
     ) -> None:
-        """Append a line, scrubbed before it is JSON, which may write a secret in another way."""
-        scrub = self._scrubber.scrub
+        # scrubbed before it is JSON, which may write a secret in another way
         scrubbed = tuple(
-            replace(call, name=scrub(call.name), arguments=scrub(call.arguments)) for call in calls
+            replace(call, name=self._scrub(call.name), arguments=self._scrub(call.arguments))
+            for call in calls
         )
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        line = Line(now, role, scrub(text), scrubbed, usage or Usage())
+        line = Line(now, role, self._scrub(text), scrubbed, usage or Usage())
         append_line(self._path, codec.compact(line), 0o600)
 
 
 def read_transcript(path: Path) -> list[Line]:
     """Return the lines of a transcript, in order; a line that can't be read becomes a note."""
-    *lines, _ = path.read_bytes().split(b"\n")  # the last is not there in whole yet
-    return [_line(data) for data in lines if data]
-
-
-def _line(data: bytes) -> Line:
-    try:
-        return codec.decode(Line, data)
-    except InputError:
-        return Line("", "kit", f"[a line of {len(data):,} bytes that can't be read]")
+    lines = []
+    for data in path.read_bytes().split(b"\n")[:-1]:  # the last is not there in whole yet
+        try:
+            lines += [codec.decode(Line, data)] if data else []
+        except InputError:
+            note = f"[a line of {len(data):,} bytes that can't be read]"
+            lines.append(Line("", "kit", note))
+    return lines
 
 
 def render(lines: Sequence[Line]) -> str:
     """Return a transcript for a terminal, without the control characters that would steer it."""
-    return _CONTROL.sub("", "\n\n".join(_render(line) for line in lines))
-
-
-def _render(line: Line) -> str:
-    head = f"--- {line.at} {line.role}"
-    if line.usage.requests:
-        head += f" ({line.usage}, {line.usage.seconds:.1f} s)"
-    calls = [f"{call.name} {call.arguments}" for call in line.calls]
-    return "\n".join([head, *([line.text] if line.text else []), *calls])
+    shown = []
+    for line in lines:
+        took = f" ({line.usage}, {line.usage.seconds:.1f} s)" if line.usage.requests else ""
+        calls = [f"{call.name} {call.arguments}" for call in line.calls]
+        text = [line.text] if line.text else []
+        shown.append("\n".join([f"--- {line.at} {line.role}{took}", *text, *calls]))
+    return _CONTROL.sub("", "\n\n".join(shown))

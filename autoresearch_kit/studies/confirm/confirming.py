@@ -1,7 +1,7 @@
 """Carry out a confirmation: each finished run is written down, so that a restart goes on."""
 
 import hashlib
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from statistics import fmean
 
 from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.measuring import carry_out, drive, order
+from autoresearch_kit.campaign.orders import carry_out, drive, order
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
@@ -133,13 +133,14 @@ class Confirming:
         trials = self._trials(accelerator=context.machine.accelerator)
         standing = stand(self.plan, trials)
         while standing.todo:
-            if heartbeat.told_to_stop():
+            heartbeat.wait_while_paused()
+            if heartbeat.stop_requested():
                 return
             todo = standing.todo[0]
-            trial = self._run(context, heartbeat, pool, standing, todo)
+            trial, folder = self._run(context, heartbeat, pool, standing, todo)
             trials = replace(trials, done=(*trials.done, trial))
             self.folder.write_trials(trials)
-            self._clear_runs(spared=pool.waiting_folders)
+            remove_tree(folder)
             standing = stand(self.plan, trials)
             self.folder.write_confirmation(sum_up(standing, self.experiments))
             yield Progress(todo, trial, standing)
@@ -150,13 +151,12 @@ class Confirming:
         self.workspace.copy_kit()
         return find_context(self.workspace, self._history, self.experiments[0].settings)
 
-    def _clear_runs(self, spared: Collection[str] = ()) -> None:
+    def _clear_runs(self) -> None:
         """Remove the folders of runs, and end what a killed process left running in them."""
         self.folder.create()
         for folder in sorted(self.folder.runs.iterdir()):
-            if folder.name not in spared:
-                launch.end_run(self.workspace.run_id(folder))
-                remove_tree(folder)
+            launch.end_run(self.workspace.run_id(folder))
+            remove_tree(folder)
 
     def _finish(self, standing: Standing) -> None:
         """Write down the results and the pruned best.
@@ -194,8 +194,8 @@ class Confirming:
         pool: LocalPool,
         standing: Standing,
         todo: Todo,
-    ) -> Trial:
-        """Run and score a variant.
+    ) -> tuple[Trial, Path]:
+        """Run and score a variant; return the folder of its run too.
 
         A variant whose run the kit itself failed counts as a crash, unless other runs failed too.
 
@@ -211,12 +211,13 @@ class Confirming:
         heartbeat.trying(number, f"confirm: {words}", best.mean if best else None)
         key, seed = f"{todo.variant.code}-{todo.at}", _seed(self.workspace.tag, todo.at)
         wanted = order(context, key, todo.variant.notebook, seed, words)
-        run = drive(carry_out(wanted), pool, heartbeat).run
+        delivery = drive(carry_out(wanted), pool, heartbeat)
+        run = delivery.run
         if run.failure is Reason.KIT_FAILED and (
             todo.variant.code == self.plan.best.code or self._failed(standing)
         ):
             raise KitError(f"{words} could not be run: {run.detail}")
-        return self._trial(context, standing, todo, run)
+        return self._trial(context, standing, todo, run), delivery.folder
 
     def _failed(self, standing: Standing) -> bool:
         """Return whether the kit failed the runs right before this one, too."""

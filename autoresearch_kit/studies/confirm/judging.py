@@ -23,7 +23,7 @@ from autoresearch_kit.studies.confirm.plan import Plan, Variant
 from autoresearch_kit.verdicts import decide, noise
 from autoresearch_kit.verdicts.decide import Sample
 from autoresearch_kit.verdicts.noise import Group
-from autoresearch_kit.verdicts.validity import least_disturbed, once_more
+from autoresearch_kit.verdicts.repeats import least_disturbed, once_more
 
 REAL = 0.95
 """A keep is real if it helps with this probability."""

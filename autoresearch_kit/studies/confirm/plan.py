@@ -12,10 +12,9 @@ from itertools import pairwise
 from autoresearch_kit.errors import EditError, InputError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.changes import changes
-from autoresearch_kit.notebook.merging import move_edits
-from autoresearch_kit.notebook.names import undefined_names
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.notebook.changes import changes, move_edits
+from autoresearch_kit.notebook.refusals import undefined_names
+from autoresearch_kit.records import Experiment, best_of
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,11 @@ def make_plan(history: History, experiments: Sequence[Experiment]) -> Plan:
 
 def _chain(experiments: Sequence[Experiment]) -> list[Experiment]:
     """Return the baseline, and the keeps up to the best, each the parent of the next."""
-    chain = [experiment for experiment in experiments if experiment.kept][-1:]
+    by_number = {experiment.number: experiment for experiment in experiments}
+    best = best_of(experiments)
+    chain = [best] if best else []
     while chain and chain[0].proposal.parent is not None:
-        chain.insert(0, experiments[chain[0].proposal.parent])
+        chain.insert(0, by_number[chain[0].proposal.parent])
     return chain
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import lzma
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
 
@@ -14,18 +15,12 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm import tokenizer as bpe
-from autoresearch_kit.tasks.lm.dataset import (
-    INFO_FILE,
-    TOKEN_BYTES_FILE,
-    TOKENIZER_FOLDER,
-    Tokens,
-)
-from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE, Shard, pack, spread
+from autoresearch_kit.tasks.lm.dataset import INFO_FILE, TOKEN_BYTES_FILE, TOKENIZER_FOLDER
+from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE, Tokens, pack, spread
 from autoresearch_kit.tasks.lm.splits import (
     DIGEST_LENGTH,
     LEAST_ROWS,
     Advance,
-    Census,
     Corpus,
     Sizes,
     Split,
@@ -45,6 +40,32 @@ SHARE_DIGITS = 6
 
 Progress = Callable[[str, int | None], "tqdm[Never]"]
 """Makes a progress bar for a stage, over so many bytes, or an unknown number."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """A count of a corpus: UTF-8 bytes in all, those to train on, and a digest of all its text."""
+
+    total: int
+    train: int
+    digest: str
+
+
+def census(corpus: Corpus, advance: Advance) -> Census:
+    """Read the whole corpus once, to count and digest it.
+
+    Raises:
+        CorpusError: a file can't be read, or has no text.
+    """
+    digest, sizes = hashlib.sha256(), dict.fromkeys(Split, 0)
+    for split in Split:
+        digest.update(f"{split.value}\n".encode())
+        for document in corpus.documents(split):
+            data = document.encode()
+            digest.update(len(data).to_bytes(8, "little") + data)
+            sizes[split] += len(data)
+            advance(len(data))
+    return Census(sum(sizes.values()), sizes[Split.TRAIN], digest.hexdigest()[:DIGEST_LENGTH])
 
 
 def packing_digest(sizes: Sizes) -> str:
@@ -67,17 +88,21 @@ def build(
         tokenizer = _learn(source, counted.train, sizes, bar.update)
     tokenizer.save(folder / TOKENIZER_FOLDER)
     np.save(folder / TOKEN_BYTES_FILE, tokenizer.token_bytes())
-    shards = {}
+    paths = {split: folder / split.value / TOKENS_FILE for split in Split}
     with progress("packing tokens", counted.total) as bar:
-        for split in Split:
-            path = folder / split.value / TOKENS_FILE
-            shards[split] = pack(
-                source.documents(split), tokenizer, sizes.context, path, bar.update
+        train, val, audit = (
+            pack(source.documents(split), tokenizer, sizes.context, path, bar.update)
+            for split, path in paths.items()
+        )
+    least = LEAST_ROWS * (sizes.context + 1)
+    for split, shard in zip(Split, (train, val, audit), strict=True):
+        if shard.tokens < least:
+            raise CorpusError(
+                f"{split} has {shard.tokens:,} tokens; at least {least:,} are needed: "
+                "give more text, in more documents, or a smaller context"
             )
-    rows = _eval_rows(shards, sizes)
-    written = np.memmap(folder / Split.VAL.value / TOKENS_FILE, dtype=TOKEN, mode="r")
-    scored = _scored_text(written.reshape(-1, sizes.context + 1), rows, tokenizer)
-    train, val, audit = (shards[split] for split in Split)
+    rows = min(sizes.eval_rows, val.rows, audit.rows)
+    written = np.memmap(paths[Split.VAL], dtype=TOKEN, mode="r").reshape(-1, sizes.context + 1)
     info = DatasetInfo(
         name=source.name + sizes.suffix(source.sizes),
         vocab_size=tokenizer.vocab_size,
@@ -92,7 +117,7 @@ def build(
         corpus=counted.digest,
         tokenizer=tokenizer.digest(),
         packing=packing_digest(sizes),
-        xz_bpb=xz_bits_per_byte(scored),
+        xz_bpb=xz_bits_per_byte(_scored_text(written, rows, tokenizer)),
         cropped=round(train.cropped, SHARE_DIGITS),
         continued=round(train.continued, SHARE_DIGITS),
         hidden=tuple(map(str, source.hidden())),
@@ -120,18 +145,6 @@ def _learn(source: Corpus, size: int, sizes: Sizes, advance: Advance) -> Tokeniz
             advance(len(document.encode()))
 
     return bpe.train(bpe.sample(documents(), size), sizes.vocab_size)
-
-
-def _eval_rows(shards: Mapping[Split, Shard], sizes: Sizes) -> int:
-    """Return the rows scored per shard: as many as val and audit both have, up to a limit."""
-    least = LEAST_ROWS * (sizes.context + 1)
-    for split, shard in shards.items():
-        if shard.tokens < least:
-            raise CorpusError(
-                f"{split} has {shard.tokens:,} tokens; at least {least:,} are needed: "
-                "give more text, in more documents, or a smaller context"
-            )
-    return min(sizes.eval_rows, shards[Split.VAL].rows, shards[Split.AUDIT].rows)
 
 
 def _scored_text(val: Tokens, rows: int, tokenizer: Tokenizer) -> bytes:

@@ -10,7 +10,7 @@ from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.tasks.lm.dataset import SUFFIXES, is_path, path_name
 from autoresearch_kit.tasks.lm.files import FilesCorpus
-from autoresearch_kit.tasks.lm.hub_corpus import climbmix, tinystories
+from autoresearch_kit.tasks.lm.hub import climbmix, tinystories
 from autoresearch_kit.tasks.lm.splits import Corpus, Sizes
 from autoresearch_kit.tasks.lm.stdlib import StdlibCorpus
 

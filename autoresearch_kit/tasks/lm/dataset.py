@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.files.paths import checked, data_home
 from autoresearch_kit.records import DatasetInfo, Settings
 from autoresearch_kit.records.codec import decode
-from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE
+from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE, Tokens
 from autoresearch_kit.tasks.lm.splits import Sizes, Split
 from autoresearch_kit.tasks.lm.tokenizer import Tokenizer, load
 
@@ -24,8 +23,6 @@ SUFFIXES = (".txt", ".jsonl", ".parquet")
 """The kinds of files that a corpus of the user's own may be made of."""
 
 USUAL = Sizes()
-
-Tokens = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -84,23 +81,20 @@ class Dataset:
             CorpusError: the shard is missing, or not as long as when packed.
         """
         path = self.folder / split.value / TOKENS_FILE
-        expected = self.token_count(split)
-        try:
-            tokens = np.memmap(path, dtype=TOKEN, mode="r")
-        except (OSError, ValueError) as error:
-            raise CorpusError(f"can't read {path}: {error}") from error
-        if len(tokens) != expected:
-            raise CorpusError(f"{path} has {len(tokens):,} tokens, not {expected:,}: prepare again")
-        return tokens
-
-    def token_count(self, split: Split) -> int:
-        """Return the number of tokens in one split, BOS included."""
         counts = {
             Split.TRAIN: self.info.train_tokens,
             Split.VAL: self.info.val_tokens,
             Split.AUDIT: self.info.audit_tokens,
         }
-        return counts[split]
+        try:
+            tokens = np.memmap(path, dtype=TOKEN, mode="r")
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"can't read {path}: {error}") from error
+        if len(tokens) != counts[split]:
+            raise CorpusError(
+                f"{path} has {len(tokens):,} tokens, not {counts[split]:,}: prepare again"
+            )
+        return tokens
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -137,9 +131,8 @@ def dataset_folder(name: str, home: Path | None = None, sizes: Sizes = USUAL) ->
 
     The folder for a path depends on the `sizes` too.
     """
-    return (home or data_home()) / (
-        path_name(Path(name)) + sizes.suffix(USUAL) if is_path(name) else name
-    )
+    stem = path_name(Path(name)) + sizes.suffix(USUAL) if is_path(name) else name
+    return (home or data_home()) / stem
 
 
 def folder_of(settings: Settings) -> Path:

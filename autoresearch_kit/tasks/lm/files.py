@@ -17,12 +17,9 @@ PIECE_CHARACTERS = 4_000
 """A text file is cut into pieces of about this length, at line ends where there are any."""
 FOLDS = 10
 """One part in this many is val, another one audit."""
-SPLITS: Mapping[int, Split] = {0: Split.VAL, 1: Split.AUDIT}
-"""The splits of the first folds; the other folds are trained on."""
 
 _BATCH = 1_000  # rows
-_BUFFER = 1 << 20  # bytes; without it, a whole row group's text is read at once; and
-# pre-buffered, all that was read of a file stays in memory
+_BUFFER = 1 << 20  # bytes
 
 Documents = Iterator[tuple[str, Split]]
 
@@ -72,6 +69,7 @@ def parquet_texts(path: Path, start: int = 0, stop: int | None = None) -> Iterat
         CorpusError: the file can't be read, or has no text column.
     """
     try:
+        # Without a buffer, a whole row group's text is read at once; pre-buffered, it stays.
         with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
             schema = file.schema_arrow
             kinds = {field.name: field.type for field in schema}
@@ -95,10 +93,6 @@ def _parquet_rows(file: pq.ParquetFile, start: int, stop: int | None) -> Iterato
     return islice(values, start - before, None if stop is None else stop - before)
 
 
-def _read_parquet(path: Path) -> Documents:
-    return ((text, _split_of_text(text)) for text in parquet_texts(path))
-
-
 def _read_jsonl(path: Path) -> Documents:
     with path.open("rb") as file:
         for row_number, line in enumerate(file, 1):
@@ -112,10 +106,10 @@ def _text_of_line(line: bytes, where: str) -> str:
         row = msgspec.json.decode(line, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"{where} is not a JSON object: {error}") from error
-    text = row.get(TEXT_COLUMN)
-    if not isinstance(text, str):
-        raise CorpusError(_no_text(where, row))
-    return text
+    match row.get(TEXT_COLUMN):
+        case str(text):
+            return text
+    raise CorpusError(_no_text(where, row))
 
 
 def _no_text(where: str, columns: Iterable[str]) -> str:
@@ -135,11 +129,11 @@ def _read_text(path: Path) -> Documents:
 
 
 def _split_of_text(text: str) -> Split:
-    return SPLITS.get(number(text.encode()) % FOLDS, Split.TRAIN)
+    return {0: Split.VAL, 1: Split.AUDIT}.get(number(text.encode()) % FOLDS, Split.TRAIN)
 
 
 def _split_of_piece(name: str, index: int) -> Split:
-    """Draw two pieces of every ten, one for val and one for audit."""
+    """Draw two pieces of every ten: the first for val, and another for audit."""
     block, at = divmod(index, FOLDS)
     drawn = number(f"{name} {block}".encode())
     val = drawn % FOLDS
@@ -150,5 +144,5 @@ def _split_of_piece(name: str, index: int) -> Split:
 READERS: Mapping[str, Callable[[Path], Documents]] = {
     ".txt": _read_text,
     ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
+    ".parquet": lambda path: ((text, _split_of_text(text)) for text in parquet_texts(path)),
 }

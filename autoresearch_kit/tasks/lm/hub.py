@@ -1,15 +1,18 @@
-"""Files of a data set on the Hugging Face hub: whole and checked, or not there.
+"""The corpora on the Hugging Face hub, `climbmix` and `tinystories`, and their download.
 
-`hf_hub_download` drops what has arrived when its process ends, and checks no digest. Therefore its
-inner `http_get` is called here, which goes on within a file, and retries a bounded number of times.
+A file is there whole and checked, or not at all. `hf_hub_download` drops what has arrived when its
+process ends, and checks no digest. Therefore its inner `http_get` is called here, which goes on
+within a file, and retries a bounded number of times.
 """
 
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Never
 
@@ -19,7 +22,11 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 from tqdm import tqdm
 
-from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.errors import CorpusError, InputError
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.lm.files import parquet_texts
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
 ENDPOINT = "https://huggingface.co"
 TIMEOUT = 30.0  # seconds
@@ -30,7 +37,120 @@ WAYS_OUT = (
     "repeat this when you are online, and it goes on where it was; or name a mirror of the hub in "
     "HF_ENDPOINT; or take a corpus that needs no network: stdlib, or a file or folder of yours"
 )
-SHA256 = re.compile("[0-9a-f]{64}")
+
+DOWNLOADS = "downloads"
+"""The folder of the downloaded files, beside the data sets."""
+
+SHARDS = 10
+"""Files of climbmix that are trained on, as in karpathy/autoresearch: some 2.5 GB of text."""
+
+LAST_SHARD = 6_542
+CLIMBMIX_SIZES = Sizes(vocab_size=8_192, context=2_048, eval_rows=40 * 524_288 // 2_048)
+"""The sizes in github.com/karpathy/autoresearch, prepare.py."""
+
+STORIES = "tinystories_gpt4_clean.parquet"
+HELD_OUT_STORIES = 10_000
+STORIES_SIZES = Sizes(vocab_size=2_048, context=512)
+"""Sizes for two cores. A story has some 150 words out of a few thousand, so that whole stories fit
+the context. On stdlib, 2,048 tokens did as well as 1,024 (benchmarks/README.md) and make a text
+shorter; in a larger embedding, few steps would touch most rows."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of a file on the hub: from `start` up to `stop` (None: to the end)."""
+
+    file: str
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class HubCorpus:
+    """A corpus in .parquet files of a data set on the hub, kept in `home` once downloaded."""
+
+    name: str
+    repository: str
+    sizes: Sizes
+    pieces: Mapping[Split, Sequence[Piece]]
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        """Return where its files are kept; corpora of the same data set share them."""
+        return self.home / DOWNLOADS / self.repository.replace("/", "--")
+
+    def documents(self, split: Split) -> Iterator[str]:
+        """Yield the texts of a split, in the order of its pieces; `fetch` comes before.
+
+        Raises:
+            CorpusError: a file can't be read, or has no text column.
+        """
+        for piece in self.pieces[split]:
+            yield from parquet_texts(self.folder / piece.file, piece.start, piece.stop)
+
+    def hidden(self) -> tuple[Path, ...]:
+        """Return the files that hold val or audit text."""
+        held_out = chain(self.pieces[Split.VAL], self.pieces[Split.AUDIT])
+        return tuple(sorted({(self.folder / piece.file).resolve() for piece in held_out}))
+
+    def fetch(self, show: bool) -> None:
+        """Download the files that are not here yet; `show` draws progress on stderr.
+
+        Files that are here were checked when they came.
+
+        Raises:
+            CorpusError: the hub can't be reached, refuses or sends something else, or the disk has
+                no room.
+            OSError: the disk became full; what has arrived stays.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        names = dict.fromkeys(piece.file for piece in chain.from_iterable(self.pieces.values()))
+        missing = [name for name in names if not (self.folder / name).exists()]
+        files = [look(self.repository, name) for name in missing]
+        arrived = sum(path.stat().st_size for path in self.folder.glob(".*.part"))
+        needed = sum(file.size for file in files) - arrived
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise CorpusError(
+                f"downloading {self.name} takes {needed / MEGABYTE:,.0f} MB, and "
+                f"{free / MEGABYTE:,.0f} MB are free in {self.folder}: free some space, "
+                "or set AUTORESEARCH_DATA to a folder on another disk"
+            )
+        for file in files:
+            fetch(file, self.folder / file.name, tqdm if show else NoBar)
+
+
+def climbmix(home: Path, shards: int = SHARDS) -> HubCorpus:
+    """Return climbmix: 400 billion tokens of shuffled web text; `shards` files are trained on.
+
+    The last file is val, as in karpathy/autoresearch, and the one before it audit.
+
+    Raises:
+        InputError: there are not so many files.
+    """
+    if not 1 <= shards < LAST_SHARD:
+        raise InputError(f"--shards is {shards}: give 1 to {LAST_SHARD - 1:,}")
+    pieces = {
+        Split.TRAIN: [Piece(f"shard_{number:05d}.parquet") for number in range(shards)],
+        Split.VAL: [Piece(f"shard_{LAST_SHARD:05d}.parquet")],
+        Split.AUDIT: [Piece(f"shard_{LAST_SHARD - 1:05d}.parquet")],
+    }
+    name = "climbmix" if shards == SHARDS else f"climbmix-s{shards}"
+    return HubCorpus(name, "karpathy/climbmix-400b-shuffle", CLIMBMIX_SIZES, pieces, home)
+
+
+def tinystories(home: Path) -> HubCorpus:
+    """Return tinystories: short stories in the words of small children, by GPT-4, shuffled.
+
+    Its page on the hub suggests which rows to test on, to validate on, and to train on.
+    """
+    pieces = {
+        Split.AUDIT: [Piece(STORIES, 0, HELD_OUT_STORIES)],
+        Split.VAL: [Piece(STORIES, HELD_OUT_STORIES, 2 * HELD_OUT_STORIES)],
+        Split.TRAIN: [Piece(STORIES, 2 * HELD_OUT_STORIES)],
+    }
+    return HubCorpus("tinystories", "karpathy/tinystories-gpt4-clean", STORIES_SIZES, pieces, home)
 
 
 @dataclass(frozen=True)
@@ -44,9 +164,11 @@ class HubFile:
     sha256: str
 
 
-def endpoint() -> str:
-    """Return the address of the hub: $HF_ENDPOINT, else huggingface.co."""
-    return (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+class NoBar(tqdm):  # type: ignore[type-arg]
+    """A progress bar that draws nothing."""
+
+    def __init__(self, **_given: object) -> None:
+        super().__init__(disable=True)
 
 
 def look(repository: str, name: str) -> HubFile:
@@ -55,18 +177,18 @@ def look(repository: str, name: str) -> HubFile:
     Raises:
         CorpusError: the hub can't be reached, has no such file, or tells no checksum of it.
     """
-    url = hf_hub_url(repository, name, repo_type="dataset", endpoint=endpoint())
+    url = hf_hub_url(repository, name, repo_type="dataset", endpoint=_endpoint())
     with _as_corpus_errors(repository):
         metadata = _metadata(url)
-    if metadata.size is None or not SHA256.fullmatch(metadata.etag or ""):
+    if metadata.size is None or not re.fullmatch("[0-9a-f]{64}", metadata.etag or ""):
         raise CorpusError(
-            f"{endpoint()} tells no size and SHA-256 of {repository}/{name}: it is no hub, or "
+            f"{_endpoint()} tells no size and SHA-256 of {repository}/{name}: it is no hub, or "
             f"something in between answers in its place; {WAYS_OUT}"
         )
     return HubFile(repository, name, url, metadata.size, str(metadata.etag))
 
 
-def fetch(file: HubFile, path: Path, bar: type["tqdm[Never]"] = tqdm) -> None:
+def fetch(file: HubFile, path: Path, bar: type["tqdm[Never]"]) -> None:
     """Download a file to `path`, going on with what an earlier call left; `bar` shows how far.
 
     Raises:
@@ -94,17 +216,14 @@ def fetch(file: HubFile, path: Path, bar: type["tqdm[Never]"] = tqdm) -> None:
     if digest != file.sha256:
         part.unlink()
         raise CorpusError(
-            f"{file.repository}/{file.name} arrived damaged from {endpoint()}: its SHA-256 is "
+            f"{file.repository}/{file.name} arrived damaged from {_endpoint()}: its SHA-256 is "
             f"{digest}, not {file.sha256}; {WAYS_OUT}"
         )
     part.replace(path)
 
 
-class NoBar(tqdm):  # type: ignore[type-arg]
-    """A progress bar that draws nothing."""
-
-    def __init__(self, **_given: object) -> None:
-        super().__init__(disable=True)
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
 
 
 def _metadata(url: str) -> HfFileMetadata:
@@ -124,19 +243,15 @@ def _as_corpus_errors(repository: str) -> Iterator[None]:
         yield
     except HfHubHTTPError as error:
         status = error.response.status_code
-        why = _first_line(error.server_message or error.response.reason_phrase)
+        why = one_line(error.server_message or error.response.reason_phrase, 200)
         ways = WAYS_OUT if status in BUSY else "is HF_ENDPOINT a hub, and HF_TOKEN good?"
-        said = f"{endpoint()} answers {status} for {repository} ({why}); {ways}"
+        said = f"{_endpoint()} answers {status} for {repository} ({why}); {ways}"
         raise CorpusError(said) from error
     except (HTTPError, OfflineModeIsEnabled) as error:
-        said = f"can't reach {endpoint()} for {repository} ({_first_line(str(error))})"
+        said = f"can't reach {_endpoint()} for {repository} ({one_line(str(error), 200)})"
         raise CorpusError(f"{said}; {WAYS_OUT}") from error
     except OSError as error:
         if error.errno is not None:
             raise
-        why = _first_line(str(error))  # http_get received another number of bytes
-        raise CorpusError(f"{endpoint()} sent {repository} wrongly ({why}); {WAYS_OUT}") from error
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.strip().splitlines()), "")
+        why = one_line(str(error), 200)  # http_get received another number of bytes
+        raise CorpusError(f"{_endpoint()} sent {repository} wrongly ({why}); {WAYS_OUT}") from error

@@ -14,11 +14,11 @@ from tqdm import tqdm
 from autoresearch_kit.errors import CorpusError, InputError, KitError
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.records import DatasetInfo
-from autoresearch_kit.tasks.lm.build import Progress, build, packing_digest
+from autoresearch_kit.tasks.lm.build import Census, Progress, build, census, packing_digest
 from autoresearch_kit.tasks.lm.corpora import NAMED, find, sizes_of
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, is_path, open_dataset
-from autoresearch_kit.tasks.lm.hub_corpus import DOWNLOADS, SHARDS, HubCorpus
-from autoresearch_kit.tasks.lm.splits import Census, Corpus, Sizes, census
+from autoresearch_kit.tasks.lm.hub import DOWNLOADS, SHARDS, HubCorpus
+from autoresearch_kit.tasks.lm.splits import Corpus, Sizes
 
 LEAST_BYTES = 200_000
 """A smaller corpus leaves too little text to score on."""
@@ -65,10 +65,10 @@ def prepare(
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home / f".{folder.name}.lock", show):
         there = None if again else complete(folder)
-        if there is not None and isinstance(source, HubCorpus):  # its files need not be here
+        if there and isinstance(source, HubCorpus):  # the files it was made of need not be here
             return _unchanged(there, there.corpus, sizes, show)
         counted = _count(source, corpus, home, show)
-        if there is not None:
+        if there:
             return _unchanged(there, counted.digest, sizes, show)
         with _new_folder(folder) as part:
             return build(source, counted, sizes, part, _bars(show))
@@ -88,7 +88,7 @@ def _count(source: Corpus, corpus: str, home: Path, show: bool) -> Census:
 
 
 def _bars(show: bool) -> Progress:
-    """Return progress bars over bytes on stderr, each of which stays, with its rate."""
+    """Return a maker of progress bars over bytes on stderr, each of which stays, with its rate."""
     return lambda stage, size: tqdm(
         desc=f"{stage:<22}", total=size, unit="B", unit_scale=True, disable=not show
     )
@@ -122,7 +122,7 @@ def _unchanged(there: DatasetInfo, text: str, sizes: Sizes, show: bool) -> Datas
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of `folder` when all went well."""
+    """Give a folder to fill, which replaces `folder` when all went well."""
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     for stale in (part, old):
         shutil.rmtree(stale, ignore_errors=True)

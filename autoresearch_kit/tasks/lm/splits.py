@@ -1,4 +1,4 @@
-"""The three splits of a corpus, and what every corpus offers."""
+"""What every corpus offers: documents in three splits, and the sizes that suit it."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -53,7 +53,12 @@ class Sizes:
     bytes_only: bool = False
 
     def __post_init__(self) -> None:
-        check_vocabulary(self.vocab_size)
+        if not SMALLEST_VOCABULARY <= self.vocab_size <= LARGEST_VOCABULARY:
+            raise InputError(
+                f"a vocabulary of {self.vocab_size} tokens: give {SMALLEST_VOCABULARY} (every "
+                f"byte, and the beginning of a document) to {LARGEST_VOCABULARY} (16 bits), as in "
+                "--vocab-size 8192"
+            )
         if not LEAST_CONTEXT <= self.context <= LARGEST_CONTEXT:
             raise InputError(
                 f"a context of {self.context} tokens: give {LEAST_CONTEXT} to {LARGEST_CONTEXT}, "
@@ -68,19 +73,6 @@ class Sizes:
         context = "" if self.context == usual.context else f"-t{self.context}"
         rows = "" if self.eval_rows == usual.eval_rows else f"-e{self.eval_rows}"
         return ("-bytes" if self.bytes_only else vocabulary) + context + rows
-
-
-def check_vocabulary(size: int) -> None:
-    """Refuse a vocabulary that has no room for every byte and BOS, or does not fit uint16.
-
-    Raises:
-        InputError: the size is out of range.
-    """
-    if not SMALLEST_VOCABULARY <= size <= LARGEST_VOCABULARY:
-        raise InputError(
-            f"a vocabulary of {size} tokens: give {SMALLEST_VOCABULARY} (every byte, and the "
-            f"beginning of a document) to {LARGEST_VOCABULARY} (16 bits), as in --vocab-size 8192"
-        )
 
 
 class Corpus(Protocol):
@@ -105,33 +97,6 @@ class Corpus(Protocol):
         """Return real paths of the files that hold val or audit text; a sandbox covers them."""
 
 
-@dataclass(frozen=True)
-class Census:
-    """A count of a corpus: UTF-8 bytes in all, those to train on, and a digest of all its text."""
-
-    total: int
-    train: int
-    digest: str
-
-
-def census(corpus: Corpus, advance: Advance) -> Census:
-    """Read the whole corpus once, to count and digest it.
-
-    Raises:
-        CorpusError: a file can't be read, or has no text.
-    """
-    digest, total, train = hashlib.sha256(), 0, 0
-    for split in Split:
-        digest.update(f"{split.value}\n".encode())
-        for document in corpus.documents(split):
-            data = document.encode()
-            digest.update(len(data).to_bytes(8, "little") + data)
-            total += len(data)
-            train += len(data) if split is Split.TRAIN else 0
-            advance(len(data))
-    return Census(total, train, digest.hexdigest()[:DIGEST_LENGTH])
-
-
 def number(key: bytes) -> int:
-    """Return a number below 2**64 that depends on `key` alone: the luck of a split."""
+    """Return a number below 2**64 that depends on `key` alone; it draws a document's split."""
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "little")

@@ -82,18 +82,19 @@ class StdlibCorpus:
 
     def held_out(self) -> tuple[Path, ...]:
         """Return all files here that are val or audit in the corpus of any Python."""
+        return tuple(sorted(self.root / name for name in self._names() if _is_held_out(name)))
+
+    def _names(self) -> list[str]:
+        """Return the paths of its sources relative to the root, drawn by a hash of the path."""
         names = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*.py"))
-        return tuple(
-            sorted(self.root / name for name in names if _is_corpus(name) and _is_held_out(name))
-        )
+        return sorted(filter(_is_corpus, names), key=lambda name: number(name.encode()))
 
     @cached_property
     def _texts(self) -> dict[str, str]:
-        """Texts by path relative to the root, in an order drawn by a hash of the path."""
-        names = (p.relative_to(self.root).as_posix() for p in self.root.rglob("*.py"))
+        """Return texts by path; a generated file, or a copy of an earlier one, is left out."""
         texts: dict[str, str] = {}
         seen = {""}
-        for name in sorted(filter(_is_corpus, names), key=_draw):
+        for name in self._names():
             text = _read(self.root / name)
             if text.strip() not in seen and not GENERATED.search(text[:600]):
                 seen.add(text.strip())
@@ -108,13 +109,11 @@ class StdlibCorpus:
         for name, size in sizes.items():
             splits[name] = Split.TRAIN
             if _is_held_out(name):
-                splits[name] = _split_at(taken / held_out)
+                share = taken / held_out
+                if share < VAL_SHARE + AUDIT_SHARE:
+                    splits[name] = Split.VAL if share < VAL_SHARE else Split.AUDIT
                 taken += size
         return splits
-
-
-def _draw(name: str) -> int:
-    return number(name.encode())
 
 
 def _is_corpus(name: str) -> bool:
@@ -126,12 +125,6 @@ def _is_corpus(name: str) -> bool:
 def _is_held_out(name: str) -> bool:
     top = name.split("/")[0].removesuffix(".py")
     return top in HELD_OUT and name not in STILL_IMPORTED
-
-
-def _split_at(share: float) -> Split:
-    if share < VAL_SHARE:
-        return Split.VAL
-    return Split.AUDIT if share < VAL_SHARE + AUDIT_SHARE else Split.TRAIN
 
 
 def _read(path: Path) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import rustbpe
 import tiktoken
 
 from autoresearch_kit.errors import CorpusError
-from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH, check_vocabulary
+from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH
 
 BOS = "<|bos|>"
 """The only special token: it begins every document, and is never scored."""
@@ -37,8 +38,15 @@ VOCAB_FILE, SETTINGS_FILE = "vocab.tiktoken", "tokenizer.json"
 class Tokenizer:
     """Text to tokens and back. The BOS token is the last of the vocabulary."""
 
-    encoding: tiktoken.Encoding
     ranks: dict[bytes, int]
+
+    @cached_property
+    def encoding(self) -> tiktoken.Encoding:
+        """Return tiktoken's form of it."""
+        special = {BOS: self.bos}
+        return tiktoken.Encoding(
+            "autoresearch", pat_str=PATTERN, mergeable_ranks=self.ranks, special_tokens=special
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -89,20 +97,18 @@ class Tokenizer:
 def train(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     """Learn merges from the documents: fewer than `vocab_size` tokens if they have no more.
 
-    Raises:
-        InputError: the vocabulary does not fit uint16, or has no room for every byte and BOS.
+    `Sizes` says which vocabularies there can be.
     """
-    check_vocabulary(vocab_size)
     trainer = rustbpe.Tokenizer()
     trainer.train_from_iterator(
         documents, vocab_size - 1, buffer_size=TRAINING_DOCUMENTS, pattern=PATTERN
     )
-    return _tokenizer({bytes(token): rank for token, rank in trainer.get_mergeable_ranks()})
+    return Tokenizer({bytes(token): rank for token, rank in trainer.get_mergeable_ranks()})
 
 
 def bytes_only() -> Tokenizer:
     """Return a tokenizer without merges: every byte is a token."""
-    return _tokenizer({bytes([value]): value for value in range(256)})
+    return Tokenizer({bytes([value]): value for value in range(256)})
 
 
 def load(folder: Path) -> Tokenizer:
@@ -114,7 +120,7 @@ def load(folder: Path) -> Tokenizer:
     try:
         lines = (folder / VOCAB_FILE).read_bytes().splitlines()
         pairs = (line.split() for line in lines)
-        tokenizer = _tokenizer({base64.b64decode(token): int(rank) for token, rank in pairs})
+        tokenizer = Tokenizer({base64.b64decode(token): int(rank) for token, rank in pairs})
         same = (folder / SETTINGS_FILE).read_bytes() == tokenizer._files()[SETTINGS_FILE]
     except (OSError, ValueError) as error:
         raise CorpusError(f"can't read the tokenizer in {folder}: {error}") from error
@@ -125,26 +131,16 @@ def load(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _tokenizer(ranks: dict[bytes, int]) -> Tokenizer:
-    encoding = tiktoken.Encoding(
-        name="autoresearch",
-        pat_str=PATTERN,
-        mergeable_ranks=ranks,
-        special_tokens={BOS: len(ranks)},
-    )
-    return Tokenizer(encoding, ranks)
-
-
 def sample(documents: Iterable[str], size: int, limit: int = TRAINING_BYTES) -> Iterator[str]:
     """Yield documents of about `limit` bytes from all over a corpus of `size` bytes, or all of it.
 
-    Of a longer document, the first `limit` characters are taken.
+    A document's first `limit` characters are taken.
     """
     share = min(1.0, limit / max(1, size))
     seen = taken = 0
     for document in documents:
-        bytes_here = len(document.encode())
+        document_bytes = len(document.encode())
         if taken <= share * seen:
             yield document[:limit]
-            taken += bytes_here
-        seen += bytes_here
+            taken += document_bytes
+        seen += document_bytes

@@ -7,7 +7,7 @@ import typer
 
 from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records.digits import with_error
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.cli.app import app, console, project

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from autoresearch_kit.records import (
     Verdict,
     strongest,
 )
+from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.ui.cli.app import console
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
@@ -77,9 +78,9 @@ class _Follower:
     def print_new(self) -> None:
         """Print the experiments since the last call; ask git only if there may be any."""
         state = self._workspace.state()
-        known = len(self._experiments)
+        known = {experiment.number for experiment in self._experiments}
         over = state is not None and state.stage in (Stage.ENDED, Stage.FAILED)
-        if state is None or (state.number < known and not over):
+        if state is None or (state.number in known and not over):
             return
         self._experiments = self._history.experiments()
         print_experiments(self._experiments, known)
@@ -135,11 +136,11 @@ def _counted_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def print_experiments(experiments: Sequence[Experiment], since: int = 0) -> None:
-    """Print a line for each experiment from the position `since` on."""
-    lines = experiment_lines(experiments)
-    for experiment, line in list(zip(experiments, lines, strict=True))[since:]:
-        console.print(line, style=STYLES[experiment.verdict])
+def print_experiments(experiments: Sequence[Experiment], shown: Collection[int] = ()) -> None:
+    """Print a line for each experiment whose number is not in `shown`."""
+    for experiment, line in zip(experiments, experiment_lines(experiments), strict=True):
+        if experiment.number not in shown:
+            console.print(line, style=STYLES[experiment.verdict])
 
 
 def experiment_lines(experiments: Sequence[Experiment]) -> list[str]:
@@ -148,9 +149,8 @@ def experiment_lines(experiments: Sequence[Experiment]) -> list[str]:
     level = strongest(tried.sandbox for tried in experiments if tried.sandbox)
     lines = []
     for tried in experiments:
-        estimate = known.get(tried.number)
-        line = tried.line(str(estimate), estimate.scores) if estimate else str(tried)
         cost = f"  ({per(tried.usage, 1)})" if tried.usage.requests else ""
         weaker = tried.sandbox not in (None, level)
+        line = experiment_line(tried, known.get(tried.number))
         lines.append(f"{line}{cost}" + (f"  (sandbox: {tried.sandbox})" if weaker else ""))
     return lines

@@ -15,6 +15,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.reports import tables
+from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.reading import Reader, Reading
 from autoresearch_kit.reports.status import known, known_campaigns
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
@@ -29,7 +30,7 @@ from autoresearch_kit.ui.cli.app import (
     project,
 )
 from autoresearch_kit.ui.cli.follow import follow, print_experiments
-from autoresearch_kit.ui.rows import experiment_rows
+from autoresearch_kit.verdicts.estimates import estimates
 
 
 @app.command()
@@ -97,17 +98,16 @@ def show(
 ) -> None:
     """Show an experiment: its idea, its verdict, what it changed."""
     ledger = known_history(tag)
-    experiments = ledger.experiments()
-    if not 0 <= number < len(experiments):
-        raise InputError(f"no experiment {number} in '{tag}'; there: 0 to {len(experiments) - 1}")
+    experiment = ledger.experiment(number)
     if as_json:
-        print_json(experiments[number])
+        print_json(experiment)
     elif transcript:
         _show_transcript(open_workspace(tag).transcript(number))
     else:
-        for name, words in experiment_rows(experiments, number):
+        known = estimates(ledger.experiments()).get(number)
+        for name, words in experiment_rows(experiment, known):
             console.print(f"{name:13s} {words}")
-        parent = experiments[number].proposal.parent
+        parent = experiment.proposal.parent
         if parent is not None:
             old, new = (TrainNotebook.parse(ledger.source(at)) for at in (parent, number))
             for changed in cell_diff(old, new):

@@ -70,7 +70,7 @@ def delete(
         raise BusyError(workspace.held_by())
     if not yes:
         typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
-    ledger.delete(workspace.root, tag)
+    ledger.History(workspace.root, tag).delete()
     if workspace.folder.exists():
         workspace.delete()
     console.print(f"'{tag}' is removed")

@@ -8,10 +8,11 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.ui import opening
 from autoresearch_kit.ui.panel import html
-from autoresearch_kit.ui.rows import experiment_rows
+from autoresearch_kit.verdicts.estimates import estimates
 
 PAGE = 12
 """Experiments on a page."""
@@ -126,10 +127,12 @@ class Opened:
 
 
 def _details(history: History, number: int) -> str:
-    parent, diff = history.experiment(number).proposal.parent, ""
+    experiment, diff = history.experiment(number), ""
+    parent = experiment.proposal.parent
     if parent is not None:
         old, new = (TrainNotebook.parse(history.source(at)) for at in (parent, number))
         diff = cell_diff(old, new)._repr_html_()
-    (name, words), *rows = experiment_rows(history.experiments(), number)
+    known = estimates(history.experiments()).get(number)
+    (name, words), *rows = experiment_rows(experiment, known)
     heading = f'<div class="big">{name.capitalize()} {words}</div>'
     return html.wrap(f"{heading}{html.rows(rows)}<br>{diff}", "box scroll")

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from autoresearch_kit.records import Command, Limits, Stage, Verdict
-from autoresearch_kit.records.digits import rounded
+from autoresearch_kit.records.text import rounded
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import OBJECTIVE, Row

@@ -1,4 +1,4 @@
-"""Models that don't keep to the contract, one for each way."""
+"""Models that don't keep to the contract."""
 
 import ctypes
 import hashlib
@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import torch
@@ -53,56 +52,49 @@ class PastMean(nn.Module):
         return (_one_hot(inputs).cumsum(1) / steps + 0.02).log()
 
 
-class Sometimes(Shift):
-    """Adds nats to the next token's logit where `choose`, of inputs `[B, T]`, says so."""
+Choose = Callable[[Tensor, int], Tensor]
+"""A function of inputs `[B, T]` and the number of earlier calls: bool `[B, T]`."""
 
-    def __init__(self, choose: Callable[[Tensor], Tensor], nats: float = 9.0) -> None:
+
+class Sometimes(Shift):
+    """Adds nats to the next token's logit where `choose` says so."""
+
+    def __init__(self, choose: Choose, nats: float = 9.0) -> None:
         super().__init__()
-        self.choose, self.nats = choose, nats
+        self.choose, self.nats, self.calls = choose, nats, 0
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.choose(inputs)[..., None] * super().forward(inputs) * self.nats / 9
+        chosen = self.choose(inputs, self.calls).expand(inputs.shape)
+        self.calls += 1
+        return chosen[..., None] * super().forward(inputs) * self.nats / 9
 
 
 class Seldom(Sometimes):
     """Looks ahead after one token in 64."""
 
     def __init__(self) -> None:
-        super().__init__(lambda inputs: inputs == 5)
+        super().__init__(lambda inputs, _: inputs == 5)
 
 
-def _by_chance(inputs: Tensor) -> Tensor:
+def _by_chance(inputs: Tensor, _: int) -> Tensor:
     drawn = bytearray(os.urandom(inputs.numel()))
     return torch.frombuffer(drawn, dtype=torch.uint8).view(inputs.shape) < 16
 
 
-def _in_calls(few: Callable[[int], bool]) -> Callable[[Tensor], Tensor]:
-    calls = count()
-    return lambda inputs: torch.full(inputs.shape, few(next(calls)))
+LATE = torch.arange(CONTEXT) >= CONTEXT * 3 // 4
 
-
-def _late(inputs: Tensor) -> Tensor:
-    return (torch.arange(CONTEXT) >= CONTEXT * 3 // 4).expand(inputs.shape)
-
-
-def _surprising(inputs: Tensor) -> Tensor:
-    """Where the next token is not the one that mostly follows."""
-    return _late(inputs) & (inputs.roll(-1, 1) != (inputs * 5 + 1) % VOCAB_SIZE)
-
-
-def _anywhere(inputs: Tensor) -> Tensor:
-    return torch.ones_like(inputs)
-
-
-SOMETIMES: dict[str, Callable[[], tuple[Callable[[Tensor], Tensor], float]]] = {
-    "in one row of eight": lambda: ((lambda x: (x[:, :1] % 8 == 0).expand(x.shape)), 9.0),
-    "late in a row": lambda: (_late, 9.0),
-    "late, where the loss is high": lambda: (_surprising, 9.0),
-    "by chance": lambda: (_by_chance, 9.0),
-    "in the first call": lambda: (_in_calls(lambda number: number == 0), 9.0),
-    "from the fifth call on": lambda: (_in_calls(lambda number: number >= 4), 9.0),
-    "a little, everywhere": lambda: (_anywhere, 0.05),
-    "a little, in the first call": lambda: (_in_calls(lambda number: number == 0), 0.19),
+SOMETIMES: dict[str, tuple[Choose, float]] = {
+    "in one row of eight": (lambda x, _: x[:, :1] % 8 == 0, 9.0),
+    "late in a row": (lambda _, __: LATE, 9.0),
+    "late, at unusual tokens": (
+        lambda x, _: LATE & (x.roll(-1, 1) != (x * 5 + 1) % VOCAB_SIZE),
+        9.0,
+    ),
+    "by chance": (_by_chance, 9.0),
+    "in the first call": (lambda _, calls: torch.tensor(calls == 0), 9.0),
+    "from the fifth call on": (lambda _, calls: torch.tensor(calls >= 4), 9.0),
+    "a little, everywhere": (lambda _, __: torch.tensor(True), 0.05),
+    "a little, in the first call": (lambda _, calls: torch.tensor(calls == 0), 0.19),
 }
 
 
@@ -169,8 +161,11 @@ class Memoriser(Shift):
         return logits
 
 
+LOOK_AHEAD = (Shift, Unmasked, RowMean, Learner, GivesBack, AlwaysDrops)
+
+
 class Reader(Honest):
-    """Gives itself away when it finds a file."""
+    """Fails when it finds a file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -178,22 +173,29 @@ class Reader(Honest):
 
     def forward(self, inputs: Tensor) -> Tensor:
         if Path(self.path).exists():
-            raise RuntimeError("found it")
+            raise RuntimeError("there it is")
         return super().forward(inputs)
 
 
-class Returns(Honest):
-    """Returns something else than it should."""
+Act = Callable[[Tensor], object]
+"""What a model does with its logits; it returns what they are replaced by, or None for nothing."""
 
-    def __init__(self, change: Callable[[Tensor], object]) -> None:
+
+class Does(Honest):
+    """Does something else in each call, the last of `acts` again and again."""
+
+    def __init__(self, *acts: Act) -> None:
         super().__init__()
-        self.change = change
+        self.acts = list(acts)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.change(super().forward(inputs))  # type: ignore[return-value]  # on purpose
+        logits = super().forward(inputs)
+        act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+        replaced = act(logits)
+        return logits if replaced is None else replaced  # type: ignore[return-value]  # on purpose
 
 
-CHANGES: dict[str, Callable[[Tensor], object]] = {
+CHANGES: dict[str, Act] = {
     "float64": lambda logits: logits.double(),
     "integers": lambda logits: logits.long(),
     "shape": lambda logits: logits[:, :-1],
@@ -201,84 +203,70 @@ CHANGES: dict[str, Callable[[Tensor], object]] = {
     "array": lambda logits: logits.numpy(),
 }
 
-NOT_FINITE: dict[str, Callable[[Tensor], object]] = {
+NOT_FINITE: dict[str, Act] = {
     "nan": lambda logits: logits.masked_fill(logits > 1, float("nan")),
     "infinite": lambda logits: logits.masked_fill(logits > 1, float("inf")),
 }
 
 
-class Does(Honest):
-    """Does something before it predicts."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        super().__init__()
-        self.act = act
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        self.act()
-        return super().forward(inputs)
-
-
-def tell_gpu() -> None:
-    import os
-
+def tell_gpu(_: Tensor) -> None:
     raise ValueError(f"sees {os.environ['CUDA_VISIBLE_DEVICES']!r}")
 
 
-def tell_surroundings() -> None:
-    """Raises a digest of whatever might tell one predictor from another."""
+def tell_surroundings(_: Tensor) -> None:
+    """Raise a digest of whatever might tell one predictor from another."""
     open_files = sorted(path.name for path in Path("/proc/self/fd").iterdir())
     seen = (sys.argv, sorted(os.environ.items()), Path.cwd(), open_files, threading.active_count())
     raise ValueError(hashlib.sha256(repr(seen).encode()).hexdigest())
 
 
-def fail() -> None:
+def fail(_: Tensor) -> None:
     raise ValueError("told\nyou \x1b[31mso " + 10_000 * "!")
 
 
-def exit_hard() -> None:
+def exit_hard(_: Tensor) -> None:
     os._exit(7)
 
 
-def exit_softly() -> None:
+def exit_softly(_: Tensor) -> None:
     sys.exit(0)
 
 
-def sleep() -> None:
+def sleep(_: Tensor) -> None:
     time.sleep(1000)
 
 
-def crash() -> None:
+def crash(_: Tensor) -> None:
     ctypes.string_at(0)
 
 
-def allocate() -> None:
+def allocate(_: Tensor) -> None:
     held = []
     while True:
         held.append(torch.ones(2**22))
 
 
-def demand() -> None:
+def demand(_: Tensor) -> None:
     torch.empty(2**50)
 
 
-def chatter() -> None:
-    for _ in range(100):
+def chatter(_: Tensor) -> None:
+    for _number in range(100):
         os.write(1, 2**20 * b"x")
     print("done", flush=True)
 
 
 def _descriptors(kind: str) -> list[int]:
     """The process's open files of a kind, as Linux names them."""
-    found = []
+    numbers = []
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if kind in str(link.readlink()):
-                found.append(int(link.name))
-    return found
+                numbers.append(int(link.name))
+    return numbers
 
 
-def overwrite_later() -> None:
+def overwrite_later(_: Tensor) -> None:
     threading.Timer(0.5, overwrite).start()
 
 
@@ -288,18 +276,18 @@ def overwrite() -> None:
     mmap.mmap(descriptor, size)[:] = size * b"\x07"
 
 
-def grow() -> None:
+def grow(_: Tensor) -> None:
     os.ftruncate(_descriptors("memfd:autoresearch")[0], 2**40)
 
 
-def lie() -> None:
+def lie(_: Tensor) -> None:
     for descriptor in _descriptors("pipe:"):
         if descriptor > 2:
             with suppress(OSError):
                 os.write(descriptor, b'{"failure": "better"}\n' * 100)
 
 
-def hang_up() -> None:
+def hang_up(_: Tensor) -> None:
     os.closerange(3, 256)
     time.sleep(1000)
 
@@ -308,8 +296,8 @@ FORKED_SECONDS = "1001"
 """By which `fork`'s process is known among those of other tests."""
 
 
-def fork() -> None:
-    """Leaves a grandchild in a session and an environment of its own."""
+def fork(_: Tensor) -> None:
+    """Leave a grandchild in a session and an environment of its own."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:

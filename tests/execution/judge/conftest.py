@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import autoresearch_kit
-from autoresearch_kit.execution.judge.grading import JudgeSpec
+from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import DatasetInfo, codec

@@ -8,8 +8,8 @@ import cloudpickle
 import pytest
 
 from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.judge.grading import JudgeSpec
-from autoresearch_kit.execution.runner.taking import taken_model
+from autoresearch_kit.execution.judge.scoring import JudgeSpec
+from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.machine.precision import of_name
 from autoresearch_kit.records import RunSpec, Score
 from tests.execution.judge import models

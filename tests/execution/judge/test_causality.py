@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autoresearch_kit.execution.judge import causality
-from autoresearch_kit.execution.judge.grading import ScoreFailure
+from autoresearch_kit.execution.judge.scoring import ScoreFailure
 
 ROWS, CONTEXT, BATCH = 70, 32, 8
 

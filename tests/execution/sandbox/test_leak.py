@@ -1,4 +1,4 @@
-"""Scored text in files that runs see: found wherever it was copied to, and no start with it."""
+"""Test that scored text in files that runs see is noticed, and that no campaign starts with it."""
 
 import gzip
 import os
@@ -13,7 +13,6 @@ import pytest
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.sandbox import bubblewrap, leak
-from autoresearch_kit.execution.sandbox.verbatim import Wanted
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.records import Leak, Sight
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
@@ -32,31 +31,26 @@ def words(seed: int, count: int) -> bytes:
 SCORED, OTHER = words(1, 2_000), words(2, 2_000)
 
 
-def share(text: bytes, common: bytes = b"") -> float:
-    wanted = Wanted(SCORED, [common] if common else [])
-    copies = wanted.copied(text)
-    return wanted.covered(wanted.shingles(text, copies)) if len(copies) else 0.0
+LONE_RUNS = b"".join(SCORED[at : at + 45] + OTHER[at : at + 400] for at in range(0, 9_000, 500))
 
 
-def test_a_whole_copy_is_found_wherever_it_begins() -> None:
-    assert all(share(OTHER[:at] + SCORED + OTHER) > 0.99 for at in range(5_000, 5_030))
-
-
-def test_half_a_copy_is_half_found() -> None:
-    assert share(OTHER + SCORED[: len(SCORED) // 2] + OTHER) == pytest.approx(0.5, abs=0.01)
-
-
-def test_another_text_is_no_copy() -> None:
-    assert share(OTHER) == 0
-
-
-def test_lone_runs_are_chance() -> None:
-    scattered = b"".join(SCORED[at : at + 45] + OTHER[at : at + 400] for at in range(0, 9_000, 500))
-    assert share(scattered) == 0
-
-
-def test_what_the_training_text_has_too_does_not_count() -> None:
-    assert share(SCORED, common=SCORED) == 0
+@pytest.mark.parametrize(
+    ("text", "common", "share"),
+    [
+        *((OTHER[:at] + SCORED + OTHER, b"", 1.0) for at in range(5_000, 5_025, 6)),
+        (OTHER + SCORED[: len(SCORED) // 2] + OTHER, b"", 0.5),
+        (OTHER, b"", 0.0),
+        (LONE_RUNS, b"", 0.0),
+        (SCORED, SCORED, 0.0),
+    ],
+    ids=[*(f"a whole copy at {at}" for at in range(5_000, 5_025, 6)),
+         "half a copy", "another text", "lone runs", "a copy that training text is too"],
+)  # fmt: skip
+def test_the_share_of_a_text_that_is_copied_is_measured(
+    text: bytes, common: bytes, share: float
+) -> None:
+    scored = leak.ScoredText(SCORED, [common])
+    assert scored.covered(scored.copied(text)[1]) == pytest.approx(share, abs=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +75,9 @@ def test_a_copy_is_found_and_named(kind: str, dataset: Dataset, tmp_path: Path) 
             archive.writestr("lib/text.py", text)
     else:
         path.write_bytes(gzip.compress(text) if kind == "gzip" else text)
-    found = measured(dataset, tmp_path)
-    assert found.share > 0.95
-    assert [place.folder for place in found.places] == [str(path.parent)]
+    copied = measured(dataset, tmp_path)
+    assert copied.share > 0.95
+    assert [each.folder for each in copied.places] == [str(path.parent)]
 
 
 def test_pipes_and_links_are_not_read(dataset: Dataset, tmp_path: Path) -> None:
@@ -124,12 +118,7 @@ def test_data_inside_a_shown_folder_are_refused(linked: bool, tmp_path: Path) ->
 
 
 @needs_bubblewrap
-def test_a_project_inside_a_shown_folder_is_refused(tmp_path: Path) -> None:
-    root = Path(sysconfig.get_path("stdlib")) / "project"
-    with pytest.raises(InputError, match=r"the project, .* lies inside .*; move it"):
-        context.check_places(root, tmp_path / "toy")
-
-
-@needs_bubblewrap
-def test_a_project_around_its_environment_is_fine(tmp_path: Path) -> None:
+def test_a_project_may_be_around_but_not_inside_what_runs_see(tmp_path: Path) -> None:
     context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy")
+    with pytest.raises(InputError, match=r"the project, .* lies inside .*; move it"):
+        context.check_places(Path(sysconfig.get_path("stdlib")) / "project", tmp_path / "toy")

@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.reports.figures.compare import Against, Group, compare
+from autoresearch_kit.reports.figures.compare import Against, compare
 from autoresearch_kit.reports.figures.drawing import Drawing
 from tests.reports.frames import BASELINE, campaign, frame
 
 
-def drawn(*groups: Group, against: Against = Against.EXPERIMENTS) -> Axes:
+def drawn(*groups: tuple[str, list[pd.DataFrame]], against: Against = Against.EXPERIMENTS) -> Axes:
     figure = compare(groups, against)
     assert isinstance(figure, Drawing)
     figure.canvas.draw()
@@ -27,7 +27,7 @@ def paid(count: int, usd: float | None, requests: int | None = 1) -> pd.DataFram
 
 
 def test_campaigns_start_at_their_own_baseline_and_end_at_their_end() -> None:
-    axes = drawn(Group("$\\alpha_{", [campaign(20)]), Group("b", [campaign(20, baseline=5.0)]))
+    axes = drawn(("$\\alpha_{", [campaign(20)]), ("b", [campaign(20, baseline=5.0)]))
     lines = [line for line in axes.lines if np.size(line.get_xdata()) > 1]
     assert [np.asarray(line.get_ydata())[0] for line in lines] == [0.0, 0.0]
     assert [np.asarray(line.get_xdata())[-1] for line in lines] == [19, 19]
@@ -35,22 +35,22 @@ def test_campaigns_start_at_their_own_baseline_and_end_at_their_end() -> None:
 
 
 def test_repeats_are_a_line_in_a_band_up_to_the_shortest() -> None:
-    axes = drawn(Group("a", [campaign(20), campaign(30)]), Group("a", [campaign(10)]))
+    axes = drawn(("a", [campaign(20), campaign(30)]), ("a", [campaign(10)]))
     assert named(axes) == ["a (median and range of 2)", "a"]
     assert len(axes.collections) == 1
     assert np.asarray(axes.lines[0].get_xdata())[-1] == 19
 
 
 def test_dollars_are_counted_from_the_baseline() -> None:
-    line = drawn(Group("llm", [paid(11, 0.5)]), against=Against.USD).lines[0]
+    line = drawn(("llm", [paid(11, 0.5)]), against=Against.USD).lines[0]
     assert (np.asarray(line.get_xdata())[[0, -1]] == [0.0, 5.0]).all()
 
 
 def test_campaigns_without_costs_are_named() -> None:
     groups = (
-        Group("llm", [paid(11, 0.5)]),
-        Group("optuna", [paid(11, None, requests=0)]),
-        Group("local", [paid(11, None)]),
+        ("llm", [paid(11, 0.5)]),
+        ("optuna", [paid(11, None, requests=0)]),
+        ("local", [paid(11, None)]),
     )
     axes = drawn(*groups, against=Against.USD)
     assert named(axes) == ["llm", "optuna, which spent nothing"]
@@ -58,11 +58,11 @@ def test_campaigns_without_costs_are_named() -> None:
 
 
 def test_nothing_to_compare_is_explained() -> None:
-    missing = compare([Group("optuna", [paid(5, None, requests=0)])], Against.USD)
+    missing = compare([("optuna", [paid(5, None, requests=0)])], Against.USD)
     assert "no campaign here has spent a known sum" in str(missing)
-    missing = compare([Group("a", [frame([("crash", float("nan"), "x")])])])
+    missing = compare([("a", [frame([("crash", float("nan"), "x")])])])
     assert "no experiment has a score yet" in str(missing)
 
 
 def test_a_baseline_alone_is_drawn() -> None:
-    assert named(drawn(Group("a", [frame([BASELINE])]))) == ["a"]
+    assert named(drawn(("a", [frame([BASELINE])]))) == ["a"]

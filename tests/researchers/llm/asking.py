@@ -5,8 +5,8 @@ from dataclasses import replace
 from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
 
 from autoresearch_kit.records import Research
+from autoresearch_kit.researchers.base import Model
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
-from autoresearch_kit.researchers.model import Model
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, ChatServer
 

@@ -9,7 +9,7 @@ import pytest
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Proposal
-from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft, Submitted
+from autoresearch_kit.researchers.llm.draft import CATEGORIES, Draft
 from autoresearch_kit.researchers.llm.tools import CALLS, call, offered
 from tests.researchers.llm.night import Night, make_night
 
@@ -22,7 +22,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 def draft_of(
     night: Night, running: Proposal | None = None, start: TrainNotebook | None = None
 ) -> Draft:
-    return Draft(replace(night.view, running=running), night.history, start)
+    view = replace(night.view, running=[running] if running else [])
+    return Draft(view, night.history, Proposal(4, 1, "llm", "", ""), start or view.notebook)
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ def do(draft: Draft, name: str, /, **arguments: object) -> str:
 
 def submit(
     draft: Draft, idea: str = "an idea", hypothesis: str = "because", category: str = "other"
-) -> Submitted:
+) -> Proposal:
     arguments = {"idea": idea, "hypothesis": hypothesis, "category": category}
     submitted = call(draft, "submit", json.dumps(arguments))
-    assert isinstance(submitted, Submitted)
+    assert isinstance(submitted, Proposal)
     return submitted
 
 
@@ -214,7 +215,7 @@ def test_code_that_was_tried_is_answered_with_its_outcome(
     night: Night, constants: dict[str, Constant], tried: Proposal | None, message: str
 ) -> None:
     draft = draft_of(night, tried)
-    draft.set_constants(constants)
+    do(draft, "set_constants", values=constants)
     do(draft, "edit_cell", cell="train", old="batches = ", new="# a comment\nbatches = ")
     with pytest.raises(EditError, match=message):
         submit(draft)
@@ -222,7 +223,7 @@ def test_code_that_was_tried_is_answered_with_its_outcome(
 
 def test_what_was_given_up_may_be_tried(night: Night) -> None:
     draft = draft_of(night, running(failure="three submits failed"))
-    draft.set_constants({"BATCH": 2})
+    do(draft, "set_constants", values={"BATCH": 2})
     assert submit(draft).constants == {"BATCH": 2}
 
 

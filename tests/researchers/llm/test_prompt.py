@@ -16,10 +16,9 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.llm import prompt, sections
+from autoresearch_kit.researchers.llm import prompt, prompt_budget, sections
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
-from autoresearch_kit.researchers.llm.situation import situation
 from tests.researchers.llm.conftest import CURVE, Ledger, executed, run_of
 
 AMPLE = 1_000_000
@@ -98,7 +97,7 @@ def test_it_tells_what_git_and_the_human_say(ledger: Ledger) -> None:
     view, running = ledger.view, Proposal(4, 2, "llm", "Twice as wide", "")
     noisy = replace(view.experiments[-1], noise=Noise(0.0042, 6.0))
     experiments = (*view.experiments[:-1], noisy)
-    said = prompted(ledger, replace(view, number=5, running=running, experiments=experiments))
+    said = prompted(ledger, replace(view, number=5, running=[running], experiments=experiments))
     assert [words for words in ACCOUNT if words not in said] == []
 
 
@@ -180,7 +179,7 @@ def test_every_step_of_shortening_shortens(ledger: Ledger) -> None:
     view = replace(long(ledger, 60), guidance="do this " * 1000)
     sizes = []
     budget = AMPLE
-    for _ in prompt.SHORTENING:
+    for _ in prompt_budget.SHORTENING:
         text = prompted(ledger, view, budget)
         sizes.append(len(text))
         budget = estimate_tokens(text) - 1
@@ -282,7 +281,7 @@ def test_a_gpu_campaign_is_told_what_its_gpu_needs(ledger: Ledger) -> None:
 
 def test_what_the_cells_call_in_vain_is_explained(ledger: Ledger) -> None:
     shipped = TrainNotebook.read(SHIPPED)
-    said = situation(ledger.around, shipped).versions[0]
+    said = sections.situation(ledger.around, shipped).versions[0]
     assert "`run.scaler` changes nothing here" in said
     assert "`run.accumulate` just calls `forward_backward(micro_batches)`" in said
 

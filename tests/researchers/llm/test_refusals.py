@@ -7,8 +7,8 @@ import pytest
 
 from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
 from autoresearch_kit.records import Research
+from autoresearch_kit.researchers.base import Model
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
-from autoresearch_kit.researchers.model import Model
 from tests.researchers.llm import server
 from tests.researchers.llm.asking import ASKED, FINE, KEY, TOOL, answering, endpoint
 from tests.researchers.llm.server import Answer, ChatServer

@@ -71,7 +71,7 @@ def test_calls_may_come_one_by_one_and_each_is_answered(ledger: Ledger, chat: Ch
 def test_what_is_running_is_not_proposed_again(ledger: Ledger, chat: ChatServer) -> None:
     running = Proposal(1, 0, "llm", "Wider now", "", constants={"WIDTH": 16})
     chat.script = in_turn(calls(WIDER, SUBMIT), calls(FASTER, SUBMIT))
-    view = replace(ledger.view, number=2, running=running)
+    view = replace(ledger.view, number=2, running=[running])
     assert researcher(ledger, chat).propose(view).constants == {"WIDTH": 16, "RATE": 0.5}
     assert "experiment 1, which is running now, is exactly this code" in last_words(chat)
 

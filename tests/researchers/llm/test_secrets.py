@@ -1,6 +1,6 @@
 import pytest
 
-from autoresearch_kit.researchers.llm.wording import Scrubber
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 KEY = "planted-0123456789"
 

@@ -4,8 +4,8 @@ import pytest
 
 from autoresearch_kit.records import Usage
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.transcript import Transcript, read_transcript, render
-from autoresearch_kit.researchers.llm.wording import Scrubber
 
 KEY = "planted-0123456789"
 

@@ -3,7 +3,6 @@
 import hashlib
 import socket
 import struct
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,55 +17,33 @@ STORE = "/store/"
 class Fault:
     """A fault of one request: another status, or the bytes after which the line is cut.
 
-    `reset` cuts it without a goodbye; `held` leaves it open, and silent, until the hub is closed.
-    `damaged` sends another byte; `whole` ignores the range.
+    `reset` cuts it without a goodbye. `damaged` sends another byte.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     reset: bool = False
-    held: bool = False
     damaged: bool = False
-    whole: bool = False
-
-
-@dataclass(frozen=True)
-class Request:
-    method: str
-    name: str
-    range: str
 
 
 class HubServer(LoopbackServer):
     """The hub at `url`, which has `files`, by name.
 
     `asked` are the faults of the next questions about a file, `sent` those of the next files sent.
-    `requests` are all that came in.
+    `questions` counts the questions; `fetched` are the names of the files sent, `ranges` the ranges
+    that were asked for.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
         self.asked: list[Fault] = []
         self.sent: list[Fault] = []
-        self.requests: list[Request] = []
+        self.questions = 0
+        self.fetched: list[str] = []
+        self.ranges: list[str] = []
         self.tells_sha = True
-        self._closing = threading.Event()
         super().__init__()
-
-    @property
-    def ranges(self) -> list[str]:
-        """The ranges that were asked for, one for each file sent, in order."""
-        return [request.range for request in self.requests if request.method == "GET"]
-
-    @property
-    def fetched(self) -> list[str]:
-        """Names of the files sent, in order."""
-        return [request.name for request in self.requests if request.method == "GET"]
-
-    def __exit__(self, *exc: object) -> None:
-        self._closing.set()
-        super().__exit__(*exc)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         hub = self
@@ -75,76 +52,59 @@ class HubServer(LoopbackServer):
             protocol_version = "HTTP/1.1"
 
             def do_HEAD(self) -> None:
+                hub.questions += 1
                 self._redirect(hub.asked)
 
             def do_GET(self) -> None:
-                if self.path.startswith(STORE):
-                    self._send()
-                else:
+                if not self.path.startswith(STORE):
                     self._redirect([])
+                    return
+                hub.fetched.append(self.name)
+                hub.ranges.append(self.headers.get("Range", ""))
+                fault = hub.sent.pop(0) if hub.sent else Fault()
+                if fault.status:
+                    self._answer(fault.status, fault.headers)
+                else:
+                    self._send(hub.files[self.name], fault)
 
             @property
             def name(self) -> str:
                 return self.path.rsplit("/", 1)[1]
 
             def _redirect(self, faults: list[Fault]) -> None:
-                if self.command == "HEAD":
-                    hub.requests.append(Request("HEAD", self.name, ""))
-                known = self.name in hub.files and "/resolve/main/" in self.path
                 if faults:
-                    self._refuse(faults.pop(0))
-                elif not known:
-                    self._refuse(Fault(404, {"X-Error-Code": "EntryNotFound"}))
+                    fault = faults.pop(0)
+                    self._answer(fault.status, fault.headers)
+                elif self.name not in hub.files or "/resolve/main/" not in self.path:
+                    self._answer(404, {"X-Error-Code": "EntryNotFound"})
                 else:
-                    self._tell(hub.files[self.name])
+                    data = hub.files[self.name]
+                    sha = hashlib.sha256(data).hexdigest()
+                    headers = {
+                        "Location": f"http://localhost:{hub.port}{STORE}{self.name}",
+                        "X-Repo-Commit": "0" * 40,
+                        "X-Linked-Etag": f'"{sha if hub.tells_sha else "1-2"}"',
+                        "X-Linked-Size": str(len(data)),
+                    }
+                    self._answer(302, headers)
 
-            def _tell(self, data: bytes) -> None:
-                sha = hashlib.sha256(data).hexdigest()
-                self.send_response(302)
-                self.send_header("Location", f"http://localhost:{hub.port}{STORE}{self.name}")
-                self.send_header("X-Repo-Commit", "0" * 40)
-                self.send_header("X-Linked-Etag", f'"{sha if hub.tells_sha else "1-2"}"')
-                self.send_header("X-Linked-Size", str(len(data)))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def _refuse(self, fault: Fault) -> None:
-                self.send_response(fault.status)
-                for name, value in fault.headers.items():
+            def _answer(self, status: int, headers: Mapping[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": "0"}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def _send(self) -> None:
-                asked = self.headers.get("Range", "")
-                hub.requests.append(Request("GET", self.name, asked))
-                fault = hub.sent.pop(0) if hub.sent else Fault()
-                if fault.status:
-                    self._refuse(fault)
-                else:
-                    self._pour(hub.files[self.name], asked, fault)
-
-            def _pour(self, data: bytes, asked: str, fault: Fault) -> None:
+            def _send(self, data: bytes, fault: Fault) -> None:
                 if fault.damaged:
                     data = bytes([data[0] ^ 1]) + data[1:]
-                start = (
-                    int(asked.removeprefix("bytes=").split("-")[0])
-                    if asked and not fault.whole
-                    else 0
-                )
+                start = int(self.headers.get("Range", "bytes=0-")[6:].split("-")[0])
                 self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(data) - start))
                 self.end_headers()
-                with suppress(ConnectionError):  # the client was killed, or has no room
+                with suppress(ConnectionError):  # the client has no room
                     self.wfile.write(data[start:][: fault.cut])
-                if fault.held:
-                    hub._closing.wait(60)
-                if fault.cut is not None:
-                    self._hang_up(fault.reset)
-
-            def _hang_up(self, reset: bool) -> None:
-                self.close_connection = True
-                if reset:  # to linger for 0 s is to send RST
+                self.close_connection = fault.cut is not None
+                if fault.reset:  # to linger for 0 s is to send RST
                     at_once = struct.pack("ii", 1, 0)
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
 

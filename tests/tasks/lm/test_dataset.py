@@ -24,6 +24,7 @@ def dataset(home: Path, text_file: Path) -> Dataset:
 def test_shards_hold_the_text_in_rows_from_bos(dataset: Dataset, text_file: Path) -> None:
     tokenizer, info = dataset.tokenizer, dataset.info
     shards = [dataset.shard(split) for split in Split]
+    assert all(isinstance(shard, np.memmap) and not shard.flags.writeable for shard in shards)
     assert all(shard.shape[1] == info.context + 1 for shard in shards)
     assert all((shard[:, 0] == tokenizer.bos).all() for shard in shards)
     assert all(len(shard) >= info.eval_rows for shard in shards)
@@ -32,29 +33,25 @@ def test_shards_hold_the_text_in_rows_from_bos(dataset: Dataset, text_file: Path
     missing = Counter(text_file.read_bytes()) - Counter(b"".join(pieces))
     longest = int(dataset.token_bytes.max())
     assert missing.total() < len(shards) * info.context * longest
+    assert 0 <= info.cropped < 0.001
+    assert 0.5 < info.continued < 1  # pieces of 4,000 characters in rows of 33 tokens
 
 
-def test_the_record_counts_what_was_cropped_and_cut(dataset: Dataset) -> None:
-    assert 0 <= dataset.info.cropped < 0.001
-    assert 0.5 < dataset.info.continued < 1  # pieces of 4,000 characters in rows of 33 tokens
-    assert int(dataset.token_bytes[dataset.val].sum(dtype=np.int64)) == dataset.info.val_bytes
+def test_the_same_text_has_the_same_digests_in_every_version(dataset: Dataset) -> None:
+    """Scores are compared within a fingerprint, which holds these."""
+    info = dataset.info
+    digests = (info.corpus, info.tokenizer, info.packing)
+    assert digests == ("f9c7b5a894a83244", "c5f8c240c133ae46", "fd010f3c3ee98d53")
+    assert info.val_tokens == 9_867
 
 
-def test_shards_are_mapped_read_only(dataset: Dataset) -> None:
-    assert isinstance(dataset.train, np.memmap)
-    assert not dataset.train.flags.writeable
-
-
-def test_a_missing_val_shard_does_not_hinder_training(dataset: Dataset) -> None:
-    (dataset.folder / "val" / "tokens.bin").unlink()
-    assert open_dataset(dataset.folder).train.size == dataset.info.train_tokens
+def test_a_missing_or_shorter_shard_is_named(dataset: Dataset) -> None:
+    train, val = (dataset.folder / name / "tokens.bin" for name in ("train", "val"))
+    val.unlink()
     with pytest.raises(CorpusError, match=r"can't read .*val/tokens.bin"):
         _ = dataset.val
-
-
-def test_a_shorter_shard_is_refused(dataset: Dataset) -> None:
-    path = dataset.folder / "train" / "tokens.bin"
-    path.write_bytes(path.read_bytes()[:-2])
+    assert open_dataset(dataset.folder).train.size == dataset.info.train_tokens
+    train.write_bytes(train.read_bytes()[:-2])
     with pytest.raises(CorpusError, match=r"train/tokens.bin has .* tokens, not .*: prepare again"):
         _ = dataset.train
 

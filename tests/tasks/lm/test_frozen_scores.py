@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from autoresearch_kit.execution.judge import assessment
 from autoresearch_kit.execution.judge.logits import HostLogits
+from autoresearch_kit.execution.judge.shard import load_shard
 from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.tasks.lm.task import SCORING_VERSION
@@ -40,7 +40,7 @@ def predict(inputs: npt.NDArray[np.int64]) -> HostLogits:
 
 @pytest.mark.parametrize("split", ["val", "audit"])
 def test_fixed_logits_have_the_score_of_this_version(dataset: Dataset, split: str) -> None:
-    shard = assessment.load_shard(dataset, split)
+    shard = load_shard(dataset, split)
     losses = shard.losses(predict, batch=5)
     expected = FROZEN[SCORING_VERSION][split]
     assert shard.sums(losses).value == pytest.approx(expected, rel=1e-6)

@@ -1,34 +1,43 @@
-"""Files come from a hub whole, however often the line breaks; real HTTP on loopback."""
+"""Corpora come from a hub whole, however often the line breaks; real HTTP on loopback."""
 
+import io
 import random
-import subprocess
-import sys
-from collections.abc import Iterator
+import resource
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
 
-from autoresearch_kit.errors import CorpusError
+from autoresearch_kit.errors import CorpusError, InputError
 from autoresearch_kit.tasks.lm import hub
-from tests.campaign.test_disk import in_namespace
+from autoresearch_kit.tasks.lm.corpora import sizes_of
+from autoresearch_kit.tasks.lm.prepare import main, prepare
+from autoresearch_kit.tasks.lm.splits import Sizes, Split
 from tests.tasks.lm.hub_server import Fault, HubServer
 
 REPOSITORY, NAME = "karpathy/climbmix-400b-shuffle", "shard_00000.parquet"
 DATA = random.Random(0).randbytes(3_000_000)
-CHUNK = 100_000
 BROKEN = [Fault(cut=0)] * 9
 """More cuts than there are tries."""
+
+SMALL = Sizes(vocab_size=300, context=32, eval_rows=16)
+SHARDS = [f"shard_{number:05d}.parquet" for number in (0, 1, 2, 6541, 6542)]
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", CHUNK)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
     with HubServer({NAME: DATA}) as hub_server:
         monkeypatch.setenv("HF_ENDPOINT", hub_server.url + "/")
         yield hub_server
+
+
+# Downloads of a file
 
 
 def fetch(folder: Path) -> bytes:
@@ -36,15 +45,11 @@ def fetch(folder: Path) -> bytes:
     return (folder / NAME).read_bytes()
 
 
-def test_a_file_arrives_and_leaves_nothing_else(server: HubServer, tmp_path: Path) -> None:
-    assert fetch(tmp_path) == DATA
-    assert [path.name for path in tmp_path.iterdir()] == [NAME]
-
-
 def test_after_a_cut_only_the_rest_is_sent(server: HubServer, tmp_path: Path) -> None:
     server.sent = [Fault(cut=2_500_000)] + [Fault(cut=0)] * 3
     assert fetch(tmp_path) == DATA
     assert server.ranges == ["", *["bytes=2500000-"] * 4]
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 def test_retries_end_and_a_later_call_goes_on(server: HubServer, tmp_path: Path) -> None:
@@ -57,22 +62,10 @@ def test_retries_end_and_a_later_call_goes_on(server: HubServer, tmp_path: Path)
     assert server.ranges[-1] == "bytes=2000000-"
 
 
-def test_a_later_call_mends_a_refused_download(server: HubServer, tmp_path: Path) -> None:
-    server.sent = [Fault(500)]
-    with pytest.raises(CorpusError, match=r"answers 500 .*; repeat this when you are online"):
-        fetch(tmp_path)
-    assert fetch(tmp_path) == DATA
-
-
 def test_a_reset_line_is_mended_by_the_next_call(server: HubServer, tmp_path: Path) -> None:
     server.sent = [Fault(cut=2_500_000, reset=True)]
     with suppress(CorpusError):  # raised or retried, depending on when the reset is noticed
         fetch(tmp_path)
-    assert fetch(tmp_path) == DATA
-
-
-def test_a_server_without_ranges_sends_all_again(server: HubServer, tmp_path: Path) -> None:
-    server.sent = [Fault(cut=2_000_000), Fault(whole=True)]
     assert fetch(tmp_path) == DATA
 
 
@@ -86,7 +79,7 @@ def test_a_busy_hub_is_not_asked_for_ever(server: HubServer) -> None:
     server.asked = [Fault(500)] * 30
     with pytest.raises(CorpusError, match=r"answers 500 for karpathy/climbmix.*; repeat this when"):
         hub.look(REPOSITORY, NAME)
-    assert len(server.requests) < 10
+    assert server.questions < 10
 
 
 def test_a_damaged_file_is_refused_and_removed(server: HubServer, tmp_path: Path) -> None:
@@ -96,9 +89,7 @@ def test_a_damaged_file_is_refused_and_removed(server: HubServer, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_another_version_does_not_go_on_with_the_old_part(
-    server: HubServer, tmp_path: Path
-) -> None:
+def test_another_version_replaces_the_old_part(server: HubServer, tmp_path: Path) -> None:
     server.sent = [Fault(cut=2_000_000), *BROKEN]
     with pytest.raises(CorpusError):
         fetch(tmp_path)
@@ -107,84 +98,128 @@ def test_another_version_does_not_go_on_with_the_old_part(
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
-def test_offline_is_one_line_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with HubServer({}) as gone:
-        monkeypatch.setenv("HF_ENDPOINT", gone.url)
-    with pytest.raises(CorpusError) as said:
-        hub.look(REPOSITORY, NAME)
-    message = str(said.value)
-    assert message.startswith(f"can't reach {gone.url} for {REPOSITORY} (")
-    assert "mirror of the hub in HF_ENDPOINT; or take a corpus that needs no network: " in message
-    assert "\n" not in message
-
-
-def test_an_unknown_file_is_named(server: HubServer) -> None:
-    with pytest.raises(CorpusError, match=r"answers 404 for .*; is HF_ENDPOINT a hub"):
-        hub.look(REPOSITORY, "shard_99999.parquet")
-
-
 def test_a_hub_that_tells_no_checksum_is_refused(server: HubServer) -> None:
     server.tells_sha = False
     with pytest.raises(CorpusError, match="tells no size and SHA-256 of"):
         hub.look(REPOSITORY, NAME)
 
 
-KILLED = f"""
-import sys
-from pathlib import Path
-from huggingface_hub import constants
-from autoresearch_kit.tasks.lm import hub
-constants.DOWNLOAD_CHUNK_SIZE = {CHUNK}
-class Printed(hub.NoBar):
-    def update(self, size):
-        print(size, flush=True)
-file = hub.look(*sys.argv[1:3])
-hub.fetch(file, Path(sys.argv[3], file.name), Printed)
-"""
-
-
-def test_a_killed_download_goes_on(server: HubServer, tmp_path: Path) -> None:
-    server.sent = [Fault(cut=2_000_000, held=True)]
-    argv = [sys.executable, "-c", KILLED, REPOSITORY, NAME, str(tmp_path)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        arrived = 0
-        while arrived < 1_900_000:
-            arrived += int(process.stdout.readline())
-        process.kill()
-    assert fetch(tmp_path) == DATA
-    assert int(server.ranges[-1].removeprefix("bytes=").removesuffix("-")) > 1_700_000
-
-
-FULL = """
-import errno, os, subprocess, sys
-from pathlib import Path
-from huggingface_hub import constants
-from autoresearch_kit.tasks.lm import hub
-from tests.tasks.lm.hub_server import HubServer
-constants.DOWNLOAD_CHUNK_SIZE = 100_000
-disk, data = Path(sys.argv[1]), bytes(range(250)) * 12_000
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], check=True)
-filler = (disk / "filler").open("wb", buffering=0)
-class Filler(hub.NoBar):
-    def update(self, size):
-        try:
-            while filler.write(bytes(65536)):
-                pass
-        except OSError:
-            pass
-with HubServer({"shard": data}) as server:
-    os.environ["HF_ENDPOINT"] = server.url
-    file = hub.look("someone/text", "shard")
+def test_after_a_full_disk_the_download_goes_on(server: HubServer, tmp_path: Path) -> None:
+    """A limit on the size of files fails a write as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
     try:
-        hub.fetch(file, disk / "shard", Filler)
-    except OSError as error:
-        print(errno.errorcode[error.errno])
-    filler.truncate(0)
-    hub.fetch(file, disk / "shard", hub.NoBar)
-    print((disk / "shard").read_bytes() == data)
-"""
+        with pytest.raises(OSError, match="File too large"):
+            fetch(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert fetch(tmp_path) == DATA
+    assert server.ranges[-1] == "bytes=2000000-"
 
 
-def test_a_full_disk_is_told_and_the_download_goes_on(tmp_path: Path) -> None:
-    assert in_namespace(FULL, tmp_path) == ["ENOSPC", "True"]
+# Corpora
+
+
+def parquet(texts: Sequence[str], rows: int = 64) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), file, row_group_size=rows)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def shards(prose: str) -> dict[str, bytes]:
+    """Five files of climbmix, each with a text that says which it is."""
+    lines = prose.splitlines()
+    return {
+        name: parquet([name, *(line * 8 for line in random.Random(name).sample(lines, 240))])
+        for name in SHARDS
+    }
+
+
+@pytest.fixture
+def climbmix(server: HubServer, shards: dict[str, bytes]) -> HubServer:
+    server.files = dict(shards)
+    return server
+
+
+def test_climbmix_is_upstreams(home: Path) -> None:
+    assert sizes_of("climbmix") == Sizes(8_192, 2_048, 10_240)
+    files = {split: [p.file for p in hub.climbmix(home).pieces[split]] for split in Split}
+    assert files[Split.TRAIN] == [f"shard_0000{number}.parquet" for number in range(10)]
+    assert files[Split.VAL] == ["shard_06542.parquet"]
+
+
+def test_each_split_comes_from_its_files(home: Path, climbmix: HubServer) -> None:
+    prepare("climbmix", SMALL, shards=2)
+    corpus = hub.climbmix(home, 2)
+    firsts = {split: next(corpus.documents(split)) for split in Split}
+    assert firsts == {Split.TRAIN: SHARDS[0], Split.VAL: SHARDS[4], Split.AUDIT: SHARDS[3]}
+    assert SHARDS[1] in corpus.documents(Split.TRAIN)
+    assert SHARDS[2] not in climbmix.fetched
+
+
+def test_more_shards_fetch_only_what_is_missing(home: Path, climbmix: HubServer) -> None:
+    smaller = prepare("climbmix", SMALL, shards=1)
+    hidden = [Path(path) for path in smaller.hidden]
+    assert [path.name for path in hidden] == [SHARDS[3], SHARDS[4]]
+    assert all(path.is_file() and path.is_relative_to(home.resolve()) for path in hidden)
+    climbmix.questions = 0
+    climbmix.fetched.clear()
+    assert prepare("climbmix", SMALL, shards=1) == prepare(smaller.name) == smaller
+    assert climbmix.questions == 0
+    larger = prepare("climbmix", SMALL, shards=2)
+    assert climbmix.fetched == [SHARDS[1]]
+    assert smaller.name == "climbmix-s1-v300-t32-e16"
+    assert larger.name == "climbmix-s2-v300-t32-e16"
+    assert smaller.corpus != larger.corpus
+
+
+def test_an_interrupted_download_goes_on(home: Path, climbmix: HubServer) -> None:
+    climbmix.sent = [Fault(), Fault(), Fault(404)]
+    with pytest.raises(CorpusError, match=f"answers 404 for {REPOSITORY}.*; is HF_ENDPOINT a hub"):
+        prepare("climbmix", SMALL, shards=1)
+    climbmix.fetched.clear()
+    prepare("climbmix", SMALL, shards=1)
+    assert len(climbmix.fetched) == 1
+
+
+def test_too_little_room_is_told_before_anything_is_fetched(
+    home: Path, climbmix: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1_000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(CorpusError, match=r"downloading climbmix-s1 takes \d+ MB, and 0 MB are"):
+        prepare("climbmix", SMALL, shards=1)
+    assert not climbmix.fetched
+
+
+def test_offline_is_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with HubServer({}) as gone:
+        monkeypatch.setenv("HF_ENDPOINT", gone.url)
+    assert main(["climbmix"]) == 1
+    out = capfd.readouterr().out
+    assert out.startswith(f"error: can't reach {gone.url} for {REPOSITORY} (")
+    assert "mirror of the hub in HF_ENDPOINT; or take a corpus that needs no network: " in out
+    assert out.count("\n") == 1
+    assert not list(home.glob("*/dataset.json"))
+
+
+@pytest.mark.parametrize("shards", [0, 6_542])
+def test_too_many_or_too_few_shards_are_refused(home: Path, shards: int) -> None:
+    with pytest.raises(InputError, match=rf"--shards is {shards}: give 1 to 6,541"):
+        prepare("climbmix", shards=shards)
+    with pytest.raises(InputError, match="--shards is for climbmix; stdlib is prepared in whole"):
+        prepare("stdlib", shards=2)
+
+
+def test_stories_are_split_by_rows_as_their_page_has_it(home: Path) -> None:
+    stories = [f"story {number}" for number in range(20_500)]
+    corpus = hub.tinystories(home)
+    corpus.folder.mkdir(parents=True)
+    (corpus.folder / hub.STORIES).write_bytes(parquet(stories, rows=3_000))
+    assert list(corpus.documents(Split.AUDIT)) == stories[:10_000]
+    assert list(corpus.documents(Split.VAL)) == stories[10_000:20_000]
+    assert list(corpus.documents(Split.TRAIN)) == stories[20_000:]
+    assert corpus.hidden() == ((corpus.folder / hub.STORIES).resolve(),)

@@ -66,7 +66,9 @@ def test_show_prints_the_idea_and_the_diff(root: Path) -> None:
     said = autoresearch(root, "show", "night", "1")
     assert "idea " in said
     assert "config (changed)" in said
-    autoresearch(root, "show", "night", "7", error="no experiment 7 in 'night'; there: 0 to 1")
+    autoresearch(
+        root, "show", "night", "7", error="no experiment 7 in campaign 'night'; there: 0 to 1"
+    )
 
 
 def test_another_budget_is_refused(root: Path) -> None:

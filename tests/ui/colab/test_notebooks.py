@@ -78,7 +78,7 @@ def test_by_hand_a_model_is_trained_and_scored(colab: Colab, tmp_path: Path) -> 
 
 def test_a_run_of_a_campaign_hands_its_model_over(colab: Colab, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook("print('trained')"), sandbox=SandboxLevel.NONE)
-    for name in (handover.PLACE_FILE, handover.SPEC_FILE):
+    for name in (handover.SETUP_FILE, handover.SPEC_FILE):
         (spec.folder / name).write_bytes(encode(spec))
     argv = [colab.python, "-m", launch.MODULE, str(spec.folder)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, env=colab.environment()) as runner:

@@ -1,0 +1,254 @@
+"""The experiments of a campaign, read from git and recorded in it.
+
+Each experiment is two commits. The code commit changes the campaign's notebook and stands on the
+code commit of the experiment it was derived from; the record commit on top of it adds the folder
+`experiments/<tag>/<NNNN>/`. The ref `refs/autoresearch/<tag>/<NNNN>`, created last and only if
+absent, points at the record commit: from then on the experiment exists. The branch
+`autoresearch/<tag>` is derived from the refs and points at the best's code commit.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError, LedgerError
+from autoresearch_kit.files.paths import checked
+from autoresearch_kit.ledger import refs
+from autoresearch_kit.ledger.commit_message import code_message, record_message
+from autoresearch_kit.ledger.git import Git, Object
+from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
+from autoresearch_kit.records import Experiment, best_of, codec
+
+NOTEBOOK = "notebooks/train.ipynb"
+"""The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment and its two commits, by their full names."""
+
+    experiment: Experiment
+    code_commit: str
+    record_commit: str
+
+
+class History:
+    """The experiments of campaign `tag` in the repository whose checkout is at `root`.
+
+    Raises:
+        InputError: the tag is not valid, or the path is not UTF-8, or has a line break.
+    """
+
+    def __init__(self, root: Path, tag: str):
+        self.root = checked(root, PROJECT)
+        self.tag = refs.valid_tag(tag)
+        self._git = Git(root)
+        self._branch = refs.Branch(self._git, tag)
+
+    def append(self, experiment: Experiment, notebook: str, files: Mapping[str, bytes]) -> Entry:
+        """Record an experiment for good.
+
+        `notebook` is the text of the notebook without outputs; `files` go next to `record.json`.
+        If it returns, the experiment is on disk and stays; if it raises, it does not exist.
+
+        Raises:
+            LedgerError: the number is taken, the parent unknown, or git refused (full disk, ...).
+        """
+        number, parent = experiment.number, self._parent(experiment)
+        files = {**files, RECORD: codec.encode(experiment)}
+        record = {self._path(number, name): data for name, data in files.items()}
+        with self._git.tree(parent, self._scratch()) as tree:
+            tree.put({experiment.settings.notebook: notebook.encode()})
+            code = tree.commit(code_message(experiment), parent)
+            tree.put(record)
+            commit = tree.commit(record_message(experiment), code)
+        refs.create_experiment(self._git, self.tag, number, commit)
+        if experiment.kept:
+            with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
+                self.follow_best()
+        return Entry(experiment, code, commit)
+
+    def entries(self, since: int = 0) -> list[Entry]:
+        """Return all experiments by number, from `since` on.
+
+        Raises:
+            LedgerError: an experiment's ref exists, but its record can't be read.
+        """
+        numbers = [number for number in self._numbers() if number >= since]
+        if not numbers:
+            return []
+        names = [self._ref(number) for number in numbers]
+        records = [f"{self._ref(number)}:{self._path(number, RECORD)}" for number in numbers]
+        objects = self._git.objects([*names, *records])
+        commits, contents = objects[: len(names)], objects[len(names) :]
+        return [_entry(*read) for read in zip(names, commits, contents, strict=True)]
+
+    def experiments(self) -> list[Experiment]:
+        """Return all experiments by number."""
+        return [entry.experiment for entry in self.entries()]
+
+    def experiment(self, number: int) -> Experiment:
+        """Return experiment `number`.
+
+        Raises:
+            LedgerError: there is none; the message says which there are.
+        """
+        return codec.decode(Experiment, self.file(number, RECORD))
+
+    def best(self) -> Entry | None:
+        """Return the kept experiment that no other has replaced, or None before the baseline."""
+        return _best_entry(self.entries())
+
+    def next_number(self) -> int:
+        """Return the number of the next experiment; the baseline is 0."""
+        return max(self._numbers(), default=-1) + 1
+
+    def source(self, number: int) -> str:
+        """Return the text of experiment `number`'s notebook."""
+        notebook = self.experiment(number).settings.notebook
+        return self._read(number, f"{self._ref(number)}^:{notebook}").decode()
+
+    def file(self, number: int, name: str) -> bytes:
+        """Return the file that `append` got as `files[name]`, or `record.json`."""
+        return self._read(number, f"{self._ref(number)}:{self._path(number, name)}")
+
+    def disk_bytes(self) -> int:
+        """Return the bytes that the campaign's own objects take on disk."""
+        if 0 not in self._numbers():
+            return 0
+        mine, before = f"--glob={refs.campaign_refs(self.tag)}/*", f"{self._ref(0)}^^@"
+        return int(self._git.line("rev-list", "--objects", "--disk-usage", mine, "--not", before))
+
+    def check(self) -> None:
+        """Check that a campaign can write its history.
+
+        Raises:
+            LedgerError: it can't; the message says why and what to do.
+        """
+        check_not_brought(self._git)
+        check_writable(self._git.folder())
+        self._branch.check(_code_commits(self.entries()))
+
+    def repair(self) -> bool:
+        """Remove what a killed process left behind; return True if the branch is at the best now.
+
+        That is this campaign's temporary indexes, and locks on its own refs and branch. Call it
+        only while holding the campaign's lock, so that no git process of the kit is at work.
+        """
+        folder = self._git.folder()
+        branch_lock = folder / f"{self._branch.ref}.lock"
+        for lock in [*(folder / refs.campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
+            lock.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch(), ignore_errors=True)
+        return self.follow_best()
+
+    def follow_best(self) -> bool:
+        """Point the branch at the best; return True if it points there now.
+
+        It stays while it is checked out somewhere, so that no checkout changes by itself, and while
+        it points at a commit that is not the campaign's.
+        """
+        entries = self.entries()
+        best = _best_entry(entries)
+        return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
+
+    def delete(self) -> int:
+        """Remove the experiments and the branch; return the number of experiments.
+
+        Git's gc drops the commits some weeks later. A branch that points at a commit that is not
+        the campaign's stays.
+
+        Raises:
+            LedgerError: there are no experiments, or the branch is checked out.
+        """
+        check_known(self._git, self.tag)
+        entries = self.entries()
+        refs.delete_campaign(self._git, self.tag, _code_commits(entries))
+        return len(entries)
+
+    def _numbers(self) -> list[int]:
+        known = map(refs.parse_ref, self._git.refs(refs.campaign_refs(self.tag)))
+        return sorted(ref[1] for ref in known if ref)
+
+    def _scratch(self) -> Path:
+        """Return the folder of this campaign's temporary indexes, which `repair` removes."""
+        return self._git.folder() / "autoresearch" / self.tag
+
+    def _parent(self, experiment: Experiment) -> str | None:
+        """Return the parent of the experiment's code commit, None in a repository without one."""
+        number, parent = experiment.number, experiment.proposal.parent
+        if experiment.tag != self.tag:
+            raise LedgerError(f"an experiment of {experiment.tag!r} can't go into {self.tag!r}")
+        base = "HEAD" if parent is None else f"{self._ref(parent)}^"
+        existing, commit = self._git.objects([self._ref(number), base])
+        if existing:
+            raise LedgerError(
+                f"experiment {number} of {self.tag!r} exists already, and experiments never "
+                f"change; the next one is {self.next_number()}"
+            )
+        if commit is None and parent is not None:
+            raise self._unknown(parent)
+        return commit.name if commit else None
+
+    def _ref(self, number: int) -> str:
+        return refs.experiment_ref(self.tag, number)
+
+    def _path(self, number: int, name: str) -> str:
+        return refs.experiment_file(self.tag, number, name)
+
+    def _read(self, number: int, name: str) -> bytes:
+        commit, blob = self._git.objects([self._ref(number), name])
+        if commit is None:
+            raise self._unknown(number)
+        if blob is None:
+            path = name.partition(":")[2]
+            raise LedgerError(f"experiment {number} of {self.tag!r} has no file {path!r}")
+        return blob.content
+
+    def _unknown(self, number: int) -> LedgerError:
+        numbers = self._numbers()
+        known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none yet"
+        return LedgerError(f"no experiment {number} in campaign {self.tag!r}; there: {known}")
+
+
+def campaigns(root: Path) -> list[str]:
+    """Return the tags of all campaigns in the repository, in alphabetical order."""
+    return sorted({ref[0] for ref in map(refs.parse_ref, Git(root).refs(refs.REFS)) if ref})
+
+
+def check_known(git: Git, tag: str) -> None:
+    """Check that campaign `tag` has an experiment.
+
+    Raises:
+        LedgerError: it has none; the message names the campaigns that have.
+    """
+    if not git.refs(refs.campaign_refs(tag)):
+        known = ", ".join(campaigns(git.root)) or "none yet"
+        raise LedgerError(f"no campaign {tag!r} in {git.root}; there: {known}")
+
+
+def _best_entry(entries: Sequence[Entry]) -> Entry | None:
+    best = best_of([entry.experiment for entry in entries])
+    return next((entry for entry in entries if entry.experiment is best), None)
+
+
+def _code_commits(entries: Sequence[Entry]) -> set[str]:
+    return {entry.code_commit for entry in entries}
+
+
+def _entry(ref: str, commit: Object | None, record: Object | None) -> Entry:
+    headers = commit.content.partition(b"\n\n")[0].decode(errors="replace") if commit else ""
+    lines = headers.splitlines()
+    parents = [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
+    if commit is None or record is None or len(parents) != 1:
+        raise LedgerError(
+            f"{ref} is not the record of an experiment of this campaign; look at it: git show {ref}"
+        )
+    try:
+        return Entry(codec.decode(Experiment, record.content), parents[0], commit.name)
+    except InputError as error:
+        raise LedgerError(f"the {RECORD} of {ref} can't be read: {error}") from error

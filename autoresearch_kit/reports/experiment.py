@@ -1,0 +1,81 @@
+"""An experiment in words: a line in a terminal, and rows with all that there is to say of it."""
+
+from autoresearch_kit.records import Experiment, Run, Score
+from autoresearch_kit.records.text import speed, with_error
+from autoresearch_kit.verdicts.estimates import Estimate
+
+
+def experiment_line(experiment: Experiment, known: Estimate | None) -> str:
+    """Return one line, with the score known by now, or the score of its own runs."""
+    score = str(known or _score(experiment))
+    count = known.scores if known else len(experiment.scores)
+    runs = f"{count} runs" if count > 1 else ""
+    verdict = f"{experiment.verdict} ({experiment.reason})"
+    proposal = experiment.proposal
+    again = "" if proposal.retry_of is None else f" (again: {proposal.retry_of})"
+    return (
+        f"{experiment.number:4d}  {score:17s} {runs:>7s}  {speed(experiment.runs):27s}  "
+        f"{verdict:22s}  {proposal.idea}{again}"
+    )
+
+
+def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> list[tuple[str, str]]:
+    """Return what there is to say of an experiment, as names and words that are not empty.
+
+    `known` is its score by now, which runs that later experiments asked for may have changed.
+    """
+    runs, proposal = experiment.runs, experiment.proposal
+    mended = "; ".join(
+        f"{each.run.failure}: {each.run.detail} ({each.run.trained} in "
+        f"{each.run.wall_seconds:.1f} s)"
+        + (f", as '{each.idea}'" if each.idea not in ("", proposal.idea) else "")
+        for each in proposal.attempts
+    )
+    again = proposal.retry_of
+    more = known is not None and known.scores > len(experiment.scores)
+    origin = "" if proposal.parent is None else f", from {proposal.parent}"
+    said = [
+        ("experiment", f"{experiment.number}{origin}"),
+        ("proposed by", proposal.researcher),
+        ("idea", proposal.idea),
+        ("hypothesis", proposal.hypothesis),
+        ("tries again", "" if again is None else f"experiment {again}, disturbed"),
+        ("verdict", f"{experiment.verdict}: {experiment.reason}. {experiment.detail}"),
+        (experiment.metric or "score", _score(experiment)),
+        ("runs", "; ".join(map(str, runs)) or "none"),
+        ("mended", mended),
+        ("scored", next((how_scored(run.score) for run in runs if run.score), "never")),
+        ("compile cache", "; ".join(str(run.cache) for run in runs) or "never ran"),
+        ("sandbox", str(experiment.sandbox or "never ran")),
+        ("scored text", str(experiment.leak or "")),
+        ("reruns", _all(experiment.reruns, "of the best: ")),
+        ("set aside", _all(experiment.set_aside, "not judged, since the machine was busy: ")),
+        ("probes", _all(experiment.probes)),
+        ("by now", f"{known}, the mean of {known.scores} runs" if known and more else ""),
+        ("model", proposal.model),
+        ("cost", str(experiment.usage) if experiment.usage.requests else ""),
+        ("guidance", proposal.guidance),
+        ("program.md", proposal.directive),
+        ("lessons", proposal.lessons),
+    ]
+    if profiled := experiment.profiled:
+        profile = str(profiled.steps or "none: the log says why")
+        said.append(("profile", f"{profile} (in {profiled.run.wall_seconds:.1f} s)"))
+    return [(name, words) for name, words in said if words]
+
+
+def how_scored(score: Score) -> str:
+    """Return in which precision a score was measured."""
+    words = f"predicted in {score.precision}"
+    if score.rounding is not None:
+        words += f"; half precision is {score.rounding:+.1g} off float32"
+    return f"{words}; logits stayed on the GPU" if score.on_device else words
+
+
+def _score(experiment: Experiment) -> str:
+    return "-" if experiment.score is None else with_error(experiment.score, experiment.error)
+
+
+def _all(runs: tuple[Run, ...], why: str = "") -> str:
+    words = (f"{run}, crashed: {run.failure}" if run.failure else str(run) for run in runs)
+    return f"{why}{'; '.join(words)}" if runs else ""

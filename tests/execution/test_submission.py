@@ -1,0 +1,131 @@
+"""What a notebook hands over is out of its reach, and believed only if it can be."""
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.execution.runner import limits
+from autoresearch_kit.execution.runner.conclusion import conclude
+from autoresearch_kit.execution.runner.deadline import Watchdog
+from autoresearch_kit.execution.runner.engine import Story
+from autoresearch_kit.execution.runner.submission import take_model, taken_model
+from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel
+from tests.execution.notebooks import make_spec, notebook
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> RunSpec:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, memory_mb=1.0)
+    (spec.folder / handover.WORK_FOLDER).mkdir()
+    return spec
+
+
+@pytest.fixture
+def model(spec: RunSpec) -> Path:
+    return spec.folder / handover.WORK_FOLDER / handover.MODEL_FILE
+
+
+def test_writing_after_the_hand_over_changes_nothing(spec: RunSpec, model: Path) -> None:
+    watch = Watchdog(spec, time.monotonic(), kill=lambda: None)
+    watch.note_training()
+    with model.open("wb") as file:
+        file.write(b"trained in time")
+        file.flush()
+        model.with_name(handover.SUBMISSION_FILE).touch()
+        watch.start()
+        while watch.submitted is None:
+            assert watch.is_alive()
+        watch.end()
+        os.pwrite(file.fileno(), b"trained on   ", 0)
+    assert not model.exists()
+    model.write_bytes(b"another")
+    assert watch.failure is None
+    assert taken_model(spec.folder).read_bytes() == b"trained in time"
+
+
+@pytest.mark.parametrize(
+    ("size", "free_share", "why"),
+    [
+        (2**40, 0.5, "submission.pkl has 1,099,512 MB, 1 allowed"),
+        (900_000, 0.0, "submission.pkl has 1 MB, 0 allowed"),
+        (None, 0.5, "no submission.pkl came with it"),
+    ],
+    ids=["larger than memory", "larger than the disk", "missing"],
+)
+def test_a_model_that_does_not_fit_is_refused(
+    size: int | None,
+    free_share: float,
+    why: str,
+    spec: RunSpec,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "FREE_SHARE", free_share)
+    if size is not None:
+        with model.open("wb") as file:
+            file.truncate(size)  # holes only
+    assert take_model(spec) == Failure(Reason.BAD_SUBMISSION, why)
+    assert not taken_model(spec.folder).exists()
+
+
+def test_a_model_that_the_disk_holds_already_is_copied(
+    spec: RunSpec, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FREE_SHARE", 0.0)
+    model.write_bytes(os.urandom(900_000))
+    assert take_model(spec) is None
+
+
+def concluded(spec: RunSpec, submitted: float | None = None, **events: Any) -> Run:
+    """Return the record of a run of one second, with these events of its notebook."""
+    watch = Watchdog(spec, 0.0, kill=lambda: None)
+    watch.training, watch.submitted = 1.0, submitted
+    story = replace(Story(lambda: None, lambda: None, training=True, cell="model"), **events)
+    return conclude(spec, story, watch, ended=2.0, trouble="", last_words="")
+
+
+@pytest.mark.parametrize("claimed", [-1, 2**53 + 1, 10**400], ids=["negative", "large", "huge"])
+@pytest.mark.parametrize("name", [handover.SUBMISSION_FILE, handover.METRICS_FILE])
+def test_impossible_counts_are_not_believed(name: str, claimed: int, spec: RunSpec) -> None:
+    claim = {"steps": 1, "step": 3, "tokens": claimed, "compile_seconds": 0.0}
+    (spec.folder / handover.WORK_FOLDER / name).write_text(json.dumps(claim))
+    submitted = name == handover.SUBMISSION_FILE
+    run = concluded(spec, 2.0 if submitted else None)
+    assert run.failure is (Reason.BAD_SUBMISSION if submitted else Reason.NO_SUBMISSION)
+    assert (run.steps, run.tokens_per_second) == (0, 0)
+
+
+def test_an_empty_hand_over_is_a_bad_submission(spec: RunSpec, model: Path) -> None:
+    model.with_name(handover.SUBMISSION_FILE).write_text("{}")
+    assert concluded(spec, 2.0).failure is Reason.BAD_SUBMISSION
+
+
+def test_a_linked_hand_over_is_no_submission(spec: RunSpec, model: Path) -> None:
+    model.with_name(handover.SUBMISSION_FILE).symlink_to("/etc/passwd")
+    watch = Watchdog(spec, time.monotonic(), kill=lambda: None)
+    watch.note_training()
+    watch.start()
+    watch.end()
+    assert watch.submitted is None
+
+
+@pytest.mark.parametrize(
+    ("error", "training", "reason"),
+    [
+        ("ValueError", True, Reason.ERROR),
+        ("ValueError", False, Reason.KIT_FAILED),
+        ("MemoryError", True, Reason.OUT_OF_MEMORY),
+        ("OutOfMemoryError", True, Reason.OUT_OF_MEMORY),
+        ("SystemExit", True, Reason.EXITED),
+    ],
+)
+def test_an_error_has_its_reason(error: str, training: bool, reason: Reason, spec: RunSpec) -> None:
+    run = concluded(spec, error=(error, "done"), training=training)
+    assert (run.failure, run.detail) == (reason, f"{error}: done (in cell 'model')")
