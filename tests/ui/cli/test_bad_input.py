@@ -49,7 +49,7 @@ def test_a_tag_like_an_option_is_refused() -> None:
         (("run", "night", "--train-seconds", "0"), "--train-seconds is 0"),
         (("run", "night", "--hours", "0"), "--hours is 0"),
         (("run", "night", "--seeds", "0"), "--seeds is 0"),
-        (("run", "night", "--max-elsewhere", "30"), "--max-elsewhere is 30; it is a share"),
+        (("run", "night", "--max-elsewhere", "30"), "--max-elsewhere is 30; it must be a share"),
         (("run", "night", "--max-experiments", "0"), "--max-experiments is 0"),
         (("run", "night", "--profile", "abacus"), "abacus"),
         (("run", "night", "--researcher", "oracle"), "oracle"),
