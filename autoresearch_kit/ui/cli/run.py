@@ -35,7 +35,8 @@ DEMO_WISHES = Wishes(
     max_elsewhere=validity.NEVER,  # people use their machine while they try it
 )
 
-_limit = partial(typer.Option, rich_help_panel="Limits of this start")
+
+_limit = partial(typer.Option, rich_help_panel="Limits: end after this many")
 _budget = partial(typer.Option, rich_help_panel="Budget of a run")
 _verdict = partial(typer.Option, rich_help_panel="Verdicts")
 _model = partial(typer.Option, rich_help_panel="Language model")
@@ -87,15 +88,11 @@ def prepare(
 @app.command()
 def run(
     tag: Tag,
-    dataset: Annotated[
-        str | None, typer.Option(help="Corpus, as `prepare` takes it (default: stdlib).")
-    ] = None,
-    researcher: Annotated[
-        str | None, typer.Option(help="Researcher that proposes (default: optuna).")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Corpus (default: stdlib).")] = None,
+    researcher: Annotated[str | None, typer.Option(help="Who proposes (default: optuna).")] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="Constants to begin with (default: this machine's, or as-is)."),
+        typer.Option(help="Its constants (default: the machine's, or as-is)."),
     ] = None,
     notebook: Annotated[
         Path | None, typer.Option(help="The training notebook (default: the profile's).")
@@ -104,16 +101,19 @@ def run(
         Sandboxing, typer.Option(help="`require`: refuse to start where bubblewrap does not work.")
     ] = Sandboxing.AUTO,
     max_experiments: Annotated[
-        int | None, _limit(help="End after this many experiments, baseline not counted.")
+        int | None, _limit(help="Experiments, without the baseline.")
     ] = None,
-    hours: Annotated[float | None, _limit(help="End after this many hours.")] = None,
-    max_tokens: Annotated[
-        int | None, _limit(help="End before a language model takes more tokens, in and out.")
-    ] = None,
-    max_usd: Annotated[
-        float | None, _limit(help="End before a language model takes more US dollars.")
-    ] = None,
+    hours: Annotated[float | None, _limit(help="Hours.")] = None,
+    max_tokens: Annotated[int | None, _limit(help="Tokens, in and out together.")] = None,
+    max_usd: Annotated[float | None, _limit(help="US dollars for a language model.")] = None,
     train_seconds: Annotated[float | None, _budget(help="Training time (default: 300).")] = None,
+    clock: Annotated[
+        Clock | None,
+        _budget(
+            help="CPU time over the threads, so that other programs make a run longer, not worse; "
+            "or wall-clock (default: cpu; on a GPU wall)."
+        ),
+    ] = None,
     wall_seconds: Annotated[
         float | None,
         _budget(
@@ -121,33 +121,21 @@ def run(
             "--clock cpu: 6 x both + 120)."
         ),
     ] = None,
-    clock: Annotated[
-        Clock | None,
-        _budget(
-            help="Count the budget in CPU time over the threads, so that other programs make a run "
-            "longer, not worse; or in wall-clock (default: cpu; on a GPU wall)."
-        ),
-    ] = None,
     compile_seconds: Annotated[
         float | None,
-        _budget(help="Most compilation that is not counted (default: CUDA 180, else 90)."),
+        _budget(help="Compilation not counted, at most (default: CUDA 180, else 90)."),
     ] = None,
-    memory_mb: Annotated[
-        float | None, _budget(help="Memory of a run (default: 80% of the machine).")
-    ] = None,
+    memory_mb: Annotated[float | None, _budget(help="Memory (default: 80% of all).")] = None,
     gpu_memory_mb: Annotated[
-        float | None, _budget(help="GPU memory of a run while it trains (default: no limit).")
+        float | None, _budget(help="GPU memory while it trains (default: no limit).")
     ] = None,
     rule: Annotated[
         Rule | None,
-        _verdict(
-            help="Keep what beats the measured noise, or, greedy, whatever scores lower "
-            "(default: careful)."
-        ),
+        _verdict(help="Keep what beats the noise, or whatever scores lower (default: careful)."),
     ] = None,
     seeds: Annotated[
         int | None,
-        _verdict(help="Runs of the baseline, to measure the noise (default: 3; greedy: 1)."),
+        _verdict(help="Runs of the baseline, for the noise (default: 3; greedy: 1)."),
     ] = None,
     max_elsewhere: Annotated[
         float | None,
@@ -164,7 +152,7 @@ def run(
         EditProtocol | None, _model(help="How the model writes edits (default: auto).")
     ] = None,
     prompt_tokens: Annotated[
-        int | None, _model(help="Most tokens of a prompt (default: 24000).")
+        int | None, _model(help="Tokens of a prompt (default: 24000).")
     ] = None,
     optuna_every: Annotated[
         int | None, _model(help="Give optuna every n-th turn (default: 5; 0: none).")

@@ -70,9 +70,9 @@ def browser(width: int = 1280) -> Iterator[Page]:
     argv = ["--no-sandbox", "--disable-dev-shm-usage"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=argv)
-        page = chromium.new_page(viewport={"width": width, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
+        context = chromium.new_context(viewport={"width": width, "height": 1000})
+        context.set_default_timeout(PATIENCE)  # of tabs that the page opens too
+        yield context.new_page()
         chromium.close()
 
 
