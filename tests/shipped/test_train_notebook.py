@@ -15,6 +15,7 @@ import torch
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.constants import ConstantSpec, Fixed, OneOf, Span
+from autoresearch_kit.notebook.contract import content_problems
 from autoresearch_kit.records import Constant
 from autoresearch_kit.researchers.domains import Numbers, find_domains
 from autoresearch_kit.training import submission
@@ -44,7 +45,8 @@ def test_prose_stands_before_each_code_cell(path: Path) -> None:
 
 
 @both
-def test_three_cells_are_locked_and_the_others_editable(path: Path) -> None:
+def test_three_cells_are_locked_and_the_others_can_be_searched(path: Path) -> None:
+    assert not list(content_problems(NOTEBOOKS[path].cells))
     code = [cell for cell in NOTEBOOKS[path].cells if not cell.markdown]
     assert tuple(cell.name for cell in code if cell.locked) == LOCKED
     assert all(cell.locked != cell.editable for cell in code)
