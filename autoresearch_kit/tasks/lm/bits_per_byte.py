@@ -1,7 +1,7 @@
 """Bits per byte: the metric that lets models with vocabularies of any size compare.
 
-Whoever changes a number that is computed here raises `SCORING_VERSION` in `task.py`. Nothing here
-needs torch, which takes seconds to import.
+A change that changes a score must raise `SCORING_VERSION` in `task.py`. Nothing here needs torch,
+which takes seconds to import.
 """
 
 import math
@@ -43,10 +43,10 @@ def nats_per_token(
 ) -> npt.NDArray[np.float32]:
     """Return the cross-entropy of logits `[B, T, V]` with targets, float32 `[B, T]`, in nats.
 
-    It is infinite where logits differ by more than float32 holds. Row by row, so that what is
-    computed on the way stays small.
+    It is infinite where logits differ by more than float32 holds.
     """
     with np.errstate(over="ignore"):
+        # row by row, since the exponentials of a whole batch would need as much memory again
         return np.stack([_row_nats(*row) for row in zip(logits, targets, strict=True)])
 
 
