@@ -12,6 +12,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else a missing git fails the import
+
+from git.cmd import Git as Command
+from git.exc import GitCommandNotFound
+
 from autoresearch_kit.errors import LedgerError
 
 # Set inside hooks, aliases and `rebase --exec`: `git rev-parse --local-env-vars`, and the dates.
@@ -148,23 +153,21 @@ class Git:
     def _execute(
         self, args: Sequence[str], stdin: bytes, index: Path | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        env |= {"LC_ALL": "C", "LANGUAGE": "C"}  # messages are searched for git's English words
-        if index:
-            env["GIT_INDEX_FILE"] = str(index)
-        command = ["git", "-C", str(self.root), *_OPTIONS, *_config(_CONFIG), *args]
-        own_session = not self._terminal
+        # GitPython adds to the environment and can't take from it
+        clean = [word for name in _NOT_INHERITED for word in ("-u", name)]
+        own = [f"GIT_INDEX_FILE={index}"] if index else []
+        git = ["git", "-C", str(self.root), *_OPTIONS, *_config(_CONFIG), *args]
         try:
-            return subprocess.run(
-                command,
-                input=stdin,
-                env=env,
-                capture_output=True,
-                check=False,
-                start_new_session=own_session,
+            process = Command(self.root).execute(
+                ["env", *clean, *own, *git],
+                istream=subprocess.PIPE,
+                as_process=True,
+                start_new_session=not self._terminal,
             )
-        except OSError as error:
+        except (OSError, GitCommandNotFound) as error:
             raise LedgerError(f"can't start git: {error}") from error
+        out, errors = process.communicate(stdin)
+        return subprocess.CompletedProcess(git, process.returncode, out, errors)
 
 
 def _config(settings: Mapping[str, str]) -> list[str]:
