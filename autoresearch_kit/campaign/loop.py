@@ -155,12 +155,12 @@ class _Loop:
 
     def _steps(self, decider: Decider, proposal: Proposal) -> Steps[Outcome]:
         """Run the idea until it is decided; a bug is repaired first, where somebody can."""
-        first = yield from decider.first_run(proposal)
-        while first.bug is not None and (repaired := self._repair(first.bug)) is not None:
+        outcome = yield from decider.decide(proposal)
+        while (bug := decider.bug_of(outcome)) and (repaired := self._repair(bug)):
             self.parts.workspace.write_pending(repaired)
             self.parts.heartbeat.repaired(repaired.idea)
-            first = yield from decider.first_run(repaired)
-        return (yield from decider.decide(first))
+            outcome = yield from decider.decide(repaired)
+        return outcome
 
     def _repair(self, crashed: Proposal) -> Proposal | None:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""

@@ -150,88 +150,51 @@ def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision
 def _decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
     if rule is Rule.GREEDY:
         return greedy(challenger, best)
-    compared = _Compared.of(challenger, best, noise)
+    # with enough runs beside the challenger's, only those are compared, without its first
+    beside = len(best.beside) >= BESIDE
+    own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
+    other = Sample(best.beside, best.nodes) if beside else best.recent
+    one_seed = agree_too_well(challenger.scores, noise, ODD)
+    gain = gain_of(own, other, noise, one_seed=one_seed)
+    margin = MARGIN * noise.sigma - best.lost
+    simpler = own.nodes < other.nodes and margin > 0
     last = len(challenger.scores) >= MOST_RUNS
-    if compared.beside or last:
-        bar = LIKELY if last and not compared.one_seed else SURE
-        if probability_better(compared.gain) >= bar:
-            return compared.decision(Verdict.KEEP, Reason.BETTER)
-    if last and compared.simpler and possible_loss(compared.gain) <= compared.margin:
-        return compared.decision(Verdict.KEEP, Reason.SIMPLER)
-    if last or compared.hope < compared.doubt:
-        return compared.decision(Verdict.DISCARD, compared.why_not)
-    return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
+
+    bar = LIKELY if last and not one_seed else SURE
+    # whether to go on is asked with sigma taken as known
+    hope = NormalDist(0.0, gain.error).cdf(gain.value)
+    if (beside or last) and probability_better(gain) >= bar:
+        verdict, reason = Verdict.KEEP, Reason.BETTER
+    elif last and simpler and possible_loss(gain) <= margin:
+        verdict, reason = Verdict.KEEP, Reason.SIMPLER
+    elif last or hope < _doubt(len(own.scores), simpler=simpler, beside=beside, one_seed=one_seed):
+        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
+    else:
+        return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
+
+    detail = (
+        f"{own} against the best's {other}{' beside it' if beside else ''}: {abs(gain.value):.6f} "
+        f"± {gain.error:.6f} {'lower' if gain.value >= 0 else 'higher'}"
+    )
+    if reason is Reason.SIMPLER:
+        fewer = other.nodes - own.nodes
+        detail += f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
+    elif reason is Reason.NO_GAIN:
+        detail += ", which may be luck"
+    if one_seed:
+        detail += "; its runs agree as if it fixed its seed, and count as one"
+    return Decision(verdict, reason, detail, gain)
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """The runs that a verdict is about, and what they say.
-
-    `beside` tells whether the best has enough runs beside the challenger's; if so, only those are
-    compared, without the challenger's first run. `margin` is what simpler code may lose, in bits
-    per byte. `one_seed`: the challenger's runs agree too well.
-    """
-
-    challenger: Sample
-    best: Sample
-    gain: Gain
-    margin: float
-    beside: bool
-    one_seed: bool
-
-    @classmethod
-    def of(cls, challenger: Sample, best: Best, noise: Noise) -> "_Compared":
-        beside = len(best.beside) >= BESIDE
-        own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
-        other = Sample(best.beside, best.nodes) if beside else best.recent
-        one_seed = agree_too_well(challenger.scores, noise, ODD)
-        gain = gain_of(own, other, noise, one_seed=one_seed)
-        return cls(own, other, gain, MARGIN * noise.sigma - best.lost, beside, one_seed)
-
-    @property
-    def simpler(self) -> bool:
-        """Return whether a tie is enough: there is less code, and some of the margin is left."""
-        return self.challenger.nodes < self.best.nodes and self.margin > 0
-
-    @property
-    def hope(self) -> float:
-        """Return the probability of a gain, with sigma taken as known: whether to go on."""
-        return NormalDist(0.0, self.gain.error).cdf(self.gain.value)
-
-    @property
-    def doubt(self) -> float:
-        """Return the probability of a gain below which the idea is given up.
-
-        Runs of one seed say no more when there are more of them: now or never.
-        """
-        if self.one_seed:
-            return SURE
-        if self.simpler:
-            return SIMPLER_DOUBT
-        if self.beside:
-            return SURE_DOUBT
-        return FIRST_DOUBT if len(self.challenger.scores) == 1 else DOUBT
-
-    @property
-    def why_not(self) -> Reason:
-        return Reason.NO_GAIN if self.hope > 1 - DOUBT else Reason.WORSE
-
-    def decision(self, verdict: Verdict, reason: Reason) -> Decision:
-        """Return this verdict, with the numbers that it rests on."""
-        gain = self.gain
-        detail = (
-            f"{self.challenger} against the best's {self.best}"
-            f"{' beside it' if self.beside else ''}: {abs(gain.value):.6f} ± {gain.error:.6f} "
-            f"{'lower' if gain.value >= 0 else 'higher'}"
-        )
-        if reason is Reason.SIMPLER:
-            fewer = self.best.nodes - self.challenger.nodes
-            detail += f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
-        elif reason is Reason.NO_GAIN:
-            detail += ", which may be luck"
-        if self.one_seed:
-            detail += "; its runs agree as if it fixed its seed, and count as one"
-        return Decision(verdict, reason, detail, gain)
+def _doubt(runs: int, *, simpler: bool, beside: bool, one_seed: bool) -> float:
+    """Return the probability of a gain below which an idea is given up."""
+    if one_seed:  # more runs of one seed say no more: now or never
+        return SURE
+    if simpler:
+        return SIMPLER_DOUBT
+    if beside:
+        return SURE_DOUBT
+    return FIRST_DOUBT if runs == 1 else DOUBT
 
 
 def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:

@@ -129,8 +129,7 @@ class Place:
 
     def decide(self, proposal: Proposal) -> Outcome:
         decider = self.decider()
-        first = self.drive(decider, decider.first_run(proposal))
-        return self.drive(decider, decider.decide(first))
+        return self.drive(decider, decider.decide(proposal))
 
     def drive(self, decider: Decider, steps: Steps[T]) -> T:
         context, workspace = decider.measuring.context, decider.measuring.workspace
@@ -386,9 +385,8 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     before = len(begun.machine.ran)
     stopped = begun.decider()
     monkeypatch.setattr(Heartbeat, "cancelled", lambda _: len(begun.machine.ran) == before + 2)
-    first = begun.drive(stopped, stopped.first_run(WIDER))
     with pytest.raises(Cancelled):
-        begun.drive(stopped, stopped.decide(first))
+        begun.drive(stopped, stopped.decide(WIDER))
     monkeypatch.undo()
     monkeypatch.setattr(launch, "execute", begun.machine.execute)
     monkeypatch.setattr(launch, "audit", begun.machine.audit)
@@ -403,9 +401,8 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(begun: Place) -> None
     begun.machine.scores["16"] = iter([1.6])
     decider = begun.decider()
     (decider.measuring.workspace.runs / "run-4").mkdir()
-    first = begun.drive(decider, decider.first_run(WIDER))
-    assert first.run is not None
-    assert first.run.chosen.folder == "run-5"
+    outcome = begun.drive(decider, decider.decide(WIDER))
+    assert outcome.own[0].chosen.folder == "run-5"
 
 
 def test_each_run_leaves_its_notebook_under_a_name_of_its_own(begun: Place) -> None:
