@@ -202,6 +202,7 @@ def test_what_is_clearly_worse_is_run_once(begun: Place) -> None:
     outcome = begun.decide(WIDER)
     assert outcome.decision.reason is Reason.WORSE
     assert values(runs(outcome)) == [1.6]
+    assert runs(outcome)[0].audit is None
 
 
 def test_what_is_better_is_run_beside_the_best_until_that_is_sure(begun: Place) -> None:
@@ -212,6 +213,12 @@ def test_what_is_better_is_run_beside_the_best_until_that_is_sure(begun: Place) 
     assert [word for word, _ in begun.machine.ran[before:]][:5] == ["16", "16", "8", "16", "8"]
     assert outcome.decision.gain is not None
     assert outcome.decision.gain.value == pytest.approx(0.205)
+    # the noise is that of runs that were made together
+    groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
+    assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
+    files = files_of(Workspace(begun.project, "night"), outcome)
+    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb"} <= set(files)
+    assert [run.audit is not None for run in runs(outcome)][:2] == [True, False]
 
 
 def test_a_gain_that_the_machine_made_is_not_kept(begun: Place) -> None:
@@ -220,14 +227,6 @@ def test_a_gain_that_the_machine_made_is_not_kept(begun: Place) -> None:
     outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.DISCARD
     assert len(reruns(outcome)) == BESIDE
-
-
-def test_the_noise_is_of_runs_made_together(begun: Place) -> None:
-    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    outcome = begun.decide(WIDER)
-    assert outcome.noise is not None
-    groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
-    assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
 
 
 def test_code_that_crashes_with_any_seed_is_a_crash(begun: Place) -> None:
@@ -244,16 +243,6 @@ def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(begun: 
     assert [run.score for run in reruns(outcome)] == [None]
 
 
-def test_what_is_kept_is_audited_and_nothing_else(begun: Place) -> None:
-    begun.machine.scores["16"] = iter(BETTER)
-    begun.machine.scores["8"] = iter(AGAIN_BEST)
-    kept = begun.decide(WIDER)
-    begun.machine.scores["4"] = iter([1.6])
-    discarded = begun.decide(replace(WIDER, constants={"WIDTH": 4}))
-    assert [run.audit is not None for run in runs(kept)][:2] == [True, False]
-    assert [run.audit for run in runs(discarded)] == [None]
-
-
 @pytest.mark.parametrize(
     ("busy", "waited"), [((0.9,), []), ((0.9, 0.7, 0.5), [600.0]), ((0.8, 0.9), [600.0])]
 )
@@ -267,6 +256,8 @@ def test_a_disturbed_run_is_repeated_with_its_seed(
     assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.6], [1.9] * len(busy))
     assert {run.seed for run in set_aside(outcome)} == {runs(outcome)[0].seed}
     assert begun.machine.waited == waited
+    files = files_of(Workspace(begun.project, "night"), outcome)
+    assert f"set-aside-{len(busy)}.ipynb" in files
 
 
 def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(begun: Place) -> None:
@@ -324,13 +315,23 @@ def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
         assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
-def test_runs_that_claim_few_steps_can_make_more_runs_needed(begun: Place) -> None:
-    """Without the second, three would be enough."""
-    begun.machine.scores["16"] = iter([1.47, 1.492, 1.474, 1.466, 1.471, 1.467])
-    begun.machine.scores["8"] = cycle([1.497, 1.504, 1.5])
-    begun.machine.steps["16"] = iter([1000, 700])
+@pytest.mark.parametrize(
+    ("own", "best", "steps"),
+    [
+        # without the second run, three would be enough
+        ([1.47, 1.492, 1.474, 1.466, 1.471, 1.467], [1.497, 1.504, 1.5], [1000, 700]),
+        # a lucky first run: its repeat, not picked by luck, counts when the keep is looked at again
+        ([1.46, 1.472, 1.494, 1.473], [1.504, 1.511, 1.507], [700]),
+    ],
+    ids=["a later run", "the first run"],
+)
+def test_runs_that_claim_few_steps_can_make_more_runs_needed(
+    begun: Place, own: list[float], best: list[float], steps: list[int]
+) -> None:
+    begun.machine.scores |= {"16": cycle(own), "8": cycle(best)}
+    begun.machine.steps["16"] = iter(steps)
     outcome = begun.decide(WIDER)
-    assert outcome.decision.verdict is Verdict.KEEP
+    assert len(set_aside(outcome)) > 0
     assert len(runs(outcome)) > 3
 
 
@@ -338,18 +339,7 @@ def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(begu
     begun.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
     begun.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
     begun.machine.steps["8"] = cycle([700, 1000])
-    outcome = begun.decide(WIDER)
-    assert outcome.decision.reason is Reason.FEWER_STEPS
-
-
-def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(begun: Place) -> None:
-    """Its repeat was not picked by luck, and counts where a keep is looked at again."""
-    begun.machine.scores["16"] = cycle([1.46, 1.472, 1.494, 1.473])
-    begun.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
-    begun.machine.steps["16"] = iter([700])
-    outcome = begun.decide(WIDER)
-    assert values(set_aside(outcome))[0] == 1.46
-    assert len(runs(outcome)) > 3
+    assert begun.decide(WIDER).decision.reason is Reason.FEWER_STEPS
 
 
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
@@ -403,14 +393,6 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(begun: Place) -> None
     (decider.measuring.workspace.runs / "run-4").mkdir()
     outcome = begun.drive(decider, decider.decide(WIDER))
     assert outcome.own[0].chosen.folder == "run-5"
-
-
-def test_each_run_leaves_its_notebook_under_a_name_of_its_own(begun: Place) -> None:
-    begun.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
-    begun.machine.elsewhere = iter([0.9])
-    outcome = begun.decide(WIDER)
-    files = files_of(Workspace(begun.project, "night"), outcome)
-    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(files)
 
 
 def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(begun: Place) -> None:
