@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
@@ -49,46 +49,16 @@ _PIECE = 64  # characters: a bar is told before it is whole
 class Context:
     """The settings, the prepared data, how scores are measured, and the notebook it began with.
 
-    `kit` digests the package copy that runs and scores. `sight` is what its runs see of this
-    machine, `leak` how much scored text that is; None without a sandbox, where they can read all
-    of it.
+    `leak` is how much scored text runs can read; None without a sandbox, where that is all of it.
     """
 
     settings: Settings
     machine: Machine
-    dataset: Path
+    site: Site
     info: DatasetInfo
     fingerprint: Fingerprint
     baseline: TrainNotebook
-    sandbox: SandboxLevel
-    kit: str = ""
-    sight: Sight = field(default_factory=Sight)
     leak: Leak | None = None
-
-    @property
-    def data(self) -> DataRef:
-        """Return the name and digest of the data set, for machines that have a copy."""
-        info = self.info
-        return DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
-
-    @property
-    def ahead(self) -> bool:
-        """Return whether there are cores to start what comes next while a run trains."""
-        return self.machine.cores >= LEAST_CORES
-
-    def site(self, workspace: Workspace, runs: Path) -> Site:
-        """Return what this machine has for runs, whose folders are to lie in `runs`."""
-        return Site(
-            workspace=workspace,
-            runs=runs,
-            dataset=self.dataset,
-            data=self.data,
-            kit=self.kit,
-            sandbox=self.sandbox,
-            gpu=self.machine.gpu,
-            sight=self.sight,
-            ahead=self.ahead,
-        )
 
 
 def find_context(workspace: Workspace, history: History, settings: Settings) -> Context:
@@ -102,9 +72,9 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     dataset = prepare_for(settings)
     check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
-    found = machine_probe.probe()
-    machine_probe.check_inside(found, bubblewrap.level())
-    here = fingerprint(info, found, TASK.scoring_version, settings.clock)
+    machine, level = machine_probe.probe(), bubblewrap.level()
+    machine_probe.check_inside(machine, level)
+    here = fingerprint(info, machine, TASK.scoring_version, settings.clock)
     experiments = history.experiments()
     if experiments:
         check_comparable(experiments[0].fingerprint, here)
@@ -114,8 +84,10 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
         baseline = with_profile_constants(notebook, settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
-    level, kit = bubblewrap.level(), kit_copy.digest(workspace.kit)
-    return Context(settings, found, dataset, info, here, baseline, level, kit, sight, leak)
+    data = DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
+    kit, ahead = kit_copy.digest(workspace.kit), machine.cores >= LEAST_CORES
+    site = Site(dataset, data, kit, level, machine.gpu, sight, ahead)
+    return Context(settings, machine, site, info, here, baseline, leak)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:

@@ -1,14 +1,14 @@
 """Keep or discard, given the scores and the noise: pure functions.
 
 The rule `careful` has two parts. **Is a gain likely?** After each run of the idea, its runs are
-held against the best's latest ones, from whenever they are; what is not likely to be better is
-discarded, mostly after one run. **Is it sure?** What is likely is held against re-runs of the best
-made beside it, in turn with its own, and nothing else: not against older runs, since a machine gets
-faster and slower over a night, and without the idea's first run, which it was picked by. It is kept
-if its code is better with probability `SURE`: Student's t of the difference of the mean scores over
-its standard error, on the degrees of freedom that sigma was estimated from (with flat priors on
-both means that is the Bayesian posterior probability; Box and Tiao, Bayesian Inference in
-Statistical Analysis, section 2.5).
+compared with the best's latest ones, however old; what is not likely to be better is discarded,
+mostly after one run. **Is it sure?** What is likely is compared with re-runs of the best that are
+made in turn with its own, and with nothing else: not with older runs, since a machine gets faster
+and slower over a night, and without the idea's first run, which it was picked by. It is kept if its
+code is better with probability `SURE`: Student's t of the difference of the mean scores over its
+standard error, on the degrees of freedom that sigma was estimated from (with flat priors on both
+means that is the Bayesian posterior probability; Box and Tiao, Bayesian Inference in Statistical
+Analysis, section 2.5).
 
 Less code is kept for a tie, if it is shown to be no worse than the best by more than `MARGIN`
 sigma: a test of non-inferiority (Wellek, Testing Statistical Hypotheses of Equivalence and
@@ -40,42 +40,45 @@ DECIMALS = 6
 """Scores are equal when they are at this many decimals: what is shown is what is compared."""
 
 SURE = 0.998
-"""Kept at this probability of being better. It is looked at after each run, and most edits are no
-gain, so that it has to be high for a night on which nothing helps to end without a keep."""
+"""The probability of being better at which an idea is kept. It is computed after each run, and most
+edits are no gain, so that it has to be high for a night on which nothing helps to end without a
+keep."""
 
 LIKELY = 0.985
-"""Kept at this one when the limit of runs is reached."""
+"""The probability at which an idea is kept when the limit of runs is reached."""
 
 FIRST_DOUBT = 0.8
-"""Discarded below this one after a single run: a gain of three sigma rarely looks so bad."""
+"""The probability below which an idea is discarded after one run: a gain of three sigma rarely
+looks so bad."""
 
 DOUBT = 0.85
-"""The same with more runs, until the best has runs beside them."""
+"""The probability below which it is discarded after more runs, without runs of the best beside."""
 
 SURE_DOUBT = 0.75
-"""The same once it has: that comparison has fewer runs, and the first run is not in it."""
+"""The probability below which it is discarded once the best was run beside it: that comparison has
+fewer runs, and the first run is not in it."""
 
 SIMPLER_DOUBT = 0.5
-"""The same for code that got simpler, for which a tie is enough."""
+"""The probability below which code that got simpler is discarded, for which a tie is enough."""
 
 MARGIN = 0.5
-"""In sigma: what simpler code may lose, all such keeps since the last that was better together."""
+"""What simpler code may lose, in sigma: all such keeps since the last that was better together."""
 
 NOT_WORSE = 0.95
-"""Simpler code is kept if it is within the margin with this probability."""
+"""The probability of being within the margin at which simpler code is kept."""
 
 ODD = 0.005
 """Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
 chance: see `noise.error_of_mean`."""
 
 BESIDE = 2
-"""Runs of the best beside those of an idea, at least, before the idea is kept."""
+"""The fewest runs of the best beside those of an idea before the idea is kept."""
 
 RECENT = 6
-"""Of the best's earlier runs, so many of the latest count: older ones say what the machine was."""
+"""How many of the best's latest runs count: older ones say what the machine was."""
 
 MOST_RUNS = 6
-"""Of an idea."""
+"""The most runs of an idea."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import TypeVar
 import pytest
 
 from autoresearch_kit.campaign import measuring
-from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring
@@ -34,7 +33,6 @@ from autoresearch_kit.records import (
     Rule,
     Run,
     RunSpec,
-    SandboxLevel,
     Score,
     Settings,
     Verdict,
@@ -42,7 +40,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import BESIDE
 from autoresearch_kit.verdicts.noise import PRIOR_DOF, Group
-from tests.campaign import tiny
+from tests.campaign import quick, tiny
 from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 
@@ -114,16 +112,8 @@ class Place:
     def decider(self) -> Decider:
         workspace = Workspace(self.project, "night")
         workspace.create()
-        baseline = TrainNotebook.parse(tiny.notebook_text())
-        context = Context(
-            self.settings,
-            MACHINE,
-            self.project,
-            DATASET,
-            ledger.FINGERPRINT,
-            baseline,
-            SandboxLevel.NONE,
-        )
+        source = tiny.notebook_text()
+        context = quick.context_of(self.settings, MACHINE, DATASET, self.project, source)
         measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), self.experiments)
 
@@ -133,7 +123,7 @@ class Place:
 
     def drive(self, decider: Decider, steps: Steps[T]) -> T:
         context, workspace = decider.measuring.context, decider.measuring.workspace
-        with closing(LocalPool(context.site(workspace, workspace.runs))) as pool:
+        with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
             return drive(steps, pool, decider.measuring.heartbeat)
 
 

@@ -86,7 +86,7 @@ def campaign(root: Path, pool: TwoDevices, researcher: Researcher) -> Iterator[P
     workspace.create()
     limits = Limits(experiments=3)
     context = quick.made_up_context(workspace, history, quick.SETTINGS)
-    here = LocalPool(context.site(workspace, workspace.runs))
+    here = LocalPool(context.site, workspace, workspace.runs)
     heartbeat = Heartbeat(workspace, limits)
     yield Parts(
         context,

@@ -124,7 +124,7 @@ class Confirming:
 
     def _runs(self, heartbeat: Heartbeat) -> Generator[Progress]:
         context = self._start()
-        with closing(LocalPool(context.site(self.workspace, self.folder.runs))) as pool:
+        with closing(LocalPool(context.site, self.workspace, self.folder.runs)) as pool:
             yield from self._runs_on(pool, context, heartbeat)
 
     def _runs_on(
