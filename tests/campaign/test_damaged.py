@@ -124,29 +124,27 @@ def test_a_request_that_is_damaged_while_it_runs_is_no_request(
     assert "ask again" in caplog.text
 
 
-@pytest.mark.parametrize("how", DAMAGE)
-def test_settings_come_back_out_of_git(how: str, place: Workspace) -> None:
-    damage(place, "settings.json", how)
+def test_settings_come_back_out_of_git(place: Workspace) -> None:
+    damage(place, "settings.json", CUT)
     assert settle(place.root, "night", Wishes()) == quick.SETTINGS
     quick.run(place.root, 2)
     assert place.settings() == quick.SETTINGS
 
 
-@pytest.mark.parametrize("how", DAMAGE)
-def test_settings_of_which_git_has_no_word_are_asked_for(
-    how: str, project: Path, capsys: pytest.CaptureFixture[str]
+def test_settings_that_git_does_not_have_are_asked_for(
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = Workspace(project, "night")
     place.create()
     place.write_settings(quick.SETTINGS)
-    path = damage(place, "settings.json", how)
+    path = damage(place, "settings.json", CUT)
     said = says(capsys, "run", "night")
     assert said.startswith(f"error: {path} is damaged")
     assert said.endswith(f"mend it, or remove it: rm {path}")
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_what_the_user_said_is_not_guessed(
+def test_what_the_user_set_is_not_guessed(
     how: str, place: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked, errands = damage(place, "research.json", how), damage(place, "errands.json", how)
