@@ -124,7 +124,7 @@ def test_nothing_is_left_running_or_lying_about(done: Campaign) -> None:
 
 
 def test_a_chat_is_told_when_it_ends(done: Campaign, chat: ChatServer) -> None:
-    [notice] = chat.bodies
+    notice, *_ = chat.bodies
     assert str(notice["text"]).startswith("'night' ended: done. 2 tried")
 
 

@@ -72,14 +72,21 @@ def test_a_busy_machine_is_named_with_who_was_busy(run: Run) -> None:
     )
 
 
-def test_others_on_the_gpu_are_counted() -> None:
-    said = why_invalid(on(replace(GPU, name="T4", others=2)), [], SETTINGS)
-    assert said == "2 other processes were computing on the T4, none allowed"
-
-
-def test_a_gpu_that_was_slowed_down_is_named_with_its_heat() -> None:
-    said = why_invalid(on(replace(GPU, throttled=0.9, temperature_c=94.0)), [], SETTINGS)
-    assert "slowed down 90% of the time, 50% allowed: 94 C at most, 1700 MHz of 1980" in said
+@pytest.mark.parametrize(
+    ("run", "others", "said"),
+    [
+        (on(replace(GPU, name="T4", others=2)), [],
+         "2 other processes were computing on the T4, none allowed"),
+        (on(replace(GPU, throttled=0.9, temperature_c=94.0)), [],
+         "slowed down 90% of the time, 50% allowed: 94 C at most, 1700 MHz of 1980"),
+        (replace(RUN, tokens=2_300_000), [RUN], "on 2,300,000 tokens"),
+        (replace(RUN, steps=500), [RUN],
+         "500 steps on 3,000,000 tokens, where the same code made 1,000 on"),
+    ],
+    ids=["others on the GPU", "a slow GPU", "few tokens", "few steps"],
+)  # fmt: skip
+def test_what_disturbed_a_run_is_named(run: Run, others: list[Run], said: str) -> None:
+    assert said in why_invalid(run, others, SETTINGS)
 
 
 @pytest.mark.parametrize(("steps", "counts"), [(810, True), (790, False), (5000, True)])
@@ -90,23 +97,18 @@ def test_a_run_with_a_fifth_fewer_steps_than_its_code_s_others_does_not_count(
     assert (why_invalid(replace(RUN, steps=steps), usual, SETTINGS) == "") is counts
 
 
-def test_a_run_on_a_fifth_fewer_tokens_does_not_count_either() -> None:
-    assert "on 2,300,000 tokens" in why_invalid(replace(RUN, tokens=2_300_000), [RUN], SETTINGS)
-
-
-def test_a_slow_run_is_named_with_what_is_usual() -> None:
-    said = why_invalid(replace(RUN, steps=500), [RUN], SETTINGS)
-    assert said.startswith("500 steps on 3,000,000 tokens, where the same code made 1,000 on")
-
-
-def test_code_that_logs_no_steps_is_not_slow() -> None:
-    silent = replace(RUN, steps=0, tokens=0)
-    assert why_invalid(silent, [silent], SETTINGS) == ""
-
-
-def test_one_run_that_claims_many_steps_makes_no_other_slow() -> None:
-    others = [replace(RUN, steps=steps) for steps in (10**9, 990, 1010)]
-    assert why_invalid(RUN, others, SETTINGS) == ""
+@pytest.mark.parametrize(
+    ("run", "others"),
+    [
+        (replace(RUN, steps=0, tokens=0), [replace(RUN, steps=0, tokens=0)]),
+        (RUN, [replace(RUN, steps=steps) for steps in (10**9, 990, 1010)]),
+        (replace(failed(Reason.DEADLINE, QUIET), steps=1), [RUN]),
+        (RUN, [replace(failed(Reason.DIVERGED, QUIET), steps=90_000)]),
+    ],
+    ids=["code that logs none", "one of many claims many", "a failure of time", "one that crashed"],
+)
+def test_steps_that_say_nothing_of_a_run_s_speed_are_left_out(run: Run, others: list[Run]) -> None:
+    assert why_invalid(run, others, SETTINGS) == ""
 
 
 @pytest.mark.parametrize("steps", [500, 2000])
@@ -145,16 +147,6 @@ def test_there_are_few_repeats_however_the_machine_behaves() -> None:
     while repeat(tried) is not Repeat.NO_MORE:
         tried += busy(tried[-1].conditions.elsewhere - 0.01 if tried[-1].conditions else 0)
     assert len(tried) == 1 + AGAIN + 1
-
-
-def test_a_failure_of_time_is_not_held_against_the_code_s_speed() -> None:
-    slow = replace(failed(Reason.DEADLINE, QUIET), steps=1)
-    assert why_invalid(slow, [RUN], SETTINGS) == ""
-
-
-def test_failures_say_nothing_of_the_usual_speed() -> None:
-    crashed = replace(failed(Reason.DIVERGED, QUIET), steps=90_000)
-    assert why_invalid(RUN, [crashed], SETTINGS) == ""
 
 
 @pytest.mark.parametrize(("share", "counts"), [(0.7, True), (0.8, False)])
