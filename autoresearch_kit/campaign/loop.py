@@ -7,7 +7,7 @@ they finish in any order. A proposal gets its number, and is written down, befor
 
 from bisect import insort
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoresearch_kit.campaign import recording
 from autoresearch_kit.campaign.errands import ErrandRunner
@@ -77,13 +77,13 @@ class _Loop:
         """
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
         self.parts.workspace.set_damaged_aside()
-        heartbeat.wait_while_paused()
         done = self._ideas(self.running)
         enough = limits.experiments is not None and done > limits.experiments
         if enough and retries.due(self.experiments, self.running) is None:
             return "done"
         if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
+        heartbeat.wait_while_paused()
         return "stopped, as asked; the next start goes on" if heartbeat.stop_requested() else None
 
     def propose(self) -> Proposal | None:
@@ -164,10 +164,11 @@ class _Loop:
 
     def _repair(self, crashed: Proposal) -> Proposal | None:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""
-        heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments)
+        heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments, self.running)
         heartbeat.repairing(crashed.attempts[-1].run.detail)
         if view is None:
             return None
+        view = replace(view, number=crashed.number)
         return self.parts.proposing.repair(view, crashed, heartbeat.cancelled)
 
 
