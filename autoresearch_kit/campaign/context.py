@@ -1,4 +1,4 @@
-"""The context of a campaign's experiments, found out once at its start: what they stand on."""
+"""The context of a campaign's experiments, determined once at its start."""
 
 import io
 import subprocess
@@ -36,13 +36,14 @@ from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 LEAST_CORES = 4
-"""With fewer, starting the next run beside the present one takes from training what it saves: on
-two cores it was seen to halve training."""
+"""The fewest cores on which the next run is started while one trains. With fewer, that takes from
+training what it saves: on two cores it was seen to halve training."""
 
 MOST_LEAK = 0.001
-"""Of the scored bytes that runs may be able to read: a table of so few pays less than the noise."""
+"""The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
+than the noise."""
 
-_PIECE = 64  # characters: a bar is told before it is whole
+_PIECE = 64  # characters: few enough to show a progress bar as it grows
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Context:
 
 
 def find_context(workspace: Workspace, history: History, settings: Settings) -> Context:
-    """Find out what the campaign stands on; prepares the corpus where that was not yet done.
+    """Determine the campaign's context; prepare the corpus where that was not yet done.
 
     Raises:
         FingerprintError: scores measured here can't be compared with those in the history.
@@ -91,7 +92,7 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
-    """Return what runs see of this machine, found out anew: files move, and Pythons change."""
+    """Return the part of this machine that runs see. Never kept: files move, and Pythons change."""
     known = {"autoresearch_kit", *sys.stdlib_module_names}
     modules = imported_modules(baseline.cells) if baseline else []
     imports = [name for name in modules if name not in known]
@@ -164,7 +165,7 @@ def with_profile_constants(notebook: TrainNotebook, profile: str) -> TrainNotebo
 def text_sizes(corpus: str, profile: profiles.Profile | None = None) -> profiles.TextSizes | None:
     """Return the sizes to prepare a corpus of the user's own with, by its path; None for others.
 
-    They are the profile's; without one, those of this machine's profile.
+    Without a profile, they are those of this machine's.
 
     Raises:
         KitError: there is a GPU, and torch does not work.

@@ -29,7 +29,7 @@ from autoresearch_kit.verdicts.repeats import Settled
 from autoresearch_kit.verdicts.validity import as_fast
 
 REPAIRS = 1
-"""How often an idea may crash on a bug and be repaired; the next crash is its end."""
+"""Crashes on a bug that are repaired; the next crash ends the idea."""
 
 BUGS = (
     Reason.ERROR,
@@ -38,7 +38,7 @@ BUGS = (
     Reason.UNPICKLABLE,
     Reason.BAD_SUBMISSION,
 )
-"""Crashes whose cause is the code, not its appetite for memory or time, nor what it learnt."""
+"""Crashes that a bug of the code causes, not its use of memory or time, nor what it learnt."""
 
 
 @dataclass(frozen=True)

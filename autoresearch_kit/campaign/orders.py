@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 
 ATTEMPTS = 2
-"""How often a run that the kit itself failed is carried out."""
+"""Attempts at a run that the kit itself fails."""
 
 T = TypeVar("T")
 

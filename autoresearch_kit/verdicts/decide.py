@@ -62,7 +62,7 @@ SIMPLER_DOUBT = 0.5
 """The probability below which code that got simpler is discarded, for which a tie is enough."""
 
 MARGIN = 0.5
-"""What simpler code may lose, in sigma: all such keeps since the last that was better together."""
+"""The loss in sigma that simpler code may have, with all such keeps since the last better one."""
 
 NOT_WORSE = 0.95
 """The probability of being within the margin at which simpler code is kept."""
@@ -75,7 +75,7 @@ BESIDE = 2
 """The fewest runs of the best beside those of an idea before the idea is kept."""
 
 RECENT = 6
-"""How many of the best's latest runs count: older ones say what the machine was."""
+"""The number of the best's latest runs that count: older ones tell of the machine as it was."""
 
 MOST_RUNS = 6
 """The most runs of an idea."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from autoresearch_kit.records import Experiment, Proposal, Verdict, next_number
 
 RETRIES = 2
-"""How often an idea is tried again."""
+"""The most retries of an idea."""
 
 
 def due(experiments: Sequence[Experiment], pending: Sequence[Proposal] = ()) -> Proposal | None:

@@ -182,11 +182,6 @@ def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
     assert outcome.noise.dof == PRIOR_DOF + 2
 
 
-def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
-    once = replace(place, settings=replace(place.settings, seeds=1))
-    assert len(runs(once.decide(BEGIN))) == 1
-
-
 def test_what_is_clearly_worse_is_run_once(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.6])
     outcome = begun.decide(WIDER)
