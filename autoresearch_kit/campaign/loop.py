@@ -15,7 +15,7 @@ from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.orders import Steps, submit, wait_for
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.execution.pool import Delivery
-from autoresearch_kit.records import Experiment, Proposal, Stage, best_of
+from autoresearch_kit.records import Experiment, Proposal, Stage
 from autoresearch_kit.verdicts import retries
 
 
@@ -38,7 +38,6 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
                 break
             loop.begin(proposal)
         for experiment in loop.advance():
-            parts.heartbeat.best(_best_score(loop.experiments))
             errands.after(loop.experiments)
             yield experiment
             done.append(experiment)
@@ -114,7 +113,7 @@ class _Loop:
     def begin(self, proposal: Proposal) -> None:
         """Begin an experiment: its first run is submitted, and the next proposal prepared."""
         parts, started = self.parts, recording.now()
-        parts.heartbeat.trying(proposal.number, proposal.idea, _best_score(self.experiments))
+        parts.heartbeat.trying(proposal.number, proposal.idea)
         self._prepare_next(proposal)
         decider = parts.decider(self.experiments)
         # with a run written down, a process before this one has waited already
@@ -170,8 +169,3 @@ class _Loop:
             return None
         view = replace(view, number=crashed.number)
         return self.parts.proposing.repair(view, crashed, heartbeat.cancelled)
-
-
-def _best_score(experiments: Sequence[Experiment]) -> float | None:
-    best = best_of(experiments)
-    return best.score if best else None

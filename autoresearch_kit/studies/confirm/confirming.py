@@ -202,13 +202,12 @@ class Confirming:
         Raises:
             KitError: the kit failed a run of the best, or as many runs in a row as end a campaign.
         """
-        best = standing.sample(self.plan.best)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         words = f"{todo.variant}, seed {todo.at + 1}"
         tried = [(trial.code, trial.at) for trial in standing.trials.done]
         if (todo.variant.code, todo.at) in tried:  # the machine was busy
             self._wait_until_quiet(context, heartbeat)
-        heartbeat.trying(number, f"confirm: {words}", best.mean if best else None)
+        heartbeat.trying(number, f"confirm: {words}")
         key, seed = f"{todo.variant.code}-{todo.at}", _seed(self.workspace.tag, todo.at)
         wanted = order(context, key, todo.variant.notebook, seed, words)
         delivery = drive(carry_out(wanted), pool, heartbeat)

@@ -96,7 +96,7 @@ def test_buttons_fit_the_campaigns_state(panel: Panel, ledger: Ledger) -> None:
 
 def test_a_dead_campaign_can_go_on(panel: Panel, ledger: Ledger) -> None:
     now = time.time()
-    state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", 1.5, Limits(), now, now)
+    state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", Limits(), now, now)
     ledger.workspace.write_state(state)
     panel.refresh()
     assert "its process died while running" in panel.status.value
