@@ -68,7 +68,7 @@ def done(
     return night
 
 
-def test_it_does_not_begin_where_runs_would_not_see_the_gpu(
+def test_it_refuses_where_runs_do_not_see_the_gpu(
     project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claims.claim_gpu_outside(tmp_path / "outside", monkeypatch)
@@ -93,7 +93,7 @@ def test_scores_are_plausible_and_keeps_are_better_and_better(done: Campaign) ->
     assert kept == sorted(kept, key=lambda score: -(score or 0))
 
 
-def test_the_branch_is_at_the_best_and_the_checkout_as_it_was(done: Campaign) -> None:
+def test_the_branch_is_at_the_best_the_checkout_unchanged(done: Campaign) -> None:
     best = done.history.best()
     assert best is not None
     assert tiny.git(done.root, "rev-parse", "autoresearch/night").strip() == best.code_commit
@@ -118,7 +118,7 @@ def test_a_chat_is_told_when_it_ends(done: Campaign, chat: ChatServer) -> None:
     assert str(notice["text"]).startswith("'night' ended: done. 2 tried")
 
 
-def test_its_copy_goes_on_elsewhere_under_the_same_fingerprint_until_stopped(
+def test_its_copy_goes_on_elsewhere_until_stopped(
     done: Campaign, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))

@@ -111,7 +111,7 @@ def test_status_and_panel_tell_of_each(
     assert len(sight.table) == 2
 
 
-def test_a_request_that_is_damaged_while_it_runs_is_no_request(
+def test_a_request_damaged_meanwhile_is_no_request(
     place: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     (place.folder / "request.json").write_bytes(b'"resume"')
@@ -154,7 +154,7 @@ def test_what_the_user_set_is_not_guessed(
     assert f"error: {errands} is damaged" in says(capsys, "run", "night")
 
 
-def test_a_request_that_a_full_disk_cut_does_not_take_the_next_with_it(
+def test_a_usage_line_cut_short_spares_the_next(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     meter = Meter(tmp_path / "usage.jsonl")
@@ -168,7 +168,7 @@ def test_a_request_that_a_full_disk_cut_does_not_take_the_next_with_it(
     assert caplog.text.count("can't be read") == 2
 
 
-def test_a_run_whose_live_file_is_damaged_is_not_known_yet(tmp_path: Path) -> None:
+def test_a_damaged_live_file_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / handover.LIVE_FILE).write_bytes(b"\x00")
     assert read_live(tmp_path).stage == "start"
 

@@ -190,7 +190,7 @@ def test_what_is_clearly_worse_is_run_once(begun: Place) -> None:
     assert runs(outcome)[0].audit is None
 
 
-def test_what_is_better_is_run_beside_the_best_until_that_is_sure(begun: Place) -> None:
+def test_what_is_better_is_run_beside_the_best(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(begun.machine.ran)
     outcome = begun.decide(WIDER)
@@ -221,7 +221,7 @@ def test_code_that_crashes_with_any_seed_is_a_crash(begun: Place) -> None:
     assert decision.detail == "run 2: loss nan"
 
 
-def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(begun: Place) -> None:
+def test_a_best_that_crashes_does_not_hold_up_the_verdict(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
     outcome = begun.decide(WIDER)
     assert len(runs(outcome)) == 6
@@ -245,7 +245,7 @@ def test_a_disturbed_run_is_repeated_with_its_seed(
     assert f"set-aside-{len(busy)}.ipynb" in files
 
 
-def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(begun: Place) -> None:
+def test_a_run_that_stays_disturbed_is_not_judged(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.3, 1.3, 1.3])
     begun.machine.elsewhere = iter([0.9] * 3)
     outcome = begun.decide(WIDER)
@@ -256,7 +256,7 @@ def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(begun: Place) ->
     assert outcome.noise is None
 
 
-def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(begun: Place) -> None:
+def test_a_best_that_stays_disturbed_leaves_no_verdict(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     begun.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
     outcome = begun.decide(WIDER)
@@ -265,7 +265,7 @@ def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(begun: Pla
     assert (len(runs(outcome)), reruns(outcome), len(set_aside(outcome))) == (2, (), 3)
 
 
-def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(begun: Place) -> None:
+def test_a_first_run_that_was_slow_is_repeated(begun: Place) -> None:
     begun.machine.scores |= {"16": iter([1.48, 1.3, 1.31, 1.29]), "8": iter(AGAIN_BEST)}
     begun.machine.steps["16"] = iter([314, 601, 598, 620])
     outcome = begun.decide(WIDER)
@@ -286,7 +286,7 @@ def test_code_that_claims_few_steps_again_and_again_wins_nothing(begun: Place) -
 @pytest.mark.parametrize(
     ("claim", "verdict"), [(1000, Verdict.DISCARD), (700, Verdict.DISTURBED)], ids=["no", "yes"]
 )
-def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
+def test_claiming_few_steps_when_unlucky_wins_nothing(
     begun: Place, claim: int, verdict: Verdict
 ) -> None:
     """Its seed is its own, so that each run is another draw, of what is no better than the best."""
@@ -320,7 +320,7 @@ def test_runs_that_claim_few_steps_can_make_more_runs_needed(
     assert len(runs(outcome)) > 3
 
 
-def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(begun: Place) -> None:
+def test_a_best_claiming_few_steps_when_lucky_is_not_beaten(begun: Place) -> None:
     begun.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
     begun.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
     begun.machine.steps["8"] = cycle([700, 1000])
@@ -328,7 +328,7 @@ def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(begu
 
 
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
-def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
+def test_a_best_always_claiming_few_steps_is_compared_with(
     begun: Place, claims: tuple[int, ...]
 ) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": cycle(AGAIN_BEST)}
@@ -346,14 +346,14 @@ def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None
     assert (len(runs(outcome)), len(set_aside(outcome))) == (3, 2)
 
 
-def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(begun: Place) -> None:
+def test_a_machine_getting_busier_does_not_become_usual(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.3] * 9)
     begun.machine.elsewhere = iter([0.28, 0.4, 0.5, 0.6, 0.7])
     outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.DISTURBED
 
 
-def test_runs_that_were_over_before_a_stop_are_not_run_again(
+def test_runs_over_before_a_stop_are_not_repeated(
     begun: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
@@ -371,7 +371,7 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     assert len(set(ran)) == len(ran)
 
 
-def test_a_run_goes_beside_one_that_was_over_before_a_kill(begun: Place) -> None:
+def test_a_run_goes_beside_the_folder_of_another(begun: Place) -> None:
     """Its folder is the second: that of the first, which the kit failed, was cleared away."""
     begun.machine.scores["16"] = iter([1.6])
     decider = begun.decider()
@@ -380,7 +380,7 @@ def test_a_run_goes_beside_one_that_was_over_before_a_kill(begun: Place) -> None
     assert outcome.own[0].chosen.folder == "run-5"
 
 
-def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(begun: Place) -> None:
+def test_a_best_that_the_kit_fails_ends_the_campaign(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
         begun.decide(WIDER)

@@ -119,7 +119,7 @@ def test_experiments_finish_in_any_order_under_their_numbers(project: Path) -> N
     assert (workspace.under_way(), list(workspace.runs.iterdir())) == (set(), [])
 
 
-def test_a_keep_beats_the_best_of_the_time_it_is_recorded(project: Path) -> None:
+def test_a_keep_beats_the_best_when_it_is_recorded(project: Path) -> None:
     """Experiment 1 runs beside 2, which is kept first; the branch is at the keep that came last."""
     workspace, history = Workspace(project, "night"), History(project, "night")
     with campaign(project, TwoDevices(workspace.runs), Widens()) as parts:

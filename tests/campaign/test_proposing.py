@@ -70,7 +70,7 @@ def test_what_was_prepared_is_written_down_and_taken(ledger: Ledger) -> None:
     assert later.asked == []
 
 
-def test_what_the_disk_refuses_to_keep_is_taken_all_the_same(
+def test_what_the_disk_refuses_is_still_taken(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     class DiskEndsMeanwhile(Wider):
@@ -103,9 +103,7 @@ def test_it_keeps_until_a_disturbed_experiment_was_tried_again(ledger: Ledger) -
 
 
 @pytest.mark.parametrize("carries", [True, False])
-def test_where_it_conflicts_it_is_carried_over_or_asked_for_again(
-    ledger: Ledger, carries: bool
-) -> None:
+def test_a_conflict_is_carried_over_or_asked_again(ledger: Ledger, carries: bool) -> None:
     model = Wider(carries=carries)
     proposal = prepared(ledger, model, 1.5, BATCH=6).propose(ledger.view, never)
     assert (proposal.number, proposal.parent) == (2, 1)

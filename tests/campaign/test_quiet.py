@@ -65,9 +65,7 @@ def test_it_is_bounded_and_ends_with_the_campaign_s_hours(
     assert not wait(workspace, 3600.0, hours=1e-6)
 
 
-def test_the_state_says_for_what_for_how_long_and_who_is_busy(
-    workspace: Workspace, looks: Looks
-) -> None:
+def test_the_state_says_who_is_busy_and_how_long(workspace: Workspace, looks: Looks) -> None:
     looks(iter([BUSY, QUIET, QUIET]))
     wait(workspace, 60.0)
     assert state(workspace).stage is Stage.WAITING
@@ -94,6 +92,6 @@ def test_who_computes_on_the_run_s_gpu_is_not_quiet(
     assert [(one.name, one.others) for one in seen.gpus] == [("H100", 1)]
 
 
-def test_it_takes_longer_the_more_experiments_were_disturbed_up_to_an_hour() -> None:
+def test_patience_doubles_up_to_an_hour() -> None:
     assert [patience(60.0, times) for times in range(3)] == [120.0, 240.0, 480.0]
     assert (patience(1.0), patience(3600.0), patience(3600.0, 5)) == (60.0, 900.0, 3600.0)

@@ -74,7 +74,7 @@ def test_greedily_lower_is_better_and_ties_go_to_less_code(
         pytest.param(-0.02, 3, 2, 90, Reason.WORSE, id="less code, worse"),
     ],
 )
-def test_a_gain_is_judged_by_its_runs_and_those_beside_it(
+def test_a_gain_is_judged_by_runs_made_together(
     gain: float, runs: int, beside: int, nodes: int, follows: Reason | Arm
 ) -> None:
     found = judged(gain, runs=runs, beside=beside, nodes=nodes)
@@ -91,7 +91,7 @@ def test_a_gain_is_judged_by_its_runs_and_those_beside_it(
         ((), around(1.1, 4), Reason.FEWER_STEPS),
     ],
 )
-def test_a_keep_must_hold_with_the_runs_that_claim_fewer_steps(
+def test_a_keep_must_hold_with_the_claimed_scores(
     claimed: tuple[float, ...], beside: tuple[float, ...], follows: Reason | Arm
 ) -> None:
     best = Best(OLD, 100, around(1.2, 2), claimed=beside)
@@ -112,7 +112,7 @@ def test_old_runs_of_the_best_do_not_decide() -> None:
     assert found.reason is Reason.NO_GAIN
 
 
-def test_the_run_that_an_idea_was_picked_by_does_not_decide() -> None:
+def test_the_run_an_idea_was_picked_by_decides_nothing() -> None:
     best = Best(OLD, 100, around(1.2, 2))
     lucky = Sample((1.0, *around(1.2, 2)), 100)
     found = decide(lucky, best, NOISE, Rule.CAREFUL)
@@ -131,7 +131,7 @@ def test_repeats_that_agree_too_well_count_as_one_run() -> None:
     ]
 
 
-def test_what_earlier_keeps_for_less_code_may_have_lost_is_taken_off() -> None:
+def test_earlier_losses_for_less_code_are_taken_off() -> None:
     lost = 0.8 * MARGIN * NOISE.sigma
     found = judged(0.008, runs=MOST_RUNS, beside=4, nodes=90, lost=lost)
     assert isinstance(found, Decision)

@@ -90,9 +90,7 @@ def test_what_disturbed_a_run_is_named(run: Run, others: list[Run], said: str) -
 
 
 @pytest.mark.parametrize(("steps", "counts"), [(810, True), (790, False), (5000, True)])
-def test_a_run_with_a_fifth_fewer_steps_than_its_code_s_others_does_not_count(
-    steps: int, counts: bool
-) -> None:
+def test_a_run_with_a_fifth_fewer_steps_does_not_count(steps: int, counts: bool) -> None:
     usual = [replace(RUN, steps=steps) for steps in (980, 1000, 9000)]
     assert (why_invalid(replace(RUN, steps=steps), usual, SETTINGS) == "") is counts
 
@@ -107,12 +105,12 @@ def test_a_run_with_a_fifth_fewer_steps_than_its_code_s_others_does_not_count(
     ],
     ids=["code that logs none", "one of many claims many", "a failure of time", "one that crashed"],
 )
-def test_steps_that_say_nothing_of_a_run_s_speed_are_left_out(run: Run, others: list[Run]) -> None:
+def test_steps_that_say_nothing_of_speed_are_ignored(run: Run, others: list[Run]) -> None:
     assert why_invalid(run, others, SETTINGS) == ""
 
 
 @pytest.mark.parametrize("steps", [500, 2000])
-def test_runs_from_when_the_machine_was_another_one_are_not_like_those_of_now(steps: int) -> None:
+def test_runs_at_another_speed_are_left_out(steps: int) -> None:
     before = [RUN, replace(RUN, steps=steps)]
     assert as_fast(before, [replace(RUN, steps=950)]) == [RUN]
 
@@ -136,7 +134,7 @@ def busy(*shares: float) -> list[Run]:
         ((0.9, 0.8, 0.7, 0.6), Repeat.NO_MORE),
     ],
 )
-def test_a_run_is_repeated_at_once_and_then_when_it_is_quiet(
+def test_a_run_is_repeated_at_once_then_when_quiet(
     shares: tuple[float, ...], follows: Repeat
 ) -> None:
     assert repeat(busy(*shares)) is follows
@@ -160,14 +158,14 @@ def test_whoever_allows_everything_has_every_run_judged() -> None:
     assert why_invalid(run, [replace(RUN, steps=10**9)], replace(SETTINGS, max_elsewhere=1.0)) == ""
 
 
-def test_on_a_machine_that_is_never_quiet_only_more_than_the_usual_disturbs() -> None:
+def test_only_more_than_the_usual_share_disturbs() -> None:
     usual = usual_elsewhere([replace(RUN, conditions=BUSY)] * 3)
     assert why_invalid(replace(RUN, conditions=BUSY), [], SETTINGS, usual) == ""
     worse = replace(RUN, conditions=replace(BUSY, elsewhere=BUSY.elsewhere + MARGIN + 0.01))
     assert "58% of the cores' time went elsewhere" in why_invalid(worse, [], SETTINGS, usual)
 
 
-def test_what_the_first_run_had_to_bear_each_time_is_this_machine_s_usual_state() -> None:
+def test_a_share_seen_each_time_is_the_usual() -> None:
     assert never_quiet(busy(0.42, 0.45, 0.4), SETTINGS) == 0.42
 
 
@@ -184,5 +182,5 @@ def test_the_usual_share_is_bounded() -> None:
     assert usual_elsewhere(busy(0.9)) == MOST_USUAL
 
 
-def test_runs_of_which_nothing_is_known_are_taken_to_be_undisturbed() -> None:
+def test_runs_without_conditions_are_taken_as_undisturbed() -> None:
     assert usual_elsewhere([replace(RUN, conditions=None)]) == 0.0
