@@ -67,8 +67,10 @@ class Campaign:
         self.workspace.create()
         with self.workspace.lock(held=self._held):
             heartbeat = Heartbeat(self.workspace, limits)
+            given = self.history, self.workspace, self.settings, self._model, heartbeat, limits
             try:
-                why = yield from self._experiments(heartbeat, limits)
+                with open_parts(*given, self._errands.stand_in) as parts:
+                    why = yield from loop.run(parts, self._errands)
             except GeneratorExit:
                 heartbeat.stage(Stage.ENDED, "left by its caller; the next start goes on")
                 raise
@@ -85,11 +87,3 @@ class Campaign:
                 heartbeat.stage(Stage.ENDED, why)
             finally:
                 self._errands.ended()
-
-    def _experiments(
-        self, heartbeat: Heartbeat, limits: Limits
-    ) -> Generator[Experiment, None, str]:
-        """Yield experiments until the campaign is over; return why it is."""
-        given = (self.history, self.workspace, self.settings, self._model)
-        with open_parts(*given, heartbeat, limits, self._errands.stand_in) as parts:
-            return (yield from loop.run(parts, self._errands))

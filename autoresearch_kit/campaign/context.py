@@ -1,10 +1,10 @@
-"""The context of a campaign's experiments, found out once at its start: what they stand on."""
+"""The context of a campaign's experiments, determined once at its start."""
 
 import io
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
@@ -35,63 +35,34 @@ from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 LEAST_CORES = 4
-"""With fewer, starting the next run beside the present one takes from training what it saves: on
-two cores it was seen to halve training."""
+"""The fewest cores on which the next run is started while one trains. With fewer, that takes from
+training what it saves: on two cores it was seen to halve training."""
 
 MOST_LEAK = 0.001
-"""Of the scored bytes that runs may be able to read: a table of so few pays less than the noise."""
+"""The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
+than the noise."""
 
-_PIECE = 64  # characters: a bar is told before it is whole
+_PIECE = 64  # characters: few enough to show a progress bar as it grows
 
 
 @dataclass(frozen=True)
 class Context:
     """The settings, the prepared data, how scores are measured, and the notebook it began with.
 
-    `kit` digests the package copy that runs and scores. `sight` is what its runs see of this
-    machine, `leak` how much scored text that is; None without a sandbox, where they can read all
-    of it.
+    `leak` is how much scored text runs can read; None without a sandbox, where that is all of it.
     """
 
     settings: Settings
     machine: Machine
-    dataset: Path
+    site: Site
     info: DatasetInfo
     fingerprint: Fingerprint
     baseline: TrainNotebook
-    sandbox: SandboxLevel
-    kit: str = ""
-    sight: Sight = field(default_factory=Sight)
     leak: Leak | None = None
-
-    @property
-    def data(self) -> DataRef:
-        """Return the name and digest of the data set, for machines that have a copy."""
-        info = self.info
-        return DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
-
-    @property
-    def ahead(self) -> bool:
-        """Return whether there are cores to start what comes next while a run trains."""
-        return self.machine.cores >= LEAST_CORES
-
-    def site(self, workspace: Workspace, runs: Path) -> Site:
-        """Return what this machine has for runs, whose folders are to lie in `runs`."""
-        return Site(
-            workspace=workspace,
-            runs=runs,
-            dataset=self.dataset,
-            data=self.data,
-            kit=self.kit,
-            sandbox=self.sandbox,
-            gpu=self.machine.gpu,
-            sight=self.sight,
-            ahead=self.ahead,
-        )
 
 
 def find_context(workspace: Workspace, history: History, settings: Settings) -> Context:
-    """Find out what the campaign stands on; prepares the corpus where that was not yet done.
+    """Determine the campaign's context; prepare the corpus where that was not yet done.
 
     Raises:
         FingerprintError: scores measured here can't be compared with those in the history.
@@ -101,9 +72,9 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     dataset = prepare_for(settings)
     check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
-    found = machine_probe.probe()
-    machine_probe.check_inside(found, bubblewrap.level())
-    here = fingerprint(info, found, TASK.scoring_version, settings.clock)
+    machine, level = machine_probe.probe(), bubblewrap.level()
+    machine_probe.check_inside(machine, level)
+    here = fingerprint(info, machine, TASK.scoring_version, settings.clock)
     experiments = history.experiments()
     if experiments:
         check_comparable(experiments[0].fingerprint, here)
@@ -113,12 +84,14 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
         baseline = with_profile_constants(notebook, settings.profile)
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
-    level, kit = bubblewrap.level(), kit_copy.digest(workspace.kit)
-    return Context(settings, found, dataset, info, here, baseline, level, kit, sight, leak)
+    data = DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
+    kit, ahead = kit_copy.digest(workspace.kit), machine.cores >= LEAST_CORES
+    site = Site(dataset, data, kit, level, machine.gpu, sight, ahead)
+    return Context(settings, machine, site, info, here, baseline, leak)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
-    """Return what runs see of this machine, found out anew: files move, and Pythons change."""
+    """Return the part of this machine that runs see. Never kept: files move, and Pythons change."""
     known = {"autoresearch_kit", *sys.stdlib_module_names}
     modules = imported_modules(baseline.cells) if baseline else []
     imports = [name for name in modules if name not in known]
@@ -191,7 +164,7 @@ def with_profile_constants(notebook: TrainNotebook, profile: str) -> TrainNotebo
 def text_sizes(corpus: str, profile: profiles.Profile | None = None) -> profiles.TextSizes | None:
     """Return the sizes to prepare a corpus of the user's own with, by its path; None for others.
 
-    They are the profile's; without one, those of this machine's profile.
+    Without a profile, they are those of this machine's.
 
     Raises:
         KitError: there is a GPU, and torch does not work.

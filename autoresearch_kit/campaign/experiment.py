@@ -29,7 +29,7 @@ from autoresearch_kit.verdicts.repeats import Settled
 from autoresearch_kit.verdicts.validity import as_fast
 
 REPAIRS = 1
-"""How often an idea may crash on a bug and be repaired; the next crash is its end."""
+"""Crashes on a bug that are repaired; the next crash ends the idea."""
 
 BUGS = (
     Reason.ERROR,
@@ -38,22 +38,7 @@ BUGS = (
     Reason.UNPICKLABLE,
     Reason.BAD_SUBMISSION,
 )
-"""Crashes whose cause is the code, not its appetite for memory or time, nor what it learnt."""
-
-
-@dataclass(frozen=True)
-class FirstRun:
-    """A proposal's notebook and its first run.
-
-    Without a run, `problem` says why there is nothing to run; `notebook` is then the parent's.
-    `bug` is the proposal with its crash among its attempts, where that bug may be repaired.
-    """
-
-    proposal: Proposal
-    notebook: TrainNotebook
-    run: Settled | None = None
-    problem: str = ""
-    bug: Proposal | None = None
+"""Crashes that a bug of the code causes, not its use of memory or time, nor what it learnt."""
 
 
 @dataclass(frozen=True)
@@ -102,110 +87,120 @@ class Decider:
     history: History
     experiments: Sequence[Experiment]
 
-    def first_run(self, proposal: Proposal) -> Steps[FirstRun]:
-        """Make the proposal's notebook, run it with its first seed, and score it.
+    def decide(self, proposal: Proposal) -> Steps[Outcome]:
+        """Make the proposal's notebook; run it, and the best, until there is a verdict.
+
+        What is kept is audited.
 
         Raises:
-            Cancelled: a person asked to stop at once; the proposal stays written down.
+            Cancelled: a person asked to stop at once; the proposal, and the runs that are over,
+                stay written down.
             KitError: the kit failed, and no edit can have caused that.
         """
-        baseline = self.measuring.context.baseline
-        if proposal.parent is None:
-            parent = notebook = baseline
-        else:
-            parent = TrainNotebook.parse(self.history.source(proposal.parent))
-            if proposal.failure:
-                return FirstRun(proposal, parent, problem=proposal.failure)
-            try:
-                notebook = parent.apply(proposal.edits, proposal.constants).relocked(baseline)
-                notebook.check(parent)
-            except EditError as error:
-                return FirstRun(proposal, parent, problem=str(error))
-        run = yield from self.measuring.measure(proposal.number, Arm.CHALLENGER, 0, notebook)
-        return FirstRun(proposal, notebook, run, bug=self._bug(proposal, run))
-
-    def decide(self, first: FirstRun) -> Steps[Outcome]:
-        """Run the idea again, and the best, until there is a verdict; audit what is kept.
-
-        Raises:
-            Cancelled: a person asked to stop at once; the runs that are over stay written down.
-            KitError: the kit failed, and no edit can have caused that.
-        """
-        if first.run is None:
-            crash = Decision(Verdict.CRASH, Reason.INVALID_EDIT, first.problem)
-            return Outcome(first.proposal, first.notebook, crash)
+        notebook, problem = self._notebook_of(proposal)
+        if problem:
+            crash = Decision(Verdict.CRASH, Reason.INVALID_EDIT, problem)
+            return Outcome(proposal, notebook, crash)
+        first = yield from self.measuring.measure(proposal.number, Arm.CHALLENGER, 0, notebook)
         while True:
             best = best_of(self.experiments)
             if best is None:
-                outcome = yield from self._baseline(first, first.run)
+                outcome = yield from self._baseline(proposal, notebook, [first])
             else:
-                outcome = yield from self._against_best(first, first.run, best)
+                outcome = yield from self._against_best(proposal, notebook, [first], best)
             if outcome.decision.verdict is not Verdict.KEEP:
                 return outcome
             kept, *others = outcome.own
-            audited = yield from self.measuring.audit(kept, outcome.notebook)
+            audited = yield from self.measuring.audit(kept, notebook)
             # a keep must be better than the best of now: another idea may have been kept meanwhile
             if best_of(self.experiments) is best:
                 return replace(outcome, own=(audited, *others))
 
-    def _bug(self, proposal: Proposal, first: Settled) -> Proposal | None:
-        """Return the proposal with its crash as an attempt; None if that is not to be repaired."""
-        if first.run.failure not in BUGS or len(proposal.attempts) >= REPAIRS:
+    def bug_of(self, outcome: Outcome) -> Proposal | None:
+        """Return the proposal with the crash of its first run as an attempt, to be repaired.
+
+        None if it did not crash in its first run, or on no bug, or was repaired often enough.
+        """
+        proposal, seeds = outcome.proposal, outcome.own
+        crashed = len(seeds) == 1 and seeds[0].run.failure in BUGS
+        if not crashed or len(proposal.attempts) >= REPAIRS:
             return None
-        folder = self.measuring.workspace.runs / first.chosen.folder
+        folder = self.measuring.workspace.runs / seeds[0].chosen.folder
         executed = crash_report.read_executed(folder / handover.EXECUTED_FILE)
         attempt = Attempt(
             proposal.edits,
             proposal.constants,
-            first.run,
+            seeds[0].run,
             crash_report.error_in(executed),
             proposal.idea,
             proposal.hypothesis,
         )
         return replace(proposal, attempts=(*proposal.attempts, attempt))
 
-    def _baseline(self, tried: FirstRun, first: Settled) -> Steps[Outcome]:
+    def _notebook_of(self, proposal: Proposal) -> tuple[TrainNotebook, str]:
+        """Return the proposal's notebook; or its parent's, and why there is nothing to run."""
+        baseline = self.measuring.context.baseline
+        if proposal.parent is None:
+            return baseline, ""
+        parent = TrainNotebook.parse(self.history.source(proposal.parent))
+        if proposal.failure:
+            return parent, proposal.failure
+        try:
+            edited = parent.apply(proposal.edits, proposal.constants).relocked(baseline)
+            edited.check(parent)
+        except EditError as error:
+            return parent, str(error)
+        return edited, ""
+
+    def _baseline(
+        self, proposal: Proposal, notebook: TrainNotebook, own: list[Settled]
+    ) -> Steps[Outcome]:
         """Run it with several seeds, since all that follow are compared with it."""
-        own = [first]
         seeds = self.measuring.context.settings.seeds
         while not (ended := repeats.ended(own)) and len(own) < seeds:
-            own = yield from self._once_more(BASELINE, Arm.CHALLENGER, own, tried.notebook)
+            own = yield from self._once_more(BASELINE, Arm.CHALLENGER, own, notebook)
         if ended:
-            return Outcome(tried.proposal, tried.notebook, ended, tuple(own))
+            return Outcome(proposal, notebook, ended, tuple(own))
         detail = "every later experiment is compared with it"
         decision = Decision(Verdict.KEEP, Reason.BASELINE, detail)
         measured_noise = self._noise(Group(BASELINE, repeats.scores(own)))
-        return Outcome(tried.proposal, tried.notebook, decision, tuple(own), noise=measured_noise)
+        return Outcome(proposal, notebook, decision, tuple(own), noise=measured_noise)
 
-    def _against_best(self, tried: FirstRun, first: Settled, best: Experiment) -> Steps[Outcome]:
+    def _against_best(
+        self, proposal: Proposal, notebook: TrainNotebook, own: list[Settled], best: Experiment
+    ) -> Steps[Outcome]:
         """Run the idea and the best in turn, as often as the verdict needs."""
-        number, own, beside = tried.proposal.number, [first], list[Settled]()
+        number, nodes, beside = proposal.number, notebook.nodes(), list[Settled]()
         measured_noise = None
         while not (ended := repeats.ended(own) or repeats.not_judged(beside, "re-run of the best")):
-            decided, measured_noise = self._decided(tried, best, own, beside)
+            decided, measured_noise = self._decided(number, nodes, own, best, beside)
             if isinstance(decided, Decision):
                 ended = decided
                 break
             if decided is Arm.BEST and not repeats.ended(beside):
-                notebook = TrainNotebook.parse(self.history.source(best.number))
-                beside = yield from self._once_more(number, Arm.BEST, beside, notebook, best)
+                code = TrainNotebook.parse(self.history.source(best.number))
+                beside = yield from self._once_more(number, Arm.BEST, beside, code, best)
             else:
-                own = yield from self._once_more(number, Arm.CHALLENGER, own, tried.notebook)
+                own = yield from self._once_more(number, Arm.CHALLENGER, own, notebook)
             measured_noise = None  # a crash or a disturbed run is not held against noise
         runs = tuple(own), tuple(beside)
-        return Outcome(tried.proposal, tried.notebook, ended, *runs, measured_noise, best.number)
+        return Outcome(proposal, notebook, ended, *runs, measured_noise, best.number)
 
     def _decided(
-        self, tried: FirstRun, best: Experiment, own: Sequence[Settled], beside: Sequence[Settled]
+        self,
+        number: int,
+        nodes: int,
+        own: Sequence[Settled],
+        best: Experiment,
+        beside: Sequence[Settled],
     ) -> tuple[Decision | Arm, Noise]:
         """Return the decision, or whose code to run once more; and the noise behind it."""
         scores, best_scores = repeats.scores(own), repeats.scores(beside)
         # the idea's first run is not noise: the idea was picked by it
-        groups = Group(tried.proposal.number, scores[1:]), Group(best.number, best_scores)
-        measured_noise = self._noise(*groups)
+        measured_noise = self._noise(Group(number, scores[1:]), Group(best.number, best_scores))
         settings = self.measuring.context.settings
         how = measured_noise.sigma, settings, self.measuring.usual
-        challenger = Sample(scores, tried.notebook.nodes(), claimed=repeats.claimed(own, *how))
+        challenger = Sample(scores, nodes, claimed=repeats.claimed(own, *how))
         champion = Best(
             noise.scores_of(self._runs_before(best, beside)),
             best.nodes,

@@ -27,7 +27,6 @@ def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
         number=0,
         idea="",
         run_folder="",
-        best=None,
         limits=limits,
         started=now,
         heartbeat=now,
@@ -67,9 +66,9 @@ class Heartbeat:
         """Say what the campaign is doing now."""
         self._write(replace(self._state, stage=stage, message=message))
 
-    def trying(self, number: int, idea: str, best: float | None) -> None:
-        """Say which experiment is under way, and the best score before it."""
-        self._write(replace(self._state, number=number, idea=idea, best=best, run_folder=""))
+    def trying(self, number: int, idea: str) -> None:
+        """Say which experiment is under way."""
+        self._write(replace(self._state, number=number, idea=idea, run_folder=""))
 
     def repairing(self, bug: str) -> None:
         """Say that a run crashed on a bug, which is being repaired."""
@@ -83,10 +82,6 @@ class Heartbeat:
         """Say that a run is under way, which one, and where its live files are."""
         now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)
         self._write(now)
-
-    def best(self, best: float | None) -> None:
-        """Say what the best score is."""
-        self._write(replace(self._state, best=best))
 
     def cancelled(self) -> bool:
         """Return whether a person asked to stop at once.

@@ -7,7 +7,7 @@ they finish in any order. A proposal gets its number, and is written down, befor
 
 from bisect import insort
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoresearch_kit.campaign import recording
 from autoresearch_kit.campaign.errands import ErrandRunner
@@ -15,7 +15,7 @@ from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.orders import Steps, submit, wait_for
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.execution.pool import Delivery
-from autoresearch_kit.records import Experiment, Proposal, Stage, best_of
+from autoresearch_kit.records import Experiment, Proposal, Stage
 from autoresearch_kit.verdicts import retries
 
 
@@ -38,7 +38,6 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
                 break
             loop.begin(proposal)
         for experiment in loop.advance():
-            parts.heartbeat.best(_best_score(loop.experiments))
             errands.after(loop.experiments)
             yield experiment
             done.append(experiment)
@@ -77,13 +76,13 @@ class _Loop:
         """
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
         self.parts.workspace.set_damaged_aside()
-        heartbeat.wait_while_paused()
         done = self._ideas(self.running)
         enough = limits.experiments is not None and done > limits.experiments
         if enough and retries.due(self.experiments, self.running) is None:
             return "done"
         if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
+        heartbeat.wait_while_paused()
         return "stopped, as asked; the next start goes on" if heartbeat.stop_requested() else None
 
     def propose(self) -> Proposal | None:
@@ -114,7 +113,7 @@ class _Loop:
     def begin(self, proposal: Proposal) -> None:
         """Begin an experiment: its first run is submitted, and the next proposal prepared."""
         parts, started = self.parts, recording.now()
-        parts.heartbeat.trying(proposal.number, proposal.idea, _best_score(self.experiments))
+        parts.heartbeat.trying(proposal.number, proposal.idea)
         self._prepare_next(proposal)
         decider = parts.decider(self.experiments)
         # with a run written down, a process before this one has waited already
@@ -155,22 +154,18 @@ class _Loop:
 
     def _steps(self, decider: Decider, proposal: Proposal) -> Steps[Outcome]:
         """Run the idea until it is decided; a bug is repaired first, where somebody can."""
-        first = yield from decider.first_run(proposal)
-        while first.bug is not None and (repaired := self._repair(first.bug)) is not None:
+        outcome = yield from decider.decide(proposal)
+        while (bug := decider.bug_of(outcome)) and (repaired := self._repair(bug)):
             self.parts.workspace.write_pending(repaired)
             self.parts.heartbeat.repaired(repaired.idea)
-            first = yield from decider.first_run(repaired)
-        return (yield from decider.decide(first))
+            outcome = yield from decider.decide(repaired)
+        return outcome
 
     def _repair(self, crashed: Proposal) -> Proposal | None:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""
-        heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments)
+        heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments, self.running)
         heartbeat.repairing(crashed.attempts[-1].run.detail)
         if view is None:
             return None
+        view = replace(view, number=crashed.number)
         return self.parts.proposing.repair(view, crashed, heartbeat.cancelled)
-
-
-def _best_score(experiments: Sequence[Experiment]) -> float | None:
-    best = best_of(experiments)
-    return best.score if best else None

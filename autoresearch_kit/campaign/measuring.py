@@ -152,7 +152,7 @@ class Measuring:
         """Return whether a failure of the kit was the machine's, not that of the code to be run."""
         if number == 0 or arm is Arm.BEST:
             return True
-        machine, level = self.context.machine, self.context.sandbox
+        machine, level = self.context.machine, self.context.site.sandbox
         gone = machine.gpu and machine_probe.difference(
             machine, machine_probe.probe_inside(machine.gpu, level)
         )

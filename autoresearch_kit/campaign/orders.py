@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 
 ATTEMPTS = 2
-"""How often a run that the kit itself failed is carried out."""
+"""Attempts at a run that the kit itself fails."""
 
 T = TypeVar("T")
 
@@ -45,8 +45,8 @@ def order(context: Context, key: str, notebook: TrainNotebook, seed: int, words:
         key=key,
         notebook=notebook.text(),
         seed=seed,
-        dataset=context.data,
-        kit=context.kit,
+        dataset=context.site.data,
+        kit=context.site.kit,
         clock=settings.clock,
         train_seconds=settings.train_seconds,
         wall_seconds=settings.wall_seconds,

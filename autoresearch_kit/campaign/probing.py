@@ -38,7 +38,7 @@ class Probing:
     def __init__(self, context: Context, workspace: Workspace, pool: LocalPool) -> None:
         self._context = context
         self._workspace = workspace
-        self._site = pool.site
+        self._spec = pool.spec
         self._device = pool.device
         self._closed = threading.Event()
 
@@ -112,7 +112,7 @@ class Probing:
             seconds = min(seconds, settings.train_seconds)
             wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
             spec = replace(
-                self._site.spec(wanted, folder),
+                self._spec(wanted, folder),
                 train_seconds=seconds,
                 wall_seconds=min(wall_seconds, settings.wall_seconds),
                 profiled=True,

@@ -12,7 +12,7 @@ from autoresearch_kit.verdicts.validity import why_busy
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
-"""How long the machine is watched at a time; counting its processes at both ends takes some ten
+"""The length of a look at the machine; counting its processes at both ends takes some ten
 milliseconds."""
 
 CALM_LOOKS = 2
@@ -20,10 +20,10 @@ CALM_LOOKS = 2
 
 BUDGETS = 2.0
 LEAST_SECONDS, MOST_SECONDS = 60.0, 900.0
-"""How long to wait: as long as so many runs train, within these bounds in seconds."""
+"""The wait in budgets of a run, within these bounds in seconds."""
 
 LONGEST_SECONDS = 3600.0
-"""How long to wait at most while experiments in a row are disturbed: each waits twice as long."""
+"""The longest wait. It doubles with each disturbed experiment in a row."""
 
 
 def patience(train_seconds: float, disturbed: int = 0) -> float:

@@ -21,13 +21,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Site:
-    """Everything on this machine that runs need beside their orders. Absolute paths.
+    """What this machine has for runs beside their orders: the data set, the sandbox, the GPU.
 
-    `runs` holds a folder for each run; `ahead`: there are cores to start the next run beside.
+    `kit` digests the package copy that runs and scores. `sight` is what runs see of this machine;
+    `ahead`: there are cores to start the next run beside.
     """
 
-    workspace: Workspace
-    runs: Path
     dataset: Path
     data: DataRef
     kit: str
@@ -35,35 +34,6 @@ class Site:
     gpu: Accelerator | None
     sight: Sight
     ahead: bool
-
-    def setup(self, order: Order, folder: Path, *, waits: bool) -> RunSetup:
-        """Return the setup of a run of such orders; `waits`: its runner is started ahead."""
-        return RunSetup(
-            run_id=self.workspace.run_id(folder),
-            folder=folder,
-            dataset=self.dataset,
-            kit=self.workspace.kit,
-            sandbox=self.sandbox,
-            waits=waits,
-            gpu=self.gpu,
-            clock=order.clock,
-            sight=self.sight,
-        )
-
-    def spec(self, order: Order, folder: Path) -> RunSpec:
-        """Return the whole description of a run, whose notebook lies in its folder."""
-        return RunSpec(
-            **vars(self.setup(order, folder, waits=False)),
-            ahead=self.ahead,
-            notebook=folder / handover.INPUT_FILE,
-            compile_cache=self.workspace.compile_cache,
-            seed=order.seed,
-            train_seconds=order.train_seconds,
-            wall_seconds=order.wall_seconds,
-            compile_seconds=order.compile_seconds,
-            memory_mb=order.memory_mb,
-            gpu_memory_mb=order.gpu_memory_mb,
-        )
 
 
 @dataclass
@@ -84,12 +54,14 @@ class _Submitted:
 class LocalPool:
     """Carries out runs on this machine's device, in the order in which they are submitted.
 
-    The runner of the next run is started while a run trains or is scored, so that its imports are
-    over when its turn comes.
+    `runs` holds a folder for each run. The runner of the next run is started while a run trains or
+    is scored, so that its imports are over when its turn comes.
     """
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, site: Site, workspace: Workspace, runs: Path) -> None:
+        self._site = site
+        self._workspace = workspace
+        self._runs = runs
         self.device = DeviceQueue()
         self._submitted: dict[str, _Submitted] = {}
         self._standby: Waiting | None = None
@@ -100,15 +72,15 @@ class LocalPool:
 
     def submit(self, order: Order) -> Path:
         """Begin a run, or queue it, as `Pool.submit` says; return its folder."""
-        if (order.dataset, order.kit) != (self.site.data, self.site.kit):
+        if (order.dataset, order.kit) != (self._site.data, self._site.kit):
             raise ExecutionError(
                 f"run {order.key} needs data set {order.dataset} and package {order.kit}; this "
-                f"machine has {self.site.data} and {self.site.kit}"
+                f"machine has {self._site.data} and {self._site.kit}"
             )
         waiting, self._standby = self._standby, None
-        folder = waiting.setup.folder if waiting else new_folder(self.site.runs)
+        folder = waiting.setup.folder if waiting else new_folder(self._runs)
         (folder / handover.INPUT_FILE).write_text(order.notebook, encoding="utf-8")
-        submitted = _Submitted(order, self.site.spec(order, folder))
+        submitted = _Submitted(order, self.spec(order, folder))
         self._begin(
             submitted,
             lambda: launch.execute(
@@ -136,7 +108,7 @@ class LocalPool:
 
     def submit_audit(self, order: Order, delivery: Delivery) -> None:
         """Have the model of a run scored on the audit shard; it is delivered with that score."""
-        submitted = _Submitted(order, self.site.spec(order, delivery.folder))
+        submitted = _Submitted(order, self.spec(order, delivery.folder))
         cancelled = submitted.cancelled.is_set
         self._begin(
             submitted, lambda: launch.audit(submitted.spec, delivery.run, cancelled=cancelled)
@@ -156,6 +128,36 @@ class LocalPool:
             except OSError as error:  # the next start removes it
                 logger.warning("a folder of a run stays behind: %s", in_words(error))
 
+    def spec(self, order: Order, folder: Path) -> RunSpec:
+        """Return the whole description of a run, whose notebook lies in its folder."""
+        return RunSpec(
+            **vars(self._setup(order, folder, waits=False)),
+            ahead=self._site.ahead,
+            notebook=folder / handover.INPUT_FILE,
+            compile_cache=self._workspace.compile_cache,
+            seed=order.seed,
+            train_seconds=order.train_seconds,
+            wall_seconds=order.wall_seconds,
+            compile_seconds=order.compile_seconds,
+            memory_mb=order.memory_mb,
+            gpu_memory_mb=order.gpu_memory_mb,
+        )
+
+    def _setup(self, order: Order, folder: Path, *, waits: bool) -> RunSetup:
+        """Return the setup of a run of such orders; `waits`: its runner is started ahead."""
+        site = self._site
+        return RunSetup(
+            run_id=self._workspace.run_id(folder),
+            folder=folder,
+            dataset=site.dataset,
+            kit=self._workspace.kit,
+            sandbox=site.sandbox,
+            waits=waits,
+            gpu=site.gpu,
+            clock=order.clock,
+            sight=site.sight,
+        )
+
     def _begin(self, submitted: _Submitted, work: Callable[[], Run]) -> None:
         """Do the work in a thread, once the device is free; what it raises comes out of `wait`."""
 
@@ -173,7 +175,7 @@ class LocalPool:
 
     def _start_next(self, order: Order) -> None:
         """Start the runner of the run after this one, whatever that will be."""
-        setup = self.site.setup(order, new_folder(self.site.runs), waits=True)
+        setup = self._setup(order, new_folder(self._runs), waits=True)
         self._standby = launch.prepare(setup)
 
 

@@ -236,8 +236,9 @@ class Workspace:
         return self._recall("probes.json", tuple[Probe, ...]) or ()
 
     def add_probe(self, probe: Probe) -> None:
-        """Write down a probe, and drop those of experiments before the last."""
-        kept = [earlier for earlier in self.probes() if earlier.number >= probe.number - 1]
+        """Write down a probe, and drop those of experiments long before all that are under way."""
+        first = min({probe.number, *self.under_way()}) - 1
+        kept = [earlier for earlier in self.probes() if earlier.number >= first]
         write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
 
     def ahead(self) -> Proposal | None:

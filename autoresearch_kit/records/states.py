@@ -46,7 +46,6 @@ class State:
     number: int
     idea: str
     run_folder: str
-    best: float | None
     limits: Limits
     started: float
     heartbeat: float

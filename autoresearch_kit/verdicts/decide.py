@@ -1,14 +1,14 @@
 """Keep or discard, given the scores and the noise: pure functions.
 
 The rule `careful` has two parts. **Is a gain likely?** After each run of the idea, its runs are
-held against the best's latest ones, from whenever they are; what is not likely to be better is
-discarded, mostly after one run. **Is it sure?** What is likely is held against re-runs of the best
-made beside it, in turn with its own, and nothing else: not against older runs, since a machine gets
-faster and slower over a night, and without the idea's first run, which it was picked by. It is kept
-if its code is better with probability `SURE`: Student's t of the difference of the mean scores over
-its standard error, on the degrees of freedom that sigma was estimated from (with flat priors on
-both means that is the Bayesian posterior probability; Box and Tiao, Bayesian Inference in
-Statistical Analysis, section 2.5).
+compared with the best's latest ones, however old; what is not likely to be better is discarded,
+mostly after one run. **Is it sure?** What is likely is compared with re-runs of the best that are
+made in turn with its own, and with nothing else: not with older runs, since a machine gets faster
+and slower over a night, and without the idea's first run, which it was picked by. It is kept if its
+code is better with probability `SURE`: Student's t of the difference of the mean scores over its
+standard error, on the degrees of freedom that sigma was estimated from (with flat priors on both
+means that is the Bayesian posterior probability; Box and Tiao, Bayesian Inference in Statistical
+Analysis, section 2.5).
 
 Less code is kept for a tie, if it is shown to be no worse than the best by more than `MARGIN`
 sigma: a test of non-inferiority (Wellek, Testing Statistical Hypotheses of Equivalence and
@@ -40,42 +40,45 @@ DECIMALS = 6
 """Scores are equal when they are at this many decimals: what is shown is what is compared."""
 
 SURE = 0.998
-"""Kept at this probability of being better. It is looked at after each run, and most edits are no
-gain, so that it has to be high for a night on which nothing helps to end without a keep."""
+"""The probability of being better at which an idea is kept. It is computed after each run, and most
+edits are no gain, so that it has to be high for a night on which nothing helps to end without a
+keep."""
 
 LIKELY = 0.985
-"""Kept at this one when the limit of runs is reached."""
+"""The probability at which an idea is kept when the limit of runs is reached."""
 
 FIRST_DOUBT = 0.8
-"""Discarded below this one after a single run: a gain of three sigma rarely looks so bad."""
+"""The probability below which an idea is discarded after one run: a gain of three sigma rarely
+looks so bad."""
 
 DOUBT = 0.85
-"""The same with more runs, until the best has runs beside them."""
+"""The probability below which it is discarded after more runs, without runs of the best beside."""
 
 SURE_DOUBT = 0.75
-"""The same once it has: that comparison has fewer runs, and the first run is not in it."""
+"""The probability below which it is discarded once the best was run beside it: that comparison has
+fewer runs, and the first run is not in it."""
 
 SIMPLER_DOUBT = 0.5
-"""The same for code that got simpler, for which a tie is enough."""
+"""The probability below which code that got simpler is discarded, for which a tie is enough."""
 
 MARGIN = 0.5
-"""In sigma: what simpler code may lose, all such keeps since the last that was better together."""
+"""The loss in sigma that simpler code may have, with all such keeps since the last better one."""
 
 NOT_WORSE = 0.95
-"""Simpler code is kept if it is within the margin with this probability."""
+"""The probability of being within the margin at which simpler code is kept."""
 
 ODD = 0.005
 """Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
 chance: see `noise.error_of_mean`."""
 
 BESIDE = 2
-"""Runs of the best beside those of an idea, at least, before the idea is kept."""
+"""The fewest runs of the best beside those of an idea before the idea is kept."""
 
 RECENT = 6
-"""Of the best's earlier runs, so many of the latest count: older ones say what the machine was."""
+"""The number of the best's latest runs that count: older ones tell of the machine as it was."""
 
 MOST_RUNS = 6
-"""Of an idea."""
+"""The most runs of an idea."""
 
 
 @dataclass(frozen=True)
@@ -150,88 +153,51 @@ def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision
 def _decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
     if rule is Rule.GREEDY:
         return greedy(challenger, best)
-    compared = _Compared.of(challenger, best, noise)
+    # with enough runs beside the challenger's, only those are compared, without its first
+    beside = len(best.beside) >= BESIDE
+    own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
+    other = Sample(best.beside, best.nodes) if beside else best.recent
+    one_seed = agree_too_well(challenger.scores, noise, ODD)
+    gain = gain_of(own, other, noise, one_seed=one_seed)
+    margin = MARGIN * noise.sigma - best.lost
+    simpler = own.nodes < other.nodes and margin > 0
     last = len(challenger.scores) >= MOST_RUNS
-    if compared.beside or last:
-        bar = LIKELY if last and not compared.one_seed else SURE
-        if probability_better(compared.gain) >= bar:
-            return compared.decision(Verdict.KEEP, Reason.BETTER)
-    if last and compared.simpler and possible_loss(compared.gain) <= compared.margin:
-        return compared.decision(Verdict.KEEP, Reason.SIMPLER)
-    if last or compared.hope < compared.doubt:
-        return compared.decision(Verdict.DISCARD, compared.why_not)
-    return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
+
+    bar = LIKELY if last and not one_seed else SURE
+    # whether to go on is asked with sigma taken as known
+    hope = NormalDist(0.0, gain.error).cdf(gain.value)
+    if (beside or last) and probability_better(gain) >= bar:
+        verdict, reason = Verdict.KEEP, Reason.BETTER
+    elif last and simpler and possible_loss(gain) <= margin:
+        verdict, reason = Verdict.KEEP, Reason.SIMPLER
+    elif last or hope < _doubt(len(own.scores), simpler=simpler, beside=beside, one_seed=one_seed):
+        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
+    else:
+        return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
+
+    detail = (
+        f"{own} against the best's {other}{' beside it' if beside else ''}: {abs(gain.value):.6f} "
+        f"± {gain.error:.6f} {'lower' if gain.value >= 0 else 'higher'}"
+    )
+    if reason is Reason.SIMPLER:
+        fewer = other.nodes - own.nodes
+        detail += f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
+    elif reason is Reason.NO_GAIN:
+        detail += ", which may be luck"
+    if one_seed:
+        detail += "; its runs agree as if it fixed its seed, and count as one"
+    return Decision(verdict, reason, detail, gain)
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """The runs that a verdict is about, and what they say.
-
-    `beside` tells whether the best has enough runs beside the challenger's; if so, only those are
-    compared, without the challenger's first run. `margin` is what simpler code may lose, in bits
-    per byte. `one_seed`: the challenger's runs agree too well.
-    """
-
-    challenger: Sample
-    best: Sample
-    gain: Gain
-    margin: float
-    beside: bool
-    one_seed: bool
-
-    @classmethod
-    def of(cls, challenger: Sample, best: Best, noise: Noise) -> "_Compared":
-        beside = len(best.beside) >= BESIDE
-        own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
-        other = Sample(best.beside, best.nodes) if beside else best.recent
-        one_seed = agree_too_well(challenger.scores, noise, ODD)
-        gain = gain_of(own, other, noise, one_seed=one_seed)
-        return cls(own, other, gain, MARGIN * noise.sigma - best.lost, beside, one_seed)
-
-    @property
-    def simpler(self) -> bool:
-        """Return whether a tie is enough: there is less code, and some of the margin is left."""
-        return self.challenger.nodes < self.best.nodes and self.margin > 0
-
-    @property
-    def hope(self) -> float:
-        """Return the probability of a gain, with sigma taken as known: whether to go on."""
-        return NormalDist(0.0, self.gain.error).cdf(self.gain.value)
-
-    @property
-    def doubt(self) -> float:
-        """Return the probability of a gain below which the idea is given up.
-
-        Runs of one seed say no more when there are more of them: now or never.
-        """
-        if self.one_seed:
-            return SURE
-        if self.simpler:
-            return SIMPLER_DOUBT
-        if self.beside:
-            return SURE_DOUBT
-        return FIRST_DOUBT if len(self.challenger.scores) == 1 else DOUBT
-
-    @property
-    def why_not(self) -> Reason:
-        return Reason.NO_GAIN if self.hope > 1 - DOUBT else Reason.WORSE
-
-    def decision(self, verdict: Verdict, reason: Reason) -> Decision:
-        """Return this verdict, with the numbers that it rests on."""
-        gain = self.gain
-        detail = (
-            f"{self.challenger} against the best's {self.best}"
-            f"{' beside it' if self.beside else ''}: {abs(gain.value):.6f} ± {gain.error:.6f} "
-            f"{'lower' if gain.value >= 0 else 'higher'}"
-        )
-        if reason is Reason.SIMPLER:
-            fewer = self.best.nodes - self.challenger.nodes
-            detail += f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
-        elif reason is Reason.NO_GAIN:
-            detail += ", which may be luck"
-        if self.one_seed:
-            detail += "; its runs agree as if it fixed its seed, and count as one"
-        return Decision(verdict, reason, detail, gain)
+def _doubt(runs: int, *, simpler: bool, beside: bool, one_seed: bool) -> float:
+    """Return the probability of a gain below which an idea is given up."""
+    if one_seed:  # more runs of one seed say no more: now or never
+        return SURE
+    if simpler:
+        return SIMPLER_DOUBT
+    if beside:
+        return SURE_DOUBT
+    return FIRST_DOUBT if runs == 1 else DOUBT
 
 
 def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:

@@ -18,7 +18,7 @@ from autoresearch_kit.verdicts.noise import scores_of
 from autoresearch_kit.verdicts.validity import why_disturbed, why_invalid
 
 AGAIN = 2
-"""How often a disturbed run is repeated at once."""
+"""The most repeats at once of a disturbed run."""
 
 LUCK = 4.0
 """Sigmas above the mean of its other runs up to which a score may be bad luck. A run with a fifth

@@ -1,7 +1,7 @@
-"""Trying again what the machine disturbed: pure functions of what was tried so far.
+"""Retries of ideas whose experiment the machine disturbed: pure functions of what was tried so far.
 
-A disturbed experiment is no verdict on its idea. The same edits are tried again by the next
-experiment, once the machine is quiet, under other seeds; after `RETRIES` times that is its end.
+A disturbed experiment is no verdict on its idea. The next experiment tries the same edits again,
+with other seeds, once the machine is quiet; `RETRIES` times at most.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from dataclasses import replace
 from autoresearch_kit.records import Experiment, Proposal, Verdict, next_number
 
 RETRIES = 2
-"""How often an idea is tried again."""
+"""The most retries of an idea."""
 
 
 def due(experiments: Sequence[Experiment], pending: Sequence[Proposal] = ()) -> Proposal | None:
@@ -42,9 +42,7 @@ def in_a_row(experiments: Sequence[Experiment]) -> int:
 
 
 def ideas(proposals: Iterable[Proposal]) -> int:
-    """Return how many ideas these are, the baseline among them: one that is tried again counts
-    once.
-    """
+    """Return how many ideas these are, the baseline among them; a retry is no new idea."""
     return sum(each.retry_of is None for each in proposals)
 
 

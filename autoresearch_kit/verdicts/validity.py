@@ -11,22 +11,22 @@ from statistics import median
 from autoresearch_kit.records import Clock, Conditions, GpuConditions, Reason, Run, Settings
 
 NEVER = 1.0
-"""At this `max_elsewhere` every run is judged, whatever the machine did meanwhile."""
+"""The `max_elsewhere` at which every run is judged, whatever the machine did meanwhile."""
 
 MARGIN = 0.15
-"""How much more than the usual share may go elsewhere, on a machine that is never quiet."""
+"""The share above the usual one that may go elsewhere, on a machine that is never quiet."""
 
 MOST_USUAL = 0.5
-"""The usual share is never taken to be more: a run that gets less than half of a machine depends on
-its neighbours more than on its code."""
+"""The largest share that is taken to be usual: a run that gets less than half of a machine depends
+on its neighbours more than on its code."""
 
 SHARED = 0.6
-"""By the CPU clock this share may always go elsewhere, and `MARGIN` more. It counts a run that gets
-less than a sixth of the machine as if it got a sixth."""
+"""The share that may always go elsewhere by the CPU clock, and `MARGIN` more. That clock counts a
+run that gets less than a sixth of the machine as if it got a sixth."""
 
 FEWER = 0.8
-"""A run with less than this share of the steps, or of the tokens, of the same code is disturbed.
-Runs of the same code on two cores, beside neighbours that came and went, were all above 0.9."""
+"""The share of the same code's steps, or tokens, below which a run is disturbed. Runs of the same
+code on two cores, beside neighbours that came and went, were all above 0.9."""
 
 THROTTLED = 0.5
 """The share of the looks at which a GPU may have been slowed down."""
@@ -36,22 +36,21 @@ STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
 
 
 def usual_elsewhere(baseline: Sequence[Run]) -> float:
-    """Return the share of the cores' time that went elsewhere while the baseline trained, its
-    median.
+    """Return the median share of the cores' time that went elsewhere while the baseline trained.
 
-    What all runs had to bear disturbs none. Later runs don't change it: a machine that gets busier
-    and busier would otherwise become the usual one.
+    A share that every run had to bear disturbs none. Later runs don't change it: a machine that
+    gets busier and busier would otherwise become the usual one.
     """
     shares = [each.conditions.elsewhere for each in baseline if each.conditions]
     return min(median(shares or [0.0]), MOST_USUAL)
 
 
 def never_quiet(tried: Sequence[Run], settings: Settings) -> float:
-    """Return the share of the cores' time that always goes elsewhere, by all tries of a campaign's
-    first run; 0 if they say no such thing.
+    """Return the share of the cores' time that always goes elsewhere, or 0 if none does.
 
-    All were disturbed, waiting for a quiet machine did not help, and it was about as busy each
-    time: then that is this machine's usual state, up to `MOST_USUAL`.
+    `tried` are all tries of a campaign's first run. Where all were disturbed, waiting for a quiet
+    machine did not help, and it was about as busy each time, that is this machine's usual state, up
+    to `MOST_USUAL`.
     """
     shares = [each.conditions.elsewhere if each.conditions else 0.0 for each in tried]
     busy = min(shares) > settings.max_elsewhere and max(shares) <= MOST_USUAL

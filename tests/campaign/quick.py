@@ -12,6 +12,8 @@ from autoresearch_kit.campaign import parts
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.local import Site
+from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
@@ -26,6 +28,7 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Score,
     Settings,
+    Sight,
 )
 from autoresearch_kit.verdicts.comparable import check_comparable
 from tests.campaign import tiny
@@ -80,10 +83,17 @@ def made_up_context(workspace: Workspace, history: History, settings: Settings) 
     if experiments:
         check_comparable(experiments[0].fingerprint, ledger.FINGERPRINT)
     source = history.source(0) if experiments else tiny.notebook_text()
-    dataset, baseline = workspace.root / "data", TrainNotebook.parse(source)
-    return Context(
-        settings, MACHINE, dataset, INFO, ledger.FINGERPRINT, baseline, SandboxLevel.NONE
-    )
+    return context_of(settings, MACHINE, INFO, workspace.root / "data", source)
+
+
+def context_of(
+    settings: Settings, machine: Machine, info: DatasetInfo, dataset: Path, source: str
+) -> Context:
+    """A context on a machine with this data set, and few cores."""
+    data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE
+    site = Site(dataset, data, "kit", level, machine.gpu, Sight(), ahead=False)
+    baseline = TrainNotebook.parse(source)
+    return Context(settings, machine, site, info, ledger.FINGERPRINT, baseline)
 
 
 def make_up(patch: pytest.MonkeyPatch) -> None:

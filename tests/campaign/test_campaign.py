@@ -68,7 +68,7 @@ def done(
     return night
 
 
-def test_it_does_not_begin_where_runs_would_not_see_the_gpu(
+def test_it_refuses_where_runs_do_not_see_the_gpu(
     project: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claims.claim_gpu_outside(tmp_path / "outside", monkeypatch)
@@ -78,13 +78,11 @@ def test_it_does_not_begin_where_runs_would_not_see_the_gpu(
     assert not list(night.workspace.runs.iterdir())
 
 
-def test_the_baseline_comes_first_and_is_kept(done: Campaign) -> None:
-    first = done.history.experiments()[0]
+def test_it_begins_with_the_baseline_and_ends_at_its_limit(done: Campaign) -> None:
+    first, *_ = experiments = done.history.experiments()
     assert (first.proposal.idea, first.verdict) == ("baseline", Verdict.KEEP)
-
-
-def test_it_ends_at_its_limit(done: Campaign) -> None:
-    assert [experiment.number for experiment in done.history.experiments()] == [0, 1, 2]
+    assert [experiment.number for experiment in experiments] == [0, 1, 2]
+    assert 0.5 < first.runs[0].train_seconds < 3.1  # a busy runner notes the start late
     assert list(Campaign("night", root=done.root).run(Limits(experiments=2))) == []
 
 
@@ -95,15 +93,12 @@ def test_scores_are_plausible_and_keeps_are_better_and_better(done: Campaign) ->
     assert kept == sorted(kept, key=lambda score: -(score or 0))
 
 
-def test_the_checkout_is_as_it_was(done: Campaign) -> None:
-    assert tiny.git(done.root, "status", "--porcelain") == "?? notes.txt\n"
-    assert tiny.git(done.root, "log", "--format=%s", "HEAD") == "begin\n"
-
-
-def test_the_branch_points_at_the_best(done: Campaign) -> None:
+def test_the_branch_is_at_the_best_the_checkout_unchanged(done: Campaign) -> None:
     best = done.history.best()
     assert best is not None
     assert tiny.git(done.root, "rev-parse", "autoresearch/night").strip() == best.code_commit
+    assert tiny.git(done.root, "status", "--porcelain") == "?? notes.txt\n"
+    assert tiny.git(done.root, "log", "--format=%s", "HEAD") == "begin\n"
 
 
 def test_the_record_holds_the_executed_notebook_and_the_loss_curve(done: Campaign) -> None:
@@ -113,22 +108,17 @@ def test_the_record_holds_the_executed_notebook_and_the_loss_curve(done: Campaig
     assert json.loads(curve[-1])["loss"] > 0
 
 
-def test_the_budget_is_kept(done: Campaign) -> None:
-    run = done.history.experiments()[0].runs[0]
-    assert 0.5 < run.train_seconds < 3.1  # a busy runner notes the start late
-
-
 def test_nothing_is_left_running_or_lying_about(done: Campaign) -> None:
     assert left_running(done.root) == []
     assert list(done.workspace.runs.iterdir()) == []
 
 
 def test_a_chat_is_told_when_it_ends(done: Campaign, chat: ChatServer) -> None:
-    [notice] = chat.bodies
+    notice, *_ = chat.bodies
     assert str(notice["text"]).startswith("'night' ended: done. 2 tried")
 
 
-def test_its_copy_goes_on_elsewhere_under_the_same_fingerprint_until_stopped(
+def test_its_copy_goes_on_elsewhere_until_stopped(
     done: Campaign, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))

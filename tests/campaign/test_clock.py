@@ -48,7 +48,7 @@ def beating(project: Path, clock: Clock) -> Heartbeat:
 
 
 @pytest.mark.parametrize("hours", [-10.0, 10.0])
-def test_how_long_a_campaign_ran_does_not_depend_on_the_wall(
+def test_durations_do_not_depend_on_the_wall_clock(
     beating: Heartbeat, clock: Clock, hours: float
 ) -> None:
     clock.wall += hours * HOUR

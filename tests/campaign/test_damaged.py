@@ -111,7 +111,7 @@ def test_status_and_panel_tell_of_each(
     assert len(sight.table) == 2
 
 
-def test_a_request_that_is_damaged_while_it_runs_is_no_request(
+def test_a_request_damaged_meanwhile_is_no_request(
     place: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     (place.folder / "request.json").write_bytes(b'"resume"')
@@ -124,29 +124,27 @@ def test_a_request_that_is_damaged_while_it_runs_is_no_request(
     assert "ask again" in caplog.text
 
 
-@pytest.mark.parametrize("how", DAMAGE)
-def test_settings_come_back_out_of_git(how: str, place: Workspace) -> None:
-    damage(place, "settings.json", how)
+def test_settings_come_back_out_of_git(place: Workspace) -> None:
+    damage(place, "settings.json", CUT)
     assert settle(place.root, "night", Wishes()) == quick.SETTINGS
     quick.run(place.root, 2)
     assert place.settings() == quick.SETTINGS
 
 
-@pytest.mark.parametrize("how", DAMAGE)
-def test_settings_of_which_git_has_no_word_are_asked_for(
-    how: str, project: Path, capsys: pytest.CaptureFixture[str]
+def test_settings_that_git_does_not_have_are_asked_for(
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = Workspace(project, "night")
     place.create()
     place.write_settings(quick.SETTINGS)
-    path = damage(place, "settings.json", how)
+    path = damage(place, "settings.json", CUT)
     said = says(capsys, "run", "night")
     assert said.startswith(f"error: {path} is damaged")
     assert said.endswith(f"mend it, or remove it: rm {path}")
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_what_the_user_said_is_not_guessed(
+def test_what_the_user_set_is_not_guessed(
     how: str, place: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked, errands = damage(place, "research.json", how), damage(place, "errands.json", how)
@@ -156,7 +154,7 @@ def test_what_the_user_said_is_not_guessed(
     assert f"error: {errands} is damaged" in says(capsys, "run", "night")
 
 
-def test_a_request_that_a_full_disk_cut_does_not_take_the_next_with_it(
+def test_a_usage_line_cut_short_spares_the_next(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     meter = Meter(tmp_path / "usage.jsonl")
@@ -170,7 +168,7 @@ def test_a_request_that_a_full_disk_cut_does_not_take_the_next_with_it(
     assert caplog.text.count("can't be read") == 2
 
 
-def test_a_run_whose_live_file_is_damaged_is_not_known_yet(tmp_path: Path) -> None:
+def test_a_damaged_live_file_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / handover.LIVE_FILE).write_bytes(b"\x00")
     assert read_live(tmp_path).stage == "start"
 

@@ -77,7 +77,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     return Night(project, machine, run(project, machine, 2))
 
 
-def test_it_is_tried_again_with_the_same_edits_and_other_seeds(night: Night) -> None:
+def test_the_same_edits_are_tried_with_other_seeds(night: Night) -> None:
     _, first, again, other = night.tried
     assert (first.verdict, first.reason) == (Verdict.DISTURBED, Reason.MACHINE_BUSY)
     assert (first.score, first.runs, len(first.set_aside)) == (None, (), TRIES)
@@ -131,7 +131,7 @@ def test_a_stop_before_a_retry_loses_no_retry(project: Path) -> None:
     assert again.proposal.retry_of == 1
 
 
-def test_a_disturbed_baseline_says_what_to_do_and_is_measured_anew(project: Path) -> None:
+def test_a_disturbed_baseline_is_measured_anew(project: Path) -> None:
     with pytest.raises(KitError) as raised:
         run(project, Machine(*[BUSY] * TRIES), 1)
     assert str(raised.value) == (

@@ -13,7 +13,6 @@ from typing import TypeVar
 import pytest
 
 from autoresearch_kit.campaign import measuring
-from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring
@@ -34,7 +33,6 @@ from autoresearch_kit.records import (
     Rule,
     Run,
     RunSpec,
-    SandboxLevel,
     Score,
     Settings,
     Verdict,
@@ -42,7 +40,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import BESIDE
 from autoresearch_kit.verdicts.noise import PRIOR_DOF, Group
-from tests.campaign import tiny
+from tests.campaign import quick, tiny
 from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 
@@ -114,27 +112,18 @@ class Place:
     def decider(self) -> Decider:
         workspace = Workspace(self.project, "night")
         workspace.create()
-        baseline = TrainNotebook.parse(tiny.notebook_text())
-        context = Context(
-            self.settings,
-            MACHINE,
-            self.project,
-            DATASET,
-            ledger.FINGERPRINT,
-            baseline,
-            SandboxLevel.NONE,
-        )
+        source = tiny.notebook_text()
+        context = quick.context_of(self.settings, MACHINE, DATASET, self.project, source)
         measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), self.experiments)
 
     def decide(self, proposal: Proposal) -> Outcome:
         decider = self.decider()
-        first = self.drive(decider, decider.first_run(proposal))
-        return self.drive(decider, decider.decide(first))
+        return self.drive(decider, decider.decide(proposal))
 
     def drive(self, decider: Decider, steps: Steps[T]) -> T:
         context, workspace = decider.measuring.context, decider.measuring.workspace
-        with closing(LocalPool(context.site(workspace, workspace.runs))) as pool:
+        with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
             return drive(steps, pool, decider.measuring.heartbeat)
 
 
@@ -193,19 +182,15 @@ def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
     assert outcome.noise.dof == PRIOR_DOF + 2
 
 
-def test_the_baseline_is_run_as_often_as_was_asked_for(place: Place) -> None:
-    once = replace(place, settings=replace(place.settings, seeds=1))
-    assert len(runs(once.decide(BEGIN))) == 1
-
-
 def test_what_is_clearly_worse_is_run_once(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.6])
     outcome = begun.decide(WIDER)
     assert outcome.decision.reason is Reason.WORSE
     assert values(runs(outcome)) == [1.6]
+    assert runs(outcome)[0].audit is None
 
 
-def test_what_is_better_is_run_beside_the_best_until_that_is_sure(begun: Place) -> None:
+def test_what_is_better_is_run_beside_the_best(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(begun.machine.ran)
     outcome = begun.decide(WIDER)
@@ -213,6 +198,12 @@ def test_what_is_better_is_run_beside_the_best_until_that_is_sure(begun: Place) 
     assert [word for word, _ in begun.machine.ran[before:]][:5] == ["16", "16", "8", "16", "8"]
     assert outcome.decision.gain is not None
     assert outcome.decision.gain.value == pytest.approx(0.205)
+    # the noise is that of runs that were made together
+    groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
+    assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
+    files = files_of(Workspace(begun.project, "night"), outcome)
+    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb"} <= set(files)
+    assert [run.audit is not None for run in runs(outcome)][:2] == [True, False]
 
 
 def test_a_gain_that_the_machine_made_is_not_kept(begun: Place) -> None:
@@ -223,14 +214,6 @@ def test_a_gain_that_the_machine_made_is_not_kept(begun: Place) -> None:
     assert len(reruns(outcome)) == BESIDE
 
 
-def test_the_noise_is_of_runs_made_together(begun: Place) -> None:
-    begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
-    outcome = begun.decide(WIDER)
-    assert outcome.noise is not None
-    groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
-    assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
-
-
 def test_code_that_crashes_with_any_seed_is_a_crash(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.3, None])
     decision = begun.decide(WIDER).decision
@@ -238,21 +221,11 @@ def test_code_that_crashes_with_any_seed_is_a_crash(begun: Place) -> None:
     assert decision.detail == "run 2: loss nan"
 
 
-def test_a_best_that_crashes_when_run_again_does_not_hold_up_the_verdict(begun: Place) -> None:
+def test_a_best_that_crashes_does_not_hold_up_the_verdict(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter([None])}
     outcome = begun.decide(WIDER)
     assert len(runs(outcome)) == 6
     assert [run.score for run in reruns(outcome)] == [None]
-
-
-def test_what_is_kept_is_audited_and_nothing_else(begun: Place) -> None:
-    begun.machine.scores["16"] = iter(BETTER)
-    begun.machine.scores["8"] = iter(AGAIN_BEST)
-    kept = begun.decide(WIDER)
-    begun.machine.scores["4"] = iter([1.6])
-    discarded = begun.decide(replace(WIDER, constants={"WIDTH": 4}))
-    assert [run.audit is not None for run in runs(kept)][:2] == [True, False]
-    assert [run.audit for run in runs(discarded)] == [None]
 
 
 @pytest.mark.parametrize(
@@ -268,9 +241,11 @@ def test_a_disturbed_run_is_repeated_with_its_seed(
     assert (values(runs(outcome)), values(set_aside(outcome))) == ([1.6], [1.9] * len(busy))
     assert {run.seed for run in set_aside(outcome)} == {runs(outcome)[0].seed}
     assert begun.machine.waited == waited
+    files = files_of(Workspace(begun.project, "night"), outcome)
+    assert f"set-aside-{len(busy)}.ipynb" in files
 
 
-def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(begun: Place) -> None:
+def test_a_run_that_stays_disturbed_is_not_judged(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.3, 1.3, 1.3])
     begun.machine.elsewhere = iter([0.9] * 3)
     outcome = begun.decide(WIDER)
@@ -281,7 +256,7 @@ def test_a_run_that_stays_disturbed_is_set_aside_and_not_judged(begun: Place) ->
     assert outcome.noise is None
 
 
-def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(begun: Place) -> None:
+def test_a_best_that_stays_disturbed_leaves_no_verdict(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     begun.machine.elsewhere = iter([0.0, 0.0, 0.9, 0.9, 0.9])
     outcome = begun.decide(WIDER)
@@ -290,7 +265,7 @@ def test_where_the_best_run_again_stays_disturbed_there_is_no_verdict(begun: Pla
     assert (len(runs(outcome)), reruns(outcome), len(set_aside(outcome))) == (2, (), 3)
 
 
-def test_the_first_run_is_run_again_where_the_others_show_that_it_was_slow(begun: Place) -> None:
+def test_a_first_run_that_was_slow_is_repeated(begun: Place) -> None:
     begun.machine.scores |= {"16": iter([1.48, 1.3, 1.31, 1.29]), "8": iter(AGAIN_BEST)}
     begun.machine.steps["16"] = iter([314, 601, 598, 620])
     outcome = begun.decide(WIDER)
@@ -311,7 +286,7 @@ def test_code_that_claims_few_steps_again_and_again_wins_nothing(begun: Place) -
 @pytest.mark.parametrize(
     ("claim", "verdict"), [(1000, Verdict.DISCARD), (700, Verdict.DISTURBED)], ids=["no", "yes"]
 )
-def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
+def test_claiming_few_steps_when_unlucky_wins_nothing(
     begun: Place, claim: int, verdict: Verdict
 ) -> None:
     """Its seed is its own, so that each run is another draw, of what is no better than the best."""
@@ -325,36 +300,35 @@ def test_code_that_claims_few_steps_when_it_is_unlucky_is_not_kept_for_it(
         assert outcome.decision.reason is Reason.FEWER_STEPS
 
 
-def test_runs_that_claim_few_steps_can_make_more_runs_needed(begun: Place) -> None:
-    """Without the second, three would be enough."""
-    begun.machine.scores["16"] = iter([1.47, 1.492, 1.474, 1.466, 1.471, 1.467])
-    begun.machine.scores["8"] = cycle([1.497, 1.504, 1.5])
-    begun.machine.steps["16"] = iter([1000, 700])
+@pytest.mark.parametrize(
+    ("own", "best", "steps"),
+    [
+        # without the second run, three would be enough
+        ([1.47, 1.492, 1.474, 1.466, 1.471, 1.467], [1.497, 1.504, 1.5], [1000, 700]),
+        # a lucky first run: its repeat, not picked by luck, counts when the keep is looked at again
+        ([1.46, 1.472, 1.494, 1.473], [1.504, 1.511, 1.507], [700]),
+    ],
+    ids=["a later run", "the first run"],
+)
+def test_runs_that_claim_few_steps_can_make_more_runs_needed(
+    begun: Place, own: list[float], best: list[float], steps: list[int]
+) -> None:
+    begun.machine.scores |= {"16": cycle(own), "8": cycle(best)}
+    begun.machine.steps["16"] = iter(steps)
     outcome = begun.decide(WIDER)
-    assert outcome.decision.verdict is Verdict.KEEP
+    assert len(set_aside(outcome)) > 0
     assert len(runs(outcome)) > 3
 
 
-def test_a_best_that_claims_few_steps_when_it_is_lucky_is_not_beaten_for_it(begun: Place) -> None:
+def test_a_best_claiming_few_steps_when_lucky_is_not_beaten(begun: Place) -> None:
     begun.machine.scores["16"] = cycle([1.472, 1.476, 1.469])
     begun.machine.scores["8"] = cycle([1.474, 1.497, 1.475, 1.493])
     begun.machine.steps["8"] = cycle([700, 1000])
-    outcome = begun.decide(WIDER)
-    assert outcome.decision.reason is Reason.FEWER_STEPS
-
-
-def test_a_lucky_first_run_set_aside_for_its_steps_makes_no_keep_sure(begun: Place) -> None:
-    """Its repeat was not picked by luck, and counts where a keep is looked at again."""
-    begun.machine.scores["16"] = cycle([1.46, 1.472, 1.494, 1.473])
-    begun.machine.scores["8"] = cycle([1.504, 1.511, 1.507])
-    begun.machine.steps["16"] = iter([700])
-    outcome = begun.decide(WIDER)
-    assert values(set_aside(outcome))[0] == 1.46
-    assert len(runs(outcome)) > 3
+    assert begun.decide(WIDER).decision.reason is Reason.FEWER_STEPS
 
 
 @pytest.mark.parametrize("claims", [(500, 500, 500), (500, 90, 300)], ids=["alike", "wild"])
-def test_a_best_that_claims_few_steps_from_now_on_is_compared_with_all_the_same(
+def test_a_best_always_claiming_few_steps_is_compared_with(
     begun: Place, claims: tuple[int, ...]
 ) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": cycle(AGAIN_BEST)}
@@ -372,23 +346,22 @@ def test_a_machine_that_is_never_quiet_can_have_a_baseline(place: Place) -> None
     assert (len(runs(outcome)), len(set_aside(outcome))) == (3, 2)
 
 
-def test_a_machine_that_gets_busier_and_busier_does_not_become_the_usual_one(begun: Place) -> None:
+def test_a_machine_getting_busier_does_not_become_usual(begun: Place) -> None:
     begun.machine.scores["16"] = iter([1.3] * 9)
     begun.machine.elsewhere = iter([0.28, 0.4, 0.5, 0.6, 0.7])
     outcome = begun.decide(WIDER)
     assert outcome.decision.verdict is Verdict.DISTURBED
 
 
-def test_runs_that_were_over_before_a_stop_are_not_run_again(
+def test_runs_over_before_a_stop_are_not_repeated(
     begun: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter(AGAIN_BEST)}
     before = len(begun.machine.ran)
     stopped = begun.decider()
     monkeypatch.setattr(Heartbeat, "cancelled", lambda _: len(begun.machine.ran) == before + 2)
-    first = begun.drive(stopped, stopped.first_run(WIDER))
     with pytest.raises(Cancelled):
-        begun.drive(stopped, stopped.decide(first))
+        begun.drive(stopped, stopped.decide(WIDER))
     monkeypatch.undo()
     monkeypatch.setattr(launch, "execute", begun.machine.execute)
     monkeypatch.setattr(launch, "audit", begun.machine.audit)
@@ -398,25 +371,16 @@ def test_runs_that_were_over_before_a_stop_are_not_run_again(
     assert len(set(ran)) == len(ran)
 
 
-def test_a_run_goes_beside_one_that_was_over_before_a_kill(begun: Place) -> None:
+def test_a_run_goes_beside_the_folder_of_another(begun: Place) -> None:
     """Its folder is the second: that of the first, which the kit failed, was cleared away."""
     begun.machine.scores["16"] = iter([1.6])
     decider = begun.decider()
     (decider.measuring.workspace.runs / "run-4").mkdir()
-    first = begun.drive(decider, decider.first_run(WIDER))
-    assert first.run is not None
-    assert first.run.chosen.folder == "run-5"
+    outcome = begun.drive(decider, decider.decide(WIDER))
+    assert outcome.own[0].chosen.folder == "run-5"
 
 
-def test_each_run_leaves_its_notebook_under_a_name_of_its_own(begun: Place) -> None:
-    begun.machine.scores |= {"16": iter((1.3, *BETTER)), "8": iter(AGAIN_BEST)}
-    begun.machine.elsewhere = iter([0.9])
-    outcome = begun.decide(WIDER)
-    files = files_of(Workspace(begun.project, "night"), outcome)
-    assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb", "set-aside-1.ipynb"} <= set(files)
-
-
-def test_the_best_once_more_that_can_t_be_run_ends_the_campaign(begun: Place) -> None:
+def test_a_best_that_the_kit_fails_ends_the_campaign(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
         begun.decide(WIDER)

@@ -1,7 +1,8 @@
 """Several experiments in flight, on a pool of two devices: the last run submitted ends first."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import wait
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +11,18 @@ import pytest
 from autoresearch_kit.campaign import loop
 from autoresearch_kit.campaign.errands import ErrandRunner
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import order
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
-from autoresearch_kit.errors import Cancelled
-from autoresearch_kit.execution import handover
+from autoresearch_kit.errors import Cancelled, ExecutionError
+from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool, new_folder
 from autoresearch_kit.execution.pool import Delivery, Order
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Limits, Proposal, Verdict, best_of
+from autoresearch_kit.records import Limits, Proposal, Run, Verdict, best_of
 from autoresearch_kit.researchers import Researcher, Turns, View
 from autoresearch_kit.researchers.spending import Meter
 from tests.campaign import quick, tiny
@@ -86,7 +88,7 @@ def campaign(root: Path, pool: TwoDevices, researcher: Researcher) -> Iterator[P
     workspace.create()
     limits = Limits(experiments=3)
     context = quick.made_up_context(workspace, history, quick.SETTINGS)
-    here = LocalPool(context.site(workspace, workspace.runs))
+    here = LocalPool(context.site, workspace, workspace.runs)
     heartbeat = Heartbeat(workspace, limits)
     yield Parts(
         context,
@@ -117,7 +119,7 @@ def test_experiments_finish_in_any_order_under_their_numbers(project: Path) -> N
     assert (workspace.under_way(), list(workspace.runs.iterdir())) == (set(), [])
 
 
-def test_a_keep_beats_the_best_of_the_time_it_is_recorded(project: Path) -> None:
+def test_a_keep_beats_the_best_when_it_is_recorded(project: Path) -> None:
     """Experiment 1 runs beside 2, which is kept first; the branch is at the keep that came last."""
     workspace, history = Workspace(project, "night"), History(project, "night")
     with campaign(project, TwoDevices(workspace.runs), Widens()) as parts:
@@ -148,3 +150,26 @@ def test_a_resumed_campaign_begins_all_pending_ones_in_order(project: Path) -> N
     assert pool.began[:2] == [1, 2]
     assert [number for number, _ in researcher.asked] == [3]
     assert [each.number for each in tried] == [2, 3, 1]
+
+
+def test_a_run_that_is_over_is_delivered_before_another_raises(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = iter([ledger.run(), None])
+
+    def execute(*_: object, **__: object) -> Run:
+        if (run := next(ends)) is None:
+            raise ExecutionError("a process can't be killed")
+        return run
+
+    monkeypatch.setattr(launch, "execute", execute)
+    workspace, history = Workspace(project, "night"), History(project, "night")
+    workspace.create()
+    context = quick.made_up_context(workspace, history, quick.SETTINGS)
+    with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
+        for key in ("0001", "0002"):
+            pool.submit(order(context, key, context.baseline, 1))
+        wait([submitted.done for submitted in pool._submitted.values()])
+        assert [each.key for each in pool.wait(60)] == ["0001"]
+        with pytest.raises(ExecutionError):
+            pool.wait(60)

@@ -68,7 +68,7 @@ def test_two_are_a_crash_and_the_campaign_goes_on(project: Path) -> None:
     assert Workspace(project, "night").under_way() == set()
 
 
-def test_three_experiments_in_a_row_end_it_and_the_next_start_goes_on(project: Path) -> None:
+def test_three_in_a_row_end_the_campaign(project: Path) -> None:
     with pytest.raises(KitError, match=f"last 3 experiments could not be run.*: {WHY}"):
         run(project, 9, failing(1, 2, 3))
     assert "the last 3 experiments could not be run" in failed(project)
@@ -77,7 +77,7 @@ def test_three_experiments_in_a_row_end_it_and_the_next_start_goes_on(project: P
     assert reasons(tried) == [Reason.KIT_FAILED]
 
 
-def test_a_baseline_that_can_t_be_run_ends_it_and_is_run_again(project: Path) -> None:
+def test_a_baseline_that_the_kit_fails_ends_the_campaign(project: Path) -> None:
     with pytest.raises(KitError, match=f"experiment 0 could not be run: {WHY}"):
         run(project, 1, failing(0))
     assert [one.number for one in run(project, 1, failing())] == [0, 1]

@@ -177,7 +177,7 @@ def test_a_keep_is_profiled_once_for_each_structure(done: Done) -> None:
     assert done.night.history.experiments() == done.experiments
 
 
-def test_nothing_of_a_probe_is_left_and_no_run_has_its_seed(done: Done) -> None:
+def test_probes_leave_nothing_and_share_no_seed(done: Done) -> None:
     assert list(done.night.workspace.probe_runs.iterdir()) == []
     assert list(done.night.workspace.runs.iterdir()) == []
     runs = [run.seed for one in done.experiments for run in one.runs]
@@ -236,7 +236,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *argv: str) 
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_a_failed_profile_or_probe_is_a_line_and_costs_nothing(
+def test_a_failed_profile_or_probe_costs_nothing(
     night: Campaign, chat: ChatServer, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.trouble = OSError(28, "No space left on device")
@@ -263,7 +263,7 @@ def test_without_a_language_model_nothing_is_profiled(
     ],
     ids=["a profile", "a probe"],
 )
-def test_a_stop_at_once_ends_what_is_unscored_and_loses_no_verdict(
+def test_a_stop_ends_what_is_unscored_and_loses_nothing(
     night: Campaign, sandbox: Sandbox, monkeypatch: Patch, model_asked: bool, why: str
 ) -> None:
     def stopped(spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
@@ -298,7 +298,7 @@ def test_a_killed_campaigns_probe_is_ended_by_the_next(night: Campaign) -> None:
 
 
 def probing_in(context: Context, workspace: Workspace) -> Probing:
-    return Probing(context, workspace, LocalPool(context.site(workspace, workspace.runs)))
+    return Probing(context, workspace, LocalPool(context.site, workspace, workspace.runs))
 
 
 @pytest.fixture
@@ -368,7 +368,7 @@ def test_the_end_waits_for_the_end_of_a_probe(
     assert list(night.workspace.probe_runs.iterdir()) == []
 
 
-def test_a_probe_is_given_no_more_than_a_runs_own_budget(night: Campaign, sandbox: Sandbox) -> None:
+def test_a_probe_has_a_runs_budget_at_most(night: Campaign, sandbox: Sandbox) -> None:
     short = replace(SETTINGS, train_seconds=5.0, wall_seconds=40.0)
     context = quick.made_up_context(night.workspace, night.history, short)
     night.workspace.create()
@@ -377,7 +377,7 @@ def test_a_probe_is_given_no_more_than_a_runs_own_budget(night: Campaign, sandbo
     assert (spec.train_seconds, spec.wall_seconds) == (5.0, 40.0)
 
 
-def test_what_the_kit_can_not_run_is_an_error_of_execution(
+def test_a_probe_that_fails_is_an_execution_error(
     night: Campaign, place: Probing, sandbox: Sandbox
 ) -> None:
     sandbox.trouble = OSError(28, "No space left on device")

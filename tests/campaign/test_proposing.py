@@ -47,29 +47,30 @@ def ahead(ledger: Ledger, number: int) -> View:
     return replace(ledger.view, number=number, running=[running])
 
 
+def prepared(
+    ledger: Ledger, model: FakeModel, score: float | None = 9.0, **tried: int
+) -> Proposing:
+    """Experiment 2 was prepared while 1, with these constants, ran and got its score."""
+    made = proposing(ledger, model)
+    made.prepare(ahead(ledger, 2))
+    ledger.constants(1, score, **(tried or {"WIDTH": 4}))
+    return made
+
+
 def test_what_was_prepared_is_written_down_and_taken(ledger: Ledger) -> None:
     model = Wider()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, WIDTH=4)
-    proposal = place.propose(ledger.view, never)
+    proposal = prepared(ledger, model).propose(ledger.view, never)
     assert (proposal.number, proposal.parent, model.asked) == (2, 0, [0])
     assert ledger.workspace.ahead() == proposal
-
-
-def test_a_process_that_comes_after_finds_it(ledger: Ledger) -> None:
-    first = proposing(ledger, Wider())
-    first.prepare(ahead(ledger, 2))
-    ledger.constants(1, WIDTH=4)
-    prepared = first.propose(ledger.view, never)
+    # a process that comes after this one finds it
     later = Wider()
-    place = proposing(ledger, later)
-    place.prepare(ahead(ledger, 2))
-    assert place.propose(ledger.view, never) == prepared
+    resumed = proposing(ledger, later)
+    resumed.prepare(ahead(ledger, 2))
+    assert resumed.propose(ledger.view, never) == proposal
     assert later.asked == []
 
 
-def test_what_the_disk_refuses_to_keep_is_taken_all_the_same(
+def test_what_the_disk_refuses_is_still_taken(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     class DiskEndsMeanwhile(Wider):
@@ -78,63 +79,41 @@ def test_what_the_disk_refuses_to_keep_is_taken_all_the_same(
             return super().propose(view)
 
     model = DiskEndsMeanwhile()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, WIDTH=4)
-    assert place.propose(ledger.view, never).number == 2
+    assert prepared(ledger, model).propose(ledger.view, never).number == 2
     assert model.asked == [0]
     assert "what was prepared is not written down: " in caplog.text
 
 
-def test_it_is_brought_to_a_new_best_where_it_fits(ledger: Ledger) -> None:
+def test_it_is_moved_to_a_new_best_where_it_fits(ledger: Ledger) -> None:
     model = Wider()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, 1.5, WIDTH=4)
-    proposal = place.propose(ledger.view, never)
+    proposal = prepared(ledger, model, 1.5).propose(ledger.view, never)
     assert (proposal.parent, dict(proposal.constants), model.asked) == (1, {"BATCH": 8}, [0])
 
 
 def test_it_keeps_until_a_disturbed_experiment_was_tried_again(ledger: Ledger) -> None:
     model = Wider()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, WIDTH=4)
+    made = prepared(ledger, model)
     view = ledger.view
     again = replace(view.experiments[1].proposal, number=2, retry_of=1)
-    place.prepare(replace(view, number=3, running=[again]))
+    made.prepare(replace(view, number=3, running=[again]))
     retried = replace(view.experiments[1], proposal=again)
-    proposal = place.propose(
-        replace(view, number=3, experiments=(*view.experiments, retried)), never
-    )
+    later = replace(view, number=3, experiments=(*view.experiments, retried))
+    proposal = made.propose(later, never)
     assert (proposal.number, dict(proposal.constants), model.asked) == (3, {"BATCH": 8}, [0])
 
 
-def test_where_it_conflicts_it_is_carried_over(ledger: Ledger) -> None:
-    model = Wider()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, 1.5, BATCH=6)
-    proposal = place.propose(ledger.view, never)
-    assert (proposal.number, proposal.parent, dict(proposal.constants)) == (2, 1, {"BATCH": 7})
-    assert model.asked == [0]
-
-
-def test_where_it_is_not_carried_over_it_is_asked_for_again(ledger: Ledger) -> None:
-    model = Wider(carries=False)
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, 1.5, BATCH=6)
-    assert place.propose(ledger.view, never).parent == 1
-    assert model.asked == [0, 1]
+@pytest.mark.parametrize("carries", [True, False])
+def test_a_conflict_is_carried_over_or_asked_again(ledger: Ledger, carries: bool) -> None:
+    model = Wider(carries=carries)
+    proposal = prepared(ledger, model, 1.5, BATCH=6).propose(ledger.view, never)
+    assert (proposal.number, proposal.parent) == (2, 1)
+    assert dict(proposal.constants) == ({"BATCH": 7} if carries else {"BATCH": 8})
+    assert model.asked == ([0] if carries else [0, 1])
 
 
 def test_what_was_taken_is_not_taken_again_after_a_kill(ledger: Ledger) -> None:
     model = Wider()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, WIDTH=4)
-    place.propose(ledger.view, never)
+    prepared(ledger, model).propose(ledger.view, never)
     ledger.constants(2, BATCH=8)
     proposing(ledger, model).propose(ledger.view, never)
     assert len(model.asked) == 2
@@ -143,19 +122,17 @@ def test_what_was_taken_is_not_taken_again_after_a_kill(ledger: Ledger) -> None:
 def test_where_it_was_tried_before_it_is_asked_for_again(ledger: Ledger) -> None:
     ledger.constants(1, WIDTH=4, BATCH=8)
     model = Wider()
-    place = proposing(ledger, model)
-    place.prepare(ahead(ledger, 3))
+    made = proposing(ledger, model)
+    made.prepare(ahead(ledger, 3))
     ledger.constants(2, 1.5, WIDTH=4)
-    place.propose(ledger.view, never)
+    made.propose(ledger.view, never)
     assert model.asked == [0, 2]
 
 
-def test_what_went_wrong_shows_when_its_turn_comes(ledger: Ledger) -> None:
-    place = proposing(ledger, FakeModel(KitError("no more")))
-    place.prepare(ahead(ledger, 2))
-    ledger.constants(1, WIDTH=4)
+def test_an_error_shows_when_its_turn_comes(ledger: Ledger) -> None:
+    made = prepared(ledger, FakeModel(KitError("no more")))
     with pytest.raises(KitError, match="no more"):
-        place.propose(ledger.view, never)
+        made.propose(ledger.view, never)
 
 
 def test_a_person_can_stop_the_wait(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,11 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
+Looks = Callable[[Iterator[Conditions]], None]
+
+
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[Conditions]], None]:
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     def use(seen: Iterator[Conditions]) -> None:
         monkeypatch.setattr(quiet, "look", lambda *_: next(seen))
 
@@ -48,33 +52,20 @@ def state(workspace: Workspace) -> State:
     return found
 
 
-def forever(seen: Conditions) -> Iterator[Conditions]:
-    while True:
-        yield seen
-
-
-def test_it_is_over_after_two_quiet_looks_in_a_row(
-    workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]
-) -> None:
+def test_it_is_over_after_two_quiet_looks_in_a_row(workspace: Workspace, looks: Looks) -> None:
     looks(iter([BUSY, QUIET, BUSY, QUIET, QUIET]))
     assert wait(workspace, 60.0)
 
 
-def test_it_is_bounded(workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]) -> None:
-    looks(forever(BUSY))
-    assert not wait(workspace, 0.02)
-
-
-def test_it_ends_with_the_campaign_s_hours(
-    workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]
+def test_it_is_bounded_and_ends_with_the_campaign_s_hours(
+    workspace: Workspace, looks: Looks
 ) -> None:
-    looks(forever(BUSY))
+    looks(repeat(BUSY))
+    assert not wait(workspace, 0.02)
     assert not wait(workspace, 3600.0, hours=1e-6)
 
 
-def test_the_state_says_for_what_for_how_long_and_who_is_busy(
-    workspace: Workspace, looks: Callable[[Iterator[Conditions]], None]
-) -> None:
+def test_the_state_says_who_is_busy_and_how_long(workspace: Workspace, looks: Looks) -> None:
     looks(iter([BUSY, QUIET, QUIET]))
     wait(workspace, 60.0)
     assert state(workspace).stage is Stage.WAITING
@@ -101,6 +92,6 @@ def test_who_computes_on_the_run_s_gpu_is_not_quiet(
     assert [(one.name, one.others) for one in seen.gpus] == [("H100", 1)]
 
 
-def test_it_takes_longer_the_more_experiments_were_disturbed_up_to_an_hour() -> None:
+def test_patience_doubles_up_to_an_hour() -> None:
     assert [patience(60.0, times) for times in range(3)] == [120.0, 240.0, 480.0]
     assert (patience(1.0), patience(3600.0), patience(3600.0, 5)) == (60.0, 900.0, 3600.0)

@@ -50,51 +50,37 @@ def audit(_: RunSpec, run: Run, **__: object) -> Run:
     return replace(run, audit=replace(run.score, metric="audit_bpb", value=run.score.value + 0.1))
 
 
-def test_the_baseline_has_several_runs_that_differ(done: Campaign) -> None:
-    assert len(set(done.history.experiment(0).scores)) == SEEDS
-
-
 def test_what_helps_is_kept_after_enough_runs(done: Campaign) -> None:
-    better = done.history.experiment(1)
+    baseline, better = done.history.experiments()
+    assert len(set(baseline.scores)) == SEEDS
     assert better.verdict is Verdict.KEEP
     assert len(better.runs) > BESIDE
     assert len(better.reruns) >= BESIDE
-
-
-def test_its_score_is_the_mean(done: Campaign) -> None:
-    better = done.history.experiment(1)
     assert better.score == fmean(better.scores)
-
-
-def test_its_gain_is_over_the_best_beside_it(done: Campaign) -> None:
-    better = done.history.experiment(1)
+    # its gain is over the best's runs beside it, without its own first
     assert better.gain is not None
     apart = fmean(better.rerun_scores) - fmean(better.scores[1:])
     assert better.gain.value == pytest.approx(apart)
 
 
 def test_both_keeps_are_audited_on_other_text(done: Campaign) -> None:
-    for number in (0, 1):
-        first = done.history.experiment(number).runs[0]
+    for experiment in done.history.experiments():
+        first = experiment.runs[0]
         assert first.score is not None
         assert first.audit is not None
         assert first.audit.metric == "audit_bpb"
         assert first.audit.value != first.score.value
 
 
-def test_git_has_the_notebook_of_each_run(done: Campaign) -> None:
-    for name in ("run-1", "run-2", "run-3", "rerun-1", "rerun-2"):
-        assert done.history.file(1, f"{name}.ipynb")
-
-
-def test_the_run_that_was_disturbed_is_set_aside_and_counts_for_nothing(done: Campaign) -> None:
+def test_a_disturbed_run_is_set_aside_and_counts_for_nothing(done: Campaign) -> None:
     better = done.history.experiment(1)
     [aside] = better.set_aside
     counting = [run.seed for run in (*better.runs, *better.reruns)]
     assert counting.count(aside.seed) == 1
-    assert done.history.file(1, "set-aside-1.ipynb")
 
 
-def test_nothing_of_the_runs_is_left_beside_git(done: Campaign) -> None:
+def test_git_has_each_runs_notebook_and_nothing_else_is_left(done: Campaign) -> None:
+    for name in ("run-1", "run-2", "run-3", "rerun-1", "rerun-2", "set-aside-1"):
+        assert done.history.file(1, f"{name}.ipynb")
     assert list(done.workspace.runs.iterdir()) == []
     assert done.workspace.under_way() == set()

@@ -10,7 +10,7 @@ from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.records import Limits, Run, RunSpec
-from tests.campaign import tiny
+from tests.campaign import scripted, tiny
 from tests.campaign.test_campaign import left_running
 
 pytestmark = pytest.mark.slow
@@ -28,8 +28,9 @@ def test_every_run_but_the_first_finds_a_kernel_that_waits(
     really = launch.execute
     monkeypatch.setattr(launch, "execute", execute)
     monkeypatch.setattr(context, "LEAST_CORES", 1)
-    root = tiny.make_project(tmp_path / "project")
-    night = Campaign("night", settle(root, "night", tiny.wishes(corpus)), root=root)
+    root = scripted.make_project(tmp_path / "project")  # its runs end by steps, however busy it is
+    wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
+    night = Campaign("night", settle(root, "night", wishes), root=root)
     verdicts = [one.verdict for one in night.run(Limits(experiments=1))]
     assert found == [False, True]
     assert len(verdicts) == 2

@@ -160,7 +160,7 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     data = DataRef("tiny", "0")
     here = (spec.dataset, data, "kit", spec.sandbox, None, Sight(), True)
-    pool = LocalPool(Site(workspace, workspace.runs, *here))
+    pool = LocalPool(Site(*here), workspace, workspace.runs)
 
     def execute(spec: RunSpec, *_: object, meanwhile: Callable[[], None], **__: object) -> Run:
         meanwhile()

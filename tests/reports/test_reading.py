@@ -38,7 +38,7 @@ def read(ledger: Ledger) -> Reading:
 
 def running(**changed: object) -> State:
     now = time.time()
-    state = State("night", 1, Stage.RUNNING, "", 4, "wider", "", 1.6, Limits(), now, now)
+    state = State("night", 1, Stage.RUNNING, "", 4, "wider", "", Limits(), now, now)
     return replace(state, **changed)  # type: ignore[arg-type]
 
 

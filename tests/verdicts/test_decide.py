@@ -32,14 +32,6 @@ def judged(
     return decide(Sample(around(1.2 - gain, runs), nodes), best, NOISE, Rule.CAREFUL)
 
 
-def reason(
-    gain: float, *, runs: int = 1, beside: int = 0, nodes: int = 100, lost: float = 0.0
-) -> Reason:
-    found = judged(gain, runs=runs, beside=beside, nodes=nodes, lost=lost)
-    assert isinstance(found, Decision)
-    return found.reason
-
-
 @pytest.mark.parametrize(
     ("bpb", "nodes", "verdict", "reason"),
     [
@@ -60,14 +52,51 @@ def test_greedily_lower_is_better_and_ties_go_to_less_code(
     assert (decision.verdict, decision.reason) == (verdict, reason)
 
 
-def test_a_likely_keep_is_run_in_turn_with_the_best() -> None:
-    asked = [judged(0.05, runs=runs, beside=beside) for runs, beside in ((1, 0), (2, 0), (2, 1))]
-    assert asked == [Arm.CHALLENGER, Arm.BEST, Arm.CHALLENGER]
+@pytest.mark.parametrize(
+    ("gain", "runs", "beside", "nodes", "follows"),
+    [
+        pytest.param(-0.05, 1, 0, 100, Reason.WORSE, id="clearly worse, after one run"),
+        pytest.param(0.0, 1, 0, 100, Reason.NO_GAIN, id="neither, after one run"),
+        pytest.param(0.02, 1, 0, 100, Arm.CHALLENGER, id="in between"),
+        pytest.param(0.05, 1, 0, 100, Arm.CHALLENGER, id="likely, in turn with the best"),
+        pytest.param(0.05, 2, 0, 100, Arm.BEST, id="in turn with the best, 2"),
+        pytest.param(0.05, 2, 1, 100, Arm.CHALLENGER, id="in turn with the best, 3"),
+        pytest.param(0.05, 3, 1, 100, Arm.BEST, id="in turn with the best, 4"),
+        pytest.param(0.05, 3, 2, 100, Reason.BETTER, id="clearly better, once both have runs"),
+        pytest.param(0.015, 3, 2, 100, Arm.CHALLENGER, id="in between, once both have runs"),
+        pytest.param(0.01, MOST_RUNS, 4, 100, Reason.NO_GAIN, id="open at the limit"),
+        pytest.param(0.016, MOST_RUNS, 4, 100, Reason.BETTER, id="likely at the limit"),
+        pytest.param(0.05, MOST_RUNS, 0, 100, Reason.BETTER, id="a best that can't be run again"),
+        pytest.param(0.0, 1, 0, 90, Arm.CHALLENGER, id="less code, a tie"),
+        pytest.param(0.008, MOST_RUNS, 4, 90, Reason.SIMPLER, id="less code, no loss shown"),
+        pytest.param(0.008, MOST_RUNS, 4, 100, Reason.NO_GAIN, id="as much code, no loss shown"),
+        pytest.param(-0.005, MOST_RUNS, 4, 90, Reason.NO_GAIN, id="less code, half a sigma worse"),
+        pytest.param(-0.02, 3, 2, 90, Reason.WORSE, id="less code, worse"),
+    ],
+)
+def test_a_gain_is_judged_by_runs_made_together(
+    gain: float, runs: int, beside: int, nodes: int, follows: Reason | Arm
+) -> None:
+    found = judged(gain, runs=runs, beside=beside, nodes=nodes)
+    assert (found.reason if isinstance(found, Decision) else found) is follows
 
 
-def test_clearly_better_is_kept_once_both_have_their_runs() -> None:
-    assert judged(0.05, runs=3, beside=1) is Arm.BEST
-    assert reason(0.05, runs=3, beside=2) is Reason.BETTER
+@pytest.mark.parametrize(
+    ("claimed", "beside", "follows"),
+    [
+        ((), (), Reason.BETTER),
+        (around(1.15, 4), (), Reason.BETTER),
+        (around(1.19, 4), (), Arm.BEST),
+        (around(1.25, 4), (), Reason.FEWER_STEPS),
+        ((), around(1.1, 4), Reason.FEWER_STEPS),
+    ],
+)
+def test_a_keep_must_hold_with_the_claimed_scores(
+    claimed: tuple[float, ...], beside: tuple[float, ...], follows: Reason | Arm
+) -> None:
+    best = Best(OLD, 100, around(1.2, 2), claimed=beside)
+    found = decide(Sample(around(1.15, 3), 100, claimed=claimed), best, NOISE, Rule.CAREFUL)
+    assert (found.reason if isinstance(found, Decision) else found) is follows
 
 
 def test_many_old_runs_of_the_best_spare_it_no_rerun() -> None:
@@ -83,37 +112,12 @@ def test_old_runs_of_the_best_do_not_decide() -> None:
     assert found.reason is Reason.NO_GAIN
 
 
-def test_the_run_that_an_idea_was_picked_by_does_not_decide() -> None:
+def test_the_run_an_idea_was_picked_by_decides_nothing() -> None:
     best = Best(OLD, 100, around(1.2, 2))
     lucky = Sample((1.0, *around(1.2, 2)), 100)
     found = decide(lucky, best, NOISE, Rule.CAREFUL)
     assert isinstance(found, Decision)
     assert found.verdict is Verdict.DISCARD
-
-
-def test_clearly_worse_is_discarded_after_one_run() -> None:
-    assert reason(-0.05) is Reason.WORSE
-
-
-def test_neither_is_discarded_after_one_run_as_no_gain() -> None:
-    assert reason(0.0) is Reason.NO_GAIN
-
-
-def test_in_between_is_run_again() -> None:
-    assert judged(0.02) is Arm.CHALLENGER
-    assert judged(0.015, runs=3, beside=2) is Arm.CHALLENGER
-
-
-def test_what_is_open_at_the_limit_is_no_gain() -> None:
-    assert reason(0.01, runs=MOST_RUNS, beside=4) is Reason.NO_GAIN
-
-
-def test_what_is_likely_at_the_limit_is_kept() -> None:
-    assert reason(0.016, runs=MOST_RUNS, beside=4) is Reason.BETTER
-
-
-def test_a_best_that_can_not_be_run_again_is_judged_by_its_old_runs() -> None:
-    assert reason(0.05, runs=MOST_RUNS) is Reason.BETTER
 
 
 def test_repeats_that_agree_too_well_count_as_one_run() -> None:
@@ -127,23 +131,11 @@ def test_repeats_that_agree_too_well_count_as_one_run() -> None:
     ]
 
 
-def test_less_code_that_loses_half_a_sigma_is_not_kept_as_a_tie() -> None:
-    assert reason(-MARGIN * NOISE.sigma, runs=MOST_RUNS, beside=4, nodes=90) is Reason.NO_GAIN
-
-
-def test_less_code_is_kept_where_no_loss_is_shown() -> None:
-    assert judged(0.0, nodes=90) is Arm.CHALLENGER
-    assert reason(0.008, runs=MOST_RUNS, beside=4, nodes=90) is Reason.SIMPLER
-    assert reason(0.008, runs=MOST_RUNS, beside=4) is Reason.NO_GAIN
-
-
-def test_less_code_that_is_worse_is_discarded() -> None:
-    assert reason(-0.02, runs=3, beside=2, nodes=90) is Reason.WORSE
-
-
-def test_what_earlier_keeps_for_less_code_may_have_lost_is_taken_off() -> None:
+def test_earlier_losses_for_less_code_are_taken_off() -> None:
     lost = 0.8 * MARGIN * NOISE.sigma
-    assert reason(0.008, runs=MOST_RUNS, beside=4, nodes=90, lost=lost) is Reason.NO_GAIN
+    found = judged(0.008, runs=MOST_RUNS, beside=4, nodes=90, lost=lost)
+    assert isinstance(found, Decision)
+    assert found.reason is Reason.NO_GAIN
 
 
 def test_possible_losses_add_up_until_a_keep_is_better() -> None:

@@ -72,45 +72,45 @@ def test_a_busy_machine_is_named_with_who_was_busy(run: Run) -> None:
     )
 
 
-def test_others_on_the_gpu_are_counted() -> None:
-    said = why_invalid(on(replace(GPU, name="T4", others=2)), [], SETTINGS)
-    assert said == "2 other processes were computing on the T4, none allowed"
-
-
-def test_a_gpu_that_was_slowed_down_is_named_with_its_heat() -> None:
-    said = why_invalid(on(replace(GPU, throttled=0.9, temperature_c=94.0)), [], SETTINGS)
-    assert "slowed down 90% of the time, 50% allowed: 94 C at most, 1700 MHz of 1980" in said
+@pytest.mark.parametrize(
+    ("run", "others", "said"),
+    [
+        (on(replace(GPU, name="T4", others=2)), [],
+         "2 other processes were computing on the T4, none allowed"),
+        (on(replace(GPU, throttled=0.9, temperature_c=94.0)), [],
+         "slowed down 90% of the time, 50% allowed: 94 C at most, 1700 MHz of 1980"),
+        (replace(RUN, tokens=2_300_000), [RUN], "on 2,300,000 tokens"),
+        (replace(RUN, steps=500), [RUN],
+         "500 steps on 3,000,000 tokens, where the same code made 1,000 on"),
+    ],
+    ids=["others on the GPU", "a slow GPU", "few tokens", "few steps"],
+)  # fmt: skip
+def test_what_disturbed_a_run_is_named(run: Run, others: list[Run], said: str) -> None:
+    assert said in why_invalid(run, others, SETTINGS)
 
 
 @pytest.mark.parametrize(("steps", "counts"), [(810, True), (790, False), (5000, True)])
-def test_a_run_with_a_fifth_fewer_steps_than_its_code_s_others_does_not_count(
-    steps: int, counts: bool
-) -> None:
+def test_a_run_with_a_fifth_fewer_steps_does_not_count(steps: int, counts: bool) -> None:
     usual = [replace(RUN, steps=steps) for steps in (980, 1000, 9000)]
     assert (why_invalid(replace(RUN, steps=steps), usual, SETTINGS) == "") is counts
 
 
-def test_a_run_on_a_fifth_fewer_tokens_does_not_count_either() -> None:
-    assert "on 2,300,000 tokens" in why_invalid(replace(RUN, tokens=2_300_000), [RUN], SETTINGS)
-
-
-def test_a_slow_run_is_named_with_what_is_usual() -> None:
-    said = why_invalid(replace(RUN, steps=500), [RUN], SETTINGS)
-    assert said.startswith("500 steps on 3,000,000 tokens, where the same code made 1,000 on")
-
-
-def test_code_that_logs_no_steps_is_not_slow() -> None:
-    silent = replace(RUN, steps=0, tokens=0)
-    assert why_invalid(silent, [silent], SETTINGS) == ""
-
-
-def test_one_run_that_claims_many_steps_makes_no_other_slow() -> None:
-    others = [replace(RUN, steps=steps) for steps in (10**9, 990, 1010)]
-    assert why_invalid(RUN, others, SETTINGS) == ""
+@pytest.mark.parametrize(
+    ("run", "others"),
+    [
+        (replace(RUN, steps=0, tokens=0), [replace(RUN, steps=0, tokens=0)]),
+        (RUN, [replace(RUN, steps=steps) for steps in (10**9, 990, 1010)]),
+        (replace(failed(Reason.DEADLINE, QUIET), steps=1), [RUN]),
+        (RUN, [replace(failed(Reason.DIVERGED, QUIET), steps=90_000)]),
+    ],
+    ids=["code that logs none", "one of many claims many", "a failure of time", "one that crashed"],
+)
+def test_steps_that_say_nothing_of_speed_are_ignored(run: Run, others: list[Run]) -> None:
+    assert why_invalid(run, others, SETTINGS) == ""
 
 
 @pytest.mark.parametrize("steps", [500, 2000])
-def test_runs_from_when_the_machine_was_another_one_are_not_like_those_of_now(steps: int) -> None:
+def test_runs_at_another_speed_are_left_out(steps: int) -> None:
     before = [RUN, replace(RUN, steps=steps)]
     assert as_fast(before, [replace(RUN, steps=950)]) == [RUN]
 
@@ -134,7 +134,7 @@ def busy(*shares: float) -> list[Run]:
         ((0.9, 0.8, 0.7, 0.6), Repeat.NO_MORE),
     ],
 )
-def test_a_run_is_repeated_at_once_and_then_when_it_is_quiet(
+def test_a_run_is_repeated_at_once_then_when_quiet(
     shares: tuple[float, ...], follows: Repeat
 ) -> None:
     assert repeat(busy(*shares)) is follows
@@ -145,16 +145,6 @@ def test_there_are_few_repeats_however_the_machine_behaves() -> None:
     while repeat(tried) is not Repeat.NO_MORE:
         tried += busy(tried[-1].conditions.elsewhere - 0.01 if tried[-1].conditions else 0)
     assert len(tried) == 1 + AGAIN + 1
-
-
-def test_a_failure_of_time_is_not_held_against_the_code_s_speed() -> None:
-    slow = replace(failed(Reason.DEADLINE, QUIET), steps=1)
-    assert why_invalid(slow, [RUN], SETTINGS) == ""
-
-
-def test_failures_say_nothing_of_the_usual_speed() -> None:
-    crashed = replace(failed(Reason.DIVERGED, QUIET), steps=90_000)
-    assert why_invalid(RUN, [crashed], SETTINGS) == ""
 
 
 @pytest.mark.parametrize(("share", "counts"), [(0.7, True), (0.8, False)])
@@ -168,14 +158,14 @@ def test_whoever_allows_everything_has_every_run_judged() -> None:
     assert why_invalid(run, [replace(RUN, steps=10**9)], replace(SETTINGS, max_elsewhere=1.0)) == ""
 
 
-def test_on_a_machine_that_is_never_quiet_only_more_than_the_usual_disturbs() -> None:
+def test_only_more_than_the_usual_share_disturbs() -> None:
     usual = usual_elsewhere([replace(RUN, conditions=BUSY)] * 3)
     assert why_invalid(replace(RUN, conditions=BUSY), [], SETTINGS, usual) == ""
     worse = replace(RUN, conditions=replace(BUSY, elsewhere=BUSY.elsewhere + MARGIN + 0.01))
     assert "58% of the cores' time went elsewhere" in why_invalid(worse, [], SETTINGS, usual)
 
 
-def test_what_the_first_run_had_to_bear_each_time_is_this_machine_s_usual_state() -> None:
+def test_a_share_seen_each_time_is_the_usual() -> None:
     assert never_quiet(busy(0.42, 0.45, 0.4), SETTINGS) == 0.42
 
 
@@ -192,5 +182,5 @@ def test_the_usual_share_is_bounded() -> None:
     assert usual_elsewhere(busy(0.9)) == MOST_USUAL
 
 
-def test_runs_of_which_nothing_is_known_are_taken_to_be_undisturbed() -> None:
+def test_runs_without_conditions_are_taken_as_undisturbed() -> None:
     assert usual_elsewhere([replace(RUN, conditions=None)]) == 0.0

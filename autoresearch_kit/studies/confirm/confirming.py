@@ -99,7 +99,7 @@ class Confirming:
         self._resume()
         context = find_context(self.workspace, self._history, self.experiments[0].settings)
         standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
-        with closing(LocalPool(context.site(self.workspace, self.folder.runs))) as pool:
+        with closing(LocalPool(context.site, self.workspace, self.folder.runs)) as pool:
             while standing.todo:
                 heartbeat.wait_while_paused()
                 if heartbeat.stop_requested():
@@ -139,8 +139,7 @@ class Confirming:
                 seconds=patience(context.settings.train_seconds),
             )
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
-        best = standing.sample(self.plan.best)
-        heartbeat.trying(number, f"confirm: {todo}", best.mean if best else None)
+        heartbeat.trying(number, f"confirm: {todo}")
 
     def _trial(self, todo: Todo, run: Run, standing: Standing, context: Context) -> Trial:
         """Return a run as it is written down.

@@ -92,7 +92,7 @@ def test_buttons_fit_the_campaigns_state(panel: Panel, ledger: Ledger) -> None:
         panel.refresh()
     assert (buttons.start.disabled, buttons.pause.disabled) == (True, False)
     now = time.time()
-    state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", 1.5, Limits(), now, now)
+    state = State("night", 1, Stage.RUNNING, "", 2, "wider", "", Limits(), now, now)
     ledger.workspace.write_state(state)
     panel.refresh()
     assert "its process died while running" in panel.status.value
