@@ -40,14 +40,12 @@ class Content(TypedDict, total=False):
     name: str
     text: str
     wait: bool
-    transient: dict[str, str] | None
 
 
 class Message(TypedDict):
     """The parts of a Jupyter message that are read here."""
 
     msg_type: str
-    header: dict[str, str]
     content: Content
 
 
@@ -117,27 +115,18 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self.nb_man.cell_complete(cell, index)
         return not failed
 
-    def process_message(self, msg: Message, cell: NotebookNode, cell_index: int) -> None:
-        """Handle updates of displays here, the rest in nbclient, which calls the methods below."""
-        transient = msg["content"].get("transient")
-        if msg["msg_type"] != "update_display_data":
-            super().process_message(msg, cell, cell_index)
-        elif transient:
-            output = output_from_msg({**msg, "header": {"msg_type": "display_data"}})
-            self.kept.update(transient["display_id"], output)
-
     def output(
         self,
         outs: list[NotebookNode],  # noqa: ARG002 - nbclient's signature, here and below
         msg: Message,
-        display_id: str | None,
+        display_id: str | None,  # noqa: ARG002
         cell_index: int,  # noqa: ARG002
     ) -> None:
-        """Keep an output, within bounds. Streams bypass nbformat, whose validation is slow."""
-        if msg["msg_type"] == "stream":
+        """Keep an output, within bounds; a display stays as it was first shown."""
+        if msg["msg_type"] == "stream":  # past nbformat, whose validation is slow
             self.kept.add_text(msg["content"]["name"], msg["content"]["text"])
         elif msg["msg_type"] in DISPLAYS:
-            self.kept.add(output_from_msg(msg), display_id)
+            self.kept.add(output_from_msg(msg))
 
     def clear_output(
         self,
