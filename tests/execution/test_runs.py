@@ -307,10 +307,9 @@ def test_a_dead_runner_is_the_kits_failure(tmp_path: Path) -> None:
     assert reap.members(spec.run_id) == []
 
 
-@both_levels
 @pytest.mark.slow
-def test_nothing_survives_the_death_of_the_campaign(level: SandboxLevel, tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
+def test_nothing_survives_the_death_of_the_campaign(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=bubblewrap.level())
     spec_file = spec.folder / handover.SPEC_FILE
     spec_file.write_bytes(encode(spec))
     code = f"""
