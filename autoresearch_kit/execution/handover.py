@@ -60,9 +60,9 @@ MOST_COUNTED = 2**53
 """Largest count of steps or tokens that is believed; JSON can have numbers of any length."""
 
 
-def recorded_file(kind: str = "run", place: int = 1) -> str:
+def recorded_file(kind: str = "run", number: int = 1) -> str:
     """Return an executed notebook's name in git; by default that of an idea's first run."""
-    return f"{kind}-{place}.ipynb"
+    return f"{kind}-{number}.ipynb"
 
 
 @dataclass(frozen=True)

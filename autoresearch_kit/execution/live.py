@@ -99,12 +99,8 @@ def read_live(run_folder: Path) -> LiveRun:
     except (FileNotFoundError, InputError):
         return LiveRun("start", 0.0, None)
     metrics = run_folder / handover.WORK_FOLDER / handover.METRICS_FILE
-    return LiveRun(runner.stage, runner.since, _last_point(metrics))
-
-
-def _last_point(metrics: Path) -> Point | None:
     try:
         points = read_points(read_untrusted_tail(metrics, TAIL))
     except (OSError, KitError):  # not there yet, or no file at all
-        return None
-    return points[-1] if points else None
+        points = []
+    return LiveRun(runner.stage, runner.since, points[-1] if points else None)

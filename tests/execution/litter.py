@@ -1,4 +1,4 @@
-"""What a notebook may leave in a folder that no honest one does; runs inside notebooks, too."""
+"""Make what a notebook may leave that no honest one does; runs inside notebooks, too."""
 
 import fcntl
 import os

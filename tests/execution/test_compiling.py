@@ -1,4 +1,4 @@
-"""How much compilation a budget excludes. An assembler that waits for its source is a compiler."""
+"""Measure how much compilation a budget excludes. A waiting assembler is a compiler."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What else the machine did: told from counters, and from a GPU's samples."""
+"""Tell from counters, and from a GPU's samples, what else the machine did."""
 
 from collections.abc import Mapping
 

@@ -72,7 +72,7 @@ ALL_MEMORY = "kept = []\nwhile True:\n    kept.append(bytearray(b'x') * 10_000_0
 
 
 def execute(spec: RunSpec) -> Run:
-    """Runs, and looks that nothing is left and that the notebook is valid."""
+    """Run it, and check that nothing is left and that the notebook is valid."""
     run = launch.execute(spec)
     assert reap.members(spec.run_id) == []
     assert not reap.socket_folder(spec.run_id).exists()
@@ -93,7 +93,7 @@ def statuses(spec: RunSpec) -> dict[str, str]:
 
 
 def at_training(spec: RunSpec, do: Callable[[], bool]) -> Callable[[], bool]:
-    """A `cancelled` that asks `do` once training has begun."""
+    """Return a `cancelled` that asks `do` once training has begun."""
 
     def cancelled() -> bool:
         live = decode(handover.Live, (spec.folder / handover.LIVE_FILE).read_bytes())

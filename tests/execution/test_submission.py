@@ -1,4 +1,4 @@
-"""What a notebook hands over is out of its reach, and believed only if it can be."""
+"""Take what a notebook hands over out of its reach, and believe it only if it can be."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Whatever a notebook left in a folder: it can be removed, and nothing beside it is touched."""
+"""Remove whatever a notebook left in a folder, and touch nothing beside it."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What lies where a file is expected is read only if it is a plain file, and never waited for."""
+"""Read a file only if it is a plain one, and never wait for it."""
 
 import os
 import subprocess
