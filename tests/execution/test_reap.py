@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import psutil
 import pytest
 
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.runner.cpu_time import CpuReader
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import RunSpec, SandboxLevel
 from tests.execution import orphans
@@ -137,45 +135,3 @@ def carriers(run_id: str) -> set[int]:
             if process.environ().get(reap.RUN_ID) == run_id:
                 carrying.add(process.pid)
     return carrying
-
-
-ENDLESS = """
-import ctypes, mmap, struct, signal
-libc = ctypes.CDLL(None)
-libc.sbrk.restype = ctypes.c_void_p
-size = 2**28
-room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-begin = ctypes.addressof(ctypes.c_char.from_buffer(room))
-stat = [0, 0, 0, *open('/proc/self/stat').read().rpartition(')')[2].split()]
-numbers = [int(stat[field]) for field in (26, 27, 45, 46, 47)]
-claimed = [begin, begin + size] * 2  # arguments, and environment
-packed = struct.pack('12QII', *numbers, libc.sbrk(0), int(stat[28]), *claimed, 0, 0, 2**32 - 1)
-buffer, long = ctypes.create_string_buffer(packed, len(packed)), ctypes.c_ulong
-if libc.prctl(35, long(14), long(ctypes.addressof(buffer)), long(len(packed)), long(0)):
-    print('this kernel does not let it', flush=True)
-libc.prctl(15, b'fifteen letters')  # psutil reads the arguments of names as long as that
-print(len(open('/proc/self/environ', 'rb').read(2**20)), flush=True)
-signal.pause()
-"""
-"""Claims 256 MB of environment and arguments, which take no memory, by PR_SET_MM_MAP; it may as
-well be all of its address space."""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="what only Linux lets a process do")
-def test_a_processs_claims_are_read_within_bounds(run_id: str) -> None:
-    argv = [sys.executable, "-c", ENDLESS]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline().strip()
-        if said != str(2**20):
-            process.kill()
-            pytest.skip(said)
-        tracemalloc.start()
-        try:
-            assert reap.members(run_id) == []
-            CpuReader().look_around()
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-            process.kill()
-    assert peak < 20e6

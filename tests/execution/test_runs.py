@@ -1,6 +1,5 @@
 """Each way to fail ends with its reason, in bounded time, and with no process left."""
 
-import json
 import os
 import subprocess
 import sys
@@ -32,6 +31,7 @@ HANG = "import time\ntime.sleep(10**6)"
 
 MESSY = """
 import ctypes, os, signal, subprocess, time
+print(sorted(os.listdir(os.environ['AUTORESEARCH_DATASET'])))
 ctypes.CDLL(None).prctl(15, b'notebook')  # the name of its process
 
 def wait(seconds):
@@ -55,7 +55,7 @@ if os.fork() == 0:
     os._exit(0)
 1 / 0
 """
-"""Leaves children that left the session, that nobody waits for, and that have no environment."""
+"""Lists its data, and leaves children outside of its session that nobody waits for."""
 
 FLOOD = """
 from IPython.display import display
@@ -134,6 +134,14 @@ def test_an_error_is_named_and_later_cells_stay_pending(messy: Messy) -> None:
     }
     assert messy.run.sandbox is messy.spec.sandbox
     assert set(messy.run.parts) == {"start", "setup"}
+
+
+@linux
+def test_a_notebook_sees_its_training_data_only(messy: Messy) -> None:
+    if messy.run.sandbox is SandboxLevel.NONE:
+        pytest.skip("nothing is hidden")
+    printed = executed(messy.spec).cells[-2].outputs[0].text
+    assert printed == "['dataset.json', 'token_bytes.npy', 'train']\n"
 
 
 @linux
@@ -217,34 +225,6 @@ def test_a_missing_gpu_is_the_kits_failure(tmp_path: Path) -> None:
     assert "\n" not in run.detail
     assert statuses(spec)["train"] == "pending"
     assert run.conditions is None
-
-
-@needs_bubblewrap
-@pytest.mark.slow
-def test_a_notebook_sees_its_training_data_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hush")
-    code = f"""
-import json, os, socket
-data = os.environ['AUTORESEARCH_DATASET']
-seen = sorted(os.listdir(data)) + sorted(os.listdir('..')) + sorted(os.listdir({str(tmp_path)!r}))
-secrets = [value for value in os.environ.values() if 'hush' in value]
-for pid in (name for name in os.listdir('/proc') if name.isdigit()):
-    secrets += ['x'] * open(f'/proc/{{pid}}/environ').read().count('hush')
-try:
-    socket.create_connection(('1.1.1.1', 53), timeout=5)
-    secrets.append('network')
-except OSError:
-    pass
-json.dump([seen, secrets], open('seen.json', 'w'))
-"""
-    spec = make_spec(tmp_path, notebook(code, submit=""), sandbox=SandboxLevel.BUBBLEWRAP)
-    execute(spec)
-    seen, secrets = json.loads((spec.folder / "work" / "seen.json").read_text())
-    data, project = ["dataset.json", "token_bytes.npy", "train"], ["data", "run"]
-    assert seen == [*data, "told", "work", *project]
-    assert secrets == []
 
 
 def test_a_watchdog_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
