@@ -138,7 +138,7 @@ class Watchdog(threading.Thread):
         if now >= self._next_limits or self.limits.many_started():
             self._next_limits = now + LIMITS_SECONDS
             processes = self._count(now)
-            self.compiling.look(processes, now, self._cpu.unseen)
+            self.compiling.look(processes, now, self._cpu.run_seconds)
             self.failure = self.failure or self.limits.exceeded(processes)
             if self.training is not None:
                 self.failure = self.failure or self._over_gpu_memory(processes)
