@@ -6,7 +6,6 @@ import pytest
 
 from autoresearch_kit.execution.runner.conditions import (
     Counters,
-    GpuLooks,
     Observer,
     busiest,
     elsewhere,
@@ -49,6 +48,10 @@ def test_the_busiest_are_named(names: Mapping[str, float], stolen: float, words:
     assert busiest(BEGIN, ended(stolen=stolen, names=names)) == words
 
 
+OWN = {40, 41}
+"""Processes of the run."""
+
+
 def sample(computing: Mapping[int, int], uuid: str = "GPU-0", **state: int) -> GpuLook:
     state = {"clock_mhz": 1700, "temperature_c": 60, "slowed": False} | state
     return GpuLook(
@@ -62,10 +65,6 @@ def sample(computing: Mapping[int, int], uuid: str = "GPU-0", **state: int) -> G
     )
 
 
-def looks(*gpus: GpuLook) -> list[GpuLooks]:
-    return [GpuLooks((gpu,), frozenset({40, 41})) for gpu in gpus]
-
-
 def test_a_recorded_run_on_a_gpu() -> None:
     recorded = [
         sample({40: 20}, clock_mhz=345, temperature_c=41),
@@ -73,7 +72,7 @@ def test_a_recorded_run_on_a_gpu() -> None:
         sample({40: 98, 700: 30}, clock_mhz=1755, temperature_c=84, slowed=True),
         sample({40: 96, 700: 40}, clock_mhz=1740, temperature_c=83, slowed=True),
     ]
-    (gpu,) = gpu_conditions(looks(*recorded))
+    (gpu,) = gpu_conditions(recorded, OWN)
     assert (gpu.name, gpu.clock_mhz, gpu.max_clock_mhz) == ("NVIDIA H100", 1455, 1980)
     assert (gpu.temperature_c, gpu.throttled, gpu.others) == (84, 0.5, 1)
 
@@ -92,13 +91,13 @@ def test_a_recorded_run_on_a_gpu() -> None:
     ids=["alone", "two of ours", "a desktop", "two others", "in a container", "not alone", "mute"],
 )
 def test_who_else_computes(computing: Mapping[int, int], others: int) -> None:
-    (gpu,) = gpu_conditions(looks(sample(computing), sample(computing)))
+    (gpu,) = gpu_conditions([sample(computing), sample(computing)], OWN)
     assert gpu.others == others
 
 
 def test_an_unused_gpu_is_left_out() -> None:
     both = (sample({40: 97}, uuid="GPU-0"), sample({700: 99}, uuid="GPU-1"))
-    (gpu,) = gpu_conditions([GpuLooks(both, frozenset({40}))])
+    (gpu,) = gpu_conditions(both, OWN)
     assert gpu.others == 0
 
 
