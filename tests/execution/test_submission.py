@@ -92,7 +92,7 @@ def concluded(spec: RunSpec, submitted: float | None = None, **events: Any) -> R
     watch = Watchdog(spec, 0.0, kill=lambda: None)
     watch.training, watch.submitted = 1.0, submitted
     story = replace(Story(lambda: None, lambda: None, training=True, cell="model"), **events)
-    return conclude(spec, story, watch, ended=2.0, trouble="", last_words="")
+    return conclude(spec, story, watch, ended=2.0, last_words="")
 
 
 @pytest.mark.parametrize("claimed", [-1, 2**53 + 1, 10**400], ids=["negative", "large", "huge"])
@@ -115,7 +115,7 @@ def test_the_allocators_claim_is_bounded(claimed: float, believed: float, spec: 
     watch.gpu.total_mb = 80000.0
     watch.training, watch.submitted = 1.0, 2.0
     story = Story(lambda: None, lambda: None)
-    run = conclude(spec, story, watch, ended=2.0, trouble="", last_words="")
+    run = conclude(spec, story, watch, ended=2.0, last_words="")
     assert run.gpu_allocated_mb == believed
 
 

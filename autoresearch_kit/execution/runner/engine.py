@@ -51,7 +51,10 @@ class Message(TypedDict):
 
 @dataclass
 class Story:
-    """The events of a run so far, kept by the engine. Cells have their `metadata.name`."""
+    """The events of a run so far, kept by the engine. Cells have their `metadata.name`.
+
+    `error` is the name and the value of a cell's error, `lost` says how the kernel was lost.
+    """
 
     on_ready: Callable[[], None]
     on_training: Callable[[], None]
@@ -59,7 +62,7 @@ class Story:
     training: bool = False
     cell: str = ""
     error: tuple[str, str] | None = None
-    died: bool = False
+    lost: str = ""
 
     def begin(self, cell: NotebookNode) -> None:
         """Note that a cell begins; with the first editable one, training begins."""
@@ -105,15 +108,15 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         except CellExecutionError as error:
             self.story.error = (str(error.ename), str(error.evalue))
         except DeadKernelError:
-            self.story.died = True
+            self.story.lost = f"the kernel died in cell '{self.story.cell}'"
         finally:
             if cell.cell_type == "code":
                 cell.outputs = self.kept.result()
-        failed = self.story.died or self.story.error is not None
-        if failed:
+        ended = not self.story.lost and self.story.error is None
+        if not ended:
             self.nb_man.cell_exception(cell, index)
         self.nb_man.cell_complete(cell, index)
-        return not failed
+        return ended
 
     def output(
         self,
