@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from autoresearch_kit.reports import status
 from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.researchers.llm.prompt import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.ui import cli
+from autoresearch_kit.ui.panel.directive import Directive
 from tests.campaign import quick, tiny
 from tests.ledger import ledger
 
@@ -58,9 +60,9 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     proposal = replace(made.proposal, model=STEERING, guidance=STEERING, lessons=STEERING)
     made = replace(made, detail=STEERING, proposal=replace(proposal, category=STEERING))
     history.append(made, tiny.notebook_text(model=f"x = '''{STEERING}'''"), {})
-    place = Workspace(project, "night")
-    place.write_guidance(STEERING)
-    place.write_settings(ledger.SETTINGS)
+    workspace = Workspace(project, "night")
+    workspace.write_guidance(STEERING)
+    workspace.write_settings(ledger.SETTINGS)
     return project
 
 
@@ -71,18 +73,23 @@ def strangers(sent: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return sent
 
 
+COMMANDS = (
+    "history night",
+    "history night --json",
+    "history night --tsv",
+    "show night 1",
+    "show night 1 --json",
+    "status",
+    "status --json",
+    "guide night",
+    "lessons night",
+)
+
+
 @pytest.mark.parametrize(
     "argv",
     [
-        ("history", "night"),
-        ("history", "night", "--json"),
-        ("history", "night", "--tsv"),
-        ("show", "night", "1"),
-        ("show", "night", "1", "--json"),
-        ("status",),
-        ("status", "--json"),
-        ("guide", "night"),
-        ("lessons", "night"),
+        *map(str.split, COMMANDS),
         ("show", "night", STEERING),
         ("history", STEERING),
         ("adopt", "--from", STEERING),
@@ -141,16 +148,11 @@ def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
     for read in (
         lambda: adopt.adopt_file(project, path, force=True),
         lambda: read_notebook(project, NOTEBOOK),
-        lambda: TrainNotebook.read(path),
         lambda: TrainNotebook.read(path).constants(),
         lambda: Reader(project, "night").read(),
     ):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(project)
-            try:
-                read()
-            except KitError:
-                continue
+        with suppress(KitError):
+            read()
     assert not (project / MARKER).exists()
 
 
@@ -191,14 +193,22 @@ def test_code_that_python_rejects_is_an_edit_error(source: str) -> None:
         edited.check(baseline)
 
 
-def test_a_huge_program_md_is_cut(project: Path) -> None:
-    (project / "program.md").write_bytes(b"wider\n" + b"x" * 50_000_000)
-    assert len(read_directive(project)) == DIRECTIVE_LIMIT
-
-
-def test_a_binary_program_md_is_read(project: Path) -> None:
-    (project / "program.md").write_bytes(b"\xff\xfewider\x1b[2J")
-    assert "wider" in read_directive(project)
+@pytest.mark.parametrize(
+    ("data", "shown", "why"),
+    [
+        (b"wider\n" + b"x" * 50_000_000, "wider\nxxx", "has 50.0 MB; at most 1 are read"),
+        (b"\xff\xfewider\x1b[2J", "wider", "is no text"),
+    ],
+    ids=["huge", "binary"],
+)
+def test_a_strange_program_md_is_read_and_not_edited(
+    data: bytes, shown: str, why: str, project: Path
+) -> None:
+    (project / "program.md").write_bytes(data)
+    assert shown in read_directive(project)
+    assert len(read_directive(project)) <= DIRECTIVE_LIMIT
+    with pytest.raises(InputError, match=f"program.md {why}"):
+        Directive(project)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "endless"])
@@ -214,14 +224,13 @@ def test_a_program_md_that_is_no_file_is_refused(kind: str, project: Path) -> No
         read_directive(project)
 
 
-def test_a_file_at_the_limit_is_read(tmp_path: Path) -> None:
+def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"12345")
     assert read_all(tmp_path / "x", 5) == b"12345"
     with pytest.raises(InputError):
         read_all(tmp_path / "x", 4)
 
 
-INSERT = EditAction.INSERT
 NAMES = [
     "", ".", "..", "../x", "a/b", "/etc", "a\\b", "-x", "--all", "--upload-pack=x", "x.lock",
     "a..b", "x.", ".x", "a b", "a\nb", "a\x00b", "@{-1}", "@", "x^", "x~1", "x:y", "x?", "x*",
@@ -230,23 +239,24 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_a_hostile_name_is_refused(
-    name: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_hostile_name_is_refused(name: str, tmp_path: Path) -> None:
     assert not is_tag(name)
     assert not is_word(name)
     with pytest.raises(InputError):
-        History(project, name)
-    notebook, insert = (
-        TrainNotebook.parse(tiny.notebook_text()),
-        CellEdit(INSERT, name, "", "model"),
-    )
+        History(tmp_path, name)
+    insert = CellEdit(EditAction.INSERT, name, "", "model")
     with pytest.raises(EditError, match="can't be named"):
-        notebook.apply([insert], {})
+        TrainNotebook.parse(tiny.notebook_text()).apply([insert], {})
+
+
+def test_a_command_with_a_hostile_name_writes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = sorted(project.rglob("*"))
-    for command in ("run", "bundle"):
-        if "\x00" not in name and not name.startswith("-"):
-            assert "error: " in printed(capsys, command, name)
+    for name in NAMES:
+        for command in ("run", "bundle"):
+            if "\x00" not in name and not name.startswith("-"):
+                assert "error: " in printed(capsys, command, name)
     assert sorted(project.rglob("*")) == before
 
 

@@ -57,12 +57,17 @@ DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
 
 MOST_COUNTED = 2**53
-"""Largest count of steps or tokens that is believed; JSON can have numbers of any length."""
+"""Largest count of steps or tokens that is believed: a float can't hold larger ones exactly."""
 
 
-def recorded_file(kind: str = "run", place: int = 1) -> str:
+def countable(*counts: int) -> bool:
+    """Return whether a notebook may have counted so many steps or tokens."""
+    return all(0 <= count <= MOST_COUNTED for count in counts)
+
+
+def recorded_file(kind: str = "run", number: int = 1) -> str:
     """Return an executed notebook's name in git; by default that of an idea's first run."""
-    return f"{kind}-{place}.ipynb"
+    return f"{kind}-{number}.ipynb"
 
 
 @dataclass(frozen=True)

@@ -144,9 +144,8 @@ def execute(
 
     The run's folder and notebook exist; from then on the folder has an executed notebook, too.
     `waiting` is the runner that waits for this run; without it, one is started. `cancelled` is
-    asked about ten times a second. `meanwhile` starts what comes next: it is called when training
-    has begun where there are cores for that, else when scoring begins. A runner that dies or hangs
-    makes a run that failed as `KIT_FAILED`.
+    asked about ten times a second. `meanwhile` starts what comes next, see `Ahead`. A runner that
+    dies or hangs makes a run that failed as `KIT_FAILED`.
 
     Raises:
         Cancelled: `cancelled` said so; everything was killed.
@@ -154,8 +153,8 @@ def execute(
     """
     started = time.monotonic()
     waiting = waiting or prepare(spec)
-    asked = scoring.judge_spec(spec, spec.folder, Split.VAL)
-    ahead = Ahead(spec, asked, meanwhile)
+    judge_spec = scoring.judge_spec(spec, spec.folder, Split.VAL)
+    ahead = Ahead(spec, judge_spec, meanwhile)
 
     def poll() -> None:
         _obey(cancelled)
@@ -164,7 +163,7 @@ def execute(
     try:
         run = _carry_out(spec, waiting, started, poll)
         if run.failure is None:
-            run = _score(run, asked, ahead, cancelled)
+            run = _score(run, judge_spec, ahead, cancelled)
         cache = _take_back_cache(spec, scored=run.score is not None)
     finally:
         ahead.end()
@@ -180,12 +179,7 @@ def execute(
 def execute_unscored(spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: False) -> Run:
     """Run the notebook of `spec` and score nothing; return a run that may have failed.
 
-    The run's folder and notebook exist. What it compiles is not kept: only runs that get a score
-    add to that cache. A runner that dies or hangs makes a run that failed as `KIT_FAILED`.
-
-    Raises:
-        Cancelled: `cancelled` said so; everything was killed.
-        ExecutionError: a process can't be killed.
+    All else is as for `execute`, but what it compiles is not kept: nothing is known of its worth.
     """
     started = time.monotonic()
     return _carry_out(spec, prepare(spec), started, lambda: _obey(cancelled))
@@ -195,25 +189,22 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
     """Return the run with its submission's score on the audit shard.
 
     The submission still lies in the run's folder. No verdict depends on that score: where it can't
-    be had, a warning is logged and the run is returned as it was.
-
-    Raises:
-        Cancelled: `cancelled` said so; everything was killed.
-        ExecutionError: a process can't be killed.
+    be had, a warning is logged and the run is returned as it was. Raises as `execute` does.
     """
     begun = time.monotonic()
     folder = spec.folder / AUDIT_FOLDER
     try:
         folder.mkdir(exist_ok=True)
-        asked = scoring.judge_spec(spec, folder, Split.AUDIT)
-        score = scoring.score(asked, poll=lambda: _obey(cancelled))
+        judge_spec = scoring.judge_spec(spec, folder, Split.AUDIT)
+        score = scoring.score(judge_spec, poll=lambda: _obey(cancelled))
     except (ScoreFailure, OSError) as failure:
         logger.warning("%s could not be audited: %s", spec.folder.name, failure)
         return run
     seconds = round(time.monotonic() - begun, 3)
-    parts = {**run.parts, "audit": seconds}
     wall_seconds = round(run.wall_seconds + seconds, 3)
-    return replace(run, audit=score, parts=parts, wall_seconds=wall_seconds)
+    return replace(
+        run, audit=score, parts={**run.parts, "audit": seconds}, wall_seconds=wall_seconds
+    )
 
 
 def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[], None]) -> Run:
@@ -223,18 +214,15 @@ def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[
     handover.write_live(spec.folder, "start")
     deadline = started + spec.wall_seconds + GRACE_SECONDS
     status = waiting.runner.carry_out(repr(started), deadline=deadline, poll=poll)
+    detail = "the runner did not end by itself"
     if status == 0:
         try:
             return codec.decode(Run, (spec.folder / handover.RUN_FILE).read_bytes())
         except (OSError, InputError) as error:
-            return _kit_failed(spec, f"the runner's record can't be read: {error}", started)
-    if status is None:
-        return _kit_failed(spec, "the runner did not end by itself", started)
-    said = last_line(spec.folder / handover.LOG_FILE)
-    return _kit_failed(spec, f"the runner ended with status {status}: {said}", started)
-
-
-def _kit_failed(spec: RunSpec, detail: str, started: float) -> Run:
+            detail = f"the runner's record can't be read: {error}"
+    elif status is not None:
+        said = last_line(spec.folder / handover.LOG_FILE)
+        detail = f"the runner ended with status {status}: {said}"
     return Run(
         seed=spec.seed,
         score=None,
@@ -250,10 +238,10 @@ def _kit_failed(spec: RunSpec, detail: str, started: float) -> Run:
     )
 
 
-def _score(run: Run, asked: JudgeSpec, ahead: Ahead, cancelled: Callable[[], bool]) -> Run:
+def _score(run: Run, judge_spec: JudgeSpec, ahead: Ahead, cancelled: Callable[[], bool]) -> Run:
     begun = time.monotonic()
     try:
-        score = scoring.score(asked, ahead.take_judge(), poll=lambda: _obey(cancelled))
+        score = scoring.score(judge_spec, ahead.take_judge(), poll=lambda: _obey(cancelled))
     except ScoreFailure as failure:
         run = replace(run, failure=failure.reason, detail=one_line(failure.detail, DETAIL))
     else:

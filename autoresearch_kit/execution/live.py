@@ -79,8 +79,16 @@ def _point(line: bytes) -> Point | None:
         point = codec.decode(Point, line)
     except InputError:
         return None
-    possible = max(abs(point.step), abs(point.tokens)) <= handover.MOST_COUNTED
-    return point if possible else None
+    return point if handover.countable(point.step, point.tokens) else None
+
+
+def last_point(metrics: Path) -> Point | None:
+    """Return the last point of a loss curve; None where there is none, or no file."""
+    try:
+        points = read_points(read_untrusted_tail(metrics, TAIL))
+    except (OSError, KitError):  # not there yet, or no plain file
+        return None
+    return points[-1] if points else None
 
 
 @dataclass(frozen=True)
@@ -99,12 +107,4 @@ def read_live(run_folder: Path) -> LiveRun:
     except (FileNotFoundError, InputError):
         return LiveRun("start", 0.0, None)
     metrics = run_folder / handover.WORK_FOLDER / handover.METRICS_FILE
-    return LiveRun(runner.stage, runner.since, _last_point(metrics))
-
-
-def _last_point(metrics: Path) -> Point | None:
-    try:
-        points = read_points(read_untrusted_tail(metrics, TAIL))
-    except (OSError, KitError):  # not there yet, or no file at all
-        return None
-    return points[-1] if points else None
+    return LiveRun(runner.stage, runner.since, last_point(metrics))

@@ -94,7 +94,12 @@ def check_inside(machine: Machine, level: SandboxLevel) -> None:
 
 def difference(outside: Machine, inside: Machine) -> str:
     """Return in one line how the device of runs differs from the machine's; empty if it doesn't."""
-    if _computes_on(outside) == _computes_on(inside):
+    # a CPU's name has its cores, of which a sandbox may hide some
+    compared = [
+        (each.gpu.backend, each.device, each.precision) if each.gpu else each.precision
+        for each in (outside, inside)
+    ]
+    if compared[0] == compared[1]:
         return ""
     gpu, why = outside.gpu, f" ({inside.no_gpu})" if inside.no_gpu else ""
     if gpu and gpu.nodes:
@@ -116,13 +121,6 @@ def unused_gpu(machine: Machine) -> str:
     return f"a GPU's driver is here, but torch uses none{why}"
 
 
-def _computes_on(machine: Machine) -> tuple[str, str, str]:
-    """Return backend, device and precision; a CPU's without its cores: a sandbox may hide some."""
-    if machine.gpu is None:
-        return "cpu", "", machine.precision
-    return machine.gpu.backend, machine.device, machine.precision
-
-
 def _run(command: Sequence[str], cwd: str | None = None) -> Machine:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     if done.returncode == 0:
@@ -135,11 +133,9 @@ def _run(command: Sequence[str], cwd: str | None = None) -> Machine:
 
 def _cpu_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def gpu_of(device: "torch.device") -> Accelerator | None:

@@ -16,6 +16,7 @@ PROFILE_BYTES = 64 * 1024
 ROWS = 10
 NAME_LENGTH = 100
 TROUBLE_LENGTH = 200
+"""Largest number of rows, and lengths of texts, that are kept of it."""
 
 MOST = 1e9
 """Largest number that a profile may contain: milliseconds, calls, steps."""

@@ -26,11 +26,7 @@ def checked(path: Path, what: str) -> Path:
         InputError: it is not UTF-8, or has a line break.
     """
     text = str(path)
-    if "\n" not in text and len(text.splitlines()) <= 1 and not _has_surrogates(text):
+    is_utf8 = text.encode(errors="replace").decode() == text  # other bytes are surrogates in Python
+    if is_utf8 and len(f"{text}.".splitlines()) == 1:
         return path
     raise InputError(f"{what} is {text!r}; its path must be UTF-8, on one line: rename or move it")
-
-
-def _has_surrogates(text: str) -> bool:
-    """Return whether a name on disk is not UTF-8: Python has surrogates in place of such bytes."""
-    return any("\ud800" <= mark <= "\udfff" for mark in text)

@@ -21,7 +21,7 @@ PIECE = 1000
 
 
 class _OutOfTimeError(Exception):
-    """There is more than can be removed in the time allowed."""
+    pass
 
 
 def remove_tree(path: Path, seconds: float = SECONDS) -> None:
@@ -71,7 +71,6 @@ def _empty(folder: int, top: int, deadline: float) -> None:
 
 
 def _some(folder: int) -> list[tuple[str, bool]]:
-    """Return the first names in an open folder, each with whether it is a folder's."""
     with os.scandir(folder) as entries:
         some = islice(entries, PIECE)
         return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in some]

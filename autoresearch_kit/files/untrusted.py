@@ -58,8 +58,6 @@ def read_if_plain(path: Path, limit: int) -> bytes:
 def plain_file(path: Path | str, folder: int | None = None) -> Iterator[BinaryIO]:
     """Open the plain file at `path`, or with this name in an open folder, for reading.
 
-    A file with a second name (a hard link) is refused: it may be somebody else's.
-
     Raises:
         FileNotFoundError: nothing is there.
         KitError: something other than a plain file is there.
@@ -74,14 +72,16 @@ def plain_file(path: Path | str, folder: int | None = None) -> Iterator[BinaryIO
         if error.errno == errno.ENXIO:  # a socket, or a device without a driver
             raise KitError(f"{name} is not a plain file") from error
         raise
-    with _closed(descriptor):
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KitError(f"{name} is not a plain file")
-        if status.st_nlink > 1:
+        if status.st_nlink > 1:  # the other name may be somebody else's
             raise KitError(f"{name} is a hard link; a file of its own was expected")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             yield file
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -109,43 +109,37 @@ def entries(folder: Path) -> Iterator[Entry]:
     """
     try:
         top = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        if error.errno == errno.ENOENT:
-            raise
         raise KitError(f"{folder.name} is no folder that can be read: {error.strerror}") from error
-    with _closed(top):
-        yield from _below(top, "", 1)
+    yield from _below(top, "", 1)
 
 
 def _below(folder: int, path: str, depth: int) -> Iterator[Entry]:
-    with os.scandir(folder) as listed:
-        for entry in listed:
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            yield Entry(path + entry.name, entry.name, folder, status)
-            if stat.S_ISDIR(status.st_mode):
-                yield from _inside(folder, entry.name, f"{path}{entry.name}/", depth)
-
-
-def _inside(parent: int, name: str, path: str, depth: int) -> Iterator[Entry]:
-    if depth >= MAX_DEPTH:
-        raise KitError(f"folders lie more than {MAX_DEPTH} deep in each other")
+    """Yield what is below an open folder, and close it."""
     try:
-        folder = os.open(name, _FOLDER, dir_fd=parent)
+        with os.scandir(folder) as listed:
+            for entry in listed:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield Entry(path + entry.name, entry.name, folder, status)
+                if stat.S_ISDIR(status.st_mode):
+                    if depth >= MAX_DEPTH:
+                        raise KitError(f"folders lie more than {MAX_DEPTH} deep in each other")
+                    inner = _opened(entry.name, folder)
+                    if inner is not None:
+                        yield from _below(inner, f"{path}{entry.name}/", depth + 1)
+    finally:
+        os.close(folder)
+
+
+def _opened(name: str, parent: int) -> int | None:
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
     except OSError as error:
         if error.errno in _GONE:
-            return
+            return None
         raise KitError(f"a folder can't be read: {error.strerror}") from error
-    with _closed(folder):
-        yield from _below(folder, path, depth + 1)
-
-
-@contextmanager
-def _closed(descriptor: int) -> Iterator[None]:
-    """Close the descriptor at the end."""
-    try:
-        yield
-    finally:
-        os.close(descriptor)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.ui.doctor import Findings, examine
-from autoresearch_kit.ui.panel import Panel
+from autoresearch_kit.ui.panel import Directive, Panel
 
-__all__ = ["Panel", "doctor", "prepare"]
+__all__ = ["Directive", "Panel", "doctor", "prepare"]
 
 
 def doctor() -> Findings:

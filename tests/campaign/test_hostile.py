@@ -97,9 +97,9 @@ def night(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Night:
     (stolen / "ab").mkdir(parents=True)
     (stolen / "ab" / "stolen.py").write_text("code")
     sources = [
-        f"{scripted.TRAIN}\n{LITTER}\n{STOLEN_CACHE.format(stolen=stolen)}",
+        f"{scripted.TRAIN}\n{LITTER}\n{STOLEN_CACHE.format(stolen=str(stolen))}",
         f"import time\n{LITTER}\n{DEEP}",
-        f"{scripted.TRAIN}\n{LITTER}\n{STRANGE.format(stolen=stolen)}",
+        f"{scripted.TRAIN}\n{LITTER}\n{STRANGE.format(stolen=str(stolen))}",
     ]
     experiments = campaign.run(Limits(experiments=len(sources)))
     ended = [next(experiments)]

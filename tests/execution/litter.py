@@ -1,4 +1,4 @@
-"""What a notebook may leave in a folder that no honest one does; runs inside notebooks, too."""
+"""Make what a notebook may leave that no honest one does; runs inside notebooks, too."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from autoresearch_kit.files.removal import remove_tree
 
 
 def strange(where: Path) -> None:
-    """Names of any bytes, links, pipes, sockets, devices, holes, and what nobody may read."""
+    """Make names of any bytes, links, pipes, sockets, devices, holes, and what nobody may read."""
     where.mkdir(parents=True, exist_ok=True)
     here = os.open(where, os.O_RDONLY)
     for name in (b"\xff\xfe", b"new\nline", b"x" * 255, b"\xe2\x80\xae\x07", b"-rf", b"*", b" "):
@@ -34,8 +34,8 @@ def strange(where: Path) -> None:
     os.close(here)
 
 
-def deep(where: Path, depth: int = 1500) -> None:
-    """A folder in a folder in a folder: deeper than Python's stack, longer than any path may be."""
+def deep(where: Path, depth: int = 1100) -> None:
+    """Make folders in each other: deeper than Python's stack, longer than any path may be."""
     where.mkdir(parents=True, exist_ok=True)
     here = os.open(where, os.O_RDONLY)
     for _ in range(depth):
@@ -49,7 +49,7 @@ def deep(where: Path, depth: int = 1500) -> None:
 
 @contextmanager
 def deep_below(where: Path) -> Iterator[None]:
-    """A deep folder in here; afterwards it is gone, which would be too much for pytest."""
+    """Make a deep folder in here, and remove it at the end, which would be too much for pytest."""
     deep(where)
     try:
         yield

@@ -36,7 +36,7 @@ def cell(name: str, source: str, *tags: str) -> NotebookNode:
 def notebook(
     train: str, *, setup: str = "import os", model: str = "", submit: str = HAND_OVER
 ) -> NotebookNode:
-    """A notebook laid out as the real one, with the sources given."""
+    """Make a notebook laid out as the real one, with the sources given."""
     cells = [
         cell("parameters", PARAMETERS, "parameters", "locked"),
         cell("setup", setup, "locked"),
@@ -50,7 +50,7 @@ def notebook(
 
 
 def make_dataset(folder: Path) -> Path:
-    """A data set of noise, complete as far as kernel and judge read it."""
+    """Make a data set of noise, complete as far as kernel and judge read it."""
     draw = np.random.default_rng(0)
     counts = {"train": 124 * (CONTEXT + 1), "val": 31 * (CONTEXT + 1), "audit": 31 * (CONTEXT + 1)}
     for split, count in counts.items():
@@ -93,7 +93,7 @@ def make_spec(
     gpu_memory_mb: float | None = None,
     clock: Clock = Clock.WALL,
 ) -> RunSpec:
-    """All that `execute` needs, under `folder`."""
+    """Make all that `execute` needs, under `folder`."""
     run = folder / "run"
     run.mkdir()
     nbformat.write(book, run / "input.ipynb")

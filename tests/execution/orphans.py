@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -57,28 +58,25 @@ def kill_in_set_up(spec: RunSpec, what: str, seconds: float) -> None:
 
 
 def left(spec: RunSpec, seconds: float = 0.0) -> list[psutil.Process]:
-    """Processes that name the run's folders in their command lines, so long after now at most."""
+    """Return the processes that are left after at most so many seconds."""
     end = time.monotonic() + seconds
-    while found := _found(spec):
-        if time.monotonic() > end:
-            break
+    while (processes := _naming(spec)) and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)
-    return found
+    return processes
 
 
 def next_start(spec: RunSpec) -> None:
-    """What the next start does in that place before it begins."""
+    """Do what the next start does with that run before it begins."""
     launch.end_run(spec.run_id)
 
 
-def _found(spec: RunSpec) -> list[psutil.Process]:
-    places = (str(spec.folder), str(reap.socket_folder(spec.run_id)))
-    found = []
+def _naming(spec: RunSpec) -> list[psutil.Process]:
+    """Return the processes that name the run's folders in their command lines."""
+    folders = (str(spec.folder), str(reap.socket_folder(spec.run_id)))
+    naming = []
     for process in psutil.process_iter():
-        try:
+        with suppress(OSError):
             words = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if any(place in words for place in places):
-            found.append(process)
-    return found
+            if any(folder in words for folder in folders):
+                naming.append(process)
+    return naming

@@ -1,4 +1,4 @@
-"""What is started before its turn: a runner with its kernel, and a judge."""
+"""Start a runner with its kernel, and a judge, before their turn."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel, Sight
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.notebooks import make_spec, notebook
-from tests.execution.test_runs import both_levels, executed
+from tests.execution.test_runs import executed
 from tests.ledger import ledger
 from tests.training.test_kernel import TRAIN, trained
 
@@ -42,46 +42,28 @@ sys.stdin.read()
 LOADED = """
 import sys
 loaded = sys.modules.get('torch')
-print(loaded is not None and not loaded.cuda.is_initialized(), 'torch' in globals())
+print(SEED, loaded is not None and not loaded.cuda.is_initialized(), 'torch' in globals())
 raise ValueError('done')
 """
 
 
 def members(*run_ids: str) -> list[int]:
-    """How many processes of each run there are."""
+    """Return how many processes of each run there are."""
     return [len(reap.members(run_id)) for run_id in run_ids]
 
 
-def printed(spec: RunSpec, name: str) -> str:
-    """What a cell printed."""
-    cell = next(one for one in executed(spec).cells if one.metadata.get("name") == name)
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
-
-
-def test_a_waiting_runner_runs_the_notebook_of_its_turn(tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
-    waiting = launch.prepare(spec)
-    nbformat.write(notebook("print(SEED)\nraise ValueError('new')"), spec.notebook)
-    run = launch.execute(spec, waiting)
-    assert (run.failure, printed(spec, "train")) == (Reason.ERROR, f"{spec.seed}\n")
-    assert reap.members(spec.run_id) == []
-
-
-@both_levels
-def test_a_waiting_runner_ends_with_its_starter(level: SandboxLevel, tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(""), sandbox=level)
+def test_a_waiting_runner_ends_with_its_starter(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE)
     file = tmp_path / "spec.json"
     file.write_bytes(encode(spec))
-    command = [sys.executable, "-c", WAITS, str(file)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as campaign:
+    argv, pipe = [sys.executable, "-c", WAITS, str(file)], subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as campaign:
         assert campaign.stdout is not None
         assert campaign.stdout.readline() == "waits\n"
         left = reap.members(spec.run_id)
         campaign.kill()
-    _, alive = psutil.wait_procs(left, timeout=30)
     assert left
+    _, alive = psutil.wait_procs(left, timeout=30)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
@@ -96,11 +78,15 @@ def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_waiting_kernel_has_torch_and_uses_no_gpu(tmp_path: Path) -> None:
-    """Nor does the notebook see a name that it did not import itself."""
-    spec = make_spec(tmp_path, notebook(LOADED), sandbox=bubblewrap.level())
-    launch.execute(spec, launch.prepare(replace(spec, waits=True)))
-    assert printed(spec, "train") == "True False\n"
+def test_a_waiting_kernel_runs_the_notebook_of_its_turn(tmp_path: Path) -> None:
+    """It has torch, uses no GPU, and shows the notebook no name that this did not import."""
+    spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
+    waiting = launch.prepare(replace(spec, waits=True))
+    nbformat.write(notebook(LOADED), spec.notebook)
+    run = launch.execute(spec, waiting)
+    assert run.failure is Reason.ERROR
+    cell = next(cell for cell in executed(spec).cells if cell.metadata.get("name") == "train")
+    assert cell.outputs[0].text == f"{spec.seed} True False\n"
 
 
 @pytest.mark.slow

@@ -69,14 +69,6 @@ def test_an_error_is_kept_after_a_flood_and_shortened() -> None:
     assert len("".join(kept.traceback)) <= ERROR + 100
 
 
-def test_an_updated_display_shows_its_last_state() -> None:
-    outputs = CellOutputs()
-    outputs.add(display({"text/plain": "first"}), "id")
-    for i in range(1000):
-        outputs.update("id", display({"text/plain": f"{i}"}))
-    assert [output.data["text/plain"] for output in outputs.result()] == ["999"]
-
-
 @pytest.mark.parametrize(("wait", "kept"), [(False, []), (True, ["a"])])
 def test_clearing_is_obeyed(wait: bool, kept: list[str]) -> None:
     outputs = fill(stream("a"))

@@ -1,3 +1,5 @@
+"""The training budget: as a notebook counts it, and as its runner measures it."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,6 @@ from autoresearch_kit.execution.runner.clock import (
     PATIENCE,
     READ_SECONDS,
     BudgetClock,
-    Followed,
     RunClock,
     Told,
     ToldClock,
@@ -31,14 +32,12 @@ class Time:
         return self.now
 
 
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-def clock_after(laps: list[float], *, allowance: float = 1000.0) -> BudgetClock:
+def clock_after(
+    laps: list[float], *, allowance: float = 1000.0, before: float = 0.0
+) -> BudgetClock:
     time = Time()
     clock = BudgetClock(lambda: allowance, now=time)
+    time.now += before
     clock.start_steps()
     for lap in laps:
         time.now += lap
@@ -47,33 +46,25 @@ def clock_after(laps: list[float], *, allowance: float = 1000.0) -> BudgetClock:
 
 
 @pytest.mark.parametrize(
-    ("laps", "allowance", "seconds"),
+    ("laps", "allowance", "before", "seconds"),
     [
-        ([1.3, 0.9, 1.0, 1.2, 0.8, 1.1, *[1.0] * 5], 1000.0, 11.3),
-        ([30.0, 12.0, *[1.0] * 20], 1000.0, 22.0),
-        ([30.0, *[1.0] * 20], 10.0, 40.0),
-        ([70.0], 1000.0, 0.0),
-        ([*[1.0] * 10, 30.0], 1000.0, 40.0),
+        ([1.3, 0.9, 1.0, 1.2, 0.8, 1.1, *[1.0] * 5], 1000.0, 0.0, 11.3),
+        ([30.0, 12.0, *[1.0] * 20], 1000.0, 0.0, 22.0),
+        ([30.0, *[1.0] * 20], 10.0, 0.0, 40.0),
+        ([70.0], 1000.0, 5.0, 5.0),
+        ([*[1.0] * 10, 30.0], 1000.0, 0.0, 40.0),
     ],
     ids=["nothing compiles", "two compile", "up to the allowance", "the first", "a later one"],
 )
 def test_first_steps_that_compile_count_as_typical_ones(
-    laps: list[float], allowance: float, seconds: float
+    laps: list[float], allowance: float, before: float, seconds: float
 ) -> None:
-    assert clock_after(laps, allowance=allowance).seconds == pytest.approx(seconds)
+    clock = clock_after(laps, allowance=allowance, before=before)
+    assert clock.seconds == pytest.approx(seconds)
 
 
-def test_seconds_before_the_loop_count(time: Time) -> None:
-    clock = BudgetClock(lambda: 1000.0, now=time)
-    time.now += 5.0
-    clock.start_steps()
-    time.now += 30.0
-    assert clock.seconds == pytest.approx(5.0)
-
-
-def test_seconds_that_the_kit_spent_are_excluded(time: Time) -> None:
-    clock = BudgetClock(lambda: 1000.0, now=time)
-    time.now += 5.0
+def test_seconds_that_the_kit_spent_are_excluded() -> None:
+    clock = clock_after([], before=5.0)
     clock.exclude(2.0)
     assert clock.seconds == pytest.approx(3.0)
 
@@ -83,34 +74,17 @@ def test_a_typical_step_is_known_after_a_few() -> None:
     assert clock_after([30.0, *[1.0] * 10]).step_seconds == pytest.approx(1.0)
 
 
-def test_a_followed_file_is_read_again_after_a_while(tmp_path: Path, time: Time) -> None:
-    file = tmp_path / "granted"
-    file.write_text("3.0")
-    granted = Followed(file, float, time)
-    file.write_text("13.0")
-    assert granted() == 3.0
-    time.now += READ_SECONDS
-    assert granted() == 13.0
-
-
-def test_the_told_clock_adds_the_processs_own_time(tmp_path: Path, time: Time) -> None:
-    file, cpu = tmp_path / "clock", Time()
+def test_the_told_clock_adds_own_time_and_never_goes_back(tmp_path: Path) -> None:
+    file, time, cpu = tmp_path / "clock", Time(), Time()
     file.write_bytes(encode(Told(threads=2, seconds=50.0, kernel=95.0)))
     clock = ToldClock(file, now=time, cpu=cpu)
     assert clock() == 52.5
-    cpu.now += 3.0
-    assert clock() == 54.0
-
-
-def test_the_told_clock_never_goes_back(tmp_path: Path, time: Time) -> None:
-    file, cpu = tmp_path / "clock", Time()
-    file.write_bytes(encode(Told(threads=2)))
-    clock, read = ToldClock(file, now=time, cpu=cpu), []
-    for seconds in (50.0, 60.0, 55.0):
-        file.write_bytes(encode(Told(threads=2, seconds=seconds, kernel=cpu.now)))
+    file.write_bytes(encode(Told(threads=2, seconds=80.0, kernel=cpu.now)))
+    assert clock() == 52.5  # the file was read a moment ago
+    for told, read in ((60.0, 60.0), (55.0, 60.0)):
+        file.write_bytes(encode(Told(threads=2, seconds=told, kernel=cpu.now)))
         time.now += READ_SECONDS
-        read.append(clock())
-    assert read == [50.0, 60.0, 60.0]
+        assert clock() == read
 
 
 class Counted(CpuReader):
@@ -125,58 +99,49 @@ def counted() -> Counted:
     return Counted()
 
 
-def run_clock(folder: Path, counted: Counted, clock: Clock) -> RunClock:
-    spec = make_spec(folder, notebook(""), sandbox=SandboxLevel.NONE, clock=clock)
+@pytest.fixture(params=[Clock.CPU])
+def clock(request: pytest.FixtureRequest, tmp_path: Path, counted: Counted) -> RunClock:
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE, clock=request.param)
     return RunClock(spec, counted, CompileMeter(spec))
 
 
-def test_cpu_time_counts_from_the_beginning_of_training(tmp_path: Path, counted: Counted) -> None:
-    clock = run_clock(tmp_path, counted, Clock.CPU)
+def test_cpu_time_counts_from_the_beginning_of_training(clock: RunClock, counted: Counted) -> None:
     assert clock.seconds(90.0) == 0.0
     clock.begin(100.0)
     counted.run_seconds += 30.0
     assert clock.seconds(101.0) == pytest.approx(30.0 / cgroups.cores())
 
 
-def test_idle_cores_count_where_nobody_uses_them(tmp_path: Path, counted: Counted) -> None:
-    clock = run_clock(tmp_path, counted, Clock.CPU)
+def test_idle_cores_count_where_nobody_uses_them(clock: RunClock, counted: Counted) -> None:
     clock.begin(100.0)
     counted.at = 140.0 + FREE_SECONDS
     assert clock.seconds(150.0) == pytest.approx(LEAST_SHARE * 40.0)
 
 
-def test_cores_that_others_use_do_not_count(tmp_path: Path, counted: Counted) -> None:
-    clock = run_clock(tmp_path, counted, Clock.CPU)
+def test_cores_that_others_use_do_not_count(clock: RunClock, counted: Counted) -> None:
     clock.begin(100.0)
     counted.at = 150.0
     counted.elsewhere += 50.0 * cgroups.cpus()
     assert clock.seconds(150.0) == pytest.approx(50.0 / PATIENCE)
 
 
-def test_the_wall_clock_ignores_cpu_time(tmp_path: Path, counted: Counted) -> None:
-    clock = run_clock(tmp_path, counted, Clock.WALL)
+@pytest.mark.parametrize("clock", [Clock.WALL], indirect=True)
+def test_the_wall_clock_ignores_cpu_time(clock: RunClock, counted: Counted) -> None:
     clock.begin(100.0)
     counted.run_seconds += 30.0
     assert clock.seconds(140.0) == 40.0
 
 
-def told_to(folder: Path) -> float:
-    (file,) = folder.rglob("clock.json")
-    return decode(Told, file.read_bytes()).seconds
-
-
-def test_the_notebook_is_told_all_its_processes_time(tmp_path: Path, counted: Counted) -> None:
-    clock = run_clock(tmp_path, counted, Clock.CPU)
+def test_the_notebook_is_told_once_its_kernel_is_known(
+    clock: RunClock, counted: Counted, tmp_path: Path
+) -> None:
+    """Before, what a waiting kernel takes would count twice: its notebook adds its own time."""
+    (file,) = tmp_path.rglob("clock.json")
+    clock.tell(101.0)
+    assert decode(Told, file.read_bytes()).seconds == 0.0
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE):
         clock.find_kernel()
         clock.begin(100.0)
         counted.run_seconds += 30.0
         clock.tell(101.0)
-    assert told_to(tmp_path) == pytest.approx(70.0 / cgroups.cores())
-
-
-def test_a_waiting_kernels_time_does_not_count_twice(tmp_path: Path, counted: Counted) -> None:
-    """Its notebook adds its own CPU time to what it is told."""
-    clock = run_clock(tmp_path, counted, Clock.CPU)
-    clock.tell(101.0)
-    assert told_to(tmp_path) == 0.0
+    assert decode(Told, file.read_bytes()).seconds == pytest.approx(70.0 / cgroups.cores())

@@ -85,42 +85,29 @@ def test_the_use_of_the_cache_is_counted(cache: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "folder"),
+    ("path", "data", "kept"),
     [
-        ("weights.pt", "x", FIRST),
-        ("weights.so", "not ELF", FIRST),
-        ("weights.cpp", b"\x00\xff" * 10, FIRST),
-        ("large.py", "x" * (compile_cache.FILE_BYTES + 1), FIRST),
-        ("weights", "x", FIRST),
-        ("a.py", "x", "elsewhere"),
+        (f"{FIRST}/weights.pt", "x", False),
+        (f"{FIRST}/weights.so", "not ELF", False),
+        (f"{FIRST}/weights.cpp", b"\x00\xff" * 10, False),
+        (f"{FIRST}/large.py", "x" * (compile_cache.FILE_BYTES + 1), False),
+        (f"{FIRST}/weights", "x", False),
+        ("elsewhere/a.py", "x", False),
+        (f"{FIRST}/kernel.so", compile_cache.ELF + b"\x02\x01", True),
+        (f"{FIRST}/a.cpp", "int main() {}", True),
+        ("triton/ABC/kernel.ttir", "module {}", True),
+        ("inductor/fxgraph/xl/fxlz3/l5caj", "pickled", True),
+        ("inductor/aotautograd/a7qan/csbbz", "pickled", True),
     ],
-    ids=["suffix", "no library", "no text", "large", "no suffix", "folder"],
+    ids=lambda value: value if isinstance(value, str) and "/" in value else "",
 )
-def test_files_of_no_compiler_are_not_kept(
-    name: str, data: bytes | str, folder: str, empty: Path, work: Path
+def test_only_files_of_compilers_are_kept(
+    path: str, data: bytes | str, kept: bool, empty: Path, work: Path
 ) -> None:
+    folder, _, name = path.rpartition("/")
     compiled(work, name, data, folder)
     take_back(empty, OURS, work, scored=True)
-    assert contents(empty) == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "folder"),
-    [
-        ("kernel.so", compile_cache.ELF + b"\x02\x01", FIRST),
-        ("a.cpp", "int main() {}", FIRST),
-        ("kernel.ttir", "module {}", "triton/ABC"),
-        ("l5caj", "pickled", "inductor/fxgraph/xl/fxlz3"),
-        ("csbbz", "pickled", "inductor/aotautograd/a7qan"),
-    ],
-    ids=["library", "source", "triton", "graph", "its gradient"],
-)
-def test_files_of_compilers_are_kept(
-    name: str, data: bytes | str, folder: str, empty: Path, work: Path
-) -> None:
-    compiled(work, name, data, folder)
-    take_back(empty, OURS, work, scored=True)
-    assert (empty / OURS / folder / name).exists()
+    assert (empty / OURS / path).exists() is kept
 
 
 @pytest.mark.parametrize(("limit", "scored"), [(10, True), (1000, False)])

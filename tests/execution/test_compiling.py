@@ -1,10 +1,10 @@
-"""How much compilation a budget excludes. An assembler that waits for its source is a compiler."""
+"""Measure how much compilation a budget excludes. A waiting assembler is a compiler."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +69,10 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
+def look(meter: CompileMeter, processes: Sequence[psutil.Process], now: float) -> None:
+    meter.look(processes, now, sum(sum(process.cpu_times()[:2]) for process in processes))
+
+
 def works(process: psutil.Popen, source: bytes = b"") -> None:
     """Return when it has taken half a second of a core more."""
     begun = sum(process.cpu_times()[:2])
@@ -79,35 +83,35 @@ def works(process: psutil.Popen, source: bytes = b"") -> None:
 def test_time_of_a_lone_compiler_is_granted(wall: CompileMeter, start: Start) -> None:
     processes = [start(), start("sleep", "1004")]
     for now in (100.0, 110.0, 115.0):
-        wall.look(processes, now)
+        look(wall, processes, now)
     assert wall.granted == FREE_SECONDS + 15.0
 
 
 def test_no_more_than_the_limit_is_granted(wall: CompileMeter, start: Start) -> None:
     processes = [start()]
     for now in (100.0, 1000.0):
-        wall.look(processes, now)
+        look(wall, processes, now)
     assert wall.granted == LIMIT
 
 
 def test_nothing_more_is_granted_without_a_compiler(wall: CompileMeter, start: Start) -> None:
     for now in (100.0, 110.0):
-        wall.look([start("sleep", "1004")], now)
+        look(wall, [start("sleep", "1004")], now)
     assert wall.granted == FREE_SECONDS
 
 
 def test_training_beside_a_compiler_counts(wall: CompileMeter, start: Start) -> None:
     busy = start(sys.executable, "-c", "while True: pass")
     processes = [start(), busy]
-    wall.look(processes, 100.0)
+    look(wall, processes, 100.0)
     works(busy)
-    wall.look(processes, 101.0)
+    look(wall, processes, 101.0)
     assert wall.granted == FREE_SECONDS
 
 
 def test_a_waiting_compiler_buys_nothing_by_the_cpu_clock(cpu: CompileMeter, start: Start) -> None:
     for now in (100.0, 200.0):
-        cpu.look([start()], now)
+        look(cpu, [start()], now)
     assert cpu.granted == pytest.approx(FREE_SECONDS, abs=0.2)
 
 
@@ -117,7 +121,7 @@ def test_tracing_is_granted_for_the_work_of_compilers(
     compiler = start()
     works(compiler, b"nop\n" * 10_000)
     for meter, threads, share in ((wall, 1, 0.0), (cpu, cgroups.cores(), 1.0)):
-        meter.look([compiler], 100.0)
+        look(meter, [compiler], 100.0)
         least = sum(compiler.cpu_times()[:2]) / threads * (TRACING_SHARE + share)
         assert meter.granted == pytest.approx(FREE_SECONDS + least, rel=0.05)
 
@@ -155,8 +159,8 @@ def test_a_compilers_child_is_no_compiler(
     now = 100.0
     while not burnt.exists() and compiler.is_running():
         now += 1.0
-        cpu.look([compiler, *compiler.children(recursive=True)], now)
-    cpu.look([compiler], now + 1.0)
+        look(cpu, [compiler, *compiler.children(recursive=True)], now)
+    look(cpu, [compiler], now + 1.0)
     assert cpu.granted == pytest.approx(FREE_SECONDS, abs=0.2)
 
 
@@ -164,5 +168,5 @@ def test_the_notebook_is_told(wall: CompileMeter, tmp_path: Path, start: Start) 
     (file,) = tmp_path.rglob("compile_seconds")
     assert float(file.read_text()) == FREE_SECONDS
     for now in (100.0, 110.0):
-        wall.look([start()], now)
+        look(wall, [start()], now)
     assert float(file.read_text()) == FREE_SECONDS + 10.0

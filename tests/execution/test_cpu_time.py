@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,31 +15,15 @@ from autoresearch_kit.machine.cgroups import Usage
 SHELL = ProcessTime(pid=10, born=1.0, parent=1, name="shell", seconds=1.0, reaped=0.0)
 CHILD = ProcessTime(pid=11, born=2.0, parent=10, name="burn", seconds=5.0, reaped=0.0)
 
-BURN = """
-import time
-while time.process_time() < 0.5:
-    pass
-"""
-"""Half a second of a core's time."""
+BURN = "import time\nwhile time.process_time() < 0.5: pass"
+"""Takes half a second of a core's time."""
 
 UNCOUNTED = (
     "import signal, subprocess\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
     f"for _ in range(4):\n    subprocess.run([sys.executable, '-c', {BURN!r}])"
 )
 
-WAIT = "print(flush=True)\nsys.stdin.read()"
-
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is told of the dead")
-
-
-def grown(*looks: tuple[ProcessTime, ...]) -> float:
-    """How much the sum grew from the first of these looks to the last."""
-    tally = Tally()
-    tally.look(looks[0])
-    before = tally.total
-    for look in looks[1:]:
-        tally.look(look)
-    return tally.total - before
 
 
 def waited(seconds: float) -> ProcessTime:
@@ -71,7 +54,12 @@ def waited(seconds: float) -> ProcessTime:
 def test_a_process_counts_once_whoever_waits_for_it(
     looks: list[tuple[ProcessTime, ...]], seconds: float
 ) -> None:
-    assert grown((SHELL, CHILD), *looks) == pytest.approx(seconds)
+    tally = Tally()
+    tally.look((SHELL, CHILD))
+    before = tally.total
+    for look in looks:
+        tally.look(look)
+    assert tally.total - before == pytest.approx(seconds)
 
 
 def test_the_dead_keep_their_names() -> None:
@@ -86,12 +74,13 @@ Start = Callable[[str], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a program, and waits until it says something."""
+    """Starts a program, and returns when it has ended its work."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(program: str) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-c", f"import sys\n{program}\n{WAIT}"]
-        started.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        code = f"import sys, subprocess\n{program}\nprint(flush=True)\nsys.stdin.read()"
+        argv, pipe = [sys.executable, "-c", code], subprocess.PIPE
+        started.append(subprocess.Popen(argv, stdin=pipe, stdout=pipe))
         assert started[-1].stdout is not None
         started[-1].stdout.readline()
         return started[-1]
@@ -110,30 +99,24 @@ def around(reader: CpuReader) -> float:
 def test_children_of_a_descendant_are_the_runs(start: Start) -> None:
     reader = CpuReader(usage=lambda: None)
     begun = around(reader)
-    start(f"import subprocess\nsubprocess.run([sys.executable, '-c', {BURN!r}])")
+    start(f"subprocess.run([sys.executable, '-c', {BURN!r}])")
     assert around(reader) - begun >= 0.45
 
 
 @LINUX
 def test_unaccounted_time_is_the_runs() -> None:
-    """Such as children that are gone before anybody looks, and that nobody waited for."""
+    """Such as of children that are gone before anybody looks, and that nobody waited for."""
     taken = iter((100.0, 102.0))
     reader = CpuReader(usage=lambda: Usage(next(taken), frozenset()))
     begun = around(reader)
     assert around(reader) - begun == pytest.approx(2.0, abs=0.3)
 
 
-@pytest.fixture
-def cgroup() -> Iterator[Path]:
-    folder = cgroups.below(f"autoresearch-test-{os.getpid()}")
-    if folder is None or not cgroups.make(folder):
-        pytest.skip("no cgroup can be made here")
-    yield folder
-    cgroups.remove(folder)
-
-
 @LINUX
-def test_a_cgroup_of_its_own_counts_a_run_exactly(cgroup: Path, start: Start) -> None:
+def test_a_cgroup_of_its_own_counts_a_run_exactly(start: Start) -> None:
+    cgroup = cgroups.below(f"autoresearch-test-{os.getpid()}")
+    if cgroup is None or not cgroups.make(cgroup):
+        pytest.skip("no cgroup can be made here")
     reader = CpuReader(usage=lambda: None)
     reader.count_by(cgroup)
     enter = f"import os\nopen({str(cgroup / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))"
@@ -141,14 +124,16 @@ def test_a_cgroup_of_its_own_counts_a_run_exactly(cgroup: Path, start: Start) ->
     assert cgroups.has(cgroup, process.pid)
     assert around(reader) >= 1.8
     assert reader.unseen >= 1.0
+    process.communicate()
+    cgroups.remove(cgroup)
 
 
 def test_a_process_that_is_no_descendant_is_another(start: Start) -> None:
     reader = CpuReader(usage=lambda: None)
     begun, before = around(reader), reader.others.total
-    burn = f"import sys\n{BURN}\nprint(flush=True)\nsys.stdin.read()"
+    orphan = f"{BURN}\nimport sys\nprint(flush=True)\nsys.stdin.read()"
+    parent = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {orphan!r}])"
     pipe = subprocess.PIPE
-    parent = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {burn!r}])"
     with subprocess.Popen([sys.executable, "-c", parent], stdin=pipe, stdout=pipe) as orphaned:
         assert orphaned.stdout is not None
         orphaned.wait()

@@ -1,4 +1,4 @@
-"""What is told of an executed notebook: its prints, and an excerpt of its last traceback."""
+"""Read of an executed notebook its prints, and an excerpt of its last traceback."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Whoever came first has the device first, and alone."""
+"""Give the device to who came first, alone."""
 
 import threading
 

@@ -1,6 +1,5 @@
 """Each way to fail ends with its reason, in bounded time, and with no process left."""
 
-import json
 import os
 import subprocess
 import sys
@@ -32,6 +31,7 @@ HANG = "import time\ntime.sleep(10**6)"
 
 MESSY = """
 import ctypes, os, signal, subprocess, time
+print(sorted(os.listdir(os.environ['AUTORESEARCH_DATASET'])))
 ctypes.CDLL(None).prctl(15, b'notebook')  # the name of its process
 
 def wait(seconds):
@@ -55,7 +55,7 @@ if os.fork() == 0:
     os._exit(0)
 1 / 0
 """
-"""Leaves children that left the session, that nobody waits for, and that have no environment."""
+"""Lists its data, and leaves children outside of its session that nobody waits for."""
 
 FLOOD = """
 from IPython.display import display
@@ -72,7 +72,7 @@ ALL_MEMORY = "kept = []\nwhile True:\n    kept.append(bytearray(b'x') * 10_000_0
 
 
 def execute(spec: RunSpec) -> Run:
-    """Runs, and looks that nothing is left and that the notebook is valid."""
+    """Run it, and check that nothing is left and that the notebook is valid."""
     run = launch.execute(spec)
     assert reap.members(spec.run_id) == []
     assert not reap.socket_folder(spec.run_id).exists()
@@ -93,7 +93,7 @@ def statuses(spec: RunSpec) -> dict[str, str]:
 
 
 def at_training(spec: RunSpec, do: Callable[[], bool]) -> Callable[[], bool]:
-    """A `cancelled` that asks `do` once training has begun."""
+    """Return a `cancelled` that asks `do` once training has begun."""
 
     def cancelled() -> bool:
         live = decode(handover.Live, (spec.folder / handover.LIVE_FILE).read_bytes())
@@ -134,6 +134,14 @@ def test_an_error_is_named_and_later_cells_stay_pending(messy: Messy) -> None:
     }
     assert messy.run.sandbox is messy.spec.sandbox
     assert set(messy.run.parts) == {"start", "setup"}
+
+
+@linux
+def test_a_notebook_sees_its_training_data_only(messy: Messy) -> None:
+    if messy.run.sandbox is SandboxLevel.NONE:
+        pytest.skip("nothing is hidden")
+    printed = executed(messy.spec).cells[-2].outputs[0].text
+    assert printed == "['dataset.json', 'token_bytes.npy', 'train']\n"
 
 
 @linux
@@ -219,34 +227,6 @@ def test_a_missing_gpu_is_the_kits_failure(tmp_path: Path) -> None:
     assert run.conditions is None
 
 
-@needs_bubblewrap
-@pytest.mark.slow
-def test_a_notebook_sees_its_training_data_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hush")
-    code = f"""
-import json, os, socket
-data = os.environ['AUTORESEARCH_DATASET']
-seen = sorted(os.listdir(data)) + sorted(os.listdir('..')) + sorted(os.listdir({str(tmp_path)!r}))
-secrets = [value for value in os.environ.values() if 'hush' in value]
-for pid in (name for name in os.listdir('/proc') if name.isdigit()):
-    secrets += ['x'] * open(f'/proc/{{pid}}/environ').read().count('hush')
-try:
-    socket.create_connection(('1.1.1.1', 53), timeout=5)
-    secrets.append('network')
-except OSError:
-    pass
-json.dump([seen, secrets], open('seen.json', 'w'))
-"""
-    spec = make_spec(tmp_path, notebook(code, submit=""), sandbox=SandboxLevel.BUBBLEWRAP)
-    execute(spec)
-    seen, secrets = json.loads((spec.folder / "work" / "seen.json").read_text())
-    data, project = ["dataset.json", "token_bytes.npy", "train"], ["data", "run"]
-    assert seen == [*data, "told", "work", *project]
-    assert secrets == []
-
-
 def test_a_watchdog_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     level = bubblewrap.level()
     spec = make_spec(tmp_path, notebook(HANG), sandbox=level, train_seconds=300.0, clock=Clock.CPU)
@@ -307,10 +287,9 @@ def test_a_dead_runner_is_the_kits_failure(tmp_path: Path) -> None:
     assert reap.members(spec.run_id) == []
 
 
-@both_levels
 @pytest.mark.slow
-def test_nothing_survives_the_death_of_the_campaign(level: SandboxLevel, tmp_path: Path) -> None:
-    spec = make_spec(tmp_path, notebook(HANG), sandbox=level)
+def test_nothing_survives_the_death_of_the_campaign(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, notebook(HANG), sandbox=bubblewrap.level())
     spec_file = spec.folder / handover.SPEC_FILE
     spec_file.write_bytes(encode(spec))
     code = f"""

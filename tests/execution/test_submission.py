@@ -1,7 +1,8 @@
-"""What a notebook hands over is out of its reach, and believed only if it can be."""
+"""Take what a notebook hands over out of its reach, and believe it only if it can be."""
 
 import json
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,10 @@ from autoresearch_kit.execution.runner import limits
 from autoresearch_kit.execution.runner.conclusion import conclude
 from autoresearch_kit.execution.runner.deadline import Watchdog
 from autoresearch_kit.execution.runner.engine import Story
+from autoresearch_kit.execution.runner.limits import GpuPeak
 from autoresearch_kit.execution.runner.submission import take_model, taken_model
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.machine.gpu import GpuMemory
 from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel
 from tests.execution.notebooks import make_spec, notebook
 
@@ -88,7 +92,7 @@ def concluded(spec: RunSpec, submitted: float | None = None, **events: Any) -> R
     watch = Watchdog(spec, 0.0, kill=lambda: None)
     watch.training, watch.submitted = 1.0, submitted
     story = replace(Story(lambda: None, lambda: None, training=True, cell="model"), **events)
-    return conclude(spec, story, watch, ended=2.0, trouble="", last_words="")
+    return conclude(spec, story, watch, ended=2.0, last_words="")
 
 
 @pytest.mark.parametrize("claimed", [-1, 2**53 + 1, 10**400], ids=["negative", "large", "huge"])
@@ -100,6 +104,33 @@ def test_impossible_counts_are_not_believed(name: str, claimed: int, spec: RunSp
     run = concluded(spec, 2.0 if submitted else None)
     assert run.failure is (Reason.BAD_SUBMISSION if submitted else Reason.NO_SUBMISSION)
     assert (run.steps, run.tokens_per_second) == (0, 0)
+
+
+@pytest.mark.parametrize(("claimed", "believed"), [(66900.04, 66900.0), (1e300, 80000.0)])
+def test_the_allocators_claim_is_bounded(claimed: float, believed: float, spec: RunSpec) -> None:
+    claim = {"steps": 1, "tokens": 1, "compile_seconds": 0.0, "gpu_allocated_mb": claimed}
+    work = spec.folder / handover.WORK_FOLDER
+    (work / handover.SUBMISSION_FILE).write_text(json.dumps(claim))
+    watch = Watchdog(spec, 0.0, kill=lambda: None)
+    watch.gpu.total_mb = 80000.0
+    watch.training, watch.submitted = 1.0, 2.0
+    story = Story(lambda: None, lambda: None)
+    run = conclude(spec, story, watch, ended=2.0, last_words="")
+    assert run.gpu_allocated_mb == believed
+
+
+def test_a_run_over_its_gpu_memory_is_ended(spec: RunSpec) -> None:
+    killed = threading.Event()
+    watch = Watchdog(replace(spec, gpu_memory_mb=5000.0), time.monotonic(), kill=killed.set)
+    in_use = iter([1000, *range(1000, 100_000, 3000)])  # with each look, first without the run
+    watch.gpu = GpuPeak(lambda: (GpuMemory("GPU-0", next(in_use) * MEGABYTE, 80_000, {}),))
+    watch.note_training()
+    watch.start()
+    assert killed.wait(60)
+    watch.end()
+    assert watch.failure is not None
+    assert watch.failure.reason is Reason.OUT_OF_MEMORY
+    assert watch.failure.detail == "6,000 MB of the GPU's memory used, 5,000 MB allowed"
 
 
 def test_an_empty_hand_over_is_a_bad_submission(spec: RunSpec, model: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a notebook left in a folder: it can be removed, and nothing beside it is touched."""
+"""Remove whatever a notebook left in a folder, and touch nothing beside it."""
 
 import logging
 import os
@@ -22,8 +22,8 @@ def test_targets_of_links_stay(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir(mode=0o750)
     (tmp_path / "other" / "kept").touch()
     (tmp_path / "run" / "a").mkdir(parents=True)
-    for place in ("run", "run/a"):
-        (tmp_path / place / "link").symlink_to(tmp_path / "other")
+    for folder in ("run", "run/a"):
+        (tmp_path / folder / "link").symlink_to(tmp_path / "other")
     os.link(tmp_path / "other" / "kept", tmp_path / "run" / "hard")
     remove_tree(tmp_path / "run")
     assert (tmp_path / "other" / "kept").exists()
@@ -46,8 +46,8 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_that_its_owner_may_not_use_is_removed(tmp_path: Path) -> None:
     """As root, who may use all, this shows nothing."""
     (tmp_path / "run" / "a" / "b").mkdir(parents=True)
-    for place in ("run/a/b", "run/a", "run"):
-        (tmp_path / place).chmod(0)
+    for folder in ("run/a/b", "run/a", "run"):
+        (tmp_path / folder).chmod(0)
     remove_tree(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 

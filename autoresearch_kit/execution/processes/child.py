@@ -31,20 +31,17 @@ class Child:
     process: subprocess.Popen[bytes]
     run_id: str
 
-    def carry_out(
-        self,
-        turn: str,
-        *,
-        deadline: float,
-        poll: Callable[[], None],
-    ) -> int | None:
+    def carry_out(self, turn: str, *, deadline: float, poll: Callable[[], None]) -> int | None:
         """Tell it the line `turn` and wait for its end; return its exit status, None if it hung.
 
         `poll` is called about ten times a second until it ends; what that raises comes out here.
         `deadline` is in `time.monotonic()`. Afterwards no process of the run is alive.
         """
+        assert self.process.stdin is not None
         try:
-            self._tell(turn)
+            with suppress(BrokenPipeError):  # it died waiting: its status says how
+                self.process.stdin.write(f"{turn}\n".encode())
+                self.process.stdin.flush()
             while self.process.poll() is None and time.monotonic() < deadline:
                 poll()
                 with suppress(subprocess.TimeoutExpired):
@@ -57,12 +54,6 @@ class Child:
         """Kill it, and every process that carries its run's id."""
         reap.reap(self.run_id)
         self.process.communicate()
-
-    def _tell(self, turn: str) -> None:
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it died waiting: its status says how
-            self.process.stdin.write(f"{turn}\n".encode())
-            self.process.stdin.flush()
 
 
 def start_child(

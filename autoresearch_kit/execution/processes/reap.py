@@ -85,7 +85,7 @@ def reap(run_id: str) -> int:
     """
     killed: set[psutil.Process] = set()
     deadline = time.monotonic() + PATIENCE
-    while left := members(run_id):
+    while left := members(run_id):  # those that are killed may have started others meanwhile
         if time.monotonic() > deadline:
             pids = ", ".join(str(process.pid) for process in left)
             raise ExecutionError(f"run {run_id}: processes {pids} can't be killed; end them first")

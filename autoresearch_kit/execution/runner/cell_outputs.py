@@ -27,20 +27,17 @@ class CellOutputs:
 
     def __init__(self) -> None:
         self._error: NotebookNode | None = None
-        self._displays: dict[str, NotebookNode] = {}
         self._name = self._text = ""
         self.clear(wait=False)
 
-    def add(self, output: NotebookNode, display_id: str | None = None) -> None:
+    def add(self, output: NotebookNode) -> None:
         """Add an output that is no stream, in nbformat's form."""
         self._clear_if_due()
         self._end_piece()
         if output.output_type == "error":
             self._error = _short_error(output)
-            return
-        self._keep(output, _size(output))
-        if display_id:
-            self._displays[display_id] = output
+        else:
+            self._keep(output, len(json.dumps(output, default=str)))
 
     def add_text(self, name: str, text: str) -> None:
         """Add a piece of the stream `name`."""
@@ -53,14 +50,6 @@ class CellOutputs:
             self._keep(_stream(name, text[start : start + PIECE]), PIECE)
         self._name, self._text = name, text[last:]
 
-    def update(self, display_id: str, output: NotebookNode) -> None:
-        """Replace the content of the display `display_id`, unless the new one is too large."""
-        shown = self._displays.get(display_id)
-        if shown is None or _size(output) > max(_size(shown), PIECE):
-            self._cut += _size(output)
-        else:
-            shown.data, shown.metadata = output.data, output.metadata
-
     def clear(self, *, wait: bool) -> None:
         """Forget all outputs: now, or, with `wait`, when the next one comes."""
         self._clear_next = wait
@@ -71,7 +60,6 @@ class CellOutputs:
             self._head_room = HEAD
             self._tail_room = TAIL
             self._cut = 0
-            self._displays.clear()
 
     def result(self) -> list[NotebookNode]:
         """Return the outputs to keep, in order, with a line where some were cut."""
@@ -142,7 +130,3 @@ def _short_error(output: NotebookNode) -> NotebookNode:
         evalue=str(output.evalue)[:PIECE],
         traceback=traceback.split("\n"),
     )
-
-
-def _size(output: NotebookNode) -> int:
-    return len(json.dumps(output, default=str))

@@ -87,7 +87,11 @@ class BudgetClock:
     @property
     def step_seconds(self) -> float:
         """Seconds of a typical step; 0 while it is not known which of them compiled."""
-        return self._typical()
+        if len(self._laps) < SURE_STEPS:
+            return 0.0
+        if len(self._laps) < WARM_UP_STEPS:
+            return min(self._laps)
+        return median(self._laps[WARM_UP_STEPS // 2 :])
 
     @property
     def now(self) -> float:
@@ -110,19 +114,12 @@ class BudgetClock:
         now = self._now()
         self._laps.append(now - self._step_start)
         self._step_start = now
-        typical = self._typical()
+        typical = self.step_seconds
         self._compiling = sum(lap - typical for lap in self._laps if lap > SLOW * typical)
 
     def exclude(self, seconds: float) -> None:
         """Leave out seconds that the kit itself spent."""
         self._set_aside += seconds
-
-    def _typical(self) -> float:
-        if len(self._laps) < SURE_STEPS:
-            return 0.0
-        if len(self._laps) < WARM_UP_STEPS:
-            return min(self._laps)
-        return median(self._laps[WARM_UP_STEPS // 2 :])
 
 
 class Followed(Generic[T]):
@@ -131,11 +128,8 @@ class Followed(Generic[T]):
     def __init__(
         self, file: Path, parse: Callable[[bytes], T], now: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._file = file
-        self._parse = parse
-        self._now = now
-        self._read_at = now()
-        self._content = parse(file.read_bytes())
+        self._file, self._parse, self._now = file, parse, now
+        self._read_at, self._content = now(), parse(file.read_bytes())
 
     def __call__(self) -> T:
         """Return the content."""

@@ -110,7 +110,7 @@ def _known(cache: Path, code: str) -> list[Path]:
     """Return the folders of the cache that runs of this code may see."""
     first = cache / FIRST_FILE
     codes = [first.read_text(), code] if first.exists() else [code]
-    return [cache / name for name in dict.fromkeys(codes)]
+    return [cache / name for name in dict.fromkeys(codes)]  # once, where both are the same
 
 
 def _may_be_compiled(entry: Entry) -> bool:

@@ -49,8 +49,7 @@ class CompileMeter:
         self._believes = spec.gpu is not None or not psutil.LINUX
         self._threads = cgroups.cores() if spec.clock is Clock.CPU else None
         self._compilers = Tally()
-        self._run = Tally()
-        self._unseen = 0.0
+        self._taken = 0.0
         self._quiet = 0.0
         self._working = 0.0
         self._looked: float | None = None
@@ -77,24 +76,21 @@ class CompileMeter:
     def _tracing(self) -> float:
         return min(TRACING_SHARE * self._compilers.total, TRACING_SECONDS)
 
-    def look(self, processes: Sequence[psutil.Process], now: float, unseen: float = 0.0) -> None:
+    def look(self, processes: Sequence[psutil.Process], now: float, taken: float) -> None:
         """Account for the time since the last look, and tell the notebook what it is granted.
 
-        `processes` are all of the run's, `unseen` the CPU seconds it has taken so far in others.
+        `processes` are all of the run's, `taken` the CPU seconds that it has taken so far.
         """
         compilers = [process for process in processes if is_compiler(process)]
-        compiled, taken = self._compilers.total, self._run.total + self._unseen
+        compiled = self._compilers.total
         # what a compiler waited for counts only if that is a compiler itself
         self._compilers.look([replace(time, reaped=0.0) for time in read_all(compilers)])
-        self._run.look(read_all(processes))
-        self._unseen = unseen
         worked = self._compilers.total - compiled
-        others = self._run.total + unseen - taken - worked
         if self._looked is not None and compilers:
-            elapsed = now - self._looked
+            elapsed, others = now - self._looked, taken - self._taken - worked
             self._quiet += elapsed if others <= QUIET * elapsed else 0.0
             self._working += min(elapsed, worked)
-        self._looked = now
+        self._looked, self._taken = now, taken
         self._tell()
 
     def _tell(self) -> None:

@@ -18,19 +18,16 @@ MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 """Python's, and torch's for a GPU."""
 
 
-def conclude(
-    spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, trouble: str, last_words: str
-) -> Run:
-    """Return the record of a run whose processes are gone.
+def conclude(spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, last_words: str) -> Run:
+    """Return the record of a run whose processes are gone, and that `ended` then.
 
-    `trouble` is what went wrong outside the notebook, empty if nothing did; `last_words` is the
-    last line that the kernel's process printed. Times are `time.monotonic()`.
+    `last_words` is the last line that the kernel's process printed.
     """
     work = spec.folder / handover.WORK_FOLDER
     claim = read_claim(work) if watch.submitted is not None else None
     raw = watch.trained
     compiling = _compile_seconds(claim, watch.compiling.granted, raw)
-    failure = _failure(spec, story, watch, raw - compiling, trouble, last_words)
+    failure = _failure(spec, story, watch, raw - compiling, last_words)
     if failure is None and claim is None:
         why = f"{handover.SUBMISSION_FILE} can't be read, or its counts are impossible"
         failure = Failure(Reason.BAD_SUBMISSION, why)
@@ -58,7 +55,7 @@ def conclude(
 
 
 def _failure(
-    spec: RunSpec, story: Story, watch: Watchdog, seconds: float, trouble: str, last_words: str
+    spec: RunSpec, story: Story, watch: Watchdog, seconds: float, last_words: str
 ) -> Failure | None:
     """Return the runner's own finding, else the notebook's, else what follows from its end."""
     if own := watch.failure or reported(spec.folder / handover.WORK_FOLDER):
@@ -70,12 +67,10 @@ def _failure(
         return Failure(Reason.OVER_BUDGET, detail)
     if story.error:
         return _cell_error(story, *story.error)
-    # before the first editable cell only the kit's own code has run
-    died = Reason.EXITED if story.training else Reason.KIT_FAILED
-    if story.died:
-        return Failure(died, f"the kernel died in cell '{story.cell}': {last_words}")
-    if trouble:
-        return Failure(died, f"the connection to the kernel broke: {trouble} {last_words}")
+    if story.lost:
+        # before the first editable cell only the kit's own code has run
+        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
+        return Failure(reason, f"{story.lost}: {last_words}")
     return Failure(Reason.NO_SUBMISSION, "all cells ran, and none handed a model over")
 
 

@@ -6,7 +6,7 @@ elsewhere: a run's own processes that nobody sees can't make it look disturbed.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -46,14 +46,6 @@ class Counters:
     names: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class GpuLooks:
-    """All GPUs and the run's processes at a moment."""
-
-    gpus: tuple[GpuLook, ...]
-    own: frozenset[int]
-
-
 class Observer:
     """Looks at the machine while a run trains; for its runner, one thread at a time."""
 
@@ -65,7 +57,8 @@ class Observer:
         self._cpu = cpu or CpuReader()
         self._look_at_gpus = look_at_gpus
         self._begun: Counters | None = None
-        self._looks: list[GpuLooks] = []
+        self._gpus: list[GpuLook] = []
+        self._own: set[int] = set()
         self._next_around = 0.0
 
     def look(self) -> None:
@@ -74,10 +67,9 @@ class Observer:
         if now >= self._next_around:
             self._next_around = now + self._cpu.look_around() / MOST_LOOKING
         self._begun = self._begun or self._count()
-        gpus = self._look_at_gpus()
-        if gpus:
-            own = frozenset(process.pid for process in own_processes())
-            self._looks.append(GpuLooks(gpus, own))
+        if gpus := self._look_at_gpus():
+            self._gpus += gpus
+            self._own |= {process.pid for process in own_processes()}
 
     def end(self) -> Conditions | None:
         """Look once more, and return the conditions; None if there was no look before."""
@@ -90,7 +82,7 @@ class Observer:
             elsewhere=round(elsewhere(self._begun, now), 4),
             load=round(psutil.getloadavg()[0], 2),
             busiest=busiest(self._begun, now),
-            gpus=gpu_conditions(self._looks),
+            gpus=gpu_conditions(self._gpus, self._own),
         )
 
     def _count(self) -> Counters:
@@ -113,13 +105,14 @@ def busiest(begin: Counters, end: Counters) -> str:
     return ", ".join(f"{name} ({took:.1f} cores)" for name, took in cores if took >= NAMED_CORES)
 
 
-def gpu_conditions(looks: Sequence[GpuLooks]) -> tuple[GpuConditions, ...]:
-    """Return the conditions of the GPUs that the run computed on; of all, where none is known."""
-    own = frozenset[int]().union(*(look.own for look in looks))
+def gpu_conditions(looks: Sequence[GpuLook], own: Set[int]) -> tuple[GpuConditions, ...]:
+    """Return the conditions of the GPUs that the run computed on; of all, where none is known.
+
+    `own` are the processes that the run has had.
+    """
     by_gpu: dict[str, list[GpuLook]] = {}
     for look in looks:
-        for gpu_look in look.gpus:
-            by_gpu.setdefault(gpu_look.uuid, []).append(gpu_look)
+        by_gpu.setdefault(look.uuid, []).append(look)
     used = [seen for seen in by_gpu.values() if any(own & look.computing.keys() for look in seen)]
     return tuple(
         GpuConditions(
@@ -134,7 +127,7 @@ def gpu_conditions(looks: Sequence[GpuLooks]) -> tuple[GpuConditions, ...]:
     )
 
 
-def _others(seen: Sequence[GpuLook], own: frozenset[int]) -> int:
+def _others(seen: Sequence[GpuLook], own: Set[int]) -> int:
     """Return how many processes that are not the run's computed on a GPU.
 
     In a container the driver may know processes by the host's numbers: then one of those that

@@ -133,12 +133,12 @@ class Watchdog(threading.Thread):
 
     def _look(self, now: float) -> None:
         self._look_for_submission(now)
-        if self.submitted is None:
+        if self.submitted is None:  # what was handed over in time is not late while it is taken
             self.failure = self._late(now)
         if now >= self._next_limits or self.limits.many_started():
             self._next_limits = now + LIMITS_SECONDS
             processes = self._count(now)
-            self.compiling.look(processes, now, self._cpu.unseen)
+            self.compiling.look(processes, now, self._cpu.run_seconds)
             self.failure = self.failure or self.limits.exceeded(processes)
             if self.training is not None:
                 self.failure = self.failure or self._over_gpu_memory(processes)

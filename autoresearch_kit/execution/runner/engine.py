@@ -40,20 +40,21 @@ class Content(TypedDict, total=False):
     name: str
     text: str
     wait: bool
-    transient: dict[str, str] | None
 
 
 class Message(TypedDict):
     """The parts of a Jupyter message that are read here."""
 
     msg_type: str
-    header: dict[str, str]
     content: Content
 
 
 @dataclass
 class Story:
-    """The events of a run so far, kept by the engine. Cells have their `metadata.name`."""
+    """The events of a run so far, kept by the engine. Cells have their `metadata.name`.
+
+    `error` is the name and the value of a cell's error, `lost` says how the kernel was lost.
+    """
 
     on_ready: Callable[[], None]
     on_training: Callable[[], None]
@@ -61,7 +62,7 @@ class Story:
     training: bool = False
     cell: str = ""
     error: tuple[str, str] | None = None
-    died: bool = False
+    lost: str = ""
 
     def begin(self, cell: NotebookNode) -> None:
         """Note that a cell begins; with the first editable one, training begins."""
@@ -107,37 +108,28 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         except CellExecutionError as error:
             self.story.error = (str(error.ename), str(error.evalue))
         except DeadKernelError:
-            self.story.died = True
+            self.story.lost = f"the kernel died in cell '{self.story.cell}'"
         finally:
             if cell.cell_type == "code":
                 cell.outputs = self.kept.result()
-        failed = self.story.died or self.story.error is not None
-        if failed:
+        ended = not self.story.lost and self.story.error is None
+        if not ended:
             self.nb_man.cell_exception(cell, index)
         self.nb_man.cell_complete(cell, index)
-        return not failed
-
-    def process_message(self, msg: Message, cell: NotebookNode, cell_index: int) -> None:
-        """Handle updates of displays here, the rest in nbclient, which calls the methods below."""
-        transient = msg["content"].get("transient")
-        if msg["msg_type"] != "update_display_data":
-            super().process_message(msg, cell, cell_index)
-        elif transient:
-            output = output_from_msg({**msg, "header": {"msg_type": "display_data"}})
-            self.kept.update(transient["display_id"], output)
+        return ended
 
     def output(
         self,
         outs: list[NotebookNode],  # noqa: ARG002 - nbclient's signature, here and below
         msg: Message,
-        display_id: str | None,
+        display_id: str | None,  # noqa: ARG002
         cell_index: int,  # noqa: ARG002
     ) -> None:
-        """Keep an output, within bounds. Streams bypass nbformat, whose validation is slow."""
-        if msg["msg_type"] == "stream":
+        """Keep an output, within bounds; a display stays as it was first shown."""
+        if msg["msg_type"] == "stream":  # past nbformat, whose validation is slow
             self.kept.add_text(msg["content"]["name"], msg["content"]["text"])
         elif msg["msg_type"] in DISPLAYS:
-            self.kept.add(output_from_msg(msg), display_id)
+            self.kept.add(output_from_msg(msg))
 
     def clear_output(
         self,

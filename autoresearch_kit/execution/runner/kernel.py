@@ -71,6 +71,7 @@ def _in_cgroup(setup: RunSetup, argv: list[str]) -> list[str]:
     cgroup = reap.run_cgroup(setup.run_id) if setup.clock is Clock.CPU else None
     if cgroup is None or not cgroups.make(cgroup):
         return argv
+    # the shell enters it before it becomes the sandbox, so that nothing starts outside of it
     return ["sh", "-c", 'echo 0 2>/dev/null >"$0"; exec "$@"', str(cgroup / "cgroup.procs"), *argv]
 
 

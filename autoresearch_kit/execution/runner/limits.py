@@ -183,7 +183,7 @@ def _memory(process: psutil.Process) -> int:
     try:
         if psutil.LINUX:
             with suppress(psutil.AccessDenied):
-                return process.memory_full_info().pss
+                return process.memory_full_info().pss  # RSS counts shared pages in each process
         return process.memory_info().rss
     except psutil.Error:
         return 0

@@ -66,12 +66,10 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
     story = Story(on_ready=watch.note_ready, on_training=watch.note_training)
     watch.start()
-    trouble = _execute(spec, story, km)
+    _execute(spec, story, km)
     watch.end()
     reap.reap(spec.run_id)
-    run = conclude(
-        spec, story, watch, ended=time.monotonic(), trouble=trouble, last_words=drain.last_line
-    )
+    run = conclude(spec, story, watch, ended=time.monotonic(), last_words=drain.last_line)
     if story.notebook is not None:
         save_executed(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
     with suppress(OSError):
@@ -79,8 +77,7 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     return run
 
 
-def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> str:
-    """Let papermill execute it; return what went wrong outside the notebook, empty if nothing."""
+def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> None:
     papermill_engines.register(ENGINE, RunEngine)
     parameters = {
         "SEED": spec.seed,
@@ -99,10 +96,9 @@ def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> str:
             story=story,
         )
     except PapermillExecutionError:
-        return ""
+        return  # the story has it
     except Exception as error:  # noqa: BLE001 - a hostile kernel can make nbclient raise anything
-        return f"{type(error).__name__}: {error}"
-    return ""
+        story.lost = f"the connection to the kernel broke: {type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.handover import Failure, Submitted
+from autoresearch_kit.execution.live import last_point
 from autoresearch_kit.execution.runner.limits import BLOCK_BYTES, allowed_bytes
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.files.untrusted import plain_file, read_untrusted, read_untrusted_tail
+from autoresearch_kit.files.untrusted import plain_file, read_untrusted
 from autoresearch_kit.records import Reason, RunSpec, codec
 
 T = TypeVar("T")
@@ -23,14 +23,6 @@ CLAIM_BYTES = 64 * 1024
 
 OWN_REASONS = (Reason.DIVERGED, Reason.UNPICKLABLE)
 """Failures that a notebook may report of itself."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The counts in a line of the loss curve."""
-
-    step: int
-    tokens: int = 0
 
 
 def taken_model(folder: Path) -> Path:
@@ -72,7 +64,7 @@ def take_model(spec: RunSpec) -> Failure | None:
 def read_claim(work: Path) -> Submitted | None:
     """Return what the notebook says of its training; None if that can't be read or can't be."""
     claim = _decoded(Submitted, work / handover.SUBMISSION_FILE)
-    return claim if claim and _countable(claim.steps, claim.tokens) else None
+    return claim if claim and handover.countable(claim.steps, claim.tokens) else None
 
 
 def reported(work: Path) -> Failure | None:
@@ -83,12 +75,8 @@ def reported(work: Path) -> Failure | None:
 
 def last_counts(work: Path) -> tuple[int, int]:
     """Return the steps and tokens at the end of the loss curve; zeros if there is none."""
-    try:
-        lines = read_untrusted_tail(work / handover.METRICS_FILE, CLAIM_BYTES).splitlines()
-        last = codec.decode(Counted, lines[-1] if lines else b"")
-    except (OSError, KitError):
-        return 0, 0
-    return (last.step + 1, last.tokens) if _countable(last.step, last.tokens) else (0, 0)
+    last = last_point(work / handover.METRICS_FILE)
+    return (last.step + 1, last.tokens) if last else (0, 0)
 
 
 def _decoded(kind: type[T], path: Path) -> T | None:
@@ -96,8 +84,3 @@ def _decoded(kind: type[T], path: Path) -> T | None:
         return codec.decode(kind, read_untrusted(path, CLAIM_BYTES))
     except (OSError, KitError):
         return None
-
-
-def _countable(*counts: int) -> bool:
-    """Return whether these are possible counts: a float can't hold larger ones exactly."""
-    return all(0 <= count <= handover.MOST_COUNTED for count in counts)

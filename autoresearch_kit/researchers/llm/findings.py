@@ -107,7 +107,7 @@ def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
 def executed(history: History, experiment: Experiment) -> Executed:
     """Return the notebook of the run that crashed, if one did, else of the first, as it ran."""
     crashed = (number for number, run in enumerate(experiment.runs, start=1) if run.failure)
-    name = recorded_file(place=next(crashed, 1))
+    name = recorded_file(number=next(crashed, 1))
     return parse_executed(_file(history, experiment.number, name))
 
 

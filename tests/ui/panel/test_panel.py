@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import ipywidgets as widgets
 import pytest
 
+from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.live import Point
 from autoresearch_kit.records import (
     Command,
@@ -22,10 +24,11 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.reports.figures.drawing import render
-from autoresearch_kit.ui.panel import Panel
+from autoresearch_kit.ui.panel import Directive, Panel
 from autoresearch_kit.ui.panel.experiments import PAGE
 from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.view import compare, live_curve
+from tests.campaign import tiny
 from tests.ledger.ledger import SETTINGS
 from tests.researchers.llm.conftest import Ledger, ledger
 
@@ -181,6 +184,22 @@ def test_a_wrong_field_is_one_line(panel: Panel, typed: str, said: str) -> None:
     asyncio.run(start())
     assert said in panel.buttons.answer.value
     assert not panel.buttons.start.disabled
+
+
+def test_program_md_is_saved_unless_it_changed_meanwhile(tmp_path: Path) -> None:
+    root = tiny.make_project(tmp_path / "project")
+    with pytest.raises(InputError, match=r"no program\.md in"):
+        Directive(root)
+    program = root / "program.md"
+    program.write_text("be bold\n")
+    directive = Directive(root)
+    directive.text.value = "be simple\n"
+    directive.save.click()
+    assert program.read_text() == "be simple\n"
+    program.write_text("be brave\n")
+    directive.save.click()
+    assert program.read_text() == "be brave\n"
+    assert "changed on disk" in directive.said.value
 
 
 def test_a_cell_that_is_run_again_replaces_its_panel(ledger: Ledger) -> None:
