@@ -12,7 +12,7 @@ import pytest
 from autoresearch_kit.machine import cgroups
 
 UNLIMITED = "9223372036854771712"
-"""What version 1 says of memory that nothing bounds."""
+"""The limit that version 1 names for memory that nothing bounds."""
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ SETTINGS = {
     "cpu": {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": str(QUOTA)},
     "memory": {"memory.limit_in_bytes": str(MEMORY)},
 }
-"""What bounds a real cgroup, by hierarchy: version 2's, or two of version 1's."""
+"""Files that bound a real cgroup, by hierarchy: version 2's, or two of version 1's."""
 
 JOINS = """
 import os, sys

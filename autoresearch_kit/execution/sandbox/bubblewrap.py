@@ -53,12 +53,12 @@ NO_GPU = "-1"
 
 SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 """Environment of processes that take turns, as judge and predictor do, and of those whose CPU time
-counts: by default the threads of OpenMP (GNU's and LLVM's) spin while they wait for each other and
-for the next loop. On two busy cores scoring took twice the CPU time and five times as long."""
+counts: by default threads of OpenMP (GNU's and LLVM's) spin while they wait for each other and for
+the next loop. On two busy cores, scoring took twice the CPU time and five times as long."""
 
 
 def level() -> SandboxLevel:
-    """Return which sandbox this machine offers; tried once per process, by running Python in it."""
+    """Return the sandbox of this machine; tried once per process, by running Python in it."""
     return SandboxLevel.NONE if why_not() else SandboxLevel.BUBBLEWRAP
 
 
@@ -80,7 +80,7 @@ def why_not() -> str:
 def way_out() -> str:
     """Return what a person can do to make bubblewrap work here."""
     if sys.platform != "linux":
-        return "bubblewrap is for Linux: run there, or in a virtual machine that is one"
+        return "bubblewrap is for Linux: run there, or in a virtual machine with Linux"
     if shutil.which("bwrap") is None:
         return "install it: apt install bubblewrap"
     return (
@@ -188,7 +188,7 @@ def _devices(gpu: Accelerator | None) -> Iterator[str]:
     """Yield options that show a GPU. A node that is gone is left out: the process will name it."""
     for node in gpu.nodes if gpu else ():
         yield from ("--dev-bind-try", node, node)
-    for path in (Path("/sys"), *system.rocm()) if gpu else (Path("/sys/devices/system"),):
+    for path in (Path("/sys"), *system.ROCM) if gpu else (Path("/sys/devices/system"),):
         yield from ("--ro-bind-try", str(path), str(path))
 
 

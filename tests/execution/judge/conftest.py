@@ -75,9 +75,9 @@ def _info(length: int) -> DatasetInfo:
 
 @pytest.fixture
 def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgeSpec]:
-    """What a judge is asked; the submission is to be written. No process outlives the test.
+    """The question to a judge; the submission is to be written. No process outlives the test.
 
-    The precision is said, since otherwise it would be that of this machine's processor.
+    The precision is given, since otherwise it would be that of this machine's processor.
     """
     folder = tmp_path / "run"
     folder.mkdir()

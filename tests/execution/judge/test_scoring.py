@@ -137,9 +137,15 @@ def test_a_judge_without_the_runs_gpu_is_the_kits_failure(spec: JudgeSpec) -> No
     assert "in the judge, this run is to compute on 'cuda'" in caught.value.detail
 
 
-def test_memorising_does_not_help_in_a_fresh_predictor(spec: JudgeSpec) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [cheats.Memoriser, pytest.param(cheats.GivesBackByArguments, marks=pytest.mark.slow)],
+)
+def test_no_model_can_know_that_it_is_probed(
+    build: Callable[[], nn.Module], spec: JudgeSpec
+) -> None:
     with pytest.raises(ScoreFailure) as caught:
-        score(submit(spec, cheats.Memoriser()))
+        score(submit(spec, build()))
     assert caught.value.reason is Reason.NOT_CAUSAL
     written = codec.decode(Failure, (spec.folder / SCORE_FILE).read_bytes())
     assert written == Failure(caught.value.reason, caught.value.detail)
