@@ -177,6 +177,7 @@ model.eval()
 x, y = next(batches)
 right = (model(x).argmax(-1) == y).float().mean().item()
 print('by its targets on the stack, right:', right)
+model.train()
 del x, y
 """
 )
