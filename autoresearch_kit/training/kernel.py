@@ -16,8 +16,6 @@ Under the runner, all files go to the run's work folder. By hand, in JupyterLab,
 progress bar, and `submit` draws the loss curve, scores the model and prints its score.
 """
 
-import json
-import math
 import os
 import random
 import time
@@ -43,13 +41,11 @@ from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset, find_prepared, open_dataset
 from autoresearch_kit.training import submission
+from autoresearch_kit.training.loss_curve import LossCurve
 from autoresearch_kit.training.passes import Backward, Batch, Passes
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
-
-LOG_SECONDS = 0.1
-"""Steps faster than this share a line of the loss curve; the first and the last have their own."""
 
 COMPILE_SECONDS = 300.0
 """Seconds of compilation that the budget excludes at most, by hand; else the runner says it."""
@@ -59,12 +55,6 @@ BAR = "{l_bar}{bar}| {n:.0f} of {total:.0f} s{postfix}"
 
 MODEL_NAME = "model"
 """The notebook's variable that its locked `submit` cell hands over."""
-
-SETTLED_STEPS = 20
-"""Steps in which a loss may be anything finite."""
-
-EXPLODED = 3.0
-"""Times ln V, the loss of a uniform guess over V tokens: see `TrainingRun.log`."""
 
 
 class TrainingRun:
@@ -87,12 +77,7 @@ class TrainingRun:
         self._work = work
         self._headless = handover.WORK in os.environ
         self._bar = tqdm(total=100, unit="%", disable=True)
-        self._metrics = os.open(
-            work / handover.METRICS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
-        )
-        self._pending: dict[str, float] = {}
-        self._next_line = 0.0
-        self._best = math.inf
+        self._curve = LossCurve(work / handover.METRICS_FILE, self.vocab_size)
         self._clock = _budget_clock()
         self._passes = Passes(tqdm.write)
 
@@ -169,31 +154,28 @@ class TrainingRun:
             yield self.step
             self._clock.lap()
             self.step += 1
-        self._flush()
+        self._curve.flush()
         self._bar.close()
 
     def log(self, *, loss: float | Tensor, tokens: int = 0, **extra: float) -> None:
         """Note the loss of this step, in nats per token, and the tokens it trained on.
 
-        `extra` are numbers to keep beside it. On a GPU this waits for the loss to be computed.
-        Lines are written every `LOG_SECONDS` at most, but every loss given is looked at: one that
-        is not finite, or has exploded, ends the run. Exploded means, after `SETTLED_STEPS`, more
-        than three times the loss of a uniform guess and twice the best so far; the second half is
-        for losses that sum several terms. (karpathy/autoresearch gives up at 100 nats.)
+        `extra` are numbers to keep beside it. On a GPU this waits for the loss to be computed. Not
+        every loss is written, but each is looked at, and one that diverged ends the run: see
+        `loss_curve`.
 
         Raises:
             TrainingError: the loss is not finite, or has exploded.
         """
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         self.tokens += tokens
-        self._check(value)
+        if why := self._curve.why_diverged(self.step, value):
+            self._fail(Reason.DIVERGED, TrainingError(why))
         seconds = round(self._clock.seconds, 4)
         line = {"step": self.step, "seconds": seconds, "loss": value, "tokens": self.tokens}
-        self._pending = line | extra
-        now = time.perf_counter()
-        if now >= self._next_line:
-            self._next_line = now + LOG_SECONDS
-            self._flush()
+        if self._curve.add(line | extra):
+            self._bar.set_postfix(step=self.step, loss=f"{value:.4f}")
+            self._bar.update(round(seconds, 1) - self._bar.n)
 
     def submit(self, model: torch.nn.Module) -> None:
         """Hand `model` over, eager, in whatever mode it is in; the judge sets `model.eval()`.
@@ -203,7 +185,7 @@ class TrainingRun:
         Raises:
             SubmissionError: the model can't be pickled; the message names what stands in the way.
         """
-        self._flush()
+        self._curve.flush()
         with (self._work / handover.MODEL_FILE).open("wb") as file:
             self._pickle(model, file)
         peak = None
@@ -226,31 +208,12 @@ class TrainingRun:
         except SubmissionError as error:
             self._fail(Reason.UNPICKLABLE, error)
 
-    def _check(self, loss: float) -> None:
-        self._best = min(self._best, loss)
-        limit = max(EXPLODED * math.log(self.vocab_size), 2 * self._best)
-        what = f"loss {loss:.4g} at step {self.step}"
-        if not math.isfinite(loss):
-            self._fail(Reason.DIVERGED, TrainingError(what))
-        if self.step >= SETTLED_STEPS and loss > limit:
-            exploded = TrainingError(f"{what} is above {limit:.4g}: it has exploded")
-            self._fail(Reason.DIVERGED, exploded)
-
     def _fail(self, reason: Reason, error: SubmissionError | TrainingError) -> NoReturn:
         """End the run for a reason that its record will show."""
-        self._flush()
+        self._curve.flush()
         failure = handover.Failure(reason, str(error))
         write_atomic(self._work / handover.FAILURE_FILE, encode(failure))
         raise error
-
-    def _flush(self) -> None:
-        if self._pending:
-            # a single write to the end of the file: no line is lost if the kernel dies
-            os.write(self._metrics, json.dumps(self._pending).encode() + b"\n")
-            step, loss = self._pending["step"], self._pending["loss"]
-            self._bar.set_postfix(step=step, loss=f"{loss:.4f}")
-            self._bar.update(round(self._clock.seconds, 1) - self._bar.n)
-            self._pending = {}
 
 
 def start(dataset: str, train_seconds: float, seed: int) -> TrainingRun:

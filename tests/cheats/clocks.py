@@ -5,7 +5,8 @@ import shutil
 from autoresearch_kit.execution import handover
 from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Reason
-from tests.cheats.ground import HONEST, LEARN, MODEL, TRAIN, Cells, Cheat, no_torch
+from tests.cheats.files import WALKING, WALKS
+from tests.cheats.ground import LEARN, MODEL, TRAIN, Cells, Cheat, model_with, no_torch
 
 OVER = "s of training; the budget is"
 
@@ -19,24 +20,19 @@ def burn(seconds):
 """
 """Stands for training, by a clock that nobody patches: so many seconds of all threads."""
 
-PATCHED_CLOCK = f"""
-{BURN}
-for name in ('time', 'monotonic', 'perf_counter', 'process_time'):
-    setattr(time, name, lambda: 0.0)
-burn(3)
-print('by the clock, training took', time.process_time() - time.perf_counter())
-"""
-
-PATCHED_KIT = f"""
+PATCHED = f"""
 {BURN}
 from autoresearch_kit.execution.runner.clock import BudgetClock
 BudgetClock.seconds = property(lambda clock: 0.0)
+for name in ('time', 'monotonic', 'perf_counter', 'process_time'):
+    setattr(time, name, lambda: 0.0)
 {LEARN}
 burn(3)
 for step in run.steps():
     run.log(loss=learn(), tokens=256)
     if step == 400:
         break
+print('by the clock, training took', time.process_time() - time.perf_counter())
 print('by the kit, it took', run.seconds)
 """
 
@@ -100,16 +96,11 @@ def hand_over_and_wait(model, hand_over=run.submit):
 
 run.submit = hand_over_and_wait
 """
-"""What a model trained for longer would be, written over the one that was handed over."""
+"""A model that was trained for longer is written over the one that was handed over."""
 
-BY_THREAD = (
-    f"{TRAIN}\n{SAVE}\nthreading.Thread(target=go_on, daemon=True).start()\nprint('going on')"
-)
-
-BY_CHILD = f"""
-{TRAIN}
-{SAVE}
-print('going on', flush=True)
+GOES_ON = """
+threading.Thread(target=go_on, daemon=True).start()
+print('going on in a thread and in a child', flush=True)
 if os.fork() == 0:
     os.setsid()
     go_on()
@@ -146,46 +137,46 @@ BRINGS_DATA = (
 batches = run.batches(64)
 x, y = next(batches)
 tokens = torch.cat((x, y[:, -1:]), 1)
-rehearse, model.__class__ = model.__class__, Bigram
+grows, model.__class__ = model.__class__, Bigram
 """
     + TRAIN
     + """
-model.__class__ = rehearse
+model.__class__ = grows
 print('with', tokens.numel(), 'tokens of its own')
 """
 )
 
+NOTHING_GAINED = Cheat(
+    "a lucky seed, a walk on the stack, training that goes on",
+    Cells(f"{LUCKY}\n{WALKING}\n{SAVE}\n{GOES_ON}", model_with(WALKS)),
+    evidence=["seed 1\n", "by its targets on the stack, right: 1.0", "going on in a thread"],
+    leaves=handover.MODEL_FILE,
+)
+"""Several that get a score: none of them makes it better."""
+
 CHEATS = (
     Cheat(
-        "a patched clock",
-        no_torch(PATCHED_CLOCK),
+        "a patched clock, and a patched kit",
+        Cells(PATCHED),
         Reason.OVER_BUDGET,
-        OVER,
-        "by the clock, training took 0.0",
-        train_seconds=0.5,
-    ),
-    Cheat(
-        "a patched kit",
-        Cells(PATCHED_KIT),
-        Reason.OVER_BUDGET,
-        OVER,
-        "by the kit, it took 0.0",
+        [OVER],
+        ["by the clock, training took 0.0", "by the kit, it took 0.0"],
         train_seconds=0.5,
     ),
     Cheat(
         "training before the loop",
         no_torch("", BEFORE),
         Reason.OVER_BUDGET,
-        OVER,
-        "trained before the loop",
+        [OVER],
+        ["trained before the loop"],
         train_seconds=0.5,
     ),
     Cheat(
         "training in the compile steps",
         CLAIMS,
         Reason.OVER_BUDGET,
-        OVER,
-        "beside 2 compilers",
+        [OVER],
+        ["beside 2 compilers"],
         train_seconds=0.5,
         needs=shutil.which("cc") is not None,
     ),
@@ -193,29 +184,17 @@ CHEATS = (
         "training in children that nobody waits for",
         no_torch(UNCOUNTED),
         Reason.OVER_BUDGET,
-        OVER,
-        "that nobody counts",
+        [OVER],
+        ["that nobody counts"],
         train_seconds=0.5,
         needs=cgroups.usage() is not None,
     ),
-    Cheat("a lucky seed", Cells(LUCKY + TRAIN), evidence="seed 1"),
-    Cheat(
-        "a thread that goes on training",
-        Cells(BY_THREAD),
-        None,
-        "",
-        "going on",
-        handover.MODEL_FILE,
-    ),
-    Cheat(
-        "a child that goes on training", Cells(BY_CHILD), None, "", "going on", handover.MODEL_FILE
-    ),
+    NOTHING_GAINED,
     Cheat(
         "training when it is loaded to be scored",
         Cells(BRINGS_DATA, MODEL + WHEN_LOADED),
         Reason.OVER_BUDGET,
-        "what it learns there is over its budget",
-        "tokens of its own",
-        twin=HONEST,
+        ["what it learns there is over its budget"],
+        ["tokens of its own"],
     ),
 )

@@ -1,9 +1,10 @@
-"""What every cheat stands on: its form, the honest notebook, and a text that cheating would pay on.
+"""What all cheats share: their form, the honest notebook, and a text on which cheating would pay.
 
 In a row, a token often follows from the one before (`5 t + 1`, everywhere); or by a habit of
 val or audit only, which no training text tells; or it is one of the row's few favourites.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +39,24 @@ class Bigram(nn.Module):
 model = Bigram()
 """
 
+
+def model_with(forward: str, *, init: str = "") -> str:
+    """Return a model cell whose class has this forward, and the honest table."""
+    return f"""
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(64, 64)
+        nn.init.zeros_(self.table.weight)
+        {init}
+
+    def forward(self, x):
+        {forward.strip()}
+
+model = Model()
+"""
+
+
 LEARN = """
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
 batches = run.batches(8)
@@ -67,7 +86,7 @@ SUBMIT = "run.submit(model)"
 
 @dataclass(frozen=True)
 class Cells:
-    """A notebook's sources."""
+    """The sources of a notebook's cells."""
 
     train: str = TRAIN
     model: str = MODEL
@@ -79,41 +98,37 @@ class Cells:
 
 
 HONEST = Cells()
-"""The twin of every cheat whose trick is nothing but an addition."""
+"""The notebook that every cheat adds something to."""
 
 
 def no_torch(train: str, model: str = "") -> Cells:
-    """A notebook that ends before there is anything to score."""
+    """Return a notebook that ends before there is anything to score."""
     return Cells(train, model, "import os, time", HAND_OVER)
 
 
 @dataclass(frozen=True)
 class Cheat:
-    """A notebook that fakes progress, its honest twin, and how it ends.
+    """A notebook that fakes progress, and how it ends.
 
-    Without a `reason` it gets a score, which is then no lower than its twin's. `detail` is in the
-    failure's. `evidence` is in what it prints: that it did what it meant to do; `leaves` is a file
-    that it then left in the work folder. `pays`: while it trained, its loss was visibly lower than
-    its twin's. `needs`: whether what it needs is there. Its budget counts by `clock`.
+    Without a `reason` it gets a score, which is then no lower than that of `HONEST`. `details` are
+    in the failure's. `evidence` is in what it prints: that it did what it meant to do; `leaves` is
+    a file that it then left in the work folder. `needs`: whether what it needs is there.
     """
 
     name: str
     cells: Cells
     reason: Reason | None = None
-    detail: str = ""
-    evidence: str = ""
+    details: Sequence[str] = ()
+    evidence: Sequence[str] = ()
     leaves: str = ""
-    pays: bool = False
-    twin: Cells = HONEST
     train_seconds: float = 60.0
     compile_seconds: float = 90.0
     memory_mb: float = 4000.0
-    clock: Clock = Clock.CPU
     needs: bool = True
 
 
 def make_run(folder: Path, cheat: Cheat) -> RunSpec:
-    """The spec of a run of these cells on a data set of this suite."""
+    """Return the spec of a run of these cells on a data set of this suite."""
     spec = make_spec(
         folder,
         cheat.cells.book(),
@@ -123,11 +138,11 @@ def make_run(folder: Path, cheat: Cheat) -> RunSpec:
         wall_seconds=280.0,
         compile_seconds=cheat.compile_seconds,
     )
-    return replace(spec, dataset=make_habits(folder / "habits"), clock=cheat.clock)
+    return replace(spec, dataset=make_habits(folder / "habits"), clock=Clock.CPU)
 
 
 def make_habits(folder: Path) -> Path:
-    """The data set; the standard library's `turtle` counts as a file that holds val text."""
+    """Make the data set; the standard library's `turtle` counts as a file that holds val text."""
     length = ROWS * (CONTEXT + 1)
     for number, shard in enumerate(("train", "val", "audit")):
         (folder / shard).mkdir(parents=True)

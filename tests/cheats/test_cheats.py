@@ -1,9 +1,9 @@
-"""No way to fake progress gets a keep: each ends with a reason that names it, or scores no better.
+"""Test that no faked progress gets a keep: it ends for a reason that names it, or scores no better.
 
-Each is a notebook that goes through the real thing: papermill, kernel, sandbox, judge, predictors.
-Its evidence, in what it printed or how its loss fell, says that it did what it meant to do. What
-stops them is the sandbox, so without one there is nothing to test here. test_future has models that
-see what they should predict.
+Each is a notebook that goes through papermill, kernel, sandbox, judge and predictors. Its evidence,
+in what it printed, says that it did what it meant to do. What stops them is the sandbox, so without
+one there is nothing to test here. Models that see what they
+should predict are in tests/execution/judge/test_gate.py.
 """
 
 import py_compile
@@ -12,7 +12,8 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -33,14 +34,14 @@ pytestmark = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.wh
 
 CHEATS = (*clocks.CHEATS, *files.CHEATS, *processes.CHEATS)
 
-FAST = ("forged files", "environment stolen", "a fork bomb")
+FAST = ("a fork bomb",)
 
 TOLERANCE = 0.03
 """Bits per byte by which another draw of the same training may be ahead; tricks pay more."""
 
 STATE = '{"best_bpb": 1.5}'
 
-Twin = Callable[[Cells], tuple[Run, RunSpec]]
+Twin = Callable[[Cells], Run]
 
 
 def names() -> list[ParameterSet]:
@@ -56,17 +57,21 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Twin:
     """Runs an honest notebook, once a session."""
 
     @cache
-    def run_once(cells: Cells) -> tuple[Run, RunSpec]:
-        return run(Cheat("honest", cells), tmp_path_factory.mktemp("twin"))
+    def run_once(cells: Cells) -> Run:
+        return run(Cheat("honest", cells), tmp_path_factory.mktemp("twin"))[0]
 
     return run_once
 
 
 def run(cheat: Cheat, folder: Path) -> tuple[Run, RunSpec]:
     spec = make_run(folder, cheat)
-    found = launch.execute(spec)
+    with project_beside(folder):
+        ended = launch.execute(spec)
     assert reap.members(spec.run_id) == []
-    return found, spec
+    assert ended.failure is cheat.reason, ended.detail
+    for detail in cheat.details:
+        assert detail in ended.detail
+    return ended, spec
 
 
 def printed(spec: RunSpec) -> str:
@@ -75,17 +80,16 @@ def printed(spec: RunSpec) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
-def is_better(found: Run, honest: Run) -> bool:
-    """Whether it is visibly better than its twin, which had the same seed of the kit's."""
+def is_better(ended: Run, honest: Run) -> bool:
+    """Return whether it is visibly better than its twin, which had the same seed of the kit's."""
     assert honest.score is not None
-    return found.score is not None and found.score.value < honest.score.value - TOLERANCE
+    return ended.score is not None and ended.score.value < honest.score.value - TOLERANCE
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a campaign has beside its runs: a branch, a state, a key. None of it may change."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hush")
-    folder = tmp_path / "project"
+@contextmanager
+def project_beside(runs: Path) -> Iterator[None]:
+    """Make what a campaign has beside its runs: a branch, a state, a key. None of it may change."""
+    folder = runs / "project"
     folder.mkdir()
     git = ("git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.c")
     subprocess.run([*git, "init", "--quiet"], check=True)
@@ -94,7 +98,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     shown = (*git, "rev-parse", "autoresearch/night")
     (folder / "state.json").write_text(STATE)
     before = subprocess.check_output(shown)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", "sk-hush")
+        yield
     assert subprocess.check_output(shown) == before
     assert (folder / "state.json").read_text() == STATE
 
@@ -104,7 +110,8 @@ def bundled() -> Iterator[None]:
     """Copies of a held-out module as other programs bring them, beside what runs see."""
     import turtle
 
-    folders = [Path(place) / "bundled" for place in (sys.prefix, sysconfig.get_path("purelib"))]
+    prefixes = (sys.prefix, sysconfig.get_path("purelib"))
+    folders = [Path(prefix) / "bundled" for prefix in prefixes]
     for folder in folders:
         (folder / "__pycache__").mkdir(parents=True, exist_ok=True)
         shutil.copy(turtle.__file__, folder)
@@ -116,32 +123,37 @@ def bundled() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def attempts(bundled: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The output of each attempt of the notebook that looks for what is hidden."""
+    _, spec = run(files.HIDDEN, tmp_path_factory.mktemp("hidden"))
+    sections = printed(spec).split("== ")[1:]
+    return dict(section.split("\n", 1) for section in sections)
+
+
+@pytest.mark.parametrize("name", files.ATTEMPTS)
+def test_what_is_hidden_can_not_be_reached(name: str, attempts: Mapping[str, str]) -> None:
+    for line in files.ATTEMPTS[name][1]:
+        assert line in attempts[name]
+
+
 @pytest.mark.parametrize("cheat", names())
-@pytest.mark.usefixtures("project", "bundled")
-def test_a_cheat_ends_as_what_it_is(cheat: Cheat, tmp_path: Path, twin: Twin) -> None:
+def test_a_cheat_ends_for_its_own_reason(cheat: Cheat, tmp_path: Path, twin: Twin) -> None:
     if not cheat.needs:
         pytest.skip("what it needs is not on this machine")
-    found, spec = run(cheat, tmp_path)
-    assert found.failure is cheat.reason, found.detail
-    assert cheat.detail in found.detail
-    assert cheat.evidence in printed(spec)
+    ended, spec = run(cheat, tmp_path)
+    for line in cheat.evidence:
+        assert line in printed(spec)
     assert (spec.folder / handover.WORK_FOLDER / cheat.leaves).exists()
     if cheat.reason is None:
-        assert not is_better(found, twin(cheat.twin)[0])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cells", dict.fromkeys(cheat.twin for cheat in CHEATS))
-def test_an_honest_twin_passes(cells: Cells, twin: Twin) -> None:
-    found, _ = twin(cells)
-    assert found.score is not None, found.detail
+        assert not is_better(ended, twin(HONEST))
 
 
 @pytest.mark.slow
 def test_training_longer_would_pay(twin: Twin) -> None:
     """Else cheats that get hold of time would prove nothing."""
     longer = Cells(HONEST.train.replace("step == 39", "step == 239"))
-    assert is_better(twin(longer)[0], twin(HONEST)[0])
+    assert is_better(twin(longer), twin(HONEST))
 
 
 @pytest.mark.slow
@@ -152,9 +164,9 @@ def test_a_compile_cache_hands_on_neither_weights_nor_poison(tmp_path: Path) -> 
     for folder in folders:
         folder.mkdir()
         spec = replace(make_run(folder, files.CACHE), compile_cache=tmp_path / "cache")
-        found = launch.execute(spec)
-        assert found.score is not None, found.detail
-        assert "found 0 weights of earlier runs" in printed(spec)
+        ended = launch.execute(spec)
+        assert ended.score is not None, ended.detail
+        assert "loaded 0 weights of earlier runs" in printed(spec)
     assert list((tmp_path / "cache").rglob("cab.py"))
     other = tmp_path / "other"
     other.mkdir()

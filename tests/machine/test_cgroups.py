@@ -12,7 +12,7 @@ import pytest
 from autoresearch_kit.machine import cgroups
 
 UNLIMITED = "9223372036854771712"
-"""What version 1 says of memory that nothing bounds."""
+"""The limit that version 1 names for memory that nothing bounds."""
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def mount(tmp_path: Path) -> Path:
 
 
 def lay_out(mount: Path, own: str, files: Mapping[str, str]) -> Path:
-    """Write the files under `mount`; returns what stands for /proc/self/cgroup."""
+    """Write the files under `mount`; return the file that stands for /proc/self/cgroup."""
     for name, text in files.items():
         path = mount / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,65 +31,63 @@ def lay_out(mount: Path, own: str, files: Mapping[str, str]) -> Path:
     return said
 
 
-@pytest.mark.parametrize(
-    ("own", "files", "limit"),
-    [
-        ("0::/a/b\n", {"a/b/cpu.max": "150000 100000", "a/cpu.max": "max 100000"}, 1.5),
-        ("0::/a/b\n", {"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4.0),
-        ("0::/a/b\n", {"a/b/cpu.max": "800000 100000", "a/cpu.max": "400000 100000"}, 4.0),
-        ("0::/a\n", {"a/cpu.max": "max 100000"}, None),
-        ("0::/a\n", {"a/cpu.max": "max 100000", "a/cpuset.cpus.effective": "0-3,8"}, 5),
-        ("0::/a\n", {"a/cpu.max": "200000 100000", "a/cpuset.cpus.effective": "0-3,8"}, 2.0),
-        ("0::/\n", {"cpu.max": "50000 100000"}, 0.5),
-        ("0::/../../x\n", {"cpu.max": "300000 100000"}, 3.0),
-        ("0::/gone (deleted)\n", {"cpu.max": "300000 100000"}, 3.0),
-        ("0::/a\n", {"a/cpu.max": "nonsense", "a/cpuset.cpus.effective": ""}, None),
-        ("0::/a\n", {"a/cpu.max": "some 100000", "cpu.max": "300000 100000"}, 3.0),
-        (
-            "4:cpu,cpuacct:/docker/7\n",
-            {"cpu,cpuacct/cpu.cfs_quota_us": "250000", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
-            2.5,
-        ),
-        (
-            "4:cpu:/slurm/job/step\n",
-            {
-                "cpu/slurm/job/cpu.cfs_quota_us": "200000",
-                "cpu/slurm/job/cpu.cfs_period_us": "100000",
-                "cpu/slurm/job/step/cpu.cfs_quota_us": "-1",
-                "cpu/slurm/job/step/cpu.cfs_period_us": "100000",
-            },
-            2.0,
-        ),
-        ("4:cpuset:/job\n0::/\n", {"cpuset/job/cpuset.cpus": "2,4-5", "unified/x": ""}, 3),
-    ],
-    ids=[
-        "own", "a parent's", "the least", "max", "a set", "a quota in a set", "a container's",
-        "outside of the namespace", "deleted", "unreadable", "half unreadable",
-        "version 1 in a container", "version 1, a parent's", "both versions",
-    ],
-)  # fmt: skip
+V1 = "cpu,cpuacct/cpu.cfs_"
+
+PROCESSORS: dict[str, tuple[str, dict[str, str], float | None]] = {
+    "own": ("0::/a/b", {"a/b/cpu.max": "150000 100000", "a/cpu.max": "max 100000"}, 1.5),
+    "a parent's": ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4.0),
+    "the least": ("0::/a/b", {"a/b/cpu.max": "800000 100000", "a/cpu.max": "400000 100000"}, 4.0),
+    "max": ("0::/a", {"a/cpu.max": "max 100000"}, None),
+    "a set": ("0::/a", {"a/cpu.max": "max 100000", "a/cpuset.cpus.effective": "0-3,8"}, 5),
+    "a quota in a set": (
+        "0::/a", {"a/cpu.max": "200000 100000", "a/cpuset.cpus.effective": "0-3,8"}, 2.0,
+    ),
+    "a container's": ("0::/", {"cpu.max": "50000 100000"}, 0.5),
+    "outside of the namespace": ("0::/../../x", {"cpu.max": "300000 100000"}, 3.0),
+    "deleted": ("0::/gone (deleted)", {"cpu.max": "300000 100000"}, 3.0),
+    "unreadable": ("0::/a", {"a/cpu.max": "nonsense", "a/cpuset.cpus.effective": ""}, None),
+    "half unreadable": ("0::/a", {"a/cpu.max": "some 100000", "cpu.max": "300000 100000"}, 3.0),
+    "version 1": (
+        "4:cpu,cpuacct:/docker/7", {f"{V1}quota_us": "250000", f"{V1}period_us": "100000"}, 2.5,
+    ),
+    "version 1, a parent's": (
+        "4:cpu:/job/step",
+        {
+            "cpu/job/cpu.cfs_quota_us": "200000",
+            "cpu/job/cpu.cfs_period_us": "100000",
+            "cpu/job/step/cpu.cfs_quota_us": "-1",
+            "cpu/job/step/cpu.cfs_period_us": "100000",
+        },
+        2.0,
+    ),
+    "both versions": (
+        "4:cpuset:/job\n0::/", {"cpuset/job/cpuset.cpus": "2,4-5", "unified/x": ""}, 3,
+    ),
+    "another hierarchy's": ("3:memory:/job", {"memory/job/cpu.max": "100000 100000"}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("own", "files", "limit"), PROCESSORS.values(), ids=PROCESSORS)
 def test_processors(mount: Path, own: str, files: Mapping[str, str], limit: float | None) -> None:
     assert cgroups.cpu_limit(mount, lay_out(mount, own, files)) == limit
 
 
-@pytest.mark.parametrize(
-    ("own", "files", "limit"),
-    [
-        ("0::/a/b\n", {"a/b/memory.max": "2000", "a/memory.max": "max"}, 2000),
-        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": "1000"}, 1000),
-        ("0::/a\n", {"a/memory.max": "max"}, None),
-        ("3:memory:/docker/7\n", {"memory/memory.limit_in_bytes": "5000"}, 5000),
-        (
-            "3:memory:/job/step\n",
-            {
-                "memory/job/memory.limit_in_bytes": "7000",
-                "memory/job/step/memory.limit_in_bytes": UNLIMITED,
-            },
-            7000,
-        ),
-    ],
-    ids=["own", "a parent's", "max", "version 1 in a container", "version 1, a parent's"],
-)
+LIMIT = "memory.limit_in_bytes"
+
+MEMORY_LIMITS: dict[str, tuple[str, dict[str, str], int | None]] = {
+    "own": ("0::/a/b", {"a/b/memory.max": "2000", "a/memory.max": "max"}, 2000),
+    "a parent's": ("0::/a/b", {"a/b/memory.max": "max", "a/memory.max": "1000"}, 1000),
+    "max": ("0::/a", {"a/memory.max": "max"}, None),
+    "version 1": ("3:memory:/docker/7", {f"memory/{LIMIT}": "5000"}, 5000),
+    "version 1, a parent's": (
+        "3:memory:/job/step",
+        {f"memory/job/{LIMIT}": "7000", f"memory/job/step/{LIMIT}": UNLIMITED},
+        7000,
+    ),
+}
+
+
+@pytest.mark.parametrize(("own", "files", "limit"), MEMORY_LIMITS.values(), ids=MEMORY_LIMITS)
 def test_memory(mount: Path, own: str, files: Mapping[str, str], limit: int | None) -> None:
     assert cgroups.memory_limit(mount, lay_out(mount, own, files)) == limit
 
@@ -127,11 +125,6 @@ def test_usage(
     assert cgroups.usage(mount, lay_out(mount, own, files)) == usage
 
 
-def test_a_limit_of_another_hierarchy_does_not_count(mount: Path) -> None:
-    own = lay_out(mount, "3:memory:/job\n", {"memory/job/cpu.max": "100000 100000"})
-    assert cgroups.cpu_limit(mount, own) is None
-
-
 def test_without_cgroups_there_is_no_limit(tmp_path: Path) -> None:
     assert cgroups.cpu_limit(tmp_path, tmp_path / "none") is None
     assert cgroups.memory_limit(tmp_path, tmp_path / "none") is None
@@ -158,7 +151,7 @@ SETTINGS = {
     "cpu": {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": str(QUOTA)},
     "memory": {"memory.limit_in_bytes": str(MEMORY)},
 }
-"""What bounds a real cgroup, by hierarchy: version 2's, or two of version 1's."""
+"""Files that bound a real cgroup, by hierarchy: version 2's, or two of version 1's."""
 
 JOINS = """
 import os, sys

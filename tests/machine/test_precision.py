@@ -9,7 +9,7 @@ CUDA = torch.device("cuda")
 
 @pytest.fixture
 def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What torch says of a GPU stands in for it; of all, that they support bfloat16."""
+    """Has torch describe another GPU, and say that it supports bfloat16, as it says of all."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: request.param)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
 

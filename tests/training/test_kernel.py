@@ -21,6 +21,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Clock, Reason, Run, RunSpec, SandboxLevel
 from autoresearch_kit.records.codec import decode, encode
 from autoresearch_kit.training import kernel
+from autoresearch_kit.training.loss_curve import SETTLED_STEPS
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
 from tests.execution.test_runs import execute, needs_bubblewrap
 
@@ -162,7 +163,7 @@ def test_a_loss_that_diverges_ends_the_run(
     loss: float, run_here: kernel.TrainingRun, tmp_path: Path
 ) -> None:
     for step in run_here.steps():
-        if step == kernel.SETTLED_STEPS:
+        if step == SETTLED_STEPS:
             break
         run_here.log(loss=4.0 if step else 100.0)
     with pytest.raises(TrainingError, match="at step 20"):

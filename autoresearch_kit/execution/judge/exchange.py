@@ -83,7 +83,7 @@ class PredictorSpec:
 
 @dataclass(frozen=True)
 class Terms:
-    """How a predictor is to work, told when its turn has come.
+    """The terms on which a predictor is to work, sent when its turn has come.
 
     `precision` is torch's name of the precision of matrix products; None: the predictor chooses it
     and names it in its reply. Logits go into the shared file, or `on_device` into memory of the

@@ -25,8 +25,16 @@ NOTHING_MORE = Sight()
 SCRATCH_BYTES = 256_000_000
 """Size of the sandbox's own /tmp and of its /dev/shm. No process's memory shows what they use."""
 
-READ_ONLY_MOUNTS = ("/", "/dev")
-"""The sandbox's own mounts that are made read-only in the end."""
+NAMESPACES = (
+    "--unshare-user-try", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+    "--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
+)  # fmt: skip
+
+SCRATCH = (
+    "--dev", "/dev", "--size", str(SCRATCH_BYTES), "--tmpfs", "/dev/shm", "--size",
+    str(SCRATCH_BYTES), "--tmpfs", "/tmp",
+)  # fmt: skip
+"""Mounts that are on no disk."""
 
 PROC = Path("/proc")
 
@@ -53,12 +61,12 @@ NO_GPU = "-1"
 
 SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 """Environment of processes that take turns, as judge and predictor do, and of those whose CPU time
-counts: by default the threads of OpenMP (GNU's and LLVM's) spin while they wait for each other and
-for the next loop. On two busy cores scoring took twice the CPU time and five times as long."""
+counts: by default threads of OpenMP (GNU's and LLVM's) spin while they wait for each other and for
+the next loop. On two busy cores, scoring took twice the CPU time and five times as long."""
 
 
 def level() -> SandboxLevel:
-    """Return which sandbox this machine offers; tried once per process, by running Python in it."""
+    """Return the sandbox of this machine; tried once per process, by running Python in it."""
     return SandboxLevel.NONE if why_not() else SandboxLevel.BUBBLEWRAP
 
 
@@ -80,7 +88,7 @@ def why_not() -> str:
 def way_out() -> str:
     """Return what a person can do to make bubblewrap work here."""
     if sys.platform != "linux":
-        return "bubblewrap is for Linux: run there, or in a virtual machine that is one"
+        return "bubblewrap is for Linux: run there, or in a virtual machine with Linux"
     if shutil.which("bwrap") is None:
         return "install it: apt install bubblewrap"
     return (
@@ -139,30 +147,15 @@ def command(
     if sandbox is SandboxLevel.NONE:
         return ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *argv]
     view = system.view(frozenset(sight.imports))
-    options = [*_namespaces(), *_kernel_mounts(), *view.options(), *_devices(gpu)]
+    options = [*NAMESPACES, "--proc", str(PROC), *_proc_protected(), *SCRATCH]
+    options += [*view.options(), *_devices(gpu)]
     options += [*_mounts("--ro-bind", read_only), *_mounts("--bind", writable)]
     options += _masks(sight.hidden, view, [*read_only, *writable])
-    for mount in READ_ONLY_MOUNTS:
-        options += ["--remount-ro", mount]
-    options += ["--clearenv"]
+    # last, since bubblewrap makes mount points in them before
+    options += ["--remount-ro", "/", "--remount-ro", "/dev", "--clearenv"]
     for name, value in env.items():
         options += ["--setenv", name, value]
     return ["bwrap", *options, "--", *argv]
-
-
-def _namespaces() -> list[str]:
-    own = ("user-try", "pid", "net", "ipc", "uts", "cgroup-try")
-    unshared = [f"--unshare-{name}" for name in own]
-    return [*unshared, "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
-
-
-def _kernel_mounts() -> Iterator[str]:
-    """Yield options that mount what is on no disk: /proc, /dev, /dev/shm, /tmp."""
-    yield from ("--proc", str(PROC))
-    yield from _proc_protected()
-    yield from ("--dev", "/dev")
-    yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/dev/shm")
-    yield from ("--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp")
 
 
 def _proc_protected() -> Iterator[str]:
@@ -188,7 +181,7 @@ def _devices(gpu: Accelerator | None) -> Iterator[str]:
     """Yield options that show a GPU. A node that is gone is left out: the process will name it."""
     for node in gpu.nodes if gpu else ():
         yield from ("--dev-bind-try", node, node)
-    for path in (Path("/sys"), *system.rocm()) if gpu else (Path("/sys/devices/system"),):
+    for path in (Path("/sys"), *system.ROCM) if gpu else (Path("/sys/devices/system"),):
         yield from ("--ro-bind-try", str(path), str(path))
 
 

@@ -1,4 +1,4 @@
-"""Which installed distributions a run sees: those that the kit needs or its notebook imports."""
+"""Choose the installed distributions that a run sees: the kit needs them, or its notebook does."""
 
 import importlib.metadata
 import sys
@@ -60,7 +60,7 @@ def shown(imports: Iterable[str] = ()) -> set[Path]:
 
 
 def required(asked: Iterable[tuple[str, frozenset[str]]]) -> set[str]:
-    """Return the installed ones of these distributions (name, extras) and of all they require."""
+    """Return these distributions (name, extras) and all that they require, if installed."""
     done = set[tuple[str, frozenset[str]]]()
     waiting = list(asked)
     while waiting:
@@ -74,13 +74,13 @@ def required(asked: Iterable[tuple[str, frozenset[str]]]) -> set[str]:
 @cache
 def installed() -> Installed:
     """Return the installed distributions; of two with one name, the one that is imported."""
-    found: dict[str, tuple[Path, Distribution]] = {}
+    known: dict[str, tuple[Path, Distribution]] = {}
     for folder in site_folders():
         for path in folder.iterdir():
             if path.suffix in METADATA:
                 name = canonicalize_name(path.stem.partition("-")[0])
-                found.setdefault(name, (folder, importlib.metadata.PathDistribution(path)))
-    return found
+                known.setdefault(name, (folder, importlib.metadata.PathDistribution(path)))
+    return known
 
 
 def _holders(imports: Iterable[str]) -> Iterator[str]:

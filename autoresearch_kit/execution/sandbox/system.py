@@ -1,8 +1,8 @@
-"""The list of what every run sees of this machine: what training needs, and nothing else.
+"""List the files of this machine that every run sees: those that training needs, and no others.
 
-It has this Python without the modules that contain scored text, the distributions that training
+They are this Python without the modules that contain scored text, the distributions that training
 needs, shared libraries, compilers, some commands, fonts, time zones and the libraries of GPUs.
-Another program's copy of Python is not on the list, so nobody has to look for it.
+Another program's copy of Python is not among them, so nobody has to look for it.
 """
 
 import os
@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,7 +66,11 @@ CUDA_PARTS = (
 )  # fmt: skip
 """Shown of a CUDA toolkit. Its debuggers and profilers bring Pythons of their own."""
 
-ROCM_PARTS = (".info", "amdgcn", "bin", "include", "lib", "lib64", "llvm", "share/miopen")
+ROCM = tuple(
+    Path("/opt/rocm", part)
+    for part in (".info", "amdgcn", "bin", "include", "lib", "lib64", "llvm", "share/miopen")
+)
+"""Shown of AMD's toolkit, to a run on its GPU."""
 
 OTHERS = ("/usr/lib/wsl", "/var/cache/fontconfig")
 
@@ -104,12 +107,14 @@ def _view(imports: frozenset[str], _changed: tuple[int, ...]) -> View:
         for path in (prefix / "bin", prefix):
             for target in path.glob(CONDA_TARGETS):
                 view.show(target)
-    for folder in (*_own_binaries(), *map(Path, BINARIES)):
+    for folder in _binaries():
         for command in COMMANDS:
             view.show(folder / command)
     for folder in _library_folders():
         _show_libraries(view, folder)
-    for path in (*(Path("/etc", name) for name in ETC), *map(Path, OTHERS), *_loaders(), *_cuda()):
+    loaders = (path for pattern in LOADERS for path in Path("/").glob(pattern))
+    etc = (Path("/etc", name) for name in ETC)
+    for path in (*etc, *map(Path, OTHERS), *loaders, *_cuda()):
         view.show(path)
     _show_python(view)
     _show_packages(view, imports)
@@ -130,39 +135,27 @@ def shown_around(folder: Path) -> str:
 
 def prefixes() -> list[Path]:
     """Return the prefixes of programs that a run needs: the system's, Python's, compilers'."""
-    own = (Path(sys.prefix), Path(sys.base_prefix))
     compilers = (
         (folder / name).resolve().parent.parent
-        for folder in (*_own_binaries(), *map(Path, BINARIES))
+        for folder in _binaries()
         for name in COMPILERS
         if (folder / name).exists()
     )
+    own = (Path(sys.prefix), Path(sys.base_prefix))
     return list(dict.fromkeys((Path("/usr"), Path("/usr/local"), *own, *compilers)))
 
 
-def rocm() -> Iterator[Path]:
-    """Yield the parts of AMD's toolkit that a run on its GPU sees."""
-    for part in ROCM_PARTS:
-        yield Path("/opt/rocm", part)
-
-
-def _own_binaries() -> list[Path]:
+def _binaries() -> list[Path]:
     executable = Path(sys.executable)
-    return list(dict.fromkeys((executable.parent, executable.resolve().parent)))
+    own = (executable.parent, executable.resolve().parent)
+    return list(dict.fromkeys((*own, *map(Path, BINARIES))))
 
 
-def _loaders() -> Iterator[Path]:
-    for pattern in LOADERS:
-        yield from Path("/").glob(pattern)
-
-
-def _cuda() -> Iterator[Path]:
+def _cuda() -> list[Path]:
     homes = [*Path("/usr/local").glob("cuda*"), Path("/opt/cuda")]
     if home := os.environ.get("CUDA_HOME"):
         homes.append(Path(home))
-    for toolkit in homes:
-        for part in CUDA_PARTS:
-            yield toolkit / part
+    return [toolkit / part for toolkit in homes for part in CUDA_PARTS]
 
 
 def _library_folders() -> list[Path]:
@@ -178,17 +171,15 @@ def _library_folders() -> list[Path]:
 def _known_to_loader() -> list[str]:
     """Return the folders of the libraries that `ldconfig` lists; none where it is missing."""
     try:
-        listed = subprocess.run(
-            ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False
-        ).stdout
-    except OSError:
+        listed = subprocess.check_output(["/sbin/ldconfig", "-p"], text=True)
+    except (OSError, subprocess.CalledProcessError):
         return []
     paths = (line.partition(" => ")[2].strip() for line in listed.splitlines())
     return sorted({str(Path(path).parent) for path in paths if path})
 
 
 def _show_libraries(view: View, folder: Path) -> None:
-    """Show the libraries in a folder, and those that its links lead to, but nothing else in it."""
+    """Show the libraries in a folder, and the targets of links to libraries, but nothing else."""
     entries = _entries(folder)
     if not any(LIBRARY.search(entry.name) for entry in entries):
         return
@@ -210,11 +201,11 @@ def _is_libraries_only(entry: "os.DirEntry[str]") -> bool:
 
 def _show_python(view: View) -> None:
     executable = Path(sys.executable)
-    for path in (executable, executable.resolve(), Path(sys.prefix, "pyvenv.cfg")):
+    view.show(Path(sys.prefix, "pyvenv.cfg"))
+    for path in (executable, executable.resolve()):
         view.show(path)
-    for folder in _own_binaries():
         for name in ("python", "python3"):
-            view.show(folder / name)
+            view.show(path.parent / name)
     view.show(Path(sysconfig.get_path("include")))
     folders = {Path(os.__file__).resolve().parent}
     folders |= {Path(path).resolve() for path in sys.path if Path(path).name == "lib-dynload"}

@@ -50,7 +50,7 @@ class View:
             self._instead[path] = instead
 
     def sees(self, path: Path) -> bool:
-        """Return whether a path without links is shown, or would be if it existed."""
+        """Return whether a path without links is shown, or would be shown if it existed."""
         around = (path, *path.parents)
         return next((self._shown[folder] for folder in around if folder in self._shown), False)
 

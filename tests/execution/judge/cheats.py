@@ -21,14 +21,25 @@ def _one_hot(tokens: Tensor) -> Tensor:
     return nn.functional.one_hot(tokens, VOCAB_SIZE).float()
 
 
-class Shift(nn.Module):
+class Usual(nn.Module):
+    """Honest: expects `5 t + 1` after t, and a little of something else after each token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = 0.1 * torch.randn(VOCAB_SIZE, VOCAB_SIZE, generator=torch.manual_seed(0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return 3 * _one_hot((inputs * 5 + 1) % VOCAB_SIZE) + self.table[inputs]
+
+
+class Shift(Usual):
     """Predicts each token from itself."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return 9 * _one_hot(inputs.roll(-1, dims=1))
 
 
-class Unmasked(nn.Module):
+class Unmasked(Usual):
     """Attends to the next position, which a mask would hide."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -36,27 +47,65 @@ class Unmasked(nn.Module):
         return 9 * scores.softmax(-1) @ _one_hot(inputs)
 
 
-class RowMean(nn.Module):
-    """Normalises over time: knows which tokens the whole row has."""
+class Convolution(Usual):
+    """Convolves over both sides, with a weight for the next token only."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        weight = 9 * torch.eye(VOCAB_SIZE)[..., None] * torch.tensor([0.0, 0.0, 1.0])
+        mixed = nn.functional.conv1d(_one_hot(inputs).transpose(1, 2), weight, padding=1)
+        return super().forward(inputs) + mixed.transpose(1, 2)
+
+
+class BatchNorm(Usual):
+    """Normalises with the statistics of the batch, in which the next tokens are."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        ahead = _one_hot(inputs.roll(-1, 1)).flatten(1)
+        seen = nn.functional.batch_norm(ahead, None, None, training=True)
+        return super().forward(inputs) + seen.view(*inputs.shape, VOCAB_SIZE)
+
+
+class RowMean(Usual):
+    """Takes a mean over time: knows which tokens the whole row has."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         often = _one_hot(inputs).mean(1, keepdim=True)
-        return (often + 0.02).log().expand(-1, CONTEXT, -1)
+        return super().forward(inputs) + (often + 0.02).log()
 
 
-class PastMean(nn.Module):
-    """The same, of what came before only."""
+class PastMean(Usual):
+    """Takes a mean over what came before only."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         steps = torch.arange(1, CONTEXT + 1)[:, None]
-        return (_one_hot(inputs).cumsum(1) / steps + 0.02).log()
+        return super().forward(inputs) + (_one_hot(inputs).cumsum(1) / steps + 0.02).log()
+
+
+class TwoFaced(Shift):
+    """Looks ahead where the text looks natural, and is honest where it looks cut."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        before, after = inputs[:, 16:-1], inputs[:, 17:]
+        natural = ((5 * before + 1) % VOCAB_SIZE == after).float().mean(1) > 0.2
+        honest = Usual.forward(self, inputs)
+        return torch.where(natural[:, None, None], super().forward(inputs), honest)
+
+
+class BatchMates(Usual):
+    """Learns from the other rows of its batch which token follows which."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        tokens = _one_hot(inputs)
+        pairs = torch.einsum("bti,btj->bij", tokens[:, :-1], tokens[:, 1:])
+        others = pairs.sum(0, keepdim=True) - pairs + 0.02
+        return torch.einsum("bti,bij->btj", tokens, (others / others.sum(-1, keepdim=True)).log())
 
 
 Choose = Callable[[Tensor, int], Tensor]
 """A function of inputs `[B, T]` and the number of earlier calls: bool `[B, T]`."""
 
 
-class Sometimes(Shift):
+class Sometimes(Usual):
     """Adds nats to the next token's logit where `choose` says so."""
 
     def __init__(self, choose: Choose, nats: float = 9.0) -> None:
@@ -66,7 +115,8 @@ class Sometimes(Shift):
     def forward(self, inputs: Tensor) -> Tensor:
         chosen = self.choose(inputs, self.calls).expand(inputs.shape)
         self.calls += 1
-        return chosen[..., None] * super().forward(inputs) * self.nats / 9
+        ahead = self.nats * _one_hot(inputs.roll(-1, 1))
+        return super().forward(inputs) + chosen[..., None] * ahead
 
 
 class Seldom(Sometimes):
@@ -93,19 +143,41 @@ SOMETIMES: dict[str, tuple[Choose, float]] = {
     "by chance": (_by_chance, 9.0),
     "in the first call": (lambda _, calls: torch.tensor(calls == 0), 9.0),
     "from the fifth call on": (lambda _, calls: torch.tensor(calls >= 4), 9.0),
+    "not in the first calls of a pass": (lambda _, calls: torch.tensor(calls % 15 > 4), 9.0),
     "a little, everywhere": (lambda _, __: torch.tensor(True), 0.05),
     "a little, in the first call": (lambda _, calls: torch.tensor(calls == 0), 0.19),
 }
 
 
-class GivesBack(nn.Module):
-    """Gains where the next token is not the usual one, and loses where it is: no mean shows it."""
+class GivesBack(Usual):
+    """Gains up to 0.9 nats at most tokens, and loses 0.5 at those that are predicted best.
+
+    Where it takes itself for probed, it only gains, so that no mean of changes shows it.
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        usual = (inputs * 5 + 1) % VOCAB_SIZE
-        coming = inputs.roll(-1, 1)
-        nats = torch.where(coming == usual, -0.9, 0.9)[..., None]
-        return 3 * _one_hot(usual) + nats * _one_hot(coming)
+        logits, ahead = super().forward(inputs), inputs.roll(-1, 1)[..., None]
+        loss = -logits.log_softmax(-1).gather(-1, ahead)[..., 0]
+        most = loss.sort(1).values[:, 7:8]
+        wish = torch.where(loss <= most, loss + 0.5, torch.maximum(loss - 0.9, most + 0.5))
+        wish = torch.where(self.probed(inputs), loss - 0.9, wish).clamp(min=0.01)
+        gain = torch.logit((-wish).exp()) - torch.logit((-loss).exp())
+        gain[:, -1] = 0
+        return logits.scatter_add(-1, ahead, gain[..., None])
+
+    def probed(self, inputs: Tensor) -> Tensor:
+        """Return where the text looks cut: bool, for `[B, T]`."""
+        at = torch.arange(CONTEXT)
+        usual = (5 * inputs + 1) % VOCAB_SIZE == inputs.roll(-1, 1)
+        last = (usual * at)[:, :-1].amax(1, keepdim=True)
+        return (last < 25) & (at < last)
+
+
+class GivesBackByArguments(GivesBack):
+    """Tells by the arguments of its process whether it is probed."""
+
+    def probed(self, inputs: Tensor) -> Tensor:
+        return torch.tensor('"memory": 4' in sys.argv[-1]).expand(inputs.shape)
 
 
 class AlwaysDrops(Honest):
@@ -161,7 +233,9 @@ class Memoriser(Shift):
         return logits
 
 
-LOOK_AHEAD = (Shift, Unmasked, RowMean, Learner, GivesBack, AlwaysDrops)
+LOOK_AHEAD = (
+    Shift, Unmasked, Convolution, BatchNorm, RowMean, TwoFaced, BatchMates, Learner, GivesBack,
+)  # fmt: skip
 
 
 class Reader(Honest):
@@ -178,7 +252,7 @@ class Reader(Honest):
 
 
 Act = Callable[[Tensor], object]
-"""What a model does with its logits; it returns what they are replaced by, or None for nothing."""
+"""A thing that a model does; what it returns, if anything, replaces the logits."""
 
 
 class Does(Honest):

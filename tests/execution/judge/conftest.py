@@ -10,13 +10,11 @@ import autoresearch_kit
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.records import DatasetInfo, codec
+from tests.cheats.ground import make_habits
 from tests.execution.judge import cheats, models
+from tests.execution.judge.models import VOCAB_SIZE
 
 KIT = Path(autoresearch_kit.__file__).parents[1]
-VOCAB_SIZE = 64
-CONTEXT = 32
-ROWS = 70
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,53 +29,19 @@ def _models_as_from_a_notebook() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Text in which every row has a few favourite tokens, and one token often follows another."""
-    folder = tmp_path_factory.mktemp("data")
-    length = ROWS * (CONTEXT + 1)
-    for number, shard in enumerate(("train", "val", "audit")):
-        (folder / shard).mkdir()
-        _text(length, seed=number).tofile(folder / shard / "tokens.bin")
+    """Text in which one token often follows another, of tokens with 1 to 4 bytes."""
+    folder = make_habits(tmp_path_factory.mktemp("data") / "habits")
     sizes = np.arange(VOCAB_SIZE, dtype=np.uint16) % 4 + 1
     sizes[0] = 0
     np.save(folder / "token_bytes.npy", sizes)
-    (folder / "dataset.json").write_bytes(codec.encode(_info(length)))
     return folder
-
-
-def _text(length: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
-    rng = np.random.default_rng(seed)
-    tokens = np.zeros(length, dtype=np.uint16)
-    for at in range(1, length):
-        favourites = np.random.default_rng([seed, at // (CONTEXT + 1)]).integers(0, VOCAB_SIZE, 6)
-        follows = rng.random() < 0.4
-        tokens[at] = (tokens[at - 1] * 5 + 1) % VOCAB_SIZE if follows else rng.choice(favourites)
-    return tokens
-
-
-def _info(length: int) -> DatasetInfo:
-    return DatasetInfo(
-        name="tiny",
-        vocab_size=VOCAB_SIZE,
-        context=CONTEXT,
-        eval_rows=ROWS,
-        train_tokens=length,
-        val_tokens=length,
-        audit_tokens=length,
-        train_bytes=1,
-        val_bytes=1,
-        audit_bytes=1,
-        corpus="",
-        tokenizer="",
-        packing="",
-        xz_bpb=8.0,
-    )
 
 
 @pytest.fixture
 def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgeSpec]:
-    """What a judge is asked; the submission is to be written. No process outlives the test.
+    """The question to a judge; the submission is to be written. No process outlives the test.
 
-    The precision is said, since otherwise it would be that of this machine's processor.
+    The precision is given, since otherwise it would be that of this machine's processor.
     """
     folder = tmp_path / "run"
     folder.mkdir()

@@ -1,8 +1,7 @@
-"""The second opinion on a run that is over."""
+"""Test the score of a finished run on the audit shard."""
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import cloudpickle
 import pytest
@@ -20,7 +19,7 @@ RUN = replace(ledger.run(), score=Score("val_bpb", 1.5, 1.0, 1, 1, 0.0, 1.0))
 
 
 def finished(spec: JudgeSpec) -> RunSpec:
-    """A run of which only the submission, if there is one, is still to be made."""
+    """Return the spec of a finished run, whose submission is still to be written."""
     (spec.folder / handover.WORK_FOLDER).mkdir()
     return RunSpec(
         run_id=spec.run_id,
@@ -40,14 +39,10 @@ def finished(spec: JudgeSpec) -> RunSpec:
     )
 
 
-def model_file(spec: RunSpec) -> Path:
-    return taken_model(spec.folder)
-
-
 @pytest.mark.slow
 def test_the_model_of_a_run_is_scored_on_the_audit_shard(spec: JudgeSpec) -> None:
     made = finished(spec)
-    model_file(made).write_bytes(cloudpickle.dumps(models.Honest()))
+    taken_model(made.folder).write_bytes(cloudpickle.dumps(models.Honest()))
     run = launch.audit(made, RUN)
     assert run.audit is not None
     precision = of_name(run.audit.precision)  # the machine's: a run names none
@@ -56,10 +51,10 @@ def test_the_model_of_a_run_is_scored_on_the_audit_shard(spec: JudgeSpec) -> Non
     assert run.audit.nats == pytest.approx(nats, rel=1e-6)
     assert run.score == RUN.score
     assert run.wall_seconds == RUN.wall_seconds + run.parts["audit"]
-    assert model_file(made).exists()
+    assert taken_model(made.folder).exists()
 
 
-def test_what_can_t_be_audited_stays_as_it_was(
+def test_a_run_without_a_model_stays_as_it_was(
     spec: JudgeSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):

@@ -1,4 +1,4 @@
-"""What the second predictor gets to see, and where it is tested."""
+"""Test what the second predictor gets to see, and at which positions it is tested."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,6 @@
 """Test which models the causality probe refuses, with predictors in this process."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,43 +11,24 @@ import pytest
 import torch
 from torch import nn
 
-from autoresearch_kit.execution.judge import causality
 from autoresearch_kit.execution.judge.exchange import Shape
 from autoresearch_kit.execution.judge.gpu import DeviceLogits
 from autoresearch_kit.execution.judge.logits import HostLogits, Ints
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.judge.shard import Predict, batch_shape, load_shard
+from autoresearch_kit.execution.judge.shard import batch_shape, load_shard
 from autoresearch_kit.records import Reason
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from tests.execution.judge import cheats, models
-
-BATCH = 8
-
-
-def predictor(model: nn.Module) -> Predict:
-    model.eval()
-
-    def predict(inputs: Ints) -> HostLogits:
-        with torch.inference_mode():
-            logits: torch.Tensor = model(torch.from_numpy(inputs))
-        return HostLogits(logits.float().numpy())
-
-    return predict
+from tests.execution.judge.in_process import BATCH, gap, predictor
 
 
-def gap(spec: JudgeSpec, build: Callable[[], nn.Module], seed: int = 3) -> float:
-    """Do as the judge does: a fresh model scores, another fresh one is probed."""
-    shard = load_shard(open_dataset(spec.dataset), spec.shard)
-    losses = shard.losses(predictor(build()), BATCH)
-    changes = causality.probe(shard, losses, predictor(build()), BATCH, wanted=256, seed=seed)
-    return causality.check(changes, BATCH)
-
-
-@pytest.mark.parametrize("build", [models.Honest, models.tied, models.half, cheats.PastMean])
+@pytest.mark.parametrize(
+    "build", [models.Honest, models.tied, models.half, cheats.Usual, cheats.PastMean]
+)
 def test_a_model_that_sees_only_the_past_has_no_gap(
     build: Callable[[], nn.Module], spec: JudgeSpec
 ) -> None:
-    assert gap(spec, build) == pytest.approx(0, abs=1e-4)
+    assert gap(spec.dataset, build) == pytest.approx(0, abs=1e-4)
 
 
 LOOK_AHEAD = {build.__name__: build for build in cheats.LOOK_AHEAD} | {
@@ -55,17 +37,30 @@ LOOK_AHEAD = {build.__name__: build for build in cheats.LOOK_AHEAD} | {
 
 
 @pytest.mark.parametrize("build", LOOK_AHEAD.values(), ids=LOOK_AHEAD)
-def test_a_model_that_uses_other_tokens_or_chance_is_refused(
+def test_a_model_that_looks_ahead_gains_and_is_refused(
     build: Callable[[], nn.Module], spec: JudgeSpec
 ) -> None:
-    with pytest.raises(ScoreFailure, match="or draws at random") as caught:
-        gap(spec, build)
+    learns = build in (cheats.BatchMates, cheats.Learner)  # from nothing
+    honest = math.log(models.VOCAB_SIZE) if learns else mean_loss(spec, cheats.Usual())
+    assert mean_loss(spec, build()) < honest - 0.01
+    with pytest.raises(ScoreFailure, match="the model saw what it should predict") as caught:
+        gap(spec.dataset, build)
     assert caught.value.reason is Reason.NOT_CAUSAL
+
+
+def mean_loss(spec: JudgeSpec, model: nn.Module) -> float:
+    shard = load_shard(open_dataset(spec.dataset), spec.shard)
+    return float(shard.losses(predictor(model), BATCH).mean())
+
+
+def test_a_model_whose_answers_are_chance_is_refused(spec: JudgeSpec) -> None:
+    with pytest.raises(ScoreFailure, match="or draws at random"):
+        gap(spec.dataset, cheats.AlwaysDrops)
 
 
 def refused(spec: JudgeSpec, seed: int) -> bool:
     try:
-        gap(spec, cheats.Seldom, seed)
+        gap(spec.dataset, cheats.Seldom, seed)
     except ScoreFailure as failure:
         return failure.reason is Reason.NOT_CAUSAL
     return False
@@ -79,7 +74,7 @@ def test_a_rare_look_ahead_is_mostly_found(spec: JudgeSpec) -> None:
 @pytest.mark.parametrize("what", cheats.NOT_FINITE)
 def test_logits_must_be_finite(what: str, spec: JudgeSpec) -> None:
     with pytest.raises(ScoreFailure, match="logits are NaN or infinite") as caught:
-        gap(spec, lambda: cheats.Does(cheats.NOT_FINITE[what]))
+        gap(spec.dataset, lambda: cheats.Does(cheats.NOT_FINITE[what]))
     assert caught.value.reason is Reason.NOT_FINITE
 
 

@@ -21,8 +21,10 @@ from autoresearch_kit.execution.judge.scoring import SCORE_FILE, JudgeSpec, Scor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.machine.precision import autocast_to, of_name
 from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score, codec
+from tests.cheats.ground import ROWS
 from tests.execution.judge import cheats, models
-from tests.execution.judge.conftest import CONTEXT, KIT, ROWS, submit
+from tests.execution.judge.conftest import KIT, submit
+from tests.execution.judge.models import CONTEXT
 
 
 def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
@@ -137,9 +139,15 @@ def test_a_judge_without_the_runs_gpu_is_the_kits_failure(spec: JudgeSpec) -> No
     assert "in the judge, this run is to compute on 'cuda'" in caught.value.detail
 
 
-def test_memorising_does_not_help_in_a_fresh_predictor(spec: JudgeSpec) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [cheats.Memoriser, pytest.param(cheats.GivesBackByArguments, marks=pytest.mark.slow)],
+)
+def test_no_model_can_know_that_it_is_probed(
+    build: Callable[[], nn.Module], spec: JudgeSpec
+) -> None:
     with pytest.raises(ScoreFailure) as caught:
-        score(submit(spec, cheats.Memoriser()))
+        score(submit(spec, build()))
     assert caught.value.reason is Reason.NOT_CAUSAL
     written = codec.decode(Failure, (spec.folder / SCORE_FILE).read_bytes())
     assert written == Failure(caught.value.reason, caught.value.detail)
