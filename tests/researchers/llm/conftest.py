@@ -1,8 +1,10 @@
 """A campaign in git that nobody ran, for a researcher to go on with."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -141,10 +143,16 @@ def begin(root: Path) -> Ledger:
     return begun
 
 
+@cache
+def _begun(folder: Path) -> Path:
+    return begin(folder / "begun").root
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A campaign with a baseline."""
-    return begin(tmp_path / "project")
+def ledger(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """A campaign with a baseline, begun once and copied."""
+    begun = _begun(tmp_path_factory.getbasetemp())
+    return Ledger(shutil.copytree(begun, tmp_path / "project", symlinks=True))
 
 
 @pytest.fixture(autouse=True)

@@ -167,7 +167,7 @@ def test_an_experiment_is_read_by_its_number(
         ("for", "cell 'train', line 1: invalid syntax"),
         ("!pip install x", "line 1: shell and magic lines are not allowed"),
         ("x = WIDHT", "cell 'train', line 1: no cell defines 'WIDHT'"),
-        ("x = 1\n" * 50_000, "bytes; at most 200,000"),
+        (f"x = {'1' * 200_000!r}", "bytes; at most 200,000"),
     ],
 )
 def test_a_notebook_that_can_not_run_is_refused(
