@@ -50,7 +50,7 @@ def test_without_caps_everything_may_be_asked(meter: Meter) -> None:
     ask(meter, 10**6)
 
 
-def test_the_cap_on_tokens_counts_what_is_in_flight_and_asked(tmp_path: Path) -> None:
+def test_the_cap_on_tokens_counts_requests_in_flight(tmp_path: Path) -> None:
     meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=REPLY_TOKENS + 1_500))
     meter.add(0, ONE)
     ask(meter, 500)
@@ -58,7 +58,7 @@ def test_the_cap_on_tokens_counts_what_is_in_flight_and_asked(tmp_path: Path) ->
         ask(meter, 501)
 
 
-def test_the_cap_on_dollars_counts_the_next_request_at_its_price(tmp_path: Path) -> None:
+def test_the_cap_on_dollars_counts_the_next_request(tmp_path: Path) -> None:
     prices = Prices(input=1000.0, output=0.0, cached=0.0)
     meter = Meter(tmp_path / "usage.jsonl", Limits(usd=1.0), prices)
     meter.add(0, ONE)

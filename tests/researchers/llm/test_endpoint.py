@@ -152,9 +152,7 @@ def test_calls_are_put_together_from_each_servers_pieces(
 @pytest.mark.parametrize(
     "said", ["Unrecognized request argument supplied: stream_options", "extra fields: stream"]
 )
-def test_a_server_that_refuses_to_stream_is_asked_for_the_whole(
-    streaming: ChatServer, said: str
-) -> None:
+def test_a_server_that_refuses_to_stream_need_not(streaming: ChatServer, said: str) -> None:
     refused = said.split()[-1]
     streaming.script = lambda body: server.status(400, said) if refused in body else FINE
     asked = endpoint(streaming)
