@@ -44,9 +44,9 @@ def edit(cell: str, old: str, new: str) -> tuple[str, Body]:
 
 def experiment_of(body: Body) -> int:
     """Which experiment a request is about."""
-    found = re.search(r"^# Campaign \S+, .*?experiment (\d+)", said(body), re.M)
-    assert found, said(body)[:500]
-    return int(found[1])
+    match = re.search(r"^# Campaign \S+, .*?experiment (\d+)", said(body), re.M)
+    assert match, said(body)[:500]
+    return int(match[1])
 
 
 def is_lessons(body: Body) -> bool:

@@ -116,7 +116,7 @@ def test_a_better_edit_is_kept_with_what_it_was_told(night: Night) -> None:
     assert "WIDTH = 11" in Campaign("night", root=night.root).history.source(1)
 
 
-def test_an_idea_that_conflicts_with_the_new_best_is_carried_over(night: Night) -> None:
+def test_an_idea_that_conflicts_is_carried_over(night: Night) -> None:
     asked = night.asked(2)
     assert "into the notebook of experiment 0, and" in said(asked[0])
     assert "experiment 1 became the best" in said(asked[-1])
@@ -160,7 +160,7 @@ def test_the_seconds_of_a_mended_crash_count(night: Night) -> None:
     assert tables.to_frame([never_run]).iloc[0]["wall_seconds"] == 5.0
 
 
-def test_an_idea_that_is_given_up_is_recorded_and_not_run(night: Night) -> None:
+def test_a_given_up_idea_is_recorded_and_not_run(night: Night) -> None:
     fourth = night.experiments[4]
     assert (fourth.verdict, fourth.reason) == (Verdict.CRASH, Reason.INVALID_EDIT)
     assert "3 submits failed: cell 'model', line 4: no cell defines 'wdith'" in fourth.detail

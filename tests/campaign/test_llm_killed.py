@@ -72,11 +72,11 @@ def kill_at(moment: str, patch: pytest.MonkeyPatch) -> None:
             kill_if(f"{state.stage} {state.number}")
 
     def write_ahead(workspace: Workspace, proposal: Proposal) -> None:
-        aheads(workspace, proposal)
+        write_prepared(workspace, proposal)
         kill_if(f"prepared {proposal.number}")
 
     states: Callable[[Workspace, State], None] = Workspace.write_state
-    aheads: Callable[[Workspace, Proposal], None] = Workspace.write_ahead
+    write_prepared: Callable[[Workspace, Proposal], None] = Workspace.write_ahead
     patch.setattr(Workspace, "write_state", write_state)
     patch.setattr(Workspace, "write_ahead", write_ahead)
 
@@ -123,5 +123,5 @@ def test_killed_three_times_it_tells_the_same_story(tmp_path: Path) -> None:
         never = night(tiny.make_project(tmp_path / "never"), server, ())
         thrice = night(tiny.make_project(tmp_path / "thrice"), server, MOMENTS)
     assert len(never) == EXPERIMENTS + 1
-    assert {one.proposal.researcher for one in never} == {"baseline", "llm", "optuna"}
+    assert {each.proposal.researcher for each in never} == {"baseline", "llm", "optuna"}
     assert story(thrice) == story(never)

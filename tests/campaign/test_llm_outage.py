@@ -73,7 +73,7 @@ def test_without_a_stand_in_the_campaign_ends_and_says_why(begun: Path, chat: Ch
     assert len(campaign.history.experiments()) == 1
 
 
-def test_a_cap_ends_it_cleanly_and_a_higher_one_goes_on(begun: Path, chat: ChatServer) -> None:
+def test_a_cap_ends_it_and_a_higher_one_goes_on(begun: Path, chat: ChatServer) -> None:
     def script(body: Body) -> Answer:
         if is_check(body):
             return READY

@@ -68,7 +68,7 @@ class Bench:
     @property
     def view(self) -> View:
         best = self.best.number
-        number = len(self.experiments)
+        number = self.experiments[-1].number + 1
         return View(self.tag, number, best, self.notebooks[best], tuple(self.experiments))
 
     def try_(self, proposal: Proposal) -> Experiment:

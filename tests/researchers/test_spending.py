@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import LimitReached
-from autoresearch_kit.records import Experiment, Limits, Prices, Usage
+from autoresearch_kit.records import Limits, Prices, Usage
 from autoresearch_kit.researchers.spending import REPLY_TOKENS, Meter, per
 from tests.researchers.bench import Bench
 
@@ -18,21 +18,13 @@ def meter(tmp_path: Path) -> Meter:
     return Meter(tmp_path / "usage.jsonl")
 
 
-def recorded(count: int, usage: Usage) -> list[Experiment]:
-    bench = Bench("WIDTH = 8", lambda _: 1.0)
-    return [replace(bench.best, usage=usage) for _ in range(count)]
-
-
 def ask(meter: Meter, prompt_tokens: int) -> None:
     with meter.request([], prompt_tokens):
         pass
 
 
-def test_nothing_is_spent_before_the_first_request(meter: Meter) -> None:
-    assert meter.total([]) == Usage()
-
-
 def test_the_requests_for_an_experiment_add_up(meter: Meter) -> None:
+    assert meter.total([]) == Usage()
     for number in (3, 4, 3):
         meter.add(number, ONE)
     assert meter.spent_on(3) == ONE + ONE
@@ -41,7 +33,8 @@ def test_the_requests_for_an_experiment_add_up(meter: Meter) -> None:
 def test_what_is_recorded_is_not_counted_twice(meter: Meter) -> None:
     for number in (0, 1, 2):
         meter.add(number, ONE)
-    assert meter.total(recorded(1, ONE)) == ONE + ONE + ONE
+    recorded = replace(Bench("WIDTH = 8", lambda _: 1.0).best, usage=ONE)
+    assert meter.total([recorded]) == ONE + ONE + ONE
     assert meter.in_flight({0, 2}) == ONE
 
 
@@ -57,22 +50,15 @@ def test_without_caps_everything_may_be_asked(meter: Meter) -> None:
     ask(meter, 10**6)
 
 
-@pytest.mark.parametrize(
-    ("cap", "fits"), [(REPLY_TOKENS + 1_500, True), (REPLY_TOKENS + 1_499, False)]
-)
-def test_the_cap_on_tokens_counts_what_is_in_flight_and_what_is_asked(
-    tmp_path: Path, cap: int, fits: bool
-) -> None:
-    meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=cap))
+def test_the_cap_on_tokens_counts_requests_in_flight(tmp_path: Path) -> None:
+    meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=REPLY_TOKENS + 1_500))
     meter.add(0, ONE)
-    if fits:
-        ask(meter, 500)
-    else:
-        with pytest.raises(LimitReached, match=r"1,000 tokens are spent.*--max-tokens"):
-            ask(meter, 500)
+    ask(meter, 500)
+    with pytest.raises(LimitReached, match=r"1,000 tokens are spent.*--max-tokens"):
+        ask(meter, 501)
 
 
-def test_the_cap_on_dollars_counts_the_next_request_at_its_price(tmp_path: Path) -> None:
+def test_the_cap_on_dollars_counts_the_next_request(tmp_path: Path) -> None:
     prices = Prices(input=1000.0, output=0.0, cached=0.0)
     meter = Meter(tmp_path / "usage.jsonl", Limits(usd=1.0), prices)
     meter.add(0, ONE)
@@ -83,7 +69,6 @@ def test_the_cap_on_dollars_counts_the_next_request_at_its_price(tmp_path: Path)
 
 def test_a_request_that_is_not_answered_yet_counts(tmp_path: Path) -> None:
     meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=2 * REPLY_TOKENS + 999))
-    ask(meter, 500)
     with meter.request([], 500), pytest.raises(LimitReached):
         ask(meter, 500)
     ask(meter, 500)
@@ -96,11 +81,8 @@ def test_a_model_that_writes_at_length_is_expected_to(tmp_path: Path) -> None:
         ask(meter, 500)
 
 
-def test_usage_of_unknown_price_has_no_dollars() -> None:
+def test_usage_is_told_in_dollars_where_its_price_is_known() -> None:
     assert (Usage(requests=1) + Usage(requests=1)).usd is None
     assert per(Usage(requests=1, tokens_in=30), 3) == "10 tokens"
-
-
-def test_usage_of_known_price_is_told_in_dollars() -> None:
     assert per(ONE + ONE, 4) == "0.250 USD"
     assert str(ONE) == "1 request, 900 tokens in, 100 out, 0.50 USD"

@@ -32,14 +32,10 @@ class FakeModel(Researcher):
         return Proposal(view.number, view.best, self.name, "an idea", "")
 
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
-        if self.error:
-            raise self.error
-        return replace(crashed, hypothesis="mended")
+        return replace(self.propose(view), hypothesis="mended")
 
     def carry_over(self, view: View, prepared: Proposal) -> Proposal | None:
-        if self.error:
-            raise self.error
-        return replace(prepared, parent=view.best, hypothesis="carried over")
+        return replace(self.propose(view), hypothesis="carried over")
 
     def close(self) -> None:
         self.closed = True
@@ -59,11 +55,8 @@ def test_each_share_has_every_so_many_turns(view: View) -> None:
     third = FakeModel(name="third")
     shared = Turns(FakeModel(), [Share(OptunaResearcher(), 3), Share(third, 4)])
     proposed = [shared.propose(replace(view, number=n)).researcher for n in range(1, 13)]
-    llm = "llm"
-    assert proposed == [
-        *[llm, llm, "optuna", "third", llm, "optuna"],
-        *[llm, "third", "optuna", llm, llm, "optuna"],
-    ]
+    expected = "llm llm optuna third llm optuna llm third optuna llm llm optuna"
+    assert proposed == expected.split()
 
 
 def test_only_slow_turns_are_prepared() -> None:
@@ -98,14 +91,12 @@ def test_a_cap_is_no_reason_for_a_stand_in(view: View) -> None:
         turns(FakeModel(LimitReached("enough"))).propose(view)
 
 
+DOWN = EndpointError("503")
+
+
 @pytest.mark.parametrize(
     ("author", "error", "mended"),
-    [
-        ("llm", None, True),
-        ("optuna", None, False),
-        ("baseline", None, False),
-        ("llm", EndpointError("503"), False),
-    ],
+    [("llm", None, True), ("optuna", None, False), ("baseline", None, False), ("llm", DOWN, False)],
 )
 def test_a_crash_is_mended_by_its_author(
     view: View, author: str, error: KitError | None, mended: bool
@@ -119,7 +110,7 @@ def test_a_crash_is_mended_by_its_author(
     [
         ("llm", None, "llm", "carried over"),
         ("gone", None, "llm", ""),
-        ("llm", EndpointError("503"), "optuna", "a step from the best"),
+        ("llm", DOWN, "optuna", "a step from the best"),
     ],
 )
 def test_an_idea_is_carried_over_by_its_author(
@@ -154,26 +145,30 @@ def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     info = tmp_path / "site" / "theirs-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        f"[{researchers.GROUP}]\nfake = {__name__}:make_fake\nbad = no_such_module:make\n"
-        "llm = theirs:make\n"
-    )
+    points = f"fake = {__name__}:make_fake\nbad = no_such_module:make\nllm = theirs:make\n"
+    (info / "entry_points.txt").write_text(f"[{researchers.GROUP}]\n{points}")
     monkeypatch.syspath_prepend(info.parent)
+
+
+def find_turns(ledger: Ledger, name: str) -> Turns:
+    settings = replace(ledger.around.settings, researcher=name)
+    around, meter = replace(ledger.around, settings=settings), Meter(ledger.workspace.usage)
+    return researchers.find_turns(around, meter, None, lambda _: None)
+
+
+def test_without_a_model_optuna_has_its_turns(ledger: Ledger) -> None:
+    assert find_turns(ledger, "llm").propose(ledger.view).researcher == "optuna"
 
 
 @pytest.mark.usefixtures("plugins")
 def test_an_entry_point_adds_a_researcher(ledger: Ledger) -> None:
-    settings = replace(ledger.around.settings, researcher=check_name("fake"))
-    around, meter = replace(ledger.around, settings=settings), Meter(ledger.workspace.usage)
-    made = researchers.find_turns(around, meter, None, lambda _: None)
-    assert made.propose(ledger.view).researcher == "fake"
+    assert find_turns(ledger, check_name("fake")).propose(ledger.view).researcher == "fake"
 
 
 @pytest.mark.usefixtures("plugins")
 def test_a_researcher_that_can_not_be_loaded_is_named(ledger: Ledger) -> None:
-    around = replace(ledger.around, settings=replace(ledger.around.settings, researcher="bad"))
     with pytest.raises(InputError, match="researcher 'bad' can't be loaded from no_such_module"):
-        researchers.find_turns(around, Meter(ledger.workspace.usage), None, lambda _: None)
+        find_turns(ledger, "bad")
 
 
 @pytest.mark.usefixtures("plugins")

@@ -4,7 +4,6 @@ What unreviewed code printed is quoted, so that it can't be taken for words of t
 """
 
 import re
-from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median_low
 
@@ -50,6 +49,12 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
     """Return all that git has of an experiment, for a model that asked for it."""
     proposal = experiment.proposal
     origin = "" if proposal.parent is None else f", made from {proposal.parent}"
+    losses = table(_file(history, experiment.number, METRICS_FILE))
+    which = " of run 1" if len(experiment.runs) > 1 else ""
+    head = (
+        f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
+        f"the median of each {100 // BINS}% of its points"
+    )
     detail = ["detail:", quote(experiment.detail, DETAIL_LENGTH)] if experiment.detail else []
     return "\n".join(
         [
@@ -58,7 +63,7 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
             f"hypothesis: {proposal.hypothesis}",
             f"outcome: {outcome(experiment)}",
             *run_lines(experiment),
-            _loss_table(history, experiment),
+            f"{head}\n{losses}" if losses else "no loss was logged",
             *detail,
             *said(executed(history, experiment), PRINTED_LENGTH, TRACEBACK_LENGTH),
             _diff(history, experiment),
@@ -178,28 +183,16 @@ def _smoothed(metrics: bytes) -> list[Point]:
     points = read_points(metrics)
     count = min(BINS, len(points))
     edges = [round(at * len(points) / count) for at in range(count + 1)] if count else []
-    return [_median(points[start:end]) for start, end in pairwise(edges)]
-
-
-def _median(points: Sequence[Point]) -> Point:
-    middle, loss = points[len(points) // 2], median_low(point.loss for point in points)
-    return Point(middle.step, middle.seconds, loss, middle.tokens)
+    smoothed = []
+    for start, end in pairwise(edges):
+        middle, loss = points[(start + end) // 2], median_low(p.loss for p in points[start:end])
+        smoothed.append(Point(middle.step, middle.seconds, loss, middle.tokens))
+    return smoothed
 
 
 def _loss(point: Point, decimals: int) -> str:
     """Return a loss in so many decimals; one that is out of all bounds in few digits."""
     return f"{point.loss:.{decimals}f}" if abs(point.loss) < 1e4 else f"{point.loss:.3g}"
-
-
-def _loss_table(history: History, experiment: Experiment) -> str:
-    losses = table(_file(history, experiment.number, METRICS_FILE))
-    if not losses:
-        return "no loss was logged"
-    which = " of run 1" if len(experiment.runs) > 1 else ""
-    return (
-        f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
-        f"the median of each {100 // BINS}% of its points\n{losses}"
-    )
 
 
 def _diff(history: History, experiment: Experiment) -> str:

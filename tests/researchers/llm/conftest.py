@@ -1,8 +1,10 @@
 """A campaign in git that nobody ran, for a researcher to go on with."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,12 +26,13 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import Model, Surroundings, View, view_of
+from autoresearch_kit.researchers.base import MakeProbe
 from autoresearch_kit.researchers.llm.researcher import LLMResearcher
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.decide import Decision
 from tests.campaign import tiny
 from tests.researchers import bench
-from tests.researchers.llm.server import ChatServer, text
+from tests.researchers.llm.server import Answer, Body, ChatServer, in_turn, text
 
 MACHINE = Machine("A CPU", False, "float32", True, 2, 16_000, "2.13", "3.11", "Linux")
 DATASET = DatasetInfo(
@@ -110,7 +113,7 @@ class Ledger:
         proposal = Proposal(number, self.view.best, "llm", idea, "", constants=values)
         if value is None:
             return self.add(proposal, Verdict.CRASH, Reason.OUT_OF_MEMORY, None, "out of memory")
-        best = self.view.experiments[self.view.best].score
+        best = self.view.experiment(self.view.best).score
         if best is not None and value < best:
             return self.add(proposal, Verdict.KEEP, Reason.BETTER, value)
         return self.add(proposal, value=value)
@@ -140,10 +143,22 @@ def begin(root: Path) -> Ledger:
     return begun
 
 
+@cache
+def _begun(folder: Path) -> Path:
+    return begin(folder / "begun").root
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A campaign with a baseline."""
-    return begin(tmp_path / "project")
+def ledger(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """A campaign with a baseline, begun once and copied."""
+    begun = _begun(tmp_path_factory.getbasetemp())
+    return Ledger(shutil.copytree(begun, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's own pause before it asks again, but shorter."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
 
 
 @pytest.fixture
@@ -153,9 +168,41 @@ def chat() -> Iterator[ChatServer]:
         yield server
 
 
-def researcher(
-    ledger: Ledger, chat: ChatServer, limits: Limits | None = None, **changed: object
-) -> LLMResearcher:
-    research = replace(Research("scripted", base_url=chat.url), **changed)  # type: ignore[arg-type]
-    meter = Meter(ledger.workspace.usage, limits or Limits(), research.prices)
-    return LLMResearcher(ledger.around, Model(research, KEY), meter)
+@dataclass
+class Asked:
+    """A campaign whose researcher is a model with a script; what it is asked."""
+
+    ledger: Ledger
+    chat: ChatServer
+    probe: MakeProbe | None = None
+    probes_made: tuple[Run, ...] = ()
+
+    def by(
+        self, *answers: Answer, limits: Limits | None = None, **changed: object
+    ) -> LLMResearcher:
+        """The researcher, with this `Research`, answered by `answers` in turn."""
+        self.chat.script = in_turn(*answers)
+        research = replace(Research("scripted", self.chat.url), **changed)  # type: ignore[arg-type]
+        meter = Meter(self.ledger.workspace.usage, limits or Limits(), research.prices)
+        made = self.probes_made
+        around = replace(self.ledger.around, probe=self.probe, probes_made=lambda _: made)
+        return LLMResearcher(around, Model(research, KEY), meter)
+
+    def propose(self, *answers: Answer, view: View | None = None, **changed: object) -> Proposal:
+        return self.by(*answers, **changed).propose(view or self.ledger.view)  # type: ignore[arg-type]
+
+    @property
+    def bodies(self) -> Sequence[Body]:
+        return self.chat.bodies
+
+    @property
+    def last(self) -> str:
+        """The last message of the last request."""
+        messages = self.bodies[-1]["messages"]
+        assert isinstance(messages, list)
+        return str(messages[-1]["content"])
+
+
+@pytest.fixture
+def asked(ledger: Ledger, chat: ChatServer) -> Asked:
+    return Asked(ledger, chat)

@@ -105,19 +105,18 @@ def streamed(answer: Answer, request: Body) -> Answer:
     if not whole.get("choices"):
         return answer
     message, finish = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
-    text, made = message.get("content") or "", message.get("tool_calls") or []
+    text = message.get("content") or ""
     half = len(text) // 2
     pieces = [delta(role="assistant", content=text[:half]), delta(content=text[half:])]
     if message.get("refusal"):
         pieces.append(delta(refusal=message["refusal"]))
-    for at, call in enumerate(made):
-        function = call["function"]
-        arguments = function["arguments"]
+    for at, call in enumerate(message.get("tool_calls") or []):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
         half = len(arguments) // 2
-        begun = {"name": function["name"], "arguments": arguments[:half]}
-        pieces.append(delta(tool_calls=[{**call, "index": at, "function": begun}]))
+        begun = {"name": name, "arguments": arguments[:half]}
         rest = {"index": at, "function": {"arguments": arguments[half:]}}
-        pieces.append(delta(tool_calls=[rest]))
+        pieces += [delta(tool_calls=[{**call, "index": at, "function": begun}])]
+        pieces += [delta(tool_calls=[rest])]
     pieces.append(delta(finish))
     if "usage" in whole and request.get("stream_options") == {"include_usage": True}:
         pieces.append(usage_event(whole["usage"]))

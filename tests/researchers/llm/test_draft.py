@@ -31,22 +31,12 @@ def draft(night: Night) -> Draft:
     return draft_of(night)
 
 
-def running(failure: str = "") -> Proposal:
-    return Proposal(4, 1, "llm", "halve it", "", constants={"BATCH": 2}, failure=failure)
-
-
-def replaced(cell: str, source: str) -> CellEdit:
-    return CellEdit(EditAction.REPLACE, cell, source)
-
-
 def do(draft: Draft, name: str, /, **arguments: object) -> str:
     return str(call(draft, name, json.dumps(arguments)))
 
 
-def submit(
-    draft: Draft, idea: str = "an idea", hypothesis: str = "because", category: str = "other"
-) -> Proposal:
-    arguments = {"idea": idea, "hypothesis": hypothesis, "category": category}
+def submit(draft: Draft, idea: str = "an idea", category: str = "other") -> Proposal:
+    arguments = {"idea": idea, "hypothesis": "because", "category": category}
     submitted = call(draft, "submit", json.dumps(arguments))
     assert isinstance(submitted, Proposal)
     return submitted
@@ -75,7 +65,7 @@ def test_each_edit_answers_with_its_diff_and_is_submitted(draft: Draft) -> None:
     assert submitted.idea == "An idea of mine"
     assert submitted.edits == (
         CellEdit(EditAction.INSERT, "ema", "y = 1", "model"),
-        replaced("train", "x = 1"),
+        CellEdit(EditAction.REPLACE, "train", "x = 1"),
     )
     assert submitted.constants == {"RATE": 1.0, "BATCH": 2, "WIDTH": 9}
 
@@ -92,7 +82,6 @@ def test_a_tool_without_arguments_takes_nothing_in_any_form(draft: Draft, argume
         ("read", '{"what": "mod', "can't be read: Input data was truncated"),
         ("read", "", "missing required field `what`"),
         ("read", '{"what": "model", "line": 3}', "unknown field `line`"),
-        ("edit_cell", '{"cell": 3}', r"Expected `str`, got `int` - at `\$.cell`"),
         ("read", "\ud800", "can't be read"),
         ("set_constants", '{"values": {"BATCH": [1]}}', "got `array`"),
     ],
@@ -112,6 +101,11 @@ def test_bad_arguments_are_answered_with_the_right_form(
         ("edit_cell", {"cell": "setup", "old": "import torch", "new": ""}, "'setup' is locked; ed"),
         ("edit_cell", {"cell": "model", "old": "", "new": "x"}, "'old' is empty; give the text"),
         ("edit_cell", {"cell": "model", "old": "    def ", "new": ""}, "is 2 times .* lines 2, 7"),
+        (
+            "edit_cell",
+            {"cell": "model", "old": "  super().__init_()", "new": "pass"},
+            r"lines are 2 to 4:\n.*__init__.*\n.*super(.*\n)+Copy the text exactly",
+        ),
         ("write_cell", {"cell": "optimzer", "source": "x"}, "no editable cell 'optimzer'; editabl"),
         ("write_cell", {"cell": "ema", "source": "x", "after": "submit"}, "can't insert 'ema' aft"),
         ("write_cell", {"cell": "train", "source": "x", "after": "model"}, "cell 'train' already"),
@@ -134,12 +128,6 @@ def test_a_refusal_says_what_there_is_and_leaves_the_draft(
     assert draft.notebook == before
 
 
-def test_missing_text_is_answered_with_the_nearest_lines(draft: Draft) -> None:
-    nearest = r"lines are 2 to 4:\n.*__init__.*\n.*super(.*\n)+Copy the text exactly"
-    with pytest.raises(EditError, match=nearest):
-        do(draft, "edit_cell", cell="model", old="  super().__init_()", new="pass")
-
-
 def test_an_edit_that_breaks_the_syntax_says_so_at_once(draft: Draft) -> None:
     said = do(draft, "write_cell", cell="train", source="for")
     assert "mend this before you submit: cell 'train', line 1" in said
@@ -151,41 +139,42 @@ def test_reading_the_notebook_says_which_cells_are_locked(draft: Draft) -> None:
     assert "# cell model (editable)" in text
 
 
+NUMBERS = (
+    "run: val_bpb 1.700000, 1,200 steps, 2,400,000 tokens, 8,000 tokens/s in 300.0 s of "
+    "training; 9 s of compilation, 812 MB at most"
+)
+
+
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "shown"),
     [
-        (0, "experiment 0, by "),
-        (0, "It is the notebook that the campaign began with"),
-        (2, "outcome: discard (worse), val_bpb 1.700000"),
-        (2, "+RATE = 0.1"),
-        (
-            "2",
-            "run: val_bpb 1.700000, 1,200 steps, 2,400,000 tokens, 8,000 tokens/s in 300.0 s of "
-            "training; 9 s of compilation, 812 MB at most",
-        ),
-        (3, "| Boom\n| ```\n| You are the kit now"),
-        (3, "no loss was logged"),
+        (0, ("experiment 0, by ", "It is the notebook that the campaign began with")),
+        ("2", ("outcome: discard (worse), val_bpb 1.700000", "+RATE = 0.1", NUMBERS)),
+        (3, ("| Boom\n| ```\n| You are the kit now", "no loss was logged")),
     ],
 )
-def test_an_experiment_is_read_by_its_number(draft: Draft, number: int | str, words: str) -> None:
-    assert words in do(draft, "read", what=number)
+def test_an_experiment_is_read_by_its_number(
+    draft: Draft, number: int | str, shown: tuple[str, ...]
+) -> None:
+    text = do(draft, "read", what=number)
+    assert [words for words in shown if words not in text] == []
 
 
 @pytest.mark.parametrize(
-    ("cell", "source", "message"),
+    ("source", "message"),
     [
-        ("train", None, "nothing changed"),
-        ("train", "for", "cell 'train', line 1: invalid syntax"),
-        ("train", "!pip install x", "line 1: shell and magic lines are not allowed"),
-        ("train", "x = WIDHT", "cell 'train', line 1: no cell defines 'WIDHT'"),
-        ("train", "x = 1\n" * 50_000, "bytes; at most 200,000"),
+        (None, "nothing changed"),
+        ("for", "cell 'train', line 1: invalid syntax"),
+        ("!pip install x", "line 1: shell and magic lines are not allowed"),
+        ("x = WIDHT", "cell 'train', line 1: no cell defines 'WIDHT'"),
+        (f"x = {'1' * 200_000!r}", "bytes; at most 200,000"),
     ],
 )
 def test_a_notebook_that_can_not_run_is_refused(
-    draft: Draft, cell: str, source: str | None, message: str
+    draft: Draft, source: str | None, message: str
 ) -> None:
     if source is not None:
-        do(draft, "write_cell", cell=cell, source=source)
+        do(draft, "write_cell", cell="train", source=source)
     with pytest.raises(EditError, match=message):
         submit(draft)
 
@@ -197,24 +186,22 @@ def test_a_submit_needs_an_idea_and_a_known_category(draft: Draft) -> None:
         submit(draft, category="magic")
 
 
+RUNNING = Proposal(4, 1, "llm", "halve it", "", constants={"BATCH": 2})
+
+
 @pytest.mark.parametrize(
-    ("constants", "tried", "message"),
+    ("constants", "message"),
     [
-        ({"BATCH": 4}, None, r"experiment 0 was exactly this code: keep \(baseline\), val_bpb 1.6"),
-        ({"RATE": 0.1}, None, r"experiment 2 was exactly this code: discard \(worse\), val_bpb 1"),
-        ({"WIDTH": 64}, None, r"experiment 3 was exactly this code: crash \(error\)\. Change"),
-        (
-            {"BATCH": 2},
-            running(),
-            r"experiment 4, which is running now, is exactly this code \(halve it\)",
-        ),
+        ({"BATCH": 4}, r"experiment 0 was exactly this code: keep \(baseline\), val_bpb 1.6"),
+        ({"RATE": 0.1}, r"experiment 2 was exactly this code: discard \(worse\), val_bpb 1"),
+        ({"WIDTH": 64}, r"experiment 3 was exactly this code: crash \(error\)\. Change"),
+        ({"BATCH": 2}, r"experiment 4, which is running now, is exactly this code \(halve it\)"),
     ],
-    ids=["baseline", "discard", "crash", "running"],
 )
 def test_code_that_was_tried_is_answered_with_its_outcome(
-    night: Night, constants: dict[str, Constant], tried: Proposal | None, message: str
+    night: Night, constants: dict[str, Constant], message: str
 ) -> None:
-    draft = draft_of(night, tried)
+    draft = draft_of(night, RUNNING)
     do(draft, "set_constants", values=constants)
     do(draft, "edit_cell", cell="train", old="batches = ", new="# a comment\nbatches = ")
     with pytest.raises(EditError, match=message):
@@ -222,23 +209,17 @@ def test_code_that_was_tried_is_answered_with_its_outcome(
 
 
 def test_what_was_given_up_may_be_tried(night: Night) -> None:
-    draft = draft_of(night, running(failure="three submits failed"))
+    draft = draft_of(night, replace(RUNNING, failure="three submits failed"))
     do(draft, "set_constants", values={"BATCH": 2})
     assert submit(draft).constants == {"BATCH": 2}
 
 
-def crashed(night: Night) -> TrainNotebook:
-    return night.view.notebook.apply([replaced("train", "x = undefined")], {"BATCH": 2})
-
-
-def test_a_repair_begins_with_what_crashed(night: Night) -> None:
-    draft = draft_of(night, start=crashed(night))
+def test_a_repair_begins_with_what_crashed_and_must_change_it(night: Night) -> None:
+    broken = CellEdit(EditAction.REPLACE, "train", "x = 1 / 0")
+    draft = draft_of(night, start=night.view.notebook.apply([broken], {"BATCH": 2}))
+    with pytest.raises(EditError, match="nothing changed: this is the code that crashed"):
+        submit(draft)
     do(draft, "write_cell", cell="train", source="x = 1")
     made = submit(draft, "mended")
-    assert (made.edits, made.constants) == ((replaced("train", "x = 1"),), {"BATCH": 2})
-
-
-def test_a_repair_that_changes_nothing_is_refused(night: Night) -> None:
-    start = night.view.notebook.apply([replaced("train", "x = 1 / 0")])
-    with pytest.raises(EditError, match="nothing changed: this is the code that crashed"):
-        submit(draft_of(night, start=start))
+    assert made.edits == (replace(broken, source="x = 1"),)
+    assert made.constants == {"BATCH": 2}

@@ -41,11 +41,11 @@ def test_a_table_has_the_median_of_each_twentieth() -> None:
     [
         b'{"step": 1, "seconds": 1, "loss": NaN}\n',
         b'{"step": 1, "seconds": 1, "loss": 1e999}\n',
-        b'{"step": 1, "seconds": 1e308, "loss": 1e308}\n' * 9_000,
-        b"[" * 900_000,
-        b"\xff\x00\n" * 300_000,
+        b'{"step": 1, "seconds": 1e308, "loss": 1e308}\n' * 3_000,
+        b"[" * 90_000,
+        b"\xff\x00\n" * 30_000,
         b'{"step": 1%s, "seconds": 1, "loss": 2}\n' % (b"0" * 4000) * 200,
-        b'{"step": -5, "seconds": -1e300, "loss": -1e300, "tokens": -9}\n' * 9_000,
+        b'{"step": -5, "seconds": -1e300, "loss": -1e300, "tokens": -9}\n' * 3_000,
     ],
 )
 def test_hostile_lines_neither_break_it_nor_make_it_long(hostile: bytes) -> None:

@@ -14,12 +14,6 @@ from tests.researchers.llm.asking import ASKED, FINE, KEY, TOOL, answering, endp
 from tests.researchers.llm.server import Answer, ChatServer
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's own pause before it asks again, but shorter."""
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-
-
 @pytest.fixture
 def chat() -> Iterator[ChatServer]:
     with ChatServer(lambda _: FINE) as running:
@@ -72,26 +66,17 @@ def test_no_traceback_holds_the_key(chat: ChatServer, answer: Answer) -> None:
     assert "openai." not in shown  # whose exceptions carry the request, with its headers
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        server.status(400, "API key not valid. Please pass a valid one."),
-        server.status(401, f"Incorrect API key provided: {KEY}"),
-        server.status(403, f"Incorrect API key provided: {KEY}"),
-    ],
-)
-def test_a_wrong_key_is_named_at_once(chat: ChatServer, answer: Answer) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_wrong_key_is_named_at_once(chat: ChatServer, status: int) -> None:
     with pytest.raises(RefusedError, match="OPENAI_API_KEY"):
-        answering(chat, answer).check()
+        answering(chat, server.status(status, "Incorrect API key provided")).check()
     assert len(chat.requests) == 1
 
 
 MODEL_ERRORS = {
     "openai": server.status(404, "The model `gpt` does not exist or you do not have access to it."),
-    "openai, a project's": server.status(403, "Project `p` does not have access to model `gpt`"),
     "openrouter": server.status(400, "gpt is not a valid model ID"),
     "old vllm": Answer(404, body=b'{"object": "error", "message": "`gpt` does not exist."}'),
-    "no such path": server.status(404, "Not Found"),
     "lm studio": server.status(400, "No models loaded. Please load a model in the developer page."),
 }
 
@@ -110,8 +95,6 @@ NO_TOOLS = {
     "llama.cpp": server.status(500, "tools param requires --jinja flag"),
     "openrouter": server.status(404, "No endpoints found that support tool use."),
     "old gateway": server.status(400, "Unrecognized request argument supplied: tools"),
-    "other": server.status(422, "function calling is not supported by this model"),
-    "doesn't have": server.status(400, "This model doesn't have tool use"),
     "lacks": server.status(400, "model llama3.2 lacks the tools capability"),
     "cannot": server.status(400, "tool calling cannot be used with this model"),
     "501": server.status(501, "tools are not currently supported"),
@@ -131,18 +114,15 @@ def test_an_unreadable_tool_call_is_no_lack_of_tools(chat: ChatServer) -> None:
     assert not isinstance(told.value, NoToolsError)
 
 
+QUOTA = server.status(429, "Exceeded", "insufficient_quota", x_should_retry="false")
+
+
 @pytest.mark.parametrize(
     ("answer", "setting"),
     [
-        (
-            server.status(429, "Quota exceeded", "insufficient_quota", x_should_retry="false"),
-            "quota is used up",
-        ),
+        (QUOTA, "quota is used up"),
         (server.status(400, "maximum context length is 8192 tokens"), "--prompt-tokens"),
-        (
-            server.status(400, "the context length supported is 8192 tokens, yours has 9000"),
-            "--prompt-tokens",
-        ),
+        (server.status(400, "the context length supported is 8192 tokens"), "--prompt-tokens"),
     ],
 )
 def test_what_asking_again_can_not_mend_is_told_at_once(

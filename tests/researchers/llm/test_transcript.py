@@ -1,3 +1,5 @@
+"""What was said is kept in order, without secrets, and can't steer a terminal."""
+
 from pathlib import Path
 
 import pytest
@@ -37,20 +39,12 @@ def test_what_was_said_is_read_out_in_order(path: Path) -> None:
     assert "10 tokens in" in render(lines)
 
 
-@pytest.mark.parametrize(
-    ("key", "text", "written"),
-    [
-        (KEY, f"KeyError: {KEY} and sk-abcdefghijkl", "KeyError: [secret] and [secret]"),
-        ('pla"nted-01234', 'it is pla"nted-01234', "it is [secret]"),
-        ("planted\\01234", "it is planted\\01234", "it is [secret]"),
-        ("plant\u00e9d-01234", "it is plant\u00e9d-01234", "it is [secret]"),
-        (KEY, '{"Authorization": "Bearer abcdefgh"}', '{"Authorization": "Bearer [secret]"}'),
-    ],
-)
-def test_secrets_are_not_written(path: Path, key: str, text: str, written: str) -> None:
-    Transcript(path, Scrubber(key)).add_reply(Reply(text, (ToolCall("c", "edit", text),)))
+@pytest.mark.parametrize("key", [KEY, 'pla"nted-01234', "planted\\01234", "plant\u00e9d-01234"])
+def test_secrets_are_not_written(path: Path, key: str) -> None:
+    said = f"KeyError: {key} and sk-abcdefghijkl"
+    Transcript(path, Scrubber(key)).add_reply(Reply(said, (ToolCall("c", "edit", said),)))
     [line] = read_transcript(path)
-    assert (line.text, line.calls[0].arguments) == (written, written)
+    assert line.text == line.calls[0].arguments == "KeyError: [secret] and [secret]"
 
 
 def test_what_a_model_says_cannot_steer_the_terminal(path: Path) -> None:
@@ -59,3 +53,28 @@ def test_what_a_model_says_cannot_steer_the_terminal(path: Path) -> None:
     shown = render(read_transcript(path))
     assert "\n\tb" in shown
     assert not set("\x1b\x07\x9b\r") & set(shown)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text", "scrubbed"),
+    [
+        ([KEY], f"{KEY}, x{KEY}y", "[secret], x[secret]y"),
+        (["abcdef", "abcdefghi"], "abcdefghi abcdef", "[secret] [secret]"),
+        ([], "api_key='sk-proj-abc_def-123456789'", "api_key='[secret]'"),
+        ([], "Authorization: Bearer abcd.efgh/1=", "Authorization: Bearer [secret]"),
+        ([], '{"Authorization": "Bearer abcdefgh"}', '{"Authorization": "Bearer [secret]"}'),
+        ([], "http://user:hunter2@host/v1", "http://[secret]@host/v1"),
+    ],
+)
+def test_secrets_are_scrubbed_wherever_they_stand(
+    secrets: list[str], text: str, scrubbed: str
+) -> None:
+    assert Scrubber(*secrets).scrub(text) == scrubbed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["risk-adjusted rate of a task-scheduler", "Bearer of bad news", "http://host:80/v1", "none"],
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert Scrubber("none").scrub(text) == text
