@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
 from autoresearch_kit.records.digits import with_error
@@ -35,9 +34,9 @@ class ExtraRuns:
 class Summary:
     """The results of a campaign; counts leave the baseline out.
 
-    `table` has all experiments, the baseline first. `noise` is the latest known. `opinion`
-    holds gains on val against those on audit. `usage` is what a language model took; None if that,
-    and the hours, were not recorded.
+    `table` has all experiments by number. `noise` is the latest known. `opinion` holds gains on val
+    against those on audit. `usage` is what a language model took; None if that, and the times, were
+    not recorded.
     """
 
     tag: str
@@ -51,33 +50,28 @@ class Summary:
         """Return a warning that gains on val and on audit differ; empty if they don't."""
         return self.opinion.warning
 
-    @cached_property
-    def tried(self) -> tuple[Row, ...]:
-        """Return the experiments after the baseline."""
-        return tuple(row for row in self.table if row.number > 0)
-
     @property
     def experiments(self) -> int:
         """Return how many experiments were tried after the baseline."""
-        return len(self.tried)
+        return self._counts().total()
 
     @property
     def kept(self) -> int:
         """Return how many were kept."""
-        return self._count(Verdict.KEEP)
+        return self._counts()[Verdict.KEEP]
 
     @property
     def crashed(self) -> int:
         """Return how many crashed."""
-        return self._count(Verdict.CRASH)
+        return self._counts()[Verdict.CRASH]
 
     @property
     def disturbed(self) -> int:
         """Return how many were not judged, because the machine was busy."""
-        return self._count(Verdict.DISTURBED)
+        return self._counts()[Verdict.DISTURBED]
 
-    def _count(self, verdict: Verdict) -> int:
-        return sum(row.status is verdict for row in self.tried)
+    def _counts(self) -> Counter[Verdict]:
+        return Counter(row.status for row in self.table if row.number > 0)
 
     @property
     def baseline(self) -> Estimate | None:
@@ -101,20 +95,13 @@ class Summary:
         return self.baseline.value - self.best.value if self.baseline and self.best else 0.0
 
     @property
-    def usd_per_millibit(self) -> float | None:
-        """Return the US dollars for each 0.001 bits per byte gained; None where not known."""
-        if self.usage is None or self.usage.usd is None or self.gain <= 0:
-            return None
-        return self.usage.usd / (self.gain * 1000)
-
-    @property
     def hours(self) -> float | None:
         """Return the hours from the first start to the last end, with pauses; None in a log."""
         starts = [row.started for row in self.table if row.started]
         ends = [row.finished for row in self.table if row.finished]
-        return seconds_between(min(starts), max(ends)) / 3600 if starts and ends else None
+        return seconds_between(starts[0], ends[-1]) / 3600 if starts and ends else None
 
-    @cached_property
+    @property
     def spent(self) -> Spent:
         """Return where the wall-clock went, without pauses."""
         return spent(self.table)
@@ -131,15 +118,14 @@ class Summary:
     def rows(self) -> list[tuple[str, str]]:
         """Return the summary as names and words."""
         judged = self.experiments - self.disturbed
-        lower = f"best {OBJECTIVE}", f"{self.best}, {self._gain()}"
-        hours = "not recorded" if self.hours is None else f"{self.hours:.1f}; {self.spent}"
         rows = [
             ("experiments", f"{self.experiments}: {outcomes(self)}"),
             ("keep rate", f"{self.kept / judged:.0%}" if judged else ""),
-            *([(f"baseline {OBJECTIVE}", str(self.baseline)), lower] if self.best else []),
+            (f"baseline {OBJECTIVE}", str(self.baseline or "")),
+            (f"best {OBJECTIVE}", f"{self.best}, {self._gain()}" if self.best else ""),
             ("noise", describe(self.noise) if self.noise else ""),
             ("extra runs", str(self.extra).replace("none", "")),
-            ("hours", hours),
+            ("hours", "not recorded" if self.hours is None else f"{self.hours:.1f}; {self.spent}"),
             ("language model", self._usage()),
             ("sandbox", self._sandbox()),
             ("warning", self.warning),
@@ -166,16 +152,17 @@ class Summary:
             return "not used"
         if self.usage.usd is None:
             return f"{self.usage}; the cost is not known, since no prices were given"
-        if self.usd_per_millibit is None:
+        if self.gain <= 0:
             return f"{self.usage}, for no gain"
-        return f"{self.usage}: {self.usd_per_millibit:.3f} USD for each 0.001 bits per byte"
+        price = self.usage.usd / (1000 * self.gain)
+        return f"{self.usage}: {price:.3f} USD for each 0.001 bits per byte"
 
     def _repr_markdown_(self) -> str:
         return markdown_table(self.tag, self.rows())
 
 
 def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
-    """Summarise a campaign's experiments, the baseline first."""
+    """Summarise a campaign's experiments, given by number."""
     return summary_of(tag, Rows(experiments))
 
 

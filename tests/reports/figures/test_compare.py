@@ -47,11 +47,11 @@ def test_dollars_are_counted_from_the_baseline_where_known() -> None:
     axes = drawn(*groups, against=Against.USD)
     assert (np.asarray(axes.lines[0].get_xdata())[[0, -1]] == [0.0, 5.0]).all()
     assert named(axes) == ["llm", "optuna, which spent nothing"]
-    assert "(left out, no cost known: local)" in axes.get_xlabel()
+    assert axes.get_xlabel().endswith("give the prices): local)")
 
 
 def test_nothing_to_compare_is_explained() -> None:
     missing = compare([("optuna", [paid(5, None, requests=0)])], Against.USD)
-    assert "no campaign here has spent a known sum" in str(missing)
+    assert "Nothing to compare by usd: no cost known" in str(missing)
     missing = compare([("a", [frame([("crash", float("nan"), "x")])])])
-    assert "no experiment has a score yet" in str(missing)
+    assert "Nothing to compare by experiments: no score" in str(missing)
