@@ -13,6 +13,7 @@ from pathlib import Path
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Point, read_points, thinned
+from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Request, Stage, State, Verdict
@@ -169,16 +170,12 @@ class Reader:
             for row in crashes[-MOST_TROUBLES:]
         ]
         troubles += self.workspace.damaged()
-        lines = list(_TROUBLE.finditer(self._log_tail()))
+        try:
+            log = read_untrusted_tail(self.workspace.log, LOG_TAIL).decode(errors="replace")
+        except FileNotFoundError:
+            log = ""
+        lines = list(_TROUBLE.finditer(log))
         troubles += [f"{line['when']} {line['what']}" for line in lines[-MOST_TROUBLES:]]
         if state is not None and state.stage is Stage.FAILED and not running:
             troubles.append(state.message)
         return troubles[::-1]
-
-    def _log_tail(self) -> str:
-        try:
-            with self.workspace.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, 2) - LOG_TAIL))
-                return log.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
