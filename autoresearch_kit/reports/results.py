@@ -71,7 +71,7 @@ def results(tag: str, root: Path | None = None) -> "Results":
         return Results(Summary("/".join(path.parts[-2:]), tables.read_tsv(path)))
     root = root or ledger.find_root(Path.cwd())
     history = History(root, tag)
-    summary = summary_of(tag, tables.read_rows(history.entries()))
+    summary = summary_of(tag, history.entries())
     if not summary.table:
         there = ", ".join(campaigns(root)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")

@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict
+from autoresearch_kit.ledger import Entry
+from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict, latest_noise
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import markdown_table
-from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows
+from autoresearch_kit.reports.rows import OBJECTIVE, Row, rows_of
 from autoresearch_kit.reports.spent import Spent, seconds_between, spent
-from autoresearch_kit.verdicts.audit import SecondOpinion
+from autoresearch_kit.researchers.spending import total
+from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
 
@@ -163,12 +165,14 @@ class Summary:
 
 def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
     """Summarise a campaign's experiments, given by number."""
-    return summary_of(tag, Rows(experiments))
+    return summary_of(tag, [Entry(experiment, "", "") for experiment in experiments])
 
 
-def summary_of(tag: str, rows: Rows) -> Summary:
-    """Summarise the experiments of these rows."""
-    return Summary(tag, rows.now(), rows.noise, rows.opinion(), rows.usage)
+def summary_of(tag: str, entries: Sequence[Entry]) -> Summary:
+    """Summarise a campaign, given its experiments by number, and their commits."""
+    tried = [entry.experiment for entry in entries]
+    noise, opinion = latest_noise(tried), second_opinion(tried)
+    return Summary(tag, rows_of(entries), noise, opinion, total(tried))
 
 
 def outcomes(summary: Summary) -> str:

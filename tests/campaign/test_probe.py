@@ -23,8 +23,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Limits, ProfileRow, Request, Run, RunSpec, StepProfile
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.rows import Rows
-from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted
 from tests.campaign.scripted import constants, edit, submit
@@ -181,12 +180,12 @@ def test_probes_and_profiles_are_counted_and_shown(
 ) -> None:
     experiments = list(night.run(Limits(experiments=2)))
     assert [len(one.probes) for one in experiments] == [0, 1, 1]
-    assert spent(Rows(experiments).now()).parts["probes"] == 16.0
-    assert spent(Rows(experiments).now()).parts["profiles"] == 16.0
+    assert summarise("night", experiments).spent.parts["probes"] == 16.0
+    assert summarise("night", experiments).spent.parts["profiles"] == 16.0
     frame = tables.to_frame(night.history.entries())
     assert frame["unscored_seconds"].tolist() == [8.0, 8.0, 16.0]
     assert frame["wall_seconds"].tolist() == [1.1, 1.1, 1.1]
-    assert [row.seconds for row in tables.read_rows(night.history.entries()).now()] == [
+    assert [row.seconds for row in summarise("night", experiments).table] == [
         9.1,
         9.1,
         17.1,

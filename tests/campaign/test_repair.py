@@ -11,8 +11,7 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import Limits, Reason, Run, RunSpec, Verdict
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.rows import Rows
-from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.scripted import edit, submit
@@ -90,8 +89,8 @@ def test_the_seconds_of_a_mended_crash_count(night: Campaign) -> None:
     _, one = night.run(Limits(experiments=1))
     row = tables.to_frame(night.history.entries()).iloc[1]
     assert (row["train_seconds"], row["wall_seconds"]) == (1.0 + 2.0, 1.1 + 5.0)
-    assert spent(Rows([one]).now()).parts["mended crashes"] == 5.0
-    assert spent(Rows([one]).now()).parts["training"] == 1.0
+    assert summarise("night", [one]).spent.parts["mended crashes"] == 5.0
+    assert summarise("night", [one]).spent.parts["training"] == 1.0
     assert "Train-seconds: 3.0" in tiny.git(night.root, "log", "-1", "--format=%b", ref(1))
 
 

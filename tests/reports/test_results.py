@@ -17,7 +17,7 @@ from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.results import Results, campaigns, compare, results
 from autoresearch_kit.reports.summary import summary_of
-from autoresearch_kit.reports.tables import TSV_COLUMNS, read_rows
+from autoresearch_kit.reports.tables import TSV_COLUMNS
 from tests.ledger import ledger
 from tests.ledger.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
@@ -121,7 +121,7 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
     )
     boxed = replace(second.runs[0], sandbox=SandboxLevel.BUBBLEWRAP)
     entries = [Entry(one, "", "") for one in (first, replace(second, runs=(boxed,)))]
-    shown = Results(summary_of("night", read_rows(entries)))
+    shown = Results(summary_of("night", entries))
     assert {"error", "scores", "delta_error", "sandbox"} <= set(shown.table())
     assert ">1.5500 ± 0.0071<" in shown.table()._repr_html_()
     assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
