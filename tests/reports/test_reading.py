@@ -74,29 +74,20 @@ def test_an_earlier_row_follows_from_later_runs(ledger: Ledger) -> None:
     assert [row.weaker for row in reading.table] == [False, False, True]
 
 
-def test_troubles_are_crashes_and_warnings_newest_first(ledger: Ledger) -> None:
+def test_troubles_and_tokens_in_flight_are_read(ledger: Ledger) -> None:
     ledger.constants(1, None, WIDTH=4)
     ledger.workspace.log.write_text(
         "2026-01-01 00:00:00,1 INFO all is well\n"
         "2026-01-01 00:00:01,1 WARNING the endpoint is down\n"
     )
-    assert read(ledger).troubles == (
+    Meter(ledger.workspace.usage).add(2, Usage(requests=1, tokens_in=100, tokens_out=10))
+    reading = read(ledger)
+    assert reading.troubles == (
         "2026-01-01 00:00:01,1 the endpoint is down",
         "experiment 1 crashed, out of memory: out of memory",
     )
-
-
-def test_tokens_in_flight_count_as_used(ledger: Ledger) -> None:
-    Meter(ledger.workspace.usage).add(1, Usage(requests=1, tokens_in=100, tokens_out=10))
-    reading = read(ledger)
     assert reading.usage is not None
     assert reading.usage.tokens == 110
-
-
-def test_campaigns_are_listed_with_what_they_do(ledger: Ledger) -> None:
-    ledger.workspace.write_state(running(stage=Stage.ENDED))
-    assert known_campaigns(ledger.root) == ["night"]
-    assert [in_short(ledger.root, tag) for tag in ("day", "night")] == ["not run here", "ended"]
 
 
 def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None:
@@ -133,10 +124,12 @@ def test_a_request_is_mentioned_until_it_is_done(
 
 @pytest.mark.parametrize("command", Command)
 def test_a_dead_campaign_says_how_to_go_on(command: Command, ledger: Ledger) -> None:
+    assert in_short(ledger.root, "night") == "not run here"
     ledger.workspace.write_state(running(command=command))
-    reading = read(ledger)
-    assert reading.dead
-    assert reading.words() == f"died while running; go on with: autoresearch {command} night"
+    assert known_campaigns(ledger.root) == ["night"]
+    assert in_short(ledger.root, "night") == "died"
+    said = f"died while running; go on with: autoresearch {command} night"
+    assert read(ledger).words() == said
 
 
 def test_the_record_for_programs_keeps_its_fields(ledger: Ledger) -> None:
