@@ -1,4 +1,4 @@
-"""How long the results of a large campaign take: its frame, figures and tables, without git.
+"""Time the results of a large campaign: its frame, figures and tables, without git.
 
 `python benchmarks/figures.py [EXPERIMENTS ...]` makes campaigns up, 500 and 1,000 experiments long.
 """

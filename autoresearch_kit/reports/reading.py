@@ -24,7 +24,7 @@ from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
 
 MOST_TROUBLES = 3
-"""So many crashes are shown, and so many warnings."""
+"""The number of crashes that are shown, and of warnings."""
 
 LOG_TAIL = 16_384
 """Bytes at the end of the campaign's log that are searched for warnings."""

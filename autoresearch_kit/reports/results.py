@@ -49,7 +49,7 @@ CONFIRMED = ["number", "finding", "claimed", "worth", "error", "helps", "stays",
 """Columns of the results of `autoresearch confirm`."""
 
 NOT_RECORDED = "not recorded"
-"""In place of a category or a reason that is missing."""
+"""Stands for a category or a reason that is missing."""
 
 
 def campaigns(root: Path | None = None) -> list[str]:

@@ -12,7 +12,7 @@ TO_COME = {
     Request.STOP_NOW: ", stops now",
     Request.PAUSE: ", pauses after it",
 }
-"""What a running campaign was asked and has not done yet, as the end of a phrase."""
+"""Ends of a phrase for what a running campaign was asked and has not done yet."""
 
 
 def words(state: State | None, running: bool, request: Request | None, now: float) -> str:

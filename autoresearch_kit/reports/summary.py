@@ -1,19 +1,62 @@
 """A campaign in a few numbers."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict, latest_noise
 from autoresearch_kit.records.digits import with_error
 from autoresearch_kit.records.text import markdown_table
-from autoresearch_kit.reports.rows import OBJECTIVE, Row, rows_of
-from autoresearch_kit.reports.spent import Spent, seconds_between, spent
+from autoresearch_kit.reports.rows import OBJECTIVE, TRAINING, Row, rows_of
 from autoresearch_kit.researchers.spending import total
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
+
+BETWEEN = "between runs"
+"""Proposing, deciding, recording: whenever no run was under way."""
+
+PAUSE_SECONDS = 60.0
+"""A longer gap between the end of one experiment and the start of the next was a pause, or nobody
+ran the campaign."""
+
+SMALLEST_SHARE = 0.005
+"""Parts with a smaller share of the wall-clock are not listed in words."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of wall-clock by part, the largest first, without pauses.
+
+    `training` is the budgeted part, `compiling` what the budget excluded; the other parts are those
+    of `Run.parts`, runs without a score, and `between runs`.
+    """
+
+    parts: Mapping[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Return the sum of all parts."""
+        return sum(self.parts.values())
+
+    @property
+    def training_share(self) -> float:
+        """Return the share that was training, in [0, 1]; 0 where nothing ran."""
+        return self.parts.get(TRAINING, 0.0) / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        if not self.seconds:
+            return "nothing ran"
+        others = [
+            f"{name} {seconds / self.seconds:.1%}"
+            for name, seconds in self.parts.items()
+            if name != TRAINING and seconds > SMALLEST_SHARE * self.seconds
+        ]
+        words = f"{self.training_share:.1%} of the wall-clock was training"
+        return f"{words}; {', '.join(others)}" if others else words
 
 
 @dataclass(frozen=True)
@@ -101,12 +144,12 @@ class Summary:
         """Return the hours from the first start to the last end, with pauses; None in a log."""
         starts = [row.started for row in self.table if row.started]
         ends = [row.finished for row in self.table if row.finished]
-        return seconds_between(starts[0], ends[-1]) / 3600 if starts and ends else None
+        return _seconds_between(starts[0], ends[-1]) / 3600 if starts and ends else None
 
     @property
     def spent(self) -> Spent:
         """Return where the wall-clock went, without pauses."""
-        return spent(self.table)
+        return _spent(self.table)
 
     @property
     def extra(self) -> ExtraRuns:
@@ -179,3 +222,23 @@ def outcomes(summary: Summary) -> str:
     """Return `3 kept, 1 crashed`, and how many were disturbed where any were."""
     words = f"{summary.kept} kept, {summary.crashed} crashed"
     return f"{words}, {summary.disturbed} disturbed" if summary.disturbed else words
+
+
+def _spent(rows: Sequence[Row]) -> Spent:
+    """Return where the wall-clock of these experiments went; logs without times have no part."""
+    seconds: dict[str, float] = defaultdict(float)
+    for row in rows:
+        for name, part in row.parts.items():
+            seconds[name] += part
+    times = [(row.started, row.finished) for row in rows if row.started and row.finished]
+    wall = sum(_seconds_between(started, finished) for started, finished in times)
+    gaps = (_seconds_between(before[1], after[0]) for before, after in pairwise(times))
+    wall += sum(gap for gap in gaps if gap <= PAUSE_SECONDS)
+    seconds[BETWEEN] = max(0.0, wall - sum(seconds.values()))
+    largest_first = sorted(seconds.items(), key=lambda part: -part[1])
+    return Spent({name: round(part, 3) for name, part in largest_first if part})
+
+
+def _seconds_between(begin: datetime, end: datetime) -> float:
+    """Return the seconds from one time to another; 0 if a clock was set back."""
+    return max(0.0, (end - begin).total_seconds())

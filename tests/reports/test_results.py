@@ -1,4 +1,4 @@
-"""What a campaign's git says, as frames and figures; and the notebook that shows them."""
+"""Tables and figures of what git has of a campaign, and the notebook that shows them."""
 
 from dataclasses import replace
 from pathlib import Path
