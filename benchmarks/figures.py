@@ -1,4 +1,4 @@
-"""How long the results of a large campaign take: its frame, figures and tables, without git.
+"""Time the results of a large campaign: its frame, figures and tables, without git.
 
 `python benchmarks/figures.py [EXPERIMENTS ...]` makes campaigns up, 500 and 1,000 experiments long.
 """
@@ -16,7 +16,7 @@ from autoresearch_kit.records import Experiment, Reason, Run, Usage, Verdict
 from autoresearch_kit.reports.figures.drawing import Drawing, render
 from autoresearch_kit.reports.results import Results, compare
 from autoresearch_kit.reports.summary import summary_of
-from autoresearch_kit.reports.tables import read_rows, to_frame
+from autoresearch_kit.reports.tables import to_frame
 
 
 def run(value: float) -> Run:
@@ -63,7 +63,7 @@ def drawn(results: Results, against: str) -> bytes:
 
 def main(count: int) -> None:
     entries = campaign(count)
-    results = Results(summary_of("night", read_rows(entries)))
+    results = Results(summary_of("night", entries))
     print(f"{count} experiments, {len(results.keeps())} kept after the baseline")
     timed("frame", lambda: to_frame(entries))
     timed("picture, PNG", lambda: render(results.progress()))

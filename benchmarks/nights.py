@@ -1,4 +1,4 @@
-"""What simulated nights are like: effects of ideas, the noise of a run, and what goes wrong.
+"""Scenarios of simulated nights: effects of ideas, the noise of a run, and what goes wrong.
 
 Effects are drawn from those of karpathy/autoresearch's published night: the gains in its log
 (tests/data), which hold the noise of two runs, with that noise taken out by a nonparametric
@@ -35,7 +35,7 @@ Draw = Callable[[np.random.Generator], float]
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong with a night; shares are of runs or of ideas, lengths in sigma.
+    """Troubles of a night; shares are of runs or of ideas, lengths in sigma.
 
     `outliers` of runs are `OUTLIER` off, worse with the probability `worse`. Ideas that do not help
     fix their own seed (`own`), or have runs far apart (`poison`). The machine's scores sink by
@@ -53,7 +53,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What nights are like: true effects, the noise of a run, and what is believed of it before.
+    """A kind of night: true effects, the noise of a run, and what is believed of it before.
 
     Ideas have so many `fewer` syntax-tree nodes than the best.
     """

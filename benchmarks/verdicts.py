@@ -1,4 +1,4 @@
-"""How far keeps can be believed: simulated nights under the greedy rule and under the careful one.
+"""Simulate nights under the greedy and the careful rule: how far can keeps be believed?
 
     python benchmarks/verdicts.py [--nights 200]
 
@@ -30,15 +30,15 @@ SEEDS = {Rule.GREEDY: 1, Rule.CAREFUL: 3}
 BASELINE_SCORE = 0.998
 
 OUTLIER = 5.0
-"""How far off a disturbed run is, in sigma."""
+"""Distance of a disturbed run, in sigma."""
 
 APART = 0.1
-"""How far apart two runs of an idea that poisons the noise lie, in bits per byte."""
+"""Distance of two runs of an idea that poisons the noise, in bits per byte."""
 
 
 @dataclass
 class Night:
-    """What came of one night.
+    """Counts of a night.
 
     `claimed` is the sum of the gains by which ideas were kept, in bits per byte, `true` what they
     were worth.

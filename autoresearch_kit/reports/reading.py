@@ -6,6 +6,7 @@ much as a look at ten.
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,16 +14,17 @@ from pathlib import Path
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Point, read_points, thinned
+from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Request, Stage, State, Verdict
-from autoresearch_kit.reports.rows import Row, Rows
+from autoresearch_kit.ledger import Entry, History
+from autoresearch_kit.records import Request, Stage, State, Usage, Verdict
+from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
 
 MOST_TROUBLES = 3
-"""So many crashes are shown, and so many warnings."""
+"""The number of crashes that are shown, and of warnings."""
 
 LOG_TAIL = 16_384
 """Bytes at the end of the campaign's log that are searched for warnings."""
@@ -94,33 +96,32 @@ class Reading(Summary):
         }
 
 
+def _commits(entries: Mapping[int, Entry]) -> list[str]:
+    return [entry.record_commit for entry in entries.values()]
+
+
 class Reader:
     """Reads campaign `tag` of the project at `root`, again and again."""
 
     def __init__(self, root: Path, tag: str) -> None:
         self.workspace = Workspace(root, tag)
         self.history = History(root, tag)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._rows = Rows()
-        self._commits: dict[int, str] = {}
-        self._curve: tuple[Point, ...] = ()
-        self._curve_of: int | None = None
+        self._entries: dict[int, Entry] = {}
+        self._summary = summary_of(tag, [])
+        self._best_curve: tuple[Point, ...] = ()
 
     def read(self) -> Reading:
         """Return the campaign as it is now."""
         workspace = self.workspace
         running, state = workspace.running(), workspace.state()
         self._read_new()
-        summary = summary_of(self.history.tag, self._rows)
-        in_flight = Meter(workspace.usage).in_flight(self._commits)
+        summary, in_flight = self._summary, Meter(workspace.usage).in_flight(self._entries)
         return Reading(
             tag=summary.tag,
             table=summary.table,
             noise=summary.noise,
             opinion=summary.opinion,
-            usage=self._rows.usage + in_flight,
+            usage=(summary.usage or Usage()) + in_flight,
             time=time.time(),
             state=state,
             running=running,
@@ -128,39 +129,34 @@ class Reader:
             damaged=tuple(workspace.damaged()),
             guidance=workspace.guidance(),
             troubles=tuple(self._troubles(summary, state, running)),
-            best_curve=self._best_curve(summary.best_row),
+            best_curve=self._best_curve,
         )
 
     def disk_kb(self) -> float:
         """Return how much disk space git needs for an experiment, in KB of 1,000 bytes."""
-        return self.history.disk_bytes() / 1000 / max(1, len(self._commits))
+        return self.history.disk_bytes() / 1000 / max(1, len(self._entries))
 
     def _read_new(self) -> None:
-        """Add new experiments; read all again if one that was read is gone, or came in late."""
-        missing = next(number for number in count() if number not in self._commits)
+        """Read what is new; experiments finish in any order, and a campaign may be deleted."""
+        known = self._entries
+        missing = next(number for number in count() if number not in known)
         since = max(0, missing - 1)  # with the last one known: it may be another's by now
-        entries = self.history.entries(since)
-        commits = {entry.experiment.number: entry.code_commit for entry in entries}
-        known = {number: self._commits[number] for number in self._commits if number >= since}
-        new = commits.keys() - known.keys()
-        if not known.items() <= commits.items() or (known and new and min(new) < max(known)):
-            self._forget()
-            entries = self.history.entries()
-            new = {entry.experiment.number for entry in entries}
-        for entry in entries:
-            if entry.experiment.number in new:
-                self._rows.add(entry.experiment, entry.code_commit)
-                self._commits[entry.experiment.number] = entry.code_commit
+        entries = {entry.experiment.number: entry for entry in self.history.entries(since)}
+        if since and (since not in entries or _commits(entries)[0] != known[since].record_commit):
+            since, entries = 0, {e.experiment.number: e for e in self.history.entries()}
+        entries = {number: known[number] for number in range(since)} | entries
+        if _commits(entries) != _commits(known):
+            self._entries = entries
+            self._summary = summary_of(self.history.tag, list(entries.values()))
+            self._best_curve = self._read_curve(self._summary.best_row)
 
-    def _best_curve(self, best: Row | None) -> tuple[Point, ...]:
-        if best and best.number != self._curve_of:
-            self._curve_of = best.number
-            try:
-                lines = self.history.file(best.number, handover.METRICS_FILE)
-            except LedgerError:  # its notebook logged nothing
-                lines = b""
-            self._curve = thinned(read_points(lines))
-        return self._curve
+    def _read_curve(self, best: Row | None) -> tuple[Point, ...]:
+        if best is None:
+            return ()
+        try:
+            return thinned(read_points(self.history.file(best.number, handover.METRICS_FILE)))
+        except LedgerError:  # its notebook logged nothing
+            return ()
 
     def _troubles(self, summary: Summary, state: State | None, running: bool) -> list[str]:
         crashes = [row for row in summary.table if row.status is Verdict.CRASH]
@@ -169,16 +165,12 @@ class Reader:
             for row in crashes[-MOST_TROUBLES:]
         ]
         troubles += self.workspace.damaged()
-        lines = list(_TROUBLE.finditer(self._log_tail()))
+        try:
+            log = read_untrusted_tail(self.workspace.log, LOG_TAIL).decode(errors="replace")
+        except FileNotFoundError:
+            log = ""
+        lines = list(_TROUBLE.finditer(log))
         troubles += [f"{line['when']} {line['what']}" for line in lines[-MOST_TROUBLES:]]
         if state is not None and state.stage is Stage.FAILED and not running:
             troubles.append(state.message)
         return troubles[::-1]
-
-    def _log_tail(self) -> str:
-        try:
-            with self.workspace.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, 2) - LOG_TAIL))
-                return log.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""

@@ -49,7 +49,7 @@ CONFIRMED = ["number", "finding", "claimed", "worth", "error", "helps", "stays",
 """Columns of the results of `autoresearch confirm`."""
 
 NOT_RECORDED = "not recorded"
-"""In place of a category or a reason that is missing."""
+"""Stands for a category or a reason that is missing."""
 
 
 def campaigns(root: Path | None = None) -> list[str]:
@@ -71,7 +71,7 @@ def results(tag: str, root: Path | None = None) -> "Results":
         return Results(Summary("/".join(path.parts[-2:]), tables.read_tsv(path)))
     root = root or ledger.find_root(Path.cwd())
     history = History(root, tag)
-    summary = summary_of(tag, tables.read_rows(history.entries()))
+    summary = summary_of(tag, history.entries())
     if not summary.table:
         there = ", ".join(campaigns(root)) or "none yet"
         raise InputError(f"no campaign '{tag}' in this project; there: {there}")

@@ -1,30 +1,24 @@
-"""The table of a campaign's experiments, which summaries, figures and the panel are made from.
-
-Of each experiment only what is shown is kept, so that the table of 1,000 experiments stays small,
-and a new experiment is added without reading the others again.
-"""
+"""The table of a campaign's experiments, which summaries, figures and the panel are made from."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import fmean
 
+from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import (
     Experiment,
     Noise,
-    Run,
     SandboxLevel,
-    Usage,
     Verdict,
+    latest_noise,
     speed,
     strongest,
 )
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.tasks.lm.task import TASK
-from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
-from autoresearch_kit.verdicts.noise import scores_of
-from autoresearch_kit.verdicts.validity import as_fast
+from autoresearch_kit.verdicts.noise import scores_by_code
 
 OBJECTIVE = TASK.objective.name
 """The name of the column of scores in tables."""
@@ -103,41 +97,12 @@ class Row:
         return (self.wall_seconds or 0.0) + (self.unscored_seconds or 0.0)
 
 
-class Rows:
-    """The rows of a campaign, to which experiments are added by number.
-
-    `noise` is the latest known, `usage` what a language model took in all.
-    """
-
-    def __init__(self, experiments: Iterable[Experiment] = ()) -> None:
-        self.noise: Noise | None = None
-        self.usage = Usage()
-        self._rows: dict[int, Row] = {}
-        self._keeps: list[Experiment] = []
-        self._best_runs: list[Run] = []
-        for experiment in experiments:
-            self.add(experiment)
-
-    def add(self, experiment: Experiment, commit: str = "") -> None:
-        """Add the next experiment, whose code is in `commit`."""
-        if experiment.rerun_scores and self._keeps:  # runs of the best of that time
-            self._best_runs = [*as_fast(self._best_runs, experiment.reruns), *experiment.reruns]
-            best = self._rows[self._keeps[-1].number]
-            self._rows[best.number] = replace(best, own_scores=scores_of(self._best_runs))
-        self.usage += experiment.usage
-        self.noise = experiment.noise or self.noise
-        if experiment.kept:
-            self._keeps.append(experiment)
-            self._best_runs = list(experiment.runs)
-        self._rows[experiment.number] = _row(experiment, commit)
-
-    def now(self) -> tuple[Row, ...]:
-        """Return all rows, by what is known now."""
-        return compared(list(self._rows.values()), self.noise)
-
-    def opinion(self) -> SecondOpinion:
-        """Return the gains of the keeps on val, held against those on audit."""
-        return second_opinion([replace(keep, noise=self.noise) for keep in self._keeps])
+def rows_of(entries: Sequence[Entry]) -> tuple[Row, ...]:
+    """Return the rows of a campaign's experiments, by what is known now."""
+    experiments = [entry.experiment for entry in entries]
+    scores = scores_by_code(experiments)
+    rows = [_row(entry, scores.get(entry.experiment.number, ())) for entry in entries]
+    return compared(rows, latest_noise(experiments))
 
 
 def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
@@ -164,7 +129,8 @@ def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
     return tuple(result)
 
 
-def _row(experiment: Experiment, commit: str) -> Row:
+def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
+    experiment = entry.experiment
     proposal, runs, usage = experiment.proposal, experiment.runs, experiment.usage
     everything = experiment.all_runs
     return Row(
@@ -200,8 +166,8 @@ def _row(experiment: Experiment, commit: str) -> Row:
         detail=experiment.detail,
         started=datetime.fromisoformat(experiment.started),
         finished=datetime.fromisoformat(experiment.finished),
-        commit=commit,
-        own_scores=experiment.scores,
+        commit=entry.code_commit,
+        own_scores=own_scores,
         parts=_seconds_by_part(experiment),
     )
 

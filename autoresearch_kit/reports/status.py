@@ -7,32 +7,28 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Request, Stage, State
 
+TO_COME = {
+    Request.STOP: ", stops after it",
+    Request.STOP_NOW: ", stops now",
+    Request.PAUSE: ", pauses after it",
+}
+"""Ends of a phrase for what a running campaign was asked and has not done yet."""
+
 
 def words(state: State | None, running: bool, request: Request | None, now: float) -> str:
     """Return what a campaign in this state is doing; `now` is in seconds since the epoch."""
     if state is None:
         return "running" if running else "not run here"
     if running:
-        seen = f"seen {max(0.0, now - state.heartbeat):.0f} s ago"  # a clock may be set back
+        paused = request is Request.PAUSE and state.stage is Stage.PAUSED
         message = f" ({state.message})" if state.message else ""
-        return (
-            f"{state.stage}, experiment {state.number}{message}{_to_come(state, request)}, {seen}"
-        )
-    if dead(state, running):
-        return f"died while {state.stage}"
-    return f"{state.stage}: {state.message}"
-
-
-def _to_come(state: State, request: Request | None) -> str:
-    """Return what a running campaign was asked and has not done yet, as the end of a phrase."""
-    match request:
-        case Request.STOP:
-            return ", stops after it"
-        case Request.STOP_NOW:
-            return ", stops now"
-        case Request.PAUSE if state.stage is not Stage.PAUSED:
-            return ", pauses after it"
-    return ""
+        to_come = TO_COME.get(request, "") if request and not paused else ""
+        seconds = max(0.0, now - state.heartbeat)  # a clock may be set back
+        doing = f"{state.stage}, experiment {state.number}{message}{to_come}"
+        return f"{doing}, seen {seconds:.0f} s ago"
+    return (
+        f"died while {state.stage}" if dead(state, running) else f"{state.stage}: {state.message}"
+    )
 
 
 def dead(state: State | None, running: bool) -> bool:

@@ -1,7 +1,7 @@
 """Experiments as a pandas DataFrame, and as karpathy/autoresearch's results.tsv."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import SandboxLevel, Verdict
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.reports.rows import OBJECTIVE, Row, Rows, compared
+from autoresearch_kit.reports.rows import OBJECTIVE, Row, compared, rows_of
 
 TSV_COLUMNS = ("commit", OBJECTIVE, "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
@@ -37,9 +37,9 @@ KINDS = {
 COLUMNS = {name: KINDS[kind] for name, kind in get_type_hints(Row).items() if kind in KINDS}
 
 
-def to_frame(entries: Iterable[Entry]) -> pd.DataFrame:
+def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     """Return the frame of these experiments, all of a campaign's, by number."""
-    return frame_of(read_rows(entries).now())
+    return frame_of(rows_of(entries))
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
@@ -51,14 +51,6 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(values, columns=list(COLUMNS), dtype="object")
     texts = {name: "" for name, kind in COLUMNS.items() if kind == "str"}
     return frame.fillna(texts).astype(COLUMNS).rename(columns={"score": OBJECTIVE})
-
-
-def read_rows(entries: Iterable[Entry]) -> Rows:
-    """Return the rows of these experiments, all of a campaign's, in order."""
-    rows = Rows()
-    for entry in entries:
-        rows.add(entry.experiment, entry.code_commit)
-    return rows
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:

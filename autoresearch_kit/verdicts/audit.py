@@ -11,7 +11,7 @@ from statistics import fmean
 from autoresearch_kit.records import Experiment, latest_noise
 
 ALLOWED_SIGMAS = 2.0
-"""By so many sigma the gain on val may exceed that on audit."""
+"""Sigmas by which the gain on val may exceed that on audit."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Estimates of the score of each code that a campaign has tried, from all its runs.
 
-A verdict is held against what was known when it was given, and its detail says so. The best is run
-again later, and sigma becomes better known: the latest of both is what people are shown.
+A verdict was given on what was known then. The best is run again later, and sigma becomes better
+known: people are shown the latest of both.
 """
 
 import math
@@ -16,7 +16,7 @@ from autoresearch_kit.verdicts.noise import scores_by_code
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean of `scores` scores of one code; its standard error, None if no noise is known."""
+    """The mean of so many scores of one code; its standard error, None if no noise is known."""
 
     value: float
     scores: int
@@ -29,11 +29,8 @@ class Estimate:
 def estimates(experiments: Sequence[Experiment]) -> dict[int, Estimate]:
     """Return the estimate of each scored experiment by its number; later runs of it count."""
     noise, scores = latest_noise(experiments), scores_by_code(experiments)
-    return {
-        experiment.number: estimate(scores[experiment.number], noise)
-        for experiment in experiments
-        if experiment.score is not None and experiment.number in scores
-    }
+    judged = [each.number for each in experiments if each.score is not None]
+    return {number: estimate(scores[number], noise) for number in judged if number in scores}
 
 
 def estimate(scores: Sequence[float], noise: Noise | None) -> Estimate:

@@ -52,10 +52,10 @@ EDGE = 0.01
 """Sigma stays between these quantiles, from either end, of what prior and baseline alone say."""
 
 CLIP = 0.7
-"""Of the differences in the start, in sigma; larger is more efficient and less robust."""
+"""Bound on differences in the start, in sigma; larger is more efficient and less robust."""
 
 PASSES = 10
-"""How often groups are chosen and pooled; more change nothing on simulated nights."""
+"""Rounds of choosing and pooling groups; more change nothing on simulated nights."""
 
 BASELINE = 0
 """The number of the baseline, whose code is trusted."""

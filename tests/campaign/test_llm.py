@@ -12,8 +12,7 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import Experiment, Limits, Reason, Run, RunSpec, Verdict
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.rows import Rows
-from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
@@ -152,7 +151,7 @@ def test_the_seconds_of_a_mended_crash_count(night: Night) -> None:
     history, third = Campaign("night", root=night.root).history, night.experiments[3]
     row = tables.to_frame(history.entries()).iloc[3]
     assert (row["train_seconds"], row["wall_seconds"]) == (1.0 + 2.0, 1.1 + 5.0)
-    parts = spent(Rows([third]).now()).parts
+    parts = summarise("night", [third]).spent.parts
     assert (parts["mended crashes"], parts["training"]) == (5.0, 1.0)
     ref = "refs/autoresearch/night/0003"
     assert "Train-seconds: 3.0" in tiny.git(night.root, "log", "-1", "--format=%b", ref)

@@ -32,8 +32,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.rows import Rows
-from autoresearch_kit.reports.spent import spent
+from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.ui import cli
 from tests.campaign import quick, scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
@@ -214,13 +213,13 @@ def test_probes_and_profiles_are_counted_and_shown(
 ) -> None:
     monkeypatch.chdir(done.night.root)
     assert [len(one.probes) for one in done.experiments] == [0, 1, 1]
-    assert spent(Rows(done.experiments).now()).parts["probes"] == 16.0
-    assert spent(Rows(done.experiments).now()).parts["profiles"] == 16.0
-    entries = done.night.history.entries()
-    frame = tables.to_frame(entries)
+    summary = summarise("night", done.experiments)
+    assert summary.spent.parts["probes"] == 16.0
+    assert summary.spent.parts["profiles"] == 16.0
+    frame = tables.to_frame(done.night.history.entries())
     assert frame["unscored_seconds"].tolist() == [8.0, 8.0, 16.0]
     assert frame["wall_seconds"].tolist() == [1.1, 1.1, 1.1]
-    assert [row.seconds for row in tables.read_rows(entries).now()] == [9.1, 9.1, 17.1]
+    assert [row.seconds for row in summary.table] == [9.1, 9.1, 17.1]
     shown = command(capsys, monkeypatch, "show", "night", "2")
     assert "probes 3.0 s of training in 8.0 s, 9 steps, 90 tokens" in shown
     assert "profile 2 ms typically" in shown

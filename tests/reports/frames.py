@@ -13,15 +13,10 @@ Row = tuple[str, float, str]
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    numbered = [(number, *row) for number, row in enumerate(rows)]
-    return unsure(pd.DataFrame(numbered, columns=["number", "status", "val_bpb", "idea"]))
-
-
-def unsure(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of a log without errors."""
-    return rows.assign(
-        error=NAN, scores=rows["val_bpb"].notna().astype(int), sandbox="", weaker=False
-    )
+    """Make a frame without errors."""
+    table = pd.DataFrame(rows, columns=["status", "val_bpb", "idea"])
+    table = table.assign(number=range(len(rows)), error=NAN, sandbox="", weaker=False)
+    return table.assign(scores=table["val_bpb"].notna().astype(int))
 
 
 def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:

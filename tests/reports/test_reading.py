@@ -10,7 +10,6 @@ import pytest
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Command,
-    Experiment,
     Limits,
     Noise,
     Proposal,
@@ -42,26 +41,17 @@ def running(**changed: object) -> State:
     return replace(state, **changed)  # type: ignore[arg-type]
 
 
-def append(ledger: Ledger, experiment: Experiment) -> None:
-    """Append it again, as experiment 2."""
-    again = replace(experiment, proposal=replace(experiment.proposal, number=2))
-    ledger.history.append(again, ledger.history.source(1), {})
-
-
-def test_experiments_are_rows_with_their_change(ledger: Ledger) -> None:
-    ledger.constants(1, 1.5, WIDTH=16)
-    ledger.constants(2, 1.7, WIDTH=4)
-    rows = read(ledger).table
-    assert [row.status for row in rows] == [Verdict.KEEP, Verdict.KEEP, Verdict.DISCARD]
-    assert [row.delta for row in rows] == [None, pytest.approx(-0.1), pytest.approx(0.2)]
-
-
-def test_new_experiments_are_added_and_deleted_ones_forgotten(ledger: Ledger) -> None:
+def test_experiments_are_rows_by_number_however_they_come_in(ledger: Ledger) -> None:
     reader = Reader(ledger.root, "night")
-    assert len(reader.read().table) == 1
-    ledger.constants(1, WIDTH=4)
+    assert reader.read().best_curve[-1].step == 100
+    ledger.constants(2, 1.7, WIDTH=4)
+    assert [row.number for row in reader.read().table] == [0, 2]
+    ledger.constants(1, 1.5, WIDTH=16)
     for _ in range(2):
-        assert [row.number for row in reader.read().table] == [0, 1]
+        rows = reader.read().table
+        assert [row.number for row in rows] == [0, 1, 2]
+        assert [row.status for row in rows] == [Verdict.KEEP, Verdict.KEEP, Verdict.DISCARD]
+        assert [row.delta for row in rows] == [None, pytest.approx(-0.1), pytest.approx(0.2)]
     History(ledger.root, "night").delete()
     assert reader.read().table == ()
 
@@ -70,49 +60,34 @@ def test_an_earlier_row_follows_from_later_runs(ledger: Ledger) -> None:
     reader = Reader(ledger.root, "night")
     assert str(reader.read().table[0].estimate) == "1.600000"
     made = ledger.constants(1, WIDTH=4)
-    append(ledger, replace(made, reruns=made.runs, noise=Noise(0.02, 5.0)))
+    bare = replace(made.runs[0], sandbox=SandboxLevel.NONE)
+    noise = Noise(0.02, 5.0)
+    proposal = replace(made.proposal, number=2)
+    made = replace(made, proposal=proposal, runs=(bare,), reruns=made.runs, noise=noise)
+    ledger.history.append(made, ledger.history.source(1), {})
     reading = reader.read()
     assert str(reading.table[0].estimate) == "1.650 ± 0.014"
     assert reading.table[2].delta == pytest.approx(0.05)
-    assert reading.noise == Noise(0.02, 5.0)
+    assert reading.noise == noise
     known = estimates(ledger.history.experiments())
     assert {row.number: row.estimate for row in reading.table} == known
+    assert [row.weaker for row in reading.table] == [False, False, True]
 
 
-def test_a_weaker_sandbox_is_seen(ledger: Ledger) -> None:
-    made = ledger.constants(1, WIDTH=4)
-    bare = replace(made.runs[0], sandbox=SandboxLevel.NONE)
-    append(ledger, replace(made, runs=(bare,)))
-    assert [row.weaker for row in read(ledger).table] == [False, False, True]
-
-
-def test_troubles_are_crashes_and_warnings_newest_first(ledger: Ledger) -> None:
+def test_troubles_and_tokens_in_flight_are_read(ledger: Ledger) -> None:
     ledger.constants(1, None, WIDTH=4)
     ledger.workspace.log.write_text(
         "2026-01-01 00:00:00,1 INFO all is well\n"
         "2026-01-01 00:00:01,1 WARNING the endpoint is down\n"
     )
-    assert read(ledger).troubles == (
+    Meter(ledger.workspace.usage).add(2, Usage(requests=1, tokens_in=100, tokens_out=10))
+    reading = read(ledger)
+    assert reading.troubles == (
         "2026-01-01 00:00:01,1 the endpoint is down",
         "experiment 1 crashed, out of memory: out of memory",
     )
-
-
-def test_what_is_in_flight_counts_as_used(ledger: Ledger) -> None:
-    Meter(ledger.workspace.usage).add(1, Usage(requests=1, tokens_in=100, tokens_out=10))
-    reading = read(ledger)
     assert reading.usage is not None
     assert reading.usage.tokens == 110
-
-
-def test_the_best_has_its_curve(ledger: Ledger) -> None:
-    assert read(ledger).best_curve[-1].step == 100
-
-
-def test_campaigns_are_listed_with_what_they_do(ledger: Ledger) -> None:
-    ledger.workspace.write_state(running(stage=Stage.ENDED))
-    assert known_campaigns(ledger.root) == ["night"]
-    assert [in_short(ledger.root, tag) for tag in ("day", "night")] == ["not run here", "ended"]
 
 
 def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None:
@@ -139,7 +114,6 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
         (Stage.RUNNING, Request.STOP_NOW, "running, experiment 4, stops now, seen 2 s ago"),
         (Stage.RUNNING, Request.PAUSE, "running, experiment 4, pauses after it, seen 2 s ago"),
         (Stage.PAUSED, Request.PAUSE, "paused, experiment 4, seen 2 s ago"),
-        (Stage.RUNNING, Request.RESUME, "running, experiment 4, seen 2 s ago"),
     ],
 )
 def test_a_request_is_mentioned_until_it_is_done(
@@ -150,10 +124,12 @@ def test_a_request_is_mentioned_until_it_is_done(
 
 @pytest.mark.parametrize("command", Command)
 def test_a_dead_campaign_says_how_to_go_on(command: Command, ledger: Ledger) -> None:
+    assert in_short(ledger.root, "night") == "not run here"
     ledger.workspace.write_state(running(command=command))
-    reading = read(ledger)
-    assert reading.dead
-    assert reading.words() == f"died while running; go on with: autoresearch {command} night"
+    assert known_campaigns(ledger.root) == ["night"]
+    assert in_short(ledger.root, "night") == "died"
+    said = f"died while running; go on with: autoresearch {command} night"
+    assert read(ledger).words() == said
 
 
 def test_the_record_for_programs_keeps_its_fields(ledger: Ledger) -> None:

@@ -1,10 +1,11 @@
-"""What a campaign's git says, as frames and figures; and the notebook that shows them."""
+"""Tables and figures of what git has of a campaign, and the notebook that shows them."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nbconvert import HTMLExporter
+from nbformat import read
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from autoresearch_kit.campaign.campaign import Campaign
@@ -18,7 +19,7 @@ from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.results import Results, campaigns, compare, results
 from autoresearch_kit.reports.summary import summary_of
-from autoresearch_kit.reports.tables import TSV_COLUMNS, read_rows
+from autoresearch_kit.reports.tables import TSV_COLUMNS
 from tests.ledger import ledger
 from tests.ledger.ledger import repeated
 from tests.researchers.llm.conftest import CURVE, begin
@@ -46,19 +47,6 @@ def log() -> Results:
     return results(str(LOG))
 
 
-def reported(root: Path, source: str, path: Path) -> str:
-    (root / "notebooks" / "results.ipynb").write_text(NOTEBOOK.read_text())
-    html.report(root, source, [source], path)
-    return path.read_text()
-
-
-def page_of(markdown: str) -> str:
-    """The HTML that a notebook shows for it."""
-    notebook = new_notebook(cells=[new_markdown_cell(markdown)])
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    return str(page)
-
-
 def test_campaigns_are_those_in_git(night: Results) -> None:
     assert night.history is not None
     assert campaigns(night.history.root) == ["night"]
@@ -67,11 +55,13 @@ def test_campaigns_are_those_in_git(night: Results) -> None:
 
 
 def test_the_summary_says_how_it_went(night: Results) -> None:
-    summary = night.summary
-    assert (summary.experiments, summary.kept, summary.crashed) == (4, 2, 1)
-    assert summary.spent.training_share == pytest.approx(300 / 330)
-    assert summary.usd_per_millibit is None
-    assert "1.500000, 0.100000 (6.25%) lower" in night._repr_markdown_()
+    assert night.history is not None
+    for shown in (night, Campaign("night", root=night.history.root)):
+        words = shown._repr_markdown_()
+        assert "4: 2 kept, 1 crashed" in words
+        assert "1.500000, 0.100000 (6.25%) lower" in words
+        assert "90.9% of the wall-clock was training" in words
+    assert "not run here" in words
 
 
 def test_tables_say_what_helped_and_what_failed(night: Results) -> None:
@@ -84,12 +74,7 @@ def test_tables_say_what_helped_and_what_failed(night: Results) -> None:
     time = night.time()
     assert isinstance(time, Table)
     assert time.loc["training", "seconds"] == 1500.0
-
-
-def test_the_diff_goes_from_the_baseline_to_the_best(night: Results) -> None:
-    diff = str(night.diff())
-    assert "+WIDTH = 16" in diff
-    assert "+BATCH = 8" in diff
+    assert all(line in str(night.diff()) for line in ("+WIDTH = 16", "+BATCH = 8"))
 
 
 def test_the_table_can_be_filtered(night: Results) -> None:
@@ -120,20 +105,13 @@ def test_campaigns_are_compared(night: Results, log: Results) -> None:
         compare(night, against="days")
 
 
-def test_upstreams_log_has_a_summary(log: Results) -> None:
-    said = log._repr_markdown_()
-    assert "125: 22 kept, 1 crashed" in said
-    assert "0.969686, 0.028214 (2.83%) lower" in said
-    assert "not recorded" in said
-
-
-def test_upstreams_log_has_its_keeps(log: Results) -> None:
-    keeps = log.keeps()
-    assert len(keeps) == 22
-    assert keeps["idea"].iloc[0] == "halve batch 524K to 262K (more steps in 5 min)"
-
-
-def test_columns_that_a_log_has_not_are_left_out(log: Results) -> None:
+def test_upstreams_log_is_summarised_without_columns_that_it_lacks(log: Results) -> None:
+    words = log._repr_markdown_()
+    assert "125: 22 kept, 1 crashed" in words
+    assert "0.969686, 0.028214 (2.83%) lower" in words
+    assert "not recorded" in words
+    assert len(log.keeps()) == 22
+    assert log.keeps()["idea"].iloc[0] == "halve batch 524K to 262K (more steps in 5 min)"
     assert list(log.table()) == ["status", "val_bpb", "delta", "idea"]
     assert list(log.crashes()) == ["times", "last", "idea"]
 
@@ -144,69 +122,44 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
         for number, scores in ((0, (1.5, 1.6)), (1, (1.4,)))
     )
     boxed = replace(second.runs[0], sandbox=SandboxLevel.BUBBLEWRAP)
-    entries = [Entry(one, "", "") for one in (first, replace(second, runs=(boxed,)))]
-    shown = Results(summary_of("night", read_rows(entries)))
+    entries = [Entry(each, "", "") for each in (first, replace(second, runs=(boxed,)))]
+    shown = Results(summary_of("night", entries))
     assert {"error", "scores", "delta_error", "sandbox"} <= set(shown.table())
     assert ">1.5500 ± 0.0071<" in shown.table()._repr_html_()
     assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
 
 
-def test_a_campaign_without_an_audit_has_no_second_opinion(night: Results) -> None:
+def test_what_was_not_recorded_is_said_in_a_sentence(night: Results, log: Results) -> None:
     assert "No baseline was scored on the audit shard in night" in str(night.audit())
+    for missing in (log.time(), log.curves(), log.diff(), log.audit(), log.confirmation()):
+        assert isinstance(missing, Missing)
+        assert "data/h100_mar8_results.tsv" in str(missing)
+    for against in ("hours", "usd"):
+        assert "Nothing to compare by" in str(compare(log, against=against))
 
 
-@pytest.mark.parametrize("asked", ["time", "curves", "diff", "audit"])
-def test_what_a_log_does_not_hold_is_said_in_a_sentence(log: Results, asked: str) -> None:
-    missing = getattr(log, asked)()
-    assert isinstance(missing, Missing)
-    assert "data/h100_mar8_results.tsv" in str(missing)
-
-
-@pytest.mark.parametrize("against", ["hours", "usd"])
-def test_a_log_alone_is_compared_in_words(log: Results, against: str) -> None:
-    assert "Nothing to compare by" in str(compare(log, against=against))
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        ["keep\tbaseline"],
-        ["keep\tbaseline", "discard\twider", "crash\tdeeper"],
-        ["crash\tbaseline", "crash\twider"],
-    ],
-    ids=["a baseline", "no gain", "only crashes"],
-)
-def test_a_campaign_that_gained_nothing_is_shown(rows: list[str], tmp_path: Path) -> None:
-    path = tmp_path / "results.tsv"
-    lines = ["\t".join(TSV_COLUMNS), *(f"abc\t1.5\t0.9\t{row}" for row in rows)]
+@pytest.mark.parametrize("rows", ["keep", "keep discard crash", "crash crash"])
+def test_a_campaign_that_gained_nothing_is_shown(rows: str, tmp_path: Path) -> None:
+    path, statuses = tmp_path / "results.tsv", rows.split()
+    lines = ["\t".join(TSV_COLUMNS), *(f"abc\t1.5\t0.9\t{status}\tidea" for status in statuses)]
     path.write_text("\n".join(lines))
-    found = results(str(path))
-    assert found.keeps()._repr_html_() == "<p>none</p>"
-    assert "-0.0" not in found.categories()._repr_html_()
-    assert found.table()._repr_html_().count("</td>") >= 3 * len(rows)
-    assert found.progress()._repr_png_().startswith(b"\x89PNG")
-    assert f"{len(rows) - 1}: 0 kept" in found._repr_markdown_()
-
-
-def test_a_log_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"can't read .*/none\.tsv: No such file or directory"):
-        results(str(tmp_path / "none.tsv"))
+    shown = results(str(path))
+    assert shown.keeps()._repr_html_() == "<p>none</p>"
+    assert "-0.0" not in shown.categories()._repr_html_()
+    assert shown.table()._repr_html_().count("</td>") >= 3 * len(statuses)
+    assert shown.progress()._repr_png_().startswith(b"\x89PNG")
+    assert f"{len(statuses) - 1}: 0 kept" in shown._repr_markdown_()
 
 
 def test_an_idea_cannot_break_out_of_its_line(night: Results) -> None:
     assert night.history is not None
     tried = night.history.experiment(1)
     rows = experiment_rows(replace(tried, proposal=replace(tried.proposal, idea=HOSTILE)))
-    page = page_of(markdown_table("night 1", rows))
+    shown = markdown_table("night 1", rows)
+    notebook = new_notebook(cells=[new_markdown_cell(shown)])
+    page = str(HTMLExporter().from_notebook_node(notebook)[0])
     assert page.count("<td>") == 2 * len(rows)
     assert "a | b ` $x$ [l](u) *s* &lt;script&gt;alert(1)&lt;/script&gt; # head | c |" in page
-
-
-def test_a_campaign_shows_where_it_stands(night: Results) -> None:
-    assert night.history is not None
-    shown = Campaign("night", root=night.history.root)._repr_markdown_()
-    assert "not run here" in shown
-    assert "1.500000, 0.100000 (6.25%) lower" in shown
 
 
 def test_a_report_says_which_notebook_is_missing(tmp_path: Path) -> None:
@@ -217,15 +170,17 @@ def test_a_report_says_which_notebook_is_missing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_notebook_runs_to_its_end_as_a_report(night: Results, tmp_path: Path) -> None:
     assert night.history is not None
-    page = reported(night.history.root, "night", tmp_path / "report.html")
+    (night.history.root / "notebooks" / "results.ipynb").write_text(NOTEBOOK.read_text())
+    html.report(night.history.root, "night", [str(LOG)], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
     assert "Batches of 8" in page
     assert page.count("<img ") == 4
     assert "google.colab" not in page
 
 
-@pytest.mark.slow
-def test_the_notebook_runs_to_its_end_on_upstreams_log(night: Results, tmp_path: Path) -> None:
-    assert night.history is not None
-    page = reported(night.history.root, str(LOG), tmp_path / "report.html")
-    assert "There are no loss curves in data/h100_mar8_results.tsv." in page
-    assert page.count("<img ") == 2
+def test_every_cell_of_the_notebook_shows_a_log_too() -> None:
+    names: dict[str, object] = {"TAG": str(LOG), "OTHERS": []}
+    for cell in read(NOTEBOOK, as_version=4).cells:
+        if cell.cell_type == "code" and not cell.metadata.get("tags"):
+            exec(cell.source, names)
+    assert isinstance(names["night"], Results)

@@ -1,58 +1,48 @@
-"""The noise, from what was run more than once."""
+"""The noise and the estimates, from runs of the same code."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from statistics import median
 
 import pytest
 
-from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Score, Verdict
+from autoresearch_kit.records import Noise, Verdict
 from autoresearch_kit.verdicts import noise
+from autoresearch_kit.verdicts.estimates import best_estimate, estimates
 from autoresearch_kit.verdicts.noise import BASELINE, Group
-from tests.ledger.ledger import disturbed, experiment, run
+from tests.ledger.ledger import disturbed, experiment, repeated, run
 
 SIGMA = 0.01
 BELIEVED = Noise(SIGMA, 3.0)
 BASE = Group(BASELINE, (1.37, 1.38, 1.362))
 
 
-def scored(one: Experiment, *scores: float, reruns: tuple[float, ...] = ()) -> Experiment:
-    made = [
-        replace(run(), score=Score("val_bpb", value, 1.0, 1, 1, 0.0, 1.0))
-        for value in (*scores, *reruns)
-    ]
-    return replace(one, runs=tuple(made[: len(scores)]), reruns=tuple(made[len(scores) :]))
-
-
 def honest(code: int, count: int, rng: Random, sigma: float = SIGMA) -> Group:
     return Group(code, tuple(1.3 + rng.gauss(0, sigma) for _ in range(count)))
 
 
-def night(make: Callable[[int, Random], Group], seed: int) -> list[Group]:
-    """An honest baseline, and 30 codes made so."""
-    rng = Random(seed)
-    return [honest(BASELINE, 3, rng), *(make(code, rng) for code in range(1, 31))]
+def typical(make: Callable[[int, Random], Group], believed: Noise = BELIEVED) -> float:
+    """Return the median of sigma, in true sigmas, after an honest baseline and 30 codes."""
+    sigmas = []
+    for seed in range(9):
+        rng = Random(seed)
+        groups = [honest(BASELINE, 3, rng), *(make(code, rng) for code in range(1, 31))]
+        sigmas.append(noise.pool(groups, believed).sigma / SIGMA)
+    return median(sigmas)
 
 
-def typical(make: Callable[[int, Random], Group]) -> float:
-    """The median over nights of sigma, in true sigmas."""
-    found = sorted(noise.pool(night(make, seed), BELIEVED).sigma for seed in range(9))
-    return found[4] / SIGMA
+def test_without_repeats_the_prior_stays() -> None:
+    for groups in ([Group(0, (1.2,)), Group(1, (1.3,))], [Group(BASELINE, (1.3,) * 3)]):
+        assert noise.pool(groups, BELIEVED) == BELIEVED
 
 
-def test_without_repeats_it_is_what_was_believed() -> None:
-    assert noise.pool([Group(0, (1.2,)), Group(1, (1.3,))], BELIEVED) == BELIEVED
-
-
-def test_honest_repeats_find_the_true_sigma() -> None:
-    assert typical(lambda code, rng: honest(code, 3, rng)) == pytest.approx(1.0, abs=0.1)
-
-
-@pytest.mark.parametrize("wrong", [0.33, 3.0])
-def test_a_wrong_prior_is_corrected_by_repeats(wrong: float) -> None:
-    nights = [night(lambda code, rng: honest(code, 3, rng), seed) for seed in range(9)]
-    found = sorted(noise.pool(one, Noise(wrong * SIGMA, 3.0)).sigma for one in nights)
-    assert 0.75 * SIGMA < found[4] < 1.6 * SIGMA
+@pytest.mark.parametrize(
+    ("wrong", "low", "high"), [(1, 0.9, 1.1), (0.33, 0.75, 1.6), (3, 0.75, 1.6)]
+)
+def test_honest_repeats_correct_a_wrong_prior(wrong: float, low: float, high: float) -> None:
+    believed = Noise(wrong * SIGMA, 3.0)
+    assert low < typical(lambda code, rng: honest(code, 3, rng), believed) < high
 
 
 @pytest.mark.parametrize("far", [0.03, 0.05, 0.1, 1.0, 100.0])
@@ -67,20 +57,17 @@ def test_one_outlier_moves_sigma_by_at_most_a_half(far: float, place: int) -> No
                 scores = list(struck.scores)
                 scores[place] += far
                 groups = [
-                    replace(one, scores=tuple(scores)) if one is struck else one for one in known
+                    replace(each, scores=tuple(scores)) if each is struck else each
+                    for each in known
                 ]
                 assert before / 1.5 < noise.pool(groups, BELIEVED).sigma < 1.5 * before
 
 
-def test_the_night_that_one_busy_minute_spoilt() -> None:
-    """Scores of a real campaign; pooled with equal weights they said 0.05."""
-    groups = [BASE, Group(1, (1.2583, 1.2617, 1.4324))]
-    assert noise.pool(groups, BELIEVED).sigma < 0.015
-
-
-def test_one_poisoned_idea_hardly_moves_sigma() -> None:
+def test_a_disturbed_or_poisoned_idea_hardly_moves_sigma() -> None:
     before = noise.pool([BASE], BELIEVED).sigma
     assert noise.pool([BASE, Group(1, (1.4, 1.5))], BELIEVED).sigma < 1.2 * before
+    # scores of a real campaign; pooled with equal weights they said 0.05
+    assert noise.pool([BASE, Group(1, (1.2583, 1.2617, 1.4324))], BELIEVED).sigma < 0.015
 
 
 def test_no_number_of_poisoned_ideas_gets_sigma_through_the_ceiling() -> None:
@@ -98,14 +85,8 @@ def test_no_number_of_agreeing_ideas_gets_sigma_through_the_floor(own: float) ->
 
 
 def test_agreeing_repeats_among_honest_ones_do_not_count() -> None:
-    def half(code: int, rng: Random) -> Group:
-        return honest(code, 3, rng, SIGMA if code % 2 else 0.0)
-
-    assert typical(half) == pytest.approx(1.0, abs=0.15)
-
-
-def test_a_baseline_without_any_spread_leaves_what_was_believed() -> None:
-    assert noise.pool([Group(BASELINE, (1.3,) * 3)], BELIEVED) == BELIEVED
+    sigma = typical(lambda code, rng: honest(code, 3, rng, SIGMA if code % 2 else 0.0))
+    assert sigma == pytest.approx(1.0, abs=0.15)
 
 
 def test_one_code_counts_for_a_few_degrees_of_freedom_only() -> None:
@@ -118,8 +99,8 @@ def test_a_drift_between_visits_is_no_noise() -> None:
     rng = Random(0)
     visits = [honest(BASELINE, 3, rng) for _ in range(30)]
     drifted = [
-        Group(BASELINE, tuple(score - at * SIGMA for score in one.scores))
-        for at, one in enumerate(visits)
+        Group(BASELINE, tuple(score - at * SIGMA for score in visit.scores))
+        for at, visit in enumerate(visits)
     ]
     assert noise.pool(drifted, BELIEVED).sigma == pytest.approx(noise.pool(visits, BELIEVED).sigma)
 
@@ -142,10 +123,10 @@ def test_runs_that_agree_or_differ_too_much_have_a_larger_error(
 
 def test_groups_are_runs_made_together_without_an_ideas_first() -> None:
     nights = [
-        scored(experiment(0), 1.5, 1.52),
-        scored(experiment(1, verdict=Verdict.DISCARD), 1.4, 1.41, 1.42, reruns=(1.51, 1.49)),
-        scored(experiment(2), 1.3, 1.31, reruns=(1.53,)),
-        scored(experiment(3, verdict=Verdict.DISCARD), 1.2, 1.31, 1.3, reruns=(1.29, 1.3)),
+        repeated(experiment(0), 1.5, 1.52),
+        repeated(experiment(1, verdict=Verdict.DISCARD), 1.4, 1.41, 1.42, reruns=(1.51, 1.49)),
+        repeated(experiment(2), 1.3, 1.31, reruns=(1.53,)),
+        repeated(experiment(3, verdict=Verdict.DISCARD), 1.2, 1.31, 1.3, reruns=(1.29, 1.3)),
     ]
     assert noise.groups_of(nights) == [
         Group(0, (1.5, 1.52)),
@@ -156,22 +137,20 @@ def test_groups_are_runs_made_together_without_an_ideas_first() -> None:
     ]
 
 
-def test_what_is_believed_goes_with_the_score_and_the_device() -> None:
+def test_the_prior_goes_with_the_score_and_the_device() -> None:
     cpu, gpu = noise.prior(1.2, accelerator=False), noise.prior(1.2, accelerator=True)
     assert cpu.sigma == pytest.approx(0.0054)
     assert gpu.sigma < cpu.sigma / 5
 
 
-def test_an_error_shrinks_with_the_number_of_scores() -> None:
-    assert Noise(0.01, 5).error(4) == 0.005
-
-
 def test_reruns_belong_to_the_best_of_their_time() -> None:
     nights = [
-        scored(experiment(0), 1.5, 1.52),
-        scored(experiment(1), 1.4, reruns=(1.51,)),
-        scored(experiment(2, verdict=Verdict.DISCARD), 1.6, reruns=(1.41,)),
-        scored(experiment(3), 1.3, 1.31, reruns=(1.42,)),
+        repeated(experiment(0), 1.5, 1.52),
+        repeated(experiment(1), 1.4, reruns=(1.51,)),
+        repeated(experiment(2, verdict=Verdict.DISCARD), 1.6, reruns=(1.41,)),
+        repeated(experiment(3), 1.3, 1.31, reruns=(1.42,)),
+        experiment(4, None, Verdict.CRASH),
+        disturbed(5, 1.2, 1.9),
     ]
     assert noise.scores_by_code(nights) == {
         0: (1.5, 1.52, 1.51),
@@ -181,24 +160,30 @@ def test_reruns_belong_to_the_best_of_their_time() -> None:
     }
 
 
-def test_runs_from_before_the_machine_got_faster_are_not_mixed_with_those_of_now() -> None:
+def test_runs_from_before_the_machine_got_faster_do_not_count() -> None:
     slow = replace(experiment(0), runs=(run(300, value=1.4), run(310, value=1.41)))
     asked = replace(experiment(1, 1.6, Verdict.DISCARD), reruns=(run(600, value=1.2),))
     assert noise.scores_by_code([slow, asked])[0] == (1.2,)
 
 
-def test_what_was_disturbed_says_nothing_of_the_noise() -> None:
-    assert noise.scores_by_code([experiment(0), disturbed(1, 1.2, 1.9)]) == {0: (1.5,)}
-
-
-def test_what_has_no_score_has_no_code_here() -> None:
-    crashed = experiment(1, None, Verdict.CRASH)
-    assert crashed.runs[0].sandbox is SandboxLevel.NONE
-    assert noise.scores_by_code([scored(experiment(0), 1.5), crashed]) == {0: (1.5,)}
-
-
-def test_one_more_run_falls_within_reach_19_times_of_20() -> None:
+def test_another_run_falls_within_reach_19_times_of_20() -> None:
     many = Noise(0.01, 1e9)
     assert noise.reach(many, 10**9) == pytest.approx(0.0196, abs=1e-4)
     assert noise.reach(many, 1) == pytest.approx(0.0277, abs=1e-4)
     assert noise.reach(Noise(0.01, 4.0), 1) > 1.4 * noise.reach(many, 1)
+
+
+def test_estimates_are_means_of_all_runs_with_the_latest_noise() -> None:
+    before, now = Noise(0.02, 4.0), Noise(0.01, 6.0)
+    night = [
+        repeated(experiment(0), 1.5, 1.6, noise=before),
+        replace(experiment(1, None, Verdict.CRASH), runs=(run(value=1.2), run()), noise=before),
+        repeated(experiment(2, 1.0, Verdict.DISCARD), 1.51, reruns=(1.4, 1.5), noise=now),
+    ]
+    known = estimates(night)
+    assert list(known) == [0, 2]
+    assert best_estimate(night) == known[0]
+    assert (round(known[0].value, 9), known[0].scores) == (1.5, 4)
+    assert (known[0].error, known[2].error) == (0.005, 0.01)
+    assert str(known[0]) == "1.5000 ± 0.0050"
+    assert str(estimates([experiment(0)])[0]) == "1.500000"  # before noise was measured

@@ -1,7 +1,8 @@
 """The held-out audit as a picture: what the keeps gained on val, and what on the audit shard."""
 
+import math
+
 import numpy as np
-from matplotlib.axes import Axes
 
 from autoresearch_kit.reports.figures.drawing import (
     BAND,
@@ -28,42 +29,27 @@ def audit(
         return Missing(f"No baseline was scored on the audit shard in {title}.")
     if len(opinion.keeps) == 1:
         return Missing(f"Only the baseline was scored on the audit shard yet in {title}.")
-    figure = Drawing(size)
+    figure, warning = Drawing(size), opinion.warning
     axes = figure.add_subplot()
     dress(axes, "experiment", "bits per byte below the baseline (higher is better)")
     count_experiments(axes)
     axes.margins(x=0.015)
-    agreement = "the two can't be compared: the noise is not known"
+    start, numbers = opinion.keeps[0], [keep.number for keep in opinion.keeps]
+    val = np.array([start.val - keep.val for keep in opinion.keeps])
+    audited = np.array([start.audit - keep.audit for keep in opinion.keeps])
+    caption = "the two can't be compared: the noise is not known"
     if opinion.allowed is not None:
         allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"
-        agreement = f"the best's gain on audit equals that on val, to within {allowed}"
-        _draw_band(axes, opinion, opinion.allowed, f"within {allowed} of the gain on val")
-    _draw_gains(axes, opinion)
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
-    colour = VERMILLION if opinion.warning else INK
-    figure.entitle(axes, title, opinion.warning or agreement, colour)
-    return figure
-
-
-def _draw_band(axes: Axes, opinion: SecondOpinion, allowed: float, label: str) -> None:
-    numbers = [keep.number for keep in opinion.keeps]
-    gains = np.array([opinion.keeps[0].val - keep.val for keep in opinion.keeps])
-    edges = gains - allowed, gains + allowed
-    axes.fill_between(numbers, *edges, color=BAND, lw=0, label=label, zorder=0.5)
-
-
-def _draw_gains(axes: Axes, opinion: SecondOpinion) -> None:
-    start, keeps = opinion.keeps[0], opinion.keeps
-    numbers = [keep.number for keep in keeps]
-    val = [start.val - keep.val for keep in keeps]
-    audited = [start.audit - keep.audit for keep in keeps]
+        caption = f"the best's gain on audit equals that on val, to within {allowed}"
+        edges, label = (val - opinion.allowed, val + opinion.allowed), f"within {allowed} of val"
+        axes.fill_between(numbers, *edges, color=BAND, lw=0, label=label, zorder=0.5)
     axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
-    if opinion.allowed is None:
-        return
-    parted = [keep for keep in keeps if keep.parted > opinion.allowed]
-    if parted:
-        gains = [start.audit - keep.audit for keep in parted]
-        numbers = [keep.number for keep in parted]
-        axes.plot(numbers, gains, "s", color=VERMILLION, ms=9, label="differs", zorder=4)
+    differs = [keep.parted > (opinion.allowed or math.inf) for keep in opinion.keeps]
+    if any(differs):
+        x, y = np.array(numbers)[differs], audited[differs]
+        axes.plot(x, y, "s", color=VERMILLION, ms=9, label="differs", zorder=4)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    figure.entitle(axes, title, warning or caption, VERMILLION if warning else INK)
+    return figure

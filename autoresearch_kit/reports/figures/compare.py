@@ -31,13 +31,7 @@ _AXIS = {
 _LACKING = {
     Against.EXPERIMENTS: "no score",
     Against.HOURS: "no times recorded",
-    Against.USD: "no cost known",
-}
-_NOTHING = {
-    Against.EXPERIMENTS: "Nothing to compare: no experiment has a score yet.",
-    Against.HOURS: "Nothing to compare by hours: no times are recorded.",
-    Against.USD: "Nothing to compare by cost: no campaign here has spent a known sum on a language "
-    "model (it is known where --usd-in and --usd-out gave the prices).",
+    Against.USD: "no cost known (it is where --usd-in and --usd-out give the prices)",
 }
 
 
@@ -60,7 +54,7 @@ def compare(
     ]
     ends = [curve.index[-1] for _, repeats in curves for curve in repeats]
     if not ends or (against is Against.USD and max(ends) == 0):
-        return Missing(_NOTHING[against])
+        return Missing(f"Nothing to compare by {against}: {_LACKING[against]}.")
     figure = Drawing(size)
     axes = figure.add_subplot()
     lacking = []

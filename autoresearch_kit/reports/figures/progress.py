@@ -42,7 +42,7 @@ LABEL_PIXELS = 20_000
 """A label needs so many square pixels of the plot, or the line is not seen for labels."""
 
 LENGTHS = ((8, 60), (LABELS, 34))
-"""How many characters a label has at most when there are up to so many labels."""
+"""Up to so many labels have so many characters at most."""
 
 ALONE = 0.01
 """Bits per byte shown around a single score."""

@@ -62,9 +62,11 @@ def _styled(table: Table) -> Styler:
     side = _align(None, plain.index.to_series())
     heads = {"thead th": _HEAD, "th.row_heading, thead th:first-child": side}
     styler.set_table_styles([{"selector": key, "props": css} for key, css in heads.items()])
+    formats: dict[str, str | Callable[[object], str] | None] = {
+        name: form for name, form in _NUMBERS.items() if name in plain.select_dtypes("number")
+    }
+    styler.format(formats, na_rep="-", escape="html")
     for name in plain:
-        numeral = _NUMBERS.get(str(name)) if is_numeric_dtype(plain[name]) else None
-        styler.format(numeral, subset=[name], na_rep="-", escape="html")
         style = {name: [CSSDict(selector="", props=_align(name, plain[name]))]}
         styler.set_table_styles(style, overwrite=False)
     if "status" in plain:

@@ -8,11 +8,7 @@ from autoresearch_kit.reports.figures.audit import audit
 from autoresearch_kit.reports.figures.drawing import VERMILLION, Drawing, Missing
 from autoresearch_kit.verdicts.audit import Audited, SecondOpinion
 
-KEEPS = (
-    Audited(0, 1.5, 1.6, 0.0),
-    Audited(3, 1.4, 1.51, 0.01),
-    Audited(9, 1.3, 1.49, 0.09),
-)
+KEEPS = Audited(0, 1.5, 1.6, 0.0), Audited(3, 1.4, 1.51, 0.01), Audited(9, 1.3, 1.49, 0.09)
 WARNING = "since the baseline, experiment 9 gained 0.2 bits per byte on val: " + "they part " * 30
 
 
@@ -24,39 +20,40 @@ def drawn(*keeps: Audited, allowed: float | None = 0.02, warning: str = "") -> D
 
 
 def lines(figure: Drawing) -> dict[str, list[float]]:
-    """The heights of each line, by its name."""
-    found = figure.axes[0].lines
-    return {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in found}
+    """Return the heights of each line, by its name."""
+    return {
+        str(line.get_label()): list(np.asarray(line.get_ydata())) for line in figure.axes[0].lines
+    }
 
 
-def test_gains_since_the_baseline_are_drawn_for_both_shards() -> None:
-    val, audited = list(lines(drawn(*KEEPS)).values())[:2]
+def test_gains_since_the_baseline_are_drawn_and_differences_marked() -> None:
+    val, audited, differing = lines(drawn(*KEEPS)).values()
     assert val == pytest.approx([0.0, 0.1, 0.2])
     assert audited == pytest.approx([0.0, 0.09, 0.11])
-
-
-def test_keeps_whose_gains_differ_are_marked() -> None:
-    assert lines(drawn(*KEEPS))["differs"] == pytest.approx([0.11])
-    assert "differs" not in lines(drawn(*KEEPS[:2]))
+    assert differing == pytest.approx([0.11])
 
 
 def test_the_whole_warning_is_within_the_picture() -> None:
     figure = drawn(*KEEPS, warning=WARNING)
-    title = figure.axes[0].get_title(loc="left")
-    assert " ".join(title.split()) == WARNING.strip()
-    assert same_color(figure.axes[0]._left_title.get_color(), VERMILLION)  # type: ignore[attr-defined]
-    assert figure.axes[0]._left_title.get_window_extent().x1 < figure.bbox.x1  # type: ignore[attr-defined]
+    title = figure.axes[0]._left_title  # type: ignore[attr-defined]
+    assert " ".join(title.get_text().split()) == WARNING.strip()
+    assert same_color(title.get_color(), VERMILLION)
+    assert title.get_window_extent().x1 < figure.bbox.x1
 
 
-def test_agreement_is_mentioned() -> None:
-    said = drawn(*KEEPS[:2]).axes[0].get_title(loc="left")
-    assert said == "the best's gain on audit equals that on val, to within 2 sigma (0.02)"
-
-
-def test_without_noise_nothing_differs() -> None:
-    figure = drawn(*KEEPS, allowed=None)
+@pytest.mark.parametrize(
+    ("keeps", "allowed", "said"),
+    [
+        (KEEPS[:2], 0.02, "gain on audit equals that on val, to within 2 sigma (0.02)"),
+        (KEEPS, None, "the noise is not known"),
+    ],
+)
+def test_gains_that_agree_are_not_marked(
+    keeps: tuple[Audited, ...], allowed: float | None, said: str
+) -> None:
+    figure = drawn(*keeps, allowed=allowed)
+    assert said in figure.axes[0].get_title("left")
     assert "differs" not in lines(figure)
-    assert "the noise is not known" in figure.axes[0].get_title(loc="left")
 
 
 @pytest.mark.parametrize(

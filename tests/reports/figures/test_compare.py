@@ -28,41 +28,30 @@ def paid(count: int, usd: float | None, requests: int | None = 1) -> pd.DataFram
 
 def test_campaigns_start_at_their_own_baseline_and_end_at_their_end() -> None:
     axes = drawn(("$\\alpha_{", [campaign(20)]), ("b", [campaign(20, baseline=5.0)]))
-    lines = [line for line in axes.lines if np.size(line.get_xdata()) > 1]
-    assert [np.asarray(line.get_ydata())[0] for line in lines] == [0.0, 0.0]
-    assert [np.asarray(line.get_xdata())[-1] for line in lines] == [19, 19]
+    curves = [np.asarray(line.get_xydata()) for line in axes.lines if np.size(line.get_xdata()) > 1]
+    assert [curve[0].tolist() for curve in curves] == [[0, 0], [0, 0]]
+    assert [curve[-1, 0] for curve in curves] == [19, 19]
     assert named(axes) == ["$\\alpha_{", "b"]
 
 
 def test_repeats_are_a_line_in_a_band_up_to_the_shortest() -> None:
-    axes = drawn(("a", [campaign(20), campaign(30)]), ("a", [campaign(10)]))
-    assert named(axes) == ["a (median and range of 2)", "a"]
+    axes = drawn(("a", [campaign(20), campaign(30)]), ("b", [frame([BASELINE])]))
+    assert named(axes) == ["a (median and range of 2)", "b"]
     assert len(axes.collections) == 1
     assert np.asarray(axes.lines[0].get_xdata())[-1] == 19
 
 
-def test_dollars_are_counted_from_the_baseline() -> None:
-    line = drawn(("llm", [paid(11, 0.5)]), against=Against.USD).lines[0]
-    assert (np.asarray(line.get_xdata())[[0, -1]] == [0.0, 5.0]).all()
-
-
-def test_campaigns_without_costs_are_named() -> None:
-    groups = (
-        ("llm", [paid(11, 0.5)]),
-        ("optuna", [paid(11, None, requests=0)]),
-        ("local", [paid(11, None)]),
-    )
+def test_dollars_are_counted_from_the_baseline_where_known() -> None:
+    spent, free, unknown = paid(11, 0.5), paid(11, None, requests=0), paid(11, None)
+    groups = ("llm", [spent]), ("optuna", [free]), ("local", [unknown])
     axes = drawn(*groups, against=Against.USD)
+    assert (np.asarray(axes.lines[0].get_xdata())[[0, -1]] == [0.0, 5.0]).all()
     assert named(axes) == ["llm", "optuna, which spent nothing"]
-    assert "(left out, no cost known: local)" in axes.get_xlabel()
+    assert axes.get_xlabel().endswith("give the prices): local)")
 
 
 def test_nothing_to_compare_is_explained() -> None:
     missing = compare([("optuna", [paid(5, None, requests=0)])], Against.USD)
-    assert "no campaign here has spent a known sum" in str(missing)
+    assert "Nothing to compare by usd: no cost known" in str(missing)
     missing = compare([("a", [frame([("crash", float("nan"), "x")])])])
-    assert "no experiment has a score yet" in str(missing)
-
-
-def test_a_baseline_alone_is_drawn() -> None:
-    assert named(drawn(("a", [frame([BASELINE])]))) == ["a"]
+    assert "Nothing to compare by experiments: no score" in str(missing)

@@ -23,35 +23,23 @@ def test_numbers_and_words_are_whole_and_escaped(table: Table) -> None:
     assert "nan" not in shown.lower()
     assert "<script" not in shown
     assert "x" * 900 in shown
-
-
-def test_an_index_is_no_markup() -> None:
     shown = Table({"tried": [1]}, index=pd.Index(["<b>bold"], name="category"))._repr_html_()
     assert "<b>" not in shown
     assert ">category<" in shown
 
 
-def test_all_rows_are_shown(table: Table) -> None:
+def test_all_rows_of_a_table_or_one_derived_from_it_are_shown(table: Table) -> None:
     assert Table({"val_bpb": [1.0] * 1000})._repr_html_().count(">1.000000<") == 1000
     assert table[table["status"] == "discard"]._repr_html_() == "<p>none</p>"
-
-
-def test_derived_tables_are_tables(table: Table) -> None:
     assert isinstance(table.sort_values("delta").head(1), Table)
     shown = pd.concat([table, table])._repr_html_()
     assert shown.count("<td>1.25") == 2
     assert "<script" not in shown
 
 
-def test_an_error_is_shown_beside_its_number() -> None:
-    scored = Table({"val_bpb": [1.25], "error": [0.0123], "delta": [-0.1], "delta_error": [0.02]})
-    shown = scored._repr_html_()
+def test_an_error_is_shown_beside_its_number(table: Table) -> None:
+    shown = table.assign(error=0.0123, delta_error=0.02)._repr_html_()
     assert ">1.250 ± 0.012<" in shown
-    assert ">-0.100 ± 0.020<" in shown
-    assert "error" not in shown
-
-
-def test_what_has_no_score_has_no_error(table: Table) -> None:
-    shown = table.assign(error=0.01)._repr_html_()
-    assert ">1.250 ± 0.010<" in shown
+    assert ">-0.010 ± 0.020<" in shown
     assert shown.count(">-</td>") == 2
+    assert "error" not in shown

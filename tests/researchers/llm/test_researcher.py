@@ -29,7 +29,42 @@ READ: Call = ("read", {"what": "notebook"})
 
 NO_TOOLS = server.status(400, "this model does not support tools")
 EDIT_BLOCK = (
-    "```edit_cell config\n    view = replace(asked.ledger.view, number=2, running=[running])
+    "```edit_cell config\n<<<<<<< SEARCH\nWIDTH = 8\n=======\nWIDTH = 16\n>>>>>>> REPLACE\n```\n"
+)
+SUBMIT_BLOCK = "```submit architecture\nidea: Wider\nhypothesis: More room.\n```\n"
+BLOCKS = text(f"I make it wider.\n\n{EDIT_BLOCK}\n{SUBMIT_BLOCK}")
+
+
+def test_a_proposal_says_what_is_tried_and_why(asked: Asked) -> None:
+    (asked.ledger.root / "program.md").write_text("Only ever simplify.")
+    asked.ledger.workspace.write_guidance("wider, not deeper")
+    assert asked.propose(calls(WIDER, SUBMIT)) == Proposal(
+        number=1,
+        parent=0,
+        researcher="llm",
+        idea="Wider",
+        hypothesis="More room.",
+        category="architecture",
+        constants={"WIDTH": 16},
+        directive=digest("Only ever simplify."),
+        guidance="wider, not deeper",
+        model="scripted",
+    )
+    assert "Only ever simplify." in said(asked.bodies[0])
+    assert "wider, not deeper" in said(asked.bodies[0])
+
+
+def test_calls_may_come_one_by_one_and_each_is_answered(asked: Asked) -> None:
+    look = calls(("read", {"what": "submit"}), ("read", {"what": 0}))
+    assert asked.propose(look, calls(WIDER), calls(SUBMIT)).constants == {"WIDTH": 16}
+    assert "run.submit(model)" in said(asked.bodies[1])
+    assert "      98       294    3.0800" in said(asked.bodies[1])
+    assert "+WIDTH = 16" in said(asked.bodies[2])
+
+
+def test_what_is_running_is_not_proposed_again(asked: Asked) -> None:
+    running = Proposal(1, 0, "llm", "Wider now", "", constants={"WIDTH": 16})
+    view = replace(asked.ledger.view, number=2, running=[running])
     proposal = asked.propose(calls(WIDER, SUBMIT), calls(FASTER, SUBMIT), view=view)
     assert proposal.constants == {"WIDTH": 16, "RATE": 0.5}
     assert "experiment 1, which is running now, is exactly this code" in asked.last
