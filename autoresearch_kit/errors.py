@@ -14,7 +14,7 @@ WAYS_OUT = {
     errno.EPERM: "change its owner or permissions",
     errno.ENOTDIR: "a file lies where a folder belongs; move it away",
 }
-"""System errors that only the user can fix, and how."""
+"""Ways out of the system errors that only the user can fix."""
 
 
 class KitError(Exception):
@@ -54,7 +54,7 @@ class ExecutionError(KitError):
 
 
 class EndpointError(KitError):
-    """The language model's endpoint fails for now; asking later may help."""
+    """The language model's endpoint fails at the moment; asking later may help."""
 
 
 class RefusedError(EndpointError):

@@ -84,7 +84,7 @@ def _write(root: Path, name: str, text: str, force: bool) -> None:
 
 
 def _would_be_lost(root: Path, name: str) -> bool:
-    """Tell whether git could not bring back the notebook `name`, its outputs aside."""
+    """Return True if git could not bring back the notebook `name`, its outputs aside."""
     path = root / name
     if not path.exists():
         return False

@@ -70,11 +70,20 @@ def copy_campaign(workspace: Workspace, folder: Path) -> None:
         ErrandError: the folder is gone, full or read-only, or git failed. The copy before is good.
     """
     scratch = workspace.folder / "copy"
+    archive, bundle = (scratch / f"{workspace.tag}.{kind}" for kind in ("zip", "bundle"))
     try:
         check_folder(folder)
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        _copy(workspace, folder, scratch)
+        settings = workspace.settings()
+        if settings is None:
+            raise InputError(f"{workspace.folder} has no settings.json: was it removed?")
+        dataset = open_dataset(folder_of(settings))
+        _write_archive(workspace, dataset.folder, archive)
+        copy_atomic(archive, folder / archive.name)
+        sharing.bundle(workspace.root, workspace.tag, bundle)
+        copy_atomic(bundle, folder / bundle.name)
+        _pack_dataset(dataset.folder, _dataset_in(folder, dataset.info))
         shutil.rmtree(scratch)
     except (InputError, LedgerError, CorpusError) as error:
         raise ErrandError(f"not copied: {error}") from error
@@ -102,15 +111,27 @@ def restore(root: Path, folder: Path, tag: str | None = None) -> list[Restored]:
     return [_restore(Workspace(root, name), folder) for name in wanted]
 
 
-def pack_dataset(dataset: Path, folder: Path) -> None:
-    """Copy a data set into `folder`, except files that are there already.
+def _dataset_in(folder: Path, info: DatasetInfo) -> Path:
+    # a tag can't begin with '_'
+    return folder / "_datasets" / f"{info.name}-{info.corpus}-{info.tokenizer}"
 
-    The file that makes the copy complete comes last.
 
-    Raises:
-        OSError: the folder is gone or full; a later call goes on.
-    """
+def _write_archive(workspace: Workspace, dataset: Path, path: Path) -> None:
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        pending = sorted(workspace.folder.glob("pending/*.json"))
+        for file in [*(workspace.folder / name for name in FILES), *pending]:
+            if file.exists():
+                archive.write(file, file.relative_to(workspace.folder))
+        archive.write(dataset / INFO_FILE, INFO_FILE)
+        for file in sorted(workspace.kit.rglob("*")):
+            if file.is_file() and file.parent.name != "__pycache__":
+                archive.write(file, Path(KIT) / file.relative_to(workspace.kit))
+
+
+def _pack_dataset(dataset: Path, folder: Path) -> None:
+    """Copy a data set into `folder`, except files that are there already."""
     paths = [path for path in sorted(dataset.rglob("*")) if path.is_file()]
+    # the file that makes a data set complete comes last, so that a later call goes on
     for path in sorted(paths, key=lambda path: path.name == INFO_FILE):
         target = folder / path.relative_to(dataset)
         if not target.exists() or target.stat().st_size != path.stat().st_size:
@@ -118,85 +139,27 @@ def pack_dataset(dataset: Path, folder: Path) -> None:
             copy_atomic(path, target)
 
 
-def unpack_dataset(packed: Path, dataset: Path) -> DatasetInfo:
-    """Copy a packed data set to `dataset`, unless an equal one is there.
-
-    Raises:
-        CorpusError: the copy is not complete, or another data set is there.
-        OSError: the disk is full.
-    """
-    info = complete(packed)
-    if info is None:
-        raise CorpusError(f"the data set in {packed} is not whole: it was still being copied")
-    present = complete(dataset)
-    if present is not None and _comparable(present, info):
-        return present
-    if dataset.exists():
-        raise CorpusError(
-            f"another data set is in {dataset}; move it away, or restore to another place: "
-            "AUTORESEARCH_DATA=FOLDER, then and for each `autoresearch run`"
-        )
-    part = dataset.with_name(f".{dataset.name}.restored")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(packed, part)
-    hidden = tuple(path for path in info.hidden if Path(path).exists())
-    info = replace(info, hidden=hidden, restored=True)
-    write_atomic(part / INFO_FILE, codec.encode(info))
-    part.rename(dataset)
-    return info
-
-
-def _comparable(left: DatasetInfo, right: DatasetInfo) -> bool:
-    return all(getattr(left, name) == getattr(right, name) for name in SAME_SCORES)
-
-
-def _dataset_in(folder: Path, info: DatasetInfo) -> Path:
-    # a tag can't begin with '_'
-    return folder / "_datasets" / f"{info.name}-{info.corpus}-{info.tokenizer}"
-
-
-def _copy(workspace: Workspace, folder: Path, scratch: Path) -> None:
-    settings = workspace.settings()
-    if settings is None:
-        raise InputError(f"{workspace.folder} has no settings.json: was it removed?")
-    dataset = open_dataset(folder_of(settings))
-    archive, bundle = (scratch / f"{workspace.tag}.{kind}" for kind in ("zip", "bundle"))
-    _write_archive(workspace, dataset.folder, archive)
-    copy_atomic(archive, folder / archive.name)
-    sharing.bundle(workspace.root, workspace.tag, bundle)
-    copy_atomic(bundle, folder / bundle.name)
-    pack_dataset(dataset.folder, _dataset_in(folder, dataset.info))
-
-
-def _write_archive(workspace: Workspace, dataset: Path, path: Path) -> None:
-    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
-        pending = [f"pending/{proposal.number:04d}.json" for proposal in workspace.pending()]
-        for file in (workspace.folder / name for name in (*FILES, *pending)):
-            if file.exists():
-                archive.writestr(str(file.relative_to(workspace.folder)), file.read_bytes())
-        archive.write(dataset / INFO_FILE, INFO_FILE)
-        for file in sorted(workspace.kit.rglob("*")):
-            if file.is_file() and file.parent.name != "__pycache__":
-                archive.write(file, Path(KIT) / file.relative_to(workspace.kit))
-
-
 def _restore(workspace: Workspace, folder: Path) -> Restored:
-    tag = workspace.tag
-    archive = folder / f"{tag}.zip"
+    archive = folder / f"{workspace.tag}.zip"
     workspace.create()
     with workspace.lock():
-        history = History(workspace.root, tag)
+        history = History(workspace.root, workspace.tag)
         before = history.next_number()
-        sharing.fetch(workspace.root, tag, str(folder / f"{tag}.bundle"))
+        sharing.fetch(workspace.root, workspace.tag, str(folder / f"{workspace.tag}.bundle"))
         after = history.next_number()
         try:
             with ZipFile(archive) as opened:
                 if after > before or workspace.settings() is None:
                     _restore_files(opened, workspace)
-                lacks = _restore_dataset(opened, folder)
+                info = codec.decode(DatasetInfo, opened.read(INFO_FILE))
+                settings = codec.decode(Settings, opened.read("settings.json"))
         except (BadZipFile, KeyError, FileNotFoundError) as error:
             raise InputError(f"{archive} is not whole: {error}") from error
-    return Restored(tag, after, lacks)
+        try:
+            _unpack_dataset(_dataset_in(folder, info), folder_of(settings))
+        except CorpusError as error:
+            return Restored(workspace.tag, after, str(error))
+    return Restored(workspace.tag, after, "")
 
 
 def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
@@ -209,12 +172,25 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
             write_atomic(workspace.folder / name, archive.read(name))
 
 
-def _restore_dataset(archive: ZipFile, folder: Path) -> str:
-    """Bring the data set back; return why that was not possible, or an empty text."""
-    info = codec.decode(DatasetInfo, archive.read(INFO_FILE))
-    settings = codec.decode(Settings, archive.read("settings.json"))
-    try:
-        unpack_dataset(_dataset_in(folder, info), folder_of(settings))
-    except CorpusError as error:
-        return str(error)
-    return ""
+def _unpack_dataset(packed: Path, dataset: Path) -> None:
+    """Copy a packed data set to `dataset`, unless an equal one is there.
+
+    Raises:
+        CorpusError: the copy is not complete, or another data set is there.
+    """
+    info, present = complete(packed), complete(dataset)
+    if info is None:
+        raise CorpusError(f"the data set in {packed} is not whole: it was still being copied")
+    if present and all(getattr(present, name) == getattr(info, name) for name in SAME_SCORES):
+        return
+    if dataset.exists():
+        raise CorpusError(
+            f"another data set is in {dataset}; move it away, or restore into another folder: "
+            "AUTORESEARCH_DATA=FOLDER, then and for each `autoresearch run`"
+        )
+    part = dataset.with_name(f".{dataset.name}.restored")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(packed, part)
+    hidden = tuple(path for path in info.hidden if Path(path).exists())
+    write_atomic(part / INFO_FILE, codec.encode(replace(info, hidden=hidden, restored=True)))
+    part.rename(dataset)

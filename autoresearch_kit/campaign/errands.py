@@ -76,10 +76,8 @@ class ErrandRunner:
         if not self._notices.finish(NOTICE_PATIENCE):
             logger.warning("the last notice was not taken within %.0f s", NOTICE_PATIENCE)
         if not self._copies.finish(COPY_PATIENCE):
-            logger.warning(
-                "the last copy was not done within %.0f s; the next start goes on with it",
-                COPY_PATIENCE,
-            )
+            late = "the last copy was not done within %.0f s; the next start goes on with it"
+            logger.warning(late, COPY_PATIENCE)
 
     def _errands(self) -> Errands:
         try:
@@ -97,10 +95,8 @@ class ErrandRunner:
         try:
             notify.post(webhook, notice)
         except ErrandError as error:
-            tag = self._workspace.tag
-            logger.warning(
-                "%s; check its address: autoresearch errands %s --webhook URL", error, tag
-            )
+            way_out = f"autoresearch errands {self._workspace.tag} --webhook URL"
+            logger.warning("%s; check its address: %s", error, way_out)
 
     def _copy(self, folder: Path) -> None:
         try:
@@ -118,7 +114,7 @@ class ErrandRunner:
 
 
 class _Worker:
-    """Does one thing after the other in a thread that does not keep the process alive."""
+    """Does its work in turn, in a thread that does not keep the process alive."""
 
     def __init__(self, name: str, waiting: int) -> None:
         self._name = name

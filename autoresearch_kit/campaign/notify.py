@@ -57,8 +57,8 @@ def stand_in(tag: str, trouble: str) -> str:
 
 def ending(state: State, experiments: Sequence[Experiment]) -> str:
     """Return the notice that the campaign is over: why, and with which result."""
-    verbs = {Stage.ENDED: "ended", Stage.FAILED: "failed"}
-    verb = verbs.get(state.stage, f"died while {state.stage}")
+    over = state.stage in (Stage.ENDED, Stage.FAILED)
+    verb = str(state.stage) if over else f"died while {state.stage}"
     words = f"'{state.tag}' {verb}: {state.message}"
     if not experiments:
         return words

@@ -28,7 +28,7 @@ from autoresearch_kit.researchers import Model
 
 NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", KEY, WEBHOOK)
 NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
-"""What a notebook's kernel sets for itself, which would lead the campaign astray; and secrets."""
+"""Variables that a notebook's kernel sets for itself, which would mislead the campaign; secrets."""
 
 
 class Sandboxing(StrEnum):

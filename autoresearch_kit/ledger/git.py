@@ -7,8 +7,7 @@ the index and HEAD are never written: trees are made in an index of their own.
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -110,19 +109,37 @@ class Git:
         """Return the folder of the repository, which all its worktrees share."""
         return Path(self.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
-    @contextmanager
-    def tree(self, base: str | None, scratch: Path) -> Iterator["Tree"]:
-        """Yield a tree that starts as commit `base`'s, or empty; its index is in `scratch`."""
+    def commit(
+        self, parent: str | None, files: Mapping[str, bytes], message: str, scratch: Path
+    ) -> str:
+        """Commit `parent`'s tree with these files added or replaced; return the commit's name.
+
+        Without a parent it is a root. The files are stored byte for byte: no filter, no line-end
+        conversion. The index is a temporary file in `scratch`.
+        """
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                index = Path(folder) / "index"
-                self.run("read-tree", base if base else "--empty", index=index)
-                yield Tree(self, index)
+                index, paths = Path(folder, "index"), []
+                for number, content in enumerate(files.values()):
+                    paths.append(Path(folder, f"blob-{number}"))
+                    paths[-1].write_bytes(content)
+                self.run("read-tree", parent or "--empty", index=index)
+                listed = "".join(f"{path}\n" for path in paths).encode()
+                blobs = self.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed)
+                named = zip(blobs.decode().split(), files, strict=True)
+                entries = "".join(f"100644 {blob}\t{path}\0" for blob, path in named).encode()
+                self.run(
+                    "update-index", "--replace", "-z", "--index-info", stdin=entries, index=index
+                )
+                tree = self.line("write-tree", index=index)
         except OSError as error:
             raise LedgerError(f"can't write to {scratch}: {error.strerror}") from error
+        parents = ["-p", parent] if parent else []
+        args = [*self._identity(), "commit-tree", *parents, "-F", "-", tree]
+        return self.line(*args, stdin=message.encode())
 
-    def identity(self) -> list[str]:
+    def _identity(self) -> list[str]:
         """Return options that give commits an author where the user has set none."""
         out = self.run("config", "--list", "-z").decode(errors="replace")
         settings = dict(item.partition("\n")[::2] for item in out.split("\0"))
@@ -148,39 +165,6 @@ class Git:
             )
         except OSError as error:
             raise LedgerError(f"can't start git: {error}") from error
-
-
-class Tree:
-    """Files to be committed, made by `Git.tree`."""
-
-    def __init__(self, git: Git, index: Path):
-        self._git = git
-        self._index = index
-        self._identity = git.identity()
-
-    def put(self, files: Mapping[str, bytes]) -> None:
-        """Add or replace files, byte for byte as given: no filter, no line-end conversion."""
-        blobs = zip(files, self._write(list(files.values())), strict=True)
-        request = "".join(f"100644 {blob}\t{path}\0" for path, blob in blobs).encode()
-        self._git.run(
-            "update-index", "--replace", "-z", "--index-info", stdin=request, index=self._index
-        )
-
-    def commit(self, message: str, parent: str | None) -> str:
-        """Commit the files on top of `parent`, or as a root; return the commit's name."""
-        tree = self._git.line("write-tree", index=self._index)
-        parents = ["-p", parent] if parent else []
-        options = [*self._identity, "commit-tree", *parents, "-F", "-", tree]
-        return self._git.line(*options, stdin=message.encode())
-
-    def _write(self, contents: Sequence[bytes]) -> list[str]:
-        """Write blobs with one process; return their names."""
-        paths = [self._index.with_name(f"blob-{number}") for number in range(len(contents))]
-        for path, data in zip(paths, contents, strict=True):
-            path.write_bytes(data)
-        request = "".join(f"{path}\n" for path in paths).encode()
-        out = self._git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=request)
-        return out.decode().split()
 
 
 def _config(settings: Mapping[str, str]) -> list[str]:

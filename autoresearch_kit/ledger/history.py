@@ -61,11 +61,9 @@ class History:
         number, parent = experiment.number, self._parent(experiment)
         files = {**files, RECORD: codec.encode(experiment)}
         record = {self._path(number, name): data for name, data in files.items()}
-        with self._git.tree(parent, self._scratch()) as tree:
-            tree.put({experiment.settings.notebook: notebook.encode()})
-            code = tree.commit(code_message(experiment), parent)
-            tree.put(record)
-            commit = tree.commit(record_message(experiment), code)
+        edit, scratch = {experiment.settings.notebook: notebook.encode()}, self._scratch()
+        code = self._git.commit(parent, edit, code_message(experiment), scratch)
+        commit = self._git.commit(code, record, record_message(experiment), scratch)
         refs.create_experiment(self._git, self.tag, number, commit)
         if experiment.kept:
             with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it

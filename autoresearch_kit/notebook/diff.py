@@ -2,7 +2,6 @@
 
 import difflib
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_kit.notebook import TrainNotebook
@@ -47,24 +46,18 @@ class NotebookDiff(list[CellDiff]):
 
 
 def cell_diff(old: TrainNotebook, new: TrainNotebook) -> NotebookDiff:
-    """Return the code cells that differ; a removed cell stands where it was."""
+    """Return the code cells that differ; a removed cell follows the cell that it followed."""
     before = {cell.name: cell.source for cell in old.cells if not cell.markdown}
     after = {cell.name: cell.source for cell in new.cells if not cell.markdown}
+    names = list(after)
+    for previous, name in zip(["", *before], before, strict=False):
+        if name not in names:
+            names.insert(names.index(previous) + 1 if previous else 0, name)
     diff = NotebookDiff()
-    for name in _in_order(list(before), list(after)):
+    for name in names:
         was, becomes = before.get(name, ""), after.get(name, "")
         if was != becomes:
-            change = "changed" if name in before and name in after else "removed"
-            if name not in before:
-                change = "added"
+            change = "added" if name not in before else "changed" if name in after else "removed"
             lines = difflib.unified_diff(was.splitlines(), becomes.splitlines(), lineterm="", n=2)
             diff.append(CellDiff(name, change, tuple(lines)[2:]))
     return diff
-
-
-def _in_order(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    names = list(after)
-    for position, name in enumerate(before):
-        if name not in names:
-            names.insert(names.index(before[position - 1]) + 1 if position else 0, name)
-    return names

@@ -109,11 +109,6 @@ def _without_prose(tree: ast.Module) -> ast.Module:
 
 
 def _code(body: list[ast.stmt]) -> list[ast.stmt]:
-    return [statement for statement in body if not _is_prose(statement)]
-
-
-def _is_prose(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Expr(value=ast.Constant(value=str())):
-            return True
-    return False
+    values = [node.value if isinstance(node, ast.Expr) else node for node in body]
+    prose = [isinstance(v, ast.Constant) and isinstance(v.value, str) for v in values]
+    return [statement for statement, is_prose in zip(body, prose, strict=True) if not is_prose]

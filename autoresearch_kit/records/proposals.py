@@ -30,10 +30,10 @@ class CellEdit:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run that crashed on a bug, and was repaired: what was run, and what it said.
+    """A run that crashed on a bug which was then repaired: the edits, the run and its traceback.
 
-    `traceback` came out of unreviewed code. `idea` and `hypothesis` are its words before the
-    repair; empty where they were not written down.
+    `traceback` came out of unreviewed code. `idea` and `hypothesis` are those before the repair;
+    empty where they were not written down.
     """
 
     edits: tuple[CellEdit, ...]
@@ -49,8 +49,8 @@ class Proposal:
     """A researcher's proposal: cell edits first, then constants set in `config`.
 
     `parent` is the number of the experiment whose notebook is edited; the baseline has none.
-    `directive` digests the program.md, and `guidance` is what the human had said, when it was made;
-    `model` names the language model, `lessons` are what it had learnt, where it was asked.
+    `directive` digests the program.md, and `guidance` is the human's, at the time it was made;
+    `model` names the language model, and `lessons` are what it had learnt, if it was asked.
     `attempts` are the runs of this idea that crashed on a bug which was then repaired; `idea`,
     `hypothesis` and `category` are those given with the repair. `failure` says why nothing came of
     the idea: then there is nothing to run. `retry_of` is the number of a disturbed experiment that

@@ -9,8 +9,9 @@ from autoresearch_kit.records.fingerprints import Accelerator, Clock
 
 
 class Reason(StrEnum):
-    """Why an experiment ended as it did: three are keeps, two discards, two disturbed, the other
-    ones crashes."""
+    """The reason of a verdict: three are of keeps, two of discards, two of disturbed experiments;
+    the others are of crashes.
+    """
 
     BASELINE = "baseline"
     BETTER = "better"
@@ -50,17 +51,15 @@ def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
 
 @dataclass(frozen=True)
 class Score:
-    """A score, as the judge measured it. `value` is bits per byte: nats / (bytes * ln 2), lower is
-    better.
+    """A score, as the judge measured it. `value` is nats / (bytes * ln 2), lower is better.
 
     `causality_gap` is the mean absolute change of loss, in nats, at `tested` positions drawn at
-    random, when everything after them is replaced: at most 0.001, an honest model's near 0. Scores
-    of older versions have 0 for `tested`, and a mean of signed changes.
+    random, when everything after them is replaced: at most 0.001; an honest model's is near 0.
+    Scores of older versions have 0 for `tested`, and a mean of signed changes.
 
-    `precision` is what the model computed in. `rounding` is by how many bits per byte its device's
-    own precision, where that is not float32, is off on the first rows: where that is much, float32
-    was taken. None where it was not, or could not be, held against float32. `on_device`: the logits
-    did not leave the GPU.
+    The model computed in `precision`. `rounding` is the error, in bits per byte on the first rows,
+    of the device's own precision against float32, which is taken where the error is large; None
+    where they were not compared. `on_device`: the logits did not leave the GPU.
     """
 
     metric: str
@@ -80,9 +79,9 @@ class Score:
 class GpuConditions:
     """One GPU while a run trained: mean clock and its maximum in MHz, the highest temperature in C.
 
-    `throttled` is the share of the looks at which it was slowed down by heat, or by want of power
-    (its own power limit, at which every busy GPU is, left out); `others` is how many processes that
-    were not the run's computed on it. What a GPU does not say is 0.
+    `throttled` is the share of samples in which heat or the power supply slowed it down; its own
+    power limit, at which every busy GPU runs, does not count. `others` counts the processes of
+    others that computed on it. A value that the GPU does not report is 0.
     """
 
     name: str
@@ -97,9 +96,9 @@ class GpuConditions:
 class Conditions:
     """The machine while a run trained.
 
-    `elsewhere` is the share of all cores' time, in [0, 1], that went to processes that were not the
-    run's, or to the machine's host. `load` is the load average of the last minute at its end.
-    `busiest` names the other processes that took the most, for people.
+    `elsewhere` is the share of all cores' time, in [0, 1], that other processes or the machine's
+    host used. `load` is the load average of the last minute, at the end. `busiest` names the other
+    processes that used the most, for people.
     """
 
     elsewhere: float
@@ -110,8 +109,10 @@ class Conditions:
 
 @dataclass(frozen=True)
 class CacheUse:
-    """Files of a compiler in a run's own cache: those `lent` to it, which earlier runs had made,
-    those that it `made`, and of these the ones that are `kept` for later runs."""
+    """Files in a run's own compiler cache: `lent` by earlier runs, and `made` by this run.
+
+    Of the files made, `kept` are there for later runs.
+    """
 
     lent: int = 0
     made: int = 0
@@ -131,7 +132,7 @@ class Run:
     training never began. `parts` are the seconds of everything else, by name.
     `conditions` are None if training never began, or was over at once. `audit` is the score of the
     same model on a shard that no verdict and no researcher sees, measured for what is kept.
-    `cache` says what `torch.compile` found there and added. `peak_memory_mb` is host memory.
+    `cache` counts the files that `torch.compile` used and added. `peak_memory_mb` is host memory.
     `gpu_mb` is the peak of the GPU's memory as its driver counts it, `gpu_allocated_mb` as torch's
     allocator does; None where the run had no GPU, or none was seen. All in units of 1e6 bytes.
     """
@@ -200,7 +201,7 @@ class Run:
 
 
 class Arm(StrEnum):
-    """The code that a run is of: the idea's, or the best's that it is compared with."""
+    """The code that was run: the idea's, or the best's, which it is compared with."""
 
     CHALLENGER = "challenger"
     BEST = "best"
@@ -208,9 +209,11 @@ class Arm(StrEnum):
 
 @dataclass(frozen=True)
 class Measured:
-    """A run that is over, and not yet in git. `folder` is the name of its folder, `code` digests
-    its notebook; `disturbed` says why it was to be repeated when it was over, empty if it counted.
-    Whether it counts now is computed anew: later runs of the same code may show that it was slow.
+    """A run that is over, and not yet in git.
+
+    `folder` is the name of its folder, `code` digests its notebook. `disturbed` says why it had to
+    be repeated when it was over; empty if it counted. This is decided anew each time, since later
+    runs of the same code may show that it was slow.
     """
 
     number: int
@@ -224,7 +227,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Sight:
-    """The part of this machine that a run sees beside what every run sees.
+    """The files of this machine that a run sees or does not see, beside those of every run.
 
     `imports` are top-level modules that its campaign's notebook imports: the distributions that
     hold them are shown. `hidden` are files that hold val or audit text, taken out of its sight.

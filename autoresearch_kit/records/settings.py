@@ -80,9 +80,9 @@ class Research:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a campaign ends by itself. All are counted over its life, but hours from each start.
+    """The limits at which a campaign ends; hours count from each start, the others over its life.
 
-    Experiments are those after the baseline; tokens and US dollars are with those of proposals
+    The baseline does not count as an experiment. Tokens and US dollars include those of proposals
     that are still being made.
     """
 
@@ -94,10 +94,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Errands:
-    """Copies and notices after each experiment; an empty field: none.
+    """Copies and notices after each experiment; an empty field asks for none.
 
-    `copy_to` is the folder that gets a copy of the campaign. `webhook` is the address that notices
-    are posted to; whoever knows it can write there, so it is shown nowhere.
+    `copy_to` is the folder that gets a copy of the campaign. Notices are posted to `webhook`; who
+    knows this address can write there, so it is shown nowhere.
     """
 
     copy_to: str = ""

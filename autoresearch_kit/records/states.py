@@ -29,7 +29,7 @@ class Request(StrEnum):
 
 
 class Command(StrEnum):
-    """The command that a campaign's process carries out; it also goes on where that ended."""
+    """The command that a campaign's process carries out."""
 
     RUN = "run"
     CONFIRM = "confirm"
@@ -37,7 +37,7 @@ class Command(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """A campaign's own word on itself, for whoever watches. Times are seconds since the epoch."""
+    """The state that a campaign's process writes of itself. Times are seconds since the epoch."""
 
     tag: str
     pid: int

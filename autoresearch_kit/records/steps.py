@@ -7,7 +7,7 @@ from autoresearch_kit.records.runs import Run
 
 @dataclass(frozen=True)
 class ProfileRow:
-    """An operator, or on a GPU a kernel: its own time, without that of what it calls.
+    """The time of an operator, or of a kernel on a GPU, without the operators that it calls.
 
     `share` is of all rows' time, in [0, 1]; `milliseconds` and `calls` are of one step.
     """

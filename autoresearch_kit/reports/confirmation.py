@@ -1,5 +1,6 @@
 """The records of a confirmation: its runs, and the results so far."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -110,50 +111,26 @@ class Confirmation:
     keeps: tuple[KeepFound, ...]
 
 
-@dataclass(frozen=True)
 class Folder:
-    """The folder of a campaign's confirmation: `.autoresearch/<tag>/confirm/`."""
+    """The folder of a campaign's confirmation: `.autoresearch/<tag>/confirm/`.
 
-    workspace: Workspace
+    `runs` is the folder of the run under way, `pruned` the notebook of the pruned best.
+    """
 
-    @property
-    def path(self) -> Path:
-        """Return the folder's path."""
-        return self.workspace.folder / "confirm"
+    def __init__(self, workspace: Workspace) -> None:
+        path = workspace.folder / "confirm"
+        self.runs = path / "runs"
+        self.pruned = path / "pruned.ipynb"
+        self._files: Mapping[type, Path] = {
+            Trials: path / "trials.json",
+            Confirmation: path / "confirmation.json",
+        }
 
-    @property
-    def runs(self) -> Path:
-        """Return the folder of the run under way."""
-        return self.path / "runs"
+    def read(self, kind: type[T]) -> T | None:
+        """Return the `Trials` or the `Confirmation` so far; None before the first start."""
+        path = self._files[kind]
+        return codec.decode(kind, path.read_bytes()) if path.exists() else None
 
-    @property
-    def pruned(self) -> Path:
-        """Return the notebook of the pruned best."""
-        return self.path / "pruned.ipynb"
-
-    def create(self) -> None:
-        """Create the folder, ignored by git."""
-        self.workspace.create()
-        self.runs.mkdir(parents=True, exist_ok=True)
-
-    def trials(self) -> Trials | None:
-        """Return the runs so far; None before the first start."""
-        return self._read("trials.json", Trials)
-
-    def write_trials(self, trials: Trials) -> None:
-        """Replace the record of the runs."""
-        write_atomic(self.path / "trials.json", codec.encode(trials))
-
-    def confirmation(self) -> Confirmation | None:
-        """Return the results so far; None before the first start."""
-        return self._read("confirmation.json", Confirmation)
-
-    def write_confirmation(self, confirmation: Confirmation) -> None:
-        """Replace the record of the results."""
-        write_atomic(self.path / "confirmation.json", codec.encode(confirmation))
-
-    def _read(self, name: str, kind: type[T]) -> T | None:
-        try:
-            return codec.decode(kind, (self.path / name).read_bytes())
-        except FileNotFoundError:
-            return None
+    def write(self, record: Trials | Confirmation) -> None:
+        """Replace the record of the runs, or of the results."""
+        write_atomic(self._files[type(record)], codec.encode(record))

@@ -23,7 +23,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.confirmation import Folder
+from autoresearch_kit.reports.confirmation import Confirmation, Folder
 from autoresearch_kit.reports.figures import audit, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.compare import Against
@@ -204,7 +204,7 @@ class Results:
         """
         if self.history is None:
             return Missing(f"There is no code in {self.name}, so its keeps can't be confirmed.")
-        confirmed = Folder(Workspace(self.history.root, self.name)).confirmation()
+        confirmed = Folder(Workspace(self.history.root, self.name)).read(Confirmation)
         command = f"autoresearch confirm {self.name}"
         if confirmed is None:
             return Missing(f"Nobody has confirmed {self.name} on this machine: {command}")

@@ -8,7 +8,7 @@ from autoresearch_kit.notebook.cells import Cell
 
 
 class Direction(StrEnum):
-    """The values of a metric that are better."""
+    """The direction in which a metric improves."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -16,7 +16,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is measured of each submission, under its name in records and tables."""
+    """A number measured of each submission; records and tables show it under `name`."""
 
     name: str
     direction: Direction
@@ -28,7 +28,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Bound:
-    """A limit that a submission must keep: the worst value of a metric that is allowed."""
+    """The worst value of a metric that a submission may have."""
 
     metric: Metric
     limit: float
@@ -38,10 +38,10 @@ class Bound:
 class Task:
     """The model that a campaign trains, and the way it is measured.
 
-    The first of the metrics is the objective, which decides. `scoring_version` stands in each
-    score's fingerprint. `prepare_module` is run as `python -m MODULE CORPUS OPTIONS`; it makes the
-    data ready and prints its folder. `judge_module` is run as `python -m MODULE SPEC`; it
-    measures a submission. `notebook_problems` yields what a notebook lacks for this task.
+    The first metric is the objective, which decides. `scoring_version` is part of each score's
+    fingerprint. `python -m {prepare_module} CORPUS OPTIONS` makes the data ready and prints its
+    folder. `python -m {judge_module} SPEC` measures a submission. `notebook_problems` yields what a
+    notebook lacks for this task.
     """
 
     name: str

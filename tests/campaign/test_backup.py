@@ -6,16 +6,11 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import context
-from autoresearch_kit.campaign.backup import (
-    Restored,
-    copy_campaign,
-    pack_dataset,
-    restore,
-    unpack_dataset,
-)
+from autoresearch_kit.campaign.backup import Restored, copy_campaign, restore
 from autoresearch_kit.campaign.options import Wishes, settle
-from autoresearch_kit.errors import BusyError, CorpusError, InputError
+from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
+from autoresearch_kit.files.kit_copy import digest
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
@@ -46,19 +41,14 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
     workspace = Workspace(make_night(folder / "project").history.root, "night")
     workspace.create()
     workspace.copy_kit()
-    kept = workspace.kit / "autoresearch_kit" / "tasks" / "lm" / "build.py"
-    kept.write_text(kept.read_text() + "# as it was then\n")
+    module = workspace.kit / "autoresearch_kit" / "errors.py"
+    module.write_text(module.read_text() + "# as it was then\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(folder / "data"))
-        prepare(str(lost), Sizes(vocab_size=SIZES.vocab_size, context=SIZES.context))
-        workspace.write_settings(
-            replace(
-                ledger.SETTINGS,
-                dataset=str(lost),
-                vocab_size=SIZES.vocab_size,
-                context=SIZES.context,
-            )
-        )
+        prepare(str(lost), SIZES)
+        vocab_size, length = SIZES.vocab_size, SIZES.context
+        settings = replace(ledger.SETTINGS, vocab_size=vocab_size, context=length)
+        workspace.write_settings(replace(settings, dataset=str(lost)))
         workspace.write_guidance("wider")
         workspace.write_pending(Proposal(4, 1, "optuna", "next", ""))
         (folder / "disk").mkdir()
@@ -81,63 +71,49 @@ def fresh(first: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Workspace(clone, "night")
 
 
-def info_of(home: Path, name: str) -> DatasetInfo:
-    info = complete(dataset_folder(name, home, SIZES))
-    assert info is not None
-    return info
-
-
-def print_of(place: Workspace, lost: Path) -> Fingerprint:
-    return fingerprint(info_of(place.root.parent / "data", str(lost)), MACHINE, 1)
-
-
-def test_the_restored_history_is_equal(first: Workspace, fresh: Workspace, disk: Path) -> None:
-    assert restore(fresh.root, disk) == [Restored("night", 4, "")]
-    before, after = (History(place.root, "night").entries() for place in (first, fresh))
-    assert before == after
-
-
-def test_the_restored_fingerprint_is_equal(
+def test_history_and_fingerprint_are_restored(
     first: Workspace, fresh: Workspace, disk: Path, lost: Path
 ) -> None:
-    restore(fresh.root, disk, "night")
-    assert print_of(first, lost) == print_of(fresh, lost)
+    def fingerprint_of(workspace: Workspace) -> Fingerprint:
+        info = complete(dataset_folder(str(lost), workspace.root.parent / "data", SIZES))
+        assert info is not None
+        return fingerprint(info, MACHINE, 1)
+
+    assert restore(fresh.root, disk) == [Restored("night", 4, "")]
+    before, after = (History(each.root, "night").entries() for each in (first, fresh))
+    assert before == after
+    assert fingerprint_of(first) == fingerprint_of(fresh)
 
 
 def test_a_restored_campaign_goes_on_without_its_corpus(
-    fresh: Workspace, disk: Path, lost: Path
+    first: Workspace, fresh: Workspace, disk: Path, lost: Path
 ) -> None:
     restore(fresh.root, disk, "night")
+    assert fresh.pending() == first.pending()
+    assert fresh.guidance() == "wider"
+    assert digest(fresh.kit) == digest(first.kit)
     settings = settle(fresh.root, "night", Wishes())
     assert settings.dataset == str(lost)
     folder = context.prepare_for(settings)
     assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
 
 
-def test_pending_proposal_and_guidance_are_restored(
-    first: Workspace, fresh: Workspace, disk: Path
-) -> None:
-    restore(fresh.root, disk, "night")
-    assert fresh.pending() == first.pending()
-    assert fresh.guidance() == "wider"
-
-
 def test_a_campaign_that_is_not_behind_is_left_unchanged(fresh: Workspace, disk: Path) -> None:
     restore(fresh.root, disk, "night")
     fresh.write_guidance("deeper")
-    restore(fresh.root, disk, "night")
+    assert restore(fresh.root, disk, "night") == [Restored("night", 4, "")]
     assert fresh.guidance() == "deeper"
 
 
-def test_a_running_campaign_is_not_restored(fresh: Workspace, disk: Path) -> None:
+def test_a_running_or_unknown_campaign_is_refused(fresh: Workspace, disk: Path) -> None:
     fresh.create()
     with fresh.lock(), pytest.raises(BusyError):
         restore(fresh.root, disk, "night")
+    with pytest.raises(InputError, match=r"no copy of campaign 'day' in .*; there: night"):
+        restore(fresh.root, disk, "day")
 
 
-def test_another_data_set_is_not_overwritten(
-    fresh: Workspace, disk: Path, lost: Path, tmp_path: Path
-) -> None:
+def test_another_data_set_is_not_overwritten(fresh: Workspace, disk: Path, lost: Path) -> None:
     restore(fresh.root, disk, "night")
     path = dataset_folder(str(lost), sizes=SIZES) / "dataset.json"
     other = codec.encode(replace(codec.decode(DatasetInfo, path.read_bytes()), corpus="other"))
@@ -147,23 +123,27 @@ def test_another_data_set_is_not_overwritten(
     assert path.read_bytes() == other
 
 
-def test_a_half_copied_data_set_is_reported(
-    first: Workspace, fresh: Workspace, tmp_path: Path
+def test_a_half_copied_data_set_is_reported_and_completed(
+    first: Workspace, fresh: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTORESEARCH_DATA", str(first.root.parent / "data"))
-        copy_campaign(first, disk)
-    next(disk.glob("_datasets/*/dataset.json")).unlink()
+
+    def copy() -> None:
+        with monkeypatch.context() as patch:
+            patch.setenv("AUTORESEARCH_DATA", str(first.root.parent / "data"))
+            copy_campaign(first, disk)
+
+    copy()
+    [packed] = disk.glob("_datasets/*")
+    (packed / "dataset.json").unlink()
+    (packed / "val" / "tokens.bin").write_bytes(b"half")
     [restored] = restore(fresh.root, disk, "night")
     assert "still being copied" in restored.lacks
     assert restored.experiments == 4
-
-
-def test_an_unknown_campaign_is_refused_with_the_known_ones(fresh: Workspace, disk: Path) -> None:
-    with pytest.raises(InputError, match=r"no copy of campaign 'day' in .*; there: night"):
-        restore(fresh.root, disk, "day")
+    copy()
+    [restored] = restore(fresh.root, disk, "night")
+    assert restored.lacks == ""
 
 
 def test_a_damaged_copy_is_refused(fresh: Workspace, disk: Path, tmp_path: Path) -> None:
@@ -177,38 +157,28 @@ def test_a_damaged_copy_is_refused(fresh: Workspace, disk: Path, tmp_path: Path)
         restore(fresh.root, folder, "night")
 
 
-@pytest.fixture
-def foreign(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Prepare a data set named stdlib that this Python's standard library would not make."""
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))
-    folder = tmp_path / "data" / prepare(str(corpus)).name
-    info = replace(open_dataset(folder).info, name="stdlib", hidden=("/usr/nowhere/cgi.py",))
-    write_atomic(folder / "dataset.json", codec.encode(info))
-    return folder.rename(tmp_path / "data" / "foreign")
-
-
-def test_another_pythons_standard_library_is_accepted(foreign: Path, tmp_path: Path) -> None:
-    pack_dataset(foreign, tmp_path / "disk")
-    info: DatasetInfo = unpack_dataset(tmp_path / "disk", foreign.with_name("stdlib"))
-    assert prepare("stdlib") == info
-    hidden = hidden_here(info, "stdlib")
+def test_another_pythons_standard_library_is_accepted(
+    fresh: Workspace, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Workspace(make_night(tmp_path / "other").history.root, "night")
+    other.create()
+    (other.kit / "autoresearch_kit").mkdir(parents=True)
+    (other.kit / "autoresearch_kit" / "__init__.py").touch()
+    other.write_settings(replace(ledger.SETTINGS, dataset="stdlib"))
+    disk, data = tmp_path / "disk", tmp_path / "other-data"
+    disk.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("AUTORESEARCH_DATA", str(data))
+        foreign = data / prepare(str(corpus)).name  # this Python's library would not make it
+        info = replace(open_dataset(foreign).info, name="stdlib", hidden=("/usr/nowhere/cgi.py",))
+        write_atomic(foreign / "dataset.json", codec.encode(info))
+        foreign.rename(data / "stdlib")
+        copy_campaign(other, disk)
+    tiny.git(tmp_path, "clone", "-q", str(other.root), str(tmp_path / "clone2"))
+    assert restore(tmp_path / "clone2", disk) == [Restored("night", 4, "")]
+    hidden = hidden_here(prepare("stdlib"), "stdlib")
     assert set(StdlibCorpus().hidden()) <= set(hidden)
     assert all(path.exists() for path in hidden)
-
-
-def test_packing_goes_on_where_it_was_interrupted(foreign: Path, tmp_path: Path) -> None:
-    pack_dataset(foreign, tmp_path / "disk")
-    (tmp_path / "disk" / "dataset.json").unlink()
-    (tmp_path / "disk" / "val" / "tokens.bin").write_bytes(b"half")
-    with pytest.raises(CorpusError, match="still being copied"):
-        unpack_dataset(tmp_path / "disk", foreign.with_name("stdlib"))
-    pack_dataset(foreign, tmp_path / "disk")
-    assert complete(tmp_path / "disk") == complete(foreign)
-
-
-def test_an_equal_data_set_is_not_copied_again(foreign: Path, tmp_path: Path) -> None:
-    pack_dataset(foreign, tmp_path / "disk")
-    assert not unpack_dataset(tmp_path / "disk", foreign).restored
 
 
 def test_a_failed_copy_leaves_the_old_file(tmp_path: Path) -> None:

@@ -39,13 +39,10 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def copied(tmp_path: Path, corpus: Path) -> Workspace:
-    """Make a campaign of four experiments on a prepared corpus."""
-    made = Workspace(make_night(tmp_path / "project").history.root, "night")
-    made.create()
-    prepare(str(corpus))
-    made.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
-    return made
+def hooked(workspace: Workspace, chat: ChatServer) -> Workspace:
+    """Make a campaign's folder whose notices go to the webhook."""
+    workspace.write_errands(Errands(webhook=hook(chat)))
+    return workspace
 
 
 @pytest.fixture
@@ -54,6 +51,17 @@ def disk(tmp_path: Path) -> Path:
     folder = tmp_path / "disk"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def copied(tmp_path: Path, corpus: Path, disk: Path) -> Workspace:
+    """Make a campaign of four experiments on a prepared corpus, copied to the disk."""
+    made = Workspace(make_night(tmp_path / "project").history.root, "night")
+    made.create()
+    prepare(str(corpus))
+    made.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
+    made.write_errands(Errands(copy_to=str(disk)))
+    return made
 
 
 def hook(chat: ChatServer) -> str:
@@ -66,95 +74,77 @@ def texts(chat: ChatServer) -> list[object]:
 
 def series(*verdicts: Verdict) -> list[Experiment]:
     """Return a baseline, then experiments with these verdicts."""
-    return [
-        ledger.experiment(0),
-        *(ledger.experiment(at, 1.4, verdict) for at, verdict in enumerate(verdicts, 1)),
-    ]
+    later = [ledger.experiment(at, 1.4, verdict) for at, verdict in enumerate(verdicts, 1)]
+    return [ledger.experiment(0), *later]
 
 
-def end(workspace: Workspace, runner: ErrandRunner, message: str = "done") -> None:
+def end(workspace: Workspace, runner: ErrandRunner) -> None:
     """End the campaign; what was under way is done when this returns."""
-    Heartbeat(workspace, Limits()).stage(Stage.ENDED, message)
+    Heartbeat(workspace, Limits()).stage(Stage.ENDED, "done")
     runner.ended()
 
 
-def run_errands(
-    workspace: Workspace, experiments: Sequence[Experiment] = (), *, times: int = 1
-) -> None:
-    """Run the errands after some experiments and at the end, `times` times over."""
+def run_errands(workspace: Workspace, experiments: Sequence[Experiment] = ()) -> None:
+    """Run the errands after some experiments and at the end."""
     runner = ErrandRunner(workspace)
-    for _ in range(times):
-        runner.after(experiments or series(Verdict.KEEP))
-        end(workspace, runner)
+    runner.after(experiments or series(Verdict.KEEP))
+    end(workspace, runner)
 
 
 # Notices
 
 
 def test_the_last_notice_says_why_and_with_which_result(
-    workspace: Workspace, chat: ChatServer
+    hooked: Workspace, chat: ChatServer
 ) -> None:
-    workspace.write_errands(Errands(webhook=hook(chat)))
-    run_errands(workspace, series(Verdict.KEEP, Verdict.CRASH))
+    run_errands(hooked, series(Verdict.KEEP, Verdict.CRASH))
     [(headers, body)] = chat.requests
     assert headers["Content-Type"] == "application/json"
     assert body.keys() == {"text"}
     assert str(body["text"]).startswith("'night' ended: done. 2 tried, 1 kept, 1 crashed; val_bpb")
 
 
-def test_a_plateau_is_reported_once(workspace: Workspace, chat: ChatServer) -> None:
-    workspace.write_errands(Errands(webhook=hook(chat)))
-    runner, night = ErrandRunner(workspace), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
+def test_a_plateau_is_reported_once(hooked: Workspace, chat: ChatServer) -> None:
+    runner, night = ErrandRunner(hooked), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
     for count in range(1, len(night) + 1):
         runner.after(night[:count])
-    end(workspace, runner)
+    end(hooked, runner)
     [told] = [text for text in texts(chat) if "plateau" in str(text)]
     assert "the best is still experiment 1" in str(told)
 
 
-def test_errands_may_change_while_the_campaign_runs(workspace: Workspace, chat: ChatServer) -> None:
+def test_errands_may_change_while_the_campaign_runs(
+    workspace: Workspace, chat: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
     runner = ErrandRunner(workspace)
-    runner.stand_in("first trouble")
+    (workspace.folder / "errands.json").write_text('{"copy_to": 1}')
+    with caplog.at_level(logging.INFO):
+        runner.stand_in("first trouble")  # without a webhook it is logged
+    assert "errands.json can't be read" in caplog.text
+    assert "notice: 'night' needs help: optuna proposes, since first trouble" in caplog.text
     workspace.write_errands(Errands(webhook=hook(chat)))
     runner.stand_in("503 from there")
     end(workspace, runner)
     assert texts(chat)[0] == "'night' needs help: optuna proposes, since 503 from there"
 
 
-def test_without_a_webhook_notices_are_logged(
-    workspace: Workspace, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        run_errands(workspace)
-    assert "notice: 'night' ended: done" in caplog.text
-
-
-def test_a_notice_can_not_mention_everybody(chat: ChatServer) -> None:
-    notify.post(hook(chat), "Boom\n<!channel> & @everyone")
+def test_a_query_is_sent_and_nobody_is_mentioned(chat: ChatServer) -> None:
+    notify.post(f"{hook(chat)}?key=a%2Fb&thread=1", "Boom\n<!channel> & @everyone")
+    assert chat.paths == [f"/v1/{SECRET}?key=a%2Fb&thread=1"]
     assert texts(chat) == ["Boom &lt;!channel&gt; &amp; @\u200beveryone"]
 
 
-def test_the_query_of_a_webhook_is_sent(chat: ChatServer) -> None:
-    notify.post(f"{hook(chat)}?key=a%2Fb&thread=1", "hello")
-    assert chat.paths == [f"/v1/{SECRET}?key=a%2Fb&thread=1"]
-
-
-def test_a_slow_webhook_delays_nothing(workspace: Workspace, chat: ChatServer) -> None:
-    answer = threading.Event()
-    chat.script = lambda _: Answer(wait=answer)
-    workspace.write_errands(Errands(webhook=hook(chat)))
-    runner = ErrandRunner(workspace)
-    runner.stand_in("503")
-    answer.set()  # reached although the notice was not accepted yet
-    end(workspace, runner)
-    assert len(texts(chat)) == 2
-
-
-def test_a_webhook_that_never_answers_is_given_up(
-    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+def test_a_slow_webhook_delays_nothing_and_is_given_up(
+    hooked: Workspace, chat: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = threading.Event()
     chat.script = lambda _: Answer(wait=answer)
+    runner = ErrandRunner(hooked)
+    runner.stand_in("503")
+    answer.set()  # reached although the notice was not accepted yet
+    end(hooked, runner)
+    assert len(texts(chat)) == 2
+    answer.clear()
     monkeypatch.setattr(notify, "SECONDS", 0.1)
     with pytest.raises(ErrandError, match=r"127\.0\.0\.1 did not take a notice: no answer"):
         notify.post(hook(chat), "hello")
@@ -162,12 +152,11 @@ def test_a_webhook_that_never_answers_is_given_up(
 
 
 def test_a_refused_notice_is_logged_without_the_address(
-    workspace: Workspace, chat: ChatServer, caplog: pytest.LogCaptureFixture
+    hooked: Workspace, chat: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     chat.script = lambda _: Answer(404, body=b"no_service")
-    workspace.write_errands(Errands(webhook=hook(chat)))
     with caplog.at_level(logging.DEBUG):
-        run_errands(workspace)
+        run_errands(hooked)
     assert "127.0.0.1 did not take a notice: HTTP 404; check its address" in caplog.text
     assert SECRET not in caplog.text
 
@@ -199,27 +188,14 @@ def test_an_address_is_accepted_and_its_secret_hidden(address: str, shown: str) 
     assert notify.public_part(address) == shown
 
 
-def test_only_the_user_may_read_the_address(workspace: Workspace) -> None:
-    workspace.write_errands(Errands(webhook=f"https://h/{SECRET}"))
-    assert (workspace.folder / "errands.json").stat().st_mode & 0o777 == 0o600
-    assert SECRET not in repr(workspace.errands())
-
-
 def test_an_empty_text_ends_an_errand_and_none_keeps_it(workspace: Workspace, disk: Path) -> None:
     workspace.write_errands(Errands(webhook="https://h/x"))
     both = settle_errands(workspace, copy_to=str(disk))
     assert both == Errands(str(disk), "https://h/x")
     workspace.write_errands(both)
+    assert (workspace.folder / "errands.json").stat().st_mode & 0o777 == 0o600
+    assert "https://h/x" not in repr(workspace.errands())
     assert settle_errands(workspace, webhook="") == Errands(str(disk))
-
-
-def test_a_damaged_errands_file_is_only_logged(
-    workspace: Workspace, caplog: pytest.LogCaptureFixture
-) -> None:
-    (workspace.folder / "errands.json").write_text('{"copy_to": 1}')
-    with caplog.at_level(logging.INFO):
-        run_errands(workspace)
-    assert "errands.json can't be read" in caplog.text
 
 
 # Copies
@@ -238,21 +214,17 @@ def test_a_copy_is_complete_and_holds_no_secret(
     assert not any(SECRET.encode() in content for content in files)
 
 
-def test_a_missing_disk_is_logged_once_and_copied_to_later(
+def test_a_failed_copy_is_tried_again_and_spoils_none(
     copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    copied.write_errands(Errands(copy_to=str(disk)))
     disk.rmdir()
+    runner = ErrandRunner(copied)
     with caplog.at_level(logging.INFO):
-        run_errands(copied, times=3)
-        assert caplog.text.count("no folder") == 1
-        disk.mkdir()
-        run_errands(copied)
-    assert (disk / "night.bundle").exists()
-
-
-def test_a_failed_copy_leaves_the_last_good_copy(copied: Workspace, disk: Path) -> None:
-    copied.write_errands(Errands(copy_to=str(disk)))
+        for _ in range(3):
+            runner.after(series(Verdict.KEEP))
+            end(copied, runner)
+    assert caplog.text.count("no folder") == 1
+    disk.mkdir()
     run_errands(copied)
     good = (disk / "night.bundle").read_bytes()
     shutil.rmtree(copied.root / ".git" / "refs" / "autoresearch")
@@ -270,7 +242,6 @@ def test_a_hanging_disk_delays_nothing(
         hanging.wait(60)
 
     runner._copies.do(hang)
-    copied.write_errands(Errands(copy_to=str(disk)))
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             runner.after(series(Verdict.KEEP))

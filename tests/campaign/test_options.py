@@ -44,14 +44,14 @@ def test_a_budget_counts_the_wall_clock_on_a_gpu(project: Path) -> None:
 @pytest.mark.parametrize(
     ("clock", "seconds"), [(Clock.WALL, 2 * 60 + 120 + 90), (Clock.CPU, 6 * (60 + 90) + 120)]
 )
-def test_the_wall_has_room_for_the_budget_a_start_and_compilation(
+def test_the_wall_has_room_for_budget_start_and_compilation(
     project: Path, clock: Clock, seconds: float
 ) -> None:
     settings = settled(project, Wishes(train_seconds=60, profile="cpu", clock=clock))
     assert settings.wall_seconds == seconds
 
 
-def test_the_wall_never_ends_a_run_that_uses_all_it_is_allowed(project: Path) -> None:
+def test_the_wall_never_ends_a_run_within_its_allowance(project: Path) -> None:
     for profile in PROFILES:
         settings = settled(project, Wishes(train_seconds=1, profile=profile.name))
         training = allowed_seconds(settings.train_seconds) + settings.compile_seconds
@@ -99,7 +99,7 @@ def test_a_limit_out_of_bounds_is_named() -> None:
         settle_limits(None, None, None, NAN)
 
 
-def test_a_gpu_that_torch_does_not_use_is_refused_unless_asked_for(
+def test_an_unused_gpu_is_refused_unless_asked_for(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nvidiactl").touch()  # as a torch for CPUs beside an NVIDIA driver
@@ -198,7 +198,7 @@ def test_the_profile_picks_the_notebook_unless_another_is_named(project: Path) -
     assert (own.notebook, own.profile) == ("mine.ipynb", "as-is")
 
 
-def test_a_notebook_with_a_constant_seed_is_refused_at_the_start(project: Path) -> None:
+def test_a_notebook_with_a_constant_seed_is_refused(project: Path) -> None:
     path = project / NOTEBOOK
     path.write_text(path.read_text().replace("loss.backward()", "torch.manual_seed(1)"))
     with pytest.raises(InputError, match=r"train\.ipynb: cell .*manual_seed\(1\) fixes the luck"):

@@ -52,7 +52,7 @@ def test_a_refused_start_changes_no_settings(workspace: Workspace) -> None:
     assert files(workspace) == before
 
 
-def test_a_gpu_that_torch_does_not_use_is_said_before_the_start(
+def test_an_unused_gpu_is_said_before_the_start(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nvidiactl").touch()

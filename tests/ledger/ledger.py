@@ -58,11 +58,11 @@ def score(value: float) -> Score:
 
 
 def repeated(
-    one: Experiment, *scores: float, reruns: tuple[float, ...] = (), noise: Noise | None = None
+    made: Experiment, *scores: float, reruns: tuple[float, ...] = (), noise: Noise | None = None
 ) -> Experiment:
     """Return the experiment with these runs, and with re-runs of the best."""
     own, others = (tuple(run(value=value) for value in group) for group in (scores, reruns))
-    return replace(one, runs=own, reruns=others, noise=noise)
+    return replace(made, runs=own, reruns=others, noise=noise)
 
 
 def experiment(

@@ -126,6 +126,7 @@ def test_the_branch_is_a_clean_series_of_keeps(history: History) -> None:
     add(history, 1, 1.6, Verdict.DISCARD)
     history.append(experiment(2, 1.4, idea="wider"), "wide\n", {})
     history.append(experiment(3, 1.3, idea="deeper", parent=2), "deep\n", {})
+    add(history, 4, 1.6, Verdict.DISCARD)
     subjects = git(history.root, "log", "--format=%s", "autoresearch/night").splitlines()
     assert subjects == ["deeper", "wider", "MATRIX_LR 0.04 -> 0.057", "Begin"]
 

@@ -1,7 +1,5 @@
 """Edits and constants between two notebooks, and moved to a third."""
 
-from pathlib import Path
-
 import pytest
 
 from autoresearch_kit.notebook import TrainNotebook
@@ -9,7 +7,6 @@ from autoresearch_kit.notebook.changes import changes, merge_config, move_edits
 from autoresearch_kit.records import CellEdit, EditAction
 from tests.campaign import tiny
 
-SHIPPED = TrainNotebook.read(Path(__file__).parents[2] / "notebooks" / "train.ipynb")
 PARENT = TrainNotebook.parse(tiny.notebook_text())
 REPLACE, INSERT, DELETE = EditAction.REPLACE, EditAction.INSERT, EditAction.DELETE
 CONFIG = PARENT.cell("config").source
@@ -48,13 +45,6 @@ def test_changes_give_the_edited_notebook(edits: list[CellEdit]) -> None:
 def test_values_that_differ_in_config_are_constants(edits: list[CellEdit]) -> None:
     edited = PARENT.apply([*edits, CellEdit(REPLACE, "config", CONFIG.replace("= 4", "= 5"))])
     assert changes(PARENT, edited) == (tuple(edits), {"BATCH": 5})
-
-
-def test_changes_of_all_of_the_shipped_notebook_come_back() -> None:
-    numbers = {n: v * 2 for n, v in SHIPPED.constants().items() if type(v) in (int, float) and v}
-    cells = [name for name in SHIPPED.editable if name != "config"]
-    edits = tuple(CellEdit(REPLACE, name, SHIPPED.cell(name).source + "\nX = 1") for name in cells)
-    assert changes(SHIPPED, SHIPPED.apply(edits, numbers)) == (edits, numbers)
 
 
 BASE = "A = 1  # a\nB = 2  # b\nC = 3  # c"

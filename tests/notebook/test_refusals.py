@@ -1,12 +1,13 @@
-"""Seeds that are the same in every run, and code in text, are refused; honest code is not."""
+"""Constant seeds, code in text and undefined names are refused; honest code is not."""
 
 import pytest
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import Cell
-from autoresearch_kit.notebook.refusals import find_refusals
+from autoresearch_kit.notebook.refusals import find_refusals, undefined_names
 from autoresearch_kit.records import CellEdit, EditAction
+from tests.campaign import tiny
 from tests.notebook import small
 
 FIXED_LUCK = [
@@ -122,3 +123,39 @@ def test_an_edit_is_refused_unless_the_parent_has_the_same() -> None:
     parent.set_constants({"DEPTH": 5}).check(parent)
     with pytest.raises(EditError, match="fixes the luck"):
         parent.apply([luckier]).check(parent)
+
+
+def undefined(**cells: str) -> list[str]:
+    notebook = TrainNotebook.parse(tiny.notebook_text(**cells))
+    return [str(problem) for problem in undefined_names(notebook.cells)]
+
+
+def test_an_undefined_name_is_reported_with_cell_and_line() -> None:
+    (problem,) = undefined(model="x = 1\n\nmodel = wrap(x)\noptimizer = x")
+    assert problem.startswith("cell 'model', line 3: no cell defines 'wrap'; define or import it")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"model": "def build():\n    return batches\n\n\nmodel = optimizer = build"},
+        {"train": "display(get_ipython())"},
+        {"train": "from __future__ import annotations\n\nx = BATCH"},
+        {"train": "from math import *\n\nx = sqrt(BATCH)"},
+        {"setup": "%run helpers.py"},
+    ],
+    ids=["a later cell's, in a function", "Jupyter's", "the future", "a star", "locked magic"],
+)
+def test_a_name_that_may_be_defined_is_accepted(cells: dict[str, str]) -> None:
+    assert undefined(**cells) == []
+
+
+def test_check_accepts_a_name_that_the_parent_lacks() -> None:
+    parent = TrainNotebook.parse(tiny.notebook_text(train="for _ in []:\n    never()"))
+    parent.set_constants({"BATCH": 5}).check(parent)
+
+
+def test_check_sees_a_name_whose_definition_was_deleted() -> None:
+    parent = TrainNotebook.parse(tiny.notebook_text())
+    with pytest.raises(EditError, match="cell 'train', line 5: no cell defines 'model'"):
+        parent.apply([CellEdit(EditAction.DELETE, "model")]).check(parent)

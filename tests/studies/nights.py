@@ -16,18 +16,18 @@ NOISE = Noise(0.01, 10)
 
 Change = CellEdit | Mapping[str, Constant]
 Scored = Callable[[Variant, int], float | None]
-"""What a variant scores under a seed; None for a crash."""
+"""Returns the score of a variant under a seed; None for a crash."""
 
 
 def edit(cell: str, old: str, new: str, notebook: TrainNotebook = BASELINE) -> CellEdit:
-    """Changes that line of a cell of the tiny notebook."""
+    """Return an edit of a line of a cell of the tiny notebook."""
     source = notebook.cell(cell).source
     assert old in source
     return CellEdit(EditAction.REPLACE, cell, source.replace(old, new))
 
 
 def chain(*changes: Change | Callable[[TrainNotebook], Change]) -> Plan:
-    """A plan whose keeps, 1 and on, each make one change."""
+    """Return a plan whose keeps, from 1 on, make one change each."""
     keeps: list[Keep] = []
     for number, change in enumerate(changes, 1):
         parent = keeps[-1].notebook if keeps else BASELINE
@@ -44,7 +44,7 @@ def ran(value: float | None) -> Run:
 
 
 def carry_out(plan: Plan, scored: Scored, seeds: int = 3, believed: Noise = NOISE) -> Standing:
-    """All runs done, one by one."""
+    """Return the state after all runs, done one by one."""
     standing = stand(plan, Trials(seeds, believed))
     while standing.todo:
         standing = one_more(standing, scored)

@@ -1,24 +1,25 @@
-"""A campaign of two keeps that nobody ran, confirmed with real runs: one is real, one is not."""
+"""A campaign of keeps that nobody ran, confirmed: with made-up runs, and once with real runs."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from autoresearch_kit.campaign import adopt
-from autoresearch_kit.campaign.context import find_context, read_notebook, with_profile_constants
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.adopt import adopt_file
+from autoresearch_kit.campaign.context import find_context
+from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import History
+from autoresearch_kit.ledger import NOTEBOOK, History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Constant,
@@ -27,10 +28,10 @@ from autoresearch_kit.records import (
     Reason,
     Run,
     RunSpec,
-    Settings,
+    Score,
     Verdict,
 )
-from autoresearch_kit.reports.confirmation import Confirmation, Finding, Trial
+from autoresearch_kit.reports.confirmation import Finding
 from autoresearch_kit.reports.figures.drawing import Missing
 from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.reports.results import results
@@ -42,19 +43,21 @@ from tests.campaign.test_campaign import left_running
 from tests.ledger.ledger import SETTINGS, experiment
 from tests.studies.nights import ran
 
-FASTER = {"STEPS": 40}
+Constants = Mapping[str, Constant]
+
+FASTER: Constants = {"STEPS": 40}
 """Worth far more than the noise."""
 
-SLOWER = {"RATE": 0.01}
-"""Said to be a gain, and none."""
+SLOWER: Constants = {"RATE": 0.01}
+"""Recorded as a gain, which it is not."""
+
+BASE = replace(experiment(0), settings=SETTINGS)
 
 
-def write_night(root: Path, base: Experiment) -> None:
-    """A baseline and two keeps, with made-up scores."""
-    ledger = History(root, "night")
-    notebook = TrainNotebook.read(root / "notebooks" / "train.ipynb")
-    turned: list[dict[str, Constant]] = [{}, {**FASTER}, {**SLOWER}]
-    for number, constants in enumerate(turned):
+def write_night(root: Path, *keeps: Constants, base: Experiment = BASE) -> Workspace:
+    """Record a baseline and keeps with made-up scores."""
+    history, notebook = History(root, "night"), TrainNotebook.read(root / NOTEBOOK)
+    for number, constants in enumerate([{}, *keeps]):
         parent = None if number == 0 else number - 1
         value = 2.6 - number / 10
         notebook = notebook.set_constants(constants)
@@ -65,17 +68,42 @@ def write_night(root: Path, base: Experiment) -> None:
             verdict=Verdict.KEEP,
             runs=(ran(value - 0.005), ran(value + 0.005)),
         )
-        ledger.append(made, notebook.text(), {})
+        history.append(made, notebook.text(), {})
+    return Workspace(root, "night")
 
 
 @pytest.fixture
-def night(project: Path) -> Workspace:
-    """In a project that can't be run, since nothing of it is prepared."""
-    (project / "notebooks" / "train.ipynb").write_text(
-        tiny.notebook_text(config=scripted.CONFIG, train=scripted.TRAIN)
-    )
-    write_night(project, replace(experiment(0), settings=SETTINGS))
-    return Workspace(project, "night")
+def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Make a project of two keeps that can't be run, since nothing of it is prepared."""
+    root = scripted.make_project(tmp_path / "project")
+    monkeypatch.chdir(root)
+    return write_night(root, FASTER, SLOWER)
+
+
+def made_up_run(spec: RunSpec, waiting: None = None, **_: Callable[[], bool]) -> Run:
+    """Return a run whose score follows from the constants, and a little from the seed."""
+    constants = TrainNotebook.parse(spec.notebook.read_text()).constants()
+    steps, rate = constants["STEPS"], constants["RATE"]
+    assert isinstance(steps, int)
+    assert isinstance(rate, float)
+    value = 2.0 - steps / 100 - rate + spec.seed % 7 / 10_000
+    score = Score("val_bpb", value, 1.0, 1, 1, 0.0, 0.1)
+    return replace(quick.made_up_run(spec, waiting), score=score)
+
+
+@contextmanager
+def made_up(execute: Callable[..., Run] = made_up_run) -> Iterator[None]:
+    """Have confirmations in here run nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confirming, "find_context", quick.made_up_context)
+        patch.setattr(launch, "execute", execute)
+        yield
+
+
+def confirm(root: Path, seeds: int | None = None) -> list[Run]:
+    """Confirm to the end; return the runs that this took."""
+    states = list(Confirming(root, "night", seeds).run())
+    return [standing.trials.done[-1].run for standing in states]
 
 
 def refused(*argv: str) -> str:
@@ -85,10 +113,10 @@ def refused(*argv: str) -> str:
 
 
 def test_the_forecast_counts_runs(night: Workspace) -> None:
-    forecast = Confirming(night.root, "night").forecast()
+    study = Confirming(night.root, "night")
     # 3 runs without each of two keeps, 4 of the best, 3 of the pruned best
-    assert (forecast.keeps, forecast.done, forecast.left, forecast.more) == (2, 0, 13, 10)
-    assert forecast.seconds == 330.0
+    assert (study.standing().left, study.standing().more) == (13, 10)
+    assert study.run_seconds() == 330.0
 
 
 ENDED = """
@@ -128,37 +156,33 @@ def test_however_it_ends_confirm_can_go_on(number: signal.Signals, night: Worksp
     assert process.returncode == (-number if killed else 130)
     assert killed or "0 runs are done; the same command goes on" in said
     shown = Reader(night.root, "night").read().words()
-    goes_on = "go on with: autoresearch confirm night" if killed else LEFT
-    assert goes_on in shown
+    assert ("go on with: autoresearch confirm night" if killed else LEFT) in shown
 
 
-def confirm_failing(found: Confirming, code: str) -> list[Run]:
-    """Confirm with made-up runs, of which the kit fails those of this code."""
+def failing(code: str) -> Callable[..., Run]:
+    """Make up runs, of which the kit fails those of this code."""
 
     def execute(spec: RunSpec, waiting: None = None, **_: Callable[[], bool]) -> Run:
-        made = quick.made_up_run(spec, waiting)
+        run = made_up_run(spec, waiting)
         if TrainNotebook.parse(spec.notebook.read_text()).code() != code:
-            return made
-        return replace(made, score=None, failure=Reason.KIT_FAILED, detail="why")
+            return run
+        return replace(run, score=None, failure=Reason.KIT_FAILED, detail="why")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(confirming, "find_context", quick.made_up_context)
-        patch.setattr(launch, "execute", execute)
-        return [progress.trial.run for progress in found.run()]
+    return execute
 
 
 def test_a_variant_that_the_kit_fails_is_needed(night: Workspace) -> None:
-    found = Confirming(night.root, "night")
-    without = found.plan.without[0]
-    runs = confirm_failing(found, without.code)
+    without = Confirming(night.root, "night").plan.without[0]
+    with made_up(failing(without.code)):
+        runs = confirm(night.root)
     assert [run.failure for run in runs].count(Reason.KIT_FAILED) == 1
-    assert found.standing().finding(without) is Finding.NEEDED
+    assert Confirming(night.root, "night").standing().finding(without) is Finding.NEEDED
 
 
 def test_the_best_that_the_kit_fails_ends_confirming(night: Workspace) -> None:
-    found = Confirming(night.root, "night")
-    with pytest.raises(KitError, match="seed 1 could not be run: why"):
-        confirm_failing(found, found.plan.best.code)
+    best = Confirming(night.root, "night").plan.best
+    with made_up(failing(best.code)), pytest.raises(KitError, match="could not be run: why"):
+        confirm(night.root)
 
 
 def test_a_campaign_that_cannot_be_confirmed_is_refused(night: Workspace) -> None:
@@ -171,84 +195,67 @@ def test_a_campaign_that_cannot_be_confirmed_is_refused(night: Workspace) -> Non
 
 
 def test_a_night_without_keeps_is_refused(project: Path) -> None:
-    baseline = TrainNotebook.read(project / "notebooks" / "train.ipynb")
-    made = replace(experiment(0), proposal=Proposal(0, None, "baseline", "baseline", ""))
-    History(project, "night").append(made, baseline.text(), {})
+    write_night(project)
     assert refused("night") == "campaign 'night' has kept nothing yet, so nothing to confirm"
 
 
-@dataclass(frozen=True)
-class Confirmed:
-    """A confirmation that was left after two runs, and gone on with; `first` are those runs."""
-
-    workspace: Workspace
-    first: tuple[Trial, ...]
-    found: Confirmation
-    done: tuple[Trial, ...]
-
-
 @pytest.fixture(scope="module")
-def confirmed(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Confirmed:
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Make a confirmation that was left after two runs, and went on to its end."""
     root = scripted.make_project(tmp_path_factory.mktemp("confirmed") / "project")
-    wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
-    settings: Settings = settle(root, "night", wishes)
-    workspace = Workspace(root, "night")
-    workspace.create()
-    workspace.copy_kit()
-    context = find_context(workspace, History(root, "night"), settings)
-    write_night(root, replace(experiment(0), fingerprint=context.fingerprint, settings=settings))
-    left = Confirming(root, "night", 2)
-    runs = left.run()
-    next(runs)
-    next(runs)
-    runs.close()
-    trials = left.folder.trials()
-    assert trials is not None
-    for _ in Confirming(root, "night").run():
-        pass
-    found, again = left.folder.confirmation(), left.folder.trials()
-    assert found is not None
-    assert again is not None
-    return Confirmed(workspace, trials.done, found, again.done)
+    night = write_night(root, FASTER, SLOWER)
+    with made_up():
+        runs = Confirming(root, "night", 2).run()
+        first = [next(runs).trials.done[-1].run for _ in range(2)]
+        runs.close()
+        later = confirm(root)
+    trials = Confirming(root, "night").standing().trials.done
+    assert [trial.run for trial in trials] == [*first, *later]
+    assert len({(trial.code, trial.at) for trial in trials}) == 7 == len(trials)
+    assert len({(trial.at, trial.run.seed) for trial in trials}) == 3
+    return night
+
+
+def test_the_gain_is_real_and_the_loss_is_not(confirmed: Workspace) -> None:
+    table = results("night", confirmed.root).confirmation()
+    assert not isinstance(table, Missing)
+    assert list(table["finding"]) == ["real", "false"]
+
+
+def test_results_are_shown_again_without_a_run(
+    confirmed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(confirmed.root)
+    shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["confirm", "night"])
+    assert "false" in shown.output
+    assert "adopt --from .autoresearch/night/confirm/pruned.ipynb" in shown.output
+    printed = CliRunner().invoke(app, ["confirm", "night", "--json"]).output
+    assert [keep["stays"] for keep in json.loads(printed)["keeps"]] == [True, False]
+
+
+def test_the_next_campaign_can_begin_with_the_gain_only(confirmed: Workspace) -> None:
+    adopt_file(confirmed.root, confirmed.folder / "confirm" / "pruned.ipynb")
+    adopted = TrainNotebook.read(confirmed.root / NOTEBOOK)
+    assert adopted.constants() == {"BATCH": 4, "RATE": 0.03, "WIDTH": 8, **FASTER}
 
 
 @pytest.mark.slow
-class TestConfirmed:
-    def test_the_gain_is_real_and_the_loss_is_not(self, confirmed: Confirmed) -> None:
-        findings = [(keep.finding, keep.stays) for keep in confirmed.found.keeps]
-        assert findings == [(Finding.REAL, True), (Finding.FALSE, False)]
-
-    def test_the_pruned_best_has_the_gain_only(self, confirmed: Confirmed) -> None:
-        pruned = TrainNotebook.read(confirmed.workspace.folder / "confirm" / "pruned.ipynb")
-        assert pruned.constants() == {"BATCH": 4, "RATE": 0.03, "WIDTH": 8, **FASTER}
-        assert confirmed.found.prune
-
-    def test_it_went_on_where_it_was_interrupted(self, confirmed: Confirmed) -> None:
-        assert len(confirmed.first) == 2
-        assert confirmed.done[:2] == confirmed.first
-        assert len({(trial.code, trial.at) for trial in confirmed.done}) == 7 == len(confirmed.done)
-        assert len({(trial.at, trial.run.seed) for trial in confirmed.done}) == 3
-        assert left_running(confirmed.workspace.root) == []
-        assert list((confirmed.workspace.folder / "confirm" / "runs").iterdir()) == []
-
-    def test_results_are_shown_again_without_a_run(
-        self, confirmed: Confirmed, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(confirmed.workspace.root)
-        shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["confirm", "night"])
-        assert "false" in shown.output
-        assert "adopt --from .autoresearch/night/confirm/pruned.ipynb" in shown.output
-        printed = CliRunner().invoke(app, ["confirm", "night", "--json"]).output
-        assert [keep["finding"] for keep in json.loads(printed)["keeps"]] == ["real", "false"]
-
-        table = results("night", confirmed.workspace.root).confirmation()
-        assert not isinstance(table, Missing)
-        assert list(table["finding"]) == ["real", "false"]
-
-    def test_the_next_campaign_begins_with_the_pruned_best(self, confirmed: Confirmed) -> None:
-        root = confirmed.workspace.root
-        pruned = confirmed.workspace.folder / "confirm" / "pruned.ipynb"
-        adopt.adopt_file(root, pruned)
-        settings = settle(root, "day", Wishes(profile="as-is"))
-        begun = with_profile_constants(read_notebook(root, settings.notebook), settings.profile)
-        assert begun.constants() == TrainNotebook.read(pruned).constants()
+def test_variants_are_run_and_scored_in_turn(tmp_path: Path, corpus: Path) -> None:
+    root = scripted.make_project(tmp_path / "project")
+    settings = settle(root, "night", tiny.wishes(corpus, scripted.TRAIN_SECONDS))
+    night = Workspace(root, "night")
+    night.create()
+    night.copy_kit()
+    context = find_context(night, History(root, "night"), settings)
+    base = replace(BASE, fingerprint=context.fingerprint, settings=settings)
+    write_night(root, FASTER, base=base)
+    study = Confirming(root, "night", 2)
+    runs = study.run()
+    states = [next(runs) for _ in range(2)]
+    runs.close()
+    best, without = map(states[-1].sample, (study.plan.best, study.plan.without[0]))
+    assert best
+    assert without
+    assert best.mean < without.mean
+    assert left_running(root) == []
+    assert list(study.folder.runs.iterdir()) == []

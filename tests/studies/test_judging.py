@@ -1,4 +1,4 @@
-"""What runs say of keeps, by formulas that stand in for runs."""
+"""Findings on keeps, by formulas that stand in for runs."""
 
 import random
 from collections import Counter
@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
-from autoresearch_kit.studies.confirm.judging import Standing, at_most, best_runs, stand
+from autoresearch_kit.studies.confirm.judging import Standing, best_runs, stand
 from autoresearch_kit.studies.confirm.plan import Plan, Variant
-from autoresearch_kit.studies.confirm.summing import sum_up
+from autoresearch_kit.studies.confirm.results import sum_up
 from tests.ledger.ledger import experiment
 from tests.studies.nights import NOISE, Scored, carry_out, chain, edit, one_more, ran
 
@@ -17,7 +17,7 @@ PLAN = chain({"BATCH": 8}, {"RATE": 0.1}, {"WIDTH": 16})
 
 
 def scores(*gains: float, plan: Plan = PLAN, jitter: float = 0.0) -> Scored:
-    """The best is 1.0; without a keep it is worse by its gain."""
+    """Return scores: 1.0 for the best, and worse by its gain without a keep."""
 
     def scored(variant: Variant, at: int) -> float:
         chance = random.Random(f"{variant.code} {at}").gauss(0, jitter)
@@ -26,26 +26,18 @@ def scores(*gains: float, plan: Plan = PLAN, jitter: float = 0.0) -> Scored:
     return scored
 
 
-def found(standing: Standing) -> list[Finding]:
+def findings(standing: Standing) -> list[Finding]:
     baseline = replace(experiment(0, 1.5), runs=(ran(1.5),))
     return [keep.finding for keep in sum_up(standing, [baseline]).keeps]
 
 
-def test_real_unclear_and_false() -> None:
-    standing = carry_out(PLAN, scores(0.1, 0.006, -0.02))
-    assert found(standing) == [Finding.REAL, Finding.UNCLEAR, Finding.FALSE]
-
-
-def test_the_pruned_best_lacks_what_is_doubtful() -> None:
-    standing = carry_out(PLAN, scores(0.1, 0.001, -0.02))
+def test_keeps_are_real_unclear_or_false_and_doubtful_ones_pruned() -> None:
+    standing = carry_out(PLAN, scores(0.1, 0.004, -0.02))
+    assert findings(standing) == [Finding.REAL, Finding.UNCLEAR, Finding.FALSE]
     assert standing.pruned is not None
     assert standing.pruned.out == (2, 3)
-
-
-def test_unclear_keeps_and_the_best_get_more_runs() -> None:
-    standing = carry_out(PLAN, scores(0.1, 0.004, -0.02))
     runs = [len(standing.runs(variant.code)) for variant in PLAN.without]
-    assert runs == [3, 6, 3]
+    assert runs == [3, 6, 3]  # more for what is unclear, and for the best
     assert len(standing.runs(PLAN.best.code)) >= 6
 
 
@@ -55,9 +47,9 @@ def test_the_best_is_run_most_often() -> None:
 
 def test_variants_take_turns_under_the_same_seeds() -> None:
     todo = stand(PLAN, Trials(3, NOISE)).todo
-    half = Counter(one.variant.code for one in todo[: len(todo) // 2])
+    half = Counter(each.variant.code for each in todo[: len(todo) // 2])
     for variant in PLAN.without:
-        assert {one.at for one in todo if one.variant.code == variant.code} == {0, 1, 2}
+        assert {each.at for each in todo if each.variant.code == variant.code} == {0, 1, 2}
         assert half[variant.code] in (1, 2)
 
 
@@ -66,30 +58,26 @@ def test_a_crash_is_not_repeated_and_its_keep_is_needed() -> None:
         return None if variant.out == (2,) else scores(0.1, 0, -0.02)(variant, at)
 
     standing = carry_out(PLAN, scored)
-    assert found(standing) == [Finding.REAL, Finding.NEEDED, Finding.FALSE]
+    assert findings(standing) == [Finding.REAL, Finding.NEEDED, Finding.FALSE]
     assert len(standing.runs(PLAN.without[1].code)) == 1
     assert standing.pruned is not None
     assert standing.pruned.out == (3,)
 
 
-def test_what_a_real_keep_builds_on_is_needed() -> None:
+@pytest.mark.parametrize(("gain", "finding"), [(0.05, Finding.REAL), (-0.02, Finding.FALSE)])
+def test_a_base_of_a_real_keep_is_needed(gain: float, finding: Finding) -> None:
     plan = chain({"BATCH": 8}, {"BATCH": 16})
-    standing = carry_out(plan, scores(0.05, 0.05))
-    assert found(standing) == [Finding.NEEDED, Finding.REAL]
-
-
-def test_a_base_of_false_keeps_is_judged_itself() -> None:
-    plan = chain({"BATCH": 8}, {"BATCH": 16})
-    standing = carry_out(plan, scores(0.1, -0.02))
-    assert found(standing) == [Finding.REAL, Finding.FALSE]
+    standing = carry_out(plan, scores(0.1, gain))
+    first = Finding.NEEDED if finding is Finding.REAL else Finding.REAL
+    assert findings(standing) == [first, finding]
     assert standing.pruned is not None
-    assert standing.pruned.notebook.constants()["BATCH"] == 8
+    assert standing.pruned.notebook.constants()["BATCH"] == (16 if gain > 0 else 8)
 
 
 def test_what_was_undone_takes_no_runs() -> None:
     plan = chain({"BATCH": 8}, {"RATE": 0.1}, {"BATCH": 4})
     standing = carry_out(plan, scores(9, 0.1, 0.1))
-    assert found(standing)[0] is Finding.GONE
+    assert findings(standing)[0] is Finding.GONE
 
 
 def test_a_tie_that_made_code_simpler_stays() -> None:
@@ -126,7 +114,7 @@ def test_an_interrupted_confirmation_ends_as_an_uninterrupted_one() -> None:
     while standing.todo:
         standing = stand(PLAN, one_more(standing, scored).trials)
     assert standing.trials == whole.trials
-    assert found(standing) == found(whole)
+    assert findings(standing) == findings(whole)
     done = whole.trials.done
     assert len({(trial.code, trial.at) for trial in done}) == len(done)
 
@@ -146,16 +134,16 @@ def test_a_disturbed_run_is_repeated_and_never_counts() -> None:
 def test_more_seeds_go_on_from_the_runs_there_are() -> None:
     standing = carry_out(PLAN, scores(0.1, 0.1, 0.1))
     more = stand(PLAN, replace(standing.trials, seeds=4))
-    assert {one.at for one in more.todo if one.variant.out} == {3}
+    assert {each.at for each in more.todo if each.variant.out} == {3}
 
 
 def test_the_forecast_is_kept() -> None:
     first = stand(PLAN, Trials(3, NOISE))
-    most = len(first.todo) + at_most(first) + 3
+    most = first.left + first.more
     assert len(carry_out(PLAN, scores(0.004, 0.004, 0.004)).trials.done) <= most
 
 
 def test_a_best_that_crashes_ends_it() -> None:
     standing = carry_out(PLAN, lambda variant, _: 1.1 if variant.out else None)
     assert standing.sample(PLAN.best) is None
-    assert found(standing) == [Finding.UNCLEAR] * 3
+    assert findings(standing) == [Finding.UNCLEAR] * 3

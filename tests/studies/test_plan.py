@@ -1,4 +1,4 @@
-"""The best without a keep: what is taken out, and what goes along with it."""
+"""The best without a keep, and without later keeps that build on it."""
 
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, EditAction
@@ -31,6 +31,8 @@ def test_what_builds_on_it_goes_along() -> None:
     plan = chain(FIRST, {"RATE": 0.1}, lambda parent: edit("model", "DEEP = 1", "DEEP = 2", parent))
     assert [variant.out for variant in plan.without] == [(1, 3), (2,), (3,)]
     assert plan.without[0].notebook.constants()["RATE"] == 0.1
+    assert plan.leave_out([1, 2, 3]).notebook == BASELINE
+    assert plan.leave_out([]).notebook == plan.best.notebook
 
 
 def test_a_constant_that_was_turned_again_goes_along() -> None:
@@ -58,9 +60,3 @@ def test_constants_that_were_added_one_after_the_other_are_apart() -> None:
     without = plan.without[0]
     assert without.out == (1,)
     assert list(without.notebook.constants()) == ["BATCH", "RATE", "WIDE", "WIDTH"]
-
-
-def test_without_all_keeps_it_is_the_baseline() -> None:
-    plan = chain(FIRST, last, {"RATE": 0.1})
-    assert plan.leave_out([1, 2, 3]).notebook == BASELINE
-    assert plan.leave_out([]).notebook == plan.best.notebook

@@ -1,5 +1,5 @@
 """`confirm`: find out which of a campaign's keeps are real, what each is worth, and prune the rest.
 
 `plan` makes the variants, `judging` chooses and judges the runs, `confirming` carries them out,
-`summing` writes the results.
+`results` sums them up.
 """

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -21,39 +21,16 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.reports.confirmation import Folder, Trial, Trials
-from autoresearch_kit.studies.confirm.judging import Standing, Todo, at_most, pruned_runs, stand
+from autoresearch_kit.studies.confirm.judging import Standing, Todo, stand
 from autoresearch_kit.studies.confirm.plan import make_plan
-from autoresearch_kit.studies.confirm.summing import sum_up
+from autoresearch_kit.studies.confirm.results import sum_up
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 
 SEEDS = 3
-"""How often each variant is run by default."""
+"""Runs of each variant, unless another number is given."""
 
 LEFT = "confirming was interrupted; the same command goes on"
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The runs to expect: at least `left`, and up to `more` for keeps that stay unclear.
-
-    `seconds` is the mean duration of a run so far.
-    """
-
-    keeps: int
-    done: int
-    left: int
-    more: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A finished run, and the state of the confirmation after it."""
-
-    todo: Todo
-    trial: Trial
-    standing: Standing
 
 
 class Confirming:
@@ -74,89 +51,114 @@ class Confirming:
         self.experiments = self._history.experiments()
         self.plan = make_plan(self._history, self.experiments)
         self._seeds = seeds
+        self._usual = usual_elsewhere(self.experiments[0].runs)
 
     def standing(self) -> Standing:
         """Return the state by the runs written down."""
-        return stand(self.plan, self._trials(accelerator=False))
+        return stand(self.plan, self._trials())
 
-    def forecast(self) -> Forecast:
-        """Return the runs to expect from here on."""
-        standing = self.standing()
-        done = [trial.run for trial in standing.trials.done]
+    def run_seconds(self) -> float:
+        """Return the mean duration of the runs so far, the campaign's own among them."""
         runs = [run for experiment in self.experiments for run in experiment.all_runs]
-        walls = [run.wall_seconds for run in [*runs, *done] if run.score]
-        return Forecast(
-            keeps=len(self.plan.keeps),
-            done=len(done),
-            left=len(standing.todo) + pruned_runs(standing),
-            more=at_most(standing),
-            seconds=fmean(walls) if walls else self.experiments[0].settings.train_seconds,
-        )
+        runs += [trial.run for trial in self._trials().done]
+        walls = [run.wall_seconds for run in runs if run.score]
+        return fmean(walls) if walls else self.experiments[0].settings.train_seconds
 
-    def run(self) -> Generator[Progress]:
-        """Carry out the missing runs, yield each once written down, then write the pruned best.
+    def run(self) -> Generator[Standing]:
+        """Carry out the missing runs, then write the pruned best.
 
-        It can be paused and stopped like a campaign.
+        Yields the state after each run, once it is written down. Can be paused and stopped like a
+        campaign.
 
         Raises:
             BusyError: another process is running this campaign, or its confirmation.
             KitError: it can't go on; what was run is written down.
         """
+        self.workspace.create()
+        self.folder.runs.mkdir(parents=True, exist_ok=True)
         if not self.standing().todo:
             self._finish(self.standing())
             return
-        self.workspace.create()
         with self.workspace.lock():
             was = self.workspace.state()
             heartbeat = Heartbeat(self.workspace, was.limits if was else Limits(), Command.CONFIRM)
             try:
-                yield from self._runs(heartbeat)
+                yield from self._carry_out(heartbeat)
+            except Cancelled:
+                heartbeat.stage(Stage.ENDED, LEFT)
             except (GeneratorExit, KeyboardInterrupt):
                 heartbeat.stage(Stage.ENDED, LEFT)
                 raise
-            except Cancelled:
-                heartbeat.stage(Stage.ENDED, LEFT)
             except BaseException as error:
                 heartbeat.stage(Stage.FAILED, str(error) or type(error).__name__)
                 raise
             else:
                 heartbeat.stage(Stage.ENDED, LEFT if self.standing().todo else "confirmed")
 
-    def _runs(self, heartbeat: Heartbeat) -> Generator[Progress]:
-        context = self._start()
+    def _carry_out(self, heartbeat: Heartbeat) -> Generator[Standing]:
+        self._resume()
+        context = find_context(self.workspace, self._history, self.experiments[0].settings)
+        standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
         with closing(LocalPool(context.site(self.workspace, self.folder.runs))) as pool:
-            yield from self._runs_on(pool, context, heartbeat)
-
-    def _runs_on(
-        self, pool: LocalPool, context: Context, heartbeat: Heartbeat
-    ) -> Generator[Progress]:
-        trials = self._trials(accelerator=context.machine.accelerator)
-        standing = stand(self.plan, trials)
-        while standing.todo:
-            heartbeat.wait_while_paused()
-            if heartbeat.stop_requested():
-                return
-            todo = standing.todo[0]
-            trial, folder = self._run(context, heartbeat, pool, standing, todo)
-            trials = replace(trials, done=(*trials.done, trial))
-            self.folder.write_trials(trials)
-            remove_tree(folder)
-            standing = stand(self.plan, trials)
-            self.folder.write_confirmation(sum_up(standing, self.experiments))
-            yield Progress(todo, trial, standing)
+            while standing.todo:
+                heartbeat.wait_while_paused()
+                if heartbeat.stop_requested():
+                    return
+                todo = standing.todo[0]
+                self._announce(todo, standing, context, heartbeat)
+                key, seed = f"{todo.variant.code}-{todo.at}", self._seed(todo.at)
+                wanted = order(context, key, todo.variant.notebook, seed, str(todo))
+                delivery = drive(carry_out(wanted), pool, heartbeat)
+                trial = self._trial(todo, delivery.run, standing, context)
+                trials = replace(standing.trials, done=(*standing.trials.done, trial))
+                self.folder.write(trials)
+                remove_tree(delivery.folder)
+                standing = stand(self.plan, trials)
+                self.folder.write(sum_up(standing, self.experiments))
+                yield standing
         self._finish(standing)
 
-    def _start(self) -> Context:
-        self._clear_runs()
-        self.workspace.copy_kit()
-        return find_context(self.workspace, self._history, self.experiments[0].settings)
-
-    def _clear_runs(self) -> None:
-        """Remove the folders of runs, and end what a killed process left running in them."""
-        self.folder.create()
+    def _resume(self) -> None:
+        """End what a killed process left running, and remove the folders of its runs."""
         for folder in sorted(self.folder.runs.iterdir()):
             launch.end_run(self.workspace.run_id(folder))
             remove_tree(folder)
+        self.workspace.copy_kit()
+
+    def _announce(
+        self, todo: Todo, standing: Standing, context: Context, heartbeat: Heartbeat
+    ) -> None:
+        """Say which run comes; wait for a quiet machine first if its last try was disturbed."""
+        tried = {(trial.code, trial.at) for trial in standing.trials.done}
+        if (todo.variant.code, todo.at) in tried:
+            wait_until_quiet(
+                heartbeat,
+                context.settings,
+                context.machine.gpu,
+                usual=self._usual,
+                seconds=patience(context.settings.train_seconds),
+            )
+        number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
+        best = standing.sample(self.plan.best)
+        heartbeat.trying(number, f"confirm: {todo}", best.mean if best else None)
+
+    def _trial(self, todo: Todo, run: Run, standing: Standing, context: Context) -> Trial:
+        """Return a run as it is written down.
+
+        A variant whose run the kit itself failed counts as a crash, unless other runs failed too.
+
+        Raises:
+            KitError: the kit failed a run of the best, or as many runs in a row as end a campaign.
+        """
+        code, last = todo.variant.code, [each.run for each in standing.trials.done]
+        in_a_row = [*last, run][-KIT_FAILURES:]
+        machine_failed = len(in_a_row) == KIT_FAILURES and all(
+            each.failure is Reason.KIT_FAILED for each in in_a_row
+        )
+        if run.failure is Reason.KIT_FAILED and (code == self.plan.best.code or machine_failed):
+            raise KitError(f"{todo} could not be run: {run.detail}")
+        why = why_invalid(run, standing.runs(code), context.settings, self._usual)
+        return Trial(code, todo.at, run, why)
 
     def _finish(self, standing: Standing) -> None:
         """Write down the results and the pruned best.
@@ -171,77 +173,21 @@ class Confirming:
                 f"({crash.failure}: {crash.detail}), so nothing can be compared with it"
             )
         assert standing.pruned is not None
-        self.folder.create()
-        self.folder.write_confirmation(sum_up(standing, self.experiments))
+        self.folder.write(sum_up(standing, self.experiments))
         write_atomic(self.folder.pruned, standing.pruned.notebook.text().encode())
 
-    def _trials(self, *, accelerator: bool) -> Trials:
+    def _trials(self, *, accelerator: bool = False) -> Trials:
         """Return the runs so far, or none with the campaign's noise before the first start."""
-        there = self.folder.trials()
-        if there is None:
+        written = self.folder.read(Trials)
+        if written is None:
             return Trials(self._seeds or SEEDS, self._believed(accelerator))
-        return replace(there, seeds=self._seeds or there.seeds)
+        return replace(written, seeds=self._seeds or written.seeds)
 
     def _believed(self, accelerator: bool) -> Noise:
-        baseline = fmean(self.experiments[0].scores)
-        prior = noise.prior(baseline, accelerator=accelerator)
+        prior = noise.prior(fmean(self.experiments[0].scores), accelerator=accelerator)
         return noise.pool(noise.groups_of(self.experiments), prior)
 
-    def _run(
-        self,
-        context: Context,
-        heartbeat: Heartbeat,
-        pool: LocalPool,
-        standing: Standing,
-        todo: Todo,
-    ) -> tuple[Trial, Path]:
-        """Run and score a variant; return the folder of its run too.
-
-        A variant whose run the kit itself failed counts as a crash, unless other runs failed too.
-
-        Raises:
-            KitError: the kit failed a run of the best, or as many runs in a row as end a campaign.
-        """
-        best = standing.sample(self.plan.best)
-        number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
-        words = f"{todo.variant}, seed {todo.at + 1}"
-        tried = [(trial.code, trial.at) for trial in standing.trials.done]
-        if (todo.variant.code, todo.at) in tried:  # the machine was busy
-            self._wait_until_quiet(context, heartbeat)
-        heartbeat.trying(number, f"confirm: {words}", best.mean if best else None)
-        key, seed = f"{todo.variant.code}-{todo.at}", _seed(self.workspace.tag, todo.at)
-        wanted = order(context, key, todo.variant.notebook, seed, words)
-        delivery = drive(carry_out(wanted), pool, heartbeat)
-        run = delivery.run
-        if run.failure is Reason.KIT_FAILED and (
-            todo.variant.code == self.plan.best.code or self._failed(standing)
-        ):
-            raise KitError(f"{words} could not be run: {run.detail}")
-        return self._trial(context, standing, todo, run), delivery.folder
-
-    def _failed(self, standing: Standing) -> bool:
-        """Return whether the kit failed the runs right before this one, too."""
-        last = standing.trials.done[1 - KIT_FAILURES :]
-        return len(last) == KIT_FAILURES - 1 and all(
-            trial.run.failure is Reason.KIT_FAILED for trial in last
-        )
-
-    def _trial(self, context: Context, standing: Standing, todo: Todo, run: Run) -> Trial:
-        code = todo.variant.code
-        why = why_invalid(run, standing.runs(code), context.settings, self._usual)
-        return Trial(code, todo.at, run, why)
-
-    @property
-    def _usual(self) -> float:
-        return usual_elsewhere(self.experiments[0].runs)
-
-    def _wait_until_quiet(self, context: Context, heartbeat: Heartbeat) -> None:
-        seconds = patience(context.settings.train_seconds)
-        wait_until_quiet(
-            heartbeat, context.settings, context.machine.gpu, usual=self._usual, seconds=seconds
-        )
-
-
-def _seed(tag: str, at: int) -> int:
-    """Return the seed number `at`: the same for all variants, and new to the campaign."""
-    return int.from_bytes(hashlib.sha256(f"{tag}/confirm/{at}".encode()).digest()[:4])
+    def _seed(self, at: int) -> int:
+        """Return the seed number `at`: the same for all variants, and new to the campaign."""
+        digest = hashlib.sha256(f"{self.workspace.tag}/confirm/{at}".encode()).digest()
+        return int.from_bytes(digest[:4])

@@ -1,4 +1,4 @@
-"""Findings from the runs of a confirmation, and the runs that come next.
+"""Judge the keeps by the runs of a confirmation, and choose the runs that come next.
 
 All variants are run under the same seeds, in turn, so that neither a lucky seed nor a drift of the
 machine favours one of them; errors are computed as if the runs were independent, which overstates
@@ -41,15 +41,21 @@ MORE = 2
 
 @dataclass(frozen=True)
 class Todo:
-    """A run to do: this variant, under seed number `at`."""
+    """A run to do: this variant, under seed number `at`, from 0."""
 
     variant: Variant
     at: int
 
+    def __str__(self) -> str:
+        return f"{self.variant}, seed {self.at + 1}"
+
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a confirmation; `counts` says how many runs each code should have by now."""
+    """The state of a confirmation; `counts` says how many runs each code should have by now.
+
+    `pruned` is the best without the keeps that don't stay, None until all keeps are judged.
+    """
 
     plan: Plan
     trials: Trials
@@ -57,18 +63,38 @@ class Standing:
     pruned: Variant | None = None
 
     @cached_property
+    def variants(self) -> Mapping[str, Variant]:
+        """Return the variants by the digest of their code; each code is run once for all."""
+        known = [self.plan.best, *self.plan.without, *([self.pruned] if self.pruned else [])]
+        return {variant.code: variant for variant in known}
+
+    @cached_property
     def todo(self) -> tuple[Todo, ...]:
         """Return the runs to do, the variants in turn; a variant that crashed gets none."""
-        known = [self.plan.best, *self.plan.without, *([self.pruned] if self.pruned else [])]
-        variants = {each.code: each for each in known if each.code in self.counts}
         lacking = [
-            ((at + 0.5) / count, Todo(variants[code], at))
+            ((at + 0.5) / count, Todo(self.variants[code], at))
             for code, count in self.counts.items()
             for at in range(count)
             if (code, at) not in self._runs
             and (code == self.plan.best.code or not self.crash(code))
         ]
         return tuple(todo for _, todo in sorted(lacking, key=lambda pair: pair[0]))
+
+    @property
+    def left(self) -> int:
+        """Return how many runs are left at least, those of the pruned best included."""
+        comes_later = self.pruned is None and len(self.plan.compared) > 1
+        return len(self.todo) + (self.trials.seeds if comes_later else 0)
+
+    @property
+    def more(self) -> int:
+        """Return how many runs may follow those that are left, if every keep stays unclear."""
+        if self.pruned:
+            return 0
+        most, compared = MORE * self.trials.seeds, self.plan.compared
+        more = [most - self.counts[code] for code in compared if not self.crash(code)]
+        best = best_runs(most, len(compared)) - self.counts[self.plan.best.code]
+        return sum(more) + max(0, best)
 
     def runs(self, code: str) -> list[Run]:
         """Return the runs of this code that count."""
@@ -115,9 +141,7 @@ class Standing:
 
     @cached_property
     def _runs(self) -> Mapping[tuple[str, int], Run | None]:
-        """Return the run that counts for each code and seed; None where all its repeats were
-        disturbed.
-        """
+        """Return the run that counts for each code and seed; None where all were disturbed."""
         tried: dict[tuple[str, int], list[Trial]] = {}
         for trial in self.trials.done:
             tried.setdefault((trial.code, trial.at), []).append(trial)
@@ -131,12 +155,16 @@ def stand(plan: Plan, trials: Trials) -> Standing:
     It depends only on the runs, not on their order or on where they were interrupted. The pruned
     best is known once all other variants have been run.
     """
-    standing = Standing(plan, trials, _first(plan, trials.seeds))
+    best = {plan.best.code: best_runs(trials.seeds, len(plan.compared))} if plan.compared else {}
+    standing = Standing(plan, trials, best | dict.fromkeys(plan.compared, trials.seeds))
     while not standing.todo:
-        unclear = [code for code in _open(standing) if standing.counts[code] < MORE * trials.seeds]
+        unclear = [
+            variant.code for variant in plan.without if standing.finding(variant) is Finding.UNCLEAR
+        ]
+        unclear = [code for code in unclear if standing.counts[code] < MORE * trials.seeds]
         if not unclear or not standing.sample(plan.best):
             return _prune(standing)
-        standing = Standing(plan, trials, _more(standing, unclear))
+        standing = Standing(plan, trials, _more(standing, list(dict.fromkeys(unclear))))
     return standing
 
 
@@ -145,42 +173,13 @@ def best_runs(each: int, variants: int) -> int:
     return max(each, round(each * math.sqrt(variants)))
 
 
-def at_most(standing: Standing) -> int:
-    """Return how many runs may follow those to do, if every keep stays unclear."""
-    if standing.pruned:
-        return 0
-    seeds, compared = standing.trials.seeds, standing.plan.compared
-    more = [MORE * seeds - standing.counts[each] for each in compared if not standing.crash(each)]
-    best = best_runs(MORE * seeds, len(compared)) - standing.counts[standing.plan.best.code]
-    return sum(more) + max(0, best)
-
-
-def pruned_runs(standing: Standing) -> int:
-    """Return how many runs of the pruned best to expect besides those to do."""
-    return 0 if standing.pruned or len(standing.plan.compared) < 2 else standing.trials.seeds
-
-
-def _first(plan: Plan, seeds: int) -> dict[str, int]:
-    if not plan.compared:
-        return {}
-    best = best_runs(seeds, len(plan.compared))
-    return {plan.best.code: best} | dict.fromkeys(plan.compared, seeds)
-
-
-def _open(standing: Standing) -> list[str]:
-    """Return the codes of the variants whose keep is unclear."""
-    without = standing.plan.without
-    codes = (v.code for v in without if standing.finding(v) is Finding.UNCLEAR)
-    return list(dict.fromkeys(codes))
-
-
 def _more(standing: Standing, unclear: Sequence[str]) -> dict[str, int]:
     """Add a run for each of these codes, and runs of the best in proportion."""
     counts = dict(standing.counts)
     for code in unclear:
         counts[code] += 1
-    best = standing.plan.best.code
-    counts[best] = max(counts[best], best_runs(max(map(counts.__getitem__, unclear)), len(unclear)))
+    best, most = standing.plan.best.code, max(counts[code] for code in unclear)
+    counts[best] = max(counts[best], best_runs(most, len(unclear)))
     return counts
 
 
@@ -196,7 +195,7 @@ def _prune(standing: Standing) -> Standing:
 
 
 def _goes(standing: Standing, variant: Variant) -> bool:
-    """Return whether to prune the keep that this variant lacks; sooner if that is simpler."""
+    """Return True if the keep that this variant lacks is pruned; sooner if code gets shorter."""
     if standing.finding(variant) not in (Finding.FALSE, Finding.UNCLEAR):
         return False
     worth = standing.worth(variant)

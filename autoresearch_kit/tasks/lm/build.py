@@ -28,7 +28,7 @@ from autoresearch_kit.tasks.lm.splits import (
 from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 
 PACKING = "2: uint16 little endian, best fit in rows of T + 1 from BOS, what is cut off goes on"
-"""Stands in the digest of the packing: raise its number with every change of the rows."""
+"""A part of the packing's digest: raise its number with every change of the rows."""
 
 XZ_TOKENS = 2_000_000
 """The most scored tokens that xz is given: it takes a second for each 250,000."""

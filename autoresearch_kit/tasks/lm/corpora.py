@@ -1,4 +1,4 @@
-"""Corpora by name: those of the kit, or a file or folder of the user's own."""
+"""Finds a corpus by its name, or by the path of a user's file or folder, and describes it."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """The corpus `stdlib`: the sources of the running Python's standard library.
 
-It is real text on every machine. Tests, generated files and duplicates are left out.
+Every machine has this text. Tests, generated files and duplicates are left out.
 
 A run can read the standard library it runs on. Therefore val and audit come only from modules that
 training never imports, and that a sandbox can hide: `HELD_OUT`. To make the list, everything that a

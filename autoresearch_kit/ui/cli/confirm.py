@@ -2,8 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -13,8 +11,8 @@ from rich.text import Text
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.records import codec
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
-from autoresearch_kit.studies.confirm.confirming import Confirming, Forecast, Progress
-from autoresearch_kit.studies.confirm.judging import Standing
+from autoresearch_kit.studies.confirm.confirming import Confirming
+from autoresearch_kit.studies.confirm.judging import Standing, Todo
 from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, open_workspace, project
 
@@ -44,74 +42,65 @@ def confirm(
     confirming = Confirming(project(), tag, seeds)
     if confirming.workspace.running():
         raise BusyError(confirming.workspace.held_by())
-    forecast = confirming.forecast()
-    if forecast.left:
-        console.print(_forecast(forecast))
-        if not forecast.done and not yes and sys.stdin.isatty():
+    standing = confirming.standing()
+    if standing.left:
+        console.print(_forecast(standing, confirming.run_seconds()))
+        if not standing.trials.done and not yes and sys.stdin.isatty():
             typer.confirm("begin?", abort=True)
-    with _sigterm_as_ctrl_c():
-        _run(confirming)
+    _run(confirming)
     confirmation = _known(tag)
     console.print(_table(confirmation))
     console.print(_end(confirming, confirmation))
 
 
 def _known(tag: str) -> Confirmation:
-    confirmation = Folder(open_workspace(tag)).confirmation()
+    confirmation = Folder(open_workspace(tag)).read(Confirmation)
     if confirmation is None:
         raise InputError(f"'{tag}' is not confirmed yet; do it: autoresearch confirm {tag}")
     return confirmation
 
 
-def _forecast(forecast: Forecast) -> str:
-    keeps = "1 keep" if forecast.keeps == 1 else f"{forecast.keeps} keeps"
-    runs = f"{forecast.left} runs" + (" left" if forecast.done else "")
-    words = f"{keeps}, each left out of the best: {runs}, {_time(forecast.left, forecast)}"
-    more = f"; up to {forecast.more} more, {_time(forecast.more, forecast)}, for what stays unclear"
-    return words + (more if forecast.more else "")
+def _forecast(standing: Standing, seconds: float) -> str:
+    """Return how many runs are left and how long they take, at so many seconds a run."""
 
+    def time(count: int) -> str:
+        hours, minutes = divmod(round(count * seconds / 60), 60)
+        return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
 
-def _time(count: int, forecast: Forecast) -> str:
-    minutes = round(count * forecast.seconds / 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, so that it says how to go on."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    count, left, more = len(standing.plan.keeps), standing.left, standing.more
+    keeps = "1 keep" if count == 1 else f"{count} keeps"
+    runs = f"{left} runs" + (" left" if standing.trials.done else "")
+    words = f"{keeps}, each left out of the best: {runs}, {time(left)}"
+    return f"{words}; up to {more} more, {time(more)}, for what stays unclear" if more else words
 
 
 def _run(confirming: Confirming) -> None:
     """Do the runs and print a line for each."""
-    with console.status(_next(confirming.standing())) as status:
-        try:
-            for progress in confirming.run():
-                console.print(_line(progress))
-                status.update(_next(progress.standing))
-        except KeyboardInterrupt as error:
-            forecast = confirming.forecast()
-            console.print(f"stopped; {forecast.done} runs are done; the same command goes on")
-            raise typer.Exit(130) from error
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+    try:
+        with console.status(_next(confirming.standing())) as status:
+            for standing in confirming.run():
+                console.print(_line(standing))
+                status.update(_next(standing))
+    except KeyboardInterrupt as error:
+        done = len(confirming.standing().trials.done)
+        console.print(f"stopped; {done} runs are done; the same command goes on")
+        raise typer.Exit(130) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _next(standing: Standing) -> str:
-    if not standing.todo:
-        return ""
-    return f"{standing.todo[0].variant}, seed {standing.todo[0].at + 1}"
+    return str(standing.todo[0]) if standing.todo else ""
 
 
-def _line(progress: Progress) -> str:
-    todo, trial, standing = progress.todo, progress.trial, progress.standing
-    done, left, run = len(standing.trials.done), len(standing.todo), trial.run
+def _line(standing: Standing) -> str:
+    """Return the run that was just done as a line."""
+    trial, done = standing.trials.done[-1], len(standing.trials.done)
+    run, words = trial.run, Todo(standing.variants[trial.code], trial.at)
     said = f"{run.score.value:.6f}" if run.score else f"crashed ({run.failure}: {run.detail})"
     why = f"; repeated: {trial.disturbed}" if trial.disturbed else ""
-    return f"{done:3d} of {done + left}  {said}  {todo.variant}, seed {todo.at + 1}{why}"
+    return f"{done:3d} of {done + len(standing.todo)}  {said}  {words}{why}"
 
 
 def _table(confirmation: Confirmation) -> Table:
@@ -139,16 +128,13 @@ def _end(confirming: Confirming, confirmation: Confirmation) -> str:
     metric = TASK.objective.name
     lines = [f"{name:12s} {metric} {score}" for name, score in measured.items() if score]
     if confirmation.left:
-        return "\n".join(
-            [*lines, f"at least {confirmation.left} runs left; the same command goes on"]
-        )
+        lines.append(f"at least {confirmation.left} runs left; the same command goes on")
+        return "\n".join(lines)
     pruned_file = confirming.folder.pruned.relative_to(confirming.workspace.root)
     source = f"--from {pruned_file}" if confirmation.prune else confirmation.tag
-    return "\n".join(
-        [
-            *lines,
-            confirmation.detail,
-            f"begin with it: autoresearch adopt {source}",
-            "and then, under a new tag: autoresearch run TAG --profile as-is",
-        ]
-    )
+    lines += [
+        confirmation.detail,
+        f"begin with it: autoresearch adopt {source}",
+        "and then, under a new tag: autoresearch run TAG --profile as-is",
+    ]
+    return "\n".join(lines)

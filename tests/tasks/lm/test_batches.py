@@ -44,14 +44,8 @@ def test_what_a_shorter_context_leaves_over_is_another_part_each_epoch() -> None
 
 
 def test_seed_decides_the_order_and_batch_size_does_not() -> None:
-    assert firsts(5, 2, 60) == firsts(5, 2, 60) == firsts(5, 40, 3)
+    assert firsts(5, 2, 150) == firsts(5, 2, 150) == firsts(5, 300, 1)
     assert firsts(5, 2, 60) != firsts(6, 2, 60)
-
-
-def test_a_batch_may_be_larger_than_an_epoch() -> None:
-    inputs, _ = next(batches(ROWS[:2], 10, 50, seed=0))
-    assert inputs.shape == (50, 10)
-    assert sorted(inputs[:, 0].tolist()) == [0] * 25 + [11] * 25
 
 
 @pytest.mark.parametrize(

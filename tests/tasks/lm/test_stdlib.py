@@ -91,13 +91,12 @@ def test_training_never_imports_what_is_hidden(corpus: StdlibCorpus) -> None:
 
 def _stdlib_modules() -> dict[str, Path]:
     root = Path(sysconfig.get_path("stdlib")).resolve()
-    apart = {"site-packages", "test"}
-    files = (path for path in root.rglob("*.py") if not apart.intersection(path.parts))
-    return {_module(path, root): path for path in files}
-
-
-def _module(path: Path, root: Path) -> str:
-    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+    paths = (path.relative_to(root) for path in root.rglob("*.py"))
+    return {
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__"): root / path
+        for path in paths
+        if not {"site-packages", "test"}.intersection(path.parts)
+    }
 
 
 def _reachable(start: Iterable[Path], modules: Mapping[str, Path]) -> set[Path]:
@@ -118,6 +117,6 @@ def _imports(path: Path, name: str) -> Iterator[str]:
         level = len(source) - len(source.lstrip("."))
         base = package[: len(package) - level + 1] if level else []
         stem = ".".join([*base, *filter(None, [source.lstrip(".")])])
-        found = [f"{stem}.{word}" for word in re.findall(r"\w+", members)] if stem else []
-        for full in found + [part.split(" as ")[0].strip() for part in plain.split(",")]:
+        named = [f"{stem}.{word}" for word in re.findall(r"\w+", members)] if stem else []
+        for full in named + [part.split(" as ")[0].strip() for part in plain.split(",")]:
             yield from (full.rsplit(".", cut)[0] for cut in range(full.count(".") + 1))

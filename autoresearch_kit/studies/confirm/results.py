@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from autoresearch_kit.records import Experiment, Noise
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, KeepFound, Mean
-from autoresearch_kit.studies.confirm.judging import REAL, Standing, pruned_runs
+from autoresearch_kit.studies.confirm.judging import REAL, Standing
 from autoresearch_kit.studies.confirm.plan import Keep, Variant
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import Sample
@@ -12,38 +12,34 @@ from autoresearch_kit.verdicts.decide import Sample
 
 def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmation:
     """Return the results so far. The baseline's score is the campaign's, since nothing chose it."""
-    plan = standing.plan
+    plan, spread = standing.plan, standing.noise
     prune, detail = _advice(standing)
     baseline = Sample(noise.scores_by_code(experiments)[0], experiments[0].nodes)
-    found = [_found(standing, *pair) for pair in zip(plan.keeps, plan.without, strict=True)]
+    pruned = standing.sample(standing.pruned) if standing.pruned else None
+    keeps = [_judged(standing, *pair) for pair in zip(plan.keeps, plan.without, strict=True)]
     return Confirmation(
         tag=experiments[0].tag,
         number=plan.keeps[-1].number,
-        left=len(standing.todo) + pruned_runs(standing),
-        noise=standing.noise,
-        baseline=_mean(baseline, standing.noise),
-        best=_of(standing, plan.best),
-        pruned=_of(standing, standing.pruned) if standing.pruned else None,
+        left=standing.left,
+        noise=spread,
+        baseline=_mean(baseline, spread),
+        best=_mean(best, spread) if (best := standing.sample(plan.best)) else None,
+        pruned=_mean(pruned, spread) if pruned else None,
         prune=prune,
         detail=detail,
-        keeps=tuple(found),
+        keeps=tuple(keeps),
     )
-
-
-def _of(standing: Standing, variant: Variant) -> Mean | None:
-    sample = standing.sample(variant)
-    return _mean(sample, standing.noise) if sample else None
 
 
 def _mean(sample: Sample, spread: Noise) -> Mean:
     return Mean(sample.mean, spread.error(len(sample.scores)), len(sample.scores))
 
 
-def _found(standing: Standing, keep: Keep, variant: Variant) -> KeepFound:
+def _judged(standing: Standing, keep: Keep, variant: Variant) -> KeepFound:
     along = tuple(number for number in variant.out if number != keep.number)
     gone = standing.pruned.out if standing.pruned else ()
     finding = standing.finding(variant)
-    built_on = [number for number in along if number not in gone]
+    built_on = [str(number) for number in along if number not in gone]
     if finding is Finding.REAL and built_on:
         finding = Finding.NEEDED
     return KeepFound(
@@ -59,29 +55,26 @@ def _found(standing: Standing, keep: Keep, variant: Variant) -> KeepFound:
     )
 
 
-def _detail(standing: Standing, variant: Variant, finding: Finding, built_on: Sequence[int]) -> str:
-    crash = standing.crash(variant.code)
+def _detail(standing: Standing, variant: Variant, finding: Finding, built_on: Sequence[str]) -> str:
     if finding is Finding.GONE:
         return "later keeps undid it, so nothing of it is in the best"
-    if crash:
+    if crash := standing.crash(variant.code):
         return f"without it the best crashes ({crash.failure}: {crash.detail})"
     if finding is Finding.NEEDED:
-        return f"{', '.join(map(str, built_on))} build on it, and together they help"
+        return f"{', '.join(built_on)} build on it, and together they help"
     return ""
 
 
 def _advice(standing: Standing) -> tuple[bool, str]:
-    """Return whether to begin with the pruned best, and why; empty before the end."""
+    """Return True if the pruned best is to be begun with, and why; no words before the end."""
     best, pruned = standing.plan.best, standing.pruned
     if pruned is None or standing.todo:
         return False, ""
     if pruned.code == best.code:
         return False, "nothing to prune"
     if crash := standing.crash(pruned.code):
-        return (
-            False,
-            f"the pruned best crashes ({crash.failure}: {crash.detail}): begin with the best",
-        )
+        why = f"the pruned best crashes ({crash.failure}: {crash.detail})"
+        return False, f"{why}: begin with the best"
     worth = standing.worth(pruned)
     if worth is None:
         return False, "the best has no score"
@@ -91,11 +84,7 @@ def _advice(standing: Standing) -> tuple[bool, str]:
             f"the pruned best is clearly worse, {gap}: the pruned keeps help together, though not "
             "alone; begin with the best"
         )
-    return True, f"the pruned best scores {gap} than the best, with {_less(best, pruned)}"
-
-
-def _less(best: Variant, pruned: Variant) -> str:
-    count = len(pruned.out)
-    keeps = "one keep less" if count == 1 else f"{count} keeps less"
-    fewer = best.nodes - pruned.nodes
-    return f"{keeps} and {fewer} fewer syntax-tree nodes" if fewer > 0 else keeps
+    less = "one keep less" if len(pruned.out) == 1 else f"{len(pruned.out)} keeps less"
+    if best.nodes > pruned.nodes:
+        less = f"{less} and {best.nodes - pruned.nodes} fewer syntax-tree nodes"
+    return True, f"the pruned best scores {gap} than the best, with {less}"
