@@ -131,9 +131,9 @@ def under_way(run: UnderWay, comparison: str) -> str:
 
 def summary(reading: Reading) -> str:
     """Return what the campaign has found and used, and what is left of its limits."""
-    found = [pair for pair in reading.rows() if pair[0] != "warning"] if reading.table else []
+    pairs = [pair for pair in reading.rows() if pair[0] != "warning"] if reading.table else []
     warning = f'<div class="chip crash">{escape(reading.warning)}</div>' if reading.warning else ""
-    return wrap(facts([*found, *_left(reading)]) + warning)
+    return wrap(facts([*pairs, *_left(reading)]) + warning)
 
 
 def _left(reading: Reading) -> list[tuple[str, str]]:

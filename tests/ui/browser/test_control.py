@@ -67,7 +67,7 @@ def script(body: Body) -> Answer:
 
 
 def make_project(root: Path, corpus: Path) -> Path:
-    """A project with the notebooks as they are shipped, on a small corpus and a small model."""
+    """Make a project with the shipped notebooks, on a small corpus and a small model."""
     project = tiny.make_project(root)
     for name in ("control.ipynb", *(["train.ipynb"] if PICTURES else [])):
         shutil.copy(SHIPPED / "notebooks" / name, project / "notebooks" / name)
@@ -83,7 +83,7 @@ def make_project(root: Path, corpus: Path) -> Path:
 
 
 def set_cell(path: Path, name: str, source: str) -> None:
-    """Replace the source of a cell, as a person would."""
+    """Replace the source of a cell."""
     book = nbformat.read(path, as_version=4)
     [cell] = [cell for cell in book.cells if cell.metadata["name"] == name]
     cell.source = source
@@ -225,7 +225,7 @@ def test_the_command_opens_it_in_the_running_jupyterlab(story: Story) -> None:
     assert story.seen["open"] == f"/tree/{NOTEBOOK}?token=t"
 
 
-def test_the_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None:
+def test_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None:
     assert story.pids[0] == story.pids[1]
     state = story.workspace.state()
     assert state is not None
@@ -233,7 +233,7 @@ def test_the_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> 
 
 
 @pytest.mark.skipif(bool(PICTURES), reason="optuna is not guided, and has no key")
-def test_guidance_reaches_the_next_proposal_and_the_key_no_file(story: Story) -> None:
+def test_guidance_is_prompted_and_the_key_is_in_no_file(story: Story) -> None:
     ahead = story.workspace.ahead()
     assert ahead is not None
     assert ahead.guidance == SAID

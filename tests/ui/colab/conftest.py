@@ -22,12 +22,12 @@ VERSIONS = (
 """From github.com/googlecolab/backend-info, pip-freeze.gpu.txt, of June 2026."""
 
 TOOLS = ("env", "git", "sh")
-"""Programs that Colab has too, as far as the kit calls them; bubblewrap it has not."""
+"""Programs that the kit calls and Colab has; it has no bubblewrap."""
 
 
 @dataclass(frozen=True)
 class Colab:
-    """An environment like Colab's: its folder holds Python, and its programs are all there are."""
+    """An environment like Colab's: `folder` has its Python, and only these programs are on PATH."""
 
     folder: Path
 
@@ -58,7 +58,7 @@ class Colab:
 
 @pytest.fixture(scope="session")
 def colab(tmp_path_factory: pytest.TempPathFactory) -> Colab:
-    """Colab's versions first, then the packages of this environment."""
+    """Make an environment with Colab's versions first, then this environment's packages."""
     made = Colab(tmp_path_factory.mktemp("colab"))
     venv.create(made.folder, symlinks=True)
     pip = [sys.executable, "-m", "pip", "--python", made.python, "install", "--quiet"]
@@ -66,7 +66,7 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Colab:
     here = sysconfig.get_path("purelib")
     (made.packages / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
     for tool in TOOLS:
-        found = shutil.which(tool)
-        assert found is not None
-        (made.folder / "bin" / tool).symlink_to(found)
+        path = shutil.which(tool)
+        assert path is not None
+        (made.folder / "bin" / tool).symlink_to(path)
     return made

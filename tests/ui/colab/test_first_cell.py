@@ -1,4 +1,4 @@
-"""The line that makes a bare Colab ready; another folder stands in for Colab's."""
+"""The line that installs the project on Colab, tried in another folder than Colab's."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ ADDRESS = "https://github.com/OWNER/autoresearch_kit"
 
 
 def line(notebook: Path) -> str:
-    """The shell's command in the cell `colab`."""
+    """Return the shell command of the cell `colab`."""
     cells = json.loads(notebook.read_text())["cells"]
     [source] = next(cell["source"] for cell in cells if cell["id"] == "colab")
     assert source.startswith("!")
@@ -20,7 +20,7 @@ def line(notebook: Path) -> str:
 
 
 def adapted(address: Path, content: Path) -> str:
-    """The line as on Colab, but for where it fetches from and to."""
+    """Return the line with other places to fetch from and to."""
     return line(HOLDING[0]).replace(ADDRESS, str(address)).replace("/content", str(content))
 
 
@@ -35,7 +35,7 @@ def test_elsewhere_it_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_project_that_can_not_be_fetched_is_named(tmp_path: Path) -> None:
+def test_failed_fetch_names_the_project(tmp_path: Path) -> None:
     argv = ["sh", "-c", adapted(tmp_path / "nothing", tmp_path)]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
     assert "nothing' does not appear to be a git repository" in done.stderr

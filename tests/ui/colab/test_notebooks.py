@@ -35,14 +35,14 @@ def outputs(path: Path) -> list[NotebookNode]:
 
 
 def execute(colab: Colab, source: Path, *options: str, cwd: Path, **more: str) -> Path:
-    """Papermill's, in Colab's environment; it must run to its end. Returns what it wrote."""
+    """Run a notebook by papermill in Colab's environment; return the executed one."""
     ran = cwd / f"ran-{source.name}"
     colab.run("-m", "papermill", str(source), str(ran), *options, cwd=cwd, **more)
     return ran
 
 
 def published(folder: Path) -> Path:
-    """This project as it lies here, as a repository to clone."""
+    """Return a repository to clone, with this project as it is here."""
     shutil.copytree(ROOT / "autoresearch_kit", folder / "autoresearch_kit")
     for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
@@ -53,7 +53,7 @@ def published(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("source", HOLDING, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom_and_starts_nothing(
+def test_notebook_runs_to_its_end_and_starts_nothing(
     source: Path, colab: Colab, ledger: Ledger, corpus: Path, data_home: Path
 ) -> None:
     shutil.copy(ROOT / "program.md", ledger.root)
