@@ -1,8 +1,6 @@
 """A hub on loopback, as the real one looks from outside: it redirects to a store of files."""
 
 import hashlib
-import socket
-import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,13 +15,12 @@ STORE = "/store/"
 class Fault:
     """A fault of one request: another status, or the bytes after which the line is cut.
 
-    `reset` cuts it without a goodbye. `damaged` sends another byte.
+    `damaged` sends another byte.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
-    reset: bool = False
     damaged: bool = False
 
 
@@ -104,9 +101,6 @@ class HubServer(LoopbackServer):
                 with suppress(ConnectionError):  # the client has no room
                     self.wfile.write(data[start:][: fault.cut])
                 self.close_connection = fault.cut is not None
-                if fault.reset:  # to linger for 0 s is to send RST
-                    at_once = struct.pack("ii", 1, 0)
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Print nothing."""

@@ -4,7 +4,6 @@ import io
 import random
 import resource
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,13 +59,6 @@ def test_retries_end_and_a_later_call_goes_on(server: HubServer, tmp_path: Path)
     server.sent.clear()
     assert fetch(tmp_path) == DATA
     assert server.ranges[-1] == "bytes=2000000-"
-
-
-def test_a_reset_line_is_mended_by_the_next_call(server: HubServer, tmp_path: Path) -> None:
-    server.sent = [Fault(cut=2_500_000, reset=True)]
-    with suppress(CorpusError):  # raised or retried, depending on when the reset is noticed
-        fetch(tmp_path)
-    assert fetch(tmp_path) == DATA
 
 
 def test_a_busy_hub_is_asked_again(server: HubServer, tmp_path: Path) -> None:
