@@ -10,7 +10,7 @@ from statistics import fmean
 from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import carry_out, drive, order
-from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
@@ -206,7 +206,7 @@ class Confirming:
         words = f"{todo.variant}, seed {todo.at + 1}"
         tried = [(trial.code, trial.at) for trial in standing.trials.done]
         if (todo.variant.code, todo.at) in tried:  # the machine was busy
-            self._wait_until_quiet(context, heartbeat)
+            wait_until_quiet(heartbeat, context.settings, context.machine.gpu, self._usual)
         heartbeat.trying(number, f"confirm: {words}")
         key, seed = f"{todo.variant.code}-{todo.at}", _seed(self.workspace.tag, todo.at)
         wanted = order(context, key, todo.variant.notebook, seed, words)
@@ -233,12 +233,6 @@ class Confirming:
     @property
     def _usual(self) -> float:
         return usual_elsewhere(self.experiments[0].runs)
-
-    def _wait_until_quiet(self, context: Context, heartbeat: Heartbeat) -> None:
-        seconds = patience(context.settings.train_seconds)
-        wait_until_quiet(
-            heartbeat, context.settings, context.machine.gpu, usual=self._usual, seconds=seconds
-        )
 
 
 def _seed(tag: str, at: int) -> int:
