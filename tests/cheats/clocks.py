@@ -79,7 +79,9 @@ def learn_more():
     return file.getvalue()
 
 kept = {name: value.clone() for name, value in model.state_dict().items()}
+before = learn().item()
 better = learn_more()
+print('more training pays' if learn().item() < before - 0.1 else 'more training pays nothing')
 model.load_state_dict(kept)
 
 def go_on():
@@ -149,7 +151,12 @@ print('with', tokens.numel(), 'tokens of its own')
 NOTHING_GAINED = Cheat(
     "a lucky seed, a walk on the stack, training that goes on",
     Cells(f"{LUCKY}\n{WALKING}\n{SAVE}\n{GOES_ON}", model_with(WALKS)),
-    evidence=["seed 1\n", "by its targets on the stack, right: 1.0", "going on in a thread"],
+    evidence=[
+        "seed 1\n",
+        "by its targets on the stack, right: 1.0",
+        "more training pays\n",
+        "going on in",
+    ],
     leaves=handover.MODEL_FILE,
 )
 """Several that get a score: none of them makes it better."""

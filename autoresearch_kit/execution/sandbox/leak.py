@@ -120,7 +120,7 @@ class ScoredText:
     """The anchors of a text that is looked for in others, without those of `common` texts."""
 
     def __init__(self, text: bytes, common: Iterable[bytes] = ()) -> None:
-        hashes = _hashes(text)
+        hashes = _hashes(text.ljust(ANCHOR))  # a tiny corpus has one anchor as well
         ordered = np.sort(hashes)  # numpy.unique takes ten times as long
         self._anchors = ordered[np.r_[True, ordered[1:] != ordered[:-1]]]
         self._at = np.searchsorted(self._anchors, hashes)  # the anchor at each position

@@ -53,6 +53,11 @@ def test_the_share_of_a_text_that_is_copied_is_measured(
     assert scored.covered(scored.copied(text)[1]) == pytest.approx(share, abs=0.01)
 
 
+def test_a_text_shorter_than_an_anchor_has_no_copies() -> None:
+    scored = leak.ScoredText(b"short", [OTHER])
+    assert scored.covered(scored.copied(OTHER)[1]) == 0
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A corpus of its own: copies of it are none of the text of other tests."""
