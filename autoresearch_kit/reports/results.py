@@ -32,14 +32,12 @@ from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.rows import OBJECTIVE
 from autoresearch_kit.reports.summary import Summary, summary_of
 
-SCORE = [OBJECTIVE, "error", "scores", "delta", "delta_error"]
-"""Columns of a score. A table shows each error beside its number."""
+SCORE = [OBJECTIVE, "error", "scores"]
+DELTA = ["delta", "delta_error"]
+SHORT = ["status", "reason", *SCORE, *DELTA, "speed", "researcher", "category", "sandbox", "idea"]
+"""Columns of a table that fits a laptop's screen; it shows each error beside its number."""
 
-SHORT = ["status", "reason", *SCORE, "speed", "researcher", "category", "sandbox", "idea"]
-"""Columns of a table that fits a laptop's screen."""
-
-KEEPS = ["delta", "delta_error", OBJECTIVE, "error", "scores", "speed", "gpu_memory_mb"]
-KEEPS += ["category", "idea"]
+KEEPS = [*DELTA, *SCORE, "speed", "gpu_memory_mb", "category", "idea"]
 """Columns of the table of keeps."""
 
 SHOWN = (OBJECTIVE, "delta")

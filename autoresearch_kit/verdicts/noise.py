@@ -109,6 +109,7 @@ def pool(groups: Iterable[Group], before: Noise) -> Noise:
     trusted = _reweighted(baseline, before, _start(baseline, before))
     low, high = _interval(trusted)
     start = _start(known, before)
+    # a start outside means that codes are all wild, or all agree: only the baseline tells then
     pooled = _reweighted(known, before, start if low <= start <= high else trusted.sigma)
     if low <= pooled.sigma <= high:
         return pooled

@@ -41,8 +41,9 @@ def audit(
     if opinion.allowed is not None:
         allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"
         caption = f"the best's gain on audit equals that on val, to within {allowed}"
-        edges, label = (val - opinion.allowed, val + opinion.allowed), f"within {allowed} of val"
-        axes.fill_between(numbers, *edges, color=BAND, lw=0, label=label, zorder=0.5)
+        edges = val - opinion.allowed, val + opinion.allowed
+        band = axes.fill_between(numbers, *edges, color=BAND, lw=0, zorder=0.5)
+        band.set_label(f"within {allowed} of the gain on val")
     axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)

@@ -92,6 +92,7 @@ def _x(frame: pd.DataFrame, against: Against) -> pd.Series:
     if against is Against.HOURS:
         since: pd.Series = (frame["finished"] - frame["finished"].iloc[0]).dt.total_seconds() / 3600
         return since
+    # a model was asked, and nobody gave its prices: that is not the same as nothing spent
     if frame["usd"].isna().all() and not (frame["requests"] == 0).all():
         return frame["usd"]
     spent: pd.Series = frame["usd"].fillna(0.0).cumsum()
@@ -100,6 +101,7 @@ def _x(frame: pd.DataFrame, against: Against) -> pd.Series:
 
 def _draw(axes: Axes, name: str, repeats: Sequence[pd.Series], colour: str, style: str) -> None:
     label = name if len(repeats) == 1 else f"{name} (median and range of {len(repeats)})"
+    # repeats have points at different x: between its points each stays where it is
     gains = pd.concat(repeats, axis=1).ffill().bfill()
     gains = gains[gains.index <= min(curve.index[-1] for curve in repeats)]
     middle = gains.median(axis=1)

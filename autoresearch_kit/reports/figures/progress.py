@@ -109,6 +109,7 @@ def find_scale(scored: pd.DataFrame, noise: Noise | None = None) -> tuple[float,
         return 0.0, 1.0
     scores, kept = scored[OBJECTIVE], scored["status"] == Verdict.KEEP
     low = float(scores.min())
+    # where half of all are as good as the best, the median is the best
     spread = float(scores.median()) - low or float(scores.max()) - low
     shown = scored[(scores <= low + 4 * spread) | (kept & (scores <= low + 10 * spread))]
     high = float(shown[OBJECTIVE].max())
@@ -249,6 +250,7 @@ def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
     if not order:
         return
     length = next(length for many, length in LENGTHS if len(order) <= many)
+    # adjustText moves labels apart, but drops none: what still overlaps is removed below
     texts = [_label(axes, keeps.loc[at], length) for at in order]
     points = keeps["number"].to_numpy(float), keeps[OBJECTIVE].to_numpy(float)
     adjust_text(texts, *points, ax=axes, iter_lim=ADJUSTMENTS)
