@@ -29,7 +29,7 @@ FILES = (
     "research.json",
     "usage.jsonl",
     "guidance.json",
-    "ahead.json",
+    "prepared.json",
 )
 """The files of the campaign's folder that are copied, beside its pending proposals. No secret is in
 them; errands.json has one, so it stays out."""

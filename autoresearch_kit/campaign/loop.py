@@ -76,7 +76,7 @@ class _Loop:
         """
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
         self.parts.workspace.set_damaged_aside()
-        done = self._ideas(self.running)
+        done = self._ideas(self.running)  # the baseline is among them, but not in the limit
         enough = limits.experiments is not None and done > limits.experiments
         if enough and retries.due(self.experiments, self.running) is None:
             return "done"
@@ -96,18 +96,18 @@ class _Loop:
         for pending in parts.workspace.pending():
             if pending.number not in numbers:
                 return pending
-        view = parts.view(self.experiments, running)
+        view = parts.view(self.experiments, running)  # None before the baseline is recorded
         if view is None and running:
             return None
         if (proposal := retries.due(self.experiments, running)) is not None:
             parts.workspace.write_pending(proposal)
-            return proposal  # what was prepared for its turn waits for the next
+            return proposal  # a proposal that was prepared meanwhile stays for the next turn
         if view is None:
             proposal = parts.baseline()
         else:
             proposal = parts.proposing.propose(view, parts.heartbeat.cancelled)
         parts.workspace.write_pending(proposal)
-        parts.workspace.clear_ahead()
+        parts.workspace.clear_prepared()
         return proposal
 
     def begin(self, proposal: Proposal) -> None:
@@ -116,7 +116,7 @@ class _Loop:
         parts.heartbeat.trying(proposal.number, proposal.idea)
         self._prepare_next(proposal)
         decider = parts.decider(self.experiments)
-        # with a run written down, a process before this one has waited already
+        # a killed process that wrote a run of this retry down had waited before it
         if proposal.retry_of is not None and not parts.workspace.measured(proposal.number):
             decider.measuring.wait_until_quiet(retries.in_a_row(self.experiments))
         self._go_on(_Begun(proposal, started, self._steps(decider, proposal)), None)
@@ -142,9 +142,9 @@ class _Loop:
         else:
             self.in_flight[submit(wanted, self.parts.pool, self.parts.heartbeat)] = begun
 
-    def _prepare_next(self, begun: Proposal) -> None:
-        """While this proposal runs, have the next one made, if it may still be tried."""
-        most, running = self.parts.limits.experiments, [*self.running, begun]
+    def _prepare_next(self, current: Proposal) -> None:
+        """Have the next proposal made while `current` runs, if it may still be tried."""
+        most, running = self.parts.limits.experiments, [*self.running, current]
         view = self.parts.view(self.experiments, running)
         if view is not None and (most is None or self._ideas(running) <= most):
             self.parts.proposing.prepare(view)
@@ -153,7 +153,10 @@ class _Loop:
         return retries.ideas([*(each.proposal for each in self.experiments), *running])
 
     def _steps(self, decider: Decider, proposal: Proposal) -> Steps[Outcome]:
-        """Run the idea until it is decided; a bug is repaired first, where somebody can."""
+        """Run the idea until it is decided; a bug is repaired first, where somebody can.
+
+        `bug_of` finds none in a proposal that was repaired as often as is allowed.
+        """
         outcome = yield from decider.decide(proposal)
         while (bug := decider.bug_of(outcome)) and (repaired := self._repair(bug)):
             self.parts.workspace.write_pending(repaired)

@@ -12,7 +12,7 @@ from pathlib import Path
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import Audit, Steps, carry_out, order
-from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.pool import Delivery
@@ -108,18 +108,10 @@ class Measuring:
         return settled
 
     def wait_until_quiet(self, disturbed: int = 0) -> None:
-        """Wait until nobody else uses the machine, after so many disturbed experiments in a row.
-
-        Raises:
-            Cancelled: a person asked to stop.
-        """
-        settings = self.context.settings
+        """Wait until nobody else uses the machine, after so many disturbed experiments in a row."""
+        context = self.context
         wait_until_quiet(
-            self.heartbeat,
-            settings,
-            self.context.machine.gpu,
-            usual=self.usual,
-            seconds=patience(settings.train_seconds, disturbed),
+            self.heartbeat, context.settings, context.machine.gpu, self.usual, disturbed
         )
 
     def audit(self, seed: Settled, notebook: TrainNotebook) -> Steps[Settled]:

@@ -28,13 +28,13 @@ T = TypeVar("T")
 
 
 class Proposing:
-    """Has the next proposal made, at most one ahead of its turn."""
+    """Has proposals made, at most one while another runs."""
 
     def __init__(self, turns: Turns, workspace: Workspace, history: History) -> None:
         self._turns = turns
         self._workspace = workspace
         self._history = history
-        self._ahead: Future[Proposal] | None = None
+        self._preparing: Future[Proposal] | None = None
 
     def prepare(self, view: View) -> None:
         """Begin to make the proposal after `view.running`, if that takes long; return at once.
@@ -42,9 +42,9 @@ class Proposing:
         Begin nothing while there is one that was prepared before, and whose turn a disturbed
         experiment took, which is tried again first.
         """
-        prepared = self._ahead is not None or _is_unused(self._workspace.ahead(), view)
+        prepared = self._preparing is not None or _is_unused(self._workspace.prepared(), view)
         if self._turns.takes_long(view.number) and not prepared:
-            self._ahead = _in_background(lambda: self._written(self._turns.propose(view)))
+            self._preparing = _in_background(lambda: self._written(self._turns.propose(view)))
 
     def propose(self, view: View, cancelled: Callable[[], bool]) -> Proposal:
         """Return the next proposal: the prepared one moved to the best of now, or a new one.
@@ -74,9 +74,9 @@ class Proposing:
 
     def _prepared(self, view: View, cancelled: Callable[[], bool]) -> Proposal | None:
         """Return the proposal prepared for this number, or for one that became a retry."""
-        ahead, self._ahead = self._ahead, None
-        made = None if ahead is None else _wait(ahead, cancelled)
-        prepared = made if _is_unused(made, view) else self._workspace.ahead()
+        preparing, self._preparing = self._preparing, None
+        made = None if preparing is None else _wait(preparing, cancelled)
+        prepared = made if _is_unused(made, view) else self._workspace.prepared()
         if prepared is None or not _is_unused(prepared, view):
             return None
         return replace(prepared, number=view.number)
@@ -84,7 +84,7 @@ class Proposing:
     def _written(self, proposal: Proposal) -> Proposal:
         """Write a proposal down for a process that comes after this one, if the disk lets it."""
         try:
-            self._workspace.write_ahead(proposal)
+            self._workspace.write_prepared(proposal)
         except OSError as error:
             logger.warning("what was prepared is not written down: %s", in_words(error))
         return proposal

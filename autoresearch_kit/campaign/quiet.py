@@ -36,20 +36,19 @@ def wait_until_quiet(
     heartbeat: Heartbeat,
     settings: Settings,
     device: Accelerator | None,
-    *,
     usual: float,
-    seconds: float,
+    disturbed: int = 0,
 ) -> bool:
-    """Wait until the machine is quiet, for `seconds` at most; return whether it is.
+    """Wait until the machine is quiet, after so many disturbed experiments in a row.
 
-    `usual` is the share of the cores' time that always goes elsewhere here. The wait ends with the
-    campaign's hours.
+    Return whether it is, after `patience` seconds at most; the wait ends with the campaign's hours.
+    `usual` is the share of the cores' time that always goes elsewhere here.
 
     Raises:
         Cancelled: a person asked to stop, at once or after this experiment.
     """
     begun, calm = time.monotonic(), 0
-    most = min(seconds, heartbeat.seconds_left)
+    most = min(patience(settings.train_seconds, disturbed), heartbeat.seconds_left)
     heartbeat.stage(Stage.WAITING, "for a quiet machine")
     while (left := begun + most - time.monotonic()) > 0:
         seen = look(heartbeat, device, min(LOOK_SECONDS, left))

@@ -129,17 +129,12 @@ def _below(folder: int, path: str, depth: int) -> Iterator[Entry]:
                 if stat.S_ISDIR(status.st_mode):
                     if depth >= MAX_DEPTH:
                         raise KitError(f"folders lie more than {MAX_DEPTH} deep in each other")
-                    inner = _opened(entry.name, folder)
-                    if inner is not None:
-                        yield from _below(inner, f"{path}{entry.name}/", depth + 1)
+                    try:
+                        inner = os.open(entry.name, _FOLDER, dir_fd=folder)
+                    except OSError as error:
+                        if error.errno in _GONE:
+                            continue
+                        raise KitError(f"a folder can't be read: {error.strerror}") from error
+                    yield from _below(inner, f"{path}{entry.name}/", depth + 1)
     finally:
         os.close(folder)
-
-
-def _opened(name: str, parent: int) -> int | None:
-    try:
-        return os.open(name, _FOLDER, dir_fd=parent)
-    except OSError as error:
-        if error.errno in _GONE:
-            return None
-        raise KitError(f"a folder can't be read: {error.strerror}") from error

@@ -39,7 +39,7 @@ T = TypeVar("T")
 FORGETTABLE: Mapping[str, tuple[type, str]] = {
     "state.json": (State, "it is written anew"),
     "pending/*.json": (Proposal, "another proposal is made in its place"),
-    "ahead.json": (Proposal, "another proposal is made in its place"),
+    "prepared.json": (Proposal, "another proposal is made in its place"),
     "measured/*.json": (tuple[Measured, ...], "its runs are run again"),
     "probes.json": (tuple[Probe, ...], "the seconds of its probes are not counted"),
     "request.json": (Request, "what was asked is not known; ask again"),
@@ -241,17 +241,17 @@ class Workspace:
         kept = [earlier for earlier in self.probes() if earlier.number >= first]
         write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
 
-    def ahead(self) -> Proposal | None:
+    def prepared(self) -> Proposal | None:
         """Return the proposal that was prepared while the one before it ran, if any."""
-        return self._recall("ahead.json", Proposal)
+        return self._recall("prepared.json", Proposal)
 
-    def write_ahead(self, proposal: Proposal) -> None:
-        """Write down a proposal that was prepared ahead."""
-        write_atomic(self.folder / "ahead.json", codec.encode(proposal))
+    def write_prepared(self, proposal: Proposal) -> None:
+        """Write down the proposal that was prepared while another runs."""
+        write_atomic(self.folder / "prepared.json", codec.encode(proposal))
 
-    def clear_ahead(self) -> None:
+    def clear_prepared(self) -> None:
         """Forget the prepared proposal: its turn has come."""
-        (self.folder / "ahead.json").unlink(missing_ok=True)
+        (self.folder / "prepared.json").unlink(missing_ok=True)
 
     def guidance(self) -> str:
         """Return the human's guidance to the researcher; empty if there is none."""

@@ -222,7 +222,7 @@ def possible_loss(gain: Gain) -> float:
 
 
 def possible_losses(experiments: Sequence[Experiment]) -> float:
-    """Add up what keeps for less code may have lost since the last keep that was better."""
+    """Return the sum of what keeps for less code may have lost since the last better keep."""
     lost = 0.0
     for each in experiments:
         if each.kept and each.reason is not Reason.SIMPLER:

@@ -147,13 +147,13 @@ def claimed(
     counting = scores(seeds)
     if not counting:
         return ()
-    most, found = fmean(counting) + LUCK * sigma, list[float]()
+    most, every = fmean(counting) + LUCK * sigma, list[float]()
     for seed in seeds:
         aside = [each.run for each in seed.set_aside]
         undisturbed = [run for run in aside if not why_disturbed(run, settings, usual)]
-        found += [score for score in scores_of(undisturbed) if score <= most]
-        found += scores_of([seed.run])
-    return tuple(found)
+        every += [score for score in scores_of(undisturbed) if score <= most]
+        every += scores_of([seed.run])
+    return tuple(every)
 
 
 def not_judged(seeds: Sequence[Settled], what: str = "run") -> Decision | None:

@@ -60,8 +60,7 @@ def never_quiet(tried: Sequence[Run], settings: Settings) -> float:
 def why_invalid(
     run: Run, same_code_runs: Sequence[Run], settings: Settings, usual: float = 0.0
 ) -> str:
-    """Return why the run should be repeated rather than judged, in words for people; empty if it
-    counts.
+    """Return why the run should be repeated rather than judged, for people; empty if it counts.
 
     `same_code_runs` are other runs of the same code that count; there may be none. `usual` is the
     share of the cores' time that went elsewhere while the baseline trained. A failure counts,
@@ -116,16 +115,16 @@ def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str
 
 
 def as_fast(runs: Iterable[Run], now: Sequence[Run]) -> list[Run]:
-    """Return those of `runs` that made about as many steps as the same code makes now, neither
-    fewer nor more; all if there are no runs of now.
+    """Return those of `runs` that made about as many steps as the same code makes now.
 
-    Where a machine is not what it was any more, runs of today are held against runs of today.
+    All, if there are no runs of now. A machine may be faster or slower than it was: runs of now are
+    compared with runs at the same speed.
     """
     scored = [run for run in now if run.score]
     if not scored:
         return list(runs)
     shares = [(run, _shares(run, scored)) for run in runs]
-    return [run for run, found in shares if min(found) >= FEWER and max(found) <= 1 / FEWER]
+    return [run for run, share in shares if min(share) >= FEWER and max(share) <= 1 / FEWER]
 
 
 def _shares(run: Run, others: Sequence[Run]) -> tuple[float, float]:

@@ -71,14 +71,14 @@ def kill_at(moment: str, patch: pytest.MonkeyPatch) -> None:
         if state.stage in (Stage.RUNNING, Stage.RECORDING):
             kill_if(f"{state.stage} {state.number}")
 
-    def write_ahead(workspace: Workspace, proposal: Proposal) -> None:
-        write_prepared(workspace, proposal)
+    def write_prepared(workspace: Workspace, proposal: Proposal) -> None:
+        proposals(workspace, proposal)
         kill_if(f"prepared {proposal.number}")
 
     states: Callable[[Workspace, State], None] = Workspace.write_state
-    write_prepared: Callable[[Workspace, Proposal], None] = Workspace.write_ahead
+    proposals: Callable[[Workspace, Proposal], None] = Workspace.write_prepared
     patch.setattr(Workspace, "write_state", write_state)
-    patch.setattr(Workspace, "write_ahead", write_ahead)
+    patch.setattr(Workspace, "write_prepared", write_prepared)
 
 
 CARRY_ON = """

@@ -61,7 +61,7 @@ def test_what_was_prepared_is_written_down_and_taken(ledger: Ledger) -> None:
     model = Wider()
     proposal = prepared(ledger, model).propose(ledger.view, never)
     assert (proposal.number, proposal.parent, model.asked) == (2, 0, [0])
-    assert ledger.workspace.ahead() == proposal
+    assert ledger.workspace.prepared() == proposal
     # a process that comes after this one finds it
     later = Wider()
     resumed = proposing(ledger, later)
@@ -75,7 +75,7 @@ def test_what_the_disk_refuses_is_still_taken(
 ) -> None:
     class DiskEndsMeanwhile(Wider):
         def propose(self, view: View) -> Proposal:
-            (ledger.workspace.folder / "ahead.json").mkdir()
+            (ledger.workspace.folder / "prepared.json").mkdir()
             return super().propose(view)
 
     model = DiskEndsMeanwhile()

@@ -43,7 +43,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
 
 def wait(workspace: Workspace, seconds: float, hours: float | None = None) -> bool:
     heartbeat = Heartbeat(workspace, Limits(hours=hours))
-    return wait_until_quiet(heartbeat, ledger.SETTINGS, None, usual=0.0, seconds=seconds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quiet, "patience", lambda *_: seconds)
+        return wait_until_quiet(heartbeat, ledger.SETTINGS, None, usual=0.0)
 
 
 def state(workspace: Workspace) -> State:

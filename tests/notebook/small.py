@@ -49,7 +49,7 @@ def cells() -> list[dict[str, object]]:
     ]
 
 
-def text(found: list[dict[str, object]] | None = None) -> str:
+def text(changed: list[dict[str, object]] | None = None) -> str:
     return json.dumps(
-        {"cells": found or cells(), "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        {"cells": changed or cells(), "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     )

@@ -61,10 +61,10 @@ def members(run_id: str) -> list[psutil.Process]:
 
     The caller and its ancestors are left out, though the caller's descendants may be among them.
     """
-    everyone = list(psutil.process_iter())
+    everyone = list(psutil.process_iter(["ppid", "status"]))
     children: dict[int, list[psutil.Process]] = {}
     for process in everyone:
-        children.setdefault(_parent(process), []).append(process)
+        children.setdefault(process.info["ppid"], []).append(process)
     members = set[psutil.Process]()
     left = [process for process in everyone if _carries(process, run_id)]
     while left:
@@ -74,7 +74,8 @@ def members(run_id: str) -> list[psutil.Process]:
             left.extend(children.get(process.pid, []))
     me = psutil.Process()
     members -= {me, *me.parents()}
-    return sorted(filter(_lives, members), key=lambda process: process.pid)
+    living = (each for each in members if each.info["status"] != psutil.STATUS_ZOMBIE)
+    return sorted(living, key=lambda process: process.pid)
 
 
 def reap(run_id: str) -> int:
@@ -109,18 +110,4 @@ def _carries(process: psutil.Process, run_id: str) -> bool:
         with open(f"/proc/{process.pid}/environ", "rb") as environ:  # noqa: PTH123 - called often
             return f"{RUN_ID}={run_id}".encode() in environ.read(ENVIRON_BYTES).split(b"\0")
     except (psutil.Error, OSError):
-        return False
-
-
-def _parent(process: psutil.Process) -> int:
-    try:
-        return process.ppid()
-    except psutil.Error:
-        return 0
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
         return False

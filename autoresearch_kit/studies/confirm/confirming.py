@@ -10,7 +10,7 @@ from statistics import fmean
 from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import carry_out, drive, order
-from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
+from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
@@ -131,13 +131,7 @@ class Confirming:
         """Say which run comes; wait for a quiet machine first if its last try was disturbed."""
         tried = {(trial.code, trial.at) for trial in standing.trials.done}
         if (todo.variant.code, todo.at) in tried:
-            wait_until_quiet(
-                heartbeat,
-                context.settings,
-                context.machine.gpu,
-                usual=self._usual,
-                seconds=patience(context.settings.train_seconds),
-            )
+            wait_until_quiet(heartbeat, context.settings, context.machine.gpu, self._usual)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         heartbeat.trying(number, f"confirm: {todo}")
 
