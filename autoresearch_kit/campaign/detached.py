@@ -17,6 +17,7 @@ from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Request, Research, Settings, codec
 from autoresearch_kit.records.text import visible
+from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.researchers import Model
 
 logger = logging.getLogger("autoresearch")
@@ -62,7 +63,7 @@ def main(root: str, tag: str, settings: str, limits: str) -> int:
         )
         with closing(campaign.run(codec.decode(Limits, limits))) as experiments:
             for experiment in experiments:
-                logger.info("%s", experiment)
+                logger.info("%s", experiment_line(experiment, None))
     except (KitError, OSError) as error:
         logger.error("error: %s", in_words(error))
         return 1

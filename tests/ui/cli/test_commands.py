@@ -55,6 +55,7 @@ def test_status_is_readable_by_a_program(root: Path) -> None:
 def test_history_is_lines_records_or_upstreams_table(root: Path) -> None:
     lines = autoresearch(root, "history", "night").splitlines()
     assert [line.split()[0] for line in lines] == ["0", "1"]
+    assert "keep (baseline)" in Workspace(root, "night").log.read_text()
     records = json.loads(autoresearch(root, "history", "night", "--json"))
     assert [record["proposal"]["number"] for record in records] == [0, 1]
     table = autoresearch(root, "history", "night", "--tsv").splitlines()
