@@ -235,13 +235,15 @@ def test_a_failed_copy_is_tried_again_and_spoils_none(
 def test_a_hanging_disk_delays_nothing(
     copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hanging = threading.Event()
+    begun, hanging = threading.Event(), threading.Event()
     runner = ErrandRunner(copied)
 
     def hang() -> None:
+        begun.set()
         hanging.wait(60)
 
     runner._copies.do(hang)
+    assert begun.wait(60)  # else the first copy finds no room to wait in
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             runner.after(series(Verdict.KEEP))

@@ -206,4 +206,4 @@ def test_a_transcript_can_be_read_out(command: Command) -> None:
 def test_guidance_is_replaced_and_shown(command: Command) -> None:
     assert command("guide", "night", "try [bold]less[/]") == "try [bold]less[/]"
     assert command("guide", "night") == "try [bold]less[/]"
-    assert "nothing is said" in command("guide", "night", "")
+    assert "has no guidance" in command("guide", "night", "")
