@@ -95,7 +95,7 @@ def test_the_doctors_gaps_are_in_the_table() -> None:
     assert gpu.doctor_rows(log) == [("torch", "2.11"), ("sandbox", "none; install it")]
 
 
-def test_text_is_made_of_sources_each_once_and_no_more_than_asked() -> None:
+def test_text_has_each_source_once_and_no_more_than_asked() -> None:
     import python_text
 
     texts = list(python_text.documents(1_000_000))
@@ -140,7 +140,7 @@ def test_all_that_the_kit_needs_at_run_time_travels() -> None:
 
 @pytest.mark.alone  # its parts have limits of seconds
 @pytest.mark.slow
-def test_on_a_cpu_it_runs_to_its_end_and_prints_its_table(tmp_path: Path) -> None:
+def test_it_runs_on_a_cpu_and_prints_its_table(tmp_path: Path) -> None:
     argv = [sys.executable, str(BENCHMARKS / "gpu.py"), "--out", str(tmp_path), "--seconds", "4"]
     only = "doctor,data,campaign"  # test_throughput has the other one
     done = subprocess.run([*argv, "--only", only], capture_output=True, text=True, check=False)

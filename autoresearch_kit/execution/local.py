@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Site:
-    """What this machine has for runs beside their orders: the data set, the sandbox, the GPU.
+    """This machine's part of every run: the data set, the sandbox, the GPU.
 
     `kit` digests the package copy that runs and scores. `sight` is what runs see of this machine;
     `ahead`: there are cores to start the next run beside.

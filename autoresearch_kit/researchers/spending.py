@@ -21,7 +21,7 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Line:
-    """What one request took that was made for experiment `number`."""
+    """The usage of a request that was made for experiment `number`."""
 
     number: int
     usage: Usage = field(default_factory=Usage)

@@ -40,7 +40,7 @@ WITHOUT = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one thing; `advice` is empty where nothing needs to be done."""
+    """A finding about this machine; `advice` is empty where nothing needs to be done."""
 
     what: str
     found: str

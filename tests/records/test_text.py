@@ -22,9 +22,7 @@ from tests.ledger.ledger import run
         (math.nan, "1.234568"),
     ],
 )
-def test_the_error_has_two_digits_and_the_value_ends_with_it(
-    error: float | None, shown: str
-) -> None:
+def test_error_and_value_end_at_the_same_digit(error: float | None, shown: str) -> None:
     assert with_error(1.23456789, error) == shown
     assert rounded(1.23456789, error) == shown.partition(" ")[0]
 

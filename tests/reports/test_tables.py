@@ -107,7 +107,7 @@ def test_any_idea_fits_into_one_tsv_line(idea: str, path: Path) -> None:
     assert read[0].idea == (idea if len(idea) < 9 and idea.isprintable() else read[0].idea)
 
 
-def test_upstreams_night_is_read_as_it_is_or_from_a_spreadsheet(path: Path) -> None:
+def test_upstreams_night_is_read_as_tsv_or_from_a_spreadsheet(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + UPSTREAM.read_bytes().replace(b"\n", b"\r\n"))
     assert read_tsv(path) == read_tsv(UPSTREAM)
     frame = frame_of(read_tsv(path))

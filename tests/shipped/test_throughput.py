@@ -12,7 +12,7 @@ SIZES = {**profiles.find("h100").constants, **TINY[GPU_NOTEBOOK], "GRAD_ACCUMULA
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own
-def test_both_models_need_as_many_products_and_take_as_many_tokens(
+def test_both_models_need_equal_products_and_take_equal_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))

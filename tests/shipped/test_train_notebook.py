@@ -51,7 +51,7 @@ def test_three_cells_are_locked_and_the_others_can_be_searched(path: Path) -> No
 
 
 @both
-def test_it_has_no_outputs_fits_into_a_prompt_and_no_cell_is_long(path: Path) -> None:
+def test_it_has_no_outputs_and_no_long_cells(path: Path) -> None:
     assert path.read_text() == NOTEBOOKS[path].text()
     sources = [cell.source for cell in NOTEBOOKS[path].cells]
     assert sum(map(len, sources)) < 24_000
@@ -82,7 +82,7 @@ def check_range(spec: ConstantSpec) -> None:
 
 
 @pytest.mark.parametrize(("path", "spec"), SPECS)
-def test_a_constant_says_what_it_is_and_lies_in_its_range(path: Path, spec: ConstantSpec) -> None:
+def test_each_constant_has_a_comment_and_a_valid_range(path: Path, spec: ConstantSpec) -> None:
     assert spec.comment.partition(";")[0].strip()
     assert spec.range is not None or spec.name in ("DEPTH", "DEVICE_BATCH_SIZE")
     check_range(spec)
@@ -214,9 +214,7 @@ def test_cuda_agrees_with_the_cpu(path: Path) -> None:
 
 @pytest.mark.parametrize("accumulation", [1, 2])
 @both
-def test_where_memory_ends_a_step_is_as_large_and_learns_the_same(
-    path: Path, accumulation: int
-) -> None:
+def test_out_of_memory_changes_neither_step_size_nor_result(path: Path, accumulation: int) -> None:
     constants = {"DEVICE_BATCH_SIZE": 4, "GRAD_ACCUMULATION": accumulation}
     roomy, small = (train(path, constants, 5, most_rows=rows)[0] for rows in (1000, 1))
     assert small.losses == pytest.approx(roomy.losses, rel=1e-3)

@@ -131,7 +131,7 @@ def test_an_honest_model_trains_and_is_scored(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_bubblewrap
-def test_a_compiled_model_is_scored_and_what_it_compiled_is_kept(tmp_path: Path) -> None:
+def test_a_compiled_model_is_scored_and_its_cache_kept(tmp_path: Path) -> None:
     spec = trained(tmp_path, train=COMPILED)
     run = execute(spec)
     check_honest(spec, run)
@@ -141,7 +141,7 @@ def test_a_compiled_model_is_scored_and_what_it_compiled_is_kept(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_model_that_can_not_be_pickled_ends_before_the_first_step(tmp_path: Path) -> None:
+def test_an_unpicklable_model_ends_before_the_first_step(tmp_path: Path) -> None:
     spec = trained(tmp_path, model=f"{MODEL}\nmodel.log = open('log', 'w')", train_seconds=30.0)
     run = execute(spec)
     assert run.failure is Reason.UNPICKLABLE

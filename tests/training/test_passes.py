@@ -72,7 +72,7 @@ def test_later_steps_begin_with_the_rows_that_fit() -> None:
     assert model.seen == [8, 4, 4, 4, 4]
 
 
-def test_memory_that_ends_in_a_later_batch_starts_the_step_over() -> None:
+def test_out_of_memory_in_a_later_batch_repeats_the_step() -> None:
     class Filling(Model):
         def backward(self, batches: Sequence[Batch]) -> Tensor:
             if not self.seen:

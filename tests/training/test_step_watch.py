@@ -56,7 +56,7 @@ def test_of_few_long_steps_those_after_the_first_are_profiled(tmp_path: Path) ->
     assert profile.first_ms is not None
 
 
-def test_too_few_steps_for_a_profile_are_timed_and_say_so(tmp_path: Path) -> None:
+def test_too_few_steps_for_a_profile_are_only_timed(tmp_path: Path) -> None:
     profile = profile_of(tmp_path, 4)
     assert (profile.steps, profile.rows) == (0, ())
     assert profile.trouble == "4 steps are too few for a profile"

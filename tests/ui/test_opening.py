@@ -30,7 +30,7 @@ def history(tmp_path: Path) -> History:
     return made
 
 
-def test_the_notebook_lies_where_jupyterlab_shows_it_and_git_does_not(history: History) -> None:
+def test_jupyterlab_shows_the_notebook_and_git_ignores_it(history: History) -> None:
     path = write_executed(history, 0)
     assert path == history.root / "opened" / "night" / "0000.ipynb"
     assert path.read_bytes() == EXECUTED
@@ -64,7 +64,7 @@ def serving(
 
 
 @pytest.mark.slow
-def test_the_notebook_is_shown_by_the_server_that_the_command_started(
+def test_the_started_server_shows_the_notebook(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "jupyter"

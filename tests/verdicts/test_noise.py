@@ -115,7 +115,7 @@ def test_a_drift_between_visits_is_no_noise() -> None:
         ((1.3, 1.4), 0.05),
     ],
 )
-def test_runs_that_agree_or_differ_too_much_have_a_larger_error(
+def test_runs_too_alike_or_different_have_larger_errors(
     scores: tuple[float, ...], error: float
 ) -> None:
     assert noise.error_of_mean(scores, BELIEVED, 0.005) == pytest.approx(error)

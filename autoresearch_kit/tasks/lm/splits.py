@@ -1,4 +1,4 @@
-"""What every corpus offers: documents in three splits, and the sizes that suit it."""
+"""Every corpus offers documents in three splits, and the sizes that suit it."""
 
 import hashlib
 from collections.abc import Callable, Iterator

@@ -29,7 +29,7 @@ NO_ERRANDS = Errands()
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen in the form. `environment` has the key and the address, if typed.
+    """The choices made in the form. `environment` has the key and the address, if typed.
 
     `copy_to` and `webhook` are as `settle_errands` takes them.
     """

@@ -40,7 +40,7 @@ def finished(spec: JudgeSpec) -> RunSpec:
 
 
 @pytest.mark.slow
-def test_the_model_of_a_run_is_scored_on_the_audit_shard(spec: JudgeSpec) -> None:
+def test_a_runs_model_is_scored_on_the_audit_shard(spec: JudgeSpec) -> None:
     made = finished(spec)
     taken_model(made.folder).write_bytes(cloudpickle.dumps(models.Honest()))
     run = launch.audit(made, RUN)
@@ -62,7 +62,7 @@ def test_a_run_without_a_model_stays_as_it_was(
     assert "run could not be audited: bad submission: submission.pkl" in caplog.text
 
 
-def test_a_disk_that_refuses_costs_the_audit_and_not_the_run(
+def test_a_full_disk_costs_the_audit_not_the_run(
     spec: JudgeSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = finished(spec)

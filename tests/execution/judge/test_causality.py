@@ -24,7 +24,7 @@ def test_all_positions_of_all_rows_are_tested_equally_often() -> None:
     assert ((tests - mean) ** 2).mean() == pytest.approx(mean, rel=0.1)  # if drawn independently
 
 
-def test_a_row_is_never_cut_before_where_it_was_cut_last() -> None:
+def test_a_row_is_never_cut_before_its_last_cut() -> None:
     cuts = draw(0)
     last = [0] * ROWS
     for row, kept in zip(cuts.rows.tolist(), cuts.kept.tolist(), strict=True):
@@ -83,7 +83,7 @@ def test_many_small_changes_refuse_a_model_whatever_their_signs(sign: int) -> No
         causality.check(changes, BATCH)
 
 
-def test_a_small_gain_that_is_learnt_from_other_rows_shows_in_the_first_batch() -> None:
+def test_a_small_gain_from_other_rows_shows_in_first_batch() -> None:
     changes = np.zeros(1_000)
     changes[:BATCH] = 0.02
     with pytest.raises(ScoreFailure, match=r"0\.02 at first"):

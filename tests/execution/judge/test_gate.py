@@ -119,7 +119,7 @@ WEB, SMALL = (8192, 2048, 10240), (1024, 512, 128)
     ("sizes", "device", "rows"),
     [(WEB, "cpu", 4), (WEB, "cuda", 16), (SMALL, "cpu", 8), (SMALL, "cuda", 8)],
 )
-def test_batches_are_large_on_a_gpu_and_there_are_always_some(
+def test_batches_are_large_on_a_gpu_and_never_empty(
     sizes: tuple[int, int, int], device: str, rows: int, spec: JudgeSpec
 ) -> None:
     vocab_size, context, eval_rows = sizes

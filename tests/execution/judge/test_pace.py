@@ -45,7 +45,7 @@ def test_a_model_that_trains_while_scored_is_refused(loading: float, answers: li
     assert caught.value.reason is Reason.OVER_BUDGET
 
 
-def test_seconds_spent_in_one_pass_are_not_there_for_the_next() -> None:
+def test_seconds_spent_in_a_pass_shorten_the_next() -> None:
     spent = check_pace(0.1, [8.0, *[0.2] * 15])
     with pytest.raises(ScoreFailure, match="over its budget"):
         check_pace(spent, [5.0, *[0.4] * 15])

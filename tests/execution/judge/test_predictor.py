@@ -111,7 +111,7 @@ def test_logits_are_the_models_whatever_it_prints(spec: JudgeSpec, start: Start)
     assert len(predictor.tail) <= predictor_process.TAIL_BYTES
 
 
-def test_a_buffer_that_can_not_be_used_is_left_for_the_next(
+def test_an_unusable_buffer_is_left_for_the_next(
     spec: JudgeSpec, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = replace(submit(spec, models.Honest()), precision="bfloat16")

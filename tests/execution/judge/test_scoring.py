@@ -90,7 +90,7 @@ def test_float32_is_taken_where_half_precision_does_not_agree(spec: JudgeSpec) -
 
 
 @pytest.mark.slow
-def test_a_model_with_weights_in_half_precision_is_not_compared_with_float32(
+def test_half_precision_weights_are_not_compared_with_float32(
     spec: JudgeSpec,
 ) -> None:
     scored = score(replace(submit(spec, models.HalfHead()), precision="bfloat16"))
@@ -113,9 +113,7 @@ def test_logits_stay_on_the_gpu_in_either_half_precision(precision: str, on_gpu:
 
 
 @pytest.mark.gpu
-def test_logits_on_the_gpu_give_the_score_of_those_in_host_memory(
-    on_gpu: JudgeSpec, tmp_path: Path
-) -> None:
+def test_logits_on_gpu_and_host_give_equal_scores(on_gpu: JudgeSpec, tmp_path: Path) -> None:
     asked = submit(on_gpu, models.Honest())
     stayed = score(asked)
     through_host = score(replace(asked, kit=kit_without_bindings(tmp_path / "kit")))

@@ -123,7 +123,7 @@ def test_data_inside_a_shown_folder_are_refused(linked: bool, tmp_path: Path) ->
 
 
 @needs_bubblewrap
-def test_a_project_may_be_around_but_not_inside_what_runs_see(tmp_path: Path) -> None:
+def test_a_project_may_not_lie_inside_what_runs_see(tmp_path: Path) -> None:
     context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy")
     with pytest.raises(InputError, match=r"the project, .* lies inside .*; move it"):
         context.check_places(Path(sysconfig.get_path("stdlib")) / "project", tmp_path / "toy")

@@ -26,7 +26,7 @@ def paid(count: int, usd: float | None, requests: int | None = 1) -> pd.DataFram
     return table.astype({"usd": "float64", "requests": "Int64"})
 
 
-def test_campaigns_start_at_their_own_baseline_and_end_at_their_end() -> None:
+def test_campaigns_start_and_end_at_their_own_ends() -> None:
     axes = drawn(("$\\alpha_{", [campaign(20)]), ("b", [campaign(20, baseline=5.0)]))
     curves = [np.asarray(line.get_xydata()) for line in axes.lines if np.size(line.get_xdata()) > 1]
     assert [curve[0].tolist() for curve in curves] == [[0, 0], [0, 0]]
@@ -34,7 +34,7 @@ def test_campaigns_start_at_their_own_baseline_and_end_at_their_end() -> None:
     assert named(axes) == ["$\\alpha_{", "b"]
 
 
-def test_repeats_are_a_line_in_a_band_up_to_the_shortest() -> None:
+def test_repeats_are_a_band_up_to_the_shortest() -> None:
     axes = drawn(("a", [campaign(20), campaign(30)]), ("b", [frame([BASELINE])]))
     assert named(axes) == ["a (median and range of 2)", "b"]
     assert len(axes.collections) == 1

@@ -18,7 +18,7 @@ def test_a_curve_is_read_without_its_broken_lines() -> None:
         assert list(read.columns) == ["step", "seconds", "loss", "tokens"]
 
 
-def test_each_curve_is_named_by_its_idea_which_is_no_formula() -> None:
+def test_each_curve_is_named_by_its_literal_idea() -> None:
     curve = read_curve(metrics([7.0, 5.0, 4.0]))
     figure = loss_curves({"0: baseline": curve, "3: $\\alpha_{ for $5\n": curve}, title="night")
     assert figure._repr_png_().startswith(b"\x89PNG")

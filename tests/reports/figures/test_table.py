@@ -28,7 +28,7 @@ def test_numbers_and_words_are_whole_and_escaped(table: Table) -> None:
     assert ">category<" in shown
 
 
-def test_all_rows_of_a_table_or_one_derived_from_it_are_shown(table: Table) -> None:
+def test_all_rows_of_a_table_and_derived_tables_show(table: Table) -> None:
     assert Table({"val_bpb": [1.0] * 1000})._repr_html_().count(">1.000000<") == 1000
     assert table[table["status"] == "discard"]._repr_html_() == "<p>none</p>"
     assert isinstance(table.sort_values("delta").head(1), Table)

@@ -37,7 +37,7 @@ def test_a_shorter_context_cuts_rows_end_to_end() -> None:
     assert sorted(epoch) == [11 * row + start for row in range(100) for start in (0, 5)]
 
 
-def test_what_a_shorter_context_leaves_over_is_another_part_each_epoch() -> None:
+def test_a_shorter_context_leaves_out_other_parts_each_epoch() -> None:
     epochs = [firsts(3, 300, number + 1, context=3)[-300:] for number in range(12)]
     assert {min(epoch) for epoch in epochs} == {0, 1}
     assert all(len(set(epoch)) == 300 for epoch in epochs)

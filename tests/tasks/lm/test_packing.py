@@ -44,7 +44,7 @@ def test_the_longest_that_fits_is_next() -> None:
     assert (packer.text, packer.continued, packer.cropped) == (16, 0, 1)
 
 
-def test_where_none_fits_the_shortest_is_cut_and_goes_on_later() -> None:
+def test_where_no_document_fits_the_shortest_is_cut() -> None:
     rows, packer = packed([5, 6, 7])
     assert rows[0] == [BOS, *range(3_000, 3_007), BOS, 1_000]
     assert rows[1] == [BOS, *range(2_000, 2_006), BOS, 1_001, 1_002]
@@ -68,7 +68,7 @@ def test_a_long_document_has_rows_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("length", [2, 7, 64])
-def test_every_row_is_full_and_only_the_last_tokens_are_lost(length: int) -> None:
+def test_all_rows_are_full_and_only_last_tokens_lost(length: int) -> None:
     draw = random.Random(length)
     sizes = [draw.randint(1, 3 * length) for _ in range(60)]
     rows, packer = packed(sizes, length)

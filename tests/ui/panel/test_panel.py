@@ -228,7 +228,7 @@ def test_an_experiment_that_never_ran_has_no_notebook(panel: Panel, ledger: Ledg
     assert "never ran" in panel.opened.said.value
 
 
-def test_a_run_is_compared_with_the_best_at_the_same_second() -> None:
+def test_a_run_is_compared_with_the_best_by_seconds() -> None:
     best = [Point(n, n, 5 - n / 100) for n in range(0, 300, 3)]
     run = [Point(n, n, 4.9 - n / 100) for n in range(0, 90, 3)]
     assert compare(run, best).endswith("0.100 lower than the best's there")
