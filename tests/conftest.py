@@ -1,7 +1,9 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.campaign import tiny
 
@@ -27,15 +29,25 @@ def _has_gpu() -> bool:
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+def corpus(shared: Path) -> Path:
     """A text file that campaigns may train on."""
-    return tiny.write_corpus(tmp_path_factory.mktemp("corpus") / "habits.txt")
+    path = shared / "habits.txt"
+    with FileLock(shared / "habits.lock"):
+        return path if path.exists() else tiny.write_corpus(path)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where this session's prepared data sets lie: never among the user's own."""
-    home = tmp_path_factory.mktemp("data")
+def data_home(shared: Path) -> Iterator[Path]:
+    """Where prepared data sets lie, each prepared once: never among the user's own."""
+    home = shared / "data"
+    home.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTORESEARCH_DATA", str(home))
         yield home
