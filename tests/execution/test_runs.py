@@ -57,6 +57,15 @@ if os.fork() == 0:
 """
 """Lists its data, and leaves children outside of its session that nobody waits for."""
 
+SWALLOW = """
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass
+"""
+
 FLOOD = """
 from IPython.display import display
 for _ in range(20):
@@ -161,8 +170,9 @@ def test_a_notebooks_own_processes_are_not_elsewhere(messy: Messy) -> None:
     [
         pytest.param(HANG, SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap),
         ("sum(range(10**13))", SandboxLevel.NONE),
+        (SWALLOW, SandboxLevel.NONE),
     ],
-    ids=["hangs", "holds the GIL in C"],
+    ids=["hangs", "holds the GIL in C", "swallows interrupts"],
 )
 def test_a_cell_that_does_not_end_is_ended(train: str, level: SandboxLevel, tmp_path: Path) -> None:
     spec = make_spec(
@@ -188,10 +198,12 @@ def test_the_deadline_holds_before_training_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "level"),
     [
-        pytest.param("os.kill(os.getpid(), 9)", SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap),
+        pytest.param("os._exit(0)", SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap),
         ("import sys; sys.exit(0)", SandboxLevel.NONE),
+        pytest.param("os.kill(os.getpid(), 9)", SandboxLevel.BUBBLEWRAP, marks=needs_bubblewrap),
+        ("import ctypes; ctypes.string_at(0)", SandboxLevel.NONE),
     ],
-    ids=["kill -9", "sys.exit"],
+    ids=["os._exit", "sys.exit", "kill -9", "segfault"],
 )
 def test_a_kernel_that_dies_has_exited(train: str, level: SandboxLevel, tmp_path: Path) -> None:
     spec = make_spec(tmp_path, notebook(train), sandbox=level)
@@ -225,6 +237,15 @@ def test_a_missing_gpu_is_the_kits_failure(tmp_path: Path) -> None:
     assert "\n" not in run.detail
     assert statuses(spec)["train"] == "pending"
     assert run.conditions is None
+
+
+@pytest.mark.slow
+def test_a_notebook_cannot_pretend_its_gpu_is_gone(tmp_path: Path) -> None:
+    train = f"os.environ['{handover.DEVICE}'] = 'cuda'\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+    book = notebook(train + START)
+    run = execute(make_spec(tmp_path, book, sandbox=bubblewrap.level()))
+    assert "this run is to compute on 'cuda'" in run.detail
+    assert run.failure is Reason.ERROR
 
 
 def test_a_watchdog_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
