@@ -69,6 +69,14 @@ def test_an_error_is_kept_after_a_flood_and_shortened() -> None:
     assert len("".join(kept.traceback)) <= ERROR + 100
 
 
+def test_an_updated_display_shows_its_last_state() -> None:
+    outputs = CellOutputs()
+    outputs.add(picture(10), "id")
+    for _ in range(1000):
+        outputs.update("id", picture(20))
+    assert [output.data for output in outputs.result()] == [picture(20).data]
+
+
 @pytest.mark.parametrize(("wait", "kept"), [(False, []), (True, ["a"])])
 def test_clearing_is_obeyed(wait: bool, kept: list[str]) -> None:
     outputs = fill(stream("a"))

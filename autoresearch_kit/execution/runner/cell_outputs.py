@@ -30,14 +30,24 @@ class CellOutputs:
         self._name = self._text = ""
         self.clear(wait=False)
 
-    def add(self, output: NotebookNode) -> None:
-        """Add an output that is no stream, in nbformat's form."""
+    def add(self, output: NotebookNode, display_id: str | None = None) -> None:
+        """Add an output that is no stream, in nbformat's form; `display_id` lets it be updated."""
         self._clear_if_due()
         self._end_piece()
         if output.output_type == "error":
             self._error = _short_error(output)
         else:
-            self._keep(output, len(json.dumps(output, default=str)))
+            self._keep(output, _size(output))
+            if display_id:
+                self._shown[display_id] = output
+
+    def update(self, display_id: str, output: NotebookNode) -> None:
+        """Replace what a display shows, unless the new output is too large."""
+        shown = self._shown.get(display_id)
+        if shown is None or _size(output) > max(_size(shown), PIECE):
+            self._cut += _size(output)
+        else:
+            shown.data, shown.metadata = output.data, output.metadata
 
     def add_text(self, name: str, text: str) -> None:
         """Add a piece of the stream `name`."""
@@ -60,6 +70,7 @@ class CellOutputs:
             self._head_room = HEAD
             self._tail_room = TAIL
             self._cut = 0
+            self._shown: dict[str, NotebookNode] = {}
 
     def result(self) -> list[NotebookNode]:
         """Return the outputs to keep, in order, with a line where some were cut."""
@@ -91,6 +102,10 @@ class CellOutputs:
             _, dropped = self._tail.popleft()
             self._tail_room += dropped
             self._cut += dropped
+
+
+def _size(output: NotebookNode) -> int:
+    return len(json.dumps(output, default=str))
 
 
 def _stream(name: str, text: str) -> NotebookNode:

@@ -34,18 +34,26 @@ RUNNING, FAILED = "running", "failed"
 """Papermill's words for a cell's status."""
 
 
+class Transient(TypedDict):
+    """The part of a display message that no notebook keeps."""
+
+    display_id: str
+
+
 class Content(TypedDict, total=False):
     """The parts of a message's content that are read here."""
 
     name: str
     text: str
     wait: bool
+    transient: Transient | None
 
 
 class Message(TypedDict):
     """The parts of a Jupyter message that are read here."""
 
     msg_type: str
+    header: dict[str, str]
     content: Content
 
 
@@ -118,18 +126,27 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self.nb_man.cell_complete(cell, index)
         return ended
 
+    def process_message(self, msg: Message, cell: NotebookNode, cell_index: int) -> None:
+        """Update displays here; leave the rest to nbclient, which calls the methods below."""
+        transient = msg["content"].get("transient")
+        if msg["msg_type"] != "update_display_data":
+            super().process_message(msg, cell, cell_index)
+        elif transient:
+            output = output_from_msg({**msg, "header": {"msg_type": "display_data"}})
+            self.kept.update(transient["display_id"], output)
+
     def output(
         self,
         outs: list[NotebookNode],  # noqa: ARG002 - nbclient's signature, here and below
         msg: Message,
-        display_id: str | None,  # noqa: ARG002
+        display_id: str | None,
         cell_index: int,  # noqa: ARG002
     ) -> None:
-        """Keep an output, within bounds; a display stays as it was first shown."""
+        """Keep an output, within bounds."""
         if msg["msg_type"] == "stream":  # past nbformat, whose validation is slow
             self.kept.add_text(msg["content"]["name"], msg["content"]["text"])
         elif msg["msg_type"] in DISPLAYS:
-            self.kept.add(output_from_msg(msg))
+            self.kept.add(output_from_msg(msg), display_id)
 
     def clear_output(
         self,
