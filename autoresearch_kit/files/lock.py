@@ -1,8 +1,9 @@
-"""Lock a campaign: at most one process holds it.
+"""Lock a campaign: at most one process holds it, and checking whether one does takes no lock.
 
-The holder keeps a file locked (flock), which the operating system undoes when the process dies,
-however it dies. The lock belongs to the open file, not to the process: a process that inherits the
-descriptor holds the campaign from its start.
+The holder keeps the file `holder` locked (flock), which the operating system undoes when the
+process dies, however it dies. Each holder makes that file anew, so that a check, which takes a
+shared lock on the old one for a moment, is in nobody's way. The lock belongs to the open file, not
+to the process: a process that inherits the descriptor holds the campaign from its start.
 """
 
 import fcntl
@@ -10,7 +11,11 @@ import os
 import time
 from pathlib import Path
 
+import filelock
+
 HOLDER = "holder"
+TAKING = "lock"
+"""Held by a process while it takes the campaign."""
 
 POLL_SECONDS = 0.05
 
@@ -19,20 +24,29 @@ def take(folder: Path, patience: float) -> int:
     """Hold the campaign in `folder`; return the descriptor of the lock, for `release`.
 
     Raises:
-        TimeoutError: another process holds it for longer than `patience` seconds.
+        filelock.Timeout: another process holds it for longer than `patience` seconds.
     """
     end = time.monotonic() + patience
-    descriptor = os.open(folder / HOLDER, os.O_RDWR | os.O_CREAT, 0o644)
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # for a moment also while somebody asks `is_held`
+    with filelock.FileLock(folder / TAKING, timeout=patience):
+        while is_held(folder):
             if time.monotonic() > end:
-                os.close(descriptor)
-                raise TimeoutError(f"{folder / HOLDER} is locked") from None
+                raise filelock.Timeout(str(folder / HOLDER))
             time.sleep(POLL_SECONDS)
-        else:
-            return descriptor
+        return _make(folder)
+
+
+def _make(folder: Path) -> int:
+    """Make the holder's file, locked before anybody can see it."""
+    part = folder / f".{HOLDER}.part"
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.replace(folder / HOLDER)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def is_held(folder: Path) -> bool:

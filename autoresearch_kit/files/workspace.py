@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import filelock
+
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.atomic import write_atomic
@@ -122,7 +124,7 @@ class Workspace:
         """
         try:
             held = lock.take(self.folder, patience)
-        except TimeoutError as error:
+        except filelock.Timeout as error:
             raise BusyError(self.held_by()) from error
         try:
             (self.folder / "request.json").unlink(missing_ok=True)
