@@ -35,7 +35,7 @@ SCALES = (1.0, 3.0, 10.0)
 PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 SHARES = (8, 16, 32, 64, 128, 256)
 SCORINGS = 5
-"""Of a cheat, each probed as often: where it cheats may be chance."""
+"""Scorings of a cheat, each probed as often: where it cheats may be chance."""
 
 CPU = torch.device("cpu")
 

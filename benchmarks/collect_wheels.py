@@ -20,10 +20,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TESTING = ("pytest", "pytest-timeout", "pytest-xdist")
-"""Of the test extra: what the tests that need a GPU need."""
+"""The part of the test extra that tests on a GPU need."""
 
 BUILDING = ("hatchling", "editables")
-"""What installs the checkout there."""
+"""Packages that install the checkout there."""
 
 LARGE_BYTES = 1_000_000
 """A wheel of something that is there already travels only if it is smaller: the version that is

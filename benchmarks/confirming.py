@@ -42,12 +42,12 @@ SCENARIOS = (
     Scenario("careful: 4 keeps, 5% false", 4, 0.05),
     Scenario("greedy: 8 keeps, 60% false", 8, 0.6),
 )
-"""As benchmarks/verdicts.py has them."""
+"""Settings as in benchmarks/verdicts.py."""
 
 
 @dataclass
 class Found:
-    """What came of nights; losses are of true score, in sigma, against the best with all keeps."""
+    """The results of nights; losses of true score, in sigma, against the best with all keeps."""
 
     runs: list[int] = field(default_factory=list)
     findings: dict[bool, Counter[Finding]] = field(
@@ -129,7 +129,7 @@ def add(found: Found, standing: Standing, real: list[bool], effects: list[float]
 
 
 def share(counted: Counter[Finding], finding: Finding) -> str:
-    """Of all that were counted."""
+    """Return the share of all that were counted."""
     return f"{counted[finding] / max(1, counted.total()):.0%}"
 
 

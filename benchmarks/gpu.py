@@ -40,7 +40,7 @@ DOCTOR_ROWS = ("python", "torch", "device", "precision", "profile", "torch.compi
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done: text, its preparation, seconds of training, and each part's limit.
+    """The amount of work: text, its preparation, seconds of training, and each part's limit.
 
     `experiments` are those after the baseline. `compiled` are cases of the throughput that are
     compiled beside the tests, since all would not fit into the time one after the other.
@@ -102,7 +102,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Done:
-    """How a part ended, and what it measured."""
+    """The end of a part, and what it measured."""
 
     name: str
     ended: Ended
@@ -114,7 +114,7 @@ Dones = Sequence[Done]
 
 @dataclass(frozen=True)
 class Place:
-    """Where things lie: the folder that stays, and one that does not."""
+    """The folder that stays, and the one that is removed."""
 
     out: Path
     work: Path
@@ -126,7 +126,7 @@ class Place:
 
     @property
     def cache(self) -> Path:
-        """What torch.compile made of the models that are compared."""
+        """Return the folder in which torch.compile keeps what it made for the compared models."""
         return self.work / "compile-cache"
 
     def dataset(self) -> str:

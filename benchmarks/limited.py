@@ -14,14 +14,14 @@ GRACE_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How commands ended: `status` is the last one's, None where time ran out."""
+    """The end of some commands: `status` is the last one's, None where time ran out."""
 
     status: int | None
     seconds: float
 
     @property
     def well(self) -> bool:
-        """Whether all of them did what they should."""
+        """Return whether all of them succeeded."""
         return self.status == 0
 
     def __str__(self) -> str:

@@ -25,7 +25,7 @@ from autoresearch_kit.tasks.lm.splits import Sizes
 
 
 def seconds_a_token(loader: Iterator[tuple[Tensor, Tensor]], tokens: int) -> tuple[float, float]:
-    """Of a loader that has given its first batch: on the clock, and of all cores together."""
+    """Return seconds a token, past a loader's first batch: on the clock, and of CPU time."""
     next(loader)
     begun, cpu, come = time.perf_counter(), time.process_time(), 0
     while come < tokens:

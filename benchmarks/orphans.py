@@ -24,7 +24,7 @@ LATEST = 0.06
 
 
 def attempt(what: str, seconds: float) -> tuple[int, int]:
-    """How many processes one try left, before the next start and after it."""
+    """Return the number of processes that a try left, before the next start and after it."""
     with tempfile.TemporaryDirectory() as folder:
         run_id = f"orphans-{uuid.uuid4()}"
         spec = make_spec(Path(folder), notebook(""), sandbox=bubblewrap.level(), run_id=run_id)

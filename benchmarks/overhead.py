@@ -35,7 +35,7 @@ IDENTITY = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
 TAG = "overhead"
 KIT = str(Path(sys.executable).with_name("autoresearch"))
 STOPPING_SECONDS = 10.0
-"""How long a campaign may take to stop at once."""
+"""Seconds that a campaign may take to stop at once."""
 
 
 def make_project(folder: Path, constants: Mapping[str, Constant]) -> Path:

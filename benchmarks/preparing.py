@@ -33,7 +33,7 @@ ENCODED, COMPARED = 5_000, 200_000
 
 @dataclass
 class Cost:
-    """What `prepare` took: the peak of its processes' resident bytes, and their CPU-seconds."""
+    """The cost of `prepare`: the peak of its processes' resident bytes, and their CPU-seconds."""
 
     memory: int = 0
     cpu: float = 0.0

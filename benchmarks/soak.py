@@ -55,7 +55,7 @@ WARM_UP = 30
 """The number of the experiment before which growth is none."""
 
 MOST_FAILURES = 5
-"""Of a campaign that nobody killed, before the soak is over."""
+"""Ends of a campaign that nobody killed, before the soak is over, that are let pass."""
 
 MOST_GROWTH = 0.05
 MOST_KB = 60
@@ -63,7 +63,7 @@ MOST_KB = 60
 
 @dataclass
 class Life:
-    """What one campaign process took, by the experiment under way: MB, and open files."""
+    """Resources of a campaign process, by the experiment under way: MB, and open files."""
 
     memory: dict[int, list[float]] = field(default_factory=dict)
     files: dict[int, list[int]] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def corpus(shared: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def data_home(shared: Path) -> Iterator[Path]:
-    """Where prepared data sets lie, each prepared once: never among the user's own."""
+    """Make a folder for prepared data sets, shared and apart from the user's own; return it."""
     home = shared / "data"
     home.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:

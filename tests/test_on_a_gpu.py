@@ -45,7 +45,7 @@ class OnGpu:
 
     @property
     def run(self) -> Run:
-        """Its only run."""
+        """Return the only run of an experiment."""
         return self.experiment.runs[0]
 
 

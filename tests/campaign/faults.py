@@ -21,7 +21,7 @@ STARTING = ("subprocess.Popen",)
 
 
 class Kind(Enum):
-    """What happens at the step; but for a kill, at all later ones too where it says `from`."""
+    """The fault at the step. With `from`, one that is no kill happens at all later steps too."""
 
     FULL_ONCE = "disk full, once"
     READ_ONLY = "read-only from then on"

@@ -52,7 +52,7 @@ def made_up_run(
     cancelled: Cancelled = lambda: False,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Run:
-    """What `launch.execute` gives and leaves behind, of a model that is better for each digit 1."""
+    """Do as `launch.execute` does, without running: each digit 1 in the code scores better."""
     cancelled()
     source = spec.notebook.read_text()
     (spec.folder / handover.EXECUTED_FILE).write_text(source)

@@ -58,7 +58,7 @@ def is_repair(body: Body) -> bool:
 
 
 def turn_of(body: Body) -> int:
-    """How many replies the conversation has had."""
+    """Return the number of replies in the conversation."""
     messages = body["messages"]
     assert isinstance(messages, list)
     return sum(message["role"] == "assistant" for message in messages)

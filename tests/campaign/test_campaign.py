@@ -47,7 +47,7 @@ def chat() -> Iterator[ChatServer]:
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the campaign is copied to."""
+    """Return the folder that the campaign is copied to."""
     return tmp_path_factory.mktemp("disk")
 
 

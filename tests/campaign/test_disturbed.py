@@ -1,4 +1,4 @@
-"""What becomes of an idea that the machine disturbed; runs and the machine are made up."""
+"""An idea that the machine disturbed is tried again or left; runs and machine are made up."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,11 +28,14 @@ from tests.campaign import quick, tiny
 SETTINGS = replace(quick.SETTINGS, max_elsewhere=0.3)
 QUIET, BUSY = 0.05, 0.9
 TRIES = 3
-"""Of a run on a machine that is no quieter the second time."""
+"""Tries of a run on a machine that is no quieter the second time."""
 
 
 class Machine:
-    """How busy the machine is, run by run; then it is quiet. A person stops wait `stop_at`."""
+    """A machine that is as busy as `shares` say, run by run, and then quiet.
+
+    A person ends the wait for it that has the number `stop_at`.
+    """
 
     def __init__(self, *shares: float) -> None:
         self._shares: Iterator[float] = iter(shares)

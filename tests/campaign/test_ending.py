@@ -1,4 +1,4 @@
-"""What a campaign that is over says of why it is."""
+"""A campaign that is over says why."""
 
 from pathlib import Path
 

@@ -55,7 +55,7 @@ def try_to_run(root: Path, experiments: int) -> str:
 
 
 def steps_of_an_experiment(root: Path, kind: Kind) -> int:
-    """How many there are from the start of a campaign process to its end, one experiment later."""
+    """Return the number of steps of a campaign process that makes one experiment."""
     with fault(kind, root, NEVER) as counted:
         quick.run(root, History(root, "night").next_number())
     return counted.steps

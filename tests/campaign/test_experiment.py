@@ -1,4 +1,4 @@
-"""How often an idea is run, what is written down of it, and what a resumed campaign runs again.
+"""An idea is run as often as its verdict needs, written down, and not run again after a kill.
 
 What a run costs and scores is made up here; tests/campaign/test_repeats.py has real ones.
 """
@@ -287,7 +287,7 @@ def test_code_that_claims_few_steps_again_and_again_wins_nothing(begun: Place) -
 def test_claiming_few_steps_when_unlucky_wins_nothing(
     begun: Place, claim: int, verdict: Verdict
 ) -> None:
-    """Its seed is its own, so that each run is another draw, of what is no better than the best."""
+    """A code that draws its own seed and is no better than the best: each run is another draw."""
     begun.machine.scores["16"] = iter([1.475, *[1.493, 1.473, 1.494, 1.468, 1.492, 1.476] * 2])
     begun.machine.scores["8"] = cycle([1.495, 1.485, 1.49])
     begun.machine.steps["16"] = cycle([1000, claim])
@@ -370,7 +370,7 @@ def test_runs_over_before_a_stop_are_not_repeated(
 
 
 def test_a_run_goes_beside_the_folder_of_another(begun: Place) -> None:
-    """Its folder is the second: that of the first, which the kit failed, was cleared away."""
+    """The run is in the second folder: the first, of a run that the kit failed, was removed."""
     begun.machine.scores["16"] = iter([1.6])
     decider = begun.decider()
     (decider.measuring.workspace.runs / "run-4").mkdir()

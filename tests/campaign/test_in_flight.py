@@ -29,7 +29,7 @@ from tests.campaign import quick, tiny
 from tests.ledger import ledger
 
 WIDTHS = {1: 64, 2: 16, 3: 9}
-"""What the researcher proposes, by number of the experiment; a wider model scores lower."""
+"""Widths that the researcher proposes, by experiment number; a wider model scores lower."""
 
 
 class TwoDevices:

@@ -95,7 +95,7 @@ Command = Callable[..., str]
 def command(
     night: Night, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """What `autoresearch ARGV` prints, in words."""
+    """Return a function that runs `autoresearch ARGV` and returns the words it prints."""
 
     def run(*argv: str) -> str:
         monkeypatch.chdir(night.root)

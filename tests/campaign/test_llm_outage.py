@@ -1,4 +1,4 @@
-"""What a campaign does when its endpoint is down, refuses, or has cost enough."""
+"""A campaign goes on or ends well when its endpoint is down, refuses, or has cost enough."""
 
 import os
 import subprocess

@@ -228,7 +228,7 @@ def test_probes_and_profiles_are_counted_and_shown(
 
 
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *argv: str) -> str:
-    """What `autoresearch ARGV` prints, white space aside."""
+    """Run `autoresearch ARGV` and return the words it prints."""
     monkeypatch.setattr(sys, "argv", ["autoresearch", *argv])
     with pytest.raises(SystemExit):
         cli.main()
@@ -302,7 +302,7 @@ def probing_in(context: Context, workspace: Workspace) -> Probing:
 
 @pytest.fixture
 def place(night: Campaign) -> Probing:
-    """Where a campaign makes its probes."""
+    """Return the prober of a campaign that has begun."""
     night.workspace.create()
     context = quick.made_up_context(night.workspace, night.history, SETTINGS)
     return probing_in(context, night.workspace)

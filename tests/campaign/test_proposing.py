@@ -1,4 +1,4 @@
-"""What was prepared for one best, when its turn comes under another."""
+"""A proposal that was prepared for an earlier best is moved to the new one."""
 
 import threading
 from dataclasses import dataclass, field, replace

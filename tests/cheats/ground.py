@@ -1,4 +1,4 @@
-"""What all cheats share: their form, the honest notebook, and a text on which cheating would pay.
+"""The base of all cheats: their form, the honest notebook, and a text on which cheating would pay.
 
 In a row, a token often follows from the one before (`5 t + 1`, everywhere); or by a habit of
 val or audit only, which no training text tells; or it is one of the row's few favourites.

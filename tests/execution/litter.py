@@ -58,7 +58,7 @@ def deep_below(where: Path) -> Iterator[None]:
 
 
 KINDS = ("nothing", "folder", "link", "dangling", "cycle", "pipe", "socket", "hard link", "leased")
-"""What `in_place_of_a_file` can make."""
+"""The kinds of entry that `in_place_of_a_file` can make."""
 
 
 def in_place_of_a_file(path: Path, kind: str) -> None:

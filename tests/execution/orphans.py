@@ -24,7 +24,7 @@ STARTS = {
     "runner": "launch.prepare(spec).runner",
     "judge": "scoring.start(scoring.judge_spec(spec, spec.folder, Split.VAL))",
 }
-"""How a parent starts what sets a sandbox up: a kernel's, or two predictors'."""
+"""Processes whose parent starts a sandbox: a kernel's, or two predictors'."""
 
 PARENT = """
 import sys

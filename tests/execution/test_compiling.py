@@ -149,7 +149,7 @@ def test_a_compilers_name_makes_no_compiler(tmp_path: Path, start: Start) -> Non
 def test_a_compilers_child_is_no_compiler(
     cpu: CompileMeter, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by `gcc -wrapper python,train.py`."""
+    """Python started by a compiler, as `gcc -wrapper python,train.py` does."""
     wrapper, burnt = tmp_path / "train", tmp_path / "burnt"
     burn = "import time\nwhile time.process_time() < 1: pass"
     wrapper.write_text(f"#!{sys.executable}\n{burn}\nopen({str(burnt)!r}, 'w')\n")

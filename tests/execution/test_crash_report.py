@@ -112,7 +112,7 @@ sys.stdout.write(json.dumps(shown))
 
 @pytest.fixture(scope="module")
 def tracebacks() -> Mapping[str, str]:
-    """What IPython shows of each, colours and all."""
+    """Return the traceback that IPython shows for each cell, with its colour codes."""
     done = subprocess.run(
         [sys.executable, "-c", SHELL], input=json.dumps(CELLS), capture_output=True, text=True
     )

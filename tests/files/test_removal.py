@@ -44,7 +44,7 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_its_owner_may_not_use_is_removed(tmp_path: Path) -> None:
-    """As root, who may use all, this shows nothing."""
+    """Root may write everywhere, so that this would show nothing."""
     (tmp_path / "run" / "a" / "b").mkdir(parents=True)
     for folder in ("run/a/b", "run/a", "run"):
         (tmp_path / folder).chmod(0)

@@ -1,4 +1,4 @@
-"""What a language model takes is counted once, and held against the caps before it is spent."""
+"""A language model's usage is counted once, and held against the caps before it is spent."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whose turn it is, and who stands in while a researcher can't be reached."""
+"""Researchers take turns, and one stands in while another can't be reached."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -174,7 +174,7 @@ def test_a_loss_that_diverges_ends_the_run(
 
 @pytest.mark.slow
 def test_the_judge_dies_with_who_started_it(tmp_path: Path) -> None:
-    """Its predictors too: they are still importing torch when the campaign is killed."""
+    """The predictors end too: they are still importing torch when the campaign is killed."""
     spec = trained(tmp_path, level=SandboxLevel.NONE)
     (spec.folder / handover.SPEC_FILE).write_bytes(encode(spec))
     taken_model(spec.folder).touch()

@@ -15,7 +15,7 @@ from autoresearch_kit.researchers import known_researchers
 T = TypeVar("T")
 
 LABELS = {"optuna": "optuna: no key needed", "llm": "llm: a language model"}
-"""Of the kit's own researchers; those of other packages are listed by their names alone."""
+"""The kit's own researchers, described; those of other packages are listed by their names alone."""
 
 RULES = {
     "careful: repeats what may be luck": Rule.CAREFUL,

@@ -16,7 +16,7 @@ from autoresearch_kit.reports.status import in_short, known_campaigns
 from autoresearch_kit.reports.under_way import RunWatcher, UnderWay
 
 CURVE_DRAWINGS = 60
-"""How often the loss curve of a run is drawn anew while it trains."""
+"""Seconds after which the loss curve of a run is drawn anew while it trains."""
 
 PROGRESS_SIZE, CURVE_SIZE = (10.0, 4.2), (9.0, 2.6)
 """Inches, at 100 pixels each."""

@@ -43,7 +43,7 @@ def calm() -> nn.Module:
 
 
 class HalfHead(Honest):
-    """Its last product works under autocast only."""
+    """A model whose last product works under autocast only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class HalfHead(Honest):
 
 
 class Coarse(Honest):
-    """Its logits are rounded far more under autocast than that does by itself."""
+    """A model whose logits are rounded far more than autocast itself does."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         logits = super().forward(inputs)

@@ -1,4 +1,4 @@
-"""What was said is kept in order, without secrets, and can't steer a terminal."""
+"""Messages are kept in order, without secrets, and can't steer a terminal."""
 
 from pathlib import Path
 

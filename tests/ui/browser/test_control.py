@@ -43,7 +43,7 @@ SAID = "fewer constants at a time"
 
 @dataclass
 class Story:
-    """What was seen while the story was played."""
+    """Observations made in the browser while the campaign ran."""
 
     project: Path
     pictures: Path

@@ -1,4 +1,4 @@
-"""What a terminal shows: the line of an experiment, and the defaults in the help."""
+"""The terminal shows the line of an experiment, and the defaults in the help."""
 
 import re
 from dataclasses import replace
