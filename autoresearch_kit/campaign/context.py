@@ -86,7 +86,7 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     leak = check_leak(dataset, sight)
     data = DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
     kit, ahead = kit_copy.digest(workspace.kit), machine.cores >= LEAST_CORES
-    site = Site(dataset, data, kit, level, machine.gpu, sight, ahead)
+    site = Site(dataset, data, kit, level, machine.gpu, sight, ahead, here)
     return Context(settings, machine, site, info, here, baseline, leak)
 
 

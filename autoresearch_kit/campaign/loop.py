@@ -30,7 +30,7 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
     done = list[Experiment]()
     while True:
         # the caller hears of what is recorded before anything else is proposed
-        while parts.pool.free() and not loop.recorded:
+        while any(slot.free for slot in parts.pool.slots()) and not loop.recorded:
             why = loop.why_over()
             if why is not None and not loop.in_flight:
                 return why
@@ -124,9 +124,9 @@ class _Loop:
     def advance(self) -> Iterator[Experiment]:
         """Wait for runs that are over, and go on with their experiments; yield what is recorded."""
         if not self.recorded:
-            keys = list(self.in_flight)
-            for delivery in wait_for(self.parts.pool, self.parts.heartbeat, keys):
-                self._go_on(self.in_flight.pop(delivery.key), delivery)
+            for over in wait_for(self.parts.pool, self.parts.heartbeat):
+                if isinstance(over, Delivery):
+                    self._go_on(self.in_flight.pop(over.key), over)
         while self.recorded:
             yield self.recorded.pop(0)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.orders import Audit, Steps, carry_out, order
+from autoresearch_kit.campaign.orders import Steps, carry_out, order
 from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
@@ -118,8 +118,9 @@ class Measuring:
         """Return the runs with the model's score on the audit shard, if that can be measured."""
         chosen = seed.chosen
         key = f"{chosen.number:04d}-{chosen.arm}-{chosen.folder}-audit"
-        run = Delivery(key, seed.run, self._folder(chosen))
-        delivery = yield Audit(order(self.context, key, notebook, chosen.seed), run)
+        run = Delivery(key, seed.run, self._folder(chosen), seed.run.slot)
+        wanted = order(self.context, key, notebook, chosen.seed)
+        delivery = yield replace(wanted, audits=run)
         return replace(seed, chosen=replace(chosen, run=delivery.run))
 
     def _usual_of_baseline(self, code: str) -> float:

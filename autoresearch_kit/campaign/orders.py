@@ -6,13 +6,13 @@ delivery of each, and returns what they came to. So several ideas can be in flig
 
 import logging
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.errors import Cancelled
-from autoresearch_kit.execution.pool import Delivery, Order, Pool
+from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Reason
@@ -26,16 +26,8 @@ ATTEMPTS = 2
 
 T = TypeVar("T")
 
-Steps = Generator["Order | Audit", Delivery, T]
+Steps = Generator[Order, Delivery, T]
 """Work that needs runs: it yields what is to be carried out, and is sent what came of it."""
-
-
-@dataclass(frozen=True)
-class Audit:
-    """A run whose model is to be scored on the audit shard."""
-
-    order: Order
-    delivery: Delivery
 
 
 def order(context: Context, key: str, notebook: TrainNotebook, seed: int, words: str = "") -> Order:
@@ -69,25 +61,24 @@ def carry_out(wanted: Order) -> Steps[Delivery]:
     return delivery
 
 
-def submit(wanted: Order | Audit, pool: Pool, heartbeat: Heartbeat) -> str:
+def submit(wanted: Order, pool: Pool, heartbeat: Heartbeat) -> str:
     """Submit what is wanted to the pool, and say so to whoever watches; return its key."""
-    if isinstance(wanted, Audit):
-        pool.submit_audit(wanted.order, wanted.delivery)
-        return wanted.order.key
-    heartbeat.running(str(pool.submit(wanted)), wanted.words)
+    pool.submit(wanted)
+    if wanted.audits is None:
+        folders = [slot.folder for slot in pool.slots() if slot.busy == wanted.key]
+        heartbeat.running(folders[0] if folders else "", wanted.words)
     return wanted.key
 
 
-def wait_for(pool: Pool, heartbeat: Heartbeat, keys: Sequence[str]) -> Sequence[Delivery]:
+def wait_for(pool: Pool, heartbeat: Heartbeat) -> Sequence[Delivery | Lost]:
     """Wait until at least one run is over, and show meanwhile that the campaign lives.
 
     Raises:
-        Cancelled: a person asked to stop at once; all runs are killed.
+        Cancelled: a person asked to stop at once; closing the pool kills all runs.
     """
     while not (over := pool.wait(POLL_SECONDS)):
         if heartbeat.cancelled():
-            for key in keys:
-                pool.cancel(key)
+            raise Cancelled("stopped while a run was under way")
     return over
 
 
@@ -95,7 +86,7 @@ def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
     """Carry out what `steps` want, one after the other; return what they come to.
 
     Raises:
-        Cancelled: a person asked to stop at once; all runs are killed.
+        Cancelled: a person asked to stop at once; closing the pool kills the run.
         KitError: a run can't be carried out.
     """
     try:
@@ -103,8 +94,10 @@ def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
         while True:
             if heartbeat.cancelled():
                 raise Cancelled("stopped before the next run")
-            (delivery,) = wait_for(pool, heartbeat, [submit(wanted, pool, heartbeat)])
-            wanted = steps.send(delivery)
+            submit(wanted, pool, heartbeat)
+            (over,) = wait_for(pool, heartbeat)
+            if isinstance(over, Delivery):
+                wanted = steps.send(over)
     except StopIteration as ended:
         result: T = ended.value
         return result

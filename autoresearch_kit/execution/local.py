@@ -1,20 +1,30 @@
 """The pool of this machine: one device, on which runs take turns with probes."""
 
 import logging
+import platform
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_kit.errors import Cancelled, ExecutionError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.device_queue import DeviceQueue
 from autoresearch_kit.execution.launch import Waiting
-from autoresearch_kit.execution.pool import DataRef, Delivery, Order
+from autoresearch_kit.execution.pool import DataRef, Delivery, Lost, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Accelerator, Run, RunSetup, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import (
+    Accelerator,
+    Fingerprint,
+    Run,
+    RunSetup,
+    RunSpec,
+    SandboxLevel,
+    Sight,
+    Slot,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +34,7 @@ class Site:
     """This machine's part of every run: the data set, the sandbox, the GPU.
 
     `kit` digests the package copy that runs and scores. `sight` is what runs see of this machine;
-    `ahead`: there are cores to start the next run beside.
+    `ahead`: there are cores to start the next run beside. Scores depend on `fingerprint`.
     """
 
     dataset: Path
@@ -34,6 +44,7 @@ class Site:
     gpu: Accelerator | None
     sight: Sight
     ahead: bool
+    fingerprint: Fingerprint
 
 
 @dataclass
@@ -62,21 +73,30 @@ class LocalPool:
         self._site = site
         self._workspace = workspace
         self._runs = runs
+        self._name = "gpu0" if site.gpu else "cpu0"
         self.device = DeviceQueue()
         self._submitted: dict[str, _Submitted] = {}
         self._standby: Waiting | None = None
 
-    def free(self) -> bool:
-        """Return whether no run is under way."""
-        return not self._submitted
+    def slots(self) -> Sequence[Slot]:
+        """Return this machine's slot; it is busy until what it carried out was delivered."""
+        first = next(iter(self._submitted.values()), None)
+        busy, folder = (first.order.key, str(first.spec.folder)) if first else ("", "")
+        site = self._site
+        return [Slot(self._name, platform.node(), site.fingerprint, site.sandbox, busy, folder)]
 
-    def submit(self, order: Order) -> Path:
-        """Begin a run, or queue it, as `Pool.submit` says; return its folder."""
+    def submit(self, order: Order) -> None:
+        """Begin a run, or queue it, as `Pool.submit` says."""
+        if order.key in self._submitted:
+            return
         if (order.dataset, order.kit) != (self._site.data, self._site.kit):
             raise ExecutionError(
                 f"run {order.key} needs data set {order.dataset} and package {order.kit}; this "
                 f"machine has {self._site.data} and {self._site.kit}"
             )
+        if order.audits is not None:
+            self._audit(order, order.audits)
+            return
         waiting, self._standby = self._standby, None
         folder = waiting.setup.folder if waiting else new_folder(self._runs)
         (folder / handover.INPUT_FILE).write_text(order.notebook, encoding="utf-8")
@@ -90,9 +110,8 @@ class LocalPool:
                 meanwhile=lambda: self._start_next(order),
             ),
         )
-        return folder
 
-    def wait(self, seconds: float) -> Sequence[Delivery]:
+    def wait(self, seconds: float) -> Sequence[Delivery | Lost]:
         """Return the runs that are over, as `Pool.wait` says."""
         over, _ = wait([each.done for each in self._submitted.values()], seconds, FIRST_COMPLETED)
         ended = [each for each in self._submitted.values() if each.done in over]
@@ -100,14 +119,23 @@ class LocalPool:
         ended = [each for each in ended if not each.done.exception()] or ended[:1]
         for each in ended:
             del self._submitted[each.order.key]
-        return [Delivery(each.order.key, each.done.result(), each.spec.folder) for each in ended]
+        return [
+            Delivery(
+                each.order.key,
+                replace(each.done.result(), slot=self._name),
+                each.spec.folder,
+                self._name,
+            )
+            for each in ended
+            if not isinstance(each.done.exception(), Cancelled)
+        ]
 
     def cancel(self, key: str) -> None:
-        """Kill a run; `wait` then raises `Cancelled`."""
-        self._submitted[key].cancelled.set()
+        """Kill a run; it is not delivered."""
+        if submitted := self._submitted.get(key):
+            submitted.cancelled.set()
 
-    def submit_audit(self, order: Order, delivery: Delivery) -> None:
-        """Have the model of a run scored on the audit shard; it is delivered with that score."""
+    def _audit(self, order: Order, delivery: Delivery) -> None:
         submitted = _Submitted(order, self.spec(order, delivery.folder))
         cancelled = submitted.cancelled.is_set
         self._begin(
@@ -164,7 +192,7 @@ class LocalPool:
         def carry_out() -> None:
             try:
                 with self.device.held(submitted.check):
-                    run = work()
+                    run = replace(work(), slot=self._name)
             except BaseException as error:  # noqa: BLE001 - `wait` raises it
                 submitted.done.set_exception(error)
             else:

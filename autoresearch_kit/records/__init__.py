@@ -46,6 +46,7 @@ from autoresearch_kit.records.settings import (
     Rule,
     Settings,
 )
+from autoresearch_kit.records.slots import Slot, SlotUse
 from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 from autoresearch_kit.records.text import speed, speed_by_run, steps_apart
@@ -90,6 +91,8 @@ __all__ = [
     "Score",
     "Settings",
     "Sight",
+    "Slot",
+    "SlotUse",
     "Stage",
     "State",
     "StepProfile",

@@ -135,6 +135,7 @@ class Run:
     `cache` counts the files that `torch.compile` used and added. `peak_memory_mb` is host memory.
     `gpu_mb` is the peak of the GPU's memory as its driver counts it, `gpu_allocated_mb` as torch's
     allocator does; None where the run had no GPU, or none was seen. All in units of 1e6 bytes.
+    `slot` names the device that carried it out; empty in records of older versions.
     """
 
     seed: int
@@ -156,6 +157,7 @@ class Run:
     gpu_allocated_mb: float | None = None
     clock: Clock = Clock.WALL
     trained_in: float | None = None
+    slot: str = ""
 
     def __str__(self) -> str:
         score = f"{self.score.value:.6f}, " if self.score else ""

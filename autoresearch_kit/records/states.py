@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autoresearch_kit.records.settings import Limits
+from autoresearch_kit.records.slots import SlotUse
 
 
 class Stage(StrEnum):
@@ -37,7 +38,11 @@ class Command(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """The state that a campaign's process writes of itself. Times are seconds since the epoch."""
+    """The state that a campaign's process writes of itself. Times are seconds since the epoch.
+
+    `number`, `idea` and `run_folder` are of the experiment that was begun last; `slots` say what
+    each device does.
+    """
 
     tag: str
     pid: int
@@ -50,3 +55,4 @@ class State:
     started: float
     heartbeat: float
     command: Command = Command.RUN
+    slots: tuple[SlotUse, ...] = ()

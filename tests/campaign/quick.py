@@ -91,7 +91,7 @@ def context_of(
 ) -> Context:
     """A context on a machine with this data set, and few cores."""
     data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE
-    site = Site(dataset, data, "kit", level, machine.gpu, Sight(), ahead=False)
+    site = Site(dataset, data, "kit", level, machine.gpu, Sight(), False, ledger.FINGERPRINT)
     baseline = TrainNotebook.parse(source)
     return Context(settings, machine, site, info, ledger.FINGERPRINT, baseline)
 

@@ -22,7 +22,7 @@ from autoresearch_kit.execution.pool import Delivery, Order
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Limits, Proposal, Run, Verdict, best_of
+from autoresearch_kit.records import Limits, Proposal, Run, SandboxLevel, Slot, Verdict, best_of
 from autoresearch_kit.researchers import Researcher, Turns, View
 from autoresearch_kit.researchers.spending import Meter
 from tests.campaign import quick, tiny
@@ -40,17 +40,23 @@ class TwoDevices:
         self.under_way: list[Delivery] = []
         self.began: list[int] = []
 
-    def free(self) -> bool:
-        return len(self.under_way) < 2
+    def slots(self) -> Sequence[Slot]:
+        busy = [each.key for each in self.under_way] + ["", ""]
+        return [
+            Slot(f"cpu{at}", "here", ledger.FINGERPRINT, SandboxLevel.NONE, busy[at])
+            for at in range(2)
+        ]
 
-    def submit(self, order: Order) -> Path:
+    def submit(self, order: Order) -> None:
+        if order.audits is not None:
+            self.under_way.append(replace(order.audits, key=order.key))
+            return
         folder = new_folder(self.runs)
         (folder / handover.EXECUTED_FILE).write_text(order.notebook)
         width = TrainNotebook.parse(order.notebook).constants()["WIDTH"]
         run = replace(ledger.run(), seed=order.seed, score=ledger.score(2 - float(width) / 100))
-        self.under_way.append(Delivery(order.key, run, folder))
+        self.under_way.append(Delivery(order.key, run, folder, "cpu0"))
         self.began.append(int(order.key[:4]))
-        return folder
 
     def wait(self, seconds: float) -> Sequence[Delivery]:
         if tuple(int(each.key[:4]) for each in self.under_way) == self.stop_at:
@@ -58,10 +64,7 @@ class TwoDevices:
         return [self.under_way.pop()]
 
     def cancel(self, key: str) -> None:
-        raise AssertionError("nobody asked to stop")
-
-    def submit_audit(self, order: Order, delivery: Delivery) -> None:
-        self.under_way.append(replace(delivery, key=order.key))
+        self.under_way = [each for each in self.under_way if each.key != key]
 
     def close(self) -> None:
         self.under_way.clear()

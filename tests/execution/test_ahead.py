@@ -16,7 +16,7 @@ from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.launch import Ahead
 from autoresearch_kit.execution.local import LocalPool, Site
-from autoresearch_kit.execution.pool import DataRef, Order
+from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
@@ -145,7 +145,7 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     workspace.copy_kit()
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     data = DataRef("tiny", "0")
-    here = (spec.dataset, data, "kit", spec.sandbox, None, Sight(), True)
+    here = (spec.dataset, data, "kit", spec.sandbox, None, Sight(), True, ledger.FINGERPRINT)
     pool = LocalPool(Site(*here), workspace, workspace.runs)
 
     def execute(spec: RunSpec, *_: object, meanwhile: Callable[[], None], **__: object) -> Run:
@@ -156,6 +156,7 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     limits = (spec.clock, 1.0, 60.0, 0.0, 1000.0)
     pool.submit(Order("0000", "", 0, data, "kit", *limits))
     (over,) = pool.wait(60)
+    assert isinstance(over, Delivery)
     (name,) = {folder.name for folder in workspace.runs.iterdir()} - {over.folder.name}
     shutil.rmtree(workspace.runs / name)
     pool.close()

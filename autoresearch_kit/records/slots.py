@@ -1,0 +1,51 @@
+"""Slots: the devices of a pool, each for one run at a time."""
+
+from dataclasses import dataclass
+
+from autoresearch_kit.records.fingerprints import Fingerprint
+from autoresearch_kit.records.runs import SandboxLevel
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A device that carries out one run at a time: a GPU, or some of a CPU's cores.
+
+    `name` is `gpu0` or `cpu0`, on a cluster with its node's name before it: `node-2/gpu0`.
+    `fingerprint` is what scores measured there depend on. `busy` is the key of the order that it
+    carries out, empty while it has none; `folder` that run's folder, empty on another machine.
+    `left_out` says why no orders are given to it; empty if they are.
+    """
+
+    name: str
+    node: str
+    fingerprint: Fingerprint
+    sandbox: SandboxLevel
+    busy: str = ""
+    folder: str = ""
+    left_out: str = ""
+
+    @property
+    def free(self) -> bool:
+        """Return whether an order that is submitted now may begin there now."""
+        return not self.busy and not self.left_out
+
+
+@dataclass(frozen=True)
+class SlotUse:
+    """What a slot does, and its use since the campaign's process began, in wall-clock seconds.
+
+    `number` and `idea` are of the experiment that it works for, `words` say which run of it. While
+    it is free, `number` is -1. `since` is when that began, in seconds since the epoch. `training`,
+    `busy` and `idle` exclude the time since then. `training` is the wall-clock of budgeted training
+    in finished runs.
+    """
+
+    slot: Slot
+    number: int = -1
+    idea: str = ""
+    words: str = ""
+    since: float = 0.0
+    runs: int = 0
+    training: float = 0.0
+    busy: float = 0.0
+    idle: float = 0.0
