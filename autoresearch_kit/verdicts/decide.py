@@ -75,7 +75,7 @@ ODD = 0.005
 chance: see `noise.error_of_mean`."""
 
 BESIDE = 2
-"""The fewest runs of the best beside those of an idea before the idea is kept."""
+"""The fewest runs of the best, and of the idea after its first, before the idea is kept."""
 
 RECENT = 6
 """The number of the best's latest runs that count: older ones tell of the machine as it was."""
@@ -186,7 +186,7 @@ def _also_as_claimed(judge: _Judge, challenger: Sample, best: Best, noise: Noise
 
 def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     # with enough runs beside the challenger's, only those are compared, without its first
-    beside = len(best.beside) >= BESIDE
+    beside = min(len(best.beside), len(challenger.scores) - 1) >= BESIDE
     own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
     other = Sample(best.beside, best.nodes) if beside else best.recent
     one_seed = agree_too_well(challenger.scores, noise, ODD)

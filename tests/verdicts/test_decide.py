@@ -63,6 +63,8 @@ def test_greedily_lower_is_better_and_ties_go_to_less_code(
         pytest.param(0.05, 2, 0, 100, Arm.BEST, id="in turn with the best, 2"),
         pytest.param(0.05, 2, 1, 100, Arm.CHALLENGER, id="in turn with the best, 3"),
         pytest.param(0.05, 3, 1, 100, Arm.BEST, id="in turn with the best, 4"),
+        pytest.param(0.05, 1, 4, 100, Arm.CHALLENGER, id="the best has runs, the idea one"),
+        pytest.param(0.05, 2, 4, 100, Arm.CHALLENGER, id="the best has runs, the idea two"),
         pytest.param(0.05, 3, 2, 100, Reason.BETTER, id="clearly better, once both have runs"),
         pytest.param(0.015, 3, 2, 100, Arm.CHALLENGER, id="in between, once both have runs"),
         pytest.param(0.01, MOST_RUNS, 4, 100, Reason.NO_GAIN, id="open at the limit"),
