@@ -7,7 +7,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
-from autoresearch_kit.records.proposals import Constant, Proposal
+from autoresearch_kit.records.proposals import CellEdit, Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel
 from autoresearch_kit.records.settings import Settings
 from autoresearch_kit.records.steps import Profiled
@@ -83,6 +83,24 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """A verdict by which an idea was to be kept, had no other been kept meanwhile.
+
+    `base` is the best that it was built on and held against; `reruns` are runs of that. The edits
+    were made to it; `detail` and `gain` are the verdict's.
+    """
+
+    base: int
+    edits: tuple[CellEdit, ...]
+    constants: Mapping[str, Constant]
+    runs: tuple[Run, ...]
+    reruns: tuple[Run, ...]
+    set_aside: tuple[Run, ...]
+    detail: str
+    gain: Gain | None = None
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
@@ -121,6 +139,7 @@ class Experiment:
     gain: Gain | None = None
     against: int | None = None
     leak: Leak | None = None
+    passed: tuple[Passed, ...] = ()
 
     @property
     def unscored_seconds(self) -> float:
@@ -158,7 +177,8 @@ class Experiment:
     def all_runs(self) -> tuple[Run, ...]:
         """Return all runs: crashed attempts, its own, those of the best, those set aside."""
         mended = tuple(attempt.run for attempt in self.proposal.attempts)
-        return mended + self.runs + self.reruns + self.set_aside
+        merged = (run for each in self.passed for run in each.runs + each.reruns + each.set_aside)
+        return (*mended, *merged, *self.runs, *self.reruns, *self.set_aside)
 
     @property
     def sandbox(self) -> SandboxLevel | None:
