@@ -5,6 +5,7 @@ loop is the same for several devices: as many experiments are under way as the p
 they finish in any order. A proposal gets its number, and is written down, before its first run.
 """
 
+import time
 from bisect import insort
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,12 @@ from autoresearch_kit.campaign.errands import ErrandRunner
 from autoresearch_kit.campaign.experiment import Decider, Outcome
 from autoresearch_kit.campaign.orders import Steps, submit, wait_for
 from autoresearch_kit.campaign.parts import Parts
+from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution.pool import Delivery
 from autoresearch_kit.records import Experiment, Proposal, Stage
 from autoresearch_kit.verdicts import retries
+
+POLL_SECONDS = 0.1
 
 
 def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]:
@@ -105,9 +109,10 @@ class _Loop:
         if view is None:
             proposal = parts.baseline()
         else:
-            proposal = parts.proposing.propose(view, parts.heartbeat.cancelled)
+            while (ready := parts.proposing.ready(view)) is None:
+                self._wait_for_proposal()
+            proposal = ready
         parts.workspace.write_pending(proposal)
-        parts.workspace.clear_prepared()
         return proposal
 
     def begin(self, proposal: Proposal) -> None:
@@ -147,7 +152,7 @@ class _Loop:
         most, running = self.parts.limits.experiments, [*self.running, current]
         view = self.parts.view(self.experiments, running)
         if view is not None and (most is None or self._ideas(running) <= most):
-            self.parts.proposing.prepare(view)
+            self.parts.proposing.prepare(view, 1)
 
     def _ideas(self, running: Sequence[Proposal]) -> int:
         return retries.ideas([*(each.proposal for each in self.experiments), *running])
@@ -171,4 +176,12 @@ class _Loop:
         if view is None:
             return None
         view = replace(view, number=crashed.number)
-        return self.parts.proposing.repair(view, crashed, heartbeat.cancelled)
+        repairing = self.parts.proposing.repair(view, crashed)
+        while not repairing.done():
+            self._wait_for_proposal()
+        return repairing.result()
+
+    def _wait_for_proposal(self) -> None:
+        if self.parts.heartbeat.cancelled():
+            raise Cancelled("stopped while a proposal was made")
+        time.sleep(POLL_SECONDS)
