@@ -177,7 +177,7 @@ class Dispatch:
         whose = next(work for work in self.works if order.key in work.keys)
         self._slots.begin(slot, order, whose.number, whose.idea)
         self._slots.look()
-        if order.audits is None:
+        if order.audits is None and slot in self._slots.names:  # else it will be lost
             self._heartbeat.began(self._slots.use(slot), self._slots.uses())
 
     def _orphans(self) -> Iterator[Lost]:
@@ -194,6 +194,6 @@ class Dispatch:
         others = {key for other in self.works for key in other.keys}
         given_up = work.keys - others
         self._waiting = [order for order in self._waiting if order.key not in given_up]
-        for key in given_up & self._submitted.keys():
+        for key in sorted(given_up & self._submitted.keys()):
             self._pool.cancel(key)
             self._slots.end(self._submitted.pop(key)[1])

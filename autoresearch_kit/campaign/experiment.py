@@ -242,7 +242,6 @@ class Decider:
         In turn with one slot; with several, all that is missing to a verdict is run at once.
         """
         own_series = self._own_series(idea.proposal, idea.notebook, len(idea.passed))
-        best_series = self._best_series(idea.proposal, best)
         own, beside, measured_noise = list[Settled](), list[Settled](), None
         while not (ended := repeats.ended(own) or repeats.not_judged(beside, "re-run of the best")):
             decided: Decision | Arm = Arm.CHALLENGER
@@ -251,6 +250,8 @@ class Decider:
             if isinstance(decided, Decision):
                 ended = decided
                 break
+            if not beside:
+                best_series = self._best_series(idea.proposal, best)
             missing = self._missing(idea, decided, own, beside)
             given_up = self._gives_up(idea, own, best, beside, missing)
             before = [seed.run for seed in own]

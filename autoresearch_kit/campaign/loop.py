@@ -49,10 +49,9 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
     loop = _Loop(parts, parts.history.experiments())
     done = list[Experiment]()
     while (why := loop.why_over()) is None or loop.tried:
-        if why is None:
-            loop.check_slots()
-            while loop.has_room() and (proposal := loop.propose()) is not None:
-                loop.begin(proposal)
+        while why is None and loop.has_room() and (proposal := loop.propose()) is not None:
+            loop.begin(proposal)
+            why = loop.why_over()
         for experiment in loop.advance():
             errands.after(loop.experiments)
             yield experiment
@@ -101,11 +100,12 @@ class _Loop:
         return "stopped, as asked; the next start goes on" if heartbeat.stop_requested() else None
 
     def has_room(self) -> bool:
-        """Return whether another experiment can begin now.
+        """Return whether another experiment can begin now; new slots are checked first.
 
         The caller hears of what is recorded before anything else is proposed, and more runs of what
         is under way go before new ideas.
         """
+        self.check_slots()
         room = bool(self.slots.free()) and not self.works.waiting and not self.recorded
         if room and self.parts.heartbeat.paused():
             if not self.tried:
@@ -220,7 +220,7 @@ class _Loop:
             noise.shared_reruns(self.experiments, best.number),
             latest_noise(self.experiments),
         )
-        others = noise.runs_by_code(self.experiments)[best.number]
+        others = self.slots.of_usable(noise.runs_by_code(self.experiments)[best.number])
         name, why = f"check-{slot.replace('/', '-')}", ""
         series = Series(best.number, Arm.BEST, code, best.number, name, first, slot)
         for index in range(CHECKS):
@@ -258,7 +258,7 @@ class _Loop:
         view = self.parts.view(self.experiments, self.running)
         if view is None:
             return None
-        return self.parts.proposing.carry_over(replace(view, number=passed.number), passed)
+        return self.parts.proposing.merge(replace(view, number=passed.number), passed)
 
     def _profile(self, number: int, notebook: TrainNotebook) -> Future[Profiled | None] | None:
         """Profile what is kept, once for each structure, if there is a model to read it."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.errors import Cancelled, ExecutionError
-from autoresearch_kit.execution.pool import Delivery, Order, Pool
+from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Reason
@@ -124,12 +124,12 @@ def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
                 folders = [slot.folder for slot in pool.slots() if slot.busy == each.key]
                 heartbeat.running(folders[0] if folders else "", each.words)
             over = pool.wait(POLL_SECONDS)
-            for each in over:
-                if not isinstance(each, Delivery):
-                    raise ExecutionError(f"run {each.key} was lost: {each.why}")
-                wanted = steps.send(each)
+            for ended in over:
+                if isinstance(ended, Lost):
+                    raise ExecutionError(f"run {ended.key} was lost: {ended.why}")
+                wanted = steps.send(ended)
             if not over:
                 wanted = steps.send(None)
-    except StopIteration as ended:
-        result: T = ended.value
+    except StopIteration as finished:
+        result: T = finished.value
         return result

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 
@@ -64,21 +65,26 @@ class Probing:
                     raise ExecutionError(in_words(error)) from error
                 return probed
 
-    def profile(
-        self, number: int, notebook: TrainNotebook, cancelled: Callable[[], bool]
-    ) -> Profiled | None:
-        """Profile a few training steps of what experiment `number` is kept for.
+    def profile(self, number: int, notebook: TrainNotebook) -> Future[Profiled | None]:
+        """Begin to profile a few training steps of what experiment `number` is kept for.
 
-        None, and a line in the log, where that fails: nothing depends on it.
+        The result is None, with a line in the log, where that fails: nothing depends on it.
         """
+        future: Future[Profiled | None] = Future()
 
-        def poll() -> None:
-            if cancelled():
-                raise Cancelled("stopped")
+        def work() -> None:
+            try:
+                future.set_result(self._profile(number, notebook))
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for it
+                future.set_exception(error)
 
+        threading.Thread(target=work, name="profile", daemon=True).start()
+        return future
+
+    def _profile(self, number: int, notebook: TrainNotebook) -> Profiled | None:
         try:
-            with self._device.held(poll):
-                probed = self._run(number, notebook, PROFILE_SECONDS, cancelled)
+            with self._device.held(self._obey):
+                probed = self._run(number, notebook, PROFILE_SECONDS, self._cancelled)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
             return None

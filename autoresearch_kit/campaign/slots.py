@@ -7,7 +7,7 @@ speed or score would make its runs incomparable, so that it is left out.
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
@@ -83,15 +83,23 @@ class Slots:
             raise KitError(f"no slot can be used ({said}); mend one and run again")
 
     def compare(self, baseline: Experiment) -> None:
-        """Take the slots that ran the baseline alike for checked; the others are to be checked."""
+        """Take the slots that ran the baseline alike for checked; the others are to be checked.
+
+        The largest group of slots that are alike counts; of groups of one size the fastest.
+        """
         if len(self._uses) == 1:
             return
         sigma = baseline.noise.sigma if baseline.noise else math.inf
-        by_slot = {run.slot: run for run in baseline.runs}
-        for name in list(self._accepted):
-            others = [run for slot, run in by_slot.items() if slot != name]
-            if name not in by_slot or why_unlike(by_slot[name], others, sigma):
-                self._accepted.discard(name)
+        by_slot = {run.slot: run for run in baseline.runs if run.slot in self._accepted}
+        groups = [
+            {name for name, run in by_slot.items() if not why_unlike(run, [first], sigma)}
+            for first in sorted(by_slot.values(), key=lambda run: -run.tokens_per_second)
+        ]
+        self._accepted = max(groups, key=len, default=set())
+
+    def of_usable(self, runs: Sequence[Run]) -> Sequence[Run]:
+        """Return those of these runs that slots in use carried out; all where there are none."""
+        return [run for run in runs if run.slot in self.usable()] or runs
 
     def usable(self) -> list[str]:
         """Return the slots that runs are given to, busy ones among them."""
