@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtr, chdtri, stdtrit
 
-from autoresearch_kit.records import Experiment, Noise, Run
+from autoresearch_kit.records import Experiment, Noise, Run, by_finish
 from autoresearch_kit.verdicts.validity import as_fast
 
 PRIOR_DOF = 3.0
@@ -244,13 +244,12 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
 def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
     """Return the runs of each experiment's code that count, by its number.
 
-    Its own come first, then those that later experiments asked for while it was the best. Where
+    Its own come first, then those that other experiments asked for while it was the best. Where
     these show that the machine is faster or slower than it was, runs of before don't count.
     """
-    runs: dict[int, list[Run]] = {}
+    runs = {experiment.number: list(experiment.runs) for experiment in experiments}
     best = BASELINE
-    for experiment in experiments:
-        runs[experiment.number] = list(experiment.runs)
+    for experiment in by_finish(experiments):
         if experiment.rerun_scores:
             against = best if experiment.against is None else experiment.against
             runs[against] = [*as_fast(runs[against], experiment.reruns), *experiment.reruns]
