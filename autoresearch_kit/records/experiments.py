@@ -216,18 +216,25 @@ def next_number(experiments: Iterable[Experiment], pending: Iterable[Proposal] =
     return 1 + max(taken, default=-1)
 
 
+def by_finish(experiments: Iterable[Experiment]) -> list[Experiment]:
+    """Return the experiments in the order in which they finished; at the same time, by number."""
+    return sorted(experiments, key=lambda each: (each.finished, each.number))
+
+
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
-    """Return the experiments after `best`, without those that the machine disturbed."""
-    after = [each for each in experiments if each.number > best.number]
+    """Return those that finished after `best`, without those that the machine disturbed."""
+    order = by_finish(experiments)
+    after = order[1 + next(at for at, each in enumerate(order) if each.number == best.number) :]
     return [each for each in after if each.verdict is not Verdict.DISTURBED]
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
     """Return the latest profiled experiment with this structure; None if there is none."""
-    of_structure = (each for each in reversed(experiments) if each.structure == structure)
-    return next((each for each in of_structure if each.profiled), None)
+    profiled = (each for each in experiments if each.profiled and each.structure == structure)
+    return next(reversed(by_finish(profiled)), None)
 
 
 def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:
     """Return the noise that the last verdict was held against; None where none was measured."""
-    return next((each.noise for each in reversed(experiments) if each.noise), None)
+    judged = by_finish(each for each in experiments if each.noise)
+    return judged[-1].noise if judged else None

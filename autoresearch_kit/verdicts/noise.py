@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtr, chdtri, stdtrit
 
-from autoresearch_kit.records import Experiment, Noise, Run
+from autoresearch_kit.records import Experiment, Noise, Run, by_finish
 from autoresearch_kit.verdicts.validity import as_fast
 
 PRIOR_DOF = 3.0
@@ -246,7 +246,7 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
 def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
     """Return the runs of each experiment's code that count, by its number.
 
-    Its own come first, then those that later experiments asked for while it was the best. Where
+    Its own come first, then those that other experiments asked for while it was the best. Where
     these show that the machine is faster or slower than it was, runs of before don't count.
     """
     runs = {experiment.number: list(experiment.runs) for experiment in experiments}
@@ -264,7 +264,7 @@ def shared_reruns(experiments: Sequence[Experiment], code: int) -> int:
 def _reruns(experiments: Sequence[Experiment]) -> Iterator[tuple[int, list[Run]]]:
     """Yield the code and the re-runs of each experiment, a run that several share only once."""
     seen, best = set[tuple[int, int]](), BASELINE
-    for experiment in experiments:
+    for experiment in by_finish(experiments):
         against = best if experiment.against is None else experiment.against
         asked = [(passed.base, passed.reruns) for passed in experiment.passed]
         for code, reruns in [*asked, (against, experiment.reruns)]:
