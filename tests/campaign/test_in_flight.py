@@ -91,7 +91,7 @@ def campaign(root: Path, pool: TwoDevices, researcher: Researcher) -> Iterator[P
     workspace.create()
     limits = Limits(experiments=3)
     context = quick.made_up_context(workspace, history, quick.SETTINGS)
-    here = LocalPool(context.site, workspace, workspace.runs)
+    here = LocalPool(context.site, context.devices, workspace, workspace.runs)
     heartbeat = Heartbeat(workspace, limits)
     yield Parts(
         context,
@@ -169,7 +169,7 @@ def test_a_run_that_is_over_is_delivered_before_another_raises(
     workspace, history = Workspace(project, "night"), History(project, "night")
     workspace.create()
     context = quick.made_up_context(workspace, history, quick.SETTINGS)
-    with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
+    with closing(LocalPool(context.site, context.devices, workspace, workspace.runs)) as pool:
         for key in ("0001", "0002"):
             pool.submit(order(context, key, context.baseline, 1))
         wait([submitted.done for submitted in pool._submitted.values()])
