@@ -140,7 +140,7 @@ def campaign(
     workspace.create()
     limits = Limits(experiments=experiments)
     context = quick.made_up_context(workspace, history, settings)
-    here = LocalPool(context.site, workspace, workspace.runs)
+    here = LocalPool(context.site, context.devices, workspace, workspace.runs)
     heartbeat = Heartbeat(workspace, limits)
     yield Parts(
         context,

@@ -124,7 +124,7 @@ class Place:
 
     def drive(self, decider: Decider, steps: Steps[T]) -> T:
         context, workspace = decider.measuring.context, decider.measuring.workspace
-        with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
+        with closing(LocalPool(context.site, context.devices, workspace, workspace.runs)) as pool:
             return drive(steps, pool, decider.measuring.heartbeat)
 
 

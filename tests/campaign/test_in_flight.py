@@ -142,7 +142,7 @@ def test_a_run_that_is_over_is_delivered_before_another_raises(
     workspace, history = Workspace(project, "night"), History(project, "night")
     workspace.create()
     context = quick.made_up_context(workspace, history, quick.SETTINGS)
-    with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
+    with closing(LocalPool(context.site, context.devices, workspace, workspace.runs)) as pool:
         for key in ("0001", "0002"):
             pool.submit(order(context, key, context.baseline, 1))
         wait([submitted.done for submitted in pool._submitted.values()])

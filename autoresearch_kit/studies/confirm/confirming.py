@@ -100,7 +100,8 @@ class Confirming:
         self._resume()
         context = find_context(self.workspace, self._history, self.experiments[0].settings)
         standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
-        with closing(LocalPool(context.site, self.workspace, self.folder.runs)) as pool:
+        site, devices = context.site, context.devices
+        with closing(LocalPool(site, devices, self.workspace, self.folder.runs)) as pool:
             while standing.todo:
                 heartbeat.wait_while_paused()
                 if heartbeat.stop_requested():
