@@ -80,7 +80,6 @@ class _Loop:
         self.slots.look()
         self.works = Dispatch(parts.pool, self.slots, parts.heartbeat, parts.workspace.runs)
         self.tried: dict[Work, _Tried] = {}
-        self.left = parts.workspace.pending()
 
     @property
     def running(self) -> list[Proposal]:
@@ -106,7 +105,11 @@ class _Loop:
         is under way go before new ideas.
         """
         self.check_slots()
-        room = bool(self.slots.free()) and not self.works.waiting and not self.recorded
+        # with one slot, what waits for a quiet machine or for a repair keeps its turn
+        usable = len(self.slots.usable())
+        most = usable if usable == 1 else 2 * usable
+        room = bool(self.slots.free()) and len(self.tried) < most
+        room = room and not self.works.waiting and not self.recorded
         if room and self.parts.heartbeat.paused():
             if not self.tried:
                 self.parts.heartbeat.stage(Stage.PAUSED)
@@ -135,8 +138,8 @@ class _Loop:
         None while none is ready, and while the baseline is under way, on which all others build.
         """
         parts, running = self.parts, self.running
-        if self.left:
-            return self.left.pop(0)
+        if left := parts.workspace.pending(besides=[each.number for each in running]):
+            return left[0]
         if not self.tried:
             parts.heartbeat.stage(Stage.PROPOSING)
         parts.workspace.set_damaged_aside()
@@ -187,7 +190,8 @@ class _Loop:
         view = self.parts.view(self.experiments, running)
         if view is None:
             return
-        ahead = len(self.slots.free()) + math.ceil(len(self.slots.usable()) / AHEAD)
+        others = max(0, len(self.slots.free()) - 1)  # one is for what begins now
+        ahead = others + math.ceil(len(self.slots.usable()) / AHEAD)
         if most is not None:
             ahead = min(ahead, most + 1 - self._ideas(running))
         self.parts.proposing.prepare(view, ahead)

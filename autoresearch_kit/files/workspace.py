@@ -199,9 +199,12 @@ class Workspace:
         self.create()
         write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
 
-    def pending(self) -> list[Proposal]:
-        """Return the proposals that are written down and not yet recorded, by number."""
-        return [proposal for _, proposal in self._proposals("pending")]
+    def pending(self, besides: Collection[int] = ()) -> list[Proposal]:
+        """Return the proposals that are written down and not yet recorded, by number.
+
+        Those whose numbers are in `besides` are left out, and not read.
+        """
+        return [proposal for _, proposal in self._proposals("pending", besides)]
 
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
@@ -333,9 +336,12 @@ class Workspace:
     def _file(self, kind: str, number: int) -> Path:
         return self.folder / kind / f"{number:04d}.json"
 
-    def _proposals(self, kind: str) -> Iterator[tuple[int, Proposal]]:
+    def _proposals(
+        self, kind: str, besides: Collection[int] = ()
+    ) -> Iterator[tuple[int, Proposal]]:
         """Yield the proposals that can be read, each with the number that its file has."""
-        for path in sorted(self.folder.glob(f"{kind}/*.json")):
+        known = {self._file(kind, number) for number in besides}
+        for path in sorted(set(self.folder.glob(f"{kind}/*.json")) - known):
             if (proposal := self._recall(path, Proposal)) is not None:
                 yield int(path.stem), proposal
 
