@@ -1,6 +1,6 @@
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import optuna
@@ -198,13 +198,13 @@ def test_steps_in_flight_change_what_no_other_changes(
 def test_tpe_knows_what_is_in_flight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.go(OptunaResearcher(), 24)
     running = [replace(bench.best.proposal, number=25, parent=0, constants={"DEPTH": 2})]
-    view, told = bench.view, list[TrialState]()
-    add = optuna.Study.add_trials
-    monkeypatch.setattr(
-        optuna.Study,
-        "add_trials",
-        lambda study, trials: told.extend(t.state for t in trials) or add(study, trials),
-    )
+    view, told, add = bench.view, list[TrialState](), optuna.Study.add_trials
+
+    def add_trials(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+        told.extend(trial.state for trial in trials)
+        add(study, trials)
+
+    monkeypatch.setattr(optuna.Study, "add_trials", add_trials)
     for number in range(25, 40):
         OptunaResearcher().propose(replace(view, number=number, running=running))
     assert told.count(TrialState.COMPLETE) == 25 * told.count(TrialState.RUNNING) > 0
