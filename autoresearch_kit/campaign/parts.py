@@ -86,7 +86,7 @@ def open_parts(
     context = find_context(workspace, history, settings)
     workspace.write_settings(settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
-    pool = LocalPool(context.site, workspace, workspace.runs)
+    pool = LocalPool(context.site, context.devices, workspace, workspace.runs)
     probing = Probing(context, workspace, pool)
     around = Surroundings(
         history,

@@ -106,15 +106,30 @@ class Proposing:
 
         A repaired one is pending as soon as it is there.
         """
-        future: Future[Proposal | None] = Future()
         told = self._told(view, view.number)
+
+        def work() -> Proposal | None:
+            repaired = self._turns.repair(told, crashed)
+            if repaired is not None:
+                self._written(self._workspace.write_pending, repaired)
+            return repaired
+
+        return self._promised(work)
+
+    def merge(self, view: View, passed: Proposal) -> Future[Proposal | None]:
+        """Begin to ask for the idea of `passed` on the best of `view`, with which it conflicts.
+
+        The result is None if its researcher can't carry it over.
+        """
+        told = self._told(view, view.number)
+        return self._promised(lambda: self._turns.merge(told, passed))
+
+    def _promised(self, make: Callable[[], Proposal | None]) -> Future[Proposal | None]:
+        future: Future[Proposal | None] = Future()
 
         def work() -> None:
             try:
-                repaired = self._turns.repair(told, crashed)
-                if repaired is not None:
-                    self._written(self._workspace.write_pending, repaired)
-                future.set_result(repaired)
+                future.set_result(make())
             except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for it
                 future.set_exception(error)
 

@@ -227,9 +227,12 @@ class Workspace:
     def forget(self, number: int) -> None:
         """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
         self._file("pending", number).unlink(missing_ok=True)
+        others = self.under_way() - {number}
+        shared = {run.folder for other in others for run in self.measured(other)}
         for run in self.measured(number):
-            with suppress(FileNotFoundError):
-                remove_tree(self.runs / run.folder)
+            if run.folder not in shared:
+                with suppress(FileNotFoundError):
+                    remove_tree(self.runs / run.folder)
         self._file("measured", number).unlink(missing_ok=True)
 
     def probes(self) -> tuple[Probe, ...]:

@@ -68,6 +68,15 @@ class Turns:
             author, view, lambda asked: asked.carry_over(view, prepared) or asked.propose(view)
         )
 
+    def merge(self, view: View, passed: Proposal) -> Proposal | None:
+        """Return an idea that passed on the best of `view`, with which it conflicts, or None."""
+        author = self._by_name.get(passed.researcher)
+        try:
+            return author.carry_over(view, passed) if author else None
+        except EndpointError as error:
+            logger.warning("experiment %d is not merged: %s", passed.number, error)
+            return None
+
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
         """Return the proposal with the bug of its last attempt mended; None if nobody can."""
         author = self._by_name.get(crashed.researcher)
