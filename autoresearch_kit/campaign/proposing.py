@@ -8,7 +8,7 @@ between. So a prepared proposal may get a higher number than it was asked for.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,13 +20,13 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
-from autoresearch_kit.researchers.duplicates import tried_before
+from autoresearch_kit.researchers.duplicates import shares_change, tried_before
 from autoresearch_kit.researchers.rebase import rebase
 
 logger = logging.getLogger(__name__)
 
 MOST_REQUESTS = 8
-"""Proposals that are being made at once, at most: endpoints limit the rate of requests."""
+"""Requests at once, at most: endpoints limit their rate."""
 
 CLOSE_SECONDS = 5.0
 """Seconds in which requests that were hung up on may write down what they have."""
@@ -61,15 +61,19 @@ class Proposing:
         self._workspace = workspace
         self._history = history
         self._made = [_Made(each.number, each.number, each) for each in workspace.prepared()]
+        self._running: Sequence[Proposal] = ()
         self._lock = threading.RLock()
+        self._places = threading.Semaphore(MOST_REQUESTS)
         self._threads: list[threading.Thread] = []
 
     def prepare(self, view: View, ahead: int) -> None:
         """See to it that `ahead` proposals after `view.running` are prepared or being made.
 
-        Only those that take long are. Returns at once.
+        Only those that take long are. Returns at once; to be called again whenever one was taken or
+        was over, since no more than `MOST_REQUESTS` are made at once.
         """
         with self._lock:
+            self._running = view.running
             self._renumber(view.number)
             if any(made.error for made in self._made):
                 return
@@ -89,6 +93,7 @@ class Proposing:
             KitError: the researcher can't go on; raised once for each proposal that it failed.
         """
         with self._lock:
+            self._running = view.running
             self._renumber(view.number)
             due = any(made.number == view.number for made in self._made)
             if due or self._turns.takes_long(view.number):
@@ -150,6 +155,7 @@ class Proposing:
             if made.proposal and (moved := self._on_best(made, made.proposal, view)):
                 self._made.remove(made)
                 moved = replace(moved, number=view.number)
+                self._running = (*view.running, moved)
                 self._written(partial(self._workspace.take_prepared, made.asked), moved)
                 return moved
         for made in self._made:
@@ -166,10 +172,10 @@ class Proposing:
         told = self._told(view, made.number)
         if moved is None:
             logger.info("experiment %d: its prepared edits conflict with the new best", view.number)
-            self._make(made, lambda: self._turns.carry_over(told, prepared))
+            self._make(made, told, lambda told: self._turns.carry_over(told, prepared))
         elif moved.parent != prepared.parent and not moved.failure and _was_tried(moved, view):
             logger.info("experiment %d: what was prepared was tried; asked again", view.number)
-            self._make(made, lambda: self._turns.propose(told))
+            self._make(made, told, self._turns.propose)
             return None
         return moved
 
@@ -186,33 +192,61 @@ class Proposing:
         """Begin to make a new proposal under this number."""
         told = self._told(view, number)
         self._made.append(made := _Made(number, number))
-        self._make(made, lambda: self._turns.propose(told))
+        self._make(made, told, self._turns.propose)
 
-    def _make(self, made: _Made, make: Callable[[], Proposal]) -> None:
-        """Have `make` make this proposal, or make it again, in the background."""
+    def _make(self, made: _Made, told: View, make: Callable[[View], Proposal]) -> None:
+        """Have `make` make this proposal, or make it again, in the background.
+
+        Where another one that it was not told of changes the same, it is asked for again, once.
+        """
         made.proposal = None
 
         def work() -> None:
             try:
-                proposal = replace(make(), number=made.asked)
-                self._written(self._workspace.write_prepared, proposal)
-                with self._lock:
-                    made.proposal = proposal
+                if not self._finish(made, make(told), told):
+                    logger.info("experiment %d is like another; asked again", told.number)
+                    again = replace(told, running=self._running, prepared=self._prepared(made))
+                    self._finish(made, self._turns.propose(again), None)
             except BaseException as error:  # noqa: BLE001 - raised again by `ready`
                 made.error = error
 
         self._start(work)
 
+    def _finish(self, made: _Made, proposal: Proposal, told: View | None) -> bool:
+        """Write the proposal down as prepared.
+
+        Return False instead where one that is in flight, and not in the view `told`, changes the
+        same.
+        """
+        with self._lock:
+            others = self._news(made, told) if told else []
+            if any(shares_change(proposal, other) for other in others):
+                return False
+            proposal = replace(proposal, number=made.asked)
+            self._written(self._workspace.write_prepared, proposal)
+            made.proposal = proposal
+            return True
+
+    def _news(self, made: _Made, told: View) -> list[Proposal]:
+        """Return what is in flight now that was not when this proposal was asked for."""
+        known = [(each.idea, each.constants, each.edits) for each in told.in_flight]
+        now = (*self._running, *self._prepared(made))
+        return [each for each in now if (each.idea, each.constants, each.edits) not in known]
+
     def _told(self, view: View, number: int) -> View:
         """Return the view for a request under this number: it says what is prepared."""
         with self._lock:
-            return replace(view, number=number, prepared=tuple(self._prepared(number)))
+            asked = next((made for made in self._made if made.number == number), None)
+            return replace(view, number=number, prepared=self._prepared(asked))
 
-    def _prepared(self, number: int) -> Iterator[Proposal]:
-        """Yield what is prepared, but for the one of this number."""
-        for made in self._made:
-            if made.proposal and made.number != number:
-                yield replace(made.proposal, number=made.number)
+    def _prepared(self, asked: _Made | None) -> tuple[Proposal, ...]:
+        """Return what is prepared, but for what is asked for."""
+        with self._lock:
+            return tuple(
+                replace(made.proposal, number=made.number)
+                for made in sorted(self._made, key=lambda made: made.number)
+                if made.proposal and made is not asked
+            )
 
     def _in_work(self) -> int:
         return sum(made.in_work for made in self._made)
@@ -225,8 +259,13 @@ class Proposing:
             logger.warning("what was prepared is not written down: %s", in_words(error))
 
     def _start(self, work: Callable[[], None]) -> None:
-        """Start `work` in a thread that does not keep the process alive."""
-        thread = threading.Thread(target=work, name="proposing", daemon=True)
+        """Start `work`, which makes requests, in a thread that does not keep the process alive."""
+
+        def limited() -> None:
+            with self._places:
+                work()
+
+        thread = threading.Thread(target=limited, name="proposing", daemon=True)
         self._threads = [*(each for each in self._threads if each.is_alive()), thread]
         thread.start()
 
