@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.sandbox import bubblewrap, system
@@ -34,10 +35,6 @@ from autoresearch_kit.tasks.lm.dataset import is_path
 from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
-LEAST_CORES = 4
-"""The fewest cores on which the next run is started while one trains. With fewer, that takes from
-training what it saves: on two cores it was seen to halve training."""
-
 MOST_LEAK = 0.001
 """The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
 than the noise."""
@@ -49,11 +46,13 @@ _PIECE = 64  # characters: few enough to show a progress bar as it grows
 class Context:
     """The settings, the prepared data, how scores are measured, and the notebook it began with.
 
+    `devices` are this machine's; `machine` and `fingerprint` are of the class that they share.
     `leak` is how much scored text runs can read; None without a sandbox, where that is all of it.
     """
 
     settings: Settings
     machine: Machine
+    devices: tuple[Device, ...]
     site: Site
     info: DatasetInfo
     fingerprint: Fingerprint
@@ -85,9 +84,9 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
     data = DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
-    kit, ahead = kit_copy.digest(workspace.kit), machine.cores >= LEAST_CORES
-    site = Site(dataset, data, kit, level, machine.gpu, sight, ahead, here)
-    return Context(settings, machine, site, info, here, baseline, leak)
+    site = Site(dataset, data, kit_copy.digest(workspace.kit), level, sight)
+    devices = (Device("gpu0" if machine.gpu else "cpu0", machine, here),)
+    return Context(settings, machine, devices, site, info, here, baseline, leak)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:

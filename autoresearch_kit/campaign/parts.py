@@ -86,7 +86,7 @@ def open_parts(
     context = find_context(workspace, history, settings)
     workspace.write_settings(settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
-    pool = LocalPool(context.site, workspace, workspace.runs)
+    pool = LocalPool(context.site, context.devices, workspace, workspace.runs)
     probing = Probing(context, workspace, pool)
     around = Surroundings(
         history,
@@ -98,14 +98,15 @@ def open_parts(
         probing.made_for,
     )
     turns = find_turns(around, meter, model, on_outage)
-    with closing(turns), closing(pool), closing(probing):
+    proposing = Proposing(turns, workspace, history)
+    with closing(proposing), closing(pool), closing(probing):
         yield Parts(
             context,
             workspace,
             history,
             heartbeat,
             pool,
-            Proposing(turns, workspace, history),
+            proposing,
             probing,
             meter,
             limits,

@@ -1,14 +1,15 @@
 """Short runs without a score: of a model's draft, and of what is kept, to profile its steps.
 
-They have the sandbox and the bounds of any run. They have the device to themselves: they wait until
-no run trains or is scored on it.
+They have the sandbox and the bounds of any run. They have a device to themselves: they wait until
+no run trains or is scored on one of them.
 """
 
 import hashlib
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from autoresearch_kit.campaign.context import Context
@@ -39,46 +40,41 @@ class Probing:
         self._context = context
         self._workspace = workspace
         self._spec = pool.spec
-        self._device = pool.device
+        self._queue = pool.queue
         self._closed = threading.Event()
+        self._changed = threading.Condition()
+        self._under_way = 0
 
     def probe(self, number: int, notebook: TrainNotebook) -> Probed:
-        """Run a draft of experiment `number` as soon as the device is free; may wait long.
+        """Run a draft of experiment `number` as soon as a device is free; may wait long.
 
         Raises:
             Cancelled: the campaign ends.
             ExecutionError: the kit can't run it; the message says why.
         """
-        while True:
-            self._obey()
-            while self._paused():
-                self._obey()
-                self._closed.wait(PAUSE_POLL_SECONDS)
-            with self._device.held(self._obey):
-                if self._paused():  # since it stood in the queue
-                    continue
-                try:
-                    probed = self._run(number, notebook, PROBE_SECONDS, self._cancelled)
-                    self._workspace.add_probe(Probe(number, probed.run))
-                except OSError as error:
-                    raise ExecutionError(in_words(error)) from error
-                return probed
+        with self._counted():
+            return self._probe(number, notebook)
 
-    def profile(
-        self, number: int, notebook: TrainNotebook, cancelled: Callable[[], bool]
-    ) -> Profiled | None:
-        """Profile a few training steps of what experiment `number` is kept for.
+    def profile(self, number: int, notebook: TrainNotebook) -> Future[Profiled | None]:
+        """Begin to profile a few training steps of what experiment `number` is kept for.
 
-        None, and a line in the log, where that fails: nothing depends on it.
+        The result is None, with a line in the log, where that fails: nothing depends on it.
         """
+        future: Future[Profiled | None] = Future()
 
-        def poll() -> None:
-            if cancelled():
-                raise Cancelled("stopped")
+        def work() -> None:
+            try:
+                future.set_result(self._profile(number, notebook))
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for it
+                future.set_exception(error)
 
+        threading.Thread(target=work, name="profile", daemon=True).start()
+        return future
+
+    def _profile(self, number: int, notebook: TrainNotebook) -> Profiled | None:
         try:
-            with self._device.held(poll):
-                probed = self._run(number, notebook, PROFILE_SECONDS, cancelled)
+            with self._counted(), self._queue.held(self._queue.ask(), self._obey) as device:
+                probed = self._run(number, notebook, PROFILE_SECONDS, device)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
             return None
@@ -93,13 +89,45 @@ class Probing:
         return tuple(each.run for each in self._workspace.probes() if each.number == number)
 
     def close(self) -> None:
-        """End the probe that is under way, if one is, and wait until nothing of it is left."""
+        """End the probes that are under way, and wait until nothing of them is left."""
         self._closed.set()
-        with self._device.held():
-            return
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way == 0)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Have `close` wait for what is done in here."""
+        with self._changed:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def _probe(self, number: int, notebook: TrainNotebook) -> Probed:
+        while True:
+            self._obey()
+            while self._paused():
+                self._obey()
+                self._closed.wait(PAUSE_POLL_SECONDS)
+            with self._queue.held(self._queue.ask(), self._obey) as device:
+                if self._paused():  # since it stood in the queue
+                    continue
+                try:
+                    probed = self._run(number, notebook, PROBE_SECONDS, device)
+                    self._workspace.add_probe(Probe(number, probed.run))
+                except OSError as error:
+                    raise ExecutionError(in_words(error)) from error
+                return probed
 
     def _run(
-        self, number: int, notebook: TrainNotebook, seconds: float, cancelled: Callable[[], bool]
+        self,
+        number: int,
+        notebook: TrainNotebook,
+        seconds: float,
+        device: str,
     ) -> Probed:
         settings, runs = self._context.settings, self._workspace.probe_runs
         runs.mkdir(exist_ok=True)
@@ -112,12 +140,12 @@ class Probing:
             seconds = min(seconds, settings.train_seconds)
             wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
             spec = replace(
-                self._spec(wanted, folder),
+                self._spec(wanted, folder, device),
                 train_seconds=seconds,
                 wall_seconds=min(wall_seconds, settings.wall_seconds),
                 profiled=True,
             )
-            return read_probed(folder, launch.execute_unscored(spec, cancelled=cancelled))
+            return read_probed(folder, launch.execute_unscored(spec, cancelled=self._cancelled))
         finally:
             with suppress(OSError):
                 remove_tree(folder)

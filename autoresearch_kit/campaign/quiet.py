@@ -4,6 +4,7 @@ import logging
 import time
 
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
@@ -38,7 +39,7 @@ def wait_until_quiet(
     device: Accelerator | None,
     usual: float,
     disturbed: int = 0,
-) -> bool:
+) -> Steps[bool]:
     """Wait until the machine is quiet, after so many disturbed experiments in a row.
 
     Return whether it is, after `patience` seconds at most; the wait ends with the campaign's hours.
@@ -51,7 +52,7 @@ def wait_until_quiet(
     most = min(patience(settings.train_seconds, disturbed), heartbeat.seconds_left)
     heartbeat.stage(Stage.WAITING, "for a quiet machine")
     while (left := begun + most - time.monotonic()) > 0:
-        seen = look(heartbeat, device, min(LOOK_SECONDS, left))
+        seen = yield from look(heartbeat, device, min(LOOK_SECONDS, left))
         why = why_busy(seen, settings, usual, when="just now")
         calm = 0 if why else calm + 1
         if calm == CALM_LOOKS:
@@ -62,11 +63,16 @@ def wait_until_quiet(
     return False
 
 
-def look(heartbeat: Heartbeat, device: Accelerator | None, seconds: float) -> Conditions | None:
+def look(
+    heartbeat: Heartbeat, device: Accelerator | None, seconds: float
+) -> Steps[Conditions | None]:
     """Watch the machine for so long, and the GPU that runs compute on."""
     observer = Observer(look_at_gpus=lambda: ())
     observer.look()
-    heartbeat.sleep(seconds)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        heartbeat.obey()
+        yield ()
     seen = observer.end()
     return seen and Conditions(seen.elsewhere, seen.load, seen.busiest, _gpus(device))
 

@@ -1,40 +1,76 @@
-"""Share one device between runs and probes, in the order in which they ask for it."""
+"""Share devices between runs and probes, in the order in which they ask for one."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 POLL_SECONDS = 0.1
 
 
-class DeviceQueue:
-    """Lets one thread at a time use the device, in the order in which they asked."""
+@dataclass(eq=False)
+class Ticket:
+    """A place in the queue, for any device or `only` for one; `device` is set when it has it."""
 
-    def __init__(self) -> None:
+    only: str = ""
+    device: str = ""
+
+
+class DeviceQueue:
+    """Gives each device to one thread at a time, in the order in which they asked for one."""
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        self._devices = tuple(devices)
         self._changed = threading.Condition()
-        self._waiting: deque[object] = deque()
+        self._free = set(devices)
+        self._waiting: list[Ticket] = []
+
+    def ask(self, only: str = "") -> Ticket:
+        """Return a place in the queue, which has a device at once if one is free.
+
+        It must be used with `held`, which gives the device back. `only` names the device that it
+        waits for; empty for any.
+        """
+        ticket = Ticket(only)
+        with self._changed:
+            self._waiting.append(ticket)
+            self._hand_out()
+        return ticket
 
     @contextmanager
-    def held(self, poll: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the device in here, alone.
+    def held(self, ticket: Ticket, poll: Callable[[], None] = lambda: None) -> Iterator[str]:
+        """Hold a device in here, alone; yields its name.
 
         `poll` is called about ten times a second while others hold it; what that raises comes out
         here, and ends the waiting.
         """
-        ticket = object()
-        with self._changed:
-            self._waiting.append(ticket)
         try:
-            while not self._is_first(ticket):
+            while not self._has_device(ticket):
                 poll()
-            yield
+            yield ticket.device
         finally:
-            with self._changed:
-                self._waiting.remove(ticket)
-                self._changed.notify_all()
+            self.leave(ticket)
 
-    def _is_first(self, ticket: object) -> bool:
+    def _has_device(self, ticket: Ticket) -> bool:
         """Wait a moment for a ticket's turn; return whether it has come."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._waiting[0] is ticket, POLL_SECONDS)
+            return self._changed.wait_for(lambda: bool(ticket.device), POLL_SECONDS)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give back a ticket's device, or its place in the queue."""
+        with self._changed:
+            if ticket.device:
+                self._free.add(ticket.device)
+            else:
+                self._waiting.remove(ticket)
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give free devices to those who wait, the first first."""
+        for ticket in tuple(self._waiting):
+            fit = [name for name in self._devices if ticket.only in ("", name)]
+            if free := [name for name in fit if name in self._free]:
+                ticket.device = free[0]
+                self._free.remove(free[0])
+                self._waiting.remove(ticket)
+        self._changed.notify_all()

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
@@ -138,14 +137,8 @@ class Reader:
 
     def _read_new(self) -> None:
         """Read what is new; experiments finish in any order, and a campaign may be deleted."""
-        known = self._entries
-        missing = next(number for number in count() if number not in known)
-        since = max(0, missing - 1)  # with the last one known: it may be another's by now
-        entries = {entry.experiment.number: entry for entry in self.history.entries(since)}
-        if since and (since not in entries or _commits(entries)[0] != known[since].record_commit):
-            since, entries = 0, {e.experiment.number: e for e in self.history.entries()}
-        entries = {number: known[number] for number in range(since)} | entries
-        if _commits(entries) != _commits(known):
+        entries = {each.experiment.number: each for each in self.history.entries(self._entries)}
+        if _commits(entries) != _commits(self._entries):
             self._entries = entries
             self._summary = summary_of(self.history.tag, list(entries.values()))
             self._best_curve = self._read_curve(self._summary.best_row)

@@ -12,6 +12,7 @@ from autoresearch_kit.campaign import parts
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.files.workspace import Workspace
@@ -91,9 +92,10 @@ def context_of(
 ) -> Context:
     """A context on a machine with this data set, and few cores."""
     data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE
-    site = Site(dataset, data, "kit", level, machine.gpu, Sight(), False, ledger.FINGERPRINT)
+    site = Site(dataset, data, "kit", level, Sight())
+    devices = (Device("gpu0" if machine.gpu else "cpu0", machine, ledger.FINGERPRINT),)
     baseline = TrainNotebook.parse(source)
-    return Context(settings, machine, site, info, ledger.FINGERPRINT, baseline)
+    return Context(settings, machine, devices, site, info, ledger.FINGERPRINT, baseline)
 
 
 def make_up(patch: pytest.MonkeyPatch) -> None:

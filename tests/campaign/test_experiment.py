@@ -84,8 +84,9 @@ class Machine:
             return replace(made, failure=Reason.DIVERGED, detail="loss nan")
         return replace(made, score=score(value))
 
-    def wait(self, *_: object) -> bool:
+    def wait(self, *_: object) -> Steps[bool]:
         self.waited += 1
+        yield ()
         return True
 
     def audit(self, spec: RunSpec, run: Run, *, cancelled: Callable[[], bool]) -> Run:
@@ -123,7 +124,7 @@ class Place:
 
     def drive(self, decider: Decider, steps: Steps[T]) -> T:
         context, workspace = decider.measuring.context, decider.measuring.workspace
-        with closing(LocalPool(context.site, workspace, workspace.runs)) as pool:
+        with closing(LocalPool(context.site, context.devices, workspace, workspace.runs)) as pool:
             return drive(steps, pool, decider.measuring.heartbeat)
 
 

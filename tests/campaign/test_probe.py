@@ -297,7 +297,9 @@ def test_a_killed_campaigns_probe_is_ended_by_the_next(night: Campaign) -> None:
 
 
 def probing_in(context: Context, workspace: Workspace) -> Probing:
-    return Probing(context, workspace, LocalPool(context.site, workspace, workspace.runs))
+    return Probing(
+        context, workspace, LocalPool(context.site, context.devices, workspace, workspace.runs)
+    )
 
 
 @pytest.fixture

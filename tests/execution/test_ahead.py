@@ -13,6 +13,7 @@ import pytest
 
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.launch import Ahead
 from autoresearch_kit.execution.local import LocalPool, Site
@@ -23,6 +24,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel, Sight
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.splits import Split
+from tests.campaign import quick
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_runs import executed
 from tests.ledger import ledger
@@ -145,8 +147,9 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     workspace.copy_kit()
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     data = DataRef("tiny", "0")
-    here = (spec.dataset, data, "kit", spec.sandbox, None, Sight(), True, ledger.FINGERPRINT)
-    pool = LocalPool(Site(*here), workspace, workspace.runs)
+    site = Site(spec.dataset, data, "kit", spec.sandbox, Sight())
+    cpu = Device("cpu0", quick.MACHINE, ledger.FINGERPRINT)
+    pool = LocalPool(site, [cpu], workspace, workspace.runs)
 
     def execute(spec: RunSpec, *_: object, meanwhile: Callable[[], None], **__: object) -> Run:
         meanwhile()
