@@ -16,7 +16,7 @@ from autoresearch_kit.execution.live import Point, read_points, thinned
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
-from autoresearch_kit.records import Request, Stage, State, Usage, Verdict
+from autoresearch_kit.records import Request, SlotUse, Stage, State, Usage, Verdict
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
@@ -53,6 +53,11 @@ class Reading(Summary):
     def dead(self) -> bool:
         """Return whether its process is gone without having said that it ended."""
         return dead(self.state, self.running)
+
+    @property
+    def slots(self) -> tuple[SlotUse, ...]:
+        """Return what its devices do now; none while it does not run."""
+        return self.state.slots if self.state and self.running else ()
 
     def words(self) -> str:
         """Return what it is doing, and how to go on if it can't by itself."""
