@@ -119,6 +119,8 @@ class Results:
 
     def progress_of_devices(self, by: str) -> Drawing | Missing:
         """Draw `progress` by hours or device-hours, if several devices ran the campaign."""
+        if self.history is None:
+            return Missing(f"Which devices ran {self.name} is not recorded.")
         if self.summary.spent.devices == 1:
             return Missing(
                 f"One device ran {self.name}, so that it looks much the same by {by} as by "

@@ -143,7 +143,8 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
 
 def test_what_was_not_recorded_is_said_in_a_sentence(night: Results, log: Results) -> None:
     assert "No baseline was scored on the audit shard in night" in str(night.audit())
-    for missing in (log.time(), log.curves(), log.diff(), log.audit(), log.confirmation()):
+    without = log.time(), log.curves(), log.diff(), log.audit(), log.confirmation(), log.slots()
+    for missing in (*without, log.progress_of_devices("hours")):
         assert isinstance(missing, Missing)
         assert "data/h100_mar8_results.tsv" in str(missing)
     for against in ("hours", "usd"):
@@ -224,7 +225,7 @@ def test_the_notebook_runs_to_its_end_as_a_report(night: Results, tmp_path: Path
     html.report(night.history.root, "night", [str(LOG)], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Batches of 8" in page
-    assert page.count("<img ") == 4
+    assert page.count("<img ") == 5
     assert "google.colab" not in page
 
 
