@@ -17,7 +17,7 @@ from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
 from autoresearch_kit.records import Request, SlotUse, Stage, State, Usage, Verdict
-from autoresearch_kit.reports.rows import Row
+from autoresearch_kit.reports.rows import Row, by_finish
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
@@ -157,7 +157,7 @@ class Reader:
             return ()
 
     def _troubles(self, summary: Summary, state: State | None, running: bool) -> list[str]:
-        crashes = [row for row in summary.table if row.status is Verdict.CRASH]
+        crashes = [row for row in by_finish(summary.table) if row.status is Verdict.CRASH]
         troubles = [
             f"experiment {row.number} crashed, {row.reason}: {row.detail}"
             for row in crashes[-MOST_TROUBLES:]

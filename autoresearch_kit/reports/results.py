@@ -179,7 +179,8 @@ class Results:
 
     def crashes(self) -> Table:
         """Return how often experiments crashed for each reason, and details of the last of them."""
-        crashed = self.frame[self.frame["status"] == Verdict.CRASH]
+        frame = in_order(self.frame)
+        crashed = frame[frame["status"] == Verdict.CRASH]
         crashed = crashed.assign(reason=crashed["reason"].replace("", NOT_RECORDED))
         reasons = crashed.groupby("reason").agg(
             times=("number", "size"),

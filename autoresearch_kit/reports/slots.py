@@ -39,7 +39,7 @@ def slots_in_short(uses: Sequence[SlotUse], now: float) -> str:
     idle = sum(idle_seconds(use, now) for use in uses)
     known = sum(use.busy for use in uses) + idle
     share = (
-        f"{sum(use.training for use in uses) / known:.1%} of the time trained, " if known else ""
+        f"trained {sum(use.training for use in uses) / known:.1%} of the time, " if known else ""
     )
     use_of_all = f"{share}idle {idle:,.0f} s"
     if len(uses) == 1:

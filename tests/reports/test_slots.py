@@ -49,9 +49,9 @@ def test_idle_seconds_grow_only_while_a_slot_waits_for_work() -> None:
 def test_many_slots_are_summed_in_a_line() -> None:
     said = slots_in_short(uses(64, free=(40,), left_out=(60,)), 60.0)
     assert (
-        said == "64 slots: 62 running, 1 idle, 1 left out; 90.0% of the time trained, idle 3,210 s"
+        said == "64 slots: 62 running, 1 idle, 1 left out; trained 90.0% of the time, idle 3,210 s"
     )
-    assert slots_in_short(uses(1), 60.0) == "gpu0: 90.0% of the time trained, idle 50 s"
+    assert slots_in_short(uses(1), 60.0) == "gpu0: trained 90.0% of the time, idle 50 s"
 
 
 @pytest.mark.parametrize(

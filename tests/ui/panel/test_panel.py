@@ -126,14 +126,14 @@ def test_each_slot_is_shown_those_that_run_nothing_first(panel: Panel, ledger: L
     assert all(name in said for name in names)
     assert said.index(names[0]) < said.index(names[1])
     assert "left out: 4,000 tokens/s, 40% below its class" in said
-    assert "4 slots: 3 running, 1 left out; 90.0% of the time trained, idle 200 s" in said
+    assert "4 slots: 3 running, 1 left out; trained 90.0% of the time, idle 200 s" in said
 
 
 def test_one_slot_has_no_table_but_idle_seconds(panel: Panel, ledger: Ledger) -> None:
     share(panel, ledger, 1)
     assert panel.slots.value == ""
     assert panel.followed.layout.display == "none"
-    assert "gpu0: 90.0% of the time trained, idle 50 s" in shown(panel)
+    assert "gpu0: trained 90.0% of the time, idle 50 s" in shown(panel)
 
 
 def test_a_person_chooses_the_experiment_to_follow(panel: Panel, ledger: Ledger) -> None:
