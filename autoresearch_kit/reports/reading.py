@@ -16,8 +16,8 @@ from autoresearch_kit.execution.live import Point, read_points, thinned
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
-from autoresearch_kit.records import Request, Stage, State, Usage, Verdict
-from autoresearch_kit.reports.rows import Row
+from autoresearch_kit.records import Request, SlotUse, Stage, State, Usage, Verdict
+from autoresearch_kit.reports.rows import Row, by_finish
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
@@ -53,6 +53,11 @@ class Reading(Summary):
     def dead(self) -> bool:
         """Return whether its process is gone without having said that it ended."""
         return dead(self.state, self.running)
+
+    @property
+    def slots(self) -> tuple[SlotUse, ...]:
+        """Return what its devices do now; none while it does not run."""
+        return self.state.slots if self.state and self.running else ()
 
     def words(self) -> str:
         """Return what it is doing, and how to go on if it can't by itself."""
@@ -152,7 +157,7 @@ class Reader:
             return ()
 
     def _troubles(self, summary: Summary, state: State | None, running: bool) -> list[str]:
-        crashes = [row for row in summary.table if row.status is Verdict.CRASH]
+        crashes = [row for row in by_finish(summary.table) if row.status is Verdict.CRASH]
         troubles = [
             f"experiment {row.number} crashed, {row.reason}: {row.detail}"
             for row in crashes[-MOST_TROUBLES:]

@@ -1,13 +1,16 @@
 """Made-up campaigns whose experiments ran on several slots at once."""
 
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 
+from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment, Noise, Run, Slot, SlotUse, Verdict
 from autoresearch_kit.records.runs import SandboxLevel
+from autoresearch_kit.reports.rows import Row, rows_of
 from tests.ledger.ledger import FINGERPRINT, experiment, score
 
 BEGIN = datetime(2026, 3, 8, 21, tzinfo=UTC)
@@ -67,10 +70,19 @@ def night(experiments: int, slots: int = 4, seed: int = 1) -> list[Experiment]:
     return sorted(tried, key=lambda each: each.number)
 
 
+def rows(experiments: int, slots: int = 4) -> tuple[Row, ...]:
+    """Return the table of `night`."""
+    return rows_of([Entry(each, "", "") for each in night(experiments, slots)])
+
+
 def use(name: str, number: int = -1, since: float = 0.0, **changed: object) -> SlotUse:
     """Return a slot's use: busy with the first run of an experiment, or free without a number."""
     slot = Slot(
-        name, "here", FINGERPRINT, SandboxLevel.NONE, f"{number}-c-1" if number >= 0 else ""
+        name,
+        platform.node(),
+        FINGERPRINT,
+        SandboxLevel.NONE,
+        f"{number}-c-1" if number >= 0 else "",
     )
     made = SlotUse(slot, number, "wider" if number >= 0 else "", "", since, 3, 900.0, 950.0, 50.0)
     return replace(made, **changed)  # type: ignore[arg-type]
