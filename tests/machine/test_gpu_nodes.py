@@ -110,7 +110,7 @@ def test_one_of_several_nodes_is_not_guessed(tmp_path: Path) -> None:
 @needs_compiler
 def test_a_driver_that_does_not_answer_is_named(tmp_path: Path) -> None:
     said = ask(tmp_path, "nvidia0", cuda=304)
-    assert said.endswith("CUDA's driver does not say which GPU is its first: error 304")
+    assert said.endswith("CUDA's driver does not say which its GPU 0 is: error 304")
 
 
 @pytest.mark.parametrize(
