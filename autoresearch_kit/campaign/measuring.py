@@ -110,9 +110,7 @@ class Measuring:
     def wait_until_quiet(self, disturbed: int = 0) -> None:
         """Wait until nobody else uses the machine, after so many disturbed experiments in a row."""
         context = self.context
-        wait_until_quiet(
-            self.heartbeat, context.settings, context.machine.gpu, self.usual, disturbed
-        )
+        wait_until_quiet(self.heartbeat, context.settings, context.devices, self.usual, disturbed)
 
     def audit(self, seed: Settled, notebook: TrainNotebook) -> Steps[Settled]:
         """Return the runs with the model's score on the audit shard, if that can be measured."""

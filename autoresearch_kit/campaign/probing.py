@@ -39,7 +39,7 @@ class Probing:
         self._context = context
         self._workspace = workspace
         self._spec = pool.spec
-        self._queue = pool.queue
+        self._held = pool.held
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._under_way = 0
@@ -67,7 +67,7 @@ class Probing:
                 raise Cancelled("stopped")
 
         try:
-            with self._queue.held(self._queue.ask(), poll) as device:
+            with self._held(poll) as device:
                 probed = self._run(number, notebook, PROFILE_SECONDS, device, cancelled)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
@@ -106,7 +106,7 @@ class Probing:
             while self._paused():
                 self._obey()
                 self._closed.wait(PAUSE_POLL_SECONDS)
-            with self._queue.held(self._queue.ask(), self._obey) as device:
+            with self._held(self._obey) as device:
                 if self._paused():  # since it stood in the queue
                     continue
                 try:

@@ -39,6 +39,16 @@ class Device:
         return self.machine.gpu
 
     @property
+    def lock_names(self) -> tuple[str, ...]:
+        """Return the names of what its runs have to themselves on this machine.
+
+        Cores that nothing is pinned to are shared with all, as is a GPU without a UUID.
+        """
+        if self.gpu:
+            return (f"gpu-{self.gpu.uuid}",) if self.gpu.uuid else ()
+        return tuple(f"core-{core}" for core in self.cores)
+
+    @property
     def ahead(self) -> bool:
         """Return whether there are cores to start the next run beside one that trains."""
         threads = self.machine.cores

@@ -132,7 +132,7 @@ class Confirming:
         """Say which run comes; wait for a quiet machine first if its last try was disturbed."""
         tried = {(trial.code, trial.at) for trial in standing.trials.done}
         if (todo.variant.code, todo.at) in tried:
-            wait_until_quiet(heartbeat, context.settings, context.machine.gpu, self._usual)
+            wait_until_quiet(heartbeat, context.settings, context.devices, self._usual)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         heartbeat.trying(number, f"confirm: {todo}")
 
