@@ -190,7 +190,8 @@ class CpuReader:
             if self._accounted is None:
                 self._accounted = missing
             self.unseen = max(0.0, missing - self._accounted)
-        self._count_cores()
+        if self._cores:
+            self._count_cores()
         return time.monotonic() - begun
 
     def _may_be_beside(self, other: ProcessTime) -> bool:
