@@ -116,7 +116,7 @@ def find_devices(
     for device in found:
         if device.fingerprint != chosen:
             logger.warning(
-                "%s, a %s, is left out: this campaign's scores are of a %s",
+                "%s (%s) is left out: this campaign's scores are of: %s",
                 device.name,
                 device.machine.device,
                 chosen.device,
