@@ -136,7 +136,7 @@ class Measuring:
         """Wait until nobody else uses the machine, after so many disturbed experiments in a row."""
         context = self.context
         return wait_until_quiet(
-            self.heartbeat, context.settings, context.machine.gpu, self.usual, disturbed
+            self.heartbeat, context.settings, context.devices, self.usual, disturbed
         )
 
     def audit(self, seed: Settled, notebook: TrainNotebook) -> Steps[Settled]:

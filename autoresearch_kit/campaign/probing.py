@@ -40,7 +40,7 @@ class Probing:
         self._context = context
         self._workspace = workspace
         self._spec = pool.spec
-        self._queue = pool.queue
+        self._held = pool.held
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._under_way = 0
@@ -73,7 +73,7 @@ class Probing:
 
     def _profile(self, number: int, notebook: TrainNotebook) -> Profiled | None:
         try:
-            with self._counted(), self._queue.held(self._queue.ask(), self._obey) as device:
+            with self._counted(), self._held(self._obey) as device:
                 probed = self._run(number, notebook, PROFILE_SECONDS, device)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
@@ -112,7 +112,7 @@ class Probing:
             while self._paused():
                 self._obey()
                 self._closed.wait(PAUSE_POLL_SECONDS)
-            with self._queue.held(self._queue.ask(), self._obey) as device:
+            with self._held(self._obey) as device:
                 if self._paused():  # since it stood in the queue
                     continue
                 try:

@@ -138,8 +138,8 @@ class Confirming:
         """Say which run comes; wait for a quiet machine first if its last try was disturbed."""
         tried = {(trial.code, trial.at) for trial in standing.trials.done}
         if (todo.variant.code, todo.at) in tried:
-            gpu = context.machine.gpu
-            drive(wait_until_quiet(heartbeat, context.settings, gpu, self._usual), pool, heartbeat)
+            quiet = wait_until_quiet(heartbeat, context.settings, context.devices, self._usual)
+            drive(quiet, pool, heartbeat)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         heartbeat.trying(number, f"confirm: {todo}")
 
