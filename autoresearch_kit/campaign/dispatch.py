@@ -93,6 +93,7 @@ class Dispatch:
                 yield from self._resume(work, None)
         self._slots.look()
         self._submit_waiting()
+        self._heartbeat.slots(self._slots.uses())
 
     def _accept(self, over: Delivery | Lost, order: Order, slot: str) -> Delivery | None:
         """Return what comes of an order that is over; None if it is to be carried out again."""

@@ -91,6 +91,10 @@ class Heartbeat:
         )
         self._write(now)
 
+    def slots(self, slots: tuple[SlotUse, ...]) -> None:
+        """Note what the slots do, to be written with the next change or beat."""
+        self._state = replace(self._state, slots=slots)
+
     def running(self, run_folder: str, which: str) -> None:
         """Say that a run is under way, which one, and where its live files are."""
         now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)

@@ -263,13 +263,15 @@ def shared_reruns(experiments: Sequence[Experiment], code: int) -> int:
 
 def _reruns(experiments: Sequence[Experiment]) -> Iterator[tuple[int, list[Run]]]:
     """Yield the code and the re-runs of each experiment, a run that several share only once."""
-    seen, best = set[tuple[int, int]](), BASELINE
+    seen, best = set[tuple[int, int, float | None]](), BASELINE
     for experiment in by_finish(experiments):
         against = best if experiment.against is None else experiment.against
         asked = [(passed.base, passed.reruns) for passed in experiment.passed]
         for code, reruns in [*asked, (against, experiment.reruns)]:
-            yield code, [run for run in reruns if (code, run.seed) not in seen]
-            seen |= {(code, run.seed) for run in reruns}
+            names = [(code, run.seed, run.score.value if run.score else None) for run in reruns]
+            new = [run for run, name in zip(reruns, names, strict=True) if name not in seen]
+            seen.update(names)
+            yield code, new
         if experiment.kept:
             best = experiment.number
 

@@ -254,31 +254,47 @@ def test_without_a_language_model_nothing_is_profiled(
     assert sandbox.seen == []
 
 
-@pytest.mark.parametrize(
-    ("model_asked", "why"),
-    [
-        (False, "stopped, as asked; the next start goes on"),
-        (True, "stopped at once; the experiment under way starts again"),
-    ],
-    ids=["a profile", "a probe"],
-)
-def test_a_stop_ends_what_is_unscored_and_loses_nothing(
-    night: Campaign, sandbox: Sandbox, monkeypatch: Patch, model_asked: bool, why: str
-) -> None:
-    def stopped(spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
-        if model_asked and not sandbox.specs:  # the baseline's profile
-            return sandbox.unscored(spec, cancelled=cancelled)
+STOPPED = "stopped at once; the experiment under way starts again"
+
+
+def stops(night: Campaign) -> Callable[..., Run]:
+    """A run without a score in which a person asks to stop at once."""
+
+    def stopped(_: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
         night.workspace.ask(Request.STOP_NOW)
         assert cancelled()
         raise Cancelled("stopped")
 
+    return stopped
+
+
+def test_a_stop_ends_a_probe_and_loses_nothing(
+    night: Campaign, sandbox: Sandbox, monkeypatch: Patch
+) -> None:
+    def stopped(spec: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
+        if not sandbox.specs:  # the baseline's profile
+            return sandbox.unscored(spec, cancelled=cancelled)
+        return stops(night)(spec, cancelled=cancelled)
+
     monkeypatch.setattr(launch, "execute_unscored", stopped)
     [baseline] = night.run(Limits(experiments=2))
-    assert (baseline.kept, baseline.profiled is not None) == (True, model_asked)
+    assert (baseline.kept, baseline.profiled is not None) == (True, True)
     state = night.workspace.state()
     assert state is not None
-    assert (state.stage, state.message) == (Stage.ENDED, why)
+    assert (state.stage, state.message) == (Stage.ENDED, STOPPED)
     assert list(night.workspace.probe_runs.iterdir()) == []
+
+
+def test_a_stop_ends_a_profile_and_loses_no_run(
+    night: Campaign, sandbox: Sandbox, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(launch, "execute_unscored", stops(night))
+    assert list(night.run(Limits(experiments=0))) == []
+    assert sandbox.seen == ["run 0000 begins", "run 0000 ends"]
+    monkeypatch.setattr(launch, "execute_unscored", sandbox.unscored)
+    [baseline] = night.run(Limits(experiments=0))
+    assert (baseline.kept, baseline.profiled is not None) == (True, True)
+    assert [line for line in sandbox.seen if "run" in line] == ["run 0000 begins", "run 0000 ends"]
 
 
 def test_a_killed_campaigns_probe_is_ended_by_the_next(night: Campaign) -> None:
