@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
@@ -41,7 +42,7 @@ def wait_until_quiet(
     devices: Sequence[Device],
     usual: float,
     disturbed: int = 0,
-) -> bool:
+) -> Steps[bool]:
     """Wait until the machine is quiet, after so many disturbed experiments in a row.
 
     Return whether it is, after `patience` seconds at most; the wait ends with the campaign's hours.
@@ -55,7 +56,7 @@ def wait_until_quiet(
     most = min(patience(settings.train_seconds, disturbed), heartbeat.seconds_left)
     heartbeat.stage(Stage.WAITING, "for a quiet machine")
     while (left := begun + most - time.monotonic()) > 0:
-        seen = look(heartbeat, devices, min(LOOK_SECONDS, left))
+        seen = yield from look(heartbeat, devices, min(LOOK_SECONDS, left))
         why = why_busy(seen, settings, usual, when="just now")
         calm = 0 if why else calm + 1
         if calm == CALM_LOOKS:
@@ -66,19 +67,23 @@ def wait_until_quiet(
     return False
 
 
-def look(heartbeat: Heartbeat, devices: Sequence[Device], seconds: float) -> Conditions | None:
+def look(
+    heartbeat: Heartbeat, devices: Sequence[Device], seconds: float
+) -> Steps[Conditions | None]:
     """Watch the cores for so long, and the GPUs; the campaign's own runs are no disturbance.
 
     A device that another campaign holds now is left out: runs wait for their turn there.
     """
     ours = [device for device in devices if not turns.taken_by_another(device.lock_names)]
-    if not ours:
-        heartbeat.sleep(seconds)
-        return None
     cores = {core for device in ours for core in device.cores}
     observer = Observer(CpuReader(cores=cores), look_at_gpus=lambda: ())
     observer.look()
-    heartbeat.sleep(seconds)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        heartbeat.obey()
+        yield ()
+    if not ours:
+        return None
     seen = observer.end()
     gpus = [device.gpu for device in ours if device.gpu]
     return seen and Conditions(seen.elsewhere, seen.load, seen.busiest, _gpus(gpus))

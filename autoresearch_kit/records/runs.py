@@ -9,7 +9,7 @@ from autoresearch_kit.records.fingerprints import Accelerator, Clock
 
 
 class Reason(StrEnum):
-    """The reason of a verdict: three are of keeps, two of discards, two of disturbed experiments;
+    """The reason of a verdict: three are of keeps, three of discards, two of disturbed experiments;
     the others are of crashes.
     """
 
@@ -18,6 +18,7 @@ class Reason(StrEnum):
     SIMPLER = "simpler"
     WORSE = "worse"
     NO_GAIN = "no gain"
+    CONFLICT = "conflict"
     MACHINE_BUSY = "machine busy"
     FEWER_STEPS = "fewer steps"
     INVALID_EDIT = "invalid edit"

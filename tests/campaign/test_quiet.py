@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from autoresearch_kit.campaign import quiet
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution.devices import Device
@@ -33,22 +35,40 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
+T = TypeVar("T")
+
 Looks = Callable[[Iterator[Conditions]], None]
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     def use(seen: Iterator[Conditions]) -> None:
-        monkeypatch.setattr(quiet, "look", lambda *_: next(seen))
+        monkeypatch.setattr(quiet, "look", lambda heartbeat, *_: made_up_look(heartbeat, seen))
 
     return use
+
+
+def made_up_look(heartbeat: Heartbeat, seen: Iterator[Conditions]) -> Steps[Conditions]:
+    heartbeat.obey()
+    yield ()
+    return next(seen)
+
+
+def result(steps: Steps[T]) -> T:
+    """What these steps, which want no run, come to."""
+    try:
+        while True:
+            assert next(steps) == ()
+    except StopIteration as ended:
+        value: T = ended.value
+        return value
 
 
 def wait(workspace: Workspace, seconds: float, hours: float | None = None) -> bool:
     heartbeat = Heartbeat(workspace, Limits(hours=hours))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quiet, "patience", lambda *_: seconds)
-        return wait_until_quiet(heartbeat, ledger.SETTINGS, (), usual=0.0)
+        return result(wait_until_quiet(heartbeat, ledger.SETTINGS, (), usual=0.0))
 
 
 def state(workspace: Workspace) -> State:
@@ -92,7 +112,7 @@ def test_who_computes_on_the_run_s_gpu_is_not_quiet(
 ) -> None:
     looks = {"GPU-1": replace(LOOK, computing={7: 90, 8: 2})}
     monkeypatch.setattr(gpu, "look", lambda uuid: (looks[uuid],))
-    seen = quiet.look(Heartbeat(workspace, Limits()), [GPU_0], 0.0)
+    seen = result(quiet.look(Heartbeat(workspace, Limits()), [GPU_0], 0.0))
     assert seen is not None
     assert [(one.name, one.others) for one in seen.gpus] == [("H100", 1)]
 
