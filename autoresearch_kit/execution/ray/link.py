@@ -35,7 +35,8 @@ class Link:
                 env=os.environ | {"PYTHONPATH": str(connect.kit)} if not argv else None,
                 start_new_session=True,
             )
-        threading.Thread(target=self._read, name="ray-bridge", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="ray-bridge", daemon=True)
+        self._reader.start()
         self.tell(connect)
 
     def tell(self, message: Message) -> None:
@@ -64,12 +65,14 @@ class Link:
         except subprocess.TimeoutExpired:
             self.process.kill()  # Ray ends its actors
             self.process.wait()
+        self._reader.join()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            try:
-                self._heard.put(from_line(line))
-            except InputError:  # cut short by its death
-                break
+        with self.process.stdout as lines:
+            for line in lines:
+                try:
+                    self._heard.put(from_line(line))
+                except InputError:  # cut short by its death
+                    break
         self._heard.put(None)

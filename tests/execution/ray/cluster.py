@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 import autoresearch_kit
-from autoresearch_kit.execution.pool import DataRef, Order
+from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.ray.hosting import NODE_ENVIRONMENT
 from autoresearch_kit.execution.ray.link import BRIDGE
@@ -30,13 +30,19 @@ HEAD = "127.0.0.2"
 DATA = DataRef("words", "c-t-p")
 
 QUICK = {
-    "RAY_health_check_initial_delay_ms": "0",
     "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "1000",
-    "RAY_health_check_failure_threshold": "4",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",
 }
 """Health checks of a cluster whose nodes are declared dead after seconds, not a minute."""
+
+QUICK_DRIVER = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+"""A driver that gives its cluster up after seconds, not a minute."""
+
+AGENTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
+
+STARTS = 3
+"""Tries to start a node: Ray gives up when a busy machine takes more than 30 s for it."""
 
 BRIDGE_ARGV = (sys.executable, "-P", "-m", BRIDGE)
 
@@ -57,8 +63,8 @@ class Cluster:
         token = self.folder / "token"
         token.write_text(secrets.token_hex(32))
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
-        os.environ.update(QUICK)
-        self.environment = {**os.environ, **NODE_ENVIRONMENT}
+        self.environment = {**os.environ, **NODE_ENVIRONMENT, **QUICK}
+        os.environ.update(QUICK_DRIVER)
         self._ray("head", "--head", f"--port={self.port}", HEAD, cpus=0)
 
     def start_node(self, name: str, number: int, **told: str) -> None:
@@ -107,15 +113,22 @@ class Cluster:
         argv += ["--num-gpus=0", "--include-dashboard=false", "--include-log-monitor=false"]
         argv += ["--disable-usage-stats", "--object-store-memory=80000000"]
         argv += [f"--temp-dir={self._temporary(name)}"]
+        # with ports of their own, Ray does not wait until its agents have told theirs
+        for number, agent in enumerate(AGENTS, start=10 * int(ip[-1])):
+            argv.append(f"--{agent}-port={self.port + number}")
         env = {
             **self.environment,
             reap.RUN_ID: self._mark(name),
             "AUTORESEARCH_NODE": str(self.folder / name),
         }
         log = self.folder / f"{name}.log"
-        with log.open("wb") as out:
-            done = subprocess.run(argv, env=env, stdout=out, stderr=out, check=False)
-        assert done.returncode == 0, log.read_text()
+        for _ in range(STARTS):
+            with log.open("wb") as out:
+                done = subprocess.run(argv, env=env, stdout=out, stderr=out, check=False)
+            if done.returncode == 0:
+                return
+            self.kill(name)
+        raise AssertionError(log.read_text())
 
 
 def stand_in_kit(folder: Path) -> Path:
@@ -153,5 +166,6 @@ def open_pool(address: str, folder: Path, campaign: str = "night") -> RayPool:
     return RayPool(connect, folder / "ray.log", patience=patience, argv=BRIDGE_ARGV)
 
 
-def order(key: str, seconds: float = 0.1, slot: str = "") -> Order:
-    return Order(key, "{}", 7, DATA, "", Clock.CPU, seconds, 60, 0, 100, slot=slot)
+def order(key: str, seconds: float = 0.1, slot: str = "", audits: Delivery | None = None) -> Order:
+    clock = Clock.CPU
+    return Order(key, "{}", 7, DATA, "", clock, seconds, 60, 0, 100, slot=slot, audits=audits)
