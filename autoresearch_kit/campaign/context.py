@@ -1,14 +1,16 @@
 """The context of a campaign's experiments, determined once at its start."""
 
 import io
+import logging
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
@@ -34,6 +36,8 @@ from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import is_path
 from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
+
+logger = logging.getLogger(__name__)
 
 _PIECE = 64  # characters: few enough to show a progress bar as it grows
 
@@ -67,12 +71,11 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     dataset = prepare_for(settings)
     check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
-    machine, level = machine_probe.probe(), bubblewrap.level()
-    machine_probe.check_inside(machine, level)
-    here = fingerprint(info, machine, TASK.scoring_version, settings.clock)
-    experiments = history.experiments()
+    experiments, level = history.experiments(), bubblewrap.level()
+    before = experiments[0].fingerprint if experiments else None
+    found = find_devices(settings, info, before)
+    devices.check_inside(found, level)
     if experiments:
-        check_comparable(experiments[0].fingerprint, here)
         baseline = TrainNotebook.parse(history.source(0))
     else:
         notebook = read_notebook(workspace.root, settings.notebook)
@@ -81,8 +84,40 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     leak = check_leak(dataset, sight)
     data = DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
     site = Site(dataset, data, kit_copy.digest(workspace.kit), level, sight)
-    devices = (Device("gpu0" if machine.gpu else "cpu0", machine, here),)
-    return Context(settings, machine, devices, site, info, here, baseline, leak)
+    machine, here = found[0].machine, found[0].fingerprint
+    return Context(settings, machine, found, site, info, here, baseline, leak)
+
+
+def find_devices(
+    settings: Settings, info: DatasetInfo, before: Fingerprint | None
+) -> tuple[Device, ...]:
+    """Return the devices that the settings ask for, of one class: scores of others don't compare.
+
+    That is the class of `before`, of the campaign's experiments so far, else the most numerous one;
+    the others are logged.
+
+    Raises:
+        FingerprintError: there is none of the campaign's class; the message says what differs.
+        KitError: there are too few devices, or torch does not work.
+    """
+    found = devices.find(
+        devices.parse(settings.devices),
+        lambda machine: fingerprint(info, machine, TASK.scoring_version, settings.clock),
+    )
+    counts = Counter(device.fingerprint for device in found)
+    chosen = counts.most_common(1)[0][0]
+    if before is not None:
+        chosen = before if before in counts else chosen
+        check_comparable(before, chosen)
+    for device in found:
+        if device.fingerprint != chosen:
+            logger.warning(
+                "%s (%s) is left out: this campaign's scores are of: %s",
+                device.name,
+                device.machine.device,
+                chosen.device,
+            )
+    return tuple(device for device in found if device.fingerprint == chosen)
 
 
 def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:

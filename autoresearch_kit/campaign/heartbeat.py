@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from autoresearch_kit.errors import Cancelled, in_words
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Command, Limits, Request, Stage, State
+from autoresearch_kit.records import Command, Limits, Request, SlotUse, Stage, State
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,19 @@ class Heartbeat:
         """Say what the idea is after its repair."""
         self._write(replace(self._state, idea=idea))
 
+    def began(self, use: SlotUse, slots: tuple[SlotUse, ...]) -> None:
+        """Say that a slot began a run, and what the others do."""
+        now = replace(
+            self._state,
+            stage=Stage.RUNNING,
+            message=use.words,
+            number=use.number,
+            idea=use.idea,
+            run_folder=use.slot.folder,
+            slots=slots,
+        )
+        self._write(now)
+
     def running(self, run_folder: str, which: str) -> None:
         """Say that a run is under way, which one, and where its live files are."""
         now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)
@@ -92,24 +105,25 @@ class Heartbeat:
             self._write(self._state)
         return self._workspace.request() is Request.STOP_NOW
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, alive, while nothing of the campaign runs.
+    def obey(self) -> None:
+        """Go on, if nobody asked to stop: for what waits while nothing of it runs.
 
         Raises:
             Cancelled: a person asked to stop, at once or after this experiment.
         """
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self.cancelled() or self._workspace.request() is Request.STOP:
-                raise Cancelled("stopped while waiting for a quiet machine")
-            time.sleep(min(PAUSE_POLL_SECONDS, left))
+        if self.cancelled() or self.stop_requested():
+            raise Cancelled("stopped while waiting for a quiet machine")
+
+    def paused(self) -> bool:
+        """Return whether the campaign is paused; keeps the heartbeat going."""
+        self.cancelled()
+        return self._workspace.request() is Request.PAUSE
 
     def wait_while_paused(self) -> None:
         """Wait, alive, while the campaign is paused."""
-        while self._workspace.request() is Request.PAUSE:
+        while self.paused():
             if self._state.stage is not Stage.PAUSED:
                 self.stage(Stage.PAUSED)
-            self.cancelled()
             time.sleep(PAUSE_POLL_SECONDS)
 
     def stop_requested(self) -> bool:

@@ -1,22 +1,42 @@
 """The main job: propose, run until decided, decide, record; until a limit or a person ends it.
 
-An experiment under way is a generator that wants runs and is sent what came of them, so that the
-loop is the same for several devices: as many experiments are under way as the pool has devices, and
-they finish in any order. A proposal gets its number, and is written down, before its first run.
+As many experiments are under way as the pool has slots, and they finish in any order. A proposal
+gets its number, and is written down, before its first run.
 """
 
+import math
 from bisect import insort
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 
 from autoresearch_kit.campaign import recording
+from autoresearch_kit.campaign.dispatch import Dispatch, Work
 from autoresearch_kit.campaign.errands import ErrandRunner
 from autoresearch_kit.campaign.experiment import Decider, Outcome
-from autoresearch_kit.campaign.orders import Steps, submit, wait_for
+from autoresearch_kit.campaign.measuring import Series
+from autoresearch_kit.campaign.orders import Steps, until
 from autoresearch_kit.campaign.parts import Parts
-from autoresearch_kit.execution.pool import Delivery
-from autoresearch_kit.records import Experiment, Proposal, Stage
-from autoresearch_kit.verdicts import retries
+from autoresearch_kit.campaign.slots import Slots, why_unlike
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import (
+    Arm,
+    Experiment,
+    Profiled,
+    Proposal,
+    Stage,
+    best_of,
+    latest_noise,
+    profiled_before,
+)
+from autoresearch_kit.verdicts import noise, retries
+
+AHEAD = 4
+"""One proposal more is prepared ahead for every so many slots: a model that thinks for a quarter of
+a run's time keeps them all busy."""
+
+CHECKS = 2
+"""Re-runs of the best that a slot gets before it is left out as unlike the others."""
 
 
 def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]:
@@ -28,147 +48,225 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
     """
     loop = _Loop(parts, parts.history.experiments())
     done = list[Experiment]()
-    while True:
-        # the caller hears of what is recorded before anything else is proposed
-        while any(slot.free for slot in parts.pool.slots()) and not loop.recorded:
-            why = loop.why_over()
-            if why is not None and not loop.in_flight:
-                return why
-            if why is not None or (proposal := loop.propose()) is None:
-                break
+    while (why := loop.why_over()) is None or loop.tried:
+        while why is None and loop.has_room() and (proposal := loop.propose()) is not None:
             loop.begin(proposal)
+            why = loop.why_over()
         for experiment in loop.advance():
             errands.after(loop.experiments)
             yield experiment
             done.append(experiment)
             recording.check_kit_works(done)
+    return why
 
 
-@dataclass
-class _Begun:
-    """An experiment under way: its proposal, when it began, and the steps to its outcome."""
+@dataclass(frozen=True)
+class _Tried:
+    """An experiment under way: its proposal, and when it began."""
 
     proposal: Proposal
     started: str
-    steps: Steps[Outcome]
 
 
-@dataclass
 class _Loop:
-    """The loop's state: `experiments` are in git, by number; `in_flight` by the key of their run;
-    `recorded` are in git too, and not yet given to the caller."""
+    """The loop's state: `experiments` are in git, by number; `tried` are under way; `recorded` are
+    in git too, and not yet given to the caller."""
 
-    parts: Parts
-    experiments: list[Experiment]
-    in_flight: dict[str, _Begun] = field(default_factory=dict)
-    recorded: list[Experiment] = field(default_factory=list)
+    def __init__(self, parts: Parts, experiments: list[Experiment]) -> None:
+        self.parts = parts
+        self.experiments = experiments
+        self.recorded = list[Experiment]()
+        self.slots = Slots(parts.pool)
+        self.slots.look()
+        self.works = Dispatch(parts.pool, self.slots, parts.heartbeat, parts.workspace.runs)
+        self.tried: dict[Work, _Tried] = {}
 
     @property
     def running(self) -> list[Proposal]:
         """Return the proposals of the experiments under way, by number."""
-        proposals = [begun.proposal for begun in self.in_flight.values()]
+        proposals = [tried.proposal for tried in self.tried.values()]
         return sorted(proposals, key=lambda proposal: proposal.number)
 
     def why_over(self) -> str | None:
-        """Return why nothing more is tried, for people; None while something is.
-
-        Waits here while the campaign is paused.
-        """
+        """Return why nothing more is tried, for people; None while something is."""
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
-        self.parts.workspace.set_damaged_aside()
         done = self._ideas(self.running)  # the baseline is among them, but not in the limit
         enough = limits.experiments is not None and done > limits.experiments
         if enough and retries.due(self.experiments, self.running) is None:
             return "done"
         if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
-        heartbeat.wait_while_paused()
         return "stopped, as asked; the next start goes on" if heartbeat.stop_requested() else None
+
+    def has_room(self) -> bool:
+        """Return whether another experiment can begin now; new slots are checked first.
+
+        The caller hears of what is recorded before anything else is proposed, and more runs of what
+        is under way go before new ideas.
+        """
+        self.check_slots()
+        # with one slot, what waits for a quiet machine or for a repair keeps its turn
+        usable = len(self.slots.usable())
+        most = usable if usable == 1 else 2 * usable
+        room = bool(self.slots.free()) and len(self.tried) < most
+        room = room and not self.works.waiting and not self.recorded
+        if room and self.parts.heartbeat.paused():
+            if not self.tried:
+                self.parts.heartbeat.stage(Stage.PAUSED)
+            return False
+        return room
+
+    def check_slots(self) -> None:
+        """Have new slots run the best once more; before the baseline they all may run that.
+
+        Raises:
+            KitError: all slots are left out.
+        """
+        best = best_of(self.experiments)
+        for name in self.slots.unchecked():
+            if best is None:
+                self.slots.accept(name)
+            elif name not in self.works.checking:
+                self.works.checking.add(name)
+                check = self._check(name, best)
+                self._end(self.works.start(Work(best.number, "the best, to check the slot", check)))
+        self.slots.refuse_none()
 
     def propose(self) -> Proposal | None:
         """Return a proposal that was written down and not recorded, a retry, or a new one.
 
-        None while the baseline is under way, on which all others build.
+        None while none is ready, and while the baseline is under way, on which all others build.
         """
         parts, running = self.parts, self.running
-        parts.heartbeat.stage(Stage.PROPOSING)
-        numbers = [proposal.number for proposal in running]
-        for pending in parts.workspace.pending():
-            if pending.number not in numbers:
-                return pending
+        if left := parts.workspace.pending(besides=[each.number for each in running]):
+            return left[0]
+        if not self.tried:
+            parts.heartbeat.stage(Stage.PROPOSING)
+        parts.workspace.set_damaged_aside()
         view = parts.view(self.experiments, running)  # None before the baseline is recorded
         if view is None and running:
             return None
         if (proposal := retries.due(self.experiments, running)) is not None:
-            parts.workspace.write_pending(proposal)
-            return proposal  # a proposal that was prepared meanwhile stays for the next turn
-        if view is None:
+            pass  # what was prepared meanwhile stays for the next turn
+        elif view is None:
             proposal = parts.baseline()
         else:
-            proposal = parts.proposing.propose(view, parts.heartbeat.cancelled)
-        parts.workspace.write_pending(proposal)
-        parts.workspace.clear_prepared()
+            proposal = parts.proposing.ready(view)
+        if proposal is not None:
+            parts.workspace.write_pending(proposal)
         return proposal
 
     def begin(self, proposal: Proposal) -> None:
-        """Begin an experiment: its first run is submitted, and the next proposal prepared."""
-        parts, started = self.parts, recording.now()
-        parts.heartbeat.trying(proposal.number, proposal.idea)
-        self._prepare_next(proposal)
-        decider = parts.decider(self.experiments)
-        # a killed process that wrote a run of this retry down had waited before it
-        if proposal.retry_of is not None and not parts.workspace.measured(proposal.number):
-            decider.measuring.wait_until_quiet(retries.in_a_row(self.experiments))
-        self._go_on(_Begun(proposal, started, self._steps(decider, proposal)), None)
+        """Begin an experiment: its first run is submitted, and the next proposals prepared."""
+        self.parts.heartbeat.trying(proposal.number, proposal.idea)
+        work = Work(proposal.number, proposal.idea, self._steps(proposal))
+        self.tried[work] = _Tried(proposal, recording.now())
+        self._prepare_next()
+        self._end(self.works.start(work))
 
     def advance(self) -> Iterator[Experiment]:
         """Wait for runs that are over, and go on with their experiments; yield what is recorded."""
         if not self.recorded:
-            for over in wait_for(self.parts.pool, self.parts.heartbeat):
-                if isinstance(over, Delivery):
-                    self._go_on(self.in_flight.pop(over.key), over)
+            self._end(self.works.advance())
         while self.recorded:
             yield self.recorded.pop(0)
 
-    def _go_on(self, begun: _Begun, delivery: Delivery | None) -> None:
-        """Submit the next run of an experiment; without one it is decided, and recorded at once:
-        whatever is decided next is compared with the best of now."""
-        try:
-            wanted = next(begun.steps) if delivery is None else begun.steps.send(delivery)
-        except StopIteration as ended:
-            experiment = recording.record(self.parts, ended.value, begun.started, self.experiments)
+    def _end(self, over: Iterator[Work]) -> None:
+        """Record each experiment that is decided, at once: whatever is decided next is compared
+        with the best of now."""
+        for work in over:
+            if work.result is None:  # the check of a slot
+                continue
+            tried = self.tried.pop(work)
+            experiment = recording.record(self.parts, work.result, tried.started)
             insort(self.experiments, experiment, key=lambda each: each.number)
             self.recorded.append(experiment)
-        else:
-            self.in_flight[submit(wanted, self.parts.pool, self.parts.heartbeat)] = begun
+            if experiment.number == 0:
+                self.slots.compare(experiment)
 
-    def _prepare_next(self, current: Proposal) -> None:
-        """Have the next proposal made while `current` runs, if it may still be tried."""
-        most, running = self.parts.limits.experiments, [*self.running, current]
+    def _prepare_next(self) -> None:
+        """Have the next proposals made while experiments run, as far as they may still be tried."""
+        most, running = self.parts.limits.experiments, self.running
         view = self.parts.view(self.experiments, running)
-        if view is not None and (most is None or self._ideas(running) <= most):
-            self.parts.proposing.prepare(view)
+        if view is None:
+            return
+        others = max(0, len(self.slots.free()) - 1)  # one is for what begins now
+        ahead = others + math.ceil(len(self.slots.usable()) / AHEAD)
+        if most is not None:
+            ahead = min(ahead, most + 1 - self._ideas(running))
+        self.parts.proposing.prepare(view, ahead)
 
     def _ideas(self, running: Sequence[Proposal]) -> int:
         return retries.ideas([*(each.proposal for each in self.experiments), *running])
 
-    def _steps(self, decider: Decider, proposal: Proposal) -> Steps[Outcome]:
+    def _steps(self, proposal: Proposal) -> Steps[Outcome]:
         """Run the idea until it is decided; a bug is repaired first, where somebody can.
 
         `bug_of` finds none in a proposal that was repaired as often as is allowed.
         """
+        decider = self._decider()
+        # a killed process that wrote a run of this retry down had waited before it
+        if proposal.retry_of is not None and not self.parts.workspace.measured(proposal.number):
+            in_a_row = retries.in_a_row(self.experiments)
+            yield from decider.measuring.wait_until_quiet(in_a_row)
         outcome = yield from decider.decide(proposal)
-        while (bug := decider.bug_of(outcome)) and (repaired := self._repair(bug)):
+        while (bug := decider.bug_of(outcome)) and (repaired := (yield from self._repair(bug))):
             self.parts.workspace.write_pending(repaired)
             self.parts.heartbeat.repaired(repaired.idea)
             outcome = yield from decider.decide(repaired)
         return outcome
 
-    def _repair(self, crashed: Proposal) -> Proposal | None:
+    def _check(self, slot: str, best: Experiment) -> Steps[None]:
+        """Run the best on a slot, twice if need be, and leave it out if it is unlike the others."""
+        decider = self._decider()
+        code = TrainNotebook.parse(self.parts.history.source(best.number))
+        first, known = (
+            noise.shared_reruns(self.experiments, best.number),
+            latest_noise(self.experiments),
+        )
+        others = self.slots.of_usable(noise.runs_by_code(self.experiments)[best.number])
+        name, why = f"check-{slot.replace('/', '-')}", ""
+        series = Series(best.number, Arm.BEST, code, best.number, name, first, slot)
+        for index in range(CHECKS):
+            settled = yield from decider.measuring.measure(series, index)
+            why = why_unlike(settled.run, others, known.sigma if known else math.inf)
+            if not why:
+                break
+        self.works.checking.discard(slot)
+        if why:
+            self.slots.leave_out(slot, why)
+        else:
+            self.slots.accept(slot)
+
+    def _decider(self) -> Decider:
+        decider = self.parts.decider(self.experiments)
+        return replace(
+            decider,
+            slots=lambda: max(1, len(self.slots.usable())),
+            profile=self._profile,
+            carry_over=self._carry_over,
+        )
+
+    def _repair(self, crashed: Proposal) -> Steps[Proposal | None]:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""
         heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments, self.running)
         heartbeat.repairing(crashed.attempts[-1].run.detail)
         if view is None:
             return None
-        view = replace(view, number=crashed.number)
-        return self.parts.proposing.repair(view, crashed, heartbeat.cancelled)
+        repairing = self.parts.proposing.repair(replace(view, number=crashed.number), crashed)
+        yield from until(repairing.done)
+        return repairing.result()
+
+    def _carry_over(self, passed: Proposal) -> Future[Proposal | None] | None:
+        """Ask the researcher of an idea for it on the best of now, with which it conflicts."""
+        view = self.parts.view(self.experiments, self.running)
+        if view is None:
+            return None
+        return self.parts.proposing.merge(replace(view, number=passed.number), passed)
+
+    def _profile(self, number: int, notebook: TrainNotebook) -> Future[Profiled | None] | None:
+        """Profile what is kept, once for each structure, if there is a model to read it."""
+        if self.parts.model is None or profiled_before(self.experiments, notebook.structure()):
+            return None
+        self.parts.heartbeat.stage(Stage.RECORDING, "profiling its steps")
+        return self.parts.probing.profile(number, notebook)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.orders import Steps, carry_out, order
+from autoresearch_kit.campaign.orders import Steps, carry_out, delivered, order
 from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
@@ -23,6 +23,42 @@ from autoresearch_kit.verdicts.repeats import Repeat, Settled, repeat, settle
 from autoresearch_kit.verdicts.validity import never_quiet, why_invalid
 
 logger = logging.getLogger(__name__)
+
+
+AGAIN = "again"
+"""The name of runs of the best that are shared by all ideas that wait for them."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs of one code, each with a seed of its own, made for the experiment `number`.
+
+    Keys and seeds follow from `of`, an experiment's number, and `name`, which says which of its
+    runs these are: those of an idea as `challenger`, of the best beside them as `best`. `first` is
+    the index of the first run's seed. `slot` names the only slot that may carry them out.
+    """
+
+    number: int
+    arm: Arm
+    notebook: TrainNotebook
+    of: int
+    name: str
+    first: int = 0
+    slot: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the digest of its code."""
+        return hashlib.sha256(self.notebook.text().encode()).hexdigest()[:12]
+
+    def key(self, index: int, tried: int) -> str:
+        """Return the key of a run, after so many tries with its seed."""
+        return f"{self.of:04d}-{self.name}-{self.first + index}-{tried}"
+
+    def seed(self, tag: str, index: int) -> int:
+        """Return a seed of the kit's own choosing, so that no edit can fix its luck."""
+        words = f"{tag}/{self.of}/{self.name}/{self.first + index}"
+        return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
 
 
 @dataclass(frozen=True)
@@ -37,15 +73,8 @@ class Measuring:
     heartbeat: Heartbeat
     usual: float = 0.0
 
-    def measure(
-        self,
-        number: int,
-        arm: Arm,
-        index: int,
-        notebook: TrainNotebook,
-        before: Sequence[Run] = (),
-    ) -> Steps[Settled]:
-        """Run and score a notebook for experiment `number`, with the `index`th seed of this arm.
+    def measure(self, series: Series, index: int, before: Sequence[Run] = ()) -> Steps[Settled]:
+        """Run and score a notebook with the `index`th seed of this series.
 
         `before` are other runs of the same code that count, which tell how fast it should be. It
         may take several runs, and some minutes of waiting, where the machine is disturbed. A run
@@ -56,21 +85,23 @@ class Measuring:
             KitError: the kit failed twice in a row at nobody's edit (the baseline, or the best once
                 more), or the GPU is gone.
         """
-        seed = _seed(self.workspace.tag, number, arm, index)
-        code = hashlib.sha256(notebook.text().encode()).hexdigest()[:12]
-        tried, settings = self._over(number, seed, code), self.context.settings
+        number, arm, code = series.number, series.arm, series.code
+        seed = series.seed(self.workspace.tag, index)
+        tried, settings = self._over(series, seed, code), self.context.settings
         while True:
-            usual = self.usual if number else self._usual_of_baseline(code)
+            usual = self.usual if number else self._usual_of_baseline(series)
             if (settled := settle(arm, tried, before, settings, usual)) is not None:
                 break
             if tried:
                 why = why_invalid(tried[-1].run, before, settings, usual)
                 logger.warning("experiment %d: run set aside: %s", number, why)
             if repeat([each.run for each in tried]) is Repeat.WHEN_QUIET:
-                self.wait_until_quiet()
-            key = f"{number:04d}-{arm}-{index}-{len(tried)}"
+                yield from self.wait_until_quiet()
             words = _words(arm, index, len(tried))
-            delivery = yield from carry_out(order(self.context, key, notebook, seed, words))
+            wanted = order(
+                self.context, series.key(index, len(tried)), series.notebook, seed, words
+            )
+            delivery = yield from carry_out(replace(wanted, slot=series.slot))
             run = delivery.run
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
@@ -82,12 +113,7 @@ class Measuring:
         return settled
 
     def repeat_slow(
-        self,
-        number: int,
-        arm: Arm,
-        seeds: Sequence[Settled],
-        notebook: TrainNotebook,
-        before: Sequence[Run] = (),
+        self, series: Series, seeds: Sequence[Settled], before: Sequence[Run] = ()
     ) -> Steps[list[Settled]]:
         """Repeat the runs of one code that the other runs show to be slow; return all in order.
 
@@ -101,17 +127,16 @@ class Measuring:
                 if any(each.disturbed for each in settled):
                     return settled
                 others = [each.run for at, each in enumerate(settled) if at != index]
-                runs = [*before, *others]
-                settled[index] = yield from self.measure(number, arm, index, notebook, runs)
+                settled[index] = yield from self.measure(series, index, [*before, *others])
             if settled == known:
                 break
         return settled
 
-    def wait_until_quiet(self, disturbed: int = 0) -> None:
+    def wait_until_quiet(self, disturbed: int = 0) -> Steps[bool]:
         """Wait until nobody else uses the machine, after so many disturbed experiments in a row."""
         context = self.context
-        wait_until_quiet(
-            self.heartbeat, context.settings, context.machine.gpu, self.usual, disturbed
+        return wait_until_quiet(
+            self.heartbeat, context.settings, context.devices, self.usual, disturbed
         )
 
     def audit(self, seed: Settled, notebook: TrainNotebook) -> Steps[Settled]:
@@ -119,22 +144,36 @@ class Measuring:
         chosen = seed.chosen
         key = f"{chosen.number:04d}-{chosen.arm}-{chosen.folder}-audit"
         run = Delivery(key, seed.run, self._folder(chosen), seed.run.slot)
-        wanted = order(self.context, key, notebook, chosen.seed)
-        delivery = yield replace(wanted, audits=run)
+        wanted = order(self.context, key, notebook, chosen.seed, "audit")
+        delivery = yield from delivered(replace(wanted, slot=run.slot, audits=run))
         return replace(seed, chosen=replace(chosen, run=delivery.run))
 
-    def _usual_of_baseline(self, code: str) -> float:
+    def _usual_of_baseline(self, series: Series) -> float:
         """Return the share of the cores' time that always goes elsewhere here, for the baseline.
 
         Once all tries of its first run are over, these say it.
         """
-        first = _seed(self.workspace.tag, 0, Arm.CHALLENGER, 0)
-        runs = [each.run for each in self._over(0, first, code)]
+        first = series.seed(self.workspace.tag, 0)
+        runs = [each.run for each in self._over(series, first, series.code)]
         over = repeat(runs) is Repeat.NO_MORE
         return never_quiet(runs, self.context.settings) if over else 0.0
 
-    def _over(self, number: int, seed: int, code: str) -> list[Measured]:
-        """Return the experiment's runs with this seed and code that were over before."""
+    def _over(self, series: Series, seed: int, code: str) -> list[Measured]:
+        """Return the runs with this seed and code that were over before.
+
+        Those that were made for another experiment, and are shared, are written down for this one.
+        """
+        own = self._measured(series.number, seed, code)
+        if own or series.name != AGAIN:
+            return own
+        for other in sorted(self.workspace.under_way() - {series.number}):
+            if shared := self._measured(other, seed, code):
+                for each in shared:
+                    self.workspace.add_measured(replace(each, number=series.number))
+                return self._measured(series.number, seed, code)
+        return []
+
+    def _measured(self, number: int, seed: int, code: str) -> list[Measured]:
         return [
             each
             for each in self.workspace.measured(number)
@@ -162,8 +201,3 @@ def _words(arm: Arm, index: int, again: int) -> str:
     if arm is Arm.BEST:
         return f"the best once more ({index + 1})"
     return f"seed {index + 1}" if index else ""
-
-
-def _seed(tag: str, number: int, arm: Arm, index: int) -> int:
-    """Return a seed of the kit's own choosing, so that no edit can fix its luck."""
-    return int.from_bytes(hashlib.sha256(f"{tag}/{number}/{arm}/{index}".encode()).digest()[:4])

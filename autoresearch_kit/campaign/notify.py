@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from autoresearch_kit.errors import ErrandError, InputError
-from autoresearch_kit.records import Experiment, Stage, State, Verdict, best_of, judged_since
+from autoresearch_kit.records import (
+    Experiment,
+    Stage,
+    State,
+    Verdict,
+    best_of,
+    by_finish,
+    judged_since,
+)
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.summary import outcomes, summarise
 from autoresearch_kit.tasks.lm.task import TASK
@@ -40,7 +48,9 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     best = best_of(experiments)
     if best is None or len(judged_since(experiments, best)) != PLATEAU:
         return ""
-    if experiments[-1].verdict is Verdict.DISTURBED:  # the experiment before was the tenth
+    if (
+        by_finish(experiments)[-1].verdict is Verdict.DISTURBED
+    ):  # the experiment before was the tenth
         return ""
     tag, score = best.tag, best_estimate(experiments)
     return (

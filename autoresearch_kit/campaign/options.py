@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.execution import machine_probe
+from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.runner.clock import PATIENCE, STARTUP_SECONDS, wall_allowance
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
@@ -81,6 +81,8 @@ class Wishes:
     seeds: int | None = None
     max_elsewhere: float | None = None
     clock: Clock | None = None
+    devices: str | None = None
+    pool: str | None = None
 
 
 def flag(name: str) -> str:
@@ -153,6 +155,11 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
     Raises:
         InputError: a wish differs from them, which would make scores incomparable.
     """
+    started = replace(
+        started,
+        devices=wishes.devices or started.devices,
+        pool=wishes.pool or started.pool,
+    )
     if wishes.max_elsewhere is not None and not History(root, tag).experiments():
         started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
     for field in fields(wishes):
@@ -178,10 +185,12 @@ def begin(root: Path, wishes: Wishes) -> Settings:
             f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
             "would say how much a run uses; leave it out"
         )
-    if wishes.profile not in ON_A_CPU:
+    asked = devices.parse(wishes.devices or devices.ALL)
+    if wishes.profile not in ON_A_CPU and not asked.slots:
         _check_gpu_is_used()
     train_seconds, rule = wishes.train_seconds or 300.0, wishes.rule or Rule.CAREFUL
-    dataset, accelerator = wishes.dataset or "stdlib", machine_probe.accelerator()
+    dataset = wishes.dataset or "stdlib"
+    accelerator = None if asked.slots else machine_probe.accelerator()
     suits = profiles.choose(accelerator)
     if wishes.profile not in (None, profiles.AS_IS.name):
         suits = profiles.find(wishes.profile)
@@ -198,7 +207,8 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         train_seconds=train_seconds,
         wall_seconds=wishes.wall_seconds or allowance,
         compile_seconds=compile_seconds,
-        memory_mb=wishes.memory_mb or round(MEMORY_SHARE * cgroups.memory_mb()),
+        memory_mb=wishes.memory_mb
+        or round(MEMORY_SHARE * cgroups.memory_mb() / (asked.slots or 1)),
         researcher=wishes.researcher or "optuna",
         profile=profile.name,
         rule=rule,
@@ -209,6 +219,8 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         gpu_memory_mb=wishes.gpu_memory_mb,
         clock=clock,
         notebook=notebook,
+        devices=wishes.devices or devices.ALL,
+        pool=wishes.pool or "local",
     )
 
 
@@ -236,6 +248,8 @@ def _notebook_in_project(root: Path, notebook: str | None) -> str | None:
 
 def _check(wishes: Wishes) -> None:
     check_bounds(vars(wishes))
+    if wishes.devices is not None:
+        devices.check(devices.parse(wishes.devices))
     if wishes.researcher is not None:
         check_name(wishes.researcher)
     if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:

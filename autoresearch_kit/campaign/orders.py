@@ -1,17 +1,19 @@
-"""Orders of runs: made under a campaign's settings, submitted to the pool, waited for.
+"""Orders of runs: made under a campaign's settings, wanted by work that needs runs.
 
-Work that needs runs is a generator: it yields the orders that it wants carried out, is sent the
-delivery of each, and returns what they came to. So several ideas can be in flight.
+Work that needs runs is a generator, so that many ideas can be in flight: it yields the orders that
+it wants carried out now, and is sent each delivery of these, or None a few times a second, when it
+may look whether something else has happened.
 """
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.errors import Cancelled, ExecutionError
 from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.notebook import TrainNotebook
@@ -26,8 +28,8 @@ ATTEMPTS = 2
 
 T = TypeVar("T")
 
-Steps = Generator[Order, Delivery, T]
-"""Work that needs runs: it yields what is to be carried out, and is sent what came of it."""
+Steps = Generator[Sequence[Order], Delivery | None, T]
+"""Work that needs runs. It yields orders, which may be none, and is sent their deliveries."""
 
 
 def order(context: Context, key: str, notebook: TrainNotebook, seed: int, words: str = "") -> Order:
@@ -49,41 +51,64 @@ def order(context: Context, key: str, notebook: TrainNotebook, seed: int, words:
     )
 
 
+def delivered(wanted: Order) -> Steps[Delivery]:
+    """Have an order carried out; return its delivery."""
+    delivery = yield [wanted]
+    while delivery is None or delivery.key != wanted.key:
+        delivery = yield ()
+    return delivery
+
+
+def until(happened: Callable[[], bool]) -> Steps[None]:
+    """Wait until something has happened that is no run."""
+    while not happened():
+        yield ()
+
+
+def together(
+    works: Sequence[Steps[T]], enough: Callable[[Mapping[int, T]], bool] = lambda _: False
+) -> Steps[dict[int, T]]:
+    """Do several works at once; return what each came to, by its index.
+
+    As soon as `enough` says so of those that are over, the others are given up.
+    """
+    results, whose = dict[int, T](), dict[str, int]()
+    delivery: Delivery | None = None
+    while len(results) < len(works):
+        asked = range(len(works)) if delivery is None else [whose[delivery.key]]
+        orders = list[Order]()
+        for index in asked:
+            if index in results:
+                continue
+            try:
+                wanted = works[index].send(delivery)
+            except StopIteration as ended:
+                results[index] = ended.value
+                continue
+            orders += wanted
+            whose |= {order.key: index for order in wanted}
+        if len(results) < len(works):
+            if enough(results):
+                break
+            delivery = yield orders
+    return dict(sorted(results.items()))
+
+
 def carry_out(wanted: Order) -> Steps[Delivery]:
     """Have a run carried out; a run that the kit itself failed is repeated, once."""
     for attempt in range(1, ATTEMPTS + 1):
-        delivery = yield replace(wanted, key=f"{wanted.key}-{attempt}")
+        delivery = yield from delivered(replace(wanted, key=f"{wanted.key}-{attempt}"))
         if delivery.run.failure is not Reason.KIT_FAILED:
             break
         logger.warning("run %s, attempt %d: %s", wanted.key, attempt, delivery.run.detail)
         if attempt < ATTEMPTS:
-            remove_tree(delivery.folder)
+            with suppress(FileNotFoundError):  # another idea that waited for it was faster
+                remove_tree(delivery.folder)
     return delivery
 
 
-def submit(wanted: Order, pool: Pool, heartbeat: Heartbeat) -> str:
-    """Submit what is wanted to the pool, and say so to whoever watches; return its key."""
-    pool.submit(wanted)
-    if wanted.audits is None:
-        folders = [slot.folder for slot in pool.slots() if slot.busy == wanted.key]
-        heartbeat.running(folders[0] if folders else "", wanted.words)
-    return wanted.key
-
-
-def wait_for(pool: Pool, heartbeat: Heartbeat) -> Sequence[Delivery | Lost]:
-    """Wait until at least one run is over, and show meanwhile that the campaign lives.
-
-    Raises:
-        Cancelled: a person asked to stop at once; closing the pool kills all runs.
-    """
-    while not (over := pool.wait(POLL_SECONDS)):
-        if heartbeat.cancelled():
-            raise Cancelled("stopped while a run was under way")
-    return over
-
-
 def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
-    """Carry out what `steps` want, one after the other; return what they come to.
+    """Carry out what `steps` want on a pool of this machine; return what they come to.
 
     Raises:
         Cancelled: a person asked to stop at once; closing the pool kills the run.
@@ -93,11 +118,18 @@ def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
         wanted = next(steps)
         while True:
             if heartbeat.cancelled():
-                raise Cancelled("stopped before the next run")
-            submit(wanted, pool, heartbeat)
-            (over,) = wait_for(pool, heartbeat)
-            if isinstance(over, Delivery):
-                wanted = steps.send(over)
-    except StopIteration as ended:
-        result: T = ended.value
+                raise Cancelled("stopped while a run was under way")
+            for each in wanted:
+                pool.submit(each)
+                folders = [slot.folder for slot in pool.slots() if slot.busy == each.key]
+                heartbeat.running(folders[0] if folders else "", each.words)
+            over = pool.wait(POLL_SECONDS)
+            for ended in over:
+                if isinstance(ended, Lost):
+                    raise ExecutionError(f"run {ended.key} was lost: {ended.why}")
+                wanted = steps.send(ended)
+            if not over:
+                wanted = steps.send(None)
+    except StopIteration as finished:
+        result: T = finished.value
         return result

@@ -98,14 +98,15 @@ def open_parts(
         probing.made_for,
     )
     turns = find_turns(around, meter, model, on_outage)
-    with closing(turns), closing(pool), closing(probing):
+    proposing = Proposing(turns, workspace, history)
+    with closing(proposing), closing(pool), closing(probing):
         yield Parts(
             context,
             workspace,
             history,
             heartbeat,
             pool,
-            Proposing(turns, workspace, history),
+            proposing,
             probing,
             meter,
             limits,

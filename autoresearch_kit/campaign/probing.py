@@ -7,7 +7,8 @@ no run trains or is scored on one of them.
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -39,7 +40,7 @@ class Probing:
         self._context = context
         self._workspace = workspace
         self._spec = pool.spec
-        self._queue = pool.queue
+        self._held = pool.held
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._under_way = 0
@@ -54,21 +55,26 @@ class Probing:
         with self._counted():
             return self._probe(number, notebook)
 
-    def profile(
-        self, number: int, notebook: TrainNotebook, cancelled: Callable[[], bool]
-    ) -> Profiled | None:
-        """Profile a few training steps of what experiment `number` is kept for.
+    def profile(self, number: int, notebook: TrainNotebook) -> Future[Profiled | None]:
+        """Begin to profile a few training steps of what experiment `number` is kept for.
 
-        None, and a line in the log, where that fails: nothing depends on it.
+        The result is None, with a line in the log, where that fails: nothing depends on it.
         """
+        future: Future[Profiled | None] = Future()
 
-        def poll() -> None:
-            if cancelled():
-                raise Cancelled("stopped")
+        def work() -> None:
+            try:
+                future.set_result(self._profile(number, notebook))
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for it
+                future.set_exception(error)
 
+        threading.Thread(target=work, name="profile", daemon=True).start()
+        return future
+
+    def _profile(self, number: int, notebook: TrainNotebook) -> Profiled | None:
         try:
-            with self._queue.held(self._queue.ask(), poll) as device:
-                probed = self._run(number, notebook, PROFILE_SECONDS, device, cancelled)
+            with self._counted(), self._held(self._obey) as device:
+                probed = self._run(number, notebook, PROFILE_SECONDS, device)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
             return None
@@ -106,11 +112,11 @@ class Probing:
             while self._paused():
                 self._obey()
                 self._closed.wait(PAUSE_POLL_SECONDS)
-            with self._queue.held(self._queue.ask(), self._obey) as device:
+            with self._held(self._obey) as device:
                 if self._paused():  # since it stood in the queue
                     continue
                 try:
-                    probed = self._run(number, notebook, PROBE_SECONDS, device, self._cancelled)
+                    probed = self._run(number, notebook, PROBE_SECONDS, device)
                     self._workspace.add_probe(Probe(number, probed.run))
                 except OSError as error:
                     raise ExecutionError(in_words(error)) from error
@@ -122,7 +128,6 @@ class Probing:
         notebook: TrainNotebook,
         seconds: float,
         device: str,
-        cancelled: Callable[[], bool],
     ) -> Probed:
         settings, runs = self._context.settings, self._workspace.probe_runs
         runs.mkdir(exist_ok=True)
@@ -140,7 +145,7 @@ class Probing:
                 wall_seconds=min(wall_seconds, settings.wall_seconds),
                 profiled=True,
             )
-            return read_probed(folder, launch.execute_unscored(spec, cancelled=cancelled))
+            return read_probed(folder, launch.execute_unscored(spec, cancelled=self._cancelled))
         finally:
             with suppress(OSError):
                 remove_tree(folder)

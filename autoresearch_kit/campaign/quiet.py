@@ -2,10 +2,14 @@
 
 import logging
 import time
+from collections.abc import Sequence
 
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import Steps
+from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
-from autoresearch_kit.machine import gpu
+from autoresearch_kit.execution.runner.cpu_time import CpuReader
+from autoresearch_kit.machine import gpu, turns
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
 from autoresearch_kit.verdicts.validity import why_busy
 
@@ -35,14 +39,15 @@ def patience(train_seconds: float, disturbed: int = 0) -> float:
 def wait_until_quiet(
     heartbeat: Heartbeat,
     settings: Settings,
-    device: Accelerator | None,
+    devices: Sequence[Device],
     usual: float,
     disturbed: int = 0,
-) -> bool:
+) -> Steps[bool]:
     """Wait until the machine is quiet, after so many disturbed experiments in a row.
 
     Return whether it is, after `patience` seconds at most; the wait ends with the campaign's hours.
-    `usual` is the share of the cores' time that always goes elsewhere here.
+    Looked at are the `devices`: their GPUs, and the cores that their runs are pinned to. `usual` is
+    the share of the cores' time that always goes elsewhere here.
 
     Raises:
         Cancelled: a person asked to stop, at once or after this experiment.
@@ -51,7 +56,7 @@ def wait_until_quiet(
     most = min(patience(settings.train_seconds, disturbed), heartbeat.seconds_left)
     heartbeat.stage(Stage.WAITING, "for a quiet machine")
     while (left := begun + most - time.monotonic()) > 0:
-        seen = look(heartbeat, device, min(LOOK_SECONDS, left))
+        seen = yield from look(heartbeat, devices, min(LOOK_SECONDS, left))
         why = why_busy(seen, settings, usual, when="just now")
         calm = 0 if why else calm + 1
         if calm == CALM_LOOKS:
@@ -62,18 +67,31 @@ def wait_until_quiet(
     return False
 
 
-def look(heartbeat: Heartbeat, device: Accelerator | None, seconds: float) -> Conditions | None:
-    """Watch the machine for so long, and the GPU that runs compute on."""
-    observer = Observer(look_at_gpus=lambda: ())
+def look(
+    heartbeat: Heartbeat, devices: Sequence[Device], seconds: float
+) -> Steps[Conditions | None]:
+    """Watch the cores for so long, and the GPUs; the campaign's own runs are no disturbance.
+
+    A device that another campaign holds now is left out: runs wait for their turn there.
+    """
+    ours = [device for device in devices if not turns.taken_by_another(device.lock_names)]
+    cores = {core for device in ours for core in device.cores}
+    observer = Observer(CpuReader(cores=cores), look_at_gpus=lambda: ())
     observer.look()
-    heartbeat.sleep(seconds)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        heartbeat.obey()
+        yield ()
+    if not ours:
+        return None
     seen = observer.end()
-    return seen and Conditions(seen.elsewhere, seen.load, seen.busiest, _gpus(device))
+    gpus = [device.gpu for device in ours if device.gpu]
+    return seen and Conditions(seen.elsewhere, seen.load, seen.busiest, _gpus(gpus))
 
 
-def _gpus(device: Accelerator | None) -> tuple[GpuConditions, ...]:
-    """Return the GPU, and how many processes compute on it that are not the campaign's."""
-    if device is None:
+def _gpus(gpus: Sequence[Accelerator]) -> tuple[GpuConditions, ...]:
+    """Return the GPUs, and how many processes compute on each that are not the campaign's."""
+    if not gpus:
         return ()
     own = {process.pid for process in own_processes()}
     return tuple(
@@ -87,6 +105,6 @@ def _gpus(device: Accelerator | None) -> tuple[GpuConditions, ...]:
                 share >= COMPUTES for pid, share in each.computing.items() if pid not in own
             ),
         )
-        for each in gpu.look()
-        if each.uuid == device.uuid or not device.uuid
+        for device in gpus
+        for each in gpu.look(device.uuid)
     )

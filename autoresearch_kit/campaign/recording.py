@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import autoresearch_kit
 from autoresearch_kit.campaign.experiment import Outcome
@@ -13,12 +14,11 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
     Experiment,
     Measured,
-    Profiled,
+    Passed,
     Reason,
     Run,
     Stage,
     Verdict,
-    profiled_before,
 )
 
 KIT_FAILURES = 3
@@ -30,37 +30,44 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def record(
-    parts: Parts, outcome: Outcome, started: str, experiments: Sequence[Experiment]
-) -> Experiment:
-    """Give the experiment to git, after these; from then on it exists, and its runs are removed.
+def record(parts: Parts, outcome: Outcome, started: str) -> Experiment:
+    """Give the experiment to git; from then on it exists, and its runs are removed.
+
+    With it go runs by which slots were checked, of the best that it was held against.
 
     Raises:
         KitError: the baseline crashed, or the machine disturbed it, so there is nothing to compare
             experiments with.
     """
-    profiled = _profile(parts, outcome, experiments)
     parts.heartbeat.stage(Stage.RECORDING)
-    experiment = _describe(parts, outcome, started, profiled)
+    checks = _checks(parts.workspace, outcome)
+    experiment = _describe(parts, outcome, started, checks)
     if experiment.number == 0 and not experiment.kept:
         raise _no_baseline(parts.workspace, experiment, outcome)
-    files = files_of(parts.workspace, outcome) if outcome.own else {}
+    files = files_of(parts.workspace, outcome, checks) if outcome.own else {}
     parts.history.append(experiment, outcome.notebook.text(), files)
     parts.workspace.forget(experiment.number)
+    if checks and outcome.against is not None:
+        parts.workspace.forget(outcome.against)
     return experiment
 
 
-def files_of(workspace: Workspace, outcome: Outcome) -> dict[str, bytes]:
+def files_of(
+    workspace: Workspace, outcome: Outcome, checks: Sequence[Measured] = ()
+) -> dict[str, bytes]:
     """Return what git keeps of the runs: their notebooks, and the loss curve of the idea's first.
 
     A loss curve that is too long, or no plain file, is left out.
     """
     kinds = {
         "run": outcome.counting(),
-        "rerun": outcome.best_counting(),
+        "rerun": [*outcome.best_counting(), *checks],
         "set-aside": outcome.set_aside(),
     }
-    files, folders = {}, []
+    for merge, passed in enumerate(outcome.passed, start=1):
+        runs = [*passed.counting(), *passed.best_counting(), *passed.set_aside()]
+        kinds[f"before-merge-{merge}"] = runs
+    files, folders = {}, list[Path]()
     for kind, runs in kinds.items():
         for index, measured in enumerate(runs, start=1):
             folders.append(workspace.runs / measured.folder)
@@ -87,7 +94,7 @@ def check_kit_works(experiments: Sequence[Experiment]) -> None:
 
 
 def _describe(
-    parts: Parts, outcome: Outcome, started: str, profiled: Profiled | None
+    parts: Parts, outcome: Outcome, started: str, checks: Sequence[Measured]
 ) -> Experiment:
     context, decision, notebook = parts.context, outcome.decision, outcome.notebook
     number = outcome.proposal.number
@@ -109,28 +116,42 @@ def _describe(
         finished=now(),
         usage=parts.meter.spent_on(number),
         noise=outcome.noise,
-        reruns=_runs(outcome.best_counting()),
+        reruns=_runs([*outcome.best_counting(), *checks]),
         set_aside=_runs(outcome.set_aside()),
         probes=parts.probing.made_for(number),
-        profiled=profiled,
+        profiled=outcome.profiled,
         gain=decision.gain,
         against=outcome.against,
+        passed=tuple(map(_passed, outcome.passed)),
     )
+
+
+def _passed(outcome: Outcome) -> Passed:
+    """Return what is recorded of an outcome before its code was merged onto another best."""
+    if outcome.against is None:
+        raise ValueError("the baseline is not merged")
+    return Passed(
+        outcome.against,
+        outcome.proposal.edits,
+        outcome.proposal.constants,
+        _runs(outcome.counting()),
+        _runs(outcome.best_counting()),
+        _runs(outcome.set_aside()),
+        outcome.decision.detail,
+        outcome.decision.gain,
+    )
+
+
+def _checks(workspace: Workspace, outcome: Outcome) -> list[Measured]:
+    """Return the runs by which slots were checked, of the best that it was held against."""
+    if outcome.against is None:
+        return []
+    known = {measured.run.seed for measured in outcome.best_counting()}
+    return [each for each in workspace.measured(outcome.against) if each.run.seed not in known]
 
 
 def _runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
     return tuple(each.run for each in measured)
-
-
-def _profile(parts: Parts, outcome: Outcome, experiments: Sequence[Experiment]) -> Profiled | None:
-    """Profile what is kept, once for each structure, if there is a model to read it."""
-    kept = outcome.decision.verdict is Verdict.KEEP
-    known = profiled_before(experiments, outcome.notebook.structure())
-    if parts.model is None or not kept or known:
-        return None
-    parts.heartbeat.stage(Stage.RECORDING, "profiling its steps")
-    number = outcome.proposal.number
-    return parts.probing.profile(number, outcome.notebook, parts.heartbeat.cancelled)
 
 
 def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome) -> KitError:

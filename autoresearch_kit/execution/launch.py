@@ -70,6 +70,7 @@ def prepare(setup: RunSetup) -> Waiting:
         run_id=setup.run_id,
         log=folder / handover.LOG_FILE,
         gpu=setup.gpu,
+        cores=setup.cores,
     )
     return Waiting(setup, runner)
 

@@ -4,9 +4,9 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,9 +18,12 @@ from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.execution.pool import DataRef, Delivery, Lost, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.machine import turns
 from autoresearch_kit.records import Run, RunSetup, RunSpec, SandboxLevel, Sight, Slot
 
 logger = logging.getLogger(__name__)
+
+TAKEN = "another campaign's run has this device; this one's is next"
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,11 @@ class LocalPool:
         self._devices = {device.name: device for device in devices}
         self._workspace = workspace
         self._runs = runs
-        self.queue = DeviceQueue(tuple(self._devices))
+        self._queue = DeviceQueue(tuple(self._devices))
         self._submitted: dict[str, _Submitted] = {}
         self._dropped: list[_Submitted] = []
         self._standby: dict[str, Waiting] = {}
+        self._taken = set[str]()
 
     def slots(self) -> Sequence[Slot]:
         """Return a slot for each device; it is busy until what it carried out was delivered."""
@@ -93,12 +97,12 @@ class LocalPool:
                 f"run {order.key} needs data set {order.dataset} and package {order.kit}; this "
                 f"machine has {self._site.data} and {self._site.kit}"
             )
-        submitted = _Submitted(order, self.queue.ask(self._only(order)))
+        submitted = _Submitted(order, self._queue.ask(self._only(order)))
         try:
             if submitted.ticket.device:
                 self._prepare(submitted)
         except OSError:
-            self.queue.leave(submitted.ticket)
+            self._queue.leave(submitted.ticket)
             raise
         self._submitted[order.key] = submitted
         argv = [submitted]
@@ -136,6 +140,13 @@ class LocalPool:
             _remove(waiting.setup.folder)
         self._standby.clear()
 
+    def held(self, poll: Callable[[], None]) -> AbstractContextManager[str]:
+        """Hold a device alone, as soon as one is free; yields its name.
+
+        `poll` is called about ten times a second until then; what that raises comes out here.
+        """
+        return self._held(self._queue.ask(), poll)
+
     def spec(self, order: Order, folder: Path, device: str) -> RunSpec:
         """Return the whole description of a run there, whose notebook lies in its folder."""
         return RunSpec(
@@ -164,6 +175,7 @@ class LocalPool:
             gpu=self._devices[device].gpu,
             clock=order.clock,
             sight=site.sight,
+            cores=self._devices[device].cores,
         )
 
     def _slot(self, device: Device) -> Slot:
@@ -181,6 +193,7 @@ class LocalPool:
             self._site.sandbox,
             last.order.key if last else "",
             str(last.folder) if last and last.folder else "",
+            waiting=TAKEN if device.name in self._taken else "",
         )
 
     def _only(self, order: Order) -> str:
@@ -195,7 +208,7 @@ class LocalPool:
         """Carry the order out once there is a device; what that raises comes out of `wait`."""
         order = submitted.order
         try:
-            with self.queue.held(submitted.ticket, submitted.check) as device:
+            with self._held(submitted.ticket, submitted.check) as device:
                 folder = submitted.folder or self._prepare(submitted)
                 spec = self.spec(order, folder, device)
                 run = replace(self._run(submitted, spec), slot=device)
@@ -203,6 +216,22 @@ class LocalPool:
             submitted.done.set_exception(error)
         else:
             submitted.done.set_result(Delivery(order.key, run, folder, device))
+
+    @contextmanager
+    def _held(self, ticket: Ticket, poll: Callable[[], None]) -> Iterator[str]:
+        """Hold the ticket's device once it has one, and no other campaign computes there."""
+        with self._queue.held(ticket, poll) as device:
+
+            def waits() -> None:
+                self._taken.add(device)
+                poll()
+
+            try:
+                with turns.held(self._devices[device].lock_names, waits):
+                    self._taken.discard(device)
+                    yield device
+            finally:
+                self._taken.discard(device)
 
     def _prepare(self, submitted: _Submitted) -> Path:
         """Choose the folder, that of the runner that waits there if one does; return it."""

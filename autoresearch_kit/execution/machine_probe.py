@@ -1,24 +1,25 @@
 """Probe what this machine is, in a process of its own, since that loads torch.
 
-`python -m autoresearch_kit.execution.machine_probe` prints the `Machine` as JSON; with `compile`,
-it tries torch.compile too.
+`python -m autoresearch_kit.execution.machine_probe` prints a `Machine` for each of its GPUs as
+JSON, or one for its CPU; with `compile`, it tries torch.compile too.
 """
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.machine import cgroups, gpu_nodes
+from autoresearch_kit.machine import cgroups, cores, gpu, gpu_nodes
 from autoresearch_kit.records import Accelerator, Machine, SandboxLevel, codec
 from autoresearch_kit.records.text import one_line
 
@@ -47,12 +48,37 @@ def accelerator() -> Accelerator | None:
 
 
 def probe() -> Machine:
-    """Probe this machine in a subprocess; takes as long as importing torch.
+    """Probe this machine with its first GPU, if it has any; takes as long as importing torch.
 
     Raises:
-        KitError: torch can't be imported, or it is unknown which GPU it uses.
+        KitError: as `probe_all` does.
     """
-    return _run([sys.executable, "-P", "-m", MODULE])
+    return probe_all()[0]
+
+
+def probe_all() -> tuple[Machine, ...]:
+    """Probe this machine with each of its GPUs; with its CPU, if torch can use no GPU.
+
+    Of a partitioned GPU's parts (MIG), CUDA shows a process only one: each has its own probe.
+
+    Raises:
+        KitError: torch can't be imported, or it is unknown by which nodes a GPU is reached.
+    """
+    probed = _probe({})
+    known = {machine.gpu.uuid for machine in probed if machine.gpu}
+    parts = [uuid for uuid in gpu.visible_parts() if uuid not in known] if known else []
+    more = [machine for uuid in parts for machine in _probe({gpu.VISIBLE: uuid})]
+    return (*probed, *(machine for machine in more if machine.gpu))
+
+
+def probe_cpu(processors: Sequence[int]) -> Machine:
+    """Probe what a run that is pinned to these logical processors, without a GPU, has.
+
+    Raises:
+        KitError: torch can't be imported.
+    """
+    with cores.pinned(processors):
+        return _probe({gpu.VISIBLE: bubblewrap.NO_GPU})[0]
 
 
 def probe_inside(
@@ -63,13 +89,13 @@ def probe_inside(
     With `try_compile`, a small function is compiled there, which takes some 20 CPU seconds.
 
     Raises:
-        KitError: as `probe` does.
+        KitError: as `probe_all` does, or a run would see another GPU as well.
     """
     kit = Path(__file__).parents[2]
     argv = [sys.executable, "-P", "-m", MODULE, *([TRY_COMPILE] if try_compile else [])]
     with tempfile.TemporaryDirectory(prefix="autoresearch-probe-") as name:
         home = Path(name)
-        return _run(
+        seen = _run(
             bubblewrap.command(
                 level,
                 argv,
@@ -80,13 +106,19 @@ def probe_inside(
             ),
             cwd="/",
         )
+    if len(seen) > 1 and gpu and gpu.uuid:
+        raise KitError(
+            f"a run on the GPU {gpu.uuid} would see {len(seen)} GPUs; leave it the only one: "
+            f"CUDA_VISIBLE_DEVICES={gpu.uuid} autoresearch ..."
+        )
+    return seen[0]
 
 
 def check_inside(machine: Machine, level: SandboxLevel) -> None:
-    """Check that runs compute on the machine's GPU, if it has one.
+    """Check that runs compute on the machine's GPU, if it has one, and see no other.
 
     Raises:
-        KitError: they would not; the message says what they see, and what to do.
+        KitError: it is not so; the message says what they see, and what to do.
     """
     if machine.gpu and (gap := difference(machine, probe_inside(machine.gpu, level))):
         raise KitError(gap)
@@ -99,7 +131,8 @@ def difference(outside: Machine, inside: Machine) -> str:
         (each.gpu.backend, each.device, each.precision) if each.gpu else each.precision
         for each in (outside, inside)
     ]
-    if compared[0] == compared[1]:
+    uuids = {each.gpu.uuid for each in (outside, inside) if each.gpu and each.gpu.uuid}
+    if compared[0] == compared[1] and len(uuids) <= 1:
         return ""
     gpu, why = outside.gpu, f" ({inside.no_gpu})" if inside.no_gpu else ""
     if gpu and gpu.nodes:
@@ -107,9 +140,13 @@ def difference(outside: Machine, inside: Machine) -> str:
     else:
         names = ", ".join(bubblewrap.PASSED_ON)
         way_out = f"runs get no device nodes of it, and of the environment only {names}"
+    there, here = (
+        f"{each.kind} {each.device}{f' ({each.gpu.uuid})' if each.gpu and len(uuids) > 1 else ''}"
+        for each in (outside, inside)
+    )
     return (
-        f"outside of the sandbox torch uses the {outside.kind} {outside.device}, but runs see only "
-        f"the {inside.kind} {inside.device}{why}; {way_out}"
+        f"outside of the sandbox torch uses the {there}, but runs see only the {here}{why}; "
+        f"{way_out}"
     )
 
 
@@ -121,10 +158,16 @@ def unused_gpu(machine: Machine) -> str:
     return f"a GPU's driver is here, but torch uses none{why}"
 
 
-def _run(command: Sequence[str], cwd: str | None = None) -> Machine:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+def _probe(environment: Mapping[str, str]) -> tuple[Machine, ...]:
+    return _run([sys.executable, "-P", "-m", MODULE], env=os.environ | environment)
+
+
+def _run(
+    command: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None
+) -> tuple[Machine, ...]:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     if done.returncode == 0:
-        return codec.decode(Machine, done.stdout)
+        return codec.decode(tuple[Machine, ...], done.stdout)
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
     if done.returncode == REFUSED:
         raise KitError(said)
@@ -149,7 +192,8 @@ def gpu_of(device: "torch.device") -> Accelerator | None:
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory / MEGABYTE
         capability = torch.cuda.get_device_capability(device)
-        reach = gpu_nodes.reach_cuda() if torch.version.cuda else gpu_nodes.reach_others()
+        cuda = torch.version.cuda is not None
+        reach = gpu_nodes.reach_cuda(device.index or 0) if cuda else gpu_nodes.reach_others()
         return Accelerator("cuda", capability, memory, reach.uuid, reach.nodes)
     if device.type == "mps":
         return Accelerator("mps", (0, 0), torch.mps.recommended_max_memory() / MEGABYTE)
@@ -167,7 +211,7 @@ def _try_compile(device: "torch.device") -> str:
     return ""
 
 
-def _probe_here(*, try_compile: bool) -> Machine:
+def _probe_here(*, try_compile: bool) -> list[Machine]:
     import torch
 
     from autoresearch_kit.machine import precision
@@ -175,10 +219,25 @@ def _probe_here(*, try_compile: bool) -> Machine:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         device = precision.device()
-    cores = cgroups.cores()
+    no_gpu = one_line("; ".join(str(warning.message) for warning in told), WARNING_LENGTH)
+    # ROCm's GPUs have no names and nodes of their own here: all runs share the first
+    several = device.type == "cuda" and torch.version.cuda is not None
+    count = torch.cuda.device_count() if several else 1
+    more = [torch.device(device.type, at) for at in range(1, count)]
+    machines = [_machine(each, no_gpu, try_compile=try_compile) for each in (device, *more)]
+    named = all(each.gpu and each.gpu.uuid for each in machines)
+    return machines if named else machines[:1]  # without a name, a run can't be shown only one
+
+
+def _machine(device: "torch.device", no_gpu: str, *, try_compile: bool) -> Machine:
+    import torch
+
+    from autoresearch_kit.machine import precision
+
+    threads = cgroups.cores()
     on_cuda = device.type == "cuda"
     triton = on_cuda and torch.cuda.get_device_capability(device) >= precision.VOLTA
-    name = torch.cuda.get_device_name(device) if on_cuda else f"{_cpu_name()} x {cores}"
+    name = torch.cuda.get_device_name(device) if on_cuda else f"{_cpu_name()} x {threads}"
     compiles = triton or (device.type == "cpu" and shutil.which("c++") is not None)
     failed = _try_compile(device) if try_compile and compiles else ""
     return Machine(
@@ -186,13 +245,13 @@ def _probe_here(*, try_compile: bool) -> Machine:
         accelerator=device.type != "cpu",
         precision=precision.name_of(precision.computes_in(device)),
         compiles=compiles and not failed,
-        cores=cores,
+        cores=threads,
         memory_mb=round(cgroups.memory_mb()),
         torch=importlib.metadata.version("torch"),
         python=platform.python_version(),
         system=platform.platform(terse=True),
         gpu=gpu_of(device),
-        no_gpu=one_line("; ".join(str(warning.message) for warning in told), WARNING_LENGTH),
+        no_gpu=no_gpu,
         no_compile=failed,
     )
 
@@ -200,11 +259,11 @@ def _probe_here(*, try_compile: bool) -> Machine:
 def main() -> int:
     """Print the machine as this process sees it; return the exit status."""
     try:
-        machine = _probe_here(try_compile=TRY_COMPILE in sys.argv[1:])
+        machines = _probe_here(try_compile=TRY_COMPILE in sys.argv[1:])
     except KitError as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
-    sys.stdout.write(codec.encode(machine).decode())
+    sys.stdout.write(codec.encode(machines).decode())
     return 0
 
 

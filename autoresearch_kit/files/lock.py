@@ -51,8 +51,13 @@ def _make(folder: Path) -> int:
 
 def is_held(folder: Path) -> bool:
     """Return whether a process holds the campaign in `folder`."""
+    return is_locked(folder / HOLDER)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether somebody keeps a file locked; one that is not there is locked by nobody."""
     try:
-        descriptor = os.open(folder / HOLDER, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ T = TypeVar("T")
 FORGETTABLE: Mapping[str, tuple[type, str]] = {
     "state.json": (State, "it is written anew"),
     "pending/*.json": (Proposal, "another proposal is made in its place"),
-    "prepared.json": (Proposal, "another proposal is made in its place"),
+    "prepared/*.json": (Proposal, "another proposal is made in its place"),
     "measured/*.json": (tuple[Measured, ...], "its runs are run again"),
     "probes.json": (tuple[Probe, ...], "the seconds of its probes are not counted"),
     "request.json": (Request, "what was asked is not known; ask again"),
@@ -104,7 +104,7 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folder, which git ignores by a .gitignore of its own."""
-        for name in ("runs", "pending", "measured"):
+        for name in ("runs", "pending", "prepared", "measured"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         hide_from_git(self.root / ".autoresearch")
 
@@ -199,10 +199,12 @@ class Workspace:
         self.create()
         write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
 
-    def pending(self) -> list[Proposal]:
-        """Return the proposals that are written down and not yet recorded, by number."""
-        read = (self._recall(path, Proposal) for path in sorted(self.folder.glob("pending/*.json")))
-        return [proposal for proposal in read if proposal is not None]
+    def pending(self, besides: Collection[int] = ()) -> list[Proposal]:
+        """Return the proposals that are written down and not yet recorded, by number.
+
+        Those whose numbers are in `besides` are left out, and not read.
+        """
+        return [proposal for _, proposal in self._proposals("pending", besides)]
 
     def write_pending(self, proposal: Proposal) -> None:
         """Write a proposal down before it is run."""
@@ -228,9 +230,12 @@ class Workspace:
     def forget(self, number: int) -> None:
         """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
         self._file("pending", number).unlink(missing_ok=True)
+        others = self.under_way() - {number}
+        shared = {run.folder for other in others for run in self.measured(other)}
         for run in self.measured(number):
-            with suppress(FileNotFoundError):
-                remove_tree(self.runs / run.folder)
+            if run.folder not in shared:
+                with suppress(FileNotFoundError):
+                    remove_tree(self.runs / run.folder)
         self._file("measured", number).unlink(missing_ok=True)
 
     def probes(self) -> tuple[Probe, ...]:
@@ -243,17 +248,22 @@ class Workspace:
         kept = [earlier for earlier in self.probes() if earlier.number >= first]
         write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
 
-    def prepared(self) -> Proposal | None:
-        """Return the proposal that was prepared while the one before it ran, if any."""
-        return self._recall("prepared.json", Proposal)
+    def prepared(self) -> list[Proposal]:
+        """Return the proposals that were prepared while others ran, by number."""
+        return [replace(made, number=number) for number, made in self._proposals("prepared")]
 
     def write_prepared(self, proposal: Proposal) -> None:
-        """Write down the proposal that was prepared while another runs."""
-        write_atomic(self.folder / "prepared.json", codec.encode(proposal))
+        """Write down a proposal that was prepared while others run."""
+        write_atomic(self._file("prepared", proposal.number), codec.encode(proposal))
 
-    def clear_prepared(self) -> None:
-        """Forget the prepared proposal: its turn has come."""
-        (self.folder / "prepared.json").unlink(missing_ok=True)
+    def take_prepared(self, number: int, proposal: Proposal) -> None:
+        """Make what was prepared under this number the pending `proposal`, in one step.
+
+        So a kill leaves it either prepared or pending, never both.
+        """
+        prepared = self._file("prepared", number)
+        write_atomic(prepared, codec.encode(proposal))
+        prepared.replace(self._file("pending", proposal.number))
 
     def guidance(self) -> str:
         """Return the human's guidance to the researcher; empty if there is none."""
@@ -325,6 +335,15 @@ class Workspace:
 
     def _file(self, kind: str, number: int) -> Path:
         return self.folder / kind / f"{number:04d}.json"
+
+    def _proposals(
+        self, kind: str, besides: Collection[int] = ()
+    ) -> Iterator[tuple[int, Proposal]]:
+        """Yield the proposals that can be read, each with the number that its file has."""
+        known = {self._file(kind, number) for number in besides}
+        for path in sorted(set(self.folder.glob(f"{kind}/*.json")) - known):
+            if (proposal := self._recall(path, Proposal)) is not None:
+                yield int(path.stem), proposal
 
     def _write_measured(self, number: int, runs: Sequence[Measured]) -> None:
         write_atomic(self._file("measured", number), codec.encode(runs))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
@@ -34,6 +35,9 @@ class Entry:
     experiment: Experiment
     code_commit: str
     record_commit: str
+
+
+NOTHING_KNOWN: Mapping[int, Entry] = MappingProxyType({})
 
 
 class History:
@@ -70,20 +74,33 @@ class History:
                 self.follow_best()
         return Entry(experiment, code, commit)
 
-    def entries(self, since: int = 0) -> list[Entry]:
-        """Return all experiments by number, from `since` on.
+    def entries(self, known: Mapping[int, Entry] = NOTHING_KNOWN) -> list[Entry]:
+        """Return all experiments by number.
+
+        `known` are entries of an earlier call by number: those that are still the same are not read
+        again.
 
         Raises:
             LedgerError: an experiment's ref exists, but its record can't be read.
         """
-        numbers = [number for number in self._numbers() if number >= since]
+        commits = self._commits()
+        entries = {
+            number: known[number]
+            for number, commit in commits.items()
+            if number in known and known[number].record_commit == commit
+        }
+        entries |= self._read_entries([number for number in commits if number not in entries])
+        return [entries[number] for number in sorted(entries)]
+
+    def _read_entries(self, numbers: Sequence[int]) -> dict[int, Entry]:
         if not numbers:
-            return []
+            return {}
         names = [self._ref(number) for number in numbers]
         records = [f"{self._ref(number)}:{self._path(number, RECORD)}" for number in numbers]
         objects = self._git.objects([*names, *records])
         commits, contents = objects[: len(names)], objects[len(names) :]
-        return [_entry(*read) for read in zip(names, commits, contents, strict=True)]
+        read = zip(names, commits, contents, strict=True)
+        return {number: _entry(*each) for number, each in zip(numbers, read, strict=True)}
 
     def experiments(self) -> list[Experiment]:
         """Return all experiments by number."""
@@ -168,9 +185,14 @@ class History:
         refs.delete_campaign(self._git, self.tag, _code_commits(entries))
         return len(entries)
 
+    def _commits(self) -> dict[int, str]:
+        """Return the record commit that each experiment's ref points at, by number."""
+        found = self._git.refs(refs.campaign_refs(self.tag)).items()
+        parsed = ((refs.parse_ref(ref), commit) for ref, commit in found)
+        return {ref[1]: commit for ref, commit in parsed if ref}
+
     def _numbers(self) -> list[int]:
-        known = map(refs.parse_ref, self._git.refs(refs.campaign_refs(self.tag)))
-        return sorted(ref[1] for ref in known if ref)
+        return sorted(self._commits())
 
     def _scratch(self) -> Path:
         """Return the folder of this campaign's temporary indexes, which `repair` removes."""

@@ -6,6 +6,7 @@ cgroup-v1/memory.html; the quota of version 1 is in scheduler/sched-bwc.html.)
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ def cpus() -> int:
     With a quota of 1.5 that is 1: the system would stop two threads for a quarter of the time, at
     any moment, and in a parallel loop each waits for the other.
     """
-    allowed = psutil.Process().cpu_affinity() if psutil.LINUX else None
-    here = len(allowed) if allowed else os.cpu_count() or 1
+    # of this thread: it may be pinned for what it starts
+    here = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, int(min(here, cpu_limit() or here)))
 
 

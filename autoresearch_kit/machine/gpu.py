@@ -30,6 +30,10 @@ RECENT_MICROSECONDS = 1_000_000
 """Age of the samples that are read; the driver takes up to six a second."""
 
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""The environment variable that names the GPUs which CUDA shows a process."""
+
+
 @dataclass(frozen=True)
 class GpuLook:
     """The state of one GPU: clocks in MHz, temperature in degrees Celsius, 0 where unknown.
@@ -70,15 +74,26 @@ def reachable() -> bool:
     return True
 
 
-def look() -> tuple[GpuLook, ...]:
-    """Return the state of every GPU; takes a few milliseconds."""
-    return tuple(_look(handle) for handle in _handles())
+def look(only: str = "") -> tuple[GpuLook, ...]:
+    """Return the state of the GPU of this UUID, without one of all; takes a few milliseconds."""
+    return tuple(_look(handle) for handle in _handles(only))
 
 
-def memory() -> tuple[GpuMemory, ...]:
-    """Return the memory of each GPU that this process may use; takes about a millisecond."""
-    memories = (_asked(_memory, handle, otherwise=None) for handle in _handles())
-    return tuple(gpu for gpu in memories if gpu is not None and _visible(gpu.uuid))
+def memory(only: str = "") -> tuple[GpuMemory, ...]:
+    """Return the memory of the GPU of this UUID, without one of all that this process may use.
+
+    Takes about a millisecond.
+    """
+    memories = (_asked(_memory, handle, otherwise=None) for handle in _handles(only))
+    return tuple(gpu for gpu in memories if gpu is not None and (only or _visible(gpu.uuid)))
+
+
+def visible_parts() -> tuple[str, ...]:
+    """Return the UUIDs of the parts of partitioned GPUs (MIG) that this process may use."""
+    parts = [uuid for handle in _handles() for uuid in _parts(handle)]
+    visible = os.environ.get(VISIBLE)
+    names = None if visible is None else [name.strip() for name in visible.split(",")]
+    return tuple(uuid for uuid in parts if names is None or uuid in names)
 
 
 def gpu_use() -> str:
@@ -87,7 +102,18 @@ def gpu_use() -> str:
     return ", ".join(use for use in uses if use)
 
 
-def _handles() -> list[pynvml.c_nvmlDevice_t]:
+def _parts(handle: pynvml.c_nvmlDevice_t) -> list[str]:
+    count = _asked(pynvml.nvmlDeviceGetMaxMigDeviceCount, handle, otherwise=0)
+    asked = pynvml.nvmlDeviceGetMigDeviceHandleByIndex
+    parts = (_asked(asked, handle, index, otherwise=None) for index in range(count))
+    uuids = (_asked(pynvml.nvmlDeviceGetUUID, part, otherwise="") for part in parts if part)
+    return [uuid for uuid in uuids if uuid]
+
+
+def _handles(only: str = "") -> list[pynvml.c_nvmlDevice_t]:
+    if only and reachable():
+        one = _asked(pynvml.nvmlDeviceGetHandleByUUID, only, otherwise=None)
+        return [] if one is None else [one]
     count = _asked(pynvml.nvmlDeviceGetCount, otherwise=0) if reachable() else 0
     asked = pynvml.nvmlDeviceGetHandleByIndex
     handles = (_asked(asked, index, otherwise=None) for index in range(count))
@@ -131,7 +157,7 @@ def _visible(uuid: str) -> bool:
 
     Numbers there don't tell, since CUDA and the driver count in different orders.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = os.environ.get(VISIBLE)
     if visible is None:
         return True
     names = [name.strip() for name in visible.split(",")]

@@ -1,7 +1,7 @@
-"""Find the device nodes by which a process reaches the GPU that torch uses, and no other GPU.
+"""Find the device nodes by which a process reaches one of the GPUs of torch, and no other GPU.
 
-In a process whose torch uses that GPU, CUDA's driver says which GPU is its first, and NVIDIA's
-management library which node is that GPU's.
+In a process whose torch uses them, CUDA's driver says which GPU is its first, second and so on, and
+NVIDIA's management library which node is that GPU's.
 """
 
 import ctypes
@@ -54,32 +54,32 @@ def reach_others() -> Reach:
     return Reach("", (*(str(DEV / name) for name in drivers), *sorted(map(str, more))))
 
 
-def reach_cuda() -> Reach:
-    """Return how to reach CUDA's first GPU, by its own node.
+def reach_cuda(index: int = 0) -> Reach:
+    """Return how to reach CUDA's GPU of this index, by its own node.
 
     Raises:
-        KitError: there are several GPUs, and it is unknown which node is the first one's.
+        KitError: there are several GPUs, and it is unknown which node is that one's.
     """
     numbered = {int(path.name[6:]): path for path in DEV.glob("nvidia*") if path.name[6:].isdigit()}
     if not numbered:
         return reach_others()
     shared = [str(DEV / name) for name in SHARED if (DEV / name).exists()]
-    first = first_uuid()
-    uuid, minor, part_nodes = _ask_driver(first)
+    asked = uuid_of(index)
+    uuid, minor, part_nodes = _ask_driver(asked)
     if minor in numbered:
         return Reach(uuid, (str(numbered[minor]), *shared, *part_nodes))
     if len(numbered) == 1:
         return Reach("", (*map(str, numbered.values()), *shared))
     nodes = ", ".join(str(numbered[minor]) for minor in sorted(numbered))
     raise KitError(
-        f"which of {nodes} is the GPU {first} can't be told: NVIDIA's management library, "
+        f"which of {nodes} is the GPU {asked} can't be told: NVIDIA's management library, "
         f"libnvidia-ml.so.1, is missing or does not know it; install it (it comes with the "
         f"driver), or start a container that has one GPU"
     )
 
 
-def first_uuid() -> str:
-    """Return the UUID of CUDA's first GPU in this process, without a prefix.
+def uuid_of(index: int) -> str:
+    """Return the UUID of CUDA's GPU of this index in this process, without a prefix.
 
     CUDA obeys CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER here. A part of a GPU has its own UUID:
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DEVICE.html, cuDeviceGetUuid_v2.
@@ -94,11 +94,11 @@ def first_uuid() -> str:
     device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
     for status in (
         driver.cuInit(0),
-        driver.cuDeviceGet(ctypes.byref(device), 0),
+        driver.cuDeviceGet(ctypes.byref(device), index),
         driver.cuDeviceGetUuid_v2(raw, device),
     ):
         if status != 0:
-            raise KitError(f"CUDA's driver does not say which GPU is its first: error {status}")
+            raise KitError(f"CUDA's driver does not say which its GPU {index} is: error {status}")
     return str(UUID(bytes=bytes(raw)))
 
 

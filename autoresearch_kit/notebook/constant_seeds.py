@@ -6,6 +6,7 @@ has the same luck in each of its runs, and a lucky constant would be taken for a
 
 import ast
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -22,8 +23,10 @@ ALSO_SEEDING = frozenset({"Random", "seed", "set_state", "setstate"})
 KEYWORDS = frozenset({"random_seed", "random_state", "rng_seed", "seed"})
 """Arguments by which other functions take a seed."""
 
+RUN_SEED = "run.seed"
+
 VARYING = frozenset({
-    "SEED", "get_rng_state", "get_rng_state_all", "get_state", "getrandbits", "getstate",
+    RUN_SEED, "SEED", "get_rng_state", "get_rng_state_all", "get_state", "getrandbits", "getstate",
     "initial_seed", "integers", "randint", "randrange",
 })  # fmt: skip
 """Names whose value differs from run to run: the kit's parameter, and draws from it."""
@@ -41,6 +44,9 @@ RENAMED = "gives a function that seeds another name; call it where it is needed,
 
 Assigned = tuple[str, Sequence[ast.expr]]
 """A name with the values that it may get from one assignment, or from one call of a function."""
+
+Calls = Mapping[str, Sequence[ast.Call]]
+"""A program's calls, by the name of what they call."""
 
 
 def find_constant_seeds(
@@ -77,20 +83,27 @@ def _varying_names(nodes: Sequence[ast.AST]) -> frozenset[str]:
 
     All names are taken to vary until an assignment gives a constant to one of them.
     """
-    assigned = list(_assigned(nodes))
+    calls = defaultdict[str, list[ast.Call]](list)
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            calls[_name(node.func)].append(node)
+    assigned = [
+        (name, [_sources(value) for value in values if _follows_seed(value)])
+        for name, values in _assigned(nodes, calls)
+    ]
     varying = VARYING | {name for name, _ in assigned}
     while True:  # a name that turns out constant may make others constant; it ends, as names do
         constant = {
             name
             for name, values in assigned
-            if not any(_varies(value, varying) for value in values)
+            if all(sources.isdisjoint(varying) for sources in values)
         }
         if not constant & varying:
             return varying
         varying -= constant
 
 
-def _assigned(nodes: Sequence[ast.AST]) -> Iterator[Assigned]:
+def _assigned(nodes: Sequence[ast.AST], calls: Calls) -> Iterator[Assigned]:
     for node in nodes:
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -105,21 +118,18 @@ def _assigned(nodes: Sequence[ast.AST]) -> Iterator[Assigned]:
             case ast.AugAssign(target=target, op=op) if not isinstance(op, ast.Add | ast.Sub):
                 yield from ((name, []) for name in _stored(target))
             case ast.FunctionDef(name=name, args=parameters) if name != "__init__":
-                yield from _arguments(nodes, name, parameters)
+                yield from _arguments(calls, name, parameters)
             case ast.ClassDef(name=name, body=body):
                 for method in body:
                     if isinstance(method, ast.FunctionDef) and method.name == "__init__":
-                        yield from _arguments(nodes, name, method.args)
+                        yield from _arguments(calls, name, method.args)
 
 
-def _arguments(
-    nodes: Sequence[ast.AST], name: str, parameters: ast.arguments
-) -> Iterator[Assigned]:
+def _arguments(calls: Calls, name: str, parameters: ast.arguments) -> Iterator[Assigned]:
     """Yield each parameter with all arguments of each call by this name; none without a call."""
-    calls = [node for node in nodes if isinstance(node, ast.Call) and _name(node.func) == name]
     for parameter in [*parameters.args, *parameters.kwonlyargs]:
-        yield from ((parameter.arg, _all_arguments(call)) for call in calls)
-        if not calls:
+        yield from ((parameter.arg, _all_arguments(call)) for call in calls.get(name, ()))
+        if name not in calls:
             yield parameter.arg, []
 
 
@@ -146,6 +156,7 @@ def _unseeded_generators(nodes: Sequence[ast.AST]) -> set[int]:
         id(node)
         for node in nodes
         if isinstance(node, ast.Call)
+        and _name(node.func) == "Generator"
         and ast.unparse(node.func) in ("Generator", "torch.Generator")
         and id(node) not in seeded
         and not any(isinstance(argument, ast.Call) for argument in node.args)  # numpy's
@@ -154,8 +165,18 @@ def _unseeded_generators(nodes: Sequence[ast.AST]) -> set[int]:
 
 def _varies(value: ast.expr, varying: frozenset[str]) -> bool:
     """Return whether the value differs from run to run, as far as reading can tell."""
-    if not any(_name(node) in varying or _is_run_seed(node) for node in ast.walk(value)):
-        return False
+    return not _sources(value).isdisjoint(varying) and _follows_seed(value)
+
+
+def _sources(value: ast.expr) -> frozenset[str]:
+    """Return the names that the value is computed from, `RUN_SEED` among them."""
+    nodes = list(ast.walk(value))
+    names = {_name(node) for node in nodes}
+    return frozenset(names | {RUN_SEED for node in nodes if _is_run_seed(node)})
+
+
+def _follows_seed(value: ast.expr) -> bool:
+    """Return False if the value is known not to differ between seeds."""
     with suppress(_UnknownError, ArithmeticError, TypeError, ValueError):
         return len({_evaluate(value, seed) for seed in TRIED_SEEDS}) == len(TRIED_SEEDS)
     return True

@@ -11,9 +11,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from autoresearch_kit.errors import EditError
-from autoresearch_kit.notebook.syntax import parse_cell
+from autoresearch_kit.notebook.syntax import KEPT, parse_cell
 from autoresearch_kit.records import Constant
 
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -66,6 +67,7 @@ class _Assignment:
     value: Constant
 
 
+@lru_cache(maxsize=KEPT)
 def without_values(tree: ast.Module) -> ast.Module:
     """Return a copy of a config cell's tree, each constant's value replaced by its type's name."""
     copy = ast.parse(ast.unparse(tree))

@@ -13,7 +13,7 @@ from pyflakes.messages import UndefinedName
 
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.constant_seeds import find_constant_seeds
-from autoresearch_kit.notebook.syntax import Problem, parse_cell, syntax_problem
+from autoresearch_kit.notebook.syntax import Problem, own_tree, parse_cell, syntax_problem
 
 FROM_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "_", "exit", "quit"})
 """Names that every kernel defines."""
@@ -50,7 +50,8 @@ def undefined_names(cells: Sequence[Cell]) -> list[Problem]:
         if cell.locked and syntax_problem(cell.name, cell.source):
             return []
         # Each cell is parsed alone, as a kernel does: each may import from __future__.
-        tree = parse_cell(cell.name, cell.source)
+        parse_cell(cell.name, cell.source)
+        tree = own_tree(cell.name, cell.source)  # lines are shifted, and pyflakes writes into it
         program.body += ast.increment_lineno(tree, len(origins)).body
         origins += [(cell.name, line) for line, _ in enumerate(cell.source.splitlines(), 1)]
     problems = []

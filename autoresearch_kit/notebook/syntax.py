@@ -9,11 +9,16 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from autoresearch_kit.errors import EditError
 
 NODE_CHARACTERS = 4
 """Characters of code for each syntax-tree node: 4.4 in the shipped notebook, without spaces."""
+
+KEPT = 64
+"""Cells whose trees, and what was read off them, are kept: most edits change one cell of a
+notebook, and an experiment asks a dozen times for each."""
 
 _SHELL = ("%", "!", "?")
 
@@ -31,8 +36,9 @@ class Problem:
         return f"cell {self.cell!r}, line {self.line}: {self.why}"
 
 
+@lru_cache(maxsize=KEPT)
 def parse_cell(name: str, source: str) -> ast.Module:
-    """Return the syntax tree of a cell's source.
+    """Return the syntax tree of a cell's source. Others get the same tree: it must not be changed.
 
     Raises:
         EditError: it is not Python that compiles; the message names cell and line.
@@ -48,6 +54,13 @@ def parse_cell(name: str, source: str) -> ast.Module:
     except (ValueError, RecursionError, MemoryError) as error:
         raise EditError(f"cell {name!r} is not Python: {error or 'nested too deeply'}") from error
     return tree
+
+
+def own_tree(name: str, source: str) -> ast.Module:
+    """Return a tree as `parse_cell` does, for the caller alone; the source must compile."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source, filename=name)
 
 
 def syntax_problem(name: str, source: str) -> str:
@@ -76,7 +89,12 @@ def count_nodes(trees: Iterable[ast.Module]) -> int:
     A long text or number counts as the nodes that code of its length would have, so that code
     hidden in it is no less code.
     """
-    return sum(_count(node) for tree in trees for node in ast.walk(_without_prose(tree)))
+    return sum(map(_nodes_of, trees))
+
+
+@lru_cache(maxsize=KEPT)
+def _nodes_of(tree: ast.Module) -> int:
+    return sum(_count(node) for node in ast.walk(_without_prose(tree)))
 
 
 def _count(node: ast.AST) -> int:
@@ -94,8 +112,12 @@ def _count(node: ast.AST) -> int:
 
 def digest(trees: Iterable[ast.Module]) -> str:
     """Return 16 hex digits, equal for equal code, however it is spread over cells or commented."""
-    code = "\n".join(ast.unparse(_without_prose(tree)) for tree in trees)
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(map(_code_of, trees)).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=KEPT)
+def _code_of(tree: ast.Module) -> str:
+    return ast.unparse(_without_prose(tree))
 
 
 def _without_prose(tree: ast.Module) -> ast.Module:

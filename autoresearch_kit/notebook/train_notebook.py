@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from autoresearch_kit.errors import EditError, InputError
@@ -29,7 +30,7 @@ from autoresearch_kit.notebook.contract import (
     structural_problems,
 )
 from autoresearch_kit.notebook.refusals import find_refusals, undefined_names
-from autoresearch_kit.notebook.syntax import count_nodes, digest, parse_cell
+from autoresearch_kit.notebook.syntax import Problem, count_nodes, digest, parse_cell
 from autoresearch_kit.records import CellEdit, Constant, EditAction
 
 
@@ -148,9 +149,9 @@ class TrainNotebook:
             return
         if code == parent.code():
             raise EditError("nothing changed: this is the parent's code, comments aside")
-        for find in (undefined_names, find_refusals):
-            known = {problem.code for problem in find(parent.cells)}
-            for problem in find(self.cells):
+        for problems, before in zip(_problems(self.cells), _problems(parent.cells), strict=True):
+            known = {problem.code for problem in before}
+            for problem in problems:
                 if problem.code not in known:
                     raise EditError(str(problem))
 
@@ -220,3 +221,8 @@ class TrainNotebook:
     def _with_source(self, name: str, source: str) -> "TrainNotebook":
         cells = (replace(c, source=source) if c.name == name else c for c in self.cells)
         return replace(self, cells=tuple(cells))
+
+
+@lru_cache(maxsize=8)  # what is edited next has this one, or the best, as its parent
+def _problems(cells: tuple[Cell, ...]) -> tuple[Sequence[Problem], Sequence[Problem]]:
+    return tuple(undefined_names(cells)), tuple(find_refusals(cells))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
-from autoresearch_kit.records.proposals import Constant, Proposal
+from autoresearch_kit.records.proposals import CellEdit, Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel
 from autoresearch_kit.records.settings import Settings
 from autoresearch_kit.records.steps import Profiled
@@ -83,6 +83,24 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """A verdict by which an idea was to be kept, had no other been kept meanwhile.
+
+    `base` is the best that it was built on and held against; `reruns` are runs of that. The edits
+    were made to it; `detail` and `gain` are the verdict's.
+    """
+
+    base: int
+    edits: tuple[CellEdit, ...]
+    constants: Mapping[str, Constant]
+    runs: tuple[Run, ...]
+    reruns: tuple[Run, ...]
+    set_aside: tuple[Run, ...]
+    detail: str
+    gain: Gain | None = None
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One idea, tried: the record that git keeps as `record.json`.
 
@@ -121,6 +139,7 @@ class Experiment:
     gain: Gain | None = None
     against: int | None = None
     leak: Leak | None = None
+    passed: tuple[Passed, ...] = ()
 
     @property
     def unscored_seconds(self) -> float:
@@ -158,7 +177,8 @@ class Experiment:
     def all_runs(self) -> tuple[Run, ...]:
         """Return all runs: crashed attempts, its own, those of the best, those set aside."""
         mended = tuple(attempt.run for attempt in self.proposal.attempts)
-        return mended + self.runs + self.reruns + self.set_aside
+        merged = (run for each in self.passed for run in each.runs + each.reruns + each.set_aside)
+        return (*mended, *merged, *self.runs, *self.reruns, *self.set_aside)
 
     @property
     def sandbox(self) -> SandboxLevel | None:
@@ -196,18 +216,25 @@ def next_number(experiments: Iterable[Experiment], pending: Iterable[Proposal] =
     return 1 + max(taken, default=-1)
 
 
+def by_finish(experiments: Iterable[Experiment]) -> list[Experiment]:
+    """Return the experiments in the order in which they finished; at the same time, by number."""
+    return sorted(experiments, key=lambda each: (each.finished, each.number))
+
+
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
-    """Return the experiments after `best`, without those that the machine disturbed."""
-    after = [each for each in experiments if each.number > best.number]
+    """Return those that finished after `best`, without those that the machine disturbed."""
+    order = by_finish(experiments)
+    after = order[1 + next(at for at, each in enumerate(order) if each.number == best.number) :]
     return [each for each in after if each.verdict is not Verdict.DISTURBED]
 
 
 def profiled_before(experiments: Sequence[Experiment], structure: str) -> Experiment | None:
     """Return the latest profiled experiment with this structure; None if there is none."""
-    of_structure = (each for each in reversed(experiments) if each.structure == structure)
-    return next((each for each in of_structure if each.profiled), None)
+    profiled = (each for each in experiments if each.profiled and each.structure == structure)
+    return next(reversed(by_finish(profiled)), None)
 
 
 def latest_noise(experiments: Sequence[Experiment]) -> Noise | None:
     """Return the noise that the last verdict was held against; None where none was measured."""
-    return next((each.noise for each in reversed(experiments) if each.noise), None)
+    judged = by_finish(each for each in experiments if each.noise)
+    return judged[-1].noise if judged else None

@@ -9,7 +9,7 @@ from autoresearch_kit.records.fingerprints import Accelerator, Clock
 
 
 class Reason(StrEnum):
-    """The reason of a verdict: three are of keeps, two of discards, two of disturbed experiments;
+    """The reason of a verdict: three are of keeps, three of discards, two of disturbed experiments;
     the others are of crashes.
     """
 
@@ -18,6 +18,7 @@ class Reason(StrEnum):
     SIMPLER = "simpler"
     WORSE = "worse"
     NO_GAIN = "no gain"
+    CONFLICT = "conflict"
     MACHINE_BUSY = "machine busy"
     FEWER_STEPS = "fewer steps"
     INVALID_EDIT = "invalid edit"
@@ -248,6 +249,7 @@ class RunSetup:
     kernel is started before its turn, and imports torch meanwhile. `gpu` is the one GPU that the
     run sees and must compute on; None: it sees none, and computes on the CPU. `profiled`: some of
     its steps run under a profiler, which takes time, so it is never scored. `clock`: see `Clock`.
+    `cores` are the logical processors that its processes are pinned to; empty: to none.
     """
 
     run_id: str
@@ -260,6 +262,7 @@ class RunSetup:
     gpu: Accelerator | None = field(default=None, kw_only=True)
     clock: Clock = field(default=Clock.WALL, kw_only=True)
     sight: Sight = field(default_factory=Sight, kw_only=True)
+    cores: tuple[int, ...] = field(default=(), kw_only=True)
 
     @property
     def device(self) -> str:

@@ -22,7 +22,9 @@ class Settings:
     `context`, in tokens, are what a corpus by its path is prepared with; None: 1,024 and 512.
     `gpu_memory_mb` is the most of a GPU's memory that a run may hold while it trains; None: all.
     `clock` is what `train_seconds` and `compile_seconds` count; `wall_seconds` are of wall-clock.
-    `notebook` is the training notebook's path in the project.
+    `notebook` is the training notebook's path in the project. `devices` are those of this machine
+    that runs may have, `pool` is where devices are: `local`, or a cluster of Ray's. These two may
+    change from one start of the campaign to the next.
     """
 
     dataset: str
@@ -40,6 +42,8 @@ class Settings:
     gpu_memory_mb: float | None = None
     clock: Clock = Clock.WALL
     notebook: str = "notebooks/train.ipynb"
+    devices: str = "all"
+    pool: str = "local"
 
 
 class EditProtocol(StrEnum):

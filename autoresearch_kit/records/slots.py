@@ -13,7 +13,8 @@ class Slot:
     `name` is `gpu0` or `cpu0`, on a cluster with its node's name before it: `node-2/gpu0`.
     `fingerprint` is what scores measured there depend on. `busy` is the key of the order that it
     carries out, empty while it has none; `folder` that run's folder, empty on another machine.
-    `left_out` says why no orders are given to it; empty if they are.
+    `left_out` says why no orders are given to it; empty if they are. `waiting` says what the order
+    waits for before it begins, such as another campaign's run on the same GPU; empty if it runs.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Slot:
     busy: str = ""
     folder: str = ""
     left_out: str = ""
+    waiting: str = ""
 
     @property
     def free(self) -> bool:

@@ -34,6 +34,9 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
     again = proposal.retry_of
     more = known is not None and known.scores > len(experiment.scores)
     origin = "" if proposal.parent is None else f", from {proposal.parent}"
+    if experiment.against not in (None, proposal.parent):
+        origin += f", held against {experiment.against}"
+    slots = sorted({run.slot for run in (*experiment.all_runs, *experiment.probes) if run.slot})
     said = [
         ("experiment", f"{experiment.number}{origin}"),
         ("proposed by", proposal.researcher),
@@ -43,6 +46,7 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("verdict", f"{experiment.verdict}: {experiment.reason}. {experiment.detail}"),
         (experiment.metric or "score", _score(experiment)),
         ("runs", "; ".join(map(str, runs)) or "none"),
+        ("slots", ", ".join(slots) if len(slots) > 1 else ""),
         ("mended", mended),
         ("scored", next((how_scored(run.score) for run in runs if run.score), "never")),
         ("compile cache", "; ".join(str(run.cache) for run in runs) or "never ran"),

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
@@ -17,8 +16,8 @@ from autoresearch_kit.execution.live import Point, read_points, thinned
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
-from autoresearch_kit.records import Request, Stage, State, Usage, Verdict
-from autoresearch_kit.reports.rows import Row
+from autoresearch_kit.records import Request, SlotUse, Stage, State, Usage, Verdict
+from autoresearch_kit.reports.rows import Row, by_finish
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
@@ -54,6 +53,11 @@ class Reading(Summary):
     def dead(self) -> bool:
         """Return whether its process is gone without having said that it ended."""
         return dead(self.state, self.running)
+
+    @property
+    def slots(self) -> tuple[SlotUse, ...]:
+        """Return what its devices do now; none while it does not run."""
+        return self.state.slots if self.state and self.running else ()
 
     def words(self) -> str:
         """Return what it is doing, and how to go on if it can't by itself."""
@@ -138,14 +142,8 @@ class Reader:
 
     def _read_new(self) -> None:
         """Read what is new; experiments finish in any order, and a campaign may be deleted."""
-        known = self._entries
-        missing = next(number for number in count() if number not in known)
-        since = max(0, missing - 1)  # with the last one known: it may be another's by now
-        entries = {entry.experiment.number: entry for entry in self.history.entries(since)}
-        if since and (since not in entries or _commits(entries)[0] != known[since].record_commit):
-            since, entries = 0, {e.experiment.number: e for e in self.history.entries()}
-        entries = {number: known[number] for number in range(since)} | entries
-        if _commits(entries) != _commits(known):
+        entries = {each.experiment.number: each for each in self.history.entries(self._entries)}
+        if _commits(entries) != _commits(self._entries):
             self._entries = entries
             self._summary = summary_of(self.history.tag, list(entries.values()))
             self._best_curve = self._read_curve(self._summary.best_row)
@@ -159,7 +157,7 @@ class Reader:
             return ()
 
     def _troubles(self, summary: Summary, state: State | None, running: bool) -> list[str]:
-        crashes = [row for row in summary.table if row.status is Verdict.CRASH]
+        crashes = [row for row in by_finish(summary.table) if row.status is Verdict.CRASH]
         troubles = [
             f"experiment {row.number} crashed, {row.reason}: {row.detail}"
             for row in crashes[-MOST_TROUBLES:]

@@ -24,12 +24,14 @@ from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.confirmation import Confirmation, Folder
+from autoresearch_kit.reports.device_time import slot_times
 from autoresearch_kit.reports.figures import audit, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
-from autoresearch_kit.reports.figures.compare import Against
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
+from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
 from autoresearch_kit.reports.rows import OBJECTIVE
+from autoresearch_kit.reports.slots import idle_seconds
 from autoresearch_kit.reports.summary import Summary, summary_of
 
 SCORE = [OBJECTIVE, "error", "scores"]
@@ -39,6 +41,9 @@ SHORT = ["status", "reason", *SCORE, *DELTA, "speed", "researcher", "category", 
 
 KEEPS = [*DELTA, *SCORE, "speed", "gpu_memory_mb", "category", "idea"]
 """Columns of the table of keeps."""
+
+SLOTS = ["runs", "training_hours", "busy_hours", "percent", "idle_seconds"]
+"""Columns of the table of slots."""
 
 SHOWN = (OBJECTIVE, "delta")
 """Columns that are shown even where they are empty."""
@@ -99,9 +104,57 @@ class Results:
     def _repr_markdown_(self) -> str:
         return self.summary._repr_markdown_()
 
-    def progress(self) -> Drawing:
-        """Draw every experiment as a mark, and the running best as a line in its band of noise."""
-        return progress.progress(self.frame, self.summary.noise, title=self.name)
+    def progress(self, by: str = Against.EXPERIMENTS) -> Drawing:
+        """Draw every experiment as a mark, and the running best as a line in its band of noise.
+
+        `by` is the x axis: experiments, hours, device-hours or usd.
+
+        Raises:
+            InputError: `by` is none of these, or was not recorded.
+        """
+        axis = _axis(by)
+        if x_of(in_order(self.frame), axis).isna().all():
+            raise InputError(f"can't draw {self.name} by {by}: {LACKING[axis]}")
+        return progress.progress(self.frame, self.summary.noise, by=axis, title=self.name)
+
+    def progress_of_devices(self, by: str) -> Drawing | Missing:
+        """Draw `progress` by hours or device-hours, if several devices ran the campaign."""
+        if self.history is None:
+            return Missing(f"Which devices ran {self.name} is not recorded.")
+        if self.summary.spent.devices == 1:
+            return Missing(
+                f"One device ran {self.name}, so that it looks much the same by {by} as by "
+                f'experiments; to see it anyway: progress("{by}")'
+            )
+        return self.progress(by)
+
+    def slots(self) -> Table | Missing:
+        """Return what each slot did: runs, hours, the share that was training.
+
+        `idle_seconds` are those since the campaign's process began, where it ran on this machine.
+        """
+        times = slot_times(self.summary.table)
+        if self.history is None or not times:
+            return Missing(f"What ran where is not recorded in {self.name}.")
+        state = Workspace(self.history.root, self.name).state()
+        idle = (
+            {use.slot.name: idle_seconds(use, state.heartbeat) for use in state.slots}
+            if state
+            else {}
+        )
+        rows = [
+            {
+                "slot": each.name or "the device",
+                "runs": each.runs,
+                "training_hours": each.training / 3600,
+                "busy_hours": each.busy / 3600,
+                "percent": 100 * each.training_share,
+                "idle_seconds": idle.get(each.name),
+            }
+            for each in times
+        ]
+        table = pd.DataFrame(rows).set_index("slot")
+        return _table(table.astype({"idle_seconds": "float64"}), SLOTS)
 
     def keeps(self) -> Table:
         """Return what was kept after the baseline, the largest gain first."""
@@ -126,7 +179,8 @@ class Results:
 
     def crashes(self) -> Table:
         """Return how often experiments crashed for each reason, and details of the last of them."""
-        crashed = self.frame[self.frame["status"] == Verdict.CRASH]
+        frame = in_order(self.frame)
+        crashed = frame[frame["status"] == Verdict.CRASH]
         crashed = crashed.assign(reason=crashed["reason"].replace("", NOT_RECORDED))
         reasons = crashed.groupby("reason").agg(
             times=("number", "size"),
@@ -226,19 +280,24 @@ def compare(
 ) -> Drawing | Missing:
     """Draw the best so far of campaigns, each below its own baseline; a list holds repeats.
 
-    `against` is experiments, hours or usd.
+    `against` is experiments, hours, device-hours or usd.
 
     Raises:
         InputError: `against` is none of these.
     """
-    if against not in list(Against):
-        raise InputError(f"can't compare against {against!r}; choose one of: {', '.join(Against)}")
+    axis = _axis(against)
     lists = [[group] if isinstance(group, Results) else list(group) for group in groups]
     named = [
         (", ".join(member.name for member in members), [member.frame for member in members])
         for members in lists
     ]
-    return comparison.compare(named, Against(against))
+    return comparison.compare(named, axis)
+
+
+def _axis(name: str) -> Against:
+    if name not in list(Against):
+        raise InputError(f"can't draw against {name!r}; choose one of: {', '.join(Against)}")
+    return Against(name)
 
 
 def _table(frame: pd.DataFrame, columns: list[str]) -> Table:

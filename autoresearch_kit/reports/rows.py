@@ -28,19 +28,34 @@ TRAINING = "training"
 
 
 @dataclass(frozen=True)
+class SlotShare:
+    """What a slot did for one experiment: runs, and seconds of wall-clock.
+
+    `training` is the budgeted part of runs that were not mended, probes or profiles; `busy` is all.
+    """
+
+    runs: int = 0
+    training: float = 0.0
+    busy: float = 0.0
+
+
+@dataclass(frozen=True)
 class Row:
     """An experiment as it is shown; numbers are None where they were not measured.
 
     `own_scores` are the scores of its code so far, in bits per byte: of its own runs, and of later
     runs while it was the best. `score` is their mean, `error` its standard error and `scores` their
-    number; `best` is the score of the best up to this row, and `delta` is against the best before
-    it, negative for an improvement. All of these change as later experiments are added. `weaker`
-    says that it ran in a weaker sandbox than other experiments of the campaign.
+    number; `against` is the number of the best that it was held against, and `delta` is against
+    that best's score, negative for an improvement; `best` is the score of the best once this row's
+    experiment had finished. All of these but `against` change as later experiments are added.
+    `weaker` says that it ran in a weaker sandbox than other experiments of the campaign.
 
     Seconds are sums over everything that the experiment took; `unscored_seconds` are those of
     probes and of a profile, which `wall_seconds` leave out; `parts` divides all of them. Steps,
     tokens and tokens/s are means over its own runs, memory (MB) is the highest. `rerun` and
-    `set_aside` count runs of the best that it asked for, and runs that were not judged.
+    `set_aside` count runs of the best that it asked for, and runs that were not judged. `slots`
+    names the slots that carried out its runs, `by_slot` says what each did; both have an empty name
+    in records of older versions.
     """
 
     number: int
@@ -58,6 +73,7 @@ class Row:
     researcher: str = ""
     category: str = ""
     parent: int | None = None
+    against: int | None = None
     retry_of: int | None = None
     train_seconds: float | None = None
     wall_seconds: float | None = None
@@ -77,6 +93,7 @@ class Row:
     runs: int = 1
     rerun: int = 0
     set_aside: int = 0
+    slots: str = ""
     sandbox: SandboxLevel | None = None
     weaker: bool = False
     detail: str = ""
@@ -85,6 +102,7 @@ class Row:
     commit: str = ""
     own_scores: tuple[float, ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
+    by_slot: Mapping[str, SlotShare] = field(default_factory=dict)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -105,33 +123,51 @@ def rows_of(entries: Sequence[Entry]) -> tuple[Row, ...]:
     return compared(rows, latest_noise(experiments))
 
 
+def by_finish(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows in the order in which their experiments finished; by number without times."""
+
+    def when(row: Row) -> tuple[float, int]:
+        return row.finished.timestamp() if row.finished else 0.0, row.number
+
+    return sorted(rows, key=when)
+
+
 def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
-    """Return the rows with what follows from all scores and from the noise."""
-    result: list[Row] = []
-    best: Estimate | None = None
+    """Return the rows, in their order, with what follows from all scores and from the noise.
+
+    A row that does not say what it was held against was held against the best of its time.
+    """
     level = strongest(row.sandbox for row in rows if row.sandbox)
-    for row in rows:
-        judged = row.status in (Verdict.KEEP, Verdict.DISCARD)
-        own = estimate(row.own_scores, noise) if judged and row.own_scores else None
-        before, best = best, own if own and row.status is Verdict.KEEP else best
-        result.append(
-            replace(
-                row,
-                score=own.value if own else None,
-                error=own.error if own else None,
-                scores=own.scores if own else 0,
-                delta=own.value - before.value if own and before else None,
-                delta_error=error_between(own, before) if own and before else None,
-                best=best.value if best else None,
-                weaker=row.sandbox not in (None, level),
-            )
+    known = {row.number: own for row in rows if (own := _estimate(row, noise))}
+    result: dict[int, Row] = {}
+    best: int | None = None
+    for row in by_finish(rows):
+        own, against = known.get(row.number), best if row.against is None else row.against
+        before = None if against is None else known.get(against)
+        best = row.number if own and row.status is Verdict.KEEP else best
+        result[row.number] = replace(
+            row,
+            score=own.value if own else None,
+            error=own.error if own else None,
+            scores=own.scores if own else 0,
+            against=against,
+            delta=own.value - before.value if own and before else None,
+            delta_error=error_between(own, before) if own and before else None,
+            best=None if best is None else known[best].value,
+            weaker=row.sandbox not in (None, level),
         )
-    return tuple(result)
+    return tuple(result[row.number] for row in rows)
+
+
+def _estimate(row: Row, noise: Noise | None) -> Estimate | None:
+    judged = row.status in (Verdict.KEEP, Verdict.DISCARD)
+    return estimate(row.own_scores, noise) if judged and row.own_scores else None
 
 
 def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
     experiment = entry.experiment
     proposal, runs, usage = experiment.proposal, experiment.runs, experiment.usage
+    by_slot = _by_slot(experiment)
     everything = experiment.all_runs
     return Row(
         number=experiment.number,
@@ -143,6 +179,7 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         researcher=proposal.researcher,
         category=proposal.category,
         parent=proposal.parent,
+        against=experiment.against,
         retry_of=proposal.retry_of,
         train_seconds=sum(run.train_seconds for run in everything) if everything else None,
         wall_seconds=sum(run.wall_seconds for run in everything) if everything else None,
@@ -162,6 +199,7 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         runs=len(runs),
         rerun=len(experiment.reruns),
         set_aside=len(experiment.set_aside),
+        slots=", ".join(sorted(by_slot)),
         sandbox=experiment.sandbox,
         detail=experiment.detail,
         started=datetime.fromisoformat(experiment.started),
@@ -169,6 +207,7 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         commit=entry.code_commit,
         own_scores=own_scores,
         parts=_seconds_by_part(experiment),
+        by_slot=by_slot,
     )
 
 
@@ -193,3 +232,20 @@ def _seconds_by_part(experiment: Experiment) -> dict[str, float]:
         for name, part in parts.items():
             seconds[name] = seconds.get(name, 0.0) + part
     return seconds
+
+
+def _by_slot(experiment: Experiment) -> dict[str, SlotShare]:
+    """Return what each slot did for an experiment, by its name; empty in older records."""
+    shares: dict[str, SlotShare] = {}
+    profiled = (experiment.profiled.run,) if experiment.profiled else ()
+    untrained = [attempt.run for attempt in experiment.proposal.attempts]
+    untrained += [*experiment.probes, *profiled]
+    trained = [*experiment.runs, *experiment.reruns, *experiment.set_aside]
+    seconds = [(run, 0.0) for run in untrained]
+    seconds += [(run, run.training_wall_seconds) for run in trained]
+    for run, training in seconds:
+        share = shares.get(run.slot, SlotShare())
+        shares[run.slot] = SlotShare(
+            share.runs + 1, share.training + training, share.busy + run.wall_seconds
+        )
+    return shares

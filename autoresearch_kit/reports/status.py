@@ -6,13 +6,14 @@ from autoresearch_kit import ledger
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Request, Stage, State
+from autoresearch_kit.reports.slots import in_flight
 
 TO_COME = {
-    Request.STOP: ", stops after it",
+    Request.STOP: ", stops after {}",
     Request.STOP_NOW: ", stops now",
-    Request.PAUSE: ", pauses after it",
+    Request.PAUSE: ", pauses after {}",
 }
-"""Ends of a phrase for what a running campaign was asked and has not done yet."""
+"""Ends of a phrase for what a running campaign was asked and has not done yet; {} is under way."""
 
 
 def words(state: State | None, running: bool, request: Request | None, now: float) -> str:
@@ -23,12 +24,32 @@ def words(state: State | None, running: bool, request: Request | None, now: floa
         paused = request is Request.PAUSE and state.stage is Stage.PAUSED
         message = f" ({state.message})" if state.message else ""
         to_come = TO_COME.get(request, "") if request and not paused else ""
+        several = len(state.slots) > 1 and len(in_flight(state)) != 1
+        to_come = to_come.format("them" if several else "it")
         seconds = max(0.0, now - state.heartbeat)  # a clock may be set back
-        doing = f"{state.stage}, experiment {state.number}{message}{to_come}"
+        doing = f"{state.stage}, {_experiments(state)}{message}{to_come}"
         return f"{doing}, seen {seconds:.0f} s ago"
     return (
         f"died while {state.stage}" if dead(state, running) else f"{state.stage}: {state.message}"
     )
+
+
+def _experiments(state: State) -> str:
+    """Return which experiment is under way; with several slots, how many."""
+    if len(state.slots) < 2:
+        return f"experiment {state.number}"
+    numbers = in_flight(state)
+    if not numbers:
+        return f"no experiment on {len(state.slots)} slots"
+    busy = sum(use.number >= 0 for use in state.slots)
+    counted = f"experiment {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} experiments"
+    return f"{counted} on {busy} of {len(state.slots)} slots"
+
+
+def under_way(state: State | None) -> str:
+    """Return what a campaign that is asked to stop or to pause ends first."""
+    number = len(in_flight(state))
+    return f"the {number} experiments under way" if number > 1 else "this experiment"
 
 
 def dead(state: State | None, running: bool) -> bool:
@@ -62,4 +83,4 @@ def in_short(root: Path, tag: str) -> str:
         return "not run here"
     if dead(state, running):
         return "died"
-    return f"{state.stage}, experiment {state.number}" if running else str(state.stage)
+    return f"{state.stage}, {_experiments(state)}" if running else str(state.stage)

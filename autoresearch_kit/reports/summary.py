@@ -1,60 +1,17 @@
 """A campaign in a few numbers."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import pairwise
 
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict, latest_noise
 from autoresearch_kit.records.text import markdown_table, with_error
-from autoresearch_kit.reports.rows import OBJECTIVE, TRAINING, Row, rows_of
+from autoresearch_kit.reports.device_time import Spent, spent_by
+from autoresearch_kit.reports.rows import OBJECTIVE, Row, by_finish, rows_of
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
-
-BETWEEN = "between runs"
-"""Proposing, deciding, recording: whenever no run was under way."""
-
-PAUSE_SECONDS = 60.0
-"""A longer gap between the end of one experiment and the start of the next was a pause, or nobody
-ran the campaign."""
-
-SMALLEST_SHARE = 0.005
-"""Parts with a smaller share of the wall-clock are not listed in words."""
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Seconds of wall-clock by part, the largest first, without pauses.
-
-    `training` is the budgeted part, `compiling` what the budget excluded; the other parts are those
-    of `Run.parts`, runs without a score, and `between runs`.
-    """
-
-    parts: Mapping[str, float]
-
-    @property
-    def seconds(self) -> float:
-        """Return the sum of all parts."""
-        return sum(self.parts.values())
-
-    @property
-    def training_share(self) -> float:
-        """Return the share that was training, in [0, 1]; 0 where nothing ran."""
-        return self.parts.get(TRAINING, 0.0) / self.seconds if self.seconds else 0.0
-
-    def __str__(self) -> str:
-        if not self.seconds:
-            return "nothing ran"
-        others = [
-            f"{name} {seconds / self.seconds:.1%}"
-            for name, seconds in self.parts.items()
-            if name != TRAINING and seconds > SMALLEST_SHARE * self.seconds
-        ]
-        words = f"{self.training_share:.1%} of the wall-clock was training"
-        return f"{words}; {', '.join(others)}" if others else words
 
 
 @dataclass(frozen=True)
@@ -119,17 +76,21 @@ class Summary:
     @property
     def baseline(self) -> Estimate | None:
         """Return the baseline's score: the first keep's."""
-        return next((row.estimate for row in self.table if row.best is not None), None)
+        return next((row.estimate for row in by_finish(self._keeps())), None)
 
     @property
     def best_row(self) -> Row | None:
-        """Return the latest keep with a score, since it replaced the best before it."""
-        keeps = [row for row in self.table if row.status is Verdict.KEEP and row.estimate]
-        return keeps[-1] if keeps else None
+        """Return the keep with a score that no other has replaced."""
+        keeps = self._keeps()
+        replaced = {row.against for row in keeps}
+        return next((row for row in reversed(keeps) if row.number not in replaced), None)
+
+    def _keeps(self) -> list[Row]:
+        return [row for row in self.table if row.status is Verdict.KEEP and row.estimate]
 
     @property
     def best(self) -> Estimate | None:
-        """Return the score of the latest keep."""
+        """Return the score of the best."""
         return self.best_row.estimate if self.best_row else None
 
     @property
@@ -142,12 +103,19 @@ class Summary:
         """Return the hours from the first start to the last end, with pauses; None in a log."""
         starts = [row.started for row in self.table if row.started]
         ends = [row.finished for row in self.table if row.finished]
-        return _seconds_between(starts[0], ends[-1]) / 3600 if starts and ends else None
+        if not starts or not ends:
+            return None
+        return max(0.0, (max(ends) - min(starts)).total_seconds()) / 3600  # a clock may be set back
+
+    @property
+    def device_hours(self) -> float:
+        """Return the wall-clock of all runs on all devices, in hours; 0 in a log without times."""
+        return sum(row.seconds for row in self.table) / 3600
 
     @property
     def spent(self) -> Spent:
-        """Return where the wall-clock went, without pauses."""
-        return _spent(self.table)
+        """Return where the wall-clock of all devices went, without pauses."""
+        return spent_by(self.table)
 
     @property
     def extra(self) -> ExtraRuns:
@@ -169,6 +137,7 @@ class Summary:
             ("noise", describe(self.noise) if self.noise else ""),
             ("extra runs", str(self.extra).replace("none", "")),
             ("hours", "not recorded" if self.hours is None else f"{self.hours:.1f}; {self.spent}"),
+            ("device-hours", self._device_hours()),
             ("language model", self._usage()),
             ("sandbox", self._sandbox()),
             ("warning", self.warning),
@@ -180,6 +149,15 @@ class Summary:
             return "no lower"
         error = error_between(self.baseline, self.best)
         return f"{with_error(self.gain, error)} ({self.gain / self.baseline.value:.2%}) lower"
+
+    def _device_hours(self) -> str:
+        """Return the hours of all runs, whatever they were for, and those of an improvement."""
+        if not self.device_hours:
+            return ""
+        words = f"{self.device_hours:.2f} of all runs"
+        return (
+            f"{words}, {self.device_hours / self.kept:.2f} an improvement" if self.kept else words
+        )
 
     def _sandbox(self) -> str:
         """Name the strongest sandbox, and count the experiments that had a weaker one."""
@@ -222,23 +200,3 @@ def outcomes(summary: Summary) -> str:
     """Return `3 kept, 1 crashed`, and how many were disturbed where any were."""
     words = f"{summary.kept} kept, {summary.crashed} crashed"
     return f"{words}, {summary.disturbed} disturbed" if summary.disturbed else words
-
-
-def _spent(rows: Sequence[Row]) -> Spent:
-    """Return where the wall-clock of these experiments went; logs without times have no part."""
-    seconds: dict[str, float] = defaultdict(float)
-    for row in rows:
-        for name, part in row.parts.items():
-            seconds[name] += part
-    times = [(row.started, row.finished) for row in rows if row.started and row.finished]
-    wall = sum(_seconds_between(started, finished) for started, finished in times)
-    gaps = (_seconds_between(before[1], after[0]) for before, after in pairwise(times))
-    wall += sum(gap for gap in gaps if gap <= PAUSE_SECONDS)
-    seconds[BETWEEN] = max(0.0, wall - sum(seconds.values()))
-    largest_first = sorted(seconds.items(), key=lambda part: -part[1])
-    return Spent({name: round(part, 3) for name, part in largest_first if part})
-
-
-def _seconds_between(begin: datetime, end: datetime) -> float:
-    """Return the seconds from one time to another; 0 if a clock was set back."""
-    return max(0.0, (end - begin).total_seconds())

@@ -1,4 +1,4 @@
-"""The experiment that is being run, seen from outside."""
+"""An experiment that is being run, seen from outside."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.machine.gpu import gpu_use
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Proposal, Stage
+from autoresearch_kit.records import Proposal, SlotUse, Stage, State
 
 
 @dataclass(frozen=True)
 class UnderWay:
-    """The experiment under way: its proposal, the stage of its run, and its loss curve so far.
+    """An experiment under way: its proposal, the stage of its run, and its loss curve so far.
 
-    `budget` is in training seconds. `memory_mb` is the memory of all its processes. `gpu` describes
-    the GPU's use in words, empty without a GPU. `diff` is what the proposal changed.
+    `budget` is in training seconds. `memory_mb` is the memory of all the campaign's processes on
+    this machine. `gpu` describes the GPU's use in words, empty without a GPU. `diff` is what the
+    proposal changed. `slot` names the slot that runs it, where there are several. `remote`: that is
+    on another machine, so that there is no loss curve until the run is over.
     """
 
     proposal: Proposal
@@ -32,6 +34,8 @@ class UnderWay:
     memory_mb: float
     gpu: str
     diff: NotebookDiff
+    slot: str = ""
+    remote: bool = False
 
     @property
     def trained(self) -> float:
@@ -46,25 +50,36 @@ class RunWatcher:
         self._workspace = workspace
         self._history = history
         self._curve = Curve(Path())
-        self._diff = (Path(), NotebookDiff())
+        self._diff_of: tuple[int, int, str] = (-1, 0, "")
+        self._diff = NotebookDiff()
 
-    def look(self) -> UnderWay | None:
-        """Return the experiment under way, or None while none is."""
+    def look(self, chosen: int | None = None) -> UnderWay | None:
+        """Return the experiment `chosen`, by default the last begun, or None while none runs.
+
+        One that is no longer under way is not followed, but the last begun instead.
+        """
         state = self._workspace.state()
-        if state is None or not state.run_folder or not self._workspace.running():
+        if state is None or not self._workspace.running():
             return None
+        use = _followed(state, chosen) if len(state.slots) > 1 else None
+        number = use.number if use else state.number
+        folder = use.slot.folder if use else state.run_folder
         pending = {proposal.number: proposal for proposal in self._workspace.pending()}
-        if (proposal := pending.get(state.number)) is None:
+        if (proposal := pending.get(number)) is None or not (use or folder):
             return None
-        folder, settings = Path(state.run_folder), self._workspace.settings()
+        settings = self._workspace.settings()
+        trains = use or state.stage is Stage.RUNNING
+        stage = read_live(Path(folder)).stage if trains and folder else str(state.stage)
         return UnderWay(
             proposal=proposal,
-            stage=read_live(folder).stage if state.stage is Stage.RUNNING else state.stage,
+            stage=stage,
             budget=settings.train_seconds if settings else 0.0,
-            curve=self._read_curve(folder),
+            curve=self._read_curve(Path(folder)) if folder else (),
             memory_mb=_memory_mb(state.pid),
             gpu=gpu_use(),
             diff=self._read_diff(folder, proposal),
+            slot=use.slot.name if use else "",
+            remote=not folder,
         )
 
     def _read_curve(self, folder: Path) -> tuple[Point, ...]:
@@ -74,12 +89,33 @@ class RunWatcher:
         self._curve.read()
         return thinned(self._curve.points)
 
-    def _read_diff(self, folder: Path, proposal: Proposal) -> NotebookDiff:
-        source = folder / handover.INPUT_FILE
-        if self._diff[0] != source and proposal.parent is not None and source.exists():
-            parent = TrainNotebook.parse(self._history.source(proposal.parent))
-            self._diff = (source, cell_diff(parent, TrainNotebook.read(source)))
-        return self._diff[1] if self._diff[0] == source else NotebookDiff()
+    def _read_diff(self, folder: str, proposal: Proposal) -> NotebookDiff:
+        """Return what the proposal changed, by the notebook that is run where that is here."""
+        which = proposal.number, len(proposal.attempts), folder
+        if self._diff_of == which:
+            return self._diff
+        source = Path(folder) / handover.INPUT_FILE
+        if proposal.parent is None or (folder and not source.exists()):
+            return NotebookDiff()
+        parent = TrainNotebook.parse(self._history.source(proposal.parent))
+        if folder:
+            run = TrainNotebook.read(source)
+        else:
+            run = parent.apply(proposal.edits, proposal.constants)
+        self._diff_of, self._diff = which, cell_diff(parent, run)
+        return self._diff
+
+
+def _followed(state: State, chosen: int | None) -> SlotUse | None:
+    """Return the slot that runs the experiment `chosen`, else the last begun, else the latest run.
+
+    Of several slots it is one on this machine, if there is any, and of those the latest to begin.
+    """
+    busy = [use for use in state.slots if use.number >= 0]
+    numbers = {use.number for use in busy}
+    wanted = next((number for number in (chosen, state.number) if number in numbers), None)
+    own = [use for use in busy if wanted is None or use.number == wanted]
+    return max(own, key=lambda use: (bool(use.slot.folder), use.since), default=None)
 
 
 def _memory_mb(pid: int) -> float:

@@ -34,8 +34,8 @@ class View:
     """A campaign as its researcher sees it before experiment `number`.
 
     `best` is the number of the best experiment and `notebook` its notebook; `experiments` are all
-    that were tried, in order, the baseline first. `running` are under way; `guidance` is what the
-    human says, `lessons` what was learnt so far.
+    that were tried, in order, the baseline first. `running` are under way, `prepared` come after
+    them; `guidance` is what the human says, `lessons` what was learnt so far.
     """
 
     tag: str
@@ -46,6 +46,12 @@ class View:
     running: Sequence[Proposal] = ()
     guidance: str = ""
     lessons: str = ""
+    prepared: Sequence[Proposal] = ()
+
+    @property
+    def in_flight(self) -> Sequence[Proposal]:
+        """Return the proposals whose outcome is not known: under way, and prepared."""
+        return (*self.running, *self.prepared)
 
     def experiment(self, number: int) -> Experiment:
         """Return the experiment of this number; they may have finished in any order."""

@@ -1,5 +1,6 @@
 """Finds code that was tried before: equal structure and constants, whatever the comments."""
 
+from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Experiment, Proposal, Reason
 from autoresearch_kit.researchers.base import View
@@ -20,12 +21,21 @@ def tried_before(view: View, notebook: TrainNotebook) -> Experiment | None:
     return next((e for e in ran if (e.structure, dict(e.constants)) == code), None)
 
 
-def running_with(view: View, notebook: TrainNotebook) -> Proposal | None:
-    """Return the proposal under way that has this notebook's code, or None."""
+def in_flight_with(view: View, notebook: TrainNotebook, history: History) -> Proposal | None:
+    """Return the proposal under way or prepared that has this notebook's code, or None."""
     code = (notebook.structure(), notebook.constants())
-    for running in view.running:
-        if not running.failure:
-            now = view.notebook.apply(running.edits, running.constants)
-            if (now.structure(), now.constants()) == code:
-                return running
+    for proposal in view.in_flight:
+        if not proposal.failure and proposal.parent is not None:
+            built_on = view.notebook
+            if proposal.parent != view.best:  # the best moved since it was made
+                built_on = TrainNotebook.parse(history.source(proposal.parent))
+            made = built_on.apply(proposal.edits, proposal.constants)
+            if (made.structure(), made.constants()) == code:
+                return proposal
     return None
+
+
+def shares_change(one: Proposal, other: Proposal) -> bool:
+    """Return whether both set a constant to the same value, or make the same edit of a cell."""
+    constants = one.constants.items() & other.constants.items()
+    return bool(constants) or any(edit in other.edits for edit in one.edits)

@@ -38,13 +38,14 @@ class Meter:
         self.path = path
         self._limits = limits
         self._prices = prices or Prices(0.0, 0.0, 0.0)
-        self._lock = threading.Lock()
+        self._answered = threading.Condition()
         self._asked: list[int] = []
         self._unread: set[bytes] = set()
 
     def add(self, number: int, usage: Usage) -> None:
         """Count a request that was made for experiment `number`."""
-        append_line(self.path, codec.compact(Line(number, usage)))
+        with self._answered:
+            append_line(self.path, codec.compact(Line(number, usage)))
 
     def spent_on(self, number: int) -> Usage:
         """Return what the requests for experiment `number` took."""
@@ -55,25 +56,41 @@ class Meter:
         return sum((line.usage for line in self._lines() if line.number not in recorded), Usage())
 
     def total(self, experiments: Sequence[Experiment]) -> Usage:
-        """Return what the campaign took: `experiments` are those recorded, the rest in flight."""
-        in_flight = self.in_flight({each.number for each in experiments})
-        return sum((each.usage for each in experiments), in_flight)
+        """Return what the campaign took: `experiments` are those recorded, the rest in flight.
+
+        A request that was made under a number which a retry took meanwhile may be counted here
+        after that was recorded, so that here is more of it than in the record.
+        """
+        lines = dict[int, Usage]()
+        for line in self._lines():
+            lines[line.number] = lines.get(line.number, Usage()) + line.usage
+        known = (
+            max(each.usage, lines.pop(each.number, Usage()), key=lambda usage: usage.tokens)
+            for each in experiments
+        )
+        return sum(known, Usage()) + sum(lines.values(), Usage())
 
     @contextmanager
     def request(self, experiments: Sequence[Experiment], prompt_tokens: int) -> Iterator[None]:
-        """Enclose a request with a prompt of so many tokens, if it fits under the caps.
+        """Enclose a request with a prompt of so many tokens, once it fits under the caps.
+
+        It waits while it might not fit beside those that are not answered yet.
 
         Raises:
-            LimitReached: it might not; the message says how to go on.
+            LimitReached: it might not fit alone; the message says how to go on.
         """
-        with self._lock:
-            self._check(experiments, [*self._asked, prompt_tokens])
+        with self._answered:
+            self._check(experiments, [prompt_tokens])
+            while self._asked and self._over(experiments, [*self._asked, prompt_tokens]):
+                self._answered.wait()
+                self._check(experiments, [prompt_tokens])
             self._asked.append(prompt_tokens)
         try:
             yield
         finally:
-            with self._lock:
+            with self._answered:
                 self._asked.remove(prompt_tokens)
+                self._answered.notify_all()
 
     def check(self, experiments: Sequence[Experiment]) -> None:
         """Check that a request may be made once more, since its answer was of no use.
@@ -81,12 +98,20 @@ class Meter:
         Raises:
             LimitReached: the caps might not hold.
         """
-        with self._lock:
+        with self._answered:
             self._check(experiments, self._asked)
 
     def _check(self, experiments: Sequence[Experiment], asked: Sequence[int]) -> None:
+        if over := self._over(experiments, asked):
+            raise LimitReached(over)
+
+    def _over(self, experiments: Sequence[Experiment], asked: Sequence[int]) -> str:
+        """Return why requests with these prompts might pass a cap; empty if they can't.
+
+        Each is taken to be answered at the length of the longest answer so far.
+        """
         if self._limits.tokens is None and self._limits.usd is None:
-            return
+            return ""
         spent = self.total(experiments)
         longest = max([REPLY_TOKENS, *(line.usage.tokens_out for line in self._lines())])
         tokens_in, tokens_out = sum(asked), len(asked) * longest
@@ -94,15 +119,16 @@ class Meter:
         price = (tokens_in * self._prices.input + tokens_out * self._prices.output) / 1e6
         usd = spent.usd or 0.0
         if self._limits.tokens is not None and tokens > self._limits.tokens:
-            raise LimitReached(
+            return (
                 f"{spent.tokens:,} tokens are spent, and the next request could pass the cap of "
                 f"{self._limits.tokens:,}; go on with a higher --max-tokens"
             )
         if self._limits.usd is not None and usd + price > self._limits.usd:
-            raise LimitReached(
+            return (
                 f"{usd:.2f} USD are spent, and the next request could pass the cap of "
                 f"{self._limits.usd:.2f}; go on with a higher --max-usd"
             )
+        return ""
 
     def _lines(self) -> list[Line]:
         try:

@@ -1,10 +1,11 @@
 """Turns of several researchers that propose for one campaign."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit.errors import EndpointError, KitError
+from autoresearch_kit.errors import Cancelled, EndpointError, KitError
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers.base import Researcher, View
 
@@ -23,7 +24,7 @@ class Turns:
     """Several researchers as one: `first` proposes whatever no share takes.
 
     `stand_in` proposes while the researcher whose turn it is can't be reached; `on_down` is then
-    called with the reason, once for each outage.
+    called with the reason, once for each outage. May be used from several threads.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class Turns:
         self._on_down = on_down
         self._by_name = {r.name: r for r in (first, *(share.researcher for share in shares))}
         self._down: set[str] = set()
+        self._lock = threading.Lock()
+        self._closed = False
 
     def takes_long(self, number: int) -> bool:
         """Return whether experiment `number` is to be prepared while the one before it runs."""
@@ -65,6 +68,15 @@ class Turns:
             author, view, lambda asked: asked.carry_over(view, prepared) or asked.propose(view)
         )
 
+    def merge(self, view: View, passed: Proposal) -> Proposal | None:
+        """Return an idea that passed on the best of `view`, with which it conflicts, or None."""
+        author = self._by_name.get(passed.researcher)
+        try:
+            return author.carry_over(view, passed) if author else None
+        except EndpointError as error:
+            logger.warning("experiment %d is not merged: %s", passed.number, error)
+            return None
+
     def repair(self, view: View, crashed: Proposal) -> Proposal | None:
         """Return the proposal with the bug of its last attempt mended; None if nobody can."""
         author = self._by_name.get(crashed.researcher)
@@ -75,7 +87,8 @@ class Turns:
             return None
 
     def close(self) -> None:
-        """End what the researchers have under way."""
+        """End what the researchers have under way; nobody stands in for them then."""
+        self._closed = True
         for researcher in self._by_name.values():
             researcher.close()
 
@@ -90,15 +103,25 @@ class Turns:
         try:
             proposal = ask(researcher)
         except EndpointError as error:
+            if self._closed:
+                raise Cancelled("the campaign ends; nothing more is proposed") from error
             if self._stand_in is None or self._stand_in is researcher:
                 raise KitError(f"{researcher.name} can't be asked: {error}") from error
             name = self._stand_in.name
             logger.warning("experiment %d: %s proposes, since %s", view.number, name, error)
-            if researcher.name not in self._down:
+            if self._changes(researcher, down=True):
                 self._on_down(str(error))
-            self._down.add(researcher.name)
             return self._stand_in.propose(view)
-        if researcher.name in self._down:
+        if self._changes(researcher, down=False):
             logger.warning("experiment %d: %s answers again", view.number, researcher.name)
-            self._down.remove(researcher.name)
         return proposal
+
+    def _changes(self, researcher: Researcher, *, down: bool) -> bool:
+        """Note whether a researcher can be reached; return whether that is news."""
+        with self._lock:
+            news = (researcher.name in self._down) is not down
+            if news and down:
+                self._down.add(researcher.name)
+            elif news:
+                self._down.remove(researcher.name)
+            return news

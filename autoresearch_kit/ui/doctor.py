@@ -82,14 +82,17 @@ def examine(folder: Path, *, try_compile: bool = False) -> Findings:
 def _hardware(try_compile: bool) -> Iterator[Finding]:
     """Yield what torch sees; device, precision and compiler as runs see them, in the sandbox."""
     try:
-        probed = machine_probe.probe()
+        probed, *more = machine_probe.probe_all()
         inside = machine_probe.probe_inside(probed.gpu, bubblewrap.level(), try_compile=try_compile)
+        seen = [machine_probe.probe_inside(each.gpu, bubblewrap.level()) for each in more]
     except KitError as error:
         yield Finding("torch", "not usable", str(error))
         return
     yield Finding("python", f"{probed.python} on {probed.system}")
     yield Finding("torch", probed.torch)
-    yield _device(probed, inside)
+    yield _device("device", probed, inside)
+    for number, pair in enumerate(zip(more, seen, strict=True), 1):
+        yield _device(f"device {number}", *pair)
     yield Finding("precision", inside.precision)
     profile = profiles.choose(probed.gpu)
     known = f"{profile.name}: {profile.machine}; {profile.notebook}"
@@ -105,16 +108,16 @@ def _hardware(try_compile: bool) -> Iterator[Finding]:
     yield Finding("memory", f"{probed.memory_mb / 1000:.0f} GB, {probed.cores} cores")
 
 
-def _device(probed: Machine, inside: Machine) -> Finding:
+def _device(what: str, probed: Machine, inside: Machine) -> Finding:
     name = f"{inside.kind}: {inside.device}"
     if gap := machine_probe.difference(probed, inside):
-        return Finding("device", f"{name}; runs would not begin", gap)
+        return Finding(what, f"{name}; runs would not begin", gap)
     if gap := machine_probe.unused_gpu(probed):
         advice = (
             "install a torch for it, or a newer driver: https://pytorch.org/get-started/locally"
         )
-        return Finding("device", f"{name}; {gap}", advice)
-    return Finding("device", name)
+        return Finding(what, f"{name}; {gap}", advice)
+    return Finding(what, name)
 
 
 def _compiler(inside: Machine, *, tried: bool) -> Finding:

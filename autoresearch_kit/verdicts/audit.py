@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch_kit.records import Experiment, latest_noise
+from autoresearch_kit.records import Experiment, by_finish, latest_noise
 
 ALLOWED_SIGMAS = 2.0
 """Sigmas by which the gain on val may exceed that on audit."""
@@ -50,7 +50,7 @@ def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
 
 def _audited(experiments: Sequence[Experiment]) -> Iterator[Audited]:
     start: tuple[float, float] | None = None
-    for experiment in experiments:
+    for experiment in by_finish(experiments):
         runs = [run for run in experiment.runs if run.score and run.audit]
         if not runs:
             continue

@@ -15,11 +15,14 @@ sigma: a test of non-inferiority (Wellek, Testing Statistical Hypotheses of Equi
 Noninferiority, section 1.4). What such a keep may have lost is taken off the margin of the next
 ones, until a keep is better again, so that many small losses can't add up.
 
+An idea that passed, while another was kept, is merged onto that one. The merged code is new: its
+runs are pooled with no others, and most gains add up, so that `decide_merged` asks for less.
+
 The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what they do.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist, fmean
 
@@ -72,13 +75,22 @@ ODD = 0.005
 chance: see `noise.error_of_mean`."""
 
 BESIDE = 2
-"""The fewest runs of the best beside those of an idea before the idea is kept."""
+"""The fewest runs of the best, and of the idea after its first, before the idea is kept."""
 
 RECENT = 6
 """The number of the best's latest runs that count: older ones tell of the machine as it was."""
 
 MOST_RUNS = 6
 """The most runs of an idea."""
+
+MERGED_RUNS = 3
+"""The fewest runs of merged code, all with fresh seeds."""
+
+MERGED_SURE = 0.9
+"""The probability of being better than today's best at which merged code is kept."""
+
+MERGED_DOUBT = 0.5
+"""The probability below which merged code is discarded."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +148,34 @@ def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision
     A keep must hold with the scores as claimed, too. Where these leave it open, more runs are
     needed; where they are against it, the experiment is disturbed.
     """
-    decided = _decide(challenger, best, noise, rule)
+    if rule is Rule.GREEDY:
+        return greedy(challenger, best)
+    return _also_as_claimed(_decide, challenger, best, noise)
+
+
+def decide_merged(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
+    """Return the verdict on code that was merged onto today's best, or whose code to run once more.
+
+    The idea had passed against the best that it was built on. `challenger` has only runs of the
+    merged code: at least `MERGED_RUNS`, at most `MOST_RUNS`. They are compared with the latest runs
+    of today's best, which need not be run again: they are as new as the keep that made the merge
+    necessary. The scores as claimed count as in `decide`.
+    """
+    if rule is Rule.GREEDY:
+        return greedy(challenger, best)
+    return _also_as_claimed(_decide_merged, challenger, best, noise)
+
+
+_Judge = Callable[[Sample, Best, Noise], Decision | Arm]
+
+
+def _also_as_claimed(judge: _Judge, challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
+    decided = judge(challenger, best, noise)
     if isinstance(decided, Arm) or decided.verdict is not Verdict.KEEP:
         return decided
     challenger = replace(challenger, scores=challenger.claimed or challenger.scores)
     best = replace(best, beside=best.claimed or best.beside)
-    second = _decide(challenger, best, noise, rule)
+    second = judge(challenger, best, noise)
     if isinstance(second, Arm):
         return second
     if second.verdict is Verdict.KEEP:
@@ -150,11 +184,9 @@ def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision
     return Decision(Verdict.DISTURBED, Reason.FEWER_STEPS, detail)
 
 
-def _decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
-    if rule is Rule.GREEDY:
-        return greedy(challenger, best)
+def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     # with enough runs beside the challenger's, only those are compared, without its first
-    beside = len(best.beside) >= BESIDE
+    beside = min(len(best.beside), len(challenger.scores) - 1) >= BESIDE
     own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
     other = Sample(best.beside, best.nodes) if beside else best.recent
     one_seed = agree_too_well(challenger.scores, noise, ODD)
@@ -164,8 +196,7 @@ def _decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decisio
     last = len(challenger.scores) >= MOST_RUNS
 
     bar = LIKELY if last and not one_seed else SURE
-    # whether to go on is asked with sigma taken as known
-    hope = NormalDist(0.0, gain.error).cdf(gain.value)
+    hope = _hope(gain)
     if (beside or last) and probability_better(gain) >= bar:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
@@ -174,19 +205,54 @@ def _decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decisio
         verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
     else:
         return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
-
-    detail = (
-        f"{own} against the best's {other}{' beside it' if beside else ''}: {abs(gain.value):.6f} "
-        f"± {gain.error:.6f} {'lower' if gain.value >= 0 else 'higher'}"
-    )
-    if reason is Reason.SIMPLER:
-        fewer = other.nodes - own.nodes
-        detail += f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
-    elif reason is Reason.NO_GAIN:
-        detail += ", which may be luck"
-    if one_seed:
-        detail += "; its runs agree as if it fixed its seed, and count as one"
+    detail = _detail(own, f"{other}{' beside it' if beside else ''}", gain)
+    detail += _why(reason, other.nodes - own.nodes, one_seed=one_seed)
     return Decision(verdict, reason, detail, gain)
+
+
+def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
+    runs, other = len(challenger.scores), best.recent
+    if runs < MERGED_RUNS:
+        return Arm.CHALLENGER
+    one_seed = agree_too_well(challenger.scores, noise, ODD)
+    gain = gain_of(challenger, other, noise, one_seed=one_seed)
+    margin = MARGIN * noise.sigma - best.lost
+    simpler = challenger.nodes < other.nodes and margin > 0
+    last = runs >= MOST_RUNS or one_seed  # more runs of one seed say no more
+
+    hope = _hope(gain)
+    if probability_better(gain) >= MERGED_SURE:
+        verdict, reason = Verdict.KEEP, Reason.BETTER
+    elif last and simpler and possible_loss(gain) <= margin:
+        verdict, reason = Verdict.KEEP, Reason.SIMPLER
+    elif last or hope < MERGED_DOUBT:
+        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
+    else:
+        return Arm.CHALLENGER
+    detail = "merged onto today's best: " + _detail(challenger, str(other), gain)
+    detail += _why(reason, other.nodes - challenger.nodes, one_seed=one_seed)
+    return Decision(verdict, reason, detail, gain)
+
+
+def _hope(gain: Gain) -> float:
+    """Return the probability of a gain with sigma taken as known, to ask whether to go on."""
+    return NormalDist(0.0, gain.error).cdf(gain.value)
+
+
+def _detail(own: Sample, other: str, gain: Gain) -> str:
+    return (
+        f"{own} against the best's {other}: {abs(gain.value):.6f} ± {gain.error:.6f} "
+        f"{'lower' if gain.value >= 0 else 'higher'}"
+    )
+
+
+def _why(reason: Reason, fewer: int, *, one_seed: bool) -> str:
+    why = ""
+    if reason is Reason.SIMPLER:
+        why = f", no worse than the margin, with {fewer} fewer syntax-tree nodes"
+    elif reason is Reason.NO_GAIN:
+        why = ", which may be luck"
+    return why + ("; its runs agree as if it fixed its seed, and count as one" if one_seed else "")
 
 
 def _doubt(runs: int, *, simpler: bool, beside: bool, one_seed: bool) -> float:

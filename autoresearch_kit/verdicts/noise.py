@@ -25,7 +25,7 @@ may move sigma far. Three steps:
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtr, chdtri, stdtrit
 
-from autoresearch_kit.records import Experiment, Noise, Run
+from autoresearch_kit.records import Experiment, Noise, Run, by_finish
 from autoresearch_kit.verdicts.validity import as_fast
 
 PRIOR_DOF = 3.0
@@ -230,33 +230,48 @@ def describe(noise: Noise) -> str:
 
 def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
     """Return the groups of runs that these experiments made: their own, and those of the best."""
-    groups, best = list[Group](), BASELINE
+    groups = list[Group]()
     for experiment in experiments:
-        first = 0 if experiment.number == BASELINE else 1  # an idea was picked by its first run
-        groups.append(Group(experiment.number, experiment.scores[first:]))
-        against = best if experiment.against is None else experiment.against
-        groups.append(Group(against, experiment.rerun_scores))
-        if experiment.kept:
-            best = experiment.number
+        # an idea was picked by its first run; merged code, like the baseline's, was not
+        fresh = experiment.number == BASELINE or experiment.passed
+        groups.append(Group(experiment.number, experiment.scores[0 if fresh else 1 :]))
+    groups += [Group(code, scores_of(runs)) for code, runs in _reruns(experiments)]
+    for experiment in experiments:
+        groups += [
+            Group(experiment.number, scores_of(passed.runs[1:])) for passed in experiment.passed
+        ]
     return [group for group in groups if group.dof > 0]
 
 
 def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
     """Return the runs of each experiment's code that count, by its number.
 
-    Its own come first, then those that later experiments asked for while it was the best. Where
+    Its own come first, then those that other experiments asked for while it was the best. Where
     these show that the machine is faster or slower than it was, runs of before don't count.
     """
-    runs: dict[int, list[Run]] = {}
-    best = BASELINE
-    for experiment in experiments:
-        runs[experiment.number] = list(experiment.runs)
-        if experiment.rerun_scores:
-            against = best if experiment.against is None else experiment.against
-            runs[against] = [*as_fast(runs[against], experiment.reruns), *experiment.reruns]
+    runs = {experiment.number: list(experiment.runs) for experiment in experiments}
+    for code, reruns in _reruns(experiments):
+        if scores_of(reruns):
+            runs[code] = [*as_fast(runs[code], reruns), *reruns]
+    return runs
+
+
+def shared_reruns(experiments: Sequence[Experiment], code: int) -> int:
+    """Return how many different re-runs of this code these experiments have."""
+    return sum(len(runs) for number, runs in _reruns(experiments) if number == code)
+
+
+def _reruns(experiments: Sequence[Experiment]) -> Iterator[tuple[int, list[Run]]]:
+    """Yield the code and the re-runs of each experiment, a run that several share only once."""
+    seen, best = set[tuple[int, int]](), BASELINE
+    for experiment in by_finish(experiments):
+        against = best if experiment.against is None else experiment.against
+        asked = [(passed.base, passed.reruns) for passed in experiment.passed]
+        for code, reruns in [*asked, (against, experiment.reruns)]:
+            yield code, [run for run in reruns if (code, run.seed) not in seen]
+            seen |= {(code, run.seed) for run in reruns}
         if experiment.kept:
             best = experiment.number
-    return runs
 
 
 def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:

@@ -48,7 +48,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quick.run(root, 1)
     place = Workspace(root, "night")
     place.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
-    place.write_prepared(Proposal(3, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
+    place.write_prepared(Proposal(2, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
     place.add_measured(Measured(2, Arm.CHALLENGER, 7, "c0de", "0002-1", run()))
     place.add_probe(Probe(2, run()))
     place.write_request(Request.PAUSE)

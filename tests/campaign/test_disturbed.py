@@ -9,6 +9,7 @@ import pytest
 from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
@@ -47,10 +48,11 @@ class Machine:
         made = quick.made_up_run(spec, waiting, cancelled=how["cancelled"])
         return replace(made, conditions=Conditions(next(self._shares, QUIET), 1.0))
 
-    def wait(self, *_: object, **__: object) -> bool:
+    def wait(self, *_: object, **__: object) -> Steps[bool]:
         self.waited += 1
         if self.waited == self.stop_at:
             raise Cancelled("stopped while waiting")
+        yield ()
         return True
 
 

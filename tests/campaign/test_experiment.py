@@ -84,8 +84,9 @@ class Machine:
             return replace(made, failure=Reason.DIVERGED, detail="loss nan")
         return replace(made, score=score(value))
 
-    def wait(self, *_: object) -> bool:
+    def wait(self, *_: object) -> Steps[bool]:
         self.waited += 1
+        yield ()
         return True
 
     def audit(self, spec: RunSpec, run: Run, *, cancelled: Callable[[], bool]) -> Run:

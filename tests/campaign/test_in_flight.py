@@ -1,158 +1,131 @@
-"""Several experiments in flight, on a pool of two devices: the last run submitted ends first."""
+"""Several experiments in flight, on two slots: the last run submitted ends first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import wait
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import loop
-from autoresearch_kit.campaign.errands import ErrandRunner
-from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import order
-from autoresearch_kit.campaign.parts import Parts
-from autoresearch_kit.campaign.probing import Probing
-from autoresearch_kit.campaign.proposing import Proposing
 from autoresearch_kit.errors import Cancelled, ExecutionError
-from autoresearch_kit.execution import handover, launch
-from autoresearch_kit.execution.local import LocalPool, new_folder
-from autoresearch_kit.execution.pool import Delivery, Order
+from autoresearch_kit.execution import launch
+from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Limits, Proposal, Run, SandboxLevel, Slot, Verdict, best_of
-from autoresearch_kit.researchers import Researcher, Turns, View
-from autoresearch_kit.researchers.spending import Meter
+from autoresearch_kit.records import Reason, Run, Verdict, best_of
 from tests.campaign import quick, tiny
+from tests.campaign.stub_pool import CAREFUL, StubPool, Wants, run
 from tests.ledger import ledger
 
-WIDTHS = {1: 64, 2: 16, 3: 9}
-"""Widths that the researcher proposes, by experiment number; a wider model scores lower."""
+BOTH = Wants({"WIDTH": 64}, {"BATCH": 8}, {"WIDTH": 4})
+"""Two ideas that both help and don't conflict, and one that is worse than either."""
 
 
-class TwoDevices:
-    """A pool of two devices; of the runs under way the one submitted last is over first."""
+@pytest.fixture
+def pool(project: Path) -> StubPool:
+    return StubPool(Workspace(project, "night").runs)
 
-    def __init__(self, runs: Path, stop_at: tuple[int, ...] = ()) -> None:
-        self.runs, self.stop_at = runs, stop_at
-        self.under_way: list[Delivery] = []
-        self.began: list[int] = []
 
-    def slots(self) -> Sequence[Slot]:
-        busy = [each.key for each in self.under_way] + ["", ""]
-        return [
-            Slot(f"cpu{at}", "here", ledger.FINGERPRINT, SandboxLevel.NONE, busy[at])
-            for at in range(2)
-        ]
+def numbers(pool: StubPool) -> list[int]:
+    """The experiments of the runs under way."""
+    return [int(order.key[:4]) for order, _ in pool.under_way]
 
-    def submit(self, order: Order) -> None:
-        if order.audits is not None:
-            self.under_way.append(replace(order.audits, key=order.key))
-            return
-        folder = new_folder(self.runs)
-        (folder / handover.EXECUTED_FILE).write_text(order.notebook)
-        width = TrainNotebook.parse(order.notebook).constants()["WIDTH"]
-        run = replace(ledger.run(), seed=order.seed, score=ledger.score(2 - float(width) / 100))
-        self.under_way.append(Delivery(order.key, run, folder, "cpu0"))
-        self.began.append(int(order.key[:4]))
 
-    def wait(self, seconds: float) -> Sequence[Delivery]:
-        if tuple(int(each.key[:4]) for each in self.under_way) == self.stop_at:
+def stops_at(*under_way: int) -> Callable[[StubPool], None]:
+    """A person who stops the campaign when these experiments' runs are under way."""
+
+    def stop(pool: StubPool) -> None:
+        if tuple(numbers(pool)) == under_way:
             raise Cancelled("stopped")
-        return [self.under_way.pop()]
 
-    def cancel(self, key: str) -> None:
-        self.under_way = [each for each in self.under_way if each.key != key]
-
-    def close(self) -> None:
-        self.under_way.clear()
+    return stop
 
 
-class Widens(Researcher):
-    name = "widens"
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, list[int]]] = []
-
-    def propose(self, view: View) -> Proposal:
-        self.asked.append((view.number, [each.number for each in view.running]))
-        width = WIDTHS[view.number]
-        return Proposal(
-            view.number, view.best, self.name, f"{width}", "", constants={"WIDTH": width}
-        )
-
-
-@contextmanager
-def campaign(root: Path, pool: TwoDevices, researcher: Researcher) -> Iterator[Parts]:
-    """The parts of the campaign in `root`, on this pool; probes, which nobody makes, on another."""
-    workspace, history = Workspace(root, "night"), History(root, "night")
-    workspace.create()
-    limits = Limits(experiments=3)
-    context = quick.made_up_context(workspace, history, quick.SETTINGS)
-    here = LocalPool(context.site, context.devices, workspace, workspace.runs)
-    heartbeat = Heartbeat(workspace, limits)
-    yield Parts(
-        context,
-        workspace,
-        history,
-        heartbeat,
-        pool,
-        Proposing(Turns(researcher), workspace, history),
-        Probing(context, workspace, here),
-        Meter(workspace.usage, limits, None),
-        limits,
-        None,
-    )
-
-
-def test_experiments_finish_in_any_order_under_their_numbers(project: Path) -> None:
-    workspace, history, researcher = (
-        Workspace(project, "night"),
-        History(project, "night"),
-        Widens(),
-    )
-    pool = TwoDevices(workspace.runs)
-    with campaign(project, pool, researcher) as parts:
-        tried = list(loop.run(parts, ErrandRunner(workspace)))
+def test_experiments_finish_in_any_order_under_their_numbers(project: Path, pool: StubPool) -> None:
+    workspace, researcher = Workspace(project, "night"), Wants({"WIDTH": 64}, {"WIDTH": 4})
+    tried = run(project, pool, researcher)
     assert [each.number for each in tried] == [0, 2, 3, 1]
-    assert history.experiments() == sorted(tried, key=lambda each: each.number)
+    by_number = sorted(tried, key=lambda each: each.number)
+    assert History(project, "night").experiments() == by_number
     assert researcher.asked == [(1, []), (2, [1]), (3, [1])]
     assert (workspace.under_way(), list(workspace.runs.iterdir())) == (set(), [])
 
 
-def test_a_keep_beats_the_best_when_it_is_recorded(project: Path) -> None:
-    """Experiment 1 runs beside 2, which is kept first; the branch is at the keep that came last."""
-    workspace, history = Workspace(project, "night"), History(project, "night")
-    with campaign(project, TwoDevices(workspace.runs), Widens()) as parts:
-        list(loop.run(parts, ErrandRunner(workspace)))
-    experiments = history.experiments()
-    assert [each.verdict for each in experiments[1:]] == [
-        Verdict.KEEP,
-        Verdict.KEEP,
-        Verdict.DISCARD,
-    ]
-    assert [each.against for each in experiments] == [None, 2, 0, 2]
-    best = best_of(experiments)
-    assert best is not None
-    assert best.number == 1
+def test_what_passes_is_merged_onto_the_best_of_now(project: Path, pool: StubPool) -> None:
+    """Experiment 1 passes against the baseline after 2, which ran beside it, was kept."""
+    tried = run(project, pool, BOTH, experiments=2)
+    second, first = tried[1:]
+    assert (second.number, second.verdict, second.against) == (2, Verdict.KEEP, 0)
+    assert (first.verdict, first.against, first.proposal.parent) == (Verdict.KEEP, 2, 2)
+    assert first.constants == {**second.constants, "WIDTH": 64}
+    assert [(each.base, dict(each.constants)) for each in first.passed] == [(0, {"WIDTH": 64})]
+    assert best_of(tried) == first
     head = tiny.git(project, "rev-parse", "autoresearch/night").strip()
-    assert head == history.entries()[1].code_commit
+    assert head == History(project, "night").entries()[1].code_commit
+
+
+def test_merged_code_gets_fresh_seeds(project: Path, pool: StubPool) -> None:
+    first = run(project, pool, BOTH, CAREFUL, experiments=2)[-1]
+    (passed,) = first.passed
+    assert len(first.runs) == 3
+    assert not {each.seed for each in first.runs} & {each.seed for each in passed.runs}
+    assert {"before-merge-1-1.ipynb", "run-3.ipynb"} <= set(files_of(project, first.number))
+
+
+def test_what_conflicts_with_the_best_of_now_is_discarded(project: Path, pool: StubPool) -> None:
+    first = run(project, pool, Wants({"WIDTH": 64}, {"WIDTH": 16}), experiments=2)[-1]
+    assert (first.number, first.verdict, first.reason) == (1, Verdict.DISCARD, Reason.CONFLICT)
+    assert first.against == 0
+    assert "its edits conflict with those of 2" in first.detail
+
+
+def test_missing_runs_go_out_together(project: Path) -> None:
+    pool = StubPool(Workspace(project, "night").runs, slots=6)
+    run(project, pool, Wants({"WIDTH": 64}), CAREFUL, experiments=1)
+    keys = [order.key for order in pool.began if order.audits is None]
+    own = [key for key in keys if key.startswith("0001-challenger")]
+    best = [key for key in pool.keys if key.startswith("0000-again")]
+    assert keys[-4:] == [*own[1:], *best]
+    assert len(best) == 2
+
+
+def test_ideas_share_the_reruns_of_the_best(project: Path) -> None:
+    pool = StubPool(Workspace(project, "night").runs, slots=6)
+    pool.in_order = True
+    tried = run(project, pool, Wants({"WIDTH": 64}, {"BATCH": 8}), CAREFUL, experiments=2)
+    best = [key for key in pool.keys if key.startswith("0000-again")]
+    assert len(best) == len(set(best)) == 2
+    reruns = [each.passed[0].reruns if each.passed else each.reruns for each in tried[1:]]
+    assert [{each.seed for each in some} for some in reruns] == [{r.seed for r in reruns[0]}] * 2
+
+
+def test_a_discard_cancels_its_runs_in_flight(project: Path) -> None:
+    pool = StubPool(Workspace(project, "night").runs, slots=6)
+    pool.in_order = True
+    pool.unlucky = lambda order: 0.2 * order.key.startswith("0001-challenger-1-")
+    tried = run(project, pool, Wants({"WIDTH": 9}), CAREFUL, experiments=1)
+    assert tried[-1].verdict is Verdict.DISCARD
+    assert pool.cancelled == ["0000-again-0-0-1", "0000-again-1-0-1", "0001-challenger-2-0-1"]
 
 
 def test_a_resumed_campaign_begins_all_pending_ones_in_order(project: Path) -> None:
     workspace = Workspace(project, "night")
-    stopped = campaign(project, TwoDevices(workspace.runs, stop_at=(1, 2)), Widens())
-    with stopped as parts, pytest.raises(Cancelled):
-        list(loop.run(parts, ErrandRunner(workspace)))
+    with pytest.raises(Cancelled):
+        run(project, StubPool(workspace.runs, delivered=stops_at(1, 2)), BOTH)
     assert [each.number for each in workspace.pending()] == [1, 2]
-    pool, researcher = TwoDevices(workspace.runs), Widens()
-    with campaign(project, pool, researcher) as parts:
-        tried = list(loop.run(parts, ErrandRunner(workspace)))
-    assert pool.began[:2] == [1, 2]
+    pool, researcher = StubPool(workspace.runs), Wants({"WIDTH": 64}, {"BATCH": 8}, {"WIDTH": 4})
+    tried = run(project, pool, researcher)
+    begun = [key for key in pool.keys if key.endswith("challenger-0-0-1")]
+    assert begun == ["0001-challenger-0-0-1", "0002-challenger-0-0-1", "0003-challenger-0-0-1"]
     assert [number for number, _ in researcher.asked] == [3]
-    assert [each.number for each in tried] == [2, 3, 1]
+    assert {each.number for each in tried} == {1, 2, 3}
+
+
+def files_of(project: Path, number: int) -> list[str]:
+    ref = f"refs/autoresearch/night/{number:04d}"
+    paths = tiny.git(project, "ls-tree", "-r", "--name-only", ref, "experiments/").split()
+    return [path.rpartition("/")[2] for path in paths]
 
 
 def test_a_run_that_is_over_is_delivered_before_another_raises(

@@ -127,7 +127,7 @@ def test_an_idea_that_conflicts_is_carried_over(night: Night) -> None:
 def test_what_was_prepared_during_a_discard_is_taken(night: Night) -> None:
     openings = [body for body in night.asked(4) if scripted.turn_of(body) == 0]
     assert len(openings) == 1
-    assert "running now, outcome not known: experiment 3" in said(openings[0])
+    assert "running now: experiment 3, from 1" in said(openings[0])
 
 
 def test_a_mended_crash_is_recorded_with_both_ideas(night: Night) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.runner.deadline import allowed_seconds
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import NOTEBOOK
-from autoresearch_kit.machine import gpu, gpu_nodes
+from autoresearch_kit.machine import cgroups, cores, gpu, gpu_nodes
 from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.tasks.lm.prepare import prepare
@@ -121,6 +122,36 @@ def begun(project: Path) -> Path:
 
 def test_a_campaign_resumes_with_what_it_was_started_with(begun: Path) -> None:
     assert settled(begun, Wishes()).train_seconds == 60
+
+
+def test_a_campaign_may_go_on_with_other_devices(begun: Path) -> None:
+    first = settled(begun, Wishes())
+    assert (first.devices, first.pool) == ("all", "local")
+    other = settled(begun, Wishes(devices="cpu:1x1", pool="auto"))
+    assert other == replace(first, devices="cpu:1x1", pool="auto")
+    Workspace(begun, "night").write_settings(other)
+    assert settled(begun, Wishes()) == other
+
+
+@pytest.mark.usefixtures("on_an_h100")
+def test_slots_of_cores_are_a_cpus_beside_a_gpu(project: Path) -> None:
+    settings = settled(project, Wishes(devices="cpu:1x1", profile="cpu"))
+    assert settings.clock is Clock.CPU
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [("gpu", "is 'gpu'; it must be"), ("cpu:9x999", "need 8991 cores")]
+)
+def test_devices_that_are_not_there_are_refused(project: Path, asked: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        settled(project, Wishes(devices=asked))
+
+
+def test_slots_share_the_memory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "usable", lambda: ((0,), (1,)))
+    monkeypatch.setattr(cgroups, "cpus", lambda: 2)
+    one, two = (settled(project, Wishes(devices=asked)) for asked in ("cpu:1x2", "cpu:2x1"))
+    assert two.memory_mb == pytest.approx(one.memory_mb / 2, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from autoresearch_kit.campaign import quiet
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.campaign.quiet import patience, wait_until_quiet
 from autoresearch_kit.errors import Cancelled
+from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.records import Accelerator, Conditions, Limits, Request, Stage, State
+from tests.campaign import quick
 from tests.ledger import ledger
 
 QUIET = Conditions(0.05, 0.2)
 BUSY = Conditions(0.5, 2.2, "stress (1.0 cores)")
 GPU = Accelerator("cuda", (9, 0), 80_000.0, "GPU-1")
+GPU_0 = Device("gpu0", replace(quick.MACHINE, gpu=GPU), ledger.FINGERPRINT)
 LOOK = GpuLook("GPU-1", "H100", 1980, 1980, 40, slowed=False, computing={})
 
 
@@ -30,22 +35,40 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
+T = TypeVar("T")
+
 Looks = Callable[[Iterator[Conditions]], None]
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     def use(seen: Iterator[Conditions]) -> None:
-        monkeypatch.setattr(quiet, "look", lambda *_: next(seen))
+        monkeypatch.setattr(quiet, "look", lambda heartbeat, *_: made_up_look(heartbeat, seen))
 
     return use
+
+
+def made_up_look(heartbeat: Heartbeat, seen: Iterator[Conditions]) -> Steps[Conditions]:
+    heartbeat.obey()
+    yield ()
+    return next(seen)
+
+
+def result(steps: Steps[T]) -> T:
+    """What these steps, which want no run, come to."""
+    try:
+        while True:
+            assert next(steps) == ()
+    except StopIteration as ended:
+        value: T = ended.value
+        return value
 
 
 def wait(workspace: Workspace, seconds: float, hours: float | None = None) -> bool:
     heartbeat = Heartbeat(workspace, Limits(hours=hours))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quiet, "patience", lambda *_: seconds)
-        return wait_until_quiet(heartbeat, ledger.SETTINGS, None, usual=0.0)
+        return result(wait_until_quiet(heartbeat, ledger.SETTINGS, (), usual=0.0))
 
 
 def state(workspace: Workspace) -> State:
@@ -87,9 +110,9 @@ def test_a_person_can_stop_it(workspace: Workspace, request_made: Request) -> No
 def test_who_computes_on_the_run_s_gpu_is_not_quiet(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = replace(LOOK, uuid="GPU-2", computing={7: 90})
-    monkeypatch.setattr(gpu, "look", lambda: (replace(LOOK, computing={7: 90, 8: 2}), other))
-    seen = quiet.look(Heartbeat(workspace, Limits()), GPU, 0.0)
+    looks = {"GPU-1": replace(LOOK, computing={7: 90, 8: 2})}
+    monkeypatch.setattr(gpu, "look", lambda uuid: (looks[uuid],))
+    seen = result(quiet.look(Heartbeat(workspace, Limits()), [GPU_0], 0.0))
     assert seen is not None
     assert [(one.name, one.others) for one in seen.gpus] == [("H100", 1)]
 

@@ -1,4 +1,4 @@
-"""Kills a runner, or a judge, and its parent together while it sets a sandbox up."""
+"""Kills a runner, or a judge, or its parent, or both, while it sets a sandbox up."""
 
 import os
 import signal
@@ -15,10 +15,10 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.records import RunSpec
 from autoresearch_kit.records.codec import encode
 
-SETTLE_SECONDS = 30.0
-"""In which what survived may end by itself: a predictor looks once it has imported torch."""
+LOOK_SECONDS = 0.05
 
-LOOK_SECONDS = 0.1
+KILLED = ("both", "group", "child", "parent")
+"""Kills of a runner or judge: with its parent (all of its group, in the second), or one alone."""
 
 STARTS = {
     "runner": "launch.prepare(spec).runner",
@@ -41,8 +41,8 @@ sys.stdin.read()
 """
 
 
-def kill_in_set_up(spec: RunSpec, what: str, seconds: float) -> None:
-    """Start a runner or a judge, and kill it and its parent so long after a sandbox was begun."""
+def kill_in_set_up(spec: RunSpec, what: str, seconds: float, killed: str = "both") -> None:
+    """Start a runner or a judge, and kill what `killed` names so long after a sandbox was begun."""
     file = spec.folder.parent / "spec.json"
     file.write_bytes(encode(spec))
     argv = [sys.executable, "-c", PARENT.format(start=STARTS[what]), str(file)]
@@ -53,12 +53,16 @@ def kill_in_set_up(spec: RunSpec, what: str, seconds: float) -> None:
         while not child.children():
             assert child.is_running()
         time.sleep(seconds)
-        os.kill(child.pid, signal.SIGKILL)
-        parent.kill()
+        if killed == "group":
+            os.killpg(child.pid, signal.SIGKILL)
+        elif killed != "parent":
+            child.kill()
+        if killed != "child":  # that ends by itself, and kills nothing
+            parent.kill()
 
 
-def left(spec: RunSpec, seconds: float = 0.0) -> list[psutil.Process]:
-    """Return the processes that are left after at most so many seconds."""
+def left(spec: RunSpec, seconds: float) -> list[psutil.Process]:
+    """Return the processes that are left after so many seconds; sooner if none is."""
     end = time.monotonic() + seconds
     while (processes := _naming(spec)) and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)

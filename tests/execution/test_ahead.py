@@ -1,5 +1,6 @@
 """Start a runner with its kernel, and a judge, before their turn."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,22 @@ def test_a_waiting_runner_ends_with_its_starter(tmp_path: Path) -> None:
     assert left
     _, alive = psutil.wait_procs(left, timeout=30)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins processes")
+def test_runner_and_judge_are_pinned_with_a_thread_a_core(tmp_path: Path) -> None:
+    core = min(os.sched_getaffinity(0))
+    spec = make_spec(tmp_path, notebook(""), sandbox=SandboxLevel.NONE)
+    spec = replace(spec, cores=(core,))
+    started = [
+        launch.prepare(spec).runner,
+        scoring.start(scoring.judge_spec(spec, spec.folder, Split.VAL)),
+    ]
+    processes = [psutil.Process(each.process.pid) for each in started]
+    found = [(each.cpu_affinity(), each.environ()["OMP_NUM_THREADS"]) for each in processes]
+    for each in started:
+        each.end()
+    assert found == [([core], "1")] * 2
 
 
 def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import psutil
 import pytest
 
-from autoresearch_kit.execution.runner.cpu_time import CpuReader, ProcessTime, Tally
+from autoresearch_kit.execution.runner import cpu_time
+from autoresearch_kit.execution.runner.cpu_time import CoreTimes, CpuReader, ProcessTime, Tally
 from autoresearch_kit.machine import cgroups
 from autoresearch_kit.machine.cgroups import Usage
 
@@ -140,3 +142,42 @@ def test_a_process_that_is_no_descendant_is_another(start: Start) -> None:
         orphaned.stdout.readline()
         assert around(reader) - begun < 0.4
         assert reader.others.total - before >= 0.45
+
+
+@LINUX
+@pytest.mark.parametrize(("away", "beside"), [(0, True), (1000, False)])
+def test_who_is_pinned_to_other_cores_is_not_beside(away: int, beside: bool, start: Start) -> None:
+    core = min(os.sched_getaffinity(0))
+    name = "open('/proc/self/comm', 'w').write('neighbour')"
+    start(f"import os\n{name}\nos.sched_setaffinity(0, [{core}])")
+    reader = CpuReader(usage=lambda: None, cores=[core + away])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_time, "_descendants", lambda *_: frozenset())  # nothing is the run's
+        reader.look_around()
+    assert ("neighbour" in reader.others.by_name) == beside
+
+
+@LINUX
+@pytest.mark.parametrize(("busy", "taken"), [(3.0, 2.0), (9.0, 6.0), (0.5, 0.0)])
+def test_others_count_as_far_as_pinned_cores_were_busy(
+    busy: float, taken: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They took six seconds somewhere, and the run one on its cores."""
+    core = min(os.sched_getaffinity(0))
+    run = replace(SHELL, pid=os.getpid() + 1, parent=os.getpid())
+    me = replace(SHELL, pid=os.getpid(), seconds=0.0)
+    other = replace(SHELL, pid=1, parent=0)
+    at = {"busy": 100.0, "run": 0.0, "others": 20.0}
+
+    def read(processes: Iterable[psutil.Process]) -> list[ProcessTime]:
+        if isinstance(processes, list):
+            return [me]
+        return [me, replace(run, seconds=at["run"]), replace(other, seconds=at["others"])]
+
+    monkeypatch.setattr(cpu_time, "read_all", read)
+    monkeypatch.setattr(cpu_time, "read_cores", lambda _: [CoreTimes(at["busy"], 0.0)])
+    reader = CpuReader(usage=lambda: None, cores=[core])
+    reader.look_around()
+    at = {"busy": 100.0 + busy, "run": 1.0, "others": 26.0}
+    reader.look_around()
+    assert reader.elsewhere == pytest.approx(taken)

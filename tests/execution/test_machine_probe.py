@@ -47,7 +47,7 @@ def test_a_compiler_that_does_not_work_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", machine_probe.MODULE, machine_probe.TRY_COMPILE]
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
-    machine = codec.decode(Machine, said)
+    (machine,) = codec.decode(tuple[Machine, ...], said)
     assert not machine.compiles
     assert machine.no_compile
     assert "\n" not in machine.no_compile

@@ -44,9 +44,21 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> History:
     return made
 
 
-def test_entries_can_be_read_from_a_number_on(night: History) -> None:
-    assert night.entries(2) == night.entries()[2:]
+def test_known_entries_are_not_read_again(
+    night: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = night.entries()
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+    assert night.entries(dict(enumerate(entries))) == entries
+    assert trace.read_text().count("built-in: git") == 1
     assert night.next_number() == 4
+
+
+def test_a_known_entry_that_was_replaced_is_read_again(night: History) -> None:
+    entries = night.entries()
+    other = replace(entries[1], record_commit=entries[0].record_commit)
+    assert night.entries({1: other}) == entries
 
 
 def test_all_experiments_are_read_by_two_git_processes(

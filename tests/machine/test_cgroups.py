@@ -135,8 +135,8 @@ def test_a_part_of_a_processor_is_left_out(
     limit: float | None, cpus: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cgroups, "cpu_limit", lambda: limit)
-    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: list(range(6)), raising=False)
-    monkeypatch.setattr(psutil, "LINUX", True)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
     assert cgroups.cpus() == cpus
 
 

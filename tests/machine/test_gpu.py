@@ -21,6 +21,15 @@ int nvmlDeviceGetHandleByIndex_v2(u index, void **gpu) {
     *gpu = (void *)"GPU-7";
     return index == 0 ? 0 : 15; /* the second is lost */
 }
+int nvmlDeviceGetHandleByUUID(const char *name, void **gpu) {
+    *gpu = (void *)"GPU-8";
+    return strcmp(name, "GPU-8") ? 6 : 0;
+}
+int nvmlDeviceGetMaxMigDeviceCount(void *gpu, u *count) { *count = 3; return 0; }
+int nvmlDeviceGetMigDeviceHandleByIndex(void *gpu, u index, void **part) {
+    *part = (void *)(index ? "MIG-2" : "MIG-1");
+    return index < 2 ? 0 : 6;
+}
 int nvmlDeviceGetUUID(void *gpu, char *out, u n) { strncpy(out, gpu, n); return 0; }
 int nvmlDeviceGetName(void *gpu, char *out, u n) { strncpy(out, "Tesla T4", n); return 0; }
 int nvmlDeviceGetClockInfo(void *gpu, u kind, u *mhz) { *mhz = kind == 1 ? 585 : 5001; return 0; }
@@ -123,3 +132,17 @@ def test_without_a_driver_there_are_no_gpus() -> None:
     assert gpu.look() == ()
     assert gpu.memory() == ()
     assert gpu.gpu_use() == ""
+
+
+@needs_driver
+def test_only_the_gpu_that_is_asked_for_is_looked_at(drivers: dict[bool, Path]) -> None:
+    question = "[each.uuid for each in gpu.look('GPU-8') + gpu.memory('GPU-8') + gpu.look('GPU-9')]"
+    assert answer(drivers[False], question) == "['GPU-8', 'GPU-8']"
+
+
+@needs_driver
+def test_parts_of_a_gpu_are_listed_as_far_as_visible(drivers: dict[bool, Path]) -> None:
+    question = "gpu.visible_parts()"
+    assert answer(drivers[False], question) == "('MIG-1', 'MIG-2')"
+    visible = answer(drivers[False], question, CUDA_VISIBLE_DEVICES="MIG-2,GPU-9")
+    assert visible == "('MIG-2',)"

@@ -12,10 +12,10 @@ from autoresearch_kit.machine import gpu_nodes
 CUDA = r"""
 #include <string.h>
 int cuInit(unsigned flags) { return FAILS; }
-int cuDeviceGet(int *device, int index) { *device = 7; return index; }
+int cuDeviceGet(int *device, int index) { *device = 7 + index; return 0; }
 int cuDeviceGetUuid_v2(unsigned char *out, int device) {
-    for (int i = 0; i < 16; i++) out[i] = i;
-    return device != 7;
+    for (int i = 0; i < 16; i++) out[i] = i + device - 7;
+    return 0;
 }
 """
 
@@ -25,11 +25,12 @@ typedef unsigned int u;
 int nvmlInitWithFlags(u flags) { return 0; }
 int nvmlInit_v2(void) { return 0; }
 int nvmlDeviceGetHandleByUUID(const char *name, void **gpu) {
-    *gpu = (void *)name;
-    return strcmp(name, KNOWN "-00010203-0405-0607-0809-0a0b0c0d0e0f") ? 6 : 0;
+    int first = !strcmp(name, KNOWN "-00010203-0405-0607-0809-0a0b0c0d0e0f");
+    *gpu = (void *)(first ? 1L : 2L);
+    return first || !strcmp(name, KNOWN "-01020304-0506-0708-090a-0b0c0d0e0f10") ? 0 : 6;
 }
-int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(void *part, void **gpu) { *gpu = 0; return 0; }
-int nvmlDeviceGetMinorNumber(void *gpu, u *minor) { *minor = 1; return 0; }
+int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(void *part, void **gpu) { *gpu = part; return 0; }
+int nvmlDeviceGetMinorNumber(void *gpu, u *minor) { *minor = 2 - (u)(long)gpu; return 0; }
 int nvmlDeviceGetGpuInstanceId(void *part, u *id) { *id = 3; return 0; }
 int nvmlDeviceGetComputeInstanceId(void *part, u *id) { *id = 0; return 0; }
 """
@@ -42,7 +43,7 @@ from pathlib import Path
 from autoresearch_kit.machine import gpu_nodes
 gpu_nodes.DEV = Path(sys.argv[1])
 gpu_nodes.CAPABILITIES = Path(sys.argv[1]) / "capabilities"
-reach = gpu_nodes.reach_cuda()
+reach = gpu_nodes.reach_cuda(int(sys.argv[2]))
 print(reach.uuid, *(Path(node).relative_to(sys.argv[1]) for node in reach.nodes))
 """
 
@@ -56,8 +57,8 @@ def build(folder: Path, name: str, source: str, *options: str) -> None:
     subprocess.run(command, input=source, text=True, check=True)
 
 
-def ask(folder: Path, *nodes: str, cuda: int = 0, known: str = "") -> str:
-    """Ask where `/dev` has these nodes, and the driver's library knows a GPU of this kind."""
+def ask(folder: Path, *nodes: str, cuda: int = 0, known: str = "", index: int = 0) -> str:
+    """Ask where `/dev` has these nodes, and the driver's library knows GPUs of this kind."""
     build(folder, "libcuda.so.1", CUDA, f"-DFAILS={cuda}")
     if known:
         build(folder, "libnvidia-ml.so.1", NVML, f'-DKNOWN="{known}"')
@@ -68,7 +69,7 @@ def ask(folder: Path, *nodes: str, cuda: int = 0, known: str = "") -> str:
         "LD_LIBRARY_PATH": str(folder),
         "PYTHONPATH": str(Path(gpu_nodes.__file__).parents[2]),
     }
-    command = [sys.executable, "-c", ASK, str(folder)]
+    command = [sys.executable, "-c", ASK, str(folder), str(index)]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
@@ -81,6 +82,12 @@ def test_only_the_first_gpu_of_cuda_is_reached(tmp_path: Path) -> None:
         known="GPU",
     )  # fmt: skip
     assert said == f"GPU-{UUID} nvidia1 nvidiactl nvidia-uvm"
+
+
+@needs_compiler
+def test_each_gpu_is_reached_by_its_own_node(tmp_path: Path) -> None:
+    said = ask(tmp_path, "nvidia0", "nvidia1", "nvidiactl", known="GPU", index=1)
+    assert said == "GPU-01020304-0506-0708-090a-0b0c0d0e0f10 nvidia0 nvidiactl"
 
 
 @needs_compiler
@@ -110,7 +117,7 @@ def test_one_of_several_nodes_is_not_guessed(tmp_path: Path) -> None:
 @needs_compiler
 def test_a_driver_that_does_not_answer_is_named(tmp_path: Path) -> None:
     said = ask(tmp_path, "nvidia0", cuda=304)
-    assert said.endswith("CUDA's driver does not say which GPU is its first: error 304")
+    assert said.endswith("CUDA's driver does not say which its GPU 0 is: error 304")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Make a frame without errors."""
     table = pd.DataFrame(rows, columns=["status", "val_bpb", "idea"])
     table = table.assign(number=range(len(rows)), error=NAN, sandbox="", weaker=False)
+    table = table.assign(finished=np.full(len(rows), "NaT", dtype="datetime64[us]"))
     return table.assign(scores=table["val_bpb"].notna().astype(int))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -26,6 +26,7 @@ from autoresearch_kit.reports.status import in_short, known_campaigns, words
 from autoresearch_kit.reports.under_way import RunWatcher
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.estimates import estimates
+from tests.reports.nights import use, uses
 from tests.researchers.llm.conftest import Ledger, ledger
 
 __all__ = ["ledger"]
@@ -104,6 +105,63 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
         run = watcher.look()
     assert run is not None
     assert "+WIDTH = 16" in str(run.diff)
+
+
+@pytest.fixture
+def several(ledger: Ledger) -> Iterator[Ledger]:
+    """A campaign with experiments 1 and 2 under way here, and 3, the last begun, on far/gpu0."""
+    uses = []
+    for number, width in ((1, 16), (2, 32), (3, 64)):
+        ledger.workspace.write_pending(
+            Proposal(number, 0, "llm", "", "", constants={"WIDTH": width})
+        )
+        folder = ledger.workspace.runs / f"{number}"
+        folder.mkdir(parents=True)
+        source = ledger.history.source(0).replace("WIDTH = 8", f"WIDTH = {width}")
+        (folder / "input.ipynb").write_text(source)
+        here = use(f"gpu{number}", number, 10.0 * number)
+        uses.append(replace(here, slot=replace(here.slot, folder=str(folder))))
+    uses[2] = replace(uses[2], slot=replace(uses[2].slot, name="far/gpu0", folder=""))
+    ledger.workspace.write_state(running(number=3, slots=tuple(uses)))
+    with ledger.workspace.lock():
+        yield ledger
+
+
+@pytest.mark.parametrize(
+    ("chosen", "slot", "remote"),
+    [(None, "far/gpu0", True), (1, "gpu1", False), (2, "gpu2", False), (9, "far/gpu0", True)],
+)
+def test_one_of_several_experiments_under_way_is_followed(
+    several: Ledger, chosen: int | None, slot: str, remote: bool
+) -> None:
+    run = RunWatcher(several.workspace, several.history).look(chosen)
+    assert run is not None
+    assert (run.slot, run.remote) == (slot, remote)
+    assert f"+WIDTH = {run.proposal.constants['WIDTH']}" in str(run.diff)
+
+
+def test_of_several_runs_one_on_this_machine_is_followed(several: Ledger) -> None:
+    state = several.workspace.state()
+    assert state is not None
+    slots = tuple(replace(each, number=3) for each in state.slots)
+    several.workspace.write_state(replace(state, slots=slots))
+    run = RunWatcher(several.workspace, several.history).look()
+    assert run is not None
+    assert run.slot == "gpu2"
+
+
+def test_slots_are_part_of_the_record_for_programs(several: Ledger) -> None:
+    record = json.loads(codec.encode(read(several).record()))
+    assert [each["slot"]["name"] for each in record["state"]["slots"]] == [
+        "gpu1", "gpu2", "far/gpu0"
+    ]  # fmt: skip
+
+
+def test_slots_are_shown_only_while_the_campaign_runs(ledger: Ledger) -> None:
+    ledger.workspace.write_state(running(slots=uses(4)))
+    assert read(ledger).slots == ()
+    with ledger.workspace.lock():
+        assert len(read(ledger).slots) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tables and figures of what git has of a campaign, and the notebook that shows them."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,18 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Noise, Proposal, Reason, SandboxLevel, Verdict
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import Entry, History
+from autoresearch_kit.records import (
+    Limits,
+    Noise,
+    Proposal,
+    Reason,
+    SandboxLevel,
+    Stage,
+    State,
+    Verdict,
+)
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports import html
 from autoresearch_kit.reports.experiment import experiment_rows
@@ -22,6 +33,7 @@ from autoresearch_kit.reports.summary import summary_of
 from autoresearch_kit.reports.tables import TSV_COLUMNS
 from tests.ledger import ledger
 from tests.ledger.ledger import repeated
+from tests.reports import nights
 from tests.researchers.llm.conftest import CURVE, begin
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "results.ipynb"
@@ -101,7 +113,7 @@ def test_campaigns_are_compared(night: Results, log: Results) -> None:
     [legend] = drawn.legends
     named = [text.get_text() for text in legend.get_texts()]
     assert named == ["night", "data/h100_mar8_results.tsv"]
-    with pytest.raises(InputError, match="choose one of: experiments, hours, usd"):
+    with pytest.raises(InputError, match="choose one of: experiments, hours, device-hours, usd"):
         compare(night, against="days")
 
 
@@ -131,7 +143,8 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
 
 def test_what_was_not_recorded_is_said_in_a_sentence(night: Results, log: Results) -> None:
     assert "No baseline was scored on the audit shard in night" in str(night.audit())
-    for missing in (log.time(), log.curves(), log.diff(), log.audit(), log.confirmation()):
+    without = log.time(), log.curves(), log.diff(), log.audit(), log.confirmation(), log.slots()
+    for missing in (*without, log.progress_of_devices("hours")):
         assert isinstance(missing, Missing)
         assert "data/h100_mar8_results.tsv" in str(missing)
     for against in ("hours", "usd"):
@@ -167,6 +180,44 @@ def test_a_report_says_which_notebook_is_missing(tmp_path: Path) -> None:
         html.report(tmp_path, "night", [], tmp_path / "report.html")
 
 
+def made_up(slots: int, root: Path) -> Results:
+    entries = [Entry(each, "", "") for each in nights.night(12, slots)]
+    return Results(summary_of("night", entries), History(root, "night"))
+
+
+def test_slots_are_a_table_with_idle_seconds(tmp_path: Path) -> None:
+    shown = made_up(4, tmp_path)
+    now = time.time()
+    state = State("night", 1, Stage.RUNNING, "", 7, "", "", Limits(), now, now)
+    workspace = Workspace(tmp_path, "night")
+    workspace.create()
+    workspace.write_state(replace(state, slots=nights.uses(2)))
+    table = shown.slots()
+    assert isinstance(table, Table)
+    assert list(table.index) == ["gpu0", "gpu1", "gpu2", "gpu3"]
+    assert table["runs"].sum() == sum(len(each.runs) for each in nights.night(12, 4))
+    assert table["percent"].between(50, 100).all()
+    assert table["idle_seconds"].tolist()[:2] == [50.0, 50.0]
+    assert table["idle_seconds"].isna().tolist() == [False, False, True, True]
+
+
+def test_older_records_are_of_one_unnamed_device(night: Results) -> None:
+    table = night.slots()
+    assert isinstance(table, Table)
+    assert list(table.index) == ["the device"]
+    assert table["runs"].tolist() == [5]
+
+
+def test_several_devices_are_drawn_by_hours(tmp_path: Path) -> None:
+    assert isinstance(made_up(4, tmp_path).progress_of_devices("hours"), Drawing)
+    assert "One device ran night" in str(made_up(1, tmp_path).progress_of_devices("hours"))
+
+
+def test_a_log_without_times_is_not_drawn_by_hours(log: Results) -> None:
+    with pytest.raises(InputError, match=r"can't draw .*results\.tsv by hours: no times recorded"):
+        log.progress("hours")
+
+
 @pytest.mark.slow
 def test_the_notebook_runs_to_its_end_as_a_report(night: Results, tmp_path: Path) -> None:
     assert night.history is not None
@@ -174,7 +225,7 @@ def test_the_notebook_runs_to_its_end_as_a_report(night: Results, tmp_path: Path
     html.report(night.history.root, "night", [str(LOG)], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "Batches of 8" in page
-    assert page.count("<img ") == 4
+    assert page.count("<img ") == 5
     assert "google.colab" not in page
 
 

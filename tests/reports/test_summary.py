@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.records import Experiment, Noise, Run, SandboxLevel, Usage, Verdict
+from autoresearch_kit.reports.device_time import slot_times
 from autoresearch_kit.reports.summary import summarise
 from tests.ledger.ledger import disturbed, experiment, repeated, run, score
+from tests.reports.nights import run_on
 
 NOISE = Noise(0.01, 6.0)
 DAY = "2026-11-21T"
@@ -100,3 +102,51 @@ def test_seconds_outside_training_are_counted(
     experiments: list[Experiment], part: str, seconds: float
 ) -> None:
     assert summarise("night", experiments).spent.parts.get(part, 0.0) == pytest.approx(seconds)
+
+
+def test_the_best_is_the_keep_that_none_replaced() -> None:
+    early = replace(experiment(2, 1.4), against=0, finished=f"{DAY}10:10:00+00:00")
+    late = replace(experiment(1, 1.3), against=2, finished=f"{DAY}10:20:00+00:00")
+    first = replace(experiment(0), finished=f"{DAY}10:00:00+00:00")
+    summary = summarise("night", [first, late, early])
+    assert summary.best_row is not None
+    assert summary.best_row.number == 1
+    assert [row.delta for row in summary.table] == [
+        None, pytest.approx(-0.1), pytest.approx(-0.1)
+    ]  # fmt: skip
+    assert [row.best for row in summary.table] == [1.5, 1.3, 1.4]
+
+
+def test_idle_seconds_of_every_device_are_between_runs() -> None:
+    both = [
+        replace(lasting(0, "10:00:00", "10:10:00"), runs=(run_on("gpu0", 1.5),)),
+        replace(lasting(1, "10:00:00", "10:10:00"), runs=(run_on("gpu1", 1.5),)),
+    ]
+    spent = summarise("night", both).spent
+    assert spent.parts["between runs"] == 2 * (600 - 310)
+    assert str(spent).startswith("50.0% of the wall-clock of 2 devices was training")
+
+
+def test_a_device_counts_from_its_first_experiment_on() -> None:
+    nights = [
+        replace(lasting(0, "10:00:00", "10:10:00"), runs=(run_on("gpu0", 1.5),)),
+        replace(
+            lasting(1, "10:10:00", "10:20:00"), runs=(run_on("gpu0", 1.5), run_on("gpu1", 1.5))
+        ),
+    ]
+    [first, second] = slot_times(summarise("night", nights).table)
+    assert (first.seconds, second.seconds) == (1200, 600)
+    assert (first.runs, second.runs) == (2, 1)
+
+
+def test_an_improvement_costs_the_runs_of_all_devices() -> None:
+    kept = replace(
+        experiment(1, 1.4),
+        runs=(run_on("gpu0", 1.4), run_on("gpu1", 1.4)),
+        reruns=(run_on("gpu2", 1.5),),
+        set_aside=(run_on("gpu3", 1.4),),
+        probes=(run_on("gpu0", None),),
+    )
+    baseline = replace(experiment(0), runs=(run_on("gpu0", 1.5),))
+    assert summarise("night", [baseline, kept]).device_hours == pytest.approx(6 * 310 / 3600)
+    assert words(baseline, kept)["device-hours"] == "0.52 of all runs, 0.52 an improvement"

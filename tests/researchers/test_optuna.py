@@ -1,9 +1,11 @@
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
@@ -167,3 +169,42 @@ def test_a_losing_direction_is_turned_and_a_winning_one_kept(bench: Bench) -> No
     bench.try_(replace(lower, number=2, constants={"MATRIX_LR": 0.05}))
     assert promising("MATRIX_LR", find_outcomes(bench.view)) == 1
     assert promising("DEPTH", find_outcomes(bench.view)) == 0
+
+
+def in_flight(bench: Bench, researcher: OptunaResearcher, count: int) -> list[Proposal]:
+    """Proposals that are asked for one after the other, while all earlier ones run."""
+    view, running = bench.view, list[Proposal]()
+    for number in range(view.number, view.number + count):
+        running.append(researcher.propose(replace(view, number=number, running=tuple(running))))
+    return running
+
+
+@pytest.mark.parametrize("tried", [0, 24])
+def test_no_constants_are_in_flight_twice(
+    bench: Bench, researcher: OptunaResearcher, tried: int
+) -> None:
+    bench.go(researcher, tried)
+    vectors = [{**bench.best.constants, **p.constants} for p in in_flight(bench, researcher, 16)]
+    assert not [vector for vector in vectors if vectors.count(vector) > 1]
+
+
+def test_steps_in_flight_change_what_no_other_changes(
+    bench: Bench, researcher: OptunaResearcher
+) -> None:
+    changed = {name for each in in_flight(bench, researcher, 6) for name in each.constants}
+    assert changed == {*OPTIMUM, "USE_SMEAR", "WINDOW"}
+
+
+def test_tpe_knows_what_is_in_flight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.go(OptunaResearcher(), 24)
+    running = [replace(bench.best.proposal, number=25, parent=0, constants={"DEPTH": 2})]
+    view, told, add = bench.view, list[TrialState](), optuna.Study.add_trials
+
+    def add_trials(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+        told.extend(trial.state for trial in trials)
+        add(study, trials)
+
+    monkeypatch.setattr(optuna.Study, "add_trials", add_trials)
+    for number in range(25, 40):
+        OptunaResearcher().propose(replace(view, number=number, running=running))
+    assert told.count(TrialState.COMPLETE) == 25 * told.count(TrialState.RUNNING) > 0

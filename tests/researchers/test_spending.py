@@ -1,5 +1,6 @@
 """A language model's usage is counted once, and held against the caps before it is spent."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,11 +68,26 @@ def test_the_cap_on_dollars_counts_the_next_request(tmp_path: Path) -> None:
         ask(meter, 501)
 
 
-def test_a_request_that_is_not_answered_yet_counts(tmp_path: Path) -> None:
+def test_a_request_waits_for_those_that_might_pass_the_cap(tmp_path: Path) -> None:
     meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=2 * REPLY_TOKENS + 999))
+    with ThreadPoolExecutor() as threads:
+        with meter.request([], 500):
+            waiting = threads.submit(ask, meter, 500)
+            assert wait([waiting], timeout=0.2).not_done
+        waiting.result(60)
+
+
+def test_a_request_that_can_not_fit_does_not_wait(tmp_path: Path) -> None:
+    meter = Meter(tmp_path / "usage.jsonl", Limits(tokens=REPLY_TOKENS + 999))
     with meter.request([], 500), pytest.raises(LimitReached):
-        ask(meter, 500)
-    ask(meter, 500)
+        ask(meter, 1_000)
+
+
+def test_what_is_asked_under_a_number_after_its_record_counts(meter: Meter) -> None:
+    meter.add(0, ONE)
+    meter.add(0, ONE)
+    recorded = replace(Bench("WIDTH = 8", lambda _: 1.0).best, usage=ONE)
+    assert meter.total([recorded]) == ONE + ONE
 
 
 def test_a_model_that_writes_at_length_is_expected_to(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The doctor names what is missing on a machine, and the way out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
-    monkeypatch.setattr(machine_probe, "probe", lambda: machine)
+    monkeypatch.setattr(machine_probe, "probe_all", lambda: (machine,))
     monkeypatch.setattr(machine_probe, "probe_inside", lambda *_, **__: machine)
 
 
@@ -78,6 +79,22 @@ def test_a_gpu_that_runs_would_not_see_is_a_gap(
     assert said in findings["device"].advice
     in_runs = machine_probe.probe_inside(None, bubblewrap.level())
     assert findings["precision"].found == in_runs.precision
+
+
+def test_each_gpu_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [
+        replace(CPU, device=f"card {at}", accelerator=True, gpu=replace(T4, uuid=f"GPU-{at}"))
+        for at in range(2)
+    ]
+    monkeypatch.setattr(machine_probe, "probe_all", lambda: tuple(cards))
+    monkeypatch.setattr(
+        machine_probe, "probe_inside", lambda gpu, *_, **__: cards[int(gpu.uuid[-1])]
+    )
+    findings = examine(tmp_path)
+    assert [findings[name].found for name in ("device", "device 1")] == [
+        "GPU: card 0",
+        "GPU: card 1",
+    ]
 
 
 def test_an_untested_profile_is_mentioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,3 +76,9 @@ def test_parting_by_more_than_two_of_the_latest_sigma_warns(
     keeps = night(*zip((1.5, 1.4, 1.3), audits, strict=False))
     experiments = [replace(keep, noise=noise) for keep, noise in zip(keeps, noises, strict=True)]
     assert bool(second_opinion(experiments).warning) is warned
+
+
+def test_keeps_are_in_the_order_of_finishing() -> None:
+    first, early, late = night((1.5, 1.6), (1.3, 1.5), (1.4, 1.5))
+    early = replace(early, finished="2026-03-08T22:00:00+00:00")
+    assert [keep.number for keep in second_opinion([first, early, late]).keeps] == [0, 2, 1]

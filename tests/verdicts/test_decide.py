@@ -10,6 +10,7 @@ from autoresearch_kit.verdicts.decide import (
     Decision,
     Sample,
     decide,
+    decide_merged,
     possible_loss,
     possible_losses,
 )
@@ -62,6 +63,8 @@ def test_greedily_lower_is_better_and_ties_go_to_less_code(
         pytest.param(0.05, 2, 0, 100, Arm.BEST, id="in turn with the best, 2"),
         pytest.param(0.05, 2, 1, 100, Arm.CHALLENGER, id="in turn with the best, 3"),
         pytest.param(0.05, 3, 1, 100, Arm.BEST, id="in turn with the best, 4"),
+        pytest.param(0.05, 1, 4, 100, Arm.CHALLENGER, id="the best has runs, the idea one"),
+        pytest.param(0.05, 2, 4, 100, Arm.CHALLENGER, id="the best has runs, the idea two"),
         pytest.param(0.05, 3, 2, 100, Reason.BETTER, id="clearly better, once both have runs"),
         pytest.param(0.015, 3, 2, 100, Arm.CHALLENGER, id="in between, once both have runs"),
         pytest.param(0.01, MOST_RUNS, 4, 100, Reason.NO_GAIN, id="open at the limit"),
@@ -97,6 +100,47 @@ def test_a_keep_must_hold_with_the_claimed_scores(
     best = Best(OLD, 100, around(1.2, 2), claimed=beside)
     found = decide(Sample(around(1.15, 3), 100, claimed=claimed), best, NOISE, Rule.CAREFUL)
     assert (found.reason if isinstance(found, Decision) else found) is follows
+
+
+@pytest.mark.parametrize(
+    ("gain", "runs", "nodes", "follows"),
+    [
+        pytest.param(0.05, 2, 100, Arm.CHALLENGER, id="clearly better, too few runs"),
+        pytest.param(0.02, 3, 100, Reason.BETTER, id="better"),
+        pytest.param(0.005, 3, 100, Arm.CHALLENGER, id="in between"),
+        pytest.param(-0.001, 3, 100, Reason.NO_GAIN, id="not better"),
+        pytest.param(-0.03, 3, 100, Reason.WORSE, id="worse"),
+        pytest.param(0.005, MOST_RUNS, 100, Reason.NO_GAIN, id="in between at the limit"),
+        pytest.param(0.0075, MOST_RUNS, 90, Reason.SIMPLER, id="less code, no loss shown"),
+    ],
+)
+def test_merged_code_is_judged_by_its_own_runs(
+    gain: float, runs: int, nodes: int, follows: Reason | Arm
+) -> None:
+    best, merged = Best(around(1.2, 6), 100), Sample(around(1.2 - gain, runs), nodes)
+    found = decide_merged(merged, best, NOISE, Rule.CAREFUL)
+    assert (found.reason if isinstance(found, Decision) else found) is follows
+
+
+def test_a_merged_keep_must_hold_with_the_claimed_scores() -> None:
+    merged = Sample(around(1.15, 3), 100, claimed=around(1.25, 4))
+    found = decide_merged(merged, Best(OLD, 100), NOISE, Rule.CAREFUL)
+    assert isinstance(found, Decision)
+    assert found.verdict is Verdict.DISTURBED
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.03, True), (0.012, False)])
+def test_merged_runs_that_agree_too_well_count_as_one(gain: float, kept: bool) -> None:
+    merged = Sample((1.2 - gain,) * 3, 100)
+    found = decide_merged(merged, Best(around(1.2, 6), 100), NOISE, Rule.CAREFUL)
+    assert isinstance(found, Decision)
+    assert (found.verdict is Verdict.KEEP) == kept
+
+
+def test_greedily_one_run_of_merged_code_decides() -> None:
+    found = decide_merged(Sample((1.1999,), 100), Best((1.2,), 100), NOISE, Rule.GREEDY)
+    assert isinstance(found, Decision)
+    assert found.verdict is Verdict.KEEP
 
 
 def test_many_old_runs_of_the_best_spare_it_no_rerun() -> None:

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from autoresearch_kit.records import Noise, Verdict
+from autoresearch_kit.records import Noise, Verdict, latest_noise
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
 from autoresearch_kit.verdicts.noise import BASELINE, Group
@@ -158,6 +158,22 @@ def test_reruns_belong_to_the_best_of_their_time() -> None:
         2: (1.6,),
         3: (1.3, 1.31),
     }
+
+
+def test_reruns_may_be_of_a_best_with_a_larger_number() -> None:
+    late = replace(
+        repeated(experiment(1), 1.6, reruns=(1.41,)),
+        against=2,
+        finished="2026-03-08T21:20:00+00:00",
+    )
+    nights = [repeated(experiment(0), 1.5), late, replace(repeated(experiment(2), 1.4), against=0)]
+    assert noise.scores_by_code(nights)[2] == (1.4, 1.41)
+
+
+def test_the_latest_noise_is_that_of_the_last_to_finish() -> None:
+    first, last = Noise(0.02, 4.0), Noise(0.01, 6.0)
+    late = replace(experiment(1), noise=last, finished="2026-03-08T21:20:00+00:00")
+    assert latest_noise([late, replace(experiment(2), noise=first)]) == last
 
 
 def test_runs_from_before_the_machine_got_faster_do_not_count() -> None:

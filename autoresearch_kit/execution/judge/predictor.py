@@ -1,8 +1,8 @@
 """The process that holds a submission: inputs in, logits out. It never sees a target.
 
 `python -m autoresearch_kit.execution.judge.predictor SPEC`, started by the judge in the sandbox.
-Nothing of the submission is loaded before the judge says so. What the model prints goes to
-standard error.
+It ends with the judge. Nothing of the submission is loaded before the judge says so. What the model
+prints goes to standard error.
 """
 
 import mmap
@@ -13,7 +13,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoresearch_kit.execution.processes.lifeline import uncollected
+from autoresearch_kit.execution.processes.lifeline import end_with_starter, uncollected
+
+if __name__ == "__main__":
+    end_with_starter()
 
 with uncollected():
     import torch

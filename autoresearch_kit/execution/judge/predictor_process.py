@@ -144,7 +144,7 @@ class PredictorProcess:
                 with suppress(psutil.NoSuchProcess):
                     descendant.kill()
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
         for descriptor in (self.memory, self.requests, self.replies, self.printed):
             os.close(descriptor)
         self.door.close()
@@ -252,7 +252,7 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     told = PredictorSpec(spec.submission, spec.device, *ends)
     process = subprocess.Popen(
         _command(spec, told),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # by whose end it knows that this process is gone
         stdout=printing,
         stderr=printing,
         pass_fds=ends,

@@ -47,7 +47,7 @@ class JudgeSpec:
     the model computes on: `cuda`, `mps` or `cpu`; `precision` that of its matrix products, None for
     the predictor's choice. `gpu` is the only GPU that judge and predictors see; None: they see
     none. `seconds` bounds all of the scoring, `batch_seconds` the model's loading and each of its
-    answers, `memory_mb` the predictors and their children.
+    answers, `memory_mb` the predictors and their children. `cores` are as in `RunSetup`.
     """
 
     dataset: Path
@@ -64,6 +64,7 @@ class JudgeSpec:
     batch_seconds: float = 60.0
     gpu: Accelerator | None = None
     sight: Sight = field(default_factory=Sight)
+    cores: tuple[int, ...] = ()
 
 
 class ScoreFailure(KitError):  # noqa: N818 - the submission failed, not the kit
@@ -94,6 +95,7 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         device=spec.device,
         gpu=spec.gpu,
         sight=spec.sight,
+        cores=spec.cores,
     )
 
 
@@ -109,6 +111,7 @@ def start(spec: JudgeSpec) -> Child:
         run_id=spec.run_id,
         log=spec.folder / LOG_FILE,
         gpu=spec.gpu,
+        cores=spec.cores,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.untrusted import read_untrusted_tail
+from autoresearch_kit.machine.cores import pinned
 from autoresearch_kit.records import Accelerator
 
 POLL_SECONDS = 0.1
@@ -64,12 +65,14 @@ def start_child(
     run_id: str,
     log: Path,
     gpu: Accelerator | None,
+    cores: Sequence[int] = (),
 ) -> Child:
     """Start `python -m ARGUMENTS` from the package's copy in `kit`; its output goes to `log`.
 
-    It runs in `folder`, and CUDA shows it no other GPU than `gpu`.
+    It runs in `folder`, CUDA shows it no other GPU than `gpu`, and it is pinned to the logical
+    processors `cores`, as is all that it starts; empty: to none.
     """
-    with log.open("wb") as file:
+    with log.open("wb") as file, pinned(cores):
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *arguments],
             env=bubblewrap.environment(

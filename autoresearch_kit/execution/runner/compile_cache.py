@@ -16,6 +16,7 @@ code runs again.
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Container, Iterator
 from pathlib import Path
 
@@ -137,7 +138,8 @@ def _copy(source: Path, target: Path, names: Container[str] | None = None) -> No
         copy = target / entry.path
         if (names is None or entry.path in names) and not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            part = copy.with_name(f".{os.getpid()}.part")  # `write_atomic` syncs each to the disk
+            # of this thread: another may keep the same file; `write_atomic` syncs each to the disk
+            part = copy.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
             try:
                 part.write_bytes(_read(entry))
                 part.replace(copy)

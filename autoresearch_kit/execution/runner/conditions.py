@@ -13,7 +13,7 @@ from statistics import fmean
 import psutil
 
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
-from autoresearch_kit.machine import cgroups, gpu
+from autoresearch_kit.machine import gpu
 from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.records import Conditions, GpuConditions
 
@@ -35,8 +35,8 @@ A desktop that is drawn there takes less, and an idle notebook's kernel nothing.
 class Counters:
     """Counters of the machine at a moment: seconds of a core, from some moment in the past.
 
-    `stolen` were taken by a virtual machine's host from the cores that the run may use, `others` by
-    processes that are not the run's; `names` has the latter by the processes' names.
+    `cores` are as many as the run may use. `stolen` were taken from them by a virtual machine's
+    host, `others` by processes that are not the run's; `names` has the latter by name.
     """
 
     at: float
@@ -86,8 +86,8 @@ class Observer:
         )
 
     def _count(self) -> Counters:
-        cpu, others = self._cpu, self._cpu.others
-        return Counters(cpu.at, cgroups.cpus(), cpu.stolen, others.total, others.by_name)
+        cpu = self._cpu
+        return Counters(cpu.at, cpu.cores, cpu.stolen, cpu.taken_by_others, cpu.others.by_name)
 
 
 def elsewhere(begin: Counters, end: Counters) -> float:

@@ -112,9 +112,17 @@ class CpuReader:
     `run` counts the runner's descendants, `others` all processes but those and the runner, and
     `stolen` the seconds that a virtual machine's host took: the last two as of `at`, the last look
     around. `unseen` are CPU seconds of the run that no process which was seen accounts for.
+
+    On `cores`, which a run may be pinned to, only some of the others may be: not those that are
+    pinned to other cores, as runs on other devices are. Nor need the rest have been there: of their
+    time counts at most what these cores were busy for beyond the run's own time.
     """
 
-    def __init__(self, usage: Callable[[], Usage | None] = cgroups.usage) -> None:
+    def __init__(
+        self,
+        usage: Callable[[], Usage | None] = cgroups.usage,
+        cores: Collection[int] = (),
+    ) -> None:
         self.run = Tally()
         self.others = Tally()
         self.at = 0.0
@@ -126,6 +134,10 @@ class CpuReader:
         self._counted = 0.0
         self._runner = self._before = _read_self()
         self._accounted: float | None = None
+        self._cores = frozenset(cores)
+        self._on_cores = 0.0
+        self._on_cores_before: float | None = None
+        self._others_before = 0.0
 
     @property
     def run_seconds(self) -> float:
@@ -142,7 +154,18 @@ class CpuReader:
     @property
     def elsewhere(self) -> float:
         """CPU seconds that others, the host included, were seen to take."""
-        return self.others.total + self.stolen
+        return self.taken_by_others + self.stolen
+
+    @property
+    def taken_by_others(self) -> float:
+        """CPU seconds that others were seen to take, on the run's cores where it has some."""
+        total = self.others.total - self._others_before
+        return min(total, self._on_cores) if self._cores else total
+
+    @property
+    def cores(self) -> int:
+        """Number of logical processors that `elsewhere` is of."""
+        return len(self._cores) or cgroups.cpus()
 
     def look(self, descendants: Iterable[psutil.Process]) -> None:
         """Look at the runner's descendants, parents first; some 100 microseconds for each."""
@@ -156,8 +179,8 @@ class CpuReader:
         own = _descendants(os.getpid(), everyone)
         self._take([process for process in everyone if process.pid in own])
         others = [process for process in everyone if process.pid not in own | {os.getpid()}]
-        self.others.look(others)
-        self.at, self.stolen = begun, _stolen()
+        self.others.look([each for each in others if self._may_be_beside(each)])
+        self.at, self.stolen = begun, sum(core.stolen for core in read_cores(self._cores))
         if self._cgroup is not None:
             self.unseen = max(0.0, self.run_seconds - self.run.total)
         elif usage is not None:
@@ -167,7 +190,24 @@ class CpuReader:
             if self._accounted is None:
                 self._accounted = missing
             self.unseen = max(0.0, missing - self._accounted)
+        if self._cores:
+            self._count_cores()
         return time.monotonic() - begun
+
+    def _may_be_beside(self, other: ProcessTime) -> bool:
+        """Return whether another process may run on the cores."""
+        try:
+            return not self._cores or bool(os.sched_getaffinity(other.pid) & self._cores)
+        except OSError:  # it is gone
+            return False
+
+    def _count_cores(self) -> None:
+        """Count for how long the cores were busy with something else since the first look."""
+        own = self.run_seconds + self._runner.seconds
+        spent = sum(core.busy for core in read_cores(self._cores)) - own
+        if self._on_cores_before is None:
+            self._on_cores_before, self._others_before = spent, self.others.total
+        self._on_cores = max(0.0, spent - self._on_cores_before)
 
     def _take(self, own: Sequence[ProcessTime]) -> None:
         """Take note of the run's processes, and of those that the runner itself waited for."""
@@ -190,13 +230,25 @@ def _name(process: psutil.Process) -> str:
         raise psutil.NoSuchProcess(process.pid) from error
 
 
-def _stolen() -> float:
-    """Return the seconds that the host took of the cores that this process may use."""
-    cores = psutil.cpu_times(percpu=True)
+@dataclass(frozen=True)
+class CoreTimes:
+    """Seconds in which a core was busy with processes, and those that the host took from it."""
+
+    busy: float
+    stolen: float
+
+
+def read_cores(cores: Collection[int]) -> list[CoreTimes]:
+    """Read the counters of these cores; without any, of all that this process may use."""
+    times = psutil.cpu_times(percpu=True)
     allowed = psutil.Process().cpu_affinity() if psutil.LINUX else None
-    if allowed and max(allowed) < len(cores):  # a container may be shown fewer than it is given
-        cores = [cores[core] for core in allowed]
-    return sum(getattr(core, "steal", 0.0) for core in cores)
+    wanted = cores or allowed or ()
+    if wanted and max(wanted) < len(times):  # a container may be shown fewer than it is given
+        times = [times[core] for core in wanted]
+    return [
+        CoreTimes(each.user + getattr(each, "nice", 0.0) + each.system, getattr(each, "steal", 0.0))
+        for each in times
+    ]
 
 
 def _descendants(pid: int, processes: Iterable[ProcessTime]) -> frozenset[int]:

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from autoresearch_kit.execution.runner.conditions import Observer
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
 from autoresearch_kit.execution.runner.limits import GpuPeak, Limits
 from autoresearch_kit.execution.runner.submission import take_model
+from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
 POLL_SECONDS = 0.05
@@ -59,14 +61,15 @@ class Watchdog(threading.Thread):
         self.submitted: float | None = None
         self.failure: Failure | None = None
         self.conditions: Conditions | None = None
-        self.gpu = GpuPeak()
+        uuid = spec.gpu.uuid if spec.gpu else ""
+        self.gpu = GpuPeak(partial(gpu.memory, uuid))
         self.compiling = CompileMeter(spec)
         self._work = spec.folder / handover.WORK_FOLDER
         self.limits = Limits(self._work, socket_folder(spec.run_id), spec.memory_mb)
         self._kill = kill
-        self._cpu = CpuReader()
+        self._cpu = CpuReader(cores=spec.cores)
         self._clock = RunClock(spec, self._cpu, self.compiling)
-        self._observer = Observer(self._cpu)
+        self._observer = Observer(self._cpu, partial(gpu.look, uuid))
         self._counting = threading.Lock()
         self._ended = threading.Event()
         self._trained: float | None = None

@@ -34,7 +34,9 @@ def audit(
     dress(axes, "experiment", "bits per byte below the baseline (higher is better)")
     count_experiments(axes)
     axes.margins(x=0.015)
-    start, numbers = opinion.keeps[0], [keep.number for keep in opinion.keeps]
+    start = opinion.keeps[0]
+    # a keep that finished after one with a larger number is drawn there
+    numbers = np.maximum.accumulate([keep.number for keep in opinion.keeps])
     val = np.array([start.val - keep.val for keep in opinion.keeps])
     audited = np.array([start.audit - keep.audit for keep in opinion.keeps])
     caption = "the two can't be compared: the noise is not known"
@@ -49,7 +51,7 @@ def audit(
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
     differs = [keep.parted > (opinion.allowed or math.inf) for keep in opinion.keeps]
     if any(differs):
-        x, y = np.array(numbers)[differs], audited[differs]
+        x, y = numbers[differs], audited[differs]
         axes.plot(x, y, "s", color=VERMILLION, ms=9, label="differs", zorder=4)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     figure.entitle(axes, title, warning or caption, VERMILLION if warning else INK)

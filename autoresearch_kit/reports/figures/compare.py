@@ -1,38 +1,18 @@
-"""Campaigns compared: how far each came, by experiments, hours or dollars."""
+"""Campaigns compared: how far each came, by experiments, hours, device-hours or dollars."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from autoresearch_kit.records import Verdict
 from autoresearch_kit.reports.figures.drawing import COLOURS, Drawing, Missing, dress, shorten
+from autoresearch_kit.reports.figures.x_axis import LABELS, LACKING, Against, in_order, x_of
 from autoresearch_kit.reports.rows import OBJECTIVE
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side
 _STYLES = ("-", "--", ":")  # once the colours are used up
-
-
-class Against(StrEnum):
-    """The x axis of a comparison."""
-
-    EXPERIMENTS = "experiments"
-    HOURS = "hours"
-    USD = "usd"
-
-
-_AXIS = {
-    Against.EXPERIMENTS: "experiments after the baseline",
-    Against.HOURS: "hours since the baseline",
-    Against.USD: "US dollars spent on the language model since the baseline",
-}
-_LACKING = {
-    Against.EXPERIMENTS: "no score",
-    Against.HOURS: "no times recorded",
-    Against.USD: "no cost known (it is where --usd-in and --usd-out give the prices)",
-}
 
 
 def compare(
@@ -54,7 +34,7 @@ def compare(
     ]
     ends = [curve.index[-1] for _, repeats in curves for curve in repeats]
     if not ends or (against is Against.USD and max(ends) == 0):
-        return Missing(f"Nothing to compare by {against}: {_LACKING[against]}.")
+        return Missing(f"Nothing to compare by {against}: {LACKING[against]}.")
     figure = Drawing(size)
     axes = figure.add_subplot()
     lacking = []
@@ -68,8 +48,8 @@ def compare(
             axes.axhline(level, color=colour, lw=1.5, ls="--", label=label)
         else:
             _draw(axes, name, repeats, colour, style)
-    note = f"\n(left out, {_LACKING[against]}: {', '.join(lacking)})" if lacking else ""
-    dress(axes, _AXIS[against] + note, f"{OBJECTIVE} below the baseline (higher is better)")
+    note = f"\n(left out, {LACKING[against]}: {', '.join(lacking)})" if lacking else ""
+    dress(axes, LABELS[against] + note, f"{OBJECTIVE} below the baseline (higher is better)")
     axes.margins(x=0.01)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     names = axes.get_legend_handles_labels()[1]
@@ -79,24 +59,15 @@ def compare(
 
 
 def _curve(frame: pd.DataFrame, against: Against) -> pd.Series:
-    """Return the gain over the baseline by the values of the x axis, where both are known."""
+    """Return the gain over the baseline by the values of the x axis, where both are known.
+
+    Where an experiment finished after one with a larger number, it counts at the larger one.
+    """
+    frame = in_order(frame)
     kept = frame[OBJECTIVE].where(frame["status"] == Verdict.KEEP)
     gain = kept.bfill().iloc[0] - kept.ffill()
-    curve: pd.Series = gain.groupby(_x(frame, against).astype("float64")).last()
+    curve: pd.Series = gain.groupby(x_of(frame, against).cummax()).last()
     return curve.dropna()
-
-
-def _x(frame: pd.DataFrame, against: Against) -> pd.Series:
-    if against is Against.EXPERIMENTS:
-        return frame["number"]
-    if against is Against.HOURS:
-        since: pd.Series = (frame["finished"] - frame["finished"].iloc[0]).dt.total_seconds() / 3600
-        return since
-    # a model was asked, and nobody gave its prices: that is not the same as nothing spent
-    if frame["usd"].isna().all() and not (frame["requests"] == 0).all():
-        return frame["usd"]
-    spent: pd.Series = frame["usd"].fillna(0.0).cumsum()
-    return spent.sub(float(spent.iloc[0]))
 
 
 def _draw(axes: Axes, name: str, repeats: Sequence[pd.Series], colour: str, style: str) -> None:

@@ -31,17 +31,18 @@ from autoresearch_kit.reports.figures.drawing import (
     dress,
     shorten,
 )
+from autoresearch_kit.reports.figures.x_axis import LABELS, Against, in_order, x_of
 from autoresearch_kit.reports.rows import OBJECTIVE
 from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.noise import reach
 
-LABELS = 24
+MOST_LABELS = 24
 """At most so many keeps are labelled: those with the largest gains, the first and the last."""
 
 LABEL_PIXELS = 20_000
 """A label needs so many square pixels of the plot, or the line is not seen for labels."""
 
-LENGTHS = ((8, 60), (LABELS, 34))
+LENGTHS = ((8, 60), (MOST_LABELS, 34))
 """Up to so many labels have so many characters at most."""
 
 ALONE = 0.01
@@ -64,14 +65,18 @@ def progress(
     frame: pd.DataFrame,
     noise: Noise | None = None,
     *,
+    by: Against = Against.EXPERIMENTS,
     title: str = "",
     size: tuple[float, float] = (12.0, 6.0),
 ) -> Drawing:
     """Draw every experiment as a mark and the running best as a step line.
 
-    With a `noise` the line has a band. `frame` is as `tables.to_frame` makes it. `size` is in
-    inches, at 100 pixels each.
+    With a `noise` the line has a band. `frame` is as `tables.to_frame` makes it. `by` chooses the x
+    axis; by experiments, an idea that finished after one with a larger number moves the line there.
+    `size` is in inches, at 100 pixels each.
     """
+    frame = in_order(frame)
+    frame = frame.assign(x=x_of(frame, by) if len(frame) else 0.0)
     figure = Drawing(size)
     scored, unscored = (frame[frame[OBJECTIVE].notna() == has] for has in (True, False))
     low, high = find_scale(scored, noise)
@@ -79,12 +84,14 @@ def progress(
         ratios = size[1] - STRIP_INCHES - HEAD_INCHES, STRIP_INCHES
         main, strip = figure.subplots(2, sharex=True, height_ratios=ratios)
         main.tick_params(axis="x", length=0)
-        _draw_unscored(strip, unscored)
+        _draw_unscored(strip, unscored, by)
     else:
         main = figure.add_subplot()
-    dress(main, "" if len(unscored) else "experiment", str(TASK.objective))
-    count_experiments(main)
-    last = max(frame["number"].max(), 1) if len(frame) else 1
+    dress(main, "" if len(unscored) else LABELS[by], str(TASK.objective))
+    if by is Against.EXPERIMENTS:
+        count_experiments(main)
+    last = float(frame["x"].max()) if len(frame) else 0.0
+    last = last or 1.0
     main.set_xlim(-0.015 * last, 1.015 * last)
     margin = MARGIN * (high - low)
     main.set_ylim(low - margin, high + margin)
@@ -128,10 +135,10 @@ def _reaches(keeps: pd.DataFrame, noise: Noise) -> np.ndarray:
     return np.array([reach(noise, int(scores)) for scores in keeps["scores"]])
 
 
-def _draw_unscored(axes: Axes, unscored: pd.DataFrame) -> None:
+def _draw_unscored(axes: Axes, unscored: pd.DataFrame, by: Against) -> None:
     """Draw a cross for each crash, and an open diamond where the machine was disturbed."""
     disturbed = unscored["status"] == Verdict.DISTURBED
-    crashed, waits = unscored["number"][~disturbed], unscored["number"][disturbed]
+    crashed, waits = unscored["x"][~disturbed], unscored["x"][disturbed]
     axes.plot(crashed, np.zeros(len(crashed)), "x", color=VERMILLION, ms=6, mew=1.6)
     if len(waits):
         label = "disturbed: the machine was busy, not judged"
@@ -141,7 +148,7 @@ def _draw_unscored(axes: Axes, unscored: pd.DataFrame) -> None:
     axes.set_ylim(-1, 1)
     axes.set_yticks([0], labels=["no score" if len(waits) else "crash"])
     axes.tick_params(axis="y", length=0, labelcolor=INK if len(waits) else VERMILLION)
-    axes.set(xlabel="experiment", facecolor="#FBF3EE")
+    axes.set(xlabel=LABELS[by], facecolor="#FBF3EE")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -152,11 +159,11 @@ def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: fl
         (scored[~kept], GREY, size, 2.0, "discarded"),
     ):
         marks, above = rows[rows[OBJECTIVE] <= high], rows[rows[OBJECTIVE] > high]
-        x, y = marks["number"], marks[OBJECTIVE]
+        x, y = marks["x"], marks[OBJECTIVE]
         axes.plot(x, y, "o", color=colour, ms=ms, mec="white", zorder=order, label=label)
         several = marks[(marks["scores"] > 1) & marks["error"].notna()]
         if len(several):
-            x, y, errors = several["number"], several[OBJECTIVE], several["error"]
+            x, y, errors = several["x"], several[OBJECTIVE], several["error"]
             bars = axes.errorbar(
                 x, y, errors, fmt="none", ecolor=colour, elinewidth=1.4, capsize=2.5
             )
@@ -164,7 +171,7 @@ def _draw_scores(axes: Axes, scored: pd.DataFrame, noise: Noise | None, high: fl
         if len(above):
             heights, edge = np.full(len(above), 0.985), axes.get_xaxis_transform()
             label = f"{len(above)} off the scale, up to {above[OBJECTIVE].max():.4g}"
-            [line] = axes.plot(above["number"], heights, "^", color=colour, ms=7, label=label)
+            [line] = axes.plot(above["x"], heights, "^", color=colour, ms=7, label=label)
             line.set(transform=edge, clip_on=False)
     if kept.any():
         _draw_best(axes, scored[kept], noise)
@@ -177,14 +184,14 @@ def _mark_size(scored: pd.DataFrame) -> float:
 
 def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
     """Draw the best so far from keep to keep, and its band, to the edge of the plot."""
-    numbers = np.append(keeps["number"], axes.get_xlim()[1])
+    places = np.append(keeps["x"].cummax(), axes.get_xlim()[1])
     values = np.append(keeps[OBJECTIVE], keeps[OBJECTIVE].iloc[-1])
-    axes.step(numbers, values, where="post", color=GREEN, lw=1.8, zorder=3)
+    axes.step(places, values, where="post", color=GREEN, lw=1.8, zorder=3)
     if noise is None:
         return
     heights = _reaches(keeps, noise)
     heights = np.append(heights, heights[-1])
-    band = axes.fill_between(numbers, values - heights, values + heights, step="post", zorder=0.5)
+    band = axes.fill_between(places, values - heights, values + heights, step="post", zorder=0.5)
     band.set(facecolor=BAND, edgecolor=BAND_EDGE, lw=0.7)
     band.set_label("19 of 20 runs of the best fall here")
 
@@ -198,8 +205,8 @@ def _draw_rings(axes: list[Axes], frame: pd.DataFrame, high: float) -> None:
     label = f"sandbox: {', '.join(level for level in SandboxLevel if level in levels)}"
     shown, unscored = weak[weak[OBJECTIVE] <= high], weak[weak[OBJECTIVE].isna()]
     size = _mark_size(frame) + 6
-    lines = axes[0].plot(shown["number"], shown[OBJECTIVE], "o", ms=size, label=label)
-    lines += axes[-1].plot(unscored["number"], np.zeros(len(unscored)), "o", ms=12, label=label)
+    lines = axes[0].plot(shown["x"], shown[OBJECTIVE], "o", ms=size, label=label)
+    lines += axes[-1].plot(unscored["x"], np.zeros(len(unscored)), "o", ms=12, label=label)
     for line in lines:
         line.set(mfc="none", mec=PURPLE, mew=1.3, zorder=4.5)
 
@@ -222,7 +229,7 @@ def _draw_legend(figure: Drawing) -> None:
 
 
 def describe_gain(frame: pd.DataFrame) -> str:
-    """Return what was gained, and in how many experiments."""
+    """Return what was gained, and in how many experiments, given in the order of finishing."""
     keeps = frame[(frame["status"] == Verdict.KEEP) & frame[OBJECTIVE].notna()]
     if keeps.empty:
         return f"{len(frame)} tried, none kept"
@@ -245,14 +252,14 @@ def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
     """Label keeps with their ideas; where there is no room, those with the least gain have none."""
     gains = -keeps[OBJECTIVE].diff()
     ends = list(dict.fromkeys([*keeps.index[:1], *keeps.index[-1:]]))
-    most = min(LABELS, max(2, int(axes.bbox.width * axes.bbox.height / LABEL_PIXELS)))
+    most = min(MOST_LABELS, max(2, int(axes.bbox.width * axes.bbox.height / LABEL_PIXELS)))
     order = [*ends, *(at for at in gains.nlargest(most).index if at not in ends)][:most]
     if not order:
         return
     length = next(length for many, length in LENGTHS if len(order) <= many)
     # adjustText moves labels apart, but drops none: what still overlaps is removed below
     texts = [_label(axes, keeps.loc[at], length) for at in order]
-    points = keeps["number"].to_numpy(float), keeps[OBJECTIVE].to_numpy(float)
+    points = keeps["x"].to_numpy(float), keeps[OBJECTIVE].to_numpy(float)
     adjust_text(texts, *points, ax=axes, iter_lim=ADJUSTMENTS)
     boxes: list[Bbox] = []
     for at, text in zip(order, texts, strict=True):
@@ -263,12 +270,12 @@ def _label_keeps(axes: Axes, keeps: pd.DataFrame) -> None:
             continue
         boxes.append(box)
         (x, y), row = text.get_position(), keeps.loc[at]
-        axes.plot([row["number"], x], [row[OBJECTIVE], y], color=GREEN, lw=0.6, alpha=0.6, zorder=3)
+        axes.plot([row["x"], x], [row[OBJECTIVE], y], color=GREEN, lw=0.6, alpha=0.6, zorder=3)
 
 
 def _label(axes: Axes, row: pd.Series, length: int) -> Text:
     words = shorten(drawable(str(row["idea"])), length)
-    text = axes.text(float(row["number"]), float(row[OBJECTIVE]), words, fontsize=SMALL, color=INK)
+    text = axes.text(float(row["x"]), float(row[OBJECTIVE]), words, fontsize=SMALL, color=INK)
     text.set(zorder=5, parse_math=False, in_layout=False)
     text.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
     return text

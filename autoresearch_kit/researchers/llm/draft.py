@@ -13,7 +13,7 @@ from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
-from autoresearch_kit.researchers.duplicates import running_with, tried_before
+from autoresearch_kit.researchers.duplicates import in_flight_with, tried_before
 from autoresearch_kit.researchers.llm import findings
 
 CATEGORIES = (
@@ -142,9 +142,10 @@ class Draft:
                 f"experiment {known.number} was exactly this code: {findings.outcome(known)}. "
                 "Change something else"
             )
-        running = running_with(self.view, self.notebook)
-        if running is not None:
+        other = in_flight_with(self.view, self.notebook, self.history)
+        if other is not None:
+            now = "running now" if other in self.view.running else "prepared already"
             raise EditError(
-                f"experiment {running.number}, which is running now, is exactly this code "
-                f"({running.idea}). Change something else"
+                f"experiment {other.number}, which is {now}, is exactly this code ({other.idea}). "
+                "Change something else"
             )

@@ -11,6 +11,7 @@ from autoresearch_kit.researchers.llm.answer import estimate_tokens
 
 SHORTENING = (
     "standing",
+    "in flight",
     "best",
     "last",
     "lessons",

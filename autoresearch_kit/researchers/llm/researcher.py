@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMes
 
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import EditProtocol, Proposal
+from autoresearch_kit.records import EditProtocol, Proposal, codec
 from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.llm import prompt, tools
 from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
@@ -28,7 +28,7 @@ LESSONS_LENGTH = 3_000  # characters of them that are kept
 
 
 class LLMResearcher(Researcher):
-    """Asks a language model for each experiment; may be used from two threads.
+    """Asks a language model for each experiment; may be used from several threads.
 
     Each request raises LimitReached where a cap on tokens or dollars might not hold.
     """
@@ -109,16 +109,17 @@ class LLMResearcher(Researcher):
             left = max(0, self._research.probes - probed)
             probes = Probes(partial(self._around.probe, view.number), left)
         while True:
-            in_blocks = self._protocol is EditProtocol.BLOCKS
-            opening = prompt.opening(self._protocol, text, may_probe=self._may_probe)
+            protocol = self._protocol  # another thread may change it meanwhile
+            in_blocks = protocol is EditProtocol.BLOCKS
+            opening = prompt.opening(protocol, text, may_probe=self._may_probe)
             ask = partial(
                 self._ask, view, self._transcript(view.number), () if in_blocks else self._tools
             )
             draft = Draft(view, self._around.history, begun, start, probes)
             try:
-                return Conversation(ask, self._protocol, opening, draft).hold()
+                return Conversation(ask, protocol, opening, draft).hold()
             except NoToolsError as error:
-                if self._protocol is not EditProtocol.AUTO:
+                if protocol is not EditProtocol.AUTO:
                     raise EndpointError(
                         f"{error}; the setting --protocol blocks (or auto) works without tools"
                     ) from error
@@ -148,10 +149,10 @@ class LLMResearcher(Researcher):
     ) -> Reply:
         """Return the endpoint's reply, counted and written down before anything is made of it."""
         transcript.add_sent(messages)
-        text = "".join(str(message.get("content") or "") for message in messages)
+        sent = codec.compact((messages, offered)).decode()
         count = partial(self.meter.add, view.number)
         allow_another = partial(self.meter.check, view.experiments)
-        with self.meter.request(view.experiments, estimate_tokens(text)):
+        with self.meter.request(view.experiments, estimate_tokens(sent)):
             try:
                 reply = self._endpoint.ask(messages, offered, count, allow_another)
             except EndpointError as error:

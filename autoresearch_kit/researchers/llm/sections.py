@@ -13,6 +13,7 @@ from autoresearch_kit.records import (
     Clock,
     Experiment,
     Machine,
+    Proposal,
     Reason,
     Verdict,
     judged_since,
@@ -33,6 +34,7 @@ from autoresearch_kit.verdicts.retries import fate
 PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
 IDEA_LENGTH = 120
 DETAIL_LENGTH = 200
+CHANGED_LENGTH = 300  # characters of what an experiment changes, by the names of what it changes
 
 LAST_DETAILS = ((20, 600, 1_500), (10, 200, 600))
 """The number of last experiments that are listed, and the characters of what the very last printed
@@ -65,6 +67,7 @@ def account(brief: Brief) -> list[Section]:
         guidance(view),
         situation(brief.around, view.notebook),
         standing(brief),
+        in_flight(view),
         profile(view),
         Section("lessons", "Your lessons so far", (*_cuts(view.lessons, (1_000,)), "")),
         best_few(view),
@@ -168,14 +171,28 @@ def standing(brief: Brief) -> Section:
         )
     if steps_apart(best.runs):
         lines.append(f"- the best's runs one by one: {speed_by_run(best.runs)}")
-    lines += [
-        f"- running now, outcome not known: experiment {running.number} ({_short(running.idea)}). "
-        "Yours comes after it, and builds on the best above"
-        for running in view.running
-    ]
     loss = findings.loss_line(brief.around.history, best)
     full = "\n".join([*lines, f"- {loss}"] if loss else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
+
+
+def in_flight(view: View) -> Section:
+    """Return what runs now and what is prepared: the ideas, and what each changes."""
+    if not view.in_flight:
+        return Section("in flight", "", ("",))
+    ideas = [
+        f"- {'running now' if proposal in view.running else 'prepared, to run next'}: "
+        f"experiment {proposal.number}, from {proposal.parent} ({_short(proposal.idea)})"
+        for proposal in view.in_flight
+    ]
+    changes = [_changed(proposal) for proposal in view.in_flight]
+    rule = (
+        "Yours comes after these, and builds on the best above. Don't repeat any of them: change "
+        "something else, or the same thing in another way."
+    )
+    full = [f"{idea}{change}" for idea, change in zip(ideas, changes, strict=True)]
+    title = "What is under way, outcome not known"
+    return Section("in flight", title, ("\n".join([*full, rule]), "\n".join([*ideas, rule])))
 
 
 def profile(view: View) -> Section:
@@ -247,6 +264,13 @@ def notebook(shown: TrainNotebook) -> Section:
     config = "\n\n".join(_cell(cell) for cell in cells if cell.name == CONFIG)
     names = f"Cells: {', '.join(cell.name for cell in cells)}. Read them before you edit them."
     return Section("notebook", "The notebook", (full, f"{names}\n\n{config}", names))
+
+
+def _changed(proposal: Proposal) -> str:
+    """Return what a proposal changes, in short; empty for nothing."""
+    constants = [f"{name} = {value!r}" for name, value in proposal.constants.items()]
+    changes = [*constants, *(f"{edit.action} {edit.cell}" for edit in proposal.edits)]
+    return f": {one_line(', '.join(changes), CHANGED_LENGTH)}" if changes else ""
 
 
 def _cell(cell: Cell) -> str:

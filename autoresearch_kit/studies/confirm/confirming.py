@@ -15,6 +15,7 @@ from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.local import LocalPool
+from autoresearch_kit.execution.pool import Pool
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
@@ -106,7 +107,7 @@ class Confirming:
                 if heartbeat.stop_requested():
                     return
                 todo = standing.todo[0]
-                self._announce(todo, standing, context, heartbeat)
+                self._announce(todo, standing, context, heartbeat, pool)
                 key, seed = f"{todo.variant.code}-{todo.at}", self._seed(todo.at)
                 wanted = order(context, key, todo.variant.notebook, seed, str(todo))
                 delivery = drive(carry_out(wanted), pool, heartbeat)
@@ -127,12 +128,18 @@ class Confirming:
         self.workspace.copy_kit()
 
     def _announce(
-        self, todo: Todo, standing: Standing, context: Context, heartbeat: Heartbeat
+        self,
+        todo: Todo,
+        standing: Standing,
+        context: Context,
+        heartbeat: Heartbeat,
+        pool: Pool,
     ) -> None:
         """Say which run comes; wait for a quiet machine first if its last try was disturbed."""
         tried = {(trial.code, trial.at) for trial in standing.trials.done}
         if (todo.variant.code, todo.at) in tried:
-            wait_until_quiet(heartbeat, context.settings, context.machine.gpu, self._usual)
+            quiet = wait_until_quiet(heartbeat, context.settings, context.devices, self._usual)
+            drive(quiet, pool, heartbeat)
         number = (todo.variant.out or (self.plan.keeps[-1].number,))[0]
         heartbeat.trying(number, f"confirm: {todo}")
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Group, RenderableType
 from rich.live import Live as LiveDisplay
 from rich.text import Text
 
@@ -23,11 +24,21 @@ from autoresearch_kit.records import (
     strongest,
 )
 from autoresearch_kit.reports.experiment import experiment_line
+from autoresearch_kit.reports.slots import slots_in_short
+from autoresearch_kit.reports.status import under_way
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.ui.cli.app import console
+from autoresearch_kit.ui.cli.slots import slots_table
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
 
 POLL_SECONDS = 0.5
+
+LOOK_SECONDS = 5.0
+"""Seconds after which git is asked for new experiments even where the state is as it was."""
+
+MOST_SLOTS = 8
+"""Slots that are shown while a campaign is followed; those that run nothing come first."""
+
 STYLES = {
     Verdict.KEEP: "bold green",
     Verdict.DISCARD: "dim",
@@ -51,9 +62,9 @@ def follow(workspace: Workspace, process: subprocess.Popen[bytes] | None = None)
     ):
         while process.poll() is None if process else workspace.running():
             time.sleep(POLL_SECONDS)
-            follower.print_new()
+            follower.look()
             follower.pass_on(len(interrupts))
-            display.update(follower.line())
+            display.update(follower.shown())
     follower.print_new()
     state = workspace.state()
     if state is not None and state.stage is Stage.FAILED:
@@ -72,18 +83,31 @@ class _Follower:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._history = History(workspace.root, workspace.tag)
-        self._experiments = self._history.experiments()
+        self._entries = {each.experiment.number: each for each in self._history.entries()}
         self._interrupts = 0
+        self._seen: tuple[object, ...] = ()
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Print new experiments; ask git only if there may be any."""
+        state = self._workspace.state()
+        if state is None:
+            return
+        seen = state.stage, state.number, *(use.number for use in state.slots)
+        if seen != self._seen or time.monotonic() - self._looked > LOOK_SECONDS:
+            self._seen, self._looked = seen, time.monotonic()
+            self.print_new()
 
     def print_new(self) -> None:
-        """Print the experiments since the last call; ask git only if there may be any."""
-        state = self._workspace.state()
-        known = {experiment.number for experiment in self._experiments}
-        over = state is not None and state.stage in (Stage.ENDED, Stage.FAILED)
-        if state is None or (state.number in known and not over):
-            return
-        self._experiments = self._history.experiments()
-        print_experiments(self._experiments, known)
+        """Print the experiments that git has since the last call."""
+        entries = {each.experiment.number: each for each in self._history.entries(self._entries)}
+        known, self._entries = self._entries, entries
+        if entries.keys() != known.keys():
+            print_experiments(self._experiments, known)
+
+    @property
+    def _experiments(self) -> list[Experiment]:
+        return [entry.experiment for entry in self._entries.values()]
 
     def pass_on(self, interrupts: int) -> None:
         """Ask the campaign to stop if Ctrl-C was pressed again; `interrupts` counts them all."""
@@ -92,19 +116,23 @@ class _Follower:
         self._interrupts = interrupts
         if interrupts == 1:
             self._workspace.write_request(Request.STOP)
-            console.print("stopping after this experiment; Ctrl-C again stops at once")
+            last = under_way(self._workspace.state())
+            console.print(f"stopping after {last}; Ctrl-C again stops at once")
         else:
             self._workspace.write_request(Request.STOP_NOW)
 
-    def line(self) -> Text:
-        """Return what the campaign is doing now."""
+    def shown(self) -> RenderableType:
+        """Return what the campaign is doing now: a line, and a table of slots if there are more."""
         state = self._workspace.state()
         if state is None:
             return Text("starting")
         best = best_estimate(self._experiments)
-        parts = [f"experiment {state.number}", *self._doing(state)]
-        parts += [f"best {best}"] if best is not None else []
-        return Text(" | ".join([*parts, state.idea]), overflow="ellipsis", no_wrap=True)
+        known = [f"best {best}"] if best is not None else []
+        if len(state.slots) > 1:
+            now = time.time()
+            line = _line([str(state.stage), slots_in_short(state.slots, now), *known])
+            return Group(line, slots_table(state.slots, now, MOST_SLOTS))
+        return _line([f"experiment {state.number}", *self._doing(state), *known, state.idea])
 
     def _doing(self, state: State) -> list[str]:
         if state.stage is Stage.WAITING:
@@ -123,6 +151,10 @@ class _Follower:
             f"step {live.point.step}",
             f"loss {live.point.loss:.3f}",
         ]
+
+
+def _line(parts: Sequence[str]) -> Text:
+    return Text(" | ".join(parts), overflow="ellipsis", no_wrap=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.syntax import Syntax
 
 from autoresearch_kit.campaign import context
@@ -17,6 +18,7 @@ from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.reading import Reader, Reading
+from autoresearch_kit.reports.slots import slots_in_short
 from autoresearch_kit.reports.status import known, known_campaigns
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
 from autoresearch_kit.ui.cli.app import (
@@ -30,6 +32,7 @@ from autoresearch_kit.ui.cli.app import (
     project,
 )
 from autoresearch_kit.ui.cli.follow import follow, print_experiments
+from autoresearch_kit.ui.cli.slots import slots_table
 from autoresearch_kit.verdicts.estimates import estimates
 
 
@@ -65,8 +68,12 @@ def _print_status(reading: Reading, disk_kb: float) -> None:
     rows = [*reading.rows(), ("disk", f"{disk_kb:.0f} KB an experiment")]
     if cost := reading.cost():
         rows.append(("cost", cost))
+    if slots := reading.slots:
+        rows.append(("devices", slots_in_short(slots, reading.time)))
     for name, words in rows:
         console.print(f"  {name:16s} {words}", style="red" if name == "warning" else None)
+    if len(slots) > 1:
+        console.print(Padding(slots_table(slots, reading.time), (0, 0, 0, 2)))
 
 
 @app.command()
@@ -178,17 +185,22 @@ def _known_source(name: str) -> str:
 def plot(
     tag: Tag,
     output: Annotated[Path | None, typer.Option("-o", help="A .png or .svg file.")] = None,
+    by: Annotated[
+        str, typer.Option(help="The x axis: experiments, hours, device-hours or usd.")
+    ] = "experiments",
 ) -> None:
     """Draw the progress picture."""
     known_history(tag)
-    console.print(str(draw_progress(project(), tag, output)))
+    console.print(str(draw_progress(project(), tag, output, by)))
 
 
-def draw_progress(root: Path, tag: str, output: Path | None = None) -> Path:
+def draw_progress(
+    root: Path, tag: str, output: Path | None = None, by: str = "experiments"
+) -> Path:
     """Draw campaign `tag` into `output`, by default a file in its folder; return the file."""
     from autoresearch_kit.reports.results import results  # matplotlib takes most of a second
 
     workspace = Workspace(root, tag)
     workspace.create()
     path = output or workspace.folder / "progress.png"
-    return results(tag, root).progress().save(path)
+    return results(tag, root).progress(by).save(path)

@@ -36,6 +36,7 @@ DEMO_WISHES = Wishes(
 )
 
 
+_devices = partial(typer.Option, rich_help_panel="Devices")
 _limit = partial(typer.Option, rich_help_panel="Limits: end after this many")
 _budget = partial(typer.Option, rich_help_panel="Budget of a run")
 _verdict = partial(typer.Option, rich_help_panel="Verdicts")
@@ -100,6 +101,17 @@ def run(
     sandbox: Annotated[
         Sandboxing, typer.Option(help="`require`: refuse to start where bubblewrap does not work.")
     ] = Sandboxing.AUTO,
+    devices: Annotated[
+        str | None,
+        _devices(
+            help="`all` (default): every GPU of this machine, or all of its cores; `0,1`: GPUs by "
+            "number; `cpu:2x4`: 2 slots of 4 cores each."
+        ),
+    ] = None,
+    pool: Annotated[
+        str | None,
+        _devices(help="`local` (default), or a cluster of Ray's: `ray`, `auto` or its address."),
+    ] = None,
     max_experiments: Annotated[
         int | None, _limit(help="Experiments, without the baseline.")
     ] = None,
@@ -186,6 +198,8 @@ def run(
         seeds=seeds,
         max_elsewhere=max_elsewhere,
         clock=clock,
+        devices=devices,
+        pool=pool,
     )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes

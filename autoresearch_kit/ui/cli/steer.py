@@ -7,15 +7,15 @@ import typer
 from autoresearch_kit import ledger
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.records import Request
-from autoresearch_kit.reports.status import known
+from autoresearch_kit.reports.status import known, under_way
 from autoresearch_kit.ui.cli.app import Tag, app, console, open_workspace, project
 
 
 @app.command()
 def pause(tag: Tag) -> None:
-    """Let a campaign wait after the experiment that is under way."""
-    _ask(tag, Request.PAUSE)
-    console.print(f"'{tag}' pauses after this experiment; go on with: autoresearch resume {tag}")
+    """Let a campaign wait after the experiments that are under way."""
+    last = _ask(tag, Request.PAUSE)
+    console.print(f"'{tag}' pauses after {last}; go on with: autoresearch resume {tag}")
 
 
 @app.command()
@@ -28,18 +28,22 @@ def resume(tag: Tag) -> None:
 @app.command()
 def stop(
     tag: Tag,
-    now: Annotated[bool, typer.Option("--now", help="End the run that is under way too.")] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="End the runs that are under way too.")
+    ] = False,
 ) -> None:
-    """End a campaign after the experiment that is under way; `run` goes on with it later."""
-    _ask(tag, Request.STOP_NOW if now else Request.STOP)
-    console.print(f"'{tag}' stops {'at once' if now else 'after this experiment'}")
+    """End a campaign after the experiments that are under way; `run` goes on with it later."""
+    last = _ask(tag, Request.STOP_NOW if now else Request.STOP)
+    console.print(f"'{tag}' stops {'at once; whatever runs is ended' if now else f'after {last}'}")
 
 
-def _ask(tag: str, request: Request) -> None:
+def _ask(tag: str, request: Request) -> str:
+    """Ask a campaign for something, and return which experiments are under way."""
     workspace = open_workspace(tag)
     if not workspace.running():  # a campaign that is just starting is not known yet
         known(workspace.root, tag)
     workspace.ask(request)
+    return under_way(workspace.state())
 
 
 @app.command()
@@ -49,7 +53,8 @@ def guide(
 ) -> None:
     """Give the researcher guidance, in place of what you said before.
 
-    It is in the next prompt, and recorded with the experiments made under it.
+    It is in the next prompt, whichever device that is for, and recorded with the experiments made
+    under it.
     """
     workspace = open_workspace(known(project(), tag))
     if text is not None:

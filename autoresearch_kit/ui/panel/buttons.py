@@ -19,16 +19,19 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.reports.reading import Reading
+from autoresearch_kit.reports.slots import in_flight
+from autoresearch_kit.reports.status import under_way
 from autoresearch_kit.ui import colab
 from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.start_form import StartForm
 
 ANSWERS = {
-    Request.PAUSE: "pauses after this experiment",
+    Request.PAUSE: "pauses after {}",
     Request.RESUME: "goes on",
-    Request.STOP: "stops after this experiment",
-    Request.STOP_NOW: "stops at once",
+    Request.STOP: "stops after {}",
+    Request.STOP_NOW: "stops at once; whatever runs is ended",
 }
+"""Answers to requests; {} is under way."""
 
 
 def button(words: str, action: Callable[[], None], kind: str = "") -> widgets.Button:
@@ -70,6 +73,8 @@ class Buttons:
         self.pause.disabled = not running or paused
         self.resume.disabled = not paused
         self.stop.disabled = self.stop_now.disabled = not running
+        several = running and len(in_flight(reading.state)) > 1
+        self.stop.description = "Stop after these" if several else "Stop after this"
 
     def say(self, text: str, kind: str = "") -> None:
         """Show an answer beside the buttons, in the colour of `kind`, a verdict."""
@@ -81,7 +86,7 @@ class Buttons:
         except KitError as error:
             self.say(str(error), "crash")
         else:
-            self.say(ANSWERS[request], "keep")
+            self.say(ANSWERS[request].format(under_way(self.workspace.state())), "keep")
 
     def _start(self) -> None:
         self.start.disabled = True

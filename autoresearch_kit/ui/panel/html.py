@@ -15,6 +15,7 @@ from autoresearch_kit.records.text import rounded
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import OBJECTIVE, Row
+from autoresearch_kit.reports.slots import slot_lines, slots_in_short
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.under_way import UnderWay
 
@@ -48,6 +49,9 @@ CSS = f"""<style>
 .ark .scroll {{ max-height: 340px; overflow: auto; }}
 .ark .facts {{ display: flex; flex-wrap: wrap; gap: 2px 22px; font-variant-numeric: tabular-nums; }}
 .ark .rows {{ display: grid; grid-template-columns: max-content 1fr; gap: 1px 14px; }}
+.ark .slots {{ display: grid; gap: 1px 14px; font-variant-numeric: tabular-nums;
+  grid-template-columns: max-content minmax(120px, 1fr) repeat(3, max-content); }}
+.ark .slots > * {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 .ark ul {{ margin: 0; padding-left: 18px; }}
 .ark pre {{ margin: 4px 0 10px; font-size: 12px; }}
 </style>"""
@@ -99,7 +103,9 @@ def status(reading: Reading) -> str:
 
 def progress_words(reading: Reading, run: UnderWay) -> str:
     """Return the words beside the progress bar."""
-    stage = reading.state.stage if reading.state else Stage.RUNNING
+    if run.remote:
+        return f"on {run.slot}, another machine: its loss curve comes when the run is over"
+    stage = reading.state.stage if reading.state and not run.slot else Stage.RUNNING
     if stage is Stage.PAUSED:
         return "paused"
     if stage is Stage.WAITING:
@@ -118,8 +124,11 @@ def under_way(run: UnderWay, comparison: str) -> str:
         speed = f"{last.tokens / last.seconds:,.0f}" if last.seconds > 0 else "-"
         measured += [("steps", f"{last.step + 1:,}"), ("tokens/s", speed)]
         measured += [("loss", f"{last.loss:.3f}")]
+    if run.slot:
+        measured.append(("on", run.slot))
     if run.memory_mb:
-        measured.append(("memory", f"{run.memory_mb:,.0f} MB"))
+        whose = "memory of all runs here" if run.slot else "memory"
+        measured.append((whose, f"{run.memory_mb:,.0f} MB"))
     if run.gpu:
         measured.append(("", run.gpu))
     return wrap(
@@ -133,7 +142,22 @@ def summary(reading: Reading) -> str:
     """Return what the campaign has found and used, and what is left of its limits."""
     pairs = [pair for pair in reading.rows() if pair[0] != "warning"] if reading.table else []
     warning = f'<div class="chip crash">{escape(reading.warning)}</div>' if reading.warning else ""
-    return wrap(facts([*pairs, *_left(reading)]) + warning)
+    devices = [("devices", slots_in_short(reading.slots, reading.time))] if reading.slots else []
+    return wrap(facts([*pairs, *devices, *_left(reading)]) + warning)
+
+
+def slots(reading: Reading) -> str:
+    """Return what each slot does, those that run nothing first; empty where there is only one."""
+    if len(reading.slots) < 2:
+        return ""
+    head = ("slot", "runs", "for", "training", "idle")
+    number = '<span class="num">{}</span>'.format
+    cells = "".join(muted(name) for name in head)
+    for line in slot_lines(reading.slots, reading.time):
+        cells += f"<b>{escape(line.slot)}</b>"
+        cells += f'<span title="{escape(line.doing, quote=True)}">{escape(line.doing)}</span>'
+        cells += "".join(map(number, (line.lasts, line.training, line.idle)))
+    return wrap(f'<div class="slots">{cells}</div>', "box scroll")
 
 
 def _left(reading: Reading) -> list[tuple[str, str]]:

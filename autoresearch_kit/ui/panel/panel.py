@@ -11,6 +11,8 @@ from IPython.display import display
 from autoresearch_kit.campaign.options import started_with
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import find_root
+from autoresearch_kit.reports.reading import Reading
+from autoresearch_kit.reports.rows import by_finish
 from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import Buttons, button
 from autoresearch_kit.ui.panel.experiments import Opened, Table
@@ -18,6 +20,9 @@ from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.view import View, Viewer
 
 REFRESH_SECONDS = 2.0
+
+LAST_BEGUN = ("the experiment that was begun last", None)
+"""The first of the choices which experiment under way to follow."""
 
 _shown: dict[tuple[Path, str], "Panel"] = {}
 """The panel of each campaign that is shown: a cell that is run again replaces its panel."""
@@ -43,6 +48,10 @@ class Panel:
         self.opened = Opened()
         self.table = Table(lambda number: self.opened.show(self._viewer.history, number))
         self.status, self.run, self.run_diff = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.slots = widgets.HTML()
+        self.followed = widgets.Dropdown(
+            description="follow", options=[LAST_BEGUN], layout={"width": "420px"}
+        )
         self.progress = widgets.FloatProgress(max=1.0, layout={"width": "50%"})
         self.progress_words, self.summary = widgets.HTML(), widgets.HTML()
         self.curve, self.picture = (
@@ -66,6 +75,8 @@ class Panel:
             self.status,
             self.form.box,
             self.buttons.box,
+            self.slots,
+            self.followed,
             self._running,
             self.run,
             self.curve,
@@ -98,7 +109,7 @@ class Panel:
 
     def refresh(self) -> None:
         """Read the campaign once, and show it."""
-        self._show(self._viewer.look())
+        self._show(self._viewer.look(self.followed.value))
 
     def watch(self) -> None:
         """Refresh from within this cell until the campaign ends; interrupt it to use the buttons.
@@ -115,7 +126,7 @@ class Panel:
         while True:
             viewer = self._viewer
             try:
-                view = await asyncio.to_thread(viewer.look)
+                view = await asyncio.to_thread(viewer.look, self.followed.value)
             except (KitError, OSError) as error:
                 self.buttons.say(str(error), "crash")
             else:
@@ -129,12 +140,14 @@ class Panel:
         self.status.value = html.status(reading)
         self.form.box.layout.display = "none" if reading.running else "flex"
         self.buttons.show(reading)
+        self.slots.value = html.slots(reading)
+        self._show_followed(reading)
         self._show_run(view)
         self.summary.value = html.summary(reading)
         if view.picture is not None:
             self.picture.value = view.picture
         self.picture.layout.display = "block" if reading.table else "none"
-        self.table.show(reading.table)
+        self.table.show(by_finish(reading.table))
         self.troubles.value = html.troubles(reading)
         self.guidance_now.value = html.guidance(reading)
 
@@ -151,6 +164,17 @@ class Panel:
         self.run_diff.value = html.wrap(run.diff._repr_html_(), "box scroll") if run.diff else ""
         if view.curve is not None:
             self.curve.value = view.curve
+
+    def _show_followed(self, reading: Reading) -> None:
+        """Let a person choose among the experiments under way, if there are several."""
+        ideas = {use.number: use.idea for use in reading.slots if use.number >= 0}
+        named = [(f"{number}: {ideas[number]}", number) for number in sorted(ideas)]
+        options = (LAST_BEGUN, *named)
+        if options != self.followed.options:
+            chosen = self.followed.value
+            self.followed.options = options
+            self.followed.value = chosen if chosen in ideas else None
+        self.followed.layout.display = "flex" if len(ideas) > 1 else "none"
 
     def _show_choices(self, view: View) -> None:
         options = tuple((f"{tag}: {doing}", tag) for tag, doing in view.campaigns.items())
@@ -184,7 +208,7 @@ class Panel:
     def _guide(self) -> None:
         self._viewer.workspace.write_guidance(self.guidance.value.strip())
         self.guidance.value = ""
-        self.buttons.say("saved; the next prompt has it", "keep")
+        self.buttons.say("saved; every prompt from now on has it", "keep")
         self.refresh()
 
 

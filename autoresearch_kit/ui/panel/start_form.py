@@ -54,6 +54,7 @@ class StartForm:
         self.rule = widgets.Dropdown(description="verdict", options=RULES, style=WIDE)
         self.train_seconds = _field("training seconds", "300")
         self.dataset = _field("corpus", "stdlib; or climbmix, tinystories, a path")
+        self.devices = _field("devices", "all; or GPUs 0,1, or cpu:2x4")
         self.limits = {
             limit: _field(f"end after {words}", "no limit")
             for limit, words in [
@@ -82,7 +83,7 @@ class StartForm:
         ]
         rows = [
             _row(self.researcher, self.train_seconds, self.dataset),
-            _row(self.rule, experiments, hours),
+            _row(self.rule, self.devices, experiments, hours),
             _row(self.copy_to, self.webhook),
         ]
         self.box = widgets.VBox([*rows, *self._model_rows])
@@ -107,6 +108,7 @@ class StartForm:
         self.train_seconds.value = _shown(settings.train_seconds if settings else None)
         self.dataset.value = settings.dataset if settings else dataset
         self.rule.value = settings.rule if settings else Rule.CAREFUL
+        self.devices.value = settings.devices if settings else ""
         self.model.value = research.model if research else ""
         self.base_url.value = research.base_url if research else ""
         prices = research.prices if research else None
@@ -131,6 +133,7 @@ class StartForm:
             train_seconds=_number(self.train_seconds, float),
             researcher=self.researcher.value,
             rule=self.rule.value,
+            devices=_text(self.devices),
         )
         copy_to, webhook = self.copy_to.value.strip(), self._secrets[self.webhook] or None
         if self.researcher.value != "llm":

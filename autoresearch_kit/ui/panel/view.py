@@ -12,6 +12,7 @@ from autoresearch_kit.reports.figures.drawing import Drawing, render
 from autoresearch_kit.reports.figures.loss_curves import curve_of, loss_curves
 from autoresearch_kit.reports.figures.progress import progress
 from autoresearch_kit.reports.reading import Reader, Reading
+from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.status import in_short, known_campaigns
 from autoresearch_kit.reports.under_way import RunWatcher, UnderWay
 
@@ -24,7 +25,7 @@ PROGRESS_SIZE, CURVE_SIZE = (10.0, 4.2), (9.0, 2.6)
 
 @dataclass(frozen=True)
 class View:
-    """A campaign, its run under way, and what all campaigns are doing.
+    """A campaign, the run under way that is followed, and what all campaigns are doing.
 
     `comparison` says how the run compares with the best. `picture` and `curve` are PNG files; None
     where they have not changed since the last view.
@@ -46,14 +47,17 @@ class Viewer:
         self._reader = Reader(root, tag)
         self.workspace, self.history = self._reader.workspace, self._reader.history
         self._runs = RunWatcher(self.workspace, self.history)
-        self._drawn = 0
+        self._drawn: tuple[Row, ...] = ()
         self._curve_drawn = (-1, -1)
         self._lock = threading.Lock()
 
-    def look(self) -> View:
-        """Return the campaign as it is now; several threads may ask."""
+    def look(self, chosen: int | None = None) -> View:
+        """Return the campaign as it is now; several threads may ask.
+
+        `chosen` is the experiment under way to follow, by default the last begun.
+        """
         with self._lock:
-            reading, run = self._reader.read(), self._runs.look()
+            reading, run = self._reader.read(), self._runs.look(chosen)
             best = reading.best_curve if run and run.proposal.parent is not None else ()
             tags = sorted({*known_campaigns(self._root), reading.tag})
             return View(
@@ -66,9 +70,9 @@ class Viewer:
             )
 
     def _draw_picture(self, reading: Reading) -> bytes | None:
-        if self._drawn == len(reading.table):
+        if self._drawn is reading.table:  # the reader makes a new one when it has read anything
             return None
-        self._drawn = len(reading.table)
+        self._drawn = reading.table
         frame = tables.frame_of(reading.table)
         return render(progress(frame, reading.noise, title=reading.tag, size=PROGRESS_SIZE))
 

@@ -237,6 +237,14 @@ def test_children_go_with_their_model(spec: JudgeSpec, start: Start) -> None:
 
 
 @linux
+def test_a_predictor_ends_with_its_judge(spec: JudgeSpec, start: Start) -> None:
+    """Its requests stay open, and need not be looked at."""
+    process = start(spec).process
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait() == 1
+
+
 @pytest.mark.slow
 def test_nothing_around_a_predictor_tells_it_from_the_next(spec: JudgeSpec, start: Start) -> None:
     submit(spec, cheats.Does(cheats.tell_surroundings))

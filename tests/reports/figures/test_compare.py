@@ -2,9 +2,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.reports.figures.compare import Against, compare
+from autoresearch_kit.reports.figures.compare import compare
 from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.figures.x_axis import Against
+from autoresearch_kit.reports.tables import frame_of
 from tests.reports.frames import BASELINE, campaign, frame
+from tests.reports.nights import rows
 
 
 def drawn(*groups: tuple[str, list[pd.DataFrame]], against: Against = Against.EXPERIMENTS) -> Axes:
@@ -55,3 +58,13 @@ def test_nothing_to_compare_is_explained() -> None:
     assert "Nothing to compare by usd: no cost known" in str(missing)
     missing = compare([("a", [frame([("crash", float("nan"), "x")])])])
     assert "Nothing to compare by experiments: no score" in str(missing)
+
+
+def test_more_devices_take_fewer_hours_and_as_many_device_hours() -> None:
+    groups = [(f"{slots}", [frame_of(rows(60, slots))]) for slots in (1, 4)]
+    hours, device_hours = (
+        [float(np.asarray(line.get_xdata())[-1]) for line in drawn(*groups, against=by).lines[::2]]
+        for by in (Against.HOURS, Against.DEVICE_HOURS)
+    )
+    assert hours[0] > 3.5 * hours[1]
+    assert device_hours[0] == device_hours[1]

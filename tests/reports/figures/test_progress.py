@@ -10,9 +10,17 @@ from matplotlib.text import Text
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Noise
 from autoresearch_kit.reports.figures.drawing import SMALL, render, shorten
-from autoresearch_kit.reports.figures.progress import LABELS, describe_gain, find_scale, progress
+from autoresearch_kit.reports.figures.progress import (
+    MOST_LABELS,
+    describe_gain,
+    find_scale,
+    progress,
+)
+from autoresearch_kit.reports.figures.x_axis import Against
+from autoresearch_kit.reports.tables import frame_of
 from autoresearch_kit.verdicts.noise import reach
 from tests.reports.frames import BASELINE, CASES, NAN, campaign, frame, upstream
+from tests.reports.nights import rows
 
 NOISE = Noise(0.01, 6.0)
 
@@ -37,7 +45,7 @@ def every_figure(request: pytest.FixtureRequest) -> Figure:
 
 def test_labels_and_words_can_be_read(figure: Figure) -> None:
     boxes = [label.get_window_extent() for label in labels(figure)]
-    assert len(boxes) <= LABELS
+    assert len(boxes) <= MOST_LABELS
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
     inside = figure.axes[0].bbox
     assert all(box.y0 >= inside.y0 and box.y1 <= inside.y1 for box in boxes)
@@ -148,3 +156,28 @@ def test_the_band_is_as_high_as_luck_reaches() -> None:
     low, high = figure.axes[0].get_ylim()
     assert low < heights.min() < heights.max() < high
     assert "baseline 1.300 ± 0.010" in said(figure)
+
+
+def line_of_best(figure: Figure) -> np.ndarray:
+    """Return the line of the best so far: rows of x and score."""
+    [line] = [each for each in figure.axes[0].lines if each.get_drawstyle() == "steps-post"]
+    return np.asarray(line.get_xydata())
+
+
+@pytest.mark.parametrize("by", [Against.EXPERIMENTS, Against.HOURS, Against.DEVICE_HOURS])
+def test_the_line_goes_down_in_the_order_of_finishing(by: Against) -> None:
+    table = rows(60)
+    kept = [row.number for row in table if row.status == "keep"]
+    finished = {row.number: row.finished for row in table}
+    assert kept != sorted(kept, key=lambda number: str(finished[number]))
+    places, scores = line_of_best(progress(frame_of(table), NOISE, by=by)).T
+    assert (np.diff(places) >= 0).all()
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_device_hours_add_up_to_all_runs() -> None:
+    table = rows(60)
+    figure = progress(frame_of(table), by=Against.DEVICE_HOURS)
+    after = sum(row.seconds for row in table[1:]) / 3600
+    assert figure.axes[0].get_xlim()[1] == pytest.approx(1.015 * after)
+    assert "hours of all devices" in figure.axes[-1].get_xlabel()

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import EditProtocol, Noise, Proposal, Reason, Verdict
+from autoresearch_kit.records import (
+    CellEdit,
+    EditAction,
+    EditProtocol,
+    Noise,
+    Proposal,
+    Reason,
+    Verdict,
+)
 from autoresearch_kit.researchers import View
 from autoresearch_kit.researchers.llm import prompt, prompt_budget, sections
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
@@ -66,8 +74,10 @@ ACCOUNT = (
     "experiment 3 (llm, from 2): crash, out of memory. BATCH = 16",
     "experiment 2: 0.100000 lower than the best before it (WIDTH = 16), val_bpb 1.500000, 1,200",
     "WIDTH = 16  # of the embedding; 4..64",
-    "running now, outcome not known: experiment 4 (Twice as wide)",
-    "Propose experiment 5",
+    "running now: experiment 4, from 2 (Twice as wide): WIDTH = 32, replace model",
+    "prepared, to run next: experiment 5, from 2 (Slower): RATE = 0.01",
+    "Don't repeat any of them",
+    "Propose experiment 6",
     "into the notebook of experiment 2",
 )
 
@@ -78,10 +88,13 @@ def test_it_tells_what_git_and_the_human_say(ledger: Ledger) -> None:
     ledger.constants(1, WIDTH=4)
     ledger.constants(2, 1.5, WIDTH=16)
     ledger.constants(3, None, BATCH=16)
-    view, running = ledger.view, Proposal(4, 2, "llm", "Twice as wide", "")
+    edits = (CellEdit(EditAction.REPLACE, "model", "x = 1"),)
+    running = Proposal(4, 2, "llm", "Twice as wide", "", edits=edits, constants={"WIDTH": 32})
+    prepared = Proposal(5, 2, "llm", "Slower", "", constants={"RATE": 0.01})
+    view = replace(ledger.view, number=6, running=[running], prepared=[prepared])
     noisy = replace(view.experiments[-1], noise=Noise(0.0042, 6.0))
     experiments = (*view.experiments[:-1], noisy)
-    said = prompted(ledger, replace(view, number=5, running=[running], experiments=experiments))
+    said = prompted(ledger, replace(view, experiments=experiments))
     assert [words for words in ACCOUNT if words not in said] == []
 
 
@@ -149,7 +162,8 @@ def test_the_loss_curve_goes_first_and_the_notebook_last(ledger: Ledger) -> None
 
 def test_every_step_of_shortening_shortens(ledger: Ledger) -> None:
     (ledger.root / "program.md").write_text("A long directive. " * 3_000)
-    view = replace(long(ledger, 60), guidance="do this " * 1000)
+    running = Proposal(61, 0, "llm", "Wide", "", constants={"WIDTH": 32})
+    view = replace(long(ledger, 60), guidance="do this " * 1000, running=[running])
     sizes, budget = [], AMPLE
     for _ in prompt_budget.SHORTENING:
         text = prompted(ledger, view, budget)

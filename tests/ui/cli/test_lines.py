@@ -2,14 +2,19 @@
 
 import re
 from dataclasses import replace
+from io import StringIO
 
+import pytest
 from rich.text import Text
 from typer.testing import CliRunner
 
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
-from autoresearch_kit.ui.cli.app import app
-from autoresearch_kit.ui.cli.follow import experiment_lines
+from autoresearch_kit.reports.experiment import experiment_rows
+from autoresearch_kit.ui.cli.app import SafeConsole, app
+from autoresearch_kit.ui.cli.follow import MOST_SLOTS, experiment_lines
+from autoresearch_kit.ui.cli.slots import slots_table
 from tests.ledger.ledger import experiment, repeated, run
+from tests.reports.nights import uses
 
 NOISE = Noise(0.01, 6.0)
 
@@ -47,6 +52,32 @@ def test_a_weaker_sandbox_is_named() -> None:
     lines = told(boxed, second)
     assert "sandbox" not in lines[0]
     assert lines[1].endswith("(sandbox: none)")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_sixty_four_slots_are_a_line_each(width: int) -> None:
+    console = SafeConsole(width=width, file=StringIO(), markup=False, soft_wrap=True)
+    with console.capture() as shown:
+        console.print(slots_table(uses(64, free=(40,), left_out=(60,)), 100.0))
+    lines = shown.get().splitlines()
+    assert len(lines) == 1 + 64
+    assert all(len(line) <= width for line in lines)
+    assert lines[1].split()[:3] == ["node-7/gpu4", "left", "out:"]
+    assert lines[2].split() == ["node-5/gpu0", "idle", "50", "s", "85.7%", "100", "s"]
+
+
+def test_followed_slots_fit_a_terminal() -> None:
+    console = SafeConsole(width=80, file=StringIO(), markup=False)
+    with console.capture() as shown:
+        console.print(slots_table(uses(64), 100.0, MOST_SLOTS))
+    lines = shown.get().splitlines()
+    assert len(lines) == 2 + MOST_SLOTS
+    assert "and 56 more; autoresearch status lists all" in lines[-1]
+
+
+def test_the_best_that_an_experiment_was_held_against_is_told() -> None:
+    merged = replace(experiment(7, parent=3), against=5)
+    assert ("experiment", "7, from 3, held against 5") in experiment_rows(merged)
 
 
 def test_help_names_the_defaults() -> None:

@@ -30,6 +30,7 @@ from autoresearch_kit.ui.panel.start_form import StartForm
 from autoresearch_kit.ui.panel.view import compare, live_curve
 from tests.campaign import tiny
 from tests.ledger.ledger import SETTINGS
+from tests.reports import nights
 from tests.researchers.llm.conftest import Ledger, ledger
 
 __all__ = ["ledger"]
@@ -103,6 +104,62 @@ def test_buttons_fit_the_campaigns_state(panel: Panel, ledger: Ledger) -> None:
     ledger.workspace.write_state(replace(state, command=Command.CONFIRM))
     panel.refresh()
     assert "go on with: autoresearch confirm night" in panel.status.value
+
+
+def share(panel: Panel, ledger: Ledger, slots: int) -> None:
+    """Show a campaign that runs on so many slots, experiments 7 and on; the last is the newest."""
+    now, last = time.time(), 6 + slots
+    uses = nights.uses(slots, left_out=(0,) if slots > 2 else ())
+    for number in range(7, last + 1):
+        proposal = Proposal(number, 0, "llm", f"idea {number}", "", constants={"WIDTH": number})
+        ledger.workspace.write_pending(proposal)
+    state = State("night", 1, Stage.RUNNING, "", last, "", "", Limits(), now, now, slots=uses)
+    ledger.workspace.write_state(state)
+    with ledger.workspace.lock():
+        panel.refresh()
+
+
+def test_each_slot_is_shown_those_that_run_nothing_first(panel: Panel, ledger: Ledger) -> None:
+    share(panel, ledger, 4)
+    said = shown(panel)
+    names = [f"<b>gpu{at}</b>" for at in range(4)]
+    assert all(name in said for name in names)
+    assert said.index(names[0]) < said.index(names[1])
+    assert "left out: 4,000 tokens/s, 40% below its class" in said
+    assert "4 slots: 3 running, 1 left out; trained 90.0% of the time, idle 200 s" in said
+
+
+def test_one_slot_has_no_table_but_idle_seconds(panel: Panel, ledger: Ledger) -> None:
+    share(panel, ledger, 1)
+    assert panel.slots.value == ""
+    assert panel.followed.layout.display == "none"
+    assert "gpu0: trained 90.0% of the time, idle 50 s" in shown(panel)
+
+
+def test_a_person_chooses_the_experiment_to_follow(panel: Panel, ledger: Ledger) -> None:
+    share(panel, ledger, 2)
+    assert [number for _, number in panel.followed.options] == [None, 7, 8]
+    assert "idea 8" in panel.run.value
+    panel.followed.value = 7
+    share(panel, ledger, 2)
+    assert "idea 7" in panel.run.value
+    assert "another machine" in panel.progress_words.value
+
+
+def test_a_stop_says_what_ends_first(panel: Panel, ledger: Ledger) -> None:
+    share(panel, ledger, 2)
+    with ledger.workspace.lock():
+        press(panel, "Stop after these")
+    assert "stops after the 2 experiments under way" in panel.buttons.answer.value
+
+
+def test_what_finished_last_is_on_top(panel: Panel, ledger: Ledger) -> None:
+    made = ledger.constants(3, WIDTH=24)
+    late = replace(made, proposal=replace(made.proposal, number=2, idea="late"))
+    late = replace(late, finished="2026-01-01T09:00:00+00:00")
+    ledger.history.append(late, ledger.history.source(3), {})
+    panel.refresh()
+    assert shown(panel).index('title="late"') < shown(panel).index("WIDTH = 24")
 
 
 def test_pages_reuse_their_widgets(panel: Panel, ledger: Ledger) -> None:
