@@ -94,7 +94,7 @@ class Workspace:
 
     @property
     def compile_cache(self) -> Path:
-        """Return the files of torch.compile's that runs get private copies of."""
+        """Return the folder of torch.compile's files, a folder a device; runs get copies."""
         return self.folder / "compile-cache"
 
     @property
