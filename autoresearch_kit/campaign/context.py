@@ -15,7 +15,7 @@ from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.sandbox import bubblewrap, system
-from autoresearch_kit.execution.sandbox.leak import find_leak
+from autoresearch_kit.execution.sandbox.leak import MOST_LEAK, find_leak
 from autoresearch_kit.files import kit_copy
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -38,10 +38,6 @@ from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 logger = logging.getLogger(__name__)
-
-MOST_LEAK = 0.001
-"""The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
-than the noise."""
 
 _PIECE = 64  # characters: few enough to show a progress bar as it grows
 

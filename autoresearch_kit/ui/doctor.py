@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from autoresearch_kit.campaign.context import MOST_LEAK, check_places, read_notebook, sight_of
+from autoresearch_kit.campaign.context import check_places, read_notebook, sight_of
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.execution.sandbox.leak import find_leak
+from autoresearch_kit.execution.sandbox.leak import MOST_LEAK, find_leak
 from autoresearch_kit.files import paths
 from autoresearch_kit.ledger import History, find_root
 from autoresearch_kit.machine import profiles

@@ -50,6 +50,10 @@ SECONDS = 30.0
 VERSION = 2
 """Version of the measurement: an earlier version's result is measured again."""
 
+MOST_LEAK = 0.001
+"""The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
+than the noise."""
+
 MOST_SCORED = 2_000_000
 """Bytes of val, and of audit, that are looked for: rows spread over a longer shard."""
 

@@ -1,0 +1,179 @@
+"""Messages between the campaign's process and the bridge: a line each, its kind before its JSON."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.pool import DataRef, Order
+from autoresearch_kit.records import (
+    Clock,
+    Fingerprint,
+    Leak,
+    Machine,
+    Run,
+    SandboxLevel,
+    codec,
+)
+
+RUN = "run"
+"""The name of the `Run` among a delivery's files on their way."""
+
+STOPPED = "stopped"
+"""The name in its place where the order was cancelled."""
+
+
+@dataclass(frozen=True)
+class NodeSetup:
+    """What a node is told of a campaign: `campaign` is a name of its own, `tag` its tag.
+
+    `imports` are top-level modules that its notebook imports, `corpus` is what the data set was
+    prepared from.
+    """
+
+    campaign: str
+    tag: str
+    data: DataRef
+    corpus: str
+    clock: Clock
+    imports: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Connect:
+    """To the bridge, first: the cluster's address (`ray`: this machine's; `auto`: one of its own),
+    and folders on this machine: of the package's copy, the data set, and deliveries. The digests
+    are of what is in the first two, in the `sizes` that they have, in bytes.
+    """
+
+    address: str
+    kit: Path
+    kit_digest: str
+    dataset: Path
+    dataset_digest: str
+    sizes: tuple[int, int]
+    runs: Path
+    node: NodeSetup
+
+
+@dataclass(frozen=True)
+class Give:
+    """To the bridge: carry out an order on a slot, and deliver to the folder of this name."""
+
+    slot: str
+    order: Order
+    folder: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """To the bridge: end an order."""
+
+    slot: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A node's report of a slot; `free_mb` of its disk, `leak` is None without a sandbox."""
+
+    machine: Machine
+    fingerprint: Fingerprint
+    sandbox: SandboxLevel
+    free_mb: float
+    leak: Leak | None = None
+
+
+@dataclass(frozen=True)
+class Up:
+    """From the bridge: a slot is there."""
+
+    slot: str
+    node: str
+    report: Report
+
+
+@dataclass(frozen=True)
+class Out:
+    """From the bridge: a device can't be used, or not yet; why is for people."""
+
+    slot: str
+    node: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """From the bridge: a slot that was there is not there any more."""
+
+    slot: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """From the bridge: so many devices of the cluster are known, and of these wait to come up."""
+
+    devices: int
+    coming: int
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """From the bridge: an order is over; its files lie in the folder that was given."""
+
+    slot: str
+    key: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From the bridge: an order can't be carried out there; the slot takes no others."""
+
+    slot: str
+    key: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """From the bridge: an order that was cancelled has ended; the slot is free."""
+
+    slot: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """From the bridge, last: it can't go on; `again`: it may help to start it again later."""
+
+    why: str
+    again: bool
+
+
+Message = Connect | Give | Cancel | Up | Out | Gone | Looked | Delivered | Failed | Stopped | Broken
+
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind
+    for kind in (
+        Connect, Give, Cancel, Up, Out, Gone, Looked, Delivered, Failed, Stopped, Broken,
+    )
+}  # fmt: skip
+
+
+def to_line(message: Message) -> bytes:
+    """Return a message as a line, with its line break."""
+    return type(message).__name__.encode() + b" " + codec.compact(message) + b"\n"
+
+
+def from_line(line: bytes) -> Message:
+    """Return the message in a line.
+
+    Raises:
+        InputError: it is none.
+    """
+    name, _, data = line.partition(b" ")
+    kind = _KINDS.get(name.decode(errors="replace"))
+    if kind is None:
+        raise InputError(f"not a message: {line[:100]!r}")
+    return codec.decode(kind, data)

@@ -1,0 +1,141 @@
+"""Folders that are brought to a node once, by digest, and checked there.
+
+Only the standard library is imported: on a node this runs before the kit is there.
+"""
+
+import compileall
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PIECES_BYTES = 32 * 2**20
+"""Bytes that travel at a time."""
+
+SPARE_BYTES = 10**9
+"""Bytes of a node's disk that stay free beside a data set, for the runs."""
+
+BYTE_CODE = "__pycache__"
+
+Piece = tuple[str, bytes]
+"""A file's name in its folder, and the bytes that come next in it."""
+
+
+class ParcelError(Exception):
+    """A folder can't be brought to a node; the message says why."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A folder to be brought: `name` is its folder's in a node's cache, `size` is in bytes."""
+
+    name: str
+    digest: str
+    size: int
+
+
+def parcel_of(stem: str, folder: Path) -> Parcel:
+    """Return the description of a folder, whose files are all read for it."""
+    whole = digest(folder)
+    size = sum((folder / name).stat().st_size for name in names(folder))
+    return Parcel(f"{stem}-{whole}", whole, size)
+
+
+def names(folder: Path) -> list[str]:
+    """Return the files below a folder but for byte code, sorted."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in files if BYTE_CODE not in path.parts)
+
+
+def digest(folder: Path) -> str:
+    """Return a digest of the names and contents of a folder's files, in short hex."""
+    whole = hashlib.sha256()
+    for name in names(folder):
+        with (folder / name).open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{content} {name}\n".encode())
+    return whole.hexdigest()[:16]
+
+
+def pieces(folder: Path) -> Iterator[list[Piece]]:
+    """Yield the content of a folder's files, about `PIECES_BYTES` at a time."""
+    batch, held = list[Piece](), 0
+    for name in names(folder):
+        with (folder / name).open("rb") as file:
+            data = file.read(PIECES_BYTES)
+            batch.append((name, data))
+            held += len(data)
+            while len(data) == PIECES_BYTES:
+                yield batch
+                data = file.read(PIECES_BYTES)
+                batch, held = [(name, data)], len(data)
+        if held >= PIECES_BYTES:
+            yield batch
+            batch, held = [], 0
+    yield batch
+
+
+class Store:
+    """The folders that a node has, in its cache; a lock lets one process at a time bring one."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._lock = -1
+
+    def folder(self, parcel: Parcel) -> Path:
+        """Return where a parcel lies once it is there."""
+        return self._cache / parcel.name
+
+    def begin(self, parcel: Parcel) -> bool:
+        """Return whether a parcel is to be brought now, by the caller; waits for others that do.
+
+        Raises:
+            ParcelError: there is no space for it.
+        """
+        self._cache.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._cache / f".{parcel.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if self.folder(parcel).is_dir():
+            self._unlock()
+            return False
+        shutil.rmtree(self._part(parcel), ignore_errors=True)
+        free = shutil.disk_usage(self._cache).free
+        if free < parcel.size + SPARE_BYTES:
+            self._unlock()
+            raise ParcelError(
+                f"{self._cache} has {free / 1e9:.1f} GB free, and {parcel.name} with what runs "
+                f"write needs {(parcel.size + SPARE_BYTES) / 1e9:.1f} GB; free some space, or set "
+                "AUTORESEARCH_NODE to a folder on another disk"
+            )
+        self._part(parcel).mkdir()
+        return True
+
+    def take(self, parcel: Parcel, some: Sequence[Piece]) -> None:
+        """Append what came of a parcel's files."""
+        for name, data in some:
+            path = self._part(parcel) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(data)
+
+    def end(self, parcel: Parcel) -> None:
+        """Check what came, compile it if it is Python, and put it into its place, in one step.
+
+        Raises:
+            ParcelError: it is not what was sent.
+        """
+        part, target = self._part(parcel), self.folder(parcel)
+        if (came := digest(part)) != parcel.digest:
+            raise ParcelError(f"{parcel.name} came damaged, with the digest {came}")
+        compileall.compile_dir(part, ddir=target, quiet=1)  # a sandbox can't keep byte code
+        part.rename(target)
+        self._unlock()
+
+    def _part(self, parcel: Parcel) -> Path:
+        return self._cache / f".{parcel.name}.part"
+
+    def _unlock(self) -> None:
+        os.close(self._lock)

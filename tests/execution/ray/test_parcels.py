@@ -1,0 +1,67 @@
+"""Folders come to a node once, whole, or not at all."""
+
+import shutil
+import threading
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from autoresearch_kit.execution.ray import parcels
+from autoresearch_kit.execution.ray.parcels import ParcelError, Store, parcel_of, pieces
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(parcels, "PIECES_BYTES", 1000)
+    folder = tmp_path / "source"
+    (folder / "train").mkdir(parents=True)
+    (folder / "train" / "tokens").write_bytes(bytes(range(250)) * 14)
+    (folder / "code.py").write_text("x = 1\n")
+    (folder / "empty").touch()
+    return folder
+
+
+def test_a_folder_arrives_whole_and_compiled(tmp_path: Path, source: Path) -> None:
+    store, parcel = Store(tmp_path / "cache"), parcel_of("kit", source)
+    assert store.begin(parcel)
+    for some in pieces(source):
+        assert sum(len(data) for _, data in some) < 2000
+        store.take(parcel, some)
+    store.end(parcel)
+    there = store.folder(parcel)
+    assert parcels.digest(there) == parcel.digest
+    assert list(there.glob("__pycache__/code.*.pyc"))
+    assert not store.begin(parcel)
+
+
+def test_a_damaged_folder_is_refused(tmp_path: Path, source: Path) -> None:
+    store, parcel = Store(tmp_path / "cache"), parcel_of("kit", source)
+    store.begin(parcel)
+    store.take(parcel, [("code.py", b"y = 1\n")])
+    with pytest.raises(ParcelError, match="came damaged"):
+        store.end(parcel)
+    assert not store.folder(parcel).exists()
+
+
+def test_a_folder_too_large_for_the_disk_is_refused(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000))
+    with pytest.raises(ParcelError, match=r"0\.0 GB free, and .* needs 1\.0 GB; free some space"):
+        Store(tmp_path / "cache").begin(parcel_of("data", source))
+
+
+def test_a_second_slot_waits_for_what_the_first_brings(tmp_path: Path, source: Path) -> None:
+    first, second = Store(tmp_path / "cache"), Store(tmp_path / "cache")
+    parcel, answers = parcel_of("kit", source), list[bool]()
+    assert first.begin(parcel)
+    waiting = threading.Thread(target=lambda: answers.append(second.begin(parcel)))
+    waiting.start()
+    for some in pieces(source):
+        first.take(parcel, some)
+    assert not answers
+    first.end(parcel)
+    waiting.join()
+    assert answers == [False]
