@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import cgroups, gpu_nodes
@@ -122,7 +123,8 @@ def unused_gpu(machine: Machine) -> str:
 
 
 def _run(command: Sequence[str], cwd: str | None = None) -> Machine:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    with starters_pipe() as pipe:
+        done = subprocess.run(command, cwd=cwd, stdin=pipe, capture_output=True, text=True)
     if done.returncode == 0:
         return codec.decode(Machine, done.stdout)
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -209,4 +211,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_with_starter()
     sys.exit(main())
