@@ -64,7 +64,8 @@ class Heartbeat:
 
     def stage(self, stage: Stage, message: str = "") -> None:
         """Say what the campaign is doing now."""
-        self._write(replace(self._state, stage=stage, message=message))
+        if (stage, message) != (self._state.stage, self._state.message):
+            self._write(replace(self._state, stage=stage, message=message))
 
     def trying(self, number: int, idea: str) -> None:
         """Say which experiment is under way."""

@@ -5,6 +5,7 @@ gets its number, and is written down, before its first run.
 """
 
 import math
+import time
 from bisect import insort
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
@@ -29,11 +30,15 @@ from autoresearch_kit.records import (
     latest_noise,
     profiled_before,
 )
+from autoresearch_kit.researchers import View
 from autoresearch_kit.verdicts import noise, retries
 
 AHEAD = 4
 """One proposal more is prepared ahead for every so many slots: a model that thinks for a quarter of
 a run's time keeps them all busy."""
+
+VIEW_SECONDS = 2.0
+"""The age from which what a researcher sees is made anew: a person's guidance may have changed."""
 
 CHECKS = 2
 """Re-runs of the best that a slot gets before it is left out as unlike the others."""
@@ -57,6 +62,7 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
             yield experiment
             done.append(experiment)
             recording.check_kit_works(done)
+    loop.forget_checks()
     return why
 
 
@@ -80,6 +86,9 @@ class _Loop:
         self.slots.look()
         self.works = Dispatch(parts.pool, self.slots, parts.heartbeat, parts.workspace.runs)
         self.tried: dict[Work, _Tried] = {}
+        self.seen: View | None = None
+        self.seen_about: tuple[int, set[int]] | None = None
+        self.seen_at = 0.0
 
     @property
     def running(self) -> list[Proposal]:
@@ -142,8 +151,7 @@ class _Loop:
             return left[0]
         if not self.tried:
             parts.heartbeat.stage(Stage.PROPOSING)
-        parts.workspace.set_damaged_aside()
-        view = parts.view(self.experiments, running)  # None before the baseline is recorded
+        view = self._view()  # None before the baseline is recorded
         if view is None and running:
             return None
         if (proposal := retries.due(self.experiments, running)) is not None:
@@ -184,10 +192,27 @@ class _Loop:
             if experiment.number == 0:
                 self.slots.compare(experiment)
 
+    def forget_checks(self) -> None:
+        """Remove the runs by which slots were checked, and that no experiment asked for."""
+        workspace = self.parts.workspace
+        for number in workspace.under_way() - {each.number for each in workspace.pending()}:
+            workspace.forget(number)
+
+    def _view(self) -> View | None:
+        """Return what a researcher sees now; the same again while nothing has changed.
+
+        It takes files and git to make one, and the loop asks many times while none is ready.
+        """
+        about = len(self.experiments), {each.number for each in self.running}
+        if about != self.seen_about or time.monotonic() - self.seen_at > VIEW_SECONDS:
+            self.parts.workspace.set_damaged_aside()
+            self.seen = self.parts.view(self.experiments, self.running)
+            self.seen_about, self.seen_at = about, time.monotonic()
+        return self.seen
+
     def _prepare_next(self) -> None:
         """Have the next proposals made while experiments run, as far as they may still be tried."""
-        most, running = self.parts.limits.experiments, self.running
-        view = self.parts.view(self.experiments, running)
+        most, running, view = self.parts.limits.experiments, self.running, self._view()
         if view is None:
             return
         others = max(0, len(self.slots.free()) - 1)  # one is for what begins now
