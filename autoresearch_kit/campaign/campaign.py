@@ -78,7 +78,7 @@ class Campaign:
                 heartbeat.stage(Stage.ENDED, str(reached))
             except Cancelled:
                 heartbeat.stage(
-                    Stage.ENDED, "stopped at once; the experiment under way starts again"
+                    Stage.ENDED, "stopped at once; what was under way starts again"
                 )
             except BaseException as error:
                 heartbeat.stage(Stage.FAILED, in_words(error))

@@ -178,7 +178,8 @@ class Dispatch:
         whose = next(work for work in self.works if order.key in work.keys)
         self._slots.begin(slot, order, whose.number, whose.idea)
         self._slots.look()
-        if order.audits is None and slot in self._slots.names:  # else it will be lost
+        # not an audit, nor the check of a slot; and a slot that is gone will lose its order
+        if not order.slot and slot in self._slots.names:
             self._heartbeat.began(self._slots.use(slot), self._slots.uses())
 
     def _orphans(self) -> Iterator[Lost]:

@@ -254,7 +254,7 @@ def test_without_a_language_model_nothing_is_profiled(
     assert sandbox.seen == []
 
 
-STOPPED = "stopped at once; the experiment under way starts again"
+STOPPED = "stopped at once; what was under way starts again"
 
 
 def stops(night: Campaign) -> Callable[..., Run]:
