@@ -240,7 +240,7 @@ def _by_slot(experiment: Experiment) -> dict[str, SlotShare]:
     profiled = (experiment.profiled.run,) if experiment.profiled else ()
     untrained = [attempt.run for attempt in experiment.proposal.attempts]
     untrained += [*experiment.probes, *profiled]
-    trained = [*experiment.runs, *experiment.reruns, *experiment.set_aside]
+    trained = experiment.all_runs[len(experiment.proposal.attempts) :]
     seconds = [(run, 0.0) for run in untrained]
     seconds += [(run, run.training_wall_seconds) for run in trained]
     for run, training in seconds:
