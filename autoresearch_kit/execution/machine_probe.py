@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_kit.errors import KitError
+from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import cgroups, cores, gpu, gpu_nodes
@@ -165,7 +166,8 @@ def _probe(environment: Mapping[str, str]) -> tuple[Machine, ...]:
 def _run(
     command: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[Machine, ...]:
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    with starters_pipe() as pipe:
+        done = subprocess.run(command, cwd=cwd, env=env, stdin=pipe, capture_output=True, text=True)
     if done.returncode == 0:
         return codec.decode(tuple[Machine, ...], done.stdout)
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -268,4 +270,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_with_starter()
     sys.exit(main())

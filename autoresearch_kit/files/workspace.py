@@ -8,6 +8,7 @@ names the file.
 
 import hashlib
 import logging
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -51,6 +52,8 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
 
 NEEDED = ("settings.json", "research.json", "errands.json")
 """Files that change what a campaign does."""
+
+_ADDING_PROBE = threading.Lock()
 
 PATIENCE = 2.0
 """Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
@@ -243,10 +246,14 @@ class Workspace:
         return self._recall("probes.json", tuple[Probe, ...]) or ()
 
     def add_probe(self, probe: Probe) -> None:
-        """Write down a probe, and drop those of experiments long before all that are under way."""
-        first = min({probe.number, *self.under_way()}) - 1
-        kept = [earlier for earlier in self.probes() if earlier.number >= first]
-        write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
+        """Write down a probe, and drop those of experiments long before all that are under way.
+
+        Several threads may add probes.
+        """
+        with _ADDING_PROBE:
+            first = min({probe.number, *self.under_way()}) - 1
+            kept = [earlier for earlier in self.probes() if earlier.number >= first]
+            write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
 
     def prepared(self) -> list[Proposal]:
         """Return the proposals that were prepared while others ran, by number."""

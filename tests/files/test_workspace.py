@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.errors import BusyError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Limits, Proposal, Request
+from autoresearch_kit.records import Limits, Probe, Proposal, Request
 from tests.campaign import tiny
+from tests.ledger.ledger import run
 
 HOLD = """
 import sys, pathlib
@@ -60,6 +63,31 @@ def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
     proposal = Proposal(3, 1, "optuna", "A 1 -> 2", "why", constants={"A": 2, "B": 0.5, "C": "x"})
     workspace.write_pending(proposal)
     assert workspace.pending() == [proposal]
+
+
+def test_a_prepared_proposal_becomes_the_pending_one(workspace: Workspace) -> None:
+    prepared = Proposal(5, 1, "llm", "wider", "")
+    workspace.write_prepared(prepared)
+    workspace.take_prepared(5, pending := replace(prepared, number=4, parent=2))
+    assert (workspace.prepared(), workspace.pending()) == ([], [pending])
+
+
+def test_a_kill_while_one_is_taken_leaves_it_prepared_under_its_number(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = Proposal(5, 1, "llm", "wider", "")
+    workspace.write_prepared(prepared)
+    (workspace.folder / "pending" / "0004.json").mkdir()  # so that the second step fails
+    with pytest.raises(OSError, match="0004"):
+        workspace.take_prepared(5, replace(prepared, number=4))
+    assert workspace.prepared() == [prepared]
+
+
+def test_probes_added_at_once_are_all_written_down(workspace: Workspace) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(24):
+            threads.submit(workspace.add_probe, Probe(number % 2, run(steps=number)))
+    assert sorted(probe.run.steps for probe in workspace.probes()) == list(range(24))
 
 
 def test_a_request_from_before_this_start_is_forgotten(workspace: Workspace) -> None:

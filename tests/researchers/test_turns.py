@@ -1,12 +1,14 @@
 """Researchers take turns, and one stands in while another can't be reached."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from autoresearch_kit import researchers
-from autoresearch_kit.errors import EndpointError, InputError, KitError, LimitReached
+from autoresearch_kit.errors import Cancelled, EndpointError, InputError, KitError, LimitReached
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Researcher, Share, Turns, View, check_name
 from autoresearch_kit.researchers.optuna import OptunaResearcher
@@ -79,6 +81,29 @@ def test_each_outage_is_told_once_and_logged(view: View, caplog: pytest.LogCaptu
     assert told == ["503", "gone"]
     assert "optuna proposes, since 503" in caplog.text
     assert "llm answers again" in caplog.text
+
+
+def test_an_outage_that_several_requests_meet_is_told_once(view: View) -> None:
+    told: list[str] = []
+    all_ask = threading.Barrier(4)
+
+    class Down(FakeModel):
+        def propose(self, view: View) -> Proposal:
+            all_ask.wait(60)
+            raise EndpointError("503")
+
+    both = Turns(Down(), (), OptunaResearcher(), told.append)
+    with ThreadPoolExecutor(4) as threads:
+        made = [threads.submit(both.propose, replace(view, number=n)) for n in range(1, 5)]
+    assert [each.result().researcher for each in made] == ["optuna"] * 4
+    assert told == ["503"]
+
+
+def test_nobody_stands_in_once_the_campaign_ends(view: View) -> None:
+    both = turns(FakeModel(EndpointError("stopped")))
+    both.close()
+    with pytest.raises(Cancelled):
+        both.propose(view)
 
 
 def test_without_a_stand_in_an_outage_ends_the_campaign(view: View) -> None:

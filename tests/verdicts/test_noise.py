@@ -131,8 +131,8 @@ def test_groups_are_runs_made_together_without_an_ideas_first() -> None:
     assert noise.groups_of(nights) == [
         Group(0, (1.5, 1.52)),
         Group(1, (1.41, 1.42)),
-        Group(0, (1.51, 1.49)),
         Group(3, (1.31, 1.3)),
+        Group(0, (1.51, 1.49)),
         Group(2, (1.29, 1.3)),
     ]
 

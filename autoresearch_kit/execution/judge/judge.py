@@ -70,7 +70,7 @@ def judge(spec: JudgeSpec) -> Score:
     if on_gpu:
         with uncollected():
             import torch  # noqa: F401 - takes seconds, while the predictors do the same
-    await_turn(spec.run_id)
+    await_turn(lambda: reap.reap(spec.run_id))
     begun = time.monotonic()
     if on_gpu:
         _check_gpu()

@@ -2,6 +2,8 @@
 
 Its standard input is a pipe from the process that started it. One line comes when it is to begin,
 then nothing more; the pipe ends when the starter is gone. A kernel gets no line.
+
+Little is imported here: a process whose starter died lives until that is over.
 """
 
 import gc
@@ -11,17 +13,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from autoresearch_kit.execution.processes import reap
 
-
-def await_turn(run_id: str) -> str:
+def await_turn(end_others: Callable[[], object]) -> str:
     """Wait for the line that says to begin, and return it.
 
-    If the starter dies, before that or later, all processes of the run are killed, this one last.
+    If the starter dies, before that or later, `end_others` is called, and this process ends.
     """
 
     def end() -> None:
-        reap.reap(run_id)
+        end_others()
         os._exit(1)
 
     line = sys.stdin.buffer.readline()
@@ -44,6 +44,17 @@ def end_with_starter() -> None:
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)
     _call_at_end(pipe, lambda: os._exit(1))
+
+
+@contextmanager
+def starters_pipe() -> Iterator[int]:
+    """Yield the standard input of a process that ends within, and calls `end_with_starter`."""
+    read, write = os.pipe()
+    try:
+        yield read
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 @contextmanager

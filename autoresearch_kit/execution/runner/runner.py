@@ -53,7 +53,7 @@ def main() -> None:
     drain.start()
     km = kernel.start(setup, drain.write)
     gpu.reachable()  # the first time may take a second
-    started = float(await_turn(setup.run_id))
+    started = float(await_turn(lambda: reap.reap(setup.run_id)))
     spec = codec.decode(RunSpec, (folder / handover.SPEC_FILE).read_bytes())
     run = run_notebook(spec, started, km, drain)
     write_atomic(folder / handover.RUN_FILE, codec.encode(run))

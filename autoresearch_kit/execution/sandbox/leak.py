@@ -34,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
@@ -374,7 +375,8 @@ def _measure_inside(dataset: Path, sight: Sight, known: str) -> Measured:
             sight=sight,
             env=bubblewrap.environment(home=home, kit=kit, run_id=home.name),
         )
-        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+        with starters_pipe() as pipe:
+            done = subprocess.run(command, cwd="/", stdin=pipe, capture_output=True, text=True)
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise KitError(f"what runs can read could not be searched for scored text: {said}")
@@ -382,4 +384,5 @@ def _measure_inside(dataset: Path, sight: Sight, known: str) -> Measured:
 
 
 if __name__ == "__main__":
+    end_with_starter()
     sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
