@@ -75,7 +75,8 @@ def _doing(use: SlotUse) -> str:
     if not _runs(use):
         return "idle"
     which = f", {use.words}" if use.words else ""
-    return f"{use.number}{which}: {use.idea}"
+    waits = f"; waits: {use.slot.waiting}" if use.slot.waiting else ""
+    return f"{use.number}{which}: {use.idea}{waits}"
 
 
 def _name(use: SlotUse) -> str:

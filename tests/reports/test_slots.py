@@ -32,6 +32,13 @@ def test_a_line_says_which_run_and_for_how_long() -> None:
     assert (line.training, line.idle) == ("90.0%", "50 s")
 
 
+def test_a_line_says_what_a_run_waits_for() -> None:
+    begun = use("gpu0", 12)
+    waits = replace(begun, slot=replace(begun.slot, waiting="another campaign's run is there"))
+    [line] = slot_lines([waits], 0.0)
+    assert line.doing == "12: wider; waits: another campaign's run is there"
+
+
 def test_another_machine_is_named() -> None:
     slot = use("gpu0").slot
     slots = [replace(slot, node=node) for node in ("far", platform.node())]
