@@ -29,6 +29,7 @@ lab: $(VENV)/installed  ## JupyterLab on the control notebook
 
 gpu:  ## on a machine with a GPU, no network needed: install into $(PYTHON), which has torch; measure
 	$(PYTHON) benchmarks/gpu.py --out $(GPU_REPORT)
+	$(PYTHON) benchmarks/several_gpus.py
 
 gpu-wheels: $(VENV)/installed  ## what `make gpu` installs on a machine without a network; THERE lists what it has
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
