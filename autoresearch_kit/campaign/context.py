@@ -14,6 +14,7 @@ from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
+from autoresearch_kit.execution.ray.messages import Report
 from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import MOST_LEAK, find_leak
 from autoresearch_kit.files import kit_copy
@@ -46,7 +47,8 @@ _PIECE = 64  # characters: few enough to show a progress bar as it grows
 class Context:
     """The settings, the prepared data, how scores are measured, and the notebook it began with.
 
-    `devices` are this machine's; `machine` and `fingerprint` are of the class that they share.
+    `devices` are this machine's, none where a cluster has the runs; `machine` and `fingerprint`
+    are of the class that those which run share.
     `leak` is how much scored text runs can read; None without a sandbox, where that is all of it.
     """
 
@@ -60,8 +62,12 @@ class Context:
     leak: Leak | None = None
 
 
-def find_context(workspace: Workspace, history: History, settings: Settings) -> Context:
+def find_context(
+    workspace: Workspace, history: History, settings: Settings, report: Report | None = None
+) -> Context:
     """Determine the campaign's context; prepare the corpus where that was not yet done.
+
+    `report` is of a cluster's slot that has the campaign's class; None: this machine has the runs.
 
     Raises:
         FingerprintError: scores measured here can't be compared with those in the history.
@@ -71,21 +77,39 @@ def find_context(workspace: Workspace, history: History, settings: Settings) -> 
     dataset = prepare_for(settings)
     check_places(workspace.root, dataset)
     info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
-    experiments, level = history.experiments(), bubblewrap.level()
+    experiments = history.experiments()
+    baseline = baseline_of(workspace, history, settings)
+    sight = sight_of(info, settings.dataset, baseline)
+    kit = kit_copy.digest(workspace.kit)
+    if report is not None:
+        site = Site(dataset, data_ref(info), kit, report.sandbox, sight)
+        machine, here, leak = report.machine, report.fingerprint, report.leak
+        return Context(settings, machine, (), site, info, here, baseline, leak)
+    level = bubblewrap.level()
     before = experiments[0].fingerprint if experiments else None
     found = find_devices(settings, info, before)
     devices.check_inside(found, level)
-    if experiments:
-        baseline = TrainNotebook.parse(history.source(0))
-    else:
-        notebook = read_notebook(workspace.root, settings.notebook)
-        baseline = with_profile_constants(notebook, settings.profile)
-    sight = sight_of(info, settings.dataset, baseline)
     leak = check_leak(dataset, sight)
-    data = DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
-    site = Site(dataset, data, kit_copy.digest(workspace.kit), level, sight)
+    site = Site(dataset, data_ref(info), kit, level, sight)
     machine, here = found[0].machine, found[0].fingerprint
     return Context(settings, machine, found, site, info, here, baseline, leak)
+
+
+def data_ref(info: DatasetInfo) -> DataRef:
+    """Return what names a prepared data set in orders."""
+    return DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
+
+
+def baseline_of(workspace: Workspace, history: History, settings: Settings) -> TrainNotebook:
+    """Return the notebook that the campaign began with, or begins with now.
+
+    Raises:
+        InputError: it can't be used, as `read_notebook` says.
+    """
+    if history.experiments():
+        return TrainNotebook.parse(history.source(0))
+    notebook = read_notebook(workspace.root, settings.notebook)
+    return with_profile_constants(notebook, settings.profile)
 
 
 def find_devices(

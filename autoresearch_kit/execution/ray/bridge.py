@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.execution.ray import hosting
-from autoresearch_kit.execution.ray.joined import Unreachable
+from autoresearch_kit.execution.ray.joined import Unreachable, set_environment
 from autoresearch_kit.execution.ray.messages import (
     Broken,
     Cancel,
@@ -59,6 +59,7 @@ class Speaker:
 def main() -> int:
     """Be the bridge until stdin ends; return the exit status."""
     speaker = Speaker(_own_stdout())
+    set_environment()
     lines = sys.stdin.buffer
     connect = from_line(lines.readline())
     assert isinstance(connect, Connect)

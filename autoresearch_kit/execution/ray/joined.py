@@ -26,6 +26,12 @@ class Unreachable(KitError):  # noqa: N818 - the state of a cluster
         self.again = again
 
 
+def set_environment() -> None:
+    """Set the driver's environment; before Ray is imported, which reads some of it then."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 def join(address: str, on_silence: Callable[[Unreachable], None]) -> None:
     """Join the cluster at `address`, or the one of this machine (`auto`).
 
@@ -37,8 +43,6 @@ def join(address: str, on_silence: Callable[[Unreachable], None]) -> None:
     import ray  # here, so that its absence can be told
     from ray.exceptions import AuthenticationError
 
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     if address != "auto":
         _check_answers(address)
     timer = threading.Timer(JOIN_SECONDS, lambda: on_silence(_silent(address)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 import autoresearch_kit
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
@@ -59,13 +60,16 @@ class Cluster:
     def address(self) -> str:
         return f"{HEAD}:{self.port}"
 
-    def start_head(self) -> None:
+    def start_head(self, patch: pytest.MonkeyPatch) -> None:
         token = self.folder / "token"
         token.write_text(secrets.token_hex(32))
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
         self.environment = {**os.environ, **NODE_ENVIRONMENT, **QUICK}
-        os.environ.update(QUICK_DRIVER)
-        self._ray("head", "--head", f"--port={self.port}", HEAD, cpus=0)
+        for name, value in QUICK_DRIVER.items():
+            patch.setenv(name, value)
+        self._ray(
+            "head", "--head", f"--port={self.port}", "--include-dashboard=false", HEAD, cpus=0
+        )
 
     def start_node(self, name: str, number: int, **told: str) -> None:
         cache = self.folder / name
@@ -110,7 +114,7 @@ class Cluster:
         *options, ip = where
         argv = [sys.executable, "-m", "ray.scripts.scripts", "start", *options]
         argv += [f"--node-ip-address={ip}", f"--num-cpus={cpus}", f"--node-name={name}"]
-        argv += ["--num-gpus=0", "--include-dashboard=false", "--include-log-monitor=false"]
+        argv += ["--num-gpus=0", "--include-log-monitor=false"]
         argv += ["--disable-usage-stats", "--object-store-memory=80000000"]
         argv += [f"--temp-dir={self._temporary(name)}"]
         # with ports of their own, Ray does not wait until its agents have told theirs

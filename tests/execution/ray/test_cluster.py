@@ -34,9 +34,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     port = 20000 + os.getpid() % 10000
     made = Cluster(tmp_path_factory.mktemp("ray"), port)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", os.environ.copy())
         try:
-            made.start_head()
+            made.start_head(patch)
             made.start_node("one", 3)
             made.start_node("two", 4)
             yield made
