@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from autoresearch_kit.campaign.cluster import open_cluster
 from autoresearch_kit.campaign.context import Context, find_context
 from autoresearch_kit.campaign.experiment import Decider
 from autoresearch_kit.campaign.heartbeat import Heartbeat
@@ -19,6 +20,9 @@ from autoresearch_kit.records import Experiment, Limits, Proposal, Settings
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.validity import usual_elsewhere
+
+LOCAL = "local"
+"""The setting `pool` for this machine's devices; others are of Ray clusters."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,21 @@ def open_parts(
     history.repair()
     _clear_leftovers(history, workspace)
     workspace.copy_kit()
-    context = find_context(workspace, history, settings)
+    pool: Pool
+    if settings.pool == LOCAL:
+        context = find_context(workspace, history, settings)
+        here = pool = LocalPool(context.site, context.devices, workspace, workspace.runs)
+    else:
+        here, pool = None, (cluster := open_cluster(workspace, history, settings))
+        try:
+            report = cluster.choose(heartbeat.cancelled)
+            context = find_context(workspace, history, settings, report)
+        except BaseException:
+            cluster.close()
+            raise
     workspace.write_settings(settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
-    pool = LocalPool(context.site, context.devices, workspace, workspace.runs)
-    probing = Probing(context, workspace, pool)
+    probing = Probing(context, workspace, here)
     around = Surroundings(
         history,
         workspace,

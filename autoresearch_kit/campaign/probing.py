@@ -36,11 +36,11 @@ PAUSE_POLL_SECONDS = 0.2
 class Probing:
     """Makes probes and profiles; `close()` ends a probe that is under way, and leaves nothing."""
 
-    def __init__(self, context: Context, workspace: Workspace, pool: LocalPool) -> None:
+    def __init__(self, context: Context, workspace: Workspace, pool: LocalPool | None) -> None:
+        """`pool` is None where a cluster has the runs: nothing is probed then."""
         self._context = context
         self._workspace = workspace
-        self._spec = pool.spec
-        self._held = pool.held
+        self._pool = pool
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._under_way = 0
@@ -73,7 +73,7 @@ class Probing:
 
     def _profile(self, number: int, notebook: TrainNotebook) -> Profiled | None:
         try:
-            with self._counted(), self._held(self._obey) as device:
+            with self._counted(), self._here().held(self._obey) as device:
                 probed = self._run(number, notebook, PROFILE_SECONDS, device)
         except (KitError, OSError) as error:
             logger.warning("experiment %d: no profile of its steps: %s", number, in_words(error))
@@ -112,7 +112,7 @@ class Probing:
             while self._paused():
                 self._obey()
                 self._closed.wait(PAUSE_POLL_SECONDS)
-            with self._held(self._obey) as device:
+            with self._here().held(self._obey) as device:
                 if self._paused():  # since it stood in the queue
                     continue
                 try:
@@ -140,7 +140,7 @@ class Probing:
             seconds = min(seconds, settings.train_seconds)
             wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
             spec = replace(
-                self._spec(wanted, folder, device),
+                self._here().spec(wanted, folder, device),
                 train_seconds=seconds,
                 wall_seconds=min(wall_seconds, settings.wall_seconds),
                 profiled=True,
@@ -149,6 +149,11 @@ class Probing:
         finally:
             with suppress(OSError):
                 remove_tree(folder)
+
+    def _here(self) -> LocalPool:
+        if self._pool is None:
+            raise ExecutionError("no probes are made where a cluster has the runs; submit without")
+        return self._pool
 
     def _cancelled(self) -> bool:
         return self._closed.is_set() or self._workspace.request() is Request.STOP_NOW

@@ -1,0 +1,58 @@
+"""Open the pool of a Ray cluster for a campaign, whose own machine need have no GPU."""
+
+import hashlib
+from pathlib import Path
+
+from autoresearch_kit.campaign.context import baseline_of, data_ref, prepare_for, sight_of
+from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
+from autoresearch_kit.execution.ray.parcels import parcel_of
+from autoresearch_kit.execution.ray.pool import RayPool, Wanted
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.ledger import History
+from autoresearch_kit.records import DatasetInfo, Settings, codec
+
+
+def open_cluster(workspace: Workspace, history: History, settings: Settings) -> RayPool:
+    """Open the pool that `--pool` asks for; its slots come up later, see `RayPool.choose`.
+
+    Raises:
+        KitError: the notebook or the corpus is not usable.
+    """
+    dataset = prepare_for(settings)
+    info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
+    baseline = baseline_of(workspace, history, settings)
+    experiments = history.experiments()
+    wanted = None
+    if experiments:
+        first = experiments[0]
+        wanted = Wanted(first.fingerprint, first.runs[0].sandbox)
+    node = NodeSetup(
+        campaign=_name(workspace),
+        tag=workspace.tag,
+        data=data_ref(info),
+        corpus=settings.dataset,
+        clock=settings.clock,
+        imports=sight_of(info, settings.dataset, baseline).imports,
+    )
+    connect = _connect(settings.pool, workspace, dataset, node)
+    return RayPool(connect, workspace.folder / "ray.log", wanted)
+
+
+def _connect(address: str, workspace: Workspace, dataset: Path, node: NodeSetup) -> Connect:
+    kit, data = parcel_of("kit", workspace.kit), parcel_of("data", dataset)
+    return Connect(
+        address=address,
+        kit=workspace.kit,
+        kit_digest=kit.digest,
+        dataset=dataset,
+        dataset_digest=data.digest,
+        sizes=(kit.size, data.size),
+        runs=workspace.runs,
+        node=node,
+    )
+
+
+def _name(workspace: Workspace) -> str:
+    """Return a name that no other campaign has on any node."""
+    digest = hashlib.sha256(str(workspace.folder.resolve()).encode()).hexdigest()[:12]
+    return f"{workspace.tag}-{digest}"
