@@ -303,6 +303,8 @@ def test_requests_under_way_end_with_the_campaign(ledger: Ledger, chat: ChatServ
     turns = Turns(Asked(ledger, chat).by(Answer(wait=late, body=b"{}")), (), OptunaResearcher())
     made = Proposing(turns, ledger.workspace, ledger.history)
     made.prepare(ahead(ledger, 2), 3)
+    while len(chat.requests) < 3:
+        made._threads[0].join(0.05)
     made.close()
     late.set()
     assert [thread.is_alive() for thread in made._threads] == [False] * 3
