@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from autoresearch_kit.campaign import proposing as proposing_module
 from autoresearch_kit.campaign.proposing import MOST_REQUESTS, Proposing
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Proposal
@@ -297,7 +298,9 @@ def test_a_repair_is_made_in_the_background_and_is_pending(ledger: Ledger, think
     assert repairing.result(60) == ledger.workspace.pending()[0]
 
 
-def test_requests_under_way_end_with_the_campaign(ledger: Ledger, chat: ChatServer) -> None:
+def test_requests_under_way_end_with_the_campaign(
+    ledger: Ledger, chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody stands in for the model then; what it was asked for is counted."""
     late = threading.Event()
     turns = Turns(Asked(ledger, chat).by(Answer(wait=late, body=b"{}")), (), OptunaResearcher())
@@ -305,7 +308,10 @@ def test_requests_under_way_end_with_the_campaign(ledger: Ledger, chat: ChatServ
     made.prepare(ahead(ledger, 2), 3)
     while len(chat.requests) < 3:
         made._threads[0].join(0.05)
+    monkeypatch.setattr(proposing_module, "CLOSE_SECONDS", 0.1)
     made.close()
     late.set()
+    for thread in made._threads:
+        thread.join(60)
     assert [thread.is_alive() for thread in made._threads] == [False] * 3
     assert ledger.workspace.prepared() == []
