@@ -79,8 +79,6 @@ class Dispatch:
         over = self._pool.wait(POLL_SECONDS if self._submitted else 0.0)
         if not self._submitted:  # the works wait for something else, or there are none
             time.sleep(POLL_SECONDS)
-        if self._heartbeat.cancelled():
-            raise Cancelled("stopped at once")
         for each in [*over, *self._orphans()]:
             if each.key not in self._submitted:  # cancelled as it came
                 continue
@@ -88,6 +86,8 @@ class Dispatch:
             delivery = self._accept(each, order, slot)
             if delivery is not None:
                 yield from self._deliver(delivery)
+        if self._heartbeat.cancelled():  # what was over is written down
+            raise Cancelled("stopped at once")
         if not over:
             for work in list(self.works):
                 yield from self._resume(work, None)

@@ -274,20 +274,23 @@ class _Loop:
 
     def _repair(self, crashed: Proposal) -> Steps[Proposal | None]:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""
-        heartbeat, view = self.parts.heartbeat, self.parts.view(self.experiments, self.running)
-        heartbeat.repairing(crashed.attempts[-1].run.detail)
-        if view is None:
+        self.parts.heartbeat.repairing(crashed.attempts[-1].run.detail)
+        if (view := self._view_of(crashed)) is None:
             return None
-        repairing = self.parts.proposing.repair(replace(view, number=crashed.number), crashed)
+        repairing = self.parts.proposing.repair(view, crashed)
         yield from until(repairing.done)
         return repairing.result()
 
     def _carry_over(self, passed: Proposal) -> Future[Proposal | None] | None:
         """Ask the researcher of an idea for it on the best of now, with which it conflicts."""
-        view = self.parts.view(self.experiments, self.running)
-        if view is None:
-            return None
-        return self.parts.proposing.merge(replace(view, number=passed.number), passed)
+        view = self._view_of(passed)
+        return None if view is None else self.parts.proposing.merge(view, passed)
+
+    def _view_of(self, proposal: Proposal) -> View | None:
+        """Return what its researcher sees of the rest, to change a proposal that is under way."""
+        others = [each for each in self.running if each.number != proposal.number]
+        view = self.parts.view(self.experiments, others)
+        return None if view is None else replace(view, number=proposal.number)
 
     def _profile(self, number: int, notebook: TrainNotebook) -> Future[Profiled | None] | None:
         """Profile what is kept, once for each structure, if there is a model to read it."""

@@ -24,6 +24,10 @@ model are within a few percent; a CPU's cores share caches and memory with their
 SIGMAS = 4.0
 """The sigmas by which its score of the best may differ from their mean."""
 
+AGAIN_SECONDS = 3600.0
+"""The time after which a slot that was left out is checked again: what made it unlike the others
+may be over, and it has nothing else to do."""
+
 FREE = -1
 """The number of the experiment of a slot that is free."""
 
@@ -38,6 +42,7 @@ class Slots:
         self._keys: dict[str, str] = {}
         self._accepted: set[str] = set()
         self._left_out: dict[str, str] = {}
+        self._left_at: dict[str, float] = {}
 
     def look(self) -> None:
         """Ask the pool which slots there are. One that is gone has to be checked again."""
@@ -45,9 +50,12 @@ class Slots:
         for gone in self._uses.keys() - there.keys():
             self._accepted.discard(gone)
             self._left_out.pop(gone, None)
+            self._left_at.pop(gone, None)
             del self._uses[gone], self._since[gone]
             self._keys.pop(gone, None)
         for name, slot in there.items():
+            if time.monotonic() - self._left_at.get(name, math.inf) > AGAIN_SECONDS:
+                del self._left_out[name], self._left_at[name]
             if name not in self._uses:
                 self._since[name] = time.monotonic()
                 self._uses[name] = SlotUse(slot, since=time.time())
@@ -68,7 +76,7 @@ class Slots:
     def leave_out(self, name: str, why: str) -> None:
         """Give nothing more to a slot; `why` is for people."""
         logger.warning("slot %s is left out: %s", name, why)
-        self._left_out[name] = why
+        self._left_out[name], self._left_at[name] = why, time.monotonic()
         self.look()
 
     def refuse_none(self) -> None:

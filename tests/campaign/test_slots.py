@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.campaign import slots
+from autoresearch_kit.campaign.loop import CHECKS
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.pool import Order
 from autoresearch_kit.files.workspace import Workspace
@@ -86,6 +88,22 @@ def test_a_slow_slot_is_left_out(
     assert {run.slot for one in tried[1:] for run in one.runs} == {"cpu0", "cpu1"}
     said = "slot cpu2 is left out: the best makes 500 tokens a second there, 1,000 elsewhere"
     assert said in caplog.text
+
+
+def test_a_slot_that_was_left_out_is_checked_again(
+    project: Path, pool: StubPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "AGAIN_SECONDS", 0.0)
+    pool.speeds["cpu2"] = 500
+
+    def mend(pool: StubPool) -> None:
+        if checks(pool).count("cpu2") > CHECKS:
+            pool.speeds["cpu2"] = 1000
+
+    pool.delivered = mend
+    tried = run(project, pool, WORSE, experiments=8)
+    assert checks(pool).count("cpu2") > CHECKS
+    assert "cpu2" in {run.slot for one in tried[1:] for run in one.runs}
 
 
 def test_a_campaign_without_a_usable_slot_says_why(project: Path, pool: StubPool) -> None:
