@@ -86,6 +86,7 @@ class _Loop:
         self.slots.look()
         self.works = Dispatch(parts.pool, self.slots, parts.heartbeat, parts.workspace.runs)
         self.tried: dict[Work, _Tried] = {}
+        self.checks = 0
         self.seen: View | None = None
         self.seen_about: tuple[int, set[int]] | None = None
         self.seen_at = 0.0
@@ -245,10 +246,10 @@ class _Loop:
         """Run the best on a slot, twice if need be, and leave it out if it is unlike the others."""
         decider = self._decider()
         code = TrainNotebook.parse(self.parts.history.source(best.number))
-        first, known = (
-            noise.shared_reruns(self.experiments, best.number),
-            latest_noise(self.experiments),
-        )
+        # each check has seeds of its own, whether or not the runs of earlier ones are in git
+        first = noise.shared_reruns(self.experiments, best.number) + CHECKS * self.checks
+        self.checks += 1
+        known = latest_noise(self.experiments)
         others = self.slots.of_usable(noise.runs_by_code(self.experiments)[best.number])
         name, why = f"check-{slot.replace('/', '-')}", ""
         series = Series(best.number, Arm.BEST, code, best.number, name, first, slot)
