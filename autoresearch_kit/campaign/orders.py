@@ -75,7 +75,9 @@ def together(
     results, whose = dict[int, T](), dict[str, int]()
     delivery: Delivery | None = None
     while len(results) < len(works):
-        asked = range(len(works)) if delivery is None else [whose[delivery.key]]
+        asked = list(range(len(works)))
+        if delivery is not None:  # a run that was given up before is nobody's
+            asked = [whose[delivery.key]] if delivery.key in whose else []
         orders = list[Order]()
         for index in asked:
             if index in results:
