@@ -67,7 +67,8 @@ class Campaign:
         self.workspace.create()
         with self.workspace.lock(held=self._held):
             heartbeat = Heartbeat(self.workspace, limits)
-            given = self.history, self.workspace, self.settings, self._model, heartbeat, limits
+            history = History(self.root, self.tag, writer=True)
+            given = history, self.workspace, self.settings, self._model, heartbeat, limits
             try:
                 with open_parts(*given, self._errands.stand_in) as parts:
                     why = yield from loop.run(parts, self._errands)
@@ -77,9 +78,7 @@ class Campaign:
             except LimitReached as reached:
                 heartbeat.stage(Stage.ENDED, str(reached))
             except Cancelled:
-                heartbeat.stage(
-                    Stage.ENDED, "stopped at once; what was under way starts again"
-                )
+                heartbeat.stage(Stage.ENDED, "stopped at once; what was under way starts again")
             except BaseException as error:
                 heartbeat.stage(Stage.FAILED, in_words(error))
                 raise
