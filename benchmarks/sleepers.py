@@ -170,7 +170,7 @@ RESEARCHERS: Mapping[str, Callable[[], Researcher]] = {"sets": Sets, "optuna": O
 @contextmanager
 def campaign(root: Path, pool: Sleepers, researcher: Researcher, limits: Limits) -> Iterator[Parts]:
     """Yield the parts of a campaign in `root` on these slots."""
-    workspace, history = Workspace(root, "night"), History(root, "night")
+    workspace, history = Workspace(root, "night"), History(root, "night", writer=True)
     baseline = TrainNotebook.parse(NOTEBOOK.read_text())
     site = Site(root, DATA, "kit", SandboxLevel.BUBBLEWRAP, Sight())
     devices = (Device("cpu0", MACHINE, FINGERPRINT),)

@@ -67,7 +67,8 @@ class Campaign:
         self.workspace.create()
         with self.workspace.lock(held=self._held):
             heartbeat = Heartbeat(self.workspace, limits)
-            given = self.history, self.workspace, self.settings, self._model, heartbeat, limits
+            history = History(self.root, self.tag, writer=True)
+            given = history, self.workspace, self.settings, self._model, heartbeat, limits
             try:
                 with open_parts(*given, self._errands.stand_in) as parts:
                     why = yield from loop.run(parts, self._errands)

@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 2.0
 PAUSE_POLL_SECONDS = 0.2
 
+SOON_SECONDS = 0.3
+"""Seconds between two writes of the state, at least, while several slots begin runs."""
+
 
 def starting(tag: str, limits: Limits, command: Command = Command.RUN) -> State:
     """Return the state of a campaign that this process starts now."""
@@ -47,7 +50,7 @@ class Heartbeat:
     ) -> None:
         self._workspace = workspace
         self._started = self._beat = time.monotonic()
-        self._trouble = ""
+        self._trouble, self._unwritten = "", False
         self._state = starting(workspace.tag, limits, command)
         self._write(self._state)
 
@@ -69,7 +72,7 @@ class Heartbeat:
 
     def trying(self, number: int, idea: str) -> None:
         """Say which experiment is under way."""
-        self._write(replace(self._state, number=number, idea=idea, run_folder=""))
+        self._write_soon(replace(self._state, number=number, idea=idea, run_folder=""))
 
     def repairing(self, bug: str) -> None:
         """Say that a run crashed on a bug, which is being repaired."""
@@ -90,7 +93,7 @@ class Heartbeat:
             run_folder=use.slot.folder,
             slots=slots,
         )
-        self._write(now)
+        self._write_soon(now)
 
     def slots(self, slots: tuple[SlotUse, ...]) -> None:
         """Note what the slots do, to be written with the next change or beat."""
@@ -106,7 +109,7 @@ class Heartbeat:
 
         Called often; keeps the heartbeat going.
         """
-        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+        if time.monotonic() - self._beat > (SOON_SECONDS if self._unwritten else HEARTBEAT_SECONDS):
             self._write(self._state)
         return self._workspace.request() is Request.STOP_NOW
 
@@ -135,9 +138,16 @@ class Heartbeat:
         """Return whether a person asked to stop."""
         return self._workspace.request() in (Request.STOP, Request.STOP_NOW)
 
+    def _write_soon(self, state: State) -> None:
+        """Write a change that many slots make often: at once, or with the next after a moment."""
+        if len(state.slots) > 1 and time.monotonic() - self._beat < SOON_SECONDS:
+            self._state, self._unwritten = state, True
+        else:
+            self._write(state)
+
     def _write(self, state: State) -> None:
         self._state = replace(state, heartbeat=time.time())
-        self._beat = time.monotonic()
+        self._beat, self._unwritten = time.monotonic(), False
         try:
             self._workspace.write_state(self._state)
         except OSError as error:

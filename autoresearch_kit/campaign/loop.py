@@ -205,10 +205,13 @@ class _Loop:
         It takes files and git to make one, and the loop asks many times while none is ready.
         """
         about = len(self.experiments), {each.number for each in self.running}
-        if about != self.seen_about or time.monotonic() - self.seen_at > VIEW_SECONDS:
+        old = time.monotonic() - self.seen_at > VIEW_SECONDS
+        if old:
             self.parts.workspace.set_damaged_aside()
+            self.seen_at = time.monotonic()
+        if old or about != self.seen_about:
             self.seen = self.parts.view(self.experiments, self.running)
-            self.seen_about, self.seen_at = about, time.monotonic()
+            self.seen_about = about
         return self.seen
 
     def _prepare_next(self) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from autoresearch_kit.campaign.context import Context
@@ -46,7 +47,7 @@ class Series:
     first: int = 0
     slot: str = ""
 
-    @property
+    @cached_property
     def code(self) -> str:
         """Return the digest of its code."""
         return hashlib.sha256(self.notebook.text().encode()).hexdigest()[:12]

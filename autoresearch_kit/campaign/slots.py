@@ -59,8 +59,10 @@ class Slots:
             if name not in self._uses:
                 self._since[name] = time.monotonic()
                 self._uses[name] = SlotUse(slot, since=time.time())
-            slot = replace(slot, left_out=slot.left_out or self._left_out.get(name, ""))
-            self._uses[name] = replace(self._uses[name], slot=slot)
+            if name in self._left_out and not slot.left_out:
+                slot = replace(slot, left_out=self._left_out[name])
+            if slot != self._uses[name].slot:
+                self._uses[name] = replace(self._uses[name], slot=slot)
         if len(there) == 1:  # there is nothing to compare it with
             self._accepted |= there.keys()
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -214,8 +215,15 @@ class Workspace:
         write_atomic(self._file("pending", proposal.number), codec.encode(proposal))
 
     def measured(self, number: int) -> tuple[Measured, ...]:
-        """Return the finished runs of experiment `number`, which is under way, in order."""
-        return self._recall(self._file("measured", number), tuple[Measured, ...]) or ()
+        """Return the finished runs of experiment `number`, which is under way, in order.
+
+        Files that have not changed since they were read are not read again.
+        """
+        path = self._file("measured", number)
+        with suppress(FileNotFoundError, InputError):
+            found = path.stat()
+            return _runs_in(path, (found.st_ino, found.st_mtime_ns, found.st_size))
+        return ()
 
     def add_measured(self, run: Measured) -> None:
         """Write down a finished run, so that it need not be run again."""
@@ -227,8 +235,13 @@ class Workspace:
 
     def under_way(self) -> set[int]:
         """Return the numbers of experiments of which a proposal or a run is written down."""
-        files = [*self.folder.glob("pending/*.json"), *self.folder.glob("measured/*.json")]
-        return {int(path.stem) for path in files if path.stem.isdecimal()}
+        files = list[Path]()
+        for kind in ("pending", "measured"):
+            with suppress(FileNotFoundError):  # nothing was ever run here
+                files += (self.folder / kind).iterdir()
+        return {
+            int(each.stem) for each in files if each.suffix == ".json" and each.stem.isdecimal()
+        }
 
     def forget(self, number: int) -> None:
         """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
@@ -370,6 +383,12 @@ class Workspace:
         with suppress(InputError):
             return self._read(name, kind)
         return None
+
+
+@lru_cache(maxsize=512)
+def _runs_in(path: Path, _version: tuple[int, int, int]) -> tuple[Measured, ...]:
+    """Return the finished runs in a file; `_version` tells its contents apart."""
+    return codec.decode(tuple[Measured, ...], path.read_bytes())
 
 
 def hide_from_git(folder: Path) -> None:

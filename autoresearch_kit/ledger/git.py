@@ -62,6 +62,13 @@ class Object(NamedTuple):
     content: bytes
 
 
+class Change(NamedTuple):
+    """What a commit adds to its parent's tree, or replaces in it, by path; and its message."""
+
+    files: Mapping[str, bytes]
+    message: str
+
+
 class Git:
     """Git commands in `root`.
 
@@ -114,35 +121,43 @@ class Git:
         """Return the folder of the repository, which all its worktrees share."""
         return Path(self.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
-    def commit(
-        self, parent: str | None, files: Mapping[str, bytes], message: str, scratch: Path
-    ) -> str:
-        """Commit `parent`'s tree with these files added or replaced; return the commit's name.
+    def commit(self, parent: str | None, changes: Sequence[Change], scratch: Path) -> list[str]:
+        """Commit these changes, each on the one before, the first on `parent`; return their names.
 
-        Without a parent it is a root. The files are stored byte for byte: no filter, no line-end
-        conversion. The index is a temporary file in `scratch`.
+        Without a parent the first is a root. The files are stored byte for byte: no filter, no
+        line-end conversion. The index is a temporary file in `scratch`.
         """
+        identity, commits = self._identity(), list[str]()
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                index, paths = Path(folder, "index"), []
-                for number, content in enumerate(files.values()):
-                    paths.append(Path(folder, f"blob-{number}"))
-                    paths[-1].write_bytes(content)
+                index = Path(folder, "index")
                 self.run("read-tree", parent or "--empty", index=index)
-                listed = "".join(f"{path}\n" for path in paths).encode()
-                blobs = self.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed)
-                named = zip(blobs.decode().split(), files, strict=True)
-                entries = "".join(f"100644 {blob}\t{path}\0" for blob, path in named).encode()
-                self.run(
-                    "update-index", "--replace", "-z", "--index-info", stdin=entries, index=index
+                blobs = iter(
+                    self._store([each for c in changes for each in c.files.values()], folder)
                 )
-                tree = self.line("write-tree", index=index)
+                for change in changes:
+                    named = zip(change.files, blobs, strict=False)  # the next has the rest
+                    entries = "".join(f"100644 {blob}\t{path}\0" for path, blob in named).encode()
+                    add = ("update-index", "--replace", "-z", "--index-info")
+                    self.run(*add, stdin=entries, index=index)
+                    tree = self.line("write-tree", index=index)
+                    parents = ["-p", parent] if parent else []
+                    args = [*identity, "commit-tree", *parents, "-F", "-", tree]
+                    parent = self.line(*args, stdin=change.message.encode())
+                    commits.append(parent)
         except OSError as error:
             raise LedgerError(f"can't write to {scratch}: {error.strerror}") from error
-        parents = ["-p", parent] if parent else []
-        args = [*self._identity(), "commit-tree", *parents, "-F", "-", tree]
-        return self.line(*args, stdin=message.encode())
+        return commits
+
+    def _store(self, contents: Sequence[bytes], folder: str) -> list[str]:
+        """Return the names of blobs of these contents, which are written to `folder` first."""
+        paths = [Path(folder, f"blob-{number}") for number, _ in enumerate(contents)]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        listed = "".join(f"{path}\n" for path in paths).encode()
+        blobs = self.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed)
+        return blobs.decode().split()
 
     def _identity(self) -> list[str]:
         """Return options that give commits an author where the user has set none."""

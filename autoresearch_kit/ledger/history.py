@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,7 +19,7 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.ledger import refs
 from autoresearch_kit.ledger.commit_message import code_message, record_message
-from autoresearch_kit.ledger.git import Git, Object
+from autoresearch_kit.ledger.git import Change, Git, Object
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
 from autoresearch_kit.records import Experiment, best_of, codec
 
@@ -26,6 +27,10 @@ NOTEBOOK = "notebooks/train.ipynb"
 """The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
 
 RECORD = "record.json"
+
+KEPT_SOURCES = 16
+"""Notebooks that a campaign's process keeps: the best's is asked for several times an experiment.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,19 @@ NOTHING_KNOWN: Mapping[int, Entry] = MappingProxyType({})
 class History:
     """The experiments of campaign `tag` in the repository whose checkout is at `root`.
 
+    Only the process that runs the campaign is its `writer`. It keeps the notebooks that it read
+    last, since nobody else can delete them.
+
     Raises:
         InputError: the tag is not valid, or the path is not UTF-8, or has a line break.
     """
 
-    def __init__(self, root: Path, tag: str):
+    def __init__(self, root: Path, tag: str, *, writer: bool = False):
         self.root = checked(root, PROJECT)
         self.tag = refs.valid_tag(tag)
         self._git = Git(root)
         self._branch = refs.Branch(self._git, tag)
+        self._source = lru_cache(maxsize=KEPT_SOURCES if writer else 0)(self._read_source)
 
     def append(self, experiment: Experiment, notebook: str, files: Mapping[str, bytes]) -> Entry:
         """Record an experiment for good.
@@ -65,9 +74,9 @@ class History:
         number, parent = experiment.number, self._parent(experiment)
         files = {**files, RECORD: codec.encode(experiment)}
         record = {self._path(number, name): data for name, data in files.items()}
-        edit, scratch = {experiment.settings.notebook: notebook.encode()}, self._scratch()
-        code = self._git.commit(parent, edit, code_message(experiment), scratch)
-        commit = self._git.commit(code, record, record_message(experiment), scratch)
+        edit = {experiment.settings.notebook: notebook.encode()}
+        changes = Change(edit, code_message(experiment)), Change(record, record_message(experiment))
+        code, commit = self._git.commit(parent, changes, self._scratch())
         refs.create_experiment(self._git, self.tag, number, commit)
         if experiment.kept:
             with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
@@ -124,6 +133,9 @@ class History:
 
     def source(self, number: int) -> str:
         """Return the text of experiment `number`'s notebook."""
+        return self._source(number)
+
+    def _read_source(self, number: int) -> str:
         notebook = self.experiment(number).settings.notebook
         return self._read(number, f"{self._ref(number)}^:{notebook}").decode()
 

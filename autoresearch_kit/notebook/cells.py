@@ -20,7 +20,6 @@ from autoresearch_kit.files.bounded import MEGABYTE, read_all
 # jsonschema can do without this parser of addresses, which takes a second to import.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: can't be imported
 import nbformat  # noqa: E402
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook  # noqa: E402
 
 EDITABLE = "editable"
 LOCKED = "locked"
@@ -139,14 +138,24 @@ def _name_markdown(cells: Sequence[Cell]) -> tuple[Cell, ...]:
 @lru_cache(maxsize=KEPT)
 def write_cells(cells: tuple[Cell, ...], kernel: KernelSpec) -> str:
     """Return the JSON of a notebook (nbformat 4.5) without outputs; a cell's id is its name."""
-    written = []
-    for cell in cells:
-        tags = {"tags": list(cell.tags)} if cell.tags else {}
-        known = {"source": cell.source, "id": cell.name, "metadata": {"name": cell.name, **tags}}
-        written.append(new_markdown_cell(**known) if cell.markdown else new_code_cell(**known))
     spec = {"display_name": kernel.display_name, "language": "python", "name": kernel.name}
-    metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
-    return f"{nbformat.v4.writes(new_notebook(cells=written, metadata=metadata))}\n"
+    notebook = {
+        "cells": [_written(cell) for cell in cells],
+        "metadata": {"kernelspec": spec, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return f"{nbformat.v4.writes(nbformat.from_dict(notebook))}\n"
+
+
+def _written(cell: Cell) -> dict[str, object]:
+    """Return a cell as in JSON: nbformat's own functions take longer to check it than to write."""
+    tags = {"tags": list(cell.tags)} if cell.tags else {}
+    metadata = {"name": cell.name, **tags}
+    known = {"source": cell.source, "id": cell.name, "metadata": metadata}
+    if cell.markdown:
+        return {"cell_type": "markdown", **known}
+    return {"cell_type": "code", "execution_count": None, "outputs": [], **known}
 
 
 def read_text(path: Path) -> str:

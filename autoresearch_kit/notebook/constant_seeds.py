@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from autoresearch_kit.notebook.syntax import nodes_of
+
 SEEDING = frozenset({
     "default_rng", "manual_seed", "manual_seed_all", "MT19937", "PCG64", "PCG64DXSM", "Philox",
     "RandomState", "SeedSequence", "seed_everything", "set_rng_state", "set_rng_state_all",
@@ -53,7 +55,7 @@ def find_constant_seeds(
     trees: Sequence[ast.Module],
 ) -> Iterator[tuple[ast.expr | ast.alias, str]]:
     """Yield the nodes of a program's cells that fix a seed, each with the reason of its refusal."""
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = [node for tree in trees for node in nodes_of(tree)]
     varying = _varying_names(nodes)
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     unseeded = _unseeded_generators(nodes)

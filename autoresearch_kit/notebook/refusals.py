@@ -13,7 +13,7 @@ from pyflakes.messages import UndefinedName
 
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.constant_seeds import find_constant_seeds
-from autoresearch_kit.notebook.syntax import Problem, own_tree, parse_cell, syntax_problem
+from autoresearch_kit.notebook.syntax import Problem, nodes_of, own_tree, parse_cell, syntax_problem
 
 FROM_JUPYTER = frozenset({"display", "get_ipython", "In", "Out", "_", "exit", "quit"})
 """Names that every kernel defines."""
@@ -77,15 +77,15 @@ def find_refusals(cells: Sequence[Cell]) -> list[Problem]:
     return [
         Problem(name, node.lineno, code, f"{code[:80]} {why[id(node)]}")
         for name, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.expr | ast.stmt | ast.alias) and id(node) in why
+        for node in nodes_of(tree)
+        if id(node) in why and isinstance(node, ast.expr | ast.stmt | ast.alias)
         for code in [ast.unparse(node)]
     ]
 
 
 def _hidden_code(tree: ast.Module) -> Iterator[ast.AST]:
     """Yield the nodes that run text as code, or read text that counts as no code."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Name(id=name) if name in RUNS_TEXT | READS_TEXT | LEADS_THERE:
                 yield node

@@ -56,6 +56,12 @@ def parse_cell(name: str, source: str) -> ast.Module:
     return tree
 
 
+@lru_cache(maxsize=KEPT)
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of a cell's tree, which must not be changed."""
+    return tuple(ast.walk(tree))
+
+
 def own_tree(name: str, source: str) -> ast.Module:
     """Return a tree as `parse_cell` does, for the caller alone; the source must compile."""
     with warnings.catch_warnings():
@@ -89,11 +95,11 @@ def count_nodes(trees: Iterable[ast.Module]) -> int:
     A long text or number counts as the nodes that code of its length would have, so that code
     hidden in it is no less code.
     """
-    return sum(map(_nodes_of, trees))
+    return sum(map(_count_all, trees))
 
 
 @lru_cache(maxsize=KEPT)
-def _nodes_of(tree: ast.Module) -> int:
+def _count_all(tree: ast.Module) -> int:
     return sum(_count(node) for node in ast.walk(_without_prose(tree)))
 
 
