@@ -77,9 +77,7 @@ class Campaign:
             except LimitReached as reached:
                 heartbeat.stage(Stage.ENDED, str(reached))
             except Cancelled:
-                heartbeat.stage(
-                    Stage.ENDED, "stopped at once; what was under way starts again"
-                )
+                heartbeat.stage(Stage.ENDED, "stopped at once; what was under way starts again")
             except BaseException as error:
                 heartbeat.stage(Stage.FAILED, in_words(error))
                 raise
