@@ -12,8 +12,8 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import DatasetInfo, Settings, codec
 
 
-def open_cluster(workspace: Workspace, history: History, settings: Settings) -> RayPool:
-    """Open the pool that `--pool` asks for; its slots come up later, see `RayPool.choose`.
+def open_cluster(workspace: Workspace, history: History, settings: Settings, runs: Path) -> RayPool:
+    """Open the pool that `--pool` asks for, which delivers to `runs`; see `RayPool.choose`.
 
     Raises:
         KitError: the notebook or the corpus is not usable.
@@ -34,11 +34,13 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings) -> 
         clock=settings.clock,
         imports=sight_of(info, settings.dataset, baseline).imports,
     )
-    connect = _connect(settings.pool, workspace, dataset, node)
+    connect = _connect(settings.pool, workspace, dataset, node, runs)
     return RayPool(connect, workspace.folder / "ray.log", wanted)
 
 
-def _connect(address: str, workspace: Workspace, dataset: Path, node: NodeSetup) -> Connect:
+def _connect(
+    address: str, workspace: Workspace, dataset: Path, node: NodeSetup, runs: Path
+) -> Connect:
     kit, data = parcel_of("kit", workspace.kit), parcel_of("data", dataset)
     return Connect(
         address=address,
@@ -47,7 +49,7 @@ def _connect(address: str, workspace: Workspace, dataset: Path, node: NodeSetup)
         dataset=dataset,
         dataset_digest=data.digest,
         sizes=(kit.size, data.size),
-        runs=workspace.runs,
+        runs=runs,
         node=node,
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign.experiment import Outcome
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.orders import POLL_SECONDS, Steps
+from autoresearch_kit.campaign.orders import MOST_LOST, POLL_SECONDS, Steps
 from autoresearch_kit.campaign.slots import Slots
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover
@@ -23,10 +23,6 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Reason, Run, SandboxLevel
 
 logger = logging.getLogger(__name__)
-
-MOST_LOST = 3
-"""Times that a run is lost with its slot before it is taken for a failure: its code may end the
-machines that it runs on."""
 
 
 @dataclass(eq=False)

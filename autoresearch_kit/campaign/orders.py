@@ -6,6 +6,7 @@ may look whether something else has happened.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TypeVar
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.errors import Cancelled, ExecutionError
-from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
+from autoresearch_kit.execution.pool import Delivery, Order, Pool
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Reason
@@ -25,6 +26,10 @@ POLL_SECONDS = 0.1
 
 ATTEMPTS = 2
 """Attempts at a run that the kit itself fails."""
+
+MOST_LOST = 3
+"""Times that a run is lost with its slot before it is taken for a failure: its code may end the
+machines that it runs on."""
 
 T = TypeVar("T")
 
@@ -110,12 +115,15 @@ def carry_out(wanted: Order) -> Steps[Delivery]:
 
 
 def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
-    """Carry out what `steps` want on a pool of this machine; return what they come to.
+    """Carry out what `steps` want on a pool; return what they come to.
+
+    A run that is lost with its slot is carried out again.
 
     Raises:
         Cancelled: a person asked to stop at once; closing the pool kills the run.
-        KitError: a run can't be carried out.
+        KitError: a run can't be carried out, or was lost `MOST_LOST` times.
     """
+    asked, lost = dict[str, Order](), Counter[str]()
     try:
         wanted = next(steps)
         while True:
@@ -123,13 +131,21 @@ def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
                 raise Cancelled("stopped while a run was under way")
             for each in wanted:
                 pool.submit(each)
+                asked[each.key] = each
                 folders = [slot.folder for slot in pool.slots() if slot.busy == each.key]
                 heartbeat.running(folders[0] if folders else "", each.words)
             over = pool.wait(POLL_SECONDS)
             for ended in over:
-                if isinstance(ended, Lost):
-                    raise ExecutionError(f"run {ended.key} was lost: {ended.why}")
-                wanted = steps.send(ended)
+                if isinstance(ended, Delivery):
+                    wanted = steps.send(ended)
+                    continue
+                lost[ended.key] += 1
+                if lost[ended.key] == MOST_LOST:
+                    raise ExecutionError(
+                        f"run {ended.key} was lost {MOST_LOST} times, the last time with "
+                        f"{ended.slot}: {ended.why}"
+                    )
+                wanted = [asked[ended.key]]
             if not over:
                 wanted = steps.send(None)
     except StopIteration as finished:

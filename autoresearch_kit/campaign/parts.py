@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from autoresearch_kit.campaign.cluster import open_cluster
-from autoresearch_kit.campaign.context import Context, find_context
+from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.experiment import Decider
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.pools import open_pool
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
 from autoresearch_kit.execution import launch
@@ -20,9 +20,6 @@ from autoresearch_kit.records import Experiment, Limits, Proposal, Settings
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.validity import usual_elsewhere
-
-LOCAL = "local"
-"""The setting `pool` for this machine's devices; others are of Ray clusters."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +84,10 @@ def open_parts(
     history.repair()
     _clear_leftovers(history, workspace)
     workspace.copy_kit()
-    pool: Pool
-    if settings.pool == LOCAL:
-        context = find_context(workspace, history, settings)
-        here = pool = LocalPool(context.site, context.devices, workspace, workspace.runs)
-    else:
-        here, pool = None, (cluster := open_cluster(workspace, history, settings))
-        try:
-            report = cluster.choose(heartbeat.cancelled)
-            context = find_context(workspace, history, settings, report)
-        except BaseException:
-            cluster.close()
-            raise
+    context, pool = open_pool(workspace, history, settings, workspace.runs, heartbeat.cancelled)
     workspace.write_settings(settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
-    probing = Probing(context, workspace, here)
+    probing = Probing(context, workspace, pool if isinstance(pool, LocalPool) else None)
     around = Surroundings(
         history,
         workspace,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import parts
+from autoresearch_kit.campaign import pools
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.execution import handover, launch
@@ -103,7 +103,7 @@ def make_up(patch: pytest.MonkeyPatch) -> None:
 
     Patch more by the same one: two that are undone in another order leave something behind.
     """
-    patch.setattr(parts, "find_context", made_up_context)
+    patch.setattr(pools, "find_context", made_up_context)
     patch.setattr(launch, "execute", made_up_run)
     patch.setattr(launch, "execute_unscored", made_up_probe)
     patch.setattr(launch, "audit", lambda _, run, **__: run)

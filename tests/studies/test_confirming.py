@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from autoresearch_kit.campaign import pools
 from autoresearch_kit.campaign.adopt import adopt_file
 from autoresearch_kit.campaign.context import find_context
 from autoresearch_kit.campaign.options import settle
@@ -35,7 +36,6 @@ from autoresearch_kit.reports.confirmation import Finding
 from autoresearch_kit.reports.figures.drawing import Missing
 from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.reports.results import results
-from autoresearch_kit.studies.confirm import confirming
 from autoresearch_kit.studies.confirm.confirming import LEFT, Confirming
 from autoresearch_kit.ui.cli.app import app
 from tests.campaign import quick, scripted, tiny
@@ -95,7 +95,7 @@ def made_up_run(spec: RunSpec, waiting: None = None, **_: Callable[[], bool]) ->
 def made_up(execute: Callable[..., Run] = made_up_run) -> Iterator[None]:
     """Have confirmations in here run nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(confirming, "find_context", quick.made_up_context)
+        patch.setattr(pools, "find_context", quick.made_up_context)
         patch.setattr(launch, "execute", execute)
         yield
 
@@ -123,7 +123,7 @@ ENDED = """
 import signal, sys, time
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.ui import cli
-from autoresearch_kit.studies.confirm import confirming
+from autoresearch_kit.campaign import pools
 from autoresearch_kit.execution import launch
 from tests.campaign import quick
 
@@ -135,7 +135,7 @@ def execute(*_, cancelled, **__):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
-confirming.find_context = quick.made_up_context
+pools.find_context = quick.made_up_context
 launch.execute = execute
 sys.argv = ["autoresearch", "confirm", "night", "--yes"]
 cli.main()

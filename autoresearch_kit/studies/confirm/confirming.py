@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_kit.campaign.context import Context, find_context
+from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import carry_out, drive, order
+from autoresearch_kit.campaign.pools import open_pool
 from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
 from autoresearch_kit.errors import Cancelled, InputError, KitError
 from autoresearch_kit.execution import launch
-from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.execution.pool import Pool
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
@@ -98,10 +98,13 @@ class Confirming:
 
     def _carry_out(self, heartbeat: Heartbeat) -> Generator[Standing]:
         self._resume()
-        context = find_context(self.workspace, self._history, self.experiments[0].settings)
-        standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
-        site, devices = context.site, context.devices
-        with closing(LocalPool(site, devices, self.workspace, self.folder.runs)) as pool:
+        # on the cluster, if any, that the campaign was last started with
+        settings = self.workspace.settings() or self.experiments[0].settings
+        runs = self.folder.runs
+        given = self.workspace, self._history, settings, runs, heartbeat.cancelled
+        context, pool = open_pool(*given)
+        with closing(pool):
+            standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
             while standing.todo:
                 heartbeat.wait_while_paused()
                 if heartbeat.stop_requested():
