@@ -20,6 +20,7 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.local import new_folder
 from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import Reason, Run, SandboxLevel
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class Dispatch:
         self._lost = Counter[str]()
         self.works: list[Work] = []
         self.checking: set[str] = set()
+        self.spared: set[str] = set()
+        """The folder of a run that another work is still to be given, by name."""
 
     @property
     def waiting(self) -> bool:
@@ -77,6 +80,8 @@ class Dispatch:
             time.sleep(POLL_SECONDS)
         for each in [*over, *self._orphans()]:
             if each.key not in self._submitted:  # cancelled as it came
+                if isinstance(each, Delivery):
+                    remove_tree(each.folder)
                 continue
             order, slot = self._submitted.pop(each.key)
             delivery = self._accept(each, order, slot)
@@ -132,11 +137,16 @@ class Dispatch:
         return Delivery(order.key, run, folder, lost.slot)
 
     def _deliver(self, delivery: Delivery) -> Iterator[Work]:
-        for work in [each for each in self.works if delivery.key in each.keys]:
+        works = [each for each in self.works if delivery.key in each.keys]
+        for at, work in enumerate(works, start=1):
+            self.spared = {delivery.folder.name} if at < len(works) else set()
             yield from self._resume(work, delivery)
 
     def _resume(self, work: Work, delivery: Delivery | None) -> Iterator[Work]:
-        """Let a work go on, and note what it wants next; yield it if it is over."""
+        """Let a work go on, and note what it wants next; yield it if it is over.
+
+        One that waited for something, and that a person stopped, is over without a result.
+        """
         if delivery is not None:
             work.keys.discard(delivery.key)
         try:
@@ -149,6 +159,7 @@ class Dispatch:
             self._drop(work)
             if not self.works:
                 raise
+            yield work
         else:
             self._order(work, wanted)
 

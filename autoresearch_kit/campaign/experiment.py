@@ -148,11 +148,12 @@ class Decider:
     def bug_of(self, outcome: Outcome) -> Proposal | None:
         """Return the proposal with the crash of its first run as an attempt, to be repaired.
 
-        None if it did not crash in its first run, or on no bug, or was repaired often enough.
+        None if it did not crash in its first run, or on no bug, or was repaired often enough. What
+        passed before it was merged is not repaired: its runs would be forgotten.
         """
         proposal, seeds = outcome.proposal, outcome.own
         crashed = len(seeds) == 1 and seeds[0].run.failure in BUGS
-        if not crashed or len(proposal.attempts) >= REPAIRS:
+        if not crashed or outcome.passed or len(proposal.attempts) >= REPAIRS:
             return None
         folder = self.measuring.workspace.runs / seeds[0].chosen.folder
         executed = crash_report.read_executed(folder / handover.EXECUTED_FILE)
@@ -264,6 +265,8 @@ class Decider:
                 given_up,
             )
             own, beside = _added(own, beside, missing, over)
+            if len(over) < len(missing[0]) + len(missing[1]):  # the others were given up
+                continue
             if missing[0] and not repeats.ended(own):
                 own = yield from self.measuring.repeat_slow(own_series, own)
             if missing[1] and not repeats.not_judged(beside):
@@ -308,13 +311,14 @@ class Decider:
         missing: tuple[range, range],
     ) -> Callable[[Mapping[int, Settled]], bool]:
         """Return what tells, of the runs that are over, whether the others need not be waited for:
-        they suffice for a verdict that is no keep."""
+        they suffice for a verdict that is no keep, and show none of them to be slow."""
 
         def enough(over: Mapping[int, Settled]) -> bool:
             now = _added(own, beside, missing, over)
             if repeats.ended(now[0]) or repeats.not_judged(now[1]):
                 return True
-            if not now[0]:
+            before = self._runs_before(best, beside)
+            if not now[0] or self.measuring.slow(now[0]) or self.measuring.slow(now[1], before):
                 return False
             decided, _ = self._decided(idea, now[0], best, now[1])
             return isinstance(decided, Decision) and decided.verdict is not Verdict.KEEP

@@ -19,6 +19,7 @@ from autoresearch_kit.campaign.measuring import Series
 from autoresearch_kit.campaign.orders import Steps, until
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.slots import Slots, why_unlike
+from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Arm,
@@ -87,6 +88,7 @@ class _Loop:
         self.works = Dispatch(parts.pool, self.slots, parts.heartbeat, parts.workspace.runs)
         self.tried: dict[Work, _Tried] = {}
         self.checks = 0
+        self.failed: KitError | None = None
         self.seen: View | None = None
         self.seen_about: tuple[int, set[int]] | None = None
         self.seen_at = 0.0
@@ -98,7 +100,13 @@ class _Loop:
         return sorted(proposals, key=lambda proposal: proposal.number)
 
     def why_over(self) -> str | None:
-        """Return why nothing more is tried, for people; None while something is."""
+        """Return why nothing more is tried, for people; None while something is.
+
+        Raises:
+            KitError: nothing more can be proposed, and nothing is under way any more.
+        """
+        if self.failed and not self.tried and not self.recorded:
+            raise self.failed
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
         done = self._ideas(self.running)  # the baseline is among them, but not in the limit
         enough = limits.experiments is not None and done > limits.experiments
@@ -124,7 +132,7 @@ class _Loop:
             if not self.tried:
                 self.parts.heartbeat.stage(Stage.PAUSED)
             return False
-        return room
+        return room and self.failed is None
 
     def check_slots(self) -> None:
         """Have new slots run the best once more; before the baseline they all may run that.
@@ -146,7 +154,19 @@ class _Loop:
         """Return a proposal that was written down and not recorded, a retry, or a new one.
 
         None while none is ready, and while the baseline is under way, on which all others build.
+        Where nothing more can be proposed, what is under way is decided first.
         """
+        try:
+            return self._proposed()
+        except Cancelled:
+            raise
+        except KitError as error:
+            if not self.tried:
+                raise
+            self.failed = error
+            return None
+
+    def _proposed(self) -> Proposal | None:
         parts, running = self.parts, self.running
         if left := parts.workspace.pending(besides=[each.number for each in running]):
             return left[0]
@@ -184,10 +204,11 @@ class _Loop:
         """Record each experiment that is decided, at once: whatever is decided next is compared
         with the best of now."""
         for work in over:
-            if work.result is None:  # the check of a slot
+            tried = self.tried.pop(work, None)
+            if tried is None or work.result is None:  # the check of a slot, or stopped
                 continue
-            tried = self.tried.pop(work)
-            experiment = recording.record(self.parts, work.result, tried.started)
+            spared = self.works.spared
+            experiment = recording.record(self.parts, work.result, tried.started, spared)
             insort(self.experiments, experiment, key=lambda each: each.number)
             self.recorded.append(experiment)
             if experiment.number == 0:
@@ -261,6 +282,7 @@ class _Loop:
             why = why_unlike(settled.run, others, known.sigma if known else math.inf)
             if not why:
                 break
+            self.parts.workspace.set_aside(settled.chosen, why)
         self.works.checking.discard(slot)
         if why:
             self.slots.leave_out(slot, why)

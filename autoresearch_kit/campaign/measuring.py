@@ -21,7 +21,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Measured, Reason, Run
 from autoresearch_kit.verdicts.repeats import Repeat, Settled, repeat, settle
-from autoresearch_kit.verdicts.validity import never_quiet, why_invalid
+from autoresearch_kit.verdicts.validity import never_quiet, why_invalid, why_slow
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,14 @@ class Measuring:
         if settled.disturbed:
             logger.warning("experiment %d: a run stays disturbed: %s", number, settled.disturbed)
         return settled
+
+    def slow(self, seeds: Sequence[Settled], before: Sequence[Run] = ()) -> bool:
+        """Return whether some of these runs of one code, and `before`, show another to be slow."""
+        runs, settings = [seed.run for seed in seeds], self.context.settings
+        return any(
+            why_slow(run, [*before, *runs[:at], *runs[at + 1 :]], settings)
+            for at, run in enumerate(runs)
+        )
 
     def repeat_slow(
         self, series: Series, seeds: Sequence[Settled], before: Sequence[Run] = ()

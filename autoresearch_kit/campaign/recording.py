@@ -1,6 +1,6 @@
 """An experiment as git keeps it: made of its outcome, and recorded with its files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,30 +30,36 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def record(parts: Parts, outcome: Outcome, started: str) -> Experiment:
+def record(
+    parts: Parts, outcome: Outcome, started: str, spared: Collection[str] = ()
+) -> Experiment:
     """Give the experiment to git; from then on it exists, and its runs are removed.
 
-    With it go runs by which slots were checked, of the best that it was held against.
+    With it go runs by which slots were checked, of the best that it was held against. Folders
+    whose names are in `spared` stay.
 
     Raises:
         KitError: the baseline crashed, or the machine disturbed it, so there is nothing to compare
             experiments with.
     """
     parts.heartbeat.stage(Stage.RECORDING)
-    checks = _checks(parts.workspace, outcome)
-    experiment = _describe(parts, outcome, started, checks)
+    checks, aside = _unasked(parts.workspace, outcome)
+    experiment = _describe(parts, outcome, started, checks, aside)
     if experiment.number == 0 and not experiment.kept:
         raise _no_baseline(parts.workspace, experiment, outcome)
-    files = files_of(parts.workspace, outcome, checks) if outcome.own else {}
+    files = files_of(parts.workspace, outcome, checks, aside) if outcome.own else {}
     parts.history.append(experiment, outcome.notebook.text(), files)
-    parts.workspace.forget(experiment.number)
-    if checks and outcome.against is not None:
+    parts.workspace.forget(experiment.number, spared)
+    if outcome.against is not None:
         parts.workspace.forget(outcome.against)
     return experiment
 
 
 def files_of(
-    workspace: Workspace, outcome: Outcome, checks: Sequence[Measured] = ()
+    workspace: Workspace,
+    outcome: Outcome,
+    checks: Sequence[Measured] = (),
+    aside: Sequence[Measured] = (),
 ) -> dict[str, bytes]:
     """Return what git keeps of the runs: their notebooks, and the loss curve of the idea's first.
 
@@ -62,7 +68,7 @@ def files_of(
     kinds = {
         "run": outcome.counting(),
         "rerun": [*outcome.best_counting(), *checks],
-        "set-aside": outcome.set_aside(),
+        "set-aside": [*outcome.set_aside(), *aside],
     }
     for merge, passed in enumerate(outcome.passed, start=1):
         runs = [*passed.counting(), *passed.best_counting(), *passed.set_aside()]
@@ -94,7 +100,11 @@ def check_kit_works(experiments: Sequence[Experiment]) -> None:
 
 
 def _describe(
-    parts: Parts, outcome: Outcome, started: str, checks: Sequence[Measured]
+    parts: Parts,
+    outcome: Outcome,
+    started: str,
+    checks: Sequence[Measured],
+    aside: Sequence[Measured],
 ) -> Experiment:
     context, decision, notebook = parts.context, outcome.decision, outcome.notebook
     number = outcome.proposal.number
@@ -117,7 +127,7 @@ def _describe(
         usage=parts.meter.spent_on(number),
         noise=outcome.noise,
         reruns=_runs([*outcome.best_counting(), *checks]),
-        set_aside=_runs(outcome.set_aside()),
+        set_aside=_runs([*outcome.set_aside(), *aside]),
         probes=parts.probing.made_for(number),
         profiled=outcome.profiled,
         gain=decision.gain,
@@ -142,12 +152,29 @@ def _passed(outcome: Outcome) -> Passed:
     )
 
 
-def _checks(workspace: Workspace, outcome: Outcome) -> list[Measured]:
-    """Return the runs by which slots were checked, of the best that it was held against."""
-    if outcome.against is None:
-        return []
-    known = {measured.run.seed for measured in outcome.best_counting()}
-    return [each for each in workspace.measured(outcome.against) if each.run.seed not in known]
+def _unasked(workspace: Workspace, outcome: Outcome) -> tuple[list[Measured], list[Measured]]:
+    """Return runs that are over and that the verdict does not rest on.
+
+    The first are re-runs of the best that it was held against, by which slots were checked. The
+    others don't count: those of slots unlike the others, and those with seeds that were given up.
+    """
+    checks = () if outcome.against is None else workspace.measured(outcome.against)
+    every = [
+        measured
+        for part in (outcome, *outcome.passed)
+        for measured in (*part.counting(), *part.best_counting(), *part.set_aside())
+    ]
+    known = {measured.folder for measured in every}
+    repaired = [attempt.run for attempt in outcome.proposal.attempts]
+    given_up = [
+        measured
+        for measured in workspace.measured(outcome.proposal.number)
+        if measured.folder not in known
+        and measured.run not in repaired
+        and (workspace.runs / measured.folder).is_dir()
+    ]
+    unlike = [check for check in checks if check.disturbed]
+    return [check for check in checks if not check.disturbed], [*unlike, *given_up]
 
 
 def _runs(measured: Sequence[Measured]) -> tuple[Run, ...]:

@@ -72,8 +72,8 @@ class Slots:
         return set(self._uses)
 
     def accept(self, name: str) -> None:
-        """Let a slot carry out any run."""
-        self._accepted.add(name)
+        """Let a slot carry out any run, if it is still there: one that comes back is checked."""
+        self._accepted |= {name} & self.names
 
     def leave_out(self, name: str, why: str) -> None:
         """Give nothing more to a slot; `why` is for people."""

@@ -229,6 +229,12 @@ class Workspace:
         """Write down a finished run, so that it need not be run again."""
         self._write_measured(run.number, [*self.measured(run.number), run])
 
+    def set_aside(self, run: Measured, why: str) -> None:
+        """Write down why a finished run does not count."""
+        runs = self.measured(run.number)
+        aside = [replace(each, disturbed=why) if each == run else each for each in runs]
+        self._write_measured(run.number, aside)
+
     def forget_runs(self, number: int, folders: Collection[str]) -> None:
         """Forget those runs of an experiment whose folders have these names: they are repeated."""
         self._write_measured(number, [r for r in self.measured(number) if r.folder not in folders])
@@ -243,11 +249,14 @@ class Workspace:
             int(each.stem) for each in files if each.suffix == ".json" and each.stem.isdecimal()
         }
 
-    def forget(self, number: int) -> None:
-        """Forget an experiment's proposal and runs, which are in git now; remove its folders."""
+    def forget(self, number: int, spared: Collection[str] = ()) -> None:
+        """Forget an experiment's proposal and runs, which are in git now; remove its folders.
+
+        Folders stay that other experiments under way share, and those with a name in `spared`.
+        """
         self._file("pending", number).unlink(missing_ok=True)
         others = self.under_way() - {number}
-        shared = {run.folder for other in others for run in self.measured(other)}
+        shared = {*spared, *(run.folder for other in others for run in self.measured(other))}
         for run in self.measured(number):
             if run.folder not in shared:
                 with suppress(FileNotFoundError):

@@ -45,8 +45,8 @@ class StubPool:
     """Slots that carry out an order each; `speeds` are in tokens a second, by the slots' names.
 
     The run that was submitted last is over first, or the first is if `in_order`. `lose` says which
-    orders are lost, `unlucky` by how much a run scores worse, and `delivered` is called before
-    something is delivered.
+    orders are lost, `unlucky` by how much a run scores worse, `changed` what else differs,
+    and `delivered` is called before something is delivered.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class StubPool:
         self.cancelled: list[str] = []
         self.in_order = False
         self.unlucky: Callable[[Order], float] = lambda _: 0.0
+        self.changed: Callable[[Order, Run], Run] = lambda _, run: run
 
     @property
     def keys(self) -> list[str]:
@@ -104,7 +105,7 @@ class StubPool:
         score = ledger.score(score_of(constants, order.seed) + self.unlucky(order))
         speed = self.speeds[order.slot]
         made = replace(ledger.run(), seed=order.seed, score=score, slot=order.slot)
-        return replace(made, tokens=speed, train_seconds=1.0, steps=10)
+        return self.changed(order, replace(made, tokens=speed, train_seconds=1.0, steps=10))
 
     def _folder(self, order: Order) -> Path:
         folder = new_folder(self.runs)

@@ -3,17 +3,31 @@
 from collections.abc import Callable
 from concurrent.futures import wait
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.orders import order
-from autoresearch_kit.errors import Cancelled, ExecutionError
+from autoresearch_kit.campaign import measuring
+from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.orders import Steps, order
+from autoresearch_kit.errors import Cancelled, ExecutionError, LimitReached
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.local import LocalPool
+from autoresearch_kit.execution.pool import Order
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Reason, Run, Verdict, best_of
+from autoresearch_kit.records import (
+    Conditions,
+    Experiment,
+    Proposal,
+    Reason,
+    Request,
+    Run,
+    Verdict,
+    best_of,
+)
+from autoresearch_kit.researchers import View
 from tests.campaign import quick, tiny
 from tests.campaign.stub_pool import CAREFUL, StubPool, Wants, run
 from tests.ledger import ledger
@@ -149,3 +163,63 @@ def test_a_run_that_is_over_is_delivered_before_another_raises(
         assert [each.key for each in pool.wait(60)] == ["0001"]
         with pytest.raises(ExecutionError):
             pool.wait(60)
+
+
+def test_what_is_shared_stays_until_all_have_it(project: Path) -> None:
+    """Experiment 1 is recorded as it gets the run of the best that experiment 2 waits for too."""
+    pool = StubPool(Workspace(project, "night").runs, slots=6)
+    pool.in_order = True
+    wanted = Wants({"WIDTH": 64}, {"WIDTH": 63})
+    tried = run(project, pool, wanted, CAREFUL, experiments=2)
+    both = [{run.seed for run in all_reruns(each)} for each in tried[1:]]
+    assert both[0] & both[1]
+
+
+def all_reruns(each: Experiment) -> list[Run]:
+    return [*each.reruns, *(run for passed in each.passed for run in passed.reruns)]
+
+
+def test_a_run_given_up_is_not_run_after_all(project: Path) -> None:
+    """The third run is bad and is over before the second, which nobody needs then."""
+    pool = StubPool(Workspace(project, "night").runs, slots=6)
+    pool.unlucky = lambda order: 0.2 * order.key.startswith("0001-challenger-2-")
+    settings = replace(CAREFUL, max_elsewhere=0.3)
+    discard = run(project, pool, Wants({"WIDTH": 9}), settings, experiments=1)[-1]
+    assert discard.verdict is Verdict.DISCARD
+    assert "0001-challenger-1-0-1" in pool.cancelled
+    assert len(pool.keys) == len(set(pool.keys))
+
+
+def test_a_limit_of_tokens_lets_what_runs_be_decided(project: Path, pool: StubPool) -> None:
+    class Capped(Wants):
+        def propose(self, view: View) -> Proposal:
+            if view.number == 2:
+                raise LimitReached("the tokens are spent")
+            return super().propose(view)
+
+    with pytest.raises(LimitReached):
+        run(project, pool, Capped({"WIDTH": 64}))
+    recorded = History(project, "night").experiments()
+    assert [each.number for each in recorded] == [0, 1]
+
+
+def test_a_stop_ends_what_waits_while_others_are_decided(
+    project: Path, pool: StubPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Experiment 1 waits for a quiet machine, and 2 runs, when a person stops the campaign."""
+    workspace = Workspace(project, "night")
+
+    def wait_until_quiet(heartbeat: Heartbeat, *_: object) -> Steps[bool]:
+        workspace.write_request(Request.STOP)
+        while True:
+            heartbeat.obey()
+            yield ()
+
+    def conditions(order: Order, run: Run) -> Run:
+        return replace(run, conditions=Conditions(0.9 * order.key.startswith("0001"), 1.0))
+
+    monkeypatch.setattr(measuring, "wait_until_quiet", wait_until_quiet)
+    pool.changed, pool.in_order = conditions, True
+    tried = run(project, pool, BOTH, replace(quick.SETTINGS, max_elsewhere=0.3))
+    assert [each.number for each in tried] == [0, 2]
+    assert [each.number for each in workspace.pending()] == [1]
