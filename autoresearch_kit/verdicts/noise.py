@@ -25,10 +25,11 @@ may move sigma far. Three steps:
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,8 @@ CPU_SPREAD = 0.0045
 GPU_SPREAD = 0.0006
 """The share at 300 s on an H100: two seeds of karpathy/autoresearch lay 0.0007 apart at 0.973, and
 two runs differ by sqrt(2) sigma."""
+
+T = TypeVar("T")
 
 Floats = npt.NDArray[np.float64]
 
@@ -228,7 +231,26 @@ def describe(noise: Noise) -> str:
     )
 
 
-def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
+def _remembered(work: Callable[[Sequence[Experiment]], T]) -> Callable[[Sequence[Experiment]], T]:
+    """Return `work`, which gives its last result again while the experiments are the same.
+
+    A campaign asks at each run that is over, and 2,000 experiments take 20 ms to go through. The
+    result belongs to all who get it: it must not be changed.
+    """
+    known: list[tuple[tuple[Experiment, ...], T]] = []
+
+    @wraps(work)
+    def asked(experiments: Sequence[Experiment]) -> T:
+        given, last = tuple(experiments), known[:]  # other threads ask as well
+        if not last or last[0][0] != given:
+            known[:] = last = [(given, work(given))]
+        return last[0][1]
+
+    return asked
+
+
+@_remembered
+def groups_of(experiments: Sequence[Experiment]) -> Sequence[Group]:
     """Return the groups of runs that these experiments made: their own, and those of the best."""
     groups = list[Group]()
     for experiment in experiments:
@@ -243,13 +265,14 @@ def groups_of(experiments: Sequence[Experiment]) -> list[Group]:
     return [group for group in groups if group.dof > 0]
 
 
-def runs_by_code(experiments: Sequence[Experiment]) -> dict[int, list[Run]]:
+@_remembered
+def runs_by_code(experiments: Sequence[Experiment]) -> Mapping[int, Sequence[Run]]:
     """Return the runs of each experiment's code that count, by its number.
 
     Its own come first, then those that other experiments asked for while it was the best. Where
     these show that the machine is faster or slower than it was, runs of before don't count.
     """
-    runs = {experiment.number: list(experiment.runs) for experiment in experiments}
+    runs: dict[int, Sequence[Run]] = {each.number: each.runs for each in experiments}
     for code, reruns in _reruns(experiments):
         if scores_of(reruns):
             runs[code] = [*as_fast(runs[code], reruns), *reruns]
@@ -261,9 +284,11 @@ def shared_reruns(experiments: Sequence[Experiment], code: int) -> int:
     return sum(len(runs) for number, runs in _reruns(experiments) if number == code)
 
 
-def _reruns(experiments: Sequence[Experiment]) -> Iterator[tuple[int, list[Run]]]:
-    """Yield the code and the re-runs of each experiment, a run that several share only once."""
-    seen, best = set[tuple[int, int, float | None]](), BASELINE
+@_remembered
+def _reruns(experiments: Sequence[Experiment]) -> Sequence[tuple[int, Sequence[Run]]]:
+    """Return the code and the re-runs of each experiment, a run that several share only once."""
+    found, best = list[tuple[int, Sequence[Run]]](), BASELINE
+    seen = set[tuple[int, int, float | None]]()
     for experiment in by_finish(experiments):
         against = best if experiment.against is None else experiment.against
         asked = [(passed.base, passed.reruns) for passed in experiment.passed]
@@ -271,9 +296,10 @@ def _reruns(experiments: Sequence[Experiment]) -> Iterator[tuple[int, list[Run]]
             names = [(code, run.seed, run.score.value if run.score else None) for run in reruns]
             new = [run for run, name in zip(reruns, names, strict=True) if name not in seen]
             seen.update(names)
-            yield code, new
+            found.append((code, new))
         if experiment.kept:
             best = experiment.number
+    return found
 
 
 def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
