@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
@@ -24,6 +24,7 @@ from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.refusals import find_refusals, imported_modules
 from autoresearch_kit.records import (
+    Clock,
     DatasetInfo,
     Fingerprint,
     Leak,
@@ -39,6 +40,9 @@ from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 logger = logging.getLogger(__name__)
+
+MEMORY_SHARE = 0.8
+"""The share of the memory that is there, by a cgroup where one bounds it, that a run may take."""
 
 _PIECE = 64  # characters: few enough to show a progress bar as it grows
 
@@ -82,6 +86,9 @@ def find_context(
     sight = sight_of(info, settings.dataset, baseline)
     kit = kit_copy.digest(workspace.kit)
     if report is not None:
+        check_profile(settings, report.machine)
+        memory_mb = settings.memory_mb or round(MEMORY_SHARE * report.machine.memory_mb)
+        settings = replace(settings, memory_mb=memory_mb)
         site = Site(dataset, data_ref(info), kit, report.sandbox, sight)
         machine, here, leak = report.machine, report.fingerprint, report.leak
         return Context(settings, machine, (), site, info, here, baseline, leak)
@@ -93,6 +100,25 @@ def find_context(
     site = Site(dataset, data_ref(info), kit, level, sight)
     machine, here = found[0].machine, found[0].fingerprint
     return Context(settings, machine, found, site, info, here, baseline, leak)
+
+
+def check_profile(settings: Settings, machine: Machine) -> None:
+    """Check that the profile named for a cluster is for such devices as its slots have.
+
+    Raises:
+        InputError: it is for a CPU and they are GPUs, or the other way round.
+    """
+    profile, suits = settings.profile, machine.accelerator
+    if profile != profiles.AS_IS.name and suits == (profile in profiles.FOR_CPUS):
+        raise InputError(
+            f"the cluster's slots are {machine.kind}s ({machine.device}), and --profile {profile} "
+            "is not for these; start another tag with one that suits them"
+        )
+    if suits and settings.clock is Clock.CPU:
+        raise InputError(
+            f"the cluster's slots are GPUs ({machine.device}), and --clock cpu counts CPU time; "
+            "start another tag with --clock wall"
+        )
 
 
 def data_ref(info: DatasetInfo) -> DataRef:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from autoresearch_kit.campaign import context
+from autoresearch_kit.campaign.pools import LOCAL, is_elsewhere
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.runner.clock import PATIENCE, STARTUP_SECONDS, wall_allowance
@@ -23,11 +24,8 @@ SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 MAX_ELSEWHERE = 0.3
 """The share of the cores' time that others may take while a run trains."""
 
-ON_A_CPU = ("cpu", "cpu-eager", profiles.AS_IS.name)
+ON_A_CPU = (*profiles.FOR_CPUS, profiles.AS_IS.name)
 """Profiles that may be named where a GPU is there and not used."""
-
-MEMORY_SHARE = 0.8
-"""The share of the memory that is there, by a cgroup where one bounds it, that a run may take."""
 
 LEAST_PROMPT = 4_000
 """Tokens below which a prompt could not say what is needed."""
@@ -180,17 +178,20 @@ def begin(root: Path, wishes: Wishes) -> Settings:
     Raises:
         InputError: a wish can't be met on this machine, or the notebook can't be used.
     """
-    if wishes.gpu_memory_mb is not None and not gpu.reachable():
+    elsewhere = is_elsewhere(wishes.pool)
+    if elsewhere:
+        _check_named(wishes)
+    elif wishes.gpu_memory_mb is not None and not gpu.reachable():
         raise InputError(
             f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
             "would say how much a run uses; leave it out"
         )
     asked = devices.parse(wishes.devices or devices.ALL)
-    if wishes.profile not in ON_A_CPU and not asked.slots:
+    if wishes.profile not in ON_A_CPU and not asked.slots and not elsewhere:
         _check_gpu_is_used()
     train_seconds, rule = wishes.train_seconds or 300.0, wishes.rule or Rule.CAREFUL
     dataset = wishes.dataset or "stdlib"
-    accelerator = None if asked.slots else machine_probe.accelerator()
+    accelerator = None if asked.slots or elsewhere else machine_probe.accelerator()
     suits = profiles.choose(accelerator)
     if wishes.profile not in (None, profiles.AS_IS.name):
         suits = profiles.find(wishes.profile)
@@ -200,15 +201,18 @@ def begin(root: Path, wishes: Wishes) -> Settings:
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
-    clock = _clock(wishes, accelerator)
+    clock = _clock_elsewhere(wishes) if elsewhere else _clock(wishes, accelerator)
+    memory_mb = wishes.memory_mb
+    if memory_mb is None:  # a cluster's slots tell theirs at the start
+        share = context.MEMORY_SHARE / (asked.slots or 1)
+        memory_mb = 0 if elsewhere else round(share * cgroups.memory_mb())
     allowance = wall_allowance(clock, train_seconds, compile_seconds)
     return Settings(
         dataset=dataset,
         train_seconds=train_seconds,
         wall_seconds=wishes.wall_seconds or allowance,
         compile_seconds=compile_seconds,
-        memory_mb=wishes.memory_mb
-        or round(MEMORY_SHARE * cgroups.memory_mb() / (asked.slots or 1)),
+        memory_mb=memory_mb,
         researcher=wishes.researcher or "optuna",
         profile=profile.name,
         rule=rule,
@@ -220,7 +224,7 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         clock=clock,
         notebook=notebook,
         devices=wishes.devices or devices.ALL,
-        pool=wishes.pool or "local",
+        pool=wishes.pool or LOCAL,
     )
 
 
@@ -270,6 +274,33 @@ def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
             "leave it out, or choose --clock wall"
         )
     return Clock.WALL
+
+
+def _clock_elsewhere(wishes: Wishes) -> Clock:
+    """Return what the budget counts on a cluster, by the profile that was named for its slots."""
+    usual = Clock.CPU if wishes.profile in ON_A_CPU else Clock.WALL
+    return wishes.clock or usual
+
+
+def _check_named(wishes: Wishes) -> None:
+    """Check that the profile is named where devices are a cluster's, which are not known yet.
+
+    The clock too for a notebook's own constants, which say nothing of the devices.
+
+    Raises:
+        InputError: it is not; the message says which option to give.
+    """
+    if wishes.profile is None:
+        known = ", ".join(profile.name for profile in profiles.PROFILES)
+        raise InputError(
+            f"--pool {wishes.pool}: the cluster's devices are not known before the start; name "
+            f"the profile that suits them, with --profile and one of: {known}"
+        )
+    if wishes.profile == profiles.AS_IS.name and wishes.clock is None:
+        raise InputError(
+            f"--pool {wishes.pool}: the cluster's devices are not known before the start, and "
+            "--profile as-is does not say what they are; give --clock wall for GPUs, cpu for CPUs"
+        )
 
 
 def _check_gpu_is_used() -> None:

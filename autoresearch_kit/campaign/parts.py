@@ -85,6 +85,7 @@ def open_parts(
     _clear_leftovers(history, workspace)
     workspace.copy_kit()
     context, pool = open_pool(workspace, history, settings, workspace.runs, heartbeat.cancelled)
+    settings = context.settings
     workspace.write_settings(settings)
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
     probing = Probing(context, workspace, pool if isinstance(pool, LocalPool) else None)

@@ -14,6 +14,14 @@ from autoresearch_kit.records import Settings
 LOCAL = "local"
 """The setting `pool` for this machine's devices; others are of Ray clusters."""
 
+OWN_RAY = "auto"
+"""The setting `pool` for a Ray of the campaign's own, on this machine."""
+
+
+def is_elsewhere(pool: str | None) -> bool:
+    """Return whether the devices of a pool, None for the default, are other machines'."""
+    return pool not in (None, LOCAL, OWN_RAY)
+
 
 def open_pool(
     workspace: Workspace,

@@ -47,11 +47,13 @@ def wait_until_quiet(
 
     Return whether it is, after `patience` seconds at most; the wait ends with the campaign's hours.
     Looked at are the `devices`: their GPUs, and the cores that their runs are pinned to. `usual` is
-    the share of the cores' time that always goes elsewhere here.
+    the share of the cores' time that always goes elsewhere here. Without devices, there is no wait.
 
     Raises:
         Cancelled: a person asked to stop, at once or after this experiment.
     """
+    if not devices:  # a cluster's runs disturb and are disturbed on other machines than this one
+        return False
     begun, calm = time.monotonic(), 0
     most = min(patience(settings.train_seconds, disturbed), heartbeat.seconds_left)
     heartbeat.stage(Stage.WAITING, "for a quiet machine")

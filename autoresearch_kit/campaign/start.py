@@ -16,6 +16,7 @@ from autoresearch_kit.campaign import context, detached
 from autoresearch_kit.campaign.errands import WEBHOOK
 from autoresearch_kit.campaign.heartbeat import starting
 from autoresearch_kit.campaign.model_options import KEY, NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit.campaign.pools import is_elsewhere
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
@@ -60,7 +61,13 @@ def start(
     """
     if workspace.running():  # known at once, not after a corpus is prepared
         raise BusyError(workspace.held_by())
-    gap = bubblewrap.why_not()
+    elsewhere = is_elsewhere(settings.pool)
+    gap = "" if elsewhere else bubblewrap.why_not()
+    if elsewhere and sandboxing is Sandboxing.REQUIRE:
+        raise InputError(
+            "--sandbox require looks at this machine, and runs are carried out on others; leave "
+            "it out: the log says which slots have no bubblewrap"
+        )
     if gap and sandboxing is Sandboxing.REQUIRE:
         raise InputError(
             f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the "
@@ -74,7 +81,8 @@ def start(
         model.check(must_answer=True)
     elif settings.researcher == "llm":
         say(f"warning: {NO_ENDPOINT}")
-    if gpu_nodes.may_have_gpu() and (unused := machine_probe.unused_gpu(machine_probe.probe())):
+    looks = not elsewhere and gpu_nodes.may_have_gpu()
+    if looks and (unused := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {unused}: runs compute on the CPU; what to do: autoresearch doctor")
     context.prepare_for(settings)
     if gap:

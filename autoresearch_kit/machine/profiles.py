@@ -187,6 +187,10 @@ PROFILES = (
 """All profiles; of those that suit a machine, the first is for it."""
 
 
+FOR_CPUS = ("cpu", "cpu-eager")
+"""The names of the profiles for machines without a GPU that torch can use well."""
+
+
 def find(name: str) -> Profile:
     """Return the profile of that name.
 

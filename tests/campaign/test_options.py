@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.campaign.context import check_profile
 from autoresearch_kit.campaign.options import Wishes, settle, settle_limits
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
@@ -14,6 +15,7 @@ from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
+from tests.campaign import quick
 
 NAN, INF = float("nan"), float("inf")
 
@@ -234,3 +236,46 @@ def test_a_notebook_with_a_constant_seed_is_refused(project: Path) -> None:
     path.write_text(path.read_text().replace("loss.backward()", "torch.manual_seed(1)"))
     with pytest.raises(InputError, match=r"train\.ipynb: cell .*manual_seed\(1\) fixes the luck"):
         settled(project, Wishes())
+
+
+@pytest.mark.parametrize(
+    ("wishes", "asks"),
+    [
+        (Wishes(pool="ray"), r"--pool ray: .* with --profile and one of: h100, a100, "),
+        (Wishes(pool="ray", profile="as-is"), "give --clock wall for GPUs, cpu for CPUs"),
+    ],
+)
+def test_a_cluster_needs_what_its_devices_would_decide(
+    project: Path, wishes: Wishes, asks: str
+) -> None:
+    with pytest.raises(InputError, match=asks):
+        settled(project, wishes)
+
+
+@pytest.mark.parametrize(
+    ("profile", "clock", "notebook", "compile_seconds"),
+    [
+        ("h100", Clock.WALL, "notebooks/train_gpu.ipynb", 180),
+        ("cpu", Clock.CPU, "notebooks/train.ipynb", 90),
+    ],
+)
+def test_a_clusters_settings_follow_from_the_profile(
+    project: Path, profile: str, clock: Clock, notebook: str, compile_seconds: float
+) -> None:
+    settings = settled(project, Wishes(pool="10.0.0.1:6379", profile=profile))
+    found = (settings.clock, settings.notebook, settings.compile_seconds)
+    assert found == (clock, notebook, compile_seconds)
+    assert settings.memory_mb == 0  # until the slots tell theirs
+
+
+@pytest.mark.parametrize(
+    ("profile", "clock", "accelerator"),
+    [("h100", Clock.WALL, False), ("cpu", Clock.CPU, True), ("as-is", Clock.CPU, True)],
+)
+def test_a_profile_for_other_devices_than_the_clusters_is_refused(
+    project: Path, profile: str, clock: Clock, accelerator: bool
+) -> None:
+    settings = settled(project, Wishes(pool="ray", profile=profile, clock=clock))
+    machine = replace(quick.MACHINE, accelerator=accelerator)
+    with pytest.raises(InputError, match=r"slots are .*; start another tag with"):
+        check_profile(settings, machine)

@@ -68,7 +68,7 @@ def wait(workspace: Workspace, seconds: float, hours: float | None = None) -> bo
     heartbeat = Heartbeat(workspace, Limits(hours=hours))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quiet, "patience", lambda *_: seconds)
-        return result(wait_until_quiet(heartbeat, ledger.SETTINGS, (), usual=0.0))
+        return result(wait_until_quiet(heartbeat, ledger.SETTINGS, (GPU_0,), usual=0.0))
 
 
 def state(workspace: Workspace) -> State:
@@ -120,3 +120,10 @@ def test_who_computes_on_the_run_s_gpu_is_not_quiet(
 def test_patience_doubles_up_to_an_hour() -> None:
     assert [patience(60.0, times) for times in range(3)] == [120.0, 240.0, 480.0]
     assert (patience(1.0), patience(3600.0), patience(3600.0, 5)) == (60.0, 900.0, 3600.0)
+
+
+def test_nothing_is_waited_for_with_a_cluster(workspace: Workspace) -> None:
+    heartbeat = Heartbeat(workspace, Limits())
+    waits = wait_until_quiet(heartbeat, ledger.SETTINGS, (), usual=0.0)
+    with pytest.raises(StopIteration):
+        next(waits)

@@ -23,8 +23,10 @@ NODE_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_kill_child_processes_on_worker_exit": "0",
     "RAY_enable_worker_prestart": "0",
+    "RAY_worker_niceness": "0",
 }
-"""The environment of every node. A run's processes are ended by our own runner."""
+"""The environment of every node. A run's processes are ended by our own runner, and have the usual
+priority: Ray's workers have the niceness 15, with which a run starves on a busy machine."""
 
 
 @contextmanager

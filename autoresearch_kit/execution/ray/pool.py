@@ -268,7 +268,8 @@ class RayPool:
         slot = Slot(message.slot, message.node, report.fingerprint, report.sandbox, left_out=why)
         self._lose(message.slot, "another actor took its place")
         self._state.known[message.slot] = _Known(slot, report)
-        logger.info("slot %s: %s", slot.name, f"left out: {why}" if why else "ready")
+        ready = "ready" if slot.sandbox is SandboxLevel.BUBBLEWRAP else "ready, without bubblewrap"
+        logger.info("slot %s: %s", slot.name, f"left out: {why}" if why else ready)
 
     def _out(self, message: Out) -> None:
         self._lose(message.slot, message.why)
