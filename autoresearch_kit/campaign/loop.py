@@ -226,11 +226,12 @@ class _Loop:
         It takes files and git to make one, and the loop asks many times while none is ready.
         """
         about = len(self.experiments), {each.number for each in self.running}
-        old = time.monotonic() - self.seen_at > VIEW_SECONDS
-        if old:
+        old, changed = time.monotonic() - self.seen_at > VIEW_SECONDS, about != self.seen_about
+        # many slots have many files, and change something many times a second
+        if old or (changed and len(self.slots.names) == 1):
             self.parts.workspace.set_damaged_aside()
             self.seen_at = time.monotonic()
-        if old or about != self.seen_about:
+        if old or changed:
             self.seen = self.parts.view(self.experiments, self.running)
             self.seen_about = about
         return self.seen
