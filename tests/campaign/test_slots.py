@@ -112,3 +112,24 @@ def test_a_campaign_without_a_usable_slot_says_why(project: Path, pool: StubPool
     pool.speeds = dict.fromkeys(pool.speeds, 500)
     with pytest.raises(KitError, match="no slot can be used"):
         run(project, pool, WORSE, experiments=2)
+
+
+def test_runs_on_a_slot_left_out_count_for_nothing(project: Path, pool: StubPool) -> None:
+    pool.speeds["cpu2"] = 500
+    tried = run(project, pool, WORSE, experiments=4)
+    assert "cpu2" not in {each.slot for one in tried for each in one.reruns}
+    aside = [each for one in tried for each in one.set_aside if each.slot == "cpu2"]
+    assert len(aside) == len(checks(pool))
+
+
+def test_a_slot_that_left_as_its_check_ended_is_checked_again(
+    pool: StubPool,
+) -> None:
+    slots = Slots(pool)
+    slots.look()
+    del pool.speeds["cpu1"]
+    slots.look()
+    slots.accept("cpu1")
+    pool.speeds["cpu1"] = 1000
+    slots.look()
+    assert "cpu1" in slots.unchecked()
