@@ -101,7 +101,7 @@ def test_a_slot_that_was_left_out_is_checked_again(
             pool.speeds["cpu2"] = 1000
 
     pool.delivered = mend
-    tried = run(project, pool, WORSE, experiments=8)
+    tried = run(project, pool, WORSE, experiments=14)
     assert checks(pool).count("cpu2") > CHECKS
     assert "cpu2" in {run.slot for one in tried[1:] for run in one.runs}
 
@@ -125,11 +125,11 @@ def test_runs_on_a_slot_left_out_count_for_nothing(project: Path, pool: StubPool
 def test_a_slot_that_left_as_its_check_ended_is_checked_again(
     pool: StubPool,
 ) -> None:
-    slots = Slots(pool)
-    slots.look()
+    there = slots.Slots(pool)
+    there.look()
     del pool.speeds["cpu1"]
-    slots.look()
-    slots.accept("cpu1")
+    there.look()
+    there.accept("cpu1")
     pool.speeds["cpu1"] = 1000
-    slots.look()
-    assert "cpu1" in slots.unchecked()
+    there.look()
+    assert "cpu1" in there.unchecked()
