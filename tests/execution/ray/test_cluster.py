@@ -32,17 +32,22 @@ RUN = "night-run"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     port = 20000 + os.getpid() % 10000
     made = Cluster(tmp_path_factory.mktemp("ray"), port)
     with pytest.MonkeyPatch.context() as patch:
         try:
             made.start_head(patch)
-            with ThreadPoolExecutor() as both:
-                list(both.map(made.start_node, ("one", "two"), (3, 4)))
             yield made
         finally:
             made.end()
+
+
+@pytest.fixture(scope="module")
+def cluster(head: Cluster) -> Cluster:
+    with ThreadPoolExecutor() as both:
+        list(both.map(head.start_node, ("one", "two"), (3, 4)))
+    return head
 
 
 @pytest.fixture
@@ -204,25 +209,25 @@ def test_a_second_campaign_gets_devices_when_the_first_leaves(cluster: Cluster) 
             assert keys(next_over(second)) == ["a"]
 
 
-def test_another_ray_version_is_told_in_one_line(cluster: Cluster) -> None:
+def test_another_ray_version_is_told_in_one_line(head: Cluster) -> None:
     code = (
         "import ray, runpy; ray.__version__ = '9.9'; "
         f"runpy.run_module('{BRIDGE}', run_name='__main__')"
     )
-    connect = connect_to(cluster.address, cluster.folder)
+    connect = connect_to(head.address, head.folder)
     argv = [sys.executable, "-P", "-c", code]
-    pool = RayPool(connect, cluster.folder / "ray.log", argv=argv)
+    pool = RayPool(connect, head.folder / "ray.log", argv=argv)
     with closing(pool), pytest.raises(ExecutionError, match=r"another version.*Ray: 9\.9.*same"):
         pool.choose()
 
 
 def test_another_token_is_refused_in_one_line(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    head: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
     with (
-        closing(open_pool(cluster.address, cluster.folder)) as pool,
+        closing(open_pool(head.address, head.folder)) as pool,
         pytest.raises(ExecutionError, match="token is another one"),
     ):
         pool.choose()
