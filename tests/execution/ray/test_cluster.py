@@ -211,6 +211,7 @@ def test_a_second_campaign_gets_devices_when_the_first_leaves(cluster: Cluster) 
 
 def test_another_ray_version_is_told_in_one_line(head: Cluster) -> None:
     code = (
+        "from autoresearch_kit.execution.ray import joined; joined.set_environment(); "
         "import ray, runpy; ray.__version__ = '9.9'; "
         f"runpy.run_module('{BRIDGE}', run_name='__main__')"
     )
