@@ -55,6 +55,7 @@ class Cluster:
     folder: Path
     port: int
     environment: dict[str, str] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
 
     @property
     def address(self) -> str:
@@ -76,6 +77,7 @@ class Cluster:
         cache.mkdir(exist_ok=True)
         (cache / "node.json").write_text(json.dumps(told))
         self._ray(name, f"--address={self.address}", f"127.0.0.{number}", cpus=1)
+        self.nodes.add(name)
 
     def processes(self, name: str) -> list[psutil.Process]:
         """All processes of a node, with its actors and what they started."""
@@ -94,6 +96,7 @@ class Cluster:
     def kill(self, name: str) -> None:
         """Kill all of a node at once."""
         reap.reap(self._mark(name))
+        self.nodes.discard(name)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         for process in self.processes(name):
