@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,15 +31,16 @@ HEAD = "127.0.0.2"
 
 DATA = DataRef("words", "c-t-p")
 
+RECONNECTS = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""The seconds after which a driver or a node ends that can't reach its head: 60 unless set."""
+
 QUICK = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",
+    RECONNECTS: "15",
 }
-"""Health checks of a cluster whose nodes are declared dead after seconds, not a minute."""
-
-QUICK_DRIVER = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-"""A driver that gives its cluster up after seconds, not a minute."""
+"""The environment of nodes that are declared dead, or end, after seconds, not a minute."""
 
 AGENTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
 
@@ -66,8 +68,7 @@ class Cluster:
         token.write_text(secrets.token_hex(32))
         patch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
         self.environment = {**os.environ, **NODE_ENVIRONMENT, **QUICK}
-        for name, value in QUICK_DRIVER.items():
-            patch.setenv(name, value)
+        patch.setenv(RECONNECTS, "5")
         self._ray(
             "head", "--head", f"--port={self.port}", "--include-dashboard=false", HEAD, cpus=0
         )
@@ -90,7 +91,15 @@ class Cluster:
 
     def one(self, name: str, program: str) -> psutil.Process:
         """The node's process of this program."""
-        (found,) = [each for each in self.processes(name) if each.name() == program]
+        (found,) = self.all(name, program)
+        return found
+
+    def all(self, name: str, program: str) -> list[psutil.Process]:
+        """The node's processes of this program; some may have ended."""
+        found = []
+        for each in self.processes(name):
+            with suppress(psutil.NoSuchProcess):
+                found += [each] if each.name() == program else []
         return found
 
     def kill(self, name: str) -> None:
@@ -100,7 +109,8 @@ class Cluster:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         for process in self.processes(name):
-            process.send_signal(number)
+            with suppress(psutil.NoSuchProcess):  # it ended with another that went on
+                process.send_signal(number)
 
     def end(self) -> None:
         for name in ("head", *(path.parent.name for path in self.folder.glob("*/node.json"))):

@@ -50,12 +50,18 @@ def cluster(head: Cluster) -> Cluster:
     return head
 
 
-@pytest.fixture
-def pool(cluster: Cluster) -> Iterator[RayPool]:
+@pytest.fixture(scope="module")
+def opened(cluster: Cluster) -> Iterator[RayPool]:
+    """A pool that has all nodes, for the tests after those in which others have them."""
     with closing(open_pool(cluster.address, cluster.folder)) as opened:
         until(opened, lambda: len(ready(opened)) == len(cluster.nodes))
         opened.choose()
         yield opened
+
+
+@pytest.fixture
+def pool(opened: RayPool) -> Iterator[RayPool]:
+    yield opened
     assert not reap.members(RUN)
 
 
@@ -88,6 +94,69 @@ def begun(pool: RayPool) -> None:
 
 def keys(over: Sequence[Delivery | Lost]) -> list[str]:
     return sorted(each.key for each in over if isinstance(each, Delivery))
+
+
+def test_nothing_is_left_of_a_killed_campaign(cluster: Cluster) -> None:
+    code = (
+        "import sys; from pathlib import Path; "
+        "from tests.execution.ray.cluster import open_pool, order; "
+        "pool = open_pool(sys.argv[1], Path(sys.argv[2])); pool.choose(); "
+        f"pool.submit(order('a', {LONG})); print('ready', flush=True)\n"
+        "while True: pool.wait(1)"
+    )
+    argv = [sys.executable, "-c", code, cluster.address, str(cluster.folder)]
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=root, env=os.environ) as campaign:
+        assert campaign.stdout is not None
+        assert campaign.stdout.readline() == b"ready\n"
+        end = time.monotonic() + PATIENCE
+        while not (there := reap.members(RUN)):
+            assert time.monotonic() < end
+        there += psutil.Process(campaign.pid).children()
+        campaign.kill()
+    killed = time.monotonic()
+    _, alive = psutil.wait_procs(there, PATIENCE)
+    print(f"campaign: nothing left after {time.monotonic() - killed:.1f} s")
+    assert not alive
+
+
+def test_a_second_campaign_gets_devices_when_the_first_leaves(cluster: Cluster) -> None:
+    with closing(open_pool(cluster.address, cluster.folder)) as first:
+        until(first, lambda: len(ready(first)) == len(cluster.nodes))
+        with closing(open_pool(cluster.address, cluster.folder, "second")) as second:
+            until(second, lambda: any("others of the clus" in s.left_out for s in second.slots()))
+            first.choose()
+            first.submit(order("a"))
+            assert keys(next_over(first)) == ["a"]
+            first.close()
+            second.choose()
+            second.submit(order("a"))
+            assert keys(next_over(second)) == ["a"]
+
+
+def test_another_ray_version_is_told_in_one_line(head: Cluster) -> None:
+    code = (
+        "from autoresearch_kit.execution.ray import joined; joined.set_environment(); "
+        "import ray, runpy; ray.__version__ = '9.9'; "
+        f"runpy.run_module('{BRIDGE}', run_name='__main__')"
+    )
+    connect = connect_to(head.address, head.folder)
+    argv = [sys.executable, "-P", "-c", code]
+    pool = RayPool(connect, head.folder / "ray.log", argv=argv)
+    with closing(pool), pytest.raises(ExecutionError, match=r"another version.*Ray: 9\.9.*same"):
+        pool.choose()
+
+
+def test_another_token_is_refused_in_one_line(
+    head: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
+    with (
+        closing(open_pool(head.address, head.folder)) as pool,
+        pytest.raises(ExecutionError, match="token is another one"),
+    ):
+        pool.choose()
 
 
 def test_orders_are_delivered_with_their_files(pool: RayPool) -> None:
@@ -166,75 +235,11 @@ def test_a_frozen_node_that_comes_back_delivers_nothing_twice(
     finally:
         cluster.signal("two", signal.SIGCONT)
     assert keys(next_over(pool)) == ["slow"]
-    names = {"raylet"}
-    assert not until(pool, lambda: not names & {p.name() for p in cluster.processes("two")})
+    assert not until(pool, lambda: not cluster.all("two", "raylet"))
     cluster.kill("two")  # what the other tests show, one node shows
 
 
-def test_nothing_is_left_of_a_killed_campaign(cluster: Cluster) -> None:
-    code = (
-        "import sys; from pathlib import Path; "
-        "from tests.execution.ray.cluster import open_pool, order; "
-        "pool = open_pool(sys.argv[1], Path(sys.argv[2])); pool.choose(); "
-        f"pool.submit(order('a', {LONG})); print('ready', flush=True)\n"
-        "while True: pool.wait(1)"
-    )
-    argv = [sys.executable, "-c", code, cluster.address, str(cluster.folder)]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=root, env=os.environ) as campaign:
-        assert campaign.stdout is not None
-        assert campaign.stdout.readline() == b"ready\n"
-        end = time.monotonic() + PATIENCE
-        while not (there := reap.members(RUN)) and time.monotonic() < end:
-            time.sleep(0.1)
-        there += psutil.Process(campaign.pid).children()
-        campaign.kill()
-    killed = time.monotonic()
-    _, alive = psutil.wait_procs(there, PATIENCE)
-    print(f"campaign: nothing left after {time.monotonic() - killed:.1f} s")
-    assert not alive
-
-
-def test_a_second_campaign_gets_devices_when_the_first_leaves(cluster: Cluster) -> None:
-    with closing(open_pool(cluster.address, cluster.folder)) as first:
-        until(first, lambda: len(ready(first)) == len(cluster.nodes))
-        with closing(open_pool(cluster.address, cluster.folder, "second")) as second:
-            until(second, lambda: any("others of the clus" in s.left_out for s in second.slots()))
-            first.choose()
-            first.submit(order("a"))
-            assert keys(next_over(first)) == ["a"]
-            first.close()
-            second.choose()
-            second.submit(order("a"))
-            assert keys(next_over(second)) == ["a"]
-
-
-def test_another_ray_version_is_told_in_one_line(head: Cluster) -> None:
-    code = (
-        "from autoresearch_kit.execution.ray import joined; joined.set_environment(); "
-        "import ray, runpy; ray.__version__ = '9.9'; "
-        f"runpy.run_module('{BRIDGE}', run_name='__main__')"
-    )
-    connect = connect_to(head.address, head.folder)
-    argv = [sys.executable, "-P", "-c", code]
-    pool = RayPool(connect, head.folder / "ray.log", argv=argv)
-    with closing(pool), pytest.raises(ExecutionError, match=r"another version.*Ray: 9\.9.*same"):
-        pool.choose()
-
-
-def test_another_token_is_refused_in_one_line(
-    head: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
-    with (
-        closing(open_pool(head.address, head.folder)) as pool,
-        pytest.raises(ExecutionError, match="token is another one"),
-    ):
-        pool.choose()
-
-
-def test_without_its_gcs_the_pool_ends_with_one_line(pool: RayPool, cluster: Cluster) -> None:
+def test_without_its_gcs_the_pool_ends_and_so_do_runs(pool: RayPool, cluster: Cluster) -> None:
     pool.submit(order("held", LONG))
     begun(pool)
     killed = time.monotonic()
@@ -244,3 +249,5 @@ def test_without_its_gcs_the_pool_ends_with_one_line(pool: RayPool, cluster: Clu
     assert isinstance(lost, Lost)
     with pytest.raises(ExecutionError, match=r"4 times in a row: .*\. Start Ray again, then go on"):
         until(pool, lambda: False)
+    # a node without its head ends by itself, and its run with it
+    psutil.wait_procs(reap.members(RUN), timeout=PATIENCE)
