@@ -1,4 +1,4 @@
-"""How often a kernel, or a predictor, outlives its runner (its judge) and the campaign.
+"""Measure how often a kernel, or a predictor, outlives its runner (its judge) and the campaign.
 
     PYTHONPATH=. python benchmarks/orphans.py [TRIES]
 

@@ -1,4 +1,4 @@
-"""How a campaign scales with its slots: runs an hour, and what its own process takes.
+"""Measure how a campaign scales with its slots: runs an hour, and what its own process takes.
 
     python benchmarks/scaling.py [--slots 1 8 64 256] [--recorded 0] [--researcher sets]
 

@@ -99,9 +99,9 @@ class Dispatch:
     def _accept(self, over: Delivery | Lost, order: Order, slot: str) -> Delivery | None:
         """Return what comes of an order that is over; None if it is to be carried out again."""
         if isinstance(over, Delivery):
-            self._slots.end(slot, over.run if order.audits is None else None)
+            self._slots.end(slot, over.key, over.run if order.audits is None else None)
             return over
-        self._slots.end(slot)
+        self._slots.end(slot, over.key)
         self._lost[over.key] += 1
         logger.warning("run %s is lost: %s", over.key, over.why)
         if order.audits is not None:  # nothing depends on an audit
@@ -205,4 +205,4 @@ class Dispatch:
         self._waiting = [order for order in self._waiting if order.key not in given_up]
         for key in sorted(given_up & self._submitted.keys()):
             self._pool.cancel(key)
-            self._slots.end(self._submitted.pop(key)[1])
+            self._slots.end(self._submitted.pop(key)[1], key)

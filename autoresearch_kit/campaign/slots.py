@@ -133,18 +133,18 @@ class Slots:
         self._change(name, number=number, idea=idea, words=order.words)
         self._keys[name] = order.key
 
-    def end(self, name: str, run: Run | None = None) -> None:
-        """Note that a slot is free again; `run` is what it carried out, None if that was given up.
+    def end(self, name: str, key: str, run: Run | None = None) -> None:
+        """Note that a slot no longer has an order; `run` is what came of it, None if nothing did.
 
-        A run that was audited was counted before.
+        A run that was audited was counted before. A slot that came back meanwhile has others.
         """
-        if name not in self._uses:
+        if self._keys.get(name) != key:
             return
-        use = self._uses[name]
         if run is not None:
-            use = replace(use, runs=use.runs + 1, training=use.training + run.training_wall_seconds)
-        self._uses[name] = use
-        self._keys.pop(name, None)
+            use = self._uses[name]
+            trained = use.training + run.training_wall_seconds
+            self._uses[name] = replace(use, runs=use.runs + 1, training=trained)
+        del self._keys[name]
         self._change(name, number=FREE, idea="", words="")
 
     def use(self, name: str) -> SlotUse:
