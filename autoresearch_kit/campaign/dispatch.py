@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_kit.campaign.experiment import Outcome
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import MOST_LOST, POLL_SECONDS, Steps
+from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.slots import Slots
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover

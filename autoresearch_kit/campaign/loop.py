@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from autoresearch_kit.campaign import recording
 from autoresearch_kit.campaign.dispatch import Dispatch, Work
 from autoresearch_kit.campaign.errands import ErrandRunner
-from autoresearch_kit.campaign.experiment import Decider, Outcome
+from autoresearch_kit.campaign.experiment import Decider
 from autoresearch_kit.campaign.measuring import Series
 from autoresearch_kit.campaign.orders import Steps, until
+from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.slots import Slots, why_unlike
 from autoresearch_kit.errors import Cancelled, KitError

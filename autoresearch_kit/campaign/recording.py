@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import autoresearch_kit
-from autoresearch_kit.campaign.experiment import Outcome
+from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover

@@ -13,10 +13,11 @@ from typing import TypeVar
 import pytest
 
 from autoresearch_kit.campaign import measuring
-from autoresearch_kit.campaign.experiment import Decider, Outcome
+from autoresearch_kit.campaign.experiment import Decider
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.orders import Steps, drive
+from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.recording import files_of
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import handover, launch

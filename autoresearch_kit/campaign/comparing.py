@@ -1,0 +1,196 @@
+"""Compare an idea with a best: run both as often as the verdict needs.
+
+In turn with one slot. With several, the runs that are missing go out together, those of the best
+are shared by all ideas that wait for them, and what a discard does not need is given up.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
+from autoresearch_kit.campaign.orders import Steps, together
+from autoresearch_kit.campaign.outcome import Outcome
+from autoresearch_kit.ledger import History
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import Arm, Experiment, Noise, Proposal, Run, Verdict
+from autoresearch_kit.verdicts import decide, noise, repeats
+from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Best, Decision, Sample
+from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.validity import as_fast
+
+
+@dataclass(frozen=True)
+class Idea:
+    """An idea as it is run; `passed` is as in `Outcome`."""
+
+    proposal: Proposal
+    notebook: TrainNotebook
+    passed: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """Compares ideas in a campaign with these experiments, which grow meanwhile.
+
+    `slots` returns how many runs can be under way at once.
+    """
+
+    measuring: Measuring
+    history: History
+    experiments: Sequence[Experiment]
+    slots: Callable[[], int]
+
+    def compare(self, idea: Idea, best: Experiment) -> Steps[Outcome]:
+        """Run an idea and the best that it is held against, as often as the verdict needs.
+
+        In turn with one slot; with several, all that is missing to a verdict is run at once.
+        """
+        own_series = self.own_series(idea.proposal, idea.notebook, len(idea.passed))
+        own, beside, measured_noise = list[Settled](), list[Settled](), None
+        while not (ended := repeats.ended(own) or repeats.not_judged(beside, "re-run of the best")):
+            decided: Decision | Arm = Arm.CHALLENGER
+            if own:
+                decided, measured_noise = self._decided(idea, own, best, beside)
+            if isinstance(decided, Decision):
+                ended = decided
+                break
+            if not beside:
+                best_series = self._best_series(idea.proposal, best)
+            missing = self._missing(idea, decided, own, beside)
+            given_up = self._gives_up(idea, own, best, beside, missing)
+            before = [seed.run for seed in own]
+            best_before = [*self._runs_before(best, beside), *(seed.run for seed in beside)]
+            over = yield from together(
+                [
+                    *(self.measuring.measure(own_series, at, before) for at in missing[0]),
+                    *(self.measuring.measure(best_series, at, best_before) for at in missing[1]),
+                ],
+                given_up,
+            )
+            own, beside = _added(own, beside, missing, over)
+            if len(over) < len(missing[0]) + len(missing[1]):  # the others were given up
+                continue
+            if missing[0] and not repeats.ended(own):
+                own = yield from self.measuring.repeat_slow(own_series, own)
+            if missing[1] and not repeats.not_judged(beside):
+                best_before = self._runs_before(best, beside)
+                beside = yield from self.measuring.repeat_slow(best_series, beside, best_before)
+            measured_noise = None  # a crash or a disturbed run is not held against noise
+        return Outcome(
+            idea.proposal,
+            idea.notebook,
+            ended,
+            tuple(own),
+            tuple(beside),
+            measured_noise,
+            best.number,
+            idea.passed,
+        )
+
+    def _missing(
+        self, idea: Idea, arm: Arm, own: Sequence[Settled], beside: Sequence[Settled]
+    ) -> tuple[range, range]:
+        """Return the seeds of the idea's runs, and of the best's, that are to be run now."""
+        more_own, more_best = len(own), len(beside)
+        best_fails = bool(repeats.ended(beside))
+        if idea.passed:
+            more_own = max(MERGED_RUNS, more_own + 1)
+        elif not own:
+            more_own = 1
+        elif self.slots() == 1:
+            again = arm is Arm.BEST and not best_fails
+            more_own, more_best = more_own + (not again), more_best + again
+        else:  # the first round brings both to what a keep needs, the others add a run of each
+            more_own = max(1 + BESIDE, more_own + 1)
+            more_best = more_best if best_fails else max(BESIDE, more_best + 1)
+        return range(len(own), more_own), range(len(beside), more_best)
+
+    def _gives_up(
+        self,
+        idea: Idea,
+        own: Sequence[Settled],
+        best: Experiment,
+        beside: Sequence[Settled],
+        missing: tuple[range, range],
+    ) -> Callable[[Mapping[int, Settled]], bool]:
+        """Return what tells, of the runs that are over, whether the others need not be waited for:
+        they suffice for a verdict that is no keep, and show none of them to be slow."""
+
+        def enough(over: Mapping[int, Settled]) -> bool:
+            now = _added(own, beside, missing, over)
+            if repeats.ended(now[0]) or repeats.not_judged(now[1]):
+                return True
+            before = self._runs_before(best, beside)
+            if not now[0] or self.measuring.slow(now[0]) or self.measuring.slow(now[1], before):
+                return False
+            decided, _ = self._decided(idea, now[0], best, now[1])
+            return isinstance(decided, Decision) and decided.verdict is not Verdict.KEEP
+
+        return enough
+
+    def own_series(self, proposal: Proposal, notebook: TrainNotebook, merges: int = 0) -> Series:
+        """Return the runs of an idea's code, which was merged so many times."""
+        number, name = proposal.number, f"merged-{merges}" if merges else str(Arm.CHALLENGER)
+        return Series(number, Arm.CHALLENGER, notebook, number, name)
+
+    def _best_series(self, proposal: Proposal, best: Experiment) -> Series:
+        """Return the re-runs of the best: with several slots, those that others wait for as well.
+
+        Ideas that are compared with the same best at the same time ask for the same runs.
+        """
+        code = TrainNotebook.parse(self.history.source(best.number))
+        if self.slots() == 1:
+            return Series(proposal.number, Arm.BEST, code, proposal.number, str(Arm.BEST))
+        first = noise.shared_reruns(self.experiments, best.number)
+        return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
+
+    def _decided(
+        self,
+        idea: Idea,
+        own: Sequence[Settled],
+        best: Experiment,
+        beside: Sequence[Settled],
+    ) -> tuple[Decision | Arm, Noise]:
+        """Return the decision, or whose code to run once more; and the noise behind it."""
+        scores, best_scores = repeats.scores(own), repeats.scores(beside)
+        # an idea's first run is not noise: it was picked by it; merged code was not
+        fresh = scores if idea.passed else scores[1:]
+        number, nodes = idea.proposal.number, idea.notebook.nodes()
+        measured_noise = self.noise(Group(number, fresh), Group(best.number, best_scores))
+        settings = self.measuring.context.settings
+        how = measured_noise.sigma, settings, self.measuring.usual
+        challenger = Sample(scores, nodes, claimed=repeats.claimed(own, *how))
+        champion = Best(
+            noise.scores_of(self._runs_before(best, beside)),
+            best.nodes,
+            best_scores,
+            decide.possible_losses(self.experiments),
+            claimed=repeats.claimed(beside, *how),
+        )
+        rule = decide.decide_merged if idea.passed else decide.decide
+        return rule(challenger, champion, measured_noise, settings.rule), measured_noise
+
+    def _runs_before(self, best: Experiment, beside: Sequence[Settled]) -> list[Run]:
+        """Return the best's runs of earlier experiments that were as fast as those made now."""
+        now = [seed.run for seed in beside if not seed.disturbed]
+        return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
+
+    def noise(self, *groups: Group) -> Noise:
+        """Pool the noise of all runs that were made together, with these groups added."""
+        known = [*noise.groups_of(self.experiments), *groups]
+        first = self.experiments[0].scores if self.experiments else groups[0].scores
+        accelerator = self.measuring.context.machine.accelerator
+        return noise.pool(known, noise.prior(first[0], accelerator=accelerator))
+
+
+def _added(
+    own: Sequence[Settled],
+    beside: Sequence[Settled],
+    missing: tuple[range, range],
+    over: Mapping[int, Settled],
+) -> tuple[list[Settled], list[Settled]]:
+    """Return both lists with the runs that are over added, which are the missing ones by index."""
+    ideas = [each for at, each in over.items() if at < len(missing[0])]
+    bests = [each for at, each in over.items() if at >= len(missing[0])]
+    return [*own, *ideas], [*beside, *bests]
