@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import parts
+from autoresearch_kit.campaign import pools
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.execution import launch
@@ -61,7 +61,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     made, settings = Night(), replace(quick.SETTINGS, researcher="llm")
     with pytest.MonkeyPatch.context() as patch, ChatServer(made.answer) as server:
         quick.make_up(patch)
-        patch.setattr(parts, "find_context", on_two_slots)
+        patch.setattr(pools, "find_context", on_two_slots)
         patch.setattr(launch, "execute", made.execute)
         campaign = Campaign("night", settings, root=root, model=scripted.model(server))
         for experiment in campaign.run(Limits(experiments=2)):
