@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign import context
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import settle
-from autoresearch_kit.execution import launch
+from autoresearch_kit.execution import devices, launch
 from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.records import Limits, Run, RunSpec
 from tests.campaign import scripted, tiny
@@ -27,7 +26,7 @@ def test_every_run_but_the_first_finds_a_kernel_that_waits(
 
     really = launch.execute
     monkeypatch.setattr(launch, "execute", execute)
-    monkeypatch.setattr(context, "LEAST_CORES", 1)
+    monkeypatch.setattr(devices, "LEAST_CORES", 1)
     root = scripted.make_project(tmp_path / "project")  # its runs end by steps, however busy it is
     wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
     night = Campaign("night", settle(root, "night", wishes), root=root)
