@@ -34,7 +34,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class SlotUse:
-    """What a slot does, and its use since the campaign's process began, in wall-clock seconds.
+    """A slot with the run that it has, and its use so far, in seconds since the process began.
 
     `number` and `idea` are of the experiment that it works for, `words` say which run of it. While
     it is free, `number` is -1. `since` is when that began, in seconds since the epoch. `training`,

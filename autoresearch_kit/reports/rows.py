@@ -29,7 +29,7 @@ TRAINING = "training"
 
 @dataclass(frozen=True)
 class SlotShare:
-    """What a slot did for one experiment: runs, and seconds of wall-clock.
+    """The runs that a slot made for one experiment, and their seconds of wall-clock.
 
     `training` is the budgeted part of runs that were not mended, probes or profiles; `busy` is all.
     """

@@ -9,7 +9,7 @@ from autoresearch_kit.records import SlotUse, State
 
 @dataclass(frozen=True)
 class SlotLine:
-    """What a slot does, in words: for how long, its share of training, how long it was idle.
+    """Describe a slot in words: its run, for how long, its share of training, its idle time.
 
     What is not known is empty.
     """

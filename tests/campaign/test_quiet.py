@@ -55,7 +55,7 @@ def made_up_look(heartbeat: Heartbeat, seen: Iterator[Conditions]) -> Steps[Cond
 
 
 def result(steps: Steps[T]) -> T:
-    """What these steps, which want no run, come to."""
+    """Return the result of steps that want no run."""
     try:
         while True:
             assert next(steps) == ()

@@ -24,7 +24,7 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True)
 class NodeSetup:
-    """What a node is told of a campaign: `campaign` is a name of its own, `tag` its tag.
+    """Describe a campaign to a node: `campaign` is a name that no other has, `tag` its tag.
 
     `imports` are top-level modules that its notebook imports, `corpus` is what the data set was
     prepared from.
@@ -40,9 +40,11 @@ class NodeSetup:
 
 @dataclass(frozen=True)
 class Connect:
-    """To the bridge, first: the cluster's address (`ray`: this machine's; `auto`: one of its own),
-    and folders on this machine: of the package's copy, the data set, and deliveries. The digests
-    are of what is in the first two, in the `sizes` that they have, in bytes.
+    """Ask the bridge, first of all, to join a cluster.
+
+    `address` is the cluster's (`ray`: this machine's; `auto`: one of its own). `kit`, `dataset` and
+    `runs` are folders on this machine: the package's copy, the data set, and deliveries. The
+    digests are of the first two, and `sizes` their bytes.
     """
 
     address: str
@@ -57,7 +59,7 @@ class Connect:
 
 @dataclass(frozen=True)
 class Give:
-    """To the bridge: carry out an order on a slot, and deliver to the folder of this name."""
+    """Ask the bridge to carry out an order on a slot, and to deliver to the folder of this name."""
 
     slot: str
     order: Order
@@ -66,7 +68,7 @@ class Give:
 
 @dataclass(frozen=True)
 class Cancel:
-    """To the bridge: end an order."""
+    """Ask the bridge to end an order."""
 
     slot: str
     key: str

@@ -61,7 +61,7 @@ USUAL_PATIENCE = Patience()
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a campaign's earlier experiments ask of every slot."""
+    """Require of every slot what a campaign's earlier experiments had."""
 
     fingerprint: Fingerprint
     sandbox: SandboxLevel
@@ -78,7 +78,7 @@ class _Known:
 
 @dataclass
 class _State:
-    """What the pool knows: devices by name, orders in the queue, and what is over."""
+    """Hold what the pool knows: devices by name, orders in the queue, and what is over."""
 
     known: dict[str, _Known] = field(default_factory=dict)
     queue: list[Order] = field(default_factory=list)

@@ -163,7 +163,7 @@ def stand_in_kit(folder: Path) -> Path:
 
 
 def connect_to(address: str, folder: Path, campaign: str = "night") -> Connect:
-    """What a campaign in this folder tells the bridge."""
+    """Return the message by which a campaign in this folder has the bridge join the cluster."""
     kit, data = folder / "kit", folder / "data"
     if not kit.exists():
         stand_in_kit(kit)
