@@ -109,8 +109,8 @@ class _Loop:
         if self.failed and not self.tried and not self.recorded:
             raise self.failed
         limits, heartbeat = self.parts.limits, self.parts.heartbeat
-        done = self._ideas(self.running)  # the baseline is among them, but not in the limit
-        enough = limits.experiments is not None and done > limits.experiments
+        # the baseline is among the ideas, but not in the limit
+        enough = limits.experiments is not None and self._ideas(self.running) > limits.experiments
         if enough and retries.due(self.experiments, self.running) is None:
             return "done"
         if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
@@ -141,11 +141,12 @@ class _Loop:
         Raises:
             KitError: all slots are left out.
         """
-        best = best_of(self.experiments)
         for name in self.slots.unchecked():
-            if best is None:
+            if name in self.works.checking:
+                continue
+            if (best := best_of(self.experiments)) is None:
                 self.slots.accept(name)
-            elif name not in self.works.checking:
+            else:
                 self.works.checking.add(name)
                 check = self._check(name, best)
                 self._end(self.works.start(Work(best.number, "the best, to check the slot", check)))
