@@ -21,7 +21,8 @@ from autoresearch_kit.execution.local import new_folder
 from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.records import Reason, Run, SandboxLevel
+from autoresearch_kit.records import SandboxLevel
+from autoresearch_kit.records.runs import failed_by_kit
 
 logger = logging.getLogger(__name__)
 
@@ -120,20 +121,8 @@ class Dispatch:
         """Return an order as a run that the kit failed, in a folder as every run has."""
         folder = new_folder(self._runs, "lost")
         write_atomic(folder / handover.EXECUTED_FILE, order.notebook.encode())
-        run = Run(
-            seed=order.seed,
-            score=None,
-            failure=Reason.KIT_FAILED,
-            detail=f"its slot was lost {MOST_LOST} times, the last time {lost.slot}: {lost.why}",
-            train_seconds=0.0,
-            compile_seconds=0.0,
-            wall_seconds=0.0,
-            steps=0,
-            tokens=0,
-            peak_memory_mb=0.0,
-            sandbox=SandboxLevel.NONE,
-            slot=lost.slot,
-        )
+        detail = f"its slot was lost {MOST_LOST} times, the last time {lost.slot}: {lost.why}"
+        run = failed_by_kit(order.seed, detail, SandboxLevel.NONE, slot=lost.slot)
         return Delivery(order.key, run, folder, lost.slot)
 
     def _deliver(self, delivery: Delivery) -> Iterator[Work]:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from autoresearch_kit.campaign.context import Context
+from autoresearch_kit.campaign.futures import complete
 from autoresearch_kit.campaign.orders import order
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
@@ -61,13 +63,7 @@ class Probing:
         The result is None, with a line in the log, where that fails: nothing depends on it.
         """
         future: Future[Profiled | None] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(self._profile(number, notebook))
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for it
-                future.set_exception(error)
-
+        work = partial(complete, future, partial(self._profile, number, notebook))
         threading.Thread(target=work, name="profile", daemon=True).start()
         return future
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from autoresearch_kit.campaign.futures import complete
 from autoresearch_kit.errors import in_words
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -126,14 +127,7 @@ class Proposing:
 
     def _promised(self, make: Callable[[], Proposal | None]) -> Future[Proposal | None]:
         future: Future[Proposal | None] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(make())
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for it
-                future.set_exception(error)
-
-        self._start(work)
+        self._start(lambda: complete(future, make))
         return future
 
     def close(self) -> None:

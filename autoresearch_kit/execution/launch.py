@@ -24,7 +24,8 @@ from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.records import CacheUse, Reason, Run, RunSetup, RunSpec, codec
+from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec
+from autoresearch_kit.records.runs import failed_by_kit
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.lm.splits import Split
 
@@ -224,19 +225,8 @@ def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[
     elif status is not None:
         said = last_line(spec.folder / handover.LOG_FILE)
         detail = f"the runner ended with status {status}: {said}"
-    return Run(
-        seed=spec.seed,
-        score=None,
-        failure=Reason.KIT_FAILED,
-        detail=one_line(detail, DETAIL),
-        train_seconds=0.0,
-        compile_seconds=0.0,
-        wall_seconds=round(time.monotonic() - started, 3),
-        steps=0,
-        tokens=0,
-        peak_memory_mb=0.0,
-        sandbox=spec.sandbox,
-    )
+    wall_seconds = round(time.monotonic() - started, 3)
+    return failed_by_kit(spec.seed, one_line(detail, DETAIL), spec.sandbox, wall_seconds)
 
 
 def _score(run: Run, judge_spec: JudgeSpec, ahead: Ahead, cancelled: Callable[[], bool]) -> Run:

@@ -63,7 +63,7 @@ class Object(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Files that a commit adds to its parent's tree, or replaces there, by path; and its message."""
+    """Files that a commit adds to its parent's tree, or replaces, by path; and its message."""
 
     files: Mapping[str, bytes]
     message: str

@@ -203,6 +203,26 @@ class Run:
         return self.tokens / self.train_seconds if self.train_seconds else 0.0
 
 
+def failed_by_kit(
+    seed: int, detail: str, sandbox: SandboxLevel, wall_seconds: float = 0.0, slot: str = ""
+) -> Run:
+    """Return a run of which nothing is known but that the kit failed it, and why."""
+    return Run(
+        seed=seed,
+        score=None,
+        failure=Reason.KIT_FAILED,
+        detail=detail,
+        train_seconds=0.0,
+        compile_seconds=0.0,
+        wall_seconds=wall_seconds,
+        steps=0,
+        tokens=0,
+        peak_memory_mb=0.0,
+        sandbox=sandbox,
+        slot=slot,
+    )
+
+
 class Arm(StrEnum):
     """The code that was run: the idea's, or the best's, which it is compared with."""
 
