@@ -12,7 +12,7 @@ from autoresearch_kit.ledger import NOTEBOOK, Entry, History, repository
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells, read_text
 from autoresearch_kit.notebook.contract import structural_problems
-from autoresearch_kit.tasks.lm.task import TASK
+from autoresearch_kit.tasks.lm.task import LANGUAGE_MODEL
 
 HOW_TO_NAME = (
     "Names and tags are cell metadata. In JupyterLab: select the cell, click the gears at the top "
@@ -69,7 +69,7 @@ def find_problems(text: str) -> list[str]:
     cells, _ = parse_cells(text)
     problems = list(structural_problems(cells))
     advice = [HOW_TO_NAME] if problems else []
-    return [*problems, *TASK.notebook_problems(cells), *advice]
+    return [*problems, *LANGUAGE_MODEL.notebook_problems(cells), *advice]
 
 
 def _write(root: Path, name: str, text: str, force: bool) -> None:

@@ -9,7 +9,8 @@ from autoresearch_kit.execution.ray.parcels import parcel_of
 from autoresearch_kit.execution.ray.pool import RayPool, Wanted
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import DatasetInfo, Settings, codec
+from autoresearch_kit.records import Settings
+from autoresearch_kit.tasks.kinds import read_info
 
 
 def open_cluster(workspace: Workspace, history: History, settings: Settings, runs: Path) -> RayPool:
@@ -19,7 +20,7 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings, run
         KitError: the notebook or the corpus is not usable.
     """
     dataset = prepare_for(settings)
-    info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
+    info = read_info(dataset)
     baseline = baseline_of(workspace, history, settings)
     experiments = history.experiments()
     wanted = None

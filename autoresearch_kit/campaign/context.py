@@ -32,11 +32,11 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Settings,
     Sight,
-    codec,
+    TaskInfo,
 )
-from autoresearch_kit.tasks.lm.corpora import hidden_here
+from autoresearch_kit.tasks.kinds import hidden_here, kind_of, read_info
 from autoresearch_kit.tasks.lm.dataset import is_path
-from autoresearch_kit.tasks.lm.task import TASK
+from autoresearch_kit.tasks.lm.task import PREPARE_MODULE
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Context:
     machine: Machine
     devices: tuple[Device, ...]
     site: Site
-    info: DatasetInfo
+    info: DatasetInfo | TaskInfo
     fingerprint: Fingerprint
     baseline: TrainNotebook
     leak: Leak | None = None
@@ -80,7 +80,7 @@ def find_context(
     """
     dataset = prepare_for(settings)
     check_places(workspace.root, dataset)
-    info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
+    info = read_info(dataset)
     experiments = history.experiments()
     baseline = baseline_of(workspace, history, settings)
     sight = sight_of(info, settings.dataset, baseline)
@@ -121,9 +121,9 @@ def check_profile(settings: Settings, machine: Machine) -> None:
         )
 
 
-def data_ref(info: DatasetInfo) -> DataRef:
+def data_ref(info: DatasetInfo | TaskInfo) -> DataRef:
     """Return what names a prepared data set in orders."""
-    return DataRef(info.name, f"{info.corpus}-{info.tokenizer}-{info.packing}")
+    return DataRef(info.name, info.digest)
 
 
 def baseline_of(workspace: Workspace, history: History, settings: Settings) -> TrainNotebook:
@@ -139,7 +139,7 @@ def baseline_of(workspace: Workspace, history: History, settings: Settings) -> T
 
 
 def find_devices(
-    settings: Settings, info: DatasetInfo, before: Fingerprint | None
+    settings: Settings, info: DatasetInfo | TaskInfo, before: Fingerprint | None
 ) -> tuple[Device, ...]:
     """Return the devices that the settings ask for, of one class: scores of others don't compare.
 
@@ -150,9 +150,10 @@ def find_devices(
         FingerprintError: there is none of the campaign's class; the message says what differs.
         KitError: there are too few devices, or torch does not work.
     """
+    version = kind_of(info).scoring_version
     found = devices.find(
         devices.parse(settings.devices),
-        lambda machine: fingerprint(info, machine, TASK.scoring_version, settings.clock),
+        lambda machine: fingerprint(info, machine, version, settings.clock),
     )
     counts = Counter(device.fingerprint for device in found)
     chosen = counts.most_common(1)[0][0]
@@ -170,7 +171,7 @@ def find_devices(
     return tuple(device for device in found if device.fingerprint == chosen)
 
 
-def sight_of(info: DatasetInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
+def sight_of(info: DatasetInfo | TaskInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
     """Return the part of this machine that runs see. Never kept: files move, and Pythons change."""
     known = {"autoresearch_kit", *sys.stdlib_module_names}
     modules = imported_modules(baseline.cells) if baseline else []
@@ -273,7 +274,7 @@ def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = N
     Raises:
         KitError: as the process said in its last line.
     """
-    argv = [sys.executable, "-P", "-m", TASK.prepare_module, corpus, *options]
+    argv = [sys.executable, "-P", "-m", PREPARE_MODULE, corpus, *options]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
         if tell and process.stderr:

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
     Experiment,
     Stage,
     State,
@@ -24,7 +25,6 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.summary import outcomes, summarise
-from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.estimates import best_estimate
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     tag, score = best.tag, best_estimate(experiments)
     return (
         f"'{tag}' is on a plateau: {PLATEAU} experiments without a keep; the best is still "
-        f"experiment {best.number}, {TASK.objective.name} {score}. Give a language model new "
-        f"directions: autoresearch guide {tag}; or end it: autoresearch stop {tag}"
+        f"experiment {best.number}, {LANGUAGE_MODELLING.objective.name} {score}. "
+        f"Give a language model new directions: autoresearch guide {tag}; or end it: "
+        f"autoresearch stop {tag}"
     )
 
 
@@ -75,7 +76,7 @@ def ending(state: State, experiments: Sequence[Experiment]) -> str:
     summary = summarise(state.tag, experiments)
     return (
         f"{words}. {summary.experiments} tried, {outcomes(summary)}; "
-        f"{TASK.objective.name} {summary.baseline} to {summary.best}"
+        f"{LANGUAGE_MODELLING.objective.name} {summary.baseline} to {summary.best}"
     )
 
 

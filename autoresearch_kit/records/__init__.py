@@ -51,12 +51,24 @@ from autoresearch_kit.records.settings import (
 from autoresearch_kit.records.slots import Slot, SlotUse
 from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
+from autoresearch_kit.records.tasks import (
+    KIT_METRICS,
+    LANGUAGE_MODELLING,
+    Bound,
+    Direction,
+    Metric,
+    Task,
+    TaskInfo,
+)
 from autoresearch_kit.records.text import speed, speed_by_run, steps_apart
 
 __all__ = [
+    "KIT_METRICS",
+    "LANGUAGE_MODELLING",
     "Accelerator",
     "Arm",
     "Attempt",
+    "Bound",
     "CacheUse",
     "CellEdit",
     "Clock",
@@ -64,6 +76,7 @@ __all__ = [
     "Conditions",
     "Constant",
     "DatasetInfo",
+    "Direction",
     "EditAction",
     "EditProtocol",
     "Errands",
@@ -76,6 +89,7 @@ __all__ = [
     "Limits",
     "Machine",
     "Measured",
+    "Metric",
     "Noise",
     "Passed",
     "Prices",
@@ -99,6 +113,8 @@ __all__ = [
     "Stage",
     "State",
     "StepProfile",
+    "Task",
+    "TaskInfo",
     "Usage",
     "Verdict",
     "best_of",

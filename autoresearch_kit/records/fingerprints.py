@@ -41,6 +41,11 @@ class DatasetInfo:
     hidden: tuple[str, ...] = ()
     restored: bool = False
 
+    @property
+    def digest(self) -> str:
+        """Return what is different as soon as the text, its tokens or its rows are."""
+        return f"{self.corpus}-{self.tokenizer}-{self.packing}"
+
 
 @dataclass(frozen=True)
 class LeakPlace:

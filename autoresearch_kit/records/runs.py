@@ -9,16 +9,19 @@ from autoresearch_kit.records.fingerprints import Accelerator, Clock
 
 
 class Reason(StrEnum):
-    """The reason of a verdict: three are of keeps, three of discards, two of disturbed experiments;
+    """The reason of a verdict: five are of keeps, four of discards, two of disturbed experiments;
     the others are of crashes.
     """
 
     BASELINE = "baseline"
     BETTER = "better"
     SIMPLER = "simpler"
+    TRADE_OFF = "trade-off"
+    WITHIN_BOUNDS = "within bounds"
     WORSE = "worse"
     NO_GAIN = "no gain"
     CONFLICT = "conflict"
+    OUT_OF_BOUNDS = "out of bounds"
     MACHINE_BUSY = "machine busy"
     FEWER_STEPS = "fewer steps"
     INVALID_EDIT = "invalid edit"
@@ -35,6 +38,8 @@ class Reason(StrEnum):
     BAD_SUBMISSION = "bad submission"
     NOT_FINITE = "not finite"
     NOT_CAUSAL = "not causal"
+    CHECKS_FAILED = "checks failed"
+    NOT_MEASURED = "not measured"
     KIT_FAILED = "kit failed"
 
 
@@ -52,7 +57,12 @@ def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
 
 @dataclass(frozen=True)
 class Score:
-    """A score, as the judge measured it. `value` is nats / (bytes * ln 2), lower is better.
+    """A score, as the judge measured it: `value` is that of `metric`, the first objective.
+
+    `values` has each metric of the task and those of the kit by name, and `errors` the standard
+    errors that a measurement reported of them; both are empty in records of older versions.
+    `trusted`: the submission was loaded beside the hidden data, as the task allows. The other
+    fields are of language models, whose value is nats / (bytes * ln 2).
 
     `causality_gap` is the mean absolute change of loss, in nats, at `tested` positions drawn at
     random, when everything after them is replaced: at most 0.001; an honest model's is near 0.
@@ -65,15 +75,18 @@ class Score:
 
     metric: str
     value: float
-    nats: float
-    bytes: int
-    tokens: int
-    causality_gap: float
-    seconds: float
+    nats: float = 0.0
+    bytes: int = 0
+    tokens: int = 0
+    causality_gap: float = 0.0
+    seconds: float = 0.0
     precision: str = "float32"
     rounding: float | None = None
     on_device: bool = False
     tested: int = 0
+    values: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
+    trusted: bool = False
 
 
 @dataclass(frozen=True)

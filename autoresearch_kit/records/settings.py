@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoresearch_kit.records.fingerprints import Clock
+from autoresearch_kit.records.tasks import LANGUAGE_MODELLING, Task
 
 
 class Rule(StrEnum):
@@ -24,7 +25,9 @@ class Settings:
     `clock` is what `train_seconds` and `compile_seconds` count; `wall_seconds` are of wall-clock.
     `notebook` is the training notebook's path in the project. `devices` are those of this machine
     that runs may have, `pool` is where devices are: `local`, or a cluster of Ray's. These two may
-    change from one start of the campaign to the next.
+    change from one start of the campaign to the next. `task` is what is trained and measured; for
+    a task that is a folder, `dataset` is that folder. `approve`: a keep is built on only once a
+    person has approved it.
     """
 
     dataset: str
@@ -44,6 +47,8 @@ class Settings:
     notebook: str = "notebooks/train.ipynb"
     devices: str = "all"
     pool: str = "local"
+    task: Task = LANGUAGE_MODELLING
+    approve: bool = False
 
 
 class EditProtocol(StrEnum):

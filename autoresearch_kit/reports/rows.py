@@ -7,6 +7,7 @@ from statistics import fmean
 
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
     Experiment,
     Noise,
     SandboxLevel,
@@ -16,11 +17,10 @@ from autoresearch_kit.records import (
     strongest,
 )
 from autoresearch_kit.researchers.spending import per
-from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
 from autoresearch_kit.verdicts.noise import scores_by_code
 
-OBJECTIVE = TASK.objective.name
+OBJECTIVE = LANGUAGE_MODELLING.objective.name
 """The name of the column of scores in tables."""
 
 TRAINING = "training"

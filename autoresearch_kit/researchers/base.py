@@ -18,6 +18,7 @@ from autoresearch_kit.records import (
     Research,
     Run,
     Settings,
+    TaskInfo,
     best_of,
     next_number,
 )
@@ -101,7 +102,7 @@ class Surroundings:
     workspace: Workspace
     settings: Settings
     machine: Machine
-    dataset: DatasetInfo
+    dataset: DatasetInfo | TaskInfo
     probe: MakeProbe | None = None
     probes_made: Callable[[int], Sequence[Run]] = lambda _: ()
 

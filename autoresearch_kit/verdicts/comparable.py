@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from autoresearch_kit.errors import FingerprintError
-from autoresearch_kit.records import Clock, DatasetInfo, Fingerprint, Machine
+from autoresearch_kit.records import Clock, DatasetInfo, Fingerprint, Machine, TaskInfo
 
 _WAYS_OUT: Mapping[str, str] = {
     "corpus": "prepare the corpus that it was started with again",
@@ -18,13 +18,19 @@ _WAYS_OUT: Mapping[str, str] = {
 
 
 def fingerprint(
-    info: DatasetInfo, machine: Machine, scoring_version: int, clock: Clock = Clock.WALL
+    info: DatasetInfo | TaskInfo,
+    machine: Machine,
+    scoring_version: int,
+    clock: Clock = Clock.WALL,
 ) -> Fingerprint:
     """Return the fingerprint of scores measured on `info` and `machine`, by a task's scoring.
 
     `clock` is what the budget of the runs counts. Older campaigns have a digest of the scoring's
     source where others have `v` and the version, so that the two are never taken to be equal.
     """
+    if isinstance(info, TaskInfo):
+        scoring = f"{info.measurement}-v{scoring_version}"
+        return Fingerprint(info.data, "", "", scoring, machine.torch, machine.device, clock)
     return Fingerprint(
         corpus=info.corpus,
         tokenizer=info.tokenizer,

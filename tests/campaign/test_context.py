@@ -8,7 +8,7 @@ from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import FingerprintError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.records import Accelerator, Fingerprint, Machine
-from autoresearch_kit.tasks.lm.task import TASK
+from autoresearch_kit.tasks.lm.task import LANGUAGE_MODEL
 from autoresearch_kit.verdicts.comparable import fingerprint
 from tests.campaign import quick
 
@@ -27,7 +27,8 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured_on(model: str) -> Fingerprint:
-    return fingerprint(quick.INFO, card(0, model), TASK.scoring_version, quick.SETTINGS.clock)
+    version = LANGUAGE_MODEL.scoring_version
+    return fingerprint(quick.INFO, card(0, model), version, quick.SETTINGS.clock)
 
 
 @pytest.mark.parametrize(

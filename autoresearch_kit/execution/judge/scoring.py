@@ -19,8 +19,8 @@ from autoresearch_kit.records import (
     codec,
 )
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.kinds import kind_of, read_info
 from autoresearch_kit.tasks.lm.splits import Split
-from autoresearch_kit.tasks.lm.task import TASK
 
 SPEC_FILE = "judge.json"
 SCORE_FILE = "score.json"
@@ -105,7 +105,7 @@ def start(spec: JudgeSpec) -> Child:
     path = spec.folder / SPEC_FILE
     path.write_bytes(codec.encode(spec))
     return start_child(
-        [TASK.judge_module, str(path)],
+        [kind_of(read_info(spec.dataset)).judge_module, str(path)],
         folder=spec.folder,
         kit=spec.kit,
         run_id=spec.run_id,

@@ -29,7 +29,6 @@ from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
-    DatasetInfo,
     Leak,
     Reason,
     Run,
@@ -37,8 +36,7 @@ from autoresearch_kit.records import (
     Sight,
     codec,
 )
-from autoresearch_kit.tasks.lm.corpora import hidden_here
-from autoresearch_kit.tasks.lm.task import TASK
+from autoresearch_kit.tasks.kinds import hidden_here, kind_of, read_info
 from autoresearch_kit.verdicts.comparable import fingerprint
 
 KEPT_RUNS = 8
@@ -157,10 +155,10 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
         why = f" ({machine.no_gpu})" if machine.no_gpu else ""
         raise KitError(f"Ray lent a GPU here, but torch sees none{why}")
     machine_probe.check_inside(machine, level)
-    info = codec.decode(DatasetInfo, (dataset / "dataset.json").read_bytes())
+    info = read_info(dataset)
     sight = Sight(told.imports, hidden_here(info, told.corpus))
     found = _check_leak(dataset, sight, level)
-    here = fingerprint(info, machine, TASK.scoring_version, told.clock)
+    here = fingerprint(info, machine, kind_of(info).scoring_version, told.clock)
     free = shutil.disk_usage(cache).free / MEGABYTE
     place = take_place(cache, told.campaign)
     workspace = Workspace(place.folder, told.tag)

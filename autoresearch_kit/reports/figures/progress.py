@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from autoresearch_kit.records import Noise, SandboxLevel, Verdict
+from autoresearch_kit.records import LANGUAGE_MODELLING, Noise, SandboxLevel, Verdict
 from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.figures.drawing import (
     BAND,
@@ -33,7 +33,6 @@ from autoresearch_kit.reports.figures.drawing import (
 )
 from autoresearch_kit.reports.figures.x_axis import LABELS, Against, in_order, x_of
 from autoresearch_kit.reports.rows import OBJECTIVE
-from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.verdicts.noise import reach
 
 MOST_LABELS = 24
@@ -87,7 +86,7 @@ def progress(
         _draw_unscored(strip, unscored, by)
     else:
         main = figure.add_subplot()
-    dress(main, "" if len(unscored) else LABELS[by], str(TASK.objective))
+    dress(main, "" if len(unscored) else LABELS[by], str(LANGUAGE_MODELLING.objective))
     if by is Against.EXPERIMENTS:
         count_experiments(main)
     last = float(frame["x"].max()) if len(frame) else 0.0

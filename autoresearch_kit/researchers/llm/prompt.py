@@ -13,19 +13,18 @@ from autoresearch_kit.execution.runner.crash_report import excerpt
 from autoresearch_kit.files.bounded import MEGABYTE, read_start
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
-from autoresearch_kit.records import EditProtocol, Proposal
+from autoresearch_kit.records import LANGUAGE_MODELLING, EditProtocol, Proposal
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import blocks, sections
 from autoresearch_kit.researchers.llm.findings import MARK, quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section, fit
 from autoresearch_kit.researchers.llm.sections import Brief
-from autoresearch_kit.tasks.lm.task import TASK
 
 DIRECTIVE = "program.md"
 
 DIRECTIVE_LIMIT = MEGABYTE  # bytes of it that are read: more than any model takes
 TRACEBACK_LENGTH = 6_000  # characters of a traceback that are quoted
-OBJECTIVE = f"{TASK.objective.name} ({TASK.objective.unit}, {TASK.objective.direction} is better)"
+OBJECTIVE = str(LANGUAGE_MODELLING.objective)
 
 RULES = f"""\
 You are a researcher in machine learning. A program runs your experiments: you edit the cells of a

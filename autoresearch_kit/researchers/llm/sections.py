@@ -11,10 +11,12 @@ from autoresearch_kit.notebook.constants import constant_values
 from autoresearch_kit.notebook.contract import CONFIG, PARAMETERS
 from autoresearch_kit.records import (
     Clock,
+    DatasetInfo,
     Experiment,
     Machine,
     Proposal,
     Reason,
+    TaskInfo,
     Verdict,
     judged_since,
     latest_noise,
@@ -111,13 +113,21 @@ def situation(around: Surroundings, notebook: TrainNotebook) -> Section:
         "- the constants of config that the campaign began with were tuned for "
         f"{profiles.find(settings.profile).tuned_for}",
         *_run_lines(machine, notebook),
+        *_data_lines(data),
+    ]
+    return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
+
+
+def _data_lines(data: DatasetInfo | TaskInfo) -> list[str]:
+    if isinstance(data, TaskInfo):
+        return [f"- task {data.name}: {data.about}"]
+    return [
         f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
         f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
         f"- {about(data.name)}",
         f"- {how_packed(data)}",
         f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
     ]
-    return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
 
 
 def _run_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:

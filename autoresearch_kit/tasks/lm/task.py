@@ -1,8 +1,7 @@
 """Language modelling: a model predicts the next token, and is scored in bits per byte."""
 
 from autoresearch_kit.notebook.contract import content_problems
-from autoresearch_kit.tasks.base import Direction, Metric, Task
-from autoresearch_kit.tasks.lm.splits import Split, metric_name
+from autoresearch_kit.tasks.base import Kind
 
 SCORING_VERSION = 1
 """Raise it by hand with every change after which the same submission would get another score.
@@ -12,12 +11,11 @@ a change was forgotten.
 """
 
 
-TASK = Task(
-    name="language modelling",
-    metrics=(Metric(metric_name(Split.VAL), Direction.LOWER, "bits per byte"),),
-    bounds=(),
+PREPARE_MODULE = "autoresearch_kit.tasks.lm.prepare"
+"""`python -m` of it, with a corpus and options, makes the data ready and prints its folder."""
+
+LANGUAGE_MODEL = Kind(
     scoring_version=SCORING_VERSION,
-    prepare_module="autoresearch_kit.tasks.lm.prepare",
     judge_module="autoresearch_kit.execution.judge.judge",
     notebook_problems=content_problems,
 )

@@ -9,11 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.records import codec
+from autoresearch_kit.records import LANGUAGE_MODELLING, codec
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
 from autoresearch_kit.studies.confirm.confirming import Confirming
 from autoresearch_kit.studies.confirm.judging import Standing, Todo
-from autoresearch_kit.tasks.lm.task import TASK
 from autoresearch_kit.ui.cli.app import Tag, app, console, known_history, open_workspace, project
 
 STYLES = {Finding.REAL: "bold green", Finding.NEEDED: "green", Finding.FALSE: "red"}
@@ -125,7 +124,7 @@ def _end(confirming: Confirming, confirmation: Confirmation) -> str:
     """Return the scores of the best and the pruned best, and the next step."""
     pruned = None if confirmation.pruned == confirmation.best else confirmation.pruned
     measured = {"baseline": confirmation.baseline, "best": confirmation.best, "pruned best": pruned}
-    metric = TASK.objective.name
+    metric = LANGUAGE_MODELLING.objective.name
     lines = [f"{name:12s} {metric} {score}" for name, score in measured.items() if score]
     if confirmation.left:
         lines.append(f"at least {confirmation.left} runs left; the same command goes on")
