@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -136,6 +137,10 @@ class TaskPredictor(Watched):
 def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
     """Start a fresh predictor, which loads nothing yet; it sees the files in `output`."""
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
+    if sys.platform == "linux":
+        for pipe in (ask, answer):  # as many bytes as any user may ask for; less is only slower
+            with suppress(PermissionError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
     torch = "torch" in spec.sight.imports
     told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
