@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -43,6 +43,7 @@ class TaskPredictor(Watched):
     parameters: int | None = None
     ready: bool = False
     ahead: bytes = b""
+    imported: set[str] = field(default_factory=lambda: {"__main__", "builtins"})
     called: ClassVar[str] = "the submission"
 
     def load(self) -> None:
@@ -64,19 +65,21 @@ class TaskPredictor(Watched):
         self,
         size: int,
         inputs: Iterable[memoryview],
+        module: str,
         most: int,
         begin: Callable[[int], None],
         take: Callable[[bytes], None],
     ) -> float:
         """Have it answer; return the seconds from the first byte sent to the last received.
 
-        `inputs` are `size` bytes in pieces. Its answer has `most` bytes at most; `begin` is called
-        with their number, then `take` with each piece.
+        `inputs` are `size` bytes in pieces, of a type from `module`. Its answer has `most`
+        bytes at most; `begin` is called with their number, then `take` with each piece.
 
         Raises:
             ScoreFailure: it has no answer; the failure says why.
         """
         self.load()
+        self._import(module)
         begun = time.monotonic()
         self._send(Asked(size=size))
         for piece in inputs:
@@ -108,6 +111,13 @@ class TaskPredictor(Watched):
             return [own, *own.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    def _import(self, module: str) -> None:
+        """Have it import what the inputs are made of, once: that is not the submission's time."""
+        if module not in self.imported:
+            self.imported.add(module)
+            self._send(Asked(module=module))
+            self._reply()
 
     def _send(self, asked: Asked) -> None:
         """Send a request. Nothing may have come before it: an answer can't precede its inputs."""

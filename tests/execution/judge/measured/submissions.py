@@ -23,6 +23,10 @@ def double(x: Any) -> Any:
     return 2 * x
 
 
+def loaded(x: Any) -> bool:
+    return "pandas" in sys.modules
+
+
 def nothing(x: Any) -> object:
     return object()
 
