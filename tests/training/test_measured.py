@@ -3,16 +3,22 @@
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autoresearch_kit.errors import InputError, SubmissionError, TrainingError
-from autoresearch_kit.execution import handover
+from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.probed import read_probed
+from autoresearch_kit.execution.runner.submission import taken_model, taken_output
+from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Reason
 from autoresearch_kit.records.codec import decode
+from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.training import measured
 from autoresearch_kit.training.measured import MeasuredRun
+from tests.execution.notebooks import make_spec, notebook
 
 
 @pytest.fixture
@@ -115,6 +121,41 @@ def test_each_loss_outside_of_steps_is_a_step(run: MeasuredRun, tmp_path: Path) 
         "step": 2, "seconds": 0, "loss": 1.0, "tokens": 0, "accuracy": 0.5,
     }  # fmt: skip
     assert claim(tmp_path).steps == 3
+
+
+SETUP = """
+from autoresearch_kit.training import measured
+run = measured.start(TRAIN_SECONDS, SEED)
+"""
+
+FUNCTION = """
+WORDS = (run.data / "words.txt").read_text().split()
+(run.output / "words.txt").write_text(" ".join(sorted(WORDS)))
+
+def parse(line):
+    return line.split()
+"""
+
+
+@pytest.mark.slow
+def test_a_function_without_a_loop_runs_headless(tmp_path: Path) -> None:
+    setup = (
+        "from autoresearch_kit.training import measured\nrun = measured.start(TRAIN_SECONDS, SEED)"
+    )
+    book = notebook(FUNCTION, setup=setup, submit="run.submit(parse)")
+    spec = make_spec(tmp_path, book, sandbox=bubblewrap.level())
+    data = spec.dataset / layout.DATA_FOLDER
+    data.mkdir()
+    (data / "words.txt").write_text("to be")
+    (spec.dataset / layout.INFO_FILE).touch()
+    run = launch.execute_unscored(replace(spec, profiled=True))
+    assert run.failure is None, run.detail
+    assert (run.steps, run.tokens, run.tokens_per_second) == (0, 0, 0.0)
+    assert pickle.loads(taken_model(spec.folder).read_bytes())("a b") == ["a", "b"]
+    assert (taken_output(spec.folder) / "words.txt").read_text() == "be to"
+    assert not (spec.folder / handover.WORK_FOLDER / handover.OUTPUT_FOLDER).exists()
+    probed = read_probed(spec.folder, run)
+    assert (probed.steps, probed.metrics) == (None, b"")
 
 
 def test_by_hand_the_notebook_belongs_in_its_tasks_folder(
