@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.records import Metric
 from autoresearch_kit.records.text import in_markdown
 
 GREEN = "#009E73"
@@ -119,6 +120,12 @@ def dress(axes: Axes, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E6E6E6", lw=0.8)
     axes.set_axisbelow(True)
+
+
+def gain_label(metric: Metric) -> str:
+    """Return the label of an axis of gains over the baseline."""
+    side = "below" if metric.sign > 0 else "above"
+    return f"{metric.name} {side} the baseline (higher is better)"
 
 
 def count_experiments(axes: Axes) -> None:
