@@ -49,6 +49,7 @@ from autoresearch_kit.records.settings import (
     Settings,
 )
 from autoresearch_kit.records.slots import Slot, SlotUse
+from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
 from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 from autoresearch_kit.records.tasks import (
@@ -60,7 +61,6 @@ from autoresearch_kit.records.tasks import (
     Task,
     TaskInfo,
 )
-from autoresearch_kit.records.text import speed, speed_by_run, steps_apart
 
 __all__ = [
     "KIT_METRICS",

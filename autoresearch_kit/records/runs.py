@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from autoresearch_kit.records.fingerprints import Accelerator, Clock
+from autoresearch_kit.records.text import rounded
 
 
 class Reason(StrEnum):
@@ -174,10 +175,11 @@ class Run:
     slot: str = ""
 
     def __str__(self) -> str:
-        score = f"{self.score.value:.6f}, " if self.score else ""
+        score = f"{rounded(self.score.value)}, " if self.score else ""
+        tokens = f"{self.tokens} tokens, " if self.tokens else ""
         return (
             f"{score}{self.trained} in {self.wall_seconds:.1f} s, "
-            f"{self.steps} steps, {self.tokens} tokens, {self.memory}"
+            f"{self.steps} steps, {tokens}{self.memory}"
         )
 
     @property

@@ -1,7 +1,7 @@
 """An experiment in words: a line in a terminal, and rows with all that there is to say of it."""
 
-from autoresearch_kit.records import Experiment, Run, Score
-from autoresearch_kit.records.text import speed, with_error
+from autoresearch_kit.records import Experiment, Run, Score, speed
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.verdicts.estimates import Estimate
 
 

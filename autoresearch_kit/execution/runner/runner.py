@@ -21,6 +21,7 @@ from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.processes.lifeline import await_turn
@@ -72,11 +73,10 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     reap.reap(spec.run_id)
     run = conclude(spec, story, watch, ended=time.monotonic(), last_words=drain.last_line)
     if story.notebook is not None:
-        save_executed(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
-    for name in (
-        handover.HOME_FOLDER,
-        handover.OUTPUT_FOLDER,
-    ):  # what counts of the second is taken
+        failure = Failure(run.failure, run.detail) if run.failure else None
+        save_executed(story.notebook, failure, spec.folder / handover.EXECUTED_FILE)
+    # of what was handed over, a copy was taken before
+    for name in (handover.HOME_FOLDER, handover.OUTPUT_FOLDER):
         with suppress(OSError):
             remove_tree(work / name)
     return run

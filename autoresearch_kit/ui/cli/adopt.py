@@ -9,7 +9,6 @@ import typer
 from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.campaign.adopt_task import adopt_for_task
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import LANGUAGE_MODELLING
 from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.ui.cli.app import app, console, project
@@ -47,7 +46,7 @@ def adopt(
     if tag is not None:
         best = adopt_best(root, known(root, tag), force=force).experiment
         score, notebook = with_error(best.score or 0, best.error), best.settings.notebook
-        metric = LANGUAGE_MODELLING.objective.name
+        metric = best.settings.task.objective.name
         console.print(f"{notebook} is now experiment {best.number} of '{tag}', {metric} {score}")
     console.print(f"begin with it, under a new tag: autoresearch run TAG --notebook {notebook}")
 
