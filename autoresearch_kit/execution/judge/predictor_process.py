@@ -54,7 +54,8 @@ class PredictorProcess:
     """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
 
     `precision` is the precision that it computes in, empty before it is ready. `loading` and
-    `answers` are the seconds that the submission has taken so far.
+    `answers` are the seconds that the submission has taken so far, `parameters` how many it says
+    that it has.
     """
 
     process: subprocess.Popen[bytes]
@@ -72,6 +73,7 @@ class PredictorProcess:
     tail: bytes = field(default=b"", repr=False)
     loading: float = 0.0
     answers: list[float] = field(default_factory=list, repr=False)
+    parameters: int = 0
 
     @property
     def buffer(self) -> Buffer:
@@ -170,6 +172,7 @@ class PredictorProcess:
             exhausted = reply.failure is Reason.OUT_OF_MEMORY
             reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
             raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
+        self.parameters = self.parameters if reply.parameters is None else reply.parameters
         return time.monotonic() - asked
 
     def _request(self, request: bytes) -> None:
