@@ -21,6 +21,7 @@ from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.processes.lifeline import await_turn
@@ -71,7 +72,8 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     reap.reap(spec.run_id)
     run = conclude(spec, story, watch, ended=time.monotonic(), last_words=drain.last_line)
     if story.notebook is not None:
-        save_executed(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
+        failure = Failure(run.failure, run.detail) if run.failure else None
+        save_executed(story.notebook, failure, spec.folder / handover.EXECUTED_FILE)
     with suppress(OSError):
         remove_tree(work / handover.HOME_FOLDER)
     return run
