@@ -69,6 +69,11 @@ def column(metric: str) -> str:
     return f"{metric} (measured)" if metric in COLUMNS else metric
 
 
+def column_of(metric: str, task: Task) -> str:
+    """Return the name of a metric's column in a frame of `frame_of`."""
+    return "score" if metric == task.objective.name else column(metric)
+
+
 def named(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """Return the frame with `score` and its standard error, `_se`, under the metric's name."""
     name = column(metric.name)

@@ -39,6 +39,9 @@ BAND, BAND_EDGE = "#DDF1EA", "#A8DBC9"
 SMALL = 9.0
 """Points; nothing in a figure is written smaller."""
 
+LEGEND_INCHES = 2.4
+"""Width of a column of the legend, about."""
+
 DPI = 100
 PRINT_DPI = 300
 """Pixels per inch of files: the resolution that journals ask for."""
@@ -120,6 +123,23 @@ def dress(axes: Axes, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E6E6E6", lw=0.8)
     axes.set_axisbelow(True)
+
+
+def draw_legend(figure: Drawing) -> None:
+    """Draw each mark's meaning below the plot, once."""
+    meanings = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        meanings.values(),
+        meanings.keys(),
+        loc="outside lower left",
+        ncols=min(len(meanings), int(figure.get_figwidth() / LEGEND_INCHES)),
+        fontsize=SMALL,
+        frameon=False,
+    )
 
 
 def gain_label(metric: Metric) -> str:

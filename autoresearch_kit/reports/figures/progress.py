@@ -28,6 +28,7 @@ from autoresearch_kit.reports.figures.drawing import (
     VERMILLION,
     Drawing,
     count_experiments,
+    draw_legend,
     drawable,
     dress,
     shorten,
@@ -61,9 +62,6 @@ STRIP_INCHES, HEAD_INCHES = 0.26, 1.6
 TRADED, OUT_OF_BOUNDS = "kept as a trade-off", "out of bounds"
 HOLLOW = (TRADED, OUT_OF_BOUNDS)
 """Kinds of marks that are rings, and are explained only where there are any."""
-
-LEGEND_INCHES = 2.4
-"""Width of a column of the legend, about."""
 
 
 def progress(
@@ -107,7 +105,7 @@ def progress(
         main.set_yticks([])
         main.text(0.5, 0.5, "no score yet", transform=main.transAxes, ha="center", color=GREY)
     _draw_rings(figure.axes, frame, (low, high))
-    _draw_legend(figure)
+    draw_legend(figure)
     figure.entitle(main, title, describe_gain(frame, metric))
     _label_keeps(main, scored[(scored["status"] == Verdict.KEEP) & shown], metric)
     return figure
@@ -251,23 +249,6 @@ def _draw_rings(axes: list[Axes], frame: pd.DataFrame, scale: tuple[float, float
         line.set(mfc="none", mec=PURPLE, mew=1.3, zorder=4.5)
 
 
-def _draw_legend(figure: Drawing) -> None:
-    """Draw each mark's meaning below the plot, once."""
-    meanings = {
-        label: handle
-        for axes in figure.axes
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        meanings.values(),
-        meanings.keys(),
-        loc="outside lower left",
-        ncols=min(len(meanings), int(figure.get_figwidth() / LEGEND_INCHES)),
-        fontsize=SMALL,
-        frameon=False,
-    )
-
-
 def describe_gain(frame: pd.DataFrame, metric: Metric = UPSTREAM) -> str:
     """Return what was gained, and in how many experiments, given in the order of finishing."""
     keeps = frame[_leading(frame) & frame["score"].notna()]
@@ -278,25 +259,24 @@ def describe_gain(frame: pd.DataFrame, metric: Metric = UPSTREAM) -> str:
     if (tried["status"] == Verdict.DISTURBED).any():
         words[Verdict.DISTURBED] = "disturbed"
     counts = [f"{(tried['status'] == verdict).sum()} {word}" for verdict, word in words.items()]
-    ends = keeps[["score", "score_se"]].iloc[[0, -1]]
-    before, after = (with_error(*row) for row in ends.to_numpy(float))
-    gain = f"baseline {before}"
+    (first, first_se), (last, last_se) = keeps[["score", "score_se"]].to_numpy(float)[[0, -1]]
+    gain = f"baseline {with_error(first, first_se)}"
     if len(keeps) > 1:
-        change = _change(float(ends["score"].iloc[0]), float(ends["score"].iloc[1]), metric)
+        change = _change(first, last, last_se, metric)
+        after = with_error(last, last_se)
         gain += f" → best {after} ({change}, experiment {keeps['number'].iloc[-1]})"
-    if frame["trusted"].any():
-        gain += "   ·   trusted: measured beside the hidden data"
-    return f"{gain}   ·   {len(tried)} tried: {', '.join(counts)}"
+    trusted = "   ·   trusted: measured beside the hidden data" if frame["trusted"].any() else ""
+    return f"{gain}   ·   {len(tried)} tried: {', '.join(counts)}{trusted}"
 
 
-def _change(first: float, last: float, metric: Metric) -> str:
+def _change(first: float, last: float, error: float, metric: Metric) -> str:
     """Return by how much the last is better than the first, in percent where that has a meaning."""
     better, gain = metric.direction, metric.sign * (first - last)
     if gain == 0:
         return "the same, with less code"
     if gain < 0:
         return f"no {better}"
-    return f"{share(gain, first, metric).strip(' ()') or rounded(gain)} {better}"
+    return f"{share(gain, first, metric).strip(' ()') or rounded(gain, error)} {better}"
 
 
 def _label_keeps(axes: Axes, keeps: pd.DataFrame, metric: Metric) -> None:

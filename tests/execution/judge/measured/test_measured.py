@@ -1,9 +1,7 @@
 """Test what a task's judge makes of a submission: real kernels, sandboxes and predictors."""
 
-from pathlib import Path
 
 import cloudpickle
-import pytest
 
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
