@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoresearch_kit.execution import handover
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Command,
@@ -105,6 +106,26 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
         run = watcher.look()
     assert run is not None
     assert "+WIDTH = 16" in str(run.diff)
+
+
+def test_a_notebook_that_logs_no_loss_is_seen_to_train(ledger: Ledger) -> None:
+    folder = ledger.workspace.runs / "0001-1"
+    (folder / handover.WORK_FOLDER).mkdir(parents=True)
+    (folder / handover.INPUT_FILE).write_text(ledger.history.source(0))
+    begun = codec.encode(handover.Live(handover.TRAINS, time.time() - 30.0))
+    (folder / handover.LIVE_FILE).write_bytes(begun)
+    ledger.workspace.write_pending(Proposal(1, 0, "llm", "wider", ""))
+    ledger.workspace.write_state(running(number=1, run_folder=str(folder)))
+    watcher = RunWatcher(ledger.workspace, ledger.history)
+    with ledger.workspace.lock():
+        before = watcher.look()
+        line = b'{"step": 0, "seconds": 12.5, "loss": 1.0}\n'
+        (folder / handover.WORK_FOLDER / handover.METRICS_FILE).write_bytes(line)
+        after = watcher.look()
+    assert before is not None
+    assert after is not None
+    assert (before.curve, before.trained >= 30.0) == ((), True)
+    assert after.trained == 12.5
 
 
 @pytest.fixture

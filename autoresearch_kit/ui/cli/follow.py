@@ -142,10 +142,12 @@ class _Follower:
         live = read_live(Path(state.run_folder))
         if live.stage != "train":
             return [live.stage]
-        if live.point is None:
-            return ["train", "first step, which compiles"]
         settings = self._workspace.settings()
         budget = f"/{settings.train_seconds:.0f}" if settings else ""
+        if live.point is None and settings and settings.task.folder:  # it may log nothing
+            return [f"train {time.time() - live.since:.0f}{budget} s"]
+        if live.point is None:
+            return ["train", "first step, which compiles"]
         return [
             f"train {live.point.seconds:.0f}{budget} s",
             f"step {live.point.step}",

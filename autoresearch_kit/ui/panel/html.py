@@ -134,9 +134,9 @@ def under_way(run: UnderWay, comparison: str) -> str:
     measured = [("proposed by", proposal.researcher)]
     if run.curve:
         last = run.curve[-1]
-        speed = f"{last.tokens / last.seconds:,.0f}" if last.seconds > 0 else "-"
-        measured += [("steps", f"{last.step + 1:,}"), ("tokens/s", speed)]
-        measured += [("loss", f"{last.loss:.3f}")]
+        measured += [("steps", f"{last.step + 1:,}"), ("loss", f"{last.loss:.3f}")]
+        if last.tokens and last.seconds > 0:
+            measured.append(("tokens/s", f"{last.tokens / last.seconds:,.0f}"))
     if run.slot:
         measured.append(("on", run.slot))
     if run.memory_mb:
