@@ -4,9 +4,8 @@ What unreviewed code printed is quoted, so that it can't be taken for words of t
 """
 
 import re
-from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean, median_low
+from statistics import median_low
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution.handover import METRICS_FILE, recorded_file
@@ -22,7 +21,7 @@ from autoresearch_kit.execution.runner.crash_report import (
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
-from autoresearch_kit.records import Experiment, Run, StepProfile, Task, Verdict
+from autoresearch_kit.records import Experiment, Run, StepProfile, Task, Verdict, other_values
 from autoresearch_kit.records.text import cut_middle, rounded, without_escapes
 from autoresearch_kit.researchers.duplicates import NEVER_RAN
 
@@ -102,18 +101,6 @@ def run_lines(experiment: Experiment) -> list[str]:
     ]
     task = experiment.settings.task
     return [f"{name}: {_scored(run, task)}, {_numbers(run)}" for name, run in named]
-
-
-def other_values(task: Task, runs: Sequence[Run]) -> str:
-    """Return `, NAME VALUE` for the other objectives, bounded metrics and metrics of the task.
-
-    Values are means over these runs; empty where nothing else was measured.
-    """
-    names = dict.fromkeys([*task.decisive, *(metric.name for metric in task.metrics)])
-    others = [name for name in names if name != task.objectives[0]]
-    scores = [run.score.values for run in runs if run.score]
-    known = {name: [values[name] for values in scores if name in values] for name in others}
-    return "".join(f", {name} {rounded(fmean(some))}" for name, some in known.items() if some)
 
 
 def tokens_of(run: Run) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
@@ -23,9 +22,11 @@ from autoresearch_kit.records import (
     Verdict,
     judged_since,
     latest_noise,
+    other_values,
     profiled_before,
     speed_by_run,
     steps_apart,
+    values_of,
 )
 from autoresearch_kit.records.text import both_ends, one_line, rounded, with_error
 from autoresearch_kit.researchers.base import Surroundings, View
@@ -180,7 +181,7 @@ def standing(brief: Brief) -> Section:
         if verdict is not Verdict.DISTURBED or verdict in tried
     )
     task = best.settings.task
-    values, firsts = (findings.other_values(task, each.runs) for each in (best, first))
+    values, firsts = (other_values(task, each.runs) for each in (best, first))
     lines = [
         f"- best: experiment {best.number}, {metric} {known[best.number]}{values}, {best.nodes:,} "
         f"syntax-tree nodes ({_short(best.proposal.idea)})",
@@ -315,9 +316,10 @@ def notebook(shown: TrainNotebook) -> Section:
 
 def _value(experiment: Experiment, metric: str) -> str:
     """Return the mean of a metric over an experiment's runs."""
-    scores = [run.score.values for run in experiment.runs if run.score]
-    known = [values[metric] for values in scores if metric in values]
-    return rounded(fmean(known)) if known else "no value yet"
+    if metric == experiment.metric and experiment.score is not None:
+        return rounded(experiment.score)
+    known = values_of(experiment.runs)
+    return rounded(known[metric]) if metric in known else "no value yet"
 
 
 def _changed(proposal: Proposal) -> str:
@@ -353,7 +355,7 @@ def _scored(experiment: Experiment) -> str:
     if experiment.score is None:
         return ""
     score = with_error(experiment.score, experiment.error)
-    others = findings.other_values(experiment.settings.task, experiment.runs)
+    others = other_values(experiment.settings.task, experiment.runs)
     return f", {findings.metric_of(experiment)} {score}{others}{_at_speed(experiment)}"
 
 
