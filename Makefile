@@ -16,7 +16,7 @@ test: $(VENV)/installed  ## set up, then lint, types and every test but the slow
 
 test-all: $(VENV)/installed  ## what CI runs: the slow tests too; names those that took longest
 	$(MAKE) check
-	$(BIN)/python -m pytest -m alone --durations=10
+	$(BIN)/python -m pytest -m alone -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 	$(BIN)/python -m pytest -m "not alone" -n 4 --dist loadfile --no-loadscope-reorder --durations=30
 
 check: $(VENV)/installed

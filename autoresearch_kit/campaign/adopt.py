@@ -33,7 +33,7 @@ def adopt_best(root: Path, tag: str, *, force: bool = False) -> Entry:
     if best is None:
         raise InputError(f"campaign '{tag}' has no experiment yet; run it: autoresearch run {tag}")
     name = best.experiment.settings.notebook
-    _write(root, name, ledger.source(best.experiment.number), force)
+    replace_notebook(root, name, ledger.source(best.experiment.number), force=force)
     return best
 
 
@@ -56,7 +56,7 @@ def adopt_file(root: Path, path: Path, *, force: bool = False) -> Path:
         raise InputError(f"{path} can't be adopted yet:{lines}")
     if path.resolve().parent == (root / NOTEBOOK).resolve().parent:
         return path
-    _write(root, NOTEBOOK, TrainNotebook.parse(text).text(), force)
+    replace_notebook(root, NOTEBOOK, TrainNotebook.parse(text).text(), force=force)
     return root / NOTEBOOK
 
 
@@ -72,7 +72,12 @@ def find_problems(text: str) -> list[str]:
     return [*problems, *LANGUAGE_MODEL.notebook_problems(cells), *advice]
 
 
-def _write(root: Path, name: str, text: str, force: bool) -> None:
+def replace_notebook(root: Path, name: str, text: str, *, force: bool) -> None:
+    """Write the text of a notebook to the file `name` of the project.
+
+    Raises:
+        InputError: the notebook that is there would be lost, and `force` is not set.
+    """
     path = root / name
     if not force and _would_be_lost(root, name):
         raise InputError(

@@ -14,7 +14,6 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from autoresearch_kit.errors import ErrandError, InputError
 from autoresearch_kit.records import (
-    LANGUAGE_MODELLING,
     Experiment,
     Stage,
     State,
@@ -55,7 +54,7 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     tag, score = best.tag, best_estimate(experiments)
     return (
         f"'{tag}' is on a plateau: {PLATEAU} experiments without a keep; the best is still "
-        f"experiment {best.number}, {LANGUAGE_MODELLING.objective.name} {score}. "
+        f"experiment {best.number}, {best.settings.task.objective.name} {score}. "
         f"Give a language model new directions: autoresearch guide {tag}; or end it: "
         f"autoresearch stop {tag}"
     )
@@ -76,7 +75,7 @@ def ending(state: State, experiments: Sequence[Experiment]) -> str:
     summary = summarise(state.tag, experiments)
     return (
         f"{words}. {summary.experiments} tried, {outcomes(summary)}; "
-        f"{LANGUAGE_MODELLING.objective.name} {summary.baseline} to {summary.best}"
+        f"{summary.metric.name} {summary.baseline} to {summary.best}"
     )
 
 

@@ -21,7 +21,7 @@ from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner import compile_cache
-from autoresearch_kit.execution.runner.submission import taken_model
+from autoresearch_kit.execution.runner.submission import make_targets, taken_model, taken_output
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec
@@ -60,8 +60,9 @@ def prepare(setup: RunSetup) -> Waiting:
     """
     end_run(setup.run_id)
     folder = setup.folder
-    with suppress(OSError):
-        remove_tree(folder / handover.WORK_FOLDER)
+    for written in (folder / handover.WORK_FOLDER, taken_output(folder)):
+        with suppress(OSError):
+            remove_tree(written)
     for left in (folder / handover.RUN_FILE, taken_model(folder)):
         left.unlink(missing_ok=True)
     write_atomic(folder / handover.SETUP_FILE, codec.encode(setup))
@@ -109,7 +110,7 @@ class Ahead:
         if live.stage != handover.TRAINS:
             return
         try:
-            self._judge_spec.submission.touch()  # a sandbox shows a file that is there
+            make_targets(self._spec)
             self._judge = scoring.start(self._judge_spec)
         except OSError as error:
             logger.warning("the judge is started when it is needed: %s", in_words(error))

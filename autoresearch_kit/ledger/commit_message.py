@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from autoresearch_kit.records import Experiment
-from autoresearch_kit.records.text import one_line
+from autoresearch_kit.records.text import one_line, rounded
 
 _IDEA_LENGTH = 120
 _HYPOTHESIS_LENGTH = 1000
@@ -33,9 +33,9 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     proposal = experiment.proposal
     parent = "" if proposal.parent is None else str(proposal.parent)
     retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
-    score = "" if experiment.score is None else f"{experiment.score:.6f}"
+    score = "" if experiment.score is None else rounded(experiment.score)
     metric = experiment.metric.replace("_", "-").capitalize()
-    error = "" if experiment.error is None else f"{experiment.error:.6f}"
+    error = "" if experiment.error is None else rounded(experiment.error)
     trained = sum(run.train_seconds for run in experiment.all_runs)
     return {
         "Experiment": str(experiment.number),

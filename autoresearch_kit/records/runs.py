@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from autoresearch_kit.records.fingerprints import Accelerator, Clock
+from autoresearch_kit.records.text import rounded
 
 
 class Reason(StrEnum):
@@ -87,6 +88,10 @@ class Score:
     values: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     trusted: bool = False
+
+    def of(self, metric: str) -> float | None:
+        """Return the value of the metric of that name; None where it was not measured."""
+        return self.values.get(metric, self.value if metric == self.metric else None)
 
 
 @dataclass(frozen=True)
@@ -174,10 +179,11 @@ class Run:
     slot: str = ""
 
     def __str__(self) -> str:
-        score = f"{self.score.value:.6f}, " if self.score else ""
+        score = f"{rounded(self.score.value)}, " if self.score else ""
+        tokens = f"{self.tokens} tokens, " if self.tokens else ""
         return (
             f"{score}{self.trained} in {self.wall_seconds:.1f} s, "
-            f"{self.steps} steps, {self.tokens} tokens, {self.memory}"
+            f"{self.steps} steps, {tokens}{self.memory}"
         )
 
     @property
@@ -266,11 +272,13 @@ class Sight:
     """The files of this machine that a run sees or does not see, beside those of every run.
 
     `imports` are top-level modules that its campaign's notebook imports: the distributions that
-    hold them are shown. `hidden` are files that hold val or audit text, taken out of its sight.
+    hold them are shown. `hidden` are files and folders that hold hidden data, taken out of its
+    sight, and `shown` further ones that its task wants to be seen.
     """
 
     imports: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class Reading(Summary):
             "running": self.running,
             "state": self.state,
             "request": self.request,
+            "task": self.task,
             "experiments": self.experiments,
             "kept": self.kept,
             "crashed": self.crashed,
@@ -123,6 +124,7 @@ class Reader:
         return Reading(
             tag=summary.tag,
             table=summary.table,
+            task=summary.task,
             noise=summary.noise,
             opinion=summary.opinion,
             usage=(summary.usage or Usage()) + in_flight,

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from autoresearch_kit.records import Metric
 from autoresearch_kit.reports.figures.drawing import (
     BAND,
     BLUE,
@@ -14,12 +15,18 @@ from autoresearch_kit.reports.figures.drawing import (
     Missing,
     count_experiments,
     dress,
+    gain_label,
 )
+from autoresearch_kit.reports.tables import UPSTREAM
 from autoresearch_kit.verdicts.audit import ALLOWED_SIGMAS, SecondOpinion
 
 
 def audit(
-    opinion: SecondOpinion, *, title: str = "", size: tuple[float, float] = (12.0, 5.0)
+    opinion: SecondOpinion,
+    *,
+    metric: Metric = UPSTREAM,
+    title: str = "",
+    size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
     """Draw the gains since the baseline on both shards, or say why there are none.
 
@@ -31,14 +38,14 @@ def audit(
         return Missing(f"Only the baseline was scored on the audit shard yet in {title}.")
     figure, warning = Drawing(size), opinion.warning
     axes = figure.add_subplot()
-    dress(axes, "experiment", "bits per byte below the baseline (higher is better)")
+    dress(axes, "experiment", gain_label(metric))
     count_experiments(axes)
     axes.margins(x=0.015)
     start = opinion.keeps[0]
     # a keep that finished after one with a larger number is drawn there
     numbers = np.maximum.accumulate([keep.number for keep in opinion.keeps])
-    val = np.array([start.val - keep.val for keep in opinion.keeps])
-    audited = np.array([start.audit - keep.audit for keep in opinion.keeps])
+    val = metric.sign * np.array([start.val - keep.val for keep in opinion.keeps])
+    audited = metric.sign * np.array([start.audit - keep.audit for keep in opinion.keeps])
     caption = "the two can't be compared: the noise is not known"
     if opinion.allowed is not None:
         allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"

@@ -5,6 +5,8 @@ from pathlib import Path
 TASK_FILE = "task.toml"
 TRAIN_NOTEBOOK = "train.ipynb"
 MEASURE_NOTEBOOK = "measure.ipynb"
+DIRECTIVE_FILE = "program.md"
+"""In the folder: the directive for this task, in place of the project's."""
 DATA_FOLDER = "data"
 """Seen by the training notebook, and by the measurement."""
 HIDDEN_FOLDER = "hidden"
