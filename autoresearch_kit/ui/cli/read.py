@@ -145,8 +145,7 @@ def prompt(tag: Tag) -> None:
     ledger, workspace = known_history(tag), open_workspace(tag)
     experiments = ledger.experiments()
     settings, research = experiments[0].settings, workspace.research() or Research(model="")
-    folder = context.prepare_for(settings)
-    info = read_info(folder)
+    info = read_info(context.prepare_for(workspace.root, settings))
     around = Surroundings(ledger, workspace, settings, machine_probe.probe(), info)
     view = view_of(ledger, workspace, experiments)
     if view is None:
