@@ -1,6 +1,5 @@
 """Test what a task's judge makes of a submission: real kernels, sandboxes and predictors."""
 
-
 import cloudpickle
 
 from autoresearch_kit.execution.judge import scoring
