@@ -62,6 +62,7 @@ from autoresearch_kit.records.tasks import (
     Task,
     TaskInfo,
 )
+from autoresearch_kit.records.values import other_values, values_of
 
 __all__ = [
     "KIT_METRICS",
@@ -124,10 +125,12 @@ __all__ = [
     "judged_since",
     "latest_noise",
     "next_number",
+    "other_values",
     "profiled_before",
     "speed",
     "speed_by_run",
     "steps_apart",
     "strongest",
+    "values_of",
     "weakest",
 ]
