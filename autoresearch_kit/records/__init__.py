@@ -55,6 +55,7 @@ from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProf
 from autoresearch_kit.records.tasks import (
     KIT_METRICS,
     LANGUAGE_MODELLING,
+    VAL_BPB,
     Bound,
     Direction,
     Metric,
@@ -66,6 +67,7 @@ from autoresearch_kit.records.values import other_values, values_of
 __all__ = [
     "KIT_METRICS",
     "LANGUAGE_MODELLING",
+    "VAL_BPB",
     "Accelerator",
     "Arm",
     "Attempt",
