@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from autoresearch_kit.campaign.context import baseline_of, data_ref, prepare_for, sight_of
+from autoresearch_kit.campaign.context import baseline_of, data_ref, imports_of, prepare_for
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
 from autoresearch_kit.execution.ray.parcels import parcel_of
 from autoresearch_kit.execution.ray.pool import RayPool, Wanted
@@ -19,7 +19,7 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings, run
     Raises:
         KitError: the notebook or the corpus is not usable.
     """
-    dataset = prepare_for(settings)
+    dataset = prepare_for(workspace.root, settings)
     info = read_info(dataset)
     baseline = baseline_of(workspace, history, settings)
     experiments = history.experiments()
@@ -33,7 +33,7 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings, run
         data=data_ref(info),
         corpus=settings.dataset,
         clock=settings.clock,
-        imports=sight_of(info, settings.dataset, baseline).imports,
+        imports=tuple(imports_of(baseline)),
     )
     connect = _connect(settings.pool, workspace, dataset, node, runs)
     return RayPool(connect, workspace.folder / "ray.log", wanted)

@@ -16,7 +16,8 @@ from autoresearch_kit.execution.local import Site
 from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.ray.messages import Report
 from autoresearch_kit.execution.sandbox import bubblewrap, system
-from autoresearch_kit.execution.sandbox.leak import MOST_LEAK, find_leak
+from autoresearch_kit.execution.sandbox.leak import find_leak, most_leak, too_much
+from autoresearch_kit.execution.sandbox.sights import sight_of
 from autoresearch_kit.files import kit_copy
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -34,9 +35,10 @@ from autoresearch_kit.records import (
     Sight,
     TaskInfo,
 )
-from autoresearch_kit.tasks.kinds import hidden_here, kind_of, read_info
+from autoresearch_kit.tasks.kinds import kind_of, read_info
 from autoresearch_kit.tasks.lm.dataset import is_path
 from autoresearch_kit.tasks.lm.task import PREPARE_MODULE
+from autoresearch_kit.tasks.measured.prepare import prepare_task
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
 
 logger = logging.getLogger(__name__)
@@ -78,12 +80,12 @@ def find_context(
         KitError: the notebook, the corpus or torch is not usable, runs would not see the GPU, or
             could read scored text; the message says what to do.
     """
-    dataset = prepare_for(settings)
-    check_places(workspace.root, dataset)
+    dataset = prepare_for(workspace.root, settings)
     info = read_info(dataset)
     experiments = history.experiments()
     baseline = baseline_of(workspace, history, settings)
-    sight = sight_of(info, settings.dataset, baseline)
+    sight = sight_of(info, settings.dataset, imports_of(baseline))
+    check_places(workspace.root, dataset, sight)
     kit = kit_copy.digest(workspace.kit)
     if report is not None:
         check_profile(settings, report.machine)
@@ -96,7 +98,7 @@ def find_context(
     before = experiments[0].fingerprint if experiments else None
     found = find_devices(settings, info, before)
     devices.check_inside(found, level)
-    leak = check_leak(dataset, sight)
+    leak = check_leak(dataset, info, sight)
     site = Site(dataset, data_ref(info), kit, level, sight)
     machine, here = found[0].machine, found[0].fingerprint
     return Context(settings, machine, found, site, info, here, baseline, leak)
@@ -171,16 +173,16 @@ def find_devices(
     return tuple(device for device in found if device.fingerprint == chosen)
 
 
-def sight_of(info: DatasetInfo | TaskInfo, corpus: str, baseline: TrainNotebook | None) -> Sight:
-    """Return the part of this machine that runs see. Never kept: files move, and Pythons change."""
+def imports_of(notebook: TrainNotebook) -> list[str]:
+    """Return the modules of other packages that a notebook imports."""
     known = {"autoresearch_kit", *sys.stdlib_module_names}
-    modules = imported_modules(baseline.cells) if baseline else []
-    imports = [name for name in modules if name not in known]
-    return Sight(tuple(imports), hidden_here(info, corpus))
+    return [name for name in imported_modules(notebook.cells) if name not in known]
 
 
-def check_places(root: Path, dataset: Path) -> None:
+def check_places(root: Path, dataset: Path, sight: Sight) -> None:
     """Refuse a project or data folder inside what runs see of this machine.
+
+    Its task's hidden folder is in the first, its prepared copy in the second.
 
     Raises:
         InputError: it is so; the message says where to.
@@ -196,23 +198,25 @@ def check_places(root: Path, dataset: Path) -> None:
             raise InputError(
                 f"{what}, {folder}, lies inside {shown}, of which runs see a part; {way_out}"
             )
+        for path in sight.shown:
+            if path.is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(path):
+                raise InputError(
+                    f"the task sees {path}, and {what} is {folder}: hidden data could be in sight; "
+                    "have it see a folder elsewhere"
+                )
 
 
-def check_leak(dataset: Path, sight: Sight) -> Leak | None:
-    """Measure how much scored text runs can read; None without a sandbox: all of it.
+def check_leak(dataset: Path, info: DatasetInfo | TaskInfo, sight: Sight) -> Leak | None:
+    """Measure how much scored text, or hidden data, runs can read; None without a sandbox: all.
 
     Raises:
-        KitError: it is more than `MOST_LEAK`; the message names the largest copies.
+        KitError: it is too much; the message names the largest copies.
     """
     if bubblewrap.level() is SandboxLevel.NONE:
         return None
     leak = find_leak(dataset, sight)
-    if leak.share > MOST_LEAK:
-        raise KitError(
-            f"runs could read {leak.share:.3%} of the scored text, more than {MOST_LEAK:.1%}: its "
-            f"largest copies are in {leak.largest}; remove them, or train on another corpus "
-            "(--dataset)"
-        )
+    if leak.share > most_leak(info):
+        raise KitError(too_much(leak, info))
     return leak
 
 
@@ -261,8 +265,13 @@ def size_options(vocab_size: int | None, context: int | None) -> list[str]:
     return [f"{name}={size}" for name, size in asked.items() if size is not None]
 
 
-def prepare_for(settings: Settings) -> Path:
-    """Prepare a campaign's corpus with the sizes it was started with, as `prepare` does."""
+def prepare_for(root: Path, settings: Settings) -> Path:
+    """Prepare a campaign's task in the project at `root`; return the prepared folder.
+
+    A corpus is prepared with the sizes it was started with, as `prepare` does.
+    """
+    if settings.task.folder:
+        return prepare_task(root, settings.task.folder)
     return prepare(settings.dataset, *size_options(settings.vocab_size, settings.context))
 
 

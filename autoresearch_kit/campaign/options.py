@@ -14,9 +14,11 @@ from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
-from autoresearch_kit.records import Accelerator, Clock, Limits, Rule, Settings
+from autoresearch_kit.records import LANGUAGE_MODELLING, Accelerator, Clock, Limits, Rule, Settings
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
+from autoresearch_kit.tasks.measured import layout, task_file
+from autoresearch_kit.tasks.measured.task_file import TaskFile
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 """Runs of the baseline."""
@@ -66,6 +68,7 @@ BOUNDS: Mapping[str, Bound] = {
 class Wishes:
     """Options that the user gave; None where nothing was given."""
 
+    task: str | None = None
     dataset: str | None = None
     train_seconds: float | None = None
     wall_seconds: float | None = None
@@ -109,6 +112,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
     """
     wishes = replace(
         wishes,
+        task=_task_in_project(root, wishes.task),
         dataset=_absolute_dataset(wishes.dataset),
         notebook=_notebook_in_project(root, wishes.notebook),
     )
@@ -162,6 +166,8 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
         started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
     for field in fields(wishes):
         wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
+        if field.name == "task":
+            is_now = started.task.folder or None
         if wish is not None and wish != is_now:
             option = flag(field.name)
             was = f"without {option}" if is_now is None else f"with {option} {is_now}"
@@ -178,6 +184,9 @@ def begin(root: Path, wishes: Wishes) -> Settings:
     Raises:
         InputError: a wish can't be met on this machine, or the notebook can't be used.
     """
+    told = None if wishes.task is None else task_file.read(root, wishes.task)
+    if told is not None:
+        wishes = _for_task(wishes, told)
     elsewhere = is_elsewhere(wishes.pool)
     if elsewhere:
         _check_named(wishes)
@@ -197,7 +206,7 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         suits = profiles.find(wishes.profile)
     notebook = wishes.notebook or suits.notebook
     profile = _profile(root, wishes, suits, notebook)
-    text = context.text_sizes(dataset, suits)
+    text = None if told else context.text_sizes(dataset, suits)
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
@@ -225,7 +234,47 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         notebook=notebook,
         devices=wishes.devices or devices.ALL,
         pool=wishes.pool or LOCAL,
+        task=told.task if told else LANGUAGE_MODELLING,
     )
+
+
+def _for_task(wishes: Wishes, told: TaskFile) -> Wishes:
+    """Return the wishes with what a task's folder says, where nothing else was wished.
+
+    Raises:
+        InputError: a wish is for language modelling only.
+    """
+    folder = told.task.folder
+    if wishes.dataset is not None:
+        raise InputError(f"--dataset is for language modelling; {folder} has its own data")
+    if wishes.profile not in (None, profiles.AS_IS.name):
+        raise InputError(
+            f"--profile {wishes.profile} sets constants of the kit's own notebooks; {folder} has "
+            "its own: leave it out"
+        )
+    return replace(
+        wishes,
+        dataset=folder,
+        profile=profiles.AS_IS.name,
+        notebook=wishes.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
+        train_seconds=wishes.train_seconds or told.train_seconds,
+    )
+
+
+def _task_in_project(root: Path, task: str | None) -> str | None:
+    """Return a task's folder as its path in the project.
+
+    Raises:
+        InputError: it is not in the project, or is all of it.
+    """
+    if task is None:
+        return None
+    path, root = (root / task).resolve(), root.resolve()
+    if not path.is_relative_to(root) or path == root:
+        raise InputError(
+            f"--task is {path}; it must be a folder in the project at {root}: copy it there"
+        )
+    return path.relative_to(root).as_posix()
 
 
 def _absolute_dataset(dataset: str | None) -> str | None:
@@ -298,8 +347,9 @@ def _check_named(wishes: Wishes) -> None:
         )
     if wishes.profile == profiles.AS_IS.name and wishes.clock is None:
         raise InputError(
-            f"--pool {wishes.pool}: the cluster's devices are not known before the start, and "
-            "--profile as-is does not say what they are; give --clock wall for GPUs, cpu for CPUs"
+            f"--pool {wishes.pool}: the cluster's devices are not known before the start, and a "
+            "notebook's own constants don't say what they are; give --clock wall for GPUs, cpu for "
+            "CPUs"
         )
 
 

@@ -26,6 +26,7 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Errands, Limits, Settings, codec
 from autoresearch_kit.researchers import Model
+from autoresearch_kit.tasks.measured.check import check_task
 
 NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", KEY, WEBHOOK)
 NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
@@ -75,6 +76,8 @@ def start(
         )
     History(workspace.root, workspace.tag).check()
     say(f"notebook: {settings.notebook}, profile {settings.profile}")
+    if settings.task.folder:
+        check_task(workspace.root, settings.task.folder)
     context.read_notebook(workspace.root, settings.notebook)
     model = find_model(workspace, settings, limits, asked, environment)
     if model is not None:
@@ -84,7 +87,7 @@ def start(
     looks = not elsewhere and gpu_nodes.may_have_gpu()
     if looks and (unused := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {unused}: runs compute on the CPU; what to do: autoresearch doctor")
-    context.prepare_for(settings)
+    context.prepare_for(workspace.root, settings)
     if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
     return spawn(workspace, settings, limits, model, errands)

@@ -2,11 +2,14 @@
 
 The cells `parameters`, `setup` and `submit` are locked; `config` and at least one more are
 editable and stand between `setup` and `submit`. A campaign can begin with such a notebook and
-trusts its locked cells. `content_problems` also reads the source of the cells.
+trusts its locked cells. `content_problems` also reads the source of the cells, and asks for what a
+kind of task needs.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from autoresearch_kit.errors import EditError
 from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, is_word
@@ -18,21 +21,29 @@ CONFIG, PARAMETERS, SETUP, SUBMIT = "config", "parameters", "setup", "submit"
 NEEDED_LOCKED = (PARAMETERS, SETUP, SUBMIT)
 MAX_SOURCE_BYTES = 200_000
 
-PARAMETER_NAMES = ("SEED", "TRAIN_SECONDS", "DATASET")
-"""The values that papermill sets, in a new cell after the cell that is tagged `parameters`."""
 
-_CALLS = (
-    (
-        SETUP,
-        "kernel.start",
-        "starts the budget and brings the data; write there: from autoresearch_kit.training import "
-        "kernel, and run = kernel.start(DATASET, TRAIN_SECONDS, SEED)",
-    ),
-    (SUBMIT, "run.submit", "hands the model over to be scored; write there: run.submit(model)"),
-    ("", "run.steps", "ends the training with its budget; write there: for step in run.steps():"),
-    ("", "run.batches", "is a run's only data; write there: batches = run.batches(BATCH_SIZE)"),
-)
-"""Calls that this cell, or where no cell is named any editable cell, must have, and why."""
+@dataclass(frozen=True)
+class Call:
+    """A call that a cell must have, or where none is named any editable cell, and why."""
+
+    cell: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a kind of task needs of its notebooks.
+
+    `parameters` are the values that papermill sets, in a new cell after the one that is tagged
+    `parameters`, and what to write there.
+    """
+
+    parameters: Mapping[str, str]
+    calls: tuple[Call, ...]
+
+
+PARAMETERS_FOR_ALL = MappingProxyType({"SEED": "0", "TRAIN_SECONDS": "300.0"})
 
 
 def structural_problems(cells: Sequence[Cell]) -> Iterator[str]:
@@ -52,19 +63,19 @@ def structural_problems(cells: Sequence[Cell]) -> Iterator[str]:
         yield from _order_problems(cells)
 
 
-def content_problems(cells: Sequence[Cell]) -> Iterator[str]:
+def content_problems(needs: Needs, cells: Sequence[Cell]) -> Iterator[str]:
     """Yield each problem with the source of the cells; a code cell without tag is editable."""
     editable = [cell for cell in cells if not cell.markdown and not cell.locked]
     for cell in cells:
         if cell.name == PARAMETERS:
-            yield from _parameter_problems(cell)
-    for name, call, why in _CALLS:
-        callers = [cell for cell in cells if cell.name == name] if name else editable
+            yield from _parameter_problems(cell, needs.parameters)
+    for call in needs.calls:
+        callers = [cell for cell in cells if cell.name == call.cell] if call.cell else editable
         # A search, since the source may hold magic and not parse.
-        pattern = re.compile(rf"^[^#\n]*\b{re.escape(call)}\(", re.MULTILINE)
+        pattern = re.compile(rf"^[^#\n]*\b{re.escape(call.name)}\(", re.MULTILINE)
         if callers and not any(pattern.search(cell.source) for cell in callers):
-            subject = f"cell {name!r} does not call" if name else "no editable cell calls"
-            yield f"{subject} {call}(), which {why}"
+            subject = f"cell {call.cell!r} does not call" if call.cell else "no editable cell calls"
+            yield f"{subject} {call.name}(), which {call.why}"
     if problem := size_problem(cells):
         yield problem
     if syntax := list(filter(None, (syntax_problem(cell.name, cell.source) for cell in editable))):
@@ -111,7 +122,7 @@ def _order_problems(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"editable cell {cell.name!r} must stand between 'setup' and 'submit'; move it"
 
 
-def _parameter_problems(cell: Cell) -> Iterator[str]:
+def _parameter_problems(cell: Cell, parameters: Mapping[str, str]) -> Iterator[str]:
     if PARAMETERS not in cell.tags:
         yield (
             f"cell {PARAMETERS!r} must be tagged {PARAMETERS!r} too: papermill writes the "
@@ -119,13 +130,14 @@ def _parameter_problems(cell: Cell) -> Iterator[str]:
         )
     missing = [
         name
-        for name in PARAMETER_NAMES
+        for name in parameters
         if not re.search(rf"^{name}\b[^=\n]*=(?!=)", cell.source, re.MULTILINE)
     ]
     if missing:
+        lines = "; ".join(f"{name} = {value}" for name, value in parameters.items())
         yield (
-            f"cell {PARAMETERS!r} gives no value to {', '.join(missing)}; write there: "
-            'SEED = 0; TRAIN_SECONDS = 300.0; DATASET = "stdlib", each on its line'
+            f"cell {PARAMETERS!r} gives no value to {', '.join(missing)}; write there: {lines}, "
+            "each on its line"
         )
 
 

@@ -268,11 +268,13 @@ class Sight:
     """The files of this machine that a run sees or does not see, beside those of every run.
 
     `imports` are top-level modules that its campaign's notebook imports: the distributions that
-    hold them are shown. `hidden` are files that hold val or audit text, taken out of its sight.
+    hold them are shown. `hidden` are files and folders that hold hidden data, taken out of its
+    sight, and `shown` further ones that its task wants to be seen.
     """
 
     imports: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

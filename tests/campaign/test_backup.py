@@ -94,7 +94,7 @@ def test_a_restored_campaign_goes_on_without_its_corpus(
     assert digest(fresh.kit) == digest(first.kit)
     settings = settle(fresh.root, "night", Wishes())
     assert settings.dataset == str(lost)
-    folder = context.prepare_for(settings)
+    folder = context.prepare_for(fresh.root, settings)
     assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
 
 

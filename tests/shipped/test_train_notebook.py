@@ -13,9 +13,9 @@ import torch
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.constants import ConstantSpec, OneOf, Span
-from autoresearch_kit.notebook.contract import content_problems
 from autoresearch_kit.records import Constant
 from autoresearch_kit.researchers.domains import Choice, Numbers, find_domains
+from autoresearch_kit.tasks.lm.task import LANGUAGE_MODEL
 from autoresearch_kit.training import submission
 from tests.shipped.train_cells import GPU_NOTEBOOK, NOTEBOOK, ROOT, TINY, TinyRun, execute, train
 
@@ -44,7 +44,7 @@ def test_prose_stands_before_each_code_cell(path: Path) -> None:
 
 @both
 def test_three_cells_are_locked_and_the_others_can_be_searched(path: Path) -> None:
-    assert not list(content_problems(NOTEBOOKS[path].cells))
+    assert not list(LANGUAGE_MODEL.notebook_problems(NOTEBOOKS[path].cells))
     code = [cell for cell in NOTEBOOKS[path].cells if not cell.markdown]
     assert tuple(cell.name for cell in code if cell.locked) == LOCKED
     assert all(cell.locked != cell.editable for cell in code)

@@ -23,6 +23,7 @@ from autoresearch_kit.execution.local import LocalPool, Site
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
 from autoresearch_kit.execution.ray.messages import RUN, STOPPED, NodeSetup, Report
 from autoresearch_kit.execution.sandbox import bubblewrap, leak
+from autoresearch_kit.execution.sandbox.sights import sight_of
 from autoresearch_kit.files import kit_copy
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.removal import remove_tree
@@ -36,7 +37,7 @@ from autoresearch_kit.records import (
     Sight,
     codec,
 )
-from autoresearch_kit.tasks.kinds import hidden_here, kind_of, read_info
+from autoresearch_kit.tasks.kinds import kind_of, read_info
 from autoresearch_kit.verdicts.comparable import fingerprint
 
 KEPT_RUNS = 8
@@ -156,7 +157,7 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
         raise KitError(f"Ray lent a GPU here, but torch sees none{why}")
     machine_probe.check_inside(machine, level)
     info = read_info(dataset)
-    sight = Sight(told.imports, hidden_here(info, told.corpus))
+    sight = sight_of(info, told.corpus, told.imports)
     found = _check_leak(dataset, sight, level)
     here = fingerprint(info, machine, kind_of(info).scoring_version, told.clock)
     free = shutil.disk_usage(cache).free / MEGABYTE
@@ -200,8 +201,9 @@ def _check_leak(dataset: Path, sight: Sight, level: SandboxLevel) -> Leak | None
     if level is SandboxLevel.NONE:
         return None
     found = leak.find_leak(dataset, sight)
-    if found.share > leak.MOST_LEAK:
-        raise KitError(f"runs could read {found.share:.3%} of the scored text: {found.largest}")
+    info = read_info(dataset)
+    if found.share > leak.most_leak(info):
+        raise KitError(leak.too_much(found, info))
     return found
 
 

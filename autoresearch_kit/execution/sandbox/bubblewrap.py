@@ -149,8 +149,9 @@ def command(
     view = system.view(frozenset(sight.imports))
     options = [*NAMESPACES, "--proc", str(PROC), *_proc_protected(), *SCRATCH]
     options += [*view.options(), *_devices(gpu)]
-    options += [*_mounts("--ro-bind", read_only), *_mounts("--bind", writable)]
-    options += _masks(sight.hidden, view, [*read_only, *writable])
+    seen = [*sight.shown, *read_only]
+    options += [*_mounts("--ro-bind", seen), *_mounts("--bind", writable)]
+    options += _masks(sight.hidden, view, [*seen, *writable])
     # last, since bubblewrap makes mount points in them before
     options += ["--remount-ro", "/", "--remount-ro", "/dev", "--clearenv"]
     for name, value in env.items():
@@ -191,10 +192,14 @@ def _mounts(option: str, paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _masks(hidden: Iterable[Path], view: View, shown: Sequence[Path]) -> Iterator[str]:
-    """Yield options that cover hidden files, and their byte code, that would be seen otherwise."""
+    """Yield options that cover what is hidden, and its byte code, that would be seen otherwise."""
     roots = [path.resolve() for path in shown]
     for path in (path.resolve() for path in hidden):
-        if view.sees(path) or any(path.is_relative_to(root) for root in roots):
+        if not (view.sees(path) or any(path.is_relative_to(root) for root in roots)):
+            continue
+        if path.is_dir():
+            yield from ("--tmpfs", str(path), "--remount-ro", str(path))
+        else:
             compiled = (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")
             for file in (path, *compiled):
                 yield from ("--ro-bind-try", "/dev/null", str(file))

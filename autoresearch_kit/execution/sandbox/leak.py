@@ -4,44 +4,44 @@
 that the sandbox shows, so that no file can be forgotten. It is kit code, and the only sandboxed
 process that is given the scored text.
 
+A task's hidden files are looked for in the same way, their bytes taken as text.
+
 The scored text is known by its anchors, hashes of the 16 bytes at each position. A file is looked
 at in every 25th position only. Where most of the anchors within some 200 bytes are of the scored
 text and not of the training text, the 25 bytes from each of them on count as copied. Fewer are
 chance: programs have many short strings in common.
 """
 
-import bz2
-import gzip
-import lzma
-import math
-import os
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
-from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.execution.sandbox import bubblewrap, packages
+from autoresearch_kit.execution.sandbox.scored import Scored, open_scored
+from autoresearch_kit.execution.sandbox.shown_files import OVERLAP, PIECE, File, files, pieces
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.records import Leak, LeakPlace, SandboxLevel, Sight, codec
-from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
-from autoresearch_kit.tasks.lm.packing import TOKENS_FILE, spread
-from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.records import (
+    DatasetInfo,
+    Leak,
+    LeakPlace,
+    SandboxLevel,
+    Sight,
+    TaskInfo,
+    codec,
+)
 
 MODULE = "autoresearch_kit.execution.sandbox.leak"
 
@@ -55,15 +55,12 @@ MOST_LEAK = 0.001
 """The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
 than the noise."""
 
-MOST_SCORED = 2_000_000
-"""Bytes of val, and of audit, that are looked for: rows spread over a longer shard."""
-
-MOST_TRAINED = 32_000_000
-"""Bytes of the training text, whose anchors do not count."""
+MOST_HIDDEN_LEAK = 0.01
+"""The share of a task's hidden bytes: files of a few kB have more by chance."""
 
 ANCHOR = 16
 STRIDE = 25
-NEIGHBOURS, ENOUGH = 8, 5
+NEIGHBOURS, ENOUGH = OVERLAP // STRIDE, 5
 """Neighbouring anchors of a file, and how many of them must be of the scored text: see above."""
 
 SLOTS = 2**25
@@ -72,38 +69,11 @@ SLOTS = 2**25
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio: Knuth, TAOCP 3, section 6.4
 HALF = np.uint64(32)
 
-PIECE = 2**22
-"""Bytes read at a time. Small files are searched together."""
-
-INFLATED = 50_000_000
-"""Bytes that are read of one packed file at most."""
-
 FOLDERS = 3
 """Folders that are named: those with the largest copies."""
 
 NOT_FILES = ("/proc", "/sys", "/dev")
 """Folders whose files the kernel makes up."""
-
-LIBRARIES = (".so", ".a", ".o")
-"""Parts of paths of files that are read last: they are large and contain the least text."""
-
-FEW, ROWS = 64, 10_000
-"""Rows by which the usual length is estimated, and rows that are decoded at a time."""
-
-PACKED: Mapping[bytes, Callable[[str], BufferedIOBase]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ": lzma.LZMAFile,
-}
-"""Readers of packed files, by their first bytes."""
-
-ZIP = b"PK\x03\x04"
-
-NOT_PACKED = (
-    OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError,
-    NotImplementedError, ValueError,
-)  # fmt: skip
-"""Errors that readers raise for files that are damaged, encrypted or not packed at all."""
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
@@ -124,8 +94,9 @@ def _hashes(text: bytes, stride: int = 1) -> Hashes:
 class ScoredText:
     """The anchors of a text that is looked for in others, without those of `common` texts."""
 
-    def __init__(self, text: bytes, common: Iterable[bytes] = ()) -> None:
-        hashes = _hashes(text.ljust(ANCHOR))  # a tiny corpus has one anchor as well
+    def __init__(self, text: bytes, common: Iterable[bytes] = (), least_variety: int = 1) -> None:
+        text = text.ljust(ANCHOR)  # a tiny corpus has one anchor as well
+        hashes = _hashes(text)
         ordered = np.sort(hashes)  # numpy.unique takes ten times as long
         self._anchors = ordered[np.r_[True, ordered[1:] != ordered[:-1]]]
         self._at = np.searchsorted(self._anchors, hashes)  # the anchor at each position
@@ -134,6 +105,8 @@ class ScoredText:
         self._fill_slots()
         for other in common:
             self._counts[self._find(_hashes(other))[1]] = False
+        if least_variety > 1:
+            self._counts[self._at[_varieties(text) < least_variety]] = False
         self._fill_slots()
 
     def copied(self, text: bytes) -> tuple[Indices, Indices]:
@@ -168,102 +141,16 @@ class ScoredText:
         self._slots[_slot(counted >> HALF)] = True
 
 
+def _varieties(text: bytes) -> Indices:
+    """Count the different bytes among the 16 at each position of a text."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(text, np.uint8), ANCHOR)
+    ordered = np.sort(windows, axis=1)
+    varieties: Indices = 1 + np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)
+    return varieties
+
+
 def _slot(hashes: Hashes) -> npt.NDArray[np.intp]:
     return (hashes & np.uint64(SLOTS - 1)).astype(np.intp)
-
-
-def scored_text(dataset: Dataset) -> bytes:
-    """Return the text of val and audit: rows spread over a longer shard."""
-    return b"".join(
-        text for split in (Split.VAL, Split.AUDIT) for text in _texts(dataset, split, MOST_SCORED)
-    )
-
-
-def _texts(dataset: Dataset, split: Split, most: int) -> Iterator[bytes]:
-    """Yield a shard's text, or some `most` bytes from all over a longer one."""
-    lengths, rows, tokenizer = dataset.token_bytes, dataset.shard(split), dataset.tokenizer
-    usual = max(1, int(lengths[rows[:FEW]].sum(dtype=np.int64)) // len(rows[:FEW]))
-    chosen = spread(len(rows), min(len(rows), max(1, most // usual)))
-    for start in range(0, len(chosen), ROWS):
-        tokens = rows[chosen[start : start + ROWS]].ravel()
-        yield tokenizer.encoding.decode_bytes(tokens[tokens != tokenizer.bos].tolist())
-
-
-@dataclass(frozen=True)
-class File:
-    """A file to read: its size in bytes, its disk and inode, and its times (modified, changed)."""
-
-    path: str
-    size: int
-    inode: tuple[int, int]
-    times: tuple[int, int]
-
-
-def files(root: str, without: Iterable[str]) -> list[File]:
-    """Return the plain files below a folder, each once, first those that are most likely text."""
-    known: dict[tuple[int, int], File] = {}
-    waiting, skipped = [root], {*without}
-    while waiting:
-        entries: list[os.DirEntry[str]] = []
-        with suppress(OSError), os.scandir(waiting.pop()) as listed:  # else no run can list it
-            entries = [entry for entry in listed if entry.path not in skipped]
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            elif entry.is_file(follow_symlinks=False):
-                with suppress(OSError):  # it is gone
-                    file = _file(entry)
-                    known.setdefault(file.inode, file)
-    return sorted(known.values(), key=lambda file: (_is_library(file.path), file.size))
-
-
-def _file(entry: "os.DirEntry[str]") -> File:
-    status = entry.stat(follow_symlinks=False)
-    inode, times = (status.st_dev, status.st_ino), (status.st_mtime_ns, status.st_ctime_ns)
-    return File(entry.path, status.st_size, inode, times)
-
-
-def _is_library(path: str) -> bool:
-    return any(mark in path for mark in LIBRARIES)
-
-
-def pieces(path: str) -> Iterator[bytes]:
-    """Yield a file's bytes in pieces that overlap by what it takes to see a copy at their border.
-
-    A packed file's content is yielded too, as far as it can be unpacked.
-    """
-    # the file may have become a link or a pipe meanwhile
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    with os.fdopen(os.open(path, flags), "rb") as opened:
-        head = opened.read(len(max(PACKED, key=len)))
-        opened.seek(0)
-        yield from _overlapping(opened)
-    with suppress(*NOT_PACKED):
-        for mark, unpack in PACKED.items():
-            if head.startswith(mark):
-                with unpack(path) as inner:
-                    yield from _overlapping(inner, INFLATED)
-        if head.startswith(ZIP):
-            yield from _members(path)
-
-
-def _members(path: str) -> Iterator[bytes]:
-    left = INFLATED
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if left <= 0:
-                return
-            with archive.open(member) as inner:
-                yield from _overlapping(inner, left)
-            left -= member.file_size
-
-
-def _overlapping(opened: BufferedIOBase | IO[bytes], most: float = math.inf) -> Iterator[bytes]:
-    rest, taken = b"", 0
-    while taken < most and (data := opened.read(PIECE)):
-        taken += len(data)
-        yield rest + data
-        rest = data[-NEIGHBOURS * STRIDE :]
 
 
 def search(scored: ScoredText, shown: Iterable[File]) -> dict[str, Indices]:
@@ -271,7 +158,7 @@ def search(scored: ScoredText, shown: Iterable[File]) -> dict[str, Indices]:
     copies: defaultdict[str, list[Indices]] = defaultdict(list)
 
     def search_together(texts: list[tuple[str, bytes]]) -> None:
-        gap = bytes(NEIGHBOURS * STRIDE)  # so that no copy seems to go on in the next file
+        gap = bytes(OVERLAP)  # so that no copy seems to go on in the next file
         ends = np.cumsum([len(text) + len(gap) for _, text in texts])
         positions, anchors = scored.copied(gap.join(text for _, text in texts))
         owners = np.searchsorted(ends, positions, side="right")
@@ -292,10 +179,10 @@ def search(scored: ScoredText, shown: Iterable[File]) -> dict[str, Indices]:
     return {folder: np.unique(np.concatenate(parts)) for folder, parts in copies.items()}
 
 
-def measure(dataset: Dataset, shown: Sequence[File]) -> Leak:
-    """Measure how much of val's and audit's text stands in these files."""
+def measure(wanted: Scored, shown: Sequence[File]) -> Leak:
+    """Measure how much of what is scored stands in these files."""
     begun, read_bytes = time.monotonic(), 0
-    scored = ScoredText(scored_text(dataset), _texts(dataset, Split.TRAIN, MOST_TRAINED))
+    scored = ScoredText(wanted.text(), wanted.common, wanted.least_variety)
 
     def in_time() -> Iterator[File]:
         nonlocal read_bytes
@@ -324,20 +211,18 @@ class Measured:
     leak: Leak | None = None
 
 
-def _key(dataset: Dataset, shown: Iterable[File]) -> str:
-    """Digest the data set and every file's path, size, inode and times."""
-    paths = [dataset.folder / split.value / TOKENS_FILE for split in Split]
-    tokens = [(path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+def _key(wanted: Scored, shown: Iterable[File]) -> str:
+    """Digest what is looked for, and every file's path, size, inode and times."""
     files = sorted((file.path, file.size, file.inode, file.times) for file in shown)
-    return sha256(repr((VERSION, dataset.info, tokens, files)).encode()).hexdigest()
+    return sha256(repr((VERSION, wanted.stamp, files)).encode()).hexdigest()
 
 
 def main(folder: Path, known: str) -> int:
     """Print the measurement as JSON, without the leak if its key is `known`."""
-    dataset = open_dataset(folder)
+    wanted = open_scored(folder)
     shown = files("/", {*NOT_FILES, str(folder)})
-    key = _key(dataset, shown)
-    result = Measured(key) if key == known else Measured(key, measure(dataset, shown))
+    key = _key(wanted, shown)
+    result = Measured(key) if key == known else Measured(key, measure(wanted, shown))
     sys.stdout.write(codec.encode(result).decode())
     return 0
 
@@ -361,6 +246,32 @@ def find_leak(dataset: Path, sight: Sight) -> Leak:
         with suppress(OSError):  # a result that can't be kept is measured each time
             write_atomic(kept, codec.encode(now))
     return leak
+
+
+def most_leak(info: DatasetInfo | TaskInfo) -> float:
+    """Return the share that runs may be able to read."""
+    return MOST_HIDDEN_LEAK if isinstance(info, TaskInfo) else MOST_LEAK
+
+
+def too_much(leak: Leak, info: DatasetInfo | TaskInfo) -> str:
+    """Return in words that runs could read too much, where, and the way out."""
+    if not isinstance(info, TaskInfo):
+        return (
+            f"runs could read {leak.share:.3%} of the scored text, more than {MOST_LEAK:.1%}: its "
+            f"largest copies are in {leak.largest}; remove them, or train on another corpus "
+            "(--dataset)"
+        )
+    folders = ", ".join(f'"{_in_packages(place.folder)}"' for place in leak.places)
+    return (
+        f"runs could read {leak.share:.1%} of what is hidden: copies are in {leak.largest}; take "
+        f"them out of sight in {info.task.folder}/task.toml, below [sandbox]: hides = [{folders}]"
+    )
+
+
+def _in_packages(folder: str) -> str:
+    """Return a folder's path from the one that packages are installed in, or as it is."""
+    inside = (site for site in packages.site_folders() if Path(folder).is_relative_to(site))
+    return next((Path(folder).relative_to(site).as_posix() for site in inside), folder)
 
 
 def _measure_inside(dataset: Path, sight: Sight, known: str) -> Measured:

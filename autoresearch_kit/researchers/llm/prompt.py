@@ -19,8 +19,9 @@ from autoresearch_kit.researchers.llm import blocks, sections
 from autoresearch_kit.researchers.llm.findings import MARK, quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section, fit
 from autoresearch_kit.researchers.llm.sections import Brief
+from autoresearch_kit.tasks.measured import layout
 
-DIRECTIVE = "program.md"
+DIRECTIVE = layout.DIRECTIVE_FILE
 
 DIRECTIVE_LIMIT = MEGABYTE  # bytes of it that are read: more than any model takes
 TRACEBACK_LENGTH = 6_000  # characters of a traceback that are quoted
@@ -78,13 +79,23 @@ the lists alone."""
 
 def brief_of(view: View, around: Surroundings) -> Brief:
     """Return what prompts about this view say, with program.md as it is now."""
-    return Brief(view, around, read_directive(around.workspace.root))
+    root = around.workspace.root
+    return Brief(view, around, read_directive(root, around.settings.task.folder))
 
 
-def read_directive(root: Path) -> str:
-    """Return the start of the human's program.md as it is now; empty if there is none."""
+def directive_file(root: Path, folder: str = "") -> Path:
+    """Return where the program.md is: in the folder of a campaign's task, else the project's."""
+    own = root / folder / DIRECTIVE
+    return own if own.exists() else root / DIRECTIVE
+
+
+def read_directive(root: Path, folder: str = "") -> str:
+    """Return the start of the human's program.md as it is now; empty if there is none.
+
+    `folder` is that of the campaign's task in the project.
+    """
     try:
-        return read_start(root / DIRECTIVE, DIRECTIVE_LIMIT).decode(errors="replace")
+        return read_start(directive_file(root, folder), DIRECTIVE_LIMIT).decode(errors="replace")
     except FileNotFoundError:
         return ""
 

@@ -4,6 +4,7 @@ The copy is named after a digest of all that is in it, and never changes once it
 `task.json`, `data/`, `hidden/`, `measure/` and, where the task has such a part, `audit/`.
 """
 
+import filecmp
 import hashlib
 import shutil
 import sys
@@ -38,6 +39,9 @@ NOT_COPIED = frozenset({"__pycache__", ".ipynb_checkpoints", ".git", ".DS_Store"
 """Files and folders that come and go without anybody's intention."""
 
 PARTS = (DATA_FOLDER, HIDDEN_FOLDER, AUDIT_FOLDER, MEASURE_FOLDER)
+
+LEAST_BYTES = 16
+"""A smaller file can be equal to another by chance."""
 
 Files = Mapping[str, Path]
 """Files by their paths in the prepared copy, in the order of these."""
@@ -93,6 +97,16 @@ def task_files(root: Path, folder: str) -> Files:
     return found
 
 
+def same_content(files: Files) -> Iterator[tuple[str, str]]:
+    """Yield hidden files, each with a file that runs see and that has the same content."""
+    seen = {name: path for name, path in files.items() if _part(name) == DATA_FOLDER}
+    for name, path in files.items():
+        if _part(name) in (HIDDEN_FOLDER, AUDIT_FOLDER) and path.stat().st_size >= LEAST_BYTES:
+            for other, there in seen.items():
+                if filecmp.cmp(path, there, shallow=False):
+                    yield _in_folder(name), other
+
+
 def packages_of(files: Files) -> tuple[str, ...]:
     """Return the modules that `measure.ipynb` and the Python files beside it import."""
     own = {"autoresearch_kit", *sys.stdlib_module_names}
@@ -131,6 +145,11 @@ def _place(path: Path) -> str | None:
         case (str(part), *_) if part in (DATA_FOLDER, HIDDEN_FOLDER):
             return path.as_posix()
     return PurePosixPath(MEASURE_FOLDER, path).as_posix()
+
+
+def _in_folder(place: str) -> str:
+    """Return where a hidden file of the copy is in the folder."""
+    return place if _part(place) == HIDDEN_FOLDER else f"{HIDDEN_FOLDER}/{place}"
 
 
 def _check_plain(path: Path, source: Path, folder: str) -> None:

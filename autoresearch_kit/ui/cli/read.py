@@ -14,13 +14,14 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
-from autoresearch_kit.records import DatasetInfo, EditProtocol, Research, codec
+from autoresearch_kit.records import EditProtocol, Research
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.reading import Reader, Reading
 from autoresearch_kit.reports.slots import slots_in_short
 from autoresearch_kit.reports.status import known, known_campaigns
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
+from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.ui.cli.app import (
     Json,
     Tag,
@@ -144,8 +145,7 @@ def prompt(tag: Tag) -> None:
     ledger, workspace = known_history(tag), open_workspace(tag)
     experiments = ledger.experiments()
     settings, research = experiments[0].settings, workspace.research() or Research(model="")
-    folder = context.prepare_for(settings)
-    info = codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes())
+    info = read_info(context.prepare_for(workspace.root, settings))
     around = Surroundings(ledger, workspace, settings, machine_probe.probe(), info)
     view = view_of(ledger, workspace, experiments)
     if view is None:

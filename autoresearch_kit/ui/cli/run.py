@@ -89,6 +89,10 @@ def prepare(
 @app.command()
 def run(
     tag: Tag,
+    task: Annotated[
+        Path | None,
+        typer.Option(help="A folder with a task of your own (default: language modelling)."),
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Corpus (default: stdlib).")] = None,
     researcher: Annotated[str | None, typer.Option(help="Who proposes (default: optuna).")] = None,
     profile: Annotated[
@@ -118,7 +122,9 @@ def run(
     hours: Annotated[float | None, _limit(help="Hours.")] = None,
     max_tokens: Annotated[int | None, _limit(help="Tokens, in and out together.")] = None,
     max_usd: Annotated[float | None, _limit(help="US dollars for a language model.")] = None,
-    train_seconds: Annotated[float | None, _budget(help="Training time (default: 300).")] = None,
+    train_seconds: Annotated[
+        float | None, _budget(help="Training time (default: 300, or the task's).")
+    ] = None,
     clock: Annotated[
         Clock | None,
         _budget(
@@ -185,6 +191,7 @@ def run(
     workspace = open_workspace(tag)
     limits = settle_limits(max_experiments, hours, max_tokens, max_usd)
     wishes = Wishes(
+        task=None if task is None else str(task.absolute()),
         dataset=dataset,
         train_seconds=train_seconds,
         wall_seconds=wall_seconds,

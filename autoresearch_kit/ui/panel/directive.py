@@ -9,10 +9,9 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE, read_all
 from autoresearch_kit.ledger import find_root
+from autoresearch_kit.researchers.llm.prompt import directive_file
 from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import button
-
-FILE = "program.md"
 
 LIMIT = MEGABYTE
 """Bytes that a text box on a page can hold."""
@@ -21,14 +20,16 @@ LIMIT = MEGABYTE
 class Directive:
     """A text box with the program.md of the project at `root`, or of the current folder.
 
+    `task` is a task's folder in the project, whose own program.md is shown where it has one.
+
     A language model reads program.md before each proposal, so changes count from the next one on.
 
     Raises:
         InputError: the project has no program.md, or it is not text, or too long.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.path = (root or find_root(Path.cwd())) / FILE
+    def __init__(self, root: Path | None = None, task: str = "") -> None:
+        self.path = directive_file(root or find_root(Path.cwd()), task)
         self._loaded = self._read()
         layout = widgets.Layout(width="99%", height="340px")
         self.text = widgets.Textarea(self._loaded, layout=layout)
@@ -48,7 +49,8 @@ class Directive:
             raise InputError(f"{self.path} is no text: {error}") from error
         except FileNotFoundError as error:
             raise InputError(
-                f"no {FILE} in {self.path.parent}; copy it from a checkout of autoresearch_kit"
+                f"no {self.path.name} in {self.path.parent}; copy it from a checkout of "
+                "autoresearch_kit"
             ) from error
 
     def _save(self) -> None:

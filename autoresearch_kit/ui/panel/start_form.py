@@ -54,6 +54,7 @@ class StartForm:
         self.rule = widgets.Dropdown(description="verdict", options=RULES, style=WIDE)
         self.train_seconds = _field("training seconds", "300")
         self.dataset = _field("corpus", "stdlib; or climbmix, tinystories, a path")
+        self.task = _field("task", "language modelling; or a task's folder")
         self.devices = _field("devices", "all; or GPUs 0,1, or cpu:2x4")
         self.limits = {
             limit: _field(f"end after {words}", "no limit")
@@ -82,7 +83,7 @@ class StartForm:
             _row(*self.prices.values()),
         ]
         rows = [
-            _row(self.researcher, self.train_seconds, self.dataset),
+            _row(self.researcher, self.train_seconds, self.task, self.dataset),
             _row(self.rule, self.devices, experiments, hours),
             _row(self.copy_to, self.webhook),
         ]
@@ -102,11 +103,15 @@ class StartForm:
         errands: Errands = NO_ERRANDS,
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
-        for field in (self.researcher, self.train_seconds, self.dataset, self.rule):
+        fixed = (self.researcher, self.train_seconds, self.task, self.dataset, self.rule)
+        for field in fixed:
             field.disabled = settings is not None
         self.researcher.value = settings.researcher if settings else "optuna"
         self.train_seconds.value = _shown(settings.train_seconds if settings else None)
+        self.task.value = settings.task.folder if settings else ""
         self.dataset.value = settings.dataset if settings else dataset
+        if self.task.value:  # it has its own data
+            self.dataset.value = ""
         self.rule.value = settings.rule if settings else Rule.CAREFUL
         self.devices.value = settings.devices if settings else ""
         self.model.value = research.model if research else ""
@@ -129,6 +134,7 @@ class StartForm:
         experiments, hours = (self.limits[name] for name in ("experiments", "hours"))
         limits = (_number(experiments, int), _number(hours, float))
         wishes = Wishes(
+            task=_text(self.task),
             dataset=_text(self.dataset),
             train_seconds=_number(self.train_seconds, float),
             researcher=self.researcher.value,

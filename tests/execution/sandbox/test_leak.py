@@ -12,7 +12,7 @@ import pytest
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution.sandbox import bubblewrap, leak
+from autoresearch_kit.execution.sandbox import bubblewrap, leak, scored, shown_files
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.records import Leak, Sight
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
@@ -49,13 +49,13 @@ LONE_RUNS = b"".join(SCORED[at : at + 45] + OTHER[at : at + 400] for at in range
 def test_the_share_of_a_text_that_is_copied_is_measured(
     text: bytes, common: bytes, share: float
 ) -> None:
-    scored = leak.ScoredText(SCORED, [common])
-    assert scored.covered(scored.copied(text)[1]) == pytest.approx(share, abs=0.01)
+    text_of = leak.ScoredText(SCORED, [common])
+    assert text_of.covered(text_of.copied(text)[1]) == pytest.approx(share, abs=0.01)
 
 
 def test_a_text_shorter_than_an_anchor_has_no_copies() -> None:
-    scored = leak.ScoredText(b"short", [OTHER])
-    assert scored.covered(scored.copied(OTHER)[1]) == 0
+    short = leak.ScoredText(b"short", [OTHER])
+    assert short.covered(short.copied(OTHER)[1]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +67,12 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def measured(dataset: Dataset, folder: Path) -> Leak:
-    return leak.measure(dataset, leak.files(str(folder), ()))
+    return leak.measure(scored.of_dataset(dataset), shown_files.files(str(folder), ()))
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zip"])
 def test_a_copy_is_found_and_named(kind: str, dataset: Dataset, tmp_path: Path) -> None:
-    text = leak.scored_text(dataset)
+    text = scored.scored_text(dataset)
     path = tmp_path / "deep" / "copy"
     path.parent.mkdir()
     if kind == "zip":
@@ -100,12 +100,12 @@ def test_no_campaign_starts_where_runs_can_read_scored_text(dataset: Dataset) ->
     folder = Path(tqdm.__file__).parent / f"copy-{os.getpid()}"
     folder.mkdir()
     try:
-        (folder / "text.py").write_bytes(leak.scored_text(dataset))
+        (folder / "text.py").write_bytes(scored.scored_text(dataset))
         with pytest.raises(KitError, match=f"largest copies are in {folder}"):
-            context.check_leak(dataset.folder, Sight())
+            context.check_leak(dataset.folder, dataset.info, Sight())
     finally:
         shutil.rmtree(folder)
-    again = context.check_leak(dataset.folder, Sight())
+    again = context.check_leak(dataset.folder, dataset.info, Sight())
     assert again is not None
     assert again.share < leak.MOST_LEAK
 
@@ -119,11 +119,12 @@ def test_data_inside_a_shown_folder_are_refused(linked: bool, tmp_path: Path) ->
         (tmp_path / "data").symlink_to(home)
         home = tmp_path / "data"
     with pytest.raises(InputError, match="AUTORESEARCH_DATA"):
-        context.check_places(tmp_path, home / "toy")
+        context.check_places(tmp_path, home / "toy", Sight())
 
 
 @needs_bubblewrap
 def test_a_project_may_not_lie_inside_what_runs_see(tmp_path: Path) -> None:
-    context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy")
+    context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy", Sight())
+    project = Path(sysconfig.get_path("stdlib")) / "project"
     with pytest.raises(InputError, match=r"the project, .* lies inside .*; move it"):
-        context.check_places(Path(sysconfig.get_path("stdlib")) / "project", tmp_path / "toy")
+        context.check_places(project, tmp_path / "toy", Sight())

@@ -1,0 +1,42 @@
+"""Find what runs of a campaign see of this machine, and what is taken out of their sight."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.sandbox import packages
+from autoresearch_kit.records import DatasetInfo, Sight, TaskInfo
+from autoresearch_kit.tasks.kinds import hidden_here
+
+
+def sight_of(info: DatasetInfo | TaskInfo, corpus: str, imports: Sequence[str]) -> Sight:
+    """Return the part of this machine that runs see. Never kept: files move, and Pythons change.
+
+    `corpus` is what a data set was prepared from, `imports` are the modules of the notebook.
+
+    Raises:
+        InputError: a path that a task wants to be seen does not exist here.
+    """
+    if not isinstance(info, TaskInfo):
+        return Sight(tuple(imports), hidden_here(info, corpus))
+    hidden = (place for path in hidden_here(info, corpus) for place in places(path))
+    return Sight(tuple(imports), tuple(hidden), _shown(info))
+
+
+def places(path: Path) -> Iterator[Path]:
+    """Yield where a path exists on this machine; a relative one is in folders of packages."""
+    for folder in packages.site_folders():
+        if (folder / path).exists():  # an absolute path stays what it is
+            yield folder / path
+            if path.is_absolute():
+                return
+
+
+def _shown(info: TaskInfo) -> tuple[Path, ...]:
+    for path in info.sees:
+        if not Path(path).exists():
+            raise InputError(
+                f"task {info.name} sees {path}, which is not on this machine; put it there, or "
+                "take it out of sees in its task.toml"
+            )
+    return tuple(Path(path).resolve() for path in info.sees)

@@ -1,0 +1,108 @@
+"""Check a task's folder: all that is wrong with it, each with the way to mend it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.notebook.cells import Cell, parse_cells, read_text
+from autoresearch_kit.notebook.contract import structural_problems
+from autoresearch_kit.notebook.syntax import parse_cell, syntax_problem
+from autoresearch_kit.tasks.measured import layout, task_file
+from autoresearch_kit.tasks.measured.measure_notebook import measure_problems, unsafe_reads
+from autoresearch_kit.tasks.measured.prepare import same_content, task_files
+from autoresearch_kit.tasks.measured.task import MEASURED
+from autoresearch_kit.tasks.measured.task_file import TaskFile
+
+HOW_TO_TAG = (
+    "names and tags are cell metadata: in JupyterLab, select the cell, click the gears at the top "
+    "right, and write them under Advanced Tools, Cell Metadata"
+)
+
+
+def check_task(root: Path, folder: str) -> None:
+    """Check a task's folder in the project at `root`.
+
+    Raises:
+        InputError: something is wrong with it; the message says what, and how to mend it.
+    """
+    found = problems(root, folder)
+    more = f" (and {len(found) - 1} more: autoresearch check {folder})" if len(found) > 1 else ""
+    if found:
+        raise InputError(f"{found[0]}{more}")
+
+
+def problems(root: Path, folder: str) -> list[str]:
+    """Return all that is wrong with a task's folder in the project at `root`, a line for each."""
+    told, found = task_file.examine(root, folder)
+    if told is None and not (root / folder / layout.TASK_FILE).exists():
+        return found
+    train = (f"{folder}/{layout.TRAIN_NOTEBOOK}: {each}" for each in _train(root / folder))
+    found += [*train, *_files(root, folder)]
+    if told is not None:
+        found += [f"{folder}/{each}" for each in _measure(root / folder, told)]
+    return found
+
+
+def _train(folder: Path) -> Iterator[str]:
+    try:
+        cells, _ = parse_cells(read_text(folder / layout.TRAIN_NOTEBOOK))
+    except InputError as error:
+        yield str(error)
+        return
+    structural = list(structural_problems(cells))
+    yield from structural
+    yield from MEASURED.notebook_problems(cells)
+    if structural:
+        yield HOW_TO_TAG
+
+
+def _files(root: Path, folder: str) -> Iterator[str]:
+    try:
+        files = task_files(root, folder)
+    except InputError as error:
+        yield str(error)
+        return
+    for hidden, seen in same_content(files):
+        yield f"{folder}/{hidden} is also in {seen}, which runs see; remove it from one of them"
+
+
+def _measure(folder: Path, told: TaskFile) -> Iterator[str]:
+    path = folder / layout.MEASURE_NOTEBOOK
+    for key, command in (("measure", told.command), ("checks", told.checks)):
+        if command and (problem := _command_problem(folder, command)):
+            yield f'{layout.TASK_FILE}: {key} = "{command}": {problem}'
+    if told.command:
+        if path.exists():
+            yield f"{path.name} is not used where task.toml has measure = ...; remove one of them"
+        return
+    try:
+        cells, _ = parse_cells(read_text(path))
+    except InputError as error:
+        yield f"{path.name}: {error}; or name a command: measure = ... in {layout.TASK_FILE}"
+        return
+    yield from (f"{path.name}: {each}" for each in measure_problems(cells, told.task))
+    if not told.task.trusted:
+        yield from _unsafe_modules(folder)
+
+
+def _unsafe_modules(folder: Path) -> Iterator[str]:
+    """Yield what Python files beside the measuring notebook read in a way that can run code."""
+    for path in sorted(folder.glob("*.py")):
+        cell = Cell(path.stem, path.read_text(errors="replace"))
+        if problem := syntax_problem(cell.name, cell.source):
+            yield f"{path.name}: {problem}"
+        else:
+            trees = [parse_cell(cell.name, cell.source)]
+            yield from (f"{path.name}: {each}" for each in unsafe_reads(trees))
+
+
+def _command_problem(folder: Path, command: str) -> str:
+    """Return why a shell could not run a command's program in the folder; empty if it could."""
+    program = command.split()[0]
+    if "/" not in program:  # the shell knows more of these than can be looked up
+        return ""
+    path = folder / program
+    if not path.is_file():
+        return f"there is no {program} in the folder"
+    executable = path.stat().st_mode & 0o111
+    return "" if executable else f"{program} is no program yet; chmod +x {path}"
