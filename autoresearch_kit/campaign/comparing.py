@@ -12,7 +12,7 @@ from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Experiment, Noise, Proposal, Run, Verdict
+from autoresearch_kit.records import Arm, Experiment, Metric, Noise, Proposal, Run, Verdict
 from autoresearch_kit.verdicts import decide, noise, repeats
 from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Best, Decision, Sample
 from autoresearch_kit.verdicts.noise import Group
@@ -151,22 +151,33 @@ class Comparing:
         own: Sequence[Settled],
         best: Experiment,
         beside: Sequence[Settled],
-    ) -> tuple[Decision | Arm, Noise]:
+    ) -> tuple[Decision | Arm, Noise | None]:
         """Return the decision, or whose code to run once more; and the noise behind it."""
-        scores, best_scores = repeats.scores(own), repeats.scores(beside)
+        settings = self.measuring.context.settings
+        metric = settings.task.objective
+        scores, best_scores = repeats.scores(own, metric), repeats.scores(beside, metric)
         # an idea's first run is not noise: it was picked by it; merged code was not
         fresh = scores if idea.passed else scores[1:]
         number, nodes = idea.proposal.number, idea.notebook.nodes()
-        measured_noise = self.noise(Group(number, fresh), Group(best.number, best_scores))
-        settings = self.measuring.context.settings
-        how = measured_noise.sigma, settings, self.measuring.usual
-        challenger = Sample(scores, nodes, claimed=repeats.claimed(own, *how))
+        measured_noise = self.noise(metric, Group(number, fresh), Group(best.number, best_scores))
+        sigma = measured_noise.sigma if measured_noise else 0.0
+        how = metric, sigma, settings, self.measuring.usual
+        before = self._runs_before(best, beside)
+        challenger = Sample(
+            scores,
+            nodes,
+            claimed=repeats.claimed(own, *how),
+            metric=metric,
+            error=noise.reported((seed.run for seed in own), metric),
+        )
         champion = Best(
-            noise.scores_of(self._runs_before(best, beside)),
+            noise.scores_of(before, metric),
             best.nodes,
             best_scores,
             decide.possible_losses(self.experiments),
             claimed=repeats.claimed(beside, *how),
+            metric=metric,
+            error=noise.reported([*before, *(seed.run for seed in beside)], metric),
         )
         rule = decide.decide_merged if idea.passed else decide.decide
         return rule(challenger, champion, measured_noise, settings.rule), measured_noise
@@ -176,12 +187,17 @@ class Comparing:
         now = [seed.run for seed in beside if not seed.disturbed]
         return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
 
-    def noise(self, *groups: Group) -> Noise:
-        """Pool the noise of all runs that were made together, with these groups added."""
-        known = [*noise.groups_of(self.experiments), *groups]
-        first = self.experiments[0].scores if self.experiments else groups[0].scores
+    def noise(self, metric: Metric, *groups: Group) -> Noise | None:
+        """Pool the noise of all runs that were made together, with these groups added.
+
+        None where nothing tells it.
+        """
+        known = [*noise.groups_of(self.experiments, metric), *groups]
+        first = groups[0].scores
+        if self.experiments:
+            first = noise.scores_of(self.experiments[0].runs, metric)
         accelerator = self.measuring.context.machine.accelerator
-        return noise.pool(known, noise.prior(first[0], accelerator=accelerator))
+        return noise.measured(metric, first, known, accelerator=accelerator)
 
 
 def _added(

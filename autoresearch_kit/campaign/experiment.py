@@ -158,7 +158,9 @@ class Decider:
             return Outcome(proposal, notebook, ended, tuple(own))
         detail = "every later experiment is compared with it"
         decision = Decision(Verdict.KEEP, Reason.BASELINE, detail)
-        measured_noise = self._comparing.noise(Group(BASELINE, repeats.scores(own)))
+        metric = self.measuring.context.settings.task.objective
+        scores = repeats.scores(own, metric)
+        measured_noise = self._comparing.noise(metric, Group(BASELINE, scores))
         return Outcome(proposal, notebook, decision, tuple(own), noise=measured_noise)
 
     def _completed(self, outcome: Outcome) -> Steps[Outcome]:

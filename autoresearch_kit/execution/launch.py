@@ -27,6 +27,7 @@ from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec
 from autoresearch_kit.records.runs import failed_by_kit
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.kinds import is_audited, read_info
 from autoresearch_kit.tasks.lm.splits import Split
 
 logger = logging.getLogger(__name__)
@@ -189,13 +190,15 @@ def execute_unscored(spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: F
 
 
 def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: False) -> Run:
-    """Return the run with its submission's score on the audit shard.
+    """Return the run with its submission's score on the audit shard, if its task has one.
 
     The submission still lies in the run's folder. No verdict depends on that score: where it can't
     be had, a warning is logged and the run is returned as it was. Raises as `execute` does.
     """
     begun = time.monotonic()
     folder = spec.folder / AUDIT_FOLDER
+    if not is_audited(read_info(spec.dataset)):
+        return run
     try:
         folder.mkdir(exist_ok=True)
         judge_spec = scoring.judge_spec(spec, folder, Split.AUDIT)

@@ -55,16 +55,19 @@ from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProf
 from autoresearch_kit.records.tasks import (
     KIT_METRICS,
     LANGUAGE_MODELLING,
+    VAL_BPB,
     Bound,
     Direction,
     Metric,
     Task,
     TaskInfo,
 )
+from autoresearch_kit.records.values import other_values, values_of
 
 __all__ = [
     "KIT_METRICS",
     "LANGUAGE_MODELLING",
+    "VAL_BPB",
     "Accelerator",
     "Arm",
     "Attempt",
@@ -122,10 +125,12 @@ __all__ = [
     "judged_since",
     "latest_noise",
     "next_number",
+    "other_values",
     "profiled_before",
     "speed",
     "speed_by_run",
     "steps_apart",
     "strongest",
+    "values_of",
     "weakest",
 ]

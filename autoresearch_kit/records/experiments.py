@@ -11,6 +11,7 @@ from autoresearch_kit.records.proposals import CellEdit, Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel
 from autoresearch_kit.records.settings import Settings
 from autoresearch_kit.records.steps import Profiled
+from autoresearch_kit.records.tasks import Bound
 
 
 class Verdict(StrEnum):
@@ -113,7 +114,7 @@ class Experiment:
     runs that the verdict compared; `against` is that best's number, None where there was none, and
     in records of older versions, which tried one experiment after the other. `leak` is the scored
     text that runs could read when its campaign was last started before it; None without a sandbox,
-    where all can be read.
+    where all can be read. `bounds` are those in force at its verdict.
     """
 
     tag: str
@@ -140,6 +141,7 @@ class Experiment:
     against: int | None = None
     leak: Leak | None = None
     passed: tuple[Passed, ...] = ()
+    bounds: tuple[Bound, ...] = ()
 
     @property
     def unscored_seconds(self) -> float:
@@ -202,9 +204,10 @@ class Experiment:
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
     """Return the keep that no other keep has replaced, or None before the baseline.
 
-    Experiments finish in any order, so that it need not be the keep with the largest number.
+    Experiments finish in any order, so that it need not be the keep with the largest number. Keeps
+    for another objective than the first replace none.
     """
-    keeps = [each for each in experiments if each.kept]
+    keeps = [each for each in experiments if each.kept and each.reason is not Reason.TRADE_OFF]
     replaced = {each.against for each in keeps}
     left = [each for each in keeps if each.number not in replaced]
     return max(left, key=lambda each: each.number, default=None)

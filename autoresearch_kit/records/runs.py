@@ -89,6 +89,10 @@ class Score:
     errors: Mapping[str, float] = field(default_factory=dict)
     trusted: bool = False
 
+    def of(self, metric: str) -> float | None:
+        """Return the value of the metric of that name; None where it was not measured."""
+        return self.values.get(metric, self.value if metric == self.metric else None)
+
 
 @dataclass(frozen=True)
 class GpuConditions:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Noise, Run, codec
+from autoresearch_kit.records import VAL_BPB, Metric, Noise, Run, codec
 from autoresearch_kit.records.text import with_error
 
 T = TypeVar("T")
@@ -42,11 +42,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trials:
-    """All runs so far, `seeds` wanted of each variant, and `believed`, the campaign's noise."""
+    """All runs so far, `seeds` wanted of each variant, and `believed`, the campaign's noise.
+
+    `metric` is what their scores are of: the campaign's first objective.
+    """
 
     seeds: int
     believed: Noise
     done: tuple[Trial, ...] = ()
+    metric: Metric = VAL_BPB
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from statistics import fmean
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import (
     Experiment,
-    Metric,
     Noise,
     Reason,
-    Run,
     SandboxLevel,
     Verdict,
     latest_noise,
     speed,
     strongest,
+    values_of,
 )
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
@@ -111,10 +110,6 @@ class Row:
     def estimate(self) -> Estimate | None:
         """Return its score with the standard error; None without one."""
         return None if self.score is None else Estimate(self.score, self.scores, self.score_se)
-
-    def value_of(self, name: str, objective: Metric) -> float | None:
-        """Return its value in a metric, where `objective` is the one that decides."""
-        return self.score if name == objective.name else self.values.get(name)
 
     @property
     def leads(self) -> bool:
@@ -223,16 +218,6 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         parts=_seconds_by_part(experiment),
         by_slot=by_slot,
     )
-
-
-def values_of(runs: Sequence[Run]) -> dict[str, float]:
-    """Return the mean of each metric over these runs, but for the one that decides."""
-    scores = [run.score for run in runs if run.score]
-    names = dict.fromkeys(name for score in scores for name in score.values if name != score.metric)
-    return {
-        name: fmean(score.values[name] for score in scores if name in score.values)
-        for name in names
-    }
 
 
 def _mean(values: Iterable[float]) -> float | None:

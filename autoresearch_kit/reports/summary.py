@@ -19,13 +19,12 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.records.text import markdown_table, rounded, with_error
 from autoresearch_kit.reports.device_time import Spent, spent_by
+from autoresearch_kit.reports.experiment import TRUSTED, in_words
 from autoresearch_kit.reports.rows import Row, by_finish, rows_of
 from autoresearch_kit.reports.tables import task_of
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
-
-TRUSTED = "trusted: submissions were loaded beside the hidden data, as the task allows"
 
 
 @dataclass(frozen=True)
@@ -171,15 +170,11 @@ class Summary:
 
     def bounds(self) -> str:
         """Return each bound, and whether the best holds it; empty without bounds."""
-        best, words = self.best_row, []
-        for bound in self.task.bounds:
-            value = best.value_of(bound.metric, self.metric) if best else None
-            if value is None:
-                words.append(f"{bound}: not measured")
-            else:
-                held = "held" if bound.holds(value) else "broken"
-                words.append(f"{bound}: {held} ({rounded(value)})")
-        return "; ".join(words)
+        best = self.best_row
+        values = {} if best is None else {**best.values, self.metric.name: best.score}
+        return "; ".join(
+            f"{bound}: {in_words(bound, values.get(bound.metric))}" for bound in self.task.bounds
+        )
 
     def _others(self) -> list[tuple[str, str]]:
         """Return the best's value in each other objective, and the baseline's."""

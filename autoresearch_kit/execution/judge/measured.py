@@ -8,6 +8,7 @@ not. This process relays inputs and answers between them, and takes the metrics.
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
@@ -40,7 +41,12 @@ def judge(spec: JudgeSpec) -> Score:
         raise InputError(f"{spec.dataset} is not a prepared task")
     spec.output.mkdir(exist_ok=True)
     sandbox = MeasuringSandbox(spec, info)
-    return _by_command(sandbox) if info.command else _by_notebook(sandbox)
+    try:
+        return _by_command(sandbox) if info.command else _by_notebook(sandbox)
+    finally:
+        reap.reap(spec.run_id)
+        with suppress(OSError):
+            sandbox.remove()
 
 
 def _by_command(sandbox: MeasuringSandbox) -> Score:
@@ -147,8 +153,6 @@ def main(path: Path) -> int:
         answer = judge(spec)
     except ScoreFailure as failure:
         answer = Failure(failure.reason, failure.detail)
-    finally:
-        reap.reap(spec.run_id)
     write_atomic(spec.folder / SCORE_FILE, codec.encode(answer))
     return FAILED if isinstance(answer, Failure) else 0
 

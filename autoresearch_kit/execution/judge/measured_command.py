@@ -17,18 +17,20 @@ from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.records import Reason
 from autoresearch_kit.records.text import one_line
 
-METRIC = re.compile(rb"METRIC\s+([^\s=]+)\s*=\s*(\S+)\s*")
+METRIC = re.compile(rb"^METRIC[ \t]+([^\s=]+)[ \t]*=[ \t]*(\S+)[ \t\r]*$", re.MULTILINE)
 """A line like `METRIC error=0.031`."""
 
+PIECE_BYTES = 2**16
+
 LINE_BYTES = 4096
-"""Longer lines are read in pieces, none of which reports a metric."""
+"""Longer lines report no metric."""
 
 DETAIL = 300
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a command: its exit status, and the last line that it printed."""
+    """The end of a command: its exit status, and the last line of its errors, or of its output."""
 
     status: int
     last_line: str
@@ -41,7 +43,12 @@ def check(sandbox: MeasuringSandbox, deadline: float) -> None:
         ScoreFailure: they don't pass, or took too much.
     """
     command = sandbox.info.checks
-    ended = _run(sandbox, command, deadline, None)
+    try:
+        ended = _run(sandbox, command, deadline, None)
+    except ScoreFailure as failure:
+        if failure.reason is not Reason.NOT_MEASURED:
+            raise
+        raise ScoreFailure(Reason.CHECKS_FAILED, failure.detail) from failure
     if ended.status:
         raise ScoreFailure(Reason.CHECKS_FAILED, _said(command, ended))
 
@@ -86,12 +93,13 @@ def _run(
     assert process.stdout is not None
     watch = MeasuringWatch(sandbox, first, command, deadline)
     watch.start()
-    last = ""
+    last = b""
     try:
-        for line in _lines(process.stdout):
-            last = line.decode(errors="replace").strip() or last
-            if reported is not None and (match := METRIC.fullmatch(line)):
-                reported.add({match[1].decode(errors="replace"): _number(match[1], match[2])})
+        for lines in _lines(process.stdout):
+            last = lines.strip()[-LINE_BYTES:] or last
+            if reported is not None:
+                for match in METRIC.finditer(lines):
+                    reported.add({match[1].decode(errors="replace"): _number(match[1], match[2])})
         status = process.wait()
     finally:
         watch.end()
@@ -99,15 +107,20 @@ def _run(
     errors.join()
     if first.failure is not None:
         raise ScoreFailure(first.failure.reason, first.failure.detail)
-    return Ended(status, errors.last_line if status and errors.last_line else last)
+    said = last.decode(errors="replace").splitlines()[-1:]
+    return Ended(status, errors.last_line or "".join(said))
 
 
 def _lines(output: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is printed, line by line, until nobody can print any more."""
-    whole = True
-    while piece := output.readline(LINE_BYTES):
-        begins, whole = whole, piece.endswith(b"\n")
-        yield piece.rstrip(b"\r\n") if begins and whole else b""
+    """Yield what is printed, some whole lines at a time, until nobody can print any more."""
+    rest = b""
+    while piece := os.read(output.fileno(), PIECE_BYTES):
+        lines, end, rest = (rest + piece).rpartition(b"\n")
+        if len(rest) > LINE_BYTES:
+            rest = b"#"  # what follows is not at the start of a line
+        if end:
+            yield lines
+    yield rest
 
 
 def _number(name: bytes, text: bytes) -> float:

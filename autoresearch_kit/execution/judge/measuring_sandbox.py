@@ -99,6 +99,8 @@ class MeasuringSandbox:
         sandboxed = self.spec.sandbox is SandboxLevel.BUBBLEWRAP
         home = self.scratch / "home"
         fixed = {
+            # so that measure.ipynb can import the modules beside it
+            "PYTHONPATH": os.pathsep.join([str(self.spec.kit), str(self.work)]),
             "JPY_PARENT_PID": "1" if sandboxed else str(os.getpid()),
             "TMPDIR": "/tmp" if sandboxed else str(home),
         }

@@ -38,7 +38,8 @@ class PredictorProcess(Watched):
     """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
 
     `precision` is the precision that it computes in, empty before it is ready. `loading` and
-    `answers` are the seconds that the submission has taken so far.
+    `answers` are the seconds that the submission has taken so far, `parameters` how many it says
+    that it has.
     """
 
     memory: int
@@ -47,6 +48,7 @@ class PredictorProcess(Watched):
     precision: str = ""
     loading: float = 0.0
     answers: list[float] = field(default_factory=list, repr=False)
+    parameters: int = 0
 
     @property
     def buffer(self) -> Buffer:
@@ -135,6 +137,7 @@ class PredictorProcess(Watched):
         self._request(request)
         reply = self._reply(min(self.deadline, asked + self.spec.batch_seconds))
         self.check(reply.failure, reply.detail)
+        self.parameters = self.parameters if reply.parameters is None else reply.parameters
         return time.monotonic() - asked
 
     def _request(self, request: bytes) -> None:

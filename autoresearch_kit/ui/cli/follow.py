@@ -126,8 +126,10 @@ class _Follower:
         state = self._workspace.state()
         if state is None:
             return Text("starting")
-        best = best_estimate(self._experiments)
-        known = [f"best {best}"] if best is not None else []
+        experiments = self._experiments
+        best = best_estimate(experiments)
+        metric = experiments[-1].settings.task.objective.name if experiments else ""
+        known = [f"best {metric} {best}"] if best is not None else []
         if len(state.slots) > 1:
             now = time.time()
             line = _line([str(state.stage), slots_in_short(state.slots, now), *known])

@@ -151,7 +151,7 @@ def prompt(tag: Tag) -> None:
     if view is None:
         raise InputError(f"campaign '{tag}' has no baseline yet")
     text = proposal_prompt(brief_of(view, around), research.prompt_tokens)
-    for message in opening(EditProtocol.TOOLS, text):
+    for message in opening(EditProtocol.TOOLS, settings.task, text):
         console.rule(message["role"])
         console.print(message.get("content"))
 
