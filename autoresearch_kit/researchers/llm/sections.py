@@ -228,7 +228,7 @@ def front(brief: Brief) -> Section:
         + ", ".join(f"{name} {_value(each, name)}" for name in task.objectives)
         for each in members[:FRONT]
     ]
-    full = [f"{line} ({_short(each.proposal.idea)})" for line, each in zip(values, members)]
+    full = [f"{line} ({_short(each.proposal.idea)})" for line, each in zip(values, members[:FRONT], strict=True)]
     return Section("front", title, ("\n".join(full), "\n".join(values)))
 
 
