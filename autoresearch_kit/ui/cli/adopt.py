@@ -45,7 +45,7 @@ def adopt(
         return
     if own is not None:
         path = adopt_file(root, own, force=force)
-        notebook = path.resolve().relative_to(root.resolve()).as_posix()
+        begin = f"--notebook {path.resolve().relative_to(root.resolve()).as_posix()}"
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
         best = adopt_best(root, known(root, tag), prefer=prefer, force=force).experiment
@@ -53,7 +53,9 @@ def adopt(
         score += other_values(best.settings.task, best.runs)
         metric = best.settings.task.objective.name
         console.print(f"{notebook} is now experiment {best.number} of '{tag}', {metric} {score}")
-    console.print(f"begin with it, under a new tag: autoresearch run TAG --notebook {notebook}")
+        folder = best.settings.task.folder
+        begin = f"--task {folder}" if folder else f"--notebook {notebook}"
+    console.print(f"begin with it, under a new tag: autoresearch run TAG {begin}")
 
 
 def _adopt_for_task(root: Path, own: Path | None, task: Path, force: bool) -> None:
