@@ -112,7 +112,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
     """
     wishes = replace(
         wishes,
-        task=_task_in_project(root, wishes.task),
+        task=None if wishes.task is None else task_in_project(root, wishes.task),
         dataset=_absolute_dataset(wishes.dataset),
         notebook=_notebook_in_project(root, wishes.notebook),
     )
@@ -261,18 +261,16 @@ def _for_task(wishes: Wishes, told: TaskFile) -> Wishes:
     )
 
 
-def _task_in_project(root: Path, task: str | None) -> str | None:
+def task_in_project(root: Path, task: str) -> str:
     """Return a task's folder as its path in the project.
 
     Raises:
         InputError: it is not in the project, or is all of it.
     """
-    if task is None:
-        return None
     path, root = (root / task).resolve(), root.resolve()
     if not path.is_relative_to(root) or path == root:
         raise InputError(
-            f"--task is {path}; it must be a folder in the project at {root}: copy it there"
+            f"{path} can't be a task: it must be a folder in the project at {root}: copy it there"
         )
     return path.relative_to(root).as_posix()
 

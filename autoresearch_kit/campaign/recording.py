@@ -12,6 +12,7 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
+    Bound,
     Experiment,
     Measured,
     Passed,
@@ -20,6 +21,7 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
+from autoresearch_kit.verdicts.bounds import in_force
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -133,7 +135,16 @@ def _describe(
         gain=decision.gain,
         against=outcome.against,
         passed=tuple(map(_passed, outcome.passed)),
+        bounds=_bounds(parts, outcome),
     )
+
+
+def _bounds(parts: Parts, outcome: Outcome) -> tuple[Bound, ...]:
+    """Return the bounds that it was held against, or those in force where it was against none."""
+    if outcome.bounds is not None:
+        return outcome.bounds
+    written, task = parts.workspace.bounds(), parts.context.settings.task
+    return in_force(written, parts.history.experiments(), task)
 
 
 def _passed(outcome: Outcome) -> Passed:

@@ -50,8 +50,8 @@ class Guess:
 def named_cells(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Return the cells as they are, with names for those of code; those of markdown have none.
 
-    A name is the cell's own, the heading before it, or what the cell defines. Lines for Jupyter,
-    such as `%matplotlib inline`, and cells without code are left out.
+    A name is the cell's own, `imports`, the heading before it, or what the cell defines. Lines for
+    Jupyter, such as `%matplotlib inline`, and cells without code are left out.
 
     Raises:
         InputError: a cell is not Python; the message names it.
@@ -67,7 +67,9 @@ def named_cells(cells: Sequence[Cell]) -> tuple[Cell, ...]:
             continue
         if problem := syntax_problem(f"{position}", source):
             raise InputError(f"{problem}; mend that first")
-        name = next(word for word in _words(cell, source, heading) if word not in taken)
+        first = len(taken) == len(RESERVED)
+        words = _words(cell, source, heading, first=first)
+        name = next(word for word in words if word not in taken)
         taken.add(name)
         named.append(replace(cell, name=name, source=source, tags=()))
         heading = ""
@@ -139,12 +141,13 @@ def _without_jupyter(cell: Cell) -> str:
     return _JUPYTER.sub("", cell.source)
 
 
-def _words(cell: Cell, source: str, heading: str) -> Iterator[str]:
-    """Yield names for a cell, the best first, without end."""
+def _words(cell: Cell, source: str, heading: str, *, first: bool) -> Iterator[str]:
+    """Yield names for a cell, the best first, without end; `first`: no code comes before."""
     body = parse_cell("cell", source).body
-    classes = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
-    found = [cell.name, heading, "imports" if imports else "", *classes, "cell"]
+    imports = first and isinstance(body[0], ast.Import | ast.ImportFrom)
+    defined = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    defined += defined_names([replace(cell, source=source)])
+    found = [cell.name, "imports" if imports else "", heading, *defined, "cell"]
     words = [_NOT_IN_WORDS.sub("-", each).strip("-").lower()[:40] for each in found]
     good = [word for word in words if is_word(word)]
     yield from good[:1]

@@ -25,7 +25,7 @@ from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Verdict
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.confirmation import Confirmation, Folder, Worth
 from autoresearch_kit.reports.device_time import slot_times
-from autoresearch_kit.reports.figures import audit, loss_curves, progress
+from autoresearch_kit.reports.figures import audit, front, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
@@ -119,6 +119,11 @@ class Results:
         return progress.progress(
             self._frame, self.summary.noise, metric=self.summary.metric, by=axis, title=self.name
         )
+
+    def front(self) -> Drawing | Missing:
+        """Draw the experiments by each two objectives, with the front, and bounds as lines."""
+        summary = self.summary
+        return front.front(self._frame, summary.task, summary.front, title=self.name)
 
     def progress_of_devices(self, by: str) -> Drawing | Missing:
         """Draw `progress` by hours or device-hours, if several devices ran the campaign."""

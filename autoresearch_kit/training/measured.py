@@ -12,7 +12,8 @@ submits that. Files that are left in `run.output` are handed over too; where the
 `run.submit()`.
 
 Under the runner, all files go to the run's work folder. By hand, in JupyterLab, the notebook is run
-in its task's folder, and the run shows a progress bar.
+in its task's folder; the run shows a progress bar, and `submit` draws the loss curve, if there is
+one, measures at once and prints each metric.
 """
 
 import os
@@ -63,7 +64,8 @@ class MeasuredRun(BudgetedRun):
     def submit(self, thing: object = None) -> None:
         """Hand over `thing`, which can be all that can be pickled, and the files in `output`.
 
-        Functions and classes of the notebook's cells are pickled by value.
+        Functions and classes of the notebook's cells are pickled by value. By hand, it is measured
+        at once, and the metrics are printed.
 
         Raises:
             SubmissionError: it can't be pickled, and the message names what stands in the way; or
@@ -78,6 +80,10 @@ class MeasuredRun(BudgetedRun):
         elif not any(path.is_file() for path in self.output.rglob("*")):
             self._fail(Reason.BAD_SUBMISSION, SubmissionError(NOTHING))
         self._claim_submitted()
+        if not self._headless:
+            from autoresearch_kit.training.by_hand import show_measured
+
+            show_measured(self.data.parent, self._work, self.device)
 
     def __reduce__(self) -> tuple[type[RunStub], tuple[dict[str, int]]]:
         # what refers to its run takes only a constant along

@@ -12,6 +12,7 @@ from autoresearch_kit.researchers.llm.answer import estimate_tokens
 SHORTENING = (
     "standing",
     "in flight",
+    "front",
     "best",
     "last",
     "lessons",

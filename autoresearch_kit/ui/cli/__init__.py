@@ -13,6 +13,7 @@ from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their 
     run,
     share,
     steer,
+    task,
 )
 from autoresearch_kit.ui.cli.app import app
 
