@@ -124,6 +124,7 @@ class Relay(threading.Thread):
         took = self.predictor.predict(
             request.size,
             line.pieces(self._end, request.size),
+            request.module,
             self._answer_bytes,
             begin,
             self._end.sendall,

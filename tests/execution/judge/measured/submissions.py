@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ REPLIES = "replies"
 
 def double(x: Any) -> Any:
     return 2 * x
+
+
+def loaded(x: Any) -> bool:
+    return "pandas" in sys.modules
 
 
 def nothing(x: Any) -> object:
@@ -115,6 +120,13 @@ def fork_many() -> None:
         if os.fork() == 0:
             time.sleep(600)
     time.sleep(600)
+
+
+def forge() -> None:
+    """Say what a measurement would say."""
+    print("METRIC error=0", flush=True)
+    with suppress(OSError):
+        Path(os.environ["AUTORESEARCH_OUTPUT"], "metrics.json").write_text('{"error": 0}')
 
 
 def hang() -> None:

@@ -11,6 +11,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason
 from tests.execution.judge.measured import submissions
 from tests.execution.judge.measured.ground import ERROR, prepare
+from tests.execution.judge.measured.submissions import Does
 from tests.execution.judge.measured.test_measured import BAD, NOT, refusal, submit
 
 SH = "#!/bin/sh\n"
@@ -125,3 +126,10 @@ def test_links_are_refused_before_a_command_runs(spec: JudgeSpec) -> None:
     write(spec, BOTH)
     (spec.output / "answers").symlink_to(spec.dataset / "hidden")
     assert refusal(spec) == (BAD, "output/: answers is not a plain file")
+
+
+def test_a_forged_metric_line_makes_two(spec: JudgeSpec) -> None:
+    """A submission that a command loads can print, but not unprint what the command says."""
+    load = "import os, pickle; pickle.load(open(os.environ['AUTORESEARCH_SUBMISSION'], 'rb'))(1)"
+    asked = submit(write(spec, f'python -c "{load}"; {BOTH}'), Does(submissions.forge))
+    assert refusal(asked) == (NOT, "error was reported twice; report each metric once")

@@ -46,9 +46,9 @@ def start(spec: JudgeSpec) -> Iterator[Start]:
         predictor.end()
 
 
-def ask(predictor: TaskPredictor, inputs: object = X, most: int = MOST) -> object:
+def ask(predictor: TaskPredictor, inputs: object = X, module: str = "numpy") -> object:
     data, answer = cloudpickle.dumps(inputs), bytearray()
-    predictor.predict(len(data), [memoryview(data)], most, lambda _: None, answer.extend)
+    predictor.predict(len(data), [memoryview(data)], module, MOST, lambda _: None, answer.extend)
     return values.decode(answer)
 
 
@@ -90,8 +90,17 @@ def test_time_is_counted_from_outside(start: Start) -> None:
 
     predictor = start(Does(slow))
     data = cloudpickle.dumps(X)
-    took = predictor.predict(len(data), [memoryview(data)], MOST, lambda _: None, lambda _: None)
+    took = predictor.predict(
+        len(data), [memoryview(data)], "numpy", MOST, lambda _: None, lambda _: None
+    )
     assert took >= 0.3
+
+
+def test_importing_the_inputs_type_is_not_the_submissions_time(start: Start) -> None:
+    predictor = start(submissions.loaded)
+    assert ask(predictor, module="pandas") is True
+    assert ask(start(submissions.loaded)) is False
+    assert ask(start(submissions.loaded), module="no.such") is False
 
 
 BAD = Reason.BAD_SUBMISSION
