@@ -84,6 +84,7 @@ class Wishes:
     clock: Clock | None = None
     devices: str | None = None
     pool: str | None = None
+    approve: bool | None = None
 
 
 def flag(name: str) -> str:
@@ -164,6 +165,11 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
     )
     if wishes.max_elsewhere is not None and not History(root, tag).experiments():
         started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
+    if wishes.approve and not started.approve:
+        raise InputError(
+            f"campaign '{tag}' was started without --approve, and its keeps were built on; leave "
+            "it out, or choose another tag"
+        )
     for field in fields(wishes):
         wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
         if field.name == "task":
@@ -235,6 +241,7 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         devices=wishes.devices or devices.ALL,
         pool=wishes.pool or LOCAL,
         task=told.task if told else LANGUAGE_MODELLING,
+        approve=bool(wishes.approve),
     )
 
 

@@ -24,7 +24,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Constant, Proposal
+from autoresearch_kit.records import Constant, Proposal, Verdict
 from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
@@ -197,7 +197,7 @@ def find_outcomes(view: View) -> list[Outcome]:
         Outcome(
             experiment.constants,
             penalty if experiment.score is None else experiment.score,
-            experiment.kept,
+            experiment.verdict is Verdict.KEEP,
             _moved(known.get(experiment.proposal.parent or 0, {}), experiment.constants),
         )
         for experiment in alike

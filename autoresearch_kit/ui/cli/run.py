@@ -162,6 +162,10 @@ def run(
             "(default: 0.3; 1: judge every run)."
         ),
     ] = None,
+    approve: Annotated[
+        bool,
+        _verdict("--approve", help="Build on a keep only once a person has approved it."),
+    ] = False,
     model: Annotated[str | None, _model(help="Name of the model.")] = None,
     usd_in: Annotated[float | None, _model(help="Price of a million tokens in.")] = None,
     usd_out: Annotated[float | None, _model(help="Price of a million tokens out.")] = None,
@@ -207,6 +211,7 @@ def run(
         clock=clock,
         devices=devices,
         pool=pool,
+        approve=approve or None,
     )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes
