@@ -1,8 +1,9 @@
 """Judge an idea by the runs so far: by each objective, then by the bounds in force."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from autoresearch_kit.campaign.aims import bounds_in
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.notebook import TrainNotebook
@@ -17,7 +18,7 @@ from autoresearch_kit.records import (
     Task,
 )
 from autoresearch_kit.verdicts import decide, noise, pareto, repeats
-from autoresearch_kit.verdicts.bounds import Held, in_force, within
+from autoresearch_kit.verdicts.bounds import Held, within
 from autoresearch_kit.verdicts.decide import MOST_RUNS, Best, Decision, Sample
 from autoresearch_kit.verdicts.noise import Group
 from autoresearch_kit.verdicts.pareto import Compared, Rival
@@ -64,8 +65,7 @@ class Judging:
     def task(self) -> Task:
         """Return the campaign's task with the bounds that are in force now."""
         task = self.measuring.context.settings.task
-        written = self.measuring.workspace.bounds()
-        return replace(task, bounds=in_force(written, self.experiments, task))
+        return bounds_in(self.measuring.workspace, self.experiments, task)
 
     def decide(self, case: Case) -> tuple[Decision | Arm, Noise | None]:
         """Return the decision, or whose code to run once more.

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import autoresearch_kit
+from autoresearch_kit.campaign.aims import bounds_in
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.errors import KitError
@@ -21,7 +22,6 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.verdicts.bounds import in_force
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -143,8 +143,8 @@ def _bounds(parts: Parts, outcome: Outcome) -> tuple[Bound, ...]:
     """Return the bounds that it was held against, or those in force where it was against none."""
     if outcome.bounds is not None:
         return outcome.bounds
-    written, task = parts.workspace.bounds(), parts.context.settings.task
-    return in_force(written, parts.history.experiments(), task)
+    task = parts.context.settings.task
+    return bounds_in(parts.workspace, parts.history.experiments(), task).bounds
 
 
 def _passed(outcome: Outcome) -> Passed:

@@ -32,6 +32,7 @@ from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
 from autoresearch_kit.reports.slots import idle_seconds
 from autoresearch_kit.reports.summary import Summary, summary_of
+from autoresearch_kit.verdicts.audit import audited_metric
 
 DELTA = ["delta", "delta_se"]
 BY_WHOM = ["speed", "researcher", "category", "sandbox", "trusted", "idea"]
@@ -256,10 +257,11 @@ class Results:
         return cell_diff(*map(TrainNotebook.parse, sources))
 
     def audit(self) -> Drawing | Missing:
-        """Draw what the keeps gained on val, against what they gained on the audit shard."""
+        """Draw what the keeps gained on val, against what they gained on the audit data."""
         if self.history is None:
-            return Missing(f"Nothing was scored on an audit shard in {self.name}.")
-        return audit.audit(self.summary.opinion, metric=self.summary.metric, title=self.name)
+            return Missing(f"Nothing was scored on audit data in {self.name}.")
+        metric = audited_metric(self.summary.task)
+        return audit.audit(self.summary.opinion, metric=metric, title=self.name)
 
     def confirmation(self) -> Table | Missing:
         """Return what `autoresearch confirm` says of each keep: its worth, and if it is real.

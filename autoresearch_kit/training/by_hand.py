@@ -16,11 +16,12 @@ from IPython.display import display
 from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.execution.sandbox.sights import sight_of
 from autoresearch_kit.machine import cgroups
-from autoresearch_kit.records import KIT_METRICS, Score, Sight
+from autoresearch_kit.records import KIT_METRICS, Score
 from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.figures.loss_curves import loss_curves, read_curve
-from autoresearch_kit.tasks.kinds import hidden_here, read_info
+from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.lm.dataset import Dataset
 from autoresearch_kit.tasks.measured.prepare import prepare_task
 from autoresearch_kit.tasks.measured.task_file import read as read_task
@@ -86,6 +87,6 @@ def _score(prepared: Path, work: Path, device: torch.device) -> Score:
             seconds=scoring.allowed_seconds(info),
             device=device.type,
             gpu=machine_probe.gpu_of(device),
-            sight=Sight(tuple(sorted(loaded)), hidden_here(info, info.name)),
+            sight=sight_of(info, info.name, sorted(loaded)),
         )
     )

@@ -12,7 +12,6 @@ from autoresearch_kit.researchers.llm.answer import estimate_tokens
 SHORTENING = (
     "standing",
     "in flight",
-    "front",
     "best",
     "last",
     "lessons",

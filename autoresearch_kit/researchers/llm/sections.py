@@ -222,14 +222,11 @@ def front(brief: Brief) -> Section:
     title, task = "The front: kept, and none better in all objectives", _task(brief)
     if len(task.objectives) < 2:
         return Section("front", title, ("",))
-    members = pareto.front(brief.view.experiments, task)
-    values = [
-        f"- experiment {each.number}: "
-        + ", ".join(f"{name} {_value(each, name)}" for name in task.objectives)
-        for each in members[:FRONT]
-    ]
-    full = [f"{line} ({_short(each.proposal.idea)})" for line, each in zip(values, members[:FRONT], strict=True)]
-    return Section("front", title, ("\n".join(full), "\n".join(values)))
+    lines = list[str]()
+    for each in pareto.front(brief.view.experiments, task)[:FRONT]:
+        values = ", ".join(f"{name} {_value(each, name)}" for name in task.objectives)
+        lines.append(f"- experiment {each.number}: {values} ({_short(each.proposal.idea)})")
+    return Section("front", title, ("\n".join(lines),))
 
 
 def bounds(brief: Brief) -> Section:

@@ -46,14 +46,16 @@ def adopt(
     if own is not None:
         path = adopt_file(root, own, force=force)
         notebook = path.resolve().relative_to(root.resolve()).as_posix()
+        how = f"--notebook {notebook}"
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
         best = adopt_best(root, known(root, tag), prefer=prefer, force=force).experiment
         score, notebook = with_error(best.score or 0, best.error), best.settings.notebook
         score += other_values(best.settings.task, best.runs)
-        metric = best.settings.task.objective.name
+        metric, folder = best.settings.task.objective.name, best.settings.task.folder
+        how = f"--task {folder}" if folder else f"--notebook {notebook}"
         console.print(f"{notebook} is now experiment {best.number} of '{tag}', {metric} {score}")
-    console.print(f"begin with it, under a new tag: autoresearch run TAG --notebook {notebook}")
+    console.print(f"begin with it, under a new tag: autoresearch run TAG {how}")
 
 
 def _adopt_for_task(root: Path, own: Path | None, task: Path, force: bool) -> None:

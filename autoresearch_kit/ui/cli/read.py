@@ -194,10 +194,9 @@ def plot(
 ) -> None:
     """Draw the progress picture, or the front."""
     known_history(tag)
-    draw = (
-        draw_front(project(), tag, output) if front else draw_progress(project(), tag, output, by)
-    )
-    console.print(str(draw))
+    root = project()
+    file = draw_front(root, tag, output) if front else draw_progress(root, tag, output, by)
+    console.print(str(file))
 
 
 def draw_progress(
