@@ -20,8 +20,11 @@ READERS = re.compile(r"(read|load|fetch|open|from)(_?\w+)?|genfromtxt|loadtxt", 
 TRAINERS = frozenset({"backward", "fit", "fit_transform", "partial_fit", "step", "train_step"})
 """Names of methods that train."""
 
-HANDED_OVER = ("predict", "forecast", "policy", "model", "net", "network", "classifier", "clf")
-"""Names that are likely to be handed over, the likeliest first."""
+HANDED_OVER = (
+    frozenset({"classify", "decide", "forecast", "policy", "predict"}),
+    frozenset({"classifier", "clf", "model", "net", "network", "pipeline", "regressor"}),
+)
+"""Names that are likely to be handed over, the likeliest first; of as likely ones, the latest."""
 
 RESERVED = ("parameters", "setup", "submit", "config", "data")
 """Names of cells that only a conversion gives."""
@@ -43,7 +46,6 @@ class Guess:
     data: str
     config: str
     handed_over: str
-    editable: tuple[str, ...]
     constants: dict[str, tuple[str, ...]]
 
 
@@ -83,19 +85,27 @@ def guess(cells: Sequence[Cell], files: Collection[str]) -> Guess:
     only_constants = [cell.name for cell in code if _is_config(cell)]
     handed_over = _likely(defined_names(code))
     data = next((cell.name for cell in code if _reads(cell, files)), "")
+    return Guess(
+        data,
+        max(only_constants, key=lambda name: len(constants[name]), default=""),
+        handed_over,
+        {name: found for name, found in constants.items() if found},
+    )
+
+
+def likely_editable(cells: Sequence[Cell], data: str, handed_over: str) -> tuple[str, ...]:
+    """Return the names of the code cells up to the last that trains or defines what is handed over.
+
+    The cell named `data` is left out.
+    """
+    code = [cell for cell in cells if not cell.markdown]
     making = [
         at
         for at, cell in enumerate(code)
         if handed_over in defined_names([cell]) or _trains(cell) or _is_config(cell)
     ]
     last = max(making, default=len(code) - 1)
-    return Guess(
-        data,
-        max(only_constants, key=lambda name: len(constants[name]), default=""),
-        handed_over,
-        tuple(cell.name for cell in code[: last + 1] if cell.name != data),
-        {name: found for name, found in constants.items() if found},
-    )
+    return tuple(cell.name for cell in code[: last + 1] if cell.name != data)
 
 
 def defined_names(cells: Sequence[Cell]) -> list[str]:
@@ -181,8 +191,9 @@ def _trains(cell: Cell) -> bool:
 
 
 def _likely(names: Sequence[str]) -> str:
-    known = [name for name in HANDED_OVER if name in names]
-    return next(iter(known), names[-1] if names else "")
+    known = [[name for name in names if name in group] for group in HANDED_OVER]
+    found = next(filter(None, known), list(names))
+    return found[-1] if found else ""
 
 
 def _stored(target: ast.expr) -> Iterator[ast.Name]:

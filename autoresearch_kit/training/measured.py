@@ -43,17 +43,19 @@ class MeasuredRun(BudgetedRun):
         self.output = work / handover.OUTPUT_FOLDER
         self.output.mkdir(exist_ok=True)
         self._in_steps = False
+        self._spent = False
         super().__init__(train_seconds, seed, work)
 
     def _steps(self) -> Iterator[int]:
         self._in_steps = True
         yield from super()._steps()
         self._in_steps = False
+        self._spent = True
 
     def log(self, *, loss: float | Tensor, tokens: int = 0, **extra: float) -> None:
         """Note a loss, in any unit, and numbers to keep beside it.
 
-        In a loop that is not over `steps`, each call counts as a step.
+        In a loop that is not over `steps`, each call is a step of the loss curve.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -79,7 +81,9 @@ class MeasuredRun(BudgetedRun):
                 self._pickle(thing, "submission", file)
         elif not any(path.is_file() for path in self.output.rglob("*")):
             self._fail(Reason.BAD_SUBMISSION, SubmissionError(NOTHING))
-        self._claim_submitted()
+        # a loop that ends by itself says nothing of how fast the machine is
+        counts = (self.step, self.tokens) if self._spent else (0, 0)
+        self._claim_submitted(*counts)
         if not self._headless:
             from autoresearch_kit.training.by_hand import show_measured
 
