@@ -1,5 +1,8 @@
 """A notebook that was written for something else is brought into a task, by asking its owner."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +135,27 @@ def test_with_nobody_to_ask_all_questions_are_named(root: Path) -> None:
     assert "which cell reads the data (likely 2)" in message
     assert "which cells may be edited (likely 1, 3, 4, 5)" in message
     assert "  3  WIDTH = 8\n" in message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a pseudo-terminal of Linux")
+def test_a_terminal_is_asked_one_question_at_a_time(root: Path) -> None:
+    write(root / "own.ipynb", *CELLS)
+    ours, theirs = os.openpty()
+    os.write(ours, b"\n\n\nfit\n\n\n")
+    argv = [str(Path(sys.executable).with_name("autoresearch")), "adopt", "--from", "own.ipynb"]
+    done = subprocess.run(
+        [*argv, "--task", "mine"],
+        cwd=root,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.stdout.count("]: ") == 5
+    assert "see what is missing still: autoresearch check mine" in done.stdout
+    assert sources(root)["submit"] == "run.submit(fit)"
 
 
 @pytest.mark.parametrize(
