@@ -55,12 +55,14 @@ class Ask(StrEnum):
 class Request:
     """A request: `size` bytes of inputs follow PREDICT, the others have no payload.
 
-    `rows` are the rows of the inputs, `values` what is reported, `detail` why it is refused.
+    `rows` are the rows of the inputs, and `module` that of their type, which is imported before the
+    time counts. `values` are what is reported, `detail` why it is refused.
     """
 
     ask: Ask
     size: int = 0
     rows: int = 0
+    module: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     detail: str = ""
 

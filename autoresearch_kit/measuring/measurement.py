@@ -75,7 +75,8 @@ class Measure:
         """
         pickled = cloudpickle.dumps(inputs, protocol=pickle.HIGHEST_PROTOCOL)
         count = _rows(inputs) if rows is None else rows
-        line.send(self._line, Request(Ask.PREDICT, size=len(pickled), rows=count))
+        module = type(inputs).__module__
+        line.send(self._line, Request(Ask.PREDICT, len(pickled), count, module))
         try:
             self._line.sendall(pickled)
             size = self._answer().size

@@ -26,9 +26,13 @@ class TaskPredictorSpec:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: the first asks to load the submission, later ones have `size` bytes of inputs."""
+    """A request: the first asks to load the submission, later ones have `size` bytes of inputs.
+
+    One with a `module` only asks to import that.
+    """
 
     size: int = 0
+    module: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
 import psutil
 
+from autoresearch_kit.execution.handover import countable
 from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_exchange import (
@@ -42,6 +44,7 @@ class TaskPredictor(Watched):
     parameters: int | None = None
     ready: bool = False
     ahead: bytes = b""
+    imported: set[str] = field(default_factory=lambda: {"__main__", "builtins"})
     called: ClassVar[str] = "the submission"
 
     def load(self) -> None:
@@ -58,24 +61,28 @@ class TaskPredictor(Watched):
         self.loaded = True
         self._send(Asked())
         self.parameters = self._reply().parameters
+        if not (self.parameters is None or countable(self.parameters)):
+            self.fail(FALSE)
 
     def predict(
         self,
         size: int,
         inputs: Iterable[memoryview],
+        module: str,
         most: int,
         begin: Callable[[int], None],
         take: Callable[[bytes], None],
     ) -> float:
         """Have it answer; return the seconds from the first byte sent to the last received.
 
-        `inputs` are `size` bytes in pieces. Its answer has `most` bytes at most; `begin` is called
-        with their number, then `take` with each piece.
+        `inputs` are `size` bytes in pieces, of a type from `module`. Its answer has `most`
+        bytes at most; `begin` is called with their number, then `take` with each piece.
 
         Raises:
             ScoreFailure: it has no answer; the failure says why.
         """
         self.load()
+        self._import(module)
         begun = time.monotonic()
         self._send(Asked(size=size))
         for piece in inputs:
@@ -108,6 +115,13 @@ class TaskPredictor(Watched):
         except psutil.NoSuchProcess:
             return []
 
+    def _import(self, module: str) -> None:
+        """Have it import what the inputs are made of, once: that is not the submission's time."""
+        if module not in self.imported:
+            self.imported.add(module)
+            self._send(Asked(module=module))
+            self._reply()
+
     def _send(self, asked: Asked) -> None:
         """Send a request. Nothing may have come before it: an answer can't precede its inputs."""
         if self.ahead or select.select([self.replies], [], [], 0)[0]:
@@ -136,6 +150,10 @@ class TaskPredictor(Watched):
 def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
     """Start a fresh predictor, which loads nothing yet; it sees the files in `output`."""
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
+    if sys.platform == "linux":
+        for pipe in (ask, answer):  # as many bytes as any user may ask for; less is only slower
+            with suppress(PermissionError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
     torch = "torch" in spec.sight.imports
     told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)

@@ -2,7 +2,7 @@
 
 Its data are of Friedman's first function (Multivariate Adaptive Regression Splines, Annals of
 Statistics 19, 1991): y = 10 sin(pi a b) + 20 (c - 1/2)^2 + 10 d + 5 e, plus noise of standard
-deviation 1; five more features say nothing.
+deviation 0.1; five more features say nothing.
 """
 
 import shutil
@@ -18,9 +18,10 @@ TEMPLATE = Path(__file__).with_name("template")
 """The folder's files but for the data."""
 
 FEATURES = 10
+NOISE = 0.1
 
 TABLES = (
-    (f"{layout.DATA_FOLDER}/train.npz", 1_000),
+    (f"{layout.DATA_FOLDER}/train.npz", 4_000),
     (f"{layout.HIDDEN_FOLDER}/test.npz", 2_000),
     (f"{layout.HIDDEN_FOLDER}/{layout.AUDIT_FOLDER}/test.npz", 2_000),
 )
@@ -63,6 +64,6 @@ def new_task(folder: Path) -> None:
 def _write_table(path: Path, rows: int, draw: np.random.Generator) -> None:
     x = draw.random((rows, FEATURES))
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
-    y += 10 * x[:, 3] + 5 * x[:, 4] + draw.normal(size=rows)
+    y += 10 * x[:, 3] + 5 * x[:, 4] + draw.normal(scale=NOISE, size=rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, inputs=x.astype(np.float32), targets=y.astype(np.float32))

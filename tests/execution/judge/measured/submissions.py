@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ REPLIES = "replies"
 
 def double(x: Any) -> Any:
     return 2 * x
+
+
+def loaded(x: Any) -> bool:
+    return "pandas" in sys.modules
 
 
 def nothing(x: Any) -> object:
@@ -49,6 +54,13 @@ class Twice(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.drop(self.layer(x[:, None])[:, 0])
+
+
+class Where(Twice):
+    """Answers where it computes."""
+
+    def forward(self, x: Tensor) -> str:
+        return str(super().forward(x).device)
 
 
 class Wraps:
@@ -117,6 +129,13 @@ def fork_many() -> None:
     time.sleep(600)
 
 
+def forge() -> None:
+    """Say what a measurement would say."""
+    print("METRIC error=0", flush=True)
+    with suppress(OSError):
+        Path(os.environ["AUTORESEARCH_OUTPUT"], "metrics.json").write_text('{"error": 0}')
+
+
 def hang() -> None:
     time.sleep(600)
 
@@ -159,6 +178,10 @@ def reply_for_the_kit() -> None:
 
 def reply_with_too_much() -> None:
     os.write(replies(), b'{"size": 1000000000000}\n')
+
+
+def count_falsely() -> None:
+    os.write(replies(), b'{"parameters": 1' + b"0" * 400 + b"}\n")
 
 
 def reply_before_it_is_asked() -> None:

@@ -11,7 +11,7 @@ from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.measured_notebook import EXECUTED_FILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.records import Metric, Reason
+from autoresearch_kit.records import Metric, Reason, SandboxLevel
 from tests.execution.judge.measured import submissions
 from tests.execution.judge.measured.ground import ERROR, MEASURE, ROWS, prepare
 from tests.execution.judge.measured.submissions import Does
@@ -114,7 +114,6 @@ FAULTS = {
         f"{IMPORT}exec((measure.output / 'code.py').read_text())", NOT,
         "raised UntrustedError in cell 1: code that was handed over is not run here",
     ),
-    "is no notebook of Python": ("1 +", NOT, "measure.ipynb raised SyntaxError in cell 1"),
 }  # fmt: skip
 
 
@@ -195,3 +194,10 @@ measure.report(error=len(list(pathlib.Path({str(spec.folder)!r}).iterdir())))
     prepare(spec.dataset, measure)
     assert scoring.score(submit(spec)).value == 2  # the scratch folder, and what was handed over
     assert not (spec.folder / "scratch" / "measure" / "scratch.txt").exists()
+
+
+@pytest.mark.parametrize("level", [SandboxLevel.NONE, bubblewrap.level()])
+def test_what_a_submission_prints_is_no_metric(level: SandboxLevel, spec: JudgeSpec) -> None:
+    prepare(spec.dataset, MEASURE.replace("error=", "error=1 + "))
+    asked = submit(replace(spec, sandbox=level), Does(submissions.forge))
+    assert scoring.score(asked).value == 1.0

@@ -11,6 +11,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason
 from tests.execution.judge.measured import submissions
 from tests.execution.judge.measured.ground import ERROR, prepare
+from tests.execution.judge.measured.submissions import Does
 from tests.execution.judge.measured.test_measured import BAD, NOT, refusal, submit
 
 SH = "#!/bin/sh\n"
@@ -61,7 +62,6 @@ FAULTS = {
     "is killed": (f"{BOTH}kill -9 $$", NOT, "./measure.sh ended with status 137"),
     "lacks a metric": ("echo METRIC error=1", NOT, "rate was never reported"),
     "says it twice": (f"{BOTH}{BOTH}", NOT, "error was reported twice; report each metric once"),
-    "says an unknown one": ("echo METRIC speed=1", NOT, "speed was reported, but task.toml has"),
     "says no number": ("echo METRIC error=fast", NOT, "METRIC error=b'fast' is no number"),
     "says infinity": ("echo METRIC error=inf", Reason.NOT_FINITE, "error was reported as inf"),
     "takes memory": (
@@ -125,3 +125,10 @@ def test_links_are_refused_before_a_command_runs(spec: JudgeSpec) -> None:
     write(spec, BOTH)
     (spec.output / "answers").symlink_to(spec.dataset / "hidden")
     assert refusal(spec) == (BAD, "output/: answers is not a plain file")
+
+
+def test_a_forged_metric_line_makes_two(spec: JudgeSpec) -> None:
+    """A submission that a command loads can print, but not unprint what the command says."""
+    load = "import os, pickle; pickle.load(open(os.environ['AUTORESEARCH_SUBMISSION'], 'rb'))(1)"
+    asked = submit(write(spec, f'python -c "{load}"; {BOTH}'), Does(submissions.forge))
+    assert refusal(asked) == (NOT, "error was reported twice; report each metric once")
