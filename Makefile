@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 GPU_REPORT ?= gpu-report
 GPU_PYTHON ?= 3.12
 
-.PHONY: demo test test-all check lab gpu gpu-wheels clean
+.PHONY: demo examples test test-all check lab gpu gpu-wheels clean
 
 demo: $(VENV)/installed  ## set up, then a short campaign of five experiments
 	$(BIN)/autoresearch demo
+
+examples: $(VENV)/installed  ## improve the tasks in examples/ a little, in a few minutes
+	$(BIN)/python examples/improve.py
 
 test: $(VENV)/installed  ## set up, then lint, types and every test but the slow ones
 	$(MAKE) check

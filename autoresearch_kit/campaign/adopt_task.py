@@ -13,9 +13,7 @@ from autoresearch_kit.notebook.conversion import constant_seeds, convert, with_s
 from autoresearch_kit.notebook.foreign import KIT_CONSTANTS, Guess, guess, named_cells
 from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.tasks.measured.task import MEASURED
-
-TRAIN_SECONDS = 60.0
-"""The budget by hand, until the task says another."""
+from autoresearch_kit.tasks.measured.task_file import read as read_task
 
 
 @dataclass(frozen=True)
@@ -34,26 +32,29 @@ def adopt_for_task(
     Where it is not one yet, `ask` asks what its cells are for.
 
     Raises:
-        InputError: it can't be a training notebook; the message lists all problems, or all that
-            there is to ask if `ask` is None. Or the notebook that is there would be lost, and
-            `force` is not set.
+        InputError: the folder is of no task; or the notebook can't be a training notebook, and the
+            message lists all problems, or all that there is to ask if `ask` is None; or the
+            notebook that is there would be lost, and `force` is not set.
     """
-    target = folder.resolve() / layout.TRAIN_NOTEBOOK
-    if not target.is_relative_to(root.resolve()):
+    if not folder.resolve().is_relative_to(root.resolve()):
         raise InputError(f"{folder} is not in the project {root}; a task's folder is")
+    name = folder.resolve().relative_to(root.resolve()).as_posix()
+    told = read_task(root, name)
     try:
         cells, kernel = parse_cells(read_text(path))
         notes: tuple[str, ...] = ()
         if not any(cell.name in (PARAMETERS, SETUP, SUBMIT) for cell in cells):
-            cells, notes = _converted(named_cells(cells), _data_files(folder), ask)
+            cells, notes = _converted(
+                named_cells(cells), _data_files(folder), told.train_seconds, ask
+            )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if problems := [*structural_problems(cells), *MEASURED.notebook_problems(cells)]:
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise InputError(f"{path} can't be adopted yet:{lines}")
-    name = target.relative_to(root.resolve()).as_posix()
-    replace_notebook(root, name, write_cells(cells, kernel), force=force)
-    return Adopted(target, notes)
+    written = f"{name}/{layout.TRAIN_NOTEBOOK}"
+    replace_notebook(root, written, write_cells(cells, kernel), force=force)
+    return Adopted(root / written, notes)
 
 
 def _data_files(folder: Path) -> list[str]:
@@ -62,7 +63,7 @@ def _data_files(folder: Path) -> list[str]:
 
 
 def _converted(
-    cells: Sequence[Cell], files: Sequence[str], ask: Ask | None
+    cells: Sequence[Cell], files: Sequence[str], train_seconds: float, ask: Ask | None
 ) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
     """Return the cells of the training notebook, and what to know of it."""
     code = [cell for cell in cells if not cell.markdown]
@@ -72,7 +73,7 @@ def _converted(
     if ask is None:
         raise InputError(all_questions(code, guessed))
     answers = ask_all(code, guessed, ask)
-    converted = convert(cells, answers, files, TRAIN_SECONDS)
+    converted = convert(cells, answers, files, train_seconds)
     if seeds := constant_seeds(converted):
         where = "".join(f"\n  cell '{name}': {call}" for name, call in seeds)
         question = f"These fix the luck of every run:{where}\nWrite SEED there, which the kit sets?"
@@ -100,4 +101,4 @@ def _notes(cells: Sequence[Cell], guessed: Guess, files: Sequence[str]) -> Itera
     after = [cell.name for cell in cells if cell.locked and not cell.markdown]
     after = after[after.index(SUBMIT) + 1 :]
     if after:
-        yield f"run only by hand, after the hand-over: {', '.join(after)}"
+        yield f"{', '.join(after)} come after the hand-over, where they cost no budget"

@@ -6,7 +6,7 @@ from typing import TypeVar
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.conversion import Answers
-from autoresearch_kit.notebook.foreign import KIT_CONSTANTS, Guess, defined_names
+from autoresearch_kit.notebook.foreign import KIT_CONSTANTS, Guess, defined_names, likely_editable
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ START = 60
 def all_questions(code: Sequence[Cell], guessed: Guess) -> str:
     """Return a message that says what a person would be asked of the cells with code."""
     number = _numbers(code)
-    editable = ", ".join(str(number[name]) for name in guessed.editable)
+    editable = _in_numbers(likely_editable(code, guessed.data, guessed.handed_over), code)
     questions = [
         f"which cell reads the data (likely {number.get(guessed.data, NONE)})",
         f"which cell holds the constants (likely {number.get(guessed.config, NONE)})",
@@ -38,7 +38,6 @@ def all_questions(code: Sequence[Cell], guessed: Guess) -> str:
 
 def ask_all(code: Sequence[Cell], guessed: Guess, ask: Ask) -> Answers:
     """Ask one after the other what the cells with code are for."""
-    number = _numbers(code)
     names = [cell.name for cell in code]
     listed = f"The cells with code:\n{_listed(code)}\n"
     which = f"Which one reads the data? Its number, or {NONE}"
@@ -48,8 +47,7 @@ def ask_all(code: Sequence[Cell], guessed: Guess, ask: Ask) -> Answers:
     constants = _ask_constants(code, guessed, config, ask)
     handed_over = _ask_variable(code, guessed, ask)
     which = "Which ones may a researcher edit? Numbers, such as 1, 3-5"
-    others = [name for name in guessed.editable if name != data]
-    default = ", ".join(str(number[name]) for name in others)
+    default = _in_numbers(likely_editable(code, data, handed_over), code)
     editable = _ask(ask, which, default, lambda said: _chosen(said, names))
     return Answers(data, config, constants, handed_over, tuple(editable))
 
@@ -138,6 +136,11 @@ def _chosen(said: str, names: Sequence[str]) -> list[str]:
     if not numbers or not all(1 <= number <= len(names) for number in numbers):
         raise InputError(f"the cells have the numbers 1 to {len(names)}")
     return [names[number - 1] for number in numbers]
+
+
+def _in_numbers(names: Sequence[str], code: Sequence[Cell]) -> str:
+    number = _numbers(code)
+    return ", ".join(str(number[name]) for name in names)
 
 
 def _numbers(code: Sequence[Cell]) -> dict[str, int]:

@@ -20,8 +20,11 @@ READERS = re.compile(r"(read|load|fetch|open|from)(_?\w+)?|genfromtxt|loadtxt", 
 TRAINERS = frozenset({"backward", "fit", "fit_transform", "partial_fit", "step", "train_step"})
 """Names of methods that train."""
 
-HANDED_OVER = ("predict", "forecast", "policy", "model", "net", "network", "classifier", "clf")
-"""Names that are likely to be handed over, the likeliest first."""
+HANDED_OVER = (
+    frozenset({"classify", "decide", "forecast", "policy", "predict"}),
+    frozenset({"classifier", "clf", "model", "net", "network", "pipeline", "regressor"}),
+)
+"""Names that are likely to be handed over, the likeliest first; of as likely ones, the latest."""
 
 RESERVED = ("parameters", "setup", "submit", "config", "data")
 """Names of cells that only a conversion gives."""
@@ -43,15 +46,14 @@ class Guess:
     data: str
     config: str
     handed_over: str
-    editable: tuple[str, ...]
     constants: dict[str, tuple[str, ...]]
 
 
 def named_cells(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Return the cells as they are, with names for those of code; those of markdown have none.
 
-    A name is the cell's own, the heading before it, or what the cell defines. Lines for Jupyter,
-    such as `%matplotlib inline`, and cells without code are left out.
+    A name is the cell's own, `imports`, the heading before it, or what the cell defines. Lines for
+    Jupyter, such as `%matplotlib inline`, and cells without code are left out.
 
     Raises:
         InputError: a cell is not Python; the message names it.
@@ -67,7 +69,9 @@ def named_cells(cells: Sequence[Cell]) -> tuple[Cell, ...]:
             continue
         if problem := syntax_problem(f"{position}", source):
             raise InputError(f"{problem}; mend that first")
-        name = next(word for word in _words(cell, source, heading) if word not in taken)
+        first = len(taken) == len(RESERVED)
+        words = _words(cell, source, heading, first=first)
+        name = next(word for word in words if word not in taken)
         taken.add(name)
         named.append(replace(cell, name=name, source=source, tags=()))
         heading = ""
@@ -81,19 +85,27 @@ def guess(cells: Sequence[Cell], files: Collection[str]) -> Guess:
     only_constants = [cell.name for cell in code if _is_config(cell)]
     handed_over = _likely(defined_names(code))
     data = next((cell.name for cell in code if _reads(cell, files)), "")
+    return Guess(
+        data,
+        max(only_constants, key=lambda name: len(constants[name]), default=""),
+        handed_over,
+        {name: found for name, found in constants.items() if found},
+    )
+
+
+def likely_editable(cells: Sequence[Cell], data: str, handed_over: str) -> tuple[str, ...]:
+    """Return the names of the code cells up to the last that trains or defines what is handed over.
+
+    The cell named `data` is left out.
+    """
+    code = [cell for cell in cells if not cell.markdown]
     making = [
         at
         for at, cell in enumerate(code)
         if handed_over in defined_names([cell]) or _trains(cell) or _is_config(cell)
     ]
     last = max(making, default=len(code) - 1)
-    return Guess(
-        data,
-        max(only_constants, key=lambda name: len(constants[name]), default=""),
-        handed_over,
-        tuple(cell.name for cell in code[: last + 1] if cell.name != data),
-        {name: found for name, found in constants.items() if found},
-    )
+    return tuple(cell.name for cell in code[: last + 1] if cell.name != data)
 
 
 def defined_names(cells: Sequence[Cell]) -> list[str]:
@@ -139,12 +151,13 @@ def _without_jupyter(cell: Cell) -> str:
     return _JUPYTER.sub("", cell.source)
 
 
-def _words(cell: Cell, source: str, heading: str) -> Iterator[str]:
-    """Yield names for a cell, the best first, without end."""
+def _words(cell: Cell, source: str, heading: str, *, first: bool) -> Iterator[str]:
+    """Yield names for a cell, the best first, without end; `first`: no code comes before."""
     body = parse_cell("cell", source).body
-    classes = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
-    found = [cell.name, heading, "imports" if imports else "", *classes, "cell"]
+    imports = first and isinstance(body[0], ast.Import | ast.ImportFrom)
+    defined = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    defined += defined_names([replace(cell, source=source)])
+    found = [cell.name, "imports" if imports else "", heading, *defined, "cell"]
     words = [_NOT_IN_WORDS.sub("-", each).strip("-").lower()[:40] for each in found]
     good = [word for word in words if is_word(word)]
     yield from good[:1]
@@ -178,8 +191,9 @@ def _trains(cell: Cell) -> bool:
 
 
 def _likely(names: Sequence[str]) -> str:
-    known = [name for name in HANDED_OVER if name in names]
-    return next(iter(known), names[-1] if names else "")
+    known = [[name for name in names if name in group] for group in HANDED_OVER]
+    found = next(filter(None, known), list(names))
+    return found[-1] if found else ""
 
 
 def _stored(target: ast.expr) -> Iterator[ast.Name]:

@@ -181,10 +181,8 @@ class Run:
     def __str__(self) -> str:
         score = f"{rounded(self.score.value)}, " if self.score else ""
         tokens = f"{self.tokens} tokens, " if self.tokens else ""
-        return (
-            f"{score}{self.trained} in {self.wall_seconds:.1f} s, "
-            f"{self.steps} steps, {tokens}{self.memory}"
-        )
+        steps = f"{self.steps} steps, " if self.steps else ""
+        return f"{score}{self.trained} in {self.wall_seconds:.1f} s, {steps}{tokens}{self.memory}"
 
     @property
     def trained(self) -> str:

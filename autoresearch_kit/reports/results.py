@@ -25,13 +25,14 @@ from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Verdict
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.confirmation import Confirmation, Folder, Worth
 from autoresearch_kit.reports.device_time import slot_times
-from autoresearch_kit.reports.figures import audit, loss_curves, progress
+from autoresearch_kit.reports.figures import audit, front, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
 from autoresearch_kit.reports.slots import idle_seconds
 from autoresearch_kit.reports.summary import Summary, summary_of
+from autoresearch_kit.verdicts.audit import audited_metric
 
 DELTA = ["delta", "delta_se"]
 BY_WHOM = ["speed", "researcher", "category", "sandbox", "trusted", "idea"]
@@ -119,6 +120,11 @@ class Results:
         return progress.progress(
             self._frame, self.summary.noise, metric=self.summary.metric, by=axis, title=self.name
         )
+
+    def front(self) -> Drawing | Missing:
+        """Draw the experiments by each two objectives, with the front, and bounds as lines."""
+        summary = self.summary
+        return front.front(self._frame, summary.task, summary.front, title=self.name)
 
     def progress_of_devices(self, by: str) -> Drawing | Missing:
         """Draw `progress` by hours or device-hours, if several devices ran the campaign."""
@@ -251,10 +257,11 @@ class Results:
         return cell_diff(*map(TrainNotebook.parse, sources))
 
     def audit(self) -> Drawing | Missing:
-        """Draw what the keeps gained on val, against what they gained on the audit shard."""
+        """Draw what the keeps gained on val, against what they gained on the audit data."""
         if self.history is None:
-            return Missing(f"Nothing was scored on an audit shard in {self.name}.")
-        return audit.audit(self.summary.opinion, metric=self.summary.metric, title=self.name)
+            return Missing(f"Nothing was scored on audit data in {self.name}.")
+        metric = audited_metric(self.summary.task)
+        return audit.audit(self.summary.opinion, metric=metric, title=self.name)
 
     def confirmation(self) -> Table | Missing:
         """Return what `autoresearch confirm` says of each keep: its worth, and if it is real.

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import (
     LANGUAGE_MODELLING,
+    Bound,
     Experiment,
     Metric,
     Noise,
@@ -23,8 +24,10 @@ from autoresearch_kit.reports.experiment import TRUSTED, in_words
 from autoresearch_kit.reports.rows import Row, by_finish, rows_of
 from autoresearch_kit.reports.tables import task_of
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
+from autoresearch_kit.verdicts.bounds import in_force
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
+from autoresearch_kit.verdicts.pareto import front
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Summary:
 
     `table` has all experiments by number. `noise` is the latest known. `opinion` holds gains on val
     against those on audit. `usage` is what a language model took; None if that, and the times, were
-    not recorded. `task` says what the scores are, and which bounds are in force.
+    not recorded. `task` says what the scores are, and which bounds are in force. `front`
+    has the numbers of the keeps of which none is better in all objectives; none with a single one.
     """
 
     tag: str
@@ -58,6 +62,7 @@ class Summary:
     noise: Noise | None = None
     opinion: SecondOpinion = field(default_factory=SecondOpinion)
     usage: Usage | None = None
+    front: tuple[int, ...] = ()
 
     @property
     def warning(self) -> str:
@@ -149,13 +154,14 @@ class Summary:
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the summary as names and words."""
-        judged = self.experiments - self.disturbed
+        judged, numbers = self.experiments - self.disturbed, ", ".join(map(str, self.front))
         rows = [
             ("experiments", f"{self.experiments}: {outcomes(self)}"),
             ("keep rate", f"{self.kept / judged:.0%}" if judged else ""),
             (f"baseline {self.metric.name}", str(self.baseline or "")),
             (f"best {self.metric.name}", f"{self.best}, {self._gain()}" if self.best else ""),
             *self._others(),
+            ("front", f"{len(self.front)} kept, none better in all: {numbers}" if numbers else ""),
             ("bounds", self.bounds()),
             ("measured", TRUSTED if self.task.trusted else ""),
             ("noise", describe(self.noise) if self.noise else ""),
@@ -168,10 +174,22 @@ class Summary:
         ]
         return [(name, words) for name, words in rows if words]
 
+    def measured(self, row: Row) -> Mapping[str, float]:
+        """Return an experiment's value in each metric that it was measured in."""
+        score = {} if row.score is None else {self.metric.name: row.score}
+        return {**row.values, **score}
+
+    def holds_bounds(self, row: Row) -> bool:
+        """Return whether an experiment was measured within all bounds in force."""
+        values = self.measured(row)
+        return all(
+            bound.metric in values and bound.holds(values[bound.metric])
+            for bound in self.task.bounds
+        )
+
     def bounds(self) -> str:
         """Return each bound, and whether the best holds it; empty without bounds."""
-        best = self.best_row
-        values = {} if best is None else {**best.values, self.metric.name: best.score}
+        values = self.measured(self.best_row) if self.best_row else {}
         return "; ".join(
             f"{bound}: {in_words(bound, values.get(bound.metric))}" for bound in self.task.bounds
         )
@@ -234,17 +252,25 @@ def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
     return summary_of(tag, [Entry(experiment, "", "") for experiment in experiments])
 
 
-def summary_of(tag: str, entries: Sequence[Entry]) -> Summary:
-    """Summarise a campaign, given its experiments by number, and their commits."""
-    tried = [entry.experiment for entry in entries]
+def summary_of(
+    tag: str, entries: Sequence[Entry], written: tuple[Bound, ...] | None = None
+) -> Summary:
+    """Summarise a campaign, given its experiments by number, and their commits.
+
+    `written` are the bounds as its workspace has them, None where it has none.
+    """
+    tried, task = [entry.experiment for entry in entries], task_of(entries)
+    task = replace(task, bounds=in_force(written, tried, task))
+    several = len(task.objectives) > 1
     noise, opinion = latest_noise(tried), second_opinion(tried)
     return Summary(
         tag,
         rows_of(entries),
-        task_of(entries),
+        task,
         noise,
         opinion,
         sum((each.usage for each in tried), Usage()),
+        tuple(each.number for each in front(tried, task)) if several else (),
     )
 
 

@@ -113,12 +113,12 @@ class BudgetedRun:
             self._bar.set_postfix(step=self.step, loss=f"{value:.4f}")
             self._bar.update(round(seconds, 1) - self._bar.n)
 
-    def _claim_submitted(self) -> None:
-        """Say that all is handed over, which ends the training budget."""
+    def _claim_submitted(self, steps: int, tokens: int) -> None:
+        """Say that all is handed over, after so many steps, which ends the training budget."""
         peak = None
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device) / MEGABYTE
-        claim = handover.Submitted(self.step, self.tokens, self._clock.excluded, peak)
+        claim = handover.Submitted(steps, tokens, self._clock.excluded, peak)
         write_atomic(self._work / handover.SUBMISSION_FILE, encode(claim))
 
     def _pickle(self, thing: object, name: str, file: "SupportsWrite[bytes] | None" = None) -> None:

@@ -106,7 +106,7 @@ class TrainingRun(BudgetedRun):
         self._curve.flush()
         with (self._work / handover.MODEL_FILE).open("wb") as file:
             self._pickle(model, MODEL_NAME, file)
-        self._claim_submitted()
+        self._claim_submitted(self.step, self.tokens)
         if not self._headless:
             from autoresearch_kit.training.by_hand import show_result
 

@@ -12,7 +12,8 @@ submits that. Files that are left in `run.output` are handed over too; where the
 `run.submit()`.
 
 Under the runner, all files go to the run's work folder. By hand, in JupyterLab, the notebook is run
-in its task's folder, and the run shows a progress bar.
+in its task's folder; the run shows a progress bar, and `submit` draws the loss curve, if there is
+one, measures at once and prints each metric.
 """
 
 import os
@@ -42,17 +43,19 @@ class MeasuredRun(BudgetedRun):
         self.output = work / handover.OUTPUT_FOLDER
         self.output.mkdir(exist_ok=True)
         self._in_steps = False
+        self._spent = False
         super().__init__(train_seconds, seed, work)
 
     def _steps(self) -> Iterator[int]:
         self._in_steps = True
         yield from super()._steps()
         self._in_steps = False
+        self._spent = True
 
     def log(self, *, loss: float | Tensor, tokens: int = 0, **extra: float) -> None:
         """Note a loss, in any unit, and numbers to keep beside it.
 
-        In a loop that is not over `steps`, each call counts as a step.
+        In a loop that is not over `steps`, each call is a step of the loss curve.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -63,7 +66,8 @@ class MeasuredRun(BudgetedRun):
     def submit(self, thing: object = None) -> None:
         """Hand over `thing`, which can be all that can be pickled, and the files in `output`.
 
-        Functions and classes of the notebook's cells are pickled by value.
+        Functions and classes of the notebook's cells are pickled by value. By hand, it is measured
+        at once, and the metrics are printed.
 
         Raises:
             SubmissionError: it can't be pickled, and the message names what stands in the way; or
@@ -77,7 +81,13 @@ class MeasuredRun(BudgetedRun):
                 self._pickle(thing, "submission", file)
         elif not any(path.is_file() for path in self.output.rglob("*")):
             self._fail(Reason.BAD_SUBMISSION, SubmissionError(NOTHING))
-        self._claim_submitted()
+        # a loop that ends by itself says nothing of how fast the machine is
+        counts = (self.step, self.tokens) if self._spent else (0, 0)
+        self._claim_submitted(*counts)
+        if not self._headless:
+            from autoresearch_kit.training.by_hand import show_measured
+
+            show_measured(self.data.parent, self._work, self.device)
 
     def __reduce__(self) -> tuple[type[RunStub], tuple[dict[str, int]]]:
         # what refers to its run takes only a constant along

@@ -142,6 +142,11 @@ class Best(Sample):
     beside: tuple[float, ...] = ()
     lost: float = 0.0
 
+    @classmethod
+    def of(cls, sample: Sample) -> "Best":
+        """Return a code as it is held against by what is known of it."""
+        return cls(sample.scores, sample.nodes, metric=sample.metric, error=sample.error)
+
     @property
     def recent(self) -> Sample:
         """Return its latest scores, those beside the challenger's among them."""
@@ -216,7 +221,7 @@ def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     last = len(challenger.scores) >= MOST_RUNS or (beside and gain.error == 0)
 
     bar = LIKELY if last and not one_seed else SURE
-    hope = _hope(gain)
+    hope = hope_of(gain)
     if (beside or last) and probability_better(gain) >= bar:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
@@ -240,7 +245,7 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     simpler = challenger.nodes < other.nodes and margin >= 0
     last = runs >= MOST_RUNS or one_seed or gain.error == 0  # more such runs say no more
 
-    hope = _hope(gain)
+    hope = hope_of(gain)
     if probability_better(gain) >= MERGED_SURE:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
@@ -254,17 +259,19 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     return Decision(verdict, reason, detail, gain)
 
 
-def _hope(gain: Gain) -> float:
+def hope_of(gain: Gain) -> float:
     """Return the probability of a gain with sigma taken as known, to ask whether to go on."""
     return NormalDist(0.0, gain.error).cdf(gain.value) if gain.error else probability_better(gain)
 
 
 def _detail(own: Sample, other: str, gain: Gain) -> str:
     error = f" ± {rounded(gain.error)}" if gain.error else ""
-    return f"{own.metric.name} {own} against the best's {other}: {_apart(own.metric, gain, error)}"
+    return (
+        f"{own.metric.name} {own} against the best's {other}: {in_words(own.metric, gain, error)}"
+    )
 
 
-def _apart(metric: Metric, gain: Gain, error: str = "") -> str:
+def in_words(metric: Metric, gain: Gain, error: str = "") -> str:
     """Return how far a code's score is from the best's, in words."""
     if gain.value == 0 and not error:
         return "the same"
@@ -299,26 +306,25 @@ def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = 
     The error of the difference is that of both means; the challenger's runs count as one if
     `one_seed` says so.
     """
-    own = noise.sigma if one_seed else error_of_mean(challenger.scores, noise, ODD)
-    other = error_of_mean(best.scores, noise, ODD)
+    own, own_dof = error_of(challenger, noise, one_seed=one_seed)
+    other, other_dof = error_of(best, noise)
     value = challenger.metric.sign * (best.mean - challenger.mean)
     if abs(value) <= EXACT * abs(best.mean):
         value = 0.0
-    dof = _dof(challenger, best, noise)
-    if challenger.error > own and best.error > other:
-        dof = REPORTED_DOF
-    return Gain(value, math.hypot(max(own, challenger.error), max(other, best.error)), dof)
+    return Gain(value, math.hypot(own, other), min(own_dof, other_dof))
 
 
-def _dof(challenger: Sample, best: Sample, noise: Noise) -> float:
-    """Return the degrees of freedom of an error: the noise's, or of code that has noise of its own.
+def error_of(sample: Sample, noise: Noise, *, one_seed: bool = False) -> tuple[float, float]:
+    """Return the standard error of a code's mean, and the degrees of freedom behind that.
 
-    Where the baseline has none, the error is that of a few runs of one code.
+    Where the baseline has no noise, that of code with some is known from its own few runs only.
     """
-    if noise.sigma > 0:
-        return noise.dof
-    runs = [len(each.scores) for each in (challenger, best) if max(each.scores) > min(each.scores)]
-    return min(runs) - 1.0 if runs else noise.dof
+    error = noise.sigma if one_seed else error_of_mean(sample.scores, noise, ODD)
+    if sample.error > error:
+        return sample.error, REPORTED_DOF
+    if noise.sigma == 0 and error > 0:
+        return error, len(sample.scores) - 1.0
+    return error, noise.dof
 
 
 def probability_better(gain: Gain) -> float:
@@ -357,7 +363,7 @@ def greedy(challenger: Sample, best: Sample) -> Decision:
         verdict, reason = Verdict.KEEP, Reason.BETTER
         if gain < 0:
             verdict, reason = Verdict.DISCARD, Reason.WORSE
-        return Decision(verdict, reason, f"{scores}: {_apart(metric, Gain(gain, 0.0, 0.0))}")
+        return Decision(verdict, reason, f"{scores}: {in_words(metric, Gain(gain, 0.0, 0.0))}")
     fewer = best.nodes - challenger.nodes
     if fewer > 0:
         detail = f"{scores}: the same with {fewer} fewer syntax-tree nodes"

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 SITE = Path("/usr/share/doc")
 PORT = 8791
 ROUNDS = 75
-PARTS = {"data": 300, "hidden": 1200, "hidden/audit": 600}
+PARTS = {"data": 300, "hidden": 1800}
 CONFIG = """
 daemon off; user root; pid {work}/pid; error_log {work}/error.log; events {{}}
 http {{

@@ -65,6 +65,7 @@ def tried(
         noise=noise,
         against=against,
         settings=replace(SETTINGS, task=task, dataset=task.folder),
+        bounds=task.bounds,
         started=moment(320.0 * number),
         finished=moment(320.0 * (number + 1)),
     )

@@ -142,7 +142,7 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
 
 
 def test_what_was_not_recorded_is_said_in_a_sentence(night: Results, log: Results) -> None:
-    assert "No baseline was scored on the audit shard in night" in str(night.audit())
+    assert "No baseline was scored on the audit data in night" in str(night.audit())
     without = log.time(), log.curves(), log.diff(), log.audit(), log.confirmation(), log.slots()
     for missing in (*without, log.progress_of_devices("hours")):
         assert isinstance(missing, Missing)

@@ -7,6 +7,7 @@ import pytest
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment
+from autoresearch_kit.reports.figures.drawing import Drawing
 from autoresearch_kit.reports.figures.progress import find_scale, progress
 from autoresearch_kit.reports.results import compare
 from autoresearch_kit.reports.tables import to_frame, to_tsv
@@ -76,11 +77,18 @@ def test_other_objectives_and_bounds_have_columns() -> None:
     assert rows["its inference_seconds"] == "3.700e-05, the baseline's 1.200e-05"
 
 
+def test_the_front_is_drawn_and_counted() -> None:
+    digits = shown(of_two_objectives())
+    assert digits.summary.front == (8, 5, 6, 2)
+    assert dict(digits.summary.rows())["front"] == "4 kept, none better in all: 8, 5, 6, 2"
+    assert isinstance(digits.front(), Drawing)
+    assert "its front is its best" in str(shown(PETS).front())
+
+
 def test_a_broken_bound_is_said() -> None:
     made = of_two_objectives()
-    bound = replace(made[0].settings.task.bounds[0], limit=3e-5)
-    task = replace(made[0].settings.task, bounds=(bound,))
-    made = [replace(each, settings=replace(each.settings, task=task)) for each in made]
+    tighter = replace(made[0].bounds[0], limit=3e-5)
+    made = [*made[:-1], replace(made[-1], bounds=(tighter,))]
     rows = dict(shown(made).summary.rows())
     assert rows["bounds"] == "inference_seconds <= 3e-05: broken (3.700e-05)"
 

@@ -120,7 +120,20 @@ def test_each_loss_outside_of_steps_is_a_step(run: MeasuredRun, tmp_path: Path) 
     assert {**json.loads(lines[-1]), "seconds": 0} == {
         "step": 2, "seconds": 0, "loss": 1.0, "tokens": 0, "accuracy": 0.5,
     }  # fmt: skip
-    assert claim(tmp_path).steps == 3
+    assert claim(tmp_path).steps == 0
+
+
+@pytest.mark.parametrize("budget", [0.05, 60.0], ids=["spent", "left"])
+def test_only_a_loop_that_the_budget_ends_counts_steps(
+    budget: float, run: MeasuredRun, tmp_path: Path
+) -> None:
+    run.train_seconds = budget
+    for step in run.steps():
+        run.log(loss=1.0)
+        if budget == 60.0 and step == 5:  # as a notebook that stops early does
+            break
+    run.submit({})
+    assert (claim(tmp_path).steps > 0) is (budget == 0.05)
 
 
 SETUP = """

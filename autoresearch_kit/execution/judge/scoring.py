@@ -12,6 +12,7 @@ from autoresearch_kit.execution.processes.child import Child, last_line, start_c
 from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.records import (
     Accelerator,
+    DatasetInfo,
     Reason,
     RunSpec,
     SandboxLevel,
@@ -92,10 +93,13 @@ def judge_id(run_id: str) -> str:
     return f"{run_id}-judge"
 
 
+def allowed_seconds(info: DatasetInfo | TaskInfo) -> float:
+    """Return the seconds that a score may take."""
+    return info.measure_seconds if isinstance(info, TaskInfo) else LM_SECONDS
+
+
 def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
     """Say how a run's submission is scored on a shard; `folder` takes the judge's files."""
-    info = read_info(spec.dataset)
-    seconds = info.measure_seconds if isinstance(info, TaskInfo) else LM_SECONDS
     return JudgeSpec(
         dataset=spec.dataset,
         submission=taken_model(spec.folder),
@@ -105,7 +109,7 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         run_id=judge_id(spec.run_id),
         memory_mb=spec.memory_mb,
         shard=shard.value,
-        seconds=seconds,
+        seconds=allowed_seconds(read_info(spec.dataset)),
         device=spec.device,
         gpu=spec.gpu,
         sight=spec.sight,

@@ -1,4 +1,4 @@
-"""The held-out audit as a picture: what the keeps gained on val, and what on the audit shard."""
+"""The held-out audit as a picture: what the keeps gained on val, and what on the audit data."""
 
 import math
 
@@ -28,14 +28,14 @@ def audit(
     title: str = "",
     size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
-    """Draw the gains since the baseline on both shards, or say why there are none.
+    """Draw the gains since the baseline on both parts of the hidden data, or say what is missing.
 
     `size` is in inches.
     """
     if not opinion.keeps:
-        return Missing(f"No baseline was scored on the audit shard in {title}.")
+        return Missing(f"No baseline was scored on the audit data in {title}.")
     if len(opinion.keeps) == 1:
-        return Missing(f"Only the baseline was scored on the audit shard yet in {title}.")
+        return Missing(f"Only the baseline was scored on the audit data yet in {title}.")
     figure, warning = Drawing(size), opinion.warning
     axes = figure.add_subplot()
     dress(axes, "experiment", gain_label(metric))
@@ -56,7 +56,8 @@ def audit(
     axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
-    differs = [keep.parted > (opinion.allowed or math.inf) for keep in opinion.keeps]
+    allowed_most = math.inf if opinion.allowed is None else opinion.allowed
+    differs = [keep.parted > allowed_most for keep in opinion.keeps]
     if any(differs):
         x, y = numbers[differs], audited[differs]
         axes.plot(x, y, "s", color=VERMILLION, ms=9, label="differs", zorder=4)

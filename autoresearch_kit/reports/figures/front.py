@@ -22,7 +22,7 @@ from autoresearch_kit.reports.figures.drawing import (
     draw_legend,
     dress,
 )
-from autoresearch_kit.reports.figures.progress import MARGIN, find_scale
+from autoresearch_kit.reports.figures.progress import MARGIN, TRUSTED, find_scale
 from autoresearch_kit.reports.tables import column_of
 
 COLUMNS = 3
@@ -58,6 +58,8 @@ def front(
     draw_legend(figure)
     numbers = ", ".join(map(str, measured["number"][measured["front"]]))
     caption = f"{measured['front'].sum()} kept, none better in all objectives: {numbers}"
+    if task.trusted:
+        caption += f"   ·   {TRUSTED}"
     figure.entitle(figure.axes[0], title, caption)
     return figure
 

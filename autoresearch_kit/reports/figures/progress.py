@@ -59,6 +59,9 @@ MARGIN = 0.12
 STRIP_INCHES, HEAD_INCHES = 0.26, 1.6
 """Height of the strip for experiments without a score; of title, caption, legend, x axis, about."""
 
+TRUSTED = "trusted: measured beside the hidden data"
+"""Said of campaigns whose submissions were loaded where the hidden data is."""
+
 TRADED, OUT_OF_BOUNDS = "kept as a trade-off", "out of bounds"
 HOLLOW = (TRADED, OUT_OF_BOUNDS)
 """Kinds of marks that are rings, and are explained only where there are any."""
@@ -265,7 +268,7 @@ def describe_gain(frame: pd.DataFrame, metric: Metric = UPSTREAM) -> str:
         change = _change(first, last, last_se, metric)
         after = with_error(last, last_se)
         gain += f" → best {after} ({change}, experiment {keeps['number'].iloc[-1]})"
-    trusted = "   ·   trusted: measured beside the hidden data" if frame["trusted"].any() else ""
+    trusted = f"   ·   {TRUSTED}" if frame["trusted"].any() else ""
     return f"{gain}   ·   {len(tried)} tried: {', '.join(counts)}{trusted}"
 
 

@@ -1,7 +1,7 @@
 """The parts of a prompt, each in versions from the full one to the shortest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from autoresearch_kit.machine import profiles
@@ -34,11 +34,14 @@ from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section
 from autoresearch_kit.tasks.lm.corpora import about, how_packed
+from autoresearch_kit.verdicts import pareto
+from autoresearch_kit.verdicts.bounds import in_force
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.retries import fate
 
 PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
 IDEA_LENGTH = 120
+FRONT = 12  # members of the front that are listed, the best by the first objective first
 DETAIL_LENGTH = 200
 ABOUT_LENGTH = 2_000  # characters of what a task says of itself
 CHANGED_LENGTH = 300  # characters of what an experiment changes, by the names of what it changes
@@ -74,7 +77,8 @@ def account(brief: Brief) -> list[Section]:
         guidance(view),
         situation(brief.around, view.notebook),
         standing(brief),
-        bounds(view),
+        front(brief),
+        bounds(brief),
         in_flight(view),
         profile(view),
         Section("lessons", "Your lessons so far", (*_cuts(view.lessons, (1_000,)), "")),
@@ -207,9 +211,27 @@ def standing(brief: Brief) -> Section:
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
 
 
-def bounds(view: View) -> Section:
+def _task(brief: Brief) -> Task:
+    """Return the campaign's task, with the bounds in force."""
+    task, workspace = brief.around.settings.task, brief.around.workspace
+    return replace(task, bounds=in_force(workspace.bounds(), brief.view.experiments, task))
+
+
+def front(brief: Brief) -> Section:
+    """Return the keeps of which none is better in all objectives, with their values."""
+    title, task = "The front: kept, and none better in all objectives", _task(brief)
+    if len(task.objectives) < 2:
+        return Section("front", title, ("",))
+    lines = list[str]()
+    for each in pareto.front(brief.view.experiments, task)[:FRONT]:
+        values = ", ".join(f"{name} {_value(each, name)}" for name in task.objectives)
+        lines.append(f"- experiment {each.number}: {values} ({_short(each.proposal.idea)})")
+    return Section("front", title, ("\n".join(lines),))
+
+
+def bounds(brief: Brief) -> Section:
     """Return the bounds in force, with the best's values."""
-    task, best = view.experiment(0).settings.task, view.experiment(view.best)
+    task, best = _task(brief), brief.view.experiment(brief.view.best)
     if not task.bounds:
         return Section("bounds", "Bounds", ("",))
     lines = [f"- {bound}; the best has {_value(best, bound.metric)}" for bound in task.bounds]

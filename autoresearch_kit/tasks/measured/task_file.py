@@ -19,7 +19,7 @@ MEASURE_SECONDS = 300.0
 STANDARD_ERROR = "_se"
 """`measure.report` takes the standard error of a metric by its name and this."""
 
-_TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
@@ -70,7 +70,7 @@ def examine(root: Path, folder: str) -> tuple[TaskFile | None, list[str]]:
 
 def _read_table(table: Table, folder: str) -> TaskFile:
     name = table.text("name", PurePosixPath(folder).name)
-    if not _TASK_NAME.fullmatch(name):
+    if not TASK_NAME.fullmatch(name):
         table.note(f"name is {name!r}; it must be a letter, then at most 39 of A-Za-z0-9_-")
     limits, sandbox = table.table("limits"), table.table("sandbox")
     command, checks = table.text("measure"), table.text("checks")

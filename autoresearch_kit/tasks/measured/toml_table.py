@@ -26,10 +26,10 @@ class Table:
         self._problems.append(f"{self._where}: {problem}")
 
     def text(self, key: str, missing: str = "") -> str:
-        """Return a text that is not empty."""
+        """Return a text."""
         value = self._take(key, missing)
-        if isinstance(value, str) and (value.strip() or key not in self):
-            return value
+        if isinstance(value, str):
+            return value.strip()
         self.note(f'{key} is {value!r}; it must be a text, as in {key} = "..."')
         return missing
 

@@ -9,6 +9,7 @@ import typer
 from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.campaign.adopt_task import adopt_for_task
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.records import other_values
 from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.status import known
 from autoresearch_kit.ui.cli.app import app, console, project
@@ -23,6 +24,9 @@ def adopt(
     task: Annotated[
         Path | None, typer.Option(help="The folder of the task that your own notebook is for.")
     ] = None,
+    prefer: Annotated[
+        str, typer.Option(help="With several objectives: the one by which to take the best.")
+    ] = "",
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite changes that are in no commit.")
     ] = False,
@@ -42,13 +46,16 @@ def adopt(
     if own is not None:
         path = adopt_file(root, own, force=force)
         notebook = path.resolve().relative_to(root.resolve()).as_posix()
+        how = f"--notebook {notebook}"
         console.print(f"{own} has all that a campaign needs")
     if tag is not None:
-        best = adopt_best(root, known(root, tag), force=force).experiment
+        best = adopt_best(root, known(root, tag), prefer=prefer, force=force).experiment
         score, notebook = with_error(best.score or 0, best.error), best.settings.notebook
-        metric = best.settings.task.objective.name
+        score += other_values(best.settings.task, best.runs)
+        metric, folder = best.settings.task.objective.name, best.settings.task.folder
+        how = f"--task {folder}" if folder else f"--notebook {notebook}"
         console.print(f"{notebook} is now experiment {best.number} of '{tag}', {metric} {score}")
-    console.print(f"begin with it, under a new tag: autoresearch run TAG --notebook {notebook}")
+    console.print(f"begin with it, under a new tag: autoresearch run TAG {how}")
 
 
 def _adopt_for_task(root: Path, own: Path | None, task: Path, force: bool) -> None:

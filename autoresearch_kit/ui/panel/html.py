@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from autoresearch_kit.records import Command, Limits, Reason, Stage, Verdict
 from autoresearch_kit.records.text import rounded
+from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
@@ -228,7 +229,7 @@ def _kind(row: Row) -> str:
 def _measured(row: Row) -> str:
     """Return what a look at the score shows: the speed, other metrics, how it was measured."""
     values = [f"{name} {rounded(value)}" for name, value in row.values.items()]
-    trusted = ["trusted: measured beside the hidden data"] if row.trusted else []
+    trusted = [TRUSTED] if row.trusted else []
     return "; ".join([*([row.speed] if row.speed else []), *values, *trusted])
 
 

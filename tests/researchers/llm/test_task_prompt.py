@@ -16,7 +16,8 @@ from tests.researchers.llm.conftest import Ledger
 def retold(experiment: Experiment, task: Task, values: Mapping[str, float]) -> Experiment:
     """Return the experiment as one of this task, measured as these values."""
     runs = tuple(measured(task, values) if run.score else run for run in experiment.runs)
-    return replace(experiment, runs=runs, settings=replace(experiment.settings, task=task))
+    settings = replace(experiment.settings, task=task)
+    return replace(experiment, runs=runs, settings=settings, bounds=task.bounds)
 
 
 def prompted(ledger: Ledger, task: Task, each: Sequence[Mapping[str, float]]) -> str:
@@ -65,6 +66,7 @@ def test_other_objectives_and_bounds_are_told(better: Ledger) -> None:
     assert "error 0.060000, inference_seconds 2.100e-05, submission_mb 0.400000" in said
     assert "- inference_seconds <= 4e-05; the best has 2.100e-05" in said
     assert "discarded as `out of bounds`" in said
+    assert "- experiment 0: error 0.080000, inference_seconds 1.200e-05 (" in said
     assert "Several numbers count: error (share of rows, lower is better); inference_sec" in said
 
 
