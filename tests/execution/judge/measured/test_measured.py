@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.measured_notebook import EXECUTED_FILE
-from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import MEASURED_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason, SandboxLevel
 from tests.execution.judge.measured import submissions
@@ -88,7 +87,7 @@ NOT, BAD = Reason.NOT_MEASURED, Reason.BAD_SUBMISSION
 FAULTS = {
     "raises": (
         "1\n# %%\nsecret = 'hidden'\nraise ValueError(secret)", NOT,
-        f"measure.ipynb raised ValueError in cell 2; {EXECUTED_FILE} has all of it",
+        f"measure.ipynb raised ValueError in cell 2; {MEASURED_FILE} has all of it",
     ),
     "refuses": (f"{IMPORT}measure.refuse('two columns, please')", BAD, "two columns, please"),
     "reports twice, and goes on": (
@@ -149,7 +148,7 @@ def test_a_flood_of_output_is_cut(spec: JudgeSpec) -> None:
     flood = "for _ in range(300):\n    print('x' * 100_000)\n"
     prepare(spec.dataset, f"{flood}\n# %%\n{MEASURE}")
     assert scoring.score(submit(spec)).value == 0.0
-    assert (spec.folder / EXECUTED_FILE).stat().st_size < 1_000_000
+    assert (spec.folder / MEASURED_FILE).stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
