@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 GPU_REPORT ?= gpu-report
 GPU_PYTHON ?= 3.12
 
-.PHONY: demo test test-all check lab gpu gpu-wheels clean
+.PHONY: demo examples test test-all check lab gpu gpu-wheels clean
 
 demo: $(VENV)/installed  ## set up, then a short campaign of five experiments
 	$(BIN)/autoresearch demo
+
+examples: $(VENV)/installed  ## improve the tasks in examples/ a little, in a few minutes
+	$(BIN)/python examples/improve.py
 
 test: $(VENV)/installed  ## set up, then lint, types and every test but the slow ones
 	$(MAKE) check
@@ -16,7 +19,7 @@ test: $(VENV)/installed  ## set up, then lint, types and every test but the slow
 
 test-all: $(VENV)/installed  ## what CI runs: the slow tests too; names those that took longest
 	$(MAKE) check
-	$(BIN)/python -m pytest -m alone --durations=10
+	$(BIN)/python -m pytest -m alone -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 	$(BIN)/python -m pytest -m "not alone" -n 4 --dist loadfile --no-loadscope-reorder --durations=30
 
 check: $(VENV)/installed

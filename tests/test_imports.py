@@ -16,7 +16,7 @@ LAYERS = (
     {"errors"},
     {"records"},
     {"files", "verdicts"},
-    {"ledger", "machine", "notebook"},
+    {"ledger", "machine", "measuring", "notebook"},
     {"tasks"},
     {"execution"},
     {"researchers"},

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import NOTEBOOK, Entry, History, repository
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells, read_text
 from autoresearch_kit.notebook.contract import structural_problems
+from autoresearch_kit.reports.summary import summary_of
 from autoresearch_kit.tasks.lm.task import LANGUAGE_MODEL
 
 HOW_TO_NAME = (
@@ -21,20 +23,42 @@ HOW_TO_NAME = (
 )
 
 
-def adopt_best(root: Path, tag: str, *, force: bool = False) -> Entry:
+def adopt_best(root: Path, tag: str, *, prefer: str = "", force: bool = False) -> Entry:
     """Write the best notebook of campaign `tag` to where its first one was; return the best.
 
+    With several objectives, `prefer` names the one by which the best of the front is taken.
+
     Raises:
-        InputError: the campaign has none, or the notebook that is there would be lost and `force`
-            is not set.
+        InputError: the campaign has none, `prefer` is no objective of it, or the notebook that is
+            there would be lost and `force` is not set.
     """
     ledger = History(root, tag)
-    best = ledger.best()
+    best = _preferred(ledger, prefer) if prefer else ledger.best()
     if best is None:
         raise InputError(f"campaign '{tag}' has no experiment yet; run it: autoresearch run {tag}")
     name = best.experiment.settings.notebook
-    _write(root, name, ledger.source(best.experiment.number), force)
+    replace_notebook(root, name, ledger.source(best.experiment.number), force=force)
     return best
+
+
+def _preferred(ledger: History, prefer: str) -> Entry | None:
+    """Return the front's best in an objective, of those that hold all bounds in force."""
+    entries, workspace = ledger.entries(), Workspace(ledger.root, ledger.tag)
+    summary = summary_of(ledger.tag, entries, workspace.bounds())
+    task, best = summary.task, summary.best_row
+    if best is None:
+        return None
+    if prefer not in task.objectives:
+        objectives = ", ".join(task.objectives)
+        raise InputError(f"--prefer {prefer}: the objectives of '{ledger.tag}' are {objectives}")
+    front = [row for row in summary.table if row.number in (summary.front or (best.number,))]
+    held = [row for row in front if summary.holds_bounds(row) and prefer in summary.measured(row)]
+    if not held:
+        bounds = ", ".join(map(str, task.bounds))
+        raise InputError(f"no keep of '{ledger.tag}' was measured within its bounds ({bounds})")
+    sign = task.metric(prefer).sign
+    chosen = min(held, key=lambda row: sign * summary.measured(row)[prefer])
+    return next(each for each in entries if each.experiment.number == chosen.number)
 
 
 def adopt_file(root: Path, path: Path, *, force: bool = False) -> Path:
@@ -56,7 +80,7 @@ def adopt_file(root: Path, path: Path, *, force: bool = False) -> Path:
         raise InputError(f"{path} can't be adopted yet:{lines}")
     if path.resolve().parent == (root / NOTEBOOK).resolve().parent:
         return path
-    _write(root, NOTEBOOK, TrainNotebook.parse(text).text(), force)
+    replace_notebook(root, NOTEBOOK, TrainNotebook.parse(text).text(), force=force)
     return root / NOTEBOOK
 
 
@@ -72,7 +96,12 @@ def find_problems(text: str) -> list[str]:
     return [*problems, *LANGUAGE_MODEL.notebook_problems(cells), *advice]
 
 
-def _write(root: Path, name: str, text: str, force: bool) -> None:
+def replace_notebook(root: Path, name: str, text: str, *, force: bool) -> None:
+    """Write the text of a notebook to the file `name` of the project.
+
+    Raises:
+        InputError: the notebook that is there would be lost, and `force` is not set.
+    """
     path = root / name
     if not force and _would_be_lost(root, name):
         raise InputError(

@@ -7,26 +7,25 @@ are shared by all ideas that wait for them, and what a discard does not need is 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from autoresearch_kit.campaign.judging import Case, Idea, Judging
 from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
 from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Experiment, Noise, Proposal, Run, Verdict
-from autoresearch_kit.verdicts import decide, noise, repeats
-from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Best, Decision, Sample
-from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.records import (
+    Arm,
+    Experiment,
+    Proposal,
+    Verdict,
+)
+from autoresearch_kit.verdicts import noise, repeats
+from autoresearch_kit.verdicts.decide import (
+    BESIDE,
+    MERGED_RUNS,
+    Decision,
+)
 from autoresearch_kit.verdicts.repeats import Settled
-from autoresearch_kit.verdicts.validity import as_fast
-
-
-@dataclass(frozen=True)
-class Idea:
-    """An idea as it is run; `passed` is as in `Outcome`."""
-
-    proposal: Proposal
-    notebook: TrainNotebook
-    passed: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,11 @@ class Comparing:
     experiments: Sequence[Experiment]
     slots: Callable[[], int]
 
+    @property
+    def judging(self) -> Judging:
+        """Return what judges by the experiments of now."""
+        return Judging(self.measuring, self.experiments)
+
     def compare(self, idea: Idea, best: Experiment) -> Steps[Outcome]:
         """Run an idea and the best that it is held against, as often as the verdict needs.
 
@@ -51,7 +55,7 @@ class Comparing:
         while not (ended := repeats.ended(own) or repeats.not_judged(beside, "re-run of the best")):
             decided: Decision | Arm = Arm.CHALLENGER
             if own:
-                decided, measured_noise = self._decided(idea, own, best, beside)
+                decided, measured_noise = self.judging.decide(Case(idea, own, best, beside))
             if isinstance(decided, Decision):
                 ended = decided
                 break
@@ -60,7 +64,7 @@ class Comparing:
             missing = self._missing(idea, decided, own, beside)
             given_up = self._gives_up(idea, own, best, beside, missing)
             before = [seed.run for seed in own]
-            best_before = [*self._runs_before(best, beside), *(seed.run for seed in beside)]
+            best_before = [*self.judging.runs_before(best, beside), *(seed.run for seed in beside)]
             over = yield from together(
                 [
                     *(self.measuring.measure(own_series, at, before) for at in missing[0]),
@@ -74,7 +78,7 @@ class Comparing:
             if missing[0] and not repeats.ended(own):
                 own = yield from self.measuring.repeat_slow(own_series, own)
             if missing[1] and not repeats.not_judged(beside):
-                best_before = self._runs_before(best, beside)
+                best_before = self.judging.runs_before(best, beside)
                 beside = yield from self.measuring.repeat_slow(best_series, beside, best_before)
             measured_noise = None  # a crash or a disturbed run is not held against noise
         return Outcome(
@@ -86,6 +90,7 @@ class Comparing:
             measured_noise,
             best.number,
             idea.passed,
+            bounds=self.judging.task.bounds,
         )
 
     def _missing(
@@ -121,10 +126,10 @@ class Comparing:
             now = _added(own, beside, missing, over)
             if repeats.ended(now[0]) or repeats.not_judged(now[1]):
                 return True
-            before = self._runs_before(best, beside)
+            before = self.judging.runs_before(best, beside)
             if not now[0] or self.measuring.slow(now[0]) or self.measuring.slow(now[1], before):
                 return False
-            decided, _ = self._decided(idea, now[0], best, now[1])
+            decided, _ = self.judging.decide(Case(idea, now[0], best, now[1]))
             return isinstance(decided, Decision) and decided.verdict is not Verdict.KEEP
 
         return enough
@@ -144,44 +149,6 @@ class Comparing:
             return Series(proposal.number, Arm.BEST, code, proposal.number, str(Arm.BEST))
         first = noise.shared_reruns(self.experiments, best.number)
         return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
-
-    def _decided(
-        self,
-        idea: Idea,
-        own: Sequence[Settled],
-        best: Experiment,
-        beside: Sequence[Settled],
-    ) -> tuple[Decision | Arm, Noise]:
-        """Return the decision, or whose code to run once more; and the noise behind it."""
-        scores, best_scores = repeats.scores(own), repeats.scores(beside)
-        # an idea's first run is not noise: it was picked by it; merged code was not
-        fresh = scores if idea.passed else scores[1:]
-        number, nodes = idea.proposal.number, idea.notebook.nodes()
-        measured_noise = self.noise(Group(number, fresh), Group(best.number, best_scores))
-        settings = self.measuring.context.settings
-        how = measured_noise.sigma, settings, self.measuring.usual
-        challenger = Sample(scores, nodes, claimed=repeats.claimed(own, *how))
-        champion = Best(
-            noise.scores_of(self._runs_before(best, beside)),
-            best.nodes,
-            best_scores,
-            decide.possible_losses(self.experiments),
-            claimed=repeats.claimed(beside, *how),
-        )
-        rule = decide.decide_merged if idea.passed else decide.decide
-        return rule(challenger, champion, measured_noise, settings.rule), measured_noise
-
-    def _runs_before(self, best: Experiment, beside: Sequence[Settled]) -> list[Run]:
-        """Return the best's runs of earlier experiments that were as fast as those made now."""
-        now = [seed.run for seed in beside if not seed.disturbed]
-        return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
-
-    def noise(self, *groups: Group) -> Noise:
-        """Pool the noise of all runs that were made together, with these groups added."""
-        known = [*noise.groups_of(self.experiments), *groups]
-        first = self.experiments[0].scores if self.experiments else groups[0].scores
-        accelerator = self.measuring.context.machine.accelerator
-        return noise.pool(known, noise.prior(first[0], accelerator=accelerator))
 
 
 def _added(

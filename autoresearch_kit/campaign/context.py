@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autoresearch_kit.campaign.aims import check_measured
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.devices import Device
@@ -89,6 +90,7 @@ def find_context(
     kit = kit_copy.digest(workspace.kit)
     if report is not None:
         check_profile(settings, report.machine)
+        check_measured(settings.task, report.machine.gpu)
         memory_mb = settings.memory_mb or round(MEMORY_SHARE * report.machine.memory_mb)
         settings = replace(settings, memory_mb=memory_mb)
         site = Site(dataset, data_ref(info), kit, report.sandbox, sight)
@@ -101,6 +103,7 @@ def find_context(
     leak = check_leak(dataset, info, sight)
     site = Site(dataset, data_ref(info), kit, level, sight)
     machine, here = found[0].machine, found[0].fingerprint
+    check_measured(settings.task, machine.gpu)
     return Context(settings, machine, found, site, info, here, baseline, leak)
 
 

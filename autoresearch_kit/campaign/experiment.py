@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from autoresearch_kit.campaign.comparing import Comparing, Idea
+from autoresearch_kit.campaign.comparing import Comparing
+from autoresearch_kit.campaign.judging import Idea
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.orders import Steps, together, until
 from autoresearch_kit.campaign.outcome import Outcome
@@ -93,7 +94,8 @@ class Decider:
         while outcome.decision.verdict is Verdict.KEEP:
             outcome = yield from self._completed(outcome)
             best = best_of(self.experiments)
-            if best is None or best.number == outcome.against:
+            beside = outcome.decision.reason is Reason.TRADE_OFF  # it replaces no best
+            if beside or best is None or best.number == outcome.against:
                 break
             # it takes a keep of another idea to come here again, so that this ends
             outcome = yield from self._merged(outcome, best)
@@ -137,9 +139,13 @@ class Decider:
         return edited, ""
 
     def _base_of(self, proposal: Proposal) -> Experiment | None:
-        """Return the kept experiment that it is built on, else the best; None for the baseline."""
+        """Return the kept experiment that it is held against; None for the baseline.
+
+        The one that it is built on, if that was the best when it was kept, else the best.
+        """
         parents = [each for each in self.experiments if each.number == proposal.parent]
-        return next((each for each in parents if each.kept), best_of(self.experiments))
+        kept = (each for each in parents if each.kept and each.reason is not Reason.TRADE_OFF)
+        return next(kept, best_of(self.experiments))
 
     def _baseline(self, proposal: Proposal, notebook: TrainNotebook) -> Steps[Outcome]:
         """Run it with several seeds, since all that follow are compared with it.
@@ -158,7 +164,9 @@ class Decider:
             return Outcome(proposal, notebook, ended, tuple(own))
         detail = "every later experiment is compared with it"
         decision = Decision(Verdict.KEEP, Reason.BASELINE, detail)
-        measured_noise = self._comparing.noise(Group(BASELINE, repeats.scores(own)))
+        metric = self.measuring.context.settings.task.objective
+        scores = repeats.scores(own, metric)
+        measured_noise = self._comparing.judging.noise(metric, Group(BASELINE, scores))
         return Outcome(proposal, notebook, decision, tuple(own), noise=measured_noise)
 
     def _completed(self, outcome: Outcome) -> Steps[Outcome]:

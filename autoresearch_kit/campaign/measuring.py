@@ -1,6 +1,7 @@
 """Measures notebooks, each run once: a run that was over before a kill is not run again.
 
-A run that the machine disturbed is repeated with its seed, as `verdicts.repeats` says.
+A run that the machine disturbed is repeated with its seed, as `verdicts.repeats` says. Here the
+kit's own metrics are added to what a judge has measured.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.pool import Delivery
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Measured, Reason, Run
+from autoresearch_kit.records import Arm, Measured, Reason, Run, Task
 from autoresearch_kit.verdicts.repeats import Repeat, Settled, repeat, settle
 from autoresearch_kit.verdicts.validity import never_quiet, why_invalid, why_slow
 
@@ -103,7 +104,7 @@ class Measuring:
                 self.context, series.key(index, len(tried)), series.notebook, seed, words
             )
             delivery = yield from carry_out(replace(wanted, slot=series.slot))
-            run = delivery.run
+            run = completed(delivery.run, self.context.settings.task, series.notebook.nodes())
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
             why = why_invalid(run, before, settings, usual)
@@ -203,6 +204,32 @@ class Measuring:
 
     def _folder(self, measured: Measured) -> Path:
         return self.workspace.runs / measured.folder
+
+
+def completed(run: Run, task: Task, nodes: int) -> Run:
+    """Return the run with the kit's metrics in its score, whose value is the first objective's.
+
+    `nodes` count the syntax tree of its editable cells. A run that lacks an objective was not
+    measured.
+    """
+    if run.score is None:
+        return run
+    of_run = {
+        "peak_memory_mb": run.peak_memory_mb,
+        "peak_gpu_mb": run.gpu_mb,
+        "wall_seconds": run.wall_seconds,
+        "train_seconds": run.train_seconds,
+        "nodes": float(nodes),
+    }
+    known = {name: value for name, value in of_run.items() if value is not None}
+    # a task may have a metric of its own under such a name
+    values = {**known, run.score.metric: run.score.value, **run.score.values}
+    lacking = [name for name in task.objectives if name not in values]
+    if lacking:
+        detail = f"{', '.join(lacking)}: not measured here"
+        return replace(run, score=None, failure=Reason.NOT_MEASURED, detail=detail)
+    first = task.objectives[0]
+    return replace(run, score=replace(run.score, metric=first, value=values[first], values=values))
 
 
 def _words(arm: Arm, index: int, again: int) -> str:

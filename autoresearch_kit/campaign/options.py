@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from autoresearch_kit.campaign import context
+from autoresearch_kit.campaign.aims import check_measured, with_aims
 from autoresearch_kit.campaign.pools import LOCAL, is_elsewhere
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import devices, machine_probe
@@ -14,14 +15,26 @@ from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
-from autoresearch_kit.records import LANGUAGE_MODELLING, Accelerator, Clock, Limits, Rule, Settings
+from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
+    VAL_BPB,
+    Accelerator,
+    Clock,
+    Limits,
+    Rule,
+    Settings,
+    Task,
+)
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
 from autoresearch_kit.tasks.measured import layout, task_file
 from autoresearch_kit.tasks.measured.task_file import TaskFile
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
-"""Runs of the baseline."""
+"""Runs of the baseline, for `val_bpb`: how much that varies was measured before."""
+
+MORE_SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 5, Rule.GREEDY: 3}
+"""Runs of the baseline for other objectives, whose noise only these runs tell."""
 
 MAX_ELSEWHERE = 0.3
 """The share of the cores' time that others may take while a run trains."""
@@ -84,6 +97,9 @@ class Wishes:
     clock: Clock | None = None
     devices: str | None = None
     pool: str | None = None
+    objectives: str | None = None
+    bound: tuple[str, ...] | None = None
+    approve: bool | None = None
 
 
 def flag(name: str) -> str:
@@ -164,10 +180,21 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
     )
     if wishes.max_elsewhere is not None and not History(root, tag).experiments():
         started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
+    if wishes.bound:
+        raise InputError(
+            f"campaign '{tag}' was started already; add a bound to it with: autoresearch bound "
+            f"{tag} '{wishes.bound[0]}'"
+        )
+    task = started.task
+    of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
+    if wishes.approve and not started.approve:
+        raise InputError(
+            f"campaign '{tag}' was started without --approve, and its keeps were built on; leave "
+            "it out, or choose another tag"
+        )
     for field in fields(wishes):
-        wish, is_now = getattr(wishes, field.name), getattr(started, field.name)
-        if field.name == "task":
-            is_now = started.task.folder or None
+        wish, name = getattr(wishes, field.name), field.name
+        is_now = of_task[name] if name in of_task else getattr(started, name)
         if wish is not None and wish != is_now:
             option = flag(field.name)
             was = f"without {option}" if is_now is None else f"with {option} {is_now}"
@@ -215,6 +242,10 @@ def begin(root: Path, wishes: Wishes) -> Settings:
     if memory_mb is None:  # a cluster's slots tell theirs at the start
         share = context.MEMORY_SHARE / (asked.slots or 1)
         memory_mb = 0 if elsewhere else round(share * cgroups.memory_mb())
+    task = told.task if told else LANGUAGE_MODELLING
+    task = with_aims(task, wishes.objectives, wishes.bound)
+    if not elsewhere:
+        check_measured(task, accelerator)
     allowance = wall_allowance(clock, train_seconds, compile_seconds)
     return Settings(
         dataset=dataset,
@@ -225,7 +256,7 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         researcher=wishes.researcher or "optuna",
         profile=profile.name,
         rule=rule,
-        seeds=wishes.seeds or SEEDS[rule],
+        seeds=_seeds(wishes.seeds, rule, task),
         max_elsewhere=wishes.max_elsewhere or MAX_ELSEWHERE,
         vocab_size=text.vocab_size if text else None,
         context=text.context if text else None,
@@ -234,8 +265,24 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         notebook=notebook,
         devices=wishes.devices or devices.ALL,
         pool=wishes.pool or LOCAL,
-        task=told.task if told else LANGUAGE_MODELLING,
+        task=task,
+        approve=bool(wishes.approve),
     )
+
+
+def _seeds(wished: int | None, rule: Rule, task: Task) -> int:
+    """Return how often the baseline is run.
+
+    Raises:
+        InputError: it is once, and nothing else tells the noise.
+    """
+    known = task.objectives == (VAL_BPB.name,)
+    if wished == 1 and rule is Rule.CAREFUL and not known:
+        raise InputError(
+            f"--seeds is 1; the noise of {', '.join(task.objectives)} is known from the runs of "
+            f"the baseline only: give at least 2, or leave it out for {MORE_SEEDS[rule]}"
+        )
+    return wished or (SEEDS if known else MORE_SEEDS)[rule]
 
 
 def _for_task(wishes: Wishes, told: TaskFile) -> Wishes:

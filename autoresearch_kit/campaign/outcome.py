@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Measured, Noise, Profiled, Proposal
+from autoresearch_kit.records import Bound, Measured, Noise, Profiled, Proposal
 from autoresearch_kit.verdicts.decide import Decision
 from autoresearch_kit.verdicts.repeats import Settled
 
@@ -13,7 +13,8 @@ class Outcome:
     """An idea decided: the verdict, the noise behind it, its runs, and the best's runs beside.
 
     `against` is the number of that best; None for the baseline, and where nothing was run. `passed`
-    are the outcomes by which it was to be kept before it was merged onto another best.
+    are the outcomes by which it was to be kept before it was merged onto another best. `bounds` are
+    those that it was held against; None where it was held against none.
     """
 
     proposal: Proposal
@@ -25,6 +26,7 @@ class Outcome:
     against: int | None = None
     passed: "tuple[Outcome, ...]" = ()
     profiled: Profiled | None = None
+    bounds: tuple[Bound, ...] | None = None
 
     def counting(self) -> list[Measured]:
         """Return the idea's runs that count."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import autoresearch_kit
+from autoresearch_kit.campaign.aims import bounds_in
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.errors import KitError
@@ -12,6 +13,7 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
+    Bound,
     Experiment,
     Measured,
     Passed,
@@ -133,7 +135,16 @@ def _describe(
         gain=decision.gain,
         against=outcome.against,
         passed=tuple(map(_passed, outcome.passed)),
+        bounds=_bounds(parts, outcome),
     )
+
+
+def _bounds(parts: Parts, outcome: Outcome) -> tuple[Bound, ...]:
+    """Return the bounds that it was held against, or those in force where it was against none."""
+    if outcome.bounds is not None:
+        return outcome.bounds
+    task = parts.context.settings.task
+    return bounds_in(parts.workspace, parts.history.experiments(), task).bounds
 
 
 def _passed(outcome: Outcome) -> Passed:

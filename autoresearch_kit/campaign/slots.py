@@ -14,6 +14,7 @@ from statistics import fmean, median
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.pool import Order, Pool
 from autoresearch_kit.records import Experiment, Run, SlotUse
+from autoresearch_kit.records.text import rounded
 
 logger = logging.getLogger(__name__)
 
@@ -192,8 +193,8 @@ def why_unlike(run: Run, others: Iterable[Run], sigma: float) -> str:
     mean = fmean(_value(other) for other in known)
     if abs(_value(run) - mean) > SIGMAS * sigma:
         return (
-            f"the best scores {_value(run):.6f} there, {mean:.6f} elsewhere, more than "
-            f"{SIGMAS:g} sigma of {sigma:.6f} apart"
+            f"the best scores {rounded(_value(run))} there, {rounded(mean)} elsewhere, more than "
+            f"{SIGMAS:g} sigma of {rounded(sigma)} apart"
         )
     return ""
 

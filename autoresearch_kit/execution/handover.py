@@ -26,6 +26,10 @@ METRICS_BYTES = 1_000_000
 PROFILE_FILE = "profile.json"
 FAILURE_FILE = "failure.json"
 MODEL_FILE = "submission.pkl"
+"""The pickled submission; empty, once it is taken, where all is in `OUTPUT_FOLDER`."""
+OUTPUT_FOLDER = "output"
+"""Files that a notebook hands over, for a task that is a folder; in the work folder, and taken to
+the run's folder."""
 SUBMISSION_FILE = "submission.json"
 """Written last and atomically: its arrival ends the training budget."""
 

@@ -21,12 +21,13 @@ from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner import compile_cache
-from autoresearch_kit.execution.runner.submission import taken_model
+from autoresearch_kit.execution.runner.submission import make_targets, taken_model, taken_output
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec
 from autoresearch_kit.records.runs import failed_by_kit
 from autoresearch_kit.records.text import one_line
+from autoresearch_kit.tasks.kinds import is_audited, read_info
 from autoresearch_kit.tasks.lm.splits import Split
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,9 @@ def prepare(setup: RunSetup) -> Waiting:
     """
     end_run(setup.run_id)
     folder = setup.folder
-    with suppress(OSError):
-        remove_tree(folder / handover.WORK_FOLDER)
+    for written in (folder / handover.WORK_FOLDER, taken_output(folder)):
+        with suppress(OSError):
+            remove_tree(written)
     for left in (folder / handover.RUN_FILE, taken_model(folder)):
         left.unlink(missing_ok=True)
     write_atomic(folder / handover.SETUP_FILE, codec.encode(setup))
@@ -108,7 +110,7 @@ class Ahead:
         if live.stage != handover.TRAINS:
             return
         try:
-            self._judge_spec.submission.touch()  # a sandbox shows a file that is there
+            make_targets(self._spec)
             self._judge = scoring.start(self._judge_spec)
         except OSError as error:
             logger.warning("the judge is started when it is needed: %s", in_words(error))
@@ -188,13 +190,15 @@ def execute_unscored(spec: RunSpec, *, cancelled: Callable[[], bool] = lambda: F
 
 
 def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: False) -> Run:
-    """Return the run with its submission's score on the audit shard.
+    """Return the run with its submission's score on the audit shard, if its task has one.
 
     The submission still lies in the run's folder. No verdict depends on that score: where it can't
     be had, a warning is logged and the run is returned as it was. Raises as `execute` does.
     """
     begun = time.monotonic()
     folder = spec.folder / AUDIT_FOLDER
+    if not is_audited(read_info(spec.dataset)):
+        return run
     try:
         folder.mkdir(exist_ok=True)
         judge_spec = scoring.judge_spec(spec, folder, Split.AUDIT)

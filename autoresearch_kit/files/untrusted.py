@@ -99,6 +99,11 @@ class Entry:
         """Return whether it is a plain file with no other name."""
         return stat.S_ISREG(self.status.st_mode) and self.status.st_nlink == 1
 
+    @property
+    def is_folder(self) -> bool:
+        """Return whether it is a folder."""
+        return stat.S_ISDIR(self.status.st_mode)
+
 
 def entries(folder: Path) -> Iterator[Entry]:
     """Yield everything below `folder`, listed as it is asked for. Links are named, not followed.

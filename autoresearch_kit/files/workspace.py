@@ -24,6 +24,7 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.kit_copy import PACKAGE, copy_kit
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import (
+    Bound,
     Command,
     Errands,
     Measured,
@@ -51,7 +52,7 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
 }
 """Files that a campaign can go on without: their content, and what their loss means."""
 
-NEEDED = ("settings.json", "research.json", "errands.json")
+NEEDED = ("settings.json", "research.json", "errands.json", "bounds.json")
 """Files that change what a campaign does."""
 
 _ADDING_PROBE = threading.Lock()
@@ -193,6 +194,15 @@ class Workspace:
     def write_research(self, research: Research) -> None:
         """Write down how the language model is asked."""
         write_atomic(self.folder / "research.json", codec.encode(research))
+
+    def bounds(self) -> tuple[Bound, ...] | None:
+        """Return the bounds in force; None if nobody wrote them here; InputError if damaged."""
+        return self._read("bounds.json", tuple[Bound, ...])
+
+    def write_bounds(self, bounds: tuple[Bound, ...]) -> None:
+        """Set the bounds in force from the next verdict on."""
+        self.create()
+        write_atomic(self.folder / "bounds.json", codec.encode(bounds))
 
     def errands(self) -> Errands:
         """Return the campaign's errands after each experiment; InputError if damaged."""

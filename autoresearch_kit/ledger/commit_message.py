@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from autoresearch_kit.records import Experiment
-from autoresearch_kit.records.text import one_line
+from autoresearch_kit.records import Approval, Experiment
+from autoresearch_kit.records.text import one_line, rounded
 
 _IDEA_LENGTH = 120
 _HYPOTHESIS_LENGTH = 1000
@@ -23,6 +23,14 @@ def record_message(experiment: Experiment) -> str:
     return _message(subject, _prose(experiment.detail, _HYPOTHESIS_LENGTH), _trailers(experiment))
 
 
+def approval_message(experiment: Experiment, approval: Approval) -> str:
+    """Return the message of the commit that says whether a keep may be built on."""
+    word = "Approve" if approval.approved else "Reject"
+    subject = f"{word} {experiment.tag} {experiment.number:04d}"
+    answer = {"Experiment": str(experiment.number), "Tag": experiment.tag}
+    return _message(subject, _prose(approval.note, _HYPOTHESIS_LENGTH), answer)
+
+
 def _prose(text: str, length: int) -> str:
     line = one_line(text, length)
     # git takes a line that starts with '#' for a comment, and '---' for the end of the message
@@ -33,9 +41,9 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     proposal = experiment.proposal
     parent = "" if proposal.parent is None else str(proposal.parent)
     retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
-    score = "" if experiment.score is None else f"{experiment.score:.6f}"
+    score = "" if experiment.score is None else rounded(experiment.score)
     metric = experiment.metric.replace("_", "-").capitalize()
-    error = "" if experiment.error is None else f"{experiment.error:.6f}"
+    error = "" if experiment.error is None else rounded(experiment.error)
     trained = sum(run.train_seconds for run in experiment.all_runs)
     return {
         "Experiment": str(experiment.number),

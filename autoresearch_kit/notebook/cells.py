@@ -92,7 +92,7 @@ def parse_cells(text: str) -> tuple[tuple[Cell, ...], KernelSpec]:
         cells.append(Cell(name, cell.source, markdown, tuple(cell.metadata.get("tags", ()))))
     spec = notebook.metadata.get("kernelspec")
     kernel = KernelSpec(spec.name, spec.display_name) if spec else KernelSpec()
-    return _name_markdown(cells), kernel
+    return name_markdown(cells), kernel
 
 
 def _parse_json(text: str) -> nbformat.NotebookNode:
@@ -120,7 +120,7 @@ def _parse_json(text: str) -> nbformat.NotebookNode:
     return notebook
 
 
-def _name_markdown(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+def name_markdown(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Name each nameless markdown cell after the code cell that follows, so that its id stays."""
     named: list[Cell] = []
     taken = {cell.name for cell in cells}

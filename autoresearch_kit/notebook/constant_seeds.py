@@ -136,10 +136,15 @@ def _arguments(calls: Calls, name: str, parameters: ast.arguments) -> Iterator[A
 
 
 def _seeds_with_constant(call: ast.Call, varying: frozenset[str]) -> bool:
-    seeds = [keyword.value for keyword in call.keywords if keyword.arg in KEYWORDS]
-    if _name(call.func) in SEEDING | ALSO_SEEDING:
-        seeds = _all_arguments(call)
+    seeds = seed_arguments(call)
     return bool(seeds) and not any(_varies(seed, varying) for seed in seeds)
+
+
+def seed_arguments(call: ast.Call) -> list[ast.expr]:
+    """Return the arguments of a call that are seeds: all, of a function that seeds."""
+    if _name(call.func) in SEEDING | ALSO_SEEDING:
+        return _all_arguments(call)
+    return [keyword.value for keyword in call.keywords if keyword.arg in KEYWORDS]
 
 
 def _unseeded_generators(nodes: Sequence[ast.AST]) -> set[int]:

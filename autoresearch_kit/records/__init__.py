@@ -1,5 +1,6 @@
 """Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
+from autoresearch_kit.records.approvals import Approval
 from autoresearch_kit.records.experiments import (
     Experiment,
     Gain,
@@ -23,7 +24,14 @@ from autoresearch_kit.records.fingerprints import (
     LeakPlace,
     Machine,
 )
-from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
+from autoresearch_kit.records.proposals import (
+    Attempt,
+    CellEdit,
+    Constant,
+    EditAction,
+    Proposal,
+    Provenance,
+)
 from autoresearch_kit.records.runs import (
     Arm,
     CacheUse,
@@ -49,23 +57,27 @@ from autoresearch_kit.records.settings import (
     Settings,
 )
 from autoresearch_kit.records.slots import Slot, SlotUse
+from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
 from autoresearch_kit.records.states import Command, Request, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 from autoresearch_kit.records.tasks import (
     KIT_METRICS,
     LANGUAGE_MODELLING,
+    VAL_BPB,
     Bound,
     Direction,
     Metric,
     Task,
     TaskInfo,
 )
-from autoresearch_kit.records.text import speed, speed_by_run, steps_apart
+from autoresearch_kit.records.values import other_values, values_of
 
 __all__ = [
     "KIT_METRICS",
     "LANGUAGE_MODELLING",
+    "VAL_BPB",
     "Accelerator",
+    "Approval",
     "Arm",
     "Attempt",
     "Bound",
@@ -97,6 +109,7 @@ __all__ = [
     "ProfileRow",
     "Profiled",
     "Proposal",
+    "Provenance",
     "Reason",
     "Request",
     "Research",
@@ -122,10 +135,12 @@ __all__ = [
     "judged_since",
     "latest_noise",
     "next_number",
+    "other_values",
     "profiled_before",
     "speed",
     "speed_by_run",
     "steps_apart",
     "strongest",
+    "values_of",
     "weakest",
 ]

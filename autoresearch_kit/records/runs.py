@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from autoresearch_kit.records.fingerprints import Accelerator, Clock
+from autoresearch_kit.records.text import rounded
 
 
 class Reason(StrEnum):
@@ -87,6 +88,10 @@ class Score:
     values: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     trusted: bool = False
+
+    def of(self, metric: str) -> float | None:
+        """Return the value of the metric of that name; None where it was not measured."""
+        return self.values.get(metric, self.value if metric == self.metric else None)
 
 
 @dataclass(frozen=True)
@@ -174,11 +179,10 @@ class Run:
     slot: str = ""
 
     def __str__(self) -> str:
-        score = f"{self.score.value:.6f}, " if self.score else ""
-        return (
-            f"{score}{self.trained} in {self.wall_seconds:.1f} s, "
-            f"{self.steps} steps, {self.tokens} tokens, {self.memory}"
-        )
+        score = f"{rounded(self.score.value)}, " if self.score else ""
+        tokens = f"{self.tokens} tokens, " if self.tokens else ""
+        steps = f"{self.steps} steps, " if self.steps else ""
+        return f"{score}{self.trained} in {self.wall_seconds:.1f} s, {steps}{tokens}{self.memory}"
 
     @property
     def trained(self) -> str:

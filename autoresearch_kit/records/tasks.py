@@ -115,6 +115,11 @@ class Task:
         """Return the metric that decides which keep is the best."""
         return self.metric(self.objectives[0])
 
+    @property
+    def decisive(self) -> tuple[str, ...]:
+        """Return the names of the objectives, and then of other metrics that have a bound."""
+        return tuple(dict.fromkeys([*self.objectives, *(bound.metric for bound in self.bounds)]))
+
 
 VAL_BPB = Metric("val_bpb", Direction.LOWER, "bits per byte", zero_is_floor=True)
 

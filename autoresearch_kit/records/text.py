@@ -1,11 +1,7 @@
-"""Words for people: foreign text made fit to be shown, numbers with errors, speeds of runs."""
+"""Words for people: foreign text made fit to be shown, numbers of any size with their errors."""
 
 import math
 import re
-from collections.abc import Sequence
-from statistics import fmean
-
-from autoresearch_kit.records.runs import Run
 
 _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _MARKUP = str.maketrans({mark: f"&#{ord(mark)};" for mark in "&<>|`*_[]\\~$#"})
@@ -16,8 +12,8 @@ UNTYPESET = 'class="mathjax_ignore tex2jax_ignore"'
 DECIMALS = 6
 """Decimals of a number whose error is not known."""
 
-APART = 0.05
-"""Runs whose steps differ by more than this share of the most are shown one by one."""
+TINY, HUGE = 1e-4, 1e15
+"""Numbers below the one and from the other on are written in powers of ten."""
 
 
 def one_line(text: str, length: int) -> str:
@@ -76,53 +72,62 @@ def markdown_table(head: str, rows: list[tuple[str, str]]) -> str:
 def with_error(value: float, error: float | None = None, *, signed: bool = False) -> str:
     """Write `1.2345 ± 0.0012`: the error in two significant digits, the value to the same decimal.
 
-    Six decimals where the error is not known, which is None or NaN. `signed` begins with + or -.
+    Without the error, as `rounded` writes it, where that is not known (None or NaN), or 0 since the
+    number is the same each time. `signed` begins with + or -.
     """
-    shown = rounded(value, error, signed=signed)
-    if error is None or math.isnan(error):
+    shown, spread = rounded(value, error, signed=signed), _spread(value, error)
+    if not spread:
         return shown
-    return f"{shown} ± {error:.{_decimals(error)}f}"
+    size = max(abs(value), spread)
+    if size >= TINY:
+        return f"{shown} ± {spread:.{_decimals(spread, size)}f}"
+    exponent = _exponent(size)
+    digits, scale = _decimals(spread / 10**exponent, 1.0), f"e{exponent:03d}"
+    return f"({shown.removesuffix(scale)} ± {spread / 10**exponent:.{digits}f}){scale}"
 
 
-def rounded(value: float, error: float | None, *, signed: bool = False) -> str:
-    """Write the value as `with_error` does, without the error."""
-    return f"{value:{'+' if signed else ''}.{_decimals(error)}f}"
+def rounded(value: float, error: float | None = None, *, signed: bool = False) -> str:
+    """Write the value as `with_error` does, without the error.
 
-
-def _decimals(error: float | None) -> int:
-    if error is None or math.isnan(error):
-        return DECIMALS
-    # the exponent once it is rounded to two digits: 0.000999 becomes 0.0010
-    exponent = int(f"{error:.1e}".partition("e")[2])
-    return min(max(1 - exponent, 0), DECIMALS)
-
-
-def steps_apart(runs: Sequence[Run]) -> bool:
-    """Return whether the steps of these runs differ so much that a mean would mislead."""
-    steps = [run.steps for run in runs]
-    return bool(steps) and max(steps) - min(steps) > APART * max(steps)
-
-
-def speed(runs: Sequence[Run]) -> str:
-    """Return `601 steps, 20,510 tokens/s`, means over the runs; empty if none made a step.
-
-    Where their steps are apart, each run's: `601, 620, 314 steps`.
+    With no error known it has `DECIMALS` decimals, or as many significant digits as that is for a
+    number of one digit before the point; whole numbers from 10 on have none, and a number below
+    `TINY` is in powers of ten.
     """
-    if steps_apart(runs):
-        return f"{', '.join(f'{run.steps:,}' for run in runs)} steps"
-    steps = fmean(run.steps for run in runs) if runs else 0
-    if not steps:
-        return ""
-    return f"{steps:,.0f} steps, {fmean(run.tokens_per_second for run in runs):,.0f} tokens/s"
+    sign, spread = "+" if signed else "", _spread(value, error)
+    if not math.isfinite(value):
+        return f"{value:{sign}g}"
+    if not spread:
+        return _alone(value, sign)
+    size = max(abs(value), spread)
+    if size >= TINY:
+        return f"{value:{sign}.{_decimals(spread, size)}f}"
+    exponent = _exponent(size)
+    digits = _decimals(spread / 10**exponent, 1.0)
+    return f"{value / 10**exponent:{sign}.{digits}f}e{exponent:03d}"
 
 
-def speed_by_run(runs: Sequence[Run]) -> str:
-    """Return `speed`; where steps are apart, with each run's score and tokens/s."""
-    if not steps_apart(runs):
-        return speed(runs)
-    each = (
-        f"{f'{run.score.value:.6f}' if run.score else 'no score'} at "
-        f"{run.tokens_per_second:,.0f} tokens/s"
-        for run in runs
-    )
-    return f"{speed(runs)} (run by run: {'; '.join(each)})"
+def _spread(value: float, error: float | None) -> float:
+    """Return the error if it can be shown beside the value, else 0."""
+    known = error is not None and math.isfinite(error) and math.isfinite(value)
+    return error if error is not None and known else 0.0
+
+
+def _alone(value: float, sign: str) -> str:
+    size = abs(value)
+    if 0 < size < TINY or size >= HUGE:
+        return f"{value:{sign}.3e}"
+    if size < 10:
+        return f"{value:{sign}.{DECIMALS}f}"
+    decimals = 0 if value == int(value) else max(0, DECIMALS - _exponent(size))
+    return f"{value:{sign}.{decimals}f}"
+
+
+def _exponent(size: float) -> int:
+    """Return the power of ten of a number in two significant digits: -3 for 0.000999, or 0.0010."""
+    return int(f"{size:.1e}".partition("e")[2])
+
+
+def _decimals(error: float, size: float) -> int:
+    """Return the decimals of an error in two digits, beside a number of this size."""
+    most = DECIMALS + max(0, -1 - _exponent(size))
+    return min(max(1 - _exponent(error), 0), most)

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Noise, Run, codec
+from autoresearch_kit.records import VAL_BPB, Metric, Noise, Run, codec
+from autoresearch_kit.records.text import with_error
 
 T = TypeVar("T")
 
@@ -41,16 +42,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trials:
-    """All runs so far, `seeds` wanted of each variant, and `believed`, the campaign's noise."""
+    """All runs so far, `seeds` wanted of each variant, and `believed`, the campaign's noise.
+
+    `metric` is what their scores are of: the campaign's first objective.
+    """
 
     seeds: int
     believed: Noise
     done: tuple[Trial, ...] = ()
+    metric: Metric = VAL_BPB
 
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of `scores` scores and its standard error, in bits per byte."""
+    """The mean of `scores` scores and its standard error."""
 
     value: float
     error: float
@@ -58,12 +63,12 @@ class Mean:
 
     def __str__(self) -> str:
         runs = "1 run" if self.scores == 1 else f"{self.scores} runs"
-        return f"{self.value:.6f} ± {self.error:.6f} ({runs})"
+        return f"{with_error(self.value, self.error)} ({runs})"
 
 
 @dataclass(frozen=True)
 class Worth:
-    """The cost of leaving a keep out, in bits per byte, and the probability that the keep helps."""
+    """The cost of leaving a keep out, above 0 where it helps, and the probability that it helps."""
 
     value: float
     error: float

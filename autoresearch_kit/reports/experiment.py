@@ -1,13 +1,18 @@
 """An experiment in words: a line in a terminal, and rows with all that there is to say of it."""
 
-from autoresearch_kit.records import Experiment, Run, Score
-from autoresearch_kit.records.text import speed, with_error
+from autoresearch_kit.records import Bound, Experiment, Run, Score, other_values, speed, values_of
+from autoresearch_kit.records.text import rounded, with_error
 from autoresearch_kit.verdicts.estimates import Estimate
+
+TRUSTED = "trusted: loaded beside the hidden data, as its task allows"
+APART = "by what it answered, loaded apart from the hidden data"
 
 
 def experiment_line(experiment: Experiment, known: Estimate | None) -> str:
     """Return one line, with the score known by now, or the score of its own runs."""
     score = str(known or _score(experiment))
+    others = other_values(experiment.settings.task, experiment.runs).removeprefix(", ")
+    others = f"{others}  " if others else ""
     count = known.scores if known else len(experiment.scores)
     runs = f"{count} runs" if count > 1 else ""
     verdict = f"{experiment.verdict} ({experiment.reason})"
@@ -15,7 +20,7 @@ def experiment_line(experiment: Experiment, known: Estimate | None) -> str:
     again = "" if proposal.retry_of is None else f" (again: {proposal.retry_of})"
     return (
         f"{experiment.number:4d}  {score:17s} {runs:>7s}  {speed(experiment.runs):27s}  "
-        f"{verdict:22s}  {proposal.idea}{again}"
+        f"{verdict:22s}  {others}{proposal.idea}{again}"
     )
 
 
@@ -45,6 +50,8 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("tries again", "" if again is None else f"experiment {again}, disturbed"),
         ("verdict", f"{experiment.verdict}: {experiment.reason}. {experiment.detail}"),
         (experiment.metric or "score", _score(experiment)),
+        ("bounds", _bounds(experiment)),
+        ("measured", "; ".join(f"{n} {rounded(v)}" for n, v in values_of(runs).items())),
         ("runs", "; ".join(map(str, runs)) or "none"),
         ("slots", ", ".join(slots) if len(slots) > 1 else ""),
         ("mended", mended),
@@ -69,11 +76,31 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
 
 
 def how_scored(score: Score) -> str:
-    """Return in which precision a score was measured."""
+    """Return in which precision a score was measured; of a task that is a folder, by whom."""
+    if not score.bytes:
+        return TRUSTED if score.trusted else APART
     words = f"predicted in {score.precision}"
     if score.rounding is not None:
         words += f"; half precision is {score.rounding:+.1g} off float32"
     return f"{words}; logits stayed on the GPU" if score.on_device else words
+
+
+def _bounds(experiment: Experiment) -> str:
+    """Return each bound, and whether the means over an experiment's runs hold it."""
+    values = values_of(experiment.runs)
+    if experiment.score is not None:
+        values[experiment.metric] = experiment.score
+    return "; ".join(
+        f"{bound}: {in_words(bound, values.get(bound.metric))}"
+        for bound in experiment.settings.task.bounds
+    )
+
+
+def in_words(bound: Bound, value: float | None) -> str:
+    """Return whether a value is within a bound: `held (0.31)`, `broken (7.2)`."""
+    if value is None:
+        return "not measured"
+    return f"{'held' if bound.holds(value) else 'broken'} ({rounded(value)})"
 
 
 def _score(experiment: Experiment) -> str:

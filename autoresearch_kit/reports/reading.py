@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Point, read_points, thinned
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
-from autoresearch_kit.records import Request, SlotUse, Stage, State, Usage, Verdict
+from autoresearch_kit.records import Bound, Request, SlotUse, Stage, State, Usage, Verdict
 from autoresearch_kit.reports.rows import Row, by_finish
 from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
@@ -83,6 +83,8 @@ class Reading(Summary):
             "running": self.running,
             "state": self.state,
             "request": self.request,
+            "task": self.task,
+            "front": self.front,
             "experiments": self.experiments,
             "kept": self.kept,
             "crashed": self.crashed,
@@ -111,6 +113,7 @@ class Reader:
         self.workspace = Workspace(root, tag)
         self.history = History(root, tag)
         self._entries: dict[int, Entry] = {}
+        self._bounds: tuple[Bound, ...] | None = None
         self._summary = summary_of(tag, [])
         self._best_curve: tuple[Point, ...] = ()
 
@@ -123,8 +126,10 @@ class Reader:
         return Reading(
             tag=summary.tag,
             table=summary.table,
+            task=summary.task,
             noise=summary.noise,
             opinion=summary.opinion,
+            front=summary.front,
             usage=(summary.usage or Usage()) + in_flight,
             time=time.time(),
             state=state,
@@ -143,10 +148,17 @@ class Reader:
     def _read_new(self) -> None:
         """Read what is new; experiments finish in any order, and a campaign may be deleted."""
         entries = {each.experiment.number: each for each in self.history.entries(self._entries)}
-        if _commits(entries) != _commits(self._entries):
-            self._entries = entries
-            self._summary = summary_of(self.history.tag, list(entries.values()))
+        bounds = self._written_bounds()
+        if _commits(entries) != _commits(self._entries) or bounds != self._bounds:
+            self._entries, self._bounds = entries, bounds
+            self._summary = summary_of(self.history.tag, list(entries.values()), bounds)
             self._best_curve = self._read_curve(self._summary.best_row)
+
+    def _written_bounds(self) -> tuple[Bound, ...] | None:
+        try:
+            return self.workspace.bounds()
+        except InputError:  # `damaged` says so
+            return None
 
     def _read_curve(self, best: Row | None) -> tuple[Point, ...]:
         if best is None:

@@ -6,7 +6,7 @@ night.progress()     # the picture
 night.keeps()        # what helped, the largest gain first
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,34 +21,29 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import Verdict
+from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Verdict
 from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.confirmation import Confirmation, Folder
+from autoresearch_kit.reports.confirmation import Confirmation, Folder, Worth
 from autoresearch_kit.reports.device_time import slot_times
-from autoresearch_kit.reports.figures import audit, loss_curves, progress
+from autoresearch_kit.reports.figures import audit, front, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
-from autoresearch_kit.reports.rows import OBJECTIVE
 from autoresearch_kit.reports.slots import idle_seconds
 from autoresearch_kit.reports.summary import Summary, summary_of
+from autoresearch_kit.verdicts.audit import audited_metric
 
-SCORE = [OBJECTIVE, "error", "scores"]
-DELTA = ["delta", "delta_error"]
-SHORT = ["status", "reason", *SCORE, *DELTA, "speed", "researcher", "category", "sandbox", "idea"]
-"""Columns of a table that fits a laptop's screen; it shows each error beside its number."""
-
-KEEPS = [*DELTA, *SCORE, "speed", "gpu_memory_mb", "category", "idea"]
-"""Columns of the table of keeps."""
+DELTA = ["delta", "delta_se"]
+BY_WHOM = ["speed", "researcher", "category", "sandbox", "trusted", "idea"]
+"""The last columns of a table that fits a laptop's screen."""
 
 SLOTS = ["runs", "training_hours", "busy_hours", "percent", "idle_seconds"]
 """Columns of the table of slots."""
 
-SHOWN = (OBJECTIVE, "delta")
-"""Columns that are shown even where they are empty."""
-
-CONFIRMED = ["number", "finding", "claimed", "worth", "error", "helps", "stays", "idea", "detail"]
+CONFIRMED = [
+    *("number", "finding", "claimed", "worth", "worth_se", "helps", "stays", "idea", "detail")
+]
 """Columns of the results of `autoresearch confirm`."""
 
 NOT_RECORDED = "not recorded"
@@ -98,7 +93,14 @@ class Results:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Return all experiments, with the columns of `tables.COLUMNS`."""
+        """Return all experiments, with the columns of `tables.COLUMNS` and one for each metric.
+
+        The column of scores has the name of the metric that decides.
+        """
+        return tables.named(self._frame, self.summary.metric)
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
         return tables.frame_of(self.summary.table)
 
     def _repr_markdown_(self) -> str:
@@ -113,9 +115,16 @@ class Results:
             InputError: `by` is none of these, or was not recorded.
         """
         axis = _axis(by)
-        if x_of(in_order(self.frame), axis).isna().all():
+        if x_of(in_order(self._frame), axis).isna().all():
             raise InputError(f"can't draw {self.name} by {by}: {LACKING[axis]}")
-        return progress.progress(self.frame, self.summary.noise, by=axis, title=self.name)
+        return progress.progress(
+            self._frame, self.summary.noise, metric=self.summary.metric, by=axis, title=self.name
+        )
+
+    def front(self) -> Drawing | Missing:
+        """Draw the experiments by each two objectives, with the front, and bounds as lines."""
+        summary = self.summary
+        return front.front(self._frame, summary.task, summary.front, title=self.name)
 
     def progress_of_devices(self, by: str) -> Drawing | Missing:
         """Draw `progress` by hours or device-hours, if several devices ran the campaign."""
@@ -159,7 +168,9 @@ class Results:
     def keeps(self) -> Table:
         """Return what was kept after the baseline, the largest gain first."""
         kept = self.frame[self.frame["status"] == Verdict.KEEP].set_index("number")
-        return _table(kept[kept["delta"].notna()].sort_values("delta"), KEEPS)
+        kept = kept[kept["delta"].notna()]
+        kept = kept.sort_values("delta", ascending=self.summary.metric.sign > 0)
+        return _table(kept, [*DELTA, *self._scores, "speed", "gpu_memory_mb", "category", "idea"])
 
     def categories(self) -> Table:
         """Return how many ideas of each kind were tried, kept and crashed, and their total gain.
@@ -172,7 +183,8 @@ class Results:
             kept=self.frame["status"] == Verdict.KEEP,
             crashed=self.frame["status"] == Verdict.CRASH,
         )
-        frame["gain"] = (-frame["delta"]).where(frame["kept"], 0.0)
+        gain = -self.summary.metric.sign * frame["delta"]
+        frame["gain"] = gain.where(frame["kept"], 0.0)
         judged = frame[frame["tried"] & (frame["status"] != Verdict.DISTURBED)]
         sums = judged.groupby("category")[["tried", "kept", "crashed", "gain"]].sum()
         return Table(sums.sort_values(["gain", "tried"], ascending=False))
@@ -207,7 +219,8 @@ class Results:
                 chosen = chosen[chosen[name].str.contains(value, case=False, regex=False)]
             else:
                 chosen = chosen[chosen[name] == value]
-        return _table(chosen.iloc[::-1], SHORT)
+        verdict, others = ["status", "reason"], self._other_metrics
+        return _table(chosen.iloc[::-1], [*verdict, *self._scores, *DELTA, *others, *BY_WHOM])
 
     def time(self) -> Table | Missing:
         """Return where the wall-clock went, by part, without pauses: seconds, and percent."""
@@ -244,15 +257,16 @@ class Results:
         return cell_diff(*map(TrainNotebook.parse, sources))
 
     def audit(self) -> Drawing | Missing:
-        """Draw what the keeps gained on val, against what they gained on the audit shard."""
+        """Draw what the keeps gained on val, against what they gained on the audit data."""
         if self.history is None:
-            return Missing(f"Nothing was scored on an audit shard in {self.name}.")
-        return audit.audit(self.summary.opinion, title=self.name)
+            return Missing(f"Nothing was scored on audit data in {self.name}.")
+        metric = audited_metric(self.summary.task)
+        return audit.audit(self.summary.opinion, metric=metric, title=self.name)
 
     def confirmation(self) -> Table | Missing:
         """Return what `autoresearch confirm` says of each keep: its worth, and if it is real.
 
-        `worth` and its standard error are in bits per byte, `helps` is a probability.
+        `worth` and its standard error are in the metric's unit, `helps` is a probability.
         """
         if self.history is None:
             return Missing(f"There is no code in {self.name}, so its keeps can't be confirmed.")
@@ -262,11 +276,19 @@ class Results:
             return Missing(f"Nobody has confirmed {self.name} on this machine: {command}")
         if confirmed.number != self._best:
             return Missing(f"The best has changed since it was confirmed. Again: {command}")
-        rows = [
-            vars(keep) | ({**vars(keep.worth), "worth": keep.worth.value} if keep.worth else {})
-            for keep in confirmed.keeps
-        ]
+        rows = [vars(keep) | (_worth(keep.worth) if keep.worth else {}) for keep in confirmed.keeps]
         return _table(pd.DataFrame(rows, columns=CONFIRMED).set_index("number"), CONFIRMED[1:])
+
+    @property
+    def _scores(self) -> list[str]:
+        name = tables.column(self.summary.metric.name)
+        return [name, f"{name}_se", "scores"]
+
+    @property
+    def _other_metrics(self) -> list[str]:
+        """Return the columns of the other objectives and of metrics that have a bound."""
+        names = [tables.column(name) for name in self.summary.task.decisive[1:]]
+        return [name for name in names if name in self.frame]
 
     @property
     def _best(self) -> int:
@@ -278,20 +300,37 @@ class Results:
 def compare(
     *groups: Results | Iterable[Results], against: str = Against.EXPERIMENTS
 ) -> Drawing | Missing:
-    """Draw the best so far of campaigns, each below its own baseline; a list holds repeats.
+    """Draw the gain so far of campaigns, each over its own baseline; a list holds repeats.
 
     `against` is experiments, hours, device-hours or usd.
 
     Raises:
-        InputError: `against` is none of these.
+        InputError: `against` is none of these, or the campaigns have different metrics.
     """
     axis = _axis(against)
     lists = [[group] if isinstance(group, Results) else list(group) for group in groups]
     named = [
-        (", ".join(member.name for member in members), [member.frame for member in members])
+        (", ".join(member.name for member in members), [member._frame for member in members])
         for members in lists
     ]
-    return comparison.compare(named, axis)
+    return comparison.compare(named, _common_metric(lists), axis)
+
+
+def _common_metric(lists: Sequence[Sequence[Results]]) -> Metric:
+    """Return the metric that decides in all of these.
+
+    Raises:
+        InputError: it is not the same in all.
+    """
+    metrics = {member.summary.metric: member.name for members in lists for member in members}
+    if len(metrics) > 1:
+        said = "; ".join(f"{name} has {metric}" for metric, name in metrics.items())
+        raise InputError(f"campaigns of different metrics can't be compared: {said}")
+    return next(iter(metrics), LANGUAGE_MODELLING.objective)
+
+
+def _worth(worth: Worth) -> dict[str, float]:
+    return {"worth": worth.value, "worth_se": worth.error, "helps": worth.helps}
 
 
 def _axis(name: str) -> Against:
@@ -301,14 +340,18 @@ def _axis(name: str) -> Against:
 
 
 def _table(frame: pd.DataFrame, columns: list[str]) -> Table:
-    """Return these columns, without those that tell nothing."""
+    """Return these columns, without those that tell nothing; errors mark numbers to be shown."""
+    errors = {name for name in columns if name.endswith("_se")}
+    shown = {name.removesuffix("_se") for name in errors}
     hidden = {
         name
         for name in columns
-        if len(frame) and name not in SHOWN and (frame[name].isna() | frame[name].eq("")).all()
+        if len(frame) and name not in shown and (frame[name].isna() | frame[name].eq("")).all()
     }
     if "scores" in frame and not (frame["scores"] > 1).any():
         hidden.add("scores")
     if "weaker" in frame and not frame["weaker"].any():
         hidden.add("sandbox")
+    if "trusted" in frame and not frame["trusted"].any():
+        hidden.add("trusted")
     return Table(frame[[name for name in columns if name not in hidden]])

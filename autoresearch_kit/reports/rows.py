@@ -7,21 +7,19 @@ from statistics import fmean
 
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import (
-    LANGUAGE_MODELLING,
     Experiment,
     Noise,
+    Reason,
     SandboxLevel,
     Verdict,
     latest_noise,
     speed,
     strongest,
+    values_of,
 )
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
 from autoresearch_kit.verdicts.noise import scores_by_code
-
-OBJECTIVE = LANGUAGE_MODELLING.objective.name
-"""The name of the column of scores in tables."""
 
 TRAINING = "training"
 """The name of the budgeted part of the wall-clock."""
@@ -43,12 +41,14 @@ class SlotShare:
 class Row:
     """An experiment as it is shown; numbers are None where they were not measured.
 
-    `own_scores` are the scores of its code so far, in bits per byte: of its own runs, and of later
-    runs while it was the best. `score` is their mean, `error` its standard error and `scores` their
-    number; `against` is the number of the best that it was held against, and `delta` is against
-    that best's score, negative for an improvement; `best` is the score of the best once this row's
+    `own_scores` are the scores of its code so far, in the unit of the first objective: of its own
+    runs, and of later runs while it was the best. `score` is their mean, `score_se` its standard
+    error and `scores` their number; `against` is the number of the best that it was held against,
+    and `delta` is its score minus that best's; `best` is the score of the best once this row's
     experiment had finished. All of these but `against` change as later experiments are added.
-    `weaker` says that it ran in a weaker sandbox than other experiments of the campaign.
+    `values` are the means of all other metrics over its own runs, by name. `trusted`: it was
+    measured beside the hidden data. `weaker` says that it ran in a weaker sandbox than other
+    experiments of the campaign.
 
     Seconds are sums over everything that the experiment took; `unscored_seconds` are those of
     probes and of a profile, which `wall_seconds` leave out; `parts` divides all of them. Steps,
@@ -62,10 +62,10 @@ class Row:
     status: Verdict
     reason: str = ""
     score: float | None = None
-    error: float | None = None
+    score_se: float | None = None
     scores: int = 0
     delta: float | None = None
-    delta_error: float | None = None
+    delta_se: float | None = None
     best: float | None = None
     audit: float | None = None
     idea: str = ""
@@ -96,18 +96,25 @@ class Row:
     slots: str = ""
     sandbox: SandboxLevel | None = None
     weaker: bool = False
+    trusted: bool = False
     detail: str = ""
     started: datetime | None = None
     finished: datetime | None = None
     commit: str = ""
     own_scores: tuple[float, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
     by_slot: Mapping[str, SlotShare] = field(default_factory=dict)
 
     @property
     def estimate(self) -> Estimate | None:
         """Return its score with the standard error; None without one."""
-        return None if self.score is None else Estimate(self.score, self.scores, self.error)
+        return None if self.score is None else Estimate(self.score, self.scores, self.score_se)
+
+    @property
+    def leads(self) -> bool:
+        """Return whether it became the best: it was kept, and not as a trade-off alone."""
+        return self.status is Verdict.KEEP and self.reason != Reason.TRADE_OFF
 
     @property
     def seconds(self) -> float:
@@ -144,15 +151,15 @@ def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
     for row in by_finish(rows):
         own, against = known.get(row.number), best if row.against is None else row.against
         before = None if against is None else known.get(against)
-        best = row.number if own and row.status is Verdict.KEEP else best
+        best = row.number if own and row.leads else best
         result[row.number] = replace(
             row,
             score=own.value if own else None,
-            error=own.error if own else None,
+            score_se=own.error if own else None,
             scores=own.scores if own else 0,
             against=against,
             delta=own.value - before.value if own and before else None,
-            delta_error=error_between(own, before) if own and before else None,
+            delta_se=error_between(own, before) if own and before else None,
             best=None if best is None else known[best].value,
             weaker=row.sandbox not in (None, level),
         )
@@ -206,6 +213,8 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         finished=datetime.fromisoformat(experiment.finished),
         commit=entry.code_commit,
         own_scores=own_scores,
+        values=values_of(runs),
+        trusted=any(run.score.trusted for run in runs if run.score),
         parts=_seconds_by_part(experiment),
         by_slot=by_slot,
     )

@@ -1,17 +1,33 @@
 """A campaign in a few numbers."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Usage, Verdict, latest_noise
-from autoresearch_kit.records.text import markdown_table, with_error
+from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
+    Bound,
+    Experiment,
+    Metric,
+    Noise,
+    SandboxLevel,
+    Task,
+    Usage,
+    Verdict,
+    latest_noise,
+)
+from autoresearch_kit.records.text import markdown_table, rounded, with_error
 from autoresearch_kit.reports.device_time import Spent, spent_by
-from autoresearch_kit.reports.rows import OBJECTIVE, Row, by_finish, rows_of
+from autoresearch_kit.reports.experiment import TRUSTED, in_words
+from autoresearch_kit.reports.rows import Row, by_finish, rows_of
+from autoresearch_kit.reports.tables import task_of
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
+from autoresearch_kit.verdicts.bounds import in_force
 from autoresearch_kit.verdicts.estimates import Estimate, error_between
 from autoresearch_kit.verdicts.noise import describe
+from autoresearch_kit.verdicts.pareto import front
 
 
 @dataclass(frozen=True)
@@ -36,19 +52,27 @@ class Summary:
 
     `table` has all experiments by number. `noise` is the latest known. `opinion` holds gains on val
     against those on audit. `usage` is what a language model took; None if that, and the times, were
-    not recorded.
+    not recorded. `task` says what the scores are, and which bounds are in force. `front`
+    has the numbers of the keeps of which none is better in all objectives; none with a single one.
     """
 
     tag: str
     table: tuple[Row, ...]
+    task: Task = LANGUAGE_MODELLING
     noise: Noise | None = None
     opinion: SecondOpinion = field(default_factory=SecondOpinion)
     usage: Usage | None = None
+    front: tuple[int, ...] = ()
 
     @property
     def warning(self) -> str:
         """Return a warning that gains on val and on audit differ; empty if they don't."""
         return self.opinion.warning
+
+    @property
+    def metric(self) -> Metric:
+        """Return the metric of the scores: the first objective."""
+        return self.task.objective
 
     @property
     def experiments(self) -> int:
@@ -81,7 +105,7 @@ class Summary:
     @property
     def best_row(self) -> Row | None:
         """Return the keep with a score that no other has replaced."""
-        keeps = self._keeps()
+        keeps = [row for row in self._keeps() if row.leads]
         replaced = {row.against for row in keeps}
         return next((row for row in reversed(keeps) if row.number not in replaced), None)
 
@@ -95,8 +119,10 @@ class Summary:
 
     @property
     def gain(self) -> float:
-        """Return by how many bits per byte the best is below the baseline."""
-        return self.baseline.value - self.best.value if self.baseline and self.best else 0.0
+        """Return by how much the best is better than the baseline, in the unit of the metric."""
+        if not self.baseline or not self.best:
+            return 0.0
+        return self.metric.sign * (self.baseline.value - self.best.value)
 
     @property
     def hours(self) -> float | None:
@@ -128,12 +154,16 @@ class Summary:
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the summary as names and words."""
-        judged = self.experiments - self.disturbed
+        judged, numbers = self.experiments - self.disturbed, ", ".join(map(str, self.front))
         rows = [
             ("experiments", f"{self.experiments}: {outcomes(self)}"),
             ("keep rate", f"{self.kept / judged:.0%}" if judged else ""),
-            (f"baseline {OBJECTIVE}", str(self.baseline or "")),
-            (f"best {OBJECTIVE}", f"{self.best}, {self._gain()}" if self.best else ""),
+            (f"baseline {self.metric.name}", str(self.baseline or "")),
+            (f"best {self.metric.name}", f"{self.best}, {self._gain()}" if self.best else ""),
+            *self._others(),
+            ("front", f"{len(self.front)} kept, none better in all: {numbers}" if numbers else ""),
+            ("bounds", self.bounds()),
+            ("measured", TRUSTED if self.task.trusted else ""),
             ("noise", describe(self.noise) if self.noise else ""),
             ("extra runs", str(self.extra).replace("none", "")),
             ("hours", "not recorded" if self.hours is None else f"{self.hours:.1f}; {self.spent}"),
@@ -144,11 +174,42 @@ class Summary:
         ]
         return [(name, words) for name, words in rows if words]
 
+    def measured(self, row: Row) -> Mapping[str, float]:
+        """Return an experiment's value in each metric that it was measured in."""
+        score = {} if row.score is None else {self.metric.name: row.score}
+        return {**row.values, **score}
+
+    def holds_bounds(self, row: Row) -> bool:
+        """Return whether an experiment was measured within all bounds in force."""
+        values = self.measured(row)
+        return all(
+            bound.metric in values and bound.holds(values[bound.metric])
+            for bound in self.task.bounds
+        )
+
+    def bounds(self) -> str:
+        """Return each bound, and whether the best holds it; empty without bounds."""
+        values = self.measured(self.best_row) if self.best_row else {}
+        return "; ".join(
+            f"{bound}: {in_words(bound, values.get(bound.metric))}" for bound in self.task.bounds
+        )
+
+    def _others(self) -> list[tuple[str, str]]:
+        """Return the best's value in each other objective, and the baseline's."""
+        best, first = self.best_row, next(iter(by_finish(self._keeps())), None)
+        if best is None or first is None:
+            return []
+        names = [name for name in self.task.objectives[1:] if name in best.values]
+        return [
+            (f"its {name}", _changed(first.values.get(name), best.values[name])) for name in names
+        ]
+
     def _gain(self) -> str:
+        direction = self.metric.direction
         if not self.baseline or not self.best or self.gain <= 0:
-            return "no lower"
-        error = error_between(self.baseline, self.best)
-        return f"{with_error(self.gain, error)} ({self.gain / self.baseline.value:.2%}) lower"
+            return f"no {direction}"
+        words = with_error(self.gain, error_between(self.baseline, self.best))
+        return f"{words}{share(self.gain, self.baseline.value, self.metric)} {direction}"
 
     def _device_hours(self) -> str:
         """Return the hours of all runs, whatever they were for, and those of an improvement."""
@@ -175,8 +236,12 @@ class Summary:
             return f"{self.usage}; the cost is not known, since no prices were given"
         if self.gain <= 0:
             return f"{self.usage}, for no gain"
-        price = self.usage.usd / (1000 * self.gain)
-        return f"{self.usage}: {price:.3f} USD for each 0.001 bits per byte"
+        first = self.baseline.value if self.baseline else 0.0
+        if first <= 0:
+            return str(self.usage)
+        step = 10.0 ** (round(math.log10(first)) - 3)
+        price, unit = self.usage.usd * step / self.gain, self.metric.unit or self.metric.name
+        return f"{self.usage}: {price:.3f} USD for each {step:g} {unit}"
 
     def _repr_markdown_(self) -> str:
         return markdown_table(self.tag, self.rows())
@@ -187,13 +252,35 @@ def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
     return summary_of(tag, [Entry(experiment, "", "") for experiment in experiments])
 
 
-def summary_of(tag: str, entries: Sequence[Entry]) -> Summary:
-    """Summarise a campaign, given its experiments by number, and their commits."""
-    tried = [entry.experiment for entry in entries]
+def summary_of(
+    tag: str, entries: Sequence[Entry], written: tuple[Bound, ...] | None = None
+) -> Summary:
+    """Summarise a campaign, given its experiments by number, and their commits.
+
+    `written` are the bounds as its workspace has them, None where it has none.
+    """
+    tried, task = [entry.experiment for entry in entries], task_of(entries)
+    task = replace(task, bounds=in_force(written, tried, task))
+    several = len(task.objectives) > 1
     noise, opinion = latest_noise(tried), second_opinion(tried)
     return Summary(
-        tag, rows_of(entries), noise, opinion, sum((each.usage for each in tried), Usage())
+        tag,
+        rows_of(entries),
+        task,
+        noise,
+        opinion,
+        sum((each.usage for each in tried), Usage()),
+        tuple(each.number for each in front(tried, task)) if several else (),
     )
+
+
+def _changed(before: float | None, now: float) -> str:
+    return rounded(now) + ("" if before is None else f", the baseline's {rounded(before)}")
+
+
+def share(gain: float, baseline: float, metric: Metric) -> str:
+    """Return ` (2.83%)` for a gain over this baseline; empty where a share would say nothing."""
+    return f" ({gain / baseline:.2%})" if metric.zero_is_floor and baseline > 0 else ""
 
 
 def outcomes(summary: Summary) -> str:

@@ -12,11 +12,14 @@ import pandas as pd
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import SandboxLevel, Verdict
+from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, SandboxLevel, Task, Verdict
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.reports.rows import OBJECTIVE, Row, compared, rows_of
+from autoresearch_kit.reports.rows import Row, compared, rows_of
 
-TSV_COLUMNS = ("commit", OBJECTIVE, "memory_gb", "status", "description")
+UPSTREAM = LANGUAGE_MODELLING.objective
+"""The metric in karpathy/autoresearch's results.tsv."""
+
+TSV_COLUMNS = ("commit", UPSTREAM.name, "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""
 
 GIBIBYTE = 2**30
@@ -38,19 +41,43 @@ COLUMNS = {name: KINDS[kind] for name, kind in get_type_hints(Row).items() if ki
 
 
 def to_frame(entries: Sequence[Entry]) -> pd.DataFrame:
-    """Return the frame of these experiments, all of a campaign's, by number."""
-    return frame_of(rows_of(entries))
+    """Return the frame of these experiments, all of a campaign's, by number, as `named` has it."""
+    return named(frame_of(rows_of(entries)), task_of(entries).objective)
+
+
+def task_of(entries: Sequence[Entry]) -> Task:
+    """Return the task of a campaign's experiments; language modelling before there are any."""
+    return entries[-1].experiment.settings.task if entries else LANGUAGE_MODELLING
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return one row per experiment, with the fields of `Row`; `score` is called `OBJECTIVE`.
+    """Return one row per experiment, with the fields of `Row`, and a column for each other metric.
 
     Texts that are missing are empty, numbers and times are NaN or NA; times are in UTC.
     """
     values = ([getattr(row, name) for name in COLUMNS] for row in rows)
     frame = pd.DataFrame(values, columns=list(COLUMNS), dtype="object")
     texts = {name: "" for name, kind in COLUMNS.items() if kind == "str"}
-    return frame.fillna(texts).astype(COLUMNS).rename(columns={"score": OBJECTIVE})
+    frame = frame.fillna(texts).astype(COLUMNS)
+    others = dict.fromkeys(name for row in rows for name in row.values)
+    measured = {column(name): [row.values.get(name) for row in rows] for name in others}
+    return frame.assign(**pd.DataFrame(measured, frame.index, dtype="float64"))
+
+
+def column(metric: str) -> str:
+    """Return the name of a metric's column: its own, unless the kit has a column of that name."""
+    return f"{metric} (measured)" if metric in COLUMNS else metric
+
+
+def column_of(metric: str, task: Task) -> str:
+    """Return the name of a metric's column in a frame of `frame_of`."""
+    return "score" if metric == task.objective.name else column(metric)
+
+
+def named(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Return the frame with `score` and its standard error, `_se`, under the metric's name."""
+    name = column(metric.name)
+    return frame.rename(columns={"score": name, "score_se": f"{name}_se"})
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:
@@ -58,12 +85,13 @@ def to_tsv(entries: Sequence[Entry]) -> str:
 
     Memory is the GPU's peak, the host's without a GPU.
     """
-    frame = to_frame(entries)
+    frame, metric = frame_of(rows_of(entries)), task_of(entries).objective
     peak = frame["gpu_memory_mb"].fillna(frame["memory_mb"]) * MEGABYTE / GIBIBYTE
+    score = "{:.6f}" if metric == UPSTREAM else "{:.9g}"
     table = pd.DataFrame(
         {
             "commit": frame["commit"].str[:7],
-            OBJECTIVE: frame[OBJECTIVE].map("{:.6f}".format, na_action="ignore"),
+            metric.name: frame["score"].map(score.format, na_action="ignore"),
             "memory_gb": peak.map("{:.1f}".format, na_action="ignore"),
             "status": frame["status"],
             "description": frame["idea"].map(lambda idea: one_line(idea, 500)),

@@ -1,5 +1,7 @@
 """An experiment that is being run, seen from outside."""
 
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.live import Curve, Point, read_live, thinned
+from autoresearch_kit.execution.live import Curve, LiveRun, Point, read_live, thinned
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -21,7 +23,8 @@ from autoresearch_kit.records import Proposal, SlotUse, Stage, State
 class UnderWay:
     """An experiment under way: its proposal, the stage of its run, and its loss curve so far.
 
-    `budget` is in training seconds. `memory_mb` is the memory of all the campaign's processes on
+    `budget` is in training seconds, as is `trained`, those so far; where the notebook logs nothing,
+    they are of the wall-clock. `memory_mb` is the memory of all the campaign's processes on
     this machine. `gpu` describes the GPU's use in words, empty without a GPU. `diff` is what the
     proposal changed. `slot` names the slot that runs it, where there are several. `remote`: that is
     on another machine, so that there is no loss curve until the run is over.
@@ -30,17 +33,13 @@ class UnderWay:
     proposal: Proposal
     stage: str
     budget: float
+    trained: float
     curve: tuple[Point, ...]
     memory_mb: float
     gpu: str
     diff: NotebookDiff
     slot: str = ""
     remote: bool = False
-
-    @property
-    def trained(self) -> float:
-        """Return the training seconds so far."""
-        return self.curve[-1].seconds if self.curve else 0.0
 
 
 class RunWatcher:
@@ -69,12 +68,14 @@ class RunWatcher:
             return None
         settings = self._workspace.settings()
         trains = use or state.stage is Stage.RUNNING
-        stage = read_live(Path(folder)).stage if trains and folder else str(state.stage)
+        live = read_live(Path(folder)) if trains and folder else None
+        curve = self._read_curve(Path(folder)) if folder else ()
         return UnderWay(
             proposal=proposal,
-            stage=stage,
+            stage=live.stage if live else str(state.stage),
             budget=settings.train_seconds if settings else 0.0,
-            curve=self._read_curve(Path(folder)) if folder else (),
+            trained=_trained(live, curve),
+            curve=curve,
             memory_mb=_memory_mb(state.pid),
             gpu=gpu_use(),
             diff=self._read_diff(folder, proposal),
@@ -116,6 +117,13 @@ def _followed(state: State, chosen: int | None) -> SlotUse | None:
     wanted = next((number for number in (chosen, state.number) if number in numbers), None)
     own = [use for use in busy if wanted is None or use.number == wanted]
     return max(own, key=lambda use: (bool(use.slot.folder), use.since), default=None)
+
+
+def _trained(live: LiveRun | None, curve: Sequence[Point]) -> float:
+    """Return the training seconds so far: of its last loss, else since it began to train."""
+    if curve:
+        return curve[-1].seconds
+    return time.time() - live.since if live and live.stage == handover.TRAINS else 0.0
 
 
 def _memory_mb(pid: int) -> float:

@@ -27,6 +27,11 @@ def read_info(prepared: Path) -> DatasetInfo | TaskInfo:
     return codec.decode(DatasetInfo, (prepared / INFO_FILE).read_bytes())
 
 
+def is_audited(info: DatasetInfo | TaskInfo) -> bool:
+    """Return whether there is data that only keeps are measured on."""
+    return info.audited if isinstance(info, TaskInfo) else True
+
+
 def hidden_here(info: DatasetInfo | TaskInfo, corpus: str) -> tuple[Path, ...]:
     """Return the files and folders of this machine that runs must not see.
 

@@ -16,11 +16,15 @@ from IPython.display import display
 from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.execution.sandbox.sights import sight_of
 from autoresearch_kit.machine import cgroups
-from autoresearch_kit.records import Sight
+from autoresearch_kit.records import KIT_METRICS, Score
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.figures.loss_curves import loss_curves, read_curve
-from autoresearch_kit.tasks.lm.corpora import hidden_here
+from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.lm.dataset import Dataset
+from autoresearch_kit.tasks.measured.prepare import prepare_task
+from autoresearch_kit.tasks.measured.task_file import read as read_task
 
 
 def scratch_folder() -> Path:
@@ -36,22 +40,53 @@ def show_result(dataset: Dataset, work: Path, device: torch.device) -> None:
     Raises:
         ScoreFailure: it has no score; the message says why.
     """
-    display(loss_curves({"this run": read_curve((work / handover.METRICS_FILE).read_bytes())}))
-    # the top-level modules that a model may need where it is scored
+    _show_curve(work)
+    score = _score(dataset.folder, work, device)
+    print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
+
+
+def show_measured(folder: Path, work: Path, device: torch.device) -> None:
+    """Show the losses in `work`, if any; measure the submission there, and print each metric.
+
+    `folder` is the task's.
+
+    Raises:
+        InputError: the task can't be used; the message says what to do.
+        ScoreFailure: the submission can't be measured; the message says why.
+    """
+    _show_curve(work)
+    prepared = prepare_task(folder.parent, folder.name)
+    (work / handover.MODEL_FILE).touch()  # empty, where only files are handed over
+    score = _score(prepared, work, device)
+    metrics = {metric.name: metric for metric in read_task(folder.parent, folder.name).task.metrics}
+    for name, value in score.values.items():
+        unit = (metrics.get(name) or KIT_METRICS[name]).unit
+        print(f"{name:20s} {with_error(value, score.errors.get(name))} {unit}".rstrip())  # noqa: T201
+
+
+def _show_curve(work: Path) -> None:
+    curve = read_curve((work / handover.METRICS_FILE).read_bytes())
+    if len(curve):
+        display(loss_curves({"this run": curve}))
+
+
+def _score(prepared: Path, work: Path, device: torch.device) -> Score:
+    """Have what lies in `work` scored."""
+    # the top-level modules that a submission may need where it is scored
     loaded = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
-    info = dataset.info
-    score = scoring.score(
+    info = read_info(prepared)
+    return scoring.score(
         scoring.JudgeSpec(
-            dataset=dataset.folder.absolute(),
+            dataset=prepared.absolute(),
             submission=(work / handover.MODEL_FILE).absolute(),
             folder=scratch_folder(),
             kit=Path(__file__).parents[2],
             sandbox=bubblewrap.level(),
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=cgroups.memory_mb(),
+            seconds=scoring.allowed_seconds(info),
             device=device.type,
             gpu=machine_probe.gpu_of(device),
-            sight=Sight(tuple(sorted(loaded)), hidden_here(info, info.name)),
+            sight=sight_of(info, info.name, sorted(loaded)),
         )
     )
-    print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see

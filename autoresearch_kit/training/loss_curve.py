@@ -13,15 +13,15 @@ SETTLED_STEPS = 20
 """Steps in which a loss may be anything finite."""
 
 EXPLODED = 3.0
-"""Times ln V, the loss of a uniform guess over V tokens: see `why_diverged`."""
+"""Times the loss of a uniform guess, ln V over V tokens: see `why_diverged`."""
 
 
 class LossCurve:
-    """The loss curve of a run over V tokens, in JSON lines."""
+    """The loss curve of a run, in JSON lines; `uniform_loss` is that of a uniform guess."""
 
-    def __init__(self, file: Path, vocab_size: int) -> None:
+    def __init__(self, file: Path, uniform_loss: float | None) -> None:
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._uniform = math.log(vocab_size)
+        self._uniform = uniform_loss
         self._best = math.inf
         self._pending: dict[str, float] = {}
         self._next_line = 0.0
@@ -46,15 +46,18 @@ class LossCurve:
     def why_diverged(self, step: int, loss: float) -> str:
         """Say in one line why the run should end: the loss is not finite, or it has exploded.
 
-        That means, after `SETTLED_STEPS`, more than three times the loss of a uniform guess and
-        twice the best so far; the second half is for losses that sum several terms.
+        A loss can have exploded only where that of a uniform guess is known: others are on any
+        scale. It means, after `SETTLED_STEPS`, more than three times the loss of a uniform guess
+        and twice the best so far; the second half is for losses that sum several terms.
         (karpathy/autoresearch gives up at 100 nats.)
         """
         self._best = min(self._best, loss)
-        limit = max(EXPLODED * self._uniform, 2 * self._best)
         what = f"loss {loss:.4g} at step {step}"
         if not math.isfinite(loss):
             return what
+        if self._uniform is None:
+            return ""
+        limit = max(EXPLODED * self._uniform, 2 * self._best)
         if step >= SETTLED_STEPS and loss > limit:
             return f"{what} is above {limit:.4g}: it has exploded"
         return ""

@@ -1,4 +1,4 @@
-"""Pickle a model out of a notebook, and say in plain words what stands in the way."""
+"""Pickle what a notebook hands over, and say in plain words what stands in the way."""
 
 import gc
 import io
@@ -31,12 +31,10 @@ FAR = 50_000
 
 
 class RunStub:
-    """Stands for the run in a model that refers to it: constants, and the precision."""
+    """Stands for the run in what refers to it: its constants as attributes, and the precision."""
 
-    def __init__(self, vocab_size: int, context: int, seed: int) -> None:
-        self.vocab_size = vocab_size
-        self.context = context
-        self.seed = seed
+    def __init__(self, constants: Mapping[str, int]) -> None:
+        vars(self).update(constants)
         self.device = precision.device()
 
     def autocast(self) -> torch.autocast:
@@ -44,24 +42,26 @@ class RunStub:
         return precision.autocast(self.device)
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"run.{name} is not there when a model is scored; keep it out of it")
+        raise AttributeError(
+            f"run.{name} is there only while training goes on; keep it out of what is handed over"
+        )
 
 
-def save(model: object, file: "SupportsWrite[bytes] | None" = None) -> None:
-    """Pickle `model` to `file`, eager: `torch.compile` is unwrapped around models and functions.
+def save(thing: object, file: "SupportsWrite[bytes] | None" = None, *, name: str = "model") -> None:
+    """Pickle `thing` to `file`, eager: `torch.compile` is unwrapped around models and functions.
 
-    Without a file it is only tried.
+    Without a file it is only tried. Messages call the thing `name`.
 
     Raises:
         SubmissionError: something that it refers to can't be pickled; the message says where.
     """
     pickler = _Pickler(file or _Nowhere())
     try:
-        pickler.dump(model)
+        pickler.dump(thing)
     except Exception as error:  # a stranger's __reduce__ may raise anything
         ours = isinstance(error, SubmissionError)
         what = str(error) if ours else f"{type(error).__name__}: {error}"
-        raise SubmissionError(_blame(model, pickler.last, what)) from error
+        raise SubmissionError(_blame(thing, name, pickler.last, what)) from error
 
 
 class _Nowhere:
@@ -104,25 +104,25 @@ def _eager(obj: object) -> object:
     return obj
 
 
-def _blame(model: object, culprit: object, what: str) -> str:
-    where = _find(model, culprit) or f"a {type(culprit).__name__} that it refers to"
+def _blame(thing: object, name: str, culprit: object, what: str) -> str:
+    where = _find(thing, name, culprit) or f"a {type(culprit).__name__} that it refers to"
     return (
-        f"the model can't be handed over: {where} is or holds what can't be pickled ({what}); "
-        "keep it out of the model and of what its methods use"
+        f"the {name} can't be handed over: {where} is or holds what can't be pickled ({what}); "
+        f"keep it out of the {name} and of what its methods use"
     )
 
 
-def _find(model: object, culprit: object) -> str:
-    """Name how `model` refers to `culprit`: `model.blocks.0.cache`; empty if it does not."""
-    queue: list[tuple[str, object]] = [("model", model)]
+def _find(thing: object, name: str, culprit: object) -> str:
+    """Name how `thing` refers to `culprit`: `model.blocks.0.cache`; empty if it does not."""
+    queue = [(name, thing)]
     seen: set[int] = set()
-    for name, thing in queue:
-        if thing is culprit:
-            return name
-        if id(thing) in seen or len(seen) > FAR:
+    for path, part in queue:
+        if part is culprit:
+            return path
+        if id(part) in seen or len(seen) > FAR:
             continue
-        seen.add(id(thing))
-        queue.extend(_parts(name, _eager(thing)))
+        seen.add(id(part))
+        queue.extend(_parts(path, _eager(part)))
     return ""
 
 

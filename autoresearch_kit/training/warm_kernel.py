@@ -14,7 +14,8 @@ if __name__ == "__main__":
 with uncollected():
     import torch  # noqa: F401
 
-    import autoresearch_kit.training.kernel  # noqa: F401
+    import autoresearch_kit.training.kernel
+    import autoresearch_kit.training.measured  # noqa: F401
 
 if __name__ == "__main__":
     runpy.run_module("ipykernel_launcher", run_name="__main__")

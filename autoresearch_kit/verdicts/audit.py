@@ -1,14 +1,17 @@
 """The held-out audit: what was kept for its score on val, held against its score on audit.
 
-No verdict and no researcher sees the audit shard. The same models are scored on both, so a gain on
-val that audit does not show is no luck of a seed: the search has fitted the val shard.
+No verdict and no researcher sees the audit's data: a shard of text, or the hidden part of a task
+that only keeps are measured on. The same submissions are scored on both, so a gain on val that
+audit does not show is no luck of a seed: the search has fitted what it is scored on.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch_kit.records import Experiment, by_finish, latest_noise
+from autoresearch_kit.records import Experiment, Metric, Score, Task, by_finish, latest_noise
+from autoresearch_kit.records.text import rounded
+from autoresearch_kit.verdicts.noise import of_metric
 
 ALLOWED_SIGMAS = 2.0
 """Sigmas by which the gain on val may exceed that on audit."""
@@ -16,7 +19,7 @@ ALLOWED_SIGMAS = 2.0
 
 @dataclass(frozen=True)
 class Audited:
-    """A keep's scores on both shards, in bits per byte: means over its runs that have both.
+    """A keep's scores on both, in the metric's unit: means over its runs that have both.
 
     `parted` is the gain on val since the baseline minus the gain on audit: above 0, the search
     gained more where it looked.
@@ -32,7 +35,7 @@ class Audited:
 class SecondOpinion:
     """The keeps that were audited, the baseline first; `warning` is empty if the gains agree.
 
-    `allowed` is what `parted` may be, in bits per byte; None while the noise is not known.
+    `allowed` is what `parted` may be, in the metric's unit; None while the noise is not known.
     """
 
     keeps: tuple[Audited, ...] = ()
@@ -42,35 +45,60 @@ class SecondOpinion:
 
 def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
     """Hold val against audit over a campaign; without an audit of the baseline there is no keep."""
-    keeps = tuple(_audited(experiments))
-    noise = latest_noise(experiments)
-    allowed = ALLOWED_SIGMAS * noise.sigma if noise else None
-    return SecondOpinion(keeps, allowed, _warning(keeps, allowed))
+    if not experiments:
+        return SecondOpinion()
+    task = experiments[0].settings.task
+    metric = audited_metric(task)
+    keeps = tuple(_audited(experiments, metric))
+    decided = metric == task.objective
+    noise = latest_noise(experiments) if decided else of_metric(experiments, metric)
+    # an audit's own standard error parts the two as well
+    errors = [run.audit.errors.get(metric.name, 0.0) for run in experiments[0].runs if run.audit]
+    allowed = ALLOWED_SIGMAS * max([noise.sigma, *errors]) if noise else None
+    return SecondOpinion(keeps, allowed, _warning(metric, keeps, allowed))
 
 
-def _audited(experiments: Sequence[Experiment]) -> Iterator[Audited]:
+def audited_metric(task: Task) -> Metric:
+    """Return the metric that is measured on both: the first objective, if it is the task's own.
+
+    The kit's metrics say nothing of the data: where one of them comes first, it is the first of the
+    task's own.
+    """
+    return task.objective if task.objective in task.metrics else task.metrics[0]
+
+
+def _audited(experiments: Sequence[Experiment], metric: Metric) -> Iterator[Audited]:
     start: tuple[float, float] | None = None
     for experiment in by_finish(experiments):
-        runs = [run for run in experiment.runs if run.score and run.audit]
+        runs = [(run.score, run.audit) for run in experiment.runs if run.score and run.audit]
         if not runs:
             continue
-        val = fmean(run.score.value for run in runs if run.score)
-        audit = fmean(run.audit.value for run in runs if run.audit)
+        val, audit = (
+            fmean(_value(score, metric) for score in side) for side in zip(*runs, strict=True)
+        )
         if experiment.number == 0:
             start = val, audit
         if experiment.kept and start:
-            yield Audited(experiment.number, val, audit, (start[0] - val) - (start[1] - audit))
+            parted = metric.sign * ((start[0] - val) - (start[1] - audit))
+            yield Audited(experiment.number, val, audit, parted)
 
 
-def _warning(keeps: Sequence[Audited], allowed: float | None) -> str:
+def _value(score: Score, metric: Metric) -> float:
+    """Return the metric's value; a score of an older version has no other than its own."""
+    return score.values.get(metric.name, score.value)
+
+
+def _warning(metric: Metric, keeps: Sequence[Audited], allowed: float | None) -> str:
     if allowed is None or not keeps or keeps[-1].parted <= allowed:
         return ""
     start, last = keeps[0], keeps[-1]
     first = next(keep.number for keep in keeps if keep.parted > allowed)
+    gains = (metric.sign * (start.val - last.val), metric.sign * (start.audit - last.audit))
+    on_val, on_audit, parted, most = (rounded(each) for each in (*gains, last.parted, allowed))
+    unit = f" {metric.unit}" if metric.unit else f" of {metric.name}"
     return (
-        f"since the baseline, experiment {last.number} gained {start.val - last.val:.6f} bits per "
-        f"byte on val and {start.audit - last.audit:.6f} on audit: they part by {last.parted:.6f}, "
-        f"more than {ALLOWED_SIGMAS:g} sigma ({allowed:.6f}), since experiment {first}. The search "
-        f"fits the val shard: believe the gain on audit, and go on from a keep before experiment "
-        f"{first}, in a new campaign on other text"
+        f"since the baseline, experiment {last.number} gained {on_val}{unit} on val and {on_audit} "
+        f"on audit: they part by {parted}, more than {ALLOWED_SIGMAS:g} sigma ({most}), since "
+        f"experiment {first}. The search fits the data that it is scored on: believe the gain on "
+        f"audit, and go on from a keep before experiment {first}, in a new campaign on other data"
     )

@@ -18,6 +18,12 @@ ones, until a keep is better again, so that many small losses can't add up.
 An idea that passed, while another was kept, is merged onto that one. The merged code is new: its
 runs are pooled with no others, and most gains add up, so that `decide_merged` asks for less.
 
+A measurement may report the standard error of its number, such as that of an estimate from one
+fixed log. All runs share the data behind it, so that more runs make it no smaller: it is the error
+of a code's mean wherever it is larger than what the runs themselves say. The errors of two codes
+are added as if they were independent. On the same data they mostly rise and fall together, and the
+error of the difference is then smaller: real gains are missed, false ones are not kept.
+
 The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what they do.
 """
 
@@ -29,18 +35,18 @@ from statistics import NormalDist, fmean
 from scipy.special import stdtr, stdtrit
 
 from autoresearch_kit.records import (
+    VAL_BPB,
     Arm,
     Experiment,
     Gain,
+    Metric,
     Noise,
     Reason,
     Rule,
     Verdict,
 )
-from autoresearch_kit.verdicts.noise import agree_too_well, error_of_mean
-
-DECIMALS = 6
-"""Scores are equal when they are at this many decimals: what is shown is what is compared."""
+from autoresearch_kit.records.text import rounded
+from autoresearch_kit.verdicts.noise import EXACT, agree_too_well, error_of_mean
 
 SURE = 0.998
 """The probability of being better at which an idea is kept. It is computed after each run, and most
@@ -83,6 +89,9 @@ RECENT = 6
 MOST_RUNS = 6
 """The most runs of an idea."""
 
+REPORTED_DOF = 1000.0
+"""Degrees of freedom of a reported standard error: there are many rows behind it."""
+
 MERGED_RUNS = 3
 """The fewest runs of merged code, all with fresh seeds."""
 
@@ -95,8 +104,9 @@ MERGED_DOUBT = 0.5
 
 @dataclass(frozen=True)
 class Sample:
-    """The scores of one code, in bits per byte, and the syntax-tree nodes of its editable cells.
+    """The scores of one code by a metric, and the syntax-tree nodes of its editable cells.
 
+    `error` is the standard error that the measurement reports of each score, 0 if it reports none.
     `claimed` are the scores with those of runs that were set aside only for the few steps that
     they claim; empty where there are none. See `repeats.claimed`.
     """
@@ -104,6 +114,8 @@ class Sample:
     scores: tuple[float, ...]
     nodes: int
     claimed: tuple[float, ...] = field(default=(), kw_only=True)
+    metric: Metric = field(default=VAL_BPB, kw_only=True)
+    error: float = field(default=0.0, kw_only=True)
 
     @property
     def mean(self) -> float:
@@ -112,24 +124,33 @@ class Sample:
 
     def __str__(self) -> str:
         count = len(self.scores)
-        return f"{self.mean:.6f}" + (f" (mean of {count})" if count > 1 else "")
+        return rounded(self.mean) + (f" (mean of {count})" if count > 1 else "")
+
+    def only(self, scores: tuple[float, ...]) -> "Sample":
+        """Return these of its scores by themselves."""
+        return Sample(scores, self.nodes, metric=self.metric, error=self.error)
 
 
 @dataclass(frozen=True)
 class Best(Sample):
     """The best: `scores` are from before, those `beside` from re-runs made for this verdict.
 
-    `lost` is what keeps for less code may have lost since the last that was better, in bits per
-    byte. `claimed` is in place of `beside`.
+    `lost` is what keeps for less code may have lost since the last that was better, in the metric's
+    unit. `claimed` is in place of `beside`.
     """
 
     beside: tuple[float, ...] = ()
     lost: float = 0.0
 
+    @classmethod
+    def of(cls, sample: Sample) -> "Best":
+        """Return a code as it is held against by what is known of it."""
+        return cls(sample.scores, sample.nodes, metric=sample.metric, error=sample.error)
+
     @property
     def recent(self) -> Sample:
         """Return its latest scores, those beside the challenger's among them."""
-        return Sample((*self.scores, *self.beside)[-RECENT:], self.nodes)
+        return self.only((*self.scores, *self.beside)[-RECENT:])
 
 
 @dataclass(frozen=True)
@@ -142,18 +163,21 @@ class Decision:
     gain: Gain | None = None
 
 
-def decide(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
+def decide(challenger: Sample, best: Best, noise: Noise | None, rule: Rule) -> Decision | Arm:
     """Return the verdict on the challenger, or whose code to run once more before there is one.
 
     A keep must hold with the scores as claimed, too. Where these leave it open, more runs are
-    needed; where they are against it, the experiment is disturbed.
+    needed; where they are against it, the experiment is disturbed. Where no noise is known, one run
+    decides.
     """
-    if rule is Rule.GREEDY:
+    if rule is Rule.GREEDY or noise is None:
         return greedy(challenger, best)
     return _also_as_claimed(_decide, challenger, best, noise)
 
 
-def decide_merged(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> Decision | Arm:
+def decide_merged(
+    challenger: Sample, best: Best, noise: Noise | None, rule: Rule
+) -> Decision | Arm:
     """Return the verdict on code that was merged onto today's best, or whose code to run once more.
 
     The idea had passed against the best that it was built on. `challenger` has only runs of the
@@ -161,7 +185,7 @@ def decide_merged(challenger: Sample, best: Best, noise: Noise, rule: Rule) -> D
     of today's best, which need not be run again: they are as new as the keep that made the merge
     necessary. The scores as claimed count as in `decide`.
     """
-    if rule is Rule.GREEDY:
+    if rule is Rule.GREEDY or noise is None:
         return greedy(challenger, best)
     return _also_as_claimed(_decide_merged, challenger, best, noise)
 
@@ -187,21 +211,22 @@ def _also_as_claimed(judge: _Judge, challenger: Sample, best: Best, noise: Noise
 def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     # with enough runs beside the challenger's, only those are compared, without its first
     beside = min(len(best.beside), len(challenger.scores) - 1) >= BESIDE
-    own = Sample(challenger.scores[1:], challenger.nodes) if beside else challenger
-    other = Sample(best.beside, best.nodes) if beside else best.recent
+    own = challenger.only(challenger.scores[1:]) if beside else challenger
+    other = best.only(best.beside) if beside else best.recent
     one_seed = agree_too_well(challenger.scores, noise, ODD)
     gain = gain_of(own, other, noise, one_seed=one_seed)
     margin = MARGIN * noise.sigma - best.lost
-    simpler = own.nodes < other.nodes and margin > 0
-    last = len(challenger.scores) >= MOST_RUNS
+    simpler = own.nodes < other.nodes and margin >= 0
+    # of runs that all measure the same, more say no more
+    last = len(challenger.scores) >= MOST_RUNS or (beside and gain.error == 0)
 
     bar = LIKELY if last and not one_seed else SURE
-    hope = _hope(gain)
+    hope = hope_of(gain)
     if (beside or last) and probability_better(gain) >= bar:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
         verdict, reason = Verdict.KEEP, Reason.SIMPLER
-    elif last or hope < _doubt(len(own.scores), simpler=simpler, beside=beside, one_seed=one_seed):
+    elif last or hope < _doubt(own, noise, simpler=simpler, beside=beside, one_seed=one_seed):
         verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
     else:
         return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
@@ -217,10 +242,10 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     one_seed = agree_too_well(challenger.scores, noise, ODD)
     gain = gain_of(challenger, other, noise, one_seed=one_seed)
     margin = MARGIN * noise.sigma - best.lost
-    simpler = challenger.nodes < other.nodes and margin > 0
-    last = runs >= MOST_RUNS or one_seed  # more runs of one seed say no more
+    simpler = challenger.nodes < other.nodes and margin >= 0
+    last = runs >= MOST_RUNS or one_seed or gain.error == 0  # more such runs say no more
 
-    hope = _hope(gain)
+    hope = hope_of(gain)
     if probability_better(gain) >= MERGED_SURE:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
@@ -234,16 +259,25 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     return Decision(verdict, reason, detail, gain)
 
 
-def _hope(gain: Gain) -> float:
+def hope_of(gain: Gain) -> float:
     """Return the probability of a gain with sigma taken as known, to ask whether to go on."""
-    return NormalDist(0.0, gain.error).cdf(gain.value)
+    return NormalDist(0.0, gain.error).cdf(gain.value) if gain.error else probability_better(gain)
 
 
 def _detail(own: Sample, other: str, gain: Gain) -> str:
+    error = f" ± {rounded(gain.error)}" if gain.error else ""
     return (
-        f"{own} against the best's {other}: {abs(gain.value):.6f} ± {gain.error:.6f} "
-        f"{'lower' if gain.value >= 0 else 'higher'}"
+        f"{own.metric.name} {own} against the best's {other}: {in_words(own.metric, gain, error)}"
     )
+
+
+def in_words(metric: Metric, gain: Gain, error: str = "") -> str:
+    """Return how far a code's score is from the best's, in words."""
+    if gain.value == 0 and not error:
+        return "the same"
+    unit = f" {metric.unit}" if metric.unit else ""
+    side = "lower" if metric.sign * gain.value >= 0 else "higher"
+    return f"{rounded(abs(gain.value))}{error}{unit} {side}"
 
 
 def _why(reason: Reason, fewer: int, *, one_seed: bool) -> str:
@@ -255,35 +289,53 @@ def _why(reason: Reason, fewer: int, *, one_seed: bool) -> str:
     return why + ("; its runs agree as if it fixed its seed, and count as one" if one_seed else "")
 
 
-def _doubt(runs: int, *, simpler: bool, beside: bool, one_seed: bool) -> float:
+def _doubt(own: Sample, noise: Noise, *, simpler: bool, beside: bool, one_seed: bool) -> float:
     """Return the probability of a gain below which an idea is given up."""
-    if one_seed:  # more runs of one seed say no more: now or never
+    if one_seed or own.error > noise.sigma:  # more such runs say no more: now or never
         return SURE
     if simpler:
         return SIMPLER_DOUBT
     if beside:
         return SURE_DOUBT
-    return FIRST_DOUBT if runs == 1 else DOUBT
+    return FIRST_DOUBT if len(own.scores) == 1 else DOUBT
 
 
 def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:
-    """Return by how much the challenger's code scores lower than the best's, with its error.
+    """Return by how much the challenger's code scores better than the best's, with its error.
 
     The error of the difference is that of both means; the challenger's runs count as one if
     `one_seed` says so.
     """
-    own = noise.sigma if one_seed else error_of_mean(challenger.scores, noise, ODD)
-    error = math.hypot(own, error_of_mean(best.scores, noise, ODD))
-    return Gain(best.mean - challenger.mean, error, noise.dof)
+    own, own_dof = error_of(challenger, noise, one_seed=one_seed)
+    other, other_dof = error_of(best, noise)
+    value = challenger.metric.sign * (best.mean - challenger.mean)
+    if abs(value) <= EXACT * abs(best.mean):
+        value = 0.0
+    return Gain(value, math.hypot(own, other), min(own_dof, other_dof))
+
+
+def error_of(sample: Sample, noise: Noise, *, one_seed: bool = False) -> tuple[float, float]:
+    """Return the standard error of a code's mean, and the degrees of freedom behind that.
+
+    Where the baseline has no noise, that of code with some is known from its own few runs only.
+    """
+    error = noise.sigma if one_seed else error_of_mean(sample.scores, noise, ODD)
+    if sample.error > error:
+        return sample.error, REPORTED_DOF
+    if noise.sigma == 0 and error > 0:
+        return error, len(sample.scores) - 1.0
+    return error, noise.dof
 
 
 def probability_better(gain: Gain) -> float:
     """Return the probability that there is a gain, in [0, 1]."""
+    if gain.error == 0:
+        return 0.5 if gain.value == 0 else float(gain.value > 0)
     return float(stdtr(gain.dof, gain.value / gain.error))
 
 
 def possible_loss(gain: Gain) -> float:
-    """Return the loss, in bits per byte, that is exceeded with probability 1 - `NOT_WORSE`."""
+    """Return the loss, in the metric's unit, that is exceeded with probability 1 - `NOT_WORSE`."""
     return max(0.0, float(stdtrit(gain.dof, NOT_WORSE)) * gain.error - gain.value)
 
 
@@ -291,6 +343,8 @@ def possible_losses(experiments: Sequence[Experiment]) -> float:
     """Return the sum of what keeps for less code may have lost since the last better keep."""
     lost = 0.0
     for each in experiments:
+        if each.reason is Reason.TRADE_OFF:  # it does not replace the best
+            continue
         if each.kept and each.reason is not Reason.SIMPLER:
             lost = 0.0
         elif each.kept:
@@ -299,15 +353,25 @@ def possible_losses(experiments: Sequence[Experiment]) -> float:
 
 
 def greedy(challenger: Sample, best: Sample) -> Decision:
-    """Keep what is lower, or the same with less code: karpathy/autoresearch's rule."""
-    gain = round(best.mean, DECIMALS) - round(challenger.mean, DECIMALS)
-    scores = f"{challenger} against the best's {best}"
-    if gain > 0:
-        return Decision(Verdict.KEEP, Reason.BETTER, f"{scores}: {gain:.6f} lower")
-    if gain < 0:
-        return Decision(Verdict.DISCARD, Reason.WORSE, f"{scores}: {-gain:.6f} higher")
+    """Keep what is better, or the same with less code: karpathy/autoresearch's rule.
+
+    Scores are the same where they look the same: what is shown is what is compared.
+    """
+    metric, gain = challenger.metric, shown_gain(challenger, best)
+    scores = f"{metric.name} {challenger} against the best's {best}"
+    if gain:
+        verdict, reason = Verdict.KEEP, Reason.BETTER
+        if gain < 0:
+            verdict, reason = Verdict.DISCARD, Reason.WORSE
+        return Decision(verdict, reason, f"{scores}: {in_words(metric, Gain(gain, 0.0, 0.0))}")
     fewer = best.nodes - challenger.nodes
     if fewer > 0:
         detail = f"{scores}: the same with {fewer} fewer syntax-tree nodes"
         return Decision(Verdict.KEEP, Reason.SIMPLER, detail)
     return Decision(Verdict.DISCARD, Reason.NO_GAIN, f"{scores}: the same, and no less code")
+
+
+def shown_gain(challenger: Sample, best: Sample) -> float:
+    """Return by how much a code's mean score is better, of both as they are shown."""
+    was, is_now = (float(rounded(each.mean)) for each in (best, challenger))
+    return challenger.metric.sign * (was - is_now)

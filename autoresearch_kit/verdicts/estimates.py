@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch_kit.records import Experiment, Noise, best_of, latest_noise
+from autoresearch_kit.records import Experiment, Metric, Noise, best_of, latest_noise
 from autoresearch_kit.records.text import with_error
-from autoresearch_kit.verdicts.noise import scores_by_code
+from autoresearch_kit.verdicts.noise import of_metric, reported, runs_by_code, scores_of
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,34 @@ class Estimate:
         return with_error(self.value, self.error)
 
 
-def estimates(experiments: Sequence[Experiment]) -> dict[int, Estimate]:
-    """Return the estimate of each scored experiment by its number; later runs of it count."""
-    noise, scores = latest_noise(experiments), scores_by_code(experiments)
-    judged = [each.number for each in experiments if each.score is not None]
-    return {number: estimate(scores[number], noise) for number in judged if number in scores}
+def estimates(
+    experiments: Sequence[Experiment], metric: Metric | None = None
+) -> dict[int, Estimate]:
+    """Return the estimate of each scored experiment by its number; later runs of it count.
+
+    By this metric, which is measured of all of them or left out where it was not; without one, by
+    the first objective.
+    """
+    if not experiments:
+        return {}
+    noise = of_metric(experiments, metric) if metric else latest_noise(experiments)
+    asked = metric or experiments[0].settings.task.objective
+    runs, known = runs_by_code(experiments), dict[int, Estimate]()
+    for each in experiments:
+        scores = scores_of(runs[each.number], metric)
+        if each.score is not None and scores:
+            known[each.number] = estimate(scores, noise, reported(runs[each.number], asked))
+    return known
 
 
-def estimate(scores: Sequence[float], noise: Noise | None) -> Estimate:
-    """Return the estimate of a code from its scores, of which there is at least one."""
-    return Estimate(fmean(scores), len(scores), noise.error(len(scores)) if noise else None)
+def estimate(scores: Sequence[float], noise: Noise | None, reported: float = 0.0) -> Estimate:
+    """Return the estimate of a code from its scores, of which there is at least one.
+
+    `reported` is the standard error that the measurement itself gives, which no number of runs
+    makes smaller.
+    """
+    error = max(noise.error(len(scores)), reported) if noise else reported or None
+    return Estimate(fmean(scores), len(scores), error)
 
 
 def error_between(first: Estimate, second: Estimate) -> float | None:

@@ -21,6 +21,10 @@ may move sigma far. Three steps:
    baseline is the user's code, and no number of other codes gets sigma out of there. Where the
    start lies outside, it is replaced by theirs, so that codes that are all wild, or all agree, are
    recognised as such.
+
+The prior is a share of the baseline's score, which was measured for language models. Nobody knows
+one for another metric: there, what the baseline's own first runs say stands in its place. Where
+these agree exactly, sigma is 0, and the spread of other code counts for that code alone.
 """
 
 import math
@@ -35,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtr, chdtri, stdtrit
 
-from autoresearch_kit.records import Experiment, Noise, Run, by_finish
+from autoresearch_kit.records import VAL_BPB, Experiment, Metric, Noise, Run, by_finish
 from autoresearch_kit.verdicts.validity import as_fast
 
 PRIOR_DOF = 3.0
@@ -65,6 +69,14 @@ CPU_SPREAD = 0.0045
 """Share of the baseline's score. Pairs and triples of seeds at 60 s on two cores: 0.0055 of 1.22.
 """
 
+UNSURE = 1.25
+"""Factor on what the baseline's runs say of a metric's noise where nobody knew it before. From five
+runs it is too small more often than not, and all ideas of a night are held against the same: in
+simulations 4% instead of 13% of nights without a real gain had a keep (benchmarks/verdicts.py)."""
+
+EXACT = 1e-9
+"""The share by which numbers may differ that are taken to be the same: sums in another order."""
+
 GPU_SPREAD = 0.0006
 """The share at 300 s on an H100: two seeds of karpathy/autoresearch lay 0.0007 apart at 0.973, and
 two runs differ by sqrt(2) sigma."""
@@ -89,7 +101,7 @@ class Group:
     @cached_property
     def variance(self) -> float:
         """Return the unbiased variance of the scores about their mean."""
-        return float(np.var(self.scores, ddof=1))
+        return spread(self.scores)
 
     @cached_property
     def pairs(self) -> tuple[float, ...]:
@@ -97,16 +109,46 @@ class Group:
         return tuple((a - b) ** 2 / 2 for a, b in combinations(self.scores, 2))
 
 
+def spread(scores: Sequence[float]) -> float:
+    """Return the unbiased variance of two or more scores about their mean; 0 if they are equal."""
+    same = max(scores) - min(scores) <= EXACT * max(map(abs, scores))
+    return 0.0 if same else float(np.var(scores, ddof=1))
+
+
 def prior(score: float, *, accelerator: bool) -> Noise:
     """Return the noise that is assumed for such a baseline before anything was repeated."""
     return Noise(score * (GPU_SPREAD if accelerator else CPU_SPREAD), PRIOR_DOF)
 
 
+def measured(
+    metric: Metric, baseline: Sequence[float], groups: Iterable[Group], *, accelerator: bool
+) -> Noise | None:
+    """Return the noise of a metric after these groups; None where nothing tells it.
+
+    `baseline` are the scores of the baseline's own runs, which are among the groups too. That is
+    all there is to begin with for another metric than `val_bpb`: a single run tells nothing.
+    """
+    if metric == VAL_BPB:
+        return pool(groups, prior(baseline[0], accelerator=accelerator))
+    first, known = Group(BASELINE, tuple(baseline)), list(groups)
+    if first.dof < 1:
+        return None
+    if first.variance == 0:  # then no other code can change it
+        again = [group for group in known if group.code == BASELINE and group.dof > 0]
+        dof = sum(group.dof for group in again)
+        squares = sum(group.dof * group.variance for group in again)
+        return Noise(math.sqrt(squares / dof), dof)
+    known.remove(first)
+    return pool(known, Noise(UNSURE * math.sqrt(first.variance), first.dof))
+
+
 def pool(groups: Iterable[Group], before: Noise) -> Noise:
     """Return the noise after these groups, when `before` was believed.
 
-    Groups of a single run say nothing.
+    Groups of a single run say nothing. Where `before` is no noise at all, no code changes that.
     """
+    if before.sigma == 0:
+        return before
     known = [group for group in groups if group.dof > 0]
     baseline = [group for group in known if group.code == BASELINE]
     trusted = _reweighted(baseline, before, _start(baseline, before))
@@ -191,17 +233,19 @@ def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool
 
     Code that fixes its own seed has the same luck in every run: they say no more than one of them.
     """
-    return len(scores) > 1 and _position(scores, noise) < chance
+    return len(scores) > 1 and noise.sigma > 0 and _position(scores, noise) < chance
 
 
 def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float:
-    """Return the standard error of the mean of these scores of one code, in bits per byte.
+    """Return the standard error of the mean of these scores of one code, in the metric's unit.
 
     It is sigma / sqrt(n), unless the scores are an exception by the chi-squared distribution of
     their variance, as honest ones are with the probability `chance`: of runs that agree too well
     one counts, and runs that lie too far apart (one of them was disturbed, or the code is unstable)
-    have their own spread.
+    have their own spread. Without noise in the baseline's runs, that is all there is.
     """
+    if noise.sigma == 0:
+        return math.sqrt(spread(scores) / len(scores)) if len(scores) > 1 else 0.0
     if agree_too_well(scores, noise, chance):
         return noise.sigma
     if len(scores) > 1 and _position(scores, noise) > 1 - chance:
@@ -218,13 +262,15 @@ def _position(scores: Sequence[float], noise: Noise) -> float:
 def reach(noise: Noise, scores: int) -> float:
     """Return how far from a mean of so many scores one more run of the code falls 19 times of 20.
 
-    In bits per byte, to either side: Student's t, times the error of the difference.
+    In the metric's unit, to either side: Student's t, times the error of the difference.
     """
     return float(stdtrit(noise.dof, 0.975)) * math.hypot(noise.sigma, noise.error(scores))
 
 
 def describe(noise: Noise) -> str:
     """Return sigma, what it rests on, and how far apart luck alone puts two runs, in words."""
+    if noise.sigma == 0:
+        return f"none: {noise.dof + 1:.3g} runs of the baseline measured the same"
     return (
         f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
         f"lie less than {reach(noise, 1):.2g} apart, 19 times out of 20"
@@ -249,20 +295,37 @@ def _remembered(work: Callable[[Sequence[Experiment]], T]) -> Callable[[Sequence
     return asked
 
 
+def groups_of(experiments: Sequence[Experiment], metric: Metric | None = None) -> list[Group]:
+    """Return the groups of scores that these experiments made, by this metric.
+
+    Without one, by the campaign's first objective.
+    """
+    groups = (Group(code, scores_of(runs, metric)) for code, runs in _made_together(experiments))
+    return [group for group in groups if group.dof > 0]
+
+
+def of_metric(experiments: Sequence[Experiment], metric: Metric) -> Noise | None:
+    """Return the noise of a metric after these experiments; None where nothing tells it."""
+    baseline = scores_of(experiments[0].runs, metric) if experiments else ()
+    if not baseline:
+        return None
+    accelerator = any(run.gpu_mb is not None for run in experiments[0].runs)
+    return measured(metric, baseline, groups_of(experiments, metric), accelerator=accelerator)
+
+
 @_remembered
-def groups_of(experiments: Sequence[Experiment]) -> Sequence[Group]:
-    """Return the groups of runs that these experiments made: their own, and those of the best."""
-    groups = list[Group]()
+def _made_together(experiments: Sequence[Experiment]) -> Sequence[tuple[int, Sequence[Run]]]:
+    """Return the code and the runs of each group: an experiment's own, and those of the best."""
+    groups = list[tuple[int, Sequence[Run]]]()
     for experiment in experiments:
         # an idea was picked by its first run; merged code, like the baseline's, was not
         fresh = experiment.number == BASELINE or experiment.passed
-        groups.append(Group(experiment.number, experiment.scores[0 if fresh else 1 :]))
-    groups += [Group(code, scores_of(runs)) for code, runs in _reruns(experiments)]
+        scored = [run for run in experiment.runs if run.score]
+        groups.append((experiment.number, scored[0 if fresh else 1 :]))
+    groups += _reruns(experiments)
     for experiment in experiments:
-        groups += [
-            Group(experiment.number, scores_of(passed.runs[1:])) for passed in experiment.passed
-        ]
-    return [group for group in groups if group.dof > 0]
+        groups += [(experiment.number, passed.runs[1:]) for passed in experiment.passed]
+    return groups
 
 
 @_remembered
@@ -302,12 +365,30 @@ def _reruns(experiments: Sequence[Experiment]) -> Sequence[tuple[int, Sequence[R
     return found
 
 
-def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
-    """Return the scores of `runs_by_code`, where there are any."""
+def scores_by_code(
+    experiments: Sequence[Experiment], metric: Metric | None = None
+) -> dict[int, tuple[float, ...]]:
+    """Return the scores of `runs_by_code` by this metric, where there are any."""
     runs = runs_by_code(experiments)
-    return {number: scores for number, some in runs.items() if (scores := scores_of(some))}
+    return {number: scores for number, some in runs.items() if (scores := scores_of(some, metric))}
 
 
-def scores_of(runs: Iterable[Run]) -> tuple[float, ...]:
-    """Return the scores of these runs, in bits per byte, where they have one."""
-    return tuple(run.score.value for run in runs if run.score)
+def scores_of(runs: Iterable[Run], metric: Metric | None = None) -> tuple[float, ...]:
+    """Return the scores of these runs by this metric, where they have one.
+
+    Without a metric, by the campaign's first objective.
+    """
+    scores = (run.score for run in runs if run.score)
+    if metric is None:
+        return tuple(score.value for score in scores)
+    values = (score.of(metric.name) for score in scores)
+    return tuple(value for value in values if value is not None)
+
+
+def reported(runs: Iterable[Run], metric: Metric) -> float:
+    """Return the standard error that the measurement reported of the metric; 0 where it did not.
+
+    The largest of these runs'. All were measured on the same hidden data, so that the mean of
+    several is no more certain than one.
+    """
+    return max((run.score.errors.get(metric.name, 0.0) for run in runs if run.score), default=0.0)

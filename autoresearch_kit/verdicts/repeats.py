@@ -12,7 +12,7 @@ from enum import Enum, auto
 from statistics import fmean
 from typing import Protocol, TypeVar
 
-from autoresearch_kit.records import Arm, Measured, Reason, Run, Settings, Verdict
+from autoresearch_kit.records import Arm, Measured, Metric, Reason, Run, Settings, Verdict
 from autoresearch_kit.verdicts.decide import Decision
 from autoresearch_kit.verdicts.noise import scores_of
 from autoresearch_kit.verdicts.validity import why_disturbed, why_invalid
@@ -21,8 +21,8 @@ AGAIN = 2
 """The most repeats at once of a disturbed run."""
 
 LUCK = 4.0
-"""Sigmas above the mean of its other runs up to which a score may be bad luck. A run with a fifth
-fewer steps is worse by about twice that."""
+"""Sigmas by which a score may be worse than the mean of the code's other runs by bad luck. A run
+with a fifth fewer steps is worse by about twice that."""
 
 
 class Repeat(Enum):
@@ -128,31 +128,35 @@ def _others(tried: Sequence[Measured], chosen: Measured) -> tuple[Measured, ...]
     return tuple(each for each in tried if each is not chosen)
 
 
-def scores(seeds: Sequence[Settled]) -> tuple[float, ...]:
-    """Return the scores of the chosen runs of one code."""
-    return scores_of(seed.run for seed in seeds)
+def scores(seeds: Sequence[Settled], metric: Metric) -> tuple[float, ...]:
+    """Return the scores of the chosen runs of one code, by this metric."""
+    return scores_of((seed.run for seed in seeds), metric)
 
 
 def claimed(
-    seeds: Sequence[Settled], sigma: float, settings: Settings, usual: float
+    seeds: Sequence[Settled], metric: Metric, sigma: float, settings: Settings, usual: float
 ) -> tuple[float, ...]:
     """Return the scores of one code, with those of runs set aside only for too few steps.
 
     The notebook itself reports its steps. Code could report few steps whenever it sees that it is
     unlucky, and so be run again; the best, when it is lucky. A machine that is really slow costs
-    far more than luck: scores more than `LUCK` sigma above the mean of those that count are left
-    out. Of one seed the score that counts comes last, so that an idea's first score stays the one
-    that it was picked by.
+    far more than luck: scores more than `LUCK` sigma worse than the mean of those that count are
+    left out. Of one seed the score that counts comes last, so that an idea's first score stays the
+    one that it was picked by.
     """
-    counting = scores(seeds)
+    counting = scores(seeds, metric)
     if not counting:
         return ()
-    most, every = fmean(counting) + LUCK * sigma, list[float]()
+    mean, every = fmean(counting), list[float]()
     for seed in seeds:
         aside = [each.run for each in seed.set_aside]
         undisturbed = [run for run in aside if not why_disturbed(run, settings, usual)]
-        every += [score for score in scores_of(undisturbed) if score <= most]
-        every += scores_of([seed.run])
+        every += [
+            score
+            for score in scores_of(undisturbed, metric)
+            if metric.sign * (score - mean) <= LUCK * sigma
+        ]
+        every += scores_of([seed.run], metric)
     return tuple(every)
 
 

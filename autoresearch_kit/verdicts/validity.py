@@ -101,16 +101,24 @@ def why_busy(
 
 
 def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str:
-    """Return the part of `why_invalid` that the steps of other runs of the same code show."""
+    """Return the part of `why_invalid` that the steps of other runs of the same code show.
+
+    Code that counts no steps, or no tokens, is not asked for any.
+    """
     if settings.max_elsewhere >= NEVER or run.score is None:
         return ""
     others = [each for each in same_code_runs if each.score]
     if not others or min(_shares(run, others)) >= FEWER:
         return ""
+    steps, tokens = median(each.steps for each in others), median(each.tokens for each in others)
+    if not tokens:
+        return (
+            f"{run.steps:,} steps, where the same code made {steps:,.0f}; at least {FEWER:.0%} of "
+            "them is asked for"
+        )
     return (
-        f"{run.steps:,} steps on {run.tokens:,} tokens, where the same code made "
-        f"{median(each.steps for each in others):,.0f} on "
-        f"{median(each.tokens for each in others):,.0f}; at least {FEWER:.0%} of both is asked for"
+        f"{run.steps:,} steps on {run.tokens:,} tokens, where the same code made {steps:,.0f} on "
+        f"{tokens:,.0f}; at least {FEWER:.0%} of both is asked for"
     )
 
 

@@ -10,11 +10,13 @@ import pytest
 from autoresearch_kit.campaign import adopt
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import NOTEBOOK, History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Constant
+from autoresearch_kit.records import Bound, Constant
 from tests.campaign import tiny
 from tests.ledger.ledger import experiment, project
+from tests.reports.tasks import of_two_objectives
 from tests.researchers.llm.night import Night, make_night
 from tests.shipped.train_cells import NOTEBOOK as SHIPPED
 
@@ -67,6 +69,40 @@ def test_a_notebook_in_no_commit_is_kept_without_force(state: str, night: Night)
     assert train(night).read_text() == mine
     adopt.adopt_best(root, "night", force=True)
     assert train(night).read_text() == night.history.source(1)
+
+
+def front(root: Path) -> History:
+    """Write a campaign of two objectives to git, with a notebook of its own for each."""
+    history = History(project(root), "night")
+    for each in of_two_objectives():
+        history.append(each, f"notebook {each.number}\n", {})
+    return history
+
+
+def test_the_preferred_objectives_best_is_taken_of_the_front(tmp_path: Path) -> None:
+    root = front(tmp_path / "project").root
+    chosen = {
+        prefer: adopt.adopt_best(root, "night", prefer=prefer).experiment.number
+        for prefer in ("error", "inference_seconds")
+    }
+    assert chosen == {"error": 8, "inference_seconds": 2}
+    assert (root / NOTEBOOK).read_text() == "notebook 2\n"
+
+
+def test_bounds_in_force_hold_for_what_is_taken(tmp_path: Path) -> None:
+    root = front(tmp_path / "project").root
+    Workspace(root, "night").write_bounds((Bound("inference_seconds", 3e-5),))
+    assert adopt.adopt_best(root, "night", prefer="error").experiment.number == 5
+    Workspace(root, "night").write_bounds((Bound("inference_seconds", 1e-6),))
+    with pytest.raises(InputError, match=r"within its bounds \(inference_seconds <= 1e-06\)"):
+        adopt.adopt_best(root, "night", prefer="error")
+
+
+def test_only_an_objective_can_be_preferred(tmp_path: Path) -> None:
+    root = front(tmp_path / "project").root
+    words = "--prefer submission_mb: the objectives of 'night' are error, inference_seconds"
+    with pytest.raises(InputError, match=words):
+        adopt.adopt_best(root, "night", prefer="submission_mb")
 
 
 def test_the_best_replaces_the_notebook_its_campaign_began_with(tmp_path: Path) -> None:

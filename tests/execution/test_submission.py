@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,17 @@ from autoresearch_kit.execution.runner.conclusion import conclude
 from autoresearch_kit.execution.runner.deadline import Watchdog
 from autoresearch_kit.execution.runner.engine import Story
 from autoresearch_kit.execution.runner.limits import GpuPeak
-from autoresearch_kit.execution.runner.submission import take_model, taken_model
+from autoresearch_kit.execution.runner.submission import (
+    MAX_OUTPUT,
+    take_model,
+    take_submission,
+    taken_model,
+    taken_output,
+)
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine.gpu import GpuMemory
 from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel
+from autoresearch_kit.tasks.measured import layout
 from tests.execution.notebooks import make_spec, notebook
 
 
@@ -160,3 +168,92 @@ def test_a_linked_hand_over_is_no_submission(spec: RunSpec, model: Path) -> None
 def test_an_error_has_its_reason(error: str, training: bool, reason: Reason, spec: RunSpec) -> None:
     run = concluded(spec, error=(error, "done"), training=training)
     assert (run.failure, run.detail) == (reason, f"{error}: done (in cell 'model')")
+
+
+@pytest.fixture
+def output(spec: RunSpec) -> Path:
+    """The folder for files to hand over, in the run of a task that is a folder."""
+    (spec.dataset / layout.INFO_FILE).touch()
+    output = spec.folder / handover.WORK_FOLDER / handover.OUTPUT_FOLDER
+    output.mkdir()
+    return output
+
+
+def test_files_and_folders_are_taken_as_they_are(spec: RunSpec, output: Path) -> None:
+    (output / "parts" / "empty").mkdir(parents=True)
+    (output / "parts" / "weights.bin").write_bytes(bytes(range(256)))
+    assert take_submission(spec) is None
+    (output / "parts" / "weights.bin").write_bytes(b"trained on")
+    taken = taken_output(spec.folder)
+    assert sorted(path.name for path in taken.rglob("*")) == ["empty", "parts", "weights.bin"]
+    assert (taken / "parts" / "weights.bin").read_bytes() == bytes(range(256))
+    assert taken_model(spec.folder).read_bytes() == b""
+
+
+def test_a_pickle_without_files_is_enough_for_a_task(
+    spec: RunSpec, model: Path, output: Path
+) -> None:
+    output.rmdir()
+    model.write_bytes(b"pickle")
+    assert take_submission(spec) is None
+    assert taken_model(spec.folder).read_bytes() == b"pickle"
+
+
+def test_empty_hands_are_a_bad_submission(spec: RunSpec, output: Path) -> None:
+    (output / "folder").mkdir()
+    why = "neither submission.pkl nor a file in output/ came with it"
+    assert take_submission(spec) == Failure(Reason.BAD_SUBMISSION, why)
+
+
+def test_a_language_models_files_are_left_alone(spec: RunSpec, model: Path, output: Path) -> None:
+    (spec.dataset / layout.INFO_FILE).unlink()
+    (output / "more").touch()
+    model.touch()
+    assert take_submission(spec) is None
+    assert not taken_output(spec.folder).exists()
+
+
+def link_hard(output: Path) -> None:
+    (output.parent / "mine").touch()
+    (output / "other").hardlink_to(output.parent / "mine")
+
+
+def be_many(output: Path) -> None:
+    for number in range(MAX_OUTPUT + 1):
+        (output / str(number)).touch()
+
+
+def be_a_link(output: Path) -> None:
+    output.rmdir()
+    output.symlink_to("/")
+
+
+OFFERED: dict[str, Callable[[Path], object]] = {
+    "output/link can't be taken: link is a link": lambda output: (output / "link").symlink_to("x"),
+    "output/p can't be taken: p is not a plain file": lambda output: os.mkfifo(output / "p"),
+    "output/other can't be taken: other is a hard link": link_hard,
+    "it has 2.0 MB, where 1.0 are left": lambda output: (output / "a").write_bytes(
+        bytes(2 * 10**6)
+    ),
+    f"more than {MAX_OUTPUT:,} files": be_many,
+    "output is no folder": be_a_link,
+}
+
+
+@pytest.mark.parametrize("why", OFFERED)
+def test_what_is_no_plain_file_or_too_much_is_refused(
+    why: str, spec: RunSpec, output: Path
+) -> None:
+    OFFERED[why](output)
+    failure = take_submission(spec)
+    assert failure is not None
+    assert failure.reason is Reason.BAD_SUBMISSION
+    assert why in failure.detail
+
+
+def test_many_small_files_count_together(spec: RunSpec, output: Path) -> None:
+    for number in range(3):
+        (output / str(number)).write_bytes(bytes(400_000))
+    failure = take_submission(spec)
+    assert failure is not None
+    assert "it has 0.4 MB, where 0.2 are left" in failure.detail

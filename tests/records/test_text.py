@@ -27,6 +27,26 @@ def test_error_and_value_end_at_the_same_digit(error: float | None, shown: str) 
     assert rounded(1.23456789, error) == shown.partition(" ")[0]
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        (0.0312, None, "0.031200"),
+        (1234.5, None, "1234.500"),
+        (4.2e-7, None, "4.200e-07"),
+        (4.2e-7, 3.1e-9, "(4.200 ± 0.031)e-07"),
+        (0.0, 1.2e-6, "(0.0 ± 1.2)e-06"),
+        (0.00031234, 1.2e-6, "0.0003123 ± 0.0000012"),
+        (1234.5, 12.0, "1234 ± 12"),
+        (31_234_567.0, None, "31234567"),
+        (2e18, None, "2.000e+18"),
+        (0.25, 0.0, "0.250000"),
+        (math.inf, 0.1, "inf"),
+    ],
+)
+def test_numbers_of_any_size_can_be_read(value: float, error: float | None, shown: str) -> None:
+    assert with_error(value, error) == shown
+
+
 def test_a_change_has_its_sign() -> None:
     assert with_error(-0.0123, 0.0045, signed=True) == "-0.0123 ± 0.0045"
     assert with_error(0.0123, None, signed=True) == "+0.012300"

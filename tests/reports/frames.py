@@ -14,10 +14,11 @@ Row = tuple[str, float, str]
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Make a frame without errors."""
-    table = pd.DataFrame(rows, columns=["status", "val_bpb", "idea"])
-    table = table.assign(number=range(len(rows)), error=NAN, sandbox="", weaker=False)
+    table = pd.DataFrame(rows, columns=["status", "score", "idea"])
+    table = table.assign(number=range(len(rows)), score_se=NAN, sandbox="", weaker=False)
+    table = table.assign(reason="", trusted=False)
     table = table.assign(finished=np.full(len(rows), "NaT", dtype="datetime64[us]"))
-    return table.assign(scores=table["val_bpb"].notna().astype(int))
+    return table.assign(scores=table["score"].notna().astype(int))
 
 
 def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:

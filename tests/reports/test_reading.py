@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoresearch_kit.execution import handover
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Command,
@@ -107,6 +108,26 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
     assert "+WIDTH = 16" in str(run.diff)
 
 
+def test_a_notebook_that_logs_no_loss_is_seen_to_train(ledger: Ledger) -> None:
+    folder = ledger.workspace.runs / "0001-1"
+    (folder / handover.WORK_FOLDER).mkdir(parents=True)
+    (folder / handover.INPUT_FILE).write_text(ledger.history.source(0))
+    begun = codec.encode(handover.Live(handover.TRAINS, time.time() - 30.0))
+    (folder / handover.LIVE_FILE).write_bytes(begun)
+    ledger.workspace.write_pending(Proposal(1, 0, "llm", "wider", ""))
+    ledger.workspace.write_state(running(number=1, run_folder=str(folder)))
+    watcher = RunWatcher(ledger.workspace, ledger.history)
+    with ledger.workspace.lock():
+        before = watcher.look()
+        line = b'{"step": 0, "seconds": 12.5, "loss": 1.0}\n'
+        (folder / handover.WORK_FOLDER / handover.METRICS_FILE).write_bytes(line)
+        after = watcher.look()
+    assert before is not None
+    assert after is not None
+    assert (before.curve, before.trained >= 30.0) == ((), True)
+    assert after.trained == 12.5
+
+
 @pytest.fixture
 def several(ledger: Ledger) -> Iterator[Ledger]:
     """A campaign with experiments 1 and 2 under way here, and 3, the last begun, on far/gpu0."""
@@ -196,7 +217,7 @@ def test_the_record_for_programs_keeps_its_fields(ledger: Ledger) -> None:
     counts = [record[name] for name in ("experiments", "kept", "baseline", "best")]
     assert counts == [1, 1, 1.6, 1.5]
     fields = "tag running state request experiments kept crashed disturbed baseline baseline_error"
-    fields += " best best_error noise spent extra usage damaged warning"
+    fields += " best best_error noise spent extra usage damaged warning task front"
     assert set(record) == set(fields.split())
     assert record["spent"]["parts"]["training"] > 0
     assert record["extra"] == {"repeats": 0, "of_best": 0, "set_aside": 0}

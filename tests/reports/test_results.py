@@ -136,13 +136,13 @@ def test_errors_repeats_and_sandboxes_are_told_where_there_are_any() -> None:
     boxed = replace(second.runs[0], sandbox=SandboxLevel.BUBBLEWRAP)
     entries = [Entry(each, "", "") for each in (first, replace(second, runs=(boxed,)))]
     shown = Results(summary_of("night", entries))
-    assert {"error", "scores", "delta_error", "sandbox"} <= set(shown.table())
+    assert {"val_bpb_se", "scores", "delta_se", "sandbox"} <= set(shown.table())
     assert ">1.5500 ± 0.0071<" in shown.table()._repr_html_()
     assert ">-0.150 ± 0.012<" in shown.keeps()._repr_html_()
 
 
 def test_what_was_not_recorded_is_said_in_a_sentence(night: Results, log: Results) -> None:
-    assert "No baseline was scored on the audit shard in night" in str(night.audit())
+    assert "No baseline was scored on the audit data in night" in str(night.audit())
     without = log.time(), log.curves(), log.diff(), log.audit(), log.confirmation(), log.slots()
     for missing in (*without, log.progress_of_devices("hours")):
         assert isinstance(missing, Missing)

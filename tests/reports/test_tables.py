@@ -9,7 +9,8 @@ import pytest
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
-from autoresearch_kit.reports.tables import TSV_COLUMNS, frame_of, read_tsv, to_frame, to_tsv
+from autoresearch_kit.records.tasks import VAL_BPB
+from autoresearch_kit.reports.tables import TSV_COLUMNS, frame_of, named, read_tsv, to_frame, to_tsv
 from tests.ledger.ledger import disturbed, experiment, repeated, run, score
 
 UPSTREAM = Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"
@@ -43,7 +44,7 @@ def test_experiments_are_compared_with_the_best_before_them() -> None:
     assert frame["best"].tolist() == [1.5, 1.5, 1.5, 1.4, 1.4, 1.4]
     deltas = pytest.approx([NAN, 0.1, NAN, -0.1, -0.1, NAN], nan_ok=True)
     assert frame["delta"].tolist() == deltas
-    assert frame[["error", "delta_error"]].isna().all(axis=None)
+    assert frame[["val_bpb_se", "delta_se"]].isna().all(axis=None)
     assert frame["finished"][0] - frame["started"][0] == pd.Timedelta(seconds=320)
     assert (frame["retry_of"][5], frame["wall_seconds"][5]) == (4, 2 * 320.0)
 
@@ -70,15 +71,15 @@ def test_later_runs_of_the_best_count_with_the_latest_noise() -> None:
     frame = to_frame([entry(repeated(experiment(0), 1.5, 1.4)), entry(asked)])
     assert frame["val_bpb"].tolist() == pytest.approx([1.5, 1.7])
     assert frame["scores"].tolist() == [3, 1]
-    assert frame["error"].tolist() == pytest.approx([0.03 / 3**0.5, 0.03])
-    assert frame["delta_error"][1] == pytest.approx(0.03 * (1 + 1 / 3) ** 0.5)
+    assert frame["val_bpb_se"].tolist() == pytest.approx([0.03 / 3**0.5, 0.03])
+    assert frame["delta_se"][1] == pytest.approx(0.03 * (1 + 1 / 3) ** 0.5)
     assert frame["wall_seconds"].tolist() == [640.0, 960.0]
 
 
 def test_every_table_has_the_same_columns_and_types() -> None:
     types = to_frame(ENTRIES).dtypes.to_dict()
     assert to_frame([]).dtypes.to_dict() == types
-    assert frame_of(read_tsv(UPSTREAM)).dtypes.to_dict() == types
+    assert named(frame_of(read_tsv(UPSTREAM)), VAL_BPB).dtypes.to_dict() == types
 
 
 def test_tsv_is_upstreams_and_reads_back(path: Path) -> None:
@@ -92,7 +93,9 @@ def test_tsv_is_upstreams_and_reads_back(path: Path) -> None:
     assert lines[3] == "0123456\t\t0.8\tcrash\twider"
     columns = ["number", "status", "val_bpb", "scores", "best", "delta", "idea"]
     read = read_tsv(path)
-    pd.testing.assert_frame_equal(frame_of(read)[columns], to_frame(entries)[columns])
+    pd.testing.assert_frame_equal(
+        named(frame_of(read), VAL_BPB)[columns], to_frame(entries)[columns]
+    )
     assert read[5].gpu_memory_mb == pytest.approx(peak)
 
 
@@ -113,7 +116,7 @@ def test_upstreams_night_is_read_as_tsv_or_from_a_spreadsheet(path: Path) -> Non
     frame = frame_of(read_tsv(path))
     assert (len(frame), frame["scores"].sum()) == (126, 125)
     assert frame["best"].iloc[-1] == pytest.approx(0.969686)
-    assert frame["val_bpb"].min() > 0.9
+    assert frame["score"].min() > 0.9
 
 
 @pytest.mark.parametrize(

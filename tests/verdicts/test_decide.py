@@ -201,8 +201,8 @@ def test_the_detail_has_the_numbers_and_their_error() -> None:
     found = judged(0.05, runs=3, beside=2)
     assert isinstance(found, Decision)
     assert found.detail == (
-        "1.150000 (mean of 2) against the best's 1.200000 (mean of 2) beside it: "
-        "0.050000 ± 0.010000 lower"
+        "val_bpb 1.150000 (mean of 2) against the best's 1.200000 (mean of 2) beside it: "
+        "0.050000 ± 0.010000 bits per byte lower"
     )
     assert found.gain is not None
     assert found.gain.value == pytest.approx(0.05)

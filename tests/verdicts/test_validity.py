@@ -82,8 +82,10 @@ def test_a_busy_machine_is_named_with_who_was_busy(run: Run) -> None:
         (replace(RUN, tokens=2_300_000), [RUN], "on 2,300,000 tokens"),
         (replace(RUN, steps=500), [RUN],
          "500 steps on 3,000,000 tokens, where the same code made 1,000 on"),
+        (replace(RUN, steps=500, tokens=0), [replace(RUN, tokens=0)],
+         "500 steps, where the same code made 1,000; at least 80% of them is asked for"),
     ],
-    ids=["others on the GPU", "a slow GPU", "few tokens", "few steps"],
+    ids=["others on the GPU", "a slow GPU", "few tokens", "few steps", "few steps, no tokens"],
 )  # fmt: skip
 def test_what_disturbed_a_run_is_named(run: Run, others: list[Run], said: str) -> None:
     assert said in why_invalid(run, others, SETTINGS)

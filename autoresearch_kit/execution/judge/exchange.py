@@ -12,6 +12,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -108,11 +109,16 @@ class Terms:
 
 @dataclass(frozen=True)
 class Reply:
-    """A predictor's answer: done, or why not. `precision` is the one that it will compute in."""
+    """A predictor's answer: done, or why not. `precision` is the one that it will compute in.
+
+    `parameters` are those of the model that it has loaded. The model's own code runs in that
+    process and can make this number up; the size of the submission is taken from outside.
+    """
 
     failure: Reason | None = None
     detail: str = ""
     precision: str = ""
+    parameters: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None = None
 
     def line(self) -> bytes:
         """Encode it for the pipe."""

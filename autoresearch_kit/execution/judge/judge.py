@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -80,21 +81,21 @@ def judge(spec: JudgeSpec) -> Score:
     for predictor in (scored, probed):  # before a submission could take the GPU from the other one
         predictor.await_ready()
     scored.load()
-    losses, precision, rounding = score(shard, scored)
+    answered = score(shard, scored)
     scored.end()
     probed.load()
     changes = causality.probe(
         shard,
-        losses,
-        probed.predict if precision == probed.precision else probed.predict_full,
+        answered.losses,
+        probed.predict if answered.precision == probed.precision else probed.predict_full,
         shape.rows,
         wanted=causality.GPU_POSITIONS if on_gpu else causality.POSITIONS,
         seed=secrets.randbits(63),
     )
     probed.end()
-    sums = shard.sums(losses)
+    sums, name = shard.sums(answered.losses), metric_name(Split(spec.shard))
     return Score(
-        metric=metric_name(Split(spec.shard)),
+        metric=name,
         value=sums.value,
         nats=sums.nats,
         bytes=sums.bytes,
@@ -102,9 +103,15 @@ def judge(spec: JudgeSpec) -> Score:
         causality_gap=causality.check(changes, shape.rows),
         tested=len(changes),
         seconds=time.monotonic() - begun,
-        precision=precision,
-        rounding=rounding,
+        precision=answered.precision,
+        rounding=answered.rounding,
         on_device=scored.buffer.terms.on_device,
+        values={
+            name: sums.value,
+            "submission_mb": spec.submission.stat().st_size / 1e6,
+            "parameters": float(scored.parameters),
+            "inference_seconds": answered.seconds / len(shard.inputs),
+        },
     )
 
 
@@ -122,27 +129,40 @@ def _check_gpu() -> None:
         raise ScoreFailure(Reason.KIT_FAILED, f"in the judge, {error}") from error
 
 
-def score(shard: Shard, predictor: PredictorProcess) -> tuple[Floats, str, float | None]:
-    """Have a predictor predict every row, in its precision; in float32 if that matters.
+@dataclass(frozen=True)
+class Answered:
+    """A predictor's answers to every row: losses `[N, T]` in nats, and the precision they are from.
 
-    Return the losses `[N, T]` in nats, the precision that they are from, and by how many bits per
-    byte half precision is off: see `rounding_error`.
+    `rounding` is by how many bits per byte half precision is off: see `rounding_error`. `seconds`
+    are those of these answers, as seen from here.
+    """
+
+    losses: Floats
+    precision: str
+    rounding: float | None
+    seconds: float
+
+
+def score(shard: Shard, predictor: PredictorProcess) -> Answered:
+    """Have a predictor predict every row, in its precision; in float32 if that matters.
 
     Raises:
         ScoreFailure: there is no score, or the model did something else besides.
     """
     batch, precision = predictor.shape.rows, predictor.precision
     losses = shard.losses(predictor.predict, batch)
-    spent = check_pace(predictor.loading, predictor.answers)
+    spent, seconds = check_pace(predictor.loading, predictor.answers), sum(predictor.answers)
     if precision == FULL:
-        return losses, FULL, None
+        return Answered(losses, FULL, None, seconds)
     predictor.answers.clear()  # those in float32 have a pace of their own
     off = rounding_error(shard, losses, predictor.predict_full, batch)
     if off is not None and abs(off) > MAX_ROUNDING:
+        before = len(predictor.answers)
         losses, precision = shard.losses(predictor.predict_full, batch), FULL
+        seconds = sum(predictor.answers[before:])
     if predictor.answers:
         check_pace(spent, predictor.answers)
-    return losses, precision, off
+    return Answered(losses, precision, off, seconds)
 
 
 def rounding_error(shard: Shard, losses: Floats, predict_full: Predict, batch: int) -> float | None:

@@ -123,6 +123,14 @@ def load(submission: Path, device: torch.device) -> nn.Module:
     return model.to(device).eval()
 
 
+def count_parameters(model: nn.Module) -> int:
+    """Return how many numbers the model's parameters hold, one that is used twice counted once.
+
+    Code of the model that hides parameters, as a tensor elsewhere, is not caught.
+    """
+    return sum(each.numel() for each in nn.Module.parameters(model))
+
+
 def describe(error: BaseException) -> Reply:
     """Put an exception into words for the judge."""
     # torch's allocator on the CPU has no exception of its own
@@ -145,6 +153,7 @@ def serve(spec: PredictorSpec, requests: Iterable[bytes]) -> None:
             memory, reply = begin(spec, codec.decode(Terms, request.removeprefix(BEGIN)))
         elif memory is not None and request == LOAD:
             model = load(spec.submission, memory.device)
+            reply = Reply(parameters=count_parameters(model))
         elif memory is not None and model is not None:
             reply = predict(model, memory, full=request == PREDICT_FULL)
         os.write(spec.replies, reply.line())

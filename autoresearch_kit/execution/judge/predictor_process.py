@@ -2,44 +2,28 @@
 
 import fcntl
 import logging
-import math
 import os
-import selectors
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
-import psutil
 
-from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.judge.logits import Buffer, Ints, Logits
-from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.runner.limits import MAX_PROCESSES, memory_mb
+from autoresearch_kit.execution.judge.scoring import JudgeSpec
+from autoresearch_kit.execution.judge.watched import Watched
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.records import Reason, codec
-from autoresearch_kit.records.text import one_line
+from autoresearch_kit.records import codec
 
 logger = logging.getLogger(__name__)
 
 MODULE = "autoresearch_kit.execution.judge.predictor"
-
-LOOK_SECONDS = 0.25
-"""Seconds between two looks at a predictor's memory."""
-
-GRACE_SECONDS = 5.0
-"""Seconds for a predictor that closed its pipe to be gone."""
-
-TAIL_BYTES = 2000
-"""Bytes that are kept of a predictor's output."""
 
 FIRST_END = 200
 """The lowest descriptor that a predictor gets: above all that a judge holds open, and below the 256
@@ -49,29 +33,22 @@ NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
 """Scoring runs a compiled model as written: compiling it twice more takes longer than scoring."""
 
 
-@dataclass
-class PredictorProcess:
+@dataclass(kw_only=True)
+class PredictorProcess(Watched):
     """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
 
     `precision` is the precision that it computes in, empty before it is ready. `loading` and
-    `answers` are the seconds that the submission has taken so far.
+    `answers` are the seconds that the submission has taken so far, `parameters` how many it says
+    that it has.
     """
 
-    process: subprocess.Popen[bytes]
-    spec: JudgeSpec
     memory: int
-    requests: int
-    replies: int
-    printed: int
     door: socket.socket
     offered: list[Buffer] = field(default_factory=list, repr=False)
-    deadline: float = math.inf
     precision: str = ""
-    loaded: bool = False
-    looked: float = 0.0
-    tail: bytes = field(default=b"", repr=False)
     loading: float = 0.0
     answers: list[float] = field(default_factory=list, repr=False)
+    parameters: int = 0
 
     @property
     def buffer(self) -> Buffer:
@@ -103,11 +80,11 @@ class PredictorProcess:
             ScoreFailure: the kit's part of it did not start.
         """
         while not self.precision:
-            reply = self._await(self.deadline)
+            reply = self._reply(self.deadline)
             self.precision = reply.precision
             if reply.failure is not None:
                 if len(self.offered) == 1:
-                    self._fail(reply.detail)
+                    self.fail(reply.detail)
                 logger.warning("logits take another, slower way: %s", reply.detail)
                 del self.offered[0]
                 self._offer()
@@ -139,14 +116,8 @@ class PredictorProcess:
 
     def end(self) -> None:
         """Kill it and all that it started, and let go of what was shared."""
-        with suppress(psutil.NoSuchProcess):
-            for descendant in psutil.Process(self.process.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    descendant.kill()
-        self.process.kill()
-        self.process.communicate()
-        for descriptor in (self.memory, self.requests, self.replies, self.printed):
-            os.close(descriptor)
+        super().end()
+        os.close(self.memory)
         self.door.close()
 
     def _offer(self) -> None:
@@ -164,81 +135,20 @@ class PredictorProcess:
         """Send a request and return the seconds until its answer came."""
         asked = time.monotonic()
         self._request(request)
-        reply = self._await(min(self.deadline, asked + self.spec.batch_seconds))
-        if reply.failure is not None:
-            # the reply may be the model's own: it is not believed to be the kit's failure
-            exhausted = reply.failure is Reason.OUT_OF_MEMORY
-            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
-            raise ScoreFailure(reason, one_line(reply.detail, exchange.DETAIL_LENGTH))
+        reply = self._reply(min(self.deadline, asked + self.spec.batch_seconds))
+        self.check(reply.failure, reply.detail)
+        self.parameters = self.parameters if reply.parameters is None else reply.parameters
         return time.monotonic() - asked
 
     def _request(self, request: bytes) -> None:
-        try:
-            os.write(self.requests, request)
-        except BrokenPipeError:
-            self._died()
+        self.write(memoryview(request), self.deadline)
 
-    def _await(self, limit: float) -> Reply:
+    def _reply(self, limit: float) -> Reply:
         """Return the next reply; meanwhile read what it prints, and watch its memory."""
         line = b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.replies, selectors.EVENT_READ)
-            selector.register(self.printed, selectors.EVENT_READ)
-            while not line.endswith(b"\n"):
-                ended = self.process.poll() is not None
-                ready = {key.fd for key, _ in selector.select(LOOK_SECONDS)}
-                if self.printed in ready:
-                    printed = os.read(self.printed, 2**16)
-                    self.tail = (self.tail + printed)[-TAIL_BYTES:]
-                    if not printed:  # it has closed its output
-                        selector.unregister(self.printed)
-                if self.replies in ready:
-                    data = os.read(self.replies, exchange.REPLY_BYTES - len(line))
-                    line += data
-                    ended = not data
-                if ended:  # and all that it wrote before is read
-                    self._died()
-                self._check(limit)
-        try:
-            return codec.decode(Reply, line)
-        except InputError as error:
-            raise ScoreFailure(Reason.BAD_SUBMISSION, "the model wrote a false reply") from error
-
-    def _check(self, limit: float) -> None:
-        now = time.monotonic()
-        if now > self.deadline:
-            self._fail(f"scoring took longer than {self.spec.seconds:g} s")
-        if now > limit:
-            self._fail(f"the model gave no answer for {self.spec.batch_seconds:g} s")
-        if now - self.looked > LOOK_SECONDS:
-            self.looked = now
-            self._check_memory()
-
-    def _check_memory(self) -> None:
-        processes = psutil.Process().children(recursive=True)
-        if len(processes) > MAX_PROCESSES:
-            detail = f"the model started {len(processes):,} processes, {MAX_PROCESSES} allowed"
-            raise ScoreFailure(Reason.OUT_OF_PROCESSES, detail)
-        used = memory_mb(processes)
-        if used > self.spec.memory_mb:
-            detail = f"the model took {used:,.0f} MB to score, {self.spec.memory_mb:,.0f} allowed"
-            raise ScoreFailure(Reason.OUT_OF_MEMORY, detail)
-
-    def _died(self) -> NoReturn:
-        """Say how it ended; the system kills with SIGKILL, mostly when memory runs out."""
-        try:
-            status = self.process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._fail("the model closed its line to the judge")
-        if self.loaded and status in (-9, 128 + 9):
-            raise ScoreFailure(Reason.OUT_OF_MEMORY, "the system killed the model's process")
-        words = self.tail.decode(errors="replace").strip().splitlines()
-        said = f": {words[-1]}" if words else ""
-        self._fail(f"the model's process ended with status {status}{said}")
-
-    def _fail(self, detail: str) -> NoReturn:
-        reason = Reason.BAD_SUBMISSION if self.loaded else Reason.KIT_FAILED
-        raise ScoreFailure(reason, one_line(detail, exchange.DETAIL_LENGTH))
+        while not line.endswith(b"\n"):
+            line += self.read(exchange.REPLY_BYTES - len(line), limit)
+        return self.decoded(Reply, line)
 
 
 def start(spec: JudgeSpec) -> PredictorProcess:
@@ -262,7 +172,15 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     theirs.close()
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
-    return PredictorProcess(process, spec, memory, ask, answer, printed, door)
+    return PredictorProcess(
+        process=process,
+        spec=spec,
+        requests=ask,
+        replies=answer,
+        printed=printed,
+        memory=memory,
+        door=door,
+    )
 
 
 def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:

@@ -6,16 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
+from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner.submission import taken_model
 from autoresearch_kit.records import (
     Accelerator,
+    DatasetInfo,
     Reason,
     RunSpec,
     SandboxLevel,
     Score,
     Sight,
+    TaskInfo,
     codec,
 )
 from autoresearch_kit.records.text import one_line
@@ -29,6 +32,9 @@ LOG_FILE = "judge.log"
 FAILED = 3
 """The judge's exit status when it wrote a `Failure`; with 0 it wrote a `Score`."""
 
+LM_SECONDS = 300.0
+"""Seconds that the score of a language model may take; a task says what its own may."""
+
 GRACE_SECONDS = 15.0
 """Seconds on top of the judge's own limit, before it is taken to hang."""
 
@@ -41,7 +47,8 @@ class JudgeSpec:
     """All that the judge needs to know. Seconds, megabytes, absolute paths.
 
     `submission` is a pickled model; where the judge is started before its turn, it is yet to be
-    written, and an empty file is there. `folder` is where the answer goes; nothing of a sandbox
+    written, and an empty file is there. For a task it may be anything, and stays empty where only
+    files in `output` were handed over. `folder` is where the answer goes; nothing of a sandbox
     reaches it. `run_id` is carried by the judge's processes, and by no other process of the run,
     since whoever ends the one must not end the other. `device` is torch's name of the device that
     the model computes on: `cuda`, `mps` or `cpu`; `precision` that of its matrix products, None for
@@ -60,11 +67,16 @@ class JudgeSpec:
     device: str
     shard: str = "val"
     precision: str | None = None
-    seconds: float = 300.0
+    seconds: float = LM_SECONDS
     batch_seconds: float = 60.0
     gpu: Accelerator | None = None
     sight: Sight = field(default_factory=Sight)
     cores: tuple[int, ...] = ()
+
+    @property
+    def output(self) -> Path:
+        """Return the folder of files that a task's notebook handed over, beside its submission."""
+        return self.submission.with_name(handover.OUTPUT_FOLDER)
 
 
 class ScoreFailure(KitError):  # noqa: N818 - the submission failed, not the kit
@@ -81,8 +93,13 @@ def judge_id(run_id: str) -> str:
     return f"{run_id}-judge"
 
 
+def allowed_seconds(info: DatasetInfo | TaskInfo) -> float:
+    """Return the seconds that a score may take."""
+    return info.measure_seconds if isinstance(info, TaskInfo) else LM_SECONDS
+
+
 def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
-    """Say how the model of a run is scored on a shard; `folder` takes the judge's files."""
+    """Say how a run's submission is scored on a shard; `folder` takes the judge's files."""
     return JudgeSpec(
         dataset=spec.dataset,
         submission=taken_model(spec.folder),
@@ -92,6 +109,7 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         run_id=judge_id(spec.run_id),
         memory_mb=spec.memory_mb,
         shard=shard.value,
+        seconds=allowed_seconds(read_info(spec.dataset)),
         device=spec.device,
         gpu=spec.gpu,
         sight=spec.sight,

@@ -23,7 +23,7 @@ from autoresearch_kit.execution.runner.compiling import CompileMeter
 from autoresearch_kit.execution.runner.conditions import Observer
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
 from autoresearch_kit.execution.runner.limits import GpuPeak, Limits
-from autoresearch_kit.execution.runner.submission import take_model
+from autoresearch_kit.execution.runner.submission import take_submission
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
@@ -174,7 +174,7 @@ class Watchdog(threading.Thread):
             return
         if _is_plain(self._work / handover.SUBMISSION_FILE):
             self.submitted = now
-            self.failure = self.failure or take_model(self.spec)
+            self.failure = self.failure or take_submission(self.spec)
             with self._counting:
                 self._cpu.look_around()
                 self._trained = self._clock.seconds(now)

@@ -19,9 +19,9 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from papermill.execute import remove_error_markers
 
+from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.runner.cell_outputs import CellOutputs
 from autoresearch_kit.files.atomic import write_atomic
-from autoresearch_kit.records import Run
 
 EDITABLE_TAG = "editable"
 
@@ -202,10 +202,10 @@ class RunEngine(Engine):  # type: ignore[misc]  # papermill has no types
         return nb
 
 
-def save_executed(notebook: NotebookNode, run: Run, path: Path) -> None:
+def save_executed(notebook: NotebookNode, failure: Failure | None, path: Path) -> None:
     """Write the notebook as far as it was executed, atomically, and valid whatever it displayed.
 
-    A cell that was ended from outside, and shows no error of its own, gets the run's failure.
+    A cell that was ended from outside, and shows no error of its own, gets the failure.
     """
     notebook = remove_error_markers(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -213,13 +213,13 @@ def save_executed(notebook: NotebookNode, run: Run, path: Path) -> None:
         record = cell.metadata.get("papermill", {})
         if record.get("status") in (RUNNING, FAILED):
             record["status"] = FAILED
-            if run.failure and not any(output.output_type == "error" for output in cell.outputs):
+            if failure and not any(output.output_type == "error" for output in cell.outputs):
                 cell.outputs.append(
                     NotebookNode(
                         output_type="error",
-                        ename=run.failure.value,
-                        evalue=run.detail,
-                        traceback=[f"{run.failure.value}: {run.detail}"],
+                        ename=failure.reason.value,
+                        evalue=failure.detail,
+                        traceback=[f"{failure.reason.value}: {failure.detail}"],
                     )
                 )
     try:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -38,14 +39,30 @@ def start(setup: RunSetup, output: int) -> AsyncKernelManager:
     """Start the run's kernel, whose process prints to the descriptor `output`."""
     sockets = reap.socket_folder(setup.run_id)
     sockets.mkdir(mode=0o700)
-    launcher = WARM_LAUNCHER if setup.waits else LAUNCHER
-    argv = [sys.executable, "-P", "-m", launcher, "-f", "{connection_file}"]
-    specs = _OneSpec()
-    specs.spec = KernelSpec(
-        argv=_in_cgroup(setup, command(setup, argv, sockets)),
-        display_name="Python 3",
-        language="python",
+    argv = kernel_argv(WARM_LAUNCHER if setup.waits else LAUNCHER)
+    return launch(
+        _in_cgroup(setup, command(setup, argv, sockets)),
+        sockets=sockets,
+        cwd=setup.folder / handover.WORK_FOLDER,
+        output=output,
     )
+
+
+def kernel_argv(launcher: str) -> list[str]:
+    """Return the command line of a kernel, started by a module of this package."""
+    return [sys.executable, "-P", "-m", launcher, "-f", "{connection_file}"]
+
+
+def launch(
+    argv: list[str], *, sockets: Path, cwd: Path, output: int, keep: Sequence[int] = ()
+) -> AsyncKernelManager:
+    """Start a kernel by the command line `argv`, which may enter a sandbox first.
+
+    It is reached over sockets in the folder `sockets`, prints to the descriptor `output`, and
+    inherits the descriptors `keep`.
+    """
+    specs = _OneSpec()
+    specs.spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
     kernel = AsyncKernelManager(
         kernel_name=KERNEL_NAME,
         kernel_spec_manager=specs,
@@ -57,10 +74,11 @@ def start(setup: RunSetup, output: int) -> AsyncKernelManager:
     lifeline, _ = os.pipe()
     run_sync(kernel.start_kernel)(
         extra_arguments=["--HistoryManager.hist_file=:memory:"],
-        cwd=str(setup.folder / handover.WORK_FOLDER),
+        cwd=str(cwd),
         stdin=lifeline,
         stdout=output,
         stderr=output,
+        pass_fds=keep,
     )
     os.close(lifeline)
     return kernel

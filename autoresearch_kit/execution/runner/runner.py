@@ -21,6 +21,7 @@ from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.processes.lifeline import await_turn
@@ -32,6 +33,7 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Run, RunSetup, RunSpec, codec
+from autoresearch_kit.tasks.measured import layout
 
 ENGINE = "autoresearch"
 
@@ -71,19 +73,20 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     reap.reap(spec.run_id)
     run = conclude(spec, story, watch, ended=time.monotonic(), last_words=drain.last_line)
     if story.notebook is not None:
-        save_executed(story.notebook, run, spec.folder / handover.EXECUTED_FILE)
-    with suppress(OSError):
-        remove_tree(work / handover.HOME_FOLDER)
+        failure = Failure(run.failure, run.detail) if run.failure else None
+        save_executed(story.notebook, failure, spec.folder / handover.EXECUTED_FILE)
+    # of what was handed over, a copy was taken before
+    for name in (handover.HOME_FOLDER, handover.OUTPUT_FOLDER):
+        with suppress(OSError):
+            remove_tree(work / name)
     return run
 
 
 def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> None:
     papermill_engines.register(ENGINE, RunEngine)
-    parameters = {
-        "SEED": spec.seed,
-        "TRAIN_SECONDS": spec.train_seconds,
-        "DATASET": spec.dataset.name,
-    }
+    parameters: dict[str, object] = {"SEED": spec.seed, "TRAIN_SECONDS": spec.train_seconds}
+    if not layout.is_task(spec.dataset):
+        parameters["DATASET"] = spec.dataset.name
     try:
         papermill.execute_notebook(
             str(spec.notebook),

@@ -1,9 +1,10 @@
-"""The held-out audit as a picture: what the keeps gained on val, and what on the audit shard."""
+"""The held-out audit as a picture: what the keeps gained on val, and what on the audit data."""
 
 import math
 
 import numpy as np
 
+from autoresearch_kit.records import Metric
 from autoresearch_kit.reports.figures.drawing import (
     BAND,
     BLUE,
@@ -14,31 +15,37 @@ from autoresearch_kit.reports.figures.drawing import (
     Missing,
     count_experiments,
     dress,
+    gain_label,
 )
+from autoresearch_kit.reports.tables import UPSTREAM
 from autoresearch_kit.verdicts.audit import ALLOWED_SIGMAS, SecondOpinion
 
 
 def audit(
-    opinion: SecondOpinion, *, title: str = "", size: tuple[float, float] = (12.0, 5.0)
+    opinion: SecondOpinion,
+    *,
+    metric: Metric = UPSTREAM,
+    title: str = "",
+    size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
-    """Draw the gains since the baseline on both shards, or say why there are none.
+    """Draw the gains since the baseline on both parts of the hidden data, or say what is missing.
 
     `size` is in inches.
     """
     if not opinion.keeps:
-        return Missing(f"No baseline was scored on the audit shard in {title}.")
+        return Missing(f"No baseline was scored on the audit data in {title}.")
     if len(opinion.keeps) == 1:
-        return Missing(f"Only the baseline was scored on the audit shard yet in {title}.")
+        return Missing(f"Only the baseline was scored on the audit data yet in {title}.")
     figure, warning = Drawing(size), opinion.warning
     axes = figure.add_subplot()
-    dress(axes, "experiment", "bits per byte below the baseline (higher is better)")
+    dress(axes, "experiment", gain_label(metric))
     count_experiments(axes)
     axes.margins(x=0.015)
     start = opinion.keeps[0]
     # a keep that finished after one with a larger number is drawn there
     numbers = np.maximum.accumulate([keep.number for keep in opinion.keeps])
-    val = np.array([start.val - keep.val for keep in opinion.keeps])
-    audited = np.array([start.audit - keep.audit for keep in opinion.keeps])
+    val = metric.sign * np.array([start.val - keep.val for keep in opinion.keeps])
+    audited = metric.sign * np.array([start.audit - keep.audit for keep in opinion.keeps])
     caption = "the two can't be compared: the noise is not known"
     if opinion.allowed is not None:
         allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"
@@ -49,7 +56,8 @@ def audit(
     axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
-    differs = [keep.parted > (opinion.allowed or math.inf) for keep in opinion.keeps]
+    allowed_most = math.inf if opinion.allowed is None else opinion.allowed
+    differs = [keep.parted > allowed_most for keep in opinion.keeps]
     if any(differs):
         x, y = numbers[differs], audited[differs]
         axes.plot(x, y, "s", color=VERMILLION, ms=9, label="differs", zorder=4)

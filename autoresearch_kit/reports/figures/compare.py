@@ -5,10 +5,16 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.records import Verdict
-from autoresearch_kit.reports.figures.drawing import COLOURS, Drawing, Missing, dress, shorten
+from autoresearch_kit.records import Metric, Reason, Verdict
+from autoresearch_kit.reports.figures.drawing import (
+    COLOURS,
+    Drawing,
+    Missing,
+    dress,
+    gain_label,
+    shorten,
+)
 from autoresearch_kit.reports.figures.x_axis import LABELS, LACKING, Against, in_order, x_of
-from autoresearch_kit.reports.rows import OBJECTIVE
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side
@@ -17,19 +23,20 @@ _STYLES = ("-", "--", ":")  # once the colours are used up
 
 def compare(
     groups: Sequence[tuple[str, Sequence[pd.DataFrame]]],
+    metric: Metric,
     against: Against = Against.EXPERIMENTS,
     *,
     size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
-    """Draw the best so far of several campaigns, each in bits per byte below its own baseline.
+    """Draw the gain so far of several campaigns, each over its own baseline, in the same metric.
 
-    A group is a name and frames as `tables.to_frame` makes them. Several frames are repeats: the
+    A group is a name and frames as `tables.frame_of` makes them. Several frames are repeats: the
     line is their median, the band reaches from the least to the most, both up to where the shortest
     ends. Against dollars, a group that spent none is a level line. A group that has no values for
     `against` is named under the plot; where none has, a sentence says so. `size` is in inches.
     """
     curves = [
-        (name, [curve for frame in frames if len(curve := _curve(frame, against))])
+        (name, [curve for frame in frames if len(curve := _curve(frame, metric, against))])
         for name, frames in groups
     ]
     ends = [curve.index[-1] for _, repeats in curves for curve in repeats]
@@ -49,7 +56,7 @@ def compare(
         else:
             _draw(axes, name, repeats, colour, style)
     note = f"\n(left out, {LACKING[against]}: {', '.join(lacking)})" if lacking else ""
-    dress(axes, LABELS[against] + note, f"{OBJECTIVE} below the baseline (higher is better)")
+    dress(axes, LABELS[against] + note, gain_label(metric))
     axes.margins(x=0.01)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     names = axes.get_legend_handles_labels()[1]
@@ -58,13 +65,14 @@ def compare(
     return figure
 
 
-def _curve(frame: pd.DataFrame, against: Against) -> pd.Series:
+def _curve(frame: pd.DataFrame, metric: Metric, against: Against) -> pd.Series:
     """Return the gain over the baseline by the values of the x axis, where both are known.
 
     Where an experiment finished after one with a larger number, it counts at the larger one.
     """
     frame = in_order(frame)
-    kept = frame[OBJECTIVE].where(frame["status"] == Verdict.KEEP)
+    leads = (frame["status"] == Verdict.KEEP) & (frame["reason"] != Reason.TRADE_OFF)
+    kept = metric.sign * frame["score"].where(leads)
     gain = kept.bfill().iloc[0] - kept.ffill()
     curve: pd.Series = gain.groupby(x_of(frame, against).cummax()).last()
     return curve.dropna()

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import write_atomic
+from autoresearch_kit.records import Metric
 from autoresearch_kit.records.text import in_markdown
 
 GREEN = "#009E73"
@@ -37,6 +38,9 @@ BAND, BAND_EDGE = "#DDF1EA", "#A8DBC9"
 
 SMALL = 9.0
 """Points; nothing in a figure is written smaller."""
+
+LEGEND_INCHES = 2.4
+"""Width of a column of the legend, about."""
 
 DPI = 100
 PRINT_DPI = 300
@@ -119,6 +123,29 @@ def dress(axes: Axes, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E6E6E6", lw=0.8)
     axes.set_axisbelow(True)
+
+
+def draw_legend(figure: Drawing) -> None:
+    """Draw each mark's meaning below the plot, once."""
+    meanings = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        meanings.values(),
+        meanings.keys(),
+        loc="outside lower left",
+        ncols=min(len(meanings), int(figure.get_figwidth() / LEGEND_INCHES)),
+        fontsize=SMALL,
+        frameon=False,
+    )
+
+
+def gain_label(metric: Metric) -> str:
+    """Return the label of an axis of gains over the baseline."""
+    side = "below" if metric.sign > 0 else "above"
+    return f"{metric.name} {side} the baseline (higher is better)"
 
 
 def count_experiments(axes: Axes) -> None:

@@ -36,11 +36,11 @@ def loss_curves(
     """
     figure = Drawing(size)
     axes = figure.add_subplot()
-    dress(axes, "training seconds", "training loss, nats per token")
+    dress(axes, "training seconds", "training loss")
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
     drawn = {shorten(name, _NAME): curve for name, curve in curves.items() if len(curve)}
     if not drawn:
-        axes.text(0.5, 0.5, "no loss yet", transform=axes.transAxes, ha="center", color=GREY)
+        axes.text(0.5, 0.5, "no loss was logged", transform=axes.transAxes, ha="center", color=GREY)
         return figure
     lows, highs = [], []
     for at, (name, curve) in enumerate(drawn.items()):

@@ -1,5 +1,6 @@
 """Tables of experiments that a notebook shows in full, however long they are."""
 
+import math
 from collections.abc import Callable, Hashable
 
 import pandas as pd
@@ -7,20 +8,16 @@ from pandas.api.types import is_numeric_dtype
 from pandas.io.formats.style import Styler
 from pandas.io.formats.style_render import CSSDict
 
-from autoresearch_kit.records import Verdict
-from autoresearch_kit.records.text import UNTYPESET, with_error
-from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, VERMILLION
-from autoresearch_kit.reports.rows import OBJECTIVE
+from autoresearch_kit.records import Reason, Verdict
+from autoresearch_kit.records.text import UNTYPESET, rounded, with_error
+from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 
-_ERRORS = {OBJECTIVE: "error", "delta": "delta_error"}
-"""The column of each number's standard error: it is shown beside the number, not by itself."""
+_ERROR = "_se"
+"""The end of the name of a column of standard errors, which are shown beside their numbers."""
+
+_SIGNED = ("delta", "worth")
 
 _NUMBERS = {
-    OBJECTIVE: "{:.6f}",
-    "delta": "{:+.6f}",
-    "gain": "{:.6f}",
-    "claimed": "{:.6f}",
-    "worth": "{:+.6f}",
     "helps": "{:.1%}",
     "training_hours": "{:.2f}",
     "busy_hours": "{:.2f}",
@@ -34,6 +31,13 @@ _VERDICTS = {
     str(Verdict.KEEP): f"color: {GREEN}; font-weight: bold",
     str(Verdict.CRASH): f"color: {VERMILLION}",
     str(Verdict.DISTURBED): f"color: {BLUE}",
+}
+_REASONS = {
+    str(Reason.TRADE_OFF): f"color: {BLUE}",
+    str(Reason.WITHIN_BOUNDS): f"color: {GREEN}",
+    str(Reason.OUT_OF_BOUNDS): f"color: {ORANGE}",
+    str(Reason.CHECKS_FAILED): f"color: {VERMILLION}",
+    str(Reason.NOT_MEASURED): f"color: {VERMILLION}",
 }
 _PROSE = ("idea", "hypothesis", "detail")
 _WRAPPED = "text-align: left; min-width: 16em; max-width: 44em; overflow-wrap: anywhere"
@@ -58,39 +62,48 @@ class Table(pd.DataFrame):
 
 
 def _styled(table: Table) -> Styler:
-    plain = _with_errors(pd.DataFrame(table))
+    plain, numbers = _with_errors(pd.DataFrame(table)), set(table.select_dtypes("number"))
     # the index's name goes to the head of its column: on a line of its own it looks like a row
     plain.columns.name, plain.index.name = table.index.name, None
     styler = Styler(plain, cell_ids=False).format_index(escape="html")
-    side = _align(None, plain.index.to_series())
+    side = _align(None, plain.index.to_series(), number=False)
     heads = {"thead th": _HEAD, "th.row_heading, thead th:first-child": side}
     styler.set_table_styles([{"selector": key, "props": css} for key, css in heads.items()])
     formats: dict[str, str | Callable[[object], str] | None] = {
-        name: form for name, form in _NUMBERS.items() if name in plain.select_dtypes("number")
+        str(name): _NUMBERS.get(str(name), _number) for name in plain.select_dtypes("float")
     }
     styler.format(formats, na_rep="-", escape="html")
     for name in plain:
-        style = {name: [CSSDict(selector="", props=_align(name, plain[name]))]}
+        style = {
+            name: [CSSDict(selector="", props=_align(name, plain[name], number=name in numbers))]
+        }
         styler.set_table_styles(style, overwrite=False)
     if "status" in plain:
         styler.map(lambda status: _VERDICTS.get(status, ""), subset=["status"])
+    if "reason" in plain:
+        styler.map(lambda reason: _REASONS.get(reason, ""), subset=["reason"])
     return styler
+
+
+def _number(value: object) -> str:
+    return rounded(value) if isinstance(value, float) else str(value)
 
 
 def _with_errors(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with each number that has an error as a text of both."""
-    pairs = {name: error for name, error in _ERRORS.items() if {name, error} <= set(frame)}
-    for name, error in pairs.items():
+    numbers = [str(name) for name in frame if f"{name}{_ERROR}" in frame or name in _SIGNED]
+    for name in numbers:
+        errors = frame.get(f"{name}{_ERROR}", pd.Series(math.nan, frame.index))
         texts = [
-            None if pd.isna(value) else with_error(value, its_error, signed=name == "delta")
-            for value, its_error in zip(frame[name], frame[error], strict=True)
+            None if pd.isna(value) else with_error(value, error, signed=name in _SIGNED)
+            for value, error in zip(frame[name], errors, strict=True)
         ]
         frame = frame.assign(**{name: pd.Series(texts, frame.index, dtype="object")})
-    return frame.drop(columns=list(pairs.values()))
+    return frame.drop(columns=[f"{name}{_ERROR}" for name in numbers], errors="ignore")
 
 
-def _align(name: Hashable, column: pd.Series) -> str:
+def _align(name: Hashable, column: pd.Series, *, number: bool) -> str:
     if name in _PROSE:
         return _WRAPPED
-    number = is_numeric_dtype(column) or name in _ERRORS
+    number = number or is_numeric_dtype(column)
     return "text-align: right; white-space: nowrap" if number else "text-align: left"

@@ -100,7 +100,8 @@ class Draft:
             probed = probes.run(self.notebook)
         except ExecutionError as error:
             raise ProbeFailedError(f"the probe could not be made: {error}\n{left}") from error
-        said = f"{findings.describe_probe(probed)}\n{left}"
+        task = self.view.experiments[0].settings.task
+        said = f"{findings.describe_probe(probed, task)}\n{left}"
         if probed.run.failure:
             raise ProbeFailedError(said)
         return said

@@ -21,8 +21,8 @@ from autoresearch_kit.execution.runner.crash_report import (
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
-from autoresearch_kit.records import Experiment, Run, StepProfile, Verdict
-from autoresearch_kit.records.text import cut_middle, without_escapes
+from autoresearch_kit.records import Experiment, Run, StepProfile, Task, Verdict, other_values
+from autoresearch_kit.records.text import cut_middle, rounded, without_escapes
 from autoresearch_kit.researchers.duplicates import NEVER_RAN
 
 PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
@@ -31,6 +31,8 @@ PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
 PROBE_PRINTED_LENGTH = 5_000
 DETAIL_LENGTH = 2_000
 PROFILE_LENGTH = 2_000
+
+NATS = ", nats a token"  # the unit of the loss of a language model
 
 MARK = "| "  # every quoted line begins so, and nothing that the kit says does
 _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -51,8 +53,9 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
     origin = "" if proposal.parent is None else f", made from {proposal.parent}"
     losses = table(_file(history, experiment.number, METRICS_FILE))
     which = " of run 1" if len(experiment.runs) > 1 else ""
+    unit = "" if experiment.settings.task.folder else ", in nats a token"
     head = (
-        f"training loss{which}, in nats a token, against steps and training seconds, smoothed: "
+        f"training loss{which}{unit}, against steps and training seconds, smoothed: "
         f"the median of each {100 // BINS}% of its points"
     )
     detail = ["detail:", quote(experiment.detail, DETAIL_LENGTH)] if experiment.detail else []
@@ -74,7 +77,7 @@ def describe_experiment(history: History, experiment: Experiment) -> str:
 def outcome(experiment: Experiment) -> str:
     """Return an experiment's verdict, reason and score."""
     value = experiment.score
-    score = "" if value is None else f", {metric_of(experiment)} {value:.6f}"
+    score = "" if value is None else f", {metric_of(experiment)} {rounded(value)}"
     not_judged = experiment.verdict is Verdict.DISTURBED
     note = ", not judged: this says nothing of the idea" if not_judged else ""
     return f"{experiment.verdict} ({experiment.reason}){score}{note}"
@@ -96,7 +99,13 @@ def run_lines(experiment: Experiment) -> list[str]:
         *(("set aside, the machine was busy", run) for run in experiment.set_aside),
         *(("the best of its time, run again", run) for run in experiment.reruns),
     ]
-    return [f"{name}: {_scored(run)}, {_numbers(run)}" for name, run in named]
+    task = experiment.settings.task
+    return [f"{name}: {_scored(run, task)}, {_numbers(run)}" for name, run in named]
+
+
+def tokens_of(run: Run) -> str:
+    """Return `2,048 tokens, 7 tokens/s, `; empty where none were counted."""
+    return f"{run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s, " if run.tokens else ""
 
 
 def said(ran: Executed, prints_length: int, error_length: int) -> list[str]:
@@ -116,10 +125,11 @@ def executed(history: History, experiment: Experiment) -> Executed:
     return parse_executed(_file(history, experiment.number, name))
 
 
-def describe_probe(probed: Probed) -> str:
+def describe_probe(probed: Probed, task: Task) -> str:
     """Return what a probe came to: its numbers, step times, profile, prints, and its error."""
-    run, loss = probed.run, curve(probed.metrics)
-    ended = "the probe ran to its end, and handed a model over, which was not scored"
+    run, loss = probed.run, curve(probed.metrics, "" if task.folder else NATS)
+    what = "its submission" if task.folder else "a model"
+    ended = f"the probe ran to its end, and handed {what} over, which was not scored"
     lines = [
         f"the probe crashed: {run.failure}" if run.failure else ended,
         f"{_numbers(run)}; {run.wall_seconds:.1f} s in all",
@@ -151,11 +161,12 @@ def step_lines(steps: StepProfile) -> list[str]:
 
 def loss_line(history: History, experiment: Experiment) -> str:
     """Return the smoothed loss of an experiment's first run in a line; empty if it logged none."""
-    return curve(_file(history, experiment.number, METRICS_FILE))
+    unit = "" if experiment.settings.task.folder else NATS
+    return curve(_file(history, experiment.number, METRICS_FILE), unit)
 
 
-def curve(metrics: bytes) -> str:
-    """Return the smoothed loss, in nats per token, at a few moments; empty if there is none.
+def curve(metrics: bytes, unit: str = NATS) -> str:
+    """Return the smoothed loss at a few moments; empty if there is none.
 
     `metrics` are the lines that the run logged; what can't be read of them is left out.
     """
@@ -165,8 +176,9 @@ def curve(metrics: bytes) -> str:
     last, count = points[-1], min(MOMENTS, len(points))
     spread = [points[round(at * (len(points) - 1) / max(1, count - 1))] for at in range(count)]
     shown = ", ".join(f"{_loss(point, 3)} at {point.seconds:.3g} s" for point in spread)
-    speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
-    return f"training loss, nats a token, smoothed: {shown}{speed}"
+    counted = last.seconds > 0 and last.tokens
+    speed = f"; {last.tokens / last.seconds:,.0f} tokens/s" if counted else ""
+    return f"training loss{unit}, smoothed: {shown}{speed}"
 
 
 def table(metrics: bytes) -> str:
@@ -211,16 +223,16 @@ def _file(history: History, number: int, name: str) -> bytes:
         return b""  # it never ran, or logged nothing
 
 
-def _scored(run: Run) -> str:
-    score = run.score
-    return f"{score.metric} {score.value:.6f}" if score else f"no score ({run.failure})"
+def _scored(run: Run, task: Task) -> str:
+    if run.score is None:
+        return f"no score ({run.failure})"
+    return f"{run.score.metric} {rounded(run.score.value)}{other_values(task, [run])}"
 
 
 def _numbers(run: Run) -> str:
-    return (
-        f"{run.steps:,} steps, {run.tokens:,} tokens, {run.tokens_per_second:,.0f} tokens/s in "
-        f"{run.trained}; {run.compile_seconds:.0f} s of compilation, {run.memory} at most"
-    )
+    steps = f"{run.steps:,} steps, {tokens_of(run)}".removesuffix(", ")
+    compiling = f"{run.compile_seconds:.0f} s of compilation"
+    return f"{steps} in {run.trained}; {compiling}, {run.memory} at most"
 
 
 def _printable(line: str) -> str:

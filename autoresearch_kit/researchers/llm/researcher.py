@@ -111,7 +111,9 @@ class LLMResearcher(Researcher):
         while True:
             protocol = self._protocol  # another thread may change it meanwhile
             in_blocks = protocol is EditProtocol.BLOCKS
-            opening = prompt.opening(protocol, text, may_probe=self._may_probe)
+            opening = prompt.opening(
+                protocol, self._around.settings.task, text, may_probe=self._may_probe
+            )
             ask = partial(
                 self._ask, view, self._transcript(view.number), () if in_blocks else self._tools
             )

@@ -1,7 +1,7 @@
 """The parts of a prompt, each in versions from the full one to the shortest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from autoresearch_kit.machine import profiles
@@ -16,26 +16,34 @@ from autoresearch_kit.records import (
     Machine,
     Proposal,
     Reason,
+    Settings,
+    Task,
     TaskInfo,
     Verdict,
     judged_since,
     latest_noise,
+    other_values,
     profiled_before,
     speed_by_run,
     steps_apart,
+    values_of,
 )
-from autoresearch_kit.records.text import both_ends, one_line, with_error
+from autoresearch_kit.records.text import both_ends, one_line, rounded, with_error
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section
 from autoresearch_kit.tasks.lm.corpora import about, how_packed
+from autoresearch_kit.verdicts import pareto
+from autoresearch_kit.verdicts.bounds import in_force
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.retries import fate
 
 PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
 IDEA_LENGTH = 120
+FRONT = 12  # members of the front that are listed, the best by the first objective first
 DETAIL_LENGTH = 200
+ABOUT_LENGTH = 2_000  # characters of what a task says of itself
 CHANGED_LENGTH = 300  # characters of what an experiment changes, by the names of what it changes
 
 LAST_DETAILS = ((20, 600, 1_500), (10, 200, 600))
@@ -69,6 +77,8 @@ def account(brief: Brief) -> list[Section]:
         guidance(view),
         situation(brief.around, view.notebook),
         standing(brief),
+        front(brief),
+        bounds(brief),
         in_flight(view),
         profile(view),
         Section("lessons", "Your lessons so far", (*_cuts(view.lessons, (1_000,)), "")),
@@ -110,17 +120,24 @@ def situation(around: Surroundings, notebook: TrainNotebook) -> Section:
         f"up to {settings.compile_seconds:g} s of compilation in the first steps; a run may take "
         f"{settings.memory_mb:,.0f} MB of memory{of_gpu}"
         f"{'' if written == settings.train_seconds else other_budget}",
-        "- the constants of config that the campaign began with were tuned for "
-        f"{profiles.find(settings.profile).tuned_for}",
+        *_tuned_lines(settings),
         *_run_lines(machine, notebook),
         *_data_lines(data),
     ]
     return Section("ground", "The machine, the budget, the task", ("\n".join(lines),))
 
 
+def _tuned_lines(settings: Settings) -> list[str]:
+    if settings.task.folder:
+        return []
+    tuned_for = profiles.find(settings.profile).tuned_for
+    return [f"- the constants of config that the campaign began with were tuned for {tuned_for}"]
+
+
 def _data_lines(data: DatasetInfo | TaskInfo) -> list[str]:
     if isinstance(data, TaskInfo):
-        return [f"- task {data.name}: {data.about}"]
+        about_it = f": {one_line(data.about, ABOUT_LENGTH)}" if data.about else ""
+        return [f"- task {data.name}{about_it}", *_metric_lines(data.task)]
     return [
         f"- corpus {data.name}: {data.train_tokens:,} training tokens of {data.train_bytes:,} "
         f"bytes, vocabulary {data.vocab_size:,}, context {data.context}",
@@ -128,6 +145,12 @@ def _data_lines(data: DatasetInfo | TaskInfo) -> list[str]:
         f"- {how_packed(data)}",
         f"- for orientation: xz -9e needs {data.xz_bpb:.3f} bits per byte for the scored text",
     ]
+
+
+def _metric_lines(task: Task) -> list[str]:
+    """Return the metrics of a task that are measured but decide nothing."""
+    others = [str(metric) for metric in task.metrics if metric.name not in task.objectives]
+    return [f"- measured as well: {'; '.join(others)}"] if others else []
 
 
 def _run_lines(machine: Machine, notebook: TrainNotebook) -> list[str]:
@@ -161,29 +184,62 @@ def standing(brief: Brief) -> Section:
         for verdict in Verdict
         if verdict is not Verdict.DISTURBED or verdict in tried
     )
+    task = best.settings.task
+    values, firsts = (other_values(task, each.runs) for each in (best, first))
     lines = [
-        f"- best: experiment {best.number}, {metric} {known[best.number]}, {best.nodes:,} "
+        f"- best: experiment {best.number}, {metric} {known[best.number]}{values}, {best.nodes:,} "
         f"syntax-tree nodes ({_short(best.proposal.idea)})",
-        f"- baseline: {metric} {known[0]}{_at_speed(first)}, {first.nodes:,} syntax-tree nodes",
+        f"- baseline: {metric} {known[0]}{firsts}{_at_speed(first)}, {first.nodes:,} "
+        "syntax-tree nodes",
         f"- tried after the baseline: {len(tried)}; {counts}",
     ]
     noise = latest_noise(view.experiments)
-    if noise:
+    if noise and noise.sigma:
         lines.append(
-            f"- noise: {metric} of the same code differs by {noise.sigma:.6f} from seed to seed "
-            "(one sigma); a gain below about three of these takes several runs to be seen"
+            f"- noise: {metric} of the same code differs by {rounded(noise.sigma)} from seed to "
+            "seed (one sigma); a gain below about three of these takes several runs to be seen"
         )
     if best.runs:
         run = best.runs[-1]
         lines.append(
-            f"- the best's run: {run.steps:,} steps, {run.tokens:,} tokens, "
-            f"{run.tokens_per_second:,.0f} tokens/s, {run.memory} at most"
+            f"- the best's run: {run.steps:,} steps, {findings.tokens_of(run)}{run.memory} at most"
         )
     if steps_apart(best.runs):
         lines.append(f"- the best's runs one by one: {speed_by_run(best.runs)}")
     loss = findings.loss_line(brief.around.history, best)
     full = "\n".join([*lines, f"- {loss}"] if loss else lines)
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
+
+
+def _task(brief: Brief) -> Task:
+    """Return the campaign's task, with the bounds in force."""
+    task, workspace = brief.around.settings.task, brief.around.workspace
+    return replace(task, bounds=in_force(workspace.bounds(), brief.view.experiments, task))
+
+
+def front(brief: Brief) -> Section:
+    """Return the keeps of which none is better in all objectives, with their values."""
+    title, task = "The front: kept, and none better in all objectives", _task(brief)
+    if len(task.objectives) < 2:
+        return Section("front", title, ("",))
+    lines = list[str]()
+    for each in pareto.front(brief.view.experiments, task)[:FRONT]:
+        values = ", ".join(f"{name} {_value(each, name)}" for name in task.objectives)
+        lines.append(f"- experiment {each.number}: {values} ({_short(each.proposal.idea)})")
+    return Section("front", title, ("\n".join(lines),))
+
+
+def bounds(brief: Brief) -> Section:
+    """Return the bounds in force, with the best's values."""
+    task, best = _task(brief), brief.view.experiment(brief.view.best)
+    if not task.bounds:
+        return Section("bounds", "Bounds", ("",))
+    lines = [f"- {bound}; the best has {_value(best, bound.metric)}" for bound in task.bounds]
+    rule = (
+        "An edit that breaks one is discarded as `out of bounds`, however good it is otherwise. "
+        "Where noise leaves that open, it is run again."
+    )
+    return Section("bounds", "Bounds", ("\n".join([*lines, rule]),))
 
 
 def in_flight(view: View) -> Section:
@@ -219,12 +275,16 @@ def profile(view: View) -> Section:
 
 
 def best_few(view: View) -> Section:
-    """Return the keeps after the baseline that lowered the best most."""
-    scored = [(each, each.score) for each in view.experiments if each.kept and each.score]
-    gains = [(before - score, kept) for (_, before), (kept, score) in pairwise(scored)]
+    """Return the keeps after the baseline that made the best better by most."""
+    metric = view.experiment(0).settings.task.objective
+    leading = [each for each in view.experiments if each.kept and each.reason != Reason.TRADE_OFF]
+    scored = [(each, each.score) for each in leading if each.score is not None]
+    gains = [
+        (metric.sign * (before - score), kept) for (_, before), (kept, score) in pairwise(scored)
+    ]
     ranked = sorted(gains, key=lambda gain: gain[0], reverse=True)[:5]
     lines = [
-        f"- experiment {kept.number}: {gain:.6f} lower than the best before it "
+        f"- experiment {kept.number}: {rounded(gain)} {metric.direction} than the best before it "
         f"({_short(kept.proposal.idea)}){_scored(kept)}"
         for gain, kept in ranked
         if gain > 0  # a keep for less code may score a little worse
@@ -276,6 +336,14 @@ def notebook(shown: TrainNotebook) -> Section:
     return Section("notebook", "The notebook", (full, f"{names}\n\n{config}", names))
 
 
+def _value(experiment: Experiment, metric: str) -> str:
+    """Return the mean of a metric over an experiment's runs."""
+    if metric == experiment.metric and experiment.score is not None:
+        return rounded(experiment.score)
+    known = values_of(experiment.runs)
+    return rounded(known[metric]) if metric in known else "no value yet"
+
+
 def _changed(proposal: Proposal) -> str:
     """Return what a proposal changes, in short; empty for nothing."""
     constants = [f"{name} = {value!r}" for name, value in proposal.constants.items()]
@@ -309,7 +377,8 @@ def _scored(experiment: Experiment) -> str:
     if experiment.score is None:
         return ""
     score = with_error(experiment.score, experiment.error)
-    return f", {findings.metric_of(experiment)} {score}{_at_speed(experiment)}"
+    others = other_values(experiment.settings.task, experiment.runs)
+    return f", {findings.metric_of(experiment)} {score}{others}{_at_speed(experiment)}"
 
 
 def _at_speed(experiment: Experiment) -> str:

@@ -136,7 +136,7 @@ class Submit(Call):
     """Hand the edited notebook in, to be run. Call it last, once."""
 
     idea: Annotated[str, Meta(description="What is tried, in one line of at most 120 characters.")]
-    hypothesis: Annotated[str, Meta(description="Why it should predict better.")]
+    hypothesis: Annotated[str, Meta(description="Why it should do better.")]
     category: Annotated[str, Meta(description=f"One of: {', '.join(CATEGORIES)}.")]
     example: ClassVar[str] = (
         '{"idea": "Halve the batch", "hypothesis": "More steps ...", "category": "constants"}'

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
+from autoresearch_kit.campaign.measuring import completed
 from autoresearch_kit.campaign.orders import carry_out, drive, order
 from autoresearch_kit.campaign.pools import open_pool
 from autoresearch_kit.campaign.quiet import wait_until_quiet
@@ -114,7 +115,8 @@ class Confirming:
                 key, seed = f"{todo.variant.code}-{todo.at}", self._seed(todo.at)
                 wanted = order(context, key, todo.variant.notebook, seed, str(todo))
                 delivery = drive(carry_out(wanted), pool, heartbeat)
-                trial = self._trial(todo, delivery.run, standing, context)
+                run = completed(delivery.run, settings.task, todo.variant.nodes)
+                trial = self._trial(todo, run, standing, context)
                 trials = replace(standing.trials, done=(*standing.trials.done, trial))
                 self.folder.write(trials)
                 remove_tree(delivery.folder)
@@ -184,12 +186,24 @@ class Confirming:
         """Return the runs so far, or none with the campaign's noise before the first start."""
         written = self.folder.read(Trials)
         if written is None:
-            return Trials(self._seeds or SEEDS, self._believed(accelerator))
-        return replace(written, seeds=self._seeds or written.seeds)
+            written = Trials(SEEDS, self._believed(accelerator))
+        metric = self.experiments[0].settings.task.objective
+        return replace(written, seeds=self._seeds or written.seeds, metric=metric)
 
     def _believed(self, accelerator: bool) -> Noise:
-        prior = noise.prior(fmean(self.experiments[0].scores), accelerator=accelerator)
-        return noise.pool(noise.groups_of(self.experiments), prior)
+        first = self.experiments[0]
+        known = noise.measured(
+            first.settings.task.objective,
+            first.scores,
+            noise.groups_of(self.experiments),
+            accelerator=accelerator,
+        )
+        if known is None:
+            raise InputError(
+                f"campaign '{self.workspace.tag}' ran its baseline once, so that nothing tells the "
+                f"noise of {first.metric}; begin a new one with --seeds 3, from this one's best"
+            )
+        return known
 
     def _seed(self, at: int) -> int:
         """Return the seed number `at`: the same for all variants, and new to the campaign."""

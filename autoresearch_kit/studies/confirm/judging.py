@@ -108,7 +108,11 @@ class Standing:
     def sample(self, variant: Variant) -> Sample | None:
         """Return the scores of a variant; None where there are none."""
         scores = self._scores(variant.code)
-        return Sample(scores, variant.nodes) if scores else None
+        if not scores:
+            return None
+        metric = self.trials.metric
+        error = noise.reported(self.runs(variant.code), metric)
+        return Sample(scores, variant.nodes, metric=metric, error=error)
 
     @cached_property
     def noise(self) -> Noise:

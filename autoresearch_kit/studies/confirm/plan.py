@@ -19,7 +19,7 @@ from autoresearch_kit.records import Experiment, best_of
 
 @dataclass(frozen=True)
 class Keep:
-    """A keep after the baseline; `claimed` is its gain in bits per byte when it was kept."""
+    """A keep after the baseline; `claimed` is by how much it was better when it was kept."""
 
     number: int
     idea: str
@@ -94,9 +94,15 @@ def make_plan(history: History, experiments: Sequence[Experiment]) -> Plan:
     chain = _chain(experiments)
     if len(chain) < 2:
         raise InputError(f"campaign '{history.tag}' has kept nothing yet, so nothing to confirm")
+    sign = experiments[0].settings.task.objective.sign
     baseline, *notebooks = (TrainNotebook.parse(history.source(kept.number)) for kept in chain)
     keeps = [
-        Keep(kept.number, kept.proposal.idea, (before.score or 0) - (kept.score or 0), notebook)
+        Keep(
+            kept.number,
+            kept.proposal.idea,
+            sign * ((before.score or 0) - (kept.score or 0)),
+            notebook,
+        )
         for (before, kept), notebook in zip(pairwise(chain), notebooks, strict=True)
     ]
     return Plan(baseline, tuple(keeps))

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from autoresearch_kit.records import Experiment, Noise
+from autoresearch_kit.records import Experiment, Metric, Noise
+from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, KeepFound, Mean
 from autoresearch_kit.studies.confirm.judging import REAL, Standing
 from autoresearch_kit.studies.confirm.plan import Keep, Variant
@@ -13,7 +14,7 @@ from autoresearch_kit.verdicts.decide import Sample
 def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmation:
     """Return the results so far. The baseline's score is the campaign's, since nothing chose it."""
     plan, spread = standing.plan, standing.noise
-    prune, detail = _advice(standing)
+    prune, detail = _advice(standing, experiments[0].settings.task.objective)
     baseline = Sample(noise.scores_by_code(experiments)[0], experiments[0].nodes)
     pruned = standing.sample(standing.pruned) if standing.pruned else None
     keeps = [_judged(standing, *pair) for pair in zip(plan.keeps, plan.without, strict=True)]
@@ -65,7 +66,7 @@ def _detail(standing: Standing, variant: Variant, finding: Finding, built_on: Se
     return ""
 
 
-def _advice(standing: Standing) -> tuple[bool, str]:
+def _advice(standing: Standing, metric: Metric) -> tuple[bool, str]:
     """Return True if the pruned best is to be begun with, and why; no words before the end."""
     best, pruned = standing.plan.best, standing.pruned
     if pruned is None or standing.todo:
@@ -78,7 +79,8 @@ def _advice(standing: Standing) -> tuple[bool, str]:
     worth = standing.worth(pruned)
     if worth is None:
         return False, "the best has no score"
-    gap = f"{abs(worth.value):.6f} ± {worth.error:.6f} {'higher' if worth.value > 0 else 'lower'}"
+    sign = metric.sign * worth.value
+    gap = f"{with_error(abs(worth.value), worth.error)} {'higher' if sign > 0 else 'lower'}"
     if worth.helps >= REAL:
         return False, (
             f"the pruned best is clearly worse, {gap}: the pruned keeps help together, though not "

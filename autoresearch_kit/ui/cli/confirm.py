@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch_kit.errors import BusyError, InputError
-from autoresearch_kit.records import LANGUAGE_MODELLING, codec
+from autoresearch_kit.records import codec
+from autoresearch_kit.records.text import rounded, with_error
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, Folder, KeepFound
 from autoresearch_kit.studies.confirm.confirming import Confirming
 from autoresearch_kit.studies.confirm.judging import Standing, Todo
@@ -97,7 +98,7 @@ def _line(standing: Standing) -> str:
     """Return the run that was just done as a line."""
     trial, done = standing.trials.done[-1], len(standing.trials.done)
     run, words = trial.run, Todo(standing.variants[trial.code], trial.at)
-    said = f"{run.score.value:.6f}" if run.score else f"crashed ({run.failure}: {run.detail})"
+    said = rounded(run.score.value) if run.score else f"crashed ({run.failure}: {run.detail})"
     why = f"; repeated: {trial.disturbed}" if trial.disturbed else ""
     return f"{done:3d} of {done + len(standing.todo)}  {said}  {words}{why}"
 
@@ -105,11 +106,11 @@ def _line(standing: Standing) -> str:
 def _table(confirmation: Confirmation) -> Table:
     table = Table("", "idea", "claimed", "worth", "helps", "runs", "", "", box=None, pad_edge=False)
     for keep in confirmation.keeps:
-        worth = f"{keep.worth.value:.6f} ± {keep.worth.error:.6f}" if keep.worth else "-"
+        worth = with_error(keep.worth.value, keep.worth.error) if keep.worth else "-"
         helps = f"{keep.worth.helps:.1%}" if keep.worth else "-"
         finding = Text(keep.finding, STYLES.get(keep.finding, ""))
         stays = "" if keep.stays or not confirmation.pruned else "pruned"
-        claimed, idea = f"{keep.claimed:.6f}", Text(_idea(keep))
+        claimed, idea = rounded(keep.claimed), Text(_idea(keep))
         table.add_row(str(keep.number), idea, claimed, worth, helps, str(keep.runs), finding, stays)
     return table
 
@@ -124,7 +125,7 @@ def _end(confirming: Confirming, confirmation: Confirmation) -> str:
     """Return the scores of the best and the pruned best, and the next step."""
     pruned = None if confirmation.pruned == confirmation.best else confirmation.pruned
     measured = {"baseline": confirmation.baseline, "best": confirmation.best, "pruned best": pruned}
-    metric = LANGUAGE_MODELLING.objective.name
+    metric = confirming.experiments[0].settings.task.objective.name
     lines = [f"{name:12s} {metric} {score}" for name, score in measured.items() if score]
     if confirmation.left:
         lines.append(f"at least {confirmation.left} runs left; the same command goes on")

@@ -126,8 +126,10 @@ class _Follower:
         state = self._workspace.state()
         if state is None:
             return Text("starting")
-        best = best_estimate(self._experiments)
-        known = [f"best {best}"] if best is not None else []
+        experiments = self._experiments
+        best = best_estimate(experiments)
+        metric = experiments[-1].settings.task.objective.name if experiments else ""
+        known = [f"best {metric} {best}"] if best is not None else []
         if len(state.slots) > 1:
             now = time.time()
             line = _line([str(state.stage), slots_in_short(state.slots, now), *known])
@@ -142,10 +144,12 @@ class _Follower:
         live = read_live(Path(state.run_folder))
         if live.stage != "train":
             return [live.stage]
-        if live.point is None:
-            return ["train", "first step, which compiles"]
         settings = self._workspace.settings()
         budget = f"/{settings.train_seconds:.0f}" if settings else ""
+        if live.point is None and settings and settings.task.folder:  # it may log nothing
+            return [f"train {time.time() - live.since:.0f}{budget} s"]
+        if live.point is None:
+            return ["train", "first step, which compiles"]
         return [
             f"train {live.point.seconds:.0f}{budget} s",
             f"step {live.point.step}",

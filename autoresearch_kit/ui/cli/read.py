@@ -151,7 +151,7 @@ def prompt(tag: Tag) -> None:
     if view is None:
         raise InputError(f"campaign '{tag}' has no baseline yet")
     text = proposal_prompt(brief_of(view, around), research.prompt_tokens)
-    for message in opening(EditProtocol.TOOLS, text):
+    for message in opening(EditProtocol.TOOLS, settings.task, text):
         console.rule(message["role"])
         console.print(message.get("content"))
 
@@ -188,10 +188,15 @@ def plot(
     by: Annotated[
         str, typer.Option(help="The x axis: experiments, hours, device-hours or usd.")
     ] = "experiments",
+    front: Annotated[
+        bool, typer.Option("--front", help="Draw the front of several objectives instead.")
+    ] = False,
 ) -> None:
-    """Draw the progress picture."""
+    """Draw the progress picture, or the front."""
     known_history(tag)
-    console.print(str(draw_progress(project(), tag, output, by)))
+    root = project()
+    file = draw_front(root, tag, output) if front else draw_progress(root, tag, output, by)
+    console.print(str(file))
 
 
 def draw_progress(
@@ -200,7 +205,25 @@ def draw_progress(
     """Draw campaign `tag` into `output`, by default a file in its folder; return the file."""
     from autoresearch_kit.reports.results import results  # matplotlib takes most of a second
 
+    return results(tag, root).progress(by).save(output or _picture(root, tag, "progress.png"))
+
+
+def draw_front(root: Path, tag: str, output: Path | None = None) -> Path:
+    """Draw the front of campaign `tag` into `output`, as `draw_progress` does.
+
+    Raises:
+        InputError: it has one objective, or nothing was measured in all of them.
+    """
+    from autoresearch_kit.reports.figures.drawing import Missing
+    from autoresearch_kit.reports.results import results
+
+    drawn = results(tag, root).front()
+    if isinstance(drawn, Missing):
+        raise InputError(str(drawn))
+    return drawn.save(output or _picture(root, tag, "front.png"))
+
+
+def _picture(root: Path, tag: str, name: str) -> Path:
     workspace = Workspace(root, tag)
     workspace.create()
-    path = output or workspace.folder / "progress.png"
-    return results(tag, root).progress(by).save(path)
+    return workspace.folder / name

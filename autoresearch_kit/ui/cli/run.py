@@ -153,7 +153,10 @@ def run(
     ] = None,
     seeds: Annotated[
         int | None,
-        _verdict(help="Runs of the baseline, for the noise (default: 3; greedy: 1)."),
+        _verdict(
+            help="Runs of the baseline, for the noise (default: 3, greedy 1; for other objectives "
+            "than val_bpb 5, greedy 3)."
+        ),
     ] = None,
     max_elsewhere: Annotated[
         float | None,
@@ -162,6 +165,21 @@ def run(
             "(default: 0.3; 1: judge every run)."
         ),
     ] = None,
+    objectives: Annotated[
+        str | None,
+        _verdict(
+            help="Metrics to improve, the most important first, as `val_bpb,inference_seconds` "
+            "(default: the task's)."
+        ),
+    ] = None,
+    bound: Annotated[
+        list[str] | None,
+        _verdict(help="Keep nothing outside: `parameters <= 30e6`; may be given several times."),
+    ] = None,
+    approve: Annotated[
+        bool,
+        _verdict("--approve", help="Build on a keep only once a person has approved it."),
+    ] = False,
     model: Annotated[str | None, _model(help="Name of the model.")] = None,
     usd_in: Annotated[float | None, _model(help="Price of a million tokens in.")] = None,
     usd_out: Annotated[float | None, _model(help="Price of a million tokens out.")] = None,
@@ -207,6 +225,9 @@ def run(
         clock=clock,
         devices=devices,
         pool=pool,
+        objectives=objectives,
+        bound=tuple(bound) if bound else None,
+        approve=approve or None,
     )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes

@@ -30,6 +30,7 @@ class Table:
 
     def __init__(self, opened: Callable[[int], None]) -> None:
         self._rows: Sequence[Row] = ()
+        self._metric = ""
         self._page = 0
         self._lines = [_Line(opened) for _ in range(PAGE)]
         self._newer = widgets.Button(description="Newer")
@@ -44,8 +45,9 @@ class Table:
             [head, widgets.VBox([line.box for line in self._lines]), self._pager]
         )
 
-    def show(self, rows: Sequence[Row]) -> None:
-        """Show these experiments, given oldest first."""
+    def show(self, rows: Sequence[Row], metric: str) -> None:
+        """Show these experiments, given oldest first, with their scores in this metric."""
+        self._metric = metric
         self._rows = rows[::-1]
         self._turn(0)
 
@@ -53,7 +55,7 @@ class Table:
         last = max(0, (len(self._rows) - 1) // PAGE)
         self._page = min(self._page + pages, last)
         costs = any(row.cost for row in self._rows)
-        self._head.value = html.table_head(costs=costs)
+        self._head.value = html.table_head(self._metric, costs=costs)
         for at in range(self._page * PAGE, (self._page + 1) * PAGE):
             row = self._rows[at] if at < len(self._rows) else None
             # an experiment keeps its line while newer ones come above it, so that a click opens

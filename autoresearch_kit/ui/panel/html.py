@@ -10,11 +10,12 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autoresearch_kit.records import Command, Limits, Stage, Verdict
+from autoresearch_kit.records import Command, Limits, Reason, Stage, Verdict
 from autoresearch_kit.records.text import rounded
+from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.figures.drawing import BLUE, GREEN, ORANGE, VERMILLION
 from autoresearch_kit.reports.reading import Reading
-from autoresearch_kit.reports.rows import OBJECTIVE, Row
+from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.slots import slot_lines, slots_in_short
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.under_way import UnderWay
@@ -27,6 +28,17 @@ MARKS = {
 }
 """A disc, a ring, a cross, a diamond."""
 
+SHORT_REASONS = {
+    str(Reason.TRADE_OFF): "trade-off",
+    str(Reason.OUT_OF_BOUNDS): "bounds",
+    str(Reason.CHECKS_FAILED): "checks",
+    str(Reason.NOT_MEASURED): "measuring",
+}
+"""Words in place of the verdict, whose mark they keep: they say more in as little room."""
+
+DAGGER = "&#8224;"
+"""Marks a score that was measured beside the hidden data."""
+
 COLUMNS = "94px 132px 34px 84px minmax(120px, 1fr) 62px"
 """Widths of the table's columns: verdict, score, runs, delta, idea, seconds; then the cost."""
 
@@ -37,6 +49,8 @@ CSS = f"""<style>
 .ark .chip {{ border-left: 4px solid #8c8c8c; padding-left: 6px; font-weight: 600; }}
 .ark .keep {{ border-color: {GREEN}; }}
 .ark .disturbed, .ark .waiting {{ border-color: {BLUE}; }}
+.ark .trade-off {{ border-color: {BLUE}; }}
+.ark .out-of-bounds {{ border-color: {ORANGE}; }}
 .ark .crash, .ark .failed, .ark .died {{ border-color: {VERMILLION}; }}
 .ark .running, .ark .proposing, .ark .recording, .ark .starting {{ border-color: {ORANGE}; }}
 .ark .num {{ font-variant-numeric: tabular-nums; text-align: right; }}
@@ -121,9 +135,9 @@ def under_way(run: UnderWay, comparison: str) -> str:
     measured = [("proposed by", proposal.researcher)]
     if run.curve:
         last = run.curve[-1]
-        speed = f"{last.tokens / last.seconds:,.0f}" if last.seconds > 0 else "-"
-        measured += [("steps", f"{last.step + 1:,}"), ("tokens/s", speed)]
-        measured += [("loss", f"{last.loss:.3f}")]
+        measured += [("steps", f"{last.step + 1:,}"), ("loss", f"{last.loss:.3f}")]
+        if last.tokens and last.seconds > 0:
+            measured.append(("tokens/s", f"{last.tokens / last.seconds:,.0f}"))
     if run.slot:
         measured.append(("on", run.slot))
     if run.memory_mb:
@@ -179,10 +193,10 @@ def _left(reading: Reading) -> list[tuple[str, str]]:
     ]
 
 
-def table_head(*, costs: bool) -> str:
-    """Return the names of the table's columns."""
+def table_head(metric: str, *, costs: bool) -> str:
+    """Return the names of the table's columns; `metric` is that of the scores."""
     numbers = '<span class="num">{}</span>'.format
-    names = [OBJECTIVE, "runs", "delta"]
+    names = [escape(metric), "runs", "delta"]
     cells = f"<span>verdict</span>{''.join(map(numbers, names))}<span>idea</span>"
     cells += numbers("seconds") + (numbers("cost") if costs else "")
     return wrap(cells, f"row head {'costs' if costs else ''}")
@@ -190,19 +204,33 @@ def table_head(*, costs: bool) -> str:
 
 def table_row(row: Row, *, costs: bool) -> str:
     """Return an experiment in one line."""
-    delta = "" if row.delta is None else rounded(row.delta, row.error, signed=True)
+    delta = "" if row.delta is None else rounded(row.delta, row.score_se, signed=True)
     weaker = f"{muted(f'sandbox: {row.sandbox}')} " if row.weaker else ""
     again = "" if row.retry_of is None else f"{muted(f'tries {row.retry_of} again:')} "
     cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
-        f'<span class="chip {row.status}">{MARKS[row.status]} {row.status}</span>'
-        f'<span class="num" title="{escape(row.speed, quote=True)}">{row.estimate or "-"}</span>'
+        f'<span class="chip {_kind(row)}" title="{row.reason}">{MARKS[row.status]} '
+        f"{SHORT_REASONS.get(row.reason, row.status)}</span>"
+        f'<span class="num" title="{escape(_measured(row), quote=True)}">{row.estimate or "-"}'
+        f"{DAGGER if row.trusted else ''}</span>"
         f'<span class="num">{row.scores or ""}</span>'
         f'<span class="num">{delta}</span>'
         f'<span title="{escape(row.idea, quote=True)}">{weaker}{again}{escape(row.idea)}</span>'
         f'<span class="num">{row.seconds:.0f}</span>{cost}'
     )
     return wrap(cells, f"row {'costs' if costs else ''}")
+
+
+def _kind(row: Row) -> str:
+    """Return the class of a row's chip: that of its verdict, and of a reason with a colour."""
+    return f"{row.status} {row.reason.replace(' ', '-')}"
+
+
+def _measured(row: Row) -> str:
+    """Return what a look at the score shows: the speed, other metrics, how it was measured."""
+    values = [f"{name} {rounded(value)}" for name, value in row.values.items()]
+    trusted = [TRUSTED] if row.trusted else []
+    return "; ".join([*([row.speed] if row.speed else []), *values, *trusted])
 
 
 def troubles(reading: Reading) -> str:

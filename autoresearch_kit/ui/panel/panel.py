@@ -147,7 +147,7 @@ class Panel:
         if view.picture is not None:
             self.picture.value = view.picture
         self.picture.layout.display = "block" if reading.table else "none"
-        self.table.show(by_finish(reading.table))
+        self.table.show(by_finish(reading.table), reading.metric.name)
         self.troubles.value = html.troubles(reading)
         self.guidance_now.value = html.guidance(reading)
 

@@ -74,7 +74,15 @@ class Viewer:
             return None
         self._drawn = reading.table
         frame = tables.frame_of(reading.table)
-        return render(progress(frame, reading.noise, title=reading.tag, size=PROGRESS_SIZE))
+        return render(
+            progress(
+                frame,
+                reading.noise,
+                metric=reading.metric,
+                title=reading.tag,
+                size=PROGRESS_SIZE,
+            )
+        )
 
     def _draw_curve(self, run: UnderWay, best: Sequence[Point]) -> bytes | None:
         now = (run.proposal.number, int(CURVE_DRAWINGS * run.trained / max(run.budget, 1.0)))

@@ -72,6 +72,10 @@ def test_an_honest_model_gets_the_value_computed_by_hand(
     assert scored.metric == f"{shard}_bpb"
     assert scored.causality_gap == pytest.approx(0, abs=1e-4)
     assert scored.tested == 4 * ROWS
+    assert scored.values[scored.metric] == scored.value
+    assert scored.values["parameters"] == sum(each.numel() for each in build().parameters())
+    assert scored.values["submission_mb"] == asked.submission.stat().st_size / 1e6
+    assert 0 < scored.values["inference_seconds"] < scored.seconds / ROWS
     if precision == "float32":
         assert scored.rounding is None
     else:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from autoresearch_kit.records.tasks import VAL_BPB
 from autoresearch_kit.reports.figures.compare import compare
 from autoresearch_kit.reports.figures.drawing import Drawing
 from autoresearch_kit.reports.figures.x_axis import Against
@@ -11,7 +12,7 @@ from tests.reports.nights import rows
 
 
 def drawn(*groups: tuple[str, list[pd.DataFrame]], against: Against = Against.EXPERIMENTS) -> Axes:
-    figure = compare(groups, against)
+    figure = compare(groups, VAL_BPB, against)
     assert isinstance(figure, Drawing)
     figure.canvas.draw()
     return figure.axes[0]
@@ -54,9 +55,9 @@ def test_dollars_are_counted_from_the_baseline_where_known() -> None:
 
 
 def test_nothing_to_compare_is_explained() -> None:
-    missing = compare([("optuna", [paid(5, None, requests=0)])], Against.USD)
+    missing = compare([("optuna", [paid(5, None, requests=0)])], VAL_BPB, Against.USD)
     assert "Nothing to compare by usd: no cost known" in str(missing)
-    missing = compare([("a", [frame([("crash", float("nan"), "x")])])])
+    missing = compare([("a", [frame([("crash", float("nan"), "x")])])], VAL_BPB)
     assert "Nothing to compare by experiments: no score" in str(missing)
 
 

@@ -37,4 +37,5 @@ def test_the_first_losses_do_not_flatten_the_rest() -> None:
 
 def test_without_a_loss_there_is_a_sentence() -> None:
     for curves in ({}, {"baseline": read_curve(b"")}):
-        assert [text.get_text() for text in loss_curves(curves).axes[0].texts] == ["no loss yet"]
+        said = [text.get_text() for text in loss_curves(curves).axes[0].texts]
+        assert said == ["no loss was logged"]

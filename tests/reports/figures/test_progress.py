@@ -81,8 +81,8 @@ def test_the_caption_fits_the_case(case: str, words: str) -> None:
 
 
 def test_scores_far_off_do_not_flatten_the_rest() -> None:
-    assert find_scale(upstream().dropna(subset="val_bpb"))[1] == 0.9979
-    assert find_scale(CASES["bad baseline"].dropna(subset="val_bpb"))[1] < 1.5
+    assert find_scale(upstream().dropna(subset="score"))[1] == 0.9979
+    assert find_scale(CASES["bad baseline"].dropna(subset="score"))[1] < 1.5
     assert find_scale(CASES["one far off"])[1] == 1.3
 
 
@@ -133,7 +133,7 @@ def test_band_bars_and_rings_are_explained_outside_the_plot(size: tuple[float, f
     rows = campaign(60)
     scores = rows["scores"] + 2 * (rows["number"] % 7 == 0)
     boxes = np.where(rows["number"] % 9 == 4, "none", "bubblewrap")
-    rows = rows.assign(scores=scores, error=0.01 / scores**0.5, sandbox=boxes)
+    rows = rows.assign(scores=scores, score_se=0.01 / scores**0.5, sandbox=boxes)
     figure = progress(rows.assign(weaker=boxes == "none"), NOISE, title="night", size=size)
     figure.canvas.draw()
     assert "19 of 20 runs of the best fall here" in said(figure)
@@ -147,7 +147,7 @@ def test_band_bars_and_rings_are_explained_outside_the_plot(size: tuple[float, f
 
 
 def test_the_band_is_as_high_as_luck_reaches() -> None:
-    rows = frame([BASELINE, ("discard", 1.3001, "x")]).assign(error=0.01, scores=4)
+    rows = frame([BASELINE, ("discard", 1.3001, "x")]).assign(score_se=0.01, scores=4)
     figure = progress(rows, NOISE)
     [band] = [each for each in figure.axes[0].collections if each.get_zorder() < 1]
     heights = np.asarray(band.get_paths()[0].vertices)[:, 1]

@@ -38,8 +38,8 @@ def test_all_rows_of_a_table_and_derived_tables_show(table: Table) -> None:
 
 
 def test_an_error_is_shown_beside_its_number(table: Table) -> None:
-    shown = table.assign(error=0.0123, delta_error=0.02)._repr_html_()
+    shown = table.assign(val_bpb_se=0.0123, delta_se=0.02)._repr_html_()
     assert ">1.250 ± 0.012<" in shown
     assert ">-0.010 ± 0.020<" in shown
     assert shown.count(">-</td>") == 2
-    assert "error" not in shown
+    assert "_se" not in shown

@@ -21,7 +21,7 @@ def test_a_line_shows_the_ends_and_even_steps_between() -> None:
 
 def test_what_can_not_be_read_is_left_out() -> None:
     assert curve(b'{"step": 0, "seconds": 1, "loss": 2}\nnonsense\n{"step": "x"}\n') == (
-        "training loss, nats a token, smoothed: 2.000 at 1 s; 0 tokens/s"
+        "training loss, nats a token, smoothed: 2.000 at 1 s"
     )
     assert (curve(b""), table(b"")) == ("", "")
 

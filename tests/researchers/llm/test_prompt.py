@@ -7,6 +7,7 @@ import pytest
 
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
     CellEdit,
     EditAction,
     EditProtocol,
@@ -230,7 +231,7 @@ def on(ledger: Ledger, **changed: object) -> str:
         fields = {key: value for key, value in changed.items() if hasattr(part, key)}
         around = replace(around, **{name: replace(part, **fields)})
     text = proposal_prompt(brief_of(ledger.view, around), AMPLE)
-    return prompt.system_prompt(EditProtocol.TOOLS) + text
+    return prompt.system_prompt(EditProtocol.TOOLS, LANGUAGE_MODELLING) + text
 
 
 def test_only_a_gpu_campaign_is_told_of_gpus(ledger: Ledger) -> None:
@@ -284,5 +285,5 @@ def test_what_a_run_printed_can_not_pose_as_the_kit(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("protocol", list(EditProtocol))
 def test_only_the_blocks_protocol_is_told_of_blocks(protocol: EditProtocol) -> None:
-    rules = prompt.system_prompt(protocol)
+    rules = prompt.system_prompt(protocol, LANGUAGE_MODELLING)
     assert ("```submit" in rules) is (protocol is EditProtocol.BLOCKS)

@@ -77,6 +77,11 @@ def test_another_budget_is_refused(root: Path) -> None:
     autoresearch(root, "run", "night", "--train-seconds", "9", error=error)
 
 
+def test_plot_says_where_there_is_no_front(root: Path) -> None:
+    error = "night has one objective, val_bpb: its front is its best"
+    autoresearch(root, "plot", "night", "--front", error=error)
+
+
 def test_plot_draws_a_picture(root: Path) -> None:
     path = Path(autoresearch(root, "plot", "night").strip())
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,153 @@
+"""Judge an idea by the runs so far: by each objective, then by the bounds in force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch_kit.campaign.aims import bounds_in
+from autoresearch_kit.campaign.measuring import Measuring
+from autoresearch_kit.campaign.outcome import Outcome
+from autoresearch_kit.notebook import TrainNotebook
+from autoresearch_kit.records import (
+    Arm,
+    Experiment,
+    Metric,
+    Noise,
+    Proposal,
+    Rule,
+    Run,
+    Task,
+)
+from autoresearch_kit.verdicts import decide, noise, pareto, repeats
+from autoresearch_kit.verdicts.bounds import Held, within
+from autoresearch_kit.verdicts.decide import MOST_RUNS, Best, Decision, Sample
+from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.pareto import Compared, Rival
+from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.validity import as_fast
+
+
+@dataclass(frozen=True)
+class Idea:
+    """An idea as it is run; `passed` is as in `Outcome`."""
+
+    proposal: Proposal
+    notebook: TrainNotebook
+    passed: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """An idea and the best that it is held against, with the runs of both that are over."""
+
+    idea: Idea
+    own: Sequence[Settled]
+    best: Experiment
+    beside: Sequence[Settled]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What was measured by one metric of an idea and of the best, and the metric's noise."""
+
+    own: Sample
+    best: Best
+    noise: Noise | None
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Judges ideas in a campaign with these experiments, which grow meanwhile."""
+
+    measuring: Measuring
+    experiments: Sequence[Experiment]
+
+    @property
+    def task(self) -> Task:
+        """Return the campaign's task with the bounds that are in force now."""
+        task = self.measuring.context.settings.task
+        return bounds_in(self.measuring.workspace, self.experiments, task)
+
+    def decide(self, case: Case) -> tuple[Decision | Arm, Noise | None]:
+        """Return the decision, or whose code to run once more.
+
+        With it comes the noise of the first objective, which it rests on.
+        """
+        task, rule = self.task, self.measuring.context.settings.rule
+        sides = [self._sides(task.metric(name), case) for name in task.objectives]
+        merged, first = bool(case.idea.passed), sides[0]
+        by_scores = decide.decide_merged if merged else decide.decide
+        decided = by_scores(first.own, first.best, first.noise, rule)
+        if len(sides) > 1:
+            compared = Compared(
+                tuple(side.own for side in sides),
+                (
+                    Rival(case.best.number, tuple(side.best for side in sides)),
+                    *self._rivals(case.best, task),
+                ),
+                tuple(side.noise for side in sides),
+                merged=merged,
+            )
+            decided = pareto.decide(decided, compared, rule)
+        own, best = list[Held](), list[Held]()
+        for bound in task.bounds:
+            side = self._sides(task.metric(bound.metric), case)
+            own.append(Held(bound, side.own, side.noise))
+            best.append(Held(bound, side.best.recent, side.noise))
+        last = rule is Rule.GREEDY or len(case.own) >= MOST_RUNS
+        return within(decided, own, best, last=last), first.noise
+
+    def _sides(self, metric: Metric, case: Case) -> Sides:
+        """Return what was measured by a metric, and its noise."""
+        own, beside, idea = case.own, case.beside, case.idea
+        settings, before = self.measuring.context.settings, self.runs_before(case.best, beside)
+        scores, best_scores = repeats.scores(own, metric), repeats.scores(beside, metric)
+        # an idea's first run is not noise: it was picked by it; merged code was not
+        fresh = Group(idea.proposal.number, scores if idea.passed else scores[1:])
+        known = self.noise(metric, fresh, Group(case.best.number, best_scores))
+        how = metric, known.sigma if known else 0.0, settings, self.measuring.usual
+        challenger = Sample(
+            scores,
+            idea.notebook.nodes(),
+            claimed=repeats.claimed(own, *how),
+            metric=metric,
+            error=noise.reported((seed.run for seed in own), metric),
+        )
+        champion = Best(
+            noise.scores_of(before, metric),
+            case.best.nodes,
+            best_scores,
+            decide.possible_losses(self.experiments),
+            claimed=repeats.claimed(beside, *how),
+            metric=metric,
+            error=noise.reported([*before, *(seed.run for seed in beside)], metric),
+        )
+        return Sides(challenger, champion, known)
+
+    def _rivals(self, best: Experiment, task: Task) -> list[Rival]:
+        """Return the rest of the front, by the runs that there are of it."""
+        others = [each for each in pareto.front(self.experiments, task) if each is not best]
+        sides = {
+            each.number: pareto.samples(self.experiments, each, task, task.objectives)
+            for each in others
+        }
+        return [
+            Rival(number, tuple(Best.of(known[name]) for name in task.objectives))
+            for number, known in sides.items()
+        ]
+
+    def runs_before(self, best: Experiment, beside: Sequence[Settled]) -> list[Run]:
+        """Return the best's runs of earlier experiments that were as fast as those made now."""
+        now = [seed.run for seed in beside if not seed.disturbed]
+        return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
+
+    def noise(self, metric: Metric, *groups: Group) -> Noise | None:
+        """Pool the noise of all runs that were made together, with these groups added.
+
+        None where nothing tells it.
+        """
+        known = [*noise.groups_of(self.experiments, metric), *groups]
+        first = groups[0].scores
+        if self.experiments:
+            first = noise.scores_of(self.experiments[0].runs, metric)
+        accelerator = self.measuring.context.machine.accelerator
+        return noise.measured(metric, first, known, accelerator=accelerator)

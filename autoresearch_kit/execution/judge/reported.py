@@ -1,0 +1,65 @@
+"""The metrics that a measurement reports: each once, known, and finite."""
+
+import math
+from collections.abc import Mapping
+
+from autoresearch_kit.execution.judge.scoring import ScoreFailure
+from autoresearch_kit.records import KIT_METRICS, Reason, Task
+
+ERROR_SUFFIX = "_se"
+"""`NAME_se` is the standard error of the metric NAME."""
+
+
+class Reported:
+    """Collects a task's metrics, and their standard errors, by name."""
+
+    def __init__(self, task: Task) -> None:
+        self._metrics = {metric.name: metric for metric in task.metrics}
+        self.values: dict[str, float] = {}
+        self.errors: dict[str, float] = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Add metrics as they are reported.
+
+        Raises:
+            ScoreFailure: one can't be taken; the failure says why.
+        """
+        for name, value in values.items():
+            known = name in self._metrics
+            base = name.removesuffix(ERROR_SUFFIX)
+            if known:
+                self._check(name, value)
+                into = self.values
+            elif base != name and base in self._metrics:
+                name, into = base, self.errors
+                if not (math.isfinite(value) and value >= 0):
+                    raise _fault(f"the standard error of {name} was reported as {value:g}")
+            else:
+                raise _fault(self._unknown(name))
+            if name in into:
+                raise _fault(f"{name} was reported twice; report each metric once")
+            into[name] = value
+
+    def check_complete(self) -> None:
+        """Check that every metric was reported.
+
+        Raises:
+            ScoreFailure: one was not.
+        """
+        if missing := [name for name in self._metrics if name not in self.values]:
+            raise _fault(f"{', '.join(missing)} was never reported")
+
+    def _check(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise ScoreFailure(Reason.NOT_FINITE, f"{name} was reported as {value:g}")
+        if value < 0 and self._metrics[name].zero_is_floor:
+            raise _fault(f"{name} was reported as {value:g}; task.toml says zero_is_floor")
+
+    def _unknown(self, name: str) -> str:
+        if name in KIT_METRICS:
+            return f"{name} was reported, but is measured by the kit; leave it out"
+        return f"{name} was reported, but task.toml has {', '.join(self._metrics)}; add it there"
+
+
+def _fault(detail: str) -> ScoreFailure:
+    return ScoreFailure(Reason.NOT_MEASURED, detail)

@@ -1,0 +1,186 @@
+"""The judge's side of a task's predictor: start it, have it answer, bound what it takes, end it."""
+
+import fcntl
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, NoReturn
+
+import psutil
+
+from autoresearch_kit.execution.handover import countable
+from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.task_exchange import (
+    REPLY_BYTES,
+    Asked,
+    Replied,
+    TaskPredictorSpec,
+)
+from autoresearch_kit.execution.judge.watched import Watched
+from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files.bounded import MEGABYTE
+from autoresearch_kit.measuring.line import PIECE_BYTES
+from autoresearch_kit.records import Reason, codec
+
+MODULE = "autoresearch_kit.execution.judge.task_predictor"
+
+FALSE = "the submission wrote a false reply"
+
+
+@dataclass(kw_only=True)
+class TaskPredictor(Watched):
+    """One predictor of a task. `parameters` are known when it has loaded the submission.
+
+    `ahead` are bytes of its outputs that came with the line before them.
+    """
+
+    parameters: int | None = None
+    ready: bool = False
+    ahead: bytes = b""
+    imported: set[str] = field(default_factory=lambda: {"__main__", "builtins"})
+    called: ClassVar[str] = "the submission"
+
+    def load(self) -> None:
+        """Have it load the submission, unless it has.
+
+        Raises:
+            ScoreFailure: the submission can't be loaded, or the kit's part did not start.
+        """
+        if self.loaded:
+            return
+        if not self.ready:
+            self._reply()
+            self.ready = True
+        self.loaded = True
+        self._send(Asked())
+        self.parameters = self._reply().parameters
+        if not (self.parameters is None or countable(self.parameters)):
+            self.fail(FALSE)
+
+    def predict(
+        self,
+        size: int,
+        inputs: Iterable[memoryview],
+        module: str,
+        most: int,
+        begin: Callable[[int], None],
+        take: Callable[[bytes], None],
+    ) -> float:
+        """Have it answer; return the seconds from the first byte sent to the last received.
+
+        `inputs` are `size` bytes in pieces, of a type from `module`. Its answer has `most`
+        bytes at most; `begin` is called with their number, then `take` with each piece.
+
+        Raises:
+            ScoreFailure: it has no answer; the failure says why.
+        """
+        self.load()
+        self._import(module)
+        begun = time.monotonic()
+        self._send(Asked(size=size))
+        for piece in inputs:
+            self.write(piece, self.deadline)
+        reply = self._reply()
+        if not 0 < reply.size <= most:
+            got, allowed = reply.size / MEGABYTE, most / MEGABYTE
+            self.fail(f"the submission's answer has {got:,.1f} MB, {allowed:,.0f} allowed")
+        begin(reply.size)
+        left = reply.size
+        while left:
+            some = self._more(min(left, PIECE_BYTES))
+            left -= len(some)
+            take(some)
+        return time.monotonic() - begun
+
+    def late(self) -> NoReturn:
+        """Raise the failure of a submission that takes too long."""
+        seconds = self.spec.seconds
+        raise ScoreFailure(
+            Reason.OVER_BUDGET,
+            f"the submission gave no answer within the {seconds:g} s that a measurement may take",
+        )
+
+    def processes(self) -> Sequence[psutil.Process]:
+        """Return its own processes: the measurement's have a limit of their own."""
+        try:
+            own = psutil.Process(self.process.pid)
+            return [own, *own.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def _import(self, module: str) -> None:
+        """Have it import what the inputs are made of, once: that is not the submission's time."""
+        if module not in self.imported:
+            self.imported.add(module)
+            self._send(Asked(module=module))
+            self._reply()
+
+    def _send(self, asked: Asked) -> None:
+        """Send a request. Nothing may have come before it: an answer can't precede its inputs."""
+        if self.ahead or select.select([self.replies], [], [], 0)[0]:
+            self.fail(FALSE)
+        self.write(memoryview(codec.compact(asked) + b"\n"), self.deadline)
+
+    def _reply(self) -> Replied:
+        line = b""
+        while b"\n" not in line:
+            if len(line) > REPLY_BYTES:
+                self.fail(FALSE)
+            line += self._more(REPLY_BYTES)
+        line, _, self.ahead = line.partition(b"\n")
+        reply = self.decoded(Replied, line)
+        self.check(reply.failure, reply.detail)
+        return reply
+
+    def _more(self, most: int) -> bytes:
+        """Return what comes next: what was read with the last line, or what is there by now."""
+        if not self.ahead:
+            return self.read(most, self.deadline)
+        some, self.ahead = self.ahead[:most], self.ahead[most:]
+        return some
+
+
+def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
+    """Start a fresh predictor, which loads nothing yet; it sees the files in `output`."""
+    (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
+    if sys.platform == "linux":
+        for pipe in (ask, answer):  # as many bytes as any user may ask for; less is only slower
+            with suppress(PermissionError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
+    torch = "torch" in spec.sight.imports
+    told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
+    process = subprocess.Popen(
+        _command(spec, told, output),
+        stdin=subprocess.PIPE,  # by whose end it knows that this process is gone
+        stdout=printing,
+        stderr=printing,
+        pass_fds=ends,
+        start_new_session=True,
+        cwd="/",
+    )
+    for descriptor in (*ends, requests, replies, printing):
+        os.close(descriptor)
+    return TaskPredictor(process=process, spec=spec, requests=ask, replies=answer, printed=printed)
+
+
+def _command(spec: JudgeSpec, told: TaskPredictorSpec, output: Path) -> list[str]:
+    env = bubblewrap.environment(
+        home=Path("/tmp"),
+        kit=spec.kit,
+        run_id=spec.run_id,
+        gpu=spec.gpu,
+        more=NO_COMPILE | bubblewrap.SLEEPING_THREADS | {"AUTORESEARCH_OUTPUT": str(output)},
+    )
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    shown = [spec.kit / "autoresearch_kit", spec.submission, output]
+    return bubblewrap.command(
+        spec.sandbox, argv, read_only=shown, sight=spec.sight, gpu=spec.gpu, env=env
+    )

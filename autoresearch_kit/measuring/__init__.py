@@ -1,0 +1,5 @@
+"""What a measuring notebook imports: `from autoresearch_kit.measuring import measure`."""
+
+from autoresearch_kit.measuring.measurement import measure
+
+__all__ = ["measure"]

@@ -1,0 +1,152 @@
+"""The object with which a measuring notebook asks a submission, and reports what it measured."""
+
+import os
+import pickle
+import socket
+from collections.abc import Sized
+from functools import cached_property
+from pathlib import Path
+
+import cloudpickle
+import msgspec
+
+from autoresearch_kit.errors import KitError, SubmissionError
+from autoresearch_kit.measuring import line, values
+from autoresearch_kit.measuring.guard import guard
+from autoresearch_kit.measuring.line import PLACES, Answer, Ask, Places, Request, Took
+
+ONE = (str, bytes, bytearray, dict)
+"""Inputs of these types are one row."""
+
+
+class MeasurementError(KitError):
+    """A measurement can't go on; the message says why."""
+
+
+class Measure:
+    """What a measuring notebook sees of a run, and the way to its submission.
+
+    Nothing happens before it is used: importing it has no effect.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        """Of the last `predict`, as the judge saw them: unpickling the inputs is part of them."""
+
+    @property
+    def hidden(self) -> Path:
+        """Return the folder of hidden data; for an audit, that of the audit's."""
+        return self._places.hidden
+
+    @property
+    def data(self) -> Path:
+        """Return the folder of data that was trained on."""
+        return self._places.data
+
+    @property
+    def output(self) -> Path:
+        """Return the folder of files that were handed over. They are data, whatever they hold."""
+        return self._places.output
+
+    @cached_property
+    def submission(self) -> object:
+        """Return the submission, loaded in this process: beside the hidden data.
+
+        Raises:
+            MeasurementError: the task does not allow that, or only files were handed over.
+        """
+        if self._places.submission is None:
+            raise MeasurementError(
+                "measure.submission needs `trusted = true` in task.toml, and something submitted; "
+                "measure.predict asks the submission in a process of its own"
+            )
+        with self._places.submission.open("rb") as file:
+            return pickle.load(file)
+
+    def predict(self, inputs: object, rows: int | None = None) -> object:
+        """Return the submission's answer to `inputs`, computed in another process and sandbox.
+
+        Inputs may be anything that can be pickled. Answers are decoded, never unpickled: numbers,
+        text, bytes, None, lists (tuples too), dictionaries, and arrays (tensors and tables too).
+        `rows` says how many rows the inputs have, for the seconds per row; by default their length.
+
+        Raises:
+            MeasurementError: it has no answer. The run has failed then, whatever comes after.
+        """
+        pickled = cloudpickle.dumps(inputs, protocol=pickle.HIGHEST_PROTOCOL)
+        count = _rows(inputs) if rows is None else rows
+        module = type(inputs).__module__
+        line.send(self._line, Request(Ask.PREDICT, len(pickled), count, module))
+        try:
+            self._line.sendall(pickled)
+            size = self._answer().size
+            answer = line.exactly(self._line, size)
+            self.seconds = line.receive(self._line, Took).seconds
+        except (OSError, EOFError) as error:
+            raise MeasurementError("the judge has ended the measurement") from error
+        try:
+            return values.decode(answer)
+        except SubmissionError as error:
+            self.refuse(str(error))
+            raise
+
+    def fresh(self) -> None:
+        """End the submission's process; the next `predict` has a new one, which knows nothing."""
+        self._ask(Request(Ask.FRESH))
+
+    def report(self, **metrics: float) -> None:
+        """Report metrics by name, each once; `NAME_se` is the standard error of NAME.
+
+        Raises:
+            MeasurementError: one is unknown, not finite, or was reported before.
+        """
+        numbers = {name: float(value) for name, value in metrics.items()}
+        self._ask(Request(Ask.REPORT, values=numbers))
+
+    def refuse(self, why: str) -> None:
+        """Refuse the submission: the run fails, and `why` is shown to the researcher.
+
+        Other errors of this notebook are not, since they may quote hidden data.
+
+        Raises:
+            MeasurementError: always.
+        """
+        self._ask(Request(Ask.REFUSE, detail=why))
+
+    @cached_property
+    def _places(self) -> Places:
+        told = os.environ.get(PLACES)
+        if told is None:
+            raise MeasurementError(
+                "this notebook measures what a training notebook hands over: run train.ipynb"
+            )
+        places = msgspec.json.decode(told, type=Places, dec_hook=lambda _, text: Path(text))
+        if not places.trusted:
+            guard(places.output)
+        return places
+
+    @cached_property
+    def _line(self) -> socket.socket:
+        os.set_inheritable(self._places.line, False)
+        return socket.socket(fileno=self._places.line)
+
+    def _ask(self, request: Request) -> None:
+        try:
+            line.send(self._line, request)
+            self._answer()
+        except (OSError, EOFError) as error:
+            raise MeasurementError("the judge has ended the measurement") from error
+
+    def _answer(self) -> Answer:
+        answer = line.receive(self._line, Answer)
+        if answer.failure:
+            raise MeasurementError(answer.failure)
+        return answer
+
+
+def _rows(inputs: object) -> int:
+    return len(inputs) if isinstance(inputs, Sized) and not isinstance(inputs, ONE) else 1
+
+
+measure = Measure()
+"""The measurement of this process."""

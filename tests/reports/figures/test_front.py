@@ -1,0 +1,75 @@
+"""The front of several objectives as a picture."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from autoresearch_kit.records import Bound, Task
+from autoresearch_kit.reports.figures.drawing import Drawing, Missing
+from autoresearch_kit.reports.figures.front import front
+from autoresearch_kit.reports.tables import frame_of
+from tests.reports.tasks import ACCURACY, FRONT, MAXIMISED, of_two_objectives, searched, shown
+
+MEMBERS = (2, 5, 6, 8)
+
+
+def drawn(task: Task, members: tuple[int, ...] = MEMBERS) -> Drawing:
+    figure = front(
+        frame_of(shown(of_two_objectives()).summary.table), task, members, title="digits"
+    )
+    assert isinstance(figure, Drawing)
+    figure.canvas.draw()
+    return figure
+
+
+def legend(figure: Drawing) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_two_objectives_are_the_axes() -> None:
+    figure = drawn(FRONT)
+    [axes] = figure.axes
+    assert axes.get_xlabel() == "error (share of rows, lower is better)"
+    assert axes.get_ylabel() == "inference_seconds (s per row, lower is better)"
+    assert "4 kept, none better in all objectives: 2, 5, 6, 8" in axes.get_title("left")
+    assert sorted(text.get_text() for text in axes.texts) == ["0", "1", "2", "5", "6", "8"]
+    assert legend(figure) == [
+        "bound: inference_seconds <= 4e-05",
+        "discarded",
+        "out of bounds",
+        "kept, dominated by now",
+        "the front",
+    ]
+
+
+def steps(figure: Drawing) -> np.ndarray:
+    [line] = [each for each in figure.axes[0].lines if each.get_drawstyle() == "steps-post"]
+    return np.asarray(line.get_xydata())
+
+
+def test_steps_lead_along_the_front() -> None:
+    x, y = steps(drawn(FRONT)).T
+    assert x[1:-1].tolist() == [0.041, 0.047, 0.055, 0.064]
+    assert (np.diff(x) >= 0).all()
+    assert (np.diff(y) <= 0).all()
+
+
+def test_a_maximised_objective_turns_the_steps_around() -> None:
+    higher = replace(ACCURACY, name="error")
+    task = replace(FRONT, metrics=(higher,), bounds=(Bound("error", 0.05, at_most=False),))
+    x, y = steps(drawn(task, (0, 2, 10))).T
+    assert x[1:-1].tolist() == [0.09, 0.082, 0.064]
+    assert (np.diff(x) <= 0).all()
+    assert (np.diff(y) <= 0).all()
+
+
+def test_three_objectives_are_drawn_in_pairs() -> None:
+    task = replace(FRONT, objectives=(*FRONT.objectives, "submission_mb"))
+    assert len(drawn(task).axes) == 3
+
+
+def test_one_objective_has_no_front() -> None:
+    frame = frame_of(shown(searched(MAXIMISED, 0.9, 0.004, 5)).summary.table)
+    missing = front(frame, MAXIMISED, (0,), title="pets")
+    assert isinstance(missing, Missing)
+    assert str(missing) == "pets has one objective, accuracy: its front is its best."
