@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 EXPERIMENTS = {"digits": 6, "log_parser": 5, "offers": 6, "own_model": 5}
-COMMAND = [sys.executable, "-m", "autoresearch_kit.ui.cli"]
+COMMAND = [str(Path(sys.executable).with_name("autoresearch"))]
 QUICK = ["--rule", "greedy", "--max-elsewhere", "1"]  # a busy machine is fine for a first look
 
 

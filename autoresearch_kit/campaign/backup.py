@@ -3,6 +3,7 @@
 FOLDER/night.zip         settings, what was proposed and not yet run, the campaign's own package
 FOLDER/night.bundle      its history, from the project's first commit
 FOLDER/_datasets/...     the prepared data set, once for all campaigns on it
+FOLDER/_tasks/TAG/...    instead, the folder of a task of its own
 
 The disk can vanish at any moment: each file is replaced in whole, so that the last copy stays good.
 The data set is copied because it can't always be made again: another Python has another standard
@@ -13,6 +14,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
@@ -22,7 +24,7 @@ from autoresearch_kit.files.paths import checked
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History, sharing, valid_tag
 from autoresearch_kit.records import DatasetInfo, Settings, codec
-from autoresearch_kit.tasks.lm.dataset import INFO_FILE, complete, folder_of, open_dataset
+from autoresearch_kit.tasks.lm.dataset import INFO_FILE, Dataset, complete, folder_of, open_dataset
 
 FILES = (
     "settings.json",
@@ -78,12 +80,17 @@ def copy_campaign(workspace: Workspace, folder: Path) -> None:
         settings = workspace.settings()
         if settings is None:
             raise InputError(f"{workspace.folder} has no settings.json: was it removed?")
-        dataset = open_dataset(folder_of(settings))
-        _write_archive(workspace, dataset.folder, archive)
+        own, data = workspace.root / settings.task.folder, None
+        if not settings.task.folder:
+            data = open_dataset(folder_of(settings))
+        _write_archive(workspace, data, archive)
         copy_atomic(archive, folder / archive.name)
         sharing.bundle(workspace.root, workspace.tag, bundle)
         copy_atomic(bundle, folder / bundle.name)
-        _pack_dataset(dataset.folder, _dataset_in(folder, dataset.info))
+        if data is None:
+            _pack_dataset(own, _task_in(folder, workspace.tag))
+        else:
+            _pack_dataset(data.folder, _dataset_in(folder, data.info))
         shutil.rmtree(scratch)
     except (InputError, LedgerError, CorpusError) as error:
         raise ErrandError(f"not copied: {error}") from error
@@ -116,27 +123,37 @@ def _dataset_in(folder: Path, info: DatasetInfo) -> Path:
     return folder / "_datasets" / f"{info.name}-{info.corpus}-{info.tokenizer}"
 
 
-def _write_archive(workspace: Workspace, dataset: Path, path: Path) -> None:
+def _task_in(folder: Path, tag: str) -> Path:
+    return folder / "_tasks" / tag
+
+
+def _write_archive(workspace: Workspace, dataset: Dataset | None, path: Path) -> None:
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         pending = sorted(workspace.folder.glob("pending/*.json"))
         for file in [*(workspace.folder / name for name in FILES), *pending]:
             if file.exists():
                 archive.write(file, file.relative_to(workspace.folder))
-        archive.write(dataset / INFO_FILE, INFO_FILE)
+        if dataset is not None:
+            archive.write(dataset.folder / INFO_FILE, INFO_FILE)
         for file in sorted(workspace.kit.rglob("*")):
             if file.is_file() and file.parent.name != "__pycache__":
                 archive.write(file, Path(KIT) / file.relative_to(workspace.kit))
 
 
 def _pack_dataset(dataset: Path, folder: Path) -> None:
-    """Copy a data set into `folder`, except files that are there already."""
+    """Copy a data set, or a task's folder, into `folder`, except files that are there already."""
     paths = [path for path in sorted(dataset.rglob("*")) if path.is_file()]
     # the file that makes a data set complete comes last, so that a later call goes on
     for path in sorted(paths, key=lambda path: path.name == INFO_FILE):
         target = folder / path.relative_to(dataset)
-        if not target.exists() or target.stat().st_size != path.stat().st_size:
+        if not target.exists() or _differs(path, target):
             target.parent.mkdir(exist_ok=True, parents=True)
             copy_atomic(path, target)
+
+
+def _differs(path: Path, copy: Path) -> bool:
+    now, then = path.stat(), copy.stat()
+    return now.st_size != then.st_size or now.st_mtime > then.st_mtime
 
 
 def _restore(workspace: Workspace, folder: Path) -> Restored:
@@ -151,12 +168,18 @@ def _restore(workspace: Workspace, folder: Path) -> Restored:
             with ZipFile(archive) as opened:
                 if after > before or workspace.settings() is None:
                     _restore_files(opened, workspace)
-                info = codec.decode(DatasetInfo, opened.read(INFO_FILE))
                 settings = codec.decode(Settings, opened.read("settings.json"))
+                if settings.task.folder:
+                    unpack = partial(_unpack_task, _task_in(folder, workspace.tag))
+                    target = workspace.root / settings.task.folder
+                else:
+                    info = codec.decode(DatasetInfo, opened.read(INFO_FILE))
+                    unpack = partial(_unpack_dataset, _dataset_in(folder, info))
+                    target = folder_of(settings)
         except (BadZipFile, KeyError, FileNotFoundError) as error:
             raise InputError(f"{archive} is not whole: {error}") from error
         try:
-            _unpack_dataset(_dataset_in(folder, info), folder_of(settings))
+            unpack(target)
         except CorpusError as error:
             return Restored(workspace.tag, after, str(error))
     return Restored(workspace.tag, after, "")
@@ -170,6 +193,22 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
     for name in archive.namelist():
         if name in FILES or re.fullmatch(r"pending/[0-9]{4,9}\.json", name):
             write_atomic(workspace.folder / name, archive.read(name))
+
+
+def _unpack_task(packed: Path, folder: Path) -> None:
+    """Copy a task's folder back into the project, unless it is there; it may have been changed.
+
+    Raises:
+        CorpusError: there is no copy of it.
+    """
+    if folder.exists():
+        return
+    if not packed.is_dir():
+        raise CorpusError(f"there is no copy of the task in {packed}")
+    part = folder.with_name(f".{folder.name}.restored")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(packed, part)
+    part.rename(folder)
 
 
 def _unpack_dataset(packed: Path, dataset: Path) -> None:

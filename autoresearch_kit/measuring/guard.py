@@ -52,7 +52,10 @@ class Guard:
             self._note(args[0])
         elif event == "pickle.find_class":
             if self._last or self._holds_open():
-                raise UntrustedError(f"unpickling what was handed over would run it: {WAY_OUT}")
+                raise UntrustedError(
+                    "unpickling what was handed over would run it (unpickle your own data before "
+                    f"you open files of measure.output): {WAY_OUT}"
+                )
         elif event == "import":
             self._refuse("import", _texts(sys.path))
         elif event == "exec":

@@ -11,6 +11,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
+    Bound,
     DatasetInfo,
     Experiment,
     Machine,
@@ -18,10 +19,12 @@ from autoresearch_kit.records import (
     Research,
     Run,
     Settings,
+    Task,
     TaskInfo,
     best_of,
     next_number,
 )
+from autoresearch_kit.verdicts.bounds import in_force
 
 PROBE_SECONDS = 30.0  # the training budget of a probe, at most; compilation is extra, as in any run
 
@@ -36,7 +39,8 @@ class View:
 
     `best` is the number of the best experiment and `notebook` its notebook; `experiments` are all
     that were tried, in order, the baseline first. `running` are under way, `prepared` come after
-    them; `guidance` is what the human says, `lessons` what was learnt so far.
+    them; `guidance` is what the human says, `lessons` what was learnt so far. `bounds` are those
+    in force.
     """
 
     tag: str
@@ -48,6 +52,12 @@ class View:
     guidance: str = ""
     lessons: str = ""
     prepared: Sequence[Proposal] = ()
+    bounds: tuple[Bound, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """Return the campaign's task with the bounds in force."""
+        return replace(self.experiments[0].settings.task, bounds=self.bounds)
 
     @property
     def in_flight(self) -> Sequence[Proposal]:
@@ -78,6 +88,7 @@ def view_of(
     best = best_of(experiments)
     if best is None:
         return None
+    task = experiments[0].settings.task
     return View(
         tag=history.tag,
         number=next_number(experiments, running),
@@ -87,6 +98,7 @@ def view_of(
         running=running,
         guidance=workspace.guidance(),
         lessons=latest_lessons(experiments),
+        bounds=in_force(workspace.bounds(), experiments, task),
     )
 
 

@@ -5,6 +5,10 @@ random start over whole ranges would waste a night. So the first proposals chang
 constants of the best by a step: the least tried ones, in the direction that the last change of
 each speaks for. Once there are two experiments per constant, half of the proposals are TPE's.
 
+With several objectives TPE is the multi-objective one (Ozaki et al., 2022,
+https://doi.org/10.1613/jair.1.13188), and bounds are its constraints: what breaks one ranks after
+all that doesn't.
+
 Nothing is kept between proposals: all is rebuilt from the history and seeded by tag and number,
 so a campaign that was resumed proposes what it would have proposed.
 """
@@ -12,7 +16,8 @@ so a campaign that was resumed proposes what it would have proposed.
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 
 import optuna
 from optuna.distributions import (
@@ -24,11 +29,12 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Constant, Proposal
+from autoresearch_kit.records import Constant, Experiment, Metric, Proposal, Task, Verdict
 from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
 from autoresearch_kit.researchers.spending import Meter
+from autoresearch_kit.verdicts.noise import scores_of
 
 PER_CONSTANT = 2  # experiments per searched constant before TPE joins in
 TPE_SHARE = 0.5
@@ -46,16 +52,19 @@ Values = dict[str, Constant]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One experiment: the values of all its constants, and its score, lower is better.
+    """One experiment: the values of all its constants, and its score by each objective, as numbers
+    of which lower is better.
 
-    A crash has a finite `value` too, worse than all others. `moved` says which constants differ
-    from its parent's: +1 up, -1 down, 0 for what is not a number.
+    A crash has finite `values` too, worse than all others. `moved` says which constants differ
+    from its parent's: +1 up, -1 down, 0 for what is not a number. `outside` has for each bound how
+    far it lies outside, as a share of the limit: 0 or less is within.
     """
 
     vector: Mapping[str, Constant]
-    value: float
+    values: tuple[float, ...]
     kept: bool
     moved: Mapping[str, int]
+    outside: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,10 +120,14 @@ class Search:
         sampler = optuna.samplers.TPESampler(
             n_startup_trials=0, seed=seed, constant_liar=len(self.pending) <= MOST_LIED_ABOUT
         )
-        study = optuna.create_study(direction="minimize", sampler=sampler)
+        objectives = max((len(outcome.values) for outcome in self.outcomes), default=1)
+        study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
         trials = [
             optuna.trial.create_trial(
-                params=values, distributions=distributions, value=outcome.value
+                params=values,
+                distributions=distributions,
+                values=outcome.values,
+                constraints=dict(outcome.outside),
             )
             for outcome in self.outcomes
             if (values := _within(chosen, outcome.vector))
@@ -189,19 +202,44 @@ def find_outcomes(view: View) -> list[Outcome]:
         for experiment in view.experiments
         if experiment.structure == structure and experiment.reason not in NOT_TRIED
     ]
-    scores = [experiment.score for experiment in alike if experiment.score is not None]
-    worst, least = max(scores, default=0.0), min(scores, default=0.0)
-    penalty = worst + (worst - least or 1.0)  # for crashes: worse than all others
-    known = {experiment.number: experiment.constants for experiment in view.experiments}
+    task, known = view.task, {each.number: each.constants for each in view.experiments}
+    measured = [[_mean(each, task.metric(name)) for each in alike] for name in task.objectives]
+    signs = [task.metric(name).sign for name in task.objectives]
+    columns = [_lower(values, sign) for values, sign in zip(measured, signs, strict=True)]
     return [
         Outcome(
             experiment.constants,
-            penalty if experiment.score is None else experiment.score,
-            experiment.kept,
+            values,
+            experiment.verdict is Verdict.KEEP,
             _moved(known.get(experiment.proposal.parent or 0, {}), experiment.constants),
+            _outside(experiment, task),
         )
-        for experiment in alike
+        for experiment, values in zip(alike, zip(*columns, strict=True), strict=True)
     ]
+
+
+def _lower(values: Sequence[float | None], sign: int) -> list[float]:
+    """Return the values as numbers of which lower is better; None becomes worse than all others."""
+    known = [sign * value for value in values if value is not None]
+    worst, least = max(known, default=0.0), min(known, default=0.0)
+    penalty = worst + (worst - least or 1.0)
+    return [penalty if value is None else sign * value for value in values]
+
+
+def _mean(experiment: Experiment, metric: Metric) -> float | None:
+    """Return the mean of an experiment's own runs; None for a crash, or if not measured."""
+    scores = scores_of(experiment.runs, metric)
+    return fmean(scores) if scores and experiment.score is not None else None
+
+
+def _outside(experiment: Experiment, task: Task) -> dict[str, float]:
+    """Return for each bound on what was measured how far its mean lies outside."""
+    found = dict[str, float]()
+    for bound in task.bounds:
+        if (mean := _mean(experiment, task.metric(bound.metric))) is not None:
+            over = mean - bound.limit if bound.at_most else bound.limit - mean
+            found[str(bound)] = over / (abs(bound.limit) or 1.0)
+    return found
 
 
 def find_pending(view: View) -> list[Values]:

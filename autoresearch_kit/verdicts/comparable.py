@@ -16,6 +16,13 @@ _WAYS_OUT: Mapping[str, str] = {
     "clock": "go on with the clock that it was started with",
 }
 
+_WAYS_OUT_OF_TASK: Mapping[str, str] = {
+    **_WAYS_OUT,
+    "corpus": "bring back the data that it was started with, as with git",
+    "scoring": "bring back the hidden data and the measurement that it was started with, as with "
+    "git, or the version of the kit",
+}
+
 
 def fingerprint(
     info: DatasetInfo | TaskInfo,
@@ -52,7 +59,8 @@ def check_comparable(a: Fingerprint, b: Fingerprint) -> None:
     differing = [part for part in was if was[part] != now[part]]
     if differing:
         parts = ", ".join(f"{part} was {was[part]}, is {now[part]}" for part in differing)
-        ways = "; ".join(_WAYS_OUT[part] for part in differing)
+        known = _WAYS_OUT if a.tokenizer else _WAYS_OUT_OF_TASK  # a folder's task has none
+        ways = "; ".join(known[part] for part in differing)
         raise FingerprintError(
             f"scores can't be compared: {parts}. For this campaign, {ways}; or start another tag"
         )

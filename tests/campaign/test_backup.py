@@ -23,6 +23,7 @@ from autoresearch_kit.verdicts.comparable import fingerprint
 from tests.campaign import tiny
 from tests.ledger import ledger
 from tests.researchers.llm.night import make_night
+from tests.tasks.measured.folders import scaffolded
 
 SIZES = Sizes(vocab_size=300, context=64)
 MACHINE = Machine("a processor", False, "float32", True, 2, 8000.0, "2.13", "3.11", "Linux")
@@ -187,3 +188,22 @@ def test_a_failed_copy_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         copy_atomic(tmp_path / "gone", path)
     assert path.read_bytes() == b"good"
+
+
+def test_a_task_folder_is_copied_and_restored(first: Workspace, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    tiny.git(tmp_path, "clone", "-q", str(first.root), str(clone))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    folder = scaffolded(first.root)
+    settings = settle(first.root, "other", Wishes(task="toy"))
+    before = first.settings()
+    first.write_settings(settings)
+    copy_campaign(first, disk)
+    (folder / "program.md").write_text("another")
+    copy_campaign(first, disk)
+    assert restore(clone, disk) == [Restored("night", 4, "")]
+    assert context.prepare_for(clone, settings) == context.prepare_for(first.root, settings)
+    assert (clone / "toy" / "program.md").read_text() == "another"
+    assert before is not None
+    first.write_settings(before)

@@ -131,7 +131,7 @@ def test_crashes_are_penalised_and_nothing_is_proposed_twice(researcher: OptunaR
     assert len(set(vectors)) == len(vectors)
     crashes = [e for e in bench.experiments if e.verdict is Verdict.CRASH]
     scores = [e.score for e in bench.experiments if e.score is not None]
-    (penalty,) = {o.value for o in find_outcomes(bench.view) if o.value not in scores}
+    (penalty,) = {v for o in find_outcomes(bench.view) for v in o.values if v not in scores}
     assert crashes
     assert penalty == pytest.approx(2 * max(scores) - min(scores))
     assert bench.best.score == min(scores)
@@ -147,7 +147,7 @@ def test_what_was_not_tried_is_not_learnt_from(
     proposal, code = replace(bench.best.proposal, number=1, parent=0), bench.notebooks[0]
     made = experiment(proposal, code, None, Decision(verdict, reason, ""), "")
     bench.experiments.append(made)
-    assert [outcome.value for outcome in find_outcomes(bench.view)] == [bench.best.score]
+    assert [outcome.values for outcome in find_outcomes(bench.view)] == [(bench.best.score,)]
     known = tried_before(bench.view, code)
     assert known is not None
     assert known.number == 0

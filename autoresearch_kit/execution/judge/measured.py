@@ -50,15 +50,13 @@ def judge(spec: JudgeSpec) -> Score:
 
 
 def _by_command(sandbox: MeasuringSandbox) -> Score:
-    predictor = start_predictor(sandbox.spec, sandbox.spec.output)
     begun = _begin(sandbox)
-    predictor.deadline = begun + sandbox.spec.seconds
-    parameters = _parameters(predictor, sandbox.spec)
-    predictor.end()
+    deadline = begun + sandbox.spec.seconds
     if sandbox.info.checks:
-        measured_command.check(sandbox, predictor.deadline)
-    reported = measured_command.measure(sandbox, predictor.deadline)
-    return _score(sandbox, reported, begun, parameters)
+        measured_command.check(sandbox, deadline)
+    reported = measured_command.measure(sandbox, deadline)
+    predictor = start_predictor(sandbox.spec, sandbox.spec.output)
+    return _score(sandbox, reported, begun, _parameters(predictor, sandbox.spec))
 
 
 def _by_notebook(sandbox: MeasuringSandbox) -> Score:
@@ -78,7 +76,6 @@ def _by_notebook(sandbox: MeasuringSandbox) -> Score:
         raise ScoreFailure(failure.reason, failure.detail)
     kernel.reported.check_complete()
     relay = kernel.relay
-    relay.predictor.deadline = relay.deadline
     parameters = _parameters(relay.predictor, sandbox.spec)
     inference = {"inference_seconds": relay.seconds / relay.rows} if relay.rows else {}
     return _score(sandbox, kernel.reported, begun, parameters | inference)
@@ -116,6 +113,7 @@ def _parameters(predictor: TaskPredictor, spec: JudgeSpec) -> dict[str, float]:
 
     What only files were handed over for, or what only a command can load, has no such number.
     """
+    predictor.deadline = time.monotonic() + min(spec.seconds, spec.batch_seconds)
     if not spec.submission.stat().st_size:
         return {}
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.execution.handover import Failure, countable
 from autoresearch_kit.execution.judge.exchange import DETAIL_LENGTH
 from autoresearch_kit.execution.judge.reported import Reported
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
@@ -18,8 +18,6 @@ from autoresearch_kit.measuring import line
 from autoresearch_kit.measuring.line import Answer, Ask, Request, Took
 from autoresearch_kit.records import Reason
 from autoresearch_kit.records.text import one_line
-
-MOST_ROWS = 2**53
 
 
 class First:
@@ -115,7 +113,7 @@ class Relay(threading.Thread):
                 raise ScoreFailure(Reason.BAD_SUBMISSION, detail)
 
     def _predict(self, request: Request, begin: Callable[[int], None]) -> None:
-        if not (0 < request.rows <= MOST_ROWS and request.size > 0):
+        if not (request.rows > 0 and countable(request.rows) and request.size > 0):
             rows, size = request.rows, request.size / MEGABYTE
             raise ScoreFailure(
                 Reason.NOT_MEASURED, f"measure.predict was given {rows} rows, {size:g} MB"

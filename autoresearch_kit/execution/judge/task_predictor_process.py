@@ -14,6 +14,7 @@ from typing import ClassVar, NoReturn
 
 import psutil
 
+from autoresearch_kit.execution.handover import countable
 from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_exchange import (
@@ -60,6 +61,8 @@ class TaskPredictor(Watched):
         self.loaded = True
         self._send(Asked())
         self.parameters = self._reply().parameters
+        if not (self.parameters is None or countable(self.parameters)):
+            self.fail(FALSE)
 
     def predict(
         self,

@@ -20,6 +20,9 @@ SPARE_BYTES = 10**9
 
 BYTE_CODE = "__pycache__"
 
+PROGRAMS = (b"#!", b"\x7fELF")
+"""Starts of files that can be run."""
+
 Piece = tuple[str, bytes]
 """A file's name in its folder, and the bytes that come next in it."""
 
@@ -130,6 +133,10 @@ class Store:
         part, target = self._part(parcel), self.folder(parcel)
         if (came := digest(part)) != parcel.digest:
             raise ParcelError(f"{parcel.name} came damaged, with the digest {came}")
+        for name in names(part):
+            with (part / name).open("rb") as file:
+                if file.read(4).startswith(PROGRAMS):
+                    (part / name).chmod(0o755)  # of files, only names and contents travel
         compileall.compile_dir(part, ddir=target, quiet=1)  # a sandbox can't keep byte code
         part.rename(target)
         self._unlock()

@@ -56,6 +56,13 @@ class Twice(nn.Module):
         return self.drop(self.layer(x[:, None])[:, 0])
 
 
+class Where(Twice):
+    """Answers where it computes."""
+
+    def forward(self, x: Tensor) -> str:
+        return str(super().forward(x).device)
+
+
 class Wraps:
     """Holds a module where only its code knows."""
 
@@ -171,6 +178,10 @@ def reply_for_the_kit() -> None:
 
 def reply_with_too_much() -> None:
     os.write(replies(), b'{"size": 1000000000000}\n')
+
+
+def count_falsely() -> None:
+    os.write(replies(), b'{"parameters": 1' + b"0" * 400 + b"}\n")
 
 
 def reply_before_it_is_asked() -> None:

@@ -114,7 +114,6 @@ FAULTS = {
         f"{IMPORT}exec((measure.output / 'code.py').read_text())", NOT,
         "raised UntrustedError in cell 1: code that was handed over is not run here",
     ),
-    "is no notebook of Python": ("1 +", NOT, "measure.ipynb raised SyntaxError in cell 1"),
 }  # fmt: skip
 
 

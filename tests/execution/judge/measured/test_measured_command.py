@@ -62,7 +62,6 @@ FAULTS = {
     "is killed": (f"{BOTH}kill -9 $$", NOT, "./measure.sh ended with status 137"),
     "lacks a metric": ("echo METRIC error=1", NOT, "rate was never reported"),
     "says it twice": (f"{BOTH}{BOTH}", NOT, "error was reported twice; report each metric once"),
-    "says an unknown one": ("echo METRIC speed=1", NOT, "speed was reported, but task.toml has"),
     "says no number": ("echo METRIC error=fast", NOT, "METRIC error=b'fast' is no number"),
     "says infinity": ("echo METRIC error=inf", Reason.NOT_FINITE, "error was reported as inf"),
     "takes memory": (

@@ -9,13 +9,15 @@ import cloudpickle
 import numpy as np
 import psutil
 import pytest
+import torch
 
+from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.judge import task_predictor_process
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_predictor_process import TaskPredictor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.measuring import values
-from autoresearch_kit.records import Reason
+from autoresearch_kit.records import Accelerator, Reason
 from tests.execution.judge.measured import submissions
 from tests.execution.judge.measured.submissions import Does
 
@@ -27,16 +29,20 @@ bubblewrapped = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap
 
 
 class Start(Protocol):
-    def __call__(self, submission: object, seconds: float = 60.0) -> TaskPredictor: ...
+    def __call__(
+        self, submission: object, seconds: float = 60.0, gpu: Accelerator | None = None
+    ) -> TaskPredictor: ...
 
 
 @pytest.fixture
 def start(spec: JudgeSpec) -> Iterator[Start]:
     started = []
 
-    def start_predictor(submission: object, seconds: float = 60.0) -> TaskPredictor:
+    def start_predictor(
+        submission: object, seconds: float = 60.0, gpu: Accelerator | None = None
+    ) -> TaskPredictor:
         spec.submission.write_bytes(cloudpickle.dumps(submission))
-        asked = replace(spec, seconds=seconds)
+        asked = replace(spec, seconds=seconds, gpu=gpu, device="cuda" if gpu else "cpu")
         started.append(task_predictor_process.start(asked, spec.output))
         started[-1].deadline = time.monotonic() + seconds
         return started[-1]
@@ -125,6 +131,7 @@ FAULTS: dict[str, tuple[object, Reason, str]] = {
     "claims a huge answer": (
         Does(submissions.reply_with_too_much), BAD, "has 1,000,000.0 MB, 1 allowed",
     ),
+    "counts falsely": (submissions.Loads(submissions.count_falsely), BAD, "wrote a false reply"),
     "fails when loaded": (submissions.Loads(submissions.fail), BAD, "ValueError: no such row"),
 }  # fmt: skip
 
@@ -226,3 +233,10 @@ def test_children_end_with_it(spec: JudgeSpec, start: Start) -> None:
     predictor.process.kill()
     _, left = psutil.wait_procs(started, timeout=10)
     assert not left or bool(bubblewrap.why_not())
+
+
+@pytest.mark.gpu
+def test_a_module_computes_on_the_runs_gpu(start: Start) -> None:
+    gpu = machine_probe.gpu_of(torch.device("cuda"))
+    predictor = start(submissions.Where(), gpu=gpu)
+    assert ask(predictor) == "cuda:0"
