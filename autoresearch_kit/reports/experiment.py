@@ -45,7 +45,7 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         + (f", as '{each.idea}'" if each.idea not in ("", proposal.idea) else "")
         for each in proposal.attempts
     )
-    again = proposal.retry_of
+    again, task = proposal.retry_of, experiment.settings.task
     more = known is not None and known.scores > len(experiment.scores)
     origin = "" if proposal.parent is None else f", from {proposal.parent}"
     if experiment.against not in (None, proposal.parent):
@@ -61,14 +61,14 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("approval", approval_note(experiment, full=True).removeprefix(", ")),
         (experiment.metric or "score", _score(experiment)),
         ("bounds", _bounds(experiment)),
-        ("measured", "; ".join(f"{n} {rounded(v)}" for n, v in values_of(runs).items())),
+        ("measured", "; ".join(f"{name} {value:.5g}" for name, value in values_of(runs).items())),
         ("runs", "; ".join(map(str, runs)) or "none"),
         ("slots", ", ".join(slots) if len(slots) > 1 else ""),
         ("mended", mended),
         ("scored", next((how_scored(run.score) for run in runs if run.score), "never")),
         ("compile cache", "; ".join(str(run.cache) for run in runs) or "never ran"),
         ("sandbox", str(experiment.sandbox or "never ran")),
-        ("scored text", str(experiment.leak or "")),
+        ("hidden data" if task.folder else "scored text", str(experiment.leak or "")),
         ("reruns", _all(experiment.reruns, "of the best: ")),
         ("set aside", _all(experiment.set_aside, "not judged, since the machine was busy: ")),
         ("probes", _all(experiment.probes)),
