@@ -15,7 +15,9 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.notebook import TrainNotebook
 from tests.campaign import tiny
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "own_model"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "own_model"
+PAGE = ROOT / "docs" / "examples" / "own_model.md"
 
 TASK = 'name = "mine"\ntrain_seconds = 20\n[[metrics]]\nname = "error"\n'
 
@@ -196,3 +198,6 @@ def test_the_example_is_what_its_page_answers(root: Path) -> None:
     asked = Asked(Names="none")
     adopted = adopt_for_task(root, EXAMPLE / "original.ipynb", root / "mine", asked)
     assert adopted.path.read_text() == (EXAMPLE / "train.ipynb").read_text()
+    page = {line.strip().removesuffix(" none") for line in PAGE.read_text().splitlines()}
+    lines = [line.strip() for question in asked.questions for line in f"{question}:".splitlines()]
+    assert [line for line in lines if line not in page] == []
