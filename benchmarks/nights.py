@@ -143,3 +143,14 @@ def simpler() -> Iterator[Scenario]:
     for worse in (0.0, 0.1, 0.3, 0.5, 1.0):
         name = f"all ideas are less code, {worse} sigma worse"
         yield Scenario(name, PUBLISHED, always(-worse * PUBLISHED), fewer=1)
+
+
+def unknown_nights() -> list[Scenario]:
+    """Return nights for a metric whose noise nobody knows."""
+    outliers = Trouble("10% of runs 5 sigma off, either way", outliers=0.1)
+    own = Trouble("half of the useless ideas fix their seed", own=0.5)
+    kinds = [scenarios()[0], PLANTED, NOTHING]
+    wrong = [
+        replace(PLANTED, name=f"{each.name}; one in 20", trouble=each) for each in (outliers, own)
+    ]
+    return [*kinds, *wrong]

@@ -6,6 +6,8 @@ A night is 125 experiments after the baseline, with true effects as nights.py dr
 adds noise of a known sigma, and decide.decide gives the verdicts from the scores alone, as in a
 campaign. A false keep is one whose true effect is no gain. The second table has nights on which
 something is wrong, with the machine or with the code. The third has other doubts than those chosen.
+The fourth has a metric whose noise nobody knows, after so many runs of the baseline. The last has
+ideas that are all measured on one fixed log, with a standard error that the measurement reports.
 """
 
 import argparse
@@ -17,9 +19,9 @@ from statistics import fmean
 from unittest.mock import patch
 
 import numpy as np
-from nights import NOTHING, PLANTED, Scenario, scenarios, simpler, troubled
+from nights import NOTHING, PLANTED, Scenario, scenarios, simpler, troubled, unknown_nights
 
-from autoresearch_kit.records import Arm, Noise, Reason, Rule, Verdict
+from autoresearch_kit.records import VAL_BPB, Arm, Metric, Noise, Reason, Rule, Verdict
 from autoresearch_kit.verdicts import decide, noise
 from autoresearch_kit.verdicts.decide import Best, Decision, Sample
 from autoresearch_kit.verdicts.noise import Group
@@ -31,6 +33,9 @@ BASELINE_SCORE = 0.998
 
 OUTLIER = 5.0
 """Distance of a disturbed run, in sigma."""
+
+UNKNOWN = Metric("loss")
+"""A metric of which no prior is known."""
 
 APART = 0.1
 """Distance of two runs of an idea that poisons the noise, in bits per byte."""
@@ -106,15 +111,18 @@ class Machine:
         code.scores.append(code.truth + sigma * (luck - trouble.drift * at) - apart)
 
 
-def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator) -> Night:
-    """Simulate a night under one rule."""
+def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: int = 0) -> Night:
+    """Simulate a night under one rule.
+
+    With `unknown`, the metric's noise is not known but from so many runs of the baseline.
+    """
     night, machine = Night(), Machine(scenario, rng)
     best = Code(noise.BASELINE, BASELINE_SCORE, 10**6)
-    for _ in range(SEEDS[rule]):
+    for _ in range(unknown or SEEDS[rule]):
         machine.run(best, 0.0)
     best.before = len(best.scores)
     groups = [Group(best.number, tuple(best.scores))]
-    believed = noise.prior(best.scores[0], accelerator=scenario.accelerator)
+    metric, first = UNKNOWN if unknown else VAL_BPB, tuple(best.scores)
     for number in range(1, EXPERIMENTS + 1):
         effect = scenario.draw(rng)
         challenger = machine.make(best, number, effect)
@@ -124,7 +132,8 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator) -> Night:
             known = [*groups, own, Group(best.number, tuple(best.scores[best.before :]))]
             known = [group for group in known if group.dof > 0]
             sample = Sample(tuple(challenger.scores), challenger.nodes)
-            decision = decide.decide(sample, best.best(), pooled(tuple(known), believed), rule)
+            spread = pooled(metric, first, tuple(known), scenario.accelerator)
+            decision = decide.decide(sample, best.best(), spread, rule)
             if isinstance(decision, Decision):
                 break
             machine.run(best if decision is Arm.BEST else challenger, number / EXPERIMENTS)
@@ -147,8 +156,10 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator) -> Night:
 
 
 @lru_cache(maxsize=1)  # most ideas ask with the same groups as the one before
-def pooled(groups: tuple[Group, ...], believed: Noise) -> Noise:
-    return noise.pool(groups, believed)
+def pooled(
+    metric: Metric, first: tuple[float, ...], groups: tuple[Group, ...], accelerator: bool
+) -> Noise | None:
+    return noise.measured(metric, first, groups, accelerator=accelerator)
 
 
 MORE_DOUBT = {"FIRST_DOUBT": 0.88, "DOUBT": 0.9, "SURE_DOUBT": 0.8}
@@ -180,6 +191,46 @@ def row(scenario: Scenario, rule: Rule, nights: Sequence[Night]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def on_one_log(alike: float, gains: float, rng: np.random.Generator) -> Night:
+    """Simulate a night on one fixed log: runs of a code are equal, and off by one standard error.
+
+    The errors of two codes are correlated by `alike`. One idea in twenty gains so many of them.
+    """
+    night, common = Night(), rng.standard_normal()
+
+    def code(truth: float) -> tuple[float, float]:
+        luck = math.sqrt(alike) * common + math.sqrt(1 - alike) * rng.standard_normal()
+        return truth, truth + luck
+
+    best = code(0.0)
+    for _ in range(EXPERIMENTS):
+        effect = gains if rng.random() < 0.05 else 0.0
+        truth, score = code(best[0] - effect)
+        own = decide.Sample((score,) * 3, 1, metric=UNKNOWN, error=1.0)
+        beside = Best((best[1],) * 3, 1, (best[1],) * 2, metric=UNKNOWN, error=1.0)
+        decision = decide.decide(own, beside, Noise(0.0, 4.0), Rule.CAREFUL)
+        real = effect > 0
+        night.real += real
+        if isinstance(decision, Decision) and decision.verdict is Verdict.KEEP:
+            night.keeps, night.false = night.keeps + 1, night.false + (not real)
+            night.real_kept += real
+            best = truth, score
+    return night
+
+
+def show_on_one_log(nights: int) -> None:
+    """Print a row for each correlation of the errors."""
+    print("\n| errors alike | gain in errors | nights with a false keep | real kept |")
+    print("|---:|---:|---:|---:|")
+    for alike in (0.0, 0.5, 0.9):
+        for gains in (3.0, 5.0):
+            rng = np.random.default_rng(0)
+            done = [on_one_log(alike, gains, rng) for _ in range(nights)]
+            false = fmean(night.false > 0 for night in done)
+            kept = sum(night.real_kept for night in done) / sum(night.real for night in done)
+            print(f"| {alike:g} | {gains:g} | {false:.0%} | {kept:.0%} |", flush=True)
+
+
 HEAD = """\
 | night | rule | keeps | false | nights with one | claimed - true | real 3 sigma kept | extra runs \
 | true gain |
@@ -187,12 +238,12 @@ HEAD = """\
 """Gains in sigma, of all keeps of a night."""
 
 
-def show(scenarios: Iterable[Scenario], nights: int, *rules: Rule) -> None:
+def show(scenarios: Iterable[Scenario], nights: int, *rules: Rule, unknown: int = 0) -> None:
     """Print a row for each night and rule."""
     for scenario in scenarios:
         for rule in rules:
             rng = np.random.default_rng(0)
-            simulated = [simulate(scenario, rule, rng) for _ in range(nights)]
+            simulated = [simulate(scenario, rule, rng, unknown) for _ in range(nights)]
             print(row(scenario, rule, simulated), flush=True)
 
 
@@ -209,6 +260,11 @@ def main() -> None:
         with patch.dict(vars(decide), values):
             named = [replace(kind, name=f"{name}: {kind.name}") for kind in (PLANTED, NOTHING)]
             show(named, nights, Rule.CAREFUL)
+    print("", HEAD, sep="\n")
+    for runs in (3, 4, 5, 6):
+        named = [replace(kind, name=f"{runs} runs: {kind.name}") for kind in unknown_nights()]
+        show(named, nights, Rule.CAREFUL, unknown=runs)
+    show_on_one_log(nights)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,10 @@ class ErrandRunner:
         if errands.copy_to and not self._copies.do(lambda: self._copy(Path(errands.copy_to))):
             self._log_once(f"the copy to {errands.copy_to} takes long; is its disk there?")
 
+    def waits(self, experiment: Experiment) -> None:
+        """Send the notice that a keep waits for a person's approval."""
+        self._notify(self._errands(), notify.waits(experiment))
+
     def ended(self) -> None:
         """Send the notice that the campaign ended, and wait a little for what is under way."""
         state = self._workspace.state()

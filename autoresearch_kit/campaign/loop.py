@@ -4,6 +4,7 @@ As many experiments are under way as the pool has slots, and they finish in any 
 gets its number, and is written down, before its first run.
 """
 
+import logging
 import math
 import time
 from bisect import insort
@@ -20,7 +21,7 @@ from autoresearch_kit.campaign.orders import Steps, until
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.slots import Slots, why_unlike
-from autoresearch_kit.errors import Cancelled, KitError
+from autoresearch_kit.errors import Cancelled, KitError, LedgerError
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Arm,
@@ -34,6 +35,8 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers import View
 from autoresearch_kit.verdicts import noise, retries
+
+logger = logging.getLogger(__name__)
 
 AHEAD = 4
 """One proposal more is prepared ahead for every so many slots: a model that thinks for a quarter of
@@ -56,11 +59,14 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
     loop = _Loop(parts, parts.history.experiments())
     done = list[Experiment]()
     while (why := loop.why_over()) is None or loop.tried:
+        loop.notice_answers()
         while why is None and loop.has_room() and (proposal := loop.propose()) is not None:
             loop.begin(proposal)
             why = loop.why_over()
         for experiment in loop.advance():
             errands.after(loop.experiments)
+            if experiment.waits:
+                errands.waits(experiment)
             yield experiment
             done.append(experiment)
             recording.check_kit_works(done)
@@ -89,6 +95,7 @@ class _Loop:
         self.works = Dispatch(parts.pool, self.slots, parts.heartbeat, parts.workspace.runs)
         self.tried: dict[Work, _Tried] = {}
         self.checks = 0
+        self.answers: tuple[str, ...] = ()
         self.failed: KitError | None = None
         self.seen: View | None = None
         self.seen_about: tuple[int, set[int]] | None = None
@@ -116,6 +123,25 @@ class _Loop:
         if limits.hours is not None and heartbeat.seconds > limits.hours * 3600:
             return f"its {limits.hours:g} hours are over"
         return "stopped, as asked; the next start goes on" if heartbeat.stop_requested() else None
+
+    def notice_answers(self) -> None:
+        """Take over what people said meanwhile of keeps that wait: the best may be another."""
+        if not self.parts.context.settings.approve:
+            return
+        mark = self.parts.history.answers_mark()
+        if mark == self.answers:
+            return
+        self.answers, self.seen_about = mark, None
+        try:
+            answers = self.parts.history.answers()
+        except LedgerError as error:
+            logger.warning("answers about keeps can't be read: %s", error)
+            return
+        for at, experiment in enumerate(self.experiments):
+            if experiment.waits and experiment.number in answers:
+                answer = answers[experiment.number]
+                self.experiments[at] = replace(experiment, approval=answer)
+                logger.info("experiment %d was %s", experiment.number, answer)
 
     def has_room(self) -> bool:
         """Return whether another experiment can begin now; new slots are checked first.

@@ -22,7 +22,7 @@ from autoresearch_kit.records import (
     by_finish,
     judged_since,
 )
-from autoresearch_kit.records.text import one_line
+from autoresearch_kit.records.text import one_line, with_error
 from autoresearch_kit.reports.summary import outcomes, summarise
 from autoresearch_kit.verdicts.estimates import best_estimate
 
@@ -45,7 +45,10 @@ EXAMPLES = "https://hooks.slack.com/services/... or ntfy://TOPIC"
 def plateau(experiments: Sequence[Experiment]) -> str:
     """Return the notice of a plateau when it is PLATEAU experiments long, else an empty text."""
     best = best_of(experiments)
-    if best is None or len(judged_since(experiments, best)) != PLATEAU:
+    if best is None:
+        return ""
+    last = by_finish([best, *(each for each in experiments if each.waits)])[-1]
+    if len(judged_since(experiments, last)) != PLATEAU:
         return ""
     if (
         by_finish(experiments)[-1].verdict is Verdict.DISTURBED
@@ -57,6 +60,18 @@ def plateau(experiments: Sequence[Experiment]) -> str:
         f"experiment {best.number}, {best.settings.task.objective.name} {score}. "
         f"Give a language model new directions: autoresearch guide {tag}; or end it: "
         f"autoresearch stop {tag}"
+    )
+
+
+def waits(experiment: Experiment) -> str:
+    """Return the notice that a keep waits for a person's approval."""
+    tag, number = experiment.tag, experiment.number
+    metric = experiment.settings.task.objective.name
+    score = "" if experiment.score is None else with_error(experiment.score, experiment.error)
+    return (
+        f"'{tag}': experiment {number} waits for approval, {metric} {score} "
+        f"({experiment.proposal.idea}). Look: autoresearch show {tag} {number}; then: "
+        f"autoresearch approve {tag} {number}, or reject {tag} {number}"
     )
 
 

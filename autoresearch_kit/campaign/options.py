@@ -99,6 +99,7 @@ class Wishes:
     pool: str | None = None
     objectives: str | None = None
     bound: tuple[str, ...] | None = None
+    approve: bool | None = None
 
 
 def flag(name: str) -> str:
@@ -186,6 +187,11 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
         )
     task = started.task
     of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
+    if wishes.approve and not started.approve:
+        raise InputError(
+            f"campaign '{tag}' was started without --approve, and its keeps were built on; leave "
+            "it out, or choose another tag"
+        )
     for field in fields(wishes):
         wish, name = getattr(wishes, field.name), field.name
         is_now = of_task[name] if name in of_task else getattr(started, name)
@@ -260,6 +266,7 @@ def begin(root: Path, wishes: Wishes) -> Settings:
         devices=wishes.devices or devices.ALL,
         pool=wishes.pool or LOCAL,
         task=task,
+        approve=bool(wishes.approve),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.records import Approval, Experiment
 from autoresearch_kit.records.text import one_line, rounded
 
 _IDEA_LENGTH = 120
@@ -21,6 +21,14 @@ def record_message(experiment: Experiment) -> str:
     """Return the message of the commit on top of it, with the record and the run's files."""
     subject = f"Record {experiment.tag} {experiment.number:04d}: {experiment.verdict}"
     return _message(subject, _prose(experiment.detail, _HYPOTHESIS_LENGTH), _trailers(experiment))
+
+
+def approval_message(experiment: Experiment, approval: Approval) -> str:
+    """Return the message of the commit that says whether a keep may be built on."""
+    word = "Approve" if approval.approved else "Reject"
+    subject = f"{word} {experiment.tag} {experiment.number:04d}"
+    answer = {"Experiment": str(experiment.number), "Tag": experiment.tag}
+    return _message(subject, _prose(approval.note, _HYPOTHESIS_LENGTH), answer)
 
 
 def _prose(text: str, length: int) -> str:

@@ -17,7 +17,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else a missing git fails
 from git.cmd import Git as Command
 from git.exc import GitCommandNotFound
 
-from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.errors import InputError, LedgerError
 
 # Set inside hooks, aliases and `rebase --exec`: `git rev-parse --local-env-vars`, and the dates.
 _NOT_INHERITED = (
@@ -120,6 +120,22 @@ class Git:
     def folder(self) -> Path:
         """Return the folder of the repository, which all its worktrees share."""
         return Path(self.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
+
+    def person(self) -> tuple[str, str]:
+        """Return the name and the address of the person at work here, as git knows them.
+
+        Raises:
+            InputError: git was not told.
+        """
+        try:
+            said = self.line("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
+        except LedgerError as error:
+            raise InputError(
+                "git does not know who you are, and an answer says who gave it; tell it: "
+                'git config user.name "YOUR NAME"; git config user.email YOU@EXAMPLE.ORG'
+            ) from error
+        name, _, rest = said.partition(" <")
+        return name, rest.partition(">")[0]
 
     def commit(self, parent: str | None, changes: Sequence[Change], scratch: Path) -> list[str]:
         """Commit these changes, each on the one before, the first on `parent`; return their names.

@@ -5,28 +5,38 @@ code commit of the experiment it was derived from; the record commit on top of i
 `experiments/<tag>/<NNNN>/`. The ref `refs/autoresearch/<tag>/<NNNN>`, created last and only if
 absent, points at the record commit: from then on the experiment exists. The branch
 `autoresearch/<tag>` is derived from the refs and points at the best's code commit.
+
+A person's answer whether a keep may be built on is a commit on top of its record commit, and a ref
+of its own, `refs/autoresearch/<tag>/approvals/<NNNN>`: created once, and never changed.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.ledger import refs
-from autoresearch_kit.ledger.commit_message import code_message, record_message
+from autoresearch_kit.ledger.commit_message import (
+    approval_message,
+    code_message,
+    record_message,
+)
 from autoresearch_kit.ledger.git import Change, Git, Object
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
-from autoresearch_kit.records import Experiment, best_of, codec
+from autoresearch_kit.records import Approval, Experiment, best_of, codec
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
 
 RECORD = "record.json"
+
+APPROVAL = "approval.json"
 
 KEPT_SOURCES = 16
 """Notebooks that a campaign's process keeps: the best's is asked for several times an experiment.
@@ -35,11 +45,12 @@ KEPT_SOURCES = 16
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment and its two commits, by their full names."""
+    """An experiment and its commits, by their full names; the last is of a person's answer."""
 
     experiment: Experiment
     code_commit: str
     record_commit: str
+    approval_commit: str | None = None
 
 
 NOTHING_KNOWN: Mapping[int, Entry] = MappingProxyType({})
@@ -92,13 +103,21 @@ class History:
         Raises:
             LedgerError: an experiment's ref exists, but its record can't be read.
         """
-        commits = self._commits()
+        found = self._refs()
+        commits, answers = _by_number(found, refs.parse_ref), _by_number(found, refs.parse_approval)
         entries = {
             number: known[number]
             for number, commit in commits.items()
-            if number in known and known[number].record_commit == commit
+            if number in known
+            and known[number].record_commit == commit
+            and known[number].approval_commit == answers.get(number)
         }
         entries |= self._read_entries([number for number in commits if number not in entries])
+        new = [n for n in answers if n in entries and entries[n].approval_commit is None]
+        for number, (commit, approval) in self._read_answers(new).items():
+            experiment = replace(entries[number].experiment, approval=approval)
+            code_commit, record_commit = entries[number].code_commit, entries[number].record_commit
+            entries[number] = Entry(experiment, code_commit, record_commit, commit)
         return [entries[number] for number in sorted(entries)]
 
     def _read_entries(self, numbers: Sequence[int]) -> dict[int, Entry]:
@@ -115,13 +134,47 @@ class History:
         """Return all experiments by number."""
         return [entry.experiment for entry in self.entries()]
 
+    def answer(self, number: int, *, approved: bool, note: str = "") -> Approval:
+        """Record whether keep `number` may be built on, as the person whom git knows here.
+
+        Raises:
+            InputError: it waits for no answer, or git does not know who this is.
+            LedgerError: there is no such experiment, or somebody answered meanwhile.
+        """
+        entry = next((each for each in self.entries() if each.experiment.number == number), None)
+        if entry is None:
+            raise self._unknown(number)
+        if not entry.experiment.waits:
+            raise InputError(_why_no_answer(entry.experiment))
+        name, email = self._git.person()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        approval = Approval(approved, name, email, now, note)
+        files = {self._path(number, APPROVAL): codec.encode(approval)}
+        change = Change(files, approval_message(entry.experiment, approval))
+        [commit] = self._git.commit(entry.record_commit, [change], self._scratch())
+        refs.create_approval(self._git, self.tag, number, commit)
+        with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
+            self.follow_best()
+        return approval
+
+    def answers(self) -> dict[int, Approval]:
+        """Return what people answered about keeps, by number."""
+        numbers = list(_by_number(self._refs(refs.approvals_refs(self.tag)), refs.parse_approval))
+        return {number: answer for number, (_, answer) in self._read_answers(numbers).items()}
+
+    def answers_mark(self) -> tuple[str, ...]:
+        """Return what is different after each answer; it takes no git process to know."""
+        folder = self._folder / refs.approvals_refs(self.tag)
+        return tuple(sorted(path.name for path in folder.glob("*")))
+
     def experiment(self, number: int) -> Experiment:
         """Return experiment `number`.
 
         Raises:
             LedgerError: there is none; the message says which there are.
         """
-        return codec.decode(Experiment, self.file(number, RECORD))
+        experiment = self._recorded(number)
+        return replace(experiment, approval=self.answers().get(number))
 
     def best(self) -> Entry | None:
         """Return the kept experiment that no other has replaced, or None before the baseline."""
@@ -136,7 +189,7 @@ class History:
         return self._source(number)
 
     def _read_source(self, number: int) -> str:
-        notebook = self.experiment(number).settings.notebook
+        notebook = self._recorded(number).settings.notebook
         return self._read(number, f"{self._ref(number)}^:{notebook}").decode()
 
     def file(self, number: int, name: str) -> bytes:
@@ -166,9 +219,9 @@ class History:
         That is this campaign's temporary indexes, and locks on its own refs and branch. Call it
         only while holding the campaign's lock, so that no git process of the kit is at work.
         """
-        folder = self._git.folder()
-        branch_lock = folder / f"{self._branch.ref}.lock"
-        for lock in [*(folder / refs.campaign_refs(self.tag)).glob("*.lock"), branch_lock]:
+        branch_lock = self._folder / f"{self._branch.ref}.lock"
+        own = self._folder / refs.campaign_refs(self.tag)
+        for lock in [*own.glob("*.lock"), *own.glob("*/*.lock"), branch_lock]:
             lock.unlink(missing_ok=True)
         shutil.rmtree(self._scratch(), ignore_errors=True)
         return self.follow_best()
@@ -197,14 +250,41 @@ class History:
         refs.delete_campaign(self._git, self.tag, _code_commits(entries))
         return len(entries)
 
-    def _commits(self) -> dict[int, str]:
-        """Return the record commit that each experiment's ref points at, by number."""
-        found = self._git.refs(refs.campaign_refs(self.tag)).items()
-        parsed = ((refs.parse_ref(ref), commit) for ref, commit in found)
-        return {ref[1]: commit for ref, commit in parsed if ref}
+    @cached_property
+    def _folder(self) -> Path:
+        return self._git.folder()
+
+    def _refs(self, prefix: str = "") -> dict[str, str]:
+        """Return the commits that the campaign's refs point at, or those under a prefix."""
+        return self._git.refs(prefix or refs.campaign_refs(self.tag))
 
     def _numbers(self) -> list[int]:
-        return sorted(self._commits())
+        return sorted(_by_number(self._refs(), refs.parse_ref))
+
+    def _recorded(self, number: int) -> Experiment:
+        """Return experiment `number` as it was recorded, before anybody answered."""
+        return codec.decode(Experiment, self.file(number, RECORD))
+
+    def _read_answers(self, numbers: Sequence[int]) -> dict[int, tuple[str, Approval]]:
+        """Return the commits of these answers, and what they say, by number."""
+        if not numbers:
+            return {}
+        names = [refs.approval_ref(self.tag, number) for number in numbers]
+        texts = [
+            f"{name}:{self._path(n, APPROVAL)}" for name, n in zip(names, numbers, strict=True)
+        ]
+        parents, own = ([f"{name}^" for name in names], [self._ref(number) for number in numbers])
+        objects = self._git.objects([*names, *texts, *parents, *own])
+        count, answers = len(numbers), dict[int, tuple[str, Approval]]()
+        for at, number in enumerate(numbers):
+            commit, text, parent, record = objects[at::count]
+            if commit is None or text is None or parent is None or parent != record:
+                raise _no_answer(names[at])
+            try:
+                answers[number] = commit.name, codec.decode(Approval, text.content)
+            except InputError as error:
+                raise _no_answer(names[at]) from error
+        return answers
 
     def _scratch(self) -> Path:
         """Return the folder of this campaign's temporary indexes, which `repair` removes."""
@@ -261,6 +341,33 @@ def check_known(git: Git, tag: str) -> None:
     if not git.refs(refs.campaign_refs(tag)):
         known = ", ".join(campaigns(git.root)) or "none yet"
         raise LedgerError(f"no campaign {tag!r} in {git.root}; there: {known}")
+
+
+def _by_number(
+    found: Mapping[str, str], parse: Callable[[str], tuple[str, int] | None]
+) -> dict[int, str]:
+    """Return the commits of those refs that `parse` knows, by the experiment's number."""
+    parsed = ((parse(ref), commit) for ref, commit in found.items())
+    return {ref[1]: commit for ref, commit in parsed if ref}
+
+
+def _why_no_answer(experiment: Experiment) -> str:
+    """Return why it can't be said of an experiment whether it may be built on."""
+    what = f"experiment {experiment.number} of '{experiment.tag}'"
+    if experiment.approval is not None:
+        return f"{what} was {experiment.approval}; an answer is never changed"
+    if not experiment.settings.approve:
+        return f"'{experiment.tag}' was started without --approve: its keeps wait for nobody"
+    if experiment.number == 0:
+        return f"{what} is the baseline, which waits for nobody"
+    return f"{what} is no keep ({experiment.verdict}: {experiment.reason}), so it does not wait"
+
+
+def _no_answer(ref: str) -> LedgerError:
+    return LedgerError(
+        f"{ref} is no answer about that experiment of this campaign; look at it: git show {ref}; "
+        f"remove it: git update-ref -d {ref}"
+    )
 
 
 def _best_entry(entries: Sequence[Entry]) -> Entry | None:

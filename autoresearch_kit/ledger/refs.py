@@ -14,6 +14,7 @@ from autoresearch_kit.ledger.git import Git
 REFS = "refs/autoresearch"
 _BRANCHES = "refs/heads/autoresearch"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+_APPROVALS = "approvals"
 _REF = re.compile(rf"{REFS}/([^/]+)/([0-9]{{4,9}})")
 _FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 
@@ -47,6 +48,16 @@ def experiment_ref(tag: str, number: int) -> str:
     return f"{REFS}/{tag}/{number:04d}"
 
 
+def approvals_refs(tag: str) -> str:
+    """Return the prefix of the refs of a campaign's approvals."""
+    return f"{campaign_refs(tag)}/{_APPROVALS}"
+
+
+def approval_ref(tag: str, number: int) -> str:
+    """Return the ref of the answer to whether keep `number` may be built on."""
+    return f"{approvals_refs(tag)}/{number:04d}"
+
+
 def branch_ref(tag: str) -> str:
     """Return the full name of the branch of a campaign's kept edits."""
     return f"{_BRANCHES}/{tag}"
@@ -61,6 +72,14 @@ def parse_ref(ref: str) -> tuple[str, int] | None:
     if match is None or not is_tag(match[1]) or ref != experiment_ref(match[1], int(match[2])):
         return None
     return match[1], int(match[2])
+
+
+def parse_approval(ref: str) -> tuple[str, int] | None:
+    """Return the tag and number in an approval's ref, None for any other ref."""
+    parts = ref.rsplit("/", 2)
+    if len(parts) != 3 or parts[1] != _APPROVALS:
+        return None
+    return parse_ref(f"{parts[0]}/{parts[2]}")
 
 
 def experiment_file(tag: str, number: int, name: str) -> str:
@@ -83,6 +102,15 @@ def create_experiment(git: Git, tag: str, number: int, record_commit: str) -> No
         LedgerError: the ref exists already, or can't be written.
     """
     git.update_refs([f"create {experiment_ref(tag, number)} {record_commit}"])
+
+
+def create_approval(git: Git, tag: str, number: int, commit: str) -> None:
+    """Create the ref of the answer about keep `number`.
+
+    Raises:
+        LedgerError: it was answered before, or the ref can't be written.
+    """
+    git.update_refs([f"create {approval_ref(tag, number)} {commit}"])
 
 
 def delete_campaign(git: Git, tag: str, own: Set[str]) -> None:

@@ -16,6 +16,7 @@ from autoresearch_kit.ledger.refs import (
     Branch,
     branch_ref,
     campaign_refs,
+    parse_approval,
     parse_ref,
     valid_tag,
 )
@@ -37,7 +38,7 @@ def push(root: Path, tag: str, remote: str) -> int:
     if Branch(git, tag).commit():
         specs.append(f"{branch_ref(tag)}:{branch_ref(tag)}")
     git.run("push", "--quiet", "--", address, *specs)
-    return len(mine.keys() - theirs.keys())
+    return sum(parse_ref(ref) is not None for ref in mine.keys() - theirs.keys())
 
 
 def fetch(root: Path, tag: str | None, remote: str) -> list[str]:
@@ -99,10 +100,10 @@ def _address(git: Git, remote: str) -> str:
 
 
 def _remote_refs(git: Git, address: str, prefix: str) -> dict[str, str]:
-    """Return the commit of each experiment's ref under `prefix` at `address`."""
+    """Return the commit of each experiment's and each approval's ref under `prefix`."""
     out = git.run("ls-remote", "--quiet", "--refs", "--", address, f"{prefix}/*").decode()
     lines = [line.split("\t") for line in out.splitlines()]
-    return {ref: commit for commit, ref in lines if parse_ref(ref)}
+    return {ref: commit for commit, ref in lines if parse_ref(ref) or parse_approval(ref)}
 
 
 def _tags(refs: Iterable[str]) -> list[str]:
@@ -111,6 +112,11 @@ def _tags(refs: Iterable[str]) -> list[str]:
 
 def _refuse_differences(mine: Mapping[str, str], theirs: Mapping[str, str], remote: str) -> None:
     for ref in sorted(mine.keys() & theirs.keys()):
+        if mine[ref] != theirs[ref] and parse_approval(ref):
+            raise LedgerError(
+                f"{ref} is a different answer at {remote}, and none is ever overwritten; "
+                f"remove the one that is not to count: git update-ref -d {ref}"
+            )
         if mine[ref] != theirs[ref]:
             raise LedgerError(
                 f"{ref} is a different experiment at {remote}, and none is ever overwritten; "

@@ -1,5 +1,6 @@
 """Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
+from autoresearch_kit.records.approvals import Approval
 from autoresearch_kit.records.experiments import (
     Experiment,
     Gain,
@@ -23,7 +24,14 @@ from autoresearch_kit.records.fingerprints import (
     LeakPlace,
     Machine,
 )
-from autoresearch_kit.records.proposals import Attempt, CellEdit, Constant, EditAction, Proposal
+from autoresearch_kit.records.proposals import (
+    Attempt,
+    CellEdit,
+    Constant,
+    EditAction,
+    Proposal,
+    Provenance,
+)
 from autoresearch_kit.records.runs import (
     Arm,
     CacheUse,
@@ -69,6 +77,7 @@ __all__ = [
     "LANGUAGE_MODELLING",
     "VAL_BPB",
     "Accelerator",
+    "Approval",
     "Arm",
     "Attempt",
     "Bound",
@@ -100,6 +109,7 @@ __all__ = [
     "ProfileRow",
     "Profiled",
     "Proposal",
+    "Provenance",
     "Reason",
     "Request",
     "Research",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
+from autoresearch_kit.records.approvals import Approval
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
 from autoresearch_kit.records.proposals import CellEdit, Constant, Proposal
 from autoresearch_kit.records.runs import Reason, Run, SandboxLevel
@@ -114,7 +115,8 @@ class Experiment:
     runs that the verdict compared; `against` is that best's number, None where there was none, and
     in records of older versions, which tried one experiment after the other. `leak` is the scored
     text that runs could read when its campaign was last started before it; None without a sandbox,
-    where all can be read. `bounds` are those in force at its verdict.
+    where all can be read. `bounds` are those in force at its verdict. `approval` is what a person
+    said of a keep; git has it beside the record.
     """
 
     tag: str
@@ -142,6 +144,7 @@ class Experiment:
     leak: Leak | None = None
     passed: tuple[Passed, ...] = ()
     bounds: tuple[Bound, ...] = ()
+    approval: Approval | None = None
 
     @property
     def unscored_seconds(self) -> float:
@@ -198,19 +201,37 @@ class Experiment:
     @property
     def kept(self) -> bool:
         """Return whether later experiments may build on it."""
-        return self.verdict is Verdict.KEEP
+        approved = self.approval is not None and self.approval.approved
+        return self.verdict is Verdict.KEEP and (approved or not self._asks)
+
+    @property
+    def waits(self) -> bool:
+        """Return whether it is a keep of which a person has yet to say if it may be built on."""
+        return self.verdict is Verdict.KEEP and self._asks and self.approval is None
+
+    @property
+    def _asks(self) -> bool:
+        return self.settings.approve and self.number > 0
 
 
 def best_of(experiments: Sequence[Experiment]) -> Experiment | None:
     """Return the keep that no other keep has replaced, or None before the baseline.
 
     Experiments finish in any order, so that it need not be the keep with the largest number. Keeps
-    for another objective than the first replace none.
+    for another objective than the first replace none. Where keeps are approved, several may be
+    left: then it is the one with the best score.
     """
     keeps = [each for each in experiments if each.kept and each.reason is not Reason.TRADE_OFF]
     replaced = {each.against for each in keeps}
     left = [each for each in keeps if each.number not in replaced]
-    return max(left, key=lambda each: each.number, default=None)
+    return max(left, key=_rank, default=None)
+
+
+def _rank(kept: Experiment) -> tuple[float, int]:
+    """Return what is larger the better a keep scores, if keeps are approved, or the later it is."""
+    if not kept.settings.approve or kept.score is None:
+        return 0.0, kept.number
+    return -kept.settings.task.objective.sign * kept.score, -kept.number
 
 
 def next_number(experiments: Iterable[Experiment], pending: Iterable[Proposal] = ()) -> int:

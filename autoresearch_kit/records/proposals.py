@@ -45,6 +45,21 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """The conversations with a language model that led to a proposal.
+
+    `endpoint` is the host that was asked, without secrets. `prompts` are SHA-256 digests in hex of
+    the messages that opened each conversation, as compact JSON; `tools` name the calls that the
+    model made in them, in order. `at` is when the proposal was submitted, in UTC.
+    """
+
+    endpoint: str
+    prompts: tuple[str, ...]
+    tools: tuple[str, ...]
+    at: str
+
+
+@dataclass(frozen=True)
 class Proposal:
     """A researcher's proposal: cell edits first, then constants set in `config`.
 
@@ -54,7 +69,7 @@ class Proposal:
     `attempts` are the runs of this idea that crashed on a bug which was then repaired; `idea`,
     `hypothesis` and `category` are those given with the repair. `failure` says why nothing came of
     the idea: then there is nothing to run. `retry_of` is the number of a disturbed experiment that
-    is tried again by this one.
+    is tried again by this one. `provenance` says how it was made, if a model was asked.
     """
 
     number: int
@@ -72,3 +87,4 @@ class Proposal:
     attempts: tuple[Attempt, ...] = ()
     failure: str = ""
     retry_of: int | None = None
+    provenance: Provenance | None = None

@@ -29,7 +29,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.records import Constant, Experiment, Metric, Proposal, Task
+from autoresearch_kit.records import Constant, Experiment, Metric, Proposal, Task, Verdict
 from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
@@ -210,7 +210,7 @@ def find_outcomes(view: View) -> list[Outcome]:
         Outcome(
             experiment.constants,
             values,
-            experiment.kept,
+            experiment.verdict is Verdict.KEEP,
             _moved(known.get(experiment.proposal.parent or 0, {}), experiment.constants),
             _outside(experiment, task),
         )

@@ -28,7 +28,7 @@ from autoresearch_kit.verdicts.decide import (
     probability_better,
 )
 from autoresearch_kit.verdicts.estimates import estimates
-from autoresearch_kit.verdicts.noise import BASELINE, Group
+from autoresearch_kit.verdicts.noise import BASELINE, UNSURE, Group
 from autoresearch_kit.verdicts.repeats import Settled
 from tests.ledger.ledger import SETTINGS, experiment, run, score
 
@@ -148,7 +148,7 @@ def test_the_baselines_runs_are_the_prior_of_other_metrics() -> None:
     baseline = (5.0, 5.2, 4.9, 5.1, 5.05)
     known = noise.measured(LATENCY, baseline, [Group(BASELINE, baseline)], accelerator=False)
     assert known is not None
-    assert known.sigma == pytest.approx(0.1118, abs=1e-4)
+    assert known.sigma == pytest.approx(UNSURE * 0.1118, abs=1e-4)
     assert known.dof == 4
 
 
@@ -165,7 +165,7 @@ def test_no_edited_code_moves_another_metrics_noise_far(spread: float) -> None:
     groups = [Group(BASELINE, baseline), *wild]
     known = noise.measured(LATENCY, baseline, groups, accelerator=False)
     assert known is not None
-    assert 0.5 * 0.1118 < known.sigma < 4 * 0.1118
+    assert 0.5 * 0.1118 < known.sigma < 4 * UNSURE * 0.1118
 
 
 def test_edited_code_makes_no_noise_where_the_baseline_has_none() -> None:

@@ -103,7 +103,8 @@ def _run(
     finally:
         watch.end()
         reap.reap(sandbox.spec.run_id)
-    errors.join()
+        process.communicate()  # nobody can print any more
+        errors.join()
     if first.failure is not None:
         raise ScoreFailure(first.failure.reason, first.failure.detail)
     said = last.decode(errors="replace").splitlines()[-1:]

@@ -176,6 +176,10 @@ def run(
         list[str] | None,
         _verdict(help="Keep nothing outside: `parameters <= 30e6`; may be given several times."),
     ] = None,
+    approve: Annotated[
+        bool,
+        _verdict("--approve", help="Build on a keep only once a person has approved it."),
+    ] = False,
     model: Annotated[str | None, _model(help="Name of the model.")] = None,
     usd_in: Annotated[float | None, _model(help="Price of a million tokens in.")] = None,
     usd_out: Annotated[float | None, _model(help="Price of a million tokens out.")] = None,
@@ -223,6 +227,7 @@ def run(
         pool=pool,
         objectives=objectives,
         bound=tuple(bound) if bound else None,
+        approve=approve or None,
     )
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes

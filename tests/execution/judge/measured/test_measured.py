@@ -91,15 +91,10 @@ FAULTS = {
         f"measure.ipynb raised ValueError in cell 2; {EXECUTED_FILE} has all of it",
     ),
     "refuses": (f"{IMPORT}measure.refuse('two columns, please')", BAD, "two columns, please"),
-    "never reports": (IMPORT, NOT, "error was never reported"),
     "reports twice, and goes on": (
         f"{IMPORT}measure.report(error=1.0)\ntry:\n    measure.report(error=0.0)\n"
         "except Exception:\n    pass",
         NOT, "error was reported twice; report each metric once",
-    ),
-    "is not finite": (
-        f"{IMPORT}measure.report(error=float('nan'))", Reason.NOT_FINITE,
-        "error was reported as nan",
     ),
     "exits": ("import os; os._exit(3)", NOT, "measure.ipynb: the kernel died in cell"),
     "takes memory": (
@@ -134,9 +129,10 @@ def test_a_measurement_that_hangs_is_ended(spec: JudgeSpec) -> None:
     assert (found, detail) == (NOT, "measure.ipynb did not end within 3 s (measure_seconds)")
 
 
+@pytest.mark.slow
 def test_a_submission_that_hangs_is_named_as_the_reason(spec: JudgeSpec) -> None:
     prepare(spec.dataset)
-    found, detail = refusal(submit(replace(spec, seconds=3), Does(submissions.hang)))
+    found, detail = refusal(submit(replace(spec, seconds=10), Does(submissions.hang)))
     assert (found, "the submission gave no answer" in detail) == (Reason.OVER_BUDGET, True)
 
 
