@@ -9,7 +9,7 @@ import typer.main
 from autoresearch_kit.ui.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 PATH = re.compile(r"\b(?:tests|benchmarks)/[\w/]+(?:\.py|/)")
 COMMAND = re.compile(r"(?:^|`)\s*!?autoresearch ([a-z]+)([^`\n#]*)", re.MULTILINE)

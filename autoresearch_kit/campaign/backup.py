@@ -130,7 +130,8 @@ def _task_in(folder: Path, tag: str) -> Path:
 def _write_archive(workspace: Workspace, dataset: Dataset | None, path: Path) -> None:
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         pending = sorted(workspace.folder.glob("pending/*.json"))
-        for file in [*(workspace.folder / name for name in FILES), *pending]:
+        directives = sorted(workspace.folder.glob("directives/*.md"))
+        for file in [*(workspace.folder / name for name in FILES), *pending, *directives]:
             if file.exists():
                 archive.write(file, file.relative_to(workspace.folder))
         if dataset is not None:
@@ -191,7 +192,8 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
         archive.extractall(scratch, kit)
         workspace.copy_kit(Path(scratch) / KIT / "autoresearch_kit")
     for name in archive.namelist():
-        if name in FILES or re.fullmatch(r"pending/[0-9]{4,9}\.json", name):
+        if name in FILES or re.fullmatch(r"pending/[0-9]{4,9}\.json|directives/\w+\.md", name):
+            (workspace.folder / name).parent.mkdir(exist_ok=True)
             write_atomic(workspace.folder / name, archive.read(name))
 
 

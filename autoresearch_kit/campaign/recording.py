@@ -22,6 +22,7 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
+from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -37,8 +38,8 @@ def record(
 ) -> Experiment:
     """Give the experiment to git; from then on it exists, and its runs are removed.
 
-    With it go runs by which slots were checked, of the best that it was held against. Folders
-    whose names are in `spared` stay.
+    With it go runs by which slots were checked, of the best that it was held against, and the
+    program.md that it was proposed under. Folders whose names are in `spared` stay.
 
     Raises:
         KitError: the baseline crashed, or the machine disturbed it, so there is nothing to compare
@@ -50,6 +51,8 @@ def record(
     if experiment.number == 0 and not experiment.kept:
         raise _no_baseline(parts.workspace, experiment, outcome)
     files = files_of(parts.workspace, outcome, checks, aside) if outcome.own else {}
+    if directive := parts.workspace.directive(experiment.proposal.directive):
+        files[DIRECTIVE_FILE] = directive
     parts.history.append(experiment, outcome.notebook.text(), files)
     parts.workspace.forget(experiment.number, spared)
     if outcome.against is not None:

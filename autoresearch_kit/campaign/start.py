@@ -20,12 +20,14 @@ from autoresearch_kit.campaign.pools import is_elsewhere
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.execution.sandbox.sights import hides_nothing
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
-from autoresearch_kit.records import Errands, Limits, Settings, codec
+from autoresearch_kit.records import Errands, Limits, Settings, TaskInfo, codec
 from autoresearch_kit.researchers import Model
+from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.measured.check import check_task
 
 NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", KEY, WEBHOOK)
@@ -87,7 +89,9 @@ def start(
     looks = not elsewhere and gpu_nodes.may_have_gpu()
     if looks and (unused := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {unused}: runs compute on the CPU; what to do: autoresearch doctor")
-    context.prepare_for(workspace.root, settings)
+    info = read_info(context.prepare_for(workspace.root, settings))
+    for path in hides_nothing(info) if isinstance(info, TaskInfo) else ():
+        say(f"warning: {settings.task.folder} hides {path}, which no installed package here has")
     if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
     return spawn(workspace, settings, limits, model, errands)

@@ -304,6 +304,20 @@ class Workspace:
         write_atomic(prepared, codec.encode(proposal))
         prepared.replace(self._file("pending", proposal.number))
 
+    def keep_directive(self, digest: str, text: str) -> None:
+        """Keep the text of a program.md under its digest, for the record of what it led to."""
+        path = self._directive(digest)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, text.encode())
+
+    def directive(self, digest: str) -> bytes | None:
+        """Return the program.md of this digest; None where it was not kept here."""
+        try:
+            return self._directive(digest).read_bytes() if digest else None
+        except FileNotFoundError:
+            return None
+
     def guidance(self) -> str:
         """Return the human's guidance to the researcher; empty if there is none."""
         return self._recall("guidance.json", str) or ""
@@ -371,6 +385,9 @@ class Workspace:
         """Remove the whole folder."""
         with self.lock():
             remove_tree(self.folder)
+
+    def _directive(self, digest: str) -> Path:
+        return self.folder / "directives" / f"{digest}.md"
 
     def _file(self, kind: str, number: int) -> Path:
         return self.folder / kind / f"{number:04d}.json"

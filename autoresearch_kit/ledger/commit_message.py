@@ -42,7 +42,9 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     parent = "" if proposal.parent is None else str(proposal.parent)
     retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
     score = "" if experiment.score is None else rounded(experiment.score)
-    metric = experiment.metric.replace("_", "-").capitalize()
+    metric = (
+        experiment.metric.replace("_", "-").replace("µ", "u").capitalize()
+    )  # ASCII, as git asks
     error = "" if experiment.error is None else rounded(experiment.error)
     trained = sum(run.train_seconds for run in experiment.all_runs)
     return {

@@ -1,6 +1,15 @@
 """An experiment in words: a line in a terminal, and rows with all that there is to say of it."""
 
-from autoresearch_kit.records import Bound, Experiment, Run, Score, other_values, speed, values_of
+from autoresearch_kit.records import (
+    Bound,
+    Experiment,
+    Provenance,
+    Run,
+    Score,
+    other_values,
+    speed,
+    values_of,
+)
 from autoresearch_kit.records.text import rounded, with_error
 from autoresearch_kit.verdicts.estimates import Estimate
 
@@ -15,7 +24,7 @@ def experiment_line(experiment: Experiment, known: Estimate | None) -> str:
     others = f"{others}  " if others else ""
     count = known.scores if known else len(experiment.scores)
     runs = f"{count} runs" if count > 1 else ""
-    verdict = f"{experiment.verdict} ({experiment.reason})"
+    verdict = f"{experiment.verdict} ({experiment.reason})" + approval_note(experiment)
     proposal = experiment.proposal
     again = "" if proposal.retry_of is None else f" (again: {proposal.retry_of})"
     return (
@@ -36,7 +45,7 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         + (f", as '{each.idea}'" if each.idea not in ("", proposal.idea) else "")
         for each in proposal.attempts
     )
-    again = proposal.retry_of
+    again, task = proposal.retry_of, experiment.settings.task
     more = known is not None and known.scores > len(experiment.scores)
     origin = "" if proposal.parent is None else f", from {proposal.parent}"
     if experiment.against not in (None, proposal.parent):
@@ -49,16 +58,17 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("hypothesis", proposal.hypothesis),
         ("tries again", "" if again is None else f"experiment {again}, disturbed"),
         ("verdict", f"{experiment.verdict}: {experiment.reason}. {experiment.detail}"),
+        ("approval", approval_note(experiment, full=True).removeprefix(", ")),
         (experiment.metric or "score", _score(experiment)),
         ("bounds", _bounds(experiment)),
-        ("measured", "; ".join(f"{n} {rounded(v)}" for n, v in values_of(runs).items())),
+        ("measured", "; ".join(f"{name} {value:.5g}" for name, value in values_of(runs).items())),
         ("runs", "; ".join(map(str, runs)) or "none"),
         ("slots", ", ".join(slots) if len(slots) > 1 else ""),
         ("mended", mended),
         ("scored", next((how_scored(run.score) for run in runs if run.score), "never")),
         ("compile cache", "; ".join(str(run.cache) for run in runs) or "never ran"),
         ("sandbox", str(experiment.sandbox or "never ran")),
-        ("scored text", str(experiment.leak or "")),
+        ("hidden data" if task.folder else "scored text", str(experiment.leak or "")),
         ("reruns", _all(experiment.reruns, "of the best: ")),
         ("set aside", _all(experiment.set_aside, "not judged, since the machine was busy: ")),
         ("probes", _all(experiment.probes)),
@@ -67,12 +77,34 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("cost", str(experiment.usage) if experiment.usage.requests else ""),
         ("guidance", proposal.guidance),
         ("program.md", proposal.directive),
+        *provenance_rows(proposal.provenance),
         ("lessons", proposal.lessons),
     ]
     if profiled := experiment.profiled:
         profile = str(profiled.steps or "none: the log says why")
         said.append(("profile", f"{profile} (in {profiled.run.wall_seconds:.1f} s)"))
     return [(name, words) for name, words in said if words]
+
+
+def approval_note(experiment: Experiment, *, full: bool = False) -> str:
+    """Return `, waits for approval`, or what was answered, `full` with who did and when."""
+    if experiment.waits:
+        return ", waits for approval"
+    if (answer := experiment.approval) is None:
+        return ""
+    return f", {answer}" if full else f", {'approved' if answer.approved else 'rejected'}"
+
+
+def provenance_rows(provenance: Provenance | None) -> list[tuple[str, str]]:
+    """Return how a model's proposal was made, as names and words."""
+    if provenance is None:
+        return []
+    return [
+        ("asked at", provenance.endpoint),
+        ("prompts", ", ".join(f"sha256 {digest}" for digest in provenance.prompts)),
+        ("tool calls", ", ".join(provenance.tools)),
+        ("submitted", provenance.at),
+    ]
 
 
 def how_scored(score: Score) -> str:

@@ -87,6 +87,7 @@ class Reading(Summary):
             "front": self.front,
             "experiments": self.experiments,
             "kept": self.kept,
+            "waiting": self.waiting,
             "crashed": self.crashed,
             "disturbed": self.disturbed,
             "baseline": self.baseline.value if self.baseline else None,
@@ -102,8 +103,8 @@ class Reading(Summary):
         }
 
 
-def _commits(entries: Mapping[int, Entry]) -> list[str]:
-    return [entry.record_commit for entry in entries.values()]
+def _commits(entries: Mapping[int, Entry]) -> list[tuple[str, str | None]]:
+    return [(entry.record_commit, entry.approval_commit) for entry in entries.values()]
 
 
 class Reader:
@@ -130,6 +131,7 @@ class Reader:
             noise=summary.noise,
             opinion=summary.opinion,
             front=summary.front,
+            best_number=summary.best_number,
             usage=(summary.usage or Usage()) + in_flight,
             time=time.time(),
             state=state,

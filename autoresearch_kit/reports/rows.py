@@ -47,8 +47,9 @@ class Row:
     and `delta` is its score minus that best's; `best` is the score of the best once this row's
     experiment had finished. All of these but `against` change as later experiments are added.
     `values` are the means of all other metrics over its own runs, by name. `trusted`: it was
-    measured beside the hidden data. `weaker` says that it ran in a weaker sandbox than other
-    experiments of the campaign.
+    measured beside the hidden data. `waits` is a keep that no person has approved yet; one that is
+    `held` is not built on, since it waits or was rejected. `weaker` says that it ran in a weaker
+    sandbox than other experiments of the campaign.
 
     Seconds are sums over everything that the experiment took; `unscored_seconds` are those of
     probes and of a profile, which `wall_seconds` leave out; `parts` divides all of them. Steps,
@@ -97,6 +98,8 @@ class Row:
     sandbox: SandboxLevel | None = None
     weaker: bool = False
     trusted: bool = False
+    waits: bool = False
+    held: bool = False
     detail: str = ""
     started: datetime | None = None
     finished: datetime | None = None
@@ -113,8 +116,8 @@ class Row:
 
     @property
     def leads(self) -> bool:
-        """Return whether it became the best: it was kept, and not as a trade-off alone."""
-        return self.status is Verdict.KEEP and self.reason != Reason.TRADE_OFF
+        """Return whether it became the best: kept, not as a trade-off alone, and not held."""
+        return self.status is Verdict.KEEP and self.reason != Reason.TRADE_OFF and not self.held
 
     @property
     def seconds(self) -> float:
@@ -215,6 +218,8 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         own_scores=own_scores,
         values=values_of(runs),
         trusted=any(run.score.trusted for run in runs if run.score),
+        waits=experiment.waits,
+        held=experiment.verdict is Verdict.KEEP and not experiment.kept,
         parts=_seconds_by_part(experiment),
         by_slot=by_slot,
     )

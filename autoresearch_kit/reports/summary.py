@@ -16,6 +16,7 @@ from autoresearch_kit.records import (
     Task,
     Usage,
     Verdict,
+    best_of,
     latest_noise,
 )
 from autoresearch_kit.records.text import markdown_table, rounded, with_error
@@ -54,6 +55,7 @@ class Summary:
     against those on audit. `usage` is what a language model took; None if that, and the times, were
     not recorded. `task` says what the scores are, and which bounds are in force. `front`
     has the numbers of the keeps of which none is better in all objectives; none with a single one.
+    `best_number` is the best's; None where the table has to say.
     """
 
     tag: str
@@ -63,6 +65,7 @@ class Summary:
     opinion: SecondOpinion = field(default_factory=SecondOpinion)
     usage: Usage | None = None
     front: tuple[int, ...] = ()
+    best_number: int | None = None
 
     @property
     def warning(self) -> str:
@@ -107,7 +110,14 @@ class Summary:
         """Return the keep with a score that no other has replaced."""
         keeps = [row for row in self._keeps() if row.leads]
         replaced = {row.against for row in keeps}
-        return next((row for row in reversed(keeps) if row.number not in replaced), None)
+        left = [row for row in keeps if row.number not in replaced]
+        chosen = [row for row in left if row.number == self.best_number]
+        return next(iter(chosen or left[-1:]), None)
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """Return the numbers of the keeps that wait for a person's approval."""
+        return tuple(row.number for row in self.table if row.waits)
 
     def _keeps(self) -> list[Row]:
         return [row for row in self.table if row.status is Verdict.KEEP and row.estimate]
@@ -161,6 +171,7 @@ class Summary:
             (f"baseline {self.metric.name}", str(self.baseline or "")),
             (f"best {self.metric.name}", f"{self.best}, {self._gain()}" if self.best else ""),
             *self._others(),
+            ("waiting", self._waiting()),
             ("front", f"{len(self.front)} kept, none better in all: {numbers}" if numbers else ""),
             ("bounds", self.bounds()),
             ("measured", TRUSTED if self.task.trusted else ""),
@@ -173,6 +184,11 @@ class Summary:
             ("warning", self.warning),
         ]
         return [(name, words) for name, words in rows if words]
+
+    def _waiting(self) -> str:
+        numbers = ", ".join(map(str, self.waiting))
+        way = f"autoresearch approve {self.tag} N, or reject {self.tag} N"
+        return f"for approval: {numbers}; {way}" if numbers else ""
 
     def measured(self, row: Row) -> Mapping[str, float]:
         """Return an experiment's value in each metric that it was measured in."""
@@ -262,7 +278,7 @@ def summary_of(
     tried, task = [entry.experiment for entry in entries], task_of(entries)
     task = replace(task, bounds=in_force(written, tried, task))
     several = len(task.objectives) > 1
-    noise, opinion = latest_noise(tried), second_opinion(tried)
+    noise, opinion, best = latest_noise(tried), second_opinion(tried), best_of(tried)
     return Summary(
         tag,
         rows_of(entries),
@@ -271,6 +287,7 @@ def summary_of(
         opinion,
         sum((each.usage for each in tried), Usage()),
         tuple(each.number for each in front(tried, task)) if several else (),
+        best.number if best else None,
     )
 
 
@@ -286,4 +303,6 @@ def share(gain: float, baseline: float, metric: Metric) -> str:
 def outcomes(summary: Summary) -> str:
     """Return `3 kept, 1 crashed`, and how many were disturbed where any were."""
     words = f"{summary.kept} kept, {summary.crashed} crashed"
-    return f"{words}, {summary.disturbed} disturbed" if summary.disturbed else words
+    words += f", {summary.disturbed} disturbed" if summary.disturbed else ""
+    waiting = len(summary.waiting)
+    return f"{words}, {waiting} waiting for approval" if waiting else words

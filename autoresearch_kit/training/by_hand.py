@@ -41,7 +41,7 @@ def show_result(dataset: Dataset, work: Path, device: torch.device) -> None:
         ScoreFailure: it has no score; the message says why.
     """
     _show_curve(work)
-    score = _score(dataset.folder, work, device)
+    score = _score(dataset.folder, work, device, scratch_folder())
     print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
 
 
@@ -57,11 +57,22 @@ def show_measured(folder: Path, work: Path, device: torch.device) -> None:
     _show_curve(work)
     prepared = prepare_task(folder.parent, folder.name)
     (work / handover.MODEL_FILE).touch()  # empty, where only files are handed over
-    score = _score(prepared, work, device)
+    score = _measure(prepared, work, device)
     metrics = {metric.name: metric for metric in read_task(folder.parent, folder.name).task.metrics}
     for name, value in score.values.items():
         unit = (metrics.get(name) or KIT_METRICS[name]).unit
         print(f"{name:20s} {with_error(value, score.errors.get(name))} {unit}".rstrip())  # noqa: T201
+
+
+def _measure(prepared: Path, work: Path, device: torch.device) -> Score:
+    """Have what lies in `work` measured; where that fails, say where measure.ipynb's output is."""
+    folder = scratch_folder()
+    try:
+        return _score(prepared, work, device, folder)
+    except scoring.ScoreFailure:
+        if (executed := folder / scoring.MEASURED_FILE).exists():
+            print(f"measure.ipynb, as far as it was executed: {executed}")  # noqa: T201
+        raise
 
 
 def _show_curve(work: Path) -> None:
@@ -70,8 +81,8 @@ def _show_curve(work: Path) -> None:
         display(loss_curves({"this run": curve}))
 
 
-def _score(prepared: Path, work: Path, device: torch.device) -> Score:
-    """Have what lies in `work` scored."""
+def _score(prepared: Path, work: Path, device: torch.device, folder: Path) -> Score:
+    """Have what lies in `work` scored; `folder` takes the judge's files."""
     # the top-level modules that a submission may need where it is scored
     loaded = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
     info = read_info(prepared)
@@ -79,7 +90,7 @@ def _score(prepared: Path, work: Path, device: torch.device) -> Score:
         scoring.JudgeSpec(
             dataset=prepared.absolute(),
             submission=(work / handover.MODEL_FILE).absolute(),
-            folder=scratch_folder(),
+            folder=folder,
             kit=Path(__file__).parents[2],
             sandbox=bubblewrap.level(),
             run_id=f"by-hand-{uuid.uuid4()}",

@@ -1,5 +1,8 @@
 """A notebook that was written for something else is brought into a task, by asking its owner."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,9 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.notebook import TrainNotebook
 from tests.campaign import tiny
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "own_model"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "own_model"
+PAGE = ROOT / "docs" / "examples" / "own_model.md"
 
 TASK = 'name = "mine"\ntrain_seconds = 20\n[[metrics]]\nname = "error"\n'
 
@@ -134,6 +139,27 @@ def test_with_nobody_to_ask_all_questions_are_named(root: Path) -> None:
     assert "  3  WIDTH = 8\n" in message
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a pseudo-terminal of Linux")
+def test_a_terminal_is_asked_one_question_at_a_time(root: Path) -> None:
+    write(root / "own.ipynb", *CELLS)
+    ours, theirs = os.openpty()
+    os.write(ours, b"\n\n\nfit\n\n\n")
+    argv = [str(Path(sys.executable).with_name("autoresearch")), "adopt", "--from", "own.ipynb"]
+    done = subprocess.run(
+        [*argv, "--task", "mine"],
+        cwd=root,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.stdout.count("]: ") == 5
+    assert "see what is missing still: autoresearch check mine" in done.stdout
+    assert sources(root)["submit"] == "run.submit(fit)"
+
+
 @pytest.mark.parametrize(
     ("cell", "why"),
     [
@@ -172,3 +198,6 @@ def test_the_example_is_what_its_page_answers(root: Path) -> None:
     asked = Asked(Names="none")
     adopted = adopt_for_task(root, EXAMPLE / "original.ipynb", root / "mine", asked)
     assert adopted.path.read_text() == (EXAMPLE / "train.ipynb").read_text()
+    page = {line.strip().removesuffix(" none") for line in PAGE.read_text().splitlines()}
+    lines = [line.strip() for question in asked.questions for line in f"{question}:".splitlines()]
+    assert [line for line in lines if line not in page] == []

@@ -98,13 +98,13 @@ def _run(
         for lines in _lines(process.stdout):
             last = lines.strip()[-LINE_BYTES:] or last
             if reported is not None:
-                for match in METRIC.finditer(lines):
-                    reported.add({match[1].decode(errors="replace"): _number(match[1], match[2])})
+                _take(reported, lines)
         status = process.wait()
     finally:
         watch.end()
         reap.reap(sandbox.spec.run_id)
-    errors.join()
+        process.communicate()  # nobody can print any more
+        errors.join()
     if first.failure is not None:
         raise ScoreFailure(first.failure.reason, first.failure.detail)
     said = last.decode(errors="replace").splitlines()[-1:]
@@ -121,6 +121,14 @@ def _lines(output: IO[bytes]) -> Iterator[bytes]:
         if end:
             yield lines
     yield rest
+
+
+def _take(reported: Reported, lines: bytes) -> None:
+    """Take the task's metrics from what a command printed; what else it counts is for people."""
+    for match in METRIC.finditer(lines):
+        name = match[1].decode(errors="replace")
+        if reported.takes(name):
+            reported.add({name: _number(match[1], match[2])})
 
 
 def _number(name: bytes, text: bytes) -> float:

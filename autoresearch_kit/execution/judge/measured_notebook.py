@@ -18,6 +18,7 @@ from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.measuring_watch import MeasuringWatch
 from autoresearch_kit.execution.judge.relay import First, Relay
 from autoresearch_kit.execution.judge.reported import Reported
+from autoresearch_kit.execution.judge.scoring import MEASURED_FILE
 from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.runner import kernel
 from autoresearch_kit.execution.runner.engine import RunEngine, Story, save_executed
@@ -30,9 +31,6 @@ from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.measured import layout
 
 ENGINE = "autoresearch-measure"
-
-EXECUTED_FILE = "measured.ipynb"
-"""In the judge's folder: for the author of measure.ipynb, with all that it printed."""
 
 OWN_ERRORS = (MeasurementError.__name__, UntrustedError.__name__)
 """Errors whose words are the kit's, and quote no hidden data."""
@@ -68,7 +66,7 @@ class MeasuringKernel:
         if failure := self._failure(story):
             self.first.note(failure)
         if story.notebook is not None:
-            save_executed(story.notebook, self.first.failure, sandbox.spec.folder / EXECUTED_FILE)
+            save_executed(story.notebook, self.first.failure, sandbox.spec.folder / MEASURED_FILE)
 
     def _execute(self, story: Story) -> None:
         papermill_engines.register(ENGINE, RunEngine)
@@ -92,7 +90,7 @@ class MeasuringKernel:
         """Return what went wrong in the notebook. An error's own words may quote hidden data."""
         if story.error is not None:
             name, words = story.error
-            said = f": {words}" if name in OWN_ERRORS else f"; {EXECUTED_FILE} has all of it"
+            said = f": {words}" if name in OWN_ERRORS else f"; {MEASURED_FILE} has all of it"
             detail = f"measure.ipynb raised {name} in {_place(story)}{said}"
         elif story.lost:
             detail = f"measure.ipynb: {story.lost}: {self.drain.last_line}"

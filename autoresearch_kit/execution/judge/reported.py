@@ -5,9 +5,7 @@ from collections.abc import Mapping
 
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
 from autoresearch_kit.records import KIT_METRICS, Reason, Task
-
-ERROR_SUFFIX = "_se"
-"""`NAME_se` is the standard error of the metric NAME."""
+from autoresearch_kit.tasks.measured.task_file import STANDARD_ERROR
 
 
 class Reported:
@@ -18,6 +16,10 @@ class Reported:
         self.values: dict[str, float] = {}
         self.errors: dict[str, float] = {}
 
+    def takes(self, name: str) -> bool:
+        """Return whether this is a metric of the task, or the standard error of one."""
+        return name in self._metrics or name.removesuffix(ERROR_SUFFIX) in self._metrics
+
     def add(self, values: Mapping[str, float]) -> None:
         """Add metrics as they are reported.
 
@@ -26,7 +28,7 @@ class Reported:
         """
         for name, value in values.items():
             known = name in self._metrics
-            base = name.removesuffix(ERROR_SUFFIX)
+            base = name.removesuffix(STANDARD_ERROR)
             if known:
                 self._check(name, value)
                 into = self.values

@@ -28,6 +28,8 @@ from autoresearch_kit.tasks.lm.splits import Split
 SPEC_FILE = "judge.json"
 SCORE_FILE = "score.json"
 LOG_FILE = "judge.log"
+MEASURED_FILE = "measured.ipynb"
+"""The executed measure.ipynb of a task, with all that it printed: for its author."""
 
 FAILED = 3
 """The judge's exit status when it wrote a `Failure`; with 0 it wrote a `Score`."""

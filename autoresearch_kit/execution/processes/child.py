@@ -99,6 +99,7 @@ class Drain(threading.Thread):
         """Read on, and keep only the end."""
         while data := os.read(self._read, 65536):
             self._tail = (self._tail + data)[-KEPT_BYTES:]
+        os.close(self._read)
 
     @property
     def last_line(self) -> str:

@@ -32,6 +32,11 @@ def places(path: Path) -> Iterator[Path]:
                 return
 
 
+def hides_nothing(info: TaskInfo) -> list[str]:
+    """Return those paths that a task hides and that are not on this machine."""
+    return [path for path in info.hides if not any(places(Path(path)))]
+
+
 def _shown(info: TaskInfo) -> tuple[Path, ...]:
     for path in info.sees:
         if not Path(path).exists():

@@ -22,6 +22,7 @@ FRUITLESS = 4
 """Replies in a row without one call that worked, after which the model is of no use for now."""
 
 CHATS = 2  # first replies without a call, after which a model is taken to know no function calling
+NAME_LENGTH = 40  # characters of a call's name, which the model chose, that are recorded
 FAILED_LENGTH = 200  # characters of a failure that the calls after it repeat
 _GIVE_UP = re.compile(r"^\W*give up\W*$", re.IGNORECASE | re.MULTILINE)
 
@@ -32,7 +33,10 @@ Ask = Callable[[Sequence[ChatCompletionMessageParam]], Reply]
 
 
 class Conversation:
-    """The messages so far, and the draft they are about."""
+    """The messages so far, and the draft they are about.
+
+    `called` names the calls that were carried out, in order, those that failed too.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Conversation:
         self._failed_submits: list[str] = []
         self._fruitless = 0
         self._used_tools = False
+        self.called: list[str] = []
 
     def hold(self) -> Proposal:
         """Talk until the model submits; return a proposal with a `failure` if nothing comes of it.
@@ -102,6 +107,7 @@ class Conversation:
 
     def _call(self, call: ToolCall) -> tuple[str | Proposal, bool]:
         """Return the answer to a call, and whether the calls after it are carried out, too."""
+        self.called.append(one_line(call.name, NAME_LENGTH))
         try:
             done = tools.call(self._draft, call.name, call.arguments)
         except UnchangedError as error:  # the notebook is as the calls after it expect

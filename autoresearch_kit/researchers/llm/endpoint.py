@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -24,7 +25,7 @@ from openai.types.chat import (
 )
 
 from autoresearch_kit.errors import EndpointError, InputError
-from autoresearch_kit.records import Usage, codec
+from autoresearch_kit.records import Research, Usage, codec
 from autoresearch_kit.researchers.base import Model
 from autoresearch_kit.researchers.llm.answer import Answer, Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.faults import OPENAI_URL, Faults
@@ -66,6 +67,13 @@ class _HttpClient(openai.DefaultHttpxClient):
             raise openai.APITimeoutError(request) from error
         except httpx2.TransportError as error:
             raise openai.APIConnectionError(request=request) from error
+
+
+def host_of(research: Research) -> str:
+    """Return the host, and the port, that is asked: what may be written down of an address."""
+    address = urlsplit(research.base_url or OPENAI_URL)
+    host = address.hostname or ""
+    return host if address.port is None else f"{host}:{address.port}"
 
 
 @dataclass(eq=False)

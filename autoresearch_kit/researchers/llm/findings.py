@@ -80,6 +80,9 @@ def outcome(experiment: Experiment) -> str:
     score = "" if value is None else f", {metric_of(experiment)} {rounded(value)}"
     not_judged = experiment.verdict is Verdict.DISTURBED
     note = ", not judged: this says nothing of the idea" if not_judged else ""
+    if experiment.verdict is Verdict.KEEP and not experiment.kept:
+        waits = "a person has yet to approve it" if experiment.waits else "a person rejected it"
+        note = f", not built on: {waits}"
     return f"{experiment.verdict} ({experiment.reason}){score}{note}"
 
 

@@ -1,21 +1,23 @@
 """The language model as a researcher: a fresh prompt each time, a conversation, a proposal."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
 
 from autoresearch_kit.errors import EndpointError, InputError, NoToolsError
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import EditProtocol, Proposal, codec
+from autoresearch_kit.records import EditProtocol, Proposal, Provenance, codec
 from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, View
 from autoresearch_kit.researchers.llm import prompt, tools
 from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.conversation import Conversation
 from autoresearch_kit.researchers.llm.draft import Draft, Probes
-from autoresearch_kit.researchers.llm.endpoint import Endpoint
+from autoresearch_kit.researchers.llm.endpoint import Endpoint, host_of
 from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
@@ -79,6 +81,7 @@ class LLMResearcher(Researcher):
         brief = prompt.brief_of(view, self._around)
         text = prompt.carry_over_prompt(brief, prepared, old, self._research.prompt_tokens)
         begun, probed = self._begun(brief, prepared.lessons), self._around.probes_made(view.number)
+        begun = replace(begun, provenance=prepared.provenance)
         carried = self._converse(view, text, begun, view.notebook, len(probed))
         if carried.failure:
             given_up = "experiment %d: its first idea is given up: %s"
@@ -87,14 +90,19 @@ class LLMResearcher(Researcher):
         return carried
 
     def _begun(self, brief: Brief, lessons: str) -> Proposal:
-        """Return the proposal that a conversation about the best's notebook begins with."""
+        """Return the proposal that a conversation about the best's notebook begins with.
+
+        The program.md that it is made under is kept, for the record to have its text.
+        """
+        digest = prompt.digest(brief.directive)
+        self._around.workspace.keep_directive(digest, brief.directive)
         return Proposal(
             number=brief.view.number,
             parent=brief.view.best,
             researcher=self.name,
             idea="an idea that was never submitted",
             hypothesis="",
-            directive=prompt.digest(brief.directive),
+            directive=digest,
             guidance=brief.view.guidance,
             model=self._research.model,
             lessons=lessons,
@@ -119,7 +127,8 @@ class LLMResearcher(Researcher):
             )
             draft = Draft(view, self._around.history, begun, start, probes)
             try:
-                return Conversation(ask, protocol, opening, draft).hold()
+                conversation = Conversation(ask, protocol, opening, draft)
+                return self._with_provenance(conversation.hold(), opening, conversation.called)
             except NoToolsError as error:
                 if protocol is not EditProtocol.AUTO:
                     raise EndpointError(
@@ -128,6 +137,25 @@ class LLMResearcher(Researcher):
                 text_only = "experiment %d: %s; edits come as text from now on"
                 logger.warning(text_only, view.number, error)
                 self._protocol = EditProtocol.BLOCKS  # so a second try is the last
+
+    def _with_provenance(
+        self,
+        made: Proposal,
+        opening: Sequence[ChatCompletionMessageParam],
+        called: Sequence[str],
+    ) -> Proposal:
+        """Return the proposal with this conversation added to those that led to it."""
+        before = made.provenance
+        prompts, tools = (before.prompts, before.tools) if before else ((), ())
+        prompt_digest = hashlib.sha256(codec.compact(opening)).hexdigest()
+        called = [self._scrubber.scrub(name) for name in called]
+        provenance = Provenance(
+            host_of(self._research),
+            (*prompts, prompt_digest),
+            (*tools, *called),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return replace(made, provenance=provenance)
 
     def _lessons(self, brief: Brief) -> str:
         """Return what the model has learnt, if it is time to ask; else nothing."""

@@ -50,6 +50,8 @@ def new_task(folder: Path) -> None:
         )
     if folder.exists():
         raise InputError(f"{folder} is there already; give another name, or move it away")
+    if not folder.parent.is_dir():
+        raise InputError(f"no folder {folder.parent.name}; make it first")
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(TEMPLATE, part, ignore=shutil.ignore_patterns("__pycache__", ".*"))

@@ -20,7 +20,7 @@ STANDARD_ERROR = "_se"
 """`measure.report` takes the standard error of a metric by its name and this."""
 
 TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-_METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_METRIC_NAME = re.compile(r"[A-Za-zµ_][A-Za-z0-9µ_]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _name_problem(name: str, before: Sequence[str]) -> str:
     if not name:
         return 'it has no name; write name = "error"'
     if not _METRIC_NAME.fullmatch(name) or keyword.iskeyword(name):
-        return f"name is {name!r}; it must be a word of Python, at most 40 of A-Za-z0-9_"
+        return f"name is {name!r}; it must be a word of Python, at most 40 of A-Za-z0-9µ_"
     if name in KIT_METRICS:
         return f"{name} is measured by the kit for every task; leave it out, or choose another name"
     if name.endswith(STANDARD_ERROR):

@@ -29,7 +29,7 @@ class SafeConsole(Console):
 
 
 app = typer.Typer(
-    help="Let a researcher edit a training notebook all night, and keep what predicts better.",
+    help="Let a researcher edit a training notebook all night, and keep what measures better.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

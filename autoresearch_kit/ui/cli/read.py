@@ -71,8 +71,9 @@ def _print_status(reading: Reading, disk_kb: float) -> None:
         rows.append(("cost", cost))
     if slots := reading.slots:
         rows.append(("devices", slots_in_short(slots, reading.time)))
+    width = max(16, *(len(name) for name, _ in rows))
     for name, words in rows:
-        console.print(f"  {name:16s} {words}", style="red" if name == "warning" else None)
+        console.print(f"  {name:{width}s} {words}", style="red" if name == "warning" else None)
     if len(slots) > 1:
         console.print(Padding(slots_table(slots, reading.time), (0, 0, 0, 2)))
 

@@ -12,6 +12,7 @@ from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.ui import opening
 from autoresearch_kit.ui.panel import html
+from autoresearch_kit.ui.panel.buttons import button
 from autoresearch_kit.verdicts.estimates import estimates
 
 PAGE = 12
@@ -88,25 +89,36 @@ class _Line:
 
 
 class Opened:
-    """Shows one experiment, with its changes and its executed notebook; or nothing."""
+    """Shows one experiment, with its changes and its executed notebook; or nothing.
 
-    def __init__(self) -> None:
+    A keep that waits has buttons to approve and to reject it; `answered` is called afterwards.
+    """
+
+    def __init__(self, answered: Callable[[], None]) -> None:
+        self._answered = answered
         self._chosen: tuple[History, int] | None = None
         self.close = widgets.Button(description="Close")
         self.notebook = widgets.Button(description="Open its notebook")
         self.said, self.details = widgets.HTML(), widgets.HTML()
         self.close.on_click(lambda _: self.clear())
         self.notebook.on_click(lambda _: self._open_notebook())
-        buttons = widgets.HBox([self.close, self.notebook, self.said])
+        self.approve = button("Approve", lambda: self._answer(approved=True), "success")
+        self.reject = button("Reject", lambda: self._answer(approved=False), "danger")
+        row = [self.close, self.notebook, self.approve, self.reject, self.said]
+        buttons = widgets.HBox(row)
         self.box = widgets.VBox([buttons, self.details], layout={"display": "none"})
 
     def show(self, history: History, number: int) -> None:
         """Show experiment `number`."""
         self.said.value = ""
+        waits = False
         try:
             self.details.value = _details(history, number)
+            waits = history.experiment(number).waits
         except KitError as error:  # the campaign was deleted
             self.details.value = html.message(str(error), "crash")
+        for each in (self.approve, self.reject):
+            each.layout.display = "inline-flex" if waits else "none"
         self._chosen = (history, number)
         self.box.layout.display = "flex"
 
@@ -114,6 +126,19 @@ class Opened:
         """Show nothing."""
         self._chosen = None
         self.box.layout.display = "none"
+
+    def _answer(self, *, approved: bool) -> None:
+        if self._chosen is None:
+            return
+        history, number = self._chosen
+        try:
+            answer = history.answer(number, approved=approved)
+        except KitError as error:
+            self.said.value = html.message(str(error), "crash")
+        else:
+            self.show(history, number)
+            self.said.value = html.message(str(answer), "keep")
+            self._answered()
 
     def _open_notebook(self) -> None:
         if self._chosen is None:

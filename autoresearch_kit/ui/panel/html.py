@@ -210,7 +210,7 @@ def table_row(row: Row, *, costs: bool) -> str:
     cost = f'<span class="num">{escape(row.cost)}</span>' if costs else ""
     cells = (
         f'<span class="chip {_kind(row)}" title="{row.reason}">{MARKS[row.status]} '
-        f"{SHORT_REASONS.get(row.reason, row.status)}</span>"
+        f"{_short_verdict(row)}</span>"
         f'<span class="num" title="{escape(_measured(row), quote=True)}">{row.estimate or "-"}'
         f"{DAGGER if row.trusted else ''}</span>"
         f'<span class="num">{row.scores or ""}</span>'
@@ -219,6 +219,12 @@ def table_row(row: Row, *, costs: bool) -> str:
         f'<span class="num">{row.seconds:.0f}</span>{cost}'
     )
     return wrap(cells, f"row {'costs' if costs else ''}")
+
+
+def _short_verdict(row: Row) -> str:
+    if row.held:
+        return "waits" if row.waits else "rejected"
+    return SHORT_REASONS.get(row.reason, row.status)
 
 
 def _kind(row: Row) -> str:

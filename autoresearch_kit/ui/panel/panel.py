@@ -45,7 +45,7 @@ class Panel:
         self.chooser.observe(self._choose, "value")
         self.form = StartForm()
         self.buttons = Buttons(self._viewer.workspace, self.form)
-        self.opened = Opened()
+        self.opened = Opened(self.refresh)
         self.table = Table(lambda number: self.opened.show(self._viewer.history, number))
         self.status, self.run, self.run_diff = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.slots = widgets.HTML()

@@ -55,6 +55,7 @@ class StartForm:
         self.train_seconds = _field("training seconds", "300")
         self.dataset = _field("corpus", "stdlib; or climbmix, tinystories, a path")
         self.task = _field("task", "language modelling; or a task's folder")
+        self.approve = widgets.Checkbox(description="a person approves each keep", style=WIDE)
         self.devices = _field("devices", "all; or GPUs 0,1, or cpu:2x4")
         self.limits = {
             limit: _field(f"end after {words}", "no limit")
@@ -84,7 +85,7 @@ class StartForm:
         ]
         rows = [
             _row(self.researcher, self.train_seconds, self.task, self.dataset),
-            _row(self.rule, self.devices, experiments, hours),
+            _row(self.rule, self.approve, self.devices, experiments, hours),
             _row(self.copy_to, self.webhook),
         ]
         self.box = widgets.VBox([*rows, *self._model_rows])
@@ -104,7 +105,7 @@ class StartForm:
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
         fixed = (self.researcher, self.train_seconds, self.task, self.dataset, self.rule)
-        for field in fixed:
+        for field in (*fixed, self.approve):
             field.disabled = settings is not None
         self.researcher.value = settings.researcher if settings else "optuna"
         self.train_seconds.value = _shown(settings.train_seconds if settings else None)
@@ -113,6 +114,7 @@ class StartForm:
         if self.task.value:  # it has its own data
             self.dataset.value = ""
         self.rule.value = settings.rule if settings else Rule.CAREFUL
+        self.approve.value = settings.approve if settings else False
         self.devices.value = settings.devices if settings else ""
         self.model.value = research.model if research else ""
         self.base_url.value = research.base_url if research else ""
@@ -140,6 +142,7 @@ class StartForm:
             researcher=self.researcher.value,
             rule=self.rule.value,
             devices=_text(self.devices),
+            approve=self.approve.value or None,
         )
         copy_to, webhook = self.copy_to.value.strip(), self._secrets[self.webhook] or None
         if self.researcher.value != "llm":

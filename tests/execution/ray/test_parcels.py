@@ -1,5 +1,6 @@
 """Folders come to a node once, whole, or not at all."""
 
+import os
 import shutil
 import threading
 from collections import namedtuple
@@ -33,6 +34,18 @@ def test_a_folder_arrives_whole_and_compiled(tmp_path: Path, source: Path) -> No
     assert parcels.digest(there) == parcel.digest
     assert list(there.glob("__pycache__/code.*.pyc"))
     assert not store.begin(parcel)
+
+
+def test_scripts_and_programs_arrive_as_such(tmp_path: Path, source: Path) -> None:
+    for name, start in (("script", b"#!/bin/sh\n"), ("program", b"\x7fELF..")):
+        (source / name).write_bytes(start)
+    store, parcel = Store(tmp_path / "cache"), parcel_of("data", source)
+    store.begin(parcel)
+    for some in pieces(source):
+        store.take(parcel, some)
+    store.end(parcel)
+    files = (path for path in store.folder(parcel).iterdir() if path.is_file())
+    assert {path.name for path in files if os.access(path, os.X_OK)} == {"script", "program"}
 
 
 def test_a_damaged_folder_is_refused(tmp_path: Path, source: Path) -> None:

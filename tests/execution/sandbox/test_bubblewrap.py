@@ -266,6 +266,25 @@ def test_a_module_that_the_notebook_imports_is_shown(tmp_path: Path) -> None:
 
 
 @needs_bubblewrap
+def test_a_hidden_folder_of_a_package_is_empty(tmp_path: Path) -> None:
+    folder = Path(sysconfig.get_path("purelib"), "pytest")
+    code = f"import os; print(os.listdir({str(folder)!r}))"
+    sight = Sight(imports=("pytest",), hidden=(folder,))
+    assert run(code, tmp_path, sight=sight).stdout == "[]\n"
+
+
+@needs_bubblewrap
+def test_what_a_task_sees_is_shown_but_for_what_it_hides(tmp_path: Path) -> None:
+    work, more = tmp_path / "work", tmp_path / "more"
+    for folder in (work, more, more / "hidden"):
+        folder.mkdir()
+        (folder / "x").touch()
+    code = f"import os; print(sorted(os.listdir({str(more)!r})), os.listdir('{more}/hidden'))"
+    sight = Sight(shown=(more,), hidden=(more / "hidden",))
+    assert run(code, work, sight=sight).stdout == "['hidden', 'x'] []\n"
+
+
+@needs_bubblewrap
 def test_a_hidden_file_in_a_shown_folder_is_gone(tmp_path: Path) -> None:
     import tqdm
 

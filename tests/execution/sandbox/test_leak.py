@@ -8,13 +8,14 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.sandbox import bubblewrap, leak, scored, shown_files
 from autoresearch_kit.files.paths import data_home
-from autoresearch_kit.records import Leak, Sight
+from autoresearch_kit.records import Leak, LeakPlace, Sight, Task, TaskInfo, codec
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
 
@@ -108,6 +109,66 @@ def test_no_campaign_starts_where_runs_can_read_scored_text(dataset: Dataset) ->
     again = context.check_leak(dataset.folder, dataset.info, Sight())
     assert again is not None
     assert again.share < leak.MOST_LEAK
+
+
+HIDDEN, IN_BOTH = words(5, 3_000), words(6, 3_000)
+
+
+def a_task(folder: Path, hidden: bytes) -> Path:
+    """Write a prepared task with these hidden bytes."""
+    for name, content in (("data", IN_BOTH), ("hidden", hidden)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "rows").write_bytes(content)
+    info = TaskInfo(Task("toy", (), (), folder="toy"), "1", "2")
+    (folder / "task.json").write_bytes(codec.encode(info))
+    return folder
+
+
+NUMBERS = np.random.default_rng(0).integers(0, 10, 5_000).astype("<i8").tobytes()
+OTHER_NUMBERS = np.random.default_rng(1).integers(0, 10, 50_000).astype("<i8").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "copied", "share"),
+    [
+        (HIDDEN + IN_BOTH, HIDDEN, 0.5),
+        (gzip.compress(HIDDEN), HIDDEN, 0.65),
+        (HIDDEN, gzip.compress(HIDDEN), 1.0),
+        (HIDDEN + IN_BOTH, IN_BOTH, 0.0),
+        (NUMBERS, OTHER_NUMBERS, 0.0),
+        (bytes(20_000), bytes(20_000), 0.0),
+        (b"", HIDDEN, 0.0),
+    ],
+    ids=["as it is", "unpacked", "packed", "runs see it anyway", "small numbers", "zeros", "none"],
+)
+def test_hidden_bytes_of_a_task_are_looked_for(
+    hidden: bytes, copied: bytes, share: float, tmp_path: Path
+) -> None:
+    task = a_task(tmp_path / "task", hidden)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "copy").write_bytes(copied)
+    shown = shown_files.files(str(elsewhere), ())
+    assert leak.measure(scored.open_scored(task), shown).share == pytest.approx(share, abs=0.05)
+
+
+def test_copies_of_hidden_data_in_packages_are_to_be_hidden() -> None:
+    folder = Path(sysconfig.get_path("purelib"), "a_package", "data")
+    found = Leak(0.5, (LeakPlace(str(folder), 0.5),))
+    info = TaskInfo(Task("toy", (), (), folder="tasks/toy"), "1", "2")
+    assert leak.too_much(found, info) == (
+        f"runs could read 50.0% of what is hidden: copies are in {folder} (50.000%); take them "
+        'out of sight in tasks/toy/task.toml, below [sandbox]: hides = ["a_package/data"]'
+    )
+
+
+@needs_bubblewrap
+def test_a_task_may_not_see_the_project(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "project" / "tasks"):
+        with pytest.raises(InputError, match=r"the task sees .*, and the project is"):
+            context.check_places(
+                tmp_path / "project", tmp_path / "data" / "toy", Sight(shown=(folder,))
+            )
 
 
 @needs_bubblewrap

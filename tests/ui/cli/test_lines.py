@@ -85,4 +85,4 @@ def test_help_names_the_defaults() -> None:
     shown = Text.from_ansi(output).plain  # where colours are asked for
     defaults = {"train-seconds": 300, "dataset": "stdlib", "researcher": "optuna"}
     for option, default in defaults.items():
-        assert re.search(rf"--{option} .*\(default: {default}\)", shown), shown
+        assert re.search(rf"--{option} .*\(default: {default}\b", shown), shown

@@ -9,6 +9,7 @@ from pathlib import Path
 import ipywidgets as widgets
 import pytest
 
+from autoresearch_kit.campaign.options import resume, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.live import Point
 from autoresearch_kit.records import (
@@ -32,6 +33,7 @@ from tests.campaign import tiny
 from tests.ledger.ledger import SETTINGS
 from tests.reports import nights
 from tests.researchers.llm.conftest import Ledger, ledger
+from tests.tasks.measured.folders import scaffolded
 
 __all__ = ["ledger"]
 
@@ -227,6 +229,17 @@ def test_the_form_shows_earlier_choices() -> None:
     assert (form.rule.value, form.rule.disabled) == (Rule.GREEDY, True)
 
 
+def test_a_task_is_chosen_by_its_folder(project: Path) -> None:
+    scaffolded(project)
+    form = StartForm()
+    form.task.value = " toy "
+    settings = settle(project, "night", form.choices().wishes)
+    assert settings.task.folder == "toy"
+    form.fill(settings, None, None)
+    assert (form.task.value, form.task.disabled) == ("toy", True)
+    assert resume(project, "night", settings, form.choices().wishes) == settings
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [("all night", "end after hours is &#x27;all night&#x27;; it must be a number"),
@@ -257,6 +270,15 @@ def test_program_md_is_saved_unless_it_changed_meanwhile(tmp_path: Path) -> None
     directive.save.click()
     assert program.read_text() == "be brave\n"
     assert "changed on disk" in directive.said.value
+
+
+def test_a_task_has_a_program_md_of_its_own(project: Path) -> None:
+    (project / "program.md").write_text("for all\n")
+    scaffolded(project)
+    assert Directive(project).text.value == "for all\n"
+    assert Directive(project, "toy").text.value.startswith("# Program\n")
+    (project / "toy" / "program.md").unlink()
+    assert Directive(project, "toy").text.value == "for all\n"
 
 
 def test_a_cell_that_is_run_again_replaces_its_panel(ledger: Ledger) -> None:

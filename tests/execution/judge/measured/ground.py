@@ -58,6 +58,7 @@ def prepare(
     nbformat.write(notebook, folder / layout.MEASURE_FOLDER / layout.MEASURE_NOTEBOOK)
     for name, text in (files or {}).items():
         path = folder / layout.MEASURE_FOLDER / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
     return folder

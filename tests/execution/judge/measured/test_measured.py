@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.measured_notebook import EXECUTED_FILE
-from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import MEASURED_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason, SandboxLevel
 from tests.execution.judge.measured import submissions
@@ -88,18 +87,13 @@ NOT, BAD = Reason.NOT_MEASURED, Reason.BAD_SUBMISSION
 FAULTS = {
     "raises": (
         "1\n# %%\nsecret = 'hidden'\nraise ValueError(secret)", NOT,
-        f"measure.ipynb raised ValueError in cell 2; {EXECUTED_FILE} has all of it",
+        f"measure.ipynb raised ValueError in cell 2; {MEASURED_FILE} has all of it",
     ),
     "refuses": (f"{IMPORT}measure.refuse('two columns, please')", BAD, "two columns, please"),
-    "never reports": (IMPORT, NOT, "error was never reported"),
     "reports twice, and goes on": (
         f"{IMPORT}measure.report(error=1.0)\ntry:\n    measure.report(error=0.0)\n"
         "except Exception:\n    pass",
         NOT, "error was reported twice; report each metric once",
-    ),
-    "is not finite": (
-        f"{IMPORT}measure.report(error=float('nan'))", Reason.NOT_FINITE,
-        "error was reported as nan",
     ),
     "exits": ("import os; os._exit(3)", NOT, "measure.ipynb: the kernel died in cell"),
     "takes memory": (
@@ -134,9 +128,10 @@ def test_a_measurement_that_hangs_is_ended(spec: JudgeSpec) -> None:
     assert (found, detail) == (NOT, "measure.ipynb did not end within 3 s (measure_seconds)")
 
 
+@pytest.mark.slow
 def test_a_submission_that_hangs_is_named_as_the_reason(spec: JudgeSpec) -> None:
     prepare(spec.dataset)
-    found, detail = refusal(submit(replace(spec, seconds=3), Does(submissions.hang)))
+    found, detail = refusal(submit(replace(spec, seconds=10), Does(submissions.hang)))
     assert (found, "the submission gave no answer" in detail) == (Reason.OVER_BUDGET, True)
 
 
@@ -153,7 +148,7 @@ def test_a_flood_of_output_is_cut(spec: JudgeSpec) -> None:
     flood = "for _ in range(300):\n    print('x' * 100_000)\n"
     prepare(spec.dataset, f"{flood}\n# %%\n{MEASURE}")
     assert scoring.score(submit(spec)).value == 0.0
-    assert (spec.folder / EXECUTED_FILE).stat().st_size < 1_000_000
+    assert (spec.folder / MEASURED_FILE).stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
