@@ -15,6 +15,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.pool import Order, Pool
 from autoresearch_kit.records import Experiment, Run, SlotUse
 from autoresearch_kit.records.text import rounded
+from autoresearch_kit.verdicts.noise import EXACT
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ def why_unlike(run: Run, others: Iterable[Run], sigma: float) -> str:
             f"elsewhere; {allowed:.0%} of difference is allowed"
         )
     mean = fmean(_value(other) for other in known)
-    if abs(_value(run) - mean) > SIGMAS * sigma:
+    if abs(_value(run) - mean) > max(SIGMAS * sigma, EXACT * abs(mean)):
         return (
             f"the best scores {rounded(_value(run))} there, {rounded(mean)} elsewhere, more than "
             f"{SIGMAS:g} sigma of {rounded(sigma)} apart"

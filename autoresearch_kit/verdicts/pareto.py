@@ -44,6 +44,8 @@ from autoresearch_kit.verdicts.decide import (
 )
 from autoresearch_kit.verdicts.noise import agree_too_well
 
+_NO_TRADE_OFF = "; nor better than each of the front by another objective"
+
 
 @dataclass(frozen=True)
 class Rival:
@@ -125,8 +127,10 @@ def decide(first: Decision | Arm, compared: Compared, rule: Rule) -> Decision | 
     sure = min(each.least(probability_better) for each in (compared, compared.as_claimed()))
     if isinstance(first, Decision) and (compared.beside or last) and sure >= bar:
         return _trade_off(first, compared)
-    if last or compared.least(hope_of) < _doubt(compared) or isinstance(first, Arm):
+    if isinstance(first, Arm):
         return first
+    if last or compared.least(hope_of) < _doubt(compared):
+        return replace(first, detail=f"{first.detail}{_NO_TRADE_OFF}")
     best = compared.rivals[0].bests[0]
     missing = compared.merged or compared.runs - 1 <= len(best.beside)
     return Arm.CHALLENGER if missing else Arm.BEST
@@ -145,7 +149,7 @@ def _greedy(first: Decision, compared: Compared) -> Decision:
     for rival in compared.rivals:
         pairs = zip(compared.own, rival.bests, strict=True)
         if all(shown_gain(*pair) <= 0 for pair in pairs):
-            return first
+            return replace(first, detail=f"{first.detail}{_NO_TRADE_OFF}")
     detail = f"{first.detail}; but better than each of the front in another objective"
     return Decision(Verdict.KEEP, Reason.TRADE_OFF, detail, first.gain)
 

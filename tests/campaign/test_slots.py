@@ -11,6 +11,7 @@ from autoresearch_kit.execution.pool import Order
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Reason, Verdict
 from tests.campaign.stub_pool import StubPool, Wants, run
+from tests.ledger import ledger
 
 WORSE = Wants({"WIDTH": 4})
 
@@ -133,3 +134,9 @@ def test_a_slot_that_left_as_its_check_ended_is_checked_again(
     pool.speeds["cpu1"] = 1000
     there.look()
     assert "cpu1" in there.unchecked()
+
+
+def test_without_noise_slots_may_differ_by_how_they_add_up() -> None:
+    others = [ledger.run(value=0.3)]
+    assert not slots.why_unlike(ledger.run(value=0.1 + 0.2), others, 0.0)
+    assert slots.why_unlike(ledger.run(value=0.31), others, 0.0)
