@@ -193,10 +193,17 @@ class Experiment:
 
     @property
     def error(self) -> float | None:
-        """Return the standard error of `score` at the verdict; None if it is not known."""
-        if self.noise is None or self.score is None:
+        """Return the standard error of `score` at the verdict; None if it is not known.
+
+        It is not less than the one that the measurement reported.
+        """
+        if self.score is None:
             return None
-        return self.noise.error(len(self.scores))
+        scores = [run.score for run in self.runs if run.score]
+        reported = max(score.errors.get(score.metric, 0.0) for score in scores)
+        if self.noise is None:
+            return reported or None
+        return max(self.noise.error(len(scores)), reported)
 
     @property
     def kept(self) -> bool:

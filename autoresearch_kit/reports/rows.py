@@ -19,7 +19,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
-from autoresearch_kit.verdicts.noise import scores_by_code
+from autoresearch_kit.verdicts.noise import reported, scores_by_code
 
 TRAINING = "training"
 """The name of the budgeted part of the wall-clock."""
@@ -46,6 +46,7 @@ class Row:
     error and `scores` their number; `against` is the number of the best that it was held against,
     and `delta` is its score minus that best's; `best` is the score of the best once this row's
     experiment had finished. All of these but `against` change as later experiments are added.
+    `reported_se` is the standard error that the measurement itself gave, 0 where it gave none.
     `values` are the means of all other metrics over its own runs, by name. `trusted`: it was
     measured beside the hidden data. `waits` is a keep that no person has approved yet; one that is
     `held` is not built on, since it waits or was rejected. `weaker` says that it ran in a weaker
@@ -105,6 +106,7 @@ class Row:
     finished: datetime | None = None
     commit: str = ""
     own_scores: tuple[float, ...] = ()
+    reported_se: float = 0.0
     values: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
     by_slot: Mapping[str, SlotShare] = field(default_factory=dict)
@@ -171,7 +173,9 @@ def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
 
 def _estimate(row: Row, noise: Noise | None) -> Estimate | None:
     judged = row.status in (Verdict.KEEP, Verdict.DISCARD)
-    return estimate(row.own_scores, noise) if judged and row.own_scores else None
+    if not judged or not row.own_scores:
+        return None
+    return estimate(row.own_scores, noise, row.reported_se)
 
 
 def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
@@ -212,6 +216,7 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         slots=", ".join(sorted(by_slot)),
         sandbox=experiment.sandbox,
         detail=experiment.detail,
+        reported_se=reported(runs, experiment.settings.task.objective),
         started=datetime.fromisoformat(experiment.started),
         finished=datetime.fromisoformat(experiment.finished),
         commit=entry.code_commit,

@@ -5,6 +5,8 @@ The band around the line says where one more run of the best's own code would fa
 elsewhere.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 from adjustText import adjust_text
@@ -135,10 +137,15 @@ def find_scale(
         low, high = low - alone, high + alone
     keeps = shown[shown["status"] == Verdict.KEEP]
     if noise and len(keeps):
-        reaches = _reaches(keeps, noise)
+        reaches = _reaches(keeps, noise) if noise.sigma else keeps["score_se"].fillna(0.0)
         low = min(low, float((keeps["score"] - reaches).min()))
         high = max(high, float((keeps["score"] + reaches).max()))
-    return low, high
+    return max(low, _floor(metric)), high
+
+
+def _floor(metric: Metric) -> float:
+    """Return the least value that a band of noise may show: no metric falls below its floor."""
+    return 0.0 if metric.zero_is_floor else -math.inf
 
 
 def _reaches(keeps: pd.DataFrame, noise: Noise) -> np.ndarray:
@@ -174,11 +181,13 @@ def _draw_scores(
         axes.plot(
             marks["x"], marks["score"], "o", color=colour, ms=ms, zorder=order, label=name, **hollow
         )
+        if noise is None or noise.sigma:  # of a single run the band tells the error
+            marks = marks[marks["scores"] > 1]
         _draw_errors(axes, marks, colour)
         if len(beyond):
             _draw_beyond(axes, beyond, colour, metric)
     if len(leading := scored[_leading(scored)]):
-        _draw_best(axes, leading, noise)
+        _draw_best(axes, leading, noise, metric)
 
 
 def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, str, float]]:
@@ -201,9 +210,9 @@ def _leading(frame: pd.DataFrame) -> pd.Series:
 
 
 def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str) -> None:
-    several = marks[(marks["scores"] > 1) & (marks["score_se"] > 0)]
-    if len(several):
-        x, y, errors = several["x"], several["score"], several["score_se"]
+    known = marks[marks["score_se"] > 0]
+    if len(known):
+        x, y, errors = known["x"], known["score"], known["score_se"]
         bars = axes.errorbar(x, y, errors, fmt="none", ecolor=colour, elinewidth=1.4, capsize=2.5)
         bars.set_label("mean ± standard error")
 
@@ -224,16 +233,17 @@ def _mark_size(scored: pd.DataFrame) -> float:
     return float(np.clip(16 / max(1, len(scored)) ** 0.25, 3.5, 7))
 
 
-def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None) -> None:
+def _draw_best(axes: Axes, keeps: pd.DataFrame, noise: Noise | None, metric: Metric) -> None:
     """Draw the best so far from keep to keep, and its band, to the edge of the plot."""
     places = np.append(keeps["x"].cummax(), axes.get_xlim()[1])
     values = np.append(keeps["score"], keeps["score"].iloc[-1])
     axes.step(places, values, where="post", color=GREEN, lw=1.8, zorder=3)
-    if noise is None:
+    if noise is None or not noise.sigma:
         return
     heights = _reaches(keeps, noise)
     heights = np.append(heights, heights[-1])
-    band = axes.fill_between(places, values - heights, values + heights, step="post", zorder=0.5)
+    lowest = np.maximum(values - heights, _floor(metric))
+    band = axes.fill_between(places, lowest, values + heights, step="post", zorder=0.5)
     band.set(facecolor=BAND, edgecolor=BAND_EDGE, lw=0.7)
     band.set_label("19 of 20 runs of the best fall here")
 

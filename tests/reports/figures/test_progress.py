@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Noise
+from autoresearch_kit.records import VAL_BPB, Noise
 from autoresearch_kit.reports.figures.drawing import SMALL, render, shorten
 from autoresearch_kit.reports.figures.progress import (
     MOST_LABELS,
@@ -181,3 +182,10 @@ def test_device_hours_add_up_to_all_runs() -> None:
     after = sum(row.seconds for row in table[1:]) / 3600
     assert figure.axes[0].get_xlim()[1] == pytest.approx(1.015 * after)
     assert "hours of all devices" in figure.axes[-1].get_xlabel()
+
+
+def test_the_band_ends_at_a_metrics_floor() -> None:
+    wide = Noise(1.0, 3.0)
+    scored = CASES["one far off"]
+    assert find_scale(scored, wide)[0] == 0.0
+    assert find_scale(scored, wide, replace(VAL_BPB, zero_is_floor=False))[0] < 0.0
