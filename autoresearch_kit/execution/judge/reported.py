@@ -18,7 +18,7 @@ class Reported:
 
     def takes(self, name: str) -> bool:
         """Return whether this is a metric of the task, or the standard error of one."""
-        return name in self._metrics or name.removesuffix(ERROR_SUFFIX) in self._metrics
+        return name in self._metrics or name.removesuffix(STANDARD_ERROR) in self._metrics
 
     def add(self, values: Mapping[str, float]) -> None:
         """Add metrics as they are reported.
