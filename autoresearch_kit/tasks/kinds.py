@@ -16,6 +16,11 @@ def kind_of(info: DatasetInfo | TaskInfo) -> Kind:
     return MEASURED if isinstance(info, TaskInfo) else LANGUAGE_MODEL
 
 
+def kind_at(prepared: Path) -> Kind:
+    """Return the code behind the task in a prepared folder, of which nothing else is read."""
+    return MEASURED if layout.is_task(prepared) else LANGUAGE_MODEL
+
+
 def read_info(prepared: Path) -> DatasetInfo | TaskInfo:
     """Return what a prepared folder says of itself.
 

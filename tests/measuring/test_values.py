@@ -67,7 +67,11 @@ def test_dataclasses_sets_and_columns_of_text_come_as_plain_values() -> None:
     assert answer == [{"x": 1.0}, ["x"], ["a", None]]
 
 
-@pytest.mark.parametrize("value", [object(), lambda: 0, 2**70, np.array([object()])], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), lambda: 0, 2**70, np.array([object()])],
+    ids=["an object", "a function", "a number of 71 bits", "an array of objects"],
+)
 def test_other_values_are_refused(value: object) -> None:
     with pytest.raises(SubmissionError):
         values.encode(value)

@@ -16,7 +16,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Make a frame without errors."""
     table = pd.DataFrame(rows, columns=["status", "score", "idea"])
     table = table.assign(number=range(len(rows)), score_se=NAN, sandbox="", weaker=False)
-    table = table.assign(reason="", trusted=False)
+    table = table.assign(reason="", trusted=False, held=False)
     table = table.assign(finished=np.full(len(rows), "NaT", dtype="datetime64[us]"))
     return table.assign(scores=table["score"].notna().astype(int))
 

@@ -217,7 +217,7 @@ def test_the_record_for_programs_keeps_its_fields(ledger: Ledger) -> None:
     counts = [record[name] for name in ("experiments", "kept", "baseline", "best")]
     assert counts == [1, 1, 1.6, 1.5]
     fields = "tag running state request experiments kept crashed disturbed baseline baseline_error"
-    fields += " best best_error noise spent extra usage damaged warning task front"
+    fields += " best best_error noise spent extra usage damaged warning task front waiting"
     assert set(record) == set(fields.split())
     assert record["spent"]["parts"]["training"] > 0
     assert record["extra"] == {"repeats": 0, "of_best": 0, "set_aside": 0}

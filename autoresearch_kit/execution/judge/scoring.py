@@ -22,7 +22,7 @@ from autoresearch_kit.records import (
     codec,
 )
 from autoresearch_kit.records.text import one_line
-from autoresearch_kit.tasks.kinds import kind_of, read_info
+from autoresearch_kit.tasks.kinds import kind_at, read_info
 from autoresearch_kit.tasks.lm.splits import Split
 
 SPEC_FILE = "judge.json"
@@ -125,7 +125,7 @@ def start(spec: JudgeSpec) -> Child:
     path = spec.folder / SPEC_FILE
     path.write_bytes(codec.encode(spec))
     return start_child(
-        [kind_of(read_info(spec.dataset)).judge_module, str(path)],
+        [kind_at(spec.dataset).judge_module, str(path)],
         folder=spec.folder,
         kit=spec.kit,
         run_id=spec.run_id,

@@ -72,6 +72,7 @@ def _curve(frame: pd.DataFrame, metric: Metric, against: Against) -> pd.Series:
     """
     frame = in_order(frame)
     leads = (frame["status"] == Verdict.KEEP) & (frame["reason"] != Reason.TRADE_OFF)
+    leads &= ~frame["held"]
     kept = metric.sign * frame["score"].where(leads)
     gain = kept.bfill().iloc[0] - kept.ffill()
     curve: pd.Series = gain.groupby(x_of(frame, against).cummax()).last()

@@ -196,7 +196,8 @@ def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, s
 
 def _leading(frame: pd.DataFrame) -> pd.Series:
     """Return which of these became the best."""
-    return (frame["status"] == Verdict.KEEP) & (frame["reason"] != Reason.TRADE_OFF)
+    kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
+    return kept & (frame["reason"] != Reason.TRADE_OFF)
 
 
 def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str) -> None:
