@@ -1,4 +1,4 @@
-"""One idea until it is decided: its notebook is made, then run as often as its verdict needs.
+"""Decide ideas: make the notebook of each, and run it as often as its verdict needs.
 
 An idea is compared with its own base, the best that it was built on. With one slot that is the best
 of now. With several another idea may have been kept meanwhile: what passed is then merged onto the

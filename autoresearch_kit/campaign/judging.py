@@ -47,7 +47,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Sides:
-    """What was measured by one metric of an idea and of the best, and the metric's noise."""
+    """Measurements of an idea and of the best by one metric, and the metric's noise."""
 
     own: Sample
     best: Best

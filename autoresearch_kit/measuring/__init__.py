@@ -1,4 +1,4 @@
-"""What a measuring notebook imports: `from autoresearch_kit.measuring import measure`."""
+"""The interface of measuring notebooks: `from autoresearch_kit.measuring import measure`."""
 
 from autoresearch_kit.measuring.measurement import measure
 

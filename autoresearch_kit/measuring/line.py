@@ -28,7 +28,7 @@ LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Places:
-    """What a measuring kernel is told: paths, and the descriptor of its socket to the judge.
+    """Paths that a measuring kernel is told, and the descriptor of its socket to the judge.
 
     `trusted`: what was handed over may be loaded beside the hidden data. `submission` is None
     unless that is so and one was submitted.

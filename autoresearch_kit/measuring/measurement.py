@@ -24,7 +24,7 @@ class MeasurementError(KitError):
 
 
 class Measure:
-    """What a measuring notebook sees of a run, and the way to its submission.
+    """A measuring notebook's access to the data, to the submission, and to the judge.
 
     Nothing happens before it is used: importing it has no effect.
     """

@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a kind of task needs of its notebooks.
+    """The requirements that a kind of task has of its notebooks.
 
     `parameters` are the values that papermill sets, in a new cell after the one that is tagged
     `parameters`, and what to write there.

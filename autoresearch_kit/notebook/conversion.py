@@ -23,7 +23,7 @@ DATA = "data"
 
 @dataclass(frozen=True)
 class Answers:
-    """What a notebook's owner says of it; names of cells, `data` and `config` may be empty.
+    """A notebook's parts, as its owner names them; `data`, `config` and names may be empty.
 
     `constants` are moved to `config`. `handed_over` is a variable.
     """

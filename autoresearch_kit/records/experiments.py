@@ -174,11 +174,6 @@ class Experiment:
         return next((run.score.metric for run in self.runs if run.score), "")
 
     @property
-    def rerun_scores(self) -> tuple[float, ...]:
-        """Return the scores that it added to those of the best of its time."""
-        return tuple(run.score.value for run in self.reruns if run.score)
-
-    @property
     def all_runs(self) -> tuple[Run, ...]:
         """Return all runs: crashed attempts, its own, those of the best, those set aside."""
         mended = tuple(attempt.run for attempt in self.proposal.attempts)

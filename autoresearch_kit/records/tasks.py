@@ -87,7 +87,7 @@ judge sees them from outside. `nodes` count the syntax tree of the editable cell
 
 @dataclass(frozen=True)
 class Task:
-    """What a campaign improves, and how that is measured.
+    """The metrics that a campaign improves, and its objectives and bounds.
 
     `metrics` are those that the task itself measures. `objectives` name the metrics by which
     experiments are kept, which may be the kit's; the first decides which keep is the best. `folder`

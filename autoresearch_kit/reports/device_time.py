@@ -1,4 +1,4 @@
-"""What a campaign's devices did with their wall-clock, from its experiments alone."""
+"""Divide the time of a campaign's devices into training and other parts, from its experiments."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which campaigns a project has, and what each is doing, in words."""
+"""Describe the campaigns of a project, and what each is doing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Who proposes the next experiment: a registry of researchers, and whose turn it is.
+"""Researchers, who propose the next experiment: a registry of them, and their turns.
 
 A package of its own adds a researcher by an entry point of the group `autoresearch_kit.researchers`
 whose object makes one, as `Make` says; `--researcher` takes the entry point's name.

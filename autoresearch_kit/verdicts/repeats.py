@@ -26,7 +26,7 @@ with a fifth fewer steps is worse by about twice that."""
 
 
 class Repeat(Enum):
-    """When a run that does not count is repeated, if at all."""
+    """The time at which a run that does not count is repeated, if at all."""
 
     AT_ONCE = auto()
     WHEN_QUIET = auto()

@@ -59,7 +59,8 @@ def test_what_helps_is_kept_after_enough_runs(done: Campaign) -> None:
     assert better.score == fmean(better.scores)
     # its gain is over the best's runs beside it, without its own first
     assert better.gain is not None
-    apart = fmean(better.rerun_scores) - fmean(better.scores[1:])
+    beside = [run.score.value for run in better.reruns if run.score]
+    apart = fmean(beside) - fmean(better.scores[1:])
     assert better.gain.value == pytest.approx(apart)
 
 

@@ -17,7 +17,7 @@ from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.judge.logits import Buffer, Ints, Logits
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
-from autoresearch_kit.execution.judge.watched import Watched
+from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import codec
 
@@ -34,7 +34,7 @@ NO_COMPILE = {"TORCH_COMPILE_DISABLE": "1"}
 
 
 @dataclass(kw_only=True)
-class PredictorProcess(Watched):
+class PredictorProcess(WatchedPredictor):
     """One predictor in its sandbox. Used from one thread; every failure is a `ScoreFailure`.
 
     `precision` is the precision that it computes in, empty before it is ready. `loading` and

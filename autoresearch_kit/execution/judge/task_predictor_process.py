@@ -23,7 +23,7 @@ from autoresearch_kit.execution.judge.task_exchange import (
     Replied,
     TaskPredictorSpec,
 )
-from autoresearch_kit.execution.judge.watched import Watched
+from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.measuring.line import PIECE_BYTES
@@ -35,7 +35,7 @@ FALSE = "the submission wrote a false reply"
 
 
 @dataclass(kw_only=True)
-class TaskPredictor(Watched):
+class TaskPredictor(WatchedPredictor):
     """One predictor of a task. `parameters` are known when it has loaded the submission.
 
     `ahead` are bytes of its outputs that came with the line before them.

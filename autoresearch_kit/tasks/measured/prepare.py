@@ -49,7 +49,7 @@ Files = Mapping[str, Path]
 
 @dataclass(frozen=True)
 class _Measuring:
-    """What values depend on, beside the files that measure."""
+    """The settings on which values depend, beside the files that measure."""
 
     metrics: tuple[Metric, ...]
     trusted: bool

@@ -25,7 +25,7 @@ _METRIC_NAME = re.compile(r"[A-Za-zµ_][A-Za-z0-9µ_]{0,39}")
 
 @dataclass(frozen=True)
 class TaskFile:
-    """What a task.toml says; `TaskInfo` describes the same fields of a prepared task."""
+    """The contents of a task.toml; `TaskInfo` describes the same fields of a prepared task."""
 
     task: Task
     about: str = ""

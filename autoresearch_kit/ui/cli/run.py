@@ -149,7 +149,7 @@ def run(
     ] = None,
     rule: Annotated[
         Rule | None,
-        _verdict(help="Keep what beats the noise, or whatever scores lower (default: careful)."),
+        _verdict(help="Keep what beats the noise, or whatever scores better (default: careful)."),
     ] = None,
     seeds: Annotated[
         int | None,

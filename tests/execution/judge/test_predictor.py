@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from autoresearch_kit.errors import SubmissionError
-from autoresearch_kit.execution.judge import predictor_process, watched
+from autoresearch_kit.execution.judge import predictor_process, watched_predictor
 from autoresearch_kit.execution.judge.exchange import Shape
 from autoresearch_kit.execution.judge.logits import Buffer, FileBuffer, Floats, HostLogits, Logits
 from autoresearch_kit.execution.judge.predictor import checked, load
@@ -108,7 +108,7 @@ def test_logits_are_the_models_whatever_it_prints(spec: JudgeSpec, start: Start)
     predictor.load()
     assert same(predictor.predict(INPUTS), by_hand(models.Honest()))
     assert same(predictor.predict(INPUTS[:3]), by_hand(models.Honest())[:3])
-    assert len(predictor.tail) <= watched.TAIL_BYTES
+    assert len(predictor.tail) <= watched_predictor.TAIL_BYTES
 
 
 def test_an_unusable_buffer_is_left_for_the_next(

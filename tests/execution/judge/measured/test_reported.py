@@ -23,6 +23,11 @@ def test_each_metric_and_standard_error_is_kept() -> None:
     assert reported.errors == {"error": 0.1}
 
 
+def test_metrics_and_their_standard_errors_are_taken() -> None:
+    names = ["error", "error_se", "odd_se", "seconds", "seconds_se", "odd"]
+    assert list(filter(Reported(TASK).takes, names)) == ["error", "error_se", "odd_se"]
+
+
 FAULTS = {
     "unknown": ({"eror": 1.0}, Reason.NOT_MEASURED, "eror was reported, but task.toml has error"),
     "the kit's": ({"parameters": 1.0}, Reason.NOT_MEASURED, "is measured by the kit; leave it out"),

@@ -32,7 +32,7 @@ TAIL_BYTES = 2000
 
 
 @dataclass(kw_only=True)
-class Watched:
+class WatchedPredictor:
     """A predictor in its sandbox, used from one thread; every failure is a `ScoreFailure`.
 
     `requests`, `replies` and `printed` are the judge's ends of its pipes, the first of which never
