@@ -91,7 +91,7 @@ class Judging:
         own, best = list[Held](), list[Held]()
         for bound in task.bounds:
             side = self._sides(task.metric(bound.metric), case)
-            own.append(Held(bound, side.own, side.noise))
+            own.append(Held.of_idea(bound, side.own, side.noise, len(case.own)))
             best.append(Held(bound, side.best.recent, side.noise))
         last = rule is Rule.GREEDY or len(case.own) >= MOST_RUNS
         return within(decided, own, best, last=last), first.noise

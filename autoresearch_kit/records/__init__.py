@@ -142,5 +142,4 @@ __all__ = [
     "steps_apart",
     "strongest",
     "values_of",
-    "weakest",
 ]

@@ -45,6 +45,15 @@ class Held:
     sample: Sample
     noise: Noise | None
 
+    @classmethod
+    def of_idea(cls, bound: Bound, sample: Sample, noise: Noise | None, runs: int) -> "Held":
+        """Return an idea held against a bound, by so many runs.
+
+        Code could have the metric measured where it is within the bound, and only there. So the
+        metric counts as not measured where a run lacks it.
+        """
+        return cls(bound, sample if len(sample.scores) == runs else sample.only(()), noise)
+
     def standing(self, *, last: bool) -> Standing:
         """Return its standing; `last`: there are no more runs to come."""
         if not self.sample.scores:
@@ -65,7 +74,7 @@ class Held:
 
     def __str__(self) -> str:
         if not self.sample.scores:
-            return f"{self.bound.metric} was not measured, and {self.bound} must hold"
+            return f"{self.bound.metric} was not measured each time, and {self.bound} must hold"
         error = error_of(self.sample, self.noise)[0] if self.noise else None
         return (
             f"{self.bound.metric} is {with_error(self.sample.mean, error)}, {self.bound} must hold"

@@ -54,6 +54,13 @@ def test_a_bound_is_decided_against_its_metrics_noise(
     assert known.standing(last=last) is standing
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_a_metric_that_a_run_lacks_is_not_within(last: bool) -> None:
+    within_by_two = Sample((4.0, 4.0), 100, metric=LATENCY)
+    known = [Held.of_idea(AT_MOST, within_by_two, Noise(0.1, 20.0), runs) for runs in (2, 3)]
+    assert [each.standing(last=last) for each in known] == [Standing.WITHIN, Standing.BROKEN]
+
+
 @pytest.mark.parametrize("decided", [BETTER, WORSE, Arm.CHALLENGER, Arm.BEST])
 def test_what_breaks_a_bound_is_discarded_whatever_its_score(decided: Decision | Arm) -> None:
     found = within(decided, [held(4.0), held(9.0)], [], last=False)

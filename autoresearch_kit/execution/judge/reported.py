@@ -1,11 +1,14 @@
 """The metrics that a measurement reports: each once, known, and finite."""
 
-import math
 from collections.abc import Mapping
 
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
 from autoresearch_kit.records import KIT_METRICS, Reason, Task
 from autoresearch_kit.tasks.measured.task_file import STANDARD_ERROR
+
+LARGEST = 1e100
+"""The largest size of a number that counts as finite: the noise is made of squares, and their sums,
+which a float must hold."""
 
 
 class Reported:
@@ -34,7 +37,7 @@ class Reported:
                 into = self.values
             elif base != name and base in self._metrics:
                 name, into = base, self.errors
-                if not (math.isfinite(value) and value >= 0):
+                if not 0 <= value <= LARGEST:
                     raise _fault(f"the standard error of {name} was reported as {value:g}")
             else:
                 raise _fault(self._unknown(name))
@@ -52,7 +55,7 @@ class Reported:
             raise _fault(f"{', '.join(missing)} was never reported")
 
     def _check(self, name: str, value: float) -> None:
-        if not math.isfinite(value):
+        if not abs(value) <= LARGEST:
             raise ScoreFailure(Reason.NOT_FINITE, f"{name} was reported as {value:g}")
         if value < 0 and self._metrics[name].zero_is_floor:
             raise _fault(f"{name} was reported as {value:g}; task.toml says zero_is_floor")

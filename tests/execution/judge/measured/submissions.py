@@ -27,6 +27,11 @@ def loaded(x: Any) -> bool:
     return "pandas" in sys.modules
 
 
+def look_ahead(histories: Any) -> Any:
+    """Take the answer of each row from a later one, 13 rows on: the last of its values."""
+    return histories[np.minimum(np.arange(len(histories)) + 13, len(histories) - 1), -1]
+
+
 def nothing(x: Any) -> object:
     return object()
 

@@ -11,9 +11,12 @@ from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.scoring import MEASURED_FILE, JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason, SandboxLevel
+from autoresearch_kit.tasks.measured.prepare import prepare_task
 from tests.execution.judge.measured import submissions
 from tests.execution.judge.measured.ground import ERROR, MEASURE, ROWS, prepare
 from tests.execution.judge.measured.submissions import Does
+
+ROOT = Path(__file__).parents[4]
 
 IMPORT = "from autoresearch_kit.measuring import measure\n"
 
@@ -69,6 +72,13 @@ def test_a_trusted_submission_is_loaded_beside_the_targets(spec: JudgeSpec) -> N
     prepare(spec.dataset, measure, trusted=True)
     score = scoring.score(submit(spec))
     assert (score.value, score.trusted) == (0.0, True)
+
+
+@pytest.mark.slow
+def test_later_weeks_tell_nothing_of_earlier_ones(spec: JudgeSpec, tmp_path: Path) -> None:
+    prepared = prepare_task(ROOT, "examples/own_model", tmp_path / "home")
+    score = scoring.score(submit(replace(spec, dataset=prepared), submissions.look_ahead))
+    assert score.values["error"] == pytest.approx(3.0066, abs=1e-3)  # the last week is its answer
 
 
 def test_a_fresh_predictor_remembers_nothing(spec: JudgeSpec) -> None:

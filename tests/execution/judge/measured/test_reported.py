@@ -34,6 +34,8 @@ FAULTS = {
     "below zero": ({"error": -1.0}, Reason.NOT_MEASURED, "task.toml says zero_is_floor"),
     "not a number": ({"gain": math.nan}, Reason.NOT_FINITE, "gain was reported as nan"),
     "infinite": ({"gain": -math.inf}, Reason.NOT_FINITE, "gain was reported as -inf"),
+    "too large to be squared": ({"gain": 1e101}, Reason.NOT_FINITE, "gain was reported as 1e"),
+    "an error that large": ({"gain_se": 1e101}, Reason.NOT_MEASURED, "the standard error of gain"),
     "an error below zero": ({"gain_se": -1.0}, Reason.NOT_MEASURED, "the standard error of gain"),
     "no error at all": ({"gain_se": math.nan}, Reason.NOT_MEASURED, "the standard error of gain"),
 }
