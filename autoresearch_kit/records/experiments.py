@@ -193,10 +193,14 @@ class Experiment:
 
     @property
     def error(self) -> float | None:
-        """Return the standard error of `score` at the verdict; None if it is not known."""
-        if self.noise is None or self.score is None:
+        """Return the standard error of `score` at the verdict; None if it is not known.
+
+        It is what the measurement reported, where that is larger than what the runs say.
+        """
+        if self.score is None:
             return None
-        return self.noise.error(len(self.scores))
+        told = max((r.score.errors.get(self.metric, 0.0) for r in self.runs if r.score), default=0)
+        return max(self.noise.error(len(self.scores)), told) if self.noise else told or None
 
     @property
     def kept(self) -> bool:

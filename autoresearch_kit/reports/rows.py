@@ -19,7 +19,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
-from autoresearch_kit.verdicts.noise import scores_by_code
+from autoresearch_kit.verdicts.noise import reported, scores_by_code
 
 TRAINING = "training"
 """The name of the budgeted part of the wall-clock."""
@@ -46,6 +46,7 @@ class Row:
     error and `scores` their number; `against` is the number of the best that it was held against,
     and `delta` is its score minus that best's; `best` is the score of the best once this row's
     experiment had finished. All of these but `against` change as later experiments are added.
+    `reported_se` is the standard error that its measurement reported itself, 0 if none.
     `values` are the means of all other metrics over its own runs, by name. `trusted`: it was
     measured beside the hidden data. `waits` is a keep that no person has approved yet; one that is
     `held` is not built on, since it waits or was rejected. `weaker` says that it ran in a weaker
@@ -105,6 +106,7 @@ class Row:
     finished: datetime | None = None
     commit: str = ""
     own_scores: tuple[float, ...] = ()
+    reported_se: float = 0.0
     values: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
     by_slot: Mapping[str, SlotShare] = field(default_factory=dict)
@@ -171,11 +173,12 @@ def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
 
 def _estimate(row: Row, noise: Noise | None) -> Estimate | None:
     judged = row.status in (Verdict.KEEP, Verdict.DISCARD)
-    return estimate(row.own_scores, noise) if judged and row.own_scores else None
+    return estimate(row.own_scores, noise, row.reported_se) if judged and row.own_scores else None
 
 
 def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
     experiment = entry.experiment
+    asked = experiment.settings.task.objective
     proposal, runs, usage = experiment.proposal, experiment.runs, experiment.usage
     by_slot = _by_slot(experiment)
     everything = experiment.all_runs
@@ -216,6 +219,7 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         finished=datetime.fromisoformat(experiment.finished),
         commit=entry.code_commit,
         own_scores=own_scores,
+        reported_se=reported(runs, asked),
         values=values_of(runs),
         trusted=any(run.score.trusted for run in runs if run.score),
         waits=experiment.waits,
