@@ -46,7 +46,7 @@ class Row:
     error and `scores` their number; `against` is the number of the best that it was held against,
     and `delta` is its score minus that best's; `best` is the score of the best once this row's
     experiment had finished. All of these but `against` change as later experiments are added.
-    `reported_se` is the standard error that the measurement itself gave, 0 where it gave none.
+    `reported_se` is the standard error that its measurement reported itself, 0 if none.
     `values` are the means of all other metrics over its own runs, by name. `trusted`: it was
     measured beside the hidden data. `waits` is a keep that no person has approved yet; one that is
     `held` is not built on, since it waits or was rejected. `weaker` says that it ran in a weaker
@@ -173,13 +173,12 @@ def compared(rows: Sequence[Row], noise: Noise | None) -> tuple[Row, ...]:
 
 def _estimate(row: Row, noise: Noise | None) -> Estimate | None:
     judged = row.status in (Verdict.KEEP, Verdict.DISCARD)
-    if not judged or not row.own_scores:
-        return None
-    return estimate(row.own_scores, noise, row.reported_se)
+    return estimate(row.own_scores, noise, row.reported_se) if judged and row.own_scores else None
 
 
 def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
     experiment = entry.experiment
+    asked = experiment.settings.task.objective
     proposal, runs, usage = experiment.proposal, experiment.runs, experiment.usage
     by_slot = _by_slot(experiment)
     everything = experiment.all_runs
@@ -216,11 +215,11 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
         slots=", ".join(sorted(by_slot)),
         sandbox=experiment.sandbox,
         detail=experiment.detail,
-        reported_se=reported(runs, experiment.settings.task.objective),
         started=datetime.fromisoformat(experiment.started),
         finished=datetime.fromisoformat(experiment.finished),
         commit=entry.code_commit,
         own_scores=own_scores,
+        reported_se=reported(runs, asked),
         values=values_of(runs),
         trusted=any(run.score.trusted for run in runs if run.score),
         waits=experiment.waits,
