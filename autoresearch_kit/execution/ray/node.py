@@ -38,6 +38,7 @@ from autoresearch_kit.records import (
     codec,
 )
 from autoresearch_kit.tasks.kinds import kind_of, read_info
+from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.verdicts.comparable import fingerprint
 
 KEPT_RUNS = 8
@@ -156,6 +157,7 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
         why = f" ({machine.no_gpu})" if machine.no_gpu else ""
         raise KitError(f"Ray lent a GPU here, but torch sees none{why}")
     machine_probe.check_inside(machine, level)
+    make_parts(dataset)
     info = read_info(dataset)
     sight = sight_of(info, told.corpus, told.imports)
     found = _check_leak(dataset, sight, level)
@@ -194,6 +196,13 @@ def _clear(workspace: Workspace, kit: Path) -> None:
         remove_tree(folder)
     workspace.kit.unlink(missing_ok=True)
     workspace.kit.symlink_to(kit)
+
+
+def make_parts(prepared: Path) -> None:
+    """Make the parts of a task that no file came for: only files travel to a node."""
+    if layout.is_task(prepared):
+        for part in (layout.DATA_FOLDER, layout.HIDDEN_FOLDER):
+            (prepared / part).mkdir(exist_ok=True)
 
 
 def _check_leak(dataset: Path, sight: Sight, level: SandboxLevel) -> Leak | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.execution.ray import parcels
+from autoresearch_kit.execution.ray import node, parcels
 from autoresearch_kit.execution.ray.parcels import ParcelError, Store, parcel_of, pieces
+from autoresearch_kit.tasks.measured import layout
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_scripts_and_programs_arrive_as_such(tmp_path: Path, source: Path) -> No
     store.end(parcel)
     files = (path for path in store.folder(parcel).iterdir() if path.is_file())
     assert {path.name for path in files if os.access(path, os.X_OK)} == {"script", "program"}
+
+
+def test_a_task_has_its_empty_parts_on_a_node(tmp_path: Path) -> None:
+    for part in (layout.DATA_FOLDER, layout.HIDDEN_FOLDER):
+        (tmp_path / "task" / part).mkdir(parents=True)
+    (tmp_path / "task" / layout.INFO_FILE).write_text("{}")
+    store, parcel = Store(tmp_path / "cache"), parcel_of("task", tmp_path / "task")
+    assert store.begin(parcel)
+    for some in pieces(tmp_path / "task"):
+        store.take(parcel, some)
+    store.end(parcel)
+    node.make_parts(store.folder(parcel))
+    assert sorted(path.name for path in store.folder(parcel).iterdir()) == [
+        layout.DATA_FOLDER, layout.HIDDEN_FOLDER, layout.INFO_FILE,
+    ]  # fmt: skip
 
 
 def test_a_damaged_folder_is_refused(tmp_path: Path, source: Path) -> None:
