@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 
@@ -13,7 +14,8 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o666) -> None:
     Raises:
         OSError: the disk is full or the folder can't be written; the old content stays.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # threads may write the same file at once
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
             file.write(data)
