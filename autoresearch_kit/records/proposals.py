@@ -50,13 +50,14 @@ class Provenance:
 
     `endpoint` is the host that was asked, without secrets. `prompts` are SHA-256 digests in hex of
     the messages that opened each conversation, as compact JSON; `tools` name the calls that the
-    model made in them, in order. `at` is when the proposal was submitted, in UTC.
+    model made in them, in order. `at` is when the proposal was submitted, in UTC: it makes no other
+    proposal of the same one.
     """
 
     endpoint: str
     prompts: tuple[str, ...]
     tools: tuple[str, ...]
-    at: str
+    at: str = field(compare=False)
 
 
 @dataclass(frozen=True)
