@@ -1,7 +1,7 @@
 """The parts of a prompt, each in versions from the full one to the shortest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from autoresearch_kit.machine import profiles
@@ -35,7 +35,6 @@ from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section
 from autoresearch_kit.tasks.lm.corpora import about, how_packed
 from autoresearch_kit.verdicts import pareto
-from autoresearch_kit.verdicts.bounds import in_force
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.retries import fate
 
@@ -211,15 +210,9 @@ def standing(brief: Brief) -> Section:
     return Section("standing", "Where the campaign stands", (full, "\n".join(lines)))
 
 
-def _task(brief: Brief) -> Task:
-    """Return the campaign's task, with the bounds in force."""
-    task, workspace = brief.around.settings.task, brief.around.workspace
-    return replace(task, bounds=in_force(workspace.bounds(), brief.view.experiments, task))
-
-
 def front(brief: Brief) -> Section:
     """Return the keeps of which none is better in all objectives, with their values."""
-    title, task = "The front: kept, and none better in all objectives", _task(brief)
+    title, task = "The front: kept, and none better in all objectives", brief.view.task
     if len(task.objectives) < 2:
         return Section("front", title, ("",))
     lines = list[str]()
@@ -231,7 +224,7 @@ def front(brief: Brief) -> Section:
 
 def bounds(brief: Brief) -> Section:
     """Return the bounds in force, with the best's values."""
-    task, best = _task(brief), brief.view.experiment(brief.view.best)
+    task, best = brief.view.task, brief.view.experiment(brief.view.best)
     if not task.bounds:
         return Section("bounds", "Bounds", ("",))
     lines = [f"- {bound}; the best has {_value(best, bound.metric)}" for bound in task.bounds]

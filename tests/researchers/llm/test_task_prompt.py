@@ -24,7 +24,8 @@ def prompted(ledger: Ledger, task: Task, each: Sequence[Mapping[str, float]]) ->
     """Return rules and prompt for a campaign of this task whose experiments measured so."""
     view, around = ledger.view, ledger.around
     tried = zip(view.experiments, each, strict=True)
-    told = replace(view, experiments=tuple(retold(one, task, values) for one, values in tried))
+    experiments = tuple(retold(one, task, values) for one, values in tried)
+    told = replace(view, experiments=experiments, bounds=task.bounds)
     settings = replace(around.settings, task=task)
     info = TaskInfo(task, "d0", "m0", about="Tell handwritten digits apart.")
     text = proposal_prompt(brief_of(told, replace(around, settings=settings, dataset=info)), 10**6)
