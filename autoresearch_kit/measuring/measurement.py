@@ -31,7 +31,7 @@ class Measure:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        """Of the last `predict`, as the judge saw them: unpickling the inputs is part of them."""
+        """Seconds that the last `predict` took, as the judge saw it, with unpickling the inputs."""
 
     @property
     def hidden(self) -> Path:

@@ -7,7 +7,6 @@ row. The other, just as fresh, gets only rows that are cut at random positions a
 `check_pace`.
 """
 
-import os
 import secrets
 import sys
 import time
@@ -17,16 +16,14 @@ from pathlib import Path
 from statistics import median
 
 from autoresearch_kit.errors import ExecutionError
-from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.judge import causality, logits
 from autoresearch_kit.execution.judge.logits import Floats
 from autoresearch_kit.execution.judge.predictor_process import PredictorProcess, start
-from autoresearch_kit.execution.judge.scoring import FAILED, SCORE_FILE, JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure, serve
 from autoresearch_kit.execution.judge.shard import Predict, Shard, batch_shape, load_shard
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.lifeline import await_turn, uncollected
-from autoresearch_kit.files.atomic import write_atomic
-from autoresearch_kit.records import Reason, Score, codec
+from autoresearch_kit.records import Reason, Score
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.lm.splits import Split, metric_name
 
@@ -210,23 +207,5 @@ def check_pace(spent: float, answers: Sequence[float]) -> float:
     return spent
 
 
-def main(path: Path) -> int:
-    """Score what the spec at `path` names, write the answer into its folder, return a status."""
-    reap.adopt_orphans()
-    spec = codec.decode(JudgeSpec, path.read_bytes())
-    answer: Score | Failure
-    try:
-        answer = judge(spec)
-    except ScoreFailure as failure:
-        answer = Failure(failure.reason, failure.detail)
-    finally:
-        reap.reap(spec.run_id)
-    write_atomic(spec.folder / SCORE_FILE, codec.encode(answer))
-    return FAILED if isinstance(answer, Failure) else 0
-
-
 if __name__ == "__main__":
-    status = main(Path(sys.argv[1]))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # taking modules apart takes time, and frees nothing more
+    serve(judge, Path(sys.argv[1]))

@@ -5,27 +5,24 @@ measure.ipynb runs in a sandbox that sees the hidden data, the submission in ano
 not. This process relays inputs and answers between them, and takes the metrics.
 """
 
-import os
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.judge import measured_command
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.reported import Reported
-from autoresearch_kit.execution.judge.scoring import FAILED, SCORE_FILE, JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure, serve
 from autoresearch_kit.execution.judge.task_predictor_process import TaskPredictor
 from autoresearch_kit.execution.judge.task_predictor_process import start as start_predictor
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.lifeline import await_turn
 from autoresearch_kit.execution.runner.limits import MAX_FILES
-from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.untrusted import entries
-from autoresearch_kit.records import Reason, Score, TaskInfo, codec
+from autoresearch_kit.records import Reason, Score, TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
 
 
@@ -142,21 +139,5 @@ def _score(
     )
 
 
-def main(path: Path) -> int:
-    """Measure what the spec at `path` names, write the answer into its folder, return a status."""
-    reap.adopt_orphans()
-    spec = codec.decode(JudgeSpec, path.read_bytes())
-    answer: Score | Failure
-    try:
-        answer = judge(spec)
-    except ScoreFailure as failure:
-        answer = Failure(failure.reason, failure.detail)
-    write_atomic(spec.folder / SCORE_FILE, codec.encode(answer))
-    return FAILED if isinstance(answer, Failure) else 0
-
-
 if __name__ == "__main__":
-    status = main(Path(sys.argv[1]))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # taking modules apart takes time, and frees nothing more
+    serve(judge, Path(sys.argv[1]))

@@ -4,7 +4,6 @@ import fcntl
 import logging
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.judge.logits import Buffer, Ints, Logits
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
-from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor
+from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import codec
 
@@ -160,15 +159,7 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     ours = (memory, requests, replies, theirs.fileno())
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in ours]
     told = PredictorSpec(spec.submission, spec.device, *ends)
-    process = subprocess.Popen(
-        _command(spec, told),
-        stdin=subprocess.PIPE,  # by whose end it knows that this process is gone
-        stdout=printing,
-        stderr=printing,
-        pass_fds=ends,
-        start_new_session=True,
-        cwd="/",
-    )
+    process = launch(_command(spec, told), printing, ends)
     theirs.close()
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)

@@ -1,15 +1,20 @@
 """Have a submission scored by a judge, in processes of their own."""
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.handover import Failure
+from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner.submission import taken_model
+from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import (
     Accelerator,
     DatasetInfo,
@@ -166,3 +171,24 @@ def score(
     except (OSError, InputError) as error:
         raise ScoreFailure(Reason.KIT_FAILED, f"the judge's answer: {error}") from error
     raise ScoreFailure(failure.reason, failure.detail)
+
+
+def serve(judge: Callable[[JudgeSpec], Score], path: Path) -> NoReturn:
+    """Be a judge's process: judge what the spec at `path` names, write the answer, and exit.
+
+    When the answer is there, none of the judge's own processes is left.
+    """
+    reap.adopt_orphans()
+    spec = codec.decode(JudgeSpec, path.read_bytes())
+    answer: Score | Failure
+    try:
+        answer = judge(spec)
+    except ScoreFailure as failure:
+        answer = Failure(failure.reason, failure.detail)
+    finally:
+        reap.reap(spec.run_id)
+    write_atomic(spec.folder / SCORE_FILE, codec.encode(answer))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # taking modules apart takes time, and frees nothing more
+    os._exit(FAILED if isinstance(answer, Failure) else 0)

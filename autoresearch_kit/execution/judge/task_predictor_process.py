@@ -3,7 +3,6 @@
 import fcntl
 import os
 import select
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +22,7 @@ from autoresearch_kit.execution.judge.task_exchange import (
     Replied,
     TaskPredictorSpec,
 )
-from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor
+from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.measuring.line import PIECE_BYTES
@@ -157,15 +156,7 @@ def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
     torch = "torch" in spec.sight.imports
     told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
-    process = subprocess.Popen(
-        _command(spec, told, output),
-        stdin=subprocess.PIPE,  # by whose end it knows that this process is gone
-        stdout=printing,
-        stderr=printing,
-        pass_fds=ends,
-        start_new_session=True,
-        cwd="/",
-    )
+    process = launch(_command(spec, told, output), printing, ends)
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
     return TaskPredictor(process=process, spec=spec, requests=ask, replies=answer, printed=printed)

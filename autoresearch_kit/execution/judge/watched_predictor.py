@@ -166,3 +166,16 @@ class WatchedPredictor:
         words = self.tail.decode(errors="replace").strip().splitlines()
         said = f": {words[-1]}" if words else ""
         self.fail(f"{self.called}'s process ended with status {status}{said}")
+
+
+def launch(command: Sequence[str], printing: int, ends: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start a predictor, which prints to `printing` and gets no other descriptors than `ends`."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,  # by whose end it knows that this process is gone
+        stdout=printing,
+        stderr=printing,
+        pass_fds=ends,
+        start_new_session=True,
+        cwd="/",
+    )

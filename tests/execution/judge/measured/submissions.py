@@ -41,7 +41,7 @@ def much(x: Any) -> bytes:
 
 
 class Model:
-    """Is asked by its method."""
+    """Answers by its method `predict`."""
 
     def predict(self, x: Any) -> Any:
         return 2 * x
