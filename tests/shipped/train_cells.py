@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import count, takewhile
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
@@ -21,7 +21,7 @@ from autoresearch_kit.training.passes import Backward, Batch, Passes
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / SMALL_NOTEBOOK
 GPU_NOTEBOOK = ROOT / LARGE_NOTEBOOK
-MODULE = "train_cells_run"
+MODULE_NUMBERS = count()
 TINY: Mapping[Path, Mapping[str, Constant]] = {
     NOTEBOOK: {"HEAD_DIM": 32, "MLP_RATIO": 2, "COMPILE": False},
     GPU_NOTEBOOK: {
@@ -114,12 +114,13 @@ def execute(
 ) -> dict[str, object]:
     """Run the cells before the one named `until`, or all; return what they define.
 
-    They run as a module, since torch.compile imports that of a function which it inlines; what is
-    pickled takes its code along all the same, as out of a notebook.
+    They run as a module of their own, since torch.compile imports by name that of a function which
+    it inlines; what is pickled takes its code along all the same, as out of a notebook.
     """
     torch.manual_seed(0)
     notebook = TrainNotebook.read(path).set_constants(constants)
-    module = sys.modules[MODULE] = ModuleType(MODULE)
+    name = f"train_cells_{next(MODULE_NUMBERS)}"
+    module = sys.modules[name] = ModuleType(name)
     cloudpickle.register_pickle_by_value(module)
     namespace = vars(module)
     with patch.object(kernel, "start", lambda *_: run):
