@@ -77,8 +77,9 @@ def _plain(value: object) -> object:
     if isinstance(value, complex) or hasattr(value, "__array__"):
         array = np.asarray(value)
         return array.tolist() if array.dtype.hasobject else _extension(array)
+    kind = type(value).__name__
     raise SubmissionError(
-        f"the submission returned a {type(value).__name__}; numbers, text, bytes, None, lists, "
+        f"the submission returned something of type {kind}; numbers, text, bytes, None, lists, "
         "dictionaries, arrays and tensors are expected"
     )
 

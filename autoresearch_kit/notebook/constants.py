@@ -174,7 +174,7 @@ def _of_type(constant: _Assignment, value: Constant) -> Constant:
     elif type(old) is type(value):
         return value
     kind = type(old).__name__
-    raise EditError(f"{constant.name} = {old!r} is a {kind}; {value!r} can't take its place")
+    raise EditError(f"{constant.name} = {old!r} is of type {kind}; {value!r} can't take its place")
 
 
 def _written(value: Constant) -> str:

@@ -134,10 +134,11 @@ class TaskInfo:
     `data` digests what is trained on, `measurement` the hidden data and all that measures. `about`
     tells the researcher what the task is. `command` measures instead of `measure.ipynb`, and
     `checks` must pass before; both are run by a shell, and empty where there is none. A measurement
-    may take `measure_seconds` and `measure_memory_mb`. `packages` are modules that `measure.ipynb`
-    imports; `sees` are further files of this machine that training may read, `hides` are such that
-    hold what is hidden. `audited`: there
-    is a hidden part that only keeps are measured on.
+    may take `measure_seconds` and `measure_memory_mb`; loading a submission and all its answers may
+    take `submission_seconds`, None for what suits the budget of training. `packages` are modules
+    that `measure.ipynb` imports; `sees` are further files of this machine that training may read,
+    `hides` are such that hold what is hidden. `audited`: there is a hidden part that only keeps are
+    measured on.
     """
 
     task: Task
@@ -148,6 +149,7 @@ class TaskInfo:
     checks: str = ""
     measure_seconds: float = 300.0
     measure_memory_mb: float | None = None
+    submission_seconds: float | None = None
     packages: tuple[str, ...] = ()
     sees: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()

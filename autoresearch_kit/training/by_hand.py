@@ -34,21 +34,21 @@ def scratch_folder() -> Path:
     return Path(folder)
 
 
-def show_result(dataset: Dataset, work: Path, device: torch.device) -> None:
+def show_result(dataset: Dataset, work: Path, device: torch.device, train_seconds: float) -> None:
     """Show the curve of the losses in `work`; score the model there and print its score.
 
     Raises:
         ScoreFailure: it has no score; the message says why.
     """
     _show_curve(work)
-    score = _score(dataset.folder, work, device, scratch_folder())
+    score = _score(dataset.folder, work, device, scratch_folder(), train_seconds)
     print(f"{score.metric} {score.value:.6f}")  # noqa: T201 - what the user asked to see
 
 
-def show_measured(folder: Path, work: Path, device: torch.device) -> None:
+def show_measured(folder: Path, work: Path, device: torch.device, train_seconds: float) -> None:
     """Show the losses in `work`, if any; measure the submission there, and print each metric.
 
-    `folder` is the task's.
+    `folder` is the task's, `train_seconds` the budget that the run had.
 
     Raises:
         InputError: the task can't be used; the message says what to do.
@@ -57,18 +57,18 @@ def show_measured(folder: Path, work: Path, device: torch.device) -> None:
     _show_curve(work)
     prepared = prepare_task(folder.parent, folder.name)
     (work / handover.MODEL_FILE).touch()  # empty, where only files are handed over
-    score = _measure(prepared, work, device)
+    score = _measure(prepared, work, device, train_seconds)
     metrics = {metric.name: metric for metric in read_task(folder.parent, folder.name).task.metrics}
     for name, value in score.values.items():
         unit = (metrics.get(name) or KIT_METRICS[name]).unit
         print(f"{name:20s} {with_error(value, score.errors.get(name))} {unit}".rstrip())  # noqa: T201
 
 
-def _measure(prepared: Path, work: Path, device: torch.device) -> Score:
+def _measure(prepared: Path, work: Path, device: torch.device, train_seconds: float) -> Score:
     """Have what lies in `work` measured; where that fails, say where measure.ipynb's output is."""
     folder = scratch_folder()
     try:
-        return _score(prepared, work, device, folder)
+        return _score(prepared, work, device, folder, train_seconds)
     except scoring.ScoreFailure:
         if (executed := folder / scoring.MEASURED_FILE).exists():
             print(f"measure.ipynb, as far as it was executed: {executed}")  # noqa: T201
@@ -81,7 +81,9 @@ def _show_curve(work: Path) -> None:
         display(loss_curves({"this run": curve}))
 
 
-def _score(prepared: Path, work: Path, device: torch.device, folder: Path) -> Score:
+def _score(
+    prepared: Path, work: Path, device: torch.device, folder: Path, train_seconds: float
+) -> Score:
     """Have what lies in `work` scored; `folder` takes the judge's files."""
     # the top-level modules that a submission may need where it is scored
     loaded = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
@@ -96,6 +98,7 @@ def _score(prepared: Path, work: Path, device: torch.device, folder: Path) -> Sc
             run_id=f"by-hand-{uuid.uuid4()}",
             memory_mb=cgroups.memory_mb(),
             seconds=scoring.allowed_seconds(info),
+            answer_seconds=scoring.answer_seconds(info, train_seconds),
             device=device.type,
             gpu=machine_probe.gpu_of(device),
             sight=sight_of(info, info.name, sorted(loaded)),

@@ -110,7 +110,7 @@ class TrainingRun(BudgetedRun):
         if not self._headless:
             from autoresearch_kit.training.by_hand import show_result
 
-            show_result(self._dataset, self._work, self.device)
+            show_result(self._dataset, self._work, self.device, self.train_seconds)
 
     def __reduce__(self) -> tuple[type[RunStub], tuple[dict[str, int]]]:
         # a model that refers to its run takes only constants along

@@ -87,7 +87,7 @@ class MeasuredRun(BudgetedRun):
         if not self._headless:
             from autoresearch_kit.training.by_hand import show_measured
 
-            show_measured(self.data.parent, self._work, self.device)
+            show_measured(self.data.parent, self._work, self.device, self.train_seconds)
 
     def __reduce__(self) -> tuple[type[RunStub], tuple[dict[str, int]]]:
         # what refers to its run takes only a constant along

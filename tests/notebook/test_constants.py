@@ -68,7 +68,7 @@ def test_the_type_is_kept(name: str, value: Constant, expected: Constant) -> Non
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("DEPTH", 2.5, "DEPTH = 2 is a int; 2.5 can't take its place"),
+        ("DEPTH", 2.5, "DEPTH = 2 is of type int; 2.5 can't take its place"),
         ("DEPTH", "2", "can't take its place"),
         ("SOFT_CAP", True, "can't take its place"),
         ("SOFT_CAP", float("nan"), "can't take its place"),

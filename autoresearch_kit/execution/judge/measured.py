@@ -110,7 +110,7 @@ def _parameters(predictor: TaskPredictor, spec: JudgeSpec) -> dict[str, float]:
 
     What only files were handed over for, or what only a command can load, has no such number.
     """
-    predictor.deadline = time.monotonic() + min(spec.seconds, spec.batch_seconds)
+    predictor.deadline = time.monotonic() + spec.seconds
     if not spec.submission.stat().st_size:
         return {}
     try:

@@ -134,7 +134,7 @@ class PredictorProcess(WatchedPredictor):
         """Send a request and return the seconds until its answer came."""
         asked = time.monotonic()
         self._request(request)
-        reply = self._reply(min(self.deadline, asked + self.spec.batch_seconds))
+        reply = self._reply(min(self.deadline, asked + self.spec.answer_seconds))
         self.check(reply.failure, reply.detail)
         self.parameters = self.parameters if reply.parameters is None else reply.parameters
         return time.monotonic() - asked

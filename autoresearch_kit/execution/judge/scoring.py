@@ -42,6 +42,14 @@ FAILED = 3
 LM_SECONDS = 300.0
 """Seconds that the score of a language model may take; a task says what its own may."""
 
+LM_ANSWER_SECONDS = 60.0
+"""Seconds that a language model's loading, and each of its answers, may take."""
+
+FREE_SECONDS, FREE_SHARE = 10.0, 0.1
+"""Seconds that loading a task's submission and all its answers may take, where the task does not
+say: so many, or this share of the budget of training if that is more. In them it could go on
+training."""
+
 GRACE_SECONDS = 15.0
 """Seconds on top of the judge's own limit, before it is taken to hang."""
 
@@ -60,8 +68,9 @@ class JudgeSpec:
     since whoever ends the one must not end the other. `device` is torch's name of the device that
     the model computes on: `cuda`, `mps` or `cpu`; `precision` that of its matrix products, None for
     the predictor's choice. `gpu` is the only GPU that judge and predictors see; None: they see
-    none. `seconds` bounds all of the scoring, `batch_seconds` the model's loading and each of its
-    answers, `memory_mb` the predictors and their children. `cores` are as in `RunSetup`.
+    none. `seconds` bounds all of the scoring, `memory_mb` the predictors and their children.
+    `answer_seconds` bounds a language model's loading and each of its answers; of a task's
+    submission, loading and all answers of one process together. `cores` are as in `RunSetup`.
     """
 
     dataset: Path
@@ -75,7 +84,7 @@ class JudgeSpec:
     shard: str = "val"
     precision: str | None = None
     seconds: float = LM_SECONDS
-    batch_seconds: float = 60.0
+    answer_seconds: float = LM_ANSWER_SECONDS
     gpu: Accelerator | None = None
     sight: Sight = field(default_factory=Sight)
     cores: tuple[int, ...] = ()
@@ -105,8 +114,16 @@ def allowed_seconds(info: DatasetInfo | TaskInfo) -> float:
     return info.measure_seconds if isinstance(info, TaskInfo) else LM_SECONDS
 
 
+def answer_seconds(info: DatasetInfo | TaskInfo, train_seconds: float) -> float:
+    """Return the seconds that `JudgeSpec.answer_seconds` bounds."""
+    if not isinstance(info, TaskInfo):
+        return LM_ANSWER_SECONDS
+    return info.submission_seconds or max(FREE_SECONDS, FREE_SHARE * train_seconds)
+
+
 def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
     """Say how a run's submission is scored on a shard; `folder` takes the judge's files."""
+    info = read_info(spec.dataset)
     return JudgeSpec(
         dataset=spec.dataset,
         submission=taken_model(spec.folder),
@@ -116,7 +133,8 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         run_id=judge_id(spec.run_id),
         memory_mb=spec.memory_mb,
         shard=shard.value,
-        seconds=allowed_seconds(read_info(spec.dataset)),
+        seconds=allowed_seconds(info),
+        answer_seconds=answer_seconds(info, spec.train_seconds),
         device=spec.device,
         gpu=spec.gpu,
         sight=spec.sight,

@@ -131,7 +131,9 @@ def _predict_of(submitted: object) -> Function:
     predict: object = getattr(submitted, "predict", submitted)
     if not callable(predict):
         kind = type(submitted).__name__
-        raise SubmissionError(f"submitted was a {kind}, which has no `predict` and can't be called")
+        raise SubmissionError(
+            f"submitted was of type {kind}, which has no `predict` and can't be called"
+        )
     return predict
 
 

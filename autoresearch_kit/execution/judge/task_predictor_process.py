@@ -1,12 +1,13 @@
 """The judge's side of a task's predictor: start it, have it answer, bound what it takes, end it."""
 
 import fcntl
+import math
 import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -37,11 +38,14 @@ FALSE = "the submission wrote a false reply"
 class TaskPredictor(WatchedPredictor):
     """One predictor of a task. `parameters` are known when it has loaded the submission.
 
-    `ahead` are bytes of its outputs that came with the line before them.
+    `spent` are the seconds that loading and its answers have taken so far. `ahead` are bytes of its
+    outputs that came with the line before them.
     """
 
     parameters: int | None = None
     ready: bool = False
+    spent: float = 0.0
+    limit: float = math.inf
     ahead: bytes = b""
     imported: set[str] = field(default_factory=lambda: {"__main__", "builtins"})
     called: ClassVar[str] = "the submission"
@@ -58,8 +62,9 @@ class TaskPredictor(WatchedPredictor):
             self._reply()
             self.ready = True
         self.loaded = True
-        self._send(Asked())
-        self.parameters = self._reply().parameters
+        with self._counted():
+            self._send(Asked())
+            self.parameters = self._reply().parameters
         if not (self.parameters is None or countable(self.parameters)):
             self.fail(FALSE)
 
@@ -82,29 +87,30 @@ class TaskPredictor(WatchedPredictor):
         """
         self.load()
         self._import(module)
-        begun = time.monotonic()
-        self._send(Asked(size=size))
-        for piece in inputs:
-            self.write(piece, self.deadline)
-        reply = self._reply()
-        if not 0 < reply.size <= most:
-            got, allowed = reply.size / MEGABYTE, most / MEGABYTE
-            self.fail(f"the submission's answer has {got:,.1f} MB, {allowed:,.0f} allowed")
-        begin(reply.size)
-        left = reply.size
-        while left:
-            some = self._more(min(left, PIECE_BYTES))
-            left -= len(some)
-            take(some)
-        return time.monotonic() - begun
+        before = self.spent
+        with self._counted():
+            self._send(Asked(size=size))
+            for piece in inputs:
+                self.write(piece, self.limit)
+            left = self._size(most)
+            begin(left)
+            while left:
+                some = self._more(min(left, PIECE_BYTES))
+                left -= len(some)
+                take(some)
+        return self.spent - before
 
     def late(self) -> NoReturn:
         """Raise the failure of a submission that takes too long."""
-        seconds = self.spec.seconds
-        raise ScoreFailure(
-            Reason.OVER_BUDGET,
-            f"the submission gave no answer within the {seconds:g} s that a measurement may take",
-        )
+        spec = self.spec
+        detail = f"gave no answer within the {spec.seconds:g} s that a measurement may take"
+        if time.monotonic() <= self.deadline:
+            detail = (
+                f"took more than {spec.answer_seconds:g} s to load and to answer, in which it "
+                "could train on, over its budget; task.toml may allow more under [limits], as "
+                "submission_seconds"
+            )
+        raise ScoreFailure(Reason.OVER_BUDGET, f"the submission {detail}")
 
     def processes(self) -> Sequence[psutil.Process]:
         """Return its own processes: the measurement's have a limit of their own."""
@@ -113,6 +119,23 @@ class TaskPredictor(WatchedPredictor):
             return [own, *own.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count the seconds in here as the submission's, and end it when it has none left."""
+        begun = time.monotonic()
+        self.limit = begun + self.spec.answer_seconds - self.spent
+        yield
+        self.limit = math.inf
+        self.spent += time.monotonic() - begun
+
+    def _size(self, most: int) -> int:
+        """Return how many bytes its answer has."""
+        size = self._reply().size
+        if not 0 < size <= most:
+            got, allowed = size / MEGABYTE, most / MEGABYTE
+            self.fail(f"the submission's answer has {got:,.1f} MB, {allowed:,.0f} allowed")
+        return size
 
     def _import(self, module: str) -> None:
         """Have it import what the inputs are made of, once: that is not the submission's time."""
@@ -125,7 +148,7 @@ class TaskPredictor(WatchedPredictor):
         """Send a request. Nothing may have come before it: an answer can't precede its inputs."""
         if self.ahead or select.select([self.replies], [], [], 0)[0]:
             self.fail(FALSE)
-        self.write(memoryview(codec.compact(asked) + b"\n"), self.deadline)
+        self.write(memoryview(codec.compact(asked) + b"\n"), self.limit)
 
     def _reply(self) -> Replied:
         line = b""
@@ -141,7 +164,7 @@ class TaskPredictor(WatchedPredictor):
     def _more(self, most: int) -> bytes:
         """Return what comes next: what was read with the last line, or what is there by now."""
         if not self.ahead:
-            return self.read(most, self.deadline)
+            return self.read(most, self.limit)
         some, self.ahead = self.ahead[:most], self.ahead[most:]
         return some
 

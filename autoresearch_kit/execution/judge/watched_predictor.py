@@ -110,7 +110,7 @@ class WatchedPredictor:
         """Raise the failure of a predictor that takes too long."""
         if time.monotonic() > self.deadline:
             self.fail(f"scoring took longer than {self.spec.seconds:g} s")
-        self.fail(f"{self.called} gave no answer for {self.spec.batch_seconds:g} s")
+        self.fail(f"{self.called} gave no answer for {self.spec.answer_seconds:g} s")
 
     def processes(self) -> Sequence[psutil.Process]:
         """Return the processes whose memory counts: all predictors' of this judge."""

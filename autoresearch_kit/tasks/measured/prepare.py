@@ -188,6 +188,7 @@ def _info(told: TaskFile, files: Files) -> TaskInfo:
         checks=told.checks,
         measure_seconds=told.measure_seconds,
         measure_memory_mb=told.measure_memory_mb,
+        submission_seconds=told.submission_seconds,
         packages=packages_of(files),
         sees=told.sees,
         hides=told.hides,

@@ -34,6 +34,7 @@ class TaskFile:
     checks: str = ""
     measure_seconds: float = MEASURE_SECONDS
     measure_memory_mb: float | None = None
+    submission_seconds: float | None = None
     sees: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
 
@@ -92,6 +93,7 @@ def _read_table(table: Table, folder: str) -> TaskFile:
         checks=checks,
         measure_seconds=limits.positive("measure_seconds") or MEASURE_SECONDS,
         measure_memory_mb=limits.positive("measure_memory_mb"),
+        submission_seconds=limits.positive("submission_seconds"),
         sees=_read_sees(sandbox),
         hides=_read_hides(sandbox),
     )

@@ -57,7 +57,7 @@ def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         run_id=f"test-{request.node.name}-{tmp_path.name}",
         memory_mb=2000,
         seconds=240,
-        batch_seconds=60,
+        answer_seconds=60,
     )
     yield spec
     _, left = psutil.wait_procs(reap.members(spec.run_id), timeout=10)  # killed, not yet gone

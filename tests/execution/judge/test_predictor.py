@@ -198,7 +198,7 @@ def test_a_model_that_breaks_its_process_is_refused(
 
 @pytest.mark.slow
 def test_an_answer_and_scoring_as_a_whole_are_bounded(spec: JudgeSpec, start: Start) -> None:
-    predictor = start(replace(submit(spec, cheats.Does(cheats.sleep)), batch_seconds=2))
+    predictor = start(replace(submit(spec, cheats.Does(cheats.sleep)), answer_seconds=2))
     late = (Reason.BAD_SUBMISSION, "the model gave no answer for 2 s")
     assert refusals(predictor) == [late]
     predictor.deadline = time.monotonic() + 1

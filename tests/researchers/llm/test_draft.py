@@ -111,7 +111,7 @@ def test_bad_arguments_are_answered_with_the_right_form(
         ("write_cell", {"cell": "train", "source": "x", "after": "model"}, "cell 'train' already"),
         ("write_cell", {"cell": "config", "source": ""}, "no editable cell 'config'; it needs"),
         ("set_constants", {"values": {"DEPTH": 2}}, "no constant 'DEPTH' .* there are: BATCH, RA"),
-        ("set_constants", {"values": {"BATCH": "8"}}, "BATCH = 8 is a int; '8' can't"),
+        ("set_constants", {"values": {"BATCH": "8"}}, "BATCH = 8 is of type int; '8' can't"),
         ("set_constants", {"values": {}}, "no constants given; write them as"),
         ("set_constants", {"values": {"BATCH": 8}}, "this changes nothing"),
         ("read", {"what": "optimzer"}, "no cell 'optimzer'; cells: param"),

@@ -20,6 +20,7 @@ unit = "share"
 [limits]
 measure_seconds = 60
 measure_memory_mb = 2000
+submission_seconds = 5
 [sandbox]
 sees = ["/usr/share/dict"]
 hides = ["sklearn/datasets/data"]
@@ -36,6 +37,7 @@ def test_everything_in_a_task_file_is_read(tmp_path: Path) -> None:
         "digits", "toy", "handwritten digits",
     )  # fmt: skip
     assert (found.train_seconds, found.measure_seconds, found.measure_memory_mb) == (20, 60, 2000)
+    assert found.submission_seconds == 5
     assert (found.sees, found.hides) == (("/usr/share/dict",), ("sklearn/datasets/data",))
     assert not found.task.trusted
 

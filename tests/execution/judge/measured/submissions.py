@@ -141,6 +141,13 @@ def forge() -> None:
         Path(os.environ["AUTORESEARCH_OUTPUT"], "metrics.json").write_text('{"error": 0}')
 
 
+def train_on(seconds: float = 1.2) -> None:
+    """Compute, as training would."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
 def hang() -> None:
     time.sleep(600)
 

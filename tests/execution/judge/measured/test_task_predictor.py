@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import cloudpickle
@@ -12,12 +13,12 @@ import pytest
 import torch
 
 from autoresearch_kit.execution import machine_probe
-from autoresearch_kit.execution.judge import task_predictor_process
+from autoresearch_kit.execution.judge import scoring, task_predictor_process
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_predictor_process import TaskPredictor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.measuring import values
-from autoresearch_kit.records import Accelerator, Reason
+from autoresearch_kit.records import LANGUAGE_MODELLING, Accelerator, Reason, TaskInfo
 from tests.execution.judge.measured import submissions
 from tests.execution.judge.measured.submissions import Does
 
@@ -30,7 +31,11 @@ bubblewrapped = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap
 
 class Start(Protocol):
     def __call__(
-        self, submission: object, seconds: float = 60.0, gpu: Accelerator | None = None
+        self,
+        submission: object,
+        seconds: float = 60.0,
+        answer_seconds: float = 60.0,
+        gpu: Accelerator | None = None,
     ) -> TaskPredictor: ...
 
 
@@ -39,10 +44,15 @@ def start(spec: JudgeSpec) -> Iterator[Start]:
     started = []
 
     def start_predictor(
-        submission: object, seconds: float = 60.0, gpu: Accelerator | None = None
+        submission: object,
+        seconds: float = 60.0,
+        answer_seconds: float = 60.0,
+        gpu: Accelerator | None = None,
     ) -> TaskPredictor:
         spec.submission.write_bytes(cloudpickle.dumps(submission))
-        asked = replace(spec, seconds=seconds, gpu=gpu, device="cuda" if gpu else "cpu")
+        device = "cuda" if gpu else "cpu"
+        asked = replace(spec, seconds=seconds, answer_seconds=answer_seconds)
+        asked = replace(asked, gpu=gpu, device=device)
         started.append(task_predictor_process.start(asked, spec.output))
         started[-1].deadline = time.monotonic() + seconds
         return started[-1]
@@ -102,6 +112,35 @@ def test_time_is_counted_from_outside(start: Start) -> None:
     assert took >= 0.3
 
 
+@pytest.mark.parametrize(
+    "submission",
+    [Does(submissions.train_on), submissions.Loads(partial(submissions.train_on, 3))],
+    ids=["asked", "loaded"],
+)
+def test_training_while_it_is_measured_is_over_its_budget(submission: object, start: Start) -> None:
+    """Loading and all answers count together, however long the measurement may take."""
+    predictor = start(submission, answer_seconds=2)
+    reason, detail = refusal(lambda: [ask(predictor) for _ in range(3)])
+    assert reason is Reason.OVER_BUDGET
+    assert "took more than 2 s to load and to answer" in detail
+
+
+@pytest.mark.parametrize(
+    ("told", "train_seconds", "allowed"), [(None, 20, 10), (None, 3000, 300), (5.0, 3000, 5)]
+)
+def test_a_submission_may_take_a_tenth_of_the_budget(
+    told: float | None, train_seconds: float, allowed: float
+) -> None:
+    info = TaskInfo(LANGUAGE_MODELLING, data="d", measurement="m", submission_seconds=told)
+    assert scoring.answer_seconds(info, train_seconds) == allowed
+
+
+def test_a_fresh_process_has_its_seconds_anew(start: Start) -> None:
+    for _ in range(2):
+        predictor = start(Does(submissions.train_on), answer_seconds=2)
+        np.testing.assert_array_equal(ask(predictor), 2 * X)
+
+
 def test_importing_the_inputs_type_is_not_the_submissions_time(start: Start) -> None:
     predictor = start(submissions.loaded)
     assert ask(predictor, module="pandas") is True
@@ -113,8 +152,8 @@ BAD = Reason.BAD_SUBMISSION
 
 FAULTS: dict[str, tuple[object, Reason, str]] = {
     "raises": (Does(submissions.fail), BAD, "ValueError: no such row"),
-    "can't be called": (7, BAD, "submitted was a int, which has no `predict`"),
-    "returns an object": (submissions.nothing, BAD, "the submission returned a object; numbers"),
+    "can't be called": (7, BAD, "submitted was of type int, which has no `predict`"),
+    "returns an object": (submissions.nothing, BAD, "returned something of type object; numbers"),
     "returns too much": (submissions.much, BAD, "answer has 2.0 MB, 1 allowed"),
     "ends": (Does(submissions.leave), BAD, "the submission's process ended with status 7"),
     "is killed": (Does(submissions.die), Reason.OUT_OF_MEMORY, "the system killed"),
