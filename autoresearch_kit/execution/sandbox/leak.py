@@ -211,18 +211,34 @@ class Measured:
     leak: Leak | None = None
 
 
-def _key(wanted: Scored, shown: Iterable[File]) -> str:
-    """Digest what is looked for, and every file's path, size, inode and times."""
-    files = sorted((file.path, file.size, file.inode, file.times) for file in shown)
+def key(wanted: Scored, shown: Iterable[File], kit: Path) -> str:
+    """Digest what is looked for, and every file's path, size, inode and times.
+
+    Each campaign has its own copy of the package, `kit`: its modules count by what is in them.
+    """
+    files = sorted(_identity(file, kit) for file in shown if not _compiled(file, kit))
     return sha256(repr((VERSION, wanted.stamp, files)).encode()).hexdigest()
+
+
+def _identity(file: File, kit: Path) -> tuple[str, str]:
+    """Return a file's path and what tells whether it has changed."""
+    path = Path(file.path)
+    if not path.is_relative_to(kit):
+        return file.path, repr((file.size, file.inode, file.times))
+    return path.relative_to(kit).as_posix(), sha256(path.read_bytes()).hexdigest()
+
+
+def _compiled(file: File, kit: Path) -> bool:
+    """Return whether a file is byte code of the package, made from a module beside it."""
+    return file.path.endswith(".pyc") and Path(file.path).is_relative_to(kit)
 
 
 def main(folder: Path, known: str) -> int:
     """Print the measurement as JSON, without the leak if its key is `known`."""
     wanted = open_scored(folder)
     shown = files("/", {*NOT_FILES, str(folder)})
-    key = _key(wanted, shown)
-    result = Measured(key) if key == known else Measured(key, measure(wanted, shown))
+    now = key(wanted, shown, Path(__file__).parents[2])
+    result = Measured(now) if now == known else Measured(now, measure(wanted, shown))
     sys.stdout.write(codec.encode(result).decode())
     return 0
 
@@ -230,7 +246,7 @@ def main(folder: Path, known: str) -> int:
 def find_leak(dataset: Path, sight: Sight) -> Leak:
     """Return how much of a data set's scored text runs with this sight can read.
 
-    It is measured again only when a shown file or the data set has changed.
+    It is measured again only when a shown file, the package or the data set has changed.
 
     Raises:
         KitError: the process that measures it failed.

@@ -14,6 +14,7 @@ import pytest
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.sandbox import bubblewrap, leak, scored, shown_files
+from autoresearch_kit.files.kit_copy import PACKAGE, copy_kit
 from autoresearch_kit.files.paths import data_home
 from autoresearch_kit.records import Leak, LeakPlace, Sight, Task, TaskInfo, codec
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
@@ -109,6 +110,23 @@ def test_no_campaign_starts_where_runs_can_read_scored_text(dataset: Dataset) ->
     again = context.check_leak(dataset.folder, dataset.info, Sight())
     assert again is not None
     assert again.share < leak.MOST_LEAK
+
+
+def key_of(dataset: Dataset, kit: Path, root: Path) -> str:
+    return leak.key(scored.open_scored(dataset.folder), shown_files.files(str(root), ()), kit)
+
+
+def test_each_campaigns_copy_of_the_package_counts_the_same(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """The search takes seconds: another campaign on the same data does without."""
+    keys = []
+    for name in ("one", "another"):
+        copy_kit(PACKAGE / "records", tmp_path / name / "kit")
+        keys.append(key_of(dataset, tmp_path / name / "kit", tmp_path / name))
+    assert keys[0] == keys[1]
+    (tmp_path / "another" / "kit" / "records" / "text.py").write_bytes(SCORED)
+    assert key_of(dataset, tmp_path / "another" / "kit", tmp_path / "another") != keys[0]
 
 
 HIDDEN, IN_BOTH = words(5, 3_000), words(6, 3_000)
