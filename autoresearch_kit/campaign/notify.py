@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.errors import InputError, NotifyError
 from autoresearch_kit.records import (
     Experiment,
     Stage,
@@ -124,7 +124,7 @@ def post(address: str, text: str) -> None:
     """Send a notice, once.
 
     Raises:
-        ErrandError: it did not arrive. Of the address, the message has only the public part.
+        NotifyError: it did not arrive. Of the address, the message has only the public part.
     """
     line = html.escape(one_line(text, LENGTH), quote=False)
     line = line.replace("@", "@\u200b")  # an idea that says @everyone must not call everyone
@@ -134,7 +134,7 @@ def post(address: str, text: str) -> None:
             return
     status = re.search(r"error=(\d+)", "\n".join(messages))
     why = f"HTTP {status[1]}" if status else f"no answer within {SECONDS:.0f} s, or no connection"
-    raise ErrandError(f"{public_part(address)} did not take a notice: {why}")
+    raise NotifyError(f"{public_part(address)} did not take a notice: {why}")
 
 
 def _split(address: str) -> SplitResult:
