@@ -53,15 +53,15 @@ class CopiesAndNotices:
         self._experiments: tuple[Experiment, ...] = ()
         self._last_message = ""
 
-    def stand_in(self, trouble: str) -> None:
+    def fallback_used(self, trouble: str) -> None:
         """Send the notice that the model can't be asked and optuna proposes in its place."""
-        self._notify(self._destinations(), notify.stand_in(self._workspace.tag, trouble))
+        self._notify(self._destinations(), notify.fallback_notice(self._workspace.tag, trouble))
 
-    def after(self, experiments: Sequence[Experiment]) -> None:
+    def experiment_recorded(self, experiments: Sequence[Experiment]) -> None:
         """Copy, and tell of a plateau, after the last of these experiments was recorded in git."""
         self._experiments = tuple(experiments)
         destinations = self._destinations()
-        if notice := notify.plateau(experiments):
+        if notice := notify.plateau_notice(experiments):
             self._notify(destinations, notice)
         # a copy that waits for its turn will hold this experiment too
         if destinations.copy_to and not self._copies.do(
@@ -69,15 +69,15 @@ class CopiesAndNotices:
         ):
             self._log_once(f"the copy to {destinations.copy_to} takes long; is its disk there?")
 
-    def waits(self, experiment: Experiment) -> None:
+    def approval_needed(self, experiment: Experiment) -> None:
         """Send the notice that a keep waits for a person's approval."""
-        self._notify(self._destinations(), notify.waits(experiment))
+        self._notify(self._destinations(), notify.approval_notice(experiment))
 
-    def ended(self) -> None:
+    def campaign_ended(self) -> None:
         """Send the notice that the campaign ended, and wait a little for what is under way."""
         state = self._workspace.state()
         if state is not None:
-            self._notify(self._destinations(), notify.ending(state, self._experiments))
+            self._notify(self._destinations(), notify.end_notice(state, self._experiments))
         if not self._notices.finish(NOTICE_PATIENCE):
             logger.warning("the last notice was not taken within %.0f s", NOTICE_PATIENCE)
         if not self._copies.finish(COPY_PATIENCE):

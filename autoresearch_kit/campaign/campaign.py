@@ -70,7 +70,7 @@ class Campaign:
             history = History(self.root, self.tag, writer=True)
             given = history, self.workspace, self.settings, self._model, heartbeat, limits
             try:
-                with open_parts(*given, self._copies_and_notices.stand_in) as parts:
+                with open_parts(*given, self._copies_and_notices.fallback_used) as parts:
                     why = yield from loop.run(parts, self._copies_and_notices)
             except GeneratorExit:
                 heartbeat.stage(Stage.ENDED, "left by its caller; the next start goes on")
@@ -85,4 +85,4 @@ class Campaign:
             else:
                 heartbeat.stage(Stage.ENDED, why)
             finally:
-                self._copies_and_notices.ended()
+                self._copies_and_notices.campaign_ended()

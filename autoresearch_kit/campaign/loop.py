@@ -64,9 +64,9 @@ def run(parts: Parts, copies_and_notices: CopiesAndNotices) -> Generator[Experim
             loop.begin(proposal)
             why = loop.why_over()
         for experiment in loop.advance():
-            copies_and_notices.after(loop.experiments)
+            copies_and_notices.experiment_recorded(loop.experiments)
             if experiment.waits:
-                copies_and_notices.waits(experiment)
+                copies_and_notices.approval_needed(experiment)
             yield experiment
             done.append(experiment)
             recording.check_kit_works(done)

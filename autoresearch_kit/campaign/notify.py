@@ -42,7 +42,7 @@ WEB = ("http://", "https://")
 EXAMPLES = "https://hooks.slack.com/services/... or ntfy://TOPIC"
 
 
-def plateau(experiments: Sequence[Experiment]) -> str:
+def plateau_notice(experiments: Sequence[Experiment]) -> str:
     """Return the notice of a plateau when it is PLATEAU experiments long, else an empty text."""
     best = best_of(experiments)
     if best is None:
@@ -63,7 +63,7 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     )
 
 
-def waits(experiment: Experiment) -> str:
+def approval_notice(experiment: Experiment) -> str:
     """Return the notice that a keep waits for a person's approval."""
     tag, number = experiment.tag, experiment.number
     metric = experiment.settings.task.objective.name
@@ -75,12 +75,12 @@ def waits(experiment: Experiment) -> str:
     )
 
 
-def stand_in(tag: str, trouble: str) -> str:
+def fallback_notice(tag: str, trouble: str) -> str:
     """Return the notice that optuna proposes because the language model can't be asked."""
     return f"'{tag}' needs help: optuna proposes, since {trouble}"
 
 
-def ending(state: State, experiments: Sequence[Experiment]) -> str:
+def end_notice(state: State, experiments: Sequence[Experiment]) -> str:
     """Return the notice that the campaign is over: why, and with which result."""
     over = state.stage in (Stage.ENDED, Stage.FAILED)
     verb = str(state.stage) if over else f"died while {state.stage}"

@@ -86,7 +86,9 @@ def test_a_keep_that_waits_is_told(
     project: Path, pool: StubPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = list[int]()
-    monkeypatch.setattr(CopiesAndNotices, "waits", lambda _, each: told.append(each.number))
+    monkeypatch.setattr(
+        CopiesAndNotices, "approval_needed", lambda _, each: told.append(each.number)
+    )
     with campaign(project, pool, Wants(*BETTER), GATED, 2) as parts:
         list(loop.run(parts, CopiesAndNotices(parts.workspace)))
     assert told == [1, 2]
@@ -94,6 +96,6 @@ def test_a_keep_that_waits_is_told(
 
 def test_the_notice_says_how_to_answer(project: Path, pool: StubPool) -> None:
     kept: Experiment = run(project, pool, Wants(*BETTER), GATED, experiments=1)[1]
-    said = notify.waits(kept)
+    said = notify.approval_notice(kept)
     assert "'night': experiment 1 waits for approval, val_bpb " in said
     assert "autoresearch approve night 1, or reject night 1" in said

@@ -81,13 +81,13 @@ def series(*verdicts: Verdict) -> list[Experiment]:
 def end(workspace: Workspace, runner: CopiesAndNotices) -> None:
     """End the campaign; what was under way is done when this returns."""
     Heartbeat(workspace, Limits()).stage(Stage.ENDED, "done")
-    runner.ended()
+    runner.campaign_ended()
 
 
 def copy_and_notify(workspace: Workspace, experiments: Sequence[Experiment] = ()) -> None:
     """Copy and notify after some experiments and at the end."""
     runner = CopiesAndNotices(workspace)
-    runner.after(experiments or series(Verdict.KEEP))
+    runner.experiment_recorded(experiments or series(Verdict.KEEP))
     end(workspace, runner)
 
 
@@ -107,7 +107,7 @@ def test_the_last_notice_says_why_and_with_which_result(
 def test_a_plateau_is_reported_once(hooked: Workspace, chat: ChatServer) -> None:
     runner, night = CopiesAndNotices(hooked), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
     for count in range(1, len(night) + 1):
-        runner.after(night[:count])
+        runner.experiment_recorded(night[:count])
     end(hooked, runner)
     [told] = [text for text in texts(chat) if "plateau" in str(text)]
     assert "the best is still experiment 1" in str(told)
@@ -119,11 +119,11 @@ def test_destinations_may_change_while_the_campaign_runs(
     runner = CopiesAndNotices(workspace)
     (workspace.folder / "destinations.json").write_text('{"copy_to": 1}')
     with caplog.at_level(logging.INFO):
-        runner.stand_in("first trouble")  # without a webhook it is logged
+        runner.fallback_used("first trouble")  # without a webhook it is logged
     assert "destinations.json can't be read" in caplog.text
     assert "notice: 'night' needs help: optuna proposes, since first trouble" in caplog.text
     workspace.write_destinations(Destinations(webhook=hook(chat)))
-    runner.stand_in("503 from there")
+    runner.fallback_used("503 from there")
     end(workspace, runner)
     assert texts(chat)[0] == "'night' needs help: optuna proposes, since 503 from there"
 
@@ -140,7 +140,7 @@ def test_a_slow_webhook_delays_nothing_and_is_given_up(
     answer = threading.Event()
     chat.script = lambda _: Answer(wait=answer)
     runner = CopiesAndNotices(hooked)
-    runner.stand_in("503")
+    runner.fallback_used("503")
     answer.set()  # reached although the notice was not accepted yet
     end(hooked, runner)
     assert len(texts(chat)) == 2
@@ -228,7 +228,7 @@ def test_a_failed_copy_is_tried_again_and_spoils_none(
     runner = CopiesAndNotices(copied)
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            runner.after(series(Verdict.KEEP))
+            runner.experiment_recorded(series(Verdict.KEEP))
             end(copied, runner)
     assert caplog.text.count("no folder") == 1
     disk.mkdir()
@@ -253,7 +253,7 @@ def test_a_hanging_disk_delays_nothing(
     assert begun.wait(60)  # else the first copy finds no room to wait in
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            runner.after(series(Verdict.KEEP))
+            runner.experiment_recorded(series(Verdict.KEEP))
     assert "takes long; is its disk there?" in caplog.text
     hanging.set()
     end(copied, runner)
