@@ -69,8 +69,12 @@ class LimitReached(KitError):  # noqa: N818 - not a fault: the user set it
     """A cap on tokens or US dollars is reached; the message says how to go on."""
 
 
-class ErrandError(KitError):
-    """A copy or a notice could not be made; the campaign goes on without it."""
+class BackupError(KitError):
+    """A campaign could not be copied; it goes on, and the copy before stays good."""
+
+
+class NotifyError(KitError):
+    """A notice could not be sent; the campaign goes on without it."""
 
 
 class Cancelled(KitError):  # noqa: N818 - not a fault: somebody asked for it

@@ -24,7 +24,7 @@ from statistics import fmean
 from sleepers import NOTEBOOK, RESEARCHERS, Sleepers, campaign
 
 from autoresearch_kit.campaign import loop
-from autoresearch_kit.campaign.errands import ErrandRunner
+from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
 
@@ -104,7 +104,7 @@ def make_project(root: Path) -> Path:
 def go_on(root: Path, pool: Sleepers, researcher: str, experiments: int) -> Scaled:
     """Record so many more experiments; what comes before all slots are busy is not measured."""
     with campaign(root, pool, RESEARCHERS[researcher](), Limits()) as parts:
-        tried = loop.run(parts, ErrandRunner(parts.workspace))
+        tried = loop.run(parts, CopiesAndNotices(parts.workspace))
         list(islice(tried, pool.count + 1))
         pool.idle.clear()
         before = Used.by(pool)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
-from autoresearch_kit.errors import CorpusError, ErrandError, InputError, LedgerError
+from autoresearch_kit.errors import BackupError, CorpusError, InputError, LedgerError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.files.workspace import Workspace
@@ -34,7 +34,7 @@ FILES = (
     "prepared.json",
 )
 """The files of the campaign's folder that are copied, beside its pending proposals. No secret is in
-them; errands.json has one, so it stays out."""
+them; destinations.json has one, so it stays out."""
 
 KIT = "kit"
 """The folder in the zip that holds the campaign's own copy of the package."""
@@ -69,7 +69,7 @@ def copy_campaign(workspace: Workspace, folder: Path) -> None:
     """Copy the campaign as it is now; what is small and changes first, the data set last.
 
     Raises:
-        ErrandError: the folder is gone, full or read-only, or git failed. The copy before is good.
+        BackupError: the folder is gone, full or read-only, or git failed. The copy before is good.
     """
     scratch = workspace.folder / "copy"
     archive, bundle = (scratch / f"{workspace.tag}.{kind}" for kind in ("zip", "bundle"))
@@ -93,9 +93,9 @@ def copy_campaign(workspace: Workspace, folder: Path) -> None:
             _pack_dataset(data.folder, _dataset_in(folder, data.info))
         shutil.rmtree(scratch)
     except (InputError, LedgerError, CorpusError) as error:
-        raise ErrandError(f"not copied: {error}") from error
+        raise BackupError(f"not copied: {error}") from error
     except OSError as error:
-        raise ErrandError(f"not copied to {folder}: {error.strerror or error}") from error
+        raise BackupError(f"not copied to {folder}: {error.strerror or error}") from error
 
 
 def restore(root: Path, folder: Path, tag: str | None = None) -> list[Restored]:

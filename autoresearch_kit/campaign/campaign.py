@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from autoresearch_kit.campaign import loop
-from autoresearch_kit.campaign.errands import ErrandRunner
+from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.options import Wishes, settle
 from autoresearch_kit.campaign.parts import open_parts
@@ -49,7 +49,7 @@ class Campaign:
         self.workspace = Workspace(self.root, tag)
         self._model = model
         self._held = held
-        self._errands = ErrandRunner(self.workspace)
+        self._copies_and_notices = CopiesAndNotices(self.workspace)
 
     def _repr_markdown_(self) -> str:
         state, running = self.workspace.state(), self.workspace.running()
@@ -70,8 +70,8 @@ class Campaign:
             history = History(self.root, self.tag, writer=True)
             given = history, self.workspace, self.settings, self._model, heartbeat, limits
             try:
-                with open_parts(*given, self._errands.stand_in) as parts:
-                    why = yield from loop.run(parts, self._errands)
+                with open_parts(*given, self._copies_and_notices.fallback_used) as parts:
+                    why = yield from loop.run(parts, self._copies_and_notices)
             except GeneratorExit:
                 heartbeat.stage(Stage.ENDED, "left by its caller; the next start goes on")
                 raise
@@ -85,4 +85,4 @@ class Campaign:
             else:
                 heartbeat.stage(Stage.ENDED, why)
             finally:
-                self._errands.ended()
+                self._copies_and_notices.campaign_ended()

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from autoresearch_kit.campaign import recording
+from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.dispatch import Dispatch, Work
-from autoresearch_kit.campaign.errands import ErrandRunner
 from autoresearch_kit.campaign.experiment import Decider
 from autoresearch_kit.campaign.measuring import Series
 from autoresearch_kit.campaign.orders import Steps, until
@@ -49,7 +49,7 @@ CHECKS = 2
 """Re-runs of the best that a slot gets before it is left out as unlike the others."""
 
 
-def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]:
+def run(parts: Parts, copies_and_notices: CopiesAndNotices) -> Generator[Experiment, None, str]:
     """Yield experiments, each once git has it; return why the campaign is over.
 
     Raises:
@@ -64,9 +64,9 @@ def run(parts: Parts, errands: ErrandRunner) -> Generator[Experiment, None, str]
             loop.begin(proposal)
             why = loop.why_over()
         for experiment in loop.advance():
-            errands.after(loop.experiments)
+            copies_and_notices.experiment_recorded(loop.experiments)
             if experiment.waits:
-                errands.waits(experiment)
+                copies_and_notices.approval_needed(experiment)
             yield experiment
             done.append(experiment)
             recording.check_kit_works(done)

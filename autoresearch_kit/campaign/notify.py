@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.errors import InputError, NotifyError
 from autoresearch_kit.records import (
     Experiment,
     Stage,
@@ -42,7 +42,7 @@ WEB = ("http://", "https://")
 EXAMPLES = "https://hooks.slack.com/services/... or ntfy://TOPIC"
 
 
-def plateau(experiments: Sequence[Experiment]) -> str:
+def plateau_notice(experiments: Sequence[Experiment]) -> str:
     """Return the notice of a plateau when it is PLATEAU experiments long, else an empty text."""
     best = best_of(experiments)
     if best is None:
@@ -63,7 +63,7 @@ def plateau(experiments: Sequence[Experiment]) -> str:
     )
 
 
-def waits(experiment: Experiment) -> str:
+def approval_notice(experiment: Experiment) -> str:
     """Return the notice that a keep waits for a person's approval."""
     tag, number = experiment.tag, experiment.number
     metric = experiment.settings.task.objective.name
@@ -75,12 +75,12 @@ def waits(experiment: Experiment) -> str:
     )
 
 
-def stand_in(tag: str, trouble: str) -> str:
+def fallback_notice(tag: str, trouble: str) -> str:
     """Return the notice that optuna proposes because the language model can't be asked."""
     return f"'{tag}' needs help: optuna proposes, since {trouble}"
 
 
-def ending(state: State, experiments: Sequence[Experiment]) -> str:
+def end_notice(state: State, experiments: Sequence[Experiment]) -> str:
     """Return the notice that the campaign is over: why, and with which result."""
     over = state.stage in (Stage.ENDED, Stage.FAILED)
     verb = str(state.stage) if over else f"died while {state.stage}"
@@ -124,7 +124,7 @@ def post(address: str, text: str) -> None:
     """Send a notice, once.
 
     Raises:
-        ErrandError: it did not arrive. Of the address, the message has only the public part.
+        NotifyError: it did not arrive. Of the address, the message has only the public part.
     """
     line = html.escape(one_line(text, LENGTH), quote=False)
     line = line.replace("@", "@\u200b")  # an idea that says @everyone must not call everyone
@@ -134,7 +134,7 @@ def post(address: str, text: str) -> None:
             return
     status = re.search(r"error=(\d+)", "\n".join(messages))
     why = f"HTTP {status[1]}" if status else f"no answer within {SECONDS:.0f} s, or no connection"
-    raise ErrandError(f"{public_part(address)} did not take a notice: {why}")
+    raise NotifyError(f"{public_part(address)} did not take a notice: {why}")
 
 
 def _split(address: str) -> SplitResult:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from autoresearch_kit.campaign import context, detached
-from autoresearch_kit.campaign.errands import WEBHOOK
+from autoresearch_kit.campaign.background import WEBHOOK
 from autoresearch_kit.campaign.heartbeat import starting
 from autoresearch_kit.campaign.model_options import KEY, NO_ENDPOINT, ModelWishes, find_model
 from autoresearch_kit.campaign.pools import is_elsewhere
@@ -25,7 +25,7 @@ from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
-from autoresearch_kit.records import Errands, Limits, Settings, TaskInfo, codec
+from autoresearch_kit.records import Destinations, Limits, Settings, TaskInfo, codec
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.measured.check import check_task
@@ -47,16 +47,16 @@ def start(
     settings: Settings,
     limits: Limits,
     asked: ModelWishes,
-    errands: Errands | None,
+    destinations: Destinations | None,
     environment: Mapping[str, str],
     say: Callable[[str], object],
     sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> subprocess.Popen[bytes]:
     """Start campaign `workspace.tag`, or go on with it, as a process of its own.
 
-    The key and the address of a language model are taken from `environment`. Without `errands`,
-    those of the last start stay. `say` is told what the user should know. Prepares the corpus where
-    that was not yet done, which takes a minute, or many where it is large.
+    The key and the address of a language model are taken from `environment`. Without
+    `destinations`, those of the last start stay. `say` is told what the user should know. Prepares
+    the corpus where that was not yet done, which takes a minute, or many where it is large.
 
     Raises:
         BusyError: it is running already; nothing is changed then.
@@ -94,7 +94,7 @@ def start(
         say(f"warning: {settings.task.folder} hides {path}, which no installed package here has")
     if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
-    return spawn(workspace, settings, limits, model, errands)
+    return spawn(workspace, settings, limits, model, destinations)
 
 
 def spawn(
@@ -102,13 +102,13 @@ def spawn(
     settings: Settings,
     limits: Limits,
     model: Model | None = None,
-    errands: Errands | None = None,
+    destinations: Destinations | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start the campaign's process.
 
     The campaign's lock is taken here and handed over, so that there is no moment at which nobody
-    holds the campaign, or hears what is asked of it. Without `errands`, those of the last start
-    stay.
+    holds the campaign, or hears what is asked of it. Without `destinations`, those of the last
+    start stay.
 
     Raises:
         BusyError: it is running already; nothing is changed then.
@@ -122,8 +122,8 @@ def spawn(
         workspace.write_state(starting(workspace.tag, limits))
         if model is not None:
             workspace.write_research(model.research)
-        if errands is not None:
-            workspace.write_errands(errands)
+        if destinations is not None:
+            workspace.write_destinations(destinations)
         process = _start_process(workspace, settings, limits, held)
     except BaseException:
         lock.release(held)

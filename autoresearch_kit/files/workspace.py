@@ -26,7 +26,7 @@ from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import (
     Bound,
     Command,
-    Errands,
+    Destinations,
     Measured,
     Probe,
     Proposal,
@@ -52,7 +52,10 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
 }
 """Files that a campaign can go on without: their content, and what their loss means."""
 
-NEEDED = ("settings.json", "research.json", "errands.json", "bounds.json")
+DESTINATIONS, DESTINATIONS_BEFORE = "destinations.json", "errands.json"
+"""Where copies and notices go; and the name of that file in campaigns of earlier versions."""
+
+NEEDED = ("settings.json", "research.json", DESTINATIONS, DESTINATIONS_BEFORE, "bounds.json")
 """Files that change what a campaign does."""
 
 _ADDING_PROBE = threading.Lock()
@@ -204,14 +207,15 @@ class Workspace:
         self.create()
         write_atomic(self.folder / "bounds.json", codec.encode(bounds))
 
-    def errands(self) -> Errands:
-        """Return the campaign's errands after each experiment; InputError if damaged."""
-        return self._read("errands.json", Errands) or Errands()
+    def destinations(self) -> Destinations:
+        """Return where copies and notices of the campaign go; InputError if damaged."""
+        written = self._read(DESTINATIONS, Destinations)
+        return written or self._read(DESTINATIONS_BEFORE, Destinations) or Destinations()
 
-    def write_errands(self, errands: Errands) -> None:
-        """Set the errands from the next experiment on, in a file that only the user can read."""
+    def write_destinations(self, destinations: Destinations) -> None:
+        """Set where copies and notices go, in a file that only the user can read."""
         self.create()
-        write_atomic(self.folder / "errands.json", codec.encode(errands), mode=0o600)
+        write_atomic(self.folder / DESTINATIONS, codec.encode(destinations), mode=0o600)
 
     def pending(self, besides: Collection[int] = ()) -> list[Proposal]:
         """Return the proposals that are written down and not yet recorded, by number.

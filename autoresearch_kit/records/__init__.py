@@ -48,8 +48,8 @@ from autoresearch_kit.records.runs import (
     strongest,
 )
 from autoresearch_kit.records.settings import (
+    Destinations,
     EditProtocol,
-    Errands,
     Limits,
     Prices,
     Research,
@@ -88,10 +88,10 @@ __all__ = [
     "Conditions",
     "Constant",
     "DatasetInfo",
+    "Destinations",
     "Direction",
     "EditAction",
     "EditProtocol",
-    "Errands",
     "Experiment",
     "Fingerprint",
     "Gain",

@@ -102,8 +102,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Errands:
-    """Copies and notices after each experiment; an empty field asks for none.
+class Destinations:
+    """Where a campaign is copied to and its notices are sent; an empty field asks for none.
 
     `copy_to` is the folder that gets a copy of the campaign. Notices are posted to `webhook`; who
     knows this address can write there, so it is shown nowhere.

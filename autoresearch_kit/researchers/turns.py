@@ -23,7 +23,7 @@ class Share:
 class Turns:
     """Several researchers as one: `first` proposes whatever no share takes.
 
-    `stand_in` proposes while the researcher whose turn it is can't be reached; `on_down` is then
+    `fallback` proposes while the researcher whose turn it is can't be reached; `on_down` is then
     called with the reason, once for each outage. May be used from several threads.
     """
 
@@ -31,12 +31,12 @@ class Turns:
         self,
         first: Researcher,
         shares: Sequence[Share] = (),
-        stand_in: Researcher | None = None,
+        fallback: Researcher | None = None,
         on_down: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._first = first
         self._shares = shares
-        self._stand_in = stand_in
+        self._fallback = fallback
         self._on_down = on_down
         self._by_name = {r.name: r for r in (first, *(share.researcher for share in shares))}
         self._down: set[str] = set()
@@ -87,7 +87,7 @@ class Turns:
             return None
 
     def close(self) -> None:
-        """End what the researchers have under way; nobody stands in for them then."""
+        """End what the researchers have under way; nobody proposes in place of them then."""
         self._closed = True
         for researcher in self._by_name.values():
             researcher.close()
@@ -99,19 +99,19 @@ class Turns:
     def _ask(
         self, researcher: Researcher, view: View, ask: Callable[[Researcher], Proposal]
     ) -> Proposal:
-        """Return what the researcher answers, or what the stand-in proposes during an outage."""
+        """Return what the researcher answers, or what the fallback proposes during an outage."""
         try:
             proposal = ask(researcher)
         except EndpointError as error:
             if self._closed:
                 raise Cancelled("the campaign ends; nothing more is proposed") from error
-            if self._stand_in is None or self._stand_in is researcher:
+            if self._fallback is None or self._fallback is researcher:
                 raise KitError(f"{researcher.name} can't be asked: {error}") from error
-            name = self._stand_in.name
+            name = self._fallback.name
             logger.warning("experiment %d: %s proposes, since %s", view.number, name, error)
             if self._changes(researcher, down=True):
                 self._on_down(str(error))
-            return self._stand_in.propose(view)
+            return self._fallback.propose(view)
         if self._changes(researcher, down=False):
             logger.warning("experiment %d: %s answers again", view.number, researcher.name)
         return proposal

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.campaign import loop
-from autoresearch_kit.campaign.errands import ErrandRunner
+from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.probing import Probing
@@ -166,4 +166,4 @@ def run(
 ) -> list[Experiment]:
     """Run the campaign; return its experiments in the order in which they were recorded."""
     with campaign(root, pool, researcher, settings, experiments) as parts:
-        return list(loop.run(parts, ErrandRunner(parts.workspace)))
+        return list(loop.run(parts, CopiesAndNotices(parts.workspace)))

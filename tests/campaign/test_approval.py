@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import loop, notify
-from autoresearch_kit.campaign.errands import ErrandRunner
+from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Approval, Experiment, Verdict
@@ -86,14 +86,16 @@ def test_a_keep_that_waits_is_told(
     project: Path, pool: StubPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = list[int]()
-    monkeypatch.setattr(ErrandRunner, "waits", lambda _, each: told.append(each.number))
+    monkeypatch.setattr(
+        CopiesAndNotices, "approval_needed", lambda _, each: told.append(each.number)
+    )
     with campaign(project, pool, Wants(*BETTER), GATED, 2) as parts:
-        list(loop.run(parts, ErrandRunner(parts.workspace)))
+        list(loop.run(parts, CopiesAndNotices(parts.workspace)))
     assert told == [1, 2]
 
 
 def test_the_notice_says_how_to_answer(project: Path, pool: StubPool) -> None:
     kept: Experiment = run(project, pool, Wants(*BETTER), GATED, experiments=1)[1]
-    said = notify.waits(kept)
+    said = notify.approval_notice(kept)
     assert "'night': experiment 1 waits for approval, val_bpb " in said
     assert "autoresearch approve night 1, or reject night 1" in said

@@ -13,7 +13,7 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Errands, Experiment, Limits, Request, Stage, Verdict
+from autoresearch_kit.records import Destinations, Experiment, Limits, Request, Stage, Verdict
 from tests import claims
 from tests.campaign import tiny
 from tests.researchers.llm.server import Answer, ChatServer
@@ -62,7 +62,7 @@ def done(
     root = tiny.make_project(tmp_path_factory.mktemp("done") / "project")
     (root / "notes.txt").write_text("not committed")
     night = campaign(root, corpus)
-    night.workspace.write_errands(Errands(str(disk), chat.url))
+    night.workspace.write_destinations(Destinations(str(disk), chat.url))
     for _ in night.run(Limits(experiments=2)):
         pass
     return night

@@ -15,7 +15,7 @@ from autoresearch_kit.files.workspace import FORGETTABLE, Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Arm,
-    Errands,
+    Destinations,
     Limits,
     Measured,
     Prices,
@@ -54,7 +54,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place.write_request(Request.PAUSE)
     place.write_guidance("wider")
     place.write_research(Research("m", prices=Prices(1, 2, 1)))
-    place.write_errands(Errands("/mnt", ""))
+    place.write_destinations(Destinations("/mnt", ""))
     return root
 
 
@@ -147,11 +147,12 @@ def test_settings_that_git_does_not_have_are_asked_for(
 def test_what_the_user_set_is_not_guessed(
     how: str, place: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked, errands = damage(place, "research.json", how), damage(place, "errands.json", how)
+    asked = damage(place, "research.json", how)
+    destinations = damage(place, "destinations.json", how)
     with pytest.raises(InputError, match=f"{asked} is damaged .*rm {asked}"):
         place.research()
-    assert f"error: {errands} is damaged" in says(capsys, "errands", "night")
-    assert f"error: {errands} is damaged" in says(capsys, "run", "night")
+    for command in ("backup", "notify", "run"):
+        assert f"error: {destinations} is damaged" in says(capsys, command, "night")
 
 
 def test_a_usage_line_cut_short_spares_the_next(

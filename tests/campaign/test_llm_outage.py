@@ -64,7 +64,7 @@ def test_optuna_stands_in_until_the_endpoint_is_back(
     assert caplog.text.count("notice: 'night' needs help: optuna proposes, since") == 1
 
 
-def test_without_a_stand_in_the_campaign_ends_and_says_why(begun: Path, chat: ChatServer) -> None:
+def test_without_a_fallback_the_campaign_ends_and_says_why(begun: Path, chat: ChatServer) -> None:
     chat.script = lambda body: READY if is_check(body) else DOWN
     asked = scripted.model(chat, fallback=False, retries=0)
     campaign = Campaign("night", root=begun, model=asked)

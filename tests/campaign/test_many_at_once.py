@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import dispatch, loop, measuring, parts
-from autoresearch_kit.campaign.errands import ErrandRunner
+from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.errors import Cancelled, KitError
@@ -173,7 +173,7 @@ def live(
     try:
         with campaign(root, pool, Anything(rng), settings, ideas) as opened:
             try:
-                steps = loop.run(opened, ErrandRunner(workspace))
+                steps = loop.run(opened, CopiesAndNotices(workspace))
                 while True:
                     next(steps)
             except StopIteration as ended:

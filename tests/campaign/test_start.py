@@ -13,7 +13,7 @@ from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
-from autoresearch_kit.records import Errands, Limits, Request, Research, Stage
+from autoresearch_kit.records import Destinations, Limits, Request, Research, Stage
 from autoresearch_kit.researchers import Model
 from tests.campaign import quick, tiny
 from tests.campaign.moments import ended
@@ -36,19 +36,21 @@ def files(workspace: Workspace) -> dict[str, bytes]:
 
 def test_a_refused_start_changes_no_settings(workspace: Workspace) -> None:
     workspace.write_research(Research("before"))
-    workspace.write_errands(Errands(webhook="http://127.0.0.1:1/before"))
+    workspace.write_destinations(Destinations(webhook="http://127.0.0.1:1/before"))
     before = files(workspace)
     settings = settle(workspace.root, "night", Wishes(dataset="nowhere", researcher="llm"))
-    errands = Errands(webhook="http://127.0.0.1:1/after")
+    destinations = Destinations(webhook="http://127.0.0.1:1/after")
     said: list[str] = []
     with workspace.lock(), ChatServer(lambda _: text("ready")) as server:
         environment = {BASE_URL: server.url, KEY: "sk"}
         asked = ModelWishes(model="after")
         with pytest.raises(BusyError):
-            start.start(workspace, settings, Limits(), asked, errands, environment, said.append)
+            start.start(
+                workspace, settings, Limits(), asked, destinations, environment, said.append
+            )
         model = Model(Research("after", base_url=server.url), "sk")
         with pytest.raises(BusyError):  # it was free a moment ago
-            start.spawn(workspace, settings, Limits(), model, errands)
+            start.spawn(workspace, settings, Limits(), model, destinations)
     assert files(workspace) == before
 
 

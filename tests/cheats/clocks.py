@@ -5,8 +5,8 @@ import shutil
 from autoresearch_kit.execution import handover
 from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import Reason
+from tests.cheats.base import LEARN, MODEL, TRAIN, Cells, Cheat, model_with, no_torch
 from tests.cheats.files import WALKING, WALKS
-from tests.cheats.ground import LEARN, MODEL, TRAIN, Cells, Cheat, model_with, no_torch
 
 OVER = "s of training; the budget is"
 

@@ -1,7 +1,7 @@
 """Reading what is hidden, and writing what others believe."""
 
 from autoresearch_kit.records import Reason
-from tests.cheats.ground import TRAIN, Cells, Cheat, model_with
+from tests.cheats.base import TRAIN, Cells, Cheat, model_with
 
 FORGED_FILES = """
 import json

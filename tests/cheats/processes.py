@@ -1,7 +1,7 @@
 """Taking the machine, or the processes of the kit, as a hostage."""
 
 from autoresearch_kit.records import Reason
-from tests.cheats.ground import Cheat, no_torch
+from tests.cheats.base import Cheat, no_torch
 
 SIGNALS = """
 import signal

@@ -27,7 +27,7 @@ from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Run, RunSpec
 from tests.cheats import clocks, files, processes
-from tests.cheats.ground import HONEST, Cheat, make_run
+from tests.cheats.base import HONEST, Cheat, make_run
 
 pytestmark = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 

@@ -106,12 +106,12 @@ def test_nobody_stands_in_once_the_campaign_ends(view: View) -> None:
         both.propose(view)
 
 
-def test_without_a_stand_in_an_outage_ends_the_campaign(view: View) -> None:
+def test_without_a_fallback_an_outage_ends_the_campaign(view: View) -> None:
     with pytest.raises(KitError, match="llm can't be asked: 503"):
         turns(FakeModel(EndpointError("503")), fallback=False).propose(view)
 
 
-def test_a_cap_is_no_reason_for_a_stand_in(view: View) -> None:
+def test_a_cap_is_no_reason_for_the_fallback(view: View) -> None:
     with pytest.raises(LimitReached):
         turns(FakeModel(LimitReached("enough"))).propose(view)
 

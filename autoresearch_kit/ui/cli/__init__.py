@@ -9,7 +9,7 @@ from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their 
     approvals,
     bound,
     confirm,
-    errands,
+    destinations,
     machine,
     read,
     run,

@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 
 from autoresearch_kit.campaign import start
+from autoresearch_kit.campaign.background import settle_destinations
 from autoresearch_kit.campaign.context import prepare as prepare_corpus
 from autoresearch_kit.campaign.context import size_options, text_sizes
-from autoresearch_kit.campaign.errands import settle_errands
 from autoresearch_kit.campaign.model_options import ModelWishes
 from autoresearch_kit.campaign.options import Wishes, settle, settle_limits
 from autoresearch_kit.campaign.start import Sandboxing
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Clock, EditProtocol, Errands, Limits, Rule
+from autoresearch_kit.records import Clock, Destinations, EditProtocol, Limits, Rule
 from autoresearch_kit.ui.cli.app import Tag, app, console, open_workspace
-from autoresearch_kit.ui.cli.errands import CopyTo, Webhook
+from autoresearch_kit.ui.cli.destinations import CopyTo, Webhook
 from autoresearch_kit.ui.cli.follow import follow
 from autoresearch_kit.ui.cli.read import draw_progress
 from autoresearch_kit.verdicts import validity
@@ -232,8 +232,8 @@ def run(
     asked = ModelWishes(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes
     )
-    errands = settle_errands(workspace, copy_to, webhook)
-    _run(workspace, wishes, limits, asked, errands, sandbox)
+    destinations = settle_destinations(workspace, copy_to, webhook)
+    _run(workspace, wishes, limits, asked, destinations, sandbox)
 
 
 @app.command()
@@ -263,12 +263,12 @@ def _run(
     wishes: Wishes,
     limits: Limits,
     asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
-    errands: Errands | None = None,
+    destinations: Destinations | None = None,
     sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> None:
     """Start the campaign's process and follow it."""
     settings = settle(workspace.root, workspace.tag, wishes)
     process = start.start(
-        workspace, settings, limits, asked, errands, os.environ, console.print, sandboxing
+        workspace, settings, limits, asked, destinations, os.environ, console.print, sandboxing
     )
     follow(workspace, process)

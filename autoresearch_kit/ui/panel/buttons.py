@@ -12,7 +12,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from autoresearch_kit.campaign import start
-from autoresearch_kit.campaign.errands import settle_errands
+from autoresearch_kit.campaign.background import settle_destinations
 from autoresearch_kit.campaign.model_options import BASE_URL, KEY
 from autoresearch_kit.campaign.options import settle
 from autoresearch_kit.errors import KitError
@@ -98,7 +98,7 @@ class Buttons:
         try:
             chosen = self._form.choices()
             settings = settle(self.workspace.root, self.workspace.tag, chosen.wishes)
-            errands = settle_errands(self.workspace, chosen.copy_to, chosen.webhook)
+            destinations = settle_destinations(self.workspace, chosen.copy_to, chosen.webhook)
             # Colab keeps secrets for the user; what is exported or typed here goes before them
             secrets = {name: value for name in (KEY, BASE_URL) if (value := colab.secret(name))}
             self._process = await asyncio.to_thread(
@@ -107,7 +107,7 @@ class Buttons:
                 settings,
                 chosen.limits,
                 chosen.model,
-                errands,
+                destinations,
                 {**secrets, **os.environ, **chosen.environment},
                 said.append,
             )

@@ -202,7 +202,7 @@ class Panel:
             workspace.research(),
             state.limits if state else None,
             dataset=self._dataset,
-            errands=workspace.errands(),
+            destinations=workspace.destinations(),
         )
 
     def _guide(self) -> None:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
 from autoresearch_kit.campaign.options import Wishes, settle_limits
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.records import Errands, Limits, Research, Rule, Settings
+from autoresearch_kit.records import Destinations, Limits, Research, Rule, Settings
 from autoresearch_kit.researchers import known_researchers
 
 T = TypeVar("T")
@@ -24,14 +24,14 @@ RULES = {
 
 WIDE = {"description_width": "140px"}
 
-NO_ERRANDS = Errands()
+NO_DESTINATIONS = Destinations()
 
 
 @dataclass(frozen=True)
 class Choices:
     """The choices made in the form. `environment` has the key and the address, if typed.
 
-    `copy_to` and `webhook` are as `settle_errands` takes them.
+    `copy_to` and `webhook` are as `settle_destinations` takes them.
     """
 
     wishes: Wishes
@@ -101,7 +101,7 @@ class StartForm:
         limits: Limits | None,
         *,
         dataset: str = "",
-        errands: Errands = NO_ERRANDS,
+        destinations: Destinations = NO_DESTINATIONS,
     ) -> None:
         """Show what the campaign was started with; what scores depend on can't be changed."""
         fixed = (self.researcher, self.train_seconds, self.task, self.dataset, self.rule)
@@ -123,8 +123,8 @@ class StartForm:
             field.value = _shown(getattr(prices, name) if prices else None)
         for name, field in self.limits.items():
             field.value = _shown(getattr(limits, name) if limits else None)
-        self.copy_to.value = errands.copy_to
-        if errands.webhook:
+        self.copy_to.value = destinations.copy_to
+        if destinations.webhook:
             self.webhook.placeholder = "as before, if empty"
 
     def choices(self) -> Choices:

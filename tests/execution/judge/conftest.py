@@ -10,7 +10,7 @@ import autoresearch_kit
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
-from tests.cheats.ground import make_habits
+from tests.cheats.base import make_habits
 from tests.execution.judge import cheats, models
 from tests.execution.judge.models import VOCAB_SIZE
 

@@ -21,7 +21,7 @@ from autoresearch_kit.execution.judge.scoring import SCORE_FILE, JudgeSpec, Scor
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.machine.precision import autocast_to, of_name
 from autoresearch_kit.records import Accelerator, Reason, SandboxLevel, Score, codec
-from tests.cheats.ground import ROWS
+from tests.cheats.base import ROWS
 from tests.execution.judge import cheats, models
 from tests.execution.judge.conftest import KIT, submit
 from tests.execution.judge.models import CONTEXT

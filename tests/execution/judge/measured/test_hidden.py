@@ -13,7 +13,7 @@ from autoresearch_kit.execution.runner import kernel
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import RunSetup
 from tests.execution.judge.conftest import KIT
-from tests.execution.judge.measured.ground import prepare
+from tests.execution.judge.measured.prepared import prepare
 
 SECRET = b"these rows are hidden, whoever asks"
 

@@ -13,7 +13,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason, SandboxLevel
 from autoresearch_kit.tasks.measured.prepare import prepare_task
 from tests.execution.judge.measured import submissions
-from tests.execution.judge.measured.ground import ERROR, MEASURE, ROWS, prepare
+from tests.execution.judge.measured.prepared import ERROR, MEASURE, ROWS, prepare
 from tests.execution.judge.measured.submissions import Does
 
 ROOT = Path(__file__).parents[4]

@@ -15,7 +15,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason, TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
 from tests.execution.judge.measured import submissions
-from tests.execution.judge.measured.ground import ERROR, prepare
+from tests.execution.judge.measured.prepared import ERROR, prepare
 from tests.execution.judge.measured.submissions import Does
 from tests.execution.judge.measured.test_measured import NOT, refusal, submit
 

@@ -13,7 +13,7 @@ import pytest
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.records import Metric, Reason
-from tests.execution.judge.measured.ground import prepare
+from tests.execution.judge.measured.prepared import prepare
 from tests.execution.judge.measured.test_measured import refusal
 
 IN_PLACE = 'cp -R "$AUTORESEARCH_OUTPUT"/. .'

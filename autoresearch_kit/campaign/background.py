@@ -1,7 +1,6 @@
-"""Copies and notices, made after each experiment beside the campaign.
+"""Copies and notices of a campaign, made by threads in the background.
 
-They never delay the campaign and never end it: both are made by threads, and a failure is a line
-in the log.
+They never delay the campaign and never end it: a failure is a line in the log.
 """
 
 import logging
@@ -12,9 +11,9 @@ from queue import Full, Queue
 
 from autoresearch_kit.campaign import notify
 from autoresearch_kit.campaign.backup import check_folder, copy_campaign
-from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.errors import BackupError, InputError, NotifyError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Errands, Experiment
+from autoresearch_kit.records import Destinations, Experiment
 
 logger = logging.getLogger(__name__)
 
@@ -25,27 +24,27 @@ COPY_PATIENCE, NOTICE_PATIENCE = 60.0, 10.0
 """Seconds that the end of a campaign waits for the last copy and the last notice."""
 
 
-def settle_errands(
+def settle_destinations(
     workspace: Workspace, copy_to: str | None = None, webhook: str | None = None
-) -> Errands:
-    """Return the errands from now on: None keeps what was set before, an empty text ends it.
+) -> Destinations:
+    """Return where copies and notices go from now on: None keeps what was set, "" ends it.
 
     Raises:
         InputError: there is no such folder, or notices can't be sent to the address.
     """
-    before = workspace.errands()
+    before = workspace.destinations()
     if copy_to:
         copy_to = str(check_folder(Path(copy_to)))
     if webhook:
         webhook = notify.check_address(webhook)
-    return Errands(
+    return Destinations(
         before.copy_to if copy_to is None else copy_to,
         before.webhook if webhook is None else webhook,
     )
 
 
-class ErrandRunner:
-    """Runs the errands of a campaign; errands.json is read anew each time."""
+class CopiesAndNotices:
+    """Copies a campaign and sends its notices; destinations.json is read anew each time."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -54,58 +53,62 @@ class ErrandRunner:
         self._experiments: tuple[Experiment, ...] = ()
         self._last_message = ""
 
-    def stand_in(self, trouble: str) -> None:
+    def fallback_used(self, trouble: str) -> None:
         """Send the notice that the model can't be asked and optuna proposes in its place."""
-        self._notify(self._errands(), notify.stand_in(self._workspace.tag, trouble))
+        self._notify(self._destinations(), notify.fallback_notice(self._workspace.tag, trouble))
 
-    def after(self, experiments: Sequence[Experiment]) -> None:
-        """Run the errands after the last of these experiments was recorded in git."""
+    def experiment_recorded(self, experiments: Sequence[Experiment]) -> None:
+        """Copy, and tell of a plateau, after the last of these experiments was recorded in git."""
         self._experiments = tuple(experiments)
-        errands = self._errands()
-        if notice := notify.plateau(experiments):
-            self._notify(errands, notice)
+        destinations = self._destinations()
+        if notice := notify.plateau_notice(experiments):
+            self._notify(destinations, notice)
         # a copy that waits for its turn will hold this experiment too
-        if errands.copy_to and not self._copies.do(lambda: self._copy(Path(errands.copy_to))):
-            self._log_once(f"the copy to {errands.copy_to} takes long; is its disk there?")
+        if destinations.copy_to and not self._copies.do(
+            lambda: self._copy(Path(destinations.copy_to))
+        ):
+            self._log_once(f"the copy to {destinations.copy_to} takes long; is its disk there?")
 
-    def waits(self, experiment: Experiment) -> None:
+    def approval_needed(self, experiment: Experiment) -> None:
         """Send the notice that a keep waits for a person's approval."""
-        self._notify(self._errands(), notify.waits(experiment))
+        self._notify(self._destinations(), notify.approval_notice(experiment))
 
-    def ended(self) -> None:
+    def campaign_ended(self) -> None:
         """Send the notice that the campaign ended, and wait a little for what is under way."""
         state = self._workspace.state()
         if state is not None:
-            self._notify(self._errands(), notify.ending(state, self._experiments))
+            self._notify(self._destinations(), notify.end_notice(state, self._experiments))
         if not self._notices.finish(NOTICE_PATIENCE):
             logger.warning("the last notice was not taken within %.0f s", NOTICE_PATIENCE)
         if not self._copies.finish(COPY_PATIENCE):
             late = "the last copy was not done within %.0f s; the next start goes on with it"
             logger.warning(late, COPY_PATIENCE)
 
-    def _errands(self) -> Errands:
+    def _destinations(self) -> Destinations:
         try:
-            return self._workspace.errands()
+            return self._workspace.destinations()
         except (InputError, OSError) as error:
-            logger.warning("errands.json can't be read, so nothing is copied or sent: %s", error)
-            return Errands()
+            logger.warning(
+                "destinations.json can't be read, so nothing is copied or sent: %s", error
+            )
+            return Destinations()
 
-    def _notify(self, errands: Errands, notice: str) -> None:
+    def _notify(self, destinations: Destinations, notice: str) -> None:
         logger.info("notice: %s", notice)
-        if errands.webhook:
-            self._notices.do(lambda: self._post(errands.webhook, notice))
+        if destinations.webhook:
+            self._notices.do(lambda: self._post(destinations.webhook, notice))
 
     def _post(self, webhook: str, notice: str) -> None:
         try:
             notify.post(webhook, notice)
-        except ErrandError as error:
-            way_out = f"autoresearch errands {self._workspace.tag} --webhook URL"
+        except NotifyError as error:
+            way_out = f"autoresearch notify {self._workspace.tag} --webhook URL"
             logger.warning("%s; check its address: %s", error, way_out)
 
     def _copy(self, folder: Path) -> None:
         try:
             copy_campaign(self._workspace, folder)
-        except ErrandError as error:
+        except BackupError as error:
             self._log_once(f"{error}; the next experiment tries again")
         else:
             self._log_once(f"copied to {folder}; each experiment from now on copies again")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import notify
-from autoresearch_kit.campaign.errands import ErrandRunner, settle_errands
+from autoresearch_kit.campaign.background import CopiesAndNotices, settle_destinations
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.errors import ErrandError, InputError
+from autoresearch_kit.errors import InputError, NotifyError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Errands, Experiment, Limits, Stage, Verdict
+from autoresearch_kit.records import Destinations, Experiment, Limits, Stage, Verdict
 from autoresearch_kit.tasks.lm.prepare import prepare
 from tests.ledger import ledger
 from tests.researchers.llm.night import make_night
@@ -41,7 +41,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def hooked(workspace: Workspace, chat: ChatServer) -> Workspace:
     """Make a campaign's folder whose notices go to the webhook."""
-    workspace.write_errands(Errands(webhook=hook(chat)))
+    workspace.write_destinations(Destinations(webhook=hook(chat)))
     return workspace
 
 
@@ -60,7 +60,7 @@ def copied(tmp_path: Path, corpus: Path, disk: Path) -> Workspace:
     made.create()
     prepare(str(corpus))
     made.write_settings(replace(ledger.SETTINGS, dataset=str(corpus)))
-    made.write_errands(Errands(copy_to=str(disk)))
+    made.write_destinations(Destinations(copy_to=str(disk)))
     return made
 
 
@@ -78,16 +78,16 @@ def series(*verdicts: Verdict) -> list[Experiment]:
     return [ledger.experiment(0), *later]
 
 
-def end(workspace: Workspace, runner: ErrandRunner) -> None:
+def end(workspace: Workspace, runner: CopiesAndNotices) -> None:
     """End the campaign; what was under way is done when this returns."""
     Heartbeat(workspace, Limits()).stage(Stage.ENDED, "done")
-    runner.ended()
+    runner.campaign_ended()
 
 
-def run_errands(workspace: Workspace, experiments: Sequence[Experiment] = ()) -> None:
-    """Run the errands after some experiments and at the end."""
-    runner = ErrandRunner(workspace)
-    runner.after(experiments or series(Verdict.KEEP))
+def copy_and_notify(workspace: Workspace, experiments: Sequence[Experiment] = ()) -> None:
+    """Copy and notify after some experiments and at the end."""
+    runner = CopiesAndNotices(workspace)
+    runner.experiment_recorded(experiments or series(Verdict.KEEP))
     end(workspace, runner)
 
 
@@ -97,7 +97,7 @@ def run_errands(workspace: Workspace, experiments: Sequence[Experiment] = ()) ->
 def test_the_last_notice_says_why_and_with_which_result(
     hooked: Workspace, chat: ChatServer
 ) -> None:
-    run_errands(hooked, series(Verdict.KEEP, Verdict.CRASH))
+    copy_and_notify(hooked, series(Verdict.KEEP, Verdict.CRASH))
     [(headers, body)] = chat.requests
     assert headers["Content-Type"] == "application/json"
     assert body.keys() == {"text"}
@@ -105,25 +105,25 @@ def test_the_last_notice_says_why_and_with_which_result(
 
 
 def test_a_plateau_is_reported_once(hooked: Workspace, chat: ChatServer) -> None:
-    runner, night = ErrandRunner(hooked), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
+    runner, night = CopiesAndNotices(hooked), series(Verdict.KEEP, *[Verdict.DISCARD] * 15)
     for count in range(1, len(night) + 1):
-        runner.after(night[:count])
+        runner.experiment_recorded(night[:count])
     end(hooked, runner)
     [told] = [text for text in texts(chat) if "plateau" in str(text)]
     assert "the best is still experiment 1" in str(told)
 
 
-def test_errands_may_change_while_the_campaign_runs(
+def test_destinations_may_change_while_the_campaign_runs(
     workspace: Workspace, chat: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runner = ErrandRunner(workspace)
-    (workspace.folder / "errands.json").write_text('{"copy_to": 1}')
+    runner = CopiesAndNotices(workspace)
+    (workspace.folder / "destinations.json").write_text('{"copy_to": 1}')
     with caplog.at_level(logging.INFO):
-        runner.stand_in("first trouble")  # without a webhook it is logged
-    assert "errands.json can't be read" in caplog.text
+        runner.fallback_used("first trouble")  # without a webhook it is logged
+    assert "destinations.json can't be read" in caplog.text
     assert "notice: 'night' needs help: optuna proposes, since first trouble" in caplog.text
-    workspace.write_errands(Errands(webhook=hook(chat)))
-    runner.stand_in("503 from there")
+    workspace.write_destinations(Destinations(webhook=hook(chat)))
+    runner.fallback_used("503 from there")
     end(workspace, runner)
     assert texts(chat)[0] == "'night' needs help: optuna proposes, since 503 from there"
 
@@ -139,14 +139,14 @@ def test_a_slow_webhook_delays_nothing_and_is_given_up(
 ) -> None:
     answer = threading.Event()
     chat.script = lambda _: Answer(wait=answer)
-    runner = ErrandRunner(hooked)
-    runner.stand_in("503")
+    runner = CopiesAndNotices(hooked)
+    runner.fallback_used("503")
     answer.set()  # reached although the notice was not accepted yet
     end(hooked, runner)
     assert len(texts(chat)) == 2
     answer.clear()
     monkeypatch.setattr(notify, "SECONDS", 0.1)
-    with pytest.raises(ErrandError, match=r"127\.0\.0\.1 did not take a notice: no answer"):
+    with pytest.raises(NotifyError, match=r"127\.0\.0\.1 did not take a notice: no answer"):
         notify.post(hook(chat), "hello")
     answer.set()
 
@@ -156,7 +156,7 @@ def test_a_refused_notice_is_logged_without_the_address(
 ) -> None:
     chat.script = lambda _: Answer(404, body=b"no_service")
     with caplog.at_level(logging.DEBUG):
-        run_errands(hooked)
+        copy_and_notify(hooked)
     assert "127.0.0.1 did not take a notice: HTTP 404; check its address" in caplog.text
     assert SECRET not in caplog.text
 
@@ -171,7 +171,7 @@ def test_a_wrong_address_is_refused_and_not_repeated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with pytest.raises(InputError, match="--webhook must be") as refused:
-        settle_errands(workspace, webhook=address)
+        settle_destinations(workspace, webhook=address)
     assert "s3cret" not in str(refused.value) + capsys.readouterr().err + caplog.text
 
 
@@ -188,14 +188,21 @@ def test_an_address_is_accepted_and_its_secret_hidden(address: str, shown: str) 
     assert notify.public_part(address) == shown
 
 
-def test_an_empty_text_ends_an_errand_and_none_keeps_it(workspace: Workspace, disk: Path) -> None:
-    workspace.write_errands(Errands(webhook="https://h/x"))
-    both = settle_errands(workspace, copy_to=str(disk))
-    assert both == Errands(str(disk), "https://h/x")
-    workspace.write_errands(both)
-    assert (workspace.folder / "errands.json").stat().st_mode & 0o777 == 0o600
-    assert "https://h/x" not in repr(workspace.errands())
-    assert settle_errands(workspace, webhook="") == Errands(str(disk))
+def test_an_empty_text_ends_copies_and_none_keeps_them(workspace: Workspace, disk: Path) -> None:
+    workspace.write_destinations(Destinations(webhook="https://h/x"))
+    both = settle_destinations(workspace, copy_to=str(disk))
+    assert both == Destinations(str(disk), "https://h/x")
+    workspace.write_destinations(both)
+    assert (workspace.folder / "destinations.json").stat().st_mode & 0o777 == 0o600
+    assert "https://h/x" not in repr(workspace.destinations())
+    assert settle_destinations(workspace, webhook="") == Destinations(str(disk))
+
+
+def test_destinations_of_an_earlier_version_are_read(workspace: Workspace, disk: Path) -> None:
+    (workspace.folder / "errands.json").write_text(f'{{"copy_to": "{disk}", "webhook": ""}}')
+    assert workspace.destinations() == Destinations(str(disk))
+    workspace.write_destinations(Destinations())
+    assert workspace.destinations() == Destinations()
 
 
 # Copies
@@ -204,12 +211,12 @@ def test_an_empty_text_ends_an_errand_and_none_keeps_it(workspace: Workspace, di
 def test_a_copy_is_complete_and_holds_no_secret(
     copied: Workspace, disk: Path, chat: ChatServer
 ) -> None:
-    copied.write_errands(Errands(str(disk), hook(chat)))
-    run_errands(copied)
+    copied.write_destinations(Destinations(str(disk), hook(chat)))
+    copy_and_notify(copied)
     assert {path.name for path in disk.iterdir()} == {"night.bundle", "night.zip", "_datasets"}
     assert len(list(disk.glob("_datasets/*/dataset.json"))) == 1
     shutil.unpack_archive(disk / "night.zip", disk / "unpacked")
-    assert not (disk / "unpacked" / "errands.json").exists()
+    assert not (disk / "unpacked" / "destinations.json").exists()
     files = [path.read_bytes() for path in disk.rglob("*") if path.is_file()]
     assert not any(SECRET.encode() in content for content in files)
 
@@ -218,17 +225,17 @@ def test_a_failed_copy_is_tried_again_and_spoils_none(
     copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk.rmdir()
-    runner = ErrandRunner(copied)
+    runner = CopiesAndNotices(copied)
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            runner.after(series(Verdict.KEEP))
+            runner.experiment_recorded(series(Verdict.KEEP))
             end(copied, runner)
     assert caplog.text.count("no folder") == 1
     disk.mkdir()
-    run_errands(copied)
+    copy_and_notify(copied)
     good = (disk / "night.bundle").read_bytes()
     shutil.rmtree(copied.root / ".git" / "refs" / "autoresearch")
-    run_errands(copied)
+    copy_and_notify(copied)
     assert (disk / "night.bundle").read_bytes() == good
 
 
@@ -236,7 +243,7 @@ def test_a_hanging_disk_delays_nothing(
     copied: Workspace, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun, hanging = threading.Event(), threading.Event()
-    runner = ErrandRunner(copied)
+    runner = CopiesAndNotices(copied)
 
     def hang() -> None:
         begun.set()
@@ -246,7 +253,7 @@ def test_a_hanging_disk_delays_nothing(
     assert begun.wait(60)  # else the first copy finds no room to wait in
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            runner.after(series(Verdict.KEEP))
+            runner.experiment_recorded(series(Verdict.KEEP))
     assert "takes long; is its disk there?" in caplog.text
     hanging.set()
     end(copied, runner)
