@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Experiment, Limits, Run, SandboxLevel
 from autoresearch_kit.training.passes import Batch, Passes

@@ -5,7 +5,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from autoresearch_kit.campaign.context import Context
-from autoresearch_kit.campaign.experiment import Decider
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.pools import open_pool
@@ -43,11 +42,10 @@ class Parts:
         """Return what a researcher sees, while `running` are tried; None before the baseline."""
         return view_of(self.history, self.workspace, experiments, running)
 
-    def decider(self, experiments: Sequence[Experiment]) -> Decider:
-        """Return what decides the next idea, compared with these experiments."""
+    def measuring(self, experiments: Sequence[Experiment]) -> Measuring:
+        """Return what measures runs that are compared with those of these experiments."""
         usual = usual_elsewhere(experiments[0].runs if experiments else ())
-        measuring = Measuring(self.context, self.workspace, self.heartbeat, usual)
-        return Decider(measuring, self.history, experiments)
+        return Measuring(self.context, self.workspace, self.heartbeat, usual)
 
     def baseline(self) -> Proposal:
         """Return the proposal that a campaign begins with: its notebook as it is."""

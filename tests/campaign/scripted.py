@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.records import EditProtocol, Prices, Research
 from autoresearch_kit.researchers import Model
 from tests.campaign import tiny

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign.aims import check_measured, parse, with_aims
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.pool import Order
 from autoresearch_kit.files.workspace import Workspace

@@ -10,7 +10,7 @@ import pytest
 
 from autoresearch_kit.campaign.backup import restore
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Destinations, Experiment, Limits, Request, Stage, Verdict

@@ -8,8 +8,9 @@ import pytest
 
 from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Wishes
 from autoresearch_kit.campaign.orders import Steps
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace

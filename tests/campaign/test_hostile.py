@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.processes import reap

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.campaign.start import spawn
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.files.workspace import Workspace

@@ -6,7 +6,8 @@ import pytest
 
 from autoresearch_kit.campaign import context, start
 from autoresearch_kit.campaign.model_options import ModelWishes
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import FingerprintError, InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import LANGUAGE_MODELLING, Clock, Limits, Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import slots
-from autoresearch_kit.campaign.loop import CHECKS
+from autoresearch_kit.campaign.slot_checks import CHECKS
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.pool import Order
 from autoresearch_kit.files.workspace import Workspace

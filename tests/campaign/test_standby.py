@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.execution import devices, launch
 from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.records import Limits, Run, RunSpec

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from autoresearch_kit.campaign import pools
 from autoresearch_kit.campaign.adopt import adopt_file
 from autoresearch_kit.campaign.context import find_context
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace

@@ -14,7 +14,7 @@ import ipywidgets as widgets
 from autoresearch_kit.campaign import start
 from autoresearch_kit.campaign.background import settle_destinations
 from autoresearch_kit.campaign.model_options import BASE_URL, KEY
-from autoresearch_kit.campaign.options import settle
+from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Request, Stage

@@ -8,7 +8,7 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from autoresearch_kit.campaign.options import started_with
+from autoresearch_kit.campaign.settings import started_with
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import find_root
 from autoresearch_kit.reports.reading import Reading

@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets as widgets
 import pytest
 
-from autoresearch_kit.campaign.options import resume, settle
+from autoresearch_kit.campaign.settings import resume, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.live import Point
 from autoresearch_kit.records import (

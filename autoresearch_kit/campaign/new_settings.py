@@ -1,0 +1,232 @@
+"""The settings of a new campaign: as wished, else what suits this machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoresearch_kit.campaign import context
+from autoresearch_kit.campaign.aims import check_measured, with_aims
+from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.pools import LOCAL, is_elsewhere
+from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution import devices, machine_probe
+from autoresearch_kit.execution.runner.clock import wall_allowance
+from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
+from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
+    VAL_BPB,
+    Accelerator,
+    Clock,
+    Rule,
+    Settings,
+    Task,
+)
+from autoresearch_kit.tasks.measured import layout, task_file
+from autoresearch_kit.tasks.measured.task_file import TaskFile
+
+SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
+"""Runs of the baseline, for `val_bpb`: how much that varies was measured before."""
+
+MORE_SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 5, Rule.GREEDY: 3}
+"""Runs of the baseline for other objectives, whose noise only these runs tell."""
+
+MAX_ELSEWHERE = 0.3
+"""The share of the cores' time that others may take while a run trains."""
+
+ON_A_CPU = (*profiles.FOR_CPUS, profiles.AS_IS.name)
+"""Profiles that may be named where a GPU is there and not used."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are to be: `elsewhere` on a cluster, in `slots` of cores, or on an accelerator."""
+
+    elsewhere: bool
+    slots: int
+    accelerator: Accelerator | None
+
+
+def begin(root: Path, wishes: Wishes) -> Settings:
+    """Return the settings of a new campaign: as wished, else what suits this machine.
+
+    Raises:
+        InputError: a wish can't be met on this machine, or the notebook can't be used.
+    """
+    told = None if wishes.task is None else task_file.read(root, wishes.task)
+    if told is not None:
+        wishes = _for_task(wishes, told)
+    place = _place(wishes)
+    suits = _suitable(wishes, place)
+    profile = wishes.profile or _usual_profile(root, wishes, suits)
+    dataset = wishes.dataset or "stdlib"
+    text = None if told else context.text_sizes(dataset, suits)
+    task = with_aims(told.task if told else LANGUAGE_MODELLING, wishes.objectives, wishes.bound)
+    if not place.elsewhere:
+        check_measured(task, place.accelerator)
+    train_seconds, rule, clock = (
+        wishes.train_seconds or 300.0,
+        wishes.rule or Rule.CAREFUL,
+        _clock(wishes, place),
+    )
+    compile_seconds = wishes.compile_seconds
+    if compile_seconds is None:
+        compile_seconds = suits.compile_seconds
+    allowance = wall_allowance(clock, train_seconds, compile_seconds)
+    return Settings(
+        dataset=dataset,
+        train_seconds=train_seconds,
+        wall_seconds=wishes.wall_seconds or allowance,
+        compile_seconds=compile_seconds,
+        memory_mb=_memory_mb(wishes, place),
+        researcher=wishes.researcher or "optuna",
+        profile=profile,
+        rule=rule,
+        seeds=_seeds(wishes.seeds, rule, task),
+        max_elsewhere=wishes.max_elsewhere or MAX_ELSEWHERE,
+        vocab_size=text.vocab_size if text else None,
+        context=text.context if text else None,
+        gpu_memory_mb=wishes.gpu_memory_mb,
+        clock=clock,
+        notebook=wishes.notebook or suits.notebook,
+        devices=wishes.devices or devices.ALL,
+        pool=wishes.pool or LOCAL,
+        task=task,
+        approve=bool(wishes.approve),
+    )
+
+
+def _for_task(wishes: Wishes, told: TaskFile) -> Wishes:
+    """Return the wishes with what a task's folder says, where nothing else was wished.
+
+    Raises:
+        InputError: a wish is for language modelling only.
+    """
+    folder = told.task.folder
+    if wishes.dataset is not None:
+        raise InputError(f"--dataset is for language modelling; {folder} has its own data")
+    if wishes.profile not in (None, profiles.AS_IS.name):
+        raise InputError(
+            f"--profile {wishes.profile} sets constants of the kit's own notebooks; {folder} has "
+            "its own: leave it out"
+        )
+    return replace(
+        wishes,
+        dataset=folder,
+        profile=profiles.AS_IS.name,
+        notebook=wishes.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
+        train_seconds=wishes.train_seconds or told.train_seconds,
+    )
+
+
+def _place(wishes: Wishes) -> Place:
+    """Return where runs are to be.
+
+    Raises:
+        InputError: an option that is needed there is missing, or a GPU can't be used.
+    """
+    slots = devices.parse(wishes.devices or devices.ALL).slots
+    if is_elsewhere(wishes.pool):
+        _check_named(wishes)
+        return Place(elsewhere=True, slots=slots, accelerator=None)
+    if wishes.gpu_memory_mb is not None and not gpu.reachable():
+        raise InputError(
+            f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
+            "would say how much a run uses; leave it out"
+        )
+    if slots:
+        return Place(elsewhere=False, slots=slots, accelerator=None)
+    if wishes.profile not in ON_A_CPU:
+        _check_gpu_is_used()
+    return Place(elsewhere=False, slots=0, accelerator=machine_probe.accelerator())
+
+
+def _check_named(wishes: Wishes) -> None:
+    """Check that the profile is named where devices are a cluster's, which are not known yet.
+
+    The clock too for a notebook's own constants, which say nothing of the devices.
+
+    Raises:
+        InputError: it is not; the message says which option to give.
+    """
+    if wishes.profile is None:
+        known = ", ".join(profile.name for profile in profiles.PROFILES)
+        raise InputError(
+            f"--pool {wishes.pool}: the cluster's devices are not known before the start; name "
+            f"the profile that suits them, with --profile and one of: {known}"
+        )
+    if wishes.profile == profiles.AS_IS.name and wishes.clock is None:
+        raise InputError(
+            f"--pool {wishes.pool}: the cluster's devices are not known before the start, and a "
+            "notebook's own constants don't say what they are; give --clock wall for GPUs, cpu for "
+            "CPUs"
+        )
+
+
+def _check_gpu_is_used() -> None:
+    """Refuse a machine whose GPU torch does not use: the night would go by on its CPU."""
+    if gpu_nodes.may_have_gpu() and (gap := machine_probe.unused_gpu(machine_probe.probe())):
+        raise InputError(
+            f"{gap}; autoresearch doctor says what to do. To train on the CPU all the same: "
+            "--profile cpu"
+        )
+
+
+def _suitable(wishes: Wishes, place: Place) -> profiles.Profile:
+    """Return the profile that is named, or else suits the place."""
+    if wishes.profile not in (None, profiles.AS_IS.name):
+        return profiles.find(wishes.profile)
+    return profiles.choose(place.accelerator)
+
+
+def _usual_profile(root: Path, wishes: Wishes, suits: profiles.Profile) -> str:
+    """Return the profile whose constants the notebook gets where none is named.
+
+    A notebook that is not the profile's, or whose constants somebody changed, keeps its own.
+    """
+    notebook = wishes.notebook or suits.notebook
+    constants = context.read_notebook(root, notebook).constants()
+    own = notebook != suits.notebook or not profiles.is_unchanged(constants)
+    return profiles.AS_IS.name if own else suits.name
+
+
+def _memory_mb(wishes: Wishes, place: Place) -> float:
+    """Return the memory that a run may take; 0 on a cluster, whose slots tell it later."""
+    if wishes.memory_mb is not None:
+        return wishes.memory_mb
+    share = context.MEMORY_SHARE / (place.slots or 1)
+    return 0 if place.elsewhere else round(share * cgroups.memory_mb())
+
+
+def _seeds(wished: int | None, rule: Rule, task: Task) -> int:
+    """Return how often the baseline is run.
+
+    Raises:
+        InputError: it is once, and nothing else tells the noise.
+    """
+    known = task.objectives == (VAL_BPB.name,)
+    if wished == 1 and rule is Rule.CAREFUL and not known:
+        raise InputError(
+            f"--seeds is 1; the noise of {', '.join(task.objectives)} is known from the runs of "
+            f"the baseline only: give at least 2, or leave it out for {MORE_SEEDS[rule]}"
+        )
+    return wished or (SEEDS if known else MORE_SEEDS)[rule]
+
+
+def _clock(wishes: Wishes, place: Place) -> Clock:
+    """Return what the budget counts: CPU time where runs compute on a CPU, else the wall-clock.
+
+    The profile that was named for a cluster's slots says what they are.
+
+    Raises:
+        InputError: CPU time is asked for, and runs compute on a GPU.
+    """
+    if place.elsewhere:
+        return wishes.clock or (Clock.CPU if wishes.profile in ON_A_CPU else Clock.WALL)
+    if place.accelerator is None:
+        return wishes.clock or Clock.CPU
+    if wishes.clock is Clock.CPU:
+        raise InputError(
+            "--clock cpu counts CPU time, but runs compute on a GPU here, which takes none; "
+            "leave it out, or choose --clock wall"
+        )
+    return Clock.WALL
