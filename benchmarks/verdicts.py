@@ -24,7 +24,8 @@ from nights import NOTHING, PLANTED, Scenario, scenarios, simpler, troubled, unk
 from autoresearch_kit.records import VAL_BPB, Arm, Metric, Noise, Reason, Rule, Verdict
 from autoresearch_kit.verdicts import decide, noise
 from autoresearch_kit.verdicts.decide import Best, Decision, Sample
-from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.robust_sigma import Group
+from autoresearch_kit.verdicts.runs_by_code import BASELINE
 
 EXPERIMENTS = 125
 SEEDS = {Rule.GREEDY: 1, Rule.CAREFUL: 3}
@@ -117,7 +118,7 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: 
     With `unknown`, the metric's noise is not known but from so many runs of the baseline.
     """
     night, machine = Night(), Machine(scenario, rng)
-    best = Code(noise.BASELINE, BASELINE_SCORE, 10**6)
+    best = Code(BASELINE, BASELINE_SCORE, 10**6)
     for _ in range(unknown or SEEDS[rule]):
         machine.run(best, 0.0)
     best.before = len(best.scores)

@@ -34,7 +34,8 @@ from autoresearch_kit.records import (
     profiled_before,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.verdicts import noise, retries
+from autoresearch_kit.verdicts import retries
+from autoresearch_kit.verdicts.runs_by_code import runs_by_code, shared_reruns
 
 logger = logging.getLogger(__name__)
 
@@ -300,10 +301,10 @@ class _Loop:
         decider = self._decider()
         code = TrainNotebook.parse(self.parts.history.source(best.number))
         # each check has seeds of its own, whether or not the runs of earlier ones are in git
-        first = noise.shared_reruns(self.experiments, best.number) + CHECKS * self.checks
+        first = shared_reruns(self.experiments, best.number) + CHECKS * self.checks
         self.checks += 1
         known = latest_noise(self.experiments)
-        others = self.slots.of_usable(noise.runs_by_code(self.experiments)[best.number])
+        others = self.slots.of_usable(runs_by_code(self.experiments)[best.number])
         name, why = f"check-{slot.replace('/', '-')}", ""
         series = Series(best.number, Arm.BEST, code, best.number, name, first, slot)
         for index in range(CHECKS):

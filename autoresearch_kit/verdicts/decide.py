@@ -46,7 +46,8 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.records.text import rounded
-from autoresearch_kit.verdicts.noise import EXACT, agree_too_well, error_of_mean
+from autoresearch_kit.verdicts.noise import agree_too_well, error_of_mean
+from autoresearch_kit.verdicts.robust_sigma import EXACT
 
 SURE = 0.998
 """The probability of being better at which an idea is kept. It is computed after each run, and most

@@ -43,6 +43,7 @@ from autoresearch_kit.verdicts.decide import (
     shown_gain,
 )
 from autoresearch_kit.verdicts.noise import agree_too_well
+from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
 
 _NO_TRADE_OFF = "; nor better than each of the front by another objective"
 
@@ -209,12 +210,12 @@ def samples(
     names: Iterable[str],
 ) -> dict[str, Sample]:
     """Return the latest scores of an experiment by each of these metrics, where there are any."""
-    runs = noise.runs_by_code(experiments)[experiment.number]
+    runs = runs_by_code(experiments)[experiment.number]
     found = dict[str, Sample]()
     for name in names:
         metric = task.metric(name)
-        if scores := noise.scores_of(runs, metric)[-RECENT:]:
-            error = noise.reported(runs, metric)
+        if scores := scores_of(runs, metric)[-RECENT:]:
+            error = reported(runs, metric)
             found[name] = Sample(scores, experiment.nodes, metric=metric, error=error)
     return found
 

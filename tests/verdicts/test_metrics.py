@@ -28,8 +28,10 @@ from autoresearch_kit.verdicts.decide import (
     probability_better,
 )
 from autoresearch_kit.verdicts.estimates import estimates
-from autoresearch_kit.verdicts.noise import BASELINE, UNSURE, Group
+from autoresearch_kit.verdicts.noise import UNSURE
 from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.robust_sigma import Group
+from autoresearch_kit.verdicts.runs_by_code import BASELINE
 from tests.ledger.ledger import SETTINGS, experiment, run, score
 
 ACCURACY = Metric("accuracy", Direction.HIGHER, "share")

@@ -20,10 +20,11 @@ from functools import cached_property
 from autoresearch_kit.records import Noise, Run
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials, Worth
 from autoresearch_kit.studies.confirm.plan import Plan, Variant
-from autoresearch_kit.verdicts import decide, noise
+from autoresearch_kit.verdicts import decide
 from autoresearch_kit.verdicts.decide import Sample
-from autoresearch_kit.verdicts.noise import Group
 from autoresearch_kit.verdicts.repeats import least_disturbed, once_more
+from autoresearch_kit.verdicts.robust_sigma import Group, pool
+from autoresearch_kit.verdicts.runs_by_code import reported
 
 REAL = 0.95
 """A keep is real if it helps with this probability."""
@@ -111,7 +112,7 @@ class Standing:
         if not scores:
             return None
         metric = self.trials.metric
-        error = noise.reported(self.runs(variant.code), metric)
+        error = reported(self.runs(variant.code), metric)
         return Sample(scores, variant.nodes, metric=metric, error=error)
 
     @cached_property
@@ -119,7 +120,7 @@ class Standing:
         """Return the campaign's noise, updated by these runs; the pruned best's are left out."""
         codes = enumerate([self.plan.best.code, *self.plan.compared])
         groups = (Group(number, self._scores(code)) for number, code in codes)
-        return noise.pool(groups, self.trials.believed)
+        return pool(groups, self.trials.believed)
 
     def worth(self, variant: Variant) -> Worth | None:
         """Return by how much the best is better than a variant; None where either has no score."""
