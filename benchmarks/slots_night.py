@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from autoresearch_kit.records import Arm, Noise, Rule, Verdict
 from autoresearch_kit.verdicts import decide, noise
-from autoresearch_kit.verdicts.decide import Best, Sample
 from autoresearch_kit.verdicts.robust_sigma import Group, pool
 from autoresearch_kit.verdicts.runs_by_code import BASELINE
+from autoresearch_kit.verdicts.samples import Best, Sample
 
 KNOBS = 120
 BASELINE_SCORE = 0.998

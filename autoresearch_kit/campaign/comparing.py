@@ -20,11 +20,7 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.verdicts import repeats
-from autoresearch_kit.verdicts.decide import (
-    BESIDE,
-    MERGED_RUNS,
-    Decision,
-)
+from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Decision
 from autoresearch_kit.verdicts.repeats import Settled
 from autoresearch_kit.verdicts.runs_by_code import shared_reruns
 

@@ -19,11 +19,13 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.verdicts import decide, noise, pareto, repeats
 from autoresearch_kit.verdicts.bounds import Held, within
-from autoresearch_kit.verdicts.decide import MOST_RUNS, Best, Decision, Sample
+from autoresearch_kit.verdicts.decide import MOST_RUNS, Decision
+from autoresearch_kit.verdicts.gains import possible_losses
 from autoresearch_kit.verdicts.pareto import Compared, Rival
 from autoresearch_kit.verdicts.repeats import Settled
 from autoresearch_kit.verdicts.robust_sigma import Group
 from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
+from autoresearch_kit.verdicts.samples import Best, Sample
 from autoresearch_kit.verdicts.validity import as_fast
 
 
@@ -117,7 +119,7 @@ class Judging:
             scores_of(before, metric),
             case.best.nodes,
             best_scores,
-            decide.possible_losses(self.experiments),
+            possible_losses(self.experiments),
             claimed=repeats.claimed(beside, *how),
             metric=metric,
             error=reported([*before, *(seed.run for seed in beside)], metric),

@@ -14,11 +14,10 @@ these agree exactly, sigma is 0, and the spread of other code counts for that co
 import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-from scipy.special import chdtr, stdtrit
+from scipy.special import stdtrit
 
 from autoresearch_kit.records import VAL_BPB, Experiment, Metric, Noise
-from autoresearch_kit.verdicts.robust_sigma import Group, pool, spread
+from autoresearch_kit.verdicts.robust_sigma import Group, pool
 from autoresearch_kit.verdicts.runs_by_code import BASELINE, made_together, scores_of
 
 PRIOR_DOF = 3.0
@@ -82,37 +81,6 @@ def of_metric(experiments: Sequence[Experiment], metric: Metric) -> Noise | None
         return None
     accelerator = any(run.gpu_mb is not None for run in experiments[0].runs)
     return measured(metric, baseline, groups_of(experiments, metric), accelerator=accelerator)
-
-
-def agree_too_well(scores: Sequence[float], noise: Noise, chance: float) -> bool:
-    """Return whether these runs of one code agree better than honest ones do with this probability.
-
-    Code that fixes its own seed has the same luck in every run: they say no more than one of them.
-    """
-    return len(scores) > 1 and noise.sigma > 0 and _position(scores, noise) < chance
-
-
-def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float:
-    """Return the standard error of the mean of these scores of one code, in the metric's unit.
-
-    It is sigma / sqrt(n), unless the scores are an exception by the chi-squared distribution of
-    their variance, as honest ones are with the probability `chance`: of runs that agree too well
-    one counts, and runs that lie too far apart (one of them was disturbed, or the code is unstable)
-    have their own spread. Without noise in the baseline's runs, that is all there is.
-    """
-    if noise.sigma == 0:
-        return math.sqrt(spread(scores) / len(scores)) if len(scores) > 1 else 0.0
-    if agree_too_well(scores, noise, chance):
-        return noise.sigma
-    if len(scores) > 1 and _position(scores, noise) > 1 - chance:
-        return math.sqrt(float(np.var(scores, ddof=1)) / len(scores))
-    return noise.error(len(scores))
-
-
-def _position(scores: Sequence[float], noise: Noise) -> float:
-    """Return which share of such groups of runs has less spread than this one."""
-    squares = len(scores) * float(np.var(scores))
-    return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
 
 
 def reach(noise: Noise, scores: int) -> float:

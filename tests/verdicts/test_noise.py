@@ -10,6 +10,7 @@ import pytest
 from autoresearch_kit.records import Noise, Verdict, latest_noise
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
+from autoresearch_kit.verdicts.gains import error_of_mean
 from autoresearch_kit.verdicts.robust_sigma import CODE_DOF, Group, pool
 from autoresearch_kit.verdicts.runs_by_code import BASELINE, scores_by_code
 from tests.ledger.ledger import disturbed, experiment, repeated, run
@@ -119,7 +120,7 @@ def test_a_drift_between_visits_is_no_noise() -> None:
 def test_runs_too_alike_or_different_have_larger_errors(
     scores: tuple[float, ...], error: float
 ) -> None:
-    assert noise.error_of_mean(scores, BELIEVED, 0.005) == pytest.approx(error)
+    assert error_of_mean(scores, BELIEVED) == pytest.approx(error)
 
 
 def test_groups_are_runs_made_together_without_an_ideas_first() -> None:

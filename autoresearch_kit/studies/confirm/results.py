@@ -7,8 +7,8 @@ from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, KeepFound, Mean
 from autoresearch_kit.studies.confirm.judging import REAL, Standing
 from autoresearch_kit.studies.confirm.plan import Keep, Variant
-from autoresearch_kit.verdicts.decide import Sample
 from autoresearch_kit.verdicts.runs_by_code import scores_by_code
+from autoresearch_kit.verdicts.samples import Sample
 
 
 def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmation:
