@@ -2,7 +2,7 @@
 
 A notebook has 120 knobs, and its score is a quadratic function of them, with couplings. An idea
 sets one knob to another value; no two under way set the same one. A run takes 5.4 minutes, and adds
-noise of sigma 0.0007. The verdicts are those of decide.py, on noise pooled by noise.py.
+noise of sigma 0.0007. The verdicts are those of decide.py, on noise pooled by robust_sigma.py.
 """
 
 import math
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from autoresearch_kit.records import Arm, Noise, Rule, Verdict
 from autoresearch_kit.verdicts import decide, noise
-from autoresearch_kit.verdicts.decide import Best, Sample
-from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.robust_sigma import Group, pool
+from autoresearch_kit.verdicts.runs_by_code import BASELINE
+from autoresearch_kit.verdicts.samples import Best, Sample
 
 KNOBS = 120
 BASELINE_SCORE = 0.998
@@ -134,7 +135,7 @@ class Night:
         self._open = list[Code]()
         self._groups = list[Group]()
         knobs = np.zeros(KNOBS)
-        self._best = Code(noise.BASELINE, knobs, self.landscape.score(knobs))
+        self._best = Code(BASELINE, knobs, self.landscape.score(knobs))
         self._kept = [self._best]
         for _ in range(1 if self.way is Way.GREEDY else TOGETHER):
             self._order(self._best, Arm.CHALLENGER)
@@ -227,8 +228,8 @@ class Night:
         kept = [Group(each.number, tuple(each.again)) for each in self._kept if each.again]
         groups = [*self._groups, *kept, self._group(code)]
         first = self._kept[0].scores
-        groups.append(Group(noise.BASELINE, tuple(first)))
-        return noise.pool(groups, noise.prior(first[0], accelerator=True))
+        groups.append(Group(BASELINE, tuple(first)))
+        return pool(groups, noise.prior(first[0], accelerator=True))
 
     def _group(self, code: Code) -> Group:
         return Group(code.number, tuple(code.scores[0 if code.merged else 1 :]))

@@ -23,8 +23,11 @@ from nights import NOTHING, PLANTED, Scenario, scenarios, simpler, troubled, unk
 
 from autoresearch_kit.records import VAL_BPB, Arm, Metric, Noise, Reason, Rule, Verdict
 from autoresearch_kit.verdicts import decide, noise
-from autoresearch_kit.verdicts.decide import Best, Decision, Sample
-from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.decide import Decision
+from autoresearch_kit.verdicts.gains import possible_loss
+from autoresearch_kit.verdicts.robust_sigma import Group
+from autoresearch_kit.verdicts.runs_by_code import BASELINE
+from autoresearch_kit.verdicts.samples import Best, Sample
 
 EXPERIMENTS = 125
 SEEDS = {Rule.GREEDY: 1, Rule.CAREFUL: 3}
@@ -117,7 +120,7 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: 
     With `unknown`, the metric's noise is not known but from so many runs of the baseline.
     """
     night, machine = Night(), Machine(scenario, rng)
-    best = Code(noise.BASELINE, BASELINE_SCORE, 10**6)
+    best = Code(BASELINE, BASELINE_SCORE, 10**6)
     for _ in range(unknown or SEEDS[rule]):
         machine.run(best, 0.0)
     best.before = len(best.scores)
@@ -149,7 +152,7 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: 
             night.claimed += decision.gain.value if decision.gain else gap
             night.true += best.truth - challenger.truth
             if decision.reason is Reason.SIMPLER and decision.gain:
-                challenger.lost = best.lost + decide.possible_loss(decision.gain)
+                challenger.lost = best.lost + possible_loss(decision.gain)
             best, challenger.before = challenger, len(challenger.scores)
     night.runs = machine.runs
     return night
@@ -206,7 +209,7 @@ def on_one_log(alike: float, gains: float, rng: np.random.Generator) -> Night:
     for _ in range(EXPERIMENTS):
         effect = gains if rng.random() < 0.05 else 0.0
         truth, score = code(best[0] - effect)
-        own = decide.Sample((score,) * 3, 1, metric=UNKNOWN, error=1.0)
+        own = Sample((score,) * 3, 1, metric=UNKNOWN, error=1.0)
         beside = Best((best[1],) * 3, 1, (best[1],) * 2, metric=UNKNOWN, error=1.0)
         decision = decide.decide(own, beside, Noise(0.0, 4.0), Rule.CAREFUL)
         real = effect > 0

@@ -19,13 +19,10 @@ from autoresearch_kit.records import (
     Proposal,
     Verdict,
 )
-from autoresearch_kit.verdicts import noise, repeats
-from autoresearch_kit.verdicts.decide import (
-    BESIDE,
-    MERGED_RUNS,
-    Decision,
-)
+from autoresearch_kit.verdicts import repeats
+from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Decision
 from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.runs_by_code import shared_reruns
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class Comparing:
         code = TrainNotebook.parse(self.history.source(best.number))
         if self.slots() == 1:
             return Series(proposal.number, Arm.BEST, code, proposal.number, str(Arm.BEST))
-        first = noise.shared_reruns(self.experiments, best.number)
+        first = shared_reruns(self.experiments, best.number)
         return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
 
 

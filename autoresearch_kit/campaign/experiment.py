@@ -32,8 +32,9 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers.rebase import rebase
 from autoresearch_kit.verdicts import repeats
 from autoresearch_kit.verdicts.decide import Decision
-from autoresearch_kit.verdicts.noise import BASELINE, Group
 from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.robust_sigma import Group
+from autoresearch_kit.verdicts.runs_by_code import BASELINE
 
 REPAIRS = 1
 """Crashes on a bug that are repaired; the next crash ends the idea."""

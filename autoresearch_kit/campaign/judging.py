@@ -19,10 +19,13 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.verdicts import decide, noise, pareto, repeats
 from autoresearch_kit.verdicts.bounds import Held, within
-from autoresearch_kit.verdicts.decide import MOST_RUNS, Best, Decision, Sample
-from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.decide import MOST_RUNS, Decision
+from autoresearch_kit.verdicts.gains import possible_losses
 from autoresearch_kit.verdicts.pareto import Compared, Rival
 from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.robust_sigma import Group
+from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
+from autoresearch_kit.verdicts.samples import Best, Sample
 from autoresearch_kit.verdicts.validity import as_fast
 
 
@@ -110,16 +113,16 @@ class Judging:
             idea.notebook.nodes(),
             claimed=repeats.claimed(own, *how),
             metric=metric,
-            error=noise.reported((seed.run for seed in own), metric),
+            error=reported((seed.run for seed in own), metric),
         )
         champion = Best(
-            noise.scores_of(before, metric),
+            scores_of(before, metric),
             case.best.nodes,
             best_scores,
-            decide.possible_losses(self.experiments),
+            possible_losses(self.experiments),
             claimed=repeats.claimed(beside, *how),
             metric=metric,
-            error=noise.reported([*before, *(seed.run for seed in beside)], metric),
+            error=reported([*before, *(seed.run for seed in beside)], metric),
         )
         return Sides(challenger, champion, known)
 
@@ -138,7 +141,7 @@ class Judging:
     def runs_before(self, best: Experiment, beside: Sequence[Settled]) -> list[Run]:
         """Return the best's runs of earlier experiments that were as fast as those made now."""
         now = [seed.run for seed in beside if not seed.disturbed]
-        return as_fast(noise.runs_by_code(self.experiments)[best.number], now)
+        return as_fast(runs_by_code(self.experiments)[best.number], now)
 
     def noise(self, metric: Metric, *groups: Group) -> Noise | None:
         """Pool the noise of all runs that were made together, with these groups added.
@@ -148,6 +151,6 @@ class Judging:
         known = [*noise.groups_of(self.experiments, metric), *groups]
         first = groups[0].scores
         if self.experiments:
-            first = noise.scores_of(self.experiments[0].runs, metric)
+            first = scores_of(self.experiments[0].runs, metric)
         accelerator = self.measuring.context.machine.accelerator
         return noise.measured(metric, first, known, accelerator=accelerator)

@@ -10,7 +10,7 @@ from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.slots import Slots, why_unlike
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, best_of, latest_noise
-from autoresearch_kit.verdicts import noise
+from autoresearch_kit.verdicts.runs_by_code import runs_by_code, shared_reruns
 
 CHECKS = 2
 """Re-runs of the best that a slot gets before it is left out as unlike the others."""
@@ -55,10 +55,10 @@ class SlotChecks:
         measuring = self._parts.measuring(self._experiments)
         code = TrainNotebook.parse(self._parts.history.source(best.number))
         # each check has seeds of its own, whether or not the runs of earlier ones are in git
-        first = noise.shared_reruns(self._experiments, best.number) + CHECKS * self._begun
+        first = shared_reruns(self._experiments, best.number) + CHECKS * self._begun
         self._begun += 1
         known = latest_noise(self._experiments)
-        others = self._slots.of_usable(noise.runs_by_code(self._experiments)[best.number])
+        others = self._slots.of_usable(runs_by_code(self._experiments)[best.number])
         name, why = f"check-{slot.replace('/', '-')}", ""
         series = Series(best.number, Arm.BEST, code, best.number, name, first, slot)
         for index in range(CHECKS):

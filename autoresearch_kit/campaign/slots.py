@@ -15,7 +15,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.pool import Order, Pool
 from autoresearch_kit.records import Experiment, Run, SlotUse
 from autoresearch_kit.records.text import rounded
-from autoresearch_kit.verdicts.noise import EXACT
+from autoresearch_kit.verdicts.robust_sigma import EXACT
 
 logger = logging.getLogger(__name__)
 

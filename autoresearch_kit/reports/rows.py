@@ -19,7 +19,7 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
-from autoresearch_kit.verdicts.noise import reported, scores_by_code
+from autoresearch_kit.verdicts.runs_by_code import reported, scores_by_code
 
 TRAINING = "training"
 """The name of the budgeted part of the wall-clock."""

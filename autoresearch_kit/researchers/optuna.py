@@ -34,7 +34,7 @@ from autoresearch_kit.researchers.base import Model, Researcher, Surroundings, V
 from autoresearch_kit.researchers.domains import Choice, Domain, find_domains
 from autoresearch_kit.researchers.duplicates import NOT_TRIED
 from autoresearch_kit.researchers.spending import Meter
-from autoresearch_kit.verdicts.noise import scores_of
+from autoresearch_kit.verdicts.runs_by_code import scores_of
 
 PER_CONSTANT = 2  # experiments per searched constant before TPE joins in
 TPE_SHARE = 0.5

@@ -20,7 +20,9 @@ from autoresearch_kit.records import (
     by_finish,
 )
 from autoresearch_kit.records.text import with_error
-from autoresearch_kit.verdicts.decide import Decision, Sample, error_of, probability_better
+from autoresearch_kit.verdicts.decide import Decision
+from autoresearch_kit.verdicts.gains import error_of, probability_better
+from autoresearch_kit.verdicts.samples import Sample
 
 SURE = 0.975
 """The probability of being within a bound, or outside, at which that is taken to be so."""

@@ -18,35 +18,24 @@ ones, until a keep is better again, so that many small losses can't add up.
 An idea that passed, while another was kept, is merged onto that one. The merged code is new: its
 runs are pooled with no others, and most gains add up, so that `decide_merged` asks for less.
 
-A measurement may report the standard error of its number, such as that of an estimate from one
-fixed log. All runs share the data behind it, so that more runs make it no smaller: it is the error
-of a code's mean wherever it is larger than what the runs themselves say. The errors of two codes
-are added as if they were independent. On the same data they mostly rise and fall together, and the
-error of the difference is then smaller: real gains are missed, false ones are not kept.
-
 The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what they do.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import NormalDist, fmean
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from scipy.special import stdtr, stdtrit
-
-from autoresearch_kit.records import (
-    VAL_BPB,
-    Arm,
-    Experiment,
-    Gain,
-    Metric,
-    Noise,
-    Reason,
-    Rule,
-    Verdict,
-)
+from autoresearch_kit.records import Arm, Gain, Noise, Reason, Rule, Verdict
 from autoresearch_kit.records.text import rounded
-from autoresearch_kit.verdicts.noise import EXACT, agree_too_well, error_of_mean
+from autoresearch_kit.verdicts.gains import (
+    agree_too_well,
+    gain_of,
+    hope_of,
+    in_words,
+    possible_loss,
+    probability_better,
+    shown_gain,
+)
+from autoresearch_kit.verdicts.samples import Best, Sample
 
 SURE = 0.998
 """The probability of being better at which an idea is kept. It is computed after each run, and most
@@ -73,24 +62,11 @@ SIMPLER_DOUBT = 0.5
 MARGIN = 0.5
 """The loss in sigma that simpler code may have, with all such keeps since the last better one."""
 
-NOT_WORSE = 0.95
-"""The probability of being within the margin at which simpler code is kept."""
-
-ODD = 0.005
-"""Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
-chance: see `noise.error_of_mean`."""
-
 BESIDE = 2
 """The fewest runs of the best, and of the idea after its first, before the idea is kept."""
 
-RECENT = 6
-"""The number of the best's latest runs that count: older ones tell of the machine as it was."""
-
 MOST_RUNS = 6
 """The most runs of an idea."""
-
-REPORTED_DOF = 1000.0
-"""Degrees of freedom of a reported standard error: there are many rows behind it."""
 
 MERGED_RUNS = 3
 """The fewest runs of merged code, all with fresh seeds."""
@@ -100,57 +76,6 @@ MERGED_SURE = 0.9
 
 MERGED_DOUBT = 0.5
 """The probability below which merged code is discarded."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The scores of one code by a metric, and the syntax-tree nodes of its editable cells.
-
-    `error` is the standard error that the measurement reports of each score, 0 if it reports none.
-    `claimed` are the scores with those of runs that were set aside only for the few steps that
-    they claim; empty where there are none. See `repeats.claimed`.
-    """
-
-    scores: tuple[float, ...]
-    nodes: int
-    claimed: tuple[float, ...] = field(default=(), kw_only=True)
-    metric: Metric = field(default=VAL_BPB, kw_only=True)
-    error: float = field(default=0.0, kw_only=True)
-
-    @property
-    def mean(self) -> float:
-        """Return the mean of the scores."""
-        return fmean(self.scores)
-
-    def __str__(self) -> str:
-        count = len(self.scores)
-        return rounded(self.mean) + (f" (mean of {count})" if count > 1 else "")
-
-    def only(self, scores: tuple[float, ...]) -> "Sample":
-        """Return these of its scores by themselves."""
-        return Sample(scores, self.nodes, metric=self.metric, error=self.error)
-
-
-@dataclass(frozen=True)
-class Best(Sample):
-    """The best: `scores` are from before, those `beside` from re-runs made for this verdict.
-
-    `lost` is what keeps for less code may have lost since the last that was better, in the metric's
-    unit. `claimed` is in place of `beside`.
-    """
-
-    beside: tuple[float, ...] = ()
-    lost: float = 0.0
-
-    @classmethod
-    def of(cls, sample: Sample) -> "Best":
-        """Return a code as it is held against by what is known of it."""
-        return cls(sample.scores, sample.nodes, metric=sample.metric, error=sample.error)
-
-    @property
-    def recent(self) -> Sample:
-        """Return its latest scores, those beside the challenger's among them."""
-        return self.only((*self.scores, *self.beside)[-RECENT:])
 
 
 @dataclass(frozen=True)
@@ -213,7 +138,7 @@ def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     beside = min(len(best.beside), len(challenger.scores) - 1) >= BESIDE
     own = challenger.only(challenger.scores[1:]) if beside else challenger
     other = best.only(best.beside) if beside else best.recent
-    one_seed = agree_too_well(challenger.scores, noise, ODD)
+    one_seed = agree_too_well(challenger.scores, noise)
     gain = gain_of(own, other, noise, one_seed=one_seed)
     margin = MARGIN * noise.sigma - best.lost
     simpler = own.nodes < other.nodes and margin >= 0
@@ -239,7 +164,7 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     runs, other = len(challenger.scores), best.recent
     if runs < MERGED_RUNS:
         return Arm.CHALLENGER
-    one_seed = agree_too_well(challenger.scores, noise, ODD)
+    one_seed = agree_too_well(challenger.scores, noise)
     gain = gain_of(challenger, other, noise, one_seed=one_seed)
     margin = MARGIN * noise.sigma - best.lost
     simpler = challenger.nodes < other.nodes and margin >= 0
@@ -259,25 +184,11 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     return Decision(verdict, reason, detail, gain)
 
 
-def hope_of(gain: Gain) -> float:
-    """Return the probability of a gain with sigma taken as known, to ask whether to go on."""
-    return NormalDist(0.0, gain.error).cdf(gain.value) if gain.error else probability_better(gain)
-
-
 def _detail(own: Sample, other: str, gain: Gain) -> str:
     error = f" ± {rounded(gain.error)}" if gain.error else ""
     return (
         f"{own.metric.name} {own} against the best's {other}: {in_words(own.metric, gain, error)}"
     )
-
-
-def in_words(metric: Metric, gain: Gain, error: str = "") -> str:
-    """Return how far a code's score is from the best's, in words."""
-    if gain.value == 0 and not error:
-        return "the same"
-    unit = f" {metric.unit}" if metric.unit else ""
-    side = "lower" if metric.sign * gain.value >= 0 else "higher"
-    return f"{rounded(abs(gain.value))}{error}{unit} {side}"
 
 
 def _why(reason: Reason, fewer: int, *, one_seed: bool) -> str:
@@ -300,58 +211,6 @@ def _doubt(own: Sample, noise: Noise, *, simpler: bool, beside: bool, one_seed: 
     return FIRST_DOUBT if len(own.scores) == 1 else DOUBT
 
 
-def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = False) -> Gain:
-    """Return by how much the challenger's code scores better than the best's, with its error.
-
-    The error of the difference is that of both means; the challenger's runs count as one if
-    `one_seed` says so.
-    """
-    own, own_dof = error_of(challenger, noise, one_seed=one_seed)
-    other, other_dof = error_of(best, noise)
-    value = challenger.metric.sign * (best.mean - challenger.mean)
-    if abs(value) <= EXACT * abs(best.mean):
-        value = 0.0
-    return Gain(value, math.hypot(own, other), min(own_dof, other_dof))
-
-
-def error_of(sample: Sample, noise: Noise, *, one_seed: bool = False) -> tuple[float, float]:
-    """Return the standard error of a code's mean, and the degrees of freedom behind that.
-
-    Where the baseline has no noise, that of code with some is known from its own few runs only.
-    """
-    error = noise.sigma if one_seed else error_of_mean(sample.scores, noise, ODD)
-    if sample.error > error:
-        return sample.error, REPORTED_DOF
-    if noise.sigma == 0 and error > 0:
-        return error, len(sample.scores) - 1.0
-    return error, noise.dof
-
-
-def probability_better(gain: Gain) -> float:
-    """Return the probability that there is a gain, in [0, 1]."""
-    if gain.error == 0:
-        return 0.5 if gain.value == 0 else float(gain.value > 0)
-    return float(stdtr(gain.dof, gain.value / gain.error))
-
-
-def possible_loss(gain: Gain) -> float:
-    """Return the loss, in the metric's unit, that is exceeded with probability 1 - `NOT_WORSE`."""
-    return max(0.0, float(stdtrit(gain.dof, NOT_WORSE)) * gain.error - gain.value)
-
-
-def possible_losses(experiments: Sequence[Experiment]) -> float:
-    """Return the sum of what keeps for less code may have lost since the last better keep."""
-    lost = 0.0
-    for each in experiments:
-        if each.reason is Reason.TRADE_OFF:  # it does not replace the best
-            continue
-        if each.kept and each.reason is not Reason.SIMPLER:
-            lost = 0.0
-        elif each.kept:
-            lost += possible_loss(each.gain) if each.gain else math.inf
-    return lost
-
-
 def greedy(challenger: Sample, best: Sample) -> Decision:
     """Keep what is better, or the same with less code: karpathy/autoresearch's rule.
 
@@ -369,9 +228,3 @@ def greedy(challenger: Sample, best: Sample) -> Decision:
         detail = f"{scores}: the same with {fewer} fewer syntax-tree nodes"
         return Decision(Verdict.KEEP, Reason.SIMPLER, detail)
     return Decision(Verdict.DISCARD, Reason.NO_GAIN, f"{scores}: the same, and no less code")
-
-
-def shown_gain(challenger: Sample, best: Sample) -> float:
-    """Return by how much a code's mean score is better, of both as they are shown."""
-    was, is_now = (float(rounded(each.mean)) for each in (best, challenger))
-    return challenger.metric.sign * (was - is_now)

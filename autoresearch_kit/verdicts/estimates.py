@@ -11,7 +11,8 @@ from statistics import fmean
 
 from autoresearch_kit.records import Experiment, Metric, Noise, best_of, latest_noise
 from autoresearch_kit.records.text import with_error
-from autoresearch_kit.verdicts.noise import of_metric, reported, runs_by_code, scores_of
+from autoresearch_kit.verdicts.noise import of_metric
+from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
 
 
 @dataclass(frozen=True)

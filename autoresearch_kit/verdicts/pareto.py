@@ -28,21 +28,21 @@ from autoresearch_kit.verdicts.decide import (
     MERGED_DOUBT,
     MERGED_SURE,
     MOST_RUNS,
-    NOT_WORSE,
-    ODD,
-    RECENT,
     SURE,
     SURE_DOUBT,
-    Best,
     Decision,
-    Sample,
+)
+from autoresearch_kit.verdicts.gains import (
+    NOT_WORSE,
+    agree_too_well,
     gain_of,
     hope_of,
     in_words,
     probability_better,
     shown_gain,
 )
-from autoresearch_kit.verdicts.noise import agree_too_well
+from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
+from autoresearch_kit.verdicts.samples import RECENT, Best, Sample
 
 _NO_TRADE_OFF = "; nor better than each of the front by another objective"
 
@@ -84,7 +84,7 @@ class Compared:
         return [self._gain(own, best, noise) for own, best, noise in pairs if noise]
 
     def _gain(self, own: Sample, best: Best, noise: Noise) -> Gain:
-        one_seed = agree_too_well(own.scores, noise, ODD)
+        one_seed = agree_too_well(own.scores, noise)
         other: Sample = best.recent
         if self.beside and not self.merged:
             own = own.only(own.scores[1:])
@@ -209,12 +209,12 @@ def samples(
     names: Iterable[str],
 ) -> dict[str, Sample]:
     """Return the latest scores of an experiment by each of these metrics, where there are any."""
-    runs = noise.runs_by_code(experiments)[experiment.number]
+    runs = runs_by_code(experiments)[experiment.number]
     found = dict[str, Sample]()
     for name in names:
         metric = task.metric(name)
-        if scores := noise.scores_of(runs, metric)[-RECENT:]:
-            error = noise.reported(runs, metric)
+        if scores := scores_of(runs, metric)[-RECENT:]:
+            error = reported(runs, metric)
             found[name] = Sample(scores, experiment.nodes, metric=metric, error=error)
     return found
 

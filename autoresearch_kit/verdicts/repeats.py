@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from autoresearch_kit.records import Arm, Measured, Metric, Reason, Run, Settings, Verdict
 from autoresearch_kit.verdicts.decide import Decision
-from autoresearch_kit.verdicts.noise import scores_of
+from autoresearch_kit.verdicts.runs_by_code import scores_of
 from autoresearch_kit.verdicts.validity import why_disturbed, why_invalid
 
 AGAIN = 2

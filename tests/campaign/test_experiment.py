@@ -40,7 +40,8 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import BESIDE
-from autoresearch_kit.verdicts.noise import PRIOR_DOF, Group
+from autoresearch_kit.verdicts.noise import PRIOR_DOF
+from autoresearch_kit.verdicts.robust_sigma import Group, pool
 from tests.campaign import quick, tiny
 from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
@@ -202,7 +203,7 @@ def test_what_is_better_is_run_beside_the_best(begun: Place) -> None:
     assert outcome.decision.gain.value == pytest.approx(0.205)
     # the noise is that of runs that were made together
     groups = [Group(0, BASELINE), Group(1, BETTER[1:3]), Group(0, AGAIN_BEST[:2])]
-    assert outcome.noise == noise.pool(groups, noise.prior(BASELINE[0], accelerator=False))
+    assert outcome.noise == pool(groups, noise.prior(BASELINE[0], accelerator=False))
     files = files_of(Workspace(begun.project, "night"), outcome)
     assert {"run-1.ipynb", "run-2.ipynb", "rerun-1.ipynb"} <= set(files)
     assert [run.audit is not None for run in runs(outcome)][:2] == [True, False]

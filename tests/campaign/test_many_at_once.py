@@ -28,7 +28,8 @@ from autoresearch_kit.records import (
     best_of,
 )
 from autoresearch_kit.researchers import Researcher, View
-from autoresearch_kit.verdicts import noise, retries
+from autoresearch_kit.verdicts import retries
+from autoresearch_kit.verdicts.runs_by_code import runs_by_code
 from tests.campaign import tiny
 from tests.campaign.stub_pool import CAREFUL, StubPool, campaign
 
@@ -253,7 +254,7 @@ def check_runs(
     recorded = Counter(run for each in experiments for run in map(name, runs_of(each)))
     made = Counter(name(each.run) for each in came)
     assert recorded.keys() <= made.keys()
-    shared = noise.runs_by_code(experiments)
+    shared = runs_by_code(experiments)
     for number, runs in shared.items():
         names = [(run.seed, run.score and run.score.value) for run in runs]
         assert len(set(names)) == len(names), (number, names)

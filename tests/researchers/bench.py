@@ -13,7 +13,8 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import Researcher, View
-from autoresearch_kit.verdicts.decide import Decision, Sample, greedy
+from autoresearch_kit.verdicts.decide import Decision, greedy
+from autoresearch_kit.verdicts.samples import Sample
 from tests.ledger.ledger import run
 from tests.notebook import small
 

@@ -13,7 +13,8 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.verdicts.bounds import Held, Standing, in_force, within
-from autoresearch_kit.verdicts.decide import Decision, Sample
+from autoresearch_kit.verdicts.decide import Decision
+from autoresearch_kit.verdicts.samples import Sample
 from tests.ledger.ledger import experiment
 
 LATENCY = Metric("latency_ms", unit="ms", zero_is_floor=True)

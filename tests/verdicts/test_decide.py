@@ -3,17 +3,9 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.records import Arm, Gain, Noise, Reason, Rule, Verdict
-from autoresearch_kit.verdicts.decide import (
-    MARGIN,
-    MOST_RUNS,
-    Best,
-    Decision,
-    Sample,
-    decide,
-    decide_merged,
-    possible_loss,
-    possible_losses,
-)
+from autoresearch_kit.verdicts.decide import MARGIN, MOST_RUNS, Decision, decide, decide_merged
+from autoresearch_kit.verdicts.gains import possible_loss, possible_losses
+from autoresearch_kit.verdicts.samples import Best, Sample
 from tests.ledger.ledger import experiment
 
 OLD = (1.2, 1.19, 1.21)

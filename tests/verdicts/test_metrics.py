@@ -19,17 +19,14 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.verdicts import noise, repeats
 from autoresearch_kit.verdicts.audit import second_opinion
-from autoresearch_kit.verdicts.decide import (
-    Best,
-    Decision,
-    Sample,
-    decide,
-    gain_of,
-    probability_better,
-)
+from autoresearch_kit.verdicts.decide import Decision, decide
 from autoresearch_kit.verdicts.estimates import estimates
-from autoresearch_kit.verdicts.noise import BASELINE, UNSURE, Group
+from autoresearch_kit.verdicts.gains import gain_of, probability_better
+from autoresearch_kit.verdicts.noise import UNSURE
 from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.robust_sigma import Group
+from autoresearch_kit.verdicts.runs_by_code import BASELINE
+from autoresearch_kit.verdicts.samples import Best, Sample
 from tests.ledger.ledger import SETTINGS, experiment, run, score
 
 ACCURACY = Metric("accuracy", Direction.HIGHER, "share")

@@ -10,7 +10,9 @@ import pytest
 from autoresearch_kit.records import Noise, Verdict, latest_noise
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
-from autoresearch_kit.verdicts.noise import BASELINE, Group
+from autoresearch_kit.verdicts.gains import error_of_mean
+from autoresearch_kit.verdicts.robust_sigma import CODE_DOF, Group, pool
+from autoresearch_kit.verdicts.runs_by_code import BASELINE, scores_by_code
 from tests.ledger.ledger import disturbed, experiment, repeated, run
 
 SIGMA = 0.01
@@ -28,13 +30,13 @@ def typical(make: Callable[[int, Random], Group], believed: Noise = BELIEVED) ->
     for seed in range(9):
         rng = Random(seed)
         groups = [honest(BASELINE, 3, rng), *(make(code, rng) for code in range(1, 31))]
-        sigmas.append(noise.pool(groups, believed).sigma / SIGMA)
+        sigmas.append(pool(groups, believed).sigma / SIGMA)
     return median(sigmas)
 
 
 def test_without_repeats_the_prior_stays() -> None:
     for groups in ([Group(0, (1.2,)), Group(1, (1.3,))], [Group(BASELINE, (1.3,) * 3)]):
-        assert noise.pool(groups, BELIEVED) == BELIEVED
+        assert pool(groups, BELIEVED) == BELIEVED
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_one_outlier_moves_sigma_by_at_most_a_half(far: float, place: int) -> No
     idea = Group(1, (1.2583, 1.2617, 1.2713))
     others = [idea, Group(2, (1.33, 1.345))]
     for known in ([BASE], [BASE, *others]):
-        before = noise.pool(known, BELIEVED).sigma
+        before = pool(known, BELIEVED).sigma
         for struck in known:
             if place < len(struck.scores):
                 scores = list(struck.scores)
@@ -60,14 +62,14 @@ def test_one_outlier_moves_sigma_by_at_most_a_half(far: float, place: int) -> No
                     replace(each, scores=tuple(scores)) if each is struck else each
                     for each in known
                 ]
-                assert before / 1.5 < noise.pool(groups, BELIEVED).sigma < 1.5 * before
+                assert before / 1.5 < pool(groups, BELIEVED).sigma < 1.5 * before
 
 
 def test_a_disturbed_or_poisoned_idea_hardly_moves_sigma() -> None:
-    before = noise.pool([BASE], BELIEVED).sigma
-    assert noise.pool([BASE, Group(1, (1.4, 1.5))], BELIEVED).sigma < 1.2 * before
+    before = pool([BASE], BELIEVED).sigma
+    assert pool([BASE, Group(1, (1.4, 1.5))], BELIEVED).sigma < 1.2 * before
     # scores of a real campaign; pooled with equal weights they said 0.05
-    assert noise.pool([BASE, Group(1, (1.2583, 1.2617, 1.4324))], BELIEVED).sigma < 0.015
+    assert pool([BASE, Group(1, (1.2583, 1.2617, 1.4324))], BELIEVED).sigma < 0.015
 
 
 def test_no_number_of_poisoned_ideas_gets_sigma_through_the_ceiling() -> None:
@@ -76,7 +78,7 @@ def test_no_number_of_poisoned_ideas_gets_sigma_through_the_ceiling() -> None:
 
     assert typical(wild) < 1.5
     spread = [BASE, *(honest(code, 3, Random(code), 4 * SIGMA) for code in range(1, 100))]
-    assert noise.pool(spread, BELIEVED).sigma < 3 * noise.pool([BASE], BELIEVED).sigma
+    assert pool(spread, BELIEVED).sigma < 3 * pool([BASE], BELIEVED).sigma
 
 
 @pytest.mark.parametrize("own", [0.0, 0.01, 0.1, 0.3])
@@ -91,8 +93,8 @@ def test_agreeing_repeats_among_honest_ones_do_not_count() -> None:
 
 def test_one_code_counts_for_a_few_degrees_of_freedom_only() -> None:
     often = [honest(1, 3, Random(seed)) for seed in range(50)]
-    assert noise.pool([BASE, *often], BELIEVED).dof <= 3 + 2 + noise.CODE_DOF
-    assert noise.pool([honest(BASELINE, 3, Random(seed)) for seed in range(50)], BELIEVED).dof > 50
+    assert pool([BASE, *often], BELIEVED).dof <= 3 + 2 + CODE_DOF
+    assert pool([honest(BASELINE, 3, Random(seed)) for seed in range(50)], BELIEVED).dof > 50
 
 
 def test_a_drift_between_visits_is_no_noise() -> None:
@@ -102,7 +104,7 @@ def test_a_drift_between_visits_is_no_noise() -> None:
         Group(BASELINE, tuple(score - at * SIGMA for score in visit.scores))
         for at, visit in enumerate(visits)
     ]
-    assert noise.pool(drifted, BELIEVED).sigma == pytest.approx(noise.pool(visits, BELIEVED).sigma)
+    assert pool(drifted, BELIEVED).sigma == pytest.approx(pool(visits, BELIEVED).sigma)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_a_drift_between_visits_is_no_noise() -> None:
 def test_runs_too_alike_or_different_have_larger_errors(
     scores: tuple[float, ...], error: float
 ) -> None:
-    assert noise.error_of_mean(scores, BELIEVED, 0.005) == pytest.approx(error)
+    assert error_of_mean(scores, BELIEVED) == pytest.approx(error)
 
 
 def test_groups_are_runs_made_together_without_an_ideas_first() -> None:
@@ -152,7 +154,7 @@ def test_reruns_belong_to_the_best_of_their_time() -> None:
         experiment(4, None, Verdict.CRASH),
         disturbed(5, 1.2, 1.9),
     ]
-    assert noise.scores_by_code(nights) == {
+    assert scores_by_code(nights) == {
         0: (1.5, 1.52, 1.51),
         1: (1.4, 1.41, 1.42),
         2: (1.6,),
@@ -167,7 +169,7 @@ def test_reruns_may_be_of_a_best_with_a_larger_number() -> None:
         finished="2026-03-08T21:20:00+00:00",
     )
     nights = [repeated(experiment(0), 1.5), late, replace(repeated(experiment(2), 1.4), against=0)]
-    assert noise.scores_by_code(nights)[2] == (1.4, 1.41)
+    assert scores_by_code(nights)[2] == (1.4, 1.41)
 
 
 def test_the_latest_noise_is_that_of_the_last_to_finish() -> None:
@@ -179,7 +181,7 @@ def test_the_latest_noise_is_that_of_the_last_to_finish() -> None:
 def test_runs_from_before_the_machine_got_faster_do_not_count() -> None:
     slow = replace(experiment(0), runs=(run(300, value=1.4), run(310, value=1.41)))
     asked = replace(experiment(1, 1.6, Verdict.DISCARD), reruns=(run(600, value=1.2),))
-    assert noise.scores_by_code([slow, asked])[0] == (1.2,)
+    assert scores_by_code([slow, asked])[0] == (1.2,)
 
 
 def test_another_run_falls_within_reach_19_times_of_20() -> None:

@@ -16,8 +16,9 @@ from autoresearch_kit.records import (
     Run,
     Verdict,
 )
-from autoresearch_kit.verdicts.decide import MOST_RUNS, Best, Decision, Sample
+from autoresearch_kit.verdicts.decide import MOST_RUNS, Decision
 from autoresearch_kit.verdicts.pareto import Compared, Rival, decide, front
+from autoresearch_kit.verdicts.samples import Best, Sample
 from tests.ledger.ledger import experiment, run, score
 
 SPEED = Metric("inference_seconds", unit="s per row", zero_is_floor=True)

@@ -7,7 +7,7 @@ n * sqrt(k) times, which makes the differences most precise for a given number o
 1955). Scores of the campaign itself are not used, since the best was chosen by them.
 
 The worth of a keep is the mean without it minus the best's mean, and the probability that it helps
-is `decide.probability_better`. An unclear keep gets more runs, up to `MORE` times as many. A run
+is `probability_better`. An unclear keep gets more runs, up to `MORE` times as many. A run
 that the machine disturbed is repeated with its seed once the machine is quiet, and does not count
 if it stays disturbed.
 """
@@ -20,10 +20,11 @@ from functools import cached_property
 from autoresearch_kit.records import Noise, Run
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials, Worth
 from autoresearch_kit.studies.confirm.plan import Plan, Variant
-from autoresearch_kit.verdicts import decide, noise
-from autoresearch_kit.verdicts.decide import Sample
-from autoresearch_kit.verdicts.noise import Group
+from autoresearch_kit.verdicts.gains import gain_of, probability_better
 from autoresearch_kit.verdicts.repeats import least_disturbed, once_more
+from autoresearch_kit.verdicts.robust_sigma import Group, pool
+from autoresearch_kit.verdicts.runs_by_code import reported
+from autoresearch_kit.verdicts.samples import Sample
 
 REAL = 0.95
 """A keep is real if it helps with this probability."""
@@ -111,7 +112,7 @@ class Standing:
         if not scores:
             return None
         metric = self.trials.metric
-        error = noise.reported(self.runs(variant.code), metric)
+        error = reported(self.runs(variant.code), metric)
         return Sample(scores, variant.nodes, metric=metric, error=error)
 
     @cached_property
@@ -119,15 +120,15 @@ class Standing:
         """Return the campaign's noise, updated by these runs; the pruned best's are left out."""
         codes = enumerate([self.plan.best.code, *self.plan.compared])
         groups = (Group(number, self._scores(code)) for number, code in codes)
-        return noise.pool(groups, self.trials.believed)
+        return pool(groups, self.trials.believed)
 
     def worth(self, variant: Variant) -> Worth | None:
         """Return by how much the best is better than a variant; None where either has no score."""
         best, without = self.sample(self.plan.best), self.sample(variant)
         if best is None or without is None:
             return None
-        gain = decide.gain_of(best, without, self.noise)
-        return Worth(gain.value, gain.error, decide.probability_better(gain))
+        gain = gain_of(best, without, self.noise)
+        return Worth(gain.value, gain.error, probability_better(gain))
 
     def finding(self, variant: Variant) -> Finding:
         """Return the finding on the keep that this variant lacks, apart from other keeps."""

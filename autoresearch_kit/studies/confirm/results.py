@@ -7,15 +7,15 @@ from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, KeepFound, Mean
 from autoresearch_kit.studies.confirm.judging import REAL, Standing
 from autoresearch_kit.studies.confirm.plan import Keep, Variant
-from autoresearch_kit.verdicts import noise
-from autoresearch_kit.verdicts.decide import Sample
+from autoresearch_kit.verdicts.runs_by_code import scores_by_code
+from autoresearch_kit.verdicts.samples import Sample
 
 
 def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmation:
     """Return the results so far. The baseline's score is the campaign's, since nothing chose it."""
     plan, spread = standing.plan, standing.noise
     prune, detail = _advice(standing, experiments[0].settings.task.objective)
-    baseline = Sample(noise.scores_by_code(experiments)[0], experiments[0].nodes)
+    baseline = Sample(scores_by_code(experiments)[0], experiments[0].nodes)
     pruned = standing.sample(standing.pruned) if standing.pruned else None
     keeps = [_judged(standing, *pair) for pair in zip(plan.keeps, plan.without, strict=True)]
     return Confirmation(
