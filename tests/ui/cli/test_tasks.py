@@ -47,7 +47,7 @@ def test_check_says_all_that_is_wrong(
 
 @pytest.mark.slow
 def test_a_new_task_runs_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = ["--train-seconds", "1", "--rule", "greedy", "--max-elsewhere", "1"]
+    options = ["--train-seconds", "1", "--rule", "greedy", "--seeds", "1", "--max-elsewhere", "1"]
     assert not autoresearch(monkeypatch, "new", "toy")
     command = ["run", "night", "--task", "toy", "--max-experiments", "1", *options]
     assert not autoresearch(monkeypatch, *command)
