@@ -1,5 +1,6 @@
 """Commit messages of an experiment: idea, hypothesis, trailers."""
 
+import re
 from collections.abc import Mapping
 
 from autoresearch_kit.records import Approval, Experiment
@@ -42,9 +43,8 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     parent = "" if proposal.parent is None else str(proposal.parent)
     retry_of = "" if proposal.retry_of is None else str(proposal.retry_of)
     score = "" if experiment.score is None else rounded(experiment.score)
-    metric = (
-        experiment.metric.replace("_", "-").replace("µ", "u").capitalize()
-    )  # ASCII, as git asks
+    words = experiment.metric.replace("_", "-")
+    metric = re.sub("[\u00b5\u03bc]", "u", words).capitalize()  # ASCII, as git asks
     error = "" if experiment.error is None else rounded(experiment.error)
     trained = sum(run.train_seconds for run in experiment.all_runs)
     return {

@@ -1,11 +1,14 @@
 """The object with which a measuring notebook asks a submission, and reports what it measured."""
 
+import operator
 import os
 import pickle
 import socket
 from collections.abc import Sized
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import SupportsFloat
 
 import cloudpickle
 import msgspec
@@ -74,7 +77,7 @@ class Measure:
             MeasurementError: it has no answer. The run has failed then, whatever comes after.
         """
         pickled = cloudpickle.dumps(inputs, protocol=pickle.HIGHEST_PROTOCOL)
-        count = _rows(inputs) if rows is None else rows
+        count = _rows(inputs) if rows is None else operator.index(rows)
         module = type(inputs).__module__
         line.send(self._line, Request(Ask.PREDICT, len(pickled), count, module))
         try:
@@ -94,13 +97,15 @@ class Measure:
         """End the submission's process; the next `predict` has a new one, which knows nothing."""
         self._ask(Request(Ask.FRESH))
 
-    def report(self, **metrics: float) -> None:
+    def report(self, /, **metrics: object) -> None:
         """Report metrics by name, each once; `NAME_se` is the standard error of NAME.
 
+        Arrays and tensors of one element are numbers too.
+
         Raises:
-            MeasurementError: one is unknown, not finite, or was reported before.
+            MeasurementError: one is unknown, not finite, no number, or was reported before.
         """
-        numbers = {name: float(value) for name, value in metrics.items()}
+        numbers = {name: _number(name, value) for name, value in metrics.items()}
         self._ask(Request(Ask.REPORT, values=numbers))
 
     def refuse(self, why: str) -> None:
@@ -111,7 +116,7 @@ class Measure:
         Raises:
             MeasurementError: always.
         """
-        self._ask(Request(Ask.REFUSE, detail=why))
+        self._ask(Request(Ask.REFUSE, detail=str(why)))
 
     @cached_property
     def _places(self) -> Places:
@@ -145,7 +150,27 @@ class Measure:
 
 
 def _rows(inputs: object) -> int:
+    shape: object = getattr(inputs, "shape", None)
+    if isinstance(shape, tuple):  # an array of no dimension, or a sparse one, has no length
+        return int(shape[0]) if shape else 1
     return len(inputs) if isinstance(inputs, Sized) and not isinstance(inputs, ONE) else 1
+
+
+def _number(name: str, value: object) -> float:
+    """Return a number, or the only element of an array or a tensor.
+
+    Raises:
+        MeasurementError: it is something else.
+    """
+    item: object = getattr(value, "item", None)
+    with suppress(OverflowError, RuntimeError, TypeError, ValueError):
+        number: object = item() if callable(item) else value
+        if isinstance(number, SupportsFloat):
+            return float(number)
+    kind = type(value).__name__
+    raise MeasurementError(
+        f"{name} was reported as something of type {kind} that is not one number; report a number"
+    )
 
 
 measure = Measure()

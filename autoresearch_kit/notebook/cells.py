@@ -111,6 +111,8 @@ def _parse_json(text: str) -> nbformat.NotebookNode:
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"not a notebook: {error}") from error
     notebook: nbformat.NotebookNode = nbformat.v4.to_notebook_json(raw)
+    if (language := _language(notebook)) not in ("", "python"):
+        raise InputError(f"its language is {language[:20]!r}; the kit runs notebooks of Python")
     size = sum(len(cell.source.encode()) for cell in notebook.cells)
     if size > SOURCE_LIMIT:
         raise InputError(
@@ -118,6 +120,12 @@ def _parse_json(text: str) -> nbformat.NotebookNode:
             "corpus, and images out of the source"
         )
     return notebook
+
+
+def _language(notebook: nbformat.NotebookNode) -> str:
+    """Return the language that a notebook says it is in; empty if it does not."""
+    told = notebook.metadata.get("language_info", {}).get("name")
+    return str(told or notebook.metadata.get("kernelspec", {}).get("language", "")).lower()
 
 
 def name_markdown(cells: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -36,7 +36,7 @@ class Metric:
         return 1 if self.direction is Direction.LOWER else -1
 
 
-_BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=)\s*([-+.\w]+)\s*")
+_BOUND = re.compile(r"\s*([^\W\d]\w*)\s*(<=|>=)\s*([-+.\w]+)\s*")
 
 
 @dataclass(frozen=True)

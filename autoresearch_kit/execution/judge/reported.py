@@ -1,5 +1,6 @@
 """The metrics that a measurement reports: each once, known, and finite."""
 
+import unicodedata
 from collections.abc import Mapping
 
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
@@ -16,12 +17,14 @@ class Reported:
 
     def __init__(self, task: Task) -> None:
         self._metrics = {metric.name: metric for metric in task.metrics}
+        self._names = {_as_python(name): name for name in self._metrics}
         self.values: dict[str, float] = {}
         self.errors: dict[str, float] = {}
 
     def takes(self, name: str) -> bool:
         """Return whether this is a metric of the task, or the standard error of one."""
-        return name in self._metrics or name.removesuffix(STANDARD_ERROR) in self._metrics
+        name = _as_python(name)
+        return name in self._names or name.removesuffix(STANDARD_ERROR) in self._names
 
     def add(self, values: Mapping[str, float]) -> None:
         """Add metrics as they are reported.
@@ -29,10 +32,10 @@ class Reported:
         Raises:
             ScoreFailure: one can't be taken; the failure says why.
         """
-        for name, value in values.items():
-            known = name in self._metrics
-            base = name.removesuffix(STANDARD_ERROR)
-            if known:
+        for said, value in values.items():
+            name = self._known(said)
+            base = self._known(said.removesuffix(STANDARD_ERROR))
+            if name in self._metrics:
                 self._check(name, value)
                 into = self.values
             elif base != name and base in self._metrics:
@@ -54,6 +57,10 @@ class Reported:
         if missing := [name for name in self._metrics if name not in self.values]:
             raise _fault(f"{', '.join(missing)} was never reported")
 
+    def _known(self, name: str) -> str:
+        """Return the name as task.toml has it, where it has it."""
+        return self._names.get(_as_python(name), name)
+
     def _check(self, name: str, value: float) -> None:
         if not abs(value) <= LARGEST:
             raise ScoreFailure(Reason.NOT_FINITE, f"{name} was reported as {value:g}")
@@ -64,6 +71,11 @@ class Reported:
         if name in KIT_METRICS:
             return f"{name} was reported, but is measured by the kit; leave it out"
         return f"{name} was reported, but task.toml has {', '.join(self._metrics)}; add it there"
+
+
+def _as_python(name: str) -> str:
+    """Return a name as Python spells it: it takes the sign of micro for a Greek letter."""
+    return unicodedata.normalize("NFKC", name)
 
 
 def _fault(detail: str) -> ScoreFailure:

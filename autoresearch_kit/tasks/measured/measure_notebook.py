@@ -5,6 +5,7 @@ files, it must not read anything in a way that can run code: that could report a
 """
 
 import ast
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 from autoresearch_kit.notebook.cells import Cell
@@ -62,7 +63,8 @@ def _report_problems(trees: Sequence[ast.Module], task: Task, *, all_read: bool)
     calls = [node for node in nodes if isinstance(node, ast.Call) and _is_report(node)]
     keywords = [keyword for call in calls for keyword in call.keywords]
     given = dict.fromkeys(keyword.arg for keyword in keywords if keyword.arg)
-    metrics = [metric.name for metric in task.metrics]
+    # the syntax tree has names as Python spells them
+    metrics = [unicodedata.normalize("NFKC", metric.name) for metric in task.metrics]
     allowed = {*metrics, *(f"{name}{STANDARD_ERROR}" for name in metrics)}
     for name in given:
         if name not in allowed:

@@ -4,10 +4,10 @@ The copy is named after a digest of all that is in it, and never changes once it
 `task.json`, `data/`, `hidden/`, `measure/` and, where the task has such a part, `audit/`.
 """
 
-import filecmp
 import hashlib
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.files.paths import data_home
+from autoresearch_kit.files.paths import checked, data_home
 from autoresearch_kit.notebook.cells import Cell, parse_cells, read_text, write_cells
 from autoresearch_kit.notebook.refusals import imported_modules
 from autoresearch_kit.records import Metric, TaskInfo, codec
@@ -39,6 +39,9 @@ NOT_COPIED = frozenset({"__pycache__", ".ipynb_checkpoints", ".git", ".DS_Store"
 """Files and folders that come and go without anybody's intention."""
 
 PARTS = (DATA_FOLDER, HIDDEN_FOLDER, AUDIT_FOLDER, MEASURE_FOLDER)
+
+FOLDERS = (Path(DATA_FOLDER), Path(HIDDEN_FOLDER), Path(HIDDEN_FOLDER, AUDIT_FOLDER))
+"""Paths in a task's folder that can't be files."""
 
 LEAST_BYTES = 16
 """A smaller file can be equal to another by chance."""
@@ -85,12 +88,16 @@ def task_files(root: Path, folder: str) -> Files:
     """Return the files that a prepared copy has of a task's folder.
 
     Raises:
-        InputError: a link leads out of its part of the folder, or a file is not plain.
+        InputError: a link leads out of its part of the folder, a file is not plain, or lies where a
+            folder belongs, or its name can't stand in records.
     """
     source = root / folder
     found: dict[str, Path] = {}
     for path in sorted(_walk(source)):
-        place = _place(path.relative_to(source))
+        name = checked(path.relative_to(source), f"a file in {folder}")
+        if name in FOLDERS:
+            raise InputError(f"{folder}/{name} is a file or a link; put the folder itself there")
+        place = _place(name)
         if place is not None:
             _check_plain(path, source, folder)
             found[place] = path
@@ -99,12 +106,18 @@ def task_files(root: Path, folder: str) -> Files:
 
 def same_content(files: Files) -> Iterator[tuple[str, str]]:
     """Yield hidden files, each with a file that runs see and that has the same content."""
-    seen = {name: path for name, path in files.items() if _part(name) == DATA_FOLDER}
+    hidden = {
+        name: path
+        for name, path in files.items()
+        if _part(name) in (HIDDEN_FOLDER, AUDIT_FOLDER) and path.stat().st_size >= LEAST_BYTES
+    }
+    sizes = {path.stat().st_size for path in hidden.values()}
+    seen = defaultdict[str, list[str]](list)
     for name, path in files.items():
-        if _part(name) in (HIDDEN_FOLDER, AUDIT_FOLDER) and path.stat().st_size >= LEAST_BYTES:
-            for other, there in seen.items():
-                if filecmp.cmp(path, there, shallow=False):
-                    yield _in_folder(name), other
+        if _part(name) == DATA_FOLDER and path.stat().st_size in sizes:
+            seen[_content(path)].append(name)
+    for name, path in hidden.items() if seen else ():
+        yield from ((_in_folder(name), other) for other in seen.get(_content(path), ()))
 
 
 def packages_of(files: Files) -> tuple[str, ...]:
@@ -114,14 +127,16 @@ def packages_of(files: Files) -> tuple[str, ...]:
     for name, path in files.items():
         if PurePosixPath(name).parts[0] == MEASURE_FOLDER:
             own.add(PurePosixPath(name).parts[1].removesuffix(".py"))
-            modules.update(imported_modules(_code(path)))
+            modules.update(imported_modules(_code(name, path)))
     return tuple(sorted(modules - own))
 
 
-def _code(path: Path) -> Sequence[Cell]:
-    if path.suffix == ".ipynb":
+def _code(name: str, path: Path) -> Sequence[Cell]:
+    if _is_notebook(name):
         return parse_cells(read_text(path))[0]
-    return (Cell(path.stem, path.read_text()),) if path.suffix == ".py" else ()
+    if path.suffix != ".py":
+        return ()
+    return (Cell(path.stem, path.read_text(errors="replace")),)  # imports are found in any encoding
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -200,13 +215,15 @@ def _digest(files: Files) -> str:
     """Return a digest of names and contents, in short hex."""
     whole = hashlib.sha256()
     for name, path in files.items():
-        if _is_notebook(name):
-            content = hashlib.sha256(_bare(path)).hexdigest()
-        else:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+        bare = _is_notebook(name)
+        content = hashlib.sha256(_bare(path)).hexdigest() if bare else _content(path)
         whole.update(f"{content} {name}\n".encode())
     return whole.hexdigest()[:12]
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_notebook(name: str) -> bool:

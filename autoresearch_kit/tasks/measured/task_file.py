@@ -20,7 +20,8 @@ STANDARD_ERROR = "_se"
 """`measure.report` takes the standard error of a metric by its name and this."""
 
 TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-_METRIC_NAME = re.compile(r"[A-Za-zµ_][A-Za-z0-9µ_]{0,39}")
+_METRIC_NAME = re.compile(r"[A-Za-z\u00b5\u03bc_][A-Za-z0-9\u00b5\u03bc_]{0,39}")
+"""Latin letters, and the sign of micro as keyboards and as Greeks write it."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,18 @@ def examine(root: Path, folder: str) -> tuple[TaskFile | None, list[str]]:
     """Return what a folder's task.toml says, None if anything is wrong, and all that is."""
     where = f"{folder}/{TASK_FILE}"
     try:
-        text = read_all(root / folder / TASK_FILE, MEGABYTE).decode()
+        text = read_all(root / folder / TASK_FILE, MEGABYTE).decode("utf-8-sig")
         values = tomllib.loads(text)
     except FileNotFoundError:
         return None, [f"no {TASK_FILE} in {folder}; make a task with: autoresearch new NAME"]
-    except (OSError, InputError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        return None, [f"{where} can't be read: {error}; save it as UTF-8"]
+    except (OSError, InputError) as error:
         return None, [f"{where} can't be read: {error}"]
     except tomllib.TOMLDecodeError as error:
         return None, [f"{where} is not TOML: {error}; texts need quotes, tables a line [name]"]
+    except (RecursionError, ValueError) as error:  # lists in lists, a number of thousands of digits
+        return None, [f"{where} can't be read: {error}"]
     problems: list[str] = []
     found = _read_table(Table(values, where, problems), folder)
     return (None, problems) if problems else (found, [])
@@ -175,11 +180,10 @@ def bound_problems(bounds: Sequence[Bound], metrics: Sequence[Metric]) -> Iterat
             yield f"bound '{bound}' is on no metric; known are {', '.join(known)}"
         elif metric.zero_is_floor and bound.at_most and bound.limit < 0:
             yield f"bound '{bound}' can't hold: {metric.name} is never below 0; raise the limit"
-    least = {each.metric: each for each in bounds if not each.at_most}
-    for bound in bounds:
-        other = least.get(bound.metric)
-        if other is not None and bound.at_most and bound.limit < other.limit:
-            yield f"bounds '{other}' and '{bound}' can't both hold; change one"
+    for least in (each for each in bounds if not each.at_most):
+        for most in (each for each in bounds if each.at_most):
+            if least.metric == most.metric and most.limit < least.limit:
+                yield f"bounds '{least}' and '{most}' can't both hold; change one"
 
 
 def _known(metrics: Sequence[Metric]) -> dict[str, Metric]:

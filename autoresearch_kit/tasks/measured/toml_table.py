@@ -1,7 +1,7 @@
 """Read a table of TOML strictly: what is wrong in it is noted, and reading goes on."""
 
 import difflib
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 
@@ -47,7 +47,7 @@ class Table:
         if key not in self:
             return missing
         is_flag = isinstance(value, bool)
-        if isinstance(value, int | float) and not is_flag and 0 < value < math.inf:
+        if isinstance(value, int | float) and not is_flag and 0 < value <= sys.float_info.max:
             return float(value)
         self.note(f"{key} is {value!r}; it must be a number above 0, such as {key} = 60")
         return missing

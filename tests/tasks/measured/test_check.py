@@ -1,5 +1,6 @@
 """Check tasks' folders: what is wrong is found without running anything."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_hidden_files_that_runs_see_too_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_notebook_in_another_language_is_refused(tmp_path: Path) -> None:
+    path = scaffolded(tmp_path) / "measure.ipynb"
+    notebook = json.loads(path.read_text())
+    spec = {"name": "ir", "display_name": "R", "language": "R"}
+    path.write_text(json.dumps(notebook | {"metadata": {"kernelspec": spec}}))
+    (found,) = problems(tmp_path, "toy")
+    assert found.startswith("toy/measure.ipynb: its language is 'r'; the kit runs notebooks of Pyt")
+
+
 def test_a_folder_needs_both_notebooks(tmp_path: Path) -> None:
     write_task(tmp_path)
     found = problems(tmp_path, "toy")
@@ -105,6 +115,11 @@ def test_a_command_leaves_no_use_for_a_measuring_notebook(tmp_path: Path) -> Non
 def test_a_measuring_notebook_must_report_each_metric(source: str, words: str) -> None:
     (found,) = measuring(source)
     assert words in found
+
+
+def test_a_metric_in_microseconds_is_found_in_the_code() -> None:
+    task = Task("toy", (Metric("\u00b5s"),), ("\u00b5s",))
+    assert measuring("measure.report(\u00b5s=1)", task) == []
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,39 @@ def test_what_is_no_plain_file_is_refused(kind: str, tmp_path: Path, home: Path)
         prepared(tmp_path, home)
 
 
+@pytest.mark.parametrize("name", ["data", "hidden", "hidden/audit"])
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_file_in_place_of_a_folder_is_refused(
+    name: str, kind: str, tmp_path: Path, home: Path
+) -> None:
+    path = scaffolded(tmp_path) / name
+    path.rename(tmp_path / "elsewhere")
+    if kind == "file":
+        path.write_text("x")
+    else:
+        path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=f"toy/{name} is a file or a link; put the folder itself"):
+        prepared(tmp_path, home)
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"a\xff"])
+def test_a_name_that_is_no_line_of_text_is_refused(name: bytes, tmp_path: Path, home: Path) -> None:
+    (scaffolded(tmp_path) / "data" / os.fsdecode(name)).write_text("x")
+    with pytest.raises(InputError, match=r"a file in toy is .*; its path must be UTF-8"):
+        prepared(tmp_path, home)
+
+
+BESIDE = [("old.ipynb", "{"), ("a.py", "# caf\u00e9\nimport scipy")]
+
+
+@pytest.mark.parametrize(("name", "text"), BESIDE)
+def test_files_beside_the_measurement_may_be_anything(
+    name: str, text: str, tmp_path: Path, home: Path
+) -> None:
+    (scaffolded(tmp_path) / name).write_text(text, encoding="latin-1")
+    assert (prepared(tmp_path, home) / "measure" / name).is_file()
+
+
 def test_packages_are_those_that_measuring_code_imports(tmp_path: Path, home: Path) -> None:
     write_task(tmp_path, **{"helper.py": "import scipy.stats, os, other", "other.py": "x = 1"})
     assert info_of(prepared(tmp_path, home)).packages == ("scipy",)

@@ -68,6 +68,9 @@ def test_a_task_with_a_command_is_trusted(key: str, tmp_path: Path) -> None:
         (f"train_seconds = 0\n{SHORT}", "must be a number above 0"),
         (f"train_seconds = nan\n{SHORT}", "must be a number above 0"),
         (f"train_seconds = true\n{SHORT}", "must be a number above 0"),
+        (f"train_seconds = 1{'0' * 400}\n{SHORT}", "must be a number above 0"),
+        (f"train_seconds = 1{'0' * 5000}\n{SHORT}", "can't be read: Exceeds the limit"),
+        (f"a = {'[' * 100_000}\n{SHORT}", "can't be read: maximum recursion depth"),
         (f'trusted = "yes"\n{SHORT}', "must be true or false"),
         (f'bounds = "error <= 1"\n{SHORT}', "must be a list of texts"),
         ("metrics = 3", r"write each of them below a line \[\[metrics\]\]"),
@@ -86,6 +89,7 @@ def test_a_task_with_a_command_is_trusted(key: str, tmp_path: Path) -> None:
         (f'bounds = ["error <= -1"]\n{SHORT}', "can't hold: error is never below 0"),
         (f'bounds = ["nodes <= -1"]\n{SHORT}', "can't hold: nodes is never below 0"),
         (f'bounds = ["error >= 3", "error <= 2"]\n{SHORT}', "can't both hold"),
+        (f'bounds = ["error >= 3", "error >= 1", "error <= 2"]\n{SHORT}', "can't both hold"),
         (f'{SHORT}[sandbox]\nsees = ["words"]', "must be an absolute path"),
         (f'{SHORT}[sandbox]\nsees = ["/"]', "name a folder"),
         (f'{SHORT}[sandbox]\nhides = ["a/../../b"]', "write it without .."),
@@ -95,6 +99,26 @@ def test_a_wrong_task_file_is_refused_with_a_way_out(toml: str, words: str, tmp_
     write_task(tmp_path, toml)
     with pytest.raises(InputError, match=words):
         task_file.read(tmp_path, "toy")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    folder = write_task(tmp_path)
+    (folder / "task.toml").write_text(SHORT, encoding="utf-8-sig", newline="\r\n")
+    assert task_file.read(tmp_path, "toy").task.objectives == ("error",)
+
+
+def test_another_encoding_is_told_with_a_way_out(tmp_path: Path) -> None:
+    folder = write_task(tmp_path)
+    (folder / "task.toml").write_text(f'about = "caf\u00e9"\n{SHORT}', encoding="latin-1")
+    with pytest.raises(InputError, match="save it as UTF-8"):
+        task_file.read(tmp_path, "toy")
+
+
+@pytest.mark.parametrize("micro", ["\u00b5", "\u03bc"])
+def test_a_metric_in_microseconds_can_have_a_bound(micro: str, tmp_path: Path) -> None:
+    name = f"{micro}s"
+    write_task(tmp_path, f'bounds = ["{name} <= 5"]\n[[metrics]]\nname = "{name}"')
+    assert task_file.read(tmp_path, "toy").task.bounds == (Bound(name, 5.0),)
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:

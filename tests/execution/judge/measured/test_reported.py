@@ -28,6 +28,13 @@ def test_metrics_and_their_standard_errors_are_taken() -> None:
     assert list(filter(Reported(TASK).takes, names)) == ["error", "error_se", "odd_se"]
 
 
+def test_python_may_write_microseconds_in_greek() -> None:
+    reported = Reported(Task("t", (Metric("\u00b5s"),), ("\u00b5s",)))
+    reported.add({"\u03bcs": 3.0, "\u00b5s_se": 1.0})
+    reported.check_complete()
+    assert (reported.values, reported.errors) == ({"\u00b5s": 3.0}, {"\u00b5s": 1.0})
+
+
 FAULTS = {
     "unknown": ({"eror": 1.0}, Reason.NOT_MEASURED, "eror was reported, but task.toml has error"),
     "the kit's": ({"parameters": 1.0}, Reason.NOT_MEASURED, "is measured by the kit; leave it out"),
