@@ -32,8 +32,8 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Score,
     Settings,
-    Sight,
     Slot,
+    VisibleFiles,
 )
 from autoresearch_kit.researchers import Researcher, Turns, View
 from autoresearch_kit.researchers.optuna import OptunaResearcher
@@ -172,7 +172,7 @@ def campaign(root: Path, pool: Sleepers, researcher: Researcher, limits: Limits)
     """Yield the parts of a campaign in `root` on these slots."""
     workspace, history = Workspace(root, "night"), History(root, "night", writer=True)
     baseline = TrainNotebook.parse(NOTEBOOK.read_text())
-    site = Site(root, DATA, "kit", SandboxLevel.BUBBLEWRAP, Sight())
+    site = Site(root, DATA, "kit", SandboxLevel.BUBBLEWRAP, VisibleFiles())
     devices = (Device("cpu0", MACHINE, FINGERPRINT),)
     context = Context(SETTINGS, MACHINE, devices, site, INFO, FINGERPRINT, baseline)
     here = LocalPool(site, devices, workspace, workspace.runs)

@@ -18,7 +18,7 @@ from autoresearch_kit.execution.pool import DataRef
 from autoresearch_kit.execution.ray.messages import Report
 from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak, most_leak, too_much
-from autoresearch_kit.execution.sandbox.sights import sight_of
+from autoresearch_kit.execution.sandbox.visible_files import find_visible_files
 from autoresearch_kit.files import kit_copy
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -33,8 +33,8 @@ from autoresearch_kit.records import (
     Machine,
     SandboxLevel,
     Settings,
-    Sight,
     TaskInfo,
+    VisibleFiles,
 )
 from autoresearch_kit.tasks.kinds import kind_of, read_info
 from autoresearch_kit.tasks.lm.dataset import is_path
@@ -85,23 +85,23 @@ def find_context(
     info = read_info(dataset)
     experiments = history.experiments()
     baseline = baseline_of(workspace, history, settings)
-    sight = sight_of(info, settings.dataset, imports_of(baseline))
-    check_places(workspace.root, dataset, sight)
+    visible = find_visible_files(info, settings.dataset, imports_of(baseline))
+    check_places(workspace.root, dataset, visible)
     kit = kit_copy.digest(workspace.kit)
     if report is not None:
         check_profile(settings, report.machine)
         check_measured(settings.task, report.machine.gpu)
         memory_mb = settings.memory_mb or round(MEMORY_SHARE * report.machine.memory_mb)
         settings = replace(settings, memory_mb=memory_mb)
-        site = Site(dataset, data_ref(info), kit, report.sandbox, sight)
+        site = Site(dataset, data_ref(info), kit, report.sandbox, visible)
         machine, here, leak = report.machine, report.fingerprint, report.leak
         return Context(settings, machine, (), site, info, here, baseline, leak)
     level = bubblewrap.level()
     before = experiments[0].fingerprint if experiments else None
     found = find_devices(settings, info, before)
     devices.check_inside(found, level)
-    leak = check_leak(dataset, info, sight)
-    site = Site(dataset, data_ref(info), kit, level, sight)
+    leak = check_leak(dataset, info, visible)
+    site = Site(dataset, data_ref(info), kit, level, visible)
     machine, here = found[0].machine, found[0].fingerprint
     check_measured(settings.task, machine.gpu)
     return Context(settings, machine, found, site, info, here, baseline, leak)
@@ -182,7 +182,7 @@ def imports_of(notebook: TrainNotebook) -> list[str]:
     return [name for name in imported_modules(notebook.cells) if name not in known]
 
 
-def check_places(root: Path, dataset: Path, sight: Sight) -> None:
+def check_places(root: Path, dataset: Path, visible: VisibleFiles) -> None:
     """Refuse a project or data folder inside what runs see of this machine.
 
     Its task's hidden folder is in the first, its prepared copy in the second.
@@ -201,15 +201,15 @@ def check_places(root: Path, dataset: Path, sight: Sight) -> None:
             raise InputError(
                 f"{what}, {folder}, lies inside {shown}, of which runs see a part; {way_out}"
             )
-        for path in sight.shown:
+        for path in visible.shown:
             if path.is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(path):
                 raise InputError(
-                    f"the task sees {path}, and {what} is {folder}: hidden data could be in sight; "
+                    f"the task sees {path}, and {what} is {folder}: it could read hidden data; "
                     "have it see a folder elsewhere"
                 )
 
 
-def check_leak(dataset: Path, info: DatasetInfo | TaskInfo, sight: Sight) -> Leak | None:
+def check_leak(dataset: Path, info: DatasetInfo | TaskInfo, visible: VisibleFiles) -> Leak | None:
     """Measure how much scored text, or hidden data, runs can read; None without a sandbox: all.
 
     Raises:
@@ -217,7 +217,7 @@ def check_leak(dataset: Path, info: DatasetInfo | TaskInfo, sight: Sight) -> Lea
     """
     if bubblewrap.level() is SandboxLevel.NONE:
         return None
-    leak = find_leak(dataset, sight)
+    leak = find_leak(dataset, visible)
     if leak.share > most_leak(info):
         raise KitError(too_much(leak, info))
     return leak

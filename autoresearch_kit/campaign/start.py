@@ -20,7 +20,7 @@ from autoresearch_kit.campaign.pools import is_elsewhere
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.execution.sandbox.sights import hides_nothing
+from autoresearch_kit.execution.sandbox.visible_files import absent_hidden
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -90,7 +90,7 @@ def start(
     if looks and (unused := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {unused}: runs compute on the CPU; what to do: autoresearch doctor")
     info = read_info(context.prepare_for(workspace.root, settings))
-    for path in hides_nothing(info) if isinstance(info, TaskInfo) else ():
+    for path in absent_hidden(info) if isinstance(info, TaskInfo) else ():
         say(f"warning: {settings.task.folder} hides {path}, which no installed package here has")
     if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")

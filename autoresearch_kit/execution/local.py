@@ -19,7 +19,7 @@ from autoresearch_kit.execution.pool import DataRef, Delivery, Lost, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import turns
-from autoresearch_kit.records import Run, RunSetup, RunSpec, SandboxLevel, Sight, Slot
+from autoresearch_kit.records import Run, RunSetup, RunSpec, SandboxLevel, Slot, VisibleFiles
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ TAKEN = "another campaign's run has this device; this one's is next"
 class Site:
     """This machine's part of every run, whatever its device: the data set, the sandbox.
 
-    `kit` digests the package copy that runs and scores. `sight` is what runs see of this machine.
+    `kit` digests the package copy that runs and scores. `visible` is what runs see of this machine.
     """
 
     dataset: Path
     data: DataRef
     kit: str
     sandbox: SandboxLevel
-    sight: Sight
+    visible: VisibleFiles
 
 
 @dataclass(eq=False)
@@ -174,7 +174,7 @@ class LocalPool:
             waits=waits,
             gpu=self._devices[device].gpu,
             clock=order.clock,
-            sight=site.sight,
+            visible=site.visible,
             cores=self._devices[device].cores,
         )
 

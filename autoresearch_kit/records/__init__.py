@@ -44,7 +44,7 @@ from autoresearch_kit.records.runs import (
     RunSpec,
     SandboxLevel,
     Score,
-    Sight,
+    VisibleFiles,
     strongest,
 )
 from autoresearch_kit.records.settings import (
@@ -120,7 +120,6 @@ __all__ = [
     "SandboxLevel",
     "Score",
     "Settings",
-    "Sight",
     "Slot",
     "SlotUse",
     "Stage",
@@ -130,6 +129,7 @@ __all__ = [
     "TaskInfo",
     "Usage",
     "Verdict",
+    "VisibleFiles",
     "best_of",
     "by_finish",
     "judged_since",

@@ -16,7 +16,7 @@ from IPython.display import display
 from autoresearch_kit.execution import handover, machine_probe
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.execution.sandbox.sights import sight_of
+from autoresearch_kit.execution.sandbox.visible_files import find_visible_files
 from autoresearch_kit.machine import cgroups
 from autoresearch_kit.records import KIT_METRICS, Score
 from autoresearch_kit.records.text import with_error
@@ -101,6 +101,6 @@ def _score(
             answer_seconds=scoring.answer_seconds(info, train_seconds),
             device=device.type,
             gpu=machine_probe.gpu_of(device),
-            sight=sight_of(info, info.name, sorted(loaded)),
+            visible=find_visible_files(info, info.name, sorted(loaded)),
         )
     )

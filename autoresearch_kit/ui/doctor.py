@@ -15,7 +15,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.execution.sandbox.leak import MOST_LEAK, find_leak
-from autoresearch_kit.execution.sandbox.sights import sight_of
+from autoresearch_kit.execution.sandbox.visible_files import find_visible_files
 from autoresearch_kit.files import paths
 from autoresearch_kit.ledger import History, find_root
 from autoresearch_kit.machine import profiles
@@ -181,9 +181,9 @@ def _corpora(folder: Path) -> Iterator[Finding]:
     for dataset in prepared:
         try:
             info = open_dataset(dataset).info
-            sight = sight_of(info, info.name, imports_of(baseline) if baseline else [])
-            check_places(folder, dataset, sight)
-            leak = find_leak(dataset, sight)
+            visible = find_visible_files(info, info.name, imports_of(baseline) if baseline else [])
+            check_places(folder, dataset, visible)
+            leak = find_leak(dataset, visible)
         except KitError as error:
             yield Finding("scored text", f"of {dataset.name}: not measured", str(error))
         else:

@@ -29,7 +29,7 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Score,
     Settings,
-    Sight,
+    VisibleFiles,
 )
 from autoresearch_kit.verdicts.comparable import check_comparable
 from tests.campaign import tiny
@@ -92,7 +92,7 @@ def context_of(
 ) -> Context:
     """A context on a machine with this data set, and few cores."""
     data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE
-    site = Site(dataset, data, "kit", level, Sight())
+    site = Site(dataset, data, "kit", level, VisibleFiles())
     devices = (Device("gpu0" if machine.gpu else "cpu0", machine, ledger.FINGERPRINT),)
     baseline = TrainNotebook.parse(source)
     return Context(settings, machine, devices, site, info, ledger.FINGERPRINT, baseline)

@@ -104,12 +104,12 @@ def test_status_and_panel_tell_of_each(
 ) -> None:
     for name in FILES:
         damage(place, name, how)
-    said, sight = says(capsys, "status"), Reader(place.root, "night").read()
+    said, reading = says(capsys, "status"), Reader(place.root, "night").read()
     for name in FILES:
         assert f"{place.folder / name} is damaged" in said
-        assert f"{place.folder / name} is damaged" in "\n".join(sight.troubles)
+        assert f"{place.folder / name} is damaged" in "\n".join(reading.troubles)
     assert "2 tried" not in said
-    assert len(sight.table) == 2
+    assert len(reading.table) == 2
 
 
 def test_a_request_damaged_meanwhile_is_no_request(

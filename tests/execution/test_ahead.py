@@ -22,7 +22,7 @@ from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel, VisibleFiles
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.splits import Split
 from tests.campaign import quick
@@ -164,7 +164,7 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     workspace.copy_kit()
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     data = DataRef("tiny", "0")
-    site = Site(spec.dataset, data, "kit", spec.sandbox, Sight())
+    site = Site(spec.dataset, data, "kit", spec.sandbox, VisibleFiles())
     cpu = Device("cpu0", quick.MACHINE, ledger.FINGERPRINT)
     pool = LocalPool(site, [cpu], workspace, workspace.runs)
 

@@ -14,7 +14,7 @@ from autoresearch_kit.execution.local import TAKEN, LocalPool, Site
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import turns
-from autoresearch_kit.records import Clock, Run, RunSpec, SandboxLevel, Sight
+from autoresearch_kit.records import Clock, Run, RunSpec, SandboxLevel, VisibleFiles
 from tests.campaign import quick
 from tests.ledger import ledger
 
@@ -68,7 +68,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPool]
     monkeypatch.setattr(turns, "FOLDER", tmp_path / "devices")
     workspace = Workspace(tmp_path, "night")
     workspace.create()
-    site = Site(tmp_path, DATA, "kit", SandboxLevel.NONE, Sight())
+    site = Site(tmp_path, DATA, "kit", SandboxLevel.NONE, VisibleFiles())
     devices = [Device(f"cpu{at}", quick.MACHINE, ledger.FINGERPRINT, (at,)) for at in range(2)]
     with closing(LocalPool(site, devices, workspace, workspace.runs)) as pool:
         yield pool

@@ -10,7 +10,7 @@ from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.records import SandboxLevel, Sight, TaskInfo
+from autoresearch_kit.records import SandboxLevel, TaskInfo, VisibleFiles
 from autoresearch_kit.tasks.lm.splits import Split
 from autoresearch_kit.tasks.measured import layout
 
@@ -90,7 +90,7 @@ class MeasuringSandbox:
             argv,
             read_only=[path for path in shown if path.exists() and not path.is_symlink()],
             writable=[self.scratch, self.sockets],
-            sight=Sight((*spec.sight.imports, *info.packages)),
+            visible=VisibleFiles((*spec.visible.imports, *info.packages)),
             gpu=spec.gpu if self.trusted else None,
             env=self._environment(more),
         )

@@ -185,5 +185,5 @@ def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
     argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]
     return bubblewrap.command(
-        spec.sandbox, argv, read_only=shown, sight=spec.sight, gpu=spec.gpu, env=env
+        spec.sandbox, argv, read_only=shown, visible=spec.visible, gpu=spec.gpu, env=env
     )

@@ -22,8 +22,8 @@ from autoresearch_kit.records import (
     RunSpec,
     SandboxLevel,
     Score,
-    Sight,
     TaskInfo,
+    VisibleFiles,
     codec,
 )
 from autoresearch_kit.records.text import one_line
@@ -86,7 +86,7 @@ class JudgeSpec:
     seconds: float = LM_SECONDS
     answer_seconds: float = LM_ANSWER_SECONDS
     gpu: Accelerator | None = None
-    sight: Sight = field(default_factory=Sight)
+    visible: VisibleFiles = field(default_factory=VisibleFiles)
     cores: tuple[int, ...] = ()
 
     @property
@@ -137,7 +137,7 @@ def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
         answer_seconds=answer_seconds(info, spec.train_seconds),
         device=spec.device,
         gpu=spec.gpu,
-        sight=spec.sight,
+        visible=spec.visible,
         cores=spec.cores,
     )
 

@@ -177,7 +177,7 @@ def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
             with suppress(PermissionError):
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
-    torch = "torch" in spec.sight.imports
+    torch = "torch" in spec.visible.imports
     told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
     process = launch(_command(spec, told, output), printing, ends)
     for descriptor in (*ends, requests, replies, printing):
@@ -196,5 +196,5 @@ def _command(spec: JudgeSpec, told: TaskPredictorSpec, output: Path) -> list[str
     argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission, output]
     return bubblewrap.command(
-        spec.sandbox, argv, read_only=shown, sight=spec.sight, gpu=spec.gpu, env=env
+        spec.sandbox, argv, read_only=shown, visible=spec.visible, gpu=spec.gpu, env=env
     )

@@ -23,7 +23,7 @@ from autoresearch_kit.execution.local import LocalPool, Site
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
 from autoresearch_kit.execution.ray.messages import RUN, STOPPED, NodeSetup, Report
 from autoresearch_kit.execution.sandbox import bubblewrap, leak
-from autoresearch_kit.execution.sandbox.sights import sight_of
+from autoresearch_kit.execution.sandbox.visible_files import find_visible_files
 from autoresearch_kit.files import kit_copy
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.removal import remove_tree
@@ -34,7 +34,7 @@ from autoresearch_kit.records import (
     Reason,
     Run,
     SandboxLevel,
-    Sight,
+    VisibleFiles,
     codec,
 )
 from autoresearch_kit.tasks.kinds import kind_of, read_info
@@ -159,14 +159,14 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
     machine_probe.check_inside(machine, level)
     make_parts(dataset)
     info = read_info(dataset)
-    sight = sight_of(info, told.corpus, told.imports)
-    found = _check_leak(dataset, sight, level)
+    visible = find_visible_files(info, told.corpus, told.imports)
+    found = _check_leak(dataset, visible, level)
     here = fingerprint(info, machine, kind_of(info).scoring_version, told.clock)
     free = shutil.disk_usage(cache).free / MEGABYTE
     place = take_place(cache, told.campaign)
     workspace = Workspace(place.folder, told.tag)
     _clear(workspace, kit)
-    site = Site(dataset, told.data, kit_copy.digest(kit), level, sight)
+    site = Site(dataset, told.data, kit_copy.digest(kit), level, visible)
     device = Device("gpu0" if machine.gpu else "cpu0", machine, here)
     pool = LocalPool(site, [device], workspace, workspace.runs)
     return NodeSlot(pool, Report(machine, here, level, round(free), found), place)
@@ -205,11 +205,11 @@ def make_parts(prepared: Path) -> None:
             (prepared / part).mkdir(exist_ok=True)
 
 
-def _check_leak(dataset: Path, sight: Sight, level: SandboxLevel) -> Leak | None:
+def _check_leak(dataset: Path, visible: VisibleFiles, level: SandboxLevel) -> Leak | None:
     """Measure how much scored text runs can read here; None without a sandbox: all of it."""
     if level is SandboxLevel.NONE:
         return None
-    found = leak.find_leak(dataset, sight)
+    found = leak.find_leak(dataset, visible)
     info = read_info(dataset)
     if found.share > leak.most_leak(info):
         raise KitError(leak.too_much(found, info))

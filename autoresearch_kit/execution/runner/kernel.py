@@ -105,7 +105,7 @@ def command(setup: RunSetup, argv: list[str], sockets: Path) -> list[str]:
             *(path for path in shown if path.exists()),
         ],
         writable=[setup.folder / handover.WORK_FOLDER, sockets],
-        sight=setup.sight,
+        visible=setup.visible,
         gpu=setup.gpu,
         env=_environment(setup),
     )

@@ -18,9 +18,9 @@ from pathlib import Path
 from autoresearch_kit.execution.sandbox import system
 from autoresearch_kit.execution.sandbox.view import View
 from autoresearch_kit.machine import cgroups
-from autoresearch_kit.records import Accelerator, SandboxLevel, Sight
+from autoresearch_kit.records import Accelerator, SandboxLevel, VisibleFiles
 
-NOTHING_MORE = Sight()
+NOTHING_MORE = VisibleFiles()
 
 SCRATCH_BYTES = 256_000_000
 """Size of the sandbox's own /tmp and of its /dev/shm. No process's memory shows what they use."""
@@ -134,24 +134,24 @@ def command(
     *,
     read_only: Sequence[Path] = (),
     writable: Sequence[Path] = (),
-    sight: Sight = NOTHING_MORE,
+    visible: VisibleFiles = NOTHING_MORE,
     gpu: Accelerator | None = None,
     env: Mapping[str, str],
 ) -> list[str]:
     """Return the command line that runs `argv` in a sandbox, with `env` as its whole environment.
 
-    `read_only` and `writable` are absolute paths that it sees under the same names, `sight` is what
-    it sees of the machine in addition to what `system` lists, and `gpu` the GPU whose device nodes
-    it sees. Start it in a `cwd` that it sees.
+    `read_only` and `writable` are absolute paths that it sees under the same names, `visible` are
+    files that it sees in addition to what `system` lists, and `gpu` the GPU whose device nodes it
+    sees. Start it in a `cwd` that it sees.
     """
     if sandbox is SandboxLevel.NONE:
         return ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *argv]
-    view = system.view(frozenset(sight.imports))
+    view = system.view(frozenset(visible.imports))
     options = [*NAMESPACES, "--proc", str(PROC), *_proc_protected(), *SCRATCH]
     options += [*view.options(), *_devices(gpu)]
-    seen = [*sight.shown, *read_only]
+    seen = [*visible.shown, *read_only]
     options += [*_mounts("--ro-bind", seen), *_mounts("--bind", writable)]
-    options += _masks(sight.hidden, view, [*seen, *writable])
+    options += _masks(visible.hidden, view, [*seen, *writable])
     # last, since bubblewrap makes mount points in them before
     options += ["--remount-ro", "/", "--remount-ro", "/dev", "--clearenv"]
     for name, value in env.items():

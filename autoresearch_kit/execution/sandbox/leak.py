@@ -29,8 +29,8 @@ import numpy.typing as npt
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap, packages
+from autoresearch_kit.execution.sandbox.file_contents import OVERLAP, PIECE, File, files, pieces
 from autoresearch_kit.execution.sandbox.scored import Scored, open_scored
-from autoresearch_kit.execution.sandbox.shown_files import OVERLAP, PIECE, File, files, pieces
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import (
@@ -38,8 +38,8 @@ from autoresearch_kit.records import (
     Leak,
     LeakPlace,
     SandboxLevel,
-    Sight,
     TaskInfo,
+    VisibleFiles,
     codec,
 )
 
@@ -243,8 +243,8 @@ def main(folder: Path, known: str) -> int:
     return 0
 
 
-def find_leak(dataset: Path, sight: Sight) -> Leak:
-    """Return how much of a data set's scored text runs with this sight can read.
+def find_leak(dataset: Path, visible: VisibleFiles) -> Leak:
+    """Return how much of a data set's scored text runs that see these files can read.
 
     It is measured again only when a shown file, the package or the data set has changed.
 
@@ -255,7 +255,7 @@ def find_leak(dataset: Path, sight: Sight) -> Leak:
     before = Measured("")
     with suppress(OSError, InputError):
         before = codec.decode(Measured, kept.read_bytes())
-    now = _measure_inside(dataset, sight, before.key if before.leak else "")
+    now = _measure_inside(dataset, visible, before.key if before.leak else "")
     leak = now.leak or before.leak
     assert leak is not None
     if now.leak:
@@ -279,8 +279,8 @@ def too_much(leak: Leak, info: DatasetInfo | TaskInfo) -> str:
         )
     folders = ", ".join(f'"{_in_packages(place.folder)}"' for place in leak.places)
     return (
-        f"runs could read {leak.share:.1%} of what is hidden: copies are in {leak.largest}; take "
-        f"them out of sight in {info.task.folder}/task.toml, below [sandbox]: hides = [{folders}]"
+        f"runs could read {leak.share:.1%} of what is hidden: copies are in {leak.largest}; hide "
+        f"them in {info.task.folder}/task.toml, below [sandbox]: hides = [{folders}]"
     )
 
 
@@ -290,7 +290,7 @@ def _in_packages(folder: str) -> str:
     return next((Path(folder).relative_to(site).as_posix() for site in inside), folder)
 
 
-def _measure_inside(dataset: Path, sight: Sight, known: str) -> Measured:
+def _measure_inside(dataset: Path, visible: VisibleFiles, known: str) -> Measured:
     kit = Path(__file__).parents[3]
     with tempfile.TemporaryDirectory(prefix="autoresearch-leak-") as name:
         home = Path(name)
@@ -299,7 +299,7 @@ def _measure_inside(dataset: Path, sight: Sight, known: str) -> Measured:
             [sys.executable, "-P", "-m", MODULE, str(dataset), known],
             read_only=[kit / "autoresearch_kit", dataset],
             writable=[home],
-            sight=sight,
+            visible=visible,
             env=bubblewrap.environment(home=home, kit=kit, run_id=home.name),
         )
         with starters_pipe() as pipe:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autoresearch_kit.execution.sandbox.shown_files import pieces
+from autoresearch_kit.execution.sandbox.file_contents import pieces
 from autoresearch_kit.records import TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset

@@ -58,7 +58,7 @@ def by_hand(
 def test_an_honest_model_gets_the_value_computed_by_hand(
     build: Callable[[], models.Honest], shard: str, precision: str, spec: JudgeSpec
 ) -> None:
-    """Out of its sight: the judge's folder, where its log lies."""
+    """Hide from it the judge's folder, where its log lies."""
     model = build()
     if not bubblewrap.why_not():
         model = cheats.Reader(spec.folder)

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from autoresearch_kit.execution.sandbox import bubblewrap, packages
-from autoresearch_kit.records import Accelerator, SandboxLevel, Sight
+from autoresearch_kit.records import Accelerator, SandboxLevel, VisibleFiles
 
 needs_bubblewrap = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 
@@ -27,13 +27,13 @@ def run(
     *,
     level: SandboxLevel = SandboxLevel.BUBBLEWRAP,
     read_only: Sequence[Path] = (),
-    sight: Sight = bubblewrap.NOTHING_MORE,
+    visible: VisibleFiles = bubblewrap.NOTHING_MORE,
     gpu: Accelerator | None = None,
 ) -> subprocess.CompletedProcess[str]:
     env = bubblewrap.environment(home=work, kit=work, run_id="test-sandbox", gpu=gpu)
     argv = [sys.executable, "-c", code]
     command = bubblewrap.command(
-        level, argv, read_only=read_only, writable=[work], sight=sight, gpu=gpu, env=env
+        level, argv, read_only=read_only, writable=[work], visible=visible, gpu=gpu, env=env
     )
     return subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
 
@@ -262,15 +262,15 @@ def test_what_the_kit_requires_can_be_imported(tmp_path: Path) -> None:
 def test_a_module_that_the_notebook_imports_is_shown(tmp_path: Path) -> None:
     code = "import pytest; print(pytest.raises.__name__)"
     assert "ModuleNotFoundError: runs do not see the package 'pytest'" in run(code, tmp_path).stderr
-    assert run(code, tmp_path, sight=Sight(imports=("pytest",))).stdout == "raises\n"
+    assert run(code, tmp_path, visible=VisibleFiles(imports=("pytest",))).stdout == "raises\n"
 
 
 @needs_bubblewrap
 def test_a_hidden_folder_of_a_package_is_empty(tmp_path: Path) -> None:
     folder = Path(sysconfig.get_path("purelib"), "pytest")
     code = f"import os; print(os.listdir({str(folder)!r}))"
-    sight = Sight(imports=("pytest",), hidden=(folder,))
-    assert run(code, tmp_path, sight=sight).stdout == "[]\n"
+    visible = VisibleFiles(imports=("pytest",), hidden=(folder,))
+    assert run(code, tmp_path, visible=visible).stdout == "[]\n"
 
 
 @needs_bubblewrap
@@ -280,8 +280,8 @@ def test_what_a_task_sees_is_shown_but_for_what_it_hides(tmp_path: Path) -> None
         folder.mkdir()
         (folder / "x").touch()
     code = f"import os; print(sorted(os.listdir({str(more)!r})), os.listdir('{more}/hidden'))"
-    sight = Sight(shown=(more,), hidden=(more / "hidden",))
-    assert run(code, work, sight=sight).stdout == "['hidden', 'x'] []\n"
+    visible = VisibleFiles(shown=(more,), hidden=(more / "hidden",))
+    assert run(code, work, visible=visible).stdout == "['hidden', 'x'] []\n"
 
 
 @needs_bubblewrap
@@ -291,7 +291,7 @@ def test_a_hidden_file_in_a_shown_folder_is_gone(tmp_path: Path) -> None:
     path = Path(tqdm.__file__).resolve()
     code = f"import os; print(os.path.isfile({str(path)!r}))"
     assert run(code, tmp_path).stdout == "True\n"
-    assert run(code, tmp_path, sight=Sight(hidden=(path,))).stdout == "False\n"
+    assert run(code, tmp_path, visible=VisibleFiles(hidden=(path,))).stdout == "False\n"
 
 
 def test_all_that_the_kit_requires_is_shown() -> None:

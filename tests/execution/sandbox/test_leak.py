@@ -13,10 +13,10 @@ import pytest
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution.sandbox import bubblewrap, leak, scored, shown_files
+from autoresearch_kit.execution.sandbox import bubblewrap, file_contents, leak, scored
 from autoresearch_kit.files.kit_copy import PACKAGE, copy_kit
 from autoresearch_kit.files.paths import data_home
-from autoresearch_kit.records import Leak, LeakPlace, Sight, Task, TaskInfo, codec
+from autoresearch_kit.records import Leak, LeakPlace, Task, TaskInfo, VisibleFiles, codec
 from autoresearch_kit.tasks.lm.dataset import Dataset, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
 
@@ -69,7 +69,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def measured(dataset: Dataset, folder: Path) -> Leak:
-    return leak.measure(scored.of_dataset(dataset), shown_files.files(str(folder), ()))
+    return leak.measure(scored.of_dataset(dataset), file_contents.files(str(folder), ()))
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zip"])
@@ -104,16 +104,16 @@ def test_no_campaign_starts_where_runs_can_read_scored_text(dataset: Dataset) ->
     try:
         (folder / "text.py").write_bytes(scored.scored_text(dataset))
         with pytest.raises(KitError, match=f"largest copies are in {folder}"):
-            context.check_leak(dataset.folder, dataset.info, Sight())
+            context.check_leak(dataset.folder, dataset.info, VisibleFiles())
     finally:
         shutil.rmtree(folder)
-    again = context.check_leak(dataset.folder, dataset.info, Sight())
+    again = context.check_leak(dataset.folder, dataset.info, VisibleFiles())
     assert again is not None
     assert again.share < leak.MOST_LEAK
 
 
 def key_of(dataset: Dataset, kit: Path, root: Path) -> str:
-    return leak.key(scored.open_scored(dataset.folder), shown_files.files(str(root), ()), kit)
+    return leak.key(scored.open_scored(dataset.folder), file_contents.files(str(root), ()), kit)
 
 
 def test_each_campaigns_copy_of_the_package_counts_the_same(
@@ -166,7 +166,7 @@ def test_hidden_bytes_of_a_task_are_looked_for(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "copy").write_bytes(copied)
-    shown = shown_files.files(str(elsewhere), ())
+    shown = file_contents.files(str(elsewhere), ())
     assert leak.measure(scored.open_scored(task), shown).share == pytest.approx(share, abs=0.05)
 
 
@@ -175,8 +175,8 @@ def test_copies_of_hidden_data_in_packages_are_to_be_hidden() -> None:
     found = Leak(0.5, (LeakPlace(str(folder), 0.5),))
     info = TaskInfo(Task("toy", (), (), folder="tasks/toy"), "1", "2")
     assert leak.too_much(found, info) == (
-        f"runs could read 50.0% of what is hidden: copies are in {folder} (50.000%); take them "
-        'out of sight in tasks/toy/task.toml, below [sandbox]: hides = ["a_package/data"]'
+        f"runs could read 50.0% of what is hidden: copies are in {folder} (50.000%); hide them "
+        'in tasks/toy/task.toml, below [sandbox]: hides = ["a_package/data"]'
     )
 
 
@@ -185,7 +185,7 @@ def test_a_task_may_not_see_the_project(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "project" / "tasks"):
         with pytest.raises(InputError, match=r"the task sees .*, and the project is"):
             context.check_places(
-                tmp_path / "project", tmp_path / "data" / "toy", Sight(shown=(folder,))
+                tmp_path / "project", tmp_path / "data" / "toy", VisibleFiles(shown=(folder,))
             )
 
 
@@ -198,12 +198,12 @@ def test_data_inside_a_shown_folder_are_refused(linked: bool, tmp_path: Path) ->
         (tmp_path / "data").symlink_to(home)
         home = tmp_path / "data"
     with pytest.raises(InputError, match="AUTORESEARCH_DATA"):
-        context.check_places(tmp_path, home / "toy", Sight())
+        context.check_places(tmp_path, home / "toy", VisibleFiles())
 
 
 @needs_bubblewrap
 def test_a_project_may_not_lie_inside_what_runs_see(tmp_path: Path) -> None:
-    context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy", Sight())
+    context.check_places(Path(sysconfig.get_path("data")).parent, tmp_path / "toy", VisibleFiles())
     project = Path(sysconfig.get_path("stdlib")) / "project"
     with pytest.raises(InputError, match=r"the project, .* lies inside .*; move it"):
-        context.check_places(project, tmp_path / "toy", Sight())
+        context.check_places(project, tmp_path / "toy", VisibleFiles())

@@ -8,7 +8,7 @@ import pytest
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.records import Sight
+from autoresearch_kit.records import VisibleFiles
 from tests.execution.judge.conftest import KIT
 from tests.execution.judge.measured import submissions
 
@@ -35,7 +35,7 @@ def spec(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgeSpec]:
         run_id=f"test-{request.node.name}-{tmp_path.name}",
         memory_mb=1000,
         seconds=60,
-        sight=Sight(),
+        visible=VisibleFiles(),
     )
     spec.submission.touch()
     spec.output.mkdir()

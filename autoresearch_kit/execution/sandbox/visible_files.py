@@ -1,16 +1,18 @@
-"""Find what runs of a campaign see of this machine, and what is taken out of their sight."""
+"""Find the files of this machine that runs of a campaign see, and those hidden from them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.sandbox import packages
-from autoresearch_kit.records import DatasetInfo, Sight, TaskInfo
+from autoresearch_kit.records import DatasetInfo, TaskInfo, VisibleFiles
 from autoresearch_kit.tasks.kinds import hidden_here
 
 
-def sight_of(info: DatasetInfo | TaskInfo, corpus: str, imports: Sequence[str]) -> Sight:
-    """Return the part of this machine that runs see. Never kept: files move, and Pythons change.
+def find_visible_files(
+    info: DatasetInfo | TaskInfo, corpus: str, imports: Sequence[str]
+) -> VisibleFiles:
+    """Return the files of this machine that runs see. Never kept: files move, and Pythons change.
 
     `corpus` is what a data set was prepared from, `imports` are the modules of the notebook.
 
@@ -18,12 +20,12 @@ def sight_of(info: DatasetInfo | TaskInfo, corpus: str, imports: Sequence[str]) 
         InputError: a path that a task wants to be seen does not exist here.
     """
     if not isinstance(info, TaskInfo):
-        return Sight(tuple(imports), hidden_here(info, corpus))
-    hidden = (place for path in hidden_here(info, corpus) for place in places(path))
-    return Sight(tuple(imports), tuple(hidden), _shown(info))
+        return VisibleFiles(tuple(imports), hidden_here(info, corpus))
+    hidden = (place for path in hidden_here(info, corpus) for place in existing_paths(path))
+    return VisibleFiles(tuple(imports), tuple(hidden), _shown(info))
 
 
-def places(path: Path) -> Iterator[Path]:
+def existing_paths(path: Path) -> Iterator[Path]:
     """Yield where a path exists on this machine; a relative one is in folders of packages."""
     for folder in packages.site_folders():
         if (folder / path).exists():  # an absolute path stays what it is
@@ -32,9 +34,9 @@ def places(path: Path) -> Iterator[Path]:
                 return
 
 
-def hides_nothing(info: TaskInfo) -> list[str]:
-    """Return those paths that a task hides and that are not on this machine."""
-    return [path for path in info.hides if not any(places(Path(path)))]
+def absent_hidden(info: TaskInfo) -> list[str]:
+    """Return the paths that a task hides and that are not on this machine."""
+    return [path for path in info.hides if not any(existing_paths(Path(path)))]
 
 
 def _shown(info: TaskInfo) -> tuple[Path, ...]:
