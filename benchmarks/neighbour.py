@@ -89,7 +89,7 @@ def run_campaign(root: Path, corpus: Path, seconds: float, max_elsewhere: float)
         best = best_of(found)
         if retries.due(found) is None and best and (change := next(ideas, None)):
             proposal = replace(change, number=len(found), parent=best.number)
-            campaign.workspace.write_pending(proposal)
+            campaign.workspace.under_way.write_pending(proposal)
 
 
 def burn(seconds: float, seed: int) -> None:

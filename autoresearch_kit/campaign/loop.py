@@ -143,7 +143,7 @@ class _Loop:
 
     def _proposed(self) -> Proposal | None:
         parts, running = self.parts, self.running
-        if left := parts.workspace.pending(besides=[each.number for each in running]):
+        if left := parts.workspace.under_way.pending(besides=[each.number for each in running]):
             return left[0]
         if not self.tried:
             parts.heartbeat.stage(Stage.PROPOSING)
@@ -157,7 +157,7 @@ class _Loop:
         else:
             proposal = parts.proposing.ready(view)
         if proposal is not None:
-            parts.workspace.write_pending(proposal)
+            parts.workspace.under_way.write_pending(proposal)
         return proposal
 
     def begin(self, proposal: Proposal) -> None:

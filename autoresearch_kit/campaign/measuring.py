@@ -109,7 +109,7 @@ class Measuring:
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
             why = why_invalid(run, before, settings, usual)
             tried.append(Measured(number, arm, seed, code, delivery.folder.name, run, why))
-            self.workspace.add_measured(tried[-1])
+            self.workspace.under_way.add_measured(tried[-1])
         if settled.disturbed:
             logger.warning("experiment %d: a run stays disturbed: %s", number, settled.disturbed)
         return settled
@@ -176,17 +176,17 @@ class Measuring:
         own = self._measured(series.number, seed, code)
         if own or series.name != AGAIN:
             return own
-        for other in sorted(self.workspace.under_way() - {series.number}):
+        for other in sorted(self.workspace.under_way.numbers() - {series.number}):
             if shared := self._measured(other, seed, code):
                 for each in shared:
-                    self.workspace.add_measured(replace(each, number=series.number))
+                    self.workspace.under_way.add_measured(replace(each, number=series.number))
                 return self._measured(series.number, seed, code)
         return []
 
     def _measured(self, number: int, seed: int, code: str) -> list[Measured]:
         return [
             each
-            for each in self.workspace.measured(number)
+            for each in self.workspace.under_way.measured(number)
             if (each.seed, each.code) == (seed, code) and self._folder(each).is_dir()
         ]
 

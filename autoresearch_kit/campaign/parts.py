@@ -13,6 +13,7 @@ from autoresearch_kit.campaign.proposing import Proposing
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.execution.pool import Pool
+from autoresearch_kit.files import record_files
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Limits, Proposal, Settings
@@ -120,8 +121,9 @@ def _clear_leftovers(history: History, workspace: Workspace) -> None:
     """
     for folder in sorted([*workspace.runs.iterdir(), *workspace.probe_runs.glob("*")]):
         launch.end_run(workspace.run_id(folder))
-    workspace.set_damaged_aside()
+    record_files.set_damaged_aside(workspace.folder)
     recorded = {experiment.number for experiment in history.experiments()}
-    for number in workspace.under_way() & recorded:  # killed after git's record, before this
-        workspace.forget(number)
+    # killed after git's record, before this
+    for number in workspace.under_way.numbers() & recorded:
+        workspace.under_way.forget(number)
     workspace.clear_leftovers()

@@ -82,7 +82,8 @@ class Probing:
 
     def made_for(self, number: int) -> tuple[Run, ...]:
         """Return the probes made while experiment `number` was proposed, in order."""
-        return tuple(each.run for each in self._workspace.probes() if each.number == number)
+        probes = self._workspace.under_way.probes()
+        return tuple(each.run for each in probes if each.number == number)
 
     def close(self) -> None:
         """End the probes that are under way, and wait until nothing of them is left."""
@@ -113,7 +114,7 @@ class Probing:
                     continue
                 try:
                     probed = self._run(number, notebook, PROBE_SECONDS, device)
-                    self._workspace.add_probe(Probe(number, probed.run))
+                    self._workspace.under_way.add_probe(Probe(number, probed.run))
                 except OSError as error:
                     raise ExecutionError(in_words(error)) from error
                 return probed

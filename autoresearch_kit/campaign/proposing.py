@@ -59,9 +59,9 @@ class Proposing:
 
     def __init__(self, turns: Turns, workspace: Workspace, history: History) -> None:
         self._turns = turns
-        self._workspace = workspace
+        self._under_way = workspace.under_way
         self._history = history
-        self._made = [_Made(each.number, each.number, each) for each in workspace.prepared()]
+        self._made = [_Made(each.number, each.number, each) for each in self._under_way.prepared()]
         self._running: Sequence[Proposal] = ()
         self._lock = threading.RLock()
         self._places = threading.Semaphore(MOST_REQUESTS)
@@ -112,7 +112,7 @@ class Proposing:
         def work() -> Proposal | None:
             repaired = self._turns.repair(told, crashed)
             if repaired is not None:
-                self._written(self._workspace.write_pending, repaired)
+                self._written(self._under_way.write_pending, repaired)
             return repaired
 
         return self._promised(work)
@@ -150,7 +150,7 @@ class Proposing:
                 self._made.remove(made)
                 moved = replace(moved, number=view.number)
                 self._running = (*view.running, moved)
-                self._written(partial(self._workspace.take_prepared, made.asked), moved)
+                self._written(partial(self._under_way.take_prepared, made.asked), moved)
                 return moved
         for made in self._made:
             if made.error:
@@ -217,7 +217,7 @@ class Proposing:
             if any(shares_change(proposal, other) for other in others):
                 return False
             proposal = replace(proposal, number=made.asked)
-            self._written(self._workspace.write_prepared, proposal)
+            self._written(self._under_way.write_prepared, proposal)
             made.proposal = proposal
             return True
 

@@ -54,9 +54,9 @@ def record(
     if directive := parts.workspace.directive(experiment.proposal.directive):
         files[DIRECTIVE_FILE] = directive
     parts.history.append(experiment, outcome.notebook.text(), files)
-    parts.workspace.forget(experiment.number, spared)
+    parts.workspace.under_way.forget(experiment.number, spared)
     if outcome.against is not None:
-        parts.workspace.forget(outcome.against)
+        parts.workspace.under_way.forget(outcome.against)
     return experiment
 
 
@@ -172,7 +172,7 @@ def _unasked(workspace: Workspace, outcome: Outcome) -> tuple[list[Measured], li
     The first are re-runs of the best that it was held against, by which slots were checked. The
     others don't count: those of slots unlike the others, and those with seeds that were given up.
     """
-    checks = () if outcome.against is None else workspace.measured(outcome.against)
+    checks = () if outcome.against is None else workspace.under_way.measured(outcome.against)
     every = [
         measured
         for part in (outcome, *outcome.passed)
@@ -182,7 +182,7 @@ def _unasked(workspace: Workspace, outcome: Outcome) -> tuple[list[Measured], li
     repaired = [attempt.run for attempt in outcome.proposal.attempts]
     given_up = [
         measured
-        for measured in workspace.measured(outcome.proposal.number)
+        for measured in workspace.under_way.measured(outcome.proposal.number)
         if measured.folder not in known
         and measured.run not in repaired
         and (workspace.runs / measured.folder).is_dir()
@@ -198,13 +198,13 @@ def _runs(measured: Sequence[Measured]) -> tuple[Run, ...]:
 def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome) -> KitError:
     """Forget the runs that are to be made again at the next start; return why it can't go on."""
     if experiment.verdict is Verdict.DISTURBED:
-        workspace.forget_runs(0, outcome.disturbed_folders())
+        workspace.under_way.forget_runs(0, outcome.disturbed_folders())
         return KitError(
             f"the baseline can't be measured here: {experiment.detail}. Run again when the machine "
             f"is quiet; or have every run judged, whatever else the machine does: "
             f"autoresearch run {experiment.tag} --max-elsewhere 1"
         )
-    workspace.forget_runs(0, [run.folder for run in workspace.measured(0)])
+    workspace.under_way.forget_runs(0, [run.folder for run in workspace.under_way.measured(0)])
     executed = workspace.runs / outcome.own[-1].chosen.folder / handover.EXECUTED_FILE
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "

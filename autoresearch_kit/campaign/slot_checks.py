@@ -46,9 +46,9 @@ class SlotChecks:
 
     def forget(self) -> None:
         """Remove the runs by which slots were checked, and that no experiment asked for."""
-        workspace = self._parts.workspace
-        for number in workspace.under_way() - {each.number for each in workspace.pending()}:
-            workspace.forget(number)
+        under_way = self._parts.workspace.under_way
+        for number in under_way.numbers() - {each.number for each in under_way.pending()}:
+            under_way.forget(number)
 
     def _check(self, slot: str, best: Experiment) -> Steps[None]:
         """Run the best on a slot, twice if need be, and leave it out if it is unlike the others."""
@@ -66,7 +66,7 @@ class SlotChecks:
             why = why_unlike(settled.run, others, known.sigma if known else math.inf)
             if not why:
                 break
-            self._parts.workspace.set_aside(settled.chosen, why)
+            self._parts.workspace.under_way.set_aside(settled.chosen, why)
         self._works.checking.discard(slot)
         if why:
             self._slots.leave_out(slot, why)

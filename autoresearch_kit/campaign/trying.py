@@ -34,12 +34,13 @@ class Trying:
         """
         decider = self._decider()
         # a killed process that wrote a run of this retry down had waited before it
-        if proposal.retry_of is not None and not self.parts.workspace.measured(proposal.number):
+        measured = self.parts.workspace.under_way.measured(proposal.number)
+        if proposal.retry_of is not None and not measured:
             in_a_row = retries.in_a_row(self.experiments)
             yield from decider.measuring.wait_until_quiet(in_a_row)
         outcome = yield from decider.decide(proposal)
         while (bug := decider.bug_of(outcome)) and (repaired := (yield from self._repair(bug))):
-            self.parts.workspace.write_pending(repaired)
+            self.parts.workspace.under_way.write_pending(repaired)
             self.parts.heartbeat.repaired(repaired.idea)
             outcome = yield from decider.decide(repaired)
         return outcome

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.slots import Slots
+from autoresearch_kit.files import record_files
 from autoresearch_kit.records import Experiment, Proposal
 from autoresearch_kit.researchers import View
 
@@ -33,7 +34,7 @@ class ViewCache:
         old, changed = time.monotonic() - self._made_at > VIEW_SECONDS, about != self._about
         # many slots have many files, and change something many times a second
         if old or (changed and len(self._slots.names) == 1):
-            self._parts.workspace.set_damaged_aside()
+            record_files.set_damaged_aside(self._parts.workspace.folder)
             self._made_at = time.monotonic()
         if old or changed:
             self._view = self._parts.view(experiments, running)

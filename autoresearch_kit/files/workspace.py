@@ -7,14 +7,10 @@ names the file.
 """
 
 import hashlib
-import logging
-import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import filelock
 
@@ -22,43 +18,19 @@ from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files import lock
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.kit_copy import PACKAGE, copy_kit
+from autoresearch_kit.files.record_files import DESTINATIONS, read, recall
 from autoresearch_kit.files.removal import remove_tree
+from autoresearch_kit.files.under_way import UnderWay
 from autoresearch_kit.records import (
     Bound,
     Command,
     Destinations,
-    Measured,
-    Probe,
-    Proposal,
     Request,
     Research,
     Settings,
     State,
     codec,
 )
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-FORGETTABLE: Mapping[str, tuple[type, str]] = {
-    "state.json": (State, "it is written anew"),
-    "pending/*.json": (Proposal, "another proposal is made in its place"),
-    "prepared/*.json": (Proposal, "another proposal is made in its place"),
-    "measured/*.json": (tuple[Measured, ...], "its runs are run again"),
-    "probes.json": (tuple[Probe, ...], "the seconds of its probes are not counted"),
-    "request.json": (Request, "what was asked is not known; ask again"),
-    "guidance.json": (str, "what was said is not known; say it again: autoresearch guide TAG TEXT"),
-}
-"""Files that a campaign can go on without: their content, and what their loss means."""
-
-DESTINATIONS, DESTINATIONS_BEFORE = "destinations.json", "errands.json"
-"""Where copies and notices go; and the name of that file in campaigns of earlier versions."""
-
-NEEDED = ("settings.json", "research.json", DESTINATIONS, DESTINATIONS_BEFORE, "bounds.json")
-"""Files that change what a campaign does."""
-
-_ADDING_PROBE = threading.Lock()
 
 PATIENCE = 2.0
 """Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
@@ -109,6 +81,11 @@ class Workspace:
     def kit(self) -> Path:
         """Return the folder that contains the campaign's own copy of this package."""
         return self.folder / "kit"
+
+    @property
+    def under_way(self) -> UnderWay:
+        """Return what is written down of the experiments that are not yet in git."""
+        return UnderWay(self.folder, self.runs)
 
     def create(self) -> None:
         """Make the folder, which git ignores by a .gitignore of its own."""
@@ -176,7 +153,7 @@ class Workspace:
 
     def state(self) -> State | None:
         """Return the campaign's latest state; None before its first, or if it can't be read."""
-        return self._recall("state.json", State)
+        return recall(self.folder / "state.json", State)
 
     def write_state(self, state: State) -> None:
         """Replace the campaign's state."""
@@ -184,7 +161,7 @@ class Workspace:
 
     def settings(self) -> Settings | None:
         """Return the campaign's settings; None if it never ran here; InputError if damaged."""
-        return self._read("settings.json", Settings)
+        return read(self.folder / "settings.json", Settings)
 
     def write_settings(self, settings: Settings) -> None:
         """Write down the campaign's settings."""
@@ -192,7 +169,7 @@ class Workspace:
 
     def research(self) -> Research | None:
         """Return how the language model was asked last, or None; InputError if damaged."""
-        return self._read("research.json", Research)
+        return read(self.folder / "research.json", Research)
 
     def write_research(self, research: Research) -> None:
         """Write down how the language model is asked."""
@@ -200,7 +177,7 @@ class Workspace:
 
     def bounds(self) -> tuple[Bound, ...] | None:
         """Return the bounds in force; None if nobody wrote them here; InputError if damaged."""
-        return self._read("bounds.json", tuple[Bound, ...])
+        return read(self.folder / "bounds.json", tuple[Bound, ...])
 
     def write_bounds(self, bounds: tuple[Bound, ...]) -> None:
         """Set the bounds in force from the next verdict on."""
@@ -209,104 +186,12 @@ class Workspace:
 
     def destinations(self) -> Destinations:
         """Return where copies and notices of the campaign go; InputError if damaged."""
-        written = self._read(DESTINATIONS, Destinations)
-        return written or self._read(DESTINATIONS_BEFORE, Destinations) or Destinations()
+        return read(self.folder / DESTINATIONS, Destinations) or Destinations()
 
     def write_destinations(self, destinations: Destinations) -> None:
         """Set where copies and notices go, in a file that only the user can read."""
         self.create()
         write_atomic(self.folder / DESTINATIONS, codec.encode(destinations), mode=0o600)
-
-    def pending(self, besides: Collection[int] = ()) -> list[Proposal]:
-        """Return the proposals that are written down and not yet recorded, by number.
-
-        Those whose numbers are in `besides` are left out, and not read.
-        """
-        return [proposal for _, proposal in self._proposals("pending", besides)]
-
-    def write_pending(self, proposal: Proposal) -> None:
-        """Write a proposal down before it is run."""
-        write_atomic(self._file("pending", proposal.number), codec.encode(proposal))
-
-    def measured(self, number: int) -> tuple[Measured, ...]:
-        """Return the finished runs of experiment `number`, which is under way, in order.
-
-        Files that have not changed since they were read are not read again.
-        """
-        path = self._file("measured", number)
-        with suppress(FileNotFoundError, InputError):
-            found = path.stat()
-            return _runs_in(path, (found.st_ino, found.st_mtime_ns, found.st_size))
-        return ()
-
-    def add_measured(self, run: Measured) -> None:
-        """Write down a finished run, so that it need not be run again."""
-        self._write_measured(run.number, [*self.measured(run.number), run])
-
-    def set_aside(self, run: Measured, why: str) -> None:
-        """Write down why a finished run does not count."""
-        runs = self.measured(run.number)
-        aside = [replace(each, disturbed=why) if each == run else each for each in runs]
-        self._write_measured(run.number, aside)
-
-    def forget_runs(self, number: int, folders: Collection[str]) -> None:
-        """Forget those runs of an experiment whose folders have these names: they are repeated."""
-        self._write_measured(number, [r for r in self.measured(number) if r.folder not in folders])
-
-    def under_way(self) -> set[int]:
-        """Return the numbers of experiments of which a proposal or a run is written down."""
-        files = list[Path]()
-        for kind in ("pending", "measured"):
-            with suppress(FileNotFoundError):  # nothing was ever run here
-                files += (self.folder / kind).iterdir()
-        return {
-            int(each.stem) for each in files if each.suffix == ".json" and each.stem.isdecimal()
-        }
-
-    def forget(self, number: int, spared: Collection[str] = ()) -> None:
-        """Forget an experiment's proposal and runs, which are in git now; remove its folders.
-
-        Folders stay that other experiments under way share, and those with a name in `spared`.
-        """
-        self._file("pending", number).unlink(missing_ok=True)
-        others = self.under_way() - {number}
-        shared = {*spared, *(run.folder for other in others for run in self.measured(other))}
-        for run in self.measured(number):
-            if run.folder not in shared:
-                with suppress(FileNotFoundError):
-                    remove_tree(self.runs / run.folder)
-        self._file("measured", number).unlink(missing_ok=True)
-
-    def probes(self) -> tuple[Probe, ...]:
-        """Return the probes of proposals under way, and of the experiment before, in order."""
-        return self._recall("probes.json", tuple[Probe, ...]) or ()
-
-    def add_probe(self, probe: Probe) -> None:
-        """Write down a probe, and drop those of experiments long before all that are under way.
-
-        Several threads may add probes.
-        """
-        with _ADDING_PROBE:
-            first = min({probe.number, *self.under_way()}) - 1
-            kept = [earlier for earlier in self.probes() if earlier.number >= first]
-            write_atomic(self.folder / "probes.json", codec.encode((*kept, probe)))
-
-    def prepared(self) -> list[Proposal]:
-        """Return the proposals that were prepared while others ran, by number."""
-        return [replace(made, number=number) for number, made in self._proposals("prepared")]
-
-    def write_prepared(self, proposal: Proposal) -> None:
-        """Write down a proposal that was prepared while others run."""
-        write_atomic(self._file("prepared", proposal.number), codec.encode(proposal))
-
-    def take_prepared(self, number: int, proposal: Proposal) -> None:
-        """Make what was prepared under this number the pending `proposal`, in one step.
-
-        So a kill leaves it either prepared or pending, never both.
-        """
-        prepared = self._file("prepared", number)
-        write_atomic(prepared, codec.encode(proposal))
-        prepared.replace(self._file("pending", proposal.number))
 
     def keep_directive(self, digest: str, text: str) -> None:
         """Keep the text of a program.md under its digest, for the record of what it led to."""
@@ -324,7 +209,7 @@ class Workspace:
 
     def guidance(self) -> str:
         """Return the human's guidance to the researcher; empty if there is none."""
-        return self._recall("guidance.json", str) or ""
+        return recall(self.folder / "guidance.json", str) or ""
 
     def write_guidance(self, text: str) -> None:
         """Replace the human's guidance to the researcher."""
@@ -333,7 +218,7 @@ class Workspace:
 
     def request(self) -> Request | None:
         """Return the latest request that is not yet carried out, if any."""
-        return self._recall("request.json", Request)
+        return recall(self.folder / "request.json", Request)
 
     def ask(self, request: Request) -> None:
         """Ask something of the running campaign process.
@@ -356,7 +241,8 @@ class Workspace:
 
     def clear_leftovers(self) -> None:
         """Remove what a killed process left: folders of runs that were not over, half files."""
-        spared = {run.folder for number in self.under_way() for run in self.measured(number)}
+        under_way = self.under_way
+        spared = {run.folder for each in under_way.numbers() for run in under_way.measured(each)}
         for folder in self.runs.iterdir():
             if folder.name not in spared:
                 remove_tree(folder)
@@ -366,25 +252,6 @@ class Workspace:
             with suppress(FileNotFoundError):
                 remove_tree(folder)
 
-    def damaged(self) -> list[str]:
-        """Return why files of `FORGETTABLE` can't be read, a line for each such file."""
-        return [str(error) for _, _, error in self._damaged()]
-
-    def set_damaged_aside(self) -> None:
-        """Move unreadable files of `FORGETTABLE` out of the way; log a line for each."""
-        for path, loss, error in self._damaged():
-            path.replace(path.with_suffix(".damaged"))
-            logger.warning("%s; it is %s.damaged now, and %s", error, path.stem, loss)
-
-    def _damaged(self) -> Iterator[tuple[Path, str, InputError]]:
-        """Yield the files of `FORGETTABLE` that can't be read, what that costs, and why."""
-        for pattern, (kind, loss) in FORGETTABLE.items():
-            for path in sorted(self.folder.glob(pattern)):
-                try:
-                    self._read(path, kind)
-                except InputError as error:
-                    yield path, loss, error
-
     def delete(self) -> None:
         """Remove the whole folder."""
         with self.lock():
@@ -392,43 +259,6 @@ class Workspace:
 
     def _directive(self, digest: str) -> Path:
         return self.folder / "directives" / f"{digest}.md"
-
-    def _file(self, kind: str, number: int) -> Path:
-        return self.folder / kind / f"{number:04d}.json"
-
-    def _proposals(
-        self, kind: str, besides: Collection[int] = ()
-    ) -> Iterator[tuple[int, Proposal]]:
-        """Yield the proposals that can be read, each with the number that its file has."""
-        known = {self._file(kind, number) for number in besides}
-        for path in sorted(set(self.folder.glob(f"{kind}/*.json")) - known):
-            if (proposal := self._recall(path, Proposal)) is not None:
-                yield int(path.stem), proposal
-
-    def _write_measured(self, number: int, runs: Sequence[Measured]) -> None:
-        write_atomic(self._file("measured", number), codec.encode(runs))
-
-    def _read(self, name: str | Path, kind: type[T]) -> T | None:
-        path = self.folder / name
-        try:
-            return codec.decode(kind, path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except InputError as error:
-            way_out = f"; mend it, or remove it: rm {path}" if name in NEEDED else ""
-            raise InputError(f"{path} is damaged ({error}){way_out}") from error
-
-    def _recall(self, name: str | Path, kind: type[T]) -> T | None:
-        """Read a file; return None also if it is damaged, which `set_damaged_aside` reports."""
-        with suppress(InputError):
-            return self._read(name, kind)
-        return None
-
-
-@lru_cache(maxsize=512)
-def _runs_in(path: Path, _version: tuple[int, int, int]) -> tuple[Measured, ...]:
-    """Return the finished runs in a file; `_version` tells its contents apart."""
-    return codec.decode(tuple[Measured, ...], path.read_bytes())
 
 
 def hide_from_git(folder: Path) -> None:

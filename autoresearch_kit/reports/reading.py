@@ -13,6 +13,7 @@ from pathlib import Path
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import Point, read_points, thinned
+from autoresearch_kit.files import record_files
 from autoresearch_kit.files.untrusted import read_untrusted_tail
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import Entry, History
@@ -137,7 +138,7 @@ class Reader:
             state=state,
             running=running,
             request=workspace.request(),
-            damaged=tuple(workspace.damaged()),
+            damaged=tuple(record_files.damaged(workspace.folder)),
             guidance=workspace.guidance(),
             troubles=tuple(self._troubles(summary, state, running)),
             best_curve=self._best_curve,
@@ -176,7 +177,7 @@ class Reader:
             f"experiment {row.number} crashed, {row.reason}: {row.detail}"
             for row in crashes[-MOST_TROUBLES:]
         ]
-        troubles += self.workspace.damaged()
+        troubles += record_files.damaged(self.workspace.folder)
         try:
             log = read_untrusted_tail(self.workspace.log, LOG_TAIL).decode(errors="replace")
         except FileNotFoundError:

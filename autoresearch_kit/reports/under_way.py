@@ -63,7 +63,7 @@ class RunWatcher:
         use = _followed(state, chosen) if len(state.slots) > 1 else None
         number = use.number if use else state.number
         folder = use.slot.folder if use else state.run_folder
-        pending = {proposal.number: proposal for proposal in self._workspace.pending()}
+        pending = {proposal.number: proposal for proposal in self._workspace.under_way.pending()}
         if (proposal := pending.get(number)) is None or not (use or folder):
             return None
         settings = self._workspace.settings()

@@ -69,7 +69,7 @@ def made_up_run(
 
 def number_of(spec: RunSpec) -> int:
     """Return the number of the experiment that a run of a campaign belongs to."""
-    [pending] = Workspace(spec.folder.parents[3], spec.folder.parents[1].name).pending()
+    [pending] = Workspace(spec.folder.parents[3], spec.folder.parents[1].name).under_way.pending()
     return pending.number
 
 

@@ -198,13 +198,6 @@ def test_an_empty_text_ends_copies_and_none_keeps_them(workspace: Workspace, dis
     assert settle_destinations(workspace, webhook="") == Destinations(str(disk))
 
 
-def test_destinations_of_an_earlier_version_are_read(workspace: Workspace, disk: Path) -> None:
-    (workspace.folder / "errands.json").write_text(f'{{"copy_to": "{disk}", "webhook": ""}}')
-    assert workspace.destinations() == Destinations(str(disk))
-    workspace.write_destinations(Destinations())
-    assert workspace.destinations() == Destinations()
-
-
 # Copies
 
 

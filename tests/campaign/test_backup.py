@@ -52,7 +52,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
         settings = replace(ledger.SETTINGS, vocab_size=vocab_size, context=length)
         workspace.write_settings(replace(settings, dataset=str(lost)))
         workspace.write_guidance("wider")
-        workspace.write_pending(Proposal(4, 1, "optuna", "next", ""))
+        workspace.under_way.write_pending(Proposal(4, 1, "optuna", "next", ""))
         (folder / "disk").mkdir()
         copy_campaign(workspace, folder / "disk")
         lost.unlink()
@@ -91,7 +91,7 @@ def test_a_restored_campaign_goes_on_without_its_corpus(
     first: Workspace, fresh: Workspace, disk: Path, lost: Path
 ) -> None:
     restore(fresh.root, disk, "night")
-    assert fresh.pending() == first.pending()
+    assert fresh.under_way.pending() == first.under_way.pending()
     assert fresh.guidance() == "wider"
     assert digest(fresh.kit) == digest(first.kit)
     settings = settle(fresh.root, "night", Wishes())

@@ -12,7 +12,8 @@ from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import read_live
-from autoresearch_kit.files.workspace import FORGETTABLE, Workspace
+from autoresearch_kit.files.record_files import FORGETTABLE
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     Arm,
@@ -48,10 +49,10 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tiny.make_project(tmp_path_factory.mktemp("begun") / "project")
     quick.run(root, 1)
     place = Workspace(root, "night")
-    place.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
-    place.write_prepared(Proposal(2, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
-    place.add_measured(Measured(2, Arm.CHALLENGER, 7, "c0de", "0002-1", run()))
-    place.add_probe(Probe(2, run()))
+    place.under_way.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
+    place.under_way.write_prepared(Proposal(2, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
+    place.under_way.add_measured(Measured(2, Arm.CHALLENGER, 7, "c0de", "0002-1", run()))
+    place.under_way.add_probe(Probe(2, run()))
     place.write_request(Request.PAUSE)
     place.write_guidance("wider")
     place.write_research(Research("m", prices=Prices(1, 2, 1)))

@@ -122,7 +122,7 @@ def test_a_stop_while_waiting_loses_no_run(project: Path) -> None:
     state = workspace.state()
     assert state is not None
     assert state.stage is Stage.ENDED
-    assert len(workspace.measured(1)) == TRIES - 1
+    assert len(workspace.under_way.measured(1)) == TRIES - 1
     later = Machine(QUIET)
     _, first = run(project, later, 1)
     assert (later.waited, len(later.runs)) == (1, 1)

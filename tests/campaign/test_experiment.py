@@ -154,7 +154,7 @@ def begun(place: Place) -> Place:
     outcome = place.decide(BEGIN)
     baseline = replace(ledger.experiment(0), runs=runs(outcome), nodes=NODES, noise=outcome.noise)
     History(place.project, "night").append(baseline, tiny.notebook_text(), {})
-    Workspace(place.project, "night").forget(0)
+    Workspace(place.project, "night").under_way.forget(0)
     return replace(place, experiments=(baseline,))
 
 
@@ -385,7 +385,7 @@ def test_a_best_that_the_kit_fails_ends_the_campaign(begun: Place) -> None:
     begun.machine.scores |= {"16": iter(BETTER), "8": iter([Reason.KIT_FAILED] * 2)}
     with pytest.raises(KitError, match="experiment 1 could not be run: why"):
         begun.decide(WIDER)
-    measured = Workspace(begun.project, "night").measured(1)
+    measured = Workspace(begun.project, "night").under_way.measured(1)
     assert {one.run.failure for one in measured} == {None}
 
 

@@ -104,7 +104,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Night:
     experiments = campaign.run(Limits(experiments=len(sources)))
     ended = [next(experiments)]
     for number, source in enumerate(sources, start=1):
-        campaign.workspace.write_pending(hostile(number, source))
+        campaign.workspace.under_way.write_pending(hostile(number, source))
         ended.append(next(experiments))
     experiments.close()
     return Night(campaign, ended)

@@ -63,7 +63,7 @@ def test_experiments_finish_in_any_order_under_their_numbers(project: Path, pool
     by_number = sorted(tried, key=lambda each: each.number)
     assert History(project, "night").experiments() == by_number
     assert researcher.asked == [(1, []), (2, [1]), (3, [1])]
-    assert (workspace.under_way(), list(workspace.runs.iterdir())) == (set(), [])
+    assert (workspace.under_way.numbers(), list(workspace.runs.iterdir())) == (set(), [])
 
 
 def test_what_passes_is_merged_onto_the_best_of_now(project: Path, pool: StubPool) -> None:
@@ -127,7 +127,7 @@ def test_a_resumed_campaign_begins_all_pending_ones_in_order(project: Path) -> N
     workspace = Workspace(project, "night")
     with pytest.raises(Cancelled):
         run(project, StubPool(workspace.runs, delivered=stops_at(1, 2)), BOTH)
-    assert [each.number for each in workspace.pending()] == [1, 2]
+    assert [each.number for each in workspace.under_way.pending()] == [1, 2]
     pool, researcher = StubPool(workspace.runs), Wants({"WIDTH": 64}, {"BATCH": 8}, {"WIDTH": 4})
     tried = run(project, pool, researcher)
     begun = [key for key in pool.keys if key.endswith("challenger-0-0-1")]
@@ -222,4 +222,4 @@ def test_a_stop_ends_what_waits_while_others_are_decided(
     pool.changed, pool.in_order = conditions, True
     tried = run(project, pool, BOTH, replace(quick.SETTINGS, max_elsewhere=0.3))
     assert [each.number for each in tried] == [0, 2]
-    assert [each.number for each in workspace.pending()] == [1]
+    assert [each.number for each in workspace.under_way.pending()] == [1]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign.campaign import Campaign
+from autoresearch_kit.files.under_way import UnderWay
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
@@ -71,14 +72,14 @@ def kill_at(moment: str, patch: pytest.MonkeyPatch) -> None:
         if state.stage in (Stage.RUNNING, Stage.RECORDING):
             kill_if(f"{state.stage} {state.number}")
 
-    def write_prepared(workspace: Workspace, proposal: Proposal) -> None:
-        proposals(workspace, proposal)
+    def write_prepared(under_way: UnderWay, proposal: Proposal) -> None:
+        proposals(under_way, proposal)
         kill_if(f"prepared {proposal.number}")
 
     states: Callable[[Workspace, State], None] = Workspace.write_state
-    proposals: Callable[[Workspace, Proposal], None] = Workspace.write_prepared
+    proposals: Callable[[UnderWay, Proposal], None] = UnderWay.write_prepared
     patch.setattr(Workspace, "write_state", write_state)
-    patch.setattr(Workspace, "write_prepared", write_prepared)
+    patch.setattr(UnderWay, "write_prepared", write_prepared)
 
 
 CARRY_ON = """

@@ -210,7 +210,7 @@ def check_numbers(root: Path) -> None:
     """Each number is recorded, or still pending."""
     workspace = Workspace(root, "night")
     recorded = [each.number for each in History(root, "night").experiments()]
-    pending = [each.number for each in workspace.pending()]
+    pending = [each.number for each in workspace.under_way.pending()]
     known = sorted({*recorded, *pending})
     assert known == list(range(len(known))), (recorded, pending)
     assert len(set(recorded)) == len(recorded)
@@ -227,7 +227,7 @@ def check(root: Path, ideas: int, came: Sequence[Delivery], ends: Sequence[str])
     workspace, history = Workspace(root, "night"), History(root, "night")
     experiments = history.experiments()
     assert retries.ideas(each.proposal for each in experiments) == ideas + 1
-    assert workspace.under_way() == set(), workspace.under_way()
+    assert workspace.under_way.numbers() == set(), workspace.under_way.numbers()
     assert list(workspace.runs.iterdir()) == []
     best = best_of(experiments)
     assert best is not None

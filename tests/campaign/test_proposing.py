@@ -69,7 +69,7 @@ def test_what_was_prepared_is_written_down_and_taken(ledger: Ledger) -> None:
     model = Wider()
     made = prepared(ledger, model)
     made.close()
-    [proposal] = ledger.workspace.prepared()
+    [proposal] = ledger.workspace.under_way.prepared()
     # a process that comes after this one finds it
     later = Wider()
     resumed = proposing(ledger, later)
@@ -219,7 +219,7 @@ def test_an_idea_like_one_asked_for_at_once_is_asked_again_once(
     thinks.answer(3)
     assert [len(thinks.views[number]) for number in (2, 3)] == [1, 2]
     assert [each.idea for each in thinks.views[3][1].prepared] == ["asked as 2"]
-    constants = [dict(each.constants) for each in ledger.workspace.prepared()]
+    constants = [dict(each.constants) for each in ledger.workspace.under_way.prepared()]
     assert constants == [{"WIDTH": 9}, {"RATE": 0.5}]
 
 
@@ -254,11 +254,11 @@ def test_all_that_was_prepared_is_found_after_a_kill(ledger: Ledger, thinks: Thi
     for number in (4, 2, 3):
         thinks.answer(number)
     first = taken(made, ahead(ledger, 2))
-    assert ledger.workspace.pending() == [first]
+    assert ledger.workspace.under_way.pending() == [first]
     resumed = proposing(ledger, Wider())
     rest = [taken(resumed, ahead(ledger, number)) for number in (3, 4)]
     assert [each.idea for each in (first, *rest)] == ["asked as 2", "asked as 3", "asked as 4"]
-    assert ledger.workspace.prepared() == []
+    assert ledger.workspace.under_way.prepared() == []
 
 
 def test_a_retry_gives_all_that_is_prepared_the_next_numbers(
@@ -295,7 +295,7 @@ def test_a_repair_is_made_in_the_background_and_is_pending(ledger: Ledger, think
     repairing = made.repair(replace(ledger.view, number=1), crashed)
     assert not repairing.done()
     thinks.answer(1)
-    assert repairing.result(60) == ledger.workspace.pending()[0]
+    assert repairing.result(60) == ledger.workspace.under_way.pending()[0]
 
 
 def test_requests_under_way_end_with_the_campaign(
@@ -314,4 +314,4 @@ def test_requests_under_way_end_with_the_campaign(
     for thread in made._threads:
         thread.join(60)
     assert [thread.is_alive() for thread in made._threads] == [False] * 3
-    assert ledger.workspace.prepared() == []
+    assert ledger.workspace.under_way.prepared() == []

@@ -31,7 +31,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
         patch.setattr(launch, "audit", audit)
         experiments = night.run(Limits(experiments=1))
         next(experiments)
-        night.workspace.write_pending(BETTER)
+        night.workspace.under_way.write_pending(BETTER)
         assert len(list(experiments)) == 1
     return night
 
@@ -84,4 +84,4 @@ def test_git_has_each_runs_notebook_and_nothing_else_is_left(done: Campaign) -> 
     for name in ("run-1", "run-2", "run-3", "rerun-1", "rerun-2", "set-aside-1"):
         assert done.history.file(1, f"{name}.ipynb")
     assert list(done.workspace.runs.iterdir()) == []
-    assert done.workspace.under_way() == set()
+    assert done.workspace.under_way.numbers() == set()

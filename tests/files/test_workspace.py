@@ -61,33 +61,33 @@ def test_a_holder_that_is_about_to_die_is_waited_for(workspace: Workspace) -> No
 
 def test_a_proposal_comes_back_as_it_was_written(workspace: Workspace) -> None:
     proposal = Proposal(3, 1, "optuna", "A 1 -> 2", "why", constants={"A": 2, "B": 0.5, "C": "x"})
-    workspace.write_pending(proposal)
-    assert workspace.pending() == [proposal]
+    workspace.under_way.write_pending(proposal)
+    assert workspace.under_way.pending() == [proposal]
 
 
 def test_a_prepared_proposal_becomes_the_pending_one(workspace: Workspace) -> None:
     prepared = Proposal(5, 1, "llm", "wider", "")
-    workspace.write_prepared(prepared)
-    workspace.take_prepared(5, pending := replace(prepared, number=4, parent=2))
-    assert (workspace.prepared(), workspace.pending()) == ([], [pending])
+    workspace.under_way.write_prepared(prepared)
+    workspace.under_way.take_prepared(5, pending := replace(prepared, number=4, parent=2))
+    assert (workspace.under_way.prepared(), workspace.under_way.pending()) == ([], [pending])
 
 
 def test_a_kill_while_one_is_taken_leaves_it_prepared_under_its_number(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = Proposal(5, 1, "llm", "wider", "")
-    workspace.write_prepared(prepared)
+    workspace.under_way.write_prepared(prepared)
     (workspace.folder / "pending" / "0004.json").mkdir()  # so that the second step fails
     with pytest.raises(OSError, match="0004"):
-        workspace.take_prepared(5, replace(prepared, number=4))
-    assert workspace.prepared() == [prepared]
+        workspace.under_way.take_prepared(5, replace(prepared, number=4))
+    assert workspace.under_way.prepared() == [prepared]
 
 
 def test_probes_added_at_once_are_all_written_down(workspace: Workspace) -> None:
     with ThreadPoolExecutor(8) as threads:
         for number in range(24):
-            threads.submit(workspace.add_probe, Probe(number % 2, run(steps=number)))
-    assert sorted(probe.run.steps for probe in workspace.probes()) == list(range(24))
+            threads.submit(workspace.under_way.add_probe, Probe(number % 2, run(steps=number)))
+    assert sorted(probe.run.steps for probe in workspace.under_way.probes()) == list(range(24))
 
 
 def test_a_request_from_before_this_start_is_forgotten(workspace: Workspace) -> None:

@@ -98,7 +98,9 @@ def test_the_experiment_under_way_is_shown_with_its_diff(ledger: Ledger) -> None
     folder.mkdir(parents=True)
     source = ledger.history.source(0)
     (folder / "input.ipynb").write_text(source.replace("WIDTH = 8", "WIDTH = 16"))
-    ledger.workspace.write_pending(Proposal(1, 0, "llm", "wider", "", constants=constants))
+    ledger.workspace.under_way.write_pending(
+        Proposal(1, 0, "llm", "wider", "", constants=constants)
+    )
     ledger.workspace.write_state(running(number=1, run_folder=str(folder)))
     watcher = RunWatcher(ledger.workspace, ledger.history)
     assert watcher.look() is None
@@ -114,7 +116,7 @@ def test_a_notebook_that_logs_no_loss_is_seen_to_train(ledger: Ledger) -> None:
     (folder / handover.INPUT_FILE).write_text(ledger.history.source(0))
     begun = codec.encode(handover.Live(handover.TRAINS, time.time() - 30.0))
     (folder / handover.LIVE_FILE).write_bytes(begun)
-    ledger.workspace.write_pending(Proposal(1, 0, "llm", "wider", ""))
+    ledger.workspace.under_way.write_pending(Proposal(1, 0, "llm", "wider", ""))
     ledger.workspace.write_state(running(number=1, run_folder=str(folder)))
     watcher = RunWatcher(ledger.workspace, ledger.history)
     with ledger.workspace.lock():
@@ -133,7 +135,7 @@ def several(ledger: Ledger) -> Iterator[Ledger]:
     """A campaign with experiments 1 and 2 under way here, and 3, the last begun, on far/gpu0."""
     uses = []
     for number, width in ((1, 16), (2, 32), (3, 64)):
-        ledger.workspace.write_pending(
+        ledger.workspace.under_way.write_pending(
             Proposal(number, 0, "llm", "", "", constants={"WIDTH": width})
         )
         folder = ledger.workspace.runs / f"{number}"

@@ -234,7 +234,7 @@ def test_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None
 
 @pytest.mark.skipif(bool(PICTURES), reason="optuna is not guided, and has no key")
 def test_guidance_is_prompted_and_the_key_is_in_no_file(story: Story) -> None:
-    [prepared] = story.workspace.prepared()
+    [prepared] = story.workspace.under_way.prepared()
     assert prepared.guidance == SAID
     files = [path for path in story.project.rglob("*") if path.is_file()]
     assert story.project / "notebooks" / "control.ipynb" in files

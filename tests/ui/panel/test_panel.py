@@ -114,7 +114,7 @@ def share(panel: Panel, ledger: Ledger, slots: int) -> None:
     uses = nights.uses(slots, left_out=(0,) if slots > 2 else ())
     for number in range(7, last + 1):
         proposal = Proposal(number, 0, "llm", f"idea {number}", "", constants={"WIDTH": number})
-        ledger.workspace.write_pending(proposal)
+        ledger.workspace.under_way.write_pending(proposal)
     state = State("night", 1, Stage.RUNNING, "", last, "", "", Limits(), now, now, slots=uses)
     ledger.workspace.write_state(state)
     with ledger.workspace.lock():
