@@ -211,8 +211,8 @@ class Night:
             return
         before = (*base.scores, *base.again[: code.since])
         best = Best(before, 1, tuple(code.beside()))
-        which = decide.decide_merged if code.merged else decide.decide
-        decided = which(Sample(tuple(code.scores), 1), best, self._noise(code), self._rule)
+        own, known = Sample(tuple(code.scores), 1), self._noise(code)
+        decided = decide.decide(own, best, known, self._rule, merged=code.merged)
         if isinstance(decided, Arm):
             self._ask(code, base, decided)
             return

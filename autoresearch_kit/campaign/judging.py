@@ -78,8 +78,7 @@ class Judging:
         task, rule = self.task, self.measuring.context.settings.rule
         sides = [self._sides(task.metric(name), case) for name in task.objectives]
         merged, first = bool(case.idea.passed), sides[0]
-        by_scores = decide.decide_merged if merged else decide.decide
-        decided = by_scores(first.own, first.best, first.noise, rule)
+        decided = decide.decide(first.own, first.best, first.noise, rule, merged=merged)
         if len(sides) > 1:
             compared = Compared(
                 tuple(side.own for side in sides),

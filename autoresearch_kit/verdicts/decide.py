@@ -16,12 +16,12 @@ Noninferiority, section 1.4). What such a keep may have lost is taken off the ma
 ones, until a keep is better again, so that many small losses can't add up.
 
 An idea that passed, while another was kept, is merged onto that one. The merged code is new: its
-runs are pooled with no others, and most gains add up, so that `decide_merged` asks for less.
+runs are pooled with no others, and most gains add up, so that less is asked of it.
 
 The numbers were chosen on simulated nights; benchmarks/verdicts.py prints what they do.
 """
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, replace
 
 from autoresearch_kit.records import Arm, Gain, Noise, Reason, Rule, Verdict
@@ -88,37 +88,23 @@ class Decision:
     gain: Gain | None = None
 
 
-def decide(challenger: Sample, best: Best, noise: Noise | None, rule: Rule) -> Decision | Arm:
+def decide(
+    challenger: Sample, best: Best, noise: Noise | None, rule: Rule, *, merged: bool = False
+) -> Decision | Arm:
     """Return the verdict on the challenger, or whose code to run once more before there is one.
 
     A keep must hold with the scores as claimed, too. Where these leave it open, more runs are
     needed; where they are against it, the experiment is disturbed. Where no noise is known, one run
     decides.
+
+    `merged`: the idea had passed against the best that it was built on, and was merged onto today's
+    best. `challenger` has only runs of the merged code: at least `MERGED_RUNS`, at most
+    `MOST_RUNS`. They are compared with the latest runs of today's best, which need not be run
+    again: they are as new as the keep that made the merge necessary.
     """
     if rule is Rule.GREEDY or noise is None:
         return greedy(challenger, best)
-    return _also_as_claimed(_decide, challenger, best, noise)
-
-
-def decide_merged(
-    challenger: Sample, best: Best, noise: Noise | None, rule: Rule
-) -> Decision | Arm:
-    """Return the verdict on code that was merged onto today's best, or whose code to run once more.
-
-    The idea had passed against the best that it was built on. `challenger` has only runs of the
-    merged code: at least `MERGED_RUNS`, at most `MOST_RUNS`. They are compared with the latest runs
-    of today's best, which need not be run again: they are as new as the keep that made the merge
-    necessary. The scores as claimed count as in `decide`.
-    """
-    if rule is Rule.GREEDY or noise is None:
-        return greedy(challenger, best)
-    return _also_as_claimed(_decide_merged, challenger, best, noise)
-
-
-_Judge = Callable[[Sample, Best, Noise], Decision | Arm]
-
-
-def _also_as_claimed(judge: _Judge, challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
+    judge = _decide_merged if merged else _decide
     decided = judge(challenger, best, noise)
     if isinstance(decided, Arm) or decided.verdict is not Verdict.KEEP:
         return decided
@@ -140,24 +126,19 @@ def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     other = best.only(best.beside) if beside else best.recent
     one_seed = agree_too_well(challenger.scores, noise)
     gain = gain_of(own, other, noise, one_seed=one_seed)
-    margin = MARGIN * noise.sigma - best.lost
-    simpler = own.nodes < other.nodes and margin >= 0
     # of runs that all measure the same, more say no more
     last = len(challenger.scores) >= MOST_RUNS or (beside and gain.error == 0)
 
     bar = LIKELY if last and not one_seed else SURE
-    hope = hope_of(gain)
-    if (beside or last) and probability_better(gain) >= bar:
-        verdict, reason = Verdict.KEEP, Reason.BETTER
-    elif last and simpler and possible_loss(gain) <= margin:
-        verdict, reason = Verdict.KEEP, Reason.SIMPLER
-    elif last or hope < _doubt(own, noise, simpler=simpler, beside=beside, one_seed=one_seed):
-        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
-    else:
+    better = (beside or last) and probability_better(gain) >= bar
+    margin = _margin(own, other, noise, best.lost)
+    doubt = _doubt(own, noise, simpler=margin >= 0, beside=beside, one_seed=one_seed)
+    ended = _ended(gain, margin, doubt, better=better, last=last)
+    if ended is None:
         return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
     detail = _detail(own, f"{other}{' beside it' if beside else ''}", gain)
-    detail += _why(reason, other.nodes - own.nodes, one_seed=one_seed)
-    return Decision(verdict, reason, detail, gain)
+    why = _why(ended[1], other.nodes - own.nodes, one_seed=one_seed)
+    return Decision(*ended, detail + why, gain)
 
 
 def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
@@ -166,22 +147,37 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
         return Arm.CHALLENGER
     one_seed = agree_too_well(challenger.scores, noise)
     gain = gain_of(challenger, other, noise, one_seed=one_seed)
-    margin = MARGIN * noise.sigma - best.lost
-    simpler = challenger.nodes < other.nodes and margin >= 0
     last = runs >= MOST_RUNS or one_seed or gain.error == 0  # more such runs say no more
-
-    hope = hope_of(gain)
-    if probability_better(gain) >= MERGED_SURE:
-        verdict, reason = Verdict.KEEP, Reason.BETTER
-    elif last and simpler and possible_loss(gain) <= margin:
-        verdict, reason = Verdict.KEEP, Reason.SIMPLER
-    elif last or hope < MERGED_DOUBT:
-        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
-    else:
+    better = probability_better(gain) >= MERGED_SURE
+    margin = _margin(challenger, other, noise, best.lost)
+    ended = _ended(gain, margin, MERGED_DOUBT, better=better, last=last)
+    if ended is None:
         return Arm.CHALLENGER
     detail = "merged onto today's best: " + _detail(challenger, str(other), gain)
-    detail += _why(reason, other.nodes - challenger.nodes, one_seed=one_seed)
-    return Decision(verdict, reason, detail, gain)
+    why = _why(ended[1], other.nodes - challenger.nodes, one_seed=one_seed)
+    return Decision(*ended, detail + why, gain)
+
+
+def _margin(own: Sample, other: Sample, noise: Noise, lost: float) -> float:
+    """Return the loss that simpler code may have; below 0 where a tie is not enough."""
+    return MARGIN * noise.sigma - lost if own.nodes < other.nodes else -math.inf
+
+
+def _ended(
+    gain: Gain, margin: float, doubt: float, *, better: bool, last: bool
+) -> tuple[Verdict, Reason] | None:
+    """Return the verdict and why, None where it takes more runs; `last`: there are none to come.
+
+    The idea is known to be `better`, or given up below `doubt`, the probability of a gain.
+    """
+    hope = hope_of(gain)
+    if better:
+        return Verdict.KEEP, Reason.BETTER
+    if last and possible_loss(gain) <= margin:
+        return Verdict.KEEP, Reason.SIMPLER
+    if last or hope < doubt:
+        return Verdict.DISCARD, Reason.NO_GAIN if hope > 1 - DOUBT else Reason.WORSE
+    return None
 
 
 def _detail(own: Sample, other: str, gain: Gain) -> str:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.records import Arm, Gain, Noise, Reason, Rule, Verdict
-from autoresearch_kit.verdicts.decide import MARGIN, MOST_RUNS, Decision, decide, decide_merged
+from autoresearch_kit.verdicts.decide import MARGIN, MOST_RUNS, Decision, decide
 from autoresearch_kit.verdicts.gains import possible_loss, possible_losses
 from autoresearch_kit.verdicts.samples import Best, Sample
 from tests.ledger.ledger import experiment
@@ -110,13 +110,13 @@ def test_merged_code_is_judged_by_its_own_runs(
     gain: float, runs: int, nodes: int, follows: Reason | Arm
 ) -> None:
     best, merged = Best(around(1.2, 6), 100), Sample(around(1.2 - gain, runs), nodes)
-    found = decide_merged(merged, best, NOISE, Rule.CAREFUL)
+    found = decide(merged, best, NOISE, Rule.CAREFUL, merged=True)
     assert (found.reason if isinstance(found, Decision) else found) is follows
 
 
 def test_a_merged_keep_must_hold_with_the_claimed_scores() -> None:
     merged = Sample(around(1.15, 3), 100, claimed=around(1.25, 4))
-    found = decide_merged(merged, Best(OLD, 100), NOISE, Rule.CAREFUL)
+    found = decide(merged, Best(OLD, 100), NOISE, Rule.CAREFUL, merged=True)
     assert isinstance(found, Decision)
     assert found.verdict is Verdict.DISTURBED
 
@@ -124,13 +124,13 @@ def test_a_merged_keep_must_hold_with_the_claimed_scores() -> None:
 @pytest.mark.parametrize(("gain", "kept"), [(0.03, True), (0.012, False)])
 def test_merged_runs_that_agree_too_well_count_as_one(gain: float, kept: bool) -> None:
     merged = Sample((1.2 - gain,) * 3, 100)
-    found = decide_merged(merged, Best(around(1.2, 6), 100), NOISE, Rule.CAREFUL)
+    found = decide(merged, Best(around(1.2, 6), 100), NOISE, Rule.CAREFUL, merged=True)
     assert isinstance(found, Decision)
     assert (found.verdict is Verdict.KEEP) == kept
 
 
 def test_greedily_one_run_of_merged_code_decides() -> None:
-    found = decide_merged(Sample((1.1999,), 100), Best((1.2,), 100), NOISE, Rule.GREEDY)
+    found = decide(Sample((1.1999,), 100), Best((1.2,), 100), NOISE, Rule.GREEDY, merged=True)
     assert isinstance(found, Decision)
     assert found.verdict is Verdict.KEEP
 

@@ -20,6 +20,7 @@ from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section, fit
 from autoresearch_kit.researchers.llm.rules import rules
 from autoresearch_kit.researchers.llm.sections import Brief
+from autoresearch_kit.researchers.llm.situation import situation
 from autoresearch_kit.tasks.measured import layout
 
 DIRECTIVE = layout.DIRECTIVE_FILE
@@ -109,7 +110,7 @@ def repair_prompt(brief: Brief, crashed: Proposal, ran: TrainNotebook, budget: i
     traceback = excerpt(attempt.traceback or attempt.run.detail, TRACEBACK_LENGTH)
     how = f"{attempt.run.failure}\n{quote(traceback, TRACEBACK_LENGTH)}"
     parts = [
-        sections.situation(brief.around, ran),
+        situation(brief.around, ran),
         Section("idea", "The idea", (f"{crashed.idea}\n{crashed.hypothesis}",)),
         Section("diff", "What it changed", (str(cell_diff(brief.view.notebook, ran)),)),
         Section("crash", "How it crashed", (how,)),
@@ -133,7 +134,7 @@ def carry_over_prompt(brief: Brief, prepared: Proposal, old: TrainNotebook, budg
     best = view.experiment(view.best).proposal.idea
     parts = [
         sections.guidance(view),
-        sections.situation(brief.around, view.notebook),
+        situation(brief.around, view.notebook),
         Section("idea", "Your idea", (f"{prepared.idea}\n{prepared.hypothesis}",)),
         Section("diff", f"Your edit of experiment {prepared.parent}", (wanted,)),
         Section("best", f"What experiment {view.best} changed there ({best})", (changed, "")),

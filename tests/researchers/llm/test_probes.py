@@ -17,9 +17,9 @@ from autoresearch_kit.records import (
     StepProfile,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.llm import sections
 from autoresearch_kit.researchers.llm.findings import describe_probe
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
+from autoresearch_kit.researchers.llm.standing import profile
 from tests.ledger import ledger as made_up
 from tests.researchers.llm.conftest import CURVE, Asked, Ledger
 from tests.researchers.llm.server import calls, said, text
@@ -159,7 +159,7 @@ def test_the_prompt_has_the_profile_of_the_bests_structure(ledger: Ledger) -> No
     assert title in told
     assert "of experiment 0, the same code but for constants" in told
     assert "|  62.5%       7.5      12  aten::mm" in told
-    shortest = sections.profile(view).versions[-1]
+    shortest = profile(view).versions[-1]
     assert "12.5 ms typically" in shortest
     assert "aten::mm" not in shortest
     assert title not in proposal_prompt(brief_of(profiled(ledger, "x"), ledger.around), 1_000_000)

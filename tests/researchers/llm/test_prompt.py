@@ -17,9 +17,11 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.llm import prompt, prompt_budget, sections
+from autoresearch_kit.researchers.llm import prompt, prompt_budget
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
+from autoresearch_kit.researchers.llm.experiment_lists import PLATEAU, last
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
+from autoresearch_kit.researchers.llm.situation import situation
 from tests.researchers.llm.conftest import CURVE, Ledger, executed, run_of
 
 AMPLE = 1_000_000
@@ -120,7 +122,7 @@ def test_a_plateau_of_judged_experiments_asks_for_another_direction(ledger: Ledg
     first = ledger.view.experiment(0)
     bad = [
         replace(first, proposal=Proposal(n, 0, "llm", "i", ""), verdict=Verdict.DISCARD)
-        for n in range(1, sections.PLATEAU + 1)
+        for n in range(1, PLATEAU + 1)
     ]
     busy = [replace(e, verdict=Verdict.DISTURBED, reason=Reason.MACHINE_BUSY) for e in bad]
     for tried, asks in ((bad[:-1], False), (bad, True), (busy, False)):
@@ -194,7 +196,7 @@ def test_the_last_one_tells_what_it_printed_and_its_numbers(ledger: Ledger) -> N
 
 def test_a_long_print_is_cut_then_shortened_then_left_out(ledger: Ledger) -> None:
     add_printing(ledger, 1, "the head\n" + "word " * 20_000 + "\nthe tail")
-    versions = sections.last(brief_of(ledger.view, ledger.around)).versions
+    versions = last(ledger.view, ledger.history).versions
     assert "| the head" in versions[0]
     assert versions[0].endswith("| the tail")
     assert len(versions[0]) < 4_000
@@ -245,7 +247,7 @@ def test_only_a_gpu_campaign_is_told_of_gpus(ledger: Ledger) -> None:
 
 
 def test_what_the_cells_call_in_vain_is_explained(ledger: Ledger) -> None:
-    said = sections.situation(ledger.around, TrainNotebook.read(SHIPPED)).versions[0]
+    said = situation(ledger.around, TrainNotebook.read(SHIPPED)).versions[0]
     assert "`run.scaler` changes nothing here" in said
     assert "`run.accumulate` just calls `forward_backward(micro_batches)`" in said
 
