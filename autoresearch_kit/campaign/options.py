@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from autoresearch_kit.campaign import context
-from autoresearch_kit.campaign.aims import check_measured, with_aims
+from autoresearch_kit.campaign.aims import check_measured, names_in, with_aims
 from autoresearch_kit.campaign.pools import LOCAL, is_elsewhere
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.runner.clock import PATIENCE, STARTUP_SECONDS, wall_allowance
-from autoresearch_kit.files.paths import data_home
+from autoresearch_kit.files.paths import checked, data_home
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import cgroups, gpu, gpu_nodes, profiles
@@ -131,6 +131,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         task=None if wishes.task is None else task_in_project(root, wishes.task),
         dataset=_absolute_dataset(wishes.dataset),
         notebook=_notebook_in_project(root, wishes.notebook),
+        objectives=None if wishes.objectives is None else ",".join(names_in(wishes.objectives)),
     )
     _check(wishes)
     started = started_with(root, tag)
@@ -312,9 +313,9 @@ def task_in_project(root: Path, task: str) -> str:
     """Return a task's folder as its path in the project.
 
     Raises:
-        InputError: it is not in the project, or is all of it.
+        InputError: it is not in the project, or is all of it, or its path can't stand in records.
     """
-    path, root = (root / task).resolve(), root.resolve()
+    path, root = checked((root / task).resolve(), "the task's folder"), root.resolve()
     if not path.is_relative_to(root) or path == root:
         raise InputError(
             f"{path} can't be a task: it must be a folder in the project at {root}: copy it there"
