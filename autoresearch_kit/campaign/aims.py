@@ -17,7 +17,7 @@ def with_aims(task: Task, objectives: str | None, bounds: Sequence[str] | None) 
         InputError: one is no metric, there twice, or can't be held; the message says what is known.
     """
     if objectives is not None:
-        names = tuple(name.strip() for name in objectives.split(","))
+        names = names_in(objectives)
         problems = objective_problems(names, task.metrics)
         if problem := next(problems, None):
             raise InputError(f"--objectives: {problem}")
@@ -25,6 +25,11 @@ def with_aims(task: Task, objectives: str | None, bounds: Sequence[str] | None) 
             raise InputError(f"--objectives is {objectives!r}; name each objective once")
         task = replace(task, objectives=names)
     return with_bounds(task, task.bounds, [parse(text) for text in bounds or ()])
+
+
+def names_in(objectives: str) -> tuple[str, ...]:
+    """Return the names in a text that has commas between them."""
+    return tuple(name.strip() for name in objectives.split(","))
 
 
 def parse(text: str) -> Bound:

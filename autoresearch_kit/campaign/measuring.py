@@ -104,7 +104,8 @@ class Measuring:
                 self.context, series.key(index, len(tried)), series.notebook, seed, words
             )
             delivery = yield from carry_out(replace(wanted, slot=series.slot))
-            run = completed(delivery.run, self.context.settings.task, series.notebook.nodes())
+            task, nodes = self.context.settings.task, series.notebook.nodes()
+            run = completed(delivery.run, task, nodes, baseline=not number)
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
             why = why_invalid(run, before, settings, usual)
@@ -206,11 +207,12 @@ class Measuring:
         return self.workspace.runs / measured.folder
 
 
-def completed(run: Run, task: Task, nodes: int) -> Run:
+def completed(run: Run, task: Task, nodes: int, *, baseline: bool = False) -> Run:
     """Return the run with the kit's metrics in its score, whose value is the first objective's.
 
     `nodes` count the syntax tree of its editable cells. A run that lacks an objective was not
-    measured.
+    measured; nor was one of the baseline's that lacks a metric with a bound, which nothing could be
+    shown to hold.
     """
     if run.score is None:
         return run
@@ -224,9 +226,11 @@ def completed(run: Run, task: Task, nodes: int) -> Run:
     known = {name: value for name, value in of_run.items() if value is not None}
     # a task may have a metric of its own under such a name
     values = {**known, run.score.metric: run.score.value, **run.score.values}
-    lacking = [name for name in task.objectives if name not in values]
+    asked = task.decisive if baseline else task.objectives
+    lacking = [name for name in asked if name not in values]
     if lacking:
-        detail = f"{', '.join(lacking)}: not measured here"
+        names = ", ".join(lacking)
+        detail = f"{names}: not measured here; leave it out of objectives and bounds"
         return replace(run, score=None, failure=Reason.NOT_MEASURED, detail=detail)
     first = task.objectives[0]
     return replace(run, score=replace(run.score, metric=first, value=values[first], values=values))

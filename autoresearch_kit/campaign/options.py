@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autoresearch_kit.campaign.aims import names_in
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import devices
 from autoresearch_kit.execution.runner.clock import PATIENCE, STARTUP_SECONDS
-from autoresearch_kit.files.paths import data_home
+from autoresearch_kit.files.paths import checked, data_home
 from autoresearch_kit.records import Clock, Limits, Rule
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
@@ -104,8 +105,8 @@ def settle_limits(
     return Limits(experiments, hours, tokens, usd)
 
 
-def checked(root: Path, wishes: Wishes) -> Wishes:
-    """Return the wishes with their paths as they are in the project.
+def resolved(root: Path, wishes: Wishes) -> Wishes:
+    """Return the wishes with paths as they are in the project, and no space between names.
 
     Raises:
         InputError: a number is out of bounds, or a path or a name can't be used.
@@ -115,6 +116,7 @@ def checked(root: Path, wishes: Wishes) -> Wishes:
         task=None if wishes.task is None else task_in_project(root, wishes.task),
         dataset=_absolute_dataset(wishes.dataset),
         notebook=_notebook_in_project(root, wishes.notebook),
+        objectives=None if wishes.objectives is None else ",".join(names_in(wishes.objectives)),
     )
     check_bounds(vars(wishes))
     if wishes.devices is not None:
@@ -134,9 +136,9 @@ def task_in_project(root: Path, task: str) -> str:
     """Return a task's folder as its path in the project.
 
     Raises:
-        InputError: it is not in the project, or is all of it.
+        InputError: it is not in the project, or is all of it, or its path can't stand in records.
     """
-    path, root = (root / task).resolve(), root.resolve()
+    path, root = checked((root / task).resolve(), "the task's folder"), root.resolve()
     if not path.is_relative_to(root) or path == root:
         raise InputError(
             f"{path} can't be a task: it must be a folder in the project at {root}: copy it there"

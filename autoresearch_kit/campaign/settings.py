@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from autoresearch_kit.campaign.new_settings import begin
-from autoresearch_kit.campaign.options import Wishes, checked, flag
+from autoresearch_kit.campaign.options import Wishes, flag, resolved
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -18,7 +18,7 @@ def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
-    wishes = checked(root, wishes)
+    wishes = resolved(root, wishes)
     started = started_with(root, tag)
     return begin(root, wishes) if started is None else resume(root, tag, started, wishes)
 

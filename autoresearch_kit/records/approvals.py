@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from autoresearch_kit.records.text import one_line
+
+NOTE_LENGTH = 500
+"""Characters of a note that are shown."""
+
 
 @dataclass(frozen=True)
 class Approval:
@@ -15,5 +20,5 @@ class Approval:
 
     def __str__(self) -> str:
         word = "approved" if self.approved else "rejected"
-        note = f": {self.note}" if self.note else ""
+        note = f": {one_line(self.note, NOTE_LENGTH)}" if self.note else ""
         return f"{word} by {self.name} <{self.email}> at {self.at}{note}"

@@ -48,7 +48,7 @@ class Bound:
     at_most: bool = True
 
     def __str__(self) -> str:
-        return f"{self.metric} {'<=' if self.at_most else '>='} {self.limit:g}"
+        return f"{self.metric} {'<=' if self.at_most else '>='} {self.limit:.15g}"
 
     def holds(self, value: float) -> bool:
         """Return whether the value is within the bound."""

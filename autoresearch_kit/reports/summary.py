@@ -88,6 +88,11 @@ class Summary:
         return self._counts()[Verdict.KEEP]
 
     @property
+    def rejected(self) -> int:
+        """Return how many keeps a person rejected."""
+        return sum(row.held and not row.waits for row in self.table)
+
+    @property
     def crashed(self) -> int:
         """Return how many crashed."""
         return self._counts()[Verdict.CRASH]
@@ -305,4 +310,5 @@ def outcomes(summary: Summary) -> str:
     words = f"{summary.kept} kept, {summary.crashed} crashed"
     words += f", {summary.disturbed} disturbed" if summary.disturbed else ""
     waiting = len(summary.waiting)
+    words += f", {summary.rejected} rejected" if summary.rejected else ""
     return f"{words}, {waiting} waiting for approval" if waiting else words

@@ -184,7 +184,12 @@ def test_a_campaign_that_was_started_is_told_of_the_command(project: Path) -> No
         settle(project, "night", Wishes(bound=("nodes <= 5",)))
     with pytest.raises(InputError, match="was started with --objectives val_bpb"):
         settle(project, "night", Wishes(objectives="nodes"))
-    assert settle(project, "night", Wishes(objectives="val_bpb")) == quick.SETTINGS
+    assert settle(project, "night", Wishes(objectives=" val_bpb ")) == quick.SETTINGS
+
+
+@pytest.mark.parametrize("limit", ["1234567", "30000001.5", "0.1", "1e-05", "-3", "3e+20"])
+def test_a_bound_is_told_as_it_was_given(limit: str) -> None:
+    assert str(parse(f"nodes <= {limit}")) == f"nodes <= {limit}"
 
 
 def test_a_new_bound_replaces_the_old_one_on_its_side() -> None:

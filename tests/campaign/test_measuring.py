@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.campaign.measuring import completed
-from autoresearch_kit.records import LANGUAGE_MODELLING, Reason
+from autoresearch_kit.records import LANGUAGE_MODELLING, Bound, Reason
 from tests.ledger import ledger
 
 RUN = replace(ledger.run(value=1.5), gpu_mb=700.0)
@@ -41,7 +41,14 @@ def test_a_run_without_its_objective_is_not_measured(name: str) -> None:
     task = replace(LANGUAGE_MODELLING, objectives=("val_bpb", name))
     run = completed(replace(RUN, gpu_mb=None), task, nodes=400)
     assert (run.score, run.failure) == (None, Reason.NOT_MEASURED)
-    assert run.detail == f"{name}: not measured here"
+    assert run.detail.startswith(f"{name}: not measured here; leave it out of objectives and b")
+
+
+def test_the_baseline_must_be_measured_by_bounded_metrics() -> None:
+    task = replace(LANGUAGE_MODELLING, bounds=(Bound("inference_seconds", 1.0),))
+    assert completed(RUN, task, nodes=400).score is not None
+    first = completed(RUN, task, nodes=400, baseline=True)
+    assert (first.score, first.failure) == (None, Reason.NOT_MEASURED)
 
 
 def test_a_crash_stays_as_it_is() -> None:

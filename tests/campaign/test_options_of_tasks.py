@@ -59,6 +59,8 @@ def test_no_task_is_language_modelling(project: Path) -> None:
         (Wishes(task="toy", pool="ray"), "give --clock wall for GPUs, cpu for CPUs"),
         (Wishes(task="tow"), r"no task.toml in tow; make a task with: autoresearch new NAME"),
         (Wishes(task=".."), "can't be a task: it must be a folder in the project"),
+        (Wishes(task="to\ny"), "its path must be UTF-8, on one line: rename or move it"),
+        (Wishes(task="to\udcff"), "its path must be UTF-8, on one line: rename or move it"),
         (Wishes(task="."), "can't be a task: it must be a folder in the project"),
     ],
 )

@@ -9,6 +9,7 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.ledger.sharing import bundle, fetch, push
 from autoresearch_kit.records import Approval, Direction, Metric, Settings, Task, Verdict, best_of
+from autoresearch_kit.reports.summary import outcomes, summarise
 from tests.ledger.ledger import SETTINGS, experiment, git, init
 
 GATED = replace(SETTINGS, approve=True)
@@ -170,3 +171,14 @@ def test_a_deleted_campaign_leaves_no_answers(gated: History) -> None:
     gated.answer(1, approved=True)
     gated.delete()
     assert git(gated.root, "for-each-ref", "refs/autoresearch") == ""
+
+
+def test_an_answer_is_told_in_one_line() -> None:
+    said = str(Approval(False, "Ann", "a@b", "now", "too slow:\nlook at\x1b[31m 3"))
+    assert said == "rejected by Ann <a@b> at now: too slow: look at [31m 3"
+
+
+def test_what_was_rejected_is_counted_apart(gated: History) -> None:
+    gated.answer(2, approved=False)
+    summary = summarise("night", gated.experiments())
+    assert outcomes(summary) == "3 kept, 0 crashed, 1 rejected, 2 waiting for approval"
