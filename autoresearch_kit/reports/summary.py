@@ -177,7 +177,7 @@ class Summary:
             (f"best {self.metric.name}", f"{self.best}, {self._gain()}" if self.best else ""),
             *self._others(),
             ("waiting", self._waiting()),
-            ("front", f"{len(self.front)} kept, none better in all: {numbers}" if numbers else ""),
+            ("front", f"{numbers}; no keep is surely better than any of these" if numbers else ""),
             ("bounds", self.bounds()),
             ("measured", TRUSTED if self.task.trusted else ""),
             ("noise", describe(self.noise) if self.noise else ""),

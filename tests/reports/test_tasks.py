@@ -80,7 +80,8 @@ def test_other_objectives_and_bounds_have_columns() -> None:
 def test_the_front_is_drawn_and_counted() -> None:
     digits = shown(of_two_objectives())
     assert digits.summary.front == (8, 5, 6, 2)
-    assert dict(digits.summary.rows())["front"] == "4 kept, none better in all: 8, 5, 6, 2"
+    words = "8, 5, 6, 2; no keep is surely better than any of these"
+    assert dict(digits.summary.rows())["front"] == words
     assert isinstance(digits.front(), Drawing)
     assert "its front is its best" in str(shown(PETS).front())
 

@@ -22,7 +22,7 @@ from autoresearch_kit.reports.figures.drawing import (
     draw_legend,
     dress,
 )
-from autoresearch_kit.reports.figures.progress import MARGIN, TRUSTED, find_scale
+from autoresearch_kit.reports.figures.progress import MARGIN, TRUSTED, UNAPPROVED, find_scale
 from autoresearch_kit.reports.tables import column_of
 
 COLUMNS = 3
@@ -57,7 +57,7 @@ def front(
         _draw_pair(axes, measured, task, pair)
     draw_legend(figure)
     numbers = ", ".join(map(str, measured["number"][measured["front"]]))
-    caption = f"{measured['front'].sum()} kept, none better in all objectives: {numbers}"
+    caption = f"The front: {numbers}. No keep is surely better than any of these"
     if task.trusted:
         caption += f"   ·   {TRUSTED}"
     figure.entitle(figure.axes[0], title, caption)
@@ -77,11 +77,13 @@ def _draw_pair(axes: Axes, frame: pd.DataFrame, task: Task, pair: tuple[str, str
     for bound in task.bounds:
         _draw_bound(axes, bound, pair)
     kept, broke = frame["status"] == Verdict.KEEP, frame["reason"] == Reason.OUT_OF_BOUNDS
-    passed = kept & ~frame["front"]
+    held = kept & frame["held"]
+    passed = kept & ~held & ~frame["front"]
     for which, colour, size, hollow, label in (
         (~kept & ~broke, GREY, 5.0, False, "discarded"),
         (broke, ORANGE, 6.0, True, "out of bounds"),
         (passed, GREY, 8.0, False, "kept, dominated by now"),
+        (held, GREEN, 8.0, True, UNAPPROVED),
         (frame["front"], GREEN, 9.0, False, "the front"),
     ):
         rows = frame[which]

@@ -64,8 +64,9 @@ STRIP_INCHES, HEAD_INCHES = 0.26, 1.6
 TRUSTED = "trusted: measured beside the hidden data"
 """Said of campaigns whose submissions were loaded where the hidden data is."""
 
-TRADED, OUT_OF_BOUNDS = "kept as a trade-off", "out of bounds"
-HOLLOW = (TRADED, OUT_OF_BOUNDS)
+TRADED, UNAPPROVED = "kept as a trade-off", "kept, not approved"
+OUT_OF_BOUNDS = "out of bounds"
+HOLLOW = (TRADED, UNAPPROVED, OUT_OF_BOUNDS)
 """Kinds of marks that are rings, and are explained only where there are any."""
 
 
@@ -193,10 +194,12 @@ def _draw_scores(
 def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, str, float]]:
     """Return the experiments by the word of the legend, with colour and size of their marks."""
     kept, reason = scored["status"] == Verdict.KEEP, scored["reason"]
-    traded, broke = kept & (reason == Reason.TRADE_OFF), reason == Reason.OUT_OF_BOUNDS
+    held, broke = kept & scored["held"], reason == Reason.OUT_OF_BOUNDS
+    traded = kept & ~held & (reason == Reason.TRADE_OFF)
     kinds = {
-        "kept": (scored[kept & ~traded], GREEN, 1.4 * size),
+        "kept": (scored[kept & ~held & ~traded], GREEN, 1.4 * size),
         TRADED: (scored[traded], BLUE, 1.2 * size),
+        UNAPPROVED: (scored[held], GREEN, 1.2 * size),
         "discarded": (scored[~kept & ~broke], GREY, size),
         OUT_OF_BOUNDS: (scored[broke], ORANGE, size),
     }

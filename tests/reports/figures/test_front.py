@@ -31,7 +31,8 @@ def test_two_objectives_are_the_axes() -> None:
     [axes] = figure.axes
     assert axes.get_xlabel() == "error (share of rows, lower is better)"
     assert axes.get_ylabel() == "inference_seconds (s per row, lower is better)"
-    assert "4 kept, none better in all objectives: 2, 5, 6, 8" in axes.get_title("left")
+    caption = "The front: 2, 5, 6, 8. No keep is surely better than any of these"
+    assert caption in axes.get_title("left")
     assert sorted(text.get_text() for text in axes.texts) == ["0", "1", "2", "5", "6", "8"]
     assert legend(figure) == [
         "bound: inference_seconds <= 4e-05",
@@ -40,6 +41,15 @@ def test_two_objectives_are_the_axes() -> None:
         "kept, dominated by now",
         "the front",
     ]
+
+
+def test_keeps_that_no_person_approved_are_not_called_dominated() -> None:
+    table = shown(of_two_objectives()).summary.table
+    frame = frame_of([replace(row, held=row.number in (0, 1)) for row in table])
+    figure = front(frame, FRONT, MEMBERS)
+    assert isinstance(figure, Drawing)
+    assert "kept, dominated by now" not in legend(figure)
+    assert "kept, not approved" in legend(figure)
 
 
 def steps(figure: Drawing) -> np.ndarray:

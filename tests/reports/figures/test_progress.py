@@ -147,6 +147,12 @@ def test_band_bars_and_rings_are_explained_outside_the_plot(size: tuple[float, f
     assert not [box for box in extents for axes in figure.axes if box.overlaps(axes.bbox)]
 
 
+def test_keeps_that_no_person_approved_are_rings() -> None:
+    rows = campaign(60)
+    assert "kept, not approved" not in said(progress(rows, NOISE))
+    assert "kept, not approved" in said(progress(rows.assign(held=rows["number"] > 0), NOISE))
+
+
 def test_the_band_is_as_high_as_luck_reaches() -> None:
     rows = frame([BASELINE, ("discard", 1.3001, "x")]).assign(score_se=0.01, scores=4)
     figure = progress(rows, NOISE)
