@@ -13,7 +13,7 @@ from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import TAKEN, LocalPool, Site
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.machine import turns
+from autoresearch_kit.machine import device_locks
 from autoresearch_kit.records import Clock, Run, RunSpec, SandboxLevel, VisibleFiles
 from tests.campaign import quick
 from tests.ledger import ledger
@@ -65,7 +65,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPool]:
-    monkeypatch.setattr(turns, "FOLDER", tmp_path / "devices")
+    monkeypatch.setattr(device_locks, "FOLDER", tmp_path / "devices")
     workspace = Workspace(tmp_path, "night")
     workspace.create()
     site = Site(tmp_path, DATA, "kit", SandboxLevel.NONE, VisibleFiles())
@@ -154,7 +154,7 @@ def test_a_cancelled_order_in_the_queue_never_begins(pool: LocalPool, runs: Runs
 
 
 def test_a_slot_says_that_another_campaign_has_its_device(pool: LocalPool, runs: Runs) -> None:
-    with turns.held(["core-0"], lambda: None):
+    with device_locks.held(["core-0"], lambda: None):
         pool.submit(order("a", slot="cpu0"))
         while not (waiting := pool.slots()[0].waiting):
             pool.wait(0.05)

@@ -20,7 +20,7 @@ DIGEST = "0123456789ab"
 PROVENANCE = Provenance("llm.example.org", ("f" * 64,), ("read", "submit"), "2026-03-08T21:00:00Z")
 
 
-class Told(Wants):
+class ClockReading(Wants):
     """Proposes as a model would that says hostile things."""
 
     def propose(self, view: View) -> Proposal:
@@ -38,7 +38,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     workspace.create()
     workspace.keep_directive(DIGEST, "Only ever <simplify>.")
     pool = StubPool(workspace.runs, slots=1)
-    run(root, pool, Told({"WIDTH": 64}, {"WIDTH": 65}, {"WIDTH": 4}), GATED, experiments=3)
+    run(root, pool, ClockReading({"WIDTH": 64}, {"WIDTH": 65}, {"WIDTH": 4}), GATED, experiments=3)
     made = History(root, "night")
     made.answer(1, approved=True, note="looked at it")
     return made

@@ -180,7 +180,7 @@ def test_each_failure_of_a_model_has_its_reason(spec: JudgeSpec, start: Start) -
     ("act", "detail"),
     [
         (cheats.exit_softly, "SystemExit: 0"),
-        (cheats.hang_up, "the model closed its line to the judge"),
+        (cheats.hang_up, "the model closed its connection to the judge"),
         (cheats.crash, "the model's process ended with status"),
         pytest.param(cheats.lie, "the model wrote a false reply", marks=linux),
     ],

@@ -206,7 +206,7 @@ def reply_before_it_is_asked() -> None:
     threading.Thread(target=later).start()
 
 
-def close_the_line() -> None:
+def close_connection() -> None:
     os.close(replies())
     time.sleep(600)
 
