@@ -27,7 +27,7 @@ from autoresearch_kit.records import (
     best_of,
 )
 from autoresearch_kit.verdicts.pareto import front
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.campaign.stub_pool import CAREFUL, StubPool, Wants, run
 
 PARAMETERS = Bound("parameters", 40.0)
@@ -178,12 +178,12 @@ def test_a_gpus_memory_can_be_an_objective_where_there_is_one() -> None:
 
 def test_a_campaign_that_was_started_is_told_of_the_command(project: Path) -> None:
     Workspace(project, "night").create()
-    Workspace(project, "night").write_settings(quick.SETTINGS)
+    Workspace(project, "night").write_settings(made_up_runs.SETTINGS)
     with pytest.raises(InputError, match="autoresearch bound night 'nodes <= 5'"):
         settle(project, "night", Wishes(bound=("nodes <= 5",)))
     with pytest.raises(InputError, match="was started with --objectives val_bpb"):
         settle(project, "night", Wishes(objectives="nodes"))
-    assert settle(project, "night", Wishes(objectives="val_bpb")) == quick.SETTINGS
+    assert settle(project, "night", Wishes(objectives="val_bpb")) == made_up_runs.SETTINGS
 
 
 def test_a_new_bound_replaces_the_old_one_on_its_side() -> None:

@@ -41,7 +41,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import BESIDE
 from autoresearch_kit.verdicts.noise import PRIOR_DOF, Group
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 
@@ -115,7 +115,7 @@ class Place:
         workspace = Workspace(self.project, "night")
         workspace.create()
         source = tiny.notebook_text()
-        context = quick.context_of(self.settings, MACHINE, DATASET, self.project, source)
+        context = made_up_runs.context_of(self.settings, MACHINE, DATASET, self.project, source)
         measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), self.experiments)
 

@@ -18,8 +18,8 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits
 from tests.campaign import tiny
-from tests.campaign.moments import ended, wait_for
 from tests.campaign.test_campaign import left_running
+from tests.campaign.waiting import ended, wait_for
 
 TRAINING, SCORING = "work/metrics.jsonl", "judge.json"
 """Files of a run that are there once its kernel trains, and once the judge is at work."""

@@ -17,7 +17,7 @@ from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Request, Stage
-from tests.campaign import quick, scripted
+from tests.campaign import made_up_runs, scripted
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
@@ -39,8 +39,8 @@ def chat() -> Iterator[ChatServer]:
 @pytest.fixture
 def begun(project: Path) -> Iterator[Path]:
     """A project whose campaign makes its runs up, and has its baseline."""
-    settings = replace(quick.SETTINGS, researcher="llm")
-    with quick.made_up():
+    settings = replace(made_up_runs.SETTINGS, researcher="llm")
+    with made_up_runs.made_up():
         list(Campaign("night", settings, root=project).run(Limits(experiments=0)))
         yield project
 

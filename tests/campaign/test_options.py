@@ -15,7 +15,7 @@ from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 
 NAN, INF = float("nan"), float("inf")
 
@@ -276,6 +276,6 @@ def test_a_profile_for_other_devices_than_the_clusters_is_refused(
     project: Path, profile: str, clock: Clock, accelerator: bool
 ) -> None:
     settings = settled(project, Wishes(pool="ray", profile=profile, clock=clock))
-    machine = replace(quick.MACHINE, accelerator=accelerator)
+    machine = replace(made_up_runs.MACHINE, accelerator=accelerator)
     with pytest.raises(InputError, match=r"slots are .*; start another tag with"):
         check_profile(settings, machine)

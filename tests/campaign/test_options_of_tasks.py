@@ -13,7 +13,7 @@ from autoresearch_kit.records import LANGUAGE_MODELLING, Clock, Limits, Settings
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.measured.scaffold import new_task
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.tasks.measured.folders import scaffolded
 
 
@@ -97,7 +97,7 @@ def test_values_of_a_changed_measurement_are_not_compared(toy: Path, project: Pa
     (toy / "hidden" / "test.npz").write_bytes(b"others")
     after = read_info(context.prepare_for(project, settings))
     with pytest.raises(FingerprintError, match="bring back the hidden data and the measurement"):
-        check_comparable(*(fingerprint(each, quick.MACHINE, 1) for each in (before, after)))
+        check_comparable(*(fingerprint(each, made_up_runs.MACHINE, 1) for each in (before, after)))
 
 
 def test_no_campaign_starts_with_a_wrong_task(toy: Path, project: Path) -> None:

@@ -15,8 +15,8 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Destinations, Limits, Request, Research, Stage
 from autoresearch_kit.researchers import Model
-from tests.campaign import quick, tiny
-from tests.campaign.moments import ended
+from tests.campaign import made_up_runs, tiny
+from tests.campaign.waiting import ended
 from tests.researchers.llm.server import ChatServer, text
 
 NOWHERE = Wishes(dataset="nowhere")
@@ -89,8 +89,8 @@ def test_a_copy_of_another_version_is_refused_in_one_line(workspace: Workspace) 
 def test_a_stop_asked_for_before_the_process_began_holds(workspace: Workspace) -> None:
     held = workspace.take_lock()
     workspace.ask(Request.STOP)
-    with quick.made_up():
-        night = Campaign("night", quick.SETTINGS, root=workspace.root, held=held)
+    with made_up_runs.made_up():
+        night = Campaign("night", made_up_runs.SETTINGS, root=workspace.root, held=held)
         assert list(night.run(Limits(experiments=1))) == []
     state = workspace.state()
     assert state is not None

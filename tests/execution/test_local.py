@@ -15,7 +15,7 @@ from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import device_locks
 from autoresearch_kit.records import Clock, Run, RunSpec, SandboxLevel, VisibleFiles
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.ledger import ledger
 
 DATA = DataRef("tiny", "0")
@@ -69,7 +69,9 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPool]
     workspace = Workspace(tmp_path, "night")
     workspace.create()
     site = Site(tmp_path, DATA, "kit", SandboxLevel.NONE, VisibleFiles())
-    devices = [Device(f"cpu{at}", quick.MACHINE, ledger.FINGERPRINT, (at,)) for at in range(2)]
+    devices = [
+        Device(f"cpu{at}", made_up_runs.MACHINE, ledger.FINGERPRINT, (at,)) for at in range(2)
+    ]
     with closing(LocalPool(site, devices, workspace, workspace.runs)) as pool:
         yield pool
 

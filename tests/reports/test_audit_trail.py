@@ -11,10 +11,10 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Proposal, Provenance, codec
 from autoresearch_kit.reports.audit_trail import Trail, audit_page
 from autoresearch_kit.researchers import View
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.stub_pool import StubPool, Wants, run
 
-GATED = replace(quick.SETTINGS, approve=True)
+GATED = replace(made_up_runs.SETTINGS, approve=True)
 HOSTILE = "</script><script>alert(1)</script>"
 DIGEST = "0123456789ab"
 PROVENANCE = Provenance("llm.example.org", ("f" * 64,), ("read", "submit"), "2026-03-08T21:00:00Z")

@@ -104,7 +104,7 @@ class Unmarked(FileBuffer):
 
 
 def test_logits_are_the_models_whatever_it_prints(spec: JudgeSpec, start: Start) -> None:
-    predictor = start(submit(spec, cheats.Does(cheats.chatter)))
+    predictor = start(submit(spec, cheats.Does(cheats.print_much)))
     predictor.load()
     assert same(predictor.predict(INPUTS), by_hand(models.Honest()))
     assert same(predictor.predict(INPUTS[:3]), by_hand(models.Honest())[:3])

@@ -23,7 +23,7 @@ from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
 from autoresearch_kit.execution.ray.parcels import parcel_of
 from autoresearch_kit.execution.ray.pool import Patience, RayPool
 from autoresearch_kit.records import Clock
-from tests.execution.ray import stand_in
+from tests.execution.ray import fake_node
 
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
@@ -148,7 +148,7 @@ class Cluster:
         raise AssertionError(log.read_text())
 
 
-def stand_in_kit(folder: Path) -> Path:
+def kit_with_fake_node(folder: Path) -> Path:
     """A package whose node sleeps instead of running notebooks."""
     target = folder / "autoresearch_kit"
     (target / "execution" / "ray").mkdir(parents=True)
@@ -158,7 +158,7 @@ def stand_in_kit(folder: Path) -> Path:
         shutil.copy(PACKAGE / f"{name}.py", target / f"{name}.py")
     for name in ("__init__", "messages"):
         shutil.copy(PACKAGE / f"execution/ray/{name}.py", target / f"execution/ray/{name}.py")
-    shutil.copy(str(stand_in.__file__), target / "execution" / "ray" / "node.py")
+    shutil.copy(str(fake_node.__file__), target / "execution" / "ray" / "node.py")
     return folder
 
 
@@ -166,7 +166,7 @@ def connect_to(address: str, folder: Path, campaign: str = "night") -> Connect:
     """Return the message by which a campaign in this folder has the bridge join the cluster."""
     kit, data = folder / "kit", folder / "data"
     if not kit.exists():
-        stand_in_kit(kit)
+        kit_with_fake_node(kit)
         data.mkdir()
         (data / "dataset.json").write_text("{}")
     runs = folder / f"runs-{campaign}"

@@ -115,7 +115,7 @@ class Counts:
         return self.asked
 
 
-def chatter() -> None:
+def print_much() -> None:
     for _ in range(200):
         print("x" * 10_000)
         os.write(2, b"y" * 10_000)

@@ -76,7 +76,7 @@ def refusal(act: Callable[[], object]) -> tuple[Reason, str]:
 
 @pytest.mark.parametrize(
     "submission",
-    [submissions.double, submissions.Model(), Does(submissions.chatter), Does(submissions.fork)],
+    [submissions.double, submissions.Model(), Does(submissions.print_much), Does(submissions.fork)],
     ids=["function", "method", "prints", "forks"],
 )
 def test_answers_are_the_submissions(submission: object, start: Start) -> None:
