@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import MAX_ELSEWHERE, Wishes, settle
+from autoresearch_kit.campaign.options import MAX_ELSEWHERE, Options, settle
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (
     CellEdit,
@@ -77,8 +77,8 @@ IDEAS = (
 
 def run_campaign(root: Path, corpus: Path, seconds: float, max_elsewhere: float) -> None:
     """Try all ideas, each on the best of its time; what is disturbed is tried again by itself."""
-    wishes = Wishes(dataset=str(corpus), train_seconds=seconds, max_elsewhere=max_elsewhere)
-    campaign = Campaign(TAG, settle(root, TAG, wishes), root=root)
+    options = Options(dataset=str(corpus), train_seconds=seconds, max_elsewhere=max_elsewhere)
+    campaign = Campaign(TAG, settle(root, TAG, options), root=root)
     found: list[Experiment] = []
     ideas = iter(IDEAS)
     for experiment in campaign.run(Limits(experiments=len(IDEAS))):

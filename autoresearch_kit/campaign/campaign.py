@@ -7,7 +7,7 @@ from pathlib import Path
 from autoresearch_kit.campaign import loop
 from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Options, settle
 from autoresearch_kit.campaign.parts import open_parts
 from autoresearch_kit.errors import Cancelled, LimitReached, in_words
 from autoresearch_kit.files.workspace import Workspace
@@ -44,7 +44,7 @@ class Campaign:
     ) -> None:
         self.root = root or find_root(Path.cwd())
         self.tag = tag
-        self.settings = settings or settle(self.root, tag, Wishes())
+        self.settings = settings or settle(self.root, tag, Options())
         self.history = History(self.root, tag)
         self.workspace = Workspace(self.root, tag)
         self._model = model

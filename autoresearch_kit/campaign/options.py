@@ -78,7 +78,7 @@ BOUNDS: Mapping[str, Bound] = {
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """Options that the user gave; None where nothing was given."""
 
     task: str | None = None
@@ -119,22 +119,22 @@ def check_bounds(options: Mapping[str, object]) -> None:
             raise InputError(f"{flag(name)} is {value:g}; it must be {words}")
 
 
-def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
-    """Return the settings of campaign `tag`: as it was started, else as wished, else the defaults.
+def settle(root: Path, tag: str, options: Options) -> Settings:
+    """Return the settings of campaign `tag`: as it was started, else as given, else the defaults.
 
     Raises:
-        InputError: a number is out of bounds, or a wish differs from what the campaign was
+        InputError: a number is out of bounds, or an option differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
-    wishes = replace(
-        wishes,
-        task=None if wishes.task is None else task_in_project(root, wishes.task),
-        dataset=_absolute_dataset(wishes.dataset),
-        notebook=_notebook_in_project(root, wishes.notebook),
+    options = replace(
+        options,
+        task=None if options.task is None else task_in_project(root, options.task),
+        dataset=_absolute_dataset(options.dataset),
+        notebook=_notebook_in_project(root, options.notebook),
     )
-    _check(wishes)
+    _check(options)
     started = started_with(root, tag)
-    return begin(root, wishes) if started is None else resume(root, tag, started, wishes)
+    return begin(root, options) if started is None else resume(root, tag, started, options)
 
 
 def settle_limits(
@@ -167,144 +167,144 @@ def started_with(root: Path, tag: str) -> Settings | None:
     return here or (experiments[0].settings if experiments else None)
 
 
-def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
+def resume(root: Path, tag: str, started: Settings, options: Options) -> Settings:
     """Return the settings of a campaign that goes on: those that it was started with.
 
     Raises:
-        InputError: a wish differs from them, which would make scores incomparable.
+        InputError: an option differs from them, which would make scores incomparable.
     """
     started = replace(
         started,
-        devices=wishes.devices or started.devices,
-        pool=wishes.pool or started.pool,
+        devices=options.devices or started.devices,
+        pool=options.pool or started.pool,
     )
-    if wishes.max_elsewhere is not None and not History(root, tag).experiments():
-        started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
-    if wishes.bound:
+    if options.max_elsewhere is not None and not History(root, tag).experiments():
+        started = replace(started, max_elsewhere=options.max_elsewhere)  # nothing is judged yet
+    if options.bound:
         raise InputError(
             f"campaign '{tag}' was started already; add a bound to it with: autoresearch bound "
-            f"{tag} '{wishes.bound[0]}'"
+            f"{tag} '{options.bound[0]}'"
         )
     task = started.task
     of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
-    if wishes.approve and not started.approve:
+    if options.approve and not started.approve:
         raise InputError(
             f"campaign '{tag}' was started without --approve, and its keeps were built on; leave "
             "it out, or choose another tag"
         )
-    for field in fields(wishes):
-        wish, name = getattr(wishes, field.name), field.name
+    for field in fields(options):
+        given, name = getattr(options, field.name), field.name
         is_now = of_task[name] if name in of_task else getattr(started, name)
-        if wish is not None and wish != is_now:
+        if given is not None and given != is_now:
             option = flag(field.name)
             was = f"without {option}" if is_now is None else f"with {option} {is_now}"
             raise InputError(
-                f"campaign '{tag}' was started {was}, and {wish} would make its "
+                f"campaign '{tag}' was started {was}, and {given} would make its "
                 "scores incomparable; leave it out, or choose another tag"
             )
     return started
 
 
-def begin(root: Path, wishes: Wishes) -> Settings:
-    """Return the settings of a new campaign: as wished, else what suits this machine.
+def begin(root: Path, options: Options) -> Settings:
+    """Return the settings of a new campaign: as given, else what suits this machine.
 
     Raises:
-        InputError: a wish can't be met on this machine, or the notebook can't be used.
+        InputError: an option can't be met on this machine, or the notebook can't be used.
     """
-    told = None if wishes.task is None else task_file.read(root, wishes.task)
+    told = None if options.task is None else task_file.read(root, options.task)
     if told is not None:
-        wishes = _for_task(wishes, told)
-    elsewhere = is_elsewhere(wishes.pool)
+        options = _for_task(options, told)
+    elsewhere = is_elsewhere(options.pool)
     if elsewhere:
-        _check_named(wishes)
-    elif wishes.gpu_memory_mb is not None and not gpu.reachable():
+        _check_named(options)
+    elif options.gpu_memory_mb is not None and not gpu.reachable():
         raise InputError(
-            f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
+            f"--gpu-memory-mb is {options.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
             "would say how much a run uses; leave it out"
         )
-    asked = devices.parse(wishes.devices or devices.ALL)
-    if wishes.profile not in ON_A_CPU and not asked.slots and not elsewhere:
+    asked = devices.parse(options.devices or devices.ALL)
+    if options.profile not in ON_A_CPU and not asked.slots and not elsewhere:
         _check_gpu_is_used()
-    train_seconds, rule = wishes.train_seconds or 300.0, wishes.rule or Rule.CAREFUL
-    dataset = wishes.dataset or "stdlib"
+    train_seconds, rule = options.train_seconds or 300.0, options.rule or Rule.CAREFUL
+    dataset = options.dataset or "stdlib"
     accelerator = None if asked.slots or elsewhere else machine_probe.accelerator()
     suits = profiles.choose(accelerator)
-    if wishes.profile not in (None, profiles.AS_IS.name):
-        suits = profiles.find(wishes.profile)
-    notebook = wishes.notebook or suits.notebook
-    profile = _profile(root, wishes, suits, notebook)
+    if options.profile not in (None, profiles.AS_IS.name):
+        suits = profiles.find(options.profile)
+    notebook = options.notebook or suits.notebook
+    profile = _profile(root, options, suits, notebook)
     text = None if told else context.text_sizes(dataset, suits)
-    compile_seconds = wishes.compile_seconds
+    compile_seconds = options.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
-    clock = _clock_elsewhere(wishes) if elsewhere else _clock(wishes, accelerator)
-    memory_mb = wishes.memory_mb
+    clock = _clock_elsewhere(options) if elsewhere else _clock(options, accelerator)
+    memory_mb = options.memory_mb
     if memory_mb is None:  # a cluster's slots tell theirs at the start
         share = context.MEMORY_SHARE / (asked.slots or 1)
         memory_mb = 0 if elsewhere else round(share * cgroups.memory_mb())
     task = told.task if told else LANGUAGE_MODELLING
-    task = with_aims(task, wishes.objectives, wishes.bound)
+    task = with_aims(task, options.objectives, options.bound)
     if not elsewhere:
         check_measured(task, accelerator)
     allowance = wall_allowance(clock, train_seconds, compile_seconds)
     return Settings(
         dataset=dataset,
         train_seconds=train_seconds,
-        wall_seconds=wishes.wall_seconds or allowance,
+        wall_seconds=options.wall_seconds or allowance,
         compile_seconds=compile_seconds,
         memory_mb=memory_mb,
-        researcher=wishes.researcher or "optuna",
+        researcher=options.researcher or "optuna",
         profile=profile.name,
         rule=rule,
-        seeds=_seeds(wishes.seeds, rule, task),
-        max_elsewhere=wishes.max_elsewhere or MAX_ELSEWHERE,
+        seeds=_seeds(options.seeds, rule, task),
+        max_elsewhere=options.max_elsewhere or MAX_ELSEWHERE,
         vocab_size=text.vocab_size if text else None,
         context=text.context if text else None,
-        gpu_memory_mb=wishes.gpu_memory_mb,
+        gpu_memory_mb=options.gpu_memory_mb,
         clock=clock,
         notebook=notebook,
-        devices=wishes.devices or devices.ALL,
-        pool=wishes.pool or LOCAL,
+        devices=options.devices or devices.ALL,
+        pool=options.pool or LOCAL,
         task=task,
-        approve=bool(wishes.approve),
+        approve=bool(options.approve),
     )
 
 
-def _seeds(wished: int | None, rule: Rule, task: Task) -> int:
+def _seeds(given: int | None, rule: Rule, task: Task) -> int:
     """Return how often the baseline is run.
 
     Raises:
         InputError: it is once, and nothing else tells the noise.
     """
     known = task.objectives == (VAL_BPB.name,)
-    if wished == 1 and rule is Rule.CAREFUL and not known:
+    if given == 1 and rule is Rule.CAREFUL and not known:
         raise InputError(
             f"--seeds is 1; the noise of {', '.join(task.objectives)} is known from the runs of "
             f"the baseline only: give at least 2, or leave it out for {MORE_SEEDS[rule]}"
         )
-    return wished or (SEEDS if known else MORE_SEEDS)[rule]
+    return given or (SEEDS if known else MORE_SEEDS)[rule]
 
 
-def _for_task(wishes: Wishes, told: TaskFile) -> Wishes:
-    """Return the wishes with what a task's folder says, where nothing else was wished.
+def _for_task(options: Options, told: TaskFile) -> Options:
+    """Return the options with what a task's folder says, where nothing else was given.
 
     Raises:
-        InputError: a wish is for language modelling only.
+        InputError: an option is for language modelling only.
     """
     folder = told.task.folder
-    if wishes.dataset is not None:
+    if options.dataset is not None:
         raise InputError(f"--dataset is for language modelling; {folder} has its own data")
-    if wishes.profile not in (None, profiles.AS_IS.name):
+    if options.profile not in (None, profiles.AS_IS.name):
         raise InputError(
-            f"--profile {wishes.profile} sets constants of the kit's own notebooks; {folder} has "
+            f"--profile {options.profile} sets constants of the kit's own notebooks; {folder} has "
             "its own: leave it out"
         )
     return replace(
-        wishes,
+        options,
         dataset=folder,
         profile=profiles.AS_IS.name,
-        notebook=wishes.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
-        train_seconds=wishes.train_seconds or told.train_seconds,
+        notebook=options.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
+        train_seconds=options.train_seconds or told.train_seconds,
     )
 
 
@@ -344,25 +344,29 @@ def _notebook_in_project(root: Path, notebook: str | None) -> str | None:
     return path.relative_to(root).as_posix()
 
 
-def _check(wishes: Wishes) -> None:
-    check_bounds(vars(wishes))
-    if wishes.devices is not None:
-        devices.check(devices.parse(wishes.devices))
-    if wishes.researcher is not None:
-        check_name(wishes.researcher)
-    if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
+def _check(options: Options) -> None:
+    check_bounds(vars(options))
+    if options.devices is not None:
+        devices.check(devices.parse(options.devices))
+    if options.researcher is not None:
+        check_name(options.researcher)
+    if (
+        options.train_seconds
+        and options.wall_seconds
+        and options.wall_seconds < options.train_seconds
+    ):
         raise InputError(
-            f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
-            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
+            f"--wall-seconds {options.wall_seconds:g} is less than the training budget of "
+            f"{options.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
             f"{PATIENCE:g} x both by the CPU clock, + {STARTUP_SECONDS:g} s"
         )
 
 
-def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
+def _clock(options: Options, accelerator: Accelerator | None) -> Clock:
     """Return what the budget counts: CPU time where runs compute on a CPU, else the wall-clock."""
     if accelerator is None:
-        return wishes.clock or Clock.CPU
-    if wishes.clock is Clock.CPU:
+        return options.clock or Clock.CPU
+    if options.clock is Clock.CPU:
         raise InputError(
             "--clock cpu counts CPU time, but runs compute on a GPU here, which takes none; "
             "leave it out, or choose --clock wall"
@@ -370,13 +374,13 @@ def _clock(wishes: Wishes, accelerator: Accelerator | None) -> Clock:
     return Clock.WALL
 
 
-def _clock_elsewhere(wishes: Wishes) -> Clock:
+def _clock_elsewhere(options: Options) -> Clock:
     """Return what the budget counts on a cluster, by the profile that was named for its slots."""
-    usual = Clock.CPU if wishes.profile in ON_A_CPU else Clock.WALL
-    return wishes.clock or usual
+    usual = Clock.CPU if options.profile in ON_A_CPU else Clock.WALL
+    return options.clock or usual
 
 
-def _check_named(wishes: Wishes) -> None:
+def _check_named(options: Options) -> None:
     """Check that the profile is named where devices are a cluster's, which are not known yet.
 
     The clock too for a notebook's own constants, which say nothing of the devices.
@@ -384,15 +388,15 @@ def _check_named(wishes: Wishes) -> None:
     Raises:
         InputError: it is not; the message says which option to give.
     """
-    if wishes.profile is None:
+    if options.profile is None:
         known = ", ".join(profile.name for profile in profiles.PROFILES)
         raise InputError(
-            f"--pool {wishes.pool}: the cluster's devices are not known before the start; name "
+            f"--pool {options.pool}: the cluster's devices are not known before the start; name "
             f"the profile that suits them, with --profile and one of: {known}"
         )
-    if wishes.profile == profiles.AS_IS.name and wishes.clock is None:
+    if options.profile == profiles.AS_IS.name and options.clock is None:
         raise InputError(
-            f"--pool {wishes.pool}: the cluster's devices are not known before the start, and a "
+            f"--pool {options.pool}: the cluster's devices are not known before the start, and a "
             "notebook's own constants don't say what they are; give --clock wall for GPUs, cpu for "
             "CPUs"
         )
@@ -408,14 +412,14 @@ def _check_gpu_is_used() -> None:
 
 
 def _profile(
-    root: Path, wishes: Wishes, suits: profiles.Profile, notebook: str
+    root: Path, options: Options, suits: profiles.Profile, notebook: str
 ) -> profiles.Profile:
     """Return the profile whose constants the notebook gets; `suits` is this machine's.
 
     A notebook that is not the profile's, or whose constants somebody changed, keeps its own.
     """
-    if wishes.profile:
-        return profiles.find(wishes.profile)
+    if options.profile:
+        return profiles.find(options.profile)
     constants = context.read_notebook(root, notebook).constants()
     own = notebook != suits.notebook or not profiles.is_unchanged(constants)
     return profiles.AS_IS if own else suits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import adopt
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Options, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import NOTEBOOK, History
@@ -148,7 +148,7 @@ def test_only_the_shipped_constants_take_the_machines_profile(
 ) -> None:
     root = tiny.make_project(tmp_path / "project")
     (root / NOTEBOOK).write_text(TrainNotebook.read(SHIPPED).set_constants(depth).text())
-    assert settle(root, "day", Wishes()).profile.startswith(profile)
+    assert settle(root, "day", Options()).profile.startswith(profile)
 
 
 def problems(*changes: Change, **sources: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.campaign.backup import Restored, copy_campaign, restore
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Options, settle
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.files.kit_copy import digest
@@ -93,7 +93,7 @@ def test_a_restored_campaign_goes_on_without_its_corpus(
     assert fresh.pending() == first.pending()
     assert fresh.guidance() == "wider"
     assert digest(fresh.kit) == digest(first.kit)
-    settings = settle(fresh.root, "night", Wishes())
+    settings = settle(fresh.root, "night", Options())
     assert settings.dataset == str(lost)
     folder = context.prepare_for(fresh.root, settings)
     assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
@@ -196,7 +196,7 @@ def test_a_task_folder_is_copied_and_restored(first: Workspace, tmp_path: Path) 
     disk = tmp_path / "disk"
     disk.mkdir()
     folder = scaffolded(first.root)
-    settings = settle(first.root, "other", Wishes(task="toy"))
+    settings = settle(first.root, "other", Options(task="toy"))
     before = first.settings()
     first.write_settings(settings)
     copy_campaign(first, disk)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Options, settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.live import read_live
@@ -126,7 +126,7 @@ def test_a_request_damaged_meanwhile_is_no_request(
 
 def test_settings_come_back_out_of_git(place: Workspace) -> None:
     damage(place, "settings.json", CUT)
-    assert settle(place.root, "night", Wishes()) == made_up_runs.SETTINGS
+    assert settle(place.root, "night", Options()) == made_up_runs.SETTINGS
     made_up_runs.run(place.root, 2)
     assert place.settings() == made_up_runs.SETTINGS
 

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.options import Options, settle
 from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.execution import launch
@@ -146,5 +146,5 @@ def test_a_disturbed_baseline_is_measured_anew(project: Path) -> None:
         "autoresearch run night --max-elsewhere 1"
     )
     # nothing was judged yet, so that this is no other campaign
-    assert settle(project, "night", Wishes(max_elsewhere=1.0)).max_elsewhere == 1.0
+    assert settle(project, "night", Options(max_elsewhere=1.0)).max_elsewhere == 1.0
     assert len(run(project, Machine(), 1)) == 2

@@ -91,8 +91,8 @@ def hostile(number: int, source: str) -> Proposal:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Night:
     root = scripted.make_project(tmp_path_factory.mktemp("hostile") / "project")
-    wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
-    campaign = Campaign("night", settle(root, "night", wishes), root=root)
+    options = tiny.options(corpus, scripted.TRAIN_SECONDS)
+    campaign = Campaign("night", settle(root, "night", options), root=root)
     stolen = campaign.workspace.compile_cache / "cpu0" / OTHER
     (stolen / "ab").mkdir(parents=True)
     (stolen / "ab" / "stolen.py").write_text("code")

@@ -30,7 +30,7 @@ def test_a_kill_while_other_processes_live_costs_nothing(project: Path, corpus: 
     workspace = Workspace(project, "night")
 
     def start() -> subprocess.Popen[bytes]:
-        settings = settle(project, "night", tiny.wishes(corpus))
+        settings = settle(project, "night", tiny.options(corpus))
         return spawn(workspace, settings, Limits(experiments=0))
 
     for file in (TRAINING, SCORING):

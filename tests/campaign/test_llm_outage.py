@@ -11,8 +11,8 @@ import pytest
 
 from autoresearch_kit.campaign import start
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.model_options import NO_ENDPOINT, ModelWishes
-from autoresearch_kit.campaign.options import Wishes, settle
+from autoresearch_kit.campaign.model_options import NO_ENDPOINT, ModelOptions
+from autoresearch_kit.campaign.options import Options, settle
 from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -101,9 +101,9 @@ def test_a_wrong_key_ends_it_before_anything_runs(project: Path, chat: ChatServe
 def test_without_an_endpoint_it_says_that_optuna_proposes(project: Path) -> None:
     said: list[str] = []
     workspace = Workspace(project, "night")
-    settings = settle(project, "night", Wishes(dataset="nowhere", researcher="llm"))
+    settings = settle(project, "night", Options(dataset="nowhere", researcher="llm"))
     with pytest.raises(KitError, match="nowhere"):
-        start.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
+        start.start(workspace, settings, Limits(), ModelOptions(), None, {}, said.append)
     assert f"warning: {NO_ENDPOINT}" in said
 
 

@@ -242,7 +242,7 @@ def test_the_next_campaign_can_begin_with_the_gain_only(confirmed: Workspace) ->
 @pytest.mark.slow
 def test_variants_are_run_and_scored_in_turn(tmp_path: Path, corpus: Path) -> None:
     root = scripted.make_project(tmp_path / "project")
-    settings = settle(root, "night", tiny.wishes(corpus, scripted.TRAIN_SECONDS))
+    settings = settle(root, "night", tiny.options(corpus, scripted.TRAIN_SECONDS))
     night = Workspace(root, "night")
     night.create()
     night.copy_kit()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.options import Wishes, resume
+from autoresearch_kit.campaign.options import Options, resume
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -76,5 +76,5 @@ def test_a_panel_without_an_open_keep_offers_no_answer(root: Path) -> None:
 
 def test_a_campaign_can_not_begin_to_wait_half_way(root: Path) -> None:
     with pytest.raises(InputError, match="was started without --approve"):
-        resume(root, "night", made_up_runs.SETTINGS, Wishes(approve=True))
-    assert resume(root, "night", GATED, Wishes()).approve
+        resume(root, "night", made_up_runs.SETTINGS, Options(approve=True))
+    assert resume(root, "night", GATED, Options()).approve
