@@ -20,8 +20,8 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.ray.hosting import NODE_ENVIRONMENT
 from autoresearch_kit.execution.ray.link import BRIDGE
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
-from autoresearch_kit.execution.ray.parcels import parcel_of
 from autoresearch_kit.execution.ray.pool import Patience, RayPool
+from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.records import Clock
 from tests.execution.ray import fake_node
 
@@ -172,9 +172,9 @@ def connect_to(address: str, folder: Path, campaign: str = "night") -> Connect:
     runs = folder / f"runs-{campaign}"
     runs.mkdir(exist_ok=True)
     node = NodeSetup(campaign, campaign, DATA, "words", Clock.CPU, ())
-    parcels = parcel_of("kit", kit), parcel_of("data", data)
-    sizes = parcels[0].size, parcels[1].size
-    return Connect(address, kit, parcels[0].digest, data, parcels[1].digest, sizes, runs, node)
+    folders = describe_folder("kit", kit), describe_folder("data", data)
+    sizes = folders[0].size, folders[1].size
+    return Connect(address, kit, folders[0].digest, data, folders[1].digest, sizes, runs, node)
 
 
 def open_pool(address: str, folder: Path, campaign: str = "night") -> RayPool:
