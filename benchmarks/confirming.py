@@ -21,7 +21,7 @@ from autoresearch_kit.notebook.contract import NEEDED_LOCKED
 from autoresearch_kit.records import Noise, Run, SandboxLevel, Score
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
 from autoresearch_kit.studies.confirm import judging
-from autoresearch_kit.studies.confirm.judging import Standing, stand
+from autoresearch_kit.studies.confirm.judging import Standing, standing_of
 from autoresearch_kit.studies.confirm.plan import Keep, Plan, Variant
 
 SIGMA = 0.005
@@ -87,14 +87,14 @@ def confirm(plan: Plan, effects: list[float], rng: np.random.Generator) -> Stand
     def loss(variant: Variant) -> float:
         return sum(effects[number - 1] for number in variant.out)
 
-    standing = stand(plan, Trials(SEEDS, BELIEVED))
+    standing = standing_of(plan, Trials(SEEDS, BELIEVED))
     while standing.todo:
         trials = standing.trials
         for todo in standing.todo:
             value = 1 + SIGMA * (loss(todo.variant) + rng.standard_normal())
             trial = Trial(todo.variant.code, todo.at, run_of(value))
             trials = replace(trials, done=(*trials.done, trial))
-        standing = stand(plan, trials)
+        standing = standing_of(plan, trials)
     return standing
 
 

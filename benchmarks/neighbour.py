@@ -79,8 +79,8 @@ IDEAS = (
 
 def run_campaign(root: Path, corpus: Path, seconds: float, max_elsewhere: float) -> None:
     """Try all ideas, each on the best of its time; what is disturbed is tried again by itself."""
-    wishes = Wishes(dataset=str(corpus), train_seconds=seconds, max_elsewhere=max_elsewhere)
-    campaign = Campaign(TAG, settle(root, TAG, wishes), root=root)
+    options = Options(dataset=str(corpus), train_seconds=seconds, max_elsewhere=max_elsewhere)
+    campaign = Campaign(TAG, settle(root, TAG, options), root=root)
     found: list[Experiment] = []
     ideas = iter(IDEAS)
     for experiment in campaign.run(Limits(experiments=len(IDEAS))):

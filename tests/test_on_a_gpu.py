@@ -58,7 +58,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> OnGpu:
         ),
     }
     root = tiny.make_project(tmp_path_factory.mktemp("gpu") / "project", **changed)
-    settings = settle(root, "gpu", tiny.wishes(corpus, 3.0))
+    settings = settle(root, "gpu", tiny.options(corpus, 3.0))
     small = replace(settings, vocab_size=1024, context=512)
     campaign = Campaign("gpu", small, root=root)
     (experiment,) = campaign.run(Limits(experiments=0))

@@ -27,7 +27,7 @@ from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.researchers.llm.prompt import DIRECTIVE_LIMIT, read_directive
 from autoresearch_kit.ui import cli
 from autoresearch_kit.ui.panel.directive import Directive
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.ledger import ledger
 
 STEERING = (
@@ -263,7 +263,7 @@ def test_a_command_with_a_hostile_name_writes_nothing(
 def test_refs_and_folders_of_no_campaign_are_ignored(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quick.run(project, 0)
+    made_up_runs.run(project, 0)
     record = tiny.git(project, "rev-parse", "refs/autoresearch/night/0000").strip()
     for name in ("-x", "é", "x" * 60, "$(x)", "@", "%s"):
         tiny.git(project, "update-ref", f"refs/autoresearch/{name}/0000", record)

@@ -45,7 +45,7 @@ class Campaign:
     ) -> None:
         self.root = root or find_root(Path.cwd())
         self.tag = tag
-        self.settings = settings or settle(self.root, tag, Wishes())
+        self.settings = settings or settle(self.root, tag, Options())
         self.history = History(self.root, tag)
         self.workspace = Workspace(self.root, tag)
         self._model = model

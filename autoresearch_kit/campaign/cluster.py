@@ -5,8 +5,8 @@ from pathlib import Path
 
 from autoresearch_kit.campaign.context import baseline_of, data_ref, imports_of, prepare_for
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
-from autoresearch_kit.execution.ray.parcels import parcel_of
 from autoresearch_kit.execution.ray.pool import RayPool, Wanted
+from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Settings
@@ -42,7 +42,7 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings, run
 def _connect(
     address: str, workspace: Workspace, dataset: Path, node: NodeSetup, runs: Path
 ) -> Connect:
-    kit, data = parcel_of("kit", workspace.kit), parcel_of("data", dataset)
+    kit, data = describe_folder("kit", workspace.kit), describe_folder("data", dataset)
     return Connect(
         address=address,
         kit=workspace.kit,

@@ -19,7 +19,7 @@ NO_ENDPOINT = f"neither {KEY} nor {BASE_URL} is set, so no language model is ask
 
 
 @dataclass(frozen=True)
-class ModelWishes:
+class ModelOptions:
     """Options that the user gave; None where nothing was given."""
 
     model: str | None = None
@@ -37,7 +37,7 @@ def find_model(
     workspace: Workspace,
     settings: Settings,
     limits: Limits,
-    wishes: ModelWishes,
+    options: ModelOptions,
     environment: Mapping[str, str],
 ) -> Model | None:
     """Return the model of a campaign whose researcher is `llm`; None without an endpoint.
@@ -46,10 +46,10 @@ def find_model(
         InputError: something is missing or out of bounds; the message names the setting.
     """
     if settings.researcher != "llm":
-        _refuse_model(settings.researcher, wishes, limits)
+        _refuse_model(settings.researcher, options, limits)
         return None
     key, base_url = environment.get(KEY, "").strip(), environment.get(BASE_URL, "").strip()
-    research = _research(workspace.research(), wishes, base_url)
+    research = _research(workspace.research(), options, base_url)
     if not key and not research.base_url:
         return None
     if not research.model:
@@ -62,8 +62,8 @@ def find_model(
     return Model(research, key)
 
 
-def _refuse_model(researcher: str, wishes: ModelWishes, limits: Limits) -> None:
-    given = {**vars(wishes), "max_tokens": limits.tokens, "max_usd": limits.usd}
+def _refuse_model(researcher: str, options: ModelOptions, limits: Limits) -> None:
+    given = {**vars(options), "max_tokens": limits.tokens, "max_usd": limits.usd}
     for name, value in given.items():
         if value is not None:
             raise InputError(
@@ -72,19 +72,19 @@ def _refuse_model(researcher: str, wishes: ModelWishes, limits: Limits) -> None:
             )
 
 
-def _research(last: Research | None, wishes: ModelWishes, base_url: str) -> Research:
+def _research(last: Research | None, options: ModelOptions, base_url: str) -> Research:
     """Return the options: those given now, else those of the last start, else the defaults."""
     was = last or Research(model="")
-    check_bounds(vars(wishes))
+    check_bounds(vars(options))
     return Research(
-        model=_first(wishes.model, was.model),
+        model=_first(options.model, was.model),
         base_url=base_url or was.base_url,
-        protocol=_first(wishes.protocol, was.protocol),
-        prompt_tokens=_first(wishes.prompt_tokens, was.prompt_tokens),
-        optuna_every=_first(wishes.optuna_every, was.optuna_every),
-        fallback=_first(wishes.fallback, was.fallback),
-        prices=_prices(was.prices, wishes),
-        probes=_first(wishes.probes, was.probes),
+        protocol=_first(options.protocol, was.protocol),
+        prompt_tokens=_first(options.prompt_tokens, was.prompt_tokens),
+        optuna_every=_first(options.optuna_every, was.optuna_every),
+        fallback=_first(options.fallback, was.fallback),
+        prices=_prices(was.prices, options),
+        probes=_first(options.probes, was.probes),
     )
 
 
@@ -92,9 +92,9 @@ def _first(given: T | None, was: T) -> T:
     return was if given is None else given
 
 
-def _prices(last: Prices | None, wishes: ModelWishes) -> Prices | None:
-    if wishes.usd_in is None and wishes.usd_out is None:
+def _prices(last: Prices | None, options: ModelOptions) -> Prices | None:
+    if options.usd_in is None and options.usd_out is None:
         return last
-    if wishes.usd_in is None or wishes.usd_out is None:
+    if options.usd_in is None or options.usd_out is None:
         raise InputError("a model has two prices; say both: --usd-in and --usd-out")
-    return Prices(wishes.usd_in, wishes.usd_out, _first(wishes.usd_cached, wishes.usd_in))
+    return Prices(options.usd_in, options.usd_out, _first(options.usd_cached, options.usd_in))

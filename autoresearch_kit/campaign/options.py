@@ -50,7 +50,7 @@ BOUNDS: Mapping[str, Bound] = {
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """Options that the user gave; None where nothing was given."""
 
     task: str | None = None

@@ -9,7 +9,7 @@ from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.runner.conditions import COMPUTES, Observer, own_processes
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
-from autoresearch_kit.machine import gpu, turns
+from autoresearch_kit.machine import device_locks, gpu
 from autoresearch_kit.records import Accelerator, Conditions, GpuConditions, Settings, Stage
 from autoresearch_kit.verdicts.validity import why_busy
 
@@ -76,7 +76,7 @@ def look(
 
     A device that another campaign holds now is left out: runs wait for their turn there.
     """
-    ours = [device for device in devices if not turns.taken_by_another(device.lock_names)]
+    ours = [device for device in devices if not device_locks.taken_by_another(device.lock_names)]
     cores = {core for device in ours for core in device.cores}
     observer = Observer(CpuReader(cores=cores), look_at_gpus=lambda: ())
     observer.look()

@@ -15,7 +15,7 @@ from pathlib import Path
 from autoresearch_kit.campaign import context, detached
 from autoresearch_kit.campaign.background import WEBHOOK
 from autoresearch_kit.campaign.heartbeat import starting
-from autoresearch_kit.campaign.model_options import KEY, NO_ENDPOINT, ModelWishes, find_model
+from autoresearch_kit.campaign.model_options import KEY, NO_ENDPOINT, ModelOptions, find_model
 from autoresearch_kit.campaign.pools import is_elsewhere
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
@@ -46,7 +46,7 @@ def start(
     workspace: Workspace,
     settings: Settings,
     limits: Limits,
-    asked: ModelWishes,
+    asked: ModelOptions,
     destinations: Destinations | None,
     environment: Mapping[str, str],
     say: Callable[[str], object],

@@ -38,7 +38,7 @@ SPEC_FILE = "spec.json"
 INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
 
-TOLD_FOLDER = "told"
+FROM_RUNNER_FOLDER = "from_runner"
 """Under the run's folder: what the runner tells the notebook, which can only read it."""
 COMPILE_SECONDS_FILE = "compile_seconds"
 CLOCK_FILE = "clock.json"

@@ -18,7 +18,7 @@ from autoresearch_kit.execution.launch import Waiting
 from autoresearch_kit.execution.pool import DataRef, Delivery, Lost, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.machine import turns
+from autoresearch_kit.machine import device_locks
 from autoresearch_kit.records import Run, RunSetup, RunSpec, SandboxLevel, Slot, VisibleFiles
 
 logger = logging.getLogger(__name__)
@@ -227,7 +227,7 @@ class LocalPool:
                 poll()
 
             try:
-                with turns.held(self._devices[device].lock_names, waits):
+                with device_locks.held(self._devices[device].lock_names, waits):
                     self._taken.discard(device)
                     yield device
             finally:

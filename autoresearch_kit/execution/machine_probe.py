@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_kit.errors import KitError
-from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
+from autoresearch_kit.execution.processes.starter import end_with_starter, starter_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import cgroups, cores, gpu, gpu_nodes
@@ -166,7 +166,7 @@ def _probe(environment: Mapping[str, str]) -> tuple[Machine, ...]:
 def _run(
     command: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[Machine, ...]:
-    with starters_pipe() as pipe:
+    with starter_pipe() as pipe:
         done = subprocess.run(command, cwd=cwd, env=env, stdin=pipe, capture_output=True, text=True)
     if done.returncode == 0:
         return codec.decode(tuple[Machine, ...], done.stdout)

@@ -14,9 +14,16 @@ import cloudpickle
 import msgspec
 
 from autoresearch_kit.errors import KitError, SubmissionError
-from autoresearch_kit.measuring import line, values
+from autoresearch_kit.measuring import messages, values
 from autoresearch_kit.measuring.guard import guard
-from autoresearch_kit.measuring.line import PLACES, Answer, Ask, Places, Request, Took
+from autoresearch_kit.measuring.messages import (
+    PATHS,
+    Answer,
+    MeasuringPaths,
+    PredictSeconds,
+    Request,
+    RequestKind,
+)
 
 ONE = (str, bytes, bytearray, dict)
 """Inputs of these types are one row."""
@@ -39,17 +46,17 @@ class Measure:
     @property
     def hidden(self) -> Path:
         """Return the folder of hidden data; for an audit, that of the audit's."""
-        return self._places.hidden
+        return self._paths.hidden
 
     @property
     def data(self) -> Path:
         """Return the folder of data that was trained on."""
-        return self._places.data
+        return self._paths.data
 
     @property
     def output(self) -> Path:
         """Return the folder of files that were handed over. They are data, whatever they hold."""
-        return self._places.output
+        return self._paths.output
 
     @cached_property
     def submission(self) -> object:
@@ -58,12 +65,12 @@ class Measure:
         Raises:
             MeasurementError: the task does not allow that, or only files were handed over.
         """
-        if self._places.submission is None:
+        if self._paths.submission is None:
             raise MeasurementError(
                 "measure.submission needs `trusted = true` in task.toml, and something submitted; "
                 "measure.predict asks the submission in a process of its own"
             )
-        with self._places.submission.open("rb") as file:
+        with self._paths.submission.open("rb") as file:
             return pickle.load(file)
 
     def predict(self, inputs: object, rows: int | None = None) -> object:
@@ -79,12 +86,12 @@ class Measure:
         pickled = cloudpickle.dumps(inputs, protocol=pickle.HIGHEST_PROTOCOL)
         count = _rows(inputs) if rows is None else operator.index(rows)
         module = type(inputs).__module__
-        line.send(self._line, Request(Ask.PREDICT, len(pickled), count, module))
+        messages.send(self._socket, Request(RequestKind.PREDICT, len(pickled), count, module))
         try:
-            self._line.sendall(pickled)
+            self._socket.sendall(pickled)
             size = self._answer().size
-            answer = line.exactly(self._line, size)
-            self.seconds = line.receive(self._line, Took).seconds
+            answer = messages.exactly(self._socket, size)
+            self.seconds = messages.receive(self._socket, PredictSeconds).seconds
         except (OSError, EOFError) as error:
             raise MeasurementError("the judge has ended the measurement") from error
         try:
@@ -95,7 +102,7 @@ class Measure:
 
     def fresh(self) -> None:
         """End the submission's process; the next `predict` has a new one, which knows nothing."""
-        self._ask(Request(Ask.FRESH))
+        self._ask(Request(RequestKind.FRESH))
 
     def report(self, /, **metrics: object) -> None:
         """Report metrics by name, each once; `NAME_se` is the standard error of NAME.
@@ -119,31 +126,31 @@ class Measure:
         self._ask(Request(Ask.REFUSE, detail=str(why)))
 
     @cached_property
-    def _places(self) -> Places:
-        told = os.environ.get(PLACES)
-        if told is None:
+    def _paths(self) -> MeasuringPaths:
+        text = os.environ.get(PATHS)
+        if text is None:
             raise MeasurementError(
                 "this notebook measures what a training notebook hands over: run train.ipynb"
             )
-        places = msgspec.json.decode(told, type=Places, dec_hook=lambda _, text: Path(text))
-        if not places.trusted:
-            guard(places.output)
-        return places
+        paths = msgspec.json.decode(text, type=MeasuringPaths, dec_hook=lambda _, text: Path(text))
+        if not paths.trusted:
+            guard(paths.output)
+        return paths
 
     @cached_property
-    def _line(self) -> socket.socket:
-        os.set_inheritable(self._places.line, False)
-        return socket.socket(fileno=self._places.line)
+    def _socket(self) -> socket.socket:
+        os.set_inheritable(self._paths.socket, False)
+        return socket.socket(fileno=self._paths.socket)
 
     def _ask(self, request: Request) -> None:
         try:
-            line.send(self._line, request)
+            messages.send(self._socket, request)
             self._answer()
         except (OSError, EOFError) as error:
             raise MeasurementError("the judge has ended the measurement") from error
 
     def _answer(self) -> Answer:
-        answer = line.receive(self._line, Answer)
+        answer = messages.receive(self._socket, Answer)
         if answer.failure:
             raise MeasurementError(answer.failure)
         return answer

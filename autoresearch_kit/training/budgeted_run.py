@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from autoresearch_kit.errors import SubmissionError, TrainingError
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.runner.clock import BudgetClock, Followed, ToldClock
+from autoresearch_kit.execution.runner.clock import BudgetClock, NotebookClock, RefreshedFile
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.machine import precision
@@ -153,6 +153,6 @@ def work_folder() -> Path:
 def _budget_clock() -> BudgetClock:
     """Make the clock that the runner asks for; by hand, one of the wall-clock."""
     excluded = os.environ.get(handover.COMPILE_SECONDS)
-    allowance = Followed(Path(excluded), float) if excluded else lambda: COMPILE_SECONDS
+    allowance = RefreshedFile(Path(excluded), float) if excluded else lambda: COMPILE_SECONDS
     cpu = os.environ.get(handover.CLOCK)
-    return BudgetClock(allowance, ToldClock(Path(cpu)) if cpu else time.perf_counter)
+    return BudgetClock(allowance, NotebookClock(Path(cpu)) if cpu else time.perf_counter)

@@ -6,12 +6,15 @@ with its runner.
 
 import runpy
 
-from autoresearch_kit.execution.processes.lifeline import end_with_starter, uncollected
+from autoresearch_kit.execution.processes.starter import (
+    end_with_starter,
+    without_garbage_collection,
+)
 
 if __name__ == "__main__":
     end_with_starter()
 
-with uncollected():
+with without_garbage_collection():
     import torch  # noqa: F401
 
     import autoresearch_kit.training.kernel

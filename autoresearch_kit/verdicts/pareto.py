@@ -36,8 +36,8 @@ from autoresearch_kit.verdicts.gains import (
     NOT_WORSE,
     agree_too_well,
     gain_of,
-    hope_of,
     in_words,
+    probability_at_known_sigma,
     probability_better,
     shown_gain,
 )
@@ -129,7 +129,7 @@ def decide(first: Decision | Arm, compared: Compared, rule: Rule) -> Decision | 
         return _trade_off(first, compared)
     if isinstance(first, Arm):
         return first
-    if last or compared.least(hope_of) < _doubt(compared):
+    if last or compared.least(probability_at_known_sigma) < _doubt(compared):
         return replace(first, detail=f"{first.detail}{_NO_TRADE_OFF}")
     best = compared.rivals[0].bests[0]
     missing = compared.merged or compared.runs - 1 <= len(best.beside)

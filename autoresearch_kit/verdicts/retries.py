@@ -46,7 +46,9 @@ def ideas(proposals: Iterable[Proposal]) -> int:
     return sum(each.retry_of is None for each in proposals)
 
 
-def fate(each: Experiment, experiments: Sequence[Experiment], running: Sequence[Proposal]) -> str:
+def retry_in_words(
+    each: Experiment, experiments: Sequence[Experiment], running: Sequence[Proposal]
+) -> str:
     """Return what becomes of a disturbed experiment's idea, as the end of a sentence."""
     first = _first(each.proposal)
     later = [other.proposal for other in experiments if other.number > each.number]

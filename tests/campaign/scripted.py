@@ -79,5 +79,5 @@ def model(
 
 
 def campaign(root: Path, corpus: Path, asked: Model | None, tag: str = "night") -> Campaign:
-    wishes = tiny.wishes(corpus, TRAIN_SECONDS, researcher="llm")
-    return Campaign(tag, settle(root, tag, wishes), root=root, model=asked)
+    options = tiny.options(corpus, TRAIN_SECONDS, researcher="llm")
+    return Campaign(tag, settle(root, tag, options), root=root, model=asked)

@@ -29,10 +29,10 @@ from autoresearch_kit.records import (
 )
 from autoresearch_kit.researchers import Researcher, Turns, View
 from autoresearch_kit.researchers.spending import Meter
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.ledger import ledger
 
-CAREFUL = replace(quick.SETTINGS, rule=Rule.CAREFUL, seeds=3)
+CAREFUL = replace(made_up_runs.SETTINGS, rule=Rule.CAREFUL, seeds=3)
 
 
 def score_of(constants: Mapping[str, object], seed: int) -> float:
@@ -133,14 +133,14 @@ def campaign(
     root: Path,
     pool: StubPool,
     researcher: Researcher,
-    settings: Settings = quick.SETTINGS,
+    settings: Settings = made_up_runs.SETTINGS,
     experiments: int = 3,
 ) -> Iterator[Parts]:
     """The parts of the campaign in `root`, on this pool; probes, which nobody makes, on another."""
     workspace, history = Workspace(root, "night"), History(root, "night")
     workspace.create()
     limits = Limits(experiments=experiments)
-    context = quick.made_up_context(workspace, history, settings)
+    context = made_up_runs.made_up_context(workspace, history, settings)
     here = LocalPool(context.site, context.devices, workspace, workspace.runs)
     heartbeat = Heartbeat(workspace, limits)
     yield Parts(
@@ -161,7 +161,7 @@ def run(
     root: Path,
     pool: StubPool,
     researcher: Researcher,
-    settings: Settings = quick.SETTINGS,
+    settings: Settings = made_up_runs.SETTINGS,
     experiments: int = 3,
 ) -> list[Experiment]:
     """Run the campaign; return its experiments in the order in which they were recorded."""

@@ -149,7 +149,7 @@ def test_only_the_shipped_constants_take_the_machines_profile(
 ) -> None:
     root = tiny.make_project(tmp_path / "project")
     (root / NOTEBOOK).write_text(TrainNotebook.read(SHIPPED).set_constants(depth).text())
-    assert settle(root, "day", Wishes()).profile.startswith(profile)
+    assert settle(root, "day", Options()).profile.startswith(profile)
 
 
 def problems(*changes: Change, **sources: str) -> list[str]:

@@ -28,7 +28,7 @@ from autoresearch_kit.records import (
     best_of,
 )
 from autoresearch_kit.verdicts.pareto import front
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.campaign.stub_pool import CAREFUL, StubPool, Wants, run
 
 PARAMETERS = Bound("parameters", 40.0)
@@ -142,32 +142,32 @@ def test_a_campaign_climbs_a_maximised_metric(project: Path, rule: Rule) -> None
 
 
 def test_objectives_and_bounds_are_options(project: Path) -> None:
-    wishes = Wishes(objectives="val_bpb, inference_seconds", bound=("parameters <= 3e7",))
-    settings = settle(project, "night", wishes)
+    options = Options(objectives="val_bpb, inference_seconds", bound=("parameters <= 3e7",))
+    settings = settle(project, "night", options)
     assert settings.task.objectives == ("val_bpb", SPEED)
     assert settings.task.bounds == (Bound("parameters", 3e7),)
     assert settings.seeds == 5
-    assert settle(project, "night", Wishes(rule=Rule.GREEDY, objectives="nodes")).seeds == 3
-    assert settle(project, "night", Wishes()).seeds == 3
+    assert settle(project, "night", Options(rule=Rule.GREEDY, objectives="nodes")).seeds == 3
+    assert settle(project, "night", Options()).seeds == 3
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("options", "said"),
     [
-        (Wishes(objectives="val_bpb,speed"), "'speed' is no metric; known are val_bpb"),
-        (Wishes(objectives="nodes,nodes"), "name each objective once"),
-        (Wishes(bound=("parameters < 5",)), "write 'METRIC <= NUMBER'"),
-        (Wishes(bound=("speed <= 5",)), "is on no metric"),
-        (Wishes(bound=("nodes <= -5",)), "never below 0"),
-        (Wishes(bound=("nodes <= 5", "nodes >= 6")), "can't both hold"),
-        (Wishes(objectives="nodes", seeds=1), "give at least 2"),
-        (Wishes(objectives="val_bpb,peak_gpu_mb"), "runs have no NVIDIA GPU"),
-        (Wishes(bound=("peak_gpu_mb <= 9",)), "runs have no NVIDIA GPU"),
+        (Options(objectives="val_bpb,speed"), "'speed' is no metric; known are val_bpb"),
+        (Options(objectives="nodes,nodes"), "name each objective once"),
+        (Options(bound=("parameters < 5",)), "write 'METRIC <= NUMBER'"),
+        (Options(bound=("speed <= 5",)), "is on no metric"),
+        (Options(bound=("nodes <= -5",)), "never below 0"),
+        (Options(bound=("nodes <= 5", "nodes >= 6")), "can't both hold"),
+        (Options(objectives="nodes", seeds=1), "give at least 2"),
+        (Options(objectives="val_bpb,peak_gpu_mb"), "runs have no NVIDIA GPU"),
+        (Options(bound=("peak_gpu_mb <= 9",)), "runs have no NVIDIA GPU"),
     ],
 )
-def test_aims_that_make_no_sense_are_refused(project: Path, wishes: Wishes, said: str) -> None:
+def test_aims_that_make_no_sense_are_refused(project: Path, options: Options, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        settle(project, "night", wishes)
+        settle(project, "night", options)
 
 
 def test_a_gpus_memory_can_be_an_objective_where_there_is_one() -> None:
@@ -179,9 +179,9 @@ def test_a_gpus_memory_can_be_an_objective_where_there_is_one() -> None:
 
 def test_a_campaign_that_was_started_is_told_of_the_command(project: Path) -> None:
     Workspace(project, "night").create()
-    Workspace(project, "night").write_settings(quick.SETTINGS)
+    Workspace(project, "night").write_settings(made_up_runs.SETTINGS)
     with pytest.raises(InputError, match="autoresearch bound night 'nodes <= 5'"):
-        settle(project, "night", Wishes(bound=("nodes <= 5",)))
+        settle(project, "night", Options(bound=("nodes <= 5",)))
     with pytest.raises(InputError, match="was started with --objectives val_bpb"):
         settle(project, "night", Wishes(objectives="nodes"))
     assert settle(project, "night", Wishes(objectives=" val_bpb ")) == quick.SETTINGS

@@ -11,10 +11,10 @@ from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Approval, Experiment, Verdict
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.stub_pool import StubPool, Wants, campaign, run
 
-GATED = replace(quick.SETTINGS, approve=True)
+GATED = replace(made_up_runs.SETTINGS, approve=True)
 BETTER = ({"WIDTH": 64}, {"BATCH": 8}, {"WIDTH": 65}, {"BATCH": 9}, {"WIDTH": 66})
 
 

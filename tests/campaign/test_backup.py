@@ -94,7 +94,7 @@ def test_a_restored_campaign_goes_on_without_its_corpus(
     assert fresh.under_way.pending() == first.under_way.pending()
     assert fresh.guidance() == "wider"
     assert digest(fresh.kit) == digest(first.kit)
-    settings = settle(fresh.root, "night", Wishes())
+    settings = settle(fresh.root, "night", Options())
     assert settings.dataset == str(lost)
     folder = context.prepare_for(fresh.root, settings)
     assert codec.decode(DatasetInfo, (folder / "dataset.json").read_bytes()).restored
@@ -197,7 +197,7 @@ def test_a_task_folder_is_copied_and_restored(first: Workspace, tmp_path: Path) 
     disk = tmp_path / "disk"
     disk.mkdir()
     folder = scaffolded(first.root)
-    settings = settle(first.root, "other", Wishes(task="toy"))
+    settings = settle(first.root, "other", Options(task="toy"))
     before = first.settings()
     first.write_settings(settings)
     copy_campaign(first, disk)

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 def campaign(project: Path, corpus: Path, tag: str = "night") -> Campaign:
-    wishes = tiny.wishes(corpus)
-    return Campaign(tag, settle(project, tag, wishes), root=project)
+    options = tiny.options(corpus)
+    return Campaign(tag, settle(project, tag, options), root=project)
 
 
 def left_running(root: Path) -> list[psutil.Process]:

@@ -13,7 +13,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary import summarise
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.ledger import ledger
 
 HOUR = 3600.0
@@ -73,8 +73,8 @@ def test_nobody_is_seen_in_the_future(beating: Heartbeat, clock: Clock, project:
 def test_hours_end_a_campaign_whose_clock_stands_still(project: Path, clock: Clock) -> None:
     """An hour passes with each experiment, and the wall says that none did."""
     done = 0
-    with quick.made_up():
-        for _ in quick.campaign_in(project, Limits(experiments=20, hours=2.5)):
+    with made_up_runs.made_up():
+        for _ in made_up_runs.campaign_in(project, Limits(experiments=20, hours=2.5)):
             clock.since += HOUR
             done += 1
     assert done == 3

@@ -10,12 +10,12 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.records import Accelerator, Fingerprint, Machine
 from autoresearch_kit.tasks.lm.task import LANGUAGE_MODEL
 from autoresearch_kit.verdicts.comparable import fingerprint
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 
 
 def card(number: int, model: str) -> Machine:
     accelerator = Accelerator("cuda", (9, 0), 85_000.0, f"GPU-{number}")
-    return replace(quick.MACHINE, device=model, accelerator=True, gpu=accelerator)
+    return replace(made_up_runs.MACHINE, device=model, accelerator=True, gpu=accelerator)
 
 
 CARDS = (card(0, "T4"), card(1, "A100"), card(2, "A100"))
@@ -28,7 +28,7 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measured_on(model: str) -> Fingerprint:
     version = LANGUAGE_MODEL.scoring_version
-    return fingerprint(quick.INFO, card(0, model), version, quick.SETTINGS.clock)
+    return fingerprint(made_up_runs.INFO, card(0, model), version, made_up_runs.SETTINGS.clock)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_devices_of_another_class_are_left_out_and_named(
     said: list[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    found = context.find_devices(quick.SETTINGS, quick.INFO, before)
+    found = context.find_devices(made_up_runs.SETTINGS, made_up_runs.INFO, before)
     assert ([each.name for each in found], caplog.messages) == (names, said)
 
 
 def test_a_campaign_without_devices_of_its_class_does_not_go_on() -> None:
     with pytest.raises(FingerprintError, match="device was H100"):
-        context.find_devices(quick.SETTINGS, quick.INFO, measured_on("H100"))
+        context.find_devices(made_up_runs.SETTINGS, made_up_runs.INFO, measured_on("H100"))

@@ -30,7 +30,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.ui import cli
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.ledger.ledger import run
 
 CUT = "cut short"
@@ -47,7 +47,7 @@ FILES = [pattern.replace("*", "0002") for pattern in FORGETTABLE]
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose campaign has two experiments, and all of its files."""
     root = tiny.make_project(tmp_path_factory.mktemp("begun") / "project")
-    quick.run(root, 1)
+    made_up_runs.run(root, 1)
     place = Workspace(root, "night")
     place.under_way.write_pending(Proposal(2, 0, "optuna", "wider", "", constants={"WIDTH": 9}))
     place.under_way.write_prepared(Proposal(2, 0, "llm", "narrower", "", constants={"WIDTH": 5}))
@@ -91,7 +91,7 @@ def test_damaged_files_are_set_aside_and_the_campaign_goes_on(
 ) -> None:
     damaged = [damage(place, name, how) for name in FILES]
     with caplog.at_level(logging.WARNING):
-        quick.run(place.root, 2)
+        made_up_runs.run(place.root, 2)
     assert [one.number for one in History(place.root, "night").experiments()] == [0, 1, 2]
     for path in damaged:
         if path.name not in ("state.json", "request.json"):  # written anew, or of the past
@@ -117,8 +117,8 @@ def test_a_request_damaged_meanwhile_is_no_request(
     place: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     (place.folder / "request.json").write_bytes(b'"resume"')
-    with quick.made_up(), caplog.at_level(logging.WARNING):
-        experiments = quick.campaign_in(place.root, Limits(experiments=3))
+    with made_up_runs.made_up(), caplog.at_level(logging.WARNING):
+        experiments = made_up_runs.campaign_in(place.root, Limits(experiments=3))
         next(experiments)
         (place.folder / "request.json").write_bytes(b"\x00")
         assert len(list(experiments)) == 1
@@ -128,9 +128,9 @@ def test_a_request_damaged_meanwhile_is_no_request(
 
 def test_settings_come_back_out_of_git(place: Workspace) -> None:
     damage(place, "settings.json", CUT)
-    assert settle(place.root, "night", Wishes()) == quick.SETTINGS
-    quick.run(place.root, 2)
-    assert place.settings() == quick.SETTINGS
+    assert settle(place.root, "night", Options()) == made_up_runs.SETTINGS
+    made_up_runs.run(place.root, 2)
+    assert place.settings() == made_up_runs.SETTINGS
 
 
 def test_settings_that_git_does_not_have_are_asked_for(
@@ -138,7 +138,7 @@ def test_settings_that_git_does_not_have_are_asked_for(
 ) -> None:
     place = Workspace(project, "night")
     place.create()
-    place.write_settings(quick.SETTINGS)
+    place.write_settings(made_up_runs.SETTINGS)
     path = damage(place, "settings.json", CUT)
     said = says(capsys, "run", "night")
     assert said.startswith(f"error: {path} is damaged")
@@ -183,6 +183,6 @@ def test_what_lies_among_the_runs_is_removed(place: Workspace, tmp_path: Path) -
     (place.runs / ".DS_Store").write_bytes(b"\x00")
     (place.runs / "0001-1").symlink_to(elsewhere)
     (place.folder / "request.json").unlink()
-    quick.run(place.root, 2)
+    made_up_runs.run(place.root, 2)
     assert list(place.runs.iterdir()) == []
     assert (elsewhere / "mine.txt").exists()

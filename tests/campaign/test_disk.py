@@ -11,7 +11,7 @@ from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Stage
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.campaign.test_every_step import check_whole
 
 NAMESPACE = ["unshare", "--map-root-user", "--mount"]
@@ -25,15 +25,15 @@ import subprocess, sys
 from pathlib import Path
 from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.records import Limits
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.test_every_step import check_whole
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk], check=True)
 root, filler = tiny.make_project(disk / "project"), disk / "filler"
 for left in range(0, 90_000, 16_384):
     done, said = len(list((root / ".git/refs").glob("autoresearch/night/*"))), ""
-    with quick.made_up():
-        experiments = quick.campaign_in(root, Limits(experiments=done + 1))
+    with made_up_runs.made_up():
+        experiments = made_up_runs.campaign_in(root, Limits(experiments=done + 1))
         next(experiments)
         with filler.open("wb", buffering=0) as file:
             try:
@@ -47,7 +47,7 @@ for left in range(0, 90_000, 16_384):
             said = in_words(error)
     print(said)
     filler.unlink()
-quick.run(root, done + 1)
+made_up_runs.run(root, done + 1)
 check_whole(root, done + 1)
 """
 
@@ -56,15 +56,15 @@ import os, subprocess, sys
 from pathlib import Path
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Limits
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.test_every_step import check_whole
 def mount(*argv):
     subprocess.run(["mount", *argv], check=True)
 root = tiny.make_project(Path(sys.argv[1]) / "project")
 os.chdir("/")
 for done, name in enumerate((".autoresearch", ".git", ".")):
-    with quick.made_up():
-        experiments = quick.campaign_in(root, Limits(experiments=done + 1))
+    with made_up_runs.made_up():
+        experiments = made_up_runs.campaign_in(root, Limits(experiments=done + 1))
         next(experiments)
         folder = str((root / name).resolve())
         mount("--bind", folder, folder)
@@ -74,7 +74,7 @@ for done, name in enumerate((".autoresearch", ".git", ".")):
         except (KitError, OSError) as error:
             print(error)
     subprocess.run(["umount", folder], check=True)
-quick.run(root, done + 1)
+made_up_runs.run(root, done + 1)
 check_whole(root, done + 1)
 """
 
@@ -107,8 +107,8 @@ def test_a_folder_that_becomes_read_only_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_a_file_replaced_is_told(project: Path, tmp_path: Path) -> None:
     workspace = Workspace(project, "night")
-    with quick.made_up():
-        experiments = quick.campaign_in(project, Limits(experiments=3))
+    with made_up_runs.made_up():
+        experiments = made_up_runs.campaign_in(project, Limits(experiments=3))
         next(experiments)
         workspace.runs.rename(tmp_path / "runs")
         workspace.runs.write_text("in the way")
@@ -119,14 +119,14 @@ def test_a_folder_that_a_file_replaced_is_told(project: Path, tmp_path: Path) ->
     assert state.stage is Stage.FAILED
     assert "a file lies where a folder belongs; move it away" in state.message
     workspace.runs.unlink()
-    quick.run(project, 3)
+    made_up_runs.run(project, 3)
     check_whole(project, 3)
 
 
 def test_a_lock_left_behind_costs_nothing(project: Path) -> None:
     workspace = Workspace(project, "night")
-    with quick.made_up():
-        experiments = quick.campaign_in(project, Limits(experiments=2))
+    with made_up_runs.made_up():
+        experiments = made_up_runs.campaign_in(project, Limits(experiments=2))
         next(experiments)
         lock = project / ".git" / "refs" / "autoresearch" / "night" / "0001.lock"
         lock.touch()

@@ -25,9 +25,9 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.verdicts.retries import RETRIES
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 
-SETTINGS = replace(quick.SETTINGS, max_elsewhere=0.3)
+SETTINGS = replace(made_up_runs.SETTINGS, max_elsewhere=0.3)
 QUIET, BUSY = 0.05, 0.9
 TRIES = 3
 """Tries of a run on a machine that is no quieter the second time."""
@@ -46,7 +46,7 @@ class Machine:
 
     def execute(self, spec: RunSpec, waiting: None = None, **how: Callable[[], bool]) -> Run:
         self.runs.append(spec.folder.name)
-        made = quick.made_up_run(spec, waiting, cancelled=how["cancelled"])
+        made = made_up_runs.made_up_run(spec, waiting, cancelled=how["cancelled"])
         return replace(made, conditions=Conditions(next(self._shares, QUIET), 1.0))
 
     def wait(self, *_: object, **__: object) -> Steps[bool]:
@@ -59,7 +59,7 @@ class Machine:
 
 def run(project: Path, machine: Machine, experiments: int) -> list[Experiment]:
     with pytest.MonkeyPatch.context() as patch:
-        quick.make_up(patch)
+        made_up_runs.make_up(patch)
         patch.setattr(launch, "execute", machine.execute)
         patch.setattr(measuring, "wait_until_quiet", machine.wait)
         campaign = Campaign("night", SETTINGS, root=project)
@@ -147,5 +147,5 @@ def test_a_disturbed_baseline_is_measured_anew(project: Path) -> None:
         "autoresearch run night --max-elsewhere 1"
     )
     # nothing was judged yet, so that this is no other campaign
-    assert settle(project, "night", Wishes(max_elsewhere=1.0)).max_elsewhere == 1.0
+    assert settle(project, "night", Options(max_elsewhere=1.0)).max_elsewhere == 1.0
     assert len(run(project, Machine(), 1)) == 2

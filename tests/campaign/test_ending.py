@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Request, Stage
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from tests.campaign import quick
 )
 def test_it_says_why(limits: Limits, request_made: Request | None, why: str, project: Path) -> None:
     workspace = Workspace(project, "night")
-    with quick.made_up():
-        for _ in quick.campaign_in(project, limits):
+    with made_up_runs.made_up():
+        for _ in made_up_runs.campaign_in(project, limits):
             if request_made:
                 workspace.ask(request_made)
     state = workspace.state()
@@ -29,8 +29,8 @@ def test_it_says_why(limits: Limits, request_made: Request | None, why: str, pro
 
 
 def test_a_caller_that_leaves_is_no_failure(project: Path) -> None:
-    with quick.made_up():
-        experiments = quick.campaign_in(project, Limits())
+    with made_up_runs.made_up():
+        experiments = made_up_runs.campaign_in(project, Limits())
         next(experiments)
         experiments.close()
     state = Workspace(project, "night").state()

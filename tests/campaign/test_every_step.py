@@ -12,7 +12,7 @@ import pytest
 from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.faults import Kind, fault
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def left_over(root: Path) -> list[str]:
 def try_to_run(root: Path, experiments: int) -> str:
     """Go on with the campaign; what it said if it could not."""
     try:
-        quick.run(root, experiments)
+        made_up_runs.run(root, experiments)
     except (KitError, OSError) as error:
         return in_words(error)
     return ""
@@ -57,7 +57,7 @@ def try_to_run(root: Path, experiments: int) -> str:
 def steps_of_an_experiment(root: Path, kind: Kind) -> int:
     """Return the number of steps of a campaign process that makes one experiment."""
     with fault(kind, root, NEVER) as counted:
-        quick.run(root, History(root, "night").next_number())
+        made_up_runs.run(root, History(root, "night").next_number())
     return counted.steps
 
 
@@ -65,7 +65,7 @@ def test_a_failing_disk_is_told_and_costs_nothing(
     project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each step fails in turn; the process after it goes on, until its own next step fails."""
-    quick.run(project, 0)
+    made_up_runs.run(project, 0)
     at, last, struck_before = 1, steps_of_an_experiment(project, Kind.FULL_ONCE), True
     while at <= last:
         kind = KINDS[at % 2]
@@ -79,7 +79,7 @@ def test_a_failing_disk_is_told_and_costs_nothing(
             assert struck_before
         struck_before = bool(struck.struck)
     number = History(project, "night").next_number()
-    quick.run(project, number)
+    made_up_runs.run(project, number)
     check_whole(project, number)
 
 
@@ -89,21 +89,21 @@ def test_a_read_only_disk_is_told_at_the_first_start(tmp_path: Path) -> None:
         with fault(Kind.READ_ONLY, root, at) as struck:
             said = try_to_run(root, 0)
         assert SAID[Kind.READ_ONLY] in said, struck.struck
-    quick.run(root, 0)
+    made_up_runs.run(root, 0)
     check_whole(root, 0)
 
 
 KILLED_AT_EVERY_STEP = """
 import os, sys
 from pathlib import Path
-from tests.campaign import quick, test_every_step
+from tests.campaign import made_up_runs, test_every_step
 from tests.campaign.faults import Kind, fault
 root = Path(sys.argv[1])
-quick.run(root, 0)
+made_up_runs.run(root, 0)
 for at in range(1, test_every_step.steps_of_an_experiment(root, Kind.KILLED) + 1):
     if not os.fork():
         with fault(Kind.KILLED, root, at):
-            quick.run(root, at)
+            made_up_runs.run(root, at)
     print(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 
@@ -116,5 +116,5 @@ def test_a_kill_at_any_step_costs_nothing(project: Path) -> None:
     assert set(ends) == {str(-signal.SIGKILL)}
     assert len(ends) > 60
     last = History(project, "night").next_number()
-    quick.run(project, last)
+    made_up_runs.run(project, last)
     check_whole(project, last)

@@ -116,7 +116,7 @@ class Place:
         workspace = Workspace(self.project, "night")
         workspace.create()
         source = tiny.notebook_text()
-        context = quick.context_of(self.settings, MACHINE, DATASET, self.project, source)
+        context = made_up_runs.context_of(self.settings, MACHINE, DATASET, self.project, source)
         measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), self.experiments)
 

@@ -18,7 +18,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import CellEdit, EditAction, Experiment, Limits, Proposal, Reason
 from tests.campaign import scripted, tiny
 from tests.campaign.test_campaign import left_running
-from tests.execution import litter
+from tests.execution import odd_files
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,9 +31,9 @@ from contextlib import suppress
 from pathlib import Path
 from ipykernel.connect import get_connection_file
 
-{inspect.getsource(litter.strange)}
+{inspect.getsource(odd_files.strange)}
 
-{inspect.getsource(litter.deep)}
+{inspect.getsource(odd_files.deep)}
 
 work, home, cache = Path.cwd(), Path(os.environ["HOME"]), Path("cache")
 sockets = Path(get_connection_file()).parent
@@ -91,8 +91,8 @@ def hostile(number: int, source: str) -> Proposal:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Night:
     root = scripted.make_project(tmp_path_factory.mktemp("hostile") / "project")
-    wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
-    campaign = Campaign("night", settle(root, "night", wishes), root=root)
+    options = tiny.options(corpus, scripted.TRAIN_SECONDS)
+    campaign = Campaign("night", settle(root, "night", options), root=root)
     stolen = campaign.workspace.compile_cache / "cpu0" / OTHER
     (stolen / "ab").mkdir(parents=True)
     (stolen / "ab" / "stolen.py").write_text("code")

@@ -28,7 +28,7 @@ from autoresearch_kit.records import (
     best_of,
 )
 from autoresearch_kit.researchers import View
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.stub_pool import CAREFUL, StubPool, Wants, run
 from tests.ledger import ledger
 
@@ -155,7 +155,7 @@ def test_a_run_that_is_over_is_delivered_before_another_raises(
     monkeypatch.setattr(launch, "execute", execute)
     workspace, history = Workspace(project, "night"), History(project, "night")
     workspace.create()
-    context = quick.made_up_context(workspace, history, quick.SETTINGS)
+    context = made_up_runs.made_up_context(workspace, history, made_up_runs.SETTINGS)
     with closing(LocalPool(context.site, context.devices, workspace, workspace.runs)) as pool:
         for key in ("0001", "0002"):
             pool.submit(order(context, key, context.baseline, 1))
@@ -220,6 +220,6 @@ def test_a_stop_ends_what_waits_while_others_are_decided(
 
     monkeypatch.setattr(measuring, "wait_until_quiet", wait_until_quiet)
     pool.changed, pool.in_order = conditions, True
-    tried = run(project, pool, BOTH, replace(quick.SETTINGS, max_elsewhere=0.3))
+    tried = run(project, pool, BOTH, replace(made_up_runs.SETTINGS, max_elsewhere=0.3))
     assert [each.number for each in tried] == [0, 2]
     assert [each.number for each in workspace.under_way.pending()] == [1]

@@ -18,8 +18,8 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits
 from tests.campaign import tiny
-from tests.campaign.moments import ended, wait_for
 from tests.campaign.test_campaign import left_running
+from tests.campaign.waiting import ended, wait_for
 
 TRAINING, SCORING = "work/metrics.jsonl", "judge.json"
 """Files of a run that are there once its kernel trains, and once the judge is at work."""
@@ -30,7 +30,7 @@ def test_a_kill_while_other_processes_live_costs_nothing(project: Path, corpus: 
     workspace = Workspace(project, "night")
 
     def start() -> subprocess.Popen[bytes]:
-        settings = settle(project, "night", tiny.wishes(corpus))
+        settings = settle(project, "night", tiny.options(corpus))
         return spawn(workspace, settings, Limits(experiments=0))
 
     for file in (TRAINING, SCORING):

@@ -19,7 +19,7 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 
 WHY = "the runner ended with status 1: RecursionError"
 
@@ -29,8 +29,8 @@ def failing(*numbers: int, attempts: int = 2) -> Callable[..., Run]:
     left = dict.fromkeys(numbers, attempts)
 
     def execute(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
-        made = quick.made_up_run(spec, waiting)
-        number = quick.number_of(spec)
+        made = made_up_runs.made_up_run(spec, waiting)
+        number = made_up_runs.number_of(spec)
         if not left.get(number):
             return made
         left[number] -= 1
@@ -41,9 +41,9 @@ def failing(*numbers: int, attempts: int = 2) -> Callable[..., Run]:
 
 def run(root: Path, limit: int, execute: Callable[..., Run]) -> list[Experiment]:
     with pytest.MonkeyPatch.context() as patch:
-        quick.make_up(patch)
+        made_up_runs.make_up(patch)
         patch.setattr(launch, "execute", execute)
-        return list(quick.campaign_in(root, Limits(experiments=limit)))
+        return list(made_up_runs.campaign_in(root, Limits(experiments=limit)))
 
 
 def reasons(experiments: Sequence[Experiment]) -> list[Reason]:
@@ -85,7 +85,7 @@ def test_a_baseline_that_the_kit_fails_ends_the_campaign(project: Path) -> None:
 
 def test_a_baseline_that_crashes_says_where_to_look(project: Path) -> None:
     def crashing(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
-        made = quick.made_up_run(spec, waiting)
+        made = made_up_runs.made_up_run(spec, waiting)
         return replace(made, score=None, failure=Reason.ERROR, detail="ZeroDivisionError")
 
     with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):
@@ -96,9 +96,13 @@ def test_a_baseline_that_crashes_says_where_to_look(project: Path) -> None:
 def test_a_gpu_that_is_gone_ends_it_at_once(project: Path) -> None:
     gpu = Accelerator("cuda", (9, 0), 85_000, uuid="GPU-none")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quick, "MACHINE", replace(quick.MACHINE, gpu=gpu, device="H100"))
+        patch.setattr(
+            made_up_runs, "MACHINE", replace(made_up_runs.MACHINE, gpu=gpu, device="H100")
+        )
         run(project, 0, failing())
-        patch.setattr(machine_probe, "probe_inside", lambda *_: replace(quick.MACHINE, gpu=None))
+        patch.setattr(
+            machine_probe, "probe_inside", lambda *_: replace(made_up_runs.MACHINE, gpu=None)
+        )
         with pytest.raises(KitError, match=f"experiment 1 could not be run: {WHY}"):
             run(project, 9, failing(1))
     assert [one.number for one in run(project, 1, failing())] == [1]

@@ -14,7 +14,7 @@ from autoresearch_kit.records import Experiment, Limits, Reason, Run, RunSpec, V
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.ui import cli
-from tests.campaign import quick, scripted, tiny
+from tests.campaign import made_up_runs, scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
@@ -39,7 +39,7 @@ MENDED = {3: edit("model", ".bug()", ".relu()"), 5: edit("model", ".bug()", ".bu
 
 def crashing(spec: RunSpec, waiting: None = None, **more: object) -> Run:
     """A made-up run, which crashes after 2 s of training if its code has the bug."""
-    run = quick.made_up_run(spec)
+    run = made_up_runs.made_up_run(spec)
     if ".bug()" not in spec.notebook.read_text():
         return run
     return replace(
@@ -77,9 +77,9 @@ class Night:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     made = Night(tiny.make_project(tmp_path_factory.mktemp("llm") / "project"))
-    settings = replace(quick.SETTINGS, researcher="llm")
+    settings = replace(made_up_runs.SETTINGS, researcher="llm")
     with pytest.MonkeyPatch.context() as patch, ChatServer(made.answer) as server:
-        quick.make_up(patch)
+        made_up_runs.make_up(patch)
         patch.setattr(launch, "execute", crashing)
         campaign = Campaign("night", settings, root=made.root, model=scripted.model(server))
         campaign.workspace.create()

@@ -27,7 +27,7 @@ from autoresearch_kit.records import (
     State,
 )
 from autoresearch_kit.researchers import Model
-from tests.campaign import quick, scripted, tiny
+from tests.campaign import made_up_runs, scripted, tiny
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 EXPERIMENTS = 6
 MOMENTS = ("running 1", "prepared 4", "recording 5")
-SETTINGS = replace(quick.SETTINGS, researcher="llm")
+SETTINGS = replace(made_up_runs.SETTINGS, researcher="llm")
 
 
 def script(body: Body) -> Answer:
@@ -55,7 +55,7 @@ def carry_on(root: Path, url: str, moment: str) -> None:
     """Run the campaign to its end, or until `moment`, at which this process kills itself."""
     research = Research("scripted", url, EditProtocol.AUTO, 24_000, optuna_every=5)
     with pytest.MonkeyPatch.context() as patch:
-        quick.make_up(patch)
+        made_up_runs.make_up(patch)
         kill_at(moment, patch)
         campaign = Campaign("night", SETTINGS, root=root, model=Model(research, scripted.KEY, 2))
         for _ in campaign.run(Limits(experiments=EXPERIMENTS)):

@@ -18,7 +18,7 @@ from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Limits, Request, Stage
-from tests.campaign import quick, scripted
+from tests.campaign import made_up_runs, scripted
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm import server
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, text
@@ -40,8 +40,8 @@ def chat() -> Iterator[ChatServer]:
 @pytest.fixture
 def begun(project: Path) -> Iterator[Path]:
     """A project whose campaign makes its runs up, and has its baseline."""
-    settings = replace(quick.SETTINGS, researcher="llm")
-    with quick.made_up():
+    settings = replace(made_up_runs.SETTINGS, researcher="llm")
+    with made_up_runs.made_up():
         list(Campaign("night", settings, root=project).run(Limits(experiments=0)))
         yield project
 
@@ -102,9 +102,9 @@ def test_a_wrong_key_ends_it_before_anything_runs(project: Path, chat: ChatServe
 def test_without_an_endpoint_it_says_that_optuna_proposes(project: Path) -> None:
     said: list[str] = []
     workspace = Workspace(project, "night")
-    settings = settle(project, "night", Wishes(dataset="nowhere", researcher="llm"))
+    settings = settle(project, "night", Options(dataset="nowhere", researcher="llm"))
     with pytest.raises(KitError, match="nowhere"):
-        start.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
+        start.start(workspace, settings, Limits(), ModelOptions(), None, {}, said.append)
     assert f"warning: {NO_ENDPOINT}" in said
 
 

@@ -14,7 +14,7 @@ from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Limits, Run, RunSpec, Settings, Verdict
-from tests.campaign import quick, scripted, tiny
+from tests.campaign import made_up_runs, scripted, tiny
 from tests.campaign.scripted import constants, submit
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
 
@@ -26,7 +26,7 @@ IDEAS = {
 
 
 def on_two_slots(workspace: Workspace, history: History, settings: Settings) -> Context:
-    context = quick.made_up_context(workspace, history, settings)
+    context = made_up_runs.made_up_context(workspace, history, settings)
     (device,) = context.devices
     return replace(context, devices=tuple(replace(device, name=f"cpu{at}") for at in range(2)))
 
@@ -49,7 +49,7 @@ class Night:
         """Make a run up; the first idea's is not over before the second idea is kept."""
         if "WIDTH = 11" in spec.notebook.read_text():
             assert self.second_is_kept.wait(60)
-        return quick.made_up_run(spec)
+        return made_up_runs.made_up_run(spec)
 
     def asked(self, number: int) -> list[str]:
         return [said(body) for body in self.bodies if scripted.experiment_of(body) == number]
@@ -58,9 +58,9 @@ class Night:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     root: Path = tiny.make_project(tmp_path_factory.mktemp("llm") / "project")
-    made, settings = Night(), replace(quick.SETTINGS, researcher="llm")
+    made, settings = Night(), replace(made_up_runs.SETTINGS, researcher="llm")
     with pytest.MonkeyPatch.context() as patch, ChatServer(made.answer) as server:
-        quick.make_up(patch)
+        made_up_runs.make_up(patch)
         patch.setattr(pools, "find_context", on_two_slots)
         patch.setattr(launch, "execute", made.execute)
         campaign = Campaign("night", settings, root=root, model=scripted.model(server))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.model_options import ModelWishes, find_model
+from autoresearch_kit.campaign.model_options import ModelOptions, find_model
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Limits, Prices, Research, Settings
@@ -23,31 +23,31 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def find(workspace: Workspace, wishes: ModelWishes, environment: dict[str, str]) -> Model:
-    model = find_model(workspace, LLM, Limits(), wishes, environment)
+def find(workspace: Workspace, options: ModelOptions, environment: dict[str, str]) -> Model:
+    model = find_model(workspace, LLM, Limits(), options, environment)
     assert model is not None
     return model
 
 
 def test_a_key_and_a_name_are_enough(workspace: Workspace) -> None:
-    model = find(workspace, ModelWishes("gpt"), KEY)
+    model = find(workspace, ModelOptions("gpt"), KEY)
     assert (model.research, model.key) == (Research("gpt"), "sk-123")
     assert "sk-123" not in repr(model)
 
 
 def test_a_server_of_ones_own_needs_no_key(workspace: Workspace) -> None:
-    model = find(workspace, ModelWishes("qwen"), LOCAL)
+    model = find(workspace, ModelOptions("qwen"), LOCAL)
     assert (model.research.base_url, model.key) == ("http://127.0.0.1:11434/v1", "")
 
 
 def test_without_an_endpoint_there_is_no_model(workspace: Workspace) -> None:
-    assert find_model(workspace, LLM, Limits(), ModelWishes("gpt"), {}) is None
+    assert find_model(workspace, LLM, Limits(), ModelOptions("gpt"), {}) is None
 
 
 def test_a_later_start_goes_on_as_the_last_start_did(workspace: Workspace) -> None:
-    first = ModelWishes("gpt", optuna_every=7, usd_in=1.0, usd_out=2.0, probes=0)
+    first = ModelOptions("gpt", optuna_every=7, usd_in=1.0, usd_out=2.0, probes=0)
     workspace.write_research(find(workspace, first, LOCAL).research)
-    assert find(workspace, ModelWishes(prompt_tokens=9000), KEY).research == Research(
+    assert find(workspace, ModelOptions(prompt_tokens=9000), KEY).research == Research(
         "gpt",
         LOCAL["OPENAI_BASE_URL"],
         prompt_tokens=9000,
@@ -58,23 +58,28 @@ def test_a_later_start_goes_on_as_the_last_start_did(workspace: Workspace) -> No
 
 
 @pytest.mark.parametrize(
-    ("settings", "wishes", "limits", "words"),
+    ("settings", "options", "limits", "words"),
     [
-        (LLM, ModelWishes(), Limits(), "--model NAME"),
-        (LLM, ModelWishes("gpt"), Limits(usd=5.0), "--usd-in and --usd-out"),
-        (LLM, ModelWishes("gpt", usd_in=1.0), Limits(), "say both"),
-        (LLM, ModelWishes("gpt", usd_in=-1.0, usd_out=1.0), Limits(), "--usd-in is -1"),
-        (LLM, ModelWishes("gpt", prompt_tokens=10), Limits(), "--prompt-tokens is 10; .* at least"),
-        (LLM, ModelWishes("gpt", optuna_every=1), Limits(), "--optuna-every is 1"),
-        (LLM, ModelWishes("gpt", probes=-1), Limits(), "--probes is -1; it must be from 0"),
-        (LLM, ModelWishes("gpt", probes=11), Limits(), "--probes is 11"),
-        (OPTUNA, ModelWishes("gpt"), Limits(), "--model is about a language model"),
-        (OPTUNA, ModelWishes(), Limits(tokens=5), "--max-tokens is about a language model"),
-        (OPTUNA, ModelWishes(), Limits(usd=5.0), "--max-usd is about a language model"),
+        (LLM, ModelOptions(), Limits(), "--model NAME"),
+        (LLM, ModelOptions("gpt"), Limits(usd=5.0), "--usd-in and --usd-out"),
+        (LLM, ModelOptions("gpt", usd_in=1.0), Limits(), "say both"),
+        (LLM, ModelOptions("gpt", usd_in=-1.0, usd_out=1.0), Limits(), "--usd-in is -1"),
+        (
+            LLM,
+            ModelOptions("gpt", prompt_tokens=10),
+            Limits(),
+            "--prompt-tokens is 10; .* at least",
+        ),
+        (LLM, ModelOptions("gpt", optuna_every=1), Limits(), "--optuna-every is 1"),
+        (LLM, ModelOptions("gpt", probes=-1), Limits(), "--probes is -1; it must be from 0"),
+        (LLM, ModelOptions("gpt", probes=11), Limits(), "--probes is 11"),
+        (OPTUNA, ModelOptions("gpt"), Limits(), "--model is about a language model"),
+        (OPTUNA, ModelOptions(), Limits(tokens=5), "--max-tokens is about a language model"),
+        (OPTUNA, ModelOptions(), Limits(usd=5.0), "--max-usd is about a language model"),
     ],
 )
 def test_options_that_do_not_fit_are_named(
-    workspace: Workspace, settings: Settings, wishes: ModelWishes, limits: Limits, words: str
+    workspace: Workspace, settings: Settings, options: ModelOptions, limits: Limits, words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        find_model(workspace, settings, limits, wishes, KEY)
+        find_model(workspace, settings, limits, options, KEY)

@@ -16,13 +16,13 @@ from autoresearch_kit.machine.profiles import PROFILES
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 
 NAN, INF = float("nan"), float("inf")
 
 
-def settled(project: Path, wishes: Wishes) -> Settings:
-    return settle(project, "night", wishes)
+def settled(project: Path, options: Options) -> Settings:
+    return settle(project, "night", options)
 
 
 @pytest.fixture
@@ -32,17 +32,17 @@ def on_an_h100(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_defaults_are_five_minutes_of_cpu_time(project: Path) -> None:
-    settings = settled(project, Wishes())
+    settings = settled(project, Options())
     assert (settings.train_seconds, settings.clock) == (300, Clock.CPU)
     assert settings.gpu_memory_mb is None
-    assert settled(project, Wishes(clock=Clock.WALL)).clock is Clock.WALL
+    assert settled(project, Options(clock=Clock.WALL)).clock is Clock.WALL
 
 
 @pytest.mark.usefixtures("on_an_h100")
 def test_a_budget_counts_the_wall_clock_on_a_gpu(project: Path) -> None:
-    assert settled(project, Wishes(profile="h100")).clock is Clock.WALL
+    assert settled(project, Options(profile="h100")).clock is Clock.WALL
     with pytest.raises(InputError, match=r"--clock cpu .* choose --clock wall"):
-        settled(project, Wishes(profile="h100", clock=Clock.CPU))
+        settled(project, Options(profile="h100", clock=Clock.CPU))
 
 
 @pytest.mark.parametrize(
@@ -51,49 +51,49 @@ def test_a_budget_counts_the_wall_clock_on_a_gpu(project: Path) -> None:
 def test_the_wall_has_room_for_budget_start_and_compilation(
     project: Path, clock: Clock, seconds: float
 ) -> None:
-    settings = settled(project, Wishes(train_seconds=60, profile="cpu", clock=clock))
+    settings = settled(project, Options(train_seconds=60, profile="cpu", clock=clock))
     assert settings.wall_seconds == seconds
 
 
 def test_the_wall_never_ends_a_run_within_its_allowance(project: Path) -> None:
     for profile in PROFILES:
-        settings = settled(project, Wishes(train_seconds=1, profile=profile.name))
+        settings = settled(project, Options(train_seconds=1, profile=profile.name))
         training = allowed_seconds(settings.train_seconds) + settings.compile_seconds
         assert settings.wall_seconds > training + 60  # for the kernel to start and import torch
 
 
 @pytest.mark.parametrize(
-    ("wishes", "seconds"),
+    ("options", "seconds"),
     [
-        (Wishes(profile="h100"), 180),
-        (Wishes(profile="cpu"), 90),
-        (Wishes(compile_seconds=0.0), 0),
-        (Wishes(compile_seconds=400.0), 400),
+        (Options(profile="h100"), 180),
+        (Options(profile="cpu"), 90),
+        (Options(compile_seconds=0.0), 0),
+        (Options(compile_seconds=400.0), 400),
     ],
 )
 def test_the_compile_allowance_suits_the_profile_or_is_given(
-    project: Path, wishes: Wishes, seconds: float
+    project: Path, options: Options, seconds: float
 ) -> None:
-    assert settled(project, wishes).compile_seconds == seconds
+    assert settled(project, options).compile_seconds == seconds
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("options", "words"),
     [
-        (Wishes(compile_seconds=-1.0), "--compile-seconds is -1; it must be 0 or more"),
-        (Wishes(compile_seconds=NAN), "--compile-seconds is nan"),
-        (Wishes(train_seconds=0.0), "--train-seconds is 0; it must be more than 0"),
-        (Wishes(train_seconds=INF), "--train-seconds is inf"),
-        (Wishes(memory_mb=-1.0), "--memory-mb is -1"),
-        (Wishes(seeds=0), "--seeds is 0; it must be at least 1"),
-        (Wishes(max_elsewhere=2.0), "--max-elsewhere is 2; it must be a share"),
-        (Wishes(train_seconds=60, wall_seconds=50), "less than the training budget"),
-        (Wishes(notebook="../mine.ipynb"), r"outside the project .* adopt --from /.*mine\.ipynb"),
+        (Options(compile_seconds=-1.0), "--compile-seconds is -1; it must be 0 or more"),
+        (Options(compile_seconds=NAN), "--compile-seconds is nan"),
+        (Options(train_seconds=0.0), "--train-seconds is 0; it must be more than 0"),
+        (Options(train_seconds=INF), "--train-seconds is inf"),
+        (Options(memory_mb=-1.0), "--memory-mb is -1"),
+        (Options(seeds=0), "--seeds is 0; it must be at least 1"),
+        (Options(max_elsewhere=2.0), "--max-elsewhere is 2; it must be a share"),
+        (Options(train_seconds=60, wall_seconds=50), "less than the training budget"),
+        (Options(notebook="../mine.ipynb"), r"outside the project .* adopt --from /.*mine\.ipynb"),
     ],
 )
-def test_a_wish_out_of_bounds_is_named(project: Path, wishes: Wishes, words: str) -> None:
+def test_a_wish_out_of_bounds_is_named(project: Path, options: Options, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        settled(project, wishes)
+        settled(project, options)
 
 
 def test_a_limit_out_of_bounds_is_named() -> None:
@@ -110,8 +110,8 @@ def test_an_unused_gpu_is_refused_unless_asked_for(
     monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(InputError, match=r"but torch uses none.*--profile cpu"):
-        settled(project, Wishes())
-    assert settled(project, Wishes(profile="cpu")).profile == "cpu"
+        settled(project, Options())
+    assert settled(project, Options(profile="cpu")).profile == "cpu"
 
 
 @pytest.fixture
@@ -119,26 +119,26 @@ def begun(project: Path) -> Path:
     """Make a project whose campaign was started with a budget of a minute."""
     workspace = Workspace(project, "night")
     workspace.create()
-    workspace.write_settings(settled(project, Wishes(train_seconds=60)))
+    workspace.write_settings(settled(project, Options(train_seconds=60)))
     return project
 
 
 def test_a_campaign_resumes_with_what_it_was_started_with(begun: Path) -> None:
-    assert settled(begun, Wishes()).train_seconds == 60
+    assert settled(begun, Options()).train_seconds == 60
 
 
 def test_a_campaign_may_go_on_with_other_devices(begun: Path) -> None:
-    first = settled(begun, Wishes())
+    first = settled(begun, Options())
     assert (first.devices, first.pool) == ("all", "local")
-    other = settled(begun, Wishes(devices="cpu:1x1", pool="auto"))
+    other = settled(begun, Options(devices="cpu:1x1", pool="auto"))
     assert other == replace(first, devices="cpu:1x1", pool="auto")
     Workspace(begun, "night").write_settings(other)
-    assert settled(begun, Wishes()) == other
+    assert settled(begun, Options()) == other
 
 
 @pytest.mark.usefixtures("on_an_h100")
 def test_slots_of_cores_are_a_cpus_beside_a_gpu(project: Path) -> None:
-    settings = settled(project, Wishes(devices="cpu:1x1", profile="cpu"))
+    settings = settled(project, Options(devices="cpu:1x1", profile="cpu"))
     assert settings.clock is Clock.CPU
 
 
@@ -147,38 +147,38 @@ def test_slots_of_cores_are_a_cpus_beside_a_gpu(project: Path) -> None:
 )
 def test_devices_that_are_not_there_are_refused(project: Path, asked: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        settled(project, Wishes(devices=asked))
+        settled(project, Options(devices=asked))
 
 
 def test_slots_share_the_memory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "usable", lambda: ((0,), (1,)))
     monkeypatch.setattr(cgroups, "cpus", lambda: 2)
-    one, two = (settled(project, Wishes(devices=asked)) for asked in ("cpu:1x2", "cpu:2x1"))
+    one, two = (settled(project, Options(devices=asked)) for asked in ("cpu:1x2", "cpu:2x1"))
     assert two.memory_mb == pytest.approx(one.memory_mb / 2, abs=1)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("options", "words"),
     [
-        (Wishes(train_seconds=30), "with --train-seconds 60.0, and 30 would make"),
-        (Wishes(dataset="other"), "with --dataset stdlib, and other would make"),
-        (Wishes(compile_seconds=400), "with --compile-seconds 90"),
-        (Wishes(clock=Clock.WALL), "with --clock cpu"),
-        (Wishes(gpu_memory_mb=9000.0), "without --gpu-memory-mb, and 9000"),
+        (Options(train_seconds=30), "with --train-seconds 60.0, and 30 would make"),
+        (Options(dataset="other"), "with --dataset stdlib, and other would make"),
+        (Options(compile_seconds=400), "with --compile-seconds 90"),
+        (Options(clock=Clock.WALL), "with --clock cpu"),
+        (Options(gpu_memory_mb=9000.0), "without --gpu-memory-mb, and 9000"),
     ],
 )
 def test_what_would_make_scores_incomparable_is_refused(
-    begun: Path, wishes: Wishes, words: str
+    begun: Path, options: Options, words: str
 ) -> None:
     with pytest.raises(InputError, match=f"was started {words}.*choose another tag"):
-        settled(begun, wishes)
+        settled(begun, options)
 
 
 def test_a_path_is_the_same_from_every_folder(
     project: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(corpus.parent)
-    assert settled(project, Wishes(dataset=f"./{corpus.name}")).dataset == str(corpus)
+    assert settled(project, Options(dataset=f"./{corpus.name}")).dataset == str(corpus)
 
 
 def text_sizes(settings: Settings) -> tuple[int | None, int | None]:
@@ -192,43 +192,43 @@ def text_sizes(settings: Settings) -> tuple[int | None, int | None]:
 def test_own_text_is_prepared_as_suits_the_profile(
     project: Path, corpus: Path, profile: str, sizes: tuple[int, int]
 ) -> None:
-    wishes = Wishes(dataset=str(corpus), profile=profile)
-    assert text_sizes(settled(project, wishes)) == sizes
+    options = Options(dataset=str(corpus), profile=profile)
+    assert text_sizes(settled(project, options)) == sizes
 
 
 @pytest.mark.usefixtures("on_an_h100")
 def test_own_text_for_ones_own_constants_suits_the_machine(project: Path, corpus: Path) -> None:
-    wishes = Wishes(dataset=str(corpus), profile="as-is")
-    assert text_sizes(settled(project, wishes)) == (8192, 2048)
+    options = Options(dataset=str(corpus), profile="as-is")
+    assert text_sizes(settled(project, options)) == (8192, 2048)
 
 
 def test_a_corpus_by_name_keeps_its_own_sizes(project: Path) -> None:
-    assert text_sizes(settled(project, Wishes(profile="h100"))) == (None, None)
+    assert text_sizes(settled(project, Options(profile="h100"))) == (None, None)
 
 
 def test_the_folder_that_prepare_prints_is_a_data_set(
     project: Path, corpus: Path, data_home: Path
 ) -> None:
     name = prepare(str(corpus), Sizes(vocab_size=300, context=32)).name
-    assert settled(project, Wishes(dataset=str(data_home / name))).dataset == name
+    assert settled(project, Options(dataset=str(data_home / name))).dataset == name
 
 
 def test_gpu_memory_is_limited_only_where_it_can_be_measured(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wishes = Wishes(gpu_memory_mb=20_000.0)
+    options = Options(gpu_memory_mb=20_000.0)
     monkeypatch.setattr(gpu, "reachable", lambda: True)
-    assert settled(project, wishes).gpu_memory_mb == 20_000.0
+    assert settled(project, options).gpu_memory_mb == 20_000.0
     monkeypatch.setattr(gpu, "reachable", lambda: False)
     with pytest.raises(InputError, match=r"--gpu-memory-mb is 20000, but no NVIDIA driver"):
-        settled(project, wishes)
+        settled(project, options)
 
 
 def test_the_profile_picks_the_notebook_unless_another_is_named(project: Path) -> None:
     (project / "mine.ipynb").write_text((project / NOTEBOOK).read_text())
-    assert settled(project, Wishes()).notebook == NOTEBOOK
-    assert settled(project, Wishes(profile="h100")).notebook == "notebooks/train_gpu.ipynb"
-    own = settled(project, Wishes(notebook="mine.ipynb"))
+    assert settled(project, Options()).notebook == NOTEBOOK
+    assert settled(project, Options(profile="h100")).notebook == "notebooks/train_gpu.ipynb"
+    own = settled(project, Options(notebook="mine.ipynb"))
     assert (own.notebook, own.profile) == ("mine.ipynb", "as-is")
 
 
@@ -236,21 +236,21 @@ def test_a_notebook_with_a_constant_seed_is_refused(project: Path) -> None:
     path = project / NOTEBOOK
     path.write_text(path.read_text().replace("loss.backward()", "torch.manual_seed(1)"))
     with pytest.raises(InputError, match=r"train\.ipynb: cell .*manual_seed\(1\) fixes the luck"):
-        settled(project, Wishes())
+        settled(project, Options())
 
 
 @pytest.mark.parametrize(
-    ("wishes", "asks"),
+    ("options", "asks"),
     [
-        (Wishes(pool="ray"), r"--pool ray: .* with --profile and one of: h100, a100, "),
-        (Wishes(pool="ray", profile="as-is"), "give --clock wall for GPUs, cpu for CPUs"),
+        (Options(pool="ray"), r"--pool ray: .* with --profile and one of: h100, a100, "),
+        (Options(pool="ray", profile="as-is"), "give --clock wall for GPUs, cpu for CPUs"),
     ],
 )
 def test_a_cluster_needs_what_its_devices_would_decide(
-    project: Path, wishes: Wishes, asks: str
+    project: Path, options: Options, asks: str
 ) -> None:
     with pytest.raises(InputError, match=asks):
-        settled(project, wishes)
+        settled(project, options)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_cluster_needs_what_its_devices_would_decide(
 def test_a_clusters_settings_follow_from_the_profile(
     project: Path, profile: str, clock: Clock, notebook: str, compile_seconds: float
 ) -> None:
-    settings = settled(project, Wishes(pool="10.0.0.1:6379", profile=profile))
+    settings = settled(project, Options(pool="10.0.0.1:6379", profile=profile))
     found = (settings.clock, settings.notebook, settings.compile_seconds)
     assert found == (clock, notebook, compile_seconds)
     assert settings.memory_mb == 0  # until the slots tell theirs
@@ -276,7 +276,7 @@ def test_a_clusters_settings_follow_from_the_profile(
 def test_a_profile_for_other_devices_than_the_clusters_is_refused(
     project: Path, profile: str, clock: Clock, accelerator: bool
 ) -> None:
-    settings = settled(project, Wishes(pool="ray", profile=profile, clock=clock))
-    machine = replace(quick.MACHINE, accelerator=accelerator)
+    settings = settled(project, Options(pool="ray", profile=profile, clock=clock))
+    machine = replace(made_up_runs.MACHINE, accelerator=accelerator)
     with pytest.raises(InputError, match=r"slots are .*; start another tag with"):
         check_profile(settings, machine)

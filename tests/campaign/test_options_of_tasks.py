@@ -14,7 +14,7 @@ from autoresearch_kit.records import LANGUAGE_MODELLING, Clock, Limits, Settings
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.measured.scaffold import new_task
 from autoresearch_kit.verdicts.comparable import check_comparable, fingerprint
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.tasks.measured.folders import scaffolded
 
 
@@ -23,9 +23,9 @@ def toy(project: Path) -> Path:
     return scaffolded(project)
 
 
-def begun(project: Path, wishes: Wishes) -> Settings:
+def begun(project: Path, options: Options) -> Settings:
     """Settle a campaign, and write down that it was begun."""
-    settings = settle(project, "night", wishes)
+    settings = settle(project, "night", options)
     workspace = Workspace(project, "night")
     workspace.create()
     workspace.write_settings(settings)
@@ -34,7 +34,7 @@ def begun(project: Path, wishes: Wishes) -> Settings:
 
 @pytest.mark.usefixtures("toy")
 def test_a_task_brings_its_notebook_data_and_budget(project: Path) -> None:
-    settings = settle(project, "night", Wishes(task="toy"))
+    settings = settle(project, "night", Options(task="toy"))
     assert (settings.task.name, settings.task.folder) == ("toy", "toy")
     assert (settings.dataset, settings.notebook) == ("toy", "toy/train.ipynb")
     assert (settings.train_seconds, settings.profile) == (5, "as-is")
@@ -43,16 +43,16 @@ def test_a_task_brings_its_notebook_data_and_budget(project: Path) -> None:
 
 @pytest.mark.usefixtures("toy")
 def test_options_override_the_budget_of_a_task(project: Path) -> None:
-    assert settle(project, "night", Wishes(task="toy", train_seconds=9)).train_seconds == 9
+    assert settle(project, "night", Options(task="toy", train_seconds=9)).train_seconds == 9
 
 
 def test_no_task_is_language_modelling(project: Path) -> None:
-    assert settle(project, "night", Wishes()).task == LANGUAGE_MODELLING
+    assert settle(project, "night", Options()).task == LANGUAGE_MODELLING
 
 
 @pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("options", "words"),
     [
         (Wishes(task="toy", dataset="stdlib"), "--dataset is for language modelling"),
         (Wishes(task="toy", profile="cpu"), "--profile cpu sets constants of the kit's own"),
@@ -65,48 +65,48 @@ def test_no_task_is_language_modelling(project: Path) -> None:
     ],
 )
 def test_wishes_that_no_task_can_have_are_refused(
-    wishes: Wishes, words: str, project: Path
+    options: Options, words: str, project: Path
 ) -> None:
     with pytest.raises(InputError, match=words):
-        settle(project, "night", wishes)
+        settle(project, "night", options)
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_cluster_needs_only_the_clock_of_a_task(project: Path) -> None:
-    wishes = Wishes(task="toy", pool="ray", clock=Clock.CPU)
-    assert settle(project, "night", wishes).pool == "ray"
+    options = Options(task="toy", pool="ray", clock=Clock.CPU)
+    assert settle(project, "night", options).pool == "ray"
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_campaign_goes_on_with_its_own_task_only(project: Path) -> None:
-    settings = begun(project, Wishes(task="toy"))
+    settings = begun(project, Options(task="toy"))
     new_task(project / "other")
-    assert settle(project, "night", Wishes()) == settings
-    assert settle(project, "night", Wishes(task="toy")) == settings
+    assert settle(project, "night", Options()) == settings
+    assert settle(project, "night", Options(task="toy")) == settings
     with pytest.raises(InputError, match="'night' was started with --task toy, and other would"):
-        settle(project, "night", Wishes(task="other"))
+        settle(project, "night", Options(task="other"))
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_language_model_campaign_takes_no_task(project: Path) -> None:
-    begun(project, Wishes())
+    begun(project, Options())
     with pytest.raises(InputError, match="'night' was started without --task, and toy would"):
-        settle(project, "night", Wishes(task="toy"))
+        settle(project, "night", Options(task="toy"))
 
 
 def test_values_of_a_changed_measurement_are_not_compared(toy: Path, project: Path) -> None:
-    settings = begun(project, Wishes(task="toy"))
+    settings = begun(project, Options(task="toy"))
     before = read_info(context.prepare_for(project, settings))
     (toy / "hidden" / "test.npz").write_bytes(b"others")
     after = read_info(context.prepare_for(project, settings))
     with pytest.raises(FingerprintError, match="bring back the hidden data and the measurement"):
-        check_comparable(*(fingerprint(each, quick.MACHINE, 1) for each in (before, after)))
+        check_comparable(*(fingerprint(each, made_up_runs.MACHINE, 1) for each in (before, after)))
 
 
 def test_no_campaign_starts_with_a_wrong_task(toy: Path, project: Path) -> None:
-    settings = settle(project, "night", Wishes(task="toy"))
+    settings = settle(project, "night", Options(task="toy"))
     (toy / "measure.ipynb").unlink()
     workspace = Workspace(project, "night")
     with pytest.raises(InputError, match=r"toy/measure.ipynb: no notebook at"):
-        start.start(workspace, settings, Limits(), ModelWishes(), None, {}, print)
+        start.start(workspace, settings, Limits(), ModelOptions(), None, {}, print)
     assert not workspace.folder.exists()

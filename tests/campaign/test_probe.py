@@ -34,7 +34,7 @@ from autoresearch_kit.records.codec import encode
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.ui import cli
-from tests.campaign import quick, scripted, tiny
+from tests.campaign import made_up_runs, scripted, tiny
 from tests.campaign.scripted import constants, edit, submit
 from tests.ledger.ledger import SETTINGS
 from tests.researchers.llm.server import Answer, Body, ChatServer, calls, said, text
@@ -90,7 +90,7 @@ class Sandbox:
         self.specs.append(spec)
         if self.trouble:
             raise self.trouble
-        run = quick.made_up_run(spec)
+        run = made_up_runs.made_up_run(spec)
         (spec.folder / handover.WORK_FOLDER / handover.PROFILE_FILE).write_bytes(encode(STEPS))
         self.seen.append(f"probe {spec.folder.name} ends")
         return replace(run, score=None, train_seconds=3.0, wall_seconds=8.0, parts={})
@@ -102,7 +102,7 @@ class Sandbox:
             self.polls = 0
             self.begun.set()
             assert self.waited.wait(60)
-        run = quick.made_up_run(spec)
+        run = made_up_runs.made_up_run(spec)
         self.seen.append(f"run {name} ends")
         return run
 
@@ -130,8 +130,10 @@ def chat() -> Iterator[ChatServer]:
 
 
 def campaign_in(root: Path, chat: ChatServer, sandbox: Sandbox, patch: Patch) -> Campaign:
-    settings = replace(quick.SETTINGS, researcher="llm", train_seconds=300.0, wall_seconds=720.0)
-    quick.make_up(patch)
+    settings = replace(
+        made_up_runs.SETTINGS, researcher="llm", train_seconds=300.0, wall_seconds=720.0
+    )
+    made_up_runs.make_up(patch)
     patch.setattr(launch, "execute", sandbox.scored)
     patch.setattr(launch, "execute_unscored", sandbox.unscored)
     return Campaign("night", settings, root=root, model=scripted.model(chat))
@@ -250,7 +252,7 @@ def test_without_a_language_model_nothing_is_profiled(
     project: Path, sandbox: Sandbox, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(launch, "execute_unscored", sandbox.unscored)
-    assert [one.profiled for one in quick.run(project, 1)] == [None, None]
+    assert [one.profiled for one in made_up_runs.run(project, 1)] == [None, None]
     assert sandbox.seen == []
 
 
@@ -322,12 +324,12 @@ def probing_in(context: Context, workspace: Workspace) -> Probing:
 def place(night: Campaign) -> Probing:
     """Return the prober of a campaign that has begun."""
     night.workspace.create()
-    context = quick.made_up_context(night.workspace, night.history, SETTINGS)
+    context = made_up_runs.made_up_context(night.workspace, night.history, SETTINGS)
     return probing_in(context, night.workspace)
 
 
 def draft(night: Campaign) -> TrainNotebook:
-    return quick.made_up_context(night.workspace, night.history, SETTINGS).baseline
+    return made_up_runs.made_up_context(night.workspace, night.history, SETTINGS).baseline
 
 
 def test_a_paused_campaign_makes_no_probe(
@@ -387,7 +389,7 @@ def test_the_end_waits_for_the_end_of_a_probe(
 
 def test_a_probe_has_a_runs_budget_at_most(night: Campaign, sandbox: Sandbox) -> None:
     short = replace(SETTINGS, train_seconds=5.0, wall_seconds=40.0)
-    context = quick.made_up_context(night.workspace, night.history, short)
+    context = made_up_runs.made_up_context(night.workspace, night.history, short)
     night.workspace.create()
     probing_in(context, night.workspace).probe(1, context.baseline)
     [spec] = sandbox.specs

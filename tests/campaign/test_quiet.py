@@ -18,13 +18,13 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.records import Accelerator, Conditions, Limits, Request, Stage, State
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.ledger import ledger
 
 QUIET = Conditions(0.05, 0.2)
 BUSY = Conditions(0.5, 2.2, "stress (1.0 cores)")
 GPU = Accelerator("cuda", (9, 0), 80_000.0, "GPU-1")
-GPU_0 = Device("gpu0", replace(quick.MACHINE, gpu=GPU), ledger.FINGERPRINT)
+GPU_0 = Device("gpu0", replace(made_up_runs.MACHINE, gpu=GPU), ledger.FINGERPRINT)
 LOOK = GpuLook("GPU-1", "H100", 1980, 1980, 40, slowed=False, computing={})
 
 

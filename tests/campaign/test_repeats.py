@@ -12,7 +12,7 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.execution import launch
 from autoresearch_kit.records import Conditions, Limits, Proposal, Rule, Run, RunSpec, Verdict
 from autoresearch_kit.verdicts.decide import BESIDE
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.ledger import ledger
 
 SEEDS = 3
@@ -23,10 +23,10 @@ BETTER = Proposal(1, 0, "optuna", "WIDTH 8 -> 64", "", constants={"WIDTH": 64})
 def done(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """The baseline, and one idea that helps."""
     root = tiny.make_project(tmp_path_factory.mktemp("repeats") / "project")
-    settings = replace(quick.SETTINGS, rule=Rule.CAREFUL, seeds=SEEDS, max_elsewhere=0.3)
+    settings = replace(made_up_runs.SETTINGS, rule=Rule.CAREFUL, seeds=SEEDS, max_elsewhere=0.3)
     night = Campaign("night", settings, root=root)
     with pytest.MonkeyPatch.context() as patch:
-        quick.make_up(patch)
+        made_up_runs.make_up(patch)
         patch.setattr(launch, "execute", execute)
         patch.setattr(launch, "audit", audit)
         experiments = night.run(Limits(experiments=1))
@@ -39,9 +39,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 def execute(spec: RunSpec, waiting: None = None, **_: object) -> Run:
     """Score the code, with some luck of the seed; the machine is busy in the idea's second run."""
     code = 1.0 if "WIDTH = 64" in spec.notebook.read_text() else 2.0
-    disturbed = quick.number_of(spec) == 1 and spec.folder.name == "run-2"
+    disturbed = made_up_runs.number_of(spec) == 1 and spec.folder.name == "run-2"
     busy = 0.9 if disturbed else 0.1
-    run = replace(quick.made_up_run(spec, waiting), conditions=Conditions(busy, 1.0))
+    run = replace(made_up_runs.made_up_run(spec, waiting), conditions=Conditions(busy, 1.0))
     return replace(run, score=ledger.score(code + spec.seed % 97 / 10_000))
 
 

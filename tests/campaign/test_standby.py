@@ -28,8 +28,8 @@ def test_every_run_but_the_first_finds_a_kernel_that_waits(
     monkeypatch.setattr(launch, "execute", execute)
     monkeypatch.setattr(devices, "LEAST_CORES", 1)
     root = scripted.make_project(tmp_path / "project")  # its runs end by steps, however busy it is
-    wishes = tiny.wishes(corpus, scripted.TRAIN_SECONDS)
-    night = Campaign("night", settle(root, "night", wishes), root=root)
+    options = tiny.options(corpus, scripted.TRAIN_SECONDS)
+    night = Campaign("night", settle(root, "night", options), root=root)
     verdicts = [one.verdict for one in night.run(Limits(experiments=1))]
     assert found == [False, True]
     assert len(verdicts) == 2

@@ -16,11 +16,11 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Destinations, Limits, Request, Research, Stage
 from autoresearch_kit.researchers import Model
-from tests.campaign import quick, tiny
-from tests.campaign.moments import ended
+from tests.campaign import made_up_runs, tiny
+from tests.campaign.waiting import ended
 from tests.researchers.llm.server import ChatServer, text
 
-NOWHERE = Wishes(dataset="nowhere")
+NOWHERE = Options(dataset="nowhere")
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def test_a_refused_start_changes_no_settings(workspace: Workspace) -> None:
     workspace.write_research(Research("before"))
     workspace.write_destinations(Destinations(webhook="http://127.0.0.1:1/before"))
     before = files(workspace)
-    settings = settle(workspace.root, "night", Wishes(dataset="nowhere", researcher="llm"))
+    settings = settle(workspace.root, "night", Options(dataset="nowhere", researcher="llm"))
     destinations = Destinations(webhook="http://127.0.0.1:1/after")
     said: list[str] = []
     with workspace.lock(), ChatServer(lambda _: text("ready")) as server:
         environment = {BASE_URL: server.url, KEY: "sk"}
-        asked = ModelWishes(model="after")
+        asked = ModelOptions(model="after")
         with pytest.raises(BusyError):
             start.start(
                 workspace, settings, Limits(), asked, destinations, environment, said.append
@@ -61,10 +61,10 @@ def test_an_unused_gpu_is_said_before_the_start(
     (tmp_path / "nvidiactl").touch()
     monkeypatch.setattr(gpu_nodes, "DEV", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    settings = settle(workspace.root, "night", Wishes(dataset="nowhere", profile="cpu"))
+    settings = settle(workspace.root, "night", Options(dataset="nowhere", profile="cpu"))
     said: list[str] = []
     with pytest.raises(KitError, match="nowhere"):
-        start.start(workspace, settings, Limits(), ModelWishes(), None, {}, said.append)
+        start.start(workspace, settings, Limits(), ModelOptions(), None, {}, said.append)
     assert any("a GPU's driver is here, but torch uses none" in line for line in said)
 
 
@@ -90,8 +90,8 @@ def test_a_copy_of_another_version_is_refused_in_one_line(workspace: Workspace) 
 def test_a_stop_asked_for_before_the_process_began_holds(workspace: Workspace) -> None:
     held = workspace.take_lock()
     workspace.ask(Request.STOP)
-    with quick.made_up():
-        night = Campaign("night", quick.SETTINGS, root=workspace.root, held=held)
+    with made_up_runs.made_up():
+        night = Campaign("night", made_up_runs.SETTINGS, root=workspace.root, held=held)
         assert list(night.run(Limits(experiments=1))) == []
     state = workspace.state()
     assert state is not None
@@ -106,7 +106,7 @@ def test_a_process_that_is_starting_can_be_stopped(
     request_: Request | signal.Signals, workspace: Workspace, corpus: Path
 ) -> None:
     workspace.write_request(Request.PAUSE)  # left over from an earlier process
-    settings = settle(workspace.root, "night", tiny.wishes(corpus))
+    settings = settle(workspace.root, "night", tiny.options(corpus))
     process = start.spawn(workspace, settings, Limits(experiments=1))
     state = workspace.state()
     assert state is not None

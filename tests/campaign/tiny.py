@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.records import Clock, Rule
 
 CELLS = {
@@ -77,12 +77,12 @@ def notebook_text(**changed: str) -> str:
     return str(nbformat.writes(book)) + "\n"
 
 
-def wishes(corpus: Path, train_seconds: float = 1.0, *, researcher: str | None = None) -> Wishes:
+def options(corpus: Path, train_seconds: float = 1.0, *, researcher: str | None = None) -> Options:
     """One run an experiment, whatever else the machine does: most tests are not about repeats.
 
     By the wall-clock, since beside other tests a second of the CPU clock takes several.
     """
-    return Wishes(
+    return Options(
         dataset=str(corpus),
         notebook="notebooks/train.ipynb",
         train_seconds=train_seconds,

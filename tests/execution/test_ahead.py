@@ -25,7 +25,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Reason, Run, RunSpec, SandboxLevel, VisibleFiles
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm.splits import Split
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.execution.notebooks import make_spec, notebook
 from tests.execution.test_runs import executed
 from tests.ledger import ledger
@@ -165,7 +165,7 @@ def test_a_waiting_runners_folder_that_is_gone_ends_nothing(
     spec = make_spec(tmp_path, notebook(""), sandbox=bubblewrap.level())
     data = DataRef("tiny", "0")
     site = Site(spec.dataset, data, "kit", spec.sandbox, VisibleFiles())
-    cpu = Device("cpu0", quick.MACHINE, ledger.FINGERPRINT)
+    cpu = Device("cpu0", made_up_runs.MACHINE, ledger.FINGERPRINT)
     pool = LocalPool(site, [cpu], workspace, workspace.runs)
 
     def execute(spec: RunSpec, *_: object, meanwhile: Callable[[], None], **__: object) -> Run:

@@ -11,9 +11,9 @@ from autoresearch_kit.execution.runner.clock import (
     PATIENCE,
     READ_SECONDS,
     BudgetClock,
+    ClockReading,
+    NotebookClock,
     RunClock,
-    Told,
-    ToldClock,
 )
 from autoresearch_kit.execution.runner.compiling import FREE_SECONDS, CompileMeter
 from autoresearch_kit.execution.runner.cpu_time import CpuReader
@@ -76,13 +76,13 @@ def test_a_typical_step_is_known_after_a_few() -> None:
 
 def test_the_told_clock_adds_own_time_and_never_goes_back(tmp_path: Path) -> None:
     file, time, cpu = tmp_path / "clock", Time(), Time()
-    file.write_bytes(encode(Told(threads=2, seconds=50.0, kernel=95.0)))
-    clock = ToldClock(file, now=time, cpu=cpu)
+    file.write_bytes(encode(ClockReading(threads=2, seconds=50.0, kernel=95.0)))
+    clock = NotebookClock(file, now=time, cpu=cpu)
     assert clock() == 52.5
-    file.write_bytes(encode(Told(threads=2, seconds=80.0, kernel=cpu.now)))
+    file.write_bytes(encode(ClockReading(threads=2, seconds=80.0, kernel=cpu.now)))
     assert clock() == 52.5  # the file was read a moment ago
     for told, read in ((60.0, 60.0), (55.0, 60.0)):
-        file.write_bytes(encode(Told(threads=2, seconds=told, kernel=cpu.now)))
+        file.write_bytes(encode(ClockReading(threads=2, seconds=told, kernel=cpu.now)))
         time.now += READ_SECONDS
         assert clock() == read
 
@@ -138,10 +138,10 @@ def test_the_notebook_is_told_once_its_kernel_is_known(
     """Before, what a waiting kernel takes would count twice: its notebook adds its own time."""
     (file,) = tmp_path.rglob("clock.json")
     clock.tell(101.0)
-    assert decode(Told, file.read_bytes()).seconds == 0.0
+    assert decode(ClockReading, file.read_bytes()).seconds == 0.0
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE):
         clock.find_kernel()
         clock.begin(100.0)
         counted.run_seconds += 30.0
         clock.tell(101.0)
-    assert decode(Told, file.read_bytes()).seconds == pytest.approx(70.0 / cgroups.cores())
+    assert decode(ClockReading, file.read_bytes()).seconds == pytest.approx(70.0 / cgroups.cores())

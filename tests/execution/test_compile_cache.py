@@ -7,7 +7,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.execution.runner.compile_cache import FOLDER, lend, take_back
 from autoresearch_kit.records import CacheUse
-from tests.execution import litter
+from tests.execution import odd_files
 from tests.execution.notebooks import cell, notebook
 
 OURS, OTHER = "ours", "other"
@@ -168,13 +168,13 @@ def test_links_within_a_cache_are_not_kept(
 def test_only_plain_files_of_one_name_are_kept(empty: Path, work: Path) -> None:
     path = compiled(work, "a.py")
     compiled(work, "b.py").with_name("c.py").hardlink_to(path.with_name("b.py"))
-    litter.strange(path.parent / "strange")
+    odd_files.strange(path.parent / "strange")
     (path.parent / "strange" / "*-folder").chmod(0o700)
     take_back(empty, OURS, work, scored=True)
     assert contents(empty) == {"a.py": "code"}
 
 
 def test_a_too_deep_cache_is_an_error(empty: Path, work: Path) -> None:
-    deep = litter.deep_below(work / FOLDER)
+    deep = odd_files.deep_below(work / FOLDER)
     with deep, pytest.raises(KitError, match="more than 64 deep"):
         take_back(empty, OURS, work, scored=True)

@@ -9,13 +9,13 @@ from autoresearch_kit.execution import devices, machine_probe
 from autoresearch_kit.execution.devices import Asked, Device, parse
 from autoresearch_kit.machine import cores, gpu
 from autoresearch_kit.records import Accelerator, Fingerprint, Machine, SandboxLevel
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.ledger import ledger
 
 
 def card(number: int, model: str = "H100") -> Machine:
     accelerator = Accelerator("cuda", (9, 0), 85_000.0, f"GPU-{number}", (f"nvidia{number}",))
-    return replace(quick.MACHINE, device=model, accelerator=True, cores=64, gpu=accelerator)
+    return replace(made_up_runs.MACHINE, device=model, accelerator=True, cores=64, gpu=accelerator)
 
 
 def fingerprint(machine: Machine) -> Fingerprint:
@@ -69,7 +69,7 @@ def test_a_missing_gpu_is_named_with_those_there() -> None:
 def test_without_a_gpu_all_cores_are_one_unlocked_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine_probe, "probe_all", lambda: (quick.MACHINE,))
+    monkeypatch.setattr(machine_probe, "probe_all", lambda: (made_up_runs.MACHINE,))
     (only,) = devices.find(Asked(), fingerprint)
     assert (only.name, only.cores, only.lock_names) == ("cpu0", (), ())
     with pytest.raises(InputError, match="torch uses no GPU here"):
@@ -82,7 +82,7 @@ def test_slots_of_cores_are_probed_where_they_are(monkeypatch: pytest.MonkeyPatc
 
     def probe(pinned: tuple[int, ...]) -> Machine:
         probed.append(pinned)
-        return quick.MACHINE
+        return made_up_runs.MACHINE
 
     monkeypatch.setattr(machine_probe, "probe_cpu", probe)
     found = devices.find(Asked(slots=2, cores=1), fingerprint)
@@ -97,7 +97,7 @@ def test_slots_of_cores_are_probed_where_they_are(monkeypatch: pytest.MonkeyPatc
 def test_the_next_run_starts_ahead_on_four_cores(
     threads: int, cores: tuple[int, ...], ahead: bool
 ) -> None:
-    machine = replace(quick.MACHINE, cores=threads)
+    machine = replace(made_up_runs.MACHINE, cores=threads)
     assert Device("cpu0", machine, ledger.FINGERPRINT, cores).ahead == ahead
 
 

@@ -16,7 +16,7 @@ from autoresearch_kit.files import untrusted
 from autoresearch_kit.files.untrusted import Entry
 from autoresearch_kit.machine.gpu import GpuMemory
 from autoresearch_kit.records import Reason
-from tests.execution import litter
+from tests.execution import odd_files
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 ALLOWED_MB = 4.0
@@ -60,14 +60,14 @@ def test_a_nearly_full_disk_allows_less(tmp_path: Path, monkeypatch: pytest.Monk
 def test_links_and_strange_files_count_little(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     write(tmp_path / "outside" / "a", 6)
-    litter.strange(tmp_path / "work")
+    odd_files.strange(tmp_path / "work")
     (tmp_path / "work" / "*-folder").chmod(0o700)
     (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
     assert exceeded(tmp_path / "work") is None
 
 
 def test_too_deep_folders_are_too_much(tmp_path: Path) -> None:
-    with litter.deep_below(tmp_path / "deep"):
+    with odd_files.deep_below(tmp_path / "deep"):
         failure = exceeded(tmp_path)
     why = "what it wrote can't be counted: folders lie more than 64 deep in each other"
     assert failure == Failure(Reason.OUT_OF_DISK, why)

@@ -13,9 +13,9 @@ from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.local import TAKEN, LocalPool, Site
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.machine import turns
+from autoresearch_kit.machine import device_locks
 from autoresearch_kit.records import Clock, Run, RunSpec, SandboxLevel, VisibleFiles
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 from tests.ledger import ledger
 
 DATA = DataRef("tiny", "0")
@@ -65,11 +65,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPool]:
-    monkeypatch.setattr(turns, "FOLDER", tmp_path / "devices")
+    monkeypatch.setattr(device_locks, "FOLDER", tmp_path / "devices")
     workspace = Workspace(tmp_path, "night")
     workspace.create()
     site = Site(tmp_path, DATA, "kit", SandboxLevel.NONE, VisibleFiles())
-    devices = [Device(f"cpu{at}", quick.MACHINE, ledger.FINGERPRINT, (at,)) for at in range(2)]
+    devices = [
+        Device(f"cpu{at}", made_up_runs.MACHINE, ledger.FINGERPRINT, (at,)) for at in range(2)
+    ]
     with closing(LocalPool(site, devices, workspace, workspace.runs)) as pool:
         yield pool
 
@@ -154,7 +156,7 @@ def test_a_cancelled_order_in_the_queue_never_begins(pool: LocalPool, runs: Runs
 
 
 def test_a_slot_says_that_another_campaign_has_its_device(pool: LocalPool, runs: Runs) -> None:
-    with turns.held(["core-0"], lambda: None):
+    with device_locks.held(["core-0"], lambda: None):
         pool.submit(order("a", slot="cpu0"))
         while not (waiting := pool.slots()[0].waiting):
             pool.wait(0.05)

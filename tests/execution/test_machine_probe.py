@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.execution import machine_probe
-from autoresearch_kit.execution.processes.lifeline import starters_pipe
+from autoresearch_kit.execution.processes.starter import starter_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.machine import gpu_nodes
 from autoresearch_kit.records import Accelerator, Machine, codec
@@ -47,7 +47,7 @@ def test_a_compiler_that_does_not_work_is_told(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     command = [sys.executable, "-P", "-m", machine_probe.MODULE, machine_probe.TRY_COMPILE]
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    with starters_pipe() as pipe:
+    with starter_pipe() as pipe:
         said = subprocess.run(command, env=env, stdin=pipe, capture_output=True, check=True).stdout
     (machine,) = codec.decode(tuple[Machine, ...], said)
     assert not machine.compiles

@@ -81,7 +81,7 @@ def test_sockets_are_removed(run_id: str) -> None:
 
 ENDS = """
 import subprocess, time
-from autoresearch_kit.execution.processes.lifeline import end_with_starter
+from autoresearch_kit.execution.processes.starter import end_with_starter
 end_with_starter()
 subprocess.run(["cat"], check=True)
 print("a child reads nothing", flush=True)

@@ -251,7 +251,7 @@ def test_a_notebook_cannot_pretend_its_gpu_is_gone(tmp_path: Path) -> None:
 def test_a_watchdog_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     level = bubblewrap.level()
     spec = make_spec(tmp_path, notebook(HANG), sandbox=level, train_seconds=300.0, clock=Clock.CPU)
-    told = spec.folder / handover.TOLD_FOLDER
+    told = spec.folder / handover.FROM_RUNNER_FOLDER
 
     def move_away() -> bool:
         if told.exists():

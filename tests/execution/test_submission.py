@@ -16,7 +16,7 @@ from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.runner import limits
 from autoresearch_kit.execution.runner.conclusion import conclude
 from autoresearch_kit.execution.runner.deadline import Watchdog
-from autoresearch_kit.execution.runner.engine import Story
+from autoresearch_kit.execution.runner.engine import RunEvents
 from autoresearch_kit.execution.runner.limits import GpuPeak
 from autoresearch_kit.execution.runner.submission import (
     MAX_OUTPUT,
@@ -99,8 +99,8 @@ def concluded(spec: RunSpec, submitted: float | None = None, **events: Any) -> R
     """Return the record of a run of one second, with these events of its notebook."""
     watch = Watchdog(spec, 0.0, kill=lambda: None)
     watch.training, watch.submitted = 1.0, submitted
-    story = replace(Story(lambda: None, lambda: None, training=True, cell="model"), **events)
-    return conclude(spec, story, watch, ended=2.0, last_words="")
+    begun = RunEvents(lambda: None, lambda: None, training=True, cell="model")
+    return conclude(spec, replace(begun, **events), watch, ended=2.0, last_words="")
 
 
 @pytest.mark.parametrize("claimed", [-1, 2**53 + 1, 10**400], ids=["negative", "large", "huge"])
@@ -122,8 +122,8 @@ def test_the_allocators_claim_is_bounded(claimed: float, believed: float, spec: 
     watch = Watchdog(spec, 0.0, kill=lambda: None)
     watch.gpu.total_mb = 80000.0
     watch.training, watch.submitted = 1.0, 2.0
-    story = Story(lambda: None, lambda: None)
-    run = conclude(spec, story, watch, ended=2.0, last_words="")
+    events = RunEvents(lambda: None, lambda: None)
+    run = conclude(spec, events, watch, ended=2.0, last_words="")
     assert run.gpu_allocated_mb == believed
 
 

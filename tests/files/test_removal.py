@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.files.removal import remove_tree
-from tests.execution import litter
+from tests.execution import odd_files
 
 
 def test_what_is_strange_or_deep_is_removed(tmp_path: Path) -> None:
-    litter.strange(tmp_path / "run")
-    litter.deep(tmp_path / "run" / "strange")
-    litter.strange(tmp_path / "run" / "strange" / "within")
+    odd_files.strange(tmp_path / "run")
+    odd_files.deep(tmp_path / "run" / "strange")
+    odd_files.strange(tmp_path / "run" / "strange" / "within")
     remove_tree(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 

@@ -17,7 +17,7 @@ from autoresearch_kit.execution.runner.crash_report import Executed, read_execut
 from autoresearch_kit.execution.runner.submission import reported, take_model
 from autoresearch_kit.files.untrusted import entries, plain_file, read_if_plain
 from autoresearch_kit.records import Reason, SandboxLevel
-from tests.execution import litter
+from tests.execution import odd_files
 from tests.execution.notebooks import make_spec, notebook
 from tests.ledger import ledger
 
@@ -30,14 +30,14 @@ EVERY_FILE = (
 )
 
 
-@pytest.fixture(params=litter.KINDS)
+@pytest.fixture(params=odd_files.KINDS)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A run's folder where, in place of each file of the notebook, something else lies."""
     folder = tmp_path / "run"
     (folder / handover.WORK_FOLDER).mkdir(parents=True)
     handover.write_live(folder, handover.TRAINS)
-    code = "import sys; from pathlib import Path; from tests.execution import litter\n"
-    code += "for path in sys.argv[2:]: litter.in_place_of_a_file(Path(path), sys.argv[1])\n"
+    code = "import sys; from pathlib import Path; from tests.execution import odd_files\n"
+    code += "for path in sys.argv[2:]: odd_files.in_place_of_a_file(Path(path), sys.argv[1])\n"
     code += "print(flush=True); input()"
     paths = [str(folder / handover.WORK_FOLDER / name) for name in EVERY_FILE]
     argv = [sys.executable, "-c", code, request.param, *paths]

@@ -11,16 +11,16 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Experiment, Proposal, Provenance, codec
 from autoresearch_kit.reports.audit_trail import Trail, audit_page
 from autoresearch_kit.researchers import View
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.stub_pool import StubPool, Wants, run
 
-GATED = replace(quick.SETTINGS, approve=True)
+GATED = replace(made_up_runs.SETTINGS, approve=True)
 HOSTILE = "</script><script>alert(1)</script>"
 DIGEST = "0123456789ab"
 PROVENANCE = Provenance("llm.example.org", ("f" * 64,), ("read", "submit"), "2026-03-08T21:00:00Z")
 
 
-class Told(Wants):
+class ClockReading(Wants):
     """Proposes as a model would that says hostile things."""
 
     def propose(self, view: View) -> Proposal:
@@ -38,7 +38,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     workspace.create()
     workspace.keep_directive(DIGEST, "Only ever <simplify>.")
     pool = StubPool(workspace.runs, slots=1)
-    run(root, pool, Told({"WIDTH": 64}, {"WIDTH": 65}, {"WIDTH": 4}), GATED, experiments=3)
+    run(root, pool, ClockReading({"WIDTH": 64}, {"WIDTH": 65}, {"WIDTH": 4}), GATED, experiments=3)
     made = History(root, "night")
     made.answer(1, approved=True, note="looked at it")
     return made

@@ -12,7 +12,7 @@ from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
 from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.optuna import OptunaResearcher, find_outcomes, promising
 from autoresearch_kit.verdicts.decide import Decision
-from tests.researchers.bench import Bench, Objective, experiment
+from tests.researchers.fake_campaign import FakeCampaign, Objective, experiment
 
 CONFIG = """\
 MATRIX_LR = 0.04  # of Muon
@@ -39,8 +39,8 @@ def quadratic(sigma: float = 0.0) -> Objective:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(CONFIG, quadratic())
+def campaign() -> FakeCampaign:
+    return FakeCampaign(CONFIG, quadratic())
 
 
 @pytest.fixture
@@ -49,24 +49,24 @@ def researcher() -> OptunaResearcher:
 
 
 def test_the_first_proposals_are_steps_from_the_best(
-    bench: Bench, researcher: OptunaResearcher
+    campaign: FakeCampaign, researcher: OptunaResearcher
 ) -> None:
     for number in range(1, 9):
-        best, proposal = bench.best, researcher.propose(bench.view)
+        best, proposal = campaign.best, researcher.propose(campaign.view)
         assert 1 <= len(proposal.constants) <= 2
         assert (proposal.number, proposal.parent) == (number, best.number)
         assert proposal.idea == ", ".join(
             f"{name} {best.constants[name]} -> {value}"
             for name, value in proposal.constants.items()
         )
-        bench.try_(proposal)
+        campaign.try_(proposal)
 
 
 def test_every_constant_is_tried_before_any_is_tried_often(
-    bench: Bench, researcher: OptunaResearcher
+    campaign: FakeCampaign, researcher: OptunaResearcher
 ) -> None:
-    bench.go(researcher, 6)
-    tried = {name for e in bench.experiments for name in e.proposal.constants}
+    campaign.go(researcher, 6)
+    tried = {name for e in campaign.experiments for name in e.proposal.constants}
     assert tried == {*OPTIMUM, "USE_SMEAR", "WINDOW"}
 
 
@@ -76,31 +76,33 @@ def test_thirty_noisy_experiments_gain_most_of_what_there_is(
     exact = quadratic()
     left = []
     for tag in ("monday", "tuesday", "wednesday"):
-        bench = Bench(CONFIG, quadratic(sigma=0.003), tag)
-        bench.go(researcher, 30)
-        reached, begun = exact(bench.best.constants), exact(bench.experiments[0].constants)
+        campaign = FakeCampaign(CONFIG, quadratic(sigma=0.003), tag)
+        campaign.go(researcher, 30)
+        reached, begun = exact(campaign.best.constants), exact(campaign.experiments[0].constants)
         assert reached is not None
         assert begun is not None
         left.append((reached - 1.2) / (begun - 1.2))
     assert sum(left) / len(left) < 0.25
 
 
-def test_the_same_history_gives_the_same_proposal(bench: Bench) -> None:
+def test_the_same_history_gives_the_same_proposal(campaign: FakeCampaign) -> None:
     for _ in range(20):
-        proposal = OptunaResearcher().propose(bench.view)
-        assert OptunaResearcher().propose(bench.view) == proposal
-        bench.try_(proposal)
+        proposal = OptunaResearcher().propose(campaign.view)
+        assert OptunaResearcher().propose(campaign.view) == proposal
+        campaign.try_(proposal)
 
 
-def test_another_tag_gives_another_proposal(bench: Bench, researcher: OptunaResearcher) -> None:
-    other = replace(bench.view, tag="day")
-    assert researcher.propose(bench.view).constants != researcher.propose(other).constants
+def test_another_tag_gives_another_proposal(
+    campaign: FakeCampaign, researcher: OptunaResearcher
+) -> None:
+    other = replace(campaign.view, tag="day")
+    assert researcher.propose(campaign.view).constants != researcher.propose(other).constants
 
 
 def test_tpe_joins_in_once_there_is_enough_history(
-    bench: Bench, researcher: OptunaResearcher
+    campaign: FakeCampaign, researcher: OptunaResearcher
 ) -> None:
-    tried = bench.go(researcher, 24)
+    tried = campaign.go(researcher, 24)
     modelled = [e.number for e in tried if e.proposal.hypothesis.startswith("TPE, from ")]
     assert modelled
     assert min(modelled) >= 12
@@ -108,33 +110,33 @@ def test_tpe_joins_in_once_there_is_enough_history(
 
 
 def test_a_used_up_space_is_said() -> None:
-    bench = Bench("USE_SMEAR = True\nLAYERS = 1  # deep; 1..3\n", lambda _: 1.0)
+    campaign = FakeCampaign("USE_SMEAR = True\nLAYERS = 1  # deep; 1..3\n", lambda _: 1.0)
     researcher = OptunaResearcher()
-    bench.go(researcher, 5)
+    campaign.go(researcher, 5)
     with pytest.raises(KitError, match="all values in reach of USE_SMEAR, LAYERS were tried"):
-        researcher.propose(bench.view)
+        researcher.propose(campaign.view)
 
 
 def test_a_config_without_constants_is_said(researcher: OptunaResearcher) -> None:
-    bench = Bench("VOCAB = 8  # fixed by the corpus; fixed\nNAME = 'x'\n", lambda _: 1.0)
+    campaign = FakeCampaign("VOCAB = 8  # fixed by the corpus; fixed\nNAME = 'x'\n", lambda _: 1.0)
     with pytest.raises(KitError, match="config has no constants to search; write some"):
-        researcher.propose(bench.view)
+        researcher.propose(campaign.view)
 
 
 def test_crashes_are_penalised_and_nothing_is_proposed_twice(researcher: OptunaResearcher) -> None:
     def objective(constants: Mapping[str, Constant]) -> float | None:
         return None if float(constants["DEPTH"]) > 4 else quadratic()(constants)
 
-    bench = Bench(CONFIG, objective)
-    bench.go(researcher, 40)
-    vectors = [tuple(sorted(e.constants.items())) for e in bench.experiments]
+    campaign = FakeCampaign(CONFIG, objective)
+    campaign.go(researcher, 40)
+    vectors = [tuple(sorted(e.constants.items())) for e in campaign.experiments]
     assert len(set(vectors)) == len(vectors)
-    crashes = [e for e in bench.experiments if e.verdict is Verdict.CRASH]
-    scores = [e.score for e in bench.experiments if e.score is not None]
-    (penalty,) = {v for o in find_outcomes(bench.view) for v in o.values if v not in scores}
+    crashes = [e for e in campaign.experiments if e.verdict is Verdict.CRASH]
+    scores = [e.score for e in campaign.experiments if e.score is not None]
+    (penalty,) = {v for o in find_outcomes(campaign.view) for v in o.values if v not in scores}
     assert crashes
     assert penalty == pytest.approx(2 * max(scores) - min(scores))
-    assert bench.best.score == min(scores)
+    assert campaign.best.score == min(scores)
 
 
 @pytest.mark.parametrize(
@@ -142,38 +144,38 @@ def test_crashes_are_penalised_and_nothing_is_proposed_twice(researcher: OptunaR
     [(Verdict.CRASH, Reason.INVALID_EDIT), (Verdict.DISTURBED, Reason.MACHINE_BUSY)],
 )
 def test_what_was_not_tried_is_not_learnt_from(
-    bench: Bench, verdict: Verdict, reason: Reason
+    campaign: FakeCampaign, verdict: Verdict, reason: Reason
 ) -> None:
-    proposal, code = replace(bench.best.proposal, number=1, parent=0), bench.notebooks[0]
+    proposal, code = replace(campaign.best.proposal, number=1, parent=0), campaign.notebooks[0]
     made = experiment(proposal, code, None, Decision(verdict, reason, ""), "")
-    bench.experiments.append(made)
-    assert [outcome.values for outcome in find_outcomes(bench.view)] == [(bench.best.score,)]
-    known = tried_before(bench.view, code)
+    campaign.experiments.append(made)
+    assert [outcome.values for outcome in find_outcomes(campaign.view)] == [(campaign.best.score,)]
+    known = tried_before(campaign.view, code)
     assert known is not None
     assert known.number == 0
 
 
 def test_experiments_with_other_code_are_left_out(
-    bench: Bench, researcher: OptunaResearcher
+    campaign: FakeCampaign, researcher: OptunaResearcher
 ) -> None:
-    bench.go(researcher, 3)
-    other = [replace(e, structure="other") for e in bench.experiments[1:]]
-    view = replace(bench.view, experiments=(bench.experiments[0], *other))
+    campaign.go(researcher, 3)
+    other = [replace(e, structure="other") for e in campaign.experiments[1:]]
+    view = replace(campaign.view, experiments=(campaign.experiments[0], *other))
     assert len(find_outcomes(view)) == 1
 
 
-def test_a_losing_direction_is_turned_and_a_winning_one_kept(bench: Bench) -> None:
+def test_a_losing_direction_is_turned_and_a_winning_one_kept(campaign: FakeCampaign) -> None:
     lower = Proposal(1, 0, "optuna", "lower", "", constants={"MATRIX_LR": 0.02})
-    bench.try_(lower)
-    assert promising("MATRIX_LR", find_outcomes(bench.view)) == 1
-    bench.try_(replace(lower, number=2, constants={"MATRIX_LR": 0.05}))
-    assert promising("MATRIX_LR", find_outcomes(bench.view)) == 1
-    assert promising("DEPTH", find_outcomes(bench.view)) == 0
+    campaign.try_(lower)
+    assert promising("MATRIX_LR", find_outcomes(campaign.view)) == 1
+    campaign.try_(replace(lower, number=2, constants={"MATRIX_LR": 0.05}))
+    assert promising("MATRIX_LR", find_outcomes(campaign.view)) == 1
+    assert promising("DEPTH", find_outcomes(campaign.view)) == 0
 
 
-def in_flight(bench: Bench, researcher: OptunaResearcher, count: int) -> list[Proposal]:
+def in_flight(campaign: FakeCampaign, researcher: OptunaResearcher, count: int) -> list[Proposal]:
     """Proposals that are asked for one after the other, while all earlier ones run."""
-    view, running = bench.view, list[Proposal]()
+    view, running = campaign.view, list[Proposal]()
     for number in range(view.number, view.number + count):
         running.append(researcher.propose(replace(view, number=number, running=tuple(running))))
     return running
@@ -181,24 +183,28 @@ def in_flight(bench: Bench, researcher: OptunaResearcher, count: int) -> list[Pr
 
 @pytest.mark.parametrize("tried", [0, 24])
 def test_no_constants_are_in_flight_twice(
-    bench: Bench, researcher: OptunaResearcher, tried: int
+    campaign: FakeCampaign, researcher: OptunaResearcher, tried: int
 ) -> None:
-    bench.go(researcher, tried)
-    vectors = [{**bench.best.constants, **p.constants} for p in in_flight(bench, researcher, 16)]
+    campaign.go(researcher, tried)
+    vectors = [
+        {**campaign.best.constants, **p.constants} for p in in_flight(campaign, researcher, 16)
+    ]
     assert not [vector for vector in vectors if vectors.count(vector) > 1]
 
 
 def test_steps_in_flight_change_what_no_other_changes(
-    bench: Bench, researcher: OptunaResearcher
+    campaign: FakeCampaign, researcher: OptunaResearcher
 ) -> None:
-    changed = {name for each in in_flight(bench, researcher, 6) for name in each.constants}
+    changed = {name for each in in_flight(campaign, researcher, 6) for name in each.constants}
     assert changed == {*OPTIMUM, "USE_SMEAR", "WINDOW"}
 
 
-def test_tpe_knows_what_is_in_flight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.go(OptunaResearcher(), 24)
-    running = [replace(bench.best.proposal, number=25, parent=0, constants={"DEPTH": 2})]
-    view, told, add = bench.view, list[TrialState](), optuna.Study.add_trials
+def test_tpe_knows_what_is_in_flight(
+    campaign: FakeCampaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign.go(OptunaResearcher(), 24)
+    running = [replace(campaign.best.proposal, number=25, parent=0, constants={"DEPTH": 2})]
+    view, told, add = campaign.view, list[TrialState](), optuna.Study.add_trials
 
     def add_trials(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
         told.extend(trial.state for trial in trials)

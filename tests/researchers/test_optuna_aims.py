@@ -23,7 +23,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers import View
 from autoresearch_kit.researchers.optuna import OptunaResearcher, find_outcomes
 from autoresearch_kit.verdicts.decide import Decision
-from tests.researchers.bench import BASELINE, experiment, notebook
+from tests.researchers.fake_campaign import BASELINE, experiment, notebook
 
 CONFIG = "RATE = 0.1\nWIDTH = 8.0  # of the model; 1..64 log\n"
 SPEED = Metric("tokens_per_second", Direction.HIGHER)

@@ -9,7 +9,7 @@ import pytest
 from autoresearch_kit.errors import LimitReached
 from autoresearch_kit.records import Limits, Prices, Usage
 from autoresearch_kit.researchers.spending import REPLY_TOKENS, Meter, per
-from tests.researchers.bench import Bench
+from tests.researchers.fake_campaign import FakeCampaign
 
 ONE = Usage(requests=1, tokens_in=900, tokens_out=100, tokens_cached=300, seconds=2.0, usd=0.5)
 
@@ -34,7 +34,7 @@ def test_the_requests_for_an_experiment_add_up(meter: Meter) -> None:
 def test_what_is_recorded_is_not_counted_twice(meter: Meter) -> None:
     for number in (0, 1, 2):
         meter.add(number, ONE)
-    recorded = replace(Bench("WIDTH = 8", lambda _: 1.0).best, usage=ONE)
+    recorded = replace(FakeCampaign("WIDTH = 8", lambda _: 1.0).best, usage=ONE)
     assert meter.total([recorded]) == ONE + ONE + ONE
     assert meter.in_flight({0, 2}) == ONE
 
@@ -86,7 +86,7 @@ def test_a_request_that_can_not_fit_does_not_wait(tmp_path: Path) -> None:
 def test_what_is_asked_under_a_number_after_its_record_counts(meter: Meter) -> None:
     meter.add(0, ONE)
     meter.add(0, ONE)
-    recorded = replace(Bench("WIDTH = 8", lambda _: 1.0).best, usage=ONE)
+    recorded = replace(FakeCampaign("WIDTH = 8", lambda _: 1.0).best, usage=ONE)
     assert meter.total([recorded]) == ONE + ONE
 
 

@@ -13,7 +13,7 @@ from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Researcher, Share, Turns, View, check_name
 from autoresearch_kit.researchers.optuna import OptunaResearcher
 from autoresearch_kit.researchers.spending import Meter
-from tests.researchers.bench import Bench
+from tests.researchers.fake_campaign import FakeCampaign
 from tests.researchers.llm.conftest import Ledger, ledger
 
 __all__ = ["ledger"]
@@ -45,7 +45,7 @@ class FakeModel(Researcher):
 
 @pytest.fixture
 def view() -> View:
-    return Bench("WIDTH = 8  # of it; 4..64", lambda _: 1.0).view
+    return FakeCampaign("WIDTH = 8  # of it; 4..64", lambda _: 1.0).view
 
 
 def turns(model: FakeModel, *, fallback: bool = True) -> Turns:

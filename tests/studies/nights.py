@@ -6,7 +6,7 @@ from dataclasses import replace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, Constant, EditAction, Noise, Reason, Run
 from autoresearch_kit.reports.confirmation import Trial, Trials
-from autoresearch_kit.studies.confirm.judging import Standing, stand
+from autoresearch_kit.studies.confirm.judging import Standing, standing_of
 from autoresearch_kit.studies.confirm.plan import Keep, Plan, Variant
 from tests.campaign import tiny
 from tests.researchers.llm.conftest import run_of
@@ -45,7 +45,7 @@ def ran(value: float | None) -> Run:
 
 def carry_out(plan: Plan, scored: Scored, seeds: int = 3, believed: Noise = NOISE) -> Standing:
     """Return the state after all runs, done one by one."""
-    standing = stand(plan, Trials(seeds, believed))
+    standing = standing_of(plan, Trials(seeds, believed))
     while standing.todo:
         standing = one_more(standing, scored)
     return standing
@@ -55,4 +55,4 @@ def one_more(standing: Standing, scored: Scored) -> Standing:
     todo = standing.todo[0]
     trial = Trial(todo.variant.code, todo.at, ran(scored(todo.variant, todo.at)))
     trials = replace(standing.trials, done=(*standing.trials.done, trial))
-    return stand(standing.plan, trials)
+    return standing_of(standing.plan, trials)

@@ -38,7 +38,7 @@ from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.reports.results import results
 from autoresearch_kit.studies.confirm.confirming import LEFT, Confirming
 from autoresearch_kit.ui.cli.app import app
-from tests.campaign import quick, scripted, tiny
+from tests.campaign import made_up_runs, scripted, tiny
 from tests.campaign.test_campaign import left_running
 from tests.ledger.ledger import SETTINGS, experiment
 from tests.studies.nights import ran
@@ -88,14 +88,14 @@ def made_up_run(spec: RunSpec, waiting: None = None, **_: Callable[[], bool]) ->
     assert isinstance(rate, float)
     value = 2.0 - steps / 100 - rate + spec.seed % 7 / 10_000
     score = Score("val_bpb", value, 1.0, 1, 1, 0.0, 0.1)
-    return replace(quick.made_up_run(spec, waiting), score=score)
+    return replace(made_up_runs.made_up_run(spec, waiting), score=score)
 
 
 @contextmanager
 def made_up(execute: Callable[..., Run] = made_up_run) -> Iterator[None]:
     """Have confirmations in here run nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pools, "find_context", quick.made_up_context)
+        patch.setattr(pools, "find_context", made_up_runs.made_up_context)
         patch.setattr(launch, "execute", execute)
         yield
 
@@ -125,7 +125,7 @@ from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.ui import cli
 from autoresearch_kit.campaign import pools
 from autoresearch_kit.execution import launch
-from tests.campaign import quick
+from tests.campaign import made_up_runs
 
 def execute(*_, cancelled, **__):
     print("runs", flush=True)
@@ -135,7 +135,7 @@ def execute(*_, cancelled, **__):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
-pools.find_context = quick.made_up_context
+pools.find_context = made_up_runs.made_up_context
 launch.execute = execute
 sys.argv = ["autoresearch", "confirm", "night", "--yes"]
 cli.main()
@@ -242,7 +242,7 @@ def test_the_next_campaign_can_begin_with_the_gain_only(confirmed: Workspace) ->
 @pytest.mark.slow
 def test_variants_are_run_and_scored_in_turn(tmp_path: Path, corpus: Path) -> None:
     root = scripted.make_project(tmp_path / "project")
-    settings = settle(root, "night", tiny.wishes(corpus, scripted.TRAIN_SECONDS))
+    settings = settle(root, "night", tiny.options(corpus, scripted.TRAIN_SECONDS))
     night = Workspace(root, "night")
     night.create()
     night.copy_kit()

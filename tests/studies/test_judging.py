@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
-from autoresearch_kit.studies.confirm.judging import Standing, best_runs, stand
+from autoresearch_kit.studies.confirm.judging import Standing, best_runs, standing_of
 from autoresearch_kit.studies.confirm.plan import Plan, Variant
 from autoresearch_kit.studies.confirm.results import sum_up
 from tests.ledger.ledger import experiment
@@ -46,7 +46,7 @@ def test_the_best_is_run_most_often() -> None:
 
 
 def test_variants_take_turns_under_the_same_seeds() -> None:
-    todo = stand(PLAN, Trials(3, NOISE)).todo
+    todo = standing_of(PLAN, Trials(3, NOISE)).todo
     half = Counter(each.variant.code for each in todo[: len(todo) // 2])
     for variant in PLAN.without:
         assert {each.at for each in todo if each.variant.code == variant.code} == {0, 1, 2}
@@ -110,9 +110,9 @@ def test_pruning_is_advised_unless_it_costs(together: float, prune: bool) -> Non
 def test_an_interrupted_confirmation_ends_as_an_uninterrupted_one() -> None:
     scored = scores(0.05, 0.005, 0.004, jitter=0.01)
     whole = carry_out(PLAN, scored)
-    standing = stand(PLAN, Trials(3, NOISE))
+    standing = standing_of(PLAN, Trials(3, NOISE))
     while standing.todo:
-        standing = stand(PLAN, one_more(standing, scored).trials)
+        standing = standing_of(PLAN, one_more(standing, scored).trials)
     assert standing.trials == whole.trials
     assert findings(standing) == findings(whole)
     done = whole.trials.done
@@ -120,25 +120,25 @@ def test_an_interrupted_confirmation_ends_as_an_uninterrupted_one() -> None:
 
 
 def test_a_disturbed_run_is_repeated_and_never_counts() -> None:
-    first = stand(PLAN, Trials(3, NOISE)).todo[0]
+    first = standing_of(PLAN, Trials(3, NOISE)).todo[0]
     code = first.variant.code
     trial = Trial(code, first.at, ran(1.1), "the machine was busy")
-    assert first in stand(PLAN, Trials(3, NOISE, (trial,))).todo
+    assert first in standing_of(PLAN, Trials(3, NOISE, (trial,))).todo
     again = replace(trial, run=ran(1.0), disturbed="")
     for second, runs in ((again, [again.run]), (trial, [])):
-        over = stand(PLAN, Trials(3, NOISE, (trial, second)))
+        over = standing_of(PLAN, Trials(3, NOISE, (trial, second)))
         assert first not in over.todo
         assert over.runs(code) == runs
 
 
 def test_more_seeds_go_on_from_the_runs_there_are() -> None:
     standing = carry_out(PLAN, scores(0.1, 0.1, 0.1))
-    more = stand(PLAN, replace(standing.trials, seeds=4))
+    more = standing_of(PLAN, replace(standing.trials, seeds=4))
     assert {each.at for each in more.todo if each.variant.out} == {3}
 
 
 def test_the_forecast_is_kept() -> None:
-    first = stand(PLAN, Trials(3, NOISE))
+    first = standing_of(PLAN, Trials(3, NOISE))
     most = first.left + first.more
     assert len(carry_out(PLAN, scores(0.004, 0.004, 0.004)).trials.done) <= most
 

@@ -22,7 +22,7 @@ from autoresearch_kit.execution.judge.predictor_process import PredictorProcess,
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure, serve
 from autoresearch_kit.execution.judge.shard import Predict, Shard, batch_shape, load_shard
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.processes.lifeline import await_turn, uncollected
+from autoresearch_kit.execution.processes.starter import await_turn, without_garbage_collection
 from autoresearch_kit.records import Reason, Score
 from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.lm.splits import Split, metric_name
@@ -66,7 +66,7 @@ def judge(spec: JudgeSpec) -> Score:
     shard = load_shard(dataset, spec.shard)
     on_gpu = spec.device == "cuda"
     if on_gpu:
-        with uncollected():
+        with without_garbage_collection():
             import torch  # noqa: F401 - takes seconds, while the predictors do the same
     await_turn(lambda: reap.reap(spec.run_id))
     begun = time.monotonic()

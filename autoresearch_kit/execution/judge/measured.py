@@ -18,7 +18,7 @@ from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure, se
 from autoresearch_kit.execution.judge.task_predictor_process import TaskPredictor
 from autoresearch_kit.execution.judge.task_predictor_process import start as start_predictor
 from autoresearch_kit.execution.processes import reap
-from autoresearch_kit.execution.processes.lifeline import await_turn
+from autoresearch_kit.execution.processes.starter import await_turn
 from autoresearch_kit.execution.runner.limits import MAX_FILES
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.untrusted import entries

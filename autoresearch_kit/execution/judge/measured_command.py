@@ -9,7 +9,7 @@ from typing import IO
 
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.measuring_watch import MeasuringWatch
-from autoresearch_kit.execution.judge.relay import First
+from autoresearch_kit.execution.judge.relay import FirstFailure
 from autoresearch_kit.execution.judge.reported import Reported
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
 from autoresearch_kit.execution.processes import reap
@@ -79,7 +79,7 @@ def _run(
         ScoreFailure: it took too much, or printed a metric that can't be taken.
     """
     sandbox.make()
-    first, errors = First(), Drain()
+    first, errors = FirstFailure(), Drain()
     errors.start()
     process = subprocess.Popen(
         sandbox.command(["sh", "-c", command], _variables(sandbox), any_program=True),

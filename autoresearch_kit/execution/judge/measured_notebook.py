@@ -16,16 +16,16 @@ from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.judge import task_predictor_process
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.measuring_watch import MeasuringWatch
-from autoresearch_kit.execution.judge.relay import First, Relay
+from autoresearch_kit.execution.judge.relay import FirstFailure, Relay
 from autoresearch_kit.execution.judge.reported import Reported
 from autoresearch_kit.execution.judge.scoring import MEASURED_FILE
 from autoresearch_kit.execution.processes.child import Drain
 from autoresearch_kit.execution.runner import kernel
-from autoresearch_kit.execution.runner.engine import RunEngine, Story, save_executed
+from autoresearch_kit.execution.runner.engine import RunEngine, RunEvents, save_executed
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.measuring.guard import UntrustedError
-from autoresearch_kit.measuring.line import PLACES, Places
 from autoresearch_kit.measuring.measurement import MeasurementError
+from autoresearch_kit.measuring.messages import PATHS, MeasuringPaths
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.measured import layout
@@ -47,7 +47,7 @@ class MeasuringKernel:
     manager: AsyncKernelManager
     relay: Relay
     reported: Reported
-    first: First
+    first: FirstFailure
     drain: Drain
 
     def measure(self, deadline: float) -> None:
@@ -60,15 +60,15 @@ class MeasuringKernel:
             sandbox, self.first, called, deadline, lambda: relay.predictor.processes()
         )
         watch.start()
-        story = Story(on_ready=lambda: None, on_training=lambda: None)
-        self._execute(story)
+        events = RunEvents(on_ready=lambda: None, on_training=lambda: None)
+        self._execute(events)
         watch.end()
-        if failure := self._failure(story):
+        if failure := self._failure(events):
             self.first.note(failure)
-        if story.notebook is not None:
-            save_executed(story.notebook, self.first.failure, sandbox.spec.folder / MEASURED_FILE)
+        if events.notebook is not None:
+            save_executed(events.notebook, self.first.failure, sandbox.spec.folder / MEASURED_FILE)
 
-    def _execute(self, story: Story) -> None:
+    def _execute(self, events: RunEvents) -> None:
         papermill_engines.register(ENGINE, RunEngine)
         notebook = self.sandbox.spec.dataset / layout.MEASURE_FOLDER / layout.MEASURE_NOTEBOOK
         try:
@@ -79,32 +79,32 @@ class MeasuringKernel:
                 kernel_name=kernel.KERNEL_NAME,
                 progress_bar=False,
                 km=self.manager,
-                story=story,
+                events=events,
             )
         except PapermillExecutionError:
-            return  # the story has it
+            return  # the events have it
         except Exception as error:  # noqa: BLE001 - nbclient may raise anything when a kernel dies
-            story.lost = f"the connection to its kernel broke: {type(error).__name__}: {error}"
+            events.lost = f"the connection to its kernel broke: {type(error).__name__}: {error}"
 
-    def _failure(self, story: Story) -> Failure | None:
+    def _failure(self, events: RunEvents) -> Failure | None:
         """Return what went wrong in the notebook. An error's own words may quote hidden data."""
-        if story.error is not None:
-            name, words = story.error
+        if events.error is not None:
+            name, words = events.error
             said = f": {words}" if name in OWN_ERRORS else f"; {MEASURED_FILE} has all of it"
-            detail = f"measure.ipynb raised {name} in {_place(story)}{said}"
-        elif story.lost:
-            detail = f"measure.ipynb: {story.lost}: {self.drain.last_line}"
+            detail = f"measure.ipynb raised {name} in {_place(events)}{said}"
+        elif events.lost:
+            detail = f"measure.ipynb: {events.lost}: {self.drain.last_line}"
         else:
             return None
         return Failure(Reason.NOT_MEASURED, one_line(detail, 300))
 
 
-def _place(story: Story) -> str:
+def _place(events: RunEvents) -> str:
     """Name the cell that failed by its number among the cells of code, from 1 on."""
-    cells = story.notebook.cells if story.notebook is not None else []
+    cells = events.notebook.cells if events.notebook is not None else []
     code = [cell for cell in cells if cell.cell_type == "code"]
     names = [str(cell.metadata.get("name", cell.get("id", ""))) for cell in code]
-    return f"cell {names.index(story.cell) + 1}" if story.cell in names else "a cell"
+    return f"cell {names.index(events.cell) + 1}" if events.cell in names else "a cell"
 
 
 def start(sandbox: MeasuringSandbox) -> MeasuringKernel:
@@ -115,18 +115,18 @@ def start(sandbox: MeasuringSandbox) -> MeasuringKernel:
     theirs.close()
     drain = Drain()
     drain.start()
-    first, reported = First(), Reported(sandbox.info.task)
-    places = Places(
+    first, reported = FirstFailure(), Reported(sandbox.info.task)
+    paths = MeasuringPaths(
         hidden=sandbox.hidden,
         data=sandbox.data,
         output=spec.output,
-        line=descriptor,
+        socket=descriptor,
         trusted=sandbox.trusted,
         submission=spec.submission if sandbox.trusted else None,
     )
     argv = sandbox.command(
         kernel.kernel_argv(kernel.LAUNCHER),
-        {PLACES: codec.compact(places).decode()},
+        {PATHS: codec.compact(paths).decode()},
         any_program=False,
     )
     manager = kernel.launch(

@@ -10,7 +10,7 @@ import psutil
 
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
-from autoresearch_kit.execution.judge.relay import First
+from autoresearch_kit.execution.judge.relay import FirstFailure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.runner.limits import Limits
 from autoresearch_kit.records import Reason
@@ -30,7 +30,7 @@ class MeasuringWatch(threading.Thread):
     def __init__(
         self,
         sandbox: MeasuringSandbox,
-        first: First,
+        first: FirstFailure,
         called: str,
         deadline: float,
         others: Callable[[], Sequence[psutil.Process]] = tuple,

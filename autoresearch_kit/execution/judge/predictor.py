@@ -13,12 +13,15 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoresearch_kit.execution.processes.lifeline import end_with_starter, uncollected
+from autoresearch_kit.execution.processes.starter import (
+    end_with_starter,
+    without_garbage_collection,
+)
 
 if __name__ == "__main__":
     end_with_starter()
 
-with uncollected():
+with without_garbage_collection():
     import torch
     from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""The judge's end of the line to a measuring kernel: asks the predictor, collects the metrics."""
+"""The judge's connection to a measuring kernel: asks the predictor, collects the metrics."""
 
 import socket
 import sys
@@ -14,13 +14,13 @@ from autoresearch_kit.execution.judge.reported import Reported
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
 from autoresearch_kit.execution.judge.task_predictor_process import TaskPredictor
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.measuring import line
-from autoresearch_kit.measuring.line import Answer, Ask, Request, Took
+from autoresearch_kit.measuring import messages
+from autoresearch_kit.measuring.messages import Answer, PredictSeconds, Request, RequestKind
 from autoresearch_kit.records import Reason
 from autoresearch_kit.records.text import one_line
 
 
-class First:
+class FirstFailure:
     """Keeps the first failure that is found, by whichever thread."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Relay(threading.Thread):
         end: socket.socket,
         start_predictor: Callable[[], TaskPredictor],
         reported: Reported,
-        first: First,
+        first: FirstFailure,
         answer_bytes: int,
     ) -> None:
         super().__init__(name="relay", daemon=True)
@@ -63,7 +63,7 @@ class Relay(threading.Thread):
         """Answer requests as they come."""
         try:
             while True:
-                self._answer(line.receive(self._end, Request))
+                self._answer(messages.receive(self._end, Request))
         except (EOFError, OSError):
             return  # the kernel is gone
         except msgspec.DecodeError as error:
@@ -84,31 +84,31 @@ class Relay(threading.Thread):
         def begin(size: int) -> None:
             nonlocal begun
             begun = True
-            line.send(self._end, Answer(size=size))
+            messages.send(self._end, Answer(size=size))
 
         if failure is None:
             try:
                 self._carry_out(request, begin)
             except ScoreFailure as found:
-                if begun:  # the kernel waits for the rest of an answer: end the line
+                if begun:  # the kernel waits for the rest of an answer: end the connection
                     raise
                 failure = self._note(found)
         if failure is not None:
-            line.send(self._end, Answer(failure=f"{failure.reason}: {failure.detail}"))
+            messages.send(self._end, Answer(failure=f"{failure.reason}: {failure.detail}"))
         elif not begun:
-            line.send(self._end, Answer())
+            messages.send(self._end, Answer())
 
     def _carry_out(self, request: Request, begin: Callable[[int], None]) -> None:
-        match request.ask:
-            case Ask.PREDICT:
+        match request.kind:
+            case RequestKind.PREDICT:
                 self._predict(request, begin)
-            case Ask.FRESH:
+            case RequestKind.FRESH:
                 self.predictor.end()
                 self.predictor = self._start_predictor()
                 self.predictor.deadline = self.deadline
-            case Ask.REPORT:
+            case RequestKind.REPORT:
                 self._reported.add(request.values)
-            case Ask.REFUSE:
+            case RequestKind.REFUSE:
                 detail = one_line(request.detail, DETAIL_LENGTH) or "measure.ipynb refused it"
                 raise ScoreFailure(Reason.BAD_SUBMISSION, detail)
 
@@ -121,13 +121,13 @@ class Relay(threading.Thread):
         self.predictor.deadline = self.deadline
         took = self.predictor.predict(
             request.size,
-            line.pieces(self._end, request.size),
+            messages.pieces(self._end, request.size),
             request.module,
             self._answer_bytes,
             begin,
             self._end.sendall,
         )
-        line.send(self._end, Took(took))
+        messages.send(self._end, PredictSeconds(took))
         self.rows += request.rows
         self.seconds += took
 

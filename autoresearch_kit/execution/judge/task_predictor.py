@@ -16,7 +16,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from autoresearch_kit.execution.processes.lifeline import end_with_starter, uncollected
+from autoresearch_kit.execution.processes.starter import (
+    end_with_starter,
+    without_garbage_collection,
+)
 
 if __name__ == "__main__":
     end_with_starter()
@@ -46,7 +49,7 @@ def main(argument: str) -> None:
     for descriptor in (spec.requests, spec.replies):
         os.set_inheritable(descriptor, False)
     if spec.imports_torch:
-        with uncollected():
+        with without_garbage_collection():
             import torch  # noqa: F401 - while it waits
     with os.fdopen(spec.requests, "rb") as requests, os.fdopen(spec.replies, "wb") as replies:
         try:

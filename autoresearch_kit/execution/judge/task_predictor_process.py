@@ -26,7 +26,7 @@ from autoresearch_kit.execution.judge.task_exchange import (
 from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
-from autoresearch_kit.measuring.line import PIECE_BYTES
+from autoresearch_kit.measuring.messages import PIECE_BYTES
 from autoresearch_kit.records import Reason, codec
 
 MODULE = "autoresearch_kit.execution.judge.task_predictor"

@@ -160,7 +160,7 @@ class WatchedPredictor:
         try:
             status = self.process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            self.fail(f"{self.called} closed its line to the judge")
+            self.fail(f"{self.called} closed its connection to the judge")
         if self.loaded and status in (-9, 128 + 9):
             raise ScoreFailure(Reason.OUT_OF_MEMORY, f"the system killed {self.called}'s process")
         words = self.tail.decode(errors="replace").strip().splitlines()

@@ -24,7 +24,7 @@ KEPT_BYTES = 4096
 
 @dataclass(frozen=True)
 class Child:
-    """A process that waits to be told to begin (see `lifeline`).
+    """A process that waits to be told to begin (see `starter`).
 
     All that it starts carries `run_id`.
     """

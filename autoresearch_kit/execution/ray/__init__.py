@@ -2,5 +2,5 @@
 
 The campaign's process has `pool`, which talks with `bridge`, Ray's driver, in lines of JSON. The
 bridge makes an `actor` for each device, which brings the campaign's package and data set to its
-node (`parcels`) and carries out orders by `node`, out of that package.
+node (`transfer`) and carries out orders by `node`, out of that package.
 """

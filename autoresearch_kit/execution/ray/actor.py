@@ -1,7 +1,7 @@
 """The actor of a device: brings the kit to its node, then lets the kit carry out orders.
 
 Ray pickles it by value, so that a node needs no kit of its own; hence it imports only the standard
-library, and `parcels`, which is pickled with it.
+library, and `transfer`, which is pickled with it.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from autoresearch_kit.execution.ray.parcels import Parcel, Piece, Store
+from autoresearch_kit.execution.ray.transfer import Piece, SentFolder, Store
 
 NODE_MODULE = "autoresearch_kit.execution.ray.node"
 
@@ -54,19 +54,19 @@ class SlotActor:
     def there(self) -> None:
         """Do nothing: an answer shows that the actor lives."""
 
-    def begin(self, parcel: Parcel) -> bool:
-        """Return whether the parcel is to be brought, as `Store.begin`."""
-        return self._store.begin(parcel)
+    def begin(self, sent: SentFolder) -> bool:
+        """Return True if the folder is to be sent, as `Store.begin`."""
+        return self._store.begin(sent)
 
-    def take(self, parcel: Parcel, some: Sequence[Piece]) -> None:
-        """Take in some of a parcel."""
-        self._store.take(parcel, some)
+    def take(self, sent: SentFolder, some: Sequence[Piece]) -> None:
+        """Take in some of a folder."""
+        self._store.take(sent, some)
 
-    def end(self, parcel: Parcel) -> None:
-        """Take the parcel in for good."""
-        self._store.end(parcel)
+    def end(self, sent: SentFolder) -> None:
+        """Take the folder in for good."""
+        self._store.end(sent)
 
-    def open(self, setup: bytes, kit: Parcel, data: Parcel, *, gpu: bool) -> bytes:
+    def open(self, setup: bytes, kit: SentFolder, data: SentFolder, *, gpu: bool) -> bytes:
         """Open the slot, by the kit that was brought; return its report.
 
         `gpu`: this actor was lent a GPU. Raises what the kit does where the node can't be used.

@@ -17,12 +17,12 @@ from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.execution.ray import hosting
 from autoresearch_kit.execution.ray.joined import Unreachable, set_environment
 from autoresearch_kit.execution.ray.messages import (
-    Broken,
+    BridgeBroken,
     Cancel,
     Connect,
-    Give,
-    Looked,
+    DevicesKnown,
     Message,
+    RunOrder,
     from_line,
     to_line,
 )
@@ -42,7 +42,7 @@ WHY_LENGTH = 400
 INSTALL = "--pool needs Ray, which is not installed: pip install 'autoresearch_kit[ray]'"
 
 
-class Speaker:
+class MessageWriter:
     """Writes messages for the campaign's process, from several threads."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -58,7 +58,7 @@ class Speaker:
 
 def main() -> int:
     """Be the bridge until stdin ends; return the exit status."""
-    speaker = Speaker(_own_stdout())
+    writer = MessageWriter(_own_stdout())
     set_environment()
     lines = sys.stdin.buffer
     connect = from_line(lines.readline())
@@ -67,18 +67,18 @@ def main() -> int:
         from autoresearch_kit.execution.ray.driver import Cluster  # imports Ray
 
         with _address(connect) as address:
-            cluster = Cluster(connect, address, speaker.say)
+            cluster = Cluster(connect, address, writer.say)
             try:
-                _serve(cluster, lines, speaker)
+                _serve(cluster, lines, writer)
             finally:
                 cluster.close()
     except ImportError as error:
         why = INSTALL if error.name == "ray" else f"Ray can't be imported: {error}"
-        speaker.say(Broken(why, again=False))
+        writer.say(BridgeBroken(why, again=False))
     except Unreachable as error:
-        speaker.say(Broken(one_line(str(error), WHY_LENGTH), again=error.again))
+        writer.say(BridgeBroken(one_line(str(error), WHY_LENGTH), again=error.again))
     except (KitError, OSError) as error:
-        speaker.say(Broken(one_line(in_words(error), WHY_LENGTH), again=False))
+        writer.say(BridgeBroken(one_line(in_words(error), WHY_LENGTH), again=False))
     else:
         return 0
     return 1
@@ -94,7 +94,7 @@ def _address(connect: Connect) -> Iterator[str]:
         yield "auto" if connect.address == "ray" else connect.address
 
 
-def _serve(cluster: "Cluster", lines: BinaryIO, speaker: Speaker) -> None:
+def _serve(cluster: "Cluster", lines: BinaryIO, writer: MessageWriter) -> None:
     """Carry out what is asked, and look for devices, until `lines` end."""
     asked: queue.Queue[Message | None] = queue.Queue()
 
@@ -106,11 +106,11 @@ def _serve(cluster: "Cluster", lines: BinaryIO, speaker: Speaker) -> None:
     threading.Thread(target=read, name="stdin", daemon=True).start()
     while True:
         devices, coming = cluster.look()
-        speaker.say(Looked(devices, coming))
+        writer.say(DevicesKnown(devices, coming))
         try:
             message = asked.get(timeout=LOOK_SECONDS)
             while message is not None:
-                if isinstance(message, Give):
+                if isinstance(message, RunOrder):
                     cluster.give(message)
                 elif isinstance(message, Cancel):
                     cluster.cancel(message)

@@ -19,25 +19,25 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from autoresearch_kit.execution.ray import actor as actor_module
-from autoresearch_kit.execution.ray import joined, parcels
+from autoresearch_kit.execution.ray import joined, transfer
 from autoresearch_kit.execution.ray.joined import Unreachable
 from autoresearch_kit.execution.ray.messages import (
     RUN,
     STOPPED,
-    Broken,
+    BridgeBroken,
     Cancel,
     Connect,
     Delivered,
-    Failed,
-    Give,
-    Gone,
     Message,
-    Out,
+    OrderCancelled,
+    OrderFailed,
     Report,
-    Stopped,
-    Up,
+    RunOrder,
+    SlotGone,
+    SlotUnusable,
+    SlotUp,
 )
-from autoresearch_kit.execution.ray.parcels import Parcel
+from autoresearch_kit.execution.ray.transfer import SentFolder
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Run, codec
 from autoresearch_kit.records.text import one_line
@@ -76,7 +76,7 @@ class _Device:
     cpus: float
     gpu: bool
     waits: bool = True
-    inbox: "queue.SimpleQueue[Give]" = field(default_factory=queue.SimpleQueue)
+    inbox: "queue.SimpleQueue[RunOrder]" = field(default_factory=queue.SimpleQueue)
     actor: ActorHandle | None = None
     carries: str = ""
 
@@ -93,13 +93,13 @@ class Cluster:
         self._say = say
         self._devices: dict[tuple[str, int], _Device] = {}
         self._alive: set[str] = set()
-        self._kit = Parcel(f"kit-{connect.kit_digest}", connect.kit_digest, connect.sizes[0])
+        self._kit = SentFolder(f"kit-{connect.kit_digest}", connect.kit_digest, connect.sizes[0])
         data = connect.node.data.name
-        self._data = Parcel(
+        self._data = SentFolder(
             f"{data}-{connect.dataset_digest}", connect.dataset_digest, connect.sizes[1]
         )
         joined.join(address, self._give_up)
-        for module in (actor_module, parcels):
+        for module in (actor_module, transfer):
             ray.cloudpickle.register_pickle_by_value(module)
         self._class = ray.remote(actor_module.SlotActor)
 
@@ -116,11 +116,11 @@ class Cluster:
         coming = sum(device.waits for device in self._devices.values())
         return len(self._devices), coming
 
-    def give(self, given: Give) -> None:
-        """Have an order carried out; `Failed` comes where its slot is not there any more."""
+    def give(self, given: RunOrder) -> None:
+        """Have an order carried out; `OrderFailed` comes where its slot is not there any more."""
         device = self._named(given.slot)
         if device is None or device.actor is None:
-            self._say(Failed(given.slot, given.order.key, "the slot is gone"))
+            self._say(OrderFailed(given.slot, given.order.key, "the slot is gone"))
         else:
             device.inbox.put(given)
 
@@ -140,7 +140,7 @@ class Cluster:
 
     def _give_up(self, why: Unreachable) -> None:
         """End this process, whose main thread waits for Ray in vain."""
-        self._say(Broken(str(why), again=why.again))
+        self._say(BridgeBroken(str(why), again=why.again))
         os._exit(1)
 
     def _named(self, slot: str) -> _Device | None:
@@ -169,11 +169,11 @@ class Cluster:
             except _Died as died:
                 deaths = deaths + 1 if not died.delivered else 1
                 device.waits, device.actor = False, None
-                self._say(Gone(device.name, died.why))
+                self._say(SlotGone(device.name, died.why))
                 time.sleep(AGAIN_SECONDS * deaths)
         if device.node_id in self._alive:
             why = f"its actor died {deaths} times in a row"
-            self._say(Out(device.name, device.node, why))
+            self._say(SlotUnusable(device.name, device.node, why))
 
     def _live(self, device: _Device) -> None:
         """Have one actor, from its start to its death; returns where the device can't be used."""
@@ -184,11 +184,11 @@ class Cluster:
                 report = self._open(device, actor)
             except RayTaskError as error:
                 device.waits = False
-                self._say(Out(device.name, device.node, _why(error)))
+                self._say(SlotUnusable(device.name, device.node, _why(error)))
                 ray.kill(actor)
                 return
             device.actor, device.waits = actor, False
-            self._say(Up(device.name, device.node, report))
+            self._say(SlotUp(device.name, device.node, report))
             while True:
                 try:
                     given = device.inbox.get(timeout=IDLE_SECONDS)
@@ -216,23 +216,23 @@ class Cluster:
         if not ray.wait([there], timeout=PLACED_SECONDS)[0]:
             device.waits = False
             why = "others of the cluster have it, or Ray does not start a process there; waiting"
-            self._say(Out(device.name, device.node, why))
+            self._say(SlotUnusable(device.name, device.node, why))
         ray.get(there)
         return actor
 
     def _open(self, device: _Device, actor: ActorHandle) -> Report:
         """Bring what the slot needs to its node, open it, and return its report."""
         connect = self._connect
-        for parcel, folder in ((self._kit, connect.kit), (self._data, connect.dataset)):
-            if ray.get(actor.begin.remote(parcel)):
-                for some in parcels.pieces(folder):
-                    ray.get(actor.take.remote(parcel, some))
-                ray.get(actor.end.remote(parcel))
+        for sent, folder in ((self._kit, connect.kit), (self._data, connect.dataset)):
+            if ray.get(actor.begin.remote(sent)):
+                for some in transfer.pieces(folder):
+                    ray.get(actor.take.remote(sent, some))
+                ray.get(actor.end.remote(sent))
         setup = codec.compact(connect.node)
         told: bytes = ray.get(actor.open.remote(setup, self._kit, self._data, gpu=device.gpu))
         return codec.decode(Report, told)
 
-    def _carry_out(self, device: _Device, actor: ActorHandle, given: Give) -> bool:
+    def _carry_out(self, device: _Device, actor: ActorHandle, given: RunOrder) -> bool:
         """Have an order carried out, and say what came of it; return whether it is delivered."""
         order, device.carries = given.order, given.order.key
         audits = order.audits and replace(order.audits, folder=Path(given.folder))
@@ -243,12 +243,12 @@ class Cluster:
                 actor.carry_out.remote(encoded, given.folder), timeout=limit
             )
         except RayTaskError as error:
-            self._say(Failed(device.name, order.key, _why(error)))
+            self._say(OrderFailed(device.name, order.key, _why(error)))
             return False
         finally:
             device.carries = ""
         if STOPPED in files:
-            self._say(Stopped(device.name, order.key))
+            self._say(OrderCancelled(device.name, order.key))
             return False
         folder = self._connect.runs / given.folder
         for name in files.keys() - {RUN}:

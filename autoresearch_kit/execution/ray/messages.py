@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.pool import DataRef, Order
@@ -58,7 +59,7 @@ class Connect:
 
 
 @dataclass(frozen=True)
-class Give:
+class RunOrder:
     """Ask the bridge to carry out an order on a slot, and to deliver to the folder of this name."""
 
     slot: str
@@ -86,7 +87,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Up:
+class SlotUp:
     """From the bridge: a slot is there."""
 
     slot: str
@@ -95,7 +96,7 @@ class Up:
 
 
 @dataclass(frozen=True)
-class Out:
+class SlotUnusable:
     """From the bridge: a device can't be used, or not yet; why is for people."""
 
     slot: str
@@ -104,7 +105,7 @@ class Out:
 
 
 @dataclass(frozen=True)
-class Gone:
+class SlotGone:
     """From the bridge: a slot that was there is not there any more."""
 
     slot: str
@@ -112,7 +113,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Looked:
+class DevicesKnown:
     """From the bridge: so many devices of the cluster are known, and of these wait to come up."""
 
     devices: int
@@ -129,7 +130,7 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Failed:
+class OrderFailed:
     """From the bridge: an order can't be carried out there; the slot takes no others."""
 
     slot: str
@@ -138,7 +139,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class OrderCancelled:
     """From the bridge: an order that was cancelled has ended; the slot is free."""
 
     slot: str
@@ -146,21 +147,28 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Broken:
+class BridgeBroken:
     """From the bridge, last: it can't go on; `again`: it may help to start it again later."""
 
     why: str
     again: bool
 
 
-Message = Connect | Give | Cancel | Up | Out | Gone | Looked | Delivered | Failed | Stopped | Broken
+Message = (
+    Connect
+    | RunOrder
+    | Cancel
+    | SlotUp
+    | SlotUnusable
+    | SlotGone
+    | DevicesKnown
+    | Delivered
+    | OrderFailed
+    | OrderCancelled
+    | BridgeBroken
+)
 
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind
-    for kind in (
-        Connect, Give, Cancel, Up, Out, Gone, Looked, Delivered, Failed, Stopped, Broken,
-    )
-}  # fmt: skip
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def to_line(message: Message) -> bytes:

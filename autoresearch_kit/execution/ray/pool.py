@@ -18,19 +18,19 @@ from autoresearch_kit.execution.local import new_folder
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
 from autoresearch_kit.execution.ray.link import Link
 from autoresearch_kit.execution.ray.messages import (
-    Broken,
+    BridgeBroken,
     Cancel,
     Connect,
     Delivered,
-    Failed,
-    Give,
-    Gone,
-    Looked,
+    DevicesKnown,
     Message,
-    Out,
+    OrderCancelled,
+    OrderFailed,
     Report,
-    Stopped,
-    Up,
+    RunOrder,
+    SlotGone,
+    SlotUnusable,
+    SlotUp,
 )
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import Fingerprint, SandboxLevel, Slot
@@ -73,7 +73,7 @@ class _Known:
 
     slot: Slot
     report: Report | None = None
-    given: Give | None = None
+    given: RunOrder | None = None
 
 
 @dataclass
@@ -222,7 +222,7 @@ class RayPool:
 
     def _give(self, order: Order, known: _Known) -> None:
         folder = order.audits.folder if order.audits else new_folder(self._connect.runs)
-        known.given = Give(known.slot.name, order, folder.name)
+        known.given = RunOrder(known.slot.name, order, folder.name)
         known.slot = replace(known.slot, busy=order.key)
         assert self._link is not None
         self._link.tell(known.given)
@@ -237,32 +237,32 @@ class RayPool:
             return
         for message in self._link.hear(seconds):
             if message is None:
-                self._bury()
+                self._drop_bridge()
             else:
                 self._take(message)
 
     def _take(self, message: Message) -> None:
         match message:
-            case Up():
+            case SlotUp():
                 self._came_up, self._deaths, self._why_dead = True, 0, ""
-                self._up(message)
-            case Out():
-                self._out(message)
-            case Gone():
+                self._slot_up(message)
+            case SlotUnusable():
+                self._slot_unusable(message)
+            case SlotGone():
                 self._lose(message.slot, message.why)
                 self._state.known.pop(message.slot, None)
-            case Looked():
+            case DevicesKnown():
                 self._coming = message.coming > 0 or message.devices == 0
             case Delivered():
                 self._deliver(message)
-            case Failed():
+            case OrderFailed():
                 self._fail(message)
-            case Stopped():
+            case OrderCancelled():
                 self._stopped(message)
-            case Broken():
+            case BridgeBroken():
                 self._broken(message)
 
-    def _up(self, message: Up) -> None:
+    def _slot_up(self, message: SlotUp) -> None:
         report = message.report
         why = _why_not(report, self._wanted)
         slot = Slot(message.slot, message.node, report.fingerprint, report.sandbox, left_out=why)
@@ -271,7 +271,7 @@ class RayPool:
         ready = "ready" if slot.sandbox is SandboxLevel.BUBBLEWRAP else "ready, without bubblewrap"
         logger.info("slot %s: %s", slot.name, f"left out: {why}" if why else ready)
 
-    def _out(self, message: Out) -> None:
+    def _slot_unusable(self, message: SlotUnusable) -> None:
         self._lose(message.slot, message.why)
         slot = Slot(message.slot, message.node, UNKNOWN, SandboxLevel.NONE, left_out=message.why)
         self._state.known[message.slot] = _Known(slot)
@@ -309,23 +309,23 @@ class RayPool:
         folder = self._connect.runs / given.folder
         self._state.over.append(Delivery(message.key, message.run, folder, message.slot))
 
-    def _fail(self, message: Failed) -> None:
+    def _fail(self, message: OrderFailed) -> None:
         known = self._state.known.get(message.slot)
         if known and known.given and known.given.order.key == message.key:
             self._lose(message.slot, message.why)
             known.slot = replace(known.slot, left_out=message.why)
 
-    def _stopped(self, message: Stopped) -> None:
+    def _stopped(self, message: OrderCancelled) -> None:
         known = self._state.known.get(message.slot)
         if known and known.slot.busy == message.key:
             known.given, known.slot = None, replace(known.slot, busy="")
 
-    def _broken(self, message: Broken) -> None:
+    def _broken(self, message: BridgeBroken) -> None:
         if not message.again or not self._came_up:
             raise ExecutionError(f"{message.why}; then go on")
         self._why_dead = message.why
 
-    def _bury(self) -> None:
+    def _drop_bridge(self) -> None:
         """Lose what the bridge that has died carried out; another one starts after a pause.
 
         Raises:
@@ -364,7 +364,7 @@ class RayPool:
                 f"({'; '.join(out) or 'none is there'}); start nodes (ray start), then go on"
             )
 
-    def _drop(self, given: Give) -> None:
+    def _drop(self, given: RunOrder) -> None:
         """Remove the folder of a run that is not delivered."""
         if given.order.audits is None:
             try:

@@ -2,7 +2,7 @@
 
 import runpy
 
-from autoresearch_kit.execution.processes.lifeline import end_with_starter
+from autoresearch_kit.execution.processes.starter import end_with_starter
 
 if __name__ == "__main__":
     end_with_starter()

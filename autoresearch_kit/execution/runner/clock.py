@@ -122,7 +122,7 @@ class BudgetClock:
         self._set_aside += seconds
 
 
-class Followed(Generic[T]):
+class RefreshedFile(Generic[T]):
     """The content of a file that the runner rewrites, at most `READ_SECONDS` old."""
 
     def __init__(
@@ -140,7 +140,7 @@ class Followed(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Told:
+class ClockReading:
     """The CPU clock of a run as its runner read it: seconds from some moment before training.
 
     `kernel` is the CPU seconds that the kernel's own process had taken by then, and `threads` the
@@ -152,7 +152,7 @@ class Told:
     kernel: float = 0.0
 
 
-class ToldClock:
+class NotebookClock:
     """The CPU clock inside a notebook: the runner's, and this process's own CPU time since."""
 
     def __init__(
@@ -161,7 +161,7 @@ class ToldClock:
         now: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
-        self._told = Followed(file, lambda data: codec.decode(Told, data), now)
+        self._told = RefreshedFile(file, lambda data: codec.decode(ClockReading, data), now)
         self._cpu = cpu
         self._latest = 0.0
 
@@ -180,7 +180,7 @@ class RunClock:
         self._cpu = cpu
         self._compiling = compiling
         self._threads = cgroups.cores() if spec.clock is Clock.CPU else None
-        self._file = spec.folder / handover.TOLD_FOLDER / handover.CLOCK_FILE
+        self._file = spec.folder / handover.FROM_RUNNER_FOLDER / handover.CLOCK_FILE
         self._run_id = spec.run_id
         self._kernel: psutil.Process | None = None
         self._begun: float | None = None
@@ -227,8 +227,10 @@ class RunClock:
         if self._threads is None:
             return
         # 0 until the kernel is known, or what a waiting kernel took would count here and there
-        told = Told(self._threads)
+        told = ClockReading(self._threads)
         if self._kernel and (kernel := read_process(self._kernel)):
             before = self._cpu_before if self._begun is not None else self._cpu.run_seconds
-            told = Told(self._threads, before / self._threads + self.seconds(now), kernel.seconds)
+            told = ClockReading(
+                self._threads, before / self._threads + self.seconds(now), kernel.seconds
+            )
         write_atomic(self._file, codec.encode(told))

@@ -45,7 +45,7 @@ class CompileMeter:
 
     def __init__(self, spec: RunSpec) -> None:
         self._limit = spec.compile_seconds
-        self._file = spec.folder / handover.TOLD_FOLDER / handover.COMPILE_SECONDS_FILE
+        self._file = spec.folder / handover.FROM_RUNNER_FOLDER / handover.COMPILE_SECONDS_FILE
         self._believes = spec.gpu is not None or not psutil.LINUX
         self._threads = cgroups.cores() if spec.clock is Clock.CPU else None
         self._compilers = Tally()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.handover import Failure, Submitted
 from autoresearch_kit.execution.runner.deadline import Watchdog, allowed_seconds
-from autoresearch_kit.execution.runner.engine import Story
+from autoresearch_kit.execution.runner.engine import RunEvents
 from autoresearch_kit.execution.runner.submission import last_counts, read_claim, reported
 from autoresearch_kit.records import Reason, Run, RunSpec
 from autoresearch_kit.records.text import both_ends
@@ -18,7 +18,9 @@ MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 """Python's, and torch's for a GPU."""
 
 
-def conclude(spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, last_words: str) -> Run:
+def conclude(
+    spec: RunSpec, events: RunEvents, watch: Watchdog, *, ended: float, last_words: str
+) -> Run:
     """Return the record of a run whose processes are gone, and that `ended` then.
 
     `last_words` is the last line that the kernel's process printed.
@@ -27,7 +29,7 @@ def conclude(spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, last
     claim = read_claim(work) if watch.submitted is not None else None
     raw = watch.trained
     compiling = _compile_seconds(claim, watch.compiling.granted, raw)
-    failure = _failure(spec, story, watch, raw - compiling, last_words)
+    failure = _failure(spec, events, watch, raw - compiling, last_words)
     if failure is None and claim is None:
         why = f"{handover.SUBMISSION_FILE} can't be read, or its counts are impossible"
         failure = Failure(Reason.BAD_SUBMISSION, why)
@@ -55,7 +57,7 @@ def conclude(spec: RunSpec, story: Story, watch: Watchdog, *, ended: float, last
 
 
 def _failure(
-    spec: RunSpec, story: Story, watch: Watchdog, seconds: float, last_words: str
+    spec: RunSpec, events: RunEvents, watch: Watchdog, seconds: float, last_words: str
 ) -> Failure | None:
     """Return the runner's own finding, else the notebook's, else what follows from its end."""
     if own := watch.failure or reported(spec.folder / handover.WORK_FOLDER):
@@ -65,22 +67,22 @@ def _failure(
             return None
         detail = f"{seconds:.1f} s of training; the budget is {spec.train_seconds:g} s"
         return Failure(Reason.OVER_BUDGET, detail)
-    if story.error:
-        return _cell_error(story, *story.error)
-    if story.lost:
+    if events.error:
+        return _cell_error(events, *events.error)
+    if events.lost:
         # before the first editable cell only the kit's own code has run
-        reason = Reason.EXITED if story.training else Reason.KIT_FAILED
-        return Failure(reason, f"{story.lost}: {last_words}")
+        reason = Reason.EXITED if events.training else Reason.KIT_FAILED
+        return Failure(reason, f"{events.lost}: {last_words}")
     return Failure(Reason.NO_SUBMISSION, "all cells ran, and none handed a model over")
 
 
-def _cell_error(story: Story, name: str, value: str) -> Failure:
-    reason = Reason.ERROR if story.training else Reason.KIT_FAILED
+def _cell_error(events: RunEvents, name: str, value: str) -> Failure:
+    reason = Reason.ERROR if events.training else Reason.KIT_FAILED
     if name in MEMORY_ERRORS:
         reason = Reason.OUT_OF_MEMORY
     elif name == "SystemExit":
         reason = Reason.EXITED
-    return Failure(reason, f"{name}: {value} (in cell '{story.cell}')")
+    return Failure(reason, f"{name}: {value} (in cell '{events.cell}')")
 
 
 def _compile_seconds(claim: Submitted | None, granted: float, raw: float) -> float:

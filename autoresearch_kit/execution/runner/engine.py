@@ -58,7 +58,7 @@ class Message(TypedDict):
 
 
 @dataclass
-class Story:
+class RunEvents:
     """The events of a run so far, kept by the engine. Cells have their `metadata.name`.
 
     `error` is the name and the value of a cell's error, `lost` says how the kernel was lost.
@@ -85,7 +85,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     """Runs the cells until one fails or the kernel dies; does not end the kernel."""
 
     def __init__(
-        self, record: NotebookExecutionManager, *, km: AsyncKernelManager, story: Story
+        self, record: NotebookExecutionManager, *, km: AsyncKernelManager, events: RunEvents
     ) -> None:
         super().__init__(
             record,
@@ -94,14 +94,14 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
             startup_timeout=STARTUP_SECONDS,
             store_widget_state=False,
         )
-        self.story = story
+        self.events = events
         self.kept = CellOutputs()
 
     def execute(self) -> None:
         """Execute the cells as far as possible with a kernel that was started before."""
         self.reset_execution_trackers()
         with self.setup_kernel():
-            self.story.on_ready()
+            self.events.on_ready()
             for index, cell in enumerate(self.nb.cells):
                 if not self._run(cell, index):
                     break
@@ -110,17 +110,17 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         """Run a cell; return whether it ended without an error."""
         self.kept = CellOutputs()
         self.nb_man.cell_start(cell, index)
-        self.story.begin(cell)
+        self.events.begin(cell)
         try:
             self.execute_cell(cell, index)
         except CellExecutionError as error:
-            self.story.error = (str(error.ename), str(error.evalue))
+            self.events.error = (str(error.ename), str(error.evalue))
         except DeadKernelError:
-            self.story.lost = f"the kernel died in cell '{self.story.cell}'"
+            self.events.lost = f"the kernel died in cell '{self.events.cell}'"
         finally:
             if cell.cell_type == "code":
                 cell.outputs = self.kept.result()
-        ended = not self.story.lost and self.story.error is None
+        ended = not self.events.lost and self.events.error is None
         if not ended:
             self.nb_man.cell_exception(cell, index)
         self.nb_man.cell_complete(cell, index)
@@ -188,15 +188,15 @@ class RunEngine(Engine):  # type: ignore[misc]  # papermill has no types
         kernel_name: str,  # noqa: ARG003 - papermill's signature
         *,
         km: AsyncKernelManager,
-        story: Story,
+        events: RunEvents,
         **_: object,
     ) -> NotebookNode:
         """Execute the notebook; called by papermill."""
-        story.notebook = nb
+        events.notebook = nb
         record = ExecutionRecord(nb, progress_bar=False)
         record.notebook_start()
         try:
-            Client(record, km=km, story=story).execute()
+            Client(record, km=km, events=events).execute()
         finally:
             record.notebook_complete()
         return nb

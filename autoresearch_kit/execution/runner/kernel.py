@@ -70,17 +70,17 @@ def launch(
         ip=str(sockets / "k"),
         connection_file=str(sockets / "kernel.json"),
     )
-    # the other end stays open as long as this process lives: see `lifeline.end_with_starter`
-    lifeline, _ = os.pipe()
+    # the other end stays open as long as this process lives: see `starter.end_with_starter`
+    starter_pipe, _ = os.pipe()
     run_sync(kernel.start_kernel)(
         extra_arguments=["--HistoryManager.hist_file=:memory:"],
         cwd=str(cwd),
-        stdin=lifeline,
+        stdin=starter_pipe,
         stdout=output,
         stderr=output,
         pass_fds=keep,
     )
-    os.close(lifeline)
+    os.close(starter_pipe)
     return kernel
 
 
@@ -101,7 +101,7 @@ def command(setup: RunSetup, argv: list[str], sockets: Path) -> list[str]:
         argv,
         read_only=[
             setup.kit / "autoresearch_kit",
-            setup.folder / handover.TOLD_FOLDER,
+            setup.folder / handover.FROM_RUNNER_FOLDER,
             *(path for path in shown if path.exists()),
         ],
         writable=[setup.folder / handover.WORK_FOLDER, sockets],
@@ -112,7 +112,7 @@ def command(setup: RunSetup, argv: list[str], sockets: Path) -> list[str]:
 
 
 def _environment(setup: RunSetup) -> dict[str, str]:
-    work, told = setup.folder / handover.WORK_FOLDER, setup.folder / handover.TOLD_FOLDER
+    work, told = setup.folder / handover.WORK_FOLDER, setup.folder / handover.FROM_RUNNER_FOLDER
     home = work / handover.HOME_FOLDER
     sandboxed = setup.sandbox is SandboxLevel.BUBBLEWRAP
     more = {

@@ -24,11 +24,11 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.execution.handover import Failure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Drain
-from autoresearch_kit.execution.processes.lifeline import await_turn
+from autoresearch_kit.execution.processes.starter import await_turn
 from autoresearch_kit.execution.runner import compile_cache, kernel
 from autoresearch_kit.execution.runner.conclusion import conclude
 from autoresearch_kit.execution.runner.deadline import Watchdog
-from autoresearch_kit.execution.runner.engine import RunEngine, Story, save_executed
+from autoresearch_kit.execution.runner.engine import RunEngine, RunEvents, save_executed
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.machine import gpu
@@ -50,7 +50,7 @@ def main() -> None:
     if psutil.LINUX:
         Path("/proc/self/oom_score_adj").write_text(KILL_US_FIRST)
     (folder / handover.WORK_FOLDER / handover.HOME_FOLDER).mkdir(parents=True)
-    (folder / handover.TOLD_FOLDER).mkdir(exist_ok=True)
+    (folder / handover.FROM_RUNNER_FOLDER).mkdir(exist_ok=True)
     drain = Drain()
     drain.start()
     km = kernel.start(setup, drain.write)
@@ -66,15 +66,15 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     work = spec.folder / handover.WORK_FOLDER
     compile_cache.lend(spec.compile_cache, compile_cache.code_of(spec.notebook), work)
     watch = Watchdog(spec, started, kill=lambda: reap.reap(spec.run_id))
-    story = Story(on_ready=watch.note_ready, on_training=watch.note_training)
+    events = RunEvents(on_ready=watch.note_ready, on_training=watch.note_training)
     watch.start()
-    _execute(spec, story, km)
+    _execute(spec, events, km)
     watch.end()
     reap.reap(spec.run_id)
-    run = conclude(spec, story, watch, ended=time.monotonic(), last_words=drain.last_line)
-    if story.notebook is not None:
+    run = conclude(spec, events, watch, ended=time.monotonic(), last_words=drain.last_line)
+    if events.notebook is not None:
         failure = Failure(run.failure, run.detail) if run.failure else None
-        save_executed(story.notebook, failure, spec.folder / handover.EXECUTED_FILE)
+        save_executed(events.notebook, failure, spec.folder / handover.EXECUTED_FILE)
     # of what was handed over, a copy was taken before
     for name in (handover.HOME_FOLDER, handover.OUTPUT_FOLDER):
         with suppress(OSError):
@@ -82,7 +82,7 @@ def run_notebook(spec: RunSpec, started: float, km: AsyncKernelManager, drain: D
     return run
 
 
-def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> None:
+def _execute(spec: RunSpec, events: RunEvents, km: AsyncKernelManager) -> None:
     papermill_engines.register(ENGINE, RunEngine)
     parameters: dict[str, object] = {"SEED": spec.seed, "TRAIN_SECONDS": spec.train_seconds}
     if not layout.is_task(spec.dataset):
@@ -96,12 +96,12 @@ def _execute(spec: RunSpec, story: Story, km: AsyncKernelManager) -> None:
             kernel_name=kernel.KERNEL_NAME,
             progress_bar=False,
             km=km,
-            story=story,
+            events=events,
         )
     except PapermillExecutionError:
-        return  # the story has it
+        return  # the events have it
     except Exception as error:  # noqa: BLE001 - a hostile kernel can make nbclient raise anything
-        story.lost = f"the connection to the kernel broke: {type(error).__name__}: {error}"
+        events.lost = f"the connection to the kernel broke: {type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

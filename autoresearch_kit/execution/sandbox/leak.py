@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoresearch_kit.errors import InputError, KitError
-from autoresearch_kit.execution.processes.lifeline import end_with_starter, starters_pipe
+from autoresearch_kit.execution.processes.starter import end_with_starter, starter_pipe
 from autoresearch_kit.execution.sandbox import bubblewrap, packages
 from autoresearch_kit.execution.sandbox.file_contents import OVERLAP, PIECE, File, files, pieces
 from autoresearch_kit.execution.sandbox.scored import Scored, open_scored
@@ -302,7 +302,7 @@ def _measure_inside(dataset: Path, visible: VisibleFiles, known: str) -> Measure
             visible=visible,
             env=bubblewrap.environment(home=home, kit=kit, run_id=home.name),
         )
-        with starters_pipe() as pipe:
+        with starter_pipe() as pipe:
             done = subprocess.run(command, cwd="/", stdin=pipe, capture_output=True, text=True)
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -23,7 +23,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Command, Limits, Noise, Reason, Run, Stage
 from autoresearch_kit.reports.confirmation import Folder, Trial, Trials
-from autoresearch_kit.studies.confirm.judging import Standing, Todo, stand
+from autoresearch_kit.studies.confirm.judging import Standing, Todo, standing_of
 from autoresearch_kit.studies.confirm.plan import make_plan
 from autoresearch_kit.studies.confirm.results import sum_up
 from autoresearch_kit.verdicts import noise
@@ -57,7 +57,7 @@ class Confirming:
 
     def standing(self) -> Standing:
         """Return the state by the runs written down."""
-        return stand(self.plan, self._trials())
+        return standing_of(self.plan, self._trials())
 
     def run_seconds(self) -> float:
         """Return the mean duration of the runs so far, the campaign's own among them."""
@@ -105,7 +105,7 @@ class Confirming:
         given = self.workspace, self._history, settings, runs, heartbeat.cancelled
         context, pool = open_pool(*given)
         with closing(pool):
-            standing = stand(self.plan, self._trials(accelerator=context.machine.accelerator))
+            standing = standing_of(self.plan, self._trials(accelerator=context.machine.accelerator))
             while standing.todo:
                 heartbeat.wait_while_paused()
                 if heartbeat.stop_requested():
@@ -120,7 +120,7 @@ class Confirming:
                 trials = replace(standing.trials, done=(*standing.trials.done, trial))
                 self.folder.write(trials)
                 remove_tree(delivery.folder)
-                standing = stand(self.plan, trials)
+                standing = standing_of(self.plan, trials)
                 self.folder.write(sum_up(standing, self.experiments))
                 yield standing
         self._finish(standing)

@@ -154,7 +154,7 @@ class Standing:
         return {key: None if trial.disturbed else trial.run for key, trial in over.items()}
 
 
-def stand(plan: Plan, trials: Trials) -> Standing:
+def standing_of(plan: Plan, trials: Trials) -> Standing:
     """Return the state after these runs: with runs to do, or at the end.
 
     It depends only on the runs, not on their order or on where they were interrupted. The pruned
@@ -192,14 +192,16 @@ def _prune(standing: Standing) -> Standing:
     """Return the state with the pruned best, whose runs exist if a variant has the same code."""
     plan, trials = standing.plan, standing.trials
     pairs = zip(plan.keeps, plan.without, strict=True)
-    pruned = plan.leave_out([keep.number for keep, each in pairs if _goes(standing, each)])
+    pruned = plan.leave_out(
+        [keep.number for keep, each in pairs if _is_to_be_pruned(standing, each)]
+    )
     counts = dict(standing.counts)
     if pruned.code != plan.best.code:
         counts.setdefault(pruned.code, trials.seeds)
     return Standing(plan, trials, counts, pruned)
 
 
-def _goes(standing: Standing, variant: Variant) -> bool:
+def _is_to_be_pruned(standing: Standing, variant: Variant) -> bool:
     """Return True if the keep that this variant lacks is pruned; sooner if code gets shorter."""
     if standing.finding(variant) not in (Finding.FALSE, Finding.UNCLEAR):
         return False

@@ -28,7 +28,7 @@ from autoresearch_kit.verdicts import validity
 
 DEMO = "demo"
 DEMO_EXPERIMENTS = 5
-DEMO_WISHES = Wishes(
+DEMO_OPTIONS = Options(
     train_seconds=20.0,
     profile="cpu-eager",  # compiling takes up to 50 s a run, more than it saves in 20
     rule=Rule.GREEDY,
@@ -209,7 +209,7 @@ def run(
     """
     workspace = open_workspace(tag)
     limits = settle_limits(max_experiments, hours, max_tokens, max_usd)
-    wishes = Wishes(
+    options = Options(
         task=None if task is None else str(task.absolute()),
         dataset=dataset,
         train_seconds=train_seconds,
@@ -230,11 +230,11 @@ def run(
         bound=tuple(bound) if bound else None,
         approve=approve or None,
     )
-    asked = ModelWishes(
+    asked = ModelOptions(
         model, protocol, prompt_tokens, optuna_every, fallback, usd_in, usd_out, usd_cached, probes
     )
     destinations = settle_destinations(workspace, copy_to, webhook)
-    _run(workspace, wishes, limits, asked, destinations, sandbox)
+    _run(workspace, options, limits, asked, destinations, sandbox)
 
 
 @app.command()
@@ -246,7 +246,7 @@ def demo() -> None:
     workspace = open_workspace(DEMO)
     ledger = History(workspace.root, DEMO)
     done = max(0, len(ledger.experiments()) - 1)
-    _run(workspace, DEMO_WISHES, Limits(experiments=done + DEMO_EXPERIMENTS))
+    _run(workspace, DEMO_OPTIONS, Limits(experiments=done + DEMO_EXPERIMENTS))
     picture = draw_progress(workspace.root, DEMO)
     typed = "autoresearch" if shutil.which("autoresearch") else sys.argv[0]
     best = ledger.best()
@@ -261,14 +261,14 @@ def demo() -> None:
 
 def _run(
     workspace: Workspace,
-    wishes: Wishes,
+    options: Options,
     limits: Limits,
-    asked: ModelWishes = ModelWishes(),  # noqa: B008 - it is frozen
+    asked: ModelOptions = ModelOptions(),  # noqa: B008 - it is frozen
     destinations: Destinations | None = None,
     sandboxing: Sandboxing = Sandboxing.AUTO,
 ) -> None:
     """Start the campaign's process and follow it."""
-    settings = settle(workspace.root, workspace.tag, wishes)
+    settings = settle(workspace.root, workspace.tag, options)
     process = start.start(
         workspace, settings, limits, asked, destinations, os.environ, console.print, sandboxing
     )

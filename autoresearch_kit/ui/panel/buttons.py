@@ -97,7 +97,7 @@ class Buttons:
         said: list[str] = []
         try:
             chosen = self._form.choices()
-            settings = settle(self.workspace.root, self.workspace.tag, chosen.wishes)
+            settings = settle(self.workspace.root, self.workspace.tag, chosen.options)
             destinations = settle_destinations(self.workspace, chosen.copy_to, chosen.webhook)
             # Colab keeps secrets for the user; what is exported or typed here goes before them
             secrets = {name: value for name in (KEY, BASE_URL) if (value := colab.secret(name))}

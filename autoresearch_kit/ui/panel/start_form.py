@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import ipywidgets as widgets
 
-from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
-from autoresearch_kit.campaign.options import Wishes, settle_limits
+from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelOptions
+from autoresearch_kit.campaign.options import Options, settle_limits
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import Destinations, Limits, Research, Rule, Settings
 from autoresearch_kit.researchers import known_researchers
@@ -34,8 +34,8 @@ class Choices:
     `copy_to` and `webhook` are as `settle_destinations` takes them.
     """
 
-    wishes: Wishes
-    model: ModelWishes
+    options: Options
+    model: ModelOptions
     limits: Limits
     copy_to: str
     webhook: str | None
@@ -135,7 +135,7 @@ class StartForm:
         """
         experiments, hours = (self.limits[name] for name in ("experiments", "hours"))
         limits = (_number(experiments, int), _number(hours, float))
-        wishes = Wishes(
+        options = Options(
             task=_text(self.task),
             dataset=_text(self.dataset),
             train_seconds=_number(self.train_seconds, float),
@@ -147,8 +147,8 @@ class StartForm:
         copy_to, webhook = self.copy_to.value.strip(), self._secrets[self.webhook] or None
         if self.researcher.value != "llm":
             limits_set = settle_limits(*limits, None, None)
-            return Choices(wishes, ModelWishes(), limits_set, copy_to, webhook, {})
-        model = ModelWishes(
+            return Choices(options, ModelOptions(), limits_set, copy_to, webhook, {})
+        model = ModelOptions(
             model=_text(self.model),
             usd_in=_number(self.prices["input"], float),
             usd_out=_number(self.prices["output"], float),
@@ -157,7 +157,7 @@ class StartForm:
         caps = (_number(self.limits["tokens"], int), _number(self.limits["usd"], float))
         typed = {KEY: self._secrets[self.key], BASE_URL: self.base_url.value.strip()}
         environment = {name: value for name, value in typed.items() if value}
-        return Choices(wishes, model, settle_limits(*limits, *caps), copy_to, webhook, environment)
+        return Choices(options, model, settle_limits(*limits, *caps), copy_to, webhook, environment)
 
     def _show_model(self) -> None:
         for row in self._model_rows:

@@ -324,7 +324,7 @@ def demand(_: Tensor) -> None:
     torch.empty(2**50)
 
 
-def chatter(_: Tensor) -> None:
+def print_much(_: Tensor) -> None:
     for _number in range(100):
         os.write(1, 2**20 * b"x")
     print("done", flush=True)

@@ -104,7 +104,7 @@ class Unmarked(FileBuffer):
 
 
 def test_logits_are_the_models_whatever_it_prints(spec: JudgeSpec, start: Start) -> None:
-    predictor = start(submit(spec, cheats.Does(cheats.chatter)))
+    predictor = start(submit(spec, cheats.Does(cheats.print_much)))
     predictor.load()
     assert same(predictor.predict(INPUTS), by_hand(models.Honest()))
     assert same(predictor.predict(INPUTS[:3]), by_hand(models.Honest())[:3])
@@ -180,7 +180,7 @@ def test_each_failure_of_a_model_has_its_reason(spec: JudgeSpec, start: Start) -
     ("act", "detail"),
     [
         (cheats.exit_softly, "SystemExit: 0"),
-        (cheats.hang_up, "the model closed its line to the judge"),
+        (cheats.hang_up, "the model closed its connection to the judge"),
         (cheats.crash, "the model's process ended with status"),
         pytest.param(cheats.lie, "the model wrote a false reply", marks=linux),
     ],

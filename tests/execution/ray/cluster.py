@@ -20,10 +20,10 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.ray.hosting import NODE_ENVIRONMENT
 from autoresearch_kit.execution.ray.link import BRIDGE
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
-from autoresearch_kit.execution.ray.parcels import parcel_of
 from autoresearch_kit.execution.ray.pool import Patience, RayPool
+from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.records import Clock
-from tests.execution.ray import stand_in
+from tests.execution.ray import fake_node
 
 PACKAGE = Path(autoresearch_kit.__file__).parent
 
@@ -148,7 +148,7 @@ class Cluster:
         raise AssertionError(log.read_text())
 
 
-def stand_in_kit(folder: Path) -> Path:
+def kit_with_fake_node(folder: Path) -> Path:
     """A package whose node sleeps instead of running notebooks."""
     target = folder / "autoresearch_kit"
     (target / "execution" / "ray").mkdir(parents=True)
@@ -158,7 +158,7 @@ def stand_in_kit(folder: Path) -> Path:
         shutil.copy(PACKAGE / f"{name}.py", target / f"{name}.py")
     for name in ("__init__", "messages"):
         shutil.copy(PACKAGE / f"execution/ray/{name}.py", target / f"execution/ray/{name}.py")
-    shutil.copy(str(stand_in.__file__), target / "execution" / "ray" / "node.py")
+    shutil.copy(str(fake_node.__file__), target / "execution" / "ray" / "node.py")
     return folder
 
 
@@ -166,15 +166,15 @@ def connect_to(address: str, folder: Path, campaign: str = "night") -> Connect:
     """Return the message by which a campaign in this folder has the bridge join the cluster."""
     kit, data = folder / "kit", folder / "data"
     if not kit.exists():
-        stand_in_kit(kit)
+        kit_with_fake_node(kit)
         data.mkdir()
         (data / "dataset.json").write_text("{}")
     runs = folder / f"runs-{campaign}"
     runs.mkdir(exist_ok=True)
     node = NodeSetup(campaign, campaign, DATA, "words", Clock.CPU, ())
-    parcels = parcel_of("kit", kit), parcel_of("data", data)
-    sizes = parcels[0].size, parcels[1].size
-    return Connect(address, kit, parcels[0].digest, data, parcels[1].digest, sizes, runs, node)
+    folders = describe_folder("kit", kit), describe_folder("data", data)
+    sizes = folders[0].size, folders[1].size
+    return Connect(address, kit, folders[0].digest, data, folders[1].digest, sizes, runs, node)
 
 
 def open_pool(address: str, folder: Path, campaign: str = "night") -> RayPool:

@@ -26,7 +26,7 @@ REPORT = Report(MACHINE, CLASS, SandboxLevel.BUBBLEWRAP, 9000.0)
 RUN = Run(7, None, Reason.ERROR, "", 1, 0, 1, 1, 1, 1, SandboxLevel.NONE)
 
 def up(name, **changed):
-    say(Up(name, name.split("/")[0], replace(REPORT, **changed)))
+    say(SlotUp(name, name.split("/")[0], replace(REPORT, **changed)))
 """
 
 QUICK = Patience(devices=5, bridges=(0.05, 0.05), coming=5)
@@ -57,11 +57,11 @@ def over(pool: RayPool, count: int = 1) -> list[Delivery | Lost]:
 
 def test_slots_of_another_class_are_left_out_with_why(make: Make) -> None:
     life = """
-up("a/gpu0"); up("b/gpu0"); say(Looked(6, 0))
+up("a/gpu0"); up("b/gpu0"); say(DevicesKnown(6, 0))
 up("c/gpu0", fingerprint=replace(CLASS, torch="2.9"))
 up("d/gpu0", fingerprint=replace(CLASS, device="A100"))
 up("e/gpu0", sandbox=SandboxLevel.NONE)
-say(Out("f/gpu0", "f", "Ray lent a GPU here, but torch sees none"))
+say(SlotUnusable("f/gpu0", "f", "Ray lent a GPU here, but torch sees none"))
 """
     with closing(make(life)) as pool:
         assert pool.choose().fingerprint.device == "H100"
@@ -81,7 +81,7 @@ say(Out("f/gpu0", "f", "Ray lent a GPU here, but torch sees none"))
 def test_the_class_is_that_of_most_slots(make: Make) -> None:
     life = """
 up("a/gpu0", fingerprint=replace(CLASS, device="A100"))
-up("b/gpu0"); up("c/gpu0"); say(Looked(3, 0))
+up("b/gpu0"); up("c/gpu0"); say(DevicesKnown(3, 0))
 """
     with closing(make(life)) as pool:
         assert pool.choose().fingerprint.device == "H100"
@@ -91,7 +91,7 @@ def test_a_second_delivery_of_a_key_is_dropped(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     life = """
-up("a/cpu0"); say(Looked(1, 0))
+up("a/cpu0"); say(DevicesKnown(1, 0))
 hear()
 for _ in range(2):
     say(Delivered("a/cpu0", "k", RUN))
@@ -110,9 +110,9 @@ say(Delivered("a/cpu0", "last", RUN))
 
 def test_a_late_delivery_of_a_lost_order_is_dropped(make: Make) -> None:
     life = """
-up("a/cpu0"); say(Looked(1, 0))
+up("a/cpu0"); say(DevicesKnown(1, 0))
 hear()
-say(Gone("a/cpu0", "its node died"))
+say(SlotGone("a/cpu0", "its node died"))
 say(Delivered("a/cpu0", "k", RUN))
 up("a/cpu0")
 """
@@ -127,9 +127,9 @@ up("a/cpu0")
 
 def test_a_slot_that_fails_takes_no_more_orders(make: Make) -> None:
     life = """
-up("a/cpu0"); up("b/cpu0"); say(Looked(2, 0))
+up("a/cpu0"); up("b/cpu0"); say(DevicesKnown(2, 0))
 hear()
-say(Failed("a/cpu0", "k", "its disk is full: 3 MB free at /cache"))
+say(OrderFailed("a/cpu0", "k", "its disk is full: 3 MB free at /cache"))
 while True:
     given = hear()
     say(Delivered(given.slot, given.order.key, RUN))
@@ -146,12 +146,12 @@ while True:
 
 def test_an_audit_goes_where_its_model_is(make: Make) -> None:
     life = """
-up("a/cpu0"); up("b/cpu0"); say(Looked(2, 0))
+up("a/cpu0"); up("b/cpu0"); say(DevicesKnown(2, 0))
 given = hear()
 say(Delivered("b/cpu0", given.order.key, replace(RUN, slot="b/cpu0")))
 given = hear()
 say(Delivered(given.slot, given.order.key, replace(RUN, detail=given.folder)))
-say(Gone("b/cpu0", "its node died"))
+say(SlotGone("b/cpu0", "its node died"))
 """
     with closing(make(life)) as pool:
         pool.choose()
@@ -170,7 +170,7 @@ say(Gone("b/cpu0", "its node died"))
 
 
 def test_orders_of_a_bridge_that_dies_are_lost_and_run_again(make: Make) -> None:
-    first = 'up("a/cpu0"); say(Looked(1, 0)); hear(); raise SystemExit'
+    first = 'up("a/cpu0"); say(DevicesKnown(1, 0)); hear(); raise SystemExit'
     second = """
 up("a/cpu0")
 say(Delivered("a/cpu0", hear().order.key, RUN))
@@ -191,7 +191,7 @@ def test_a_bridge_that_keeps_dying_ends_the_pool(make: Make) -> None:
 
 
 def test_no_device_for_long_ends_the_pool_with_why(make: Make) -> None:
-    life = 'say(Out("a/cpu0", "a", "its disk is full")); say(Looked(1, 0))'
+    life = 'say(SlotUnusable("a/cpu0", "a", "its disk is full")); say(DevicesKnown(1, 0))'
     said = pytest.raises(ExecutionError, match=r"no device .* \(a/cpu0: its disk is full\)")
     with closing(make(life, patience=Patience(devices=0.2))) as pool, said:
         pool.choose()

@@ -31,7 +31,7 @@ from autoresearch_kit.researchers.llm.researcher import LLMResearcher
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.decide import Decision
 from tests.campaign import tiny
-from tests.researchers import bench
+from tests.researchers import fake_campaign
 from tests.researchers.llm.server import Answer, Body, ChatServer, in_turn, text
 
 MACHINE = Machine("A CPU", False, "float32", True, 2, 16_000, "2.13", "3.11", "Linux")
@@ -93,7 +93,7 @@ class Ledger:
         else:
             parent = TrainNotebook.parse(self.history.source(proposal.parent))
             notebook = parent.apply(proposal.edits, proposal.constants)
-        made = bench.experiment(
+        made = fake_campaign.experiment(
             proposal, notebook, value, Decision(verdict, reason, detail), "night"
         )
         hour = f"2026-01-01T{proposal.number:02d}:00:00+00:00"
@@ -139,7 +139,7 @@ def begin(root: Path) -> Ledger:
     """A campaign with a baseline, in a new project at `root`."""
     begun = Ledger(tiny.make_project(root))
     begun.workspace.create()
-    begun.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, metrics=CURVE)
+    begun.add(fake_campaign.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, metrics=CURVE)
     return begun
 
 

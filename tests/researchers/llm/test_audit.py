@@ -6,7 +6,7 @@ from dataclasses import replace
 from autoresearch_kit.records import Proposal, Reason, Verdict
 from autoresearch_kit.verdicts.audit import second_opinion
 from tests.campaign import tiny
-from tests.researchers import bench
+from tests.researchers import fake_campaign
 from tests.researchers.llm.conftest import Asked, Ledger
 from tests.researchers.llm.server import calls, text
 from tests.researchers.llm.test_researcher import SUBMIT, WIDER, crashed
@@ -19,7 +19,7 @@ TRACES = ("7.11", "9.33", "2.32", "2.22", "5.51", "7.83")
 def test_no_model_is_told_of_the_audit(asked: Asked) -> None:
     asked.ledger = ledger = Ledger(tiny.make_project(asked.ledger.root.parent / "audited"))
     ledger.workspace.create()
-    ledger.add(bench.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, audit=AUDITS[0])
+    ledger.add(fake_campaign.BASELINE, Verdict.KEEP, Reason.BASELINE, 1.6, audit=AUDITS[0])
     wider = Proposal(1, 0, "llm", "Wider", "", constants={"WIDTH": 12}, lessons="go wider")
     ledger.add(wider, Verdict.KEEP, Reason.BETTER, 1.5, audit=AUDITS[1])
     ledger.constants(2, 1.9, WIDTH=4)

@@ -12,12 +12,12 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.reports.reading import Reader
 from autoresearch_kit.ui.panel import Panel
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.campaign.stub_pool import StubPool, Wants, run
 from tests.ui.cli.test_commands import autoresearch
 from tests.ui.panel.test_panel import press, shown
 
-GATED = replace(quick.SETTINGS, approve=True)
+GATED = replace(made_up_runs.SETTINGS, approve=True)
 
 
 @pytest.fixture
@@ -77,5 +77,5 @@ def test_a_panel_without_an_open_keep_offers_no_answer(root: Path) -> None:
 
 def test_a_campaign_can_not_begin_to_wait_half_way(root: Path) -> None:
     with pytest.raises(InputError, match="was started without --approve"):
-        resume(root, "night", quick.SETTINGS, Wishes(approve=True))
-    assert resume(root, "night", GATED, Wishes()).approve
+        resume(root, "night", made_up_runs.SETTINGS, Options(approve=True))
+    assert resume(root, "night", GATED, Options()).approve

@@ -14,7 +14,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.ui import cli
 from tests.campaign import tiny
-from tests.campaign.moments import Seen, wait_for
+from tests.campaign.waiting import Condition, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +102,7 @@ def test_a_campaign_travels_to_other_clones(root: Path, tmp_path: Path) -> None:
         assert "no campaigns yet" in autoresearch(clone, "status")
 
 
-def at(stage: Stage, number: int) -> Seen:
+def at(stage: Stage, number: int) -> Condition:
     """Return a test for a campaign that is at `stage` of experiment `number`."""
 
     def seen(workspace: Workspace) -> bool:

@@ -214,8 +214,8 @@ def test_secrets_leave_their_fields_at_once() -> None:
 def test_empty_fields_are_defaults() -> None:
     chosen = StartForm().choices()
     assert chosen.limits == Limits()
-    assert chosen.wishes.train_seconds is None
-    assert chosen.wishes.rule is Rule.CAREFUL
+    assert chosen.options.train_seconds is None
+    assert chosen.options.rule is Rule.CAREFUL
 
 
 def test_the_form_shows_earlier_choices() -> None:
@@ -233,11 +233,11 @@ def test_a_task_is_chosen_by_its_folder(project: Path) -> None:
     scaffolded(project)
     form = StartForm()
     form.task.value = " toy "
-    settings = settle(project, "night", form.choices().wishes)
+    settings = settle(project, "night", form.choices().options)
     assert settings.task.folder == "toy"
     form.fill(settings, None, None)
     assert (form.task.value, form.task.disabled) == ("toy", True)
-    assert resume(project, "night", settings, form.choices().wishes) == settings
+    assert resume(project, "night", settings, form.choices().options) == settings
 
 
 @pytest.mark.parametrize(

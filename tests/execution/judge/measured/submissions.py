@@ -115,7 +115,7 @@ class Counts:
         return self.asked
 
 
-def chatter() -> None:
+def print_much() -> None:
     for _ in range(200):
         print("x" * 10_000)
         os.write(2, b"y" * 10_000)
@@ -206,7 +206,7 @@ def reply_before_it_is_asked() -> None:
     threading.Thread(target=later).start()
 
 
-def close_the_line() -> None:
+def close_connection() -> None:
     os.close(replies())
     time.sleep(600)
 

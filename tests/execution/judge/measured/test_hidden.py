@@ -72,7 +72,7 @@ def test_training_finds_no_hidden_row(project: Path, tmp_path: Path) -> None:
         (prepared / part / "rows.txt").write_bytes(SECRET)
     (prepared / "data" / "link").symlink_to(prepared / "hidden")
     folder = tmp_path / "run"
-    work, told = folder / handover.WORK_FOLDER, folder / handover.TOLD_FOLDER
+    work, told = folder / handover.WORK_FOLDER, folder / handover.FROM_RUNNER_FOLDER
     for path in (work / handover.HOME_FOLDER, told, tmp_path / "sockets"):
         path.mkdir(parents=True)
     setup = RunSetup(

@@ -76,7 +76,7 @@ def refusal(act: Callable[[], object]) -> tuple[Reason, str]:
 
 @pytest.mark.parametrize(
     "submission",
-    [submissions.double, submissions.Model(), Does(submissions.chatter), Does(submissions.fork)],
+    [submissions.double, submissions.Model(), Does(submissions.print_much), Does(submissions.fork)],
     ids=["function", "method", "prints", "forks"],
 )
 def test_answers_are_the_submissions(submission: object, start: Start) -> None:
@@ -163,7 +163,7 @@ FAULTS: dict[str, tuple[object, Reason, str]] = {
     "forks without end": (
         Does(submissions.fork_many), Reason.OUT_OF_PROCESSES, "512 allowed",
     ),
-    "closes its line": (Does(submissions.close_the_line), BAD, "closed its line to the judge"),
+    "hangs up": (Does(submissions.close_connection), BAD, "closed its connection to the judge"),
     "replies falsely": (Does(submissions.reply_falsely), BAD, "wrote a false reply"),
     "replies without end": (Does(submissions.reply_without_end), BAD, "wrote a false reply"),
     "speaks for the kit": (Does(submissions.reply_for_the_kit), BAD, "not my fault"),
@@ -174,7 +174,7 @@ FAULTS: dict[str, tuple[object, Reason, str]] = {
     "fails when loaded": (submissions.Loads(submissions.fail), BAD, "ValueError: no such row"),
 }  # fmt: skip
 
-LONG = ("closes its line", "forks without end", "takes memory")
+LONG = ("hangs up", "forks without end", "takes memory")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The line between a measuring kernel and its judge: messages, and payloads after some of them.
+"""The messages between a measuring kernel and its judge, and the payloads after some of them.
 
 A message is its length as a little-endian uint32, then a record in MessagePack.
 """
@@ -15,8 +15,8 @@ import msgspec
 
 T = TypeVar("T")
 
-PLACES = "AUTORESEARCH_MEASURE"
-"""Environment variable of a measuring kernel: `Places`, in JSON."""
+PATHS = "AUTORESEARCH_MEASURE"
+"""Environment variable of a measuring kernel: `MeasuringPaths`, in JSON."""
 
 MESSAGE_BYTES = 1_000_000
 """No message is longer; payloads may be."""
@@ -27,8 +27,8 @@ LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
-class Places:
-    """Paths that a measuring kernel is told, and the descriptor of its socket to the judge.
+class MeasuringPaths:
+    """Paths that a measuring kernel gets, and the descriptor of its socket to the judge.
 
     `trusted`: what was handed over may be loaded beside the hidden data. `submission` is None
     unless that is so and one was submitted.
@@ -37,12 +37,12 @@ class Places:
     hidden: Path
     data: Path
     output: Path
-    line: int
+    socket: int
     trusted: bool = False
     submission: Path | None = None
 
 
-class Ask(StrEnum):
+class RequestKind(StrEnum):
     """The requests of a measuring kernel."""
 
     PREDICT = "predict"
@@ -59,7 +59,7 @@ class Request:
     time counts. `values` are what is reported, `detail` why it is refused.
     """
 
-    ask: Ask
+    kind: RequestKind
     size: int = 0
     rows: int = 0
     module: str = ""
@@ -71,7 +71,7 @@ class Request:
 class Answer:
     """The judge's answer: a failure in words, or, after PREDICT, `size` bytes of outputs.
 
-    `Took` follows these bytes.
+    `PredictSeconds` follows these bytes.
     """
 
     failure: str = ""
@@ -79,7 +79,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Took:
+class PredictSeconds:
     """The seconds from the first byte of the inputs to the last of the outputs."""
 
     seconds: float
@@ -137,5 +137,5 @@ def pieces(end: socket.socket, size: int) -> Iterator[memoryview]:
 def _received(end: socket.socket, room: memoryview) -> int:
     count = end.recv_into(room)
     if not count:
-        raise EOFError("the other end of the line is gone")
+        raise EOFError("the other end is gone")
     return count

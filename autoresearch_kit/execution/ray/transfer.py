@@ -1,4 +1,4 @@
-"""Folders that are brought to a node once, by digest, and checked there.
+"""Folders that are sent to a node once, by digest, and checked there.
 
 Only the standard library is imported: on a node this runs before the kit is there.
 """
@@ -27,12 +27,12 @@ Piece = tuple[str, bytes]
 """A file's name in its folder, and the bytes that come next in it."""
 
 
-class ParcelError(Exception):
+class TransferError(Exception):
     """A folder can't be brought to a node; the message says why."""
 
 
 @dataclass(frozen=True)
-class Parcel:
+class SentFolder:
     """A folder to be brought: `name` is its folder's in a node's cache, `size` is in bytes."""
 
     name: str
@@ -40,11 +40,11 @@ class Parcel:
     size: int
 
 
-def parcel_of(stem: str, folder: Path) -> Parcel:
+def describe_folder(stem: str, folder: Path) -> SentFolder:
     """Return the description of a folder, whose files are all read for it."""
     whole = digest(folder)
     size = sum((folder / name).stat().st_size for name in names(folder))
-    return Parcel(f"{stem}-{whole}", whole, size)
+    return SentFolder(f"{stem}-{whole}", whole, size)
 
 
 def names(folder: Path) -> list[str]:
@@ -88,51 +88,51 @@ class Store:
         self._cache = cache
         self._lock = -1
 
-    def folder(self, parcel: Parcel) -> Path:
-        """Return where a parcel lies once it is there."""
-        return self._cache / parcel.name
+    def folder(self, sent: SentFolder) -> Path:
+        """Return the path of a folder that was sent."""
+        return self._cache / sent.name
 
-    def begin(self, parcel: Parcel) -> bool:
-        """Return whether a parcel is to be brought now, by the caller; waits for others that do.
+    def begin(self, sent: SentFolder) -> bool:
+        """Return True if the caller is to send the folder now; wait for others that do.
 
         Raises:
-            ParcelError: there is no space for it.
+            TransferError: there is no space for it.
         """
         self._cache.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self._cache / f".{parcel.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._lock = os.open(self._cache / f".{sent.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        if self.folder(parcel).is_dir():
+        if self.folder(sent).is_dir():
             self._unlock()
             return False
-        shutil.rmtree(self._part(parcel), ignore_errors=True)
+        shutil.rmtree(self._part(sent), ignore_errors=True)
         free = shutil.disk_usage(self._cache).free
-        if free < parcel.size + SPARE_BYTES:
+        if free < sent.size + SPARE_BYTES:
             self._unlock()
-            raise ParcelError(
-                f"{self._cache} has {free / 1e9:.1f} GB free, and {parcel.name} with what runs "
-                f"write needs {(parcel.size + SPARE_BYTES) / 1e9:.1f} GB; free some space, or set "
+            raise TransferError(
+                f"{self._cache} has {free / 1e9:.1f} GB free, and {sent.name} with what runs "
+                f"write needs {(sent.size + SPARE_BYTES) / 1e9:.1f} GB; free some space, or set "
                 "AUTORESEARCH_NODE to a folder on another disk"
             )
-        self._part(parcel).mkdir()
+        self._part(sent).mkdir()
         return True
 
-    def take(self, parcel: Parcel, some: Sequence[Piece]) -> None:
-        """Append what came of a parcel's files."""
+    def take(self, sent: SentFolder, some: Sequence[Piece]) -> None:
+        """Append what came of the folder's files."""
         for name, data in some:
-            path = self._part(parcel) / name
+            path = self._part(sent) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
                 file.write(data)
 
-    def end(self, parcel: Parcel) -> None:
+    def end(self, sent: SentFolder) -> None:
         """Check what came, compile it if it is Python, and put it into its place, in one step.
 
         Raises:
-            ParcelError: it is not what was sent.
+            TransferError: it is not what was sent.
         """
-        part, target = self._part(parcel), self.folder(parcel)
-        if (came := digest(part)) != parcel.digest:
-            raise ParcelError(f"{parcel.name} came damaged, with the digest {came}")
+        part, target = self._part(sent), self.folder(sent)
+        if (came := digest(part)) != sent.digest:
+            raise TransferError(f"{sent.name} came damaged, with the digest {came}")
         for name in names(part):
             with (part / name).open("rb") as file:
                 if file.read(4).startswith(PROGRAMS):
@@ -141,8 +141,8 @@ class Store:
         part.rename(target)
         self._unlock()
 
-    def _part(self, parcel: Parcel) -> Path:
-        return self._cache / f".{parcel.name}.part"
+    def _part(self, sent: SentFolder) -> Path:
+        return self._cache / f".{sent.name}.part"
 
     def _unlock(self) -> None:
         os.close(self._lock)

@@ -1,4 +1,4 @@
-"""The stand-in for `node` in a package that is brought to nodes: an order waits, and is delivered.
+"""Fake `node` in a package that is brought to nodes: an order waits, and is delivered.
 
 A run is a child process that lives as long as this one, and carries the run's id, as a runner does.
 What the node says of itself lies in `node.json` in its cache.

@@ -47,7 +47,7 @@ def end_with_starter() -> None:
 
 
 @contextmanager
-def starters_pipe() -> Iterator[int]:
+def starter_pipe() -> Iterator[int]:
     """Yield the standard input of a process that ends within, and calls `end_with_starter`."""
     read, write = os.pipe()
     try:
@@ -58,7 +58,7 @@ def starters_pipe() -> Iterator[int]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Import torch in here without collecting garbage, and never examine what it made.
 
     It makes a million objects, and next to no garbage: the collector would examine them again and
@@ -75,4 +75,4 @@ def _call_at_end(pipe: int, call: Callable[[], object]) -> None:
         os.read(pipe, 1)
         call()
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=wait, name="starter", daemon=True).start()

@@ -51,7 +51,7 @@ def experiment(
     )
 
 
-class Bench:
+class FakeCampaign:
     """A campaign in memory that goes on from what it has."""
 
     def __init__(self, config: str, objective: Objective, tag: str = "night") -> None:

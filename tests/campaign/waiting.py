@@ -8,20 +8,20 @@ from typing import NoReturn
 
 from autoresearch_kit.files.workspace import Workspace
 
-Seen = Callable[[Workspace], bool]
+Condition = Callable[[Workspace], bool]
 
 PATIENCE = 900.0
 """Seconds after which a campaign hangs: on a machine that runs four tests at once, one of two runs
-was seen to take more than 120."""
+was condition to take more than 120."""
 
 LOOK_SECONDS = 0.005
 """Some moments are soon over; looking without end would take a core from what is looked at."""
 
 
-def wait_for(seen: Seen, workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Condition, workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
     """Until it has come; fails, with the campaign's log, when that ends before, or hangs."""
     end = time.monotonic() + PATIENCE
-    while not seen(workspace):
+    while not condition(workspace):
         if time.monotonic() > end:
             _fail(workspace, process)
         with suppress(subprocess.TimeoutExpired):
