@@ -23,7 +23,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.new_settings import MAX_ELSEWHERE
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import (

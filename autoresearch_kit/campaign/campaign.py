@@ -7,7 +7,7 @@ from pathlib import Path
 from autoresearch_kit.campaign import loop
 from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.parts import open_parts
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import Cancelled, LimitReached, in_words

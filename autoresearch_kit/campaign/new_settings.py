@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.campaign.aims import check_measured, with_aims
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.pools import LOCAL, is_elsewhere
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import devices, machine_probe
@@ -46,101 +46,101 @@ class Place:
     accelerator: Accelerator | None
 
 
-def begin(root: Path, wishes: Wishes) -> Settings:
+def begin(root: Path, options: Options) -> Settings:
     """Return the settings of a new campaign: as wished, else what suits this machine.
 
     Raises:
         InputError: a wish can't be met on this machine, or the notebook can't be used.
     """
-    told = None if wishes.task is None else task_file.read(root, wishes.task)
+    told = None if options.task is None else task_file.read(root, options.task)
     if told is not None:
-        wishes = _for_task(wishes, told)
-    place = _place(wishes)
-    suits = _suitable(wishes, place)
-    profile = wishes.profile or _usual_profile(root, wishes, suits)
-    dataset = wishes.dataset or "stdlib"
+        options = _for_task(options, told)
+    place = _place(options)
+    suits = _suitable(options, place)
+    profile = options.profile or _usual_profile(root, options, suits)
+    dataset = options.dataset or "stdlib"
     text = None if told else context.text_sizes(dataset, suits)
-    task = with_aims(told.task if told else LANGUAGE_MODELLING, wishes.objectives, wishes.bound)
+    task = with_aims(told.task if told else LANGUAGE_MODELLING, options.objectives, options.bound)
     if not place.elsewhere:
         check_measured(task, place.accelerator)
     train_seconds, rule, clock = (
-        wishes.train_seconds or 300.0,
-        wishes.rule or Rule.CAREFUL,
-        _clock(wishes, place),
+        options.train_seconds or 300.0,
+        options.rule or Rule.CAREFUL,
+        _clock(options, place),
     )
-    compile_seconds = wishes.compile_seconds
+    compile_seconds = options.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
     allowance = wall_allowance(clock, train_seconds, compile_seconds)
     return Settings(
         dataset=dataset,
         train_seconds=train_seconds,
-        wall_seconds=wishes.wall_seconds or allowance,
+        wall_seconds=options.wall_seconds or allowance,
         compile_seconds=compile_seconds,
-        memory_mb=_memory_mb(wishes, place),
-        researcher=wishes.researcher or "optuna",
+        memory_mb=_memory_mb(options, place),
+        researcher=options.researcher or "optuna",
         profile=profile,
         rule=rule,
-        seeds=_seeds(wishes.seeds, rule, task),
-        max_elsewhere=wishes.max_elsewhere or MAX_ELSEWHERE,
+        seeds=_seeds(options.seeds, rule, task),
+        max_elsewhere=options.max_elsewhere or MAX_ELSEWHERE,
         vocab_size=text.vocab_size if text else None,
         context=text.context if text else None,
-        gpu_memory_mb=wishes.gpu_memory_mb,
+        gpu_memory_mb=options.gpu_memory_mb,
         clock=clock,
-        notebook=wishes.notebook or suits.notebook,
-        devices=wishes.devices or devices.ALL,
-        pool=wishes.pool or LOCAL,
+        notebook=options.notebook or suits.notebook,
+        devices=options.devices or devices.ALL,
+        pool=options.pool or LOCAL,
         task=task,
-        approve=bool(wishes.approve),
+        approve=bool(options.approve),
     )
 
 
-def _for_task(wishes: Wishes, told: TaskFile) -> Wishes:
-    """Return the wishes with what a task's folder says, where nothing else was wished.
+def _for_task(options: Options, told: TaskFile) -> Options:
+    """Return the options with what a task's folder says, where nothing else was wished.
 
     Raises:
         InputError: a wish is for language modelling only.
     """
     folder = told.task.folder
-    if wishes.dataset is not None:
+    if options.dataset is not None:
         raise InputError(f"--dataset is for language modelling; {folder} has its own data")
-    if wishes.profile not in (None, profiles.AS_IS.name):
+    if options.profile not in (None, profiles.AS_IS.name):
         raise InputError(
-            f"--profile {wishes.profile} sets constants of the kit's own notebooks; {folder} has "
+            f"--profile {options.profile} sets constants of the kit's own notebooks; {folder} has "
             "its own: leave it out"
         )
     return replace(
-        wishes,
+        options,
         dataset=folder,
         profile=profiles.AS_IS.name,
-        notebook=wishes.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
-        train_seconds=wishes.train_seconds or told.train_seconds,
+        notebook=options.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
+        train_seconds=options.train_seconds or told.train_seconds,
     )
 
 
-def _place(wishes: Wishes) -> Place:
+def _place(options: Options) -> Place:
     """Return where runs are to be.
 
     Raises:
         InputError: an option that is needed there is missing, or a GPU can't be used.
     """
-    slots = devices.parse(wishes.devices or devices.ALL).slots
-    if is_elsewhere(wishes.pool):
-        _check_named(wishes)
+    slots = devices.parse(options.devices or devices.ALL).slots
+    if is_elsewhere(options.pool):
+        _check_named(options)
         return Place(elsewhere=True, slots=slots, accelerator=None)
-    if wishes.gpu_memory_mb is not None and not gpu.reachable():
+    if options.gpu_memory_mb is not None and not gpu.reachable():
         raise InputError(
-            f"--gpu-memory-mb is {wishes.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
+            f"--gpu-memory-mb is {options.gpu_memory_mb:g}, but no NVIDIA driver answers here that "
             "would say how much a run uses; leave it out"
         )
     if slots:
         return Place(elsewhere=False, slots=slots, accelerator=None)
-    if wishes.profile not in ON_A_CPU:
+    if options.profile not in ON_A_CPU:
         _check_gpu_is_used()
     return Place(elsewhere=False, slots=0, accelerator=machine_probe.accelerator())
 
 
-def _check_named(wishes: Wishes) -> None:
+def _check_named(options: Options) -> None:
     """Check that the profile is named where devices are a cluster's, which are not known yet.
 
     The clock too for a notebook's own constants, which say nothing of the devices.
@@ -148,15 +148,15 @@ def _check_named(wishes: Wishes) -> None:
     Raises:
         InputError: it is not; the message says which option to give.
     """
-    if wishes.profile is None:
+    if options.profile is None:
         known = ", ".join(profile.name for profile in profiles.PROFILES)
         raise InputError(
-            f"--pool {wishes.pool}: the cluster's devices are not known before the start; name "
+            f"--pool {options.pool}: the cluster's devices are not known before the start; name "
             f"the profile that suits them, with --profile and one of: {known}"
         )
-    if wishes.profile == profiles.AS_IS.name and wishes.clock is None:
+    if options.profile == profiles.AS_IS.name and options.clock is None:
         raise InputError(
-            f"--pool {wishes.pool}: the cluster's devices are not known before the start, and a "
+            f"--pool {options.pool}: the cluster's devices are not known before the start, and a "
             "notebook's own constants don't say what they are; give --clock wall for GPUs, cpu for "
             "CPUs"
         )
@@ -171,28 +171,28 @@ def _check_gpu_is_used() -> None:
         )
 
 
-def _suitable(wishes: Wishes, place: Place) -> profiles.Profile:
+def _suitable(options: Options, place: Place) -> profiles.Profile:
     """Return the profile that is named, or else suits the place."""
-    if wishes.profile not in (None, profiles.AS_IS.name):
-        return profiles.find(wishes.profile)
+    if options.profile not in (None, profiles.AS_IS.name):
+        return profiles.find(options.profile)
     return profiles.choose(place.accelerator)
 
 
-def _usual_profile(root: Path, wishes: Wishes, suits: profiles.Profile) -> str:
+def _usual_profile(root: Path, options: Options, suits: profiles.Profile) -> str:
     """Return the profile whose constants the notebook gets where none is named.
 
     A notebook that is not the profile's, or whose constants somebody changed, keeps its own.
     """
-    notebook = wishes.notebook or suits.notebook
+    notebook = options.notebook or suits.notebook
     constants = context.read_notebook(root, notebook).constants()
     own = notebook != suits.notebook or not profiles.is_unchanged(constants)
     return profiles.AS_IS.name if own else suits.name
 
 
-def _memory_mb(wishes: Wishes, place: Place) -> float:
+def _memory_mb(options: Options, place: Place) -> float:
     """Return the memory that a run may take; 0 on a cluster, whose slots tell it later."""
-    if wishes.memory_mb is not None:
-        return wishes.memory_mb
+    if options.memory_mb is not None:
+        return options.memory_mb
     share = context.MEMORY_SHARE / (place.slots or 1)
     return 0 if place.elsewhere else round(share * cgroups.memory_mb())
 
@@ -212,7 +212,7 @@ def _seeds(wished: int | None, rule: Rule, task: Task) -> int:
     return wished or (SEEDS if known else MORE_SEEDS)[rule]
 
 
-def _clock(wishes: Wishes, place: Place) -> Clock:
+def _clock(options: Options, place: Place) -> Clock:
     """Return what the budget counts: CPU time where runs compute on a CPU, else the wall-clock.
 
     The profile that was named for a cluster's slots says what they are.
@@ -221,10 +221,10 @@ def _clock(wishes: Wishes, place: Place) -> Clock:
         InputError: CPU time is asked for, and runs compute on a GPU.
     """
     if place.elsewhere:
-        return wishes.clock or (Clock.CPU if wishes.profile in ON_A_CPU else Clock.WALL)
+        return options.clock or (Clock.CPU if options.profile in ON_A_CPU else Clock.WALL)
     if place.accelerator is None:
-        return wishes.clock or Clock.CPU
-    if wishes.clock is Clock.CPU:
+        return options.clock or Clock.CPU
+    if options.clock is Clock.CPU:
         raise InputError(
             "--clock cpu counts CPU time, but runs compute on a GPU here, which takes none; "
             "leave it out, or choose --clock wall"

@@ -105,31 +105,35 @@ def settle_limits(
     return Limits(experiments, hours, tokens, usd)
 
 
-def resolved(root: Path, wishes: Wishes) -> Wishes:
-    """Return the wishes with paths as they are in the project, and no space between names.
+def resolved(root: Path, options: Options) -> Options:
+    """Return the options with paths as they are in the project, and no space between names.
 
     Raises:
         InputError: a number is out of bounds, or a path or a name can't be used.
     """
-    wishes = replace(
-        wishes,
-        task=None if wishes.task is None else task_in_project(root, wishes.task),
-        dataset=_absolute_dataset(wishes.dataset),
-        notebook=_notebook_in_project(root, wishes.notebook),
-        objectives=None if wishes.objectives is None else ",".join(names_in(wishes.objectives)),
+    options = replace(
+        options,
+        task=None if options.task is None else task_in_project(root, options.task),
+        dataset=_absolute_dataset(options.dataset),
+        notebook=_notebook_in_project(root, options.notebook),
+        objectives=None if options.objectives is None else ",".join(names_in(options.objectives)),
     )
-    check_bounds(vars(wishes))
-    if wishes.devices is not None:
-        devices.check(devices.parse(wishes.devices))
-    if wishes.researcher is not None:
-        check_name(wishes.researcher)
-    if wishes.train_seconds and wishes.wall_seconds and wishes.wall_seconds < wishes.train_seconds:
+    check_bounds(vars(options))
+    if options.devices is not None:
+        devices.check(devices.parse(options.devices))
+    if options.researcher is not None:
+        check_name(options.researcher)
+    if (
+        options.train_seconds
+        and options.wall_seconds
+        and options.wall_seconds < options.train_seconds
+    ):
         raise InputError(
-            f"--wall-seconds {wishes.wall_seconds:g} is less than the training budget of "
-            f"{wishes.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
+            f"--wall-seconds {options.wall_seconds:g} is less than the training budget of "
+            f"{options.train_seconds:g} s; leave it out for 2 x budget + the compile seconds, "
             f"{PATIENCE:g} x both by the CPU clock, + {STARTUP_SECONDS:g} s"
         )
-    return wishes
+    return options
 
 
 def task_in_project(root: Path, task: str) -> str:

@@ -4,23 +4,23 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from autoresearch_kit.campaign.new_settings import begin
-from autoresearch_kit.campaign.options import Wishes, flag, resolved
+from autoresearch_kit.campaign.options import Options, flag, resolved
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Settings
 
 
-def settle(root: Path, tag: str, wishes: Wishes) -> Settings:
+def settle(root: Path, tag: str, options: Options) -> Settings:
     """Return the settings of campaign `tag`: as it was started, else as wished, else the defaults.
 
     Raises:
         InputError: a number is out of bounds, or a wish differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
-    wishes = resolved(root, wishes)
+    options = resolved(root, options)
     started = started_with(root, tag)
-    return begin(root, wishes) if started is None else resume(root, tag, started, wishes)
+    return begin(root, options) if started is None else resume(root, tag, started, options)
 
 
 def started_with(root: Path, tag: str) -> Settings | None:
@@ -39,7 +39,7 @@ def started_with(root: Path, tag: str) -> Settings | None:
     return here or (experiments[0].settings if experiments else None)
 
 
-def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
+def resume(root: Path, tag: str, started: Settings, options: Options) -> Settings:
     """Return the settings of a campaign that goes on: those that it was started with.
 
     Raises:
@@ -47,25 +47,25 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
     """
     started = replace(
         started,
-        devices=wishes.devices or started.devices,
-        pool=wishes.pool or started.pool,
+        devices=options.devices or started.devices,
+        pool=options.pool or started.pool,
     )
-    if wishes.max_elsewhere is not None and not History(root, tag).experiments():
-        started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
-    if wishes.bound:
+    if options.max_elsewhere is not None and not History(root, tag).experiments():
+        started = replace(started, max_elsewhere=options.max_elsewhere)  # nothing is judged yet
+    if options.bound:
         raise InputError(
             f"campaign '{tag}' was started already; add a bound to it with: autoresearch bound "
-            f"{tag} '{wishes.bound[0]}'"
+            f"{tag} '{options.bound[0]}'"
         )
     task = started.task
     of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
-    if wishes.approve and not started.approve:
+    if options.approve and not started.approve:
         raise InputError(
             f"campaign '{tag}' was started without --approve, and its keeps were built on; leave "
             "it out, or choose another tag"
         )
-    for field in fields(wishes):
-        wish, name = getattr(wishes, field.name), field.name
+    for field in fields(options):
+        wish, name = getattr(options, field.name), field.name
         is_now = of_task[name] if name in of_task else getattr(started, name)
         if wish is not None and wish != is_now:
             option = flag(field.name)

@@ -113,7 +113,7 @@ class Measure:
             MeasurementError: one is unknown, not finite, no number, or was reported before.
         """
         numbers = {name: _number(name, value) for name, value in metrics.items()}
-        self._ask(Request(Ask.REPORT, values=numbers))
+        self._ask(Request(RequestKind.REPORT, values=numbers))
 
     def refuse(self, why: str) -> None:
         """Refuse the submission: the run fails, and `why` is shown to the researcher.
@@ -123,7 +123,7 @@ class Measure:
         Raises:
             MeasurementError: always.
         """
-        self._ask(Request(Ask.REFUSE, detail=str(why)))
+        self._ask(Request(RequestKind.REFUSE, detail=str(why)))
 
     @cached_property
     def _paths(self) -> MeasuringPaths:

@@ -29,9 +29,9 @@ from autoresearch_kit.records.text import rounded
 from autoresearch_kit.verdicts.gains import (
     agree_too_well,
     gain_of,
-    hope_of,
     in_words,
     possible_loss,
+    probability_at_known_sigma,
     probability_better,
     shown_gain,
 )
@@ -170,7 +170,7 @@ def _ended(
 
     The idea is known to be `better`, or given up below `doubt`, the probability of a gain.
     """
-    hope = hope_of(gain)
+    hope = probability_at_known_sigma(gain)
     if better:
         return Verdict.KEEP, Reason.BETTER
     if last and possible_loss(gain) <= margin:

@@ -113,7 +113,7 @@ def possible_losses(experiments: Sequence[Experiment]) -> float:
     return lost
 
 
-def hope_of(gain: Gain) -> float:
+def probability_at_known_sigma(gain: Gain) -> float:
     """Return the probability of a gain with sigma taken as known, to ask whether to go on."""
     return NormalDist(0.0, gain.error).cdf(gain.value) if gain.error else probability_better(gain)
 

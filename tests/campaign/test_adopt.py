@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import adopt
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace

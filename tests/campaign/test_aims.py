@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign.aims import check_measured, parse, with_aims
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.pool import Order
@@ -183,8 +183,8 @@ def test_a_campaign_that_was_started_is_told_of_the_command(project: Path) -> No
     with pytest.raises(InputError, match="autoresearch bound night 'nodes <= 5'"):
         settle(project, "night", Options(bound=("nodes <= 5",)))
     with pytest.raises(InputError, match="was started with --objectives val_bpb"):
-        settle(project, "night", Wishes(objectives="nodes"))
-    assert settle(project, "night", Wishes(objectives=" val_bpb ")) == quick.SETTINGS
+        settle(project, "night", Options(objectives="nodes"))
+    assert settle(project, "night", Options(objectives=" val_bpb ")) == made_up_runs.SETTINGS
 
 
 @pytest.mark.parametrize("limit", ["1234567", "30000001.5", "0.1", "1e-05", "-3", "3e+20"])

@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch_kit.campaign import context
 from autoresearch_kit.campaign.backup import Restored, copy_campaign, restore
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.files.atomic import copy_atomic, write_atomic

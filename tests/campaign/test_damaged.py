@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import handover

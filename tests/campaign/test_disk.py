@@ -133,6 +133,6 @@ def test_a_lock_left_behind_costs_nothing(project: Path) -> None:
         with pytest.raises(LedgerError, match=r"git update-ref: .*0001\.lock"):
             list(experiments)
     [proposed] = workspace.under_way.pending()
-    quick.run(project, 2)
+    made_up_runs.run(project, 2)
     assert History(project, "night").experiment(1).proposal == proposed
     check_whole(project, 2)

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_kit.campaign import measuring
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.orders import Steps
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import Cancelled, KitError

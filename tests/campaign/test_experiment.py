@@ -42,7 +42,7 @@ from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.decide import BESIDE
 from autoresearch_kit.verdicts.noise import PRIOR_DOF
 from autoresearch_kit.verdicts.robust_sigma import Group, pool
-from tests.campaign import quick, tiny
+from tests.campaign import made_up_runs, tiny
 from tests.ledger import ledger
 from tests.researchers.llm.conftest import DATASET, MACHINE
 

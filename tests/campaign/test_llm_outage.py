@@ -11,8 +11,8 @@ import pytest
 
 from autoresearch_kit.campaign import start
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.model_options import NO_ENDPOINT, ModelWishes
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.model_options import NO_ENDPOINT, ModelOptions
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import KitError, RefusedError
 from autoresearch_kit.files.workspace import Workspace

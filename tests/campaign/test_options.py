@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign.context import check_profile
-from autoresearch_kit.campaign.options import Wishes, settle_limits
+from autoresearch_kit.campaign.options import Options, settle_limits
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.campaign import context, start
-from autoresearch_kit.campaign.model_options import ModelWishes
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.model_options import ModelOptions
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import FingerprintError, InputError
 from autoresearch_kit.files.workspace import Workspace
@@ -54,14 +54,14 @@ def test_no_task_is_language_modelling(project: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (Wishes(task="toy", dataset="stdlib"), "--dataset is for language modelling"),
-        (Wishes(task="toy", profile="cpu"), "--profile cpu sets constants of the kit's own"),
-        (Wishes(task="toy", pool="ray"), "give --clock wall for GPUs, cpu for CPUs"),
-        (Wishes(task="tow"), r"no task.toml in tow; make a task with: autoresearch new NAME"),
-        (Wishes(task=".."), "can't be a task: it must be a folder in the project"),
-        (Wishes(task="to\ny"), "its path must be UTF-8, on one line: rename or move it"),
-        (Wishes(task="to\udcff"), "its path must be UTF-8, on one line: rename or move it"),
-        (Wishes(task="."), "can't be a task: it must be a folder in the project"),
+        (Options(task="toy", dataset="stdlib"), "--dataset is for language modelling"),
+        (Options(task="toy", profile="cpu"), "--profile cpu sets constants of the kit's own"),
+        (Options(task="toy", pool="ray"), "give --clock wall for GPUs, cpu for CPUs"),
+        (Options(task="tow"), r"no task.toml in tow; make a task with: autoresearch new NAME"),
+        (Options(task=".."), "can't be a task: it must be a folder in the project"),
+        (Options(task="to\ny"), "its path must be UTF-8, on one line: rename or move it"),
+        (Options(task="to\udcff"), "its path must be UTF-8, on one line: rename or move it"),
+        (Options(task="."), "can't be a task: it must be a folder in the project"),
     ],
 )
 def test_wishes_that_no_task_can_have_are_refused(

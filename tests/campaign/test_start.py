@@ -7,8 +7,8 @@ import pytest
 
 from autoresearch_kit.campaign import context, start
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelWishes
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.model_options import BASE_URL, KEY, ModelOptions
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.files.workspace import Workspace

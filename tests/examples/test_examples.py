@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autoresearch_kit.campaign.campaign import Campaign
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.records import Clock, Limits, Rule
 from autoresearch_kit.tasks.measured.check import problems

@@ -11,9 +11,9 @@ import pytest
 import scipy.sparse
 import torch
 
-from autoresearch_kit.measuring import line
-from autoresearch_kit.measuring.line import PLACES, Answer, Request
+from autoresearch_kit.measuring import messages
 from autoresearch_kit.measuring.measurement import Measure, MeasurementError
+from autoresearch_kit.measuring.messages import PATHS, Answer, Request
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     ours, theirs = socket.socketpair()
     folders = {"hidden": "/h", "data": "/d", "output": "/o"}
     told = {**folders, "line": theirs.fileno(), "trusted": True}
-    monkeypatch.setenv(PLACES, json.dumps(told))
+    monkeypatch.setenv(PATHS, json.dumps(told))
     ours.settimeout(5)
     with ours:
         yield ours
@@ -47,9 +47,9 @@ HALVES = [
 def test_whatever_is_one_number_can_be_reported(
     value: object, measure: Measure, judge: socket.socket
 ) -> None:
-    line.send(judge, Answer())
+    messages.send(judge, Answer())
     measure.report(self=value, truth=True)
-    assert line.receive(judge, Request).values == {"self": 0.5, "truth": 1.0}
+    assert messages.receive(judge, Request).values == {"self": 0.5, "truth": 1.0}
 
 
 OTHERS = [
@@ -76,7 +76,7 @@ ROWS = [
 def test_rows_are_counted_of_any_inputs(
     inputs: object, rows: int | None, count: int, measure: Measure, judge: socket.socket
 ) -> None:
-    line.send(judge, Answer(failure="that is all"))
+    messages.send(judge, Answer(failure="that is all"))
     with pytest.raises(MeasurementError, match="that is all"):
         measure.predict(inputs, rows=rows)
-    assert line.receive(judge, Request).rows == count
+    assert messages.receive(judge, Request).rows == count

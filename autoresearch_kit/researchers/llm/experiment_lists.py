@@ -17,7 +17,7 @@ from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section
-from autoresearch_kit.verdicts.retries import fate
+from autoresearch_kit.verdicts.retries import retry_in_words
 
 PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
 IDEA_LENGTH = 120
@@ -112,7 +112,7 @@ def _tried(experiment: Experiment, view: View) -> str:
     proposal, mended = experiment.proposal, len(experiment.proposal.attempts)
     verdict = f"{experiment.verdict}, {experiment.reason}"
     if experiment.verdict is Verdict.DISTURBED:
-        later = fate(experiment, view.experiments, view.running)
+        later = retry_in_words(experiment, view.experiments, view.running)
         verdict = f"not judged, since {_NOT_JUDGED[experiment.reason]}; {later} by the program"
     repairs = f", a bug mended {mended}x" if mended else ""
     line = (

@@ -13,8 +13,8 @@ from autoresearch_kit.campaign import start
 from autoresearch_kit.campaign.background import settle_destinations
 from autoresearch_kit.campaign.context import prepare as prepare_corpus
 from autoresearch_kit.campaign.context import size_options, text_sizes
-from autoresearch_kit.campaign.model_options import ModelWishes
-from autoresearch_kit.campaign.options import Wishes, settle_limits
+from autoresearch_kit.campaign.model_options import ModelOptions
+from autoresearch_kit.campaign.options import Options, settle_limits
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.campaign.start import Sandboxing
 from autoresearch_kit.files.workspace import Workspace

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_kit.campaign.options import Wishes
+from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import resume
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
