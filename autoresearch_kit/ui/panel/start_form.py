@@ -22,7 +22,9 @@ RULES = {
     "greedy: one run against one": Rule.GREEDY,
 }
 
-WIDE = {"description_width": "140px"}
+WIDE = {"description_width": "150px"}
+WIDTH = "410px"
+"""Of a field with its name: the longest name and the longest placeholder can be read."""
 
 NO_DESTINATIONS = Destinations()
 
@@ -50,12 +52,12 @@ class StartForm:
 
     def __init__(self) -> None:
         names = [(LABELS.get(name, name), name) for name in known_researchers()]
-        self.researcher = widgets.Dropdown(description="researcher", options=names, style=WIDE)
-        self.rule = widgets.Dropdown(description="verdict", options=RULES, style=WIDE)
-        self.train_seconds = _field("training seconds", "300")
+        self.researcher = widgets.Dropdown(description="researcher", options=names, **_wide())
+        self.rule = widgets.Dropdown(description="verdict", options=RULES, **_wide())
+        self.train_seconds = _field("training seconds", "300, or the task's")
         self.dataset = _field("corpus", "stdlib; or climbmix, tinystories, a path")
         self.task = _field("task", "language modelling; or a task's folder")
-        self.approve = widgets.Checkbox(description="a person approves each keep", style=WIDE)
+        self.approve = widgets.Checkbox(description="a person approves each keep", **_wide())
         self.devices = _field("devices", "all; or GPUs 0,1, or cpu:2x4")
         self.limits = {
             limit: _field(f"end after {words}", "no limit")
@@ -90,6 +92,7 @@ class StartForm:
         ]
         self.box = widgets.VBox([*rows, *self._model_rows])
         self.researcher.observe(lambda _: self._show_model(), "value")
+        self.task.observe(lambda _: self._show_corpus(), "value")
         for secret in self._secrets:
             secret.observe(lambda change: self._take(change["owner"]), "value")
         self._show_model()
@@ -111,8 +114,6 @@ class StartForm:
         self.train_seconds.value = _shown(settings.train_seconds if settings else None)
         self.task.value = settings.task.folder if settings else ""
         self.dataset.value = settings.dataset if settings else dataset
-        if self.task.value:  # it has its own data
-            self.dataset.value = ""
         self.rule.value = settings.rule if settings else Rule.CAREFUL
         self.approve.value = settings.approve if settings else False
         self.devices.value = settings.devices if settings else ""
@@ -137,7 +138,7 @@ class StartForm:
         limits = (_number(experiments, int), _number(hours, float))
         options = Options(
             task=_text(self.task),
-            dataset=_text(self.dataset),
+            dataset=None if _text(self.task) else _text(self.dataset),
             train_seconds=_number(self.train_seconds, float),
             researcher=self.researcher.value,
             rule=self.rule.value,
@@ -163,6 +164,9 @@ class StartForm:
         for row in self._model_rows:
             row.layout.display = "flex" if self.researcher.value == "llm" else "none"
 
+    def _show_corpus(self) -> None:
+        self.dataset.layout.display = "none" if _text(self.task) else None  # it has data of its own
+
     def _take(self, field: widgets.Password) -> None:
         if field.value:
             self._secrets[field] = field.value.strip()
@@ -171,13 +175,17 @@ class StartForm:
 
 
 def _field(name: str, placeholder: str) -> widgets.Text:
-    return widgets.Text(description=name, placeholder=placeholder, style=WIDE)
+    return widgets.Text(description=name, placeholder=placeholder, **_wide())
 
 
 def _secret(name: str, placeholder: str) -> widgets.Password:
     return widgets.Password(
-        description=name, placeholder=placeholder, continuous_update=False, style=WIDE
+        description=name, placeholder=placeholder, continuous_update=False, **_wide()
     )
+
+
+def _wide() -> dict[str, dict[str, str]]:
+    return {"style": WIDE, "layout": {"width": WIDTH}}
 
 
 def _row(*fields: widgets.Widget) -> widgets.Box:

@@ -229,6 +229,18 @@ def test_the_form_shows_earlier_choices() -> None:
     assert (form.rule.value, form.rule.disabled) == (Rule.GREEDY, True)
 
 
+def test_a_task_takes_the_place_of_the_corpus(project: Path) -> None:
+    scaffolded(project)
+    form = StartForm()
+    form.fill(None, None, None, dataset="stdlib")
+    form.task.value = "toy"
+    assert form.dataset.layout.display == "none"
+    assert settle(project, "night", form.choices().wishes).task.name == "toy"
+    form.task.value = ""
+    assert form.dataset.layout.display is None
+    assert form.choices().wishes.dataset == "stdlib"
+
+
 def test_a_task_is_chosen_by_its_folder(project: Path) -> None:
     scaffolded(project)
     form = StartForm()
