@@ -21,8 +21,7 @@ from autoresearch_kit.execution.local import new_folder
 from autoresearch_kit.execution.pool import Delivery, Lost, Order, Pool
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.records import SandboxLevel
-from autoresearch_kit.records.runs import failed_by_kit
+from autoresearch_kit.records import SandboxLevel, failed_by_kit
 
 logger = logging.getLogger(__name__)
 

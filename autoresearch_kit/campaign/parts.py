@@ -89,28 +89,13 @@ def open_parts(
     meter = Meter(workspace.usage, limits, model.research.prices if model else None)
     probing = Probing(context, workspace, pool if isinstance(pool, LocalPool) else None)
     around = Surroundings(
-        history,
-        workspace,
-        settings,
-        context.machine,
-        context.info,
-        probing.probe,
-        probing.made_for,
+        history, workspace, settings, context.machine, context.info, probing.probe, probing.made_for
     )
     turns = find_turns(around, meter, model, on_outage)
     proposing = Proposing(turns, workspace, history)
     with closing(proposing), closing(pool), closing(probing):
         yield Parts(
-            context,
-            workspace,
-            history,
-            heartbeat,
-            pool,
-            proposing,
-            probing,
-            meter,
-            limits,
-            model,
+            context, workspace, history, heartbeat, pool, proposing, probing, meter, limits, model
         )
 
 

@@ -66,16 +66,8 @@ def start(
         raise BusyError(workspace.held_by())
     elsewhere = is_elsewhere(settings.pool)
     gap = "" if elsewhere else bubblewrap.why_not()
-    if elsewhere and sandboxing is Sandboxing.REQUIRE:
-        raise InputError(
-            "--sandbox require looks at this machine, and runs are carried out on others; leave "
-            "it out: the log says which slots have no bubblewrap"
-        )
-    if gap and sandboxing is Sandboxing.REQUIRE:
-        raise InputError(
-            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the "
-            f"option out: notebook code then runs as you, though without secrets"
-        )
+    if sandboxing is Sandboxing.REQUIRE:
+        _check_sandbox(gap, elsewhere=elsewhere)
     History(workspace.root, workspace.tag).check()
     say(f"notebook: {settings.notebook}, profile {settings.profile}")
     if settings.task.folder:
@@ -95,6 +87,24 @@ def start(
     if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")
     return spawn(workspace, settings, limits, model, destinations)
+
+
+def _check_sandbox(gap: str, *, elsewhere: bool) -> None:
+    """Check that `--sandbox require` holds.
+
+    Raises:
+        InputError: bubblewrap can't be used, as `gap` says, or runs are on other machines.
+    """
+    if elsewhere:
+        raise InputError(
+            "--sandbox require looks at this machine, and runs are carried out on others; leave "
+            "it out: the log says which slots have no bubblewrap"
+        )
+    if gap:
+        raise InputError(
+            f"{gap}, and --sandbox require asks for it; {bubblewrap.way_out()}. Or leave the "
+            f"option out: notebook code then runs as you, though without secrets"
+        )
 
 
 def spawn(

@@ -24,8 +24,7 @@ from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.execution.runner.submission import make_targets, taken_model, taken_output
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
-from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec
-from autoresearch_kit.records.runs import failed_by_kit
+from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec, failed_by_kit
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.tasks.kinds import is_audited, read_info
 from autoresearch_kit.tasks.lm.splits import Split

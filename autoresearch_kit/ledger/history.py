@@ -11,9 +11,9 @@ of its own, `refs/autoresearch/<tag>/approvals/<NNNN>`: created once, and never 
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,35 +22,33 @@ from types import MappingProxyType
 from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.ledger import refs
+from autoresearch_kit.ledger.branch import Branch
 from autoresearch_kit.ledger.commit_message import (
     approval_message,
     code_message,
     record_message,
 )
-from autoresearch_kit.ledger.git import Change, Git, Object
+from autoresearch_kit.ledger.entries import (
+    APPROVAL,
+    RECORD,
+    Entry,
+    best_entry,
+    by_number,
+    code_commits,
+    read_answers,
+    read_entries,
+    why_no_answer,
+)
+from autoresearch_kit.ledger.git import Change, Git
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
-from autoresearch_kit.records import Approval, Experiment, best_of, codec
+from autoresearch_kit.records import Approval, Experiment, codec
 
 NOTEBOOK = "notebooks/train.ipynb"
 """The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
 
-RECORD = "record.json"
-
-APPROVAL = "approval.json"
-
 KEPT_SOURCES = 16
 """Notebooks that a campaign's process keeps: the best's is asked for several times an experiment.
 """
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An experiment and its commits, by their full names; the last is of a person's answer."""
-
-    experiment: Experiment
-    code_commit: str
-    record_commit: str
-    approval_commit: str | None = None
 
 
 NOTHING_KNOWN: Mapping[int, Entry] = MappingProxyType({})
@@ -70,7 +68,7 @@ class History:
         self.root = checked(root, PROJECT)
         self.tag = refs.valid_tag(tag)
         self._git = Git(root)
-        self._branch = refs.Branch(self._git, tag)
+        self._branch = Branch(self._git, tag)
         self._source = lru_cache(maxsize=KEPT_SOURCES if writer else 0)(self._read_source)
 
     def append(self, experiment: Experiment, notebook: str, files: Mapping[str, bytes]) -> Entry:
@@ -88,7 +86,7 @@ class History:
         edit = {experiment.settings.notebook: notebook.encode()}
         changes = Change(edit, code_message(experiment)), Change(record, record_message(experiment))
         code, commit = self._git.commit(parent, changes, self._scratch())
-        refs.create_experiment(self._git, self.tag, number, commit)
+        self._git.update_refs([f"create {self._ref(number)} {commit}"])
         if experiment.kept:
             with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
                 self.follow_best()
@@ -104,7 +102,7 @@ class History:
             LedgerError: an experiment's ref exists, but its record can't be read.
         """
         found = self._refs()
-        commits, answers = _by_number(found, refs.parse_ref), _by_number(found, refs.parse_approval)
+        commits, answers = by_number(found, refs.parse_ref), by_number(found, refs.parse_approval)
         entries = {
             number: known[number]
             for number, commit in commits.items()
@@ -112,23 +110,13 @@ class History:
             and known[number].record_commit == commit
             and known[number].approval_commit == answers.get(number)
         }
-        entries |= self._read_entries([number for number in commits if number not in entries])
+        entries |= read_entries(self._git, self.tag, [n for n in commits if n not in entries])
         new = [n for n in answers if n in entries and entries[n].approval_commit is None]
-        for number, (commit, approval) in self._read_answers(new).items():
-            experiment = replace(entries[number].experiment, approval=approval)
-            code_commit, record_commit = entries[number].code_commit, entries[number].record_commit
-            entries[number] = Entry(experiment, code_commit, record_commit, commit)
+        for number, (commit, approval) in read_answers(self._git, self.tag, new).items():
+            entry = entries[number]
+            answered = replace(entry.experiment, approval=approval)
+            entries[number] = replace(entry, experiment=answered, approval_commit=commit)
         return [entries[number] for number in sorted(entries)]
-
-    def _read_entries(self, numbers: Sequence[int]) -> dict[int, Entry]:
-        if not numbers:
-            return {}
-        names = [self._ref(number) for number in numbers]
-        records = [f"{self._ref(number)}:{self._path(number, RECORD)}" for number in numbers]
-        objects = self._git.objects([*names, *records])
-        commits, contents = objects[: len(names)], objects[len(names) :]
-        read = zip(names, commits, contents, strict=True)
-        return {number: _entry(*each) for number, each in zip(numbers, read, strict=True)}
 
     def experiments(self) -> list[Experiment]:
         """Return all experiments by number."""
@@ -145,22 +133,23 @@ class History:
         if entry is None:
             raise self._unknown(number)
         if not entry.experiment.waits:
-            raise InputError(_why_no_answer(entry.experiment))
+            raise InputError(why_no_answer(entry.experiment))
         name, email = self._git.person()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         approval = Approval(approved, name, email, now, note)
         files = {self._path(number, APPROVAL): codec.encode(approval)}
         change = Change(files, approval_message(entry.experiment, approval))
         [commit] = self._git.commit(entry.record_commit, [change], self._scratch())
-        refs.create_approval(self._git, self.tag, number, commit)
+        self._git.update_refs([f"create {refs.approval_ref(self.tag, number)} {commit}"])
         with suppress(LedgerError):  # the branch is derived: the next keep or repair moves it
             self.follow_best()
         return approval
 
     def answers(self) -> dict[int, Approval]:
         """Return what people answered about keeps, by number."""
-        numbers = list(_by_number(self._refs(refs.approvals_refs(self.tag)), refs.parse_approval))
-        return {number: answer for number, (_, answer) in self._read_answers(numbers).items()}
+        numbers = list(by_number(self._refs(refs.approvals_refs(self.tag)), refs.parse_approval))
+        read = read_answers(self._git, self.tag, numbers)
+        return {number: answer for number, (_, answer) in read.items()}
 
     def answers_mark(self) -> tuple[str, ...]:
         """Return what is different after each answer; it takes no git process to know."""
@@ -178,7 +167,7 @@ class History:
 
     def best(self) -> Entry | None:
         """Return the kept experiment that no other has replaced, or None before the baseline."""
-        return _best_entry(self.entries())
+        return best_entry(self.entries())
 
     def next_number(self) -> int:
         """Return the number of the next experiment; the baseline is 0."""
@@ -211,7 +200,7 @@ class History:
         """
         check_not_brought(self._git)
         check_writable(self._git.folder())
-        self._branch.check(_code_commits(self.entries()))
+        self._branch.check(code_commits(self.entries()))
 
     def repair(self) -> bool:
         """Remove what a killed process left behind; return True if the branch is at the best now.
@@ -233,8 +222,8 @@ class History:
         it points at a commit that is not the campaign's.
         """
         entries = self.entries()
-        best = _best_entry(entries)
-        return best is None or self._branch.point_at(best.code_commit, _code_commits(entries))
+        best = best_entry(entries)
+        return best is None or self._branch.point_at(best.code_commit, code_commits(entries))
 
     def delete(self) -> int:
         """Remove the experiments and the branch; return the number of experiments.
@@ -245,9 +234,13 @@ class History:
         Raises:
             LedgerError: there are no experiments, or the branch is checked out.
         """
-        check_known(self._git, self.tag)
+        refs.check_known(self._git, self.tag)
         entries = self.entries()
-        refs.delete_campaign(self._git, self.tag, _code_commits(entries))
+        self._branch.check_not_checked_out()
+        deleted = self._refs()
+        if (commit := self._branch.commit()) in code_commits(entries):
+            deleted[self._branch.ref] = str(commit)
+        self._git.update_refs([f"delete {ref} {commit}" for ref, commit in deleted.items()])
         return len(entries)
 
     @cached_property
@@ -259,36 +252,15 @@ class History:
         return self._git.refs(prefix or refs.campaign_refs(self.tag))
 
     def _numbers(self) -> list[int]:
-        return sorted(_by_number(self._refs(), refs.parse_ref))
+        return sorted(by_number(self._refs(), refs.parse_ref))
 
     def _recorded(self, number: int) -> Experiment:
         """Return experiment `number` as it was recorded, before anybody answered."""
         return codec.decode(Experiment, self.file(number, RECORD))
 
-    def _read_answers(self, numbers: Sequence[int]) -> dict[int, tuple[str, Approval]]:
-        """Return the commits of these answers, and what they say, by number."""
-        if not numbers:
-            return {}
-        names = [refs.approval_ref(self.tag, number) for number in numbers]
-        texts = [
-            f"{name}:{self._path(n, APPROVAL)}" for name, n in zip(names, numbers, strict=True)
-        ]
-        parents, own = ([f"{name}^" for name in names], [self._ref(number) for number in numbers])
-        objects = self._git.objects([*names, *texts, *parents, *own])
-        count, answers = len(numbers), dict[int, tuple[str, Approval]]()
-        for at, number in enumerate(numbers):
-            commit, text, parent, record = objects[at::count]
-            if commit is None or text is None or parent is None or parent != record:
-                raise _no_answer(names[at])
-            try:
-                answers[number] = commit.name, codec.decode(Approval, text.content)
-            except InputError as error:
-                raise _no_answer(names[at]) from error
-        return answers
-
     def _scratch(self) -> Path:
         """Return the folder of this campaign's temporary indexes, which `repair` removes."""
-        return self._git.folder() / "autoresearch" / self.tag
+        return self._folder / "autoresearch" / self.tag
 
     def _parent(self, experiment: Experiment) -> str | None:
         """Return the parent of the experiment's code commit, None in a repository without one."""
@@ -325,69 +297,3 @@ class History:
         numbers = self._numbers()
         known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none yet"
         return LedgerError(f"no experiment {number} in campaign {self.tag!r}; there: {known}")
-
-
-def campaigns(root: Path) -> list[str]:
-    """Return the tags of all campaigns in the repository, in alphabetical order."""
-    return sorted({ref[0] for ref in map(refs.parse_ref, Git(root).refs(refs.REFS)) if ref})
-
-
-def check_known(git: Git, tag: str) -> None:
-    """Check that campaign `tag` has an experiment.
-
-    Raises:
-        LedgerError: it has none; the message names the campaigns that have.
-    """
-    if not git.refs(refs.campaign_refs(tag)):
-        known = ", ".join(campaigns(git.root)) or "none yet"
-        raise LedgerError(f"no campaign {tag!r} in {git.root}; there: {known}")
-
-
-def _by_number(
-    found: Mapping[str, str], parse: Callable[[str], tuple[str, int] | None]
-) -> dict[int, str]:
-    """Return the commits of those refs that `parse` knows, by the experiment's number."""
-    parsed = ((parse(ref), commit) for ref, commit in found.items())
-    return {ref[1]: commit for ref, commit in parsed if ref}
-
-
-def _why_no_answer(experiment: Experiment) -> str:
-    """Return why it can't be said of an experiment whether it may be built on."""
-    what = f"experiment {experiment.number} of '{experiment.tag}'"
-    if experiment.approval is not None:
-        return f"{what} was {experiment.approval}; an answer is never changed"
-    if not experiment.settings.approve:
-        return f"'{experiment.tag}' was started without --approve: its keeps wait for nobody"
-    if experiment.number == 0:
-        return f"{what} is the baseline, which waits for nobody"
-    return f"{what} is no keep ({experiment.verdict}: {experiment.reason}), so it does not wait"
-
-
-def _no_answer(ref: str) -> LedgerError:
-    return LedgerError(
-        f"{ref} is no answer about that experiment of this campaign; look at it: git show {ref}; "
-        f"remove it: git update-ref -d {ref}"
-    )
-
-
-def _best_entry(entries: Sequence[Entry]) -> Entry | None:
-    best = best_of([entry.experiment for entry in entries])
-    return next((entry for entry in entries if entry.experiment is best), None)
-
-
-def _code_commits(entries: Sequence[Entry]) -> set[str]:
-    return {entry.code_commit for entry in entries}
-
-
-def _entry(ref: str, commit: Object | None, record: Object | None) -> Entry:
-    headers = commit.content.partition(b"\n\n")[0].decode(errors="replace") if commit else ""
-    lines = headers.splitlines()
-    parents = [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
-    if commit is None or record is None or len(parents) != 1:
-        raise LedgerError(
-            f"{ref} is not the record of an experiment of this campaign; look at it: git show {ref}"
-        )
-    try:
-        return Entry(codec.decode(Experiment, record.content), parents[0], commit.name)
-    except InputError as error:
-        raise LedgerError(f"the {RECORD} of {ref} can't be read: {error}") from error

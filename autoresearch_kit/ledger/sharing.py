@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from autoresearch_kit.errors import LedgerError
+from autoresearch_kit.ledger.branch import Branch, branch_ref
 from autoresearch_kit.ledger.git import Git
-from autoresearch_kit.ledger.history import History, check_known
+from autoresearch_kit.ledger.history import History
 from autoresearch_kit.ledger.refs import (
     REFS,
-    Branch,
-    branch_ref,
     campaign_refs,
+    check_known,
     parse_approval,
     parse_ref,
     valid_tag,

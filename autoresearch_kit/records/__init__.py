@@ -1,6 +1,7 @@
 """Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
 from autoresearch_kit.records.approvals import Approval
+from autoresearch_kit.records.conditions import Conditions, GpuConditions
 from autoresearch_kit.records.experiments import (
     Experiment,
     Gain,
@@ -32,21 +33,9 @@ from autoresearch_kit.records.proposals import (
     Proposal,
     Provenance,
 )
-from autoresearch_kit.records.runs import (
-    Arm,
-    CacheUse,
-    Conditions,
-    GpuConditions,
-    Measured,
-    Reason,
-    Run,
-    RunSetup,
-    RunSpec,
-    SandboxLevel,
-    Score,
-    VisibleFiles,
-    strongest,
-)
+from autoresearch_kit.records.run_specs import RunSetup, RunSpec, SandboxLevel, Sight, strongest
+from autoresearch_kit.records.runs import Arm, CacheUse, Measured, Run, failed_by_kit
+from autoresearch_kit.records.scores import Reason, Score
 from autoresearch_kit.records.settings import (
     Destinations,
     EditProtocol,
@@ -132,6 +121,7 @@ __all__ = [
     "VisibleFiles",
     "best_of",
     "by_finish",
+    "failed_by_kit",
     "judged_since",
     "latest_noise",
     "next_number",

@@ -9,7 +9,9 @@ from statistics import fmean
 from autoresearch_kit.records.approvals import Approval
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
 from autoresearch_kit.records.proposals import CellEdit, Constant, Proposal
-from autoresearch_kit.records.runs import Reason, Run, SandboxLevel
+from autoresearch_kit.records.run_specs import SandboxLevel
+from autoresearch_kit.records.runs import Run
+from autoresearch_kit.records.scores import Reason
 from autoresearch_kit.records.settings import Settings
 from autoresearch_kit.records.steps import Profiled
 from autoresearch_kit.records.tasks import Bound

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from autoresearch_kit.records.fingerprints import Fingerprint
-from autoresearch_kit.records.runs import SandboxLevel
+from autoresearch_kit.records.run_specs import SandboxLevel
 
 
 @dataclass(frozen=True)

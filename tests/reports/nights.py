@@ -8,8 +8,7 @@ from itertools import count
 from random import Random
 
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Experiment, Noise, Run, Slot, SlotUse, Verdict
-from autoresearch_kit.records.runs import SandboxLevel
+from autoresearch_kit.records import Experiment, Noise, Run, SandboxLevel, Slot, SlotUse, Verdict
 from autoresearch_kit.reports.rows import Row, rows_of
 from tests.ledger.ledger import FINGERPRINT, experiment, score
 

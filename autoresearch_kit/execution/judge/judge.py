@@ -4,7 +4,7 @@ Kit code only; it unpickles nothing, and imports torch for a GPU only. Predictor
 return logits, of which the judge takes a copy before it computes a loss. One predictor gets every
 row. The other, just as fresh, gets only rows that are cut at random positions and refilled: see
 `causality`. Nor may a model learn while it is scored, from data that it brought along: see
-`check_pace`.
+`pace`.
 """
 
 import secrets
@@ -13,11 +13,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+
+import numpy as np
+import numpy.typing as npt
 
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.judge import causality, logits
+from autoresearch_kit.execution.judge.exchange import Shape
 from autoresearch_kit.execution.judge.logits import Floats
+from autoresearch_kit.execution.judge.pace import check_pace
 from autoresearch_kit.execution.judge.predictor_process import PredictorProcess, start
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure, serve
 from autoresearch_kit.execution.judge.shard import Predict, Shard, batch_shape, load_shard
@@ -36,19 +40,6 @@ ROUNDED_TOKENS = 2**16
 """Tokens that are scored in float32 as well, where there are as many. After 60 s of training,
 bfloat16 put the loss of the shipped model's tokens off by 0.0075 nats to either side: 0.00002 bits
 per byte on so many."""
-
-FREE_SECONDS = 10.0
-"""Allowed for loading the model, and for what its first answer takes longer than a typical one.
-
-Seconds of the wall-clock, not CPU time: the notebook's models load in 0.1 s, and in less than 1 s
-beside six busy processes on two cores. CPU time would miss what trains on a GPU.
-"""
-
-FREE_SHARE = 0.25
-"""Share of the time of all answers that is allowed for slow ones, as on a busy machine."""
-
-SLOW = 3.0
-"""An answer is slow if it takes more than so many times a typical one."""
 
 
 def judge(spec: JudgeSpec) -> Score:
@@ -73,26 +64,14 @@ def judge(spec: JudgeSpec) -> Score:
     if on_gpu:
         _check_gpu()
     shape = batch_shape(dataset.info, on_gpu=on_gpu)
-    for predictor in (scored, probed):
-        predictor.begin(logits.buffers(shape, spec.precision, on_gpu=on_gpu))
-    for predictor in (scored, probed):  # before a submission could take the GPU from the other one
-        predictor.await_ready()
+    _begin((scored, probed), spec, shape)
     scored.load()
     answered = score(shard, scored)
     scored.end()
-    probed.load()
-    changes = causality.probe(
-        shard,
-        answered.losses,
-        probed.predict if answered.precision == probed.precision else probed.predict_full,
-        shape.rows,
-        wanted=causality.GPU_POSITIONS if on_gpu else causality.POSITIONS,
-        seed=secrets.randbits(63),
-    )
-    probed.end()
-    sums, name = shard.sums(answered.losses), metric_name(Split(spec.shard))
+    changes = _changes(shard, answered, probed, on_gpu=on_gpu)
+    sums, metric = shard.sums(answered.losses), metric_name(Split(spec.shard))
     return Score(
-        metric=name,
+        metric=metric,
         value=sums.value,
         nats=sums.nats,
         bytes=sums.bytes,
@@ -104,12 +83,26 @@ def judge(spec: JudgeSpec) -> Score:
         rounding=answered.rounding,
         on_device=scored.buffer.terms.on_device,
         values={
-            name: sums.value,
+            metric: sums.value,
             "submission_mb": spec.submission.stat().st_size / 1e6,
             "parameters": float(scored.parameters),
             "inference_seconds": answered.seconds / len(shard.inputs),
         },
     )
+
+
+def _begin(predictors: Sequence[PredictorProcess], spec: JudgeSpec, shape: Shape) -> None:
+    """Tell both that their turn has come, and wait until they have their devices and buffers.
+
+    That is before a submission could take the GPU from the other one.
+
+    Raises:
+        ScoreFailure: the kit's part of one did not start.
+    """
+    for predictor in predictors:
+        predictor.begin(logits.buffers(shape, spec.precision, on_gpu=spec.device == "cuda"))
+    for predictor in predictors:
+        predictor.await_ready()
 
 
 def _check_gpu() -> None:
@@ -138,6 +131,24 @@ class Answered:
     precision: str
     rounding: float | None
     seconds: float
+
+
+def _changes(
+    shard: Shard, answered: Answered, probed: PredictorProcess, *, on_gpu: bool
+) -> npt.NDArray[np.float64]:
+    """Return how much scored losses change with what comes after, by the other predictor."""
+    probed.load()
+    same = answered.precision == probed.precision
+    changes = causality.probe(
+        shard,
+        answered.losses,
+        probed.predict if same else probed.predict_full,
+        probed.shape.rows,
+        wanted=causality.GPU_POSITIONS if on_gpu else causality.POSITIONS,
+        seed=secrets.randbits(63),
+    )
+    probed.end()
+    return changes
 
 
 def score(shard: Shard, predictor: PredictorProcess) -> Answered:
@@ -174,37 +185,6 @@ def rounding_error(shard: Shard, losses: Floats, predict_full: Predict, batch: i
     except ScoreFailure:
         return None
     return shard.sums(losses[:count]).value - shard.sums(full).value
-
-
-def check_pace(spent: float, answers: Sequence[float]) -> float:
-    """Check the seconds that a model took for each answer of a pass over all rows.
-
-    A model could train while it is scored, over its budget. `spent` of `FREE_SECONDS` were spent
-    before, on loading or in an earlier pass. Return what is spent now. The first answer counts in
-    full, for all that it learns there is of use in every answer; a later one counts if it is slow,
-    and then against what was left and `FREE_SHARE`.
-
-    Raises:
-        ScoreFailure: it took more than it may.
-    """
-    typical = median(answers)
-    spent += max(0.0, answers[0] - typical)
-    if spent > FREE_SECONDS:
-        raise ScoreFailure(
-            Reason.OVER_BUDGET,
-            f"the model took {spent:.1f} s to load and for what its first answer took longer than "
-            f"the typical {typical:.2g} s; {FREE_SECONDS:g} s allowed: what it learns there is "
-            f"over its budget",
-        )
-    slow = sum(answer - typical for answer in answers[1:] if answer > SLOW * typical)
-    allowed = FREE_SECONDS - spent + FREE_SHARE * typical * len(answers)
-    if slow > allowed:
-        raise ScoreFailure(
-            Reason.OVER_BUDGET,
-            f"the model took {slow:.1f} s longer in slow answers than the typical {typical:.2g} s; "
-            f"{allowed:.1f} s allowed: what it learns there is over its budget",
-        )
-    return spent
 
 
 if __name__ == "__main__":

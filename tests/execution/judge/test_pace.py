@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from autoresearch_kit.execution.judge.judge import check_pace
+from autoresearch_kit.execution.judge.pace import check_pace
 from autoresearch_kit.execution.judge.scoring import ScoreFailure
 from autoresearch_kit.records import Reason
 
