@@ -33,7 +33,13 @@ from autoresearch_kit.records.proposals import (
     Proposal,
     Provenance,
 )
-from autoresearch_kit.records.run_specs import RunSetup, RunSpec, SandboxLevel, Sight, strongest
+from autoresearch_kit.records.run_specs import (
+    RunSetup,
+    RunSpec,
+    SandboxLevel,
+    VisibleFiles,
+    strongest,
+)
 from autoresearch_kit.records.runs import Arm, CacheUse, Measured, Run, failed_by_kit
 from autoresearch_kit.records.scores import Reason, Score
 from autoresearch_kit.records.settings import (

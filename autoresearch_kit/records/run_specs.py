@@ -21,12 +21,12 @@ def strongest(levels: Iterable[SandboxLevel]) -> SandboxLevel | None:
 
 
 @dataclass(frozen=True)
-class Sight:
+class VisibleFiles:
     """The files of this machine that a run sees or does not see, beside those of every run.
 
     `imports` are top-level modules that its campaign's notebook imports: the distributions that
-    hold them are shown. `hidden` are files and folders that hold hidden data, taken out of its
-    sight, and `shown` further ones that its task wants to be seen.
+    hold them are shown. `hidden` are files and folders that hold hidden data and are not shown,
+    `shown` are further ones that its task wants to be seen.
     """
 
     imports: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class RunSetup:
     profiled: bool = field(default=False, kw_only=True)
     gpu: Accelerator | None = field(default=None, kw_only=True)
     clock: Clock = field(default=Clock.WALL, kw_only=True)
-    sight: Sight = field(default_factory=Sight, kw_only=True)
+    visible: VisibleFiles = field(default_factory=VisibleFiles, kw_only=True)
     cores: tuple[int, ...] = field(default=(), kw_only=True)
 
     @property

@@ -12,11 +12,11 @@ from autoresearch_kit.execution.pool import Delivery, Lost, Order
 from autoresearch_kit.execution.ray.messages import (
     Cancel,
     Delivered,
-    Failed,
-    Give,
     Message,
+    OrderCancelled,
+    OrderFailed,
     Report,
-    Stopped,
+    RunOrder,
 )
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import Slot
@@ -30,7 +30,7 @@ class Known:
 
     slot: Slot
     report: Report | None = None
-    given: Give | None = None
+    given: RunOrder | None = None
 
 
 class Assignments:
@@ -85,7 +85,7 @@ class Assignments:
 
     def _give(self, order: Order, known: Known) -> None:
         folder = order.audits.folder if order.audits else new_folder(self._runs)
-        known.given = Give(known.slot.name, order, folder.name)
+        known.given = RunOrder(known.slot.name, order, folder.name)
         known.slot = replace(known.slot, busy=order.key)
         self._tell(known.given)
 
@@ -131,20 +131,20 @@ class Assignments:
         folder = self._runs / given.folder
         self.over.append(Delivery(message.key, message.run, folder, message.slot))
 
-    def fail(self, message: Failed) -> None:
+    def fail(self, message: OrderFailed) -> None:
         """Lose what a slot was given, and leave the slot out: it can't carry out anything."""
         known = self.known.get(message.slot)
         if known and known.given and known.given.order.key == message.key:
             self.lose(message.slot, message.why)
             known.slot = replace(known.slot, left_out=message.why)
 
-    def stopped(self, message: Stopped) -> None:
+    def stopped(self, message: OrderCancelled) -> None:
         """Let a slot be free again, whose run was cancelled and has stopped."""
         known = self.known.get(message.slot)
         if known and known.slot.busy == message.key:
             known.given, known.slot = None, replace(known.slot, busy="")
 
-    def _drop(self, given: Give) -> None:
+    def _drop(self, given: RunOrder) -> None:
         """Remove the folder of a run that is not delivered."""
         if given.order.audits is None:
             try:

@@ -16,17 +16,14 @@ from autoresearch_kit.execution.pool import Delivery, Lost, Order
 from autoresearch_kit.execution.ray.assignments import Assignments, Known
 from autoresearch_kit.execution.ray.link import Link
 from autoresearch_kit.execution.ray.messages import (
-    Broken,
+    BridgeBroken,
     Connect,
     Delivered,
-    Failed,
-    Gone,
-    Looked,
+    DevicesKnown,
     Message,
     OrderCancelled,
     OrderFailed,
     Report,
-    RunOrder,
     SlotGone,
     SlotUnusable,
     SlotUp,
@@ -168,21 +165,21 @@ class RayPool:
         match message:
             case SlotUp():
                 self._came_up, self._deaths, self._why_dead = True, 0, ""
-                self._up(message)
-            case Out():
+                self._slot_up(message)
+            case SlotUnusable():
                 self._out(message)
-            case Gone():
+            case SlotGone():
                 self._orders.lose(message.slot, message.why)
                 self._orders.known.pop(message.slot, None)
-            case Looked():
+            case DevicesKnown():
                 self._coming = message.coming > 0 or message.devices == 0
             case Delivered():
                 self._orders.deliver(message)
-            case Failed():
+            case OrderFailed():
                 self._orders.fail(message)
-            case Stopped():
+            case OrderCancelled():
                 self._orders.stopped(message)
-            case Broken():
+            case BridgeBroken():
                 self._broken(message)
 
     def _slot_up(self, message: SlotUp) -> None:
@@ -194,7 +191,7 @@ class RayPool:
         ready = "ready" if slot.sandbox is SandboxLevel.BUBBLEWRAP else "ready, without bubblewrap"
         logger.info("slot %s: %s", slot.name, f"left out: {why}" if why else ready)
 
-    def _out(self, message: Out) -> None:
+    def _out(self, message: SlotUnusable) -> None:
         self._orders.lose(message.slot, message.why)
         slot = Slot(message.slot, message.node, UNKNOWN, SandboxLevel.NONE, left_out=message.why)
         self._orders.known[message.slot] = Known(slot)
@@ -207,7 +204,7 @@ class RayPool:
                 known.slot = replace(known.slot, left_out=why)
                 logger.warning("slot %s is left out: %s", known.slot.name, why)
 
-    def _broken(self, message: Broken) -> None:
+    def _broken(self, message: BridgeBroken) -> None:
         if not message.again or not self._came_up:
             raise ExecutionError(f"{message.why}; then go on")
         self._why_dead = message.why

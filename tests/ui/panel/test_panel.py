@@ -235,10 +235,10 @@ def test_a_task_takes_the_place_of_the_corpus(project: Path) -> None:
     form.fill(None, None, None, dataset="stdlib")
     form.task.value = "toy"
     assert form.dataset.layout.display == "none"
-    assert settle(project, "night", form.choices().wishes).task.name == "toy"
+    assert settle(project, "night", form.choices().options).task.name == "toy"
     form.task.value = ""
     assert form.dataset.layout.display is None
-    assert form.choices().wishes.dataset == "stdlib"
+    assert form.choices().options.dataset == "stdlib"
 
 
 def test_a_task_is_chosen_by_its_folder(project: Path) -> None:
