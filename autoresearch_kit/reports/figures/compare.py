@@ -45,17 +45,14 @@ def compare(
         return Missing(f"Nothing to compare by {against}: {LACKING[against]}.")
     figure = Drawing(size)
     axes = figure.add_subplot()
-    lacking = []
-    for at, (whole_name, repeats) in enumerate(curves):
+    for at, (name, repeats) in enumerate(curves):
         colour, style = COLOURS[at % len(COLOURS)], _STYLES[at // len(COLOURS) % len(_STYLES)]
-        name = shorten(whole_name, _NAME)
-        if not repeats:
-            lacking.append(whole_name)
-        elif against is Against.USD and repeats[0].index[-1] == 0:
-            label, level = f"{name}, which spent nothing", repeats[0].iloc[-1]
+        if repeats and against is Against.USD and repeats[0].index[-1] == 0:
+            label, level = f"{shorten(name, _NAME)}, which spent nothing", repeats[0].iloc[-1]
             axes.axhline(level, color=colour, lw=1.5, ls="--", label=label)
-        else:
-            _draw(axes, name, repeats, colour, style)
+        elif repeats:
+            _draw(axes, shorten(name, _NAME), repeats, colour, style)
+    lacking = [name for name, repeats in curves if not repeats]
     note = f"\n(left out, {LACKING[against]}: {', '.join(lacking)})" if lacking else ""
     dress(axes, LABELS[against] + note, gain_label(metric))
     axes.margins(x=0.01)
