@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-from pandas.api.types import is_string_dtype
 
 from autoresearch_kit import ledger
 from autoresearch_kit.errors import InputError, LedgerError
@@ -21,33 +20,17 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
-from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Verdict
-from autoresearch_kit.reports import tables
-from autoresearch_kit.reports.confirmation import Confirmation, Folder, Worth
+from autoresearch_kit.records import LANGUAGE_MODELLING, Metric
+from autoresearch_kit.reports import result_tables, tables
+from autoresearch_kit.reports.confirmation import Confirmation, Folder
 from autoresearch_kit.reports.device_time import slot_times
 from autoresearch_kit.reports.figures import audit, front, loss_curves, progress
 from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
-from autoresearch_kit.reports.slots import idle_seconds
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.verdicts.audit import audited_metric
-
-DELTA = ["delta", "delta_se"]
-BY_WHOM = ["speed", "researcher", "category", "sandbox", "trusted", "idea"]
-"""The last columns of a table that fits a laptop's screen."""
-
-SLOTS = ["runs", "training_hours", "busy_hours", "percent", "idle_seconds"]
-"""Columns of the table of slots."""
-
-CONFIRMED = [
-    *("number", "finding", "claimed", "worth", "worth_se", "helps", "stays", "idea", "detail")
-]
-"""Columns of the results of `autoresearch confirm`."""
-
-NOT_RECORDED = "not recorded"
-"""Stands for a category or a reason that is missing."""
 
 
 def campaigns(root: Path | None = None) -> list[str]:
@@ -146,61 +129,22 @@ class Results:
         if self.history is None or not times:
             return Missing(f"What ran where is not recorded in {self.name}.")
         state = Workspace(self.history.root, self.name).state()
-        idle = (
-            {use.slot.name: idle_seconds(use, state.heartbeat) for use in state.slots}
-            if state
-            else {}
-        )
-        rows = [
-            {
-                "slot": each.name or "the device",
-                "runs": each.runs,
-                "training_hours": each.training / 3600,
-                "busy_hours": each.busy / 3600,
-                "percent": 100 * each.training_share,
-                "idle_seconds": idle.get(each.name),
-            }
-            for each in times
-        ]
-        table = pd.DataFrame(rows).set_index("slot")
-        return _table(table.astype({"idle_seconds": "float64"}), SLOTS)
+        return result_tables.slots(times, state)
 
     def keeps(self) -> Table:
         """Return what was kept after the baseline, the largest gain first."""
-        kept = self.frame[self.frame["status"] == Verdict.KEEP].set_index("number")
-        kept = kept[kept["delta"].notna()]
-        kept = kept.sort_values("delta", ascending=self.summary.metric.sign > 0)
-        return _table(kept, [*DELTA, *self._scores, "speed", "gpu_memory_mb", "category", "idea"])
+        return result_tables.keeps(self.frame, self.summary.metric)
 
     def categories(self) -> Table:
         """Return how many ideas of each kind were tried, kept and crashed, and their total gain.
 
         Disturbed experiments are left out: they say nothing about an idea.
         """
-        frame = self.frame.assign(
-            category=self.frame["category"].replace("", NOT_RECORDED),
-            tried=self.frame["number"] > 0,
-            kept=self.frame["status"] == Verdict.KEEP,
-            crashed=self.frame["status"] == Verdict.CRASH,
-        )
-        gain = -self.summary.metric.sign * frame["delta"]
-        frame["gain"] = gain.where(frame["kept"], 0.0)
-        judged = frame[frame["tried"] & (frame["status"] != Verdict.DISTURBED)]
-        sums = judged.groupby("category")[["tried", "kept", "crashed", "gain"]].sum()
-        return Table(sums.sort_values(["gain", "tried"], ascending=False))
+        return result_tables.categories(self.frame, self.summary.metric)
 
     def crashes(self) -> Table:
         """Return how often experiments crashed for each reason, and details of the last of them."""
-        frame = in_order(self.frame)
-        crashed = frame[frame["status"] == Verdict.CRASH]
-        crashed = crashed.assign(reason=crashed["reason"].replace("", NOT_RECORDED))
-        reasons = crashed.groupby("reason").agg(
-            times=("number", "size"),
-            last=("number", "last"),
-            idea=("idea", "last"),
-            detail=("detail", "last"),
-        )
-        return _table(reasons.sort_values("times", ascending=False), list(reasons.columns))
+        return result_tables.crashes(self.frame)
 
     def table(self, **values: str | float) -> Table:
         """Return all experiments, or those with these values, newest first.
@@ -211,16 +155,7 @@ class Results:
         Raises:
             InputError: there is no such column.
         """
-        chosen = self.frame.set_index("number")
-        for name, value in values.items():
-            if name not in chosen:
-                raise InputError(f"no column {name!r}; there are: {', '.join(map(str, chosen))}")
-            if isinstance(value, str) and is_string_dtype(chosen[name]):
-                chosen = chosen[chosen[name].str.contains(value, case=False, regex=False)]
-            else:
-                chosen = chosen[chosen[name] == value]
-        verdict, others = ["status", "reason"], self._other_metrics
-        return _table(chosen.iloc[::-1], [*verdict, *self._scores, *DELTA, *others, *BY_WHOM])
+        return result_tables.experiments(self.frame, self.summary.task, values)
 
     def time(self) -> Table | Missing:
         """Return where the wall-clock went, by part, without pauses: seconds, and percent."""
@@ -276,19 +211,7 @@ class Results:
             return Missing(f"Nobody has confirmed {self.name} on this machine: {command}")
         if confirmed.number != self._best:
             return Missing(f"The best has changed since it was confirmed. Again: {command}")
-        rows = [vars(keep) | (_worth(keep.worth) if keep.worth else {}) for keep in confirmed.keeps]
-        return _table(pd.DataFrame(rows, columns=CONFIRMED).set_index("number"), CONFIRMED[1:])
-
-    @property
-    def _scores(self) -> list[str]:
-        name = tables.column(self.summary.metric.name)
-        return [name, f"{name}_se", "scores"]
-
-    @property
-    def _other_metrics(self) -> list[str]:
-        """Return the columns of the other objectives and of metrics that have a bound."""
-        names = [tables.column(name) for name in self.summary.task.decisive[1:]]
-        return [name for name in names if name in self.frame]
+        return result_tables.confirmed(confirmed.keeps)
 
     @property
     def _best(self) -> int:
@@ -329,29 +252,7 @@ def _common_metric(lists: Sequence[Sequence[Results]]) -> Metric:
     return next(iter(metrics), LANGUAGE_MODELLING.objective)
 
 
-def _worth(worth: Worth) -> dict[str, float]:
-    return {"worth": worth.value, "worth_se": worth.error, "helps": worth.helps}
-
-
 def _axis(name: str) -> Against:
     if name not in list(Against):
         raise InputError(f"can't draw against {name!r}; choose one of: {', '.join(Against)}")
     return Against(name)
-
-
-def _table(frame: pd.DataFrame, columns: list[str]) -> Table:
-    """Return these columns, without those that tell nothing; errors mark numbers to be shown."""
-    errors = {name for name in columns if name.endswith("_se")}
-    shown = {name.removesuffix("_se") for name in errors}
-    hidden = {
-        name
-        for name in columns
-        if len(frame) and name not in shown and (frame[name].isna() | frame[name].eq("")).all()
-    }
-    if "scores" in frame and not (frame["scores"] > 1).any():
-        hidden.add("scores")
-    if "weaker" in frame and not frame["weaker"].any():
-        hidden.add("sandbox")
-    if "trusted" in frame and not frame["trusted"].any():
-        hidden.add("trusted")
-    return Table(frame[[name for name in columns if name not in hidden]])

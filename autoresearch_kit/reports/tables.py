@@ -12,7 +12,7 @@ import pandas as pd
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, SandboxLevel, Task, Verdict
+from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Reason, SandboxLevel, Task, Verdict
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.rows import Row, compared, rows_of
 
@@ -78,6 +78,12 @@ def named(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """Return the frame with `score` and its standard error, `_se`, under the metric's name."""
     name = column(metric.name)
     return frame.rename(columns={"score": name, "score_se": f"{name}_se"})
+
+
+def leading(frame: pd.DataFrame) -> pd.Series:
+    """Return which of these experiments became the best, as `Row.leads`."""
+    kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
+    return kept & (frame["reason"] != Reason.TRADE_OFF)
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:

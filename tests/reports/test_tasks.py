@@ -8,7 +8,8 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
 from autoresearch_kit.records import Experiment
 from autoresearch_kit.reports.figures.drawing import Drawing
-from autoresearch_kit.reports.figures.progress import find_scale, progress
+from autoresearch_kit.reports.figures.progress import progress
+from autoresearch_kit.reports.figures.score_scale import find_scale
 from autoresearch_kit.reports.results import compare
 from autoresearch_kit.reports.tables import to_frame, to_tsv
 from tests.ledger import ledger

@@ -1,8 +1,7 @@
 """The held-out audit as a picture: what the keeps gained on val, and what on the audit data."""
 
-import math
-
 import numpy as np
+from matplotlib.axes import Axes
 
 from autoresearch_kit.records import Metric
 from autoresearch_kit.reports.figures.drawing import (
@@ -36,31 +35,41 @@ def audit(
         return Missing(f"No baseline was scored on the audit data in {title}.")
     if len(opinion.keeps) == 1:
         return Missing(f"Only the baseline was scored on the audit data yet in {title}.")
-    figure, warning = Drawing(size), opinion.warning
+    figure = Drawing(size)
     axes = figure.add_subplot()
     dress(axes, "experiment", gain_label(metric))
     count_experiments(axes)
     axes.margins(x=0.015)
-    start = opinion.keeps[0]
+    caption = "the two can't be compared: the noise is not known"
+    if opinion.allowed is not None:
+        allowed = _sigmas(opinion.allowed)
+        caption = f"the best's gain on audit equals that on val, to within {allowed}"
+    _draw_gains(axes, opinion, metric)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    warning = opinion.warning
+    figure.entitle(axes, title, warning or caption, VERMILLION if warning else INK)
+    return figure
+
+
+def _draw_gains(axes: Axes, opinion: SecondOpinion, metric: Metric) -> None:
+    """Draw both gains of each keep, what they may differ by, and where they differ by more."""
+    start, allowed = opinion.keeps[0], opinion.allowed
     # a keep that finished after one with a larger number is drawn there
     numbers = np.maximum.accumulate([keep.number for keep in opinion.keeps])
     val = metric.sign * np.array([start.val - keep.val for keep in opinion.keeps])
     audited = metric.sign * np.array([start.audit - keep.audit for keep in opinion.keeps])
-    caption = "the two can't be compared: the noise is not known"
-    if opinion.allowed is not None:
-        allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"
-        caption = f"the best's gain on audit equals that on val, to within {allowed}"
-        edges = val - opinion.allowed, val + opinion.allowed
+    if allowed is not None:
+        edges = val - allowed, val + allowed
         band = axes.fill_between(numbers, *edges, color=BAND, lw=0, zorder=0.5)
-        band.set_label(f"within {allowed} of the gain on val")
+        band.set_label(f"within {_sigmas(allowed)} of the gain on val")
     axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
-    allowed_most = math.inf if opinion.allowed is None else opinion.allowed
-    differs = [keep.parted > allowed_most for keep in opinion.keeps]
+    differs = [allowed is not None and keep.parted > allowed for keep in opinion.keeps]
     if any(differs):
         x, y = numbers[differs], audited[differs]
         axes.plot(x, y, "s", color=VERMILLION, ms=9, label="differs", zorder=4)
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
-    figure.entitle(axes, title, warning or caption, VERMILLION if warning else INK)
-    return figure
+
+
+def _sigmas(allowed: float) -> str:
+    return f"{ALLOWED_SIGMAS:g} sigma ({allowed:.2g})"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.records import Metric, Reason, Verdict
+from autoresearch_kit.records import Metric
 from autoresearch_kit.reports.figures.drawing import (
     COLOURS,
     Drawing,
@@ -15,6 +15,7 @@ from autoresearch_kit.reports.figures.drawing import (
     shorten,
 )
 from autoresearch_kit.reports.figures.x_axis import LABELS, LACKING, Against, in_order, x_of
+from autoresearch_kit.reports.tables import leading
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side
@@ -44,17 +45,14 @@ def compare(
         return Missing(f"Nothing to compare by {against}: {LACKING[against]}.")
     figure = Drawing(size)
     axes = figure.add_subplot()
-    lacking = []
-    for at, (whole_name, repeats) in enumerate(curves):
+    for at, (name, repeats) in enumerate(curves):
         colour, style = COLOURS[at % len(COLOURS)], _STYLES[at // len(COLOURS) % len(_STYLES)]
-        name = shorten(whole_name, _NAME)
-        if not repeats:
-            lacking.append(whole_name)
-        elif against is Against.USD and repeats[0].index[-1] == 0:
-            label, level = f"{name}, which spent nothing", repeats[0].iloc[-1]
+        if repeats and against is Against.USD and repeats[0].index[-1] == 0:
+            label, level = f"{shorten(name, _NAME)}, which spent nothing", repeats[0].iloc[-1]
             axes.axhline(level, color=colour, lw=1.5, ls="--", label=label)
-        else:
-            _draw(axes, name, repeats, colour, style)
+        elif repeats:
+            _draw(axes, shorten(name, _NAME), repeats, colour, style)
+    lacking = [name for name, repeats in curves if not repeats]
     note = f"\n(left out, {LACKING[against]}: {', '.join(lacking)})" if lacking else ""
     dress(axes, LABELS[against] + note, gain_label(metric))
     axes.margins(x=0.01)
@@ -71,9 +69,7 @@ def _curve(frame: pd.DataFrame, metric: Metric, against: Against) -> pd.Series:
     Where an experiment finished after one with a larger number, it counts at the larger one.
     """
     frame = in_order(frame)
-    leads = (frame["status"] == Verdict.KEEP) & (frame["reason"] != Reason.TRADE_OFF)
-    leads &= ~frame["held"]
-    kept = metric.sign * frame["score"].where(leads)
+    kept = metric.sign * frame["score"].where(leading(frame))
     gain = kept.bfill().iloc[0] - kept.ffill()
     curve: pd.Series = gain.groupby(x_of(frame, against).cummax()).last()
     return curve.dropna()

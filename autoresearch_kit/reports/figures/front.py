@@ -22,7 +22,9 @@ from autoresearch_kit.reports.figures.drawing import (
     draw_legend,
     dress,
 )
-from autoresearch_kit.reports.figures.progress import MARGIN, TRUSTED, UNAPPROVED, find_scale
+from autoresearch_kit.reports.figures.experiment_marks import UNAPPROVED
+from autoresearch_kit.reports.figures.progress import TRUSTED
+from autoresearch_kit.reports.figures.score_scale import MARGIN, find_scale
 from autoresearch_kit.reports.tables import column_of
 
 COLUMNS = 3
