@@ -1,4 +1,4 @@
-"""The settings of a new campaign: as wished, else what suits this machine."""
+"""The settings of a new campaign: as asked for, else what suits this machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -47,10 +47,10 @@ class Place:
 
 
 def begin(root: Path, options: Options) -> Settings:
-    """Return the settings of a new campaign: as wished, else what suits this machine.
+    """Return the settings of a new campaign: as asked for, else what suits this machine.
 
     Raises:
-        InputError: a wish can't be met on this machine, or the notebook can't be used.
+        InputError: an option can't be met on this machine, or the notebook can't be used.
     """
     told = None if options.task is None else task_file.read(root, options.task)
     if told is not None:
@@ -96,10 +96,10 @@ def begin(root: Path, options: Options) -> Settings:
 
 
 def _for_task(options: Options, told: TaskFile) -> Options:
-    """Return the options with what a task's folder says, where nothing else was wished.
+    """Return the options with what a task's folder says, where nothing else was asked for.
 
     Raises:
-        InputError: a wish is for language modelling only.
+        InputError: an option is for language modelling only.
     """
     folder = told.task.folder
     if options.dataset is not None:
@@ -197,19 +197,19 @@ def _memory_mb(options: Options, place: Place) -> float:
     return 0 if place.elsewhere else round(share * cgroups.memory_mb())
 
 
-def _seeds(wished: int | None, rule: Rule, task: Task) -> int:
+def _seeds(asked: int | None, rule: Rule, task: Task) -> int:
     """Return how often the baseline is run.
 
     Raises:
         InputError: it is once, and nothing else tells the noise.
     """
     known = task.objectives == (VAL_BPB.name,)
-    if wished == 1 and rule is Rule.CAREFUL and not known:
+    if asked == 1 and rule is Rule.CAREFUL and not known:
         raise InputError(
             f"--seeds is 1; the noise of {', '.join(task.objectives)} is known from the runs of "
             f"the baseline only: give at least 2, or leave it out for {MORE_SEEDS[rule]}"
         )
-    return wished or (SEEDS if known else MORE_SEEDS)[rule]
+    return asked or (SEEDS if known else MORE_SEEDS)[rule]
 
 
 def _clock(options: Options, place: Place) -> Clock:

@@ -12,10 +12,10 @@ from autoresearch_kit.records import Settings
 
 
 def settle(root: Path, tag: str, options: Options) -> Settings:
-    """Return the settings of campaign `tag`: as it was started, else as wished, else the defaults.
+    """Return the settings of campaign `tag`: as it was started, else as asked, else the defaults.
 
     Raises:
-        InputError: a number is out of bounds, or a wish differs from what the campaign was
+        InputError: a number is out of bounds, or an option differs from what the campaign was
             started with; or the campaign is new and there is no training notebook.
     """
     options = resolved(root, options)
@@ -43,7 +43,7 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
     """Return the settings of a campaign that goes on: those that it was started with.
 
     Raises:
-        InputError: a wish differs from them, which would make scores incomparable.
+        InputError: an option differs from them, which would make scores incomparable.
     """
     started = replace(
         started,
@@ -65,13 +65,13 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
             "it out, or choose another tag"
         )
     for field in fields(options):
-        wish, name = getattr(options, field.name), field.name
+        asked, name = getattr(options, field.name), field.name
         is_now = of_task[name] if name in of_task else getattr(started, name)
-        if wish is not None and wish != is_now:
-            option = flag(field.name)
+        if asked is not None and asked != is_now:
+            option = flag(name)
             was = f"without {option}" if is_now is None else f"with {option} {is_now}"
             raise InputError(
-                f"campaign '{tag}' was started {was}, and {wish} would make its "
+                f"campaign '{tag}' was started {was}, and {asked} would make its "
                 "scores incomparable; leave it out, or choose another tag"
             )
     return started

@@ -20,7 +20,7 @@ from tests.campaign import tiny
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 NAMES = ["digits", "log_parser", "offers"]
-WISHES = Options(train_seconds=2.0, seeds=1, rule=Rule.GREEDY, max_elsewhere=1.0, clock=Clock.WALL)
+OPTIONS = Options(train_seconds=2.0, seeds=1, rule=Rule.GREEDY, max_elsewhere=1.0, clock=Clock.WALL)
 """One run, whatever else the machine does, and no longer beside other tests."""
 NOTEBOOKS = sorted(EXAMPLES.glob("*/*.ipynb"))
 
@@ -67,7 +67,7 @@ def measured(root: Path, name: str) -> Mapping[str, float]:
     """Run an example's baseline in a project of its own, and return its values."""
     tiny.make_project(root)
     shutil.copytree(EXAMPLES / name, root / name)
-    options = replace(WISHES, task=str(root / name))
+    options = replace(OPTIONS, task=str(root / name))
     loop = Campaign(name, settle(root, name, options), root=root).run(Limits(experiments=1))
     [run] = next(loop).runs
     loop.close()

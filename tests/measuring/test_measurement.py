@@ -21,7 +21,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Return the judge's end of the line to `measure`, which is trusted."""
     ours, theirs = socket.socketpair()
     folders = {"hidden": "/h", "data": "/d", "output": "/o"}
-    told = {**folders, "line": theirs.fileno(), "trusted": True}
+    told = {**folders, "socket": theirs.fileno(), "trusted": True}
     monkeypatch.setenv(PATHS, json.dumps(told))
     ours.settimeout(5)
     with ours:
@@ -33,8 +33,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
 def measure() -> Iterator[Measure]:
     made = Measure()
     yield made
-    if "_line" in vars(made):
-        vars(made)["_line"].close()
+    if "_socket" in vars(made):
+        vars(made)["_socket"].close()
 
 
 HALVES = [
