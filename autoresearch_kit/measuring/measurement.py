@@ -4,6 +4,7 @@ import operator
 import os
 import pickle
 import socket
+import threading
 from collections.abc import Sized
 from contextlib import suppress
 from functools import cached_property
@@ -35,6 +36,7 @@ class Measure:
     def __init__(self) -> None:
         self.seconds = 0.0
         """Seconds that the last `predict` took, as the judge saw it, with unpickling the inputs."""
+        self._turn = threading.Lock()
 
     @property
     def hidden(self) -> Path:
@@ -78,13 +80,14 @@ class Measure:
         """
         pickled = cloudpickle.dumps(inputs, protocol=pickle.HIGHEST_PROTOCOL)
         count = _rows(inputs) if rows is None else operator.index(rows)
-        module = type(inputs).__module__
-        line.send(self._line, Request(Ask.PREDICT, len(pickled), count, module))
+        request = Request(Ask.PREDICT, len(pickled), count, type(inputs).__module__)
         try:
-            self._line.sendall(pickled)
-            size = self._answer().size
-            answer = line.exactly(self._line, size)
-            self.seconds = line.receive(self._line, Took).seconds
+            with self._turn:  # one at a time, where threads ask
+                line.send(self._line, request)
+                self._line.sendall(pickled)
+                size = self._answer().size
+                answer = line.exactly(self._line, size)
+                self.seconds = line.receive(self._line, Took).seconds
         except (OSError, EOFError) as error:
             raise MeasurementError("the judge has ended the measurement") from error
         try:
@@ -137,8 +140,9 @@ class Measure:
 
     def _ask(self, request: Request) -> None:
         try:
-            line.send(self._line, request)
-            self._answer()
+            with self._turn:
+                line.send(self._line, request)
+                self._answer()
         except (OSError, EOFError) as error:
             raise MeasurementError("the judge has ended the measurement") from error
 
