@@ -1,5 +1,6 @@
 """An experiment as git keeps it: made of its outcome, and recorded with its files."""
 
+import shutil
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.judge.scoring import MEASURED_FILE
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
@@ -26,6 +28,10 @@ from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
+
+
+NOT_MEASURED_FOLDER = "not-measured"
+"""In the campaign's folder: a folder for each experiment that was not measured, by its number."""
 
 
 def now() -> str:
@@ -51,6 +57,7 @@ def record(
     if experiment.number == 0 and not experiment.kept:
         raise _no_baseline(parts.workspace, experiment, outcome)
     files = files_of(parts.workspace, outcome, checks, aside) if outcome.own else {}
+    _keep_failed_measurement(parts.workspace, outcome)
     if directive := parts.workspace.directive(experiment.proposal.directive):
         files[DIRECTIVE_FILE] = directive
     parts.history.append(experiment, outcome.notebook.text(), files)
@@ -58,6 +65,19 @@ def record(
     if outcome.against is not None:
         parts.workspace.under_way.forget(outcome.against)
     return experiment
+
+
+def _keep_failed_measurement(workspace: Workspace, outcome: Outcome) -> None:
+    """Keep the executed measuring notebook of a run that was not measured, which is removed soon.
+
+    What it says is told nobody else, nor is it for git: it may quote hidden data.
+    """
+    for measured in outcome.counting():
+        executed = workspace.runs / measured.folder / MEASURED_FILE
+        if measured.run.failure is Reason.NOT_MEASURED and executed.exists():
+            folder = workspace.folder / NOT_MEASURED_FOLDER / f"{measured.number:04d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(executed, folder / MEASURED_FILE)
 
 
 def files_of(

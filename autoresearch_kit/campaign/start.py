@@ -29,6 +29,7 @@ from autoresearch_kit.records import Destinations, Limits, Settings, TaskInfo, c
 from autoresearch_kit.researchers import Model
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.measured.check import check_task
+from autoresearch_kit.tasks.measured.layout import TASK_FILE
 
 NOT_PASSED_ON = ("MPLBACKEND", "FORCE_COLOR", "JPY_PARENT_PID", KEY, WEBHOOK)
 NOT_PASSED_ON_PREFIXES = ("CLICOLOR", "PYDEVD")
@@ -71,6 +72,7 @@ def start(
     History(workspace.root, workspace.tag).check()
     say(f"notebook: {settings.notebook}, profile {settings.profile}")
     if settings.task.folder:
+        _check_is_there(workspace, settings.task.folder)
         check_task(workspace.root, settings.task.folder)
     context.read_notebook(workspace.root, settings.notebook)
     model = find_model(workspace, settings, limits, asked, environment)
@@ -144,6 +146,20 @@ def spawn(
         if model is not None:
             pipe.write(codec.compact(detached.Secret(model.research, model.key)))
     return process
+
+
+def _check_is_there(workspace: Workspace, folder: str) -> None:
+    """Refuse to go on with a campaign whose task was moved away since it was settled, or deleted.
+
+    Raises:
+        InputError: it was.
+    """
+    if not (workspace.root / folder / TASK_FILE).exists():
+        raise InputError(
+            f"campaign '{workspace.tag}' was started with the task in {folder}, which has no "
+            f"{TASK_FILE} now; bring the folder back to that place, as with git, or start another "
+            "tag with --task"
+        )
 
 
 def _check_kit_copy(workspace: Workspace) -> None:

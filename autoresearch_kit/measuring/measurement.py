@@ -4,6 +4,7 @@ import operator
 import os
 import pickle
 import socket
+import threading
 from collections.abc import Sized
 from contextlib import suppress
 from functools import cached_property
@@ -42,6 +43,7 @@ class Measure:
     def __init__(self) -> None:
         self.seconds = 0.0
         """Seconds that the last `predict` took, as the judge saw it, with unpickling the inputs."""
+        self._turn = threading.Lock()
 
     @property
     def hidden(self) -> Path:
@@ -86,12 +88,14 @@ class Measure:
         pickled = cloudpickle.dumps(inputs, protocol=pickle.HIGHEST_PROTOCOL)
         count = _rows(inputs) if rows is None else operator.index(rows)
         module = type(inputs).__module__
-        messages.send(self._socket, Request(RequestKind.PREDICT, len(pickled), count, module))
+        request = Request(RequestKind.PREDICT, len(pickled), count, module)
         try:
-            self._socket.sendall(pickled)
-            size = self._answer().size
-            answer = messages.exactly(self._socket, size)
-            self.seconds = messages.receive(self._socket, PredictSeconds).seconds
+            with self._turn:  # one at a time, where threads ask
+                messages.send(self._socket, request)
+                self._socket.sendall(pickled)
+                size = self._answer().size
+                answer = messages.exactly(self._socket, size)
+                self.seconds = messages.receive(self._socket, PredictSeconds).seconds
         except (OSError, EOFError) as error:
             raise MeasurementError("the judge has ended the measurement") from error
         try:
@@ -144,8 +148,9 @@ class Measure:
 
     def _ask(self, request: Request) -> None:
         try:
-            messages.send(self._socket, request)
-            self._answer()
+            with self._turn:
+                messages.send(self._socket, request)
+                self._answer()
         except (OSError, EOFError) as error:
             raise MeasurementError("the judge has ended the measurement") from error
 

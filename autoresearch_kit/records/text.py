@@ -79,10 +79,10 @@ def with_error(value: float, error: float | None = None, *, signed: bool = False
     if not spread:
         return shown
     size = max(abs(value), spread)
-    if size >= TINY:
+    if TINY <= size < HUGE:
         return f"{shown} ± {spread:.{_decimals(spread, size)}f}"
     exponent = _exponent(size)
-    digits, scale = _decimals(spread / 10**exponent, 1.0), f"e{exponent:03d}"
+    digits, scale = _decimals(spread / 10**exponent, 1.0), f"e{exponent:+03d}"
     return f"({shown.removesuffix(scale)} ± {spread / 10**exponent:.{digits}f}){scale}"
 
 
@@ -99,11 +99,11 @@ def rounded(value: float, error: float | None = None, *, signed: bool = False) -
     if not spread:
         return _alone(value, sign)
     size = max(abs(value), spread)
-    if size >= TINY:
+    if TINY <= size < HUGE:
         return f"{value:{sign}.{_decimals(spread, size)}f}"
     exponent = _exponent(size)
     digits = _decimals(spread / 10**exponent, 1.0)
-    return f"{value / 10**exponent:{sign}.{digits}f}e{exponent:03d}"
+    return f"{value / 10**exponent:{sign}.{digits}f}e{exponent:+03d}"
 
 
 def _spread(value: float, error: float | None) -> float:

@@ -93,11 +93,13 @@ def to_tsv(entries: Sequence[Entry]) -> str:
     """
     frame, metric = frame_of(rows_of(entries)), task_of(entries).objective
     peak = frame["gpu_memory_mb"].fillna(frame["memory_mb"]) * MEGABYTE / GIBIBYTE
+    taken = {*TSV_COLUMNS} - {UPSTREAM.name}
+    name = f"{metric.name} (measured)" if metric.name in taken else metric.name
     score = "{:.6f}" if metric == UPSTREAM else "{:.9g}"
     table = pd.DataFrame(
         {
             "commit": frame["commit"].str[:7],
-            metric.name: frame["score"].map(score.format, na_action="ignore"),
+            name: frame["score"].map(score.format, na_action="ignore"),
             "memory_gb": peak.map("{:.1f}".format, na_action="ignore"),
             "status": frame["status"],
             "description": frame["idea"].map(lambda idea: one_line(idea, 500)),

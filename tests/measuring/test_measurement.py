@@ -1,8 +1,10 @@
 """Test what a measuring notebook may report, and how the rows of its inputs are counted."""
 
 import json
+import pickle
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import numpy as np
@@ -11,9 +13,9 @@ import pytest
 import scipy.sparse
 import torch
 
-from autoresearch_kit.measuring import messages
+from autoresearch_kit.measuring import messages, values
 from autoresearch_kit.measuring.measurement import Measure, MeasurementError
-from autoresearch_kit.measuring.messages import PATHS, Answer, Request
+from autoresearch_kit.measuring.messages import PATHS, Answer, PredictSeconds, Request
 
 
 @pytest.fixture
@@ -80,3 +82,16 @@ def test_rows_are_counted_of_any_inputs(
     with pytest.raises(MeasurementError, match="that is all"):
         measure.predict(inputs, rows=rows)
     assert messages.receive(judge, Request).rows == count
+
+
+def test_threads_take_turns(measure: Measure, judge: socket.socket) -> None:
+    """Each gets the answer to its own question, which the judge gives in the order of questions."""
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(measure.predict, number) for number in range(20)]
+        for _ in answers:
+            request = messages.receive(judge, Request)
+            data = values.encode(pickle.loads(messages.exactly(judge, request.size)))
+            messages.send(judge, Answer(size=len(data)))
+            judge.sendall(data)
+            messages.send(judge, PredictSeconds(1.0))
+    assert [each.result() for each in answers] == list(range(20))

@@ -39,6 +39,8 @@ def test_error_and_value_end_at_the_same_digit(error: float | None, shown: str) 
         (1234.5, 12.0, "1234 ± 12"),
         (31_234_567.0, None, "31234567"),
         (2e18, None, "2.000e+18"),
+        (2e18, 3e16, "(2.000 ± 0.030)e+18"),
+        (-1e99, 1e97, "(-1.000 ± 0.010)e+99"),
         (0.25, 0.0, "0.250000"),
         (math.inf, 0.1, "inf"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import Experiment
+from autoresearch_kit.records import Experiment, Metric, Task
 from autoresearch_kit.reports.figures.drawing import Drawing
 from autoresearch_kit.reports.figures.progress import progress
 from autoresearch_kit.reports.figures.score_scale import find_scale
@@ -108,6 +108,14 @@ def test_a_metric_may_be_called_as_a_column_of_the_kit() -> None:
     frame = to_frame(entries(searched(task, 0.9, 0.004, 4)))
     assert frame["status"].iloc[0] == "keep"
     assert frame["status (measured)"].iloc[0] == 0.9
+
+
+@pytest.mark.parametrize("name", ["commit", "status", "description"])
+def test_a_metric_does_not_replace_a_column_of_the_tsv(name: str) -> None:
+    task = Task("pets", (Metric(name),), (name,), folder="pets")
+    head, first, *_ = to_tsv(entries(searched(task, 0.9, 0.004))).splitlines()
+    assert head == f"commit\t{name} (measured)\tmemory_gb\tstatus\tdescription"
+    assert first.startswith("0000000\t0.9\t")
 
 
 def test_tsv_has_all_digits_of_a_tiny_metric() -> None:
