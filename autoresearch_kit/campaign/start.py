@@ -77,9 +77,11 @@ def start(
             f"option out: notebook code then runs as you, though without secrets"
         )
     History(workspace.root, workspace.tag).check()
-    say(f"notebook: {settings.notebook}, profile {settings.profile}")
     if settings.task.folder:
+        say(f"notebook: {settings.notebook}")
         check_task(workspace.root, settings.task.folder)
+    else:
+        say(f"notebook: {settings.notebook}, profile {settings.profile}")
     context.read_notebook(workspace.root, settings.notebook)
     model = find_model(workspace, settings, limits, asked, environment)
     if model is not None:

@@ -50,6 +50,7 @@ class Table:
         """Show these experiments, given oldest first, with their scores in this metric."""
         self._metric = metric
         self._rows = rows[::-1]
+        self.box.layout.display = "flex" if rows else "none"
         self._turn(0)
 
     def _turn(self, pages: int) -> None:
