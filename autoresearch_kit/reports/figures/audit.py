@@ -49,11 +49,12 @@ def audit(
     caption = "the two can't be compared: the noise is not known"
     if opinion.allowed is not None:
         allowed = f"{ALLOWED_SIGMAS:g} sigma ({opinion.allowed:.2g})"
-        caption = f"the best's gain on audit equals that on val, to within {allowed}"
+        caption = f"the best's gain on audit equals that on {opinion.val}, to within {allowed}"
         edges = val - opinion.allowed, val + opinion.allowed
         band = axes.fill_between(numbers, *edges, color=BAND, lw=0, zorder=0.5)
-        band.set_label(f"within {allowed} of the gain on val")
-    axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
+        band.set_label(f"within {allowed} of the gain on {opinion.val}")
+    decides = f"{opinion.val}: decides the verdicts"
+    axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label=decides)
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
     allowed_most = math.inf if opinion.allowed is None else opinion.allowed
