@@ -50,12 +50,13 @@ class Parts:
 
     def baseline(self) -> Proposal:
         """Return the proposal that a campaign begins with: its notebook as it is."""
+        profile = "" if self.context.settings.task.folder else ", with the machine's profile"
         return Proposal(
             number=0,
             parent=None,
             researcher="baseline",
             idea="baseline",
-            hypothesis="the notebook as the campaign found it, with the machine's profile",
+            hypothesis=f"the notebook as the campaign found it{profile}",
             constants=self.context.baseline.constants(),
         )
 

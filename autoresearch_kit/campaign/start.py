@@ -70,10 +70,12 @@ def start(
     if sandboxing is Sandboxing.REQUIRE:
         _check_sandbox(gap, elsewhere=elsewhere)
     History(workspace.root, workspace.tag).check()
-    say(f"notebook: {settings.notebook}, profile {settings.profile}")
     if settings.task.folder:
         _check_is_there(workspace, settings.task.folder)
+        say(f"notebook: {settings.notebook}")
         check_task(workspace.root, settings.task.folder)
+    else:
+        say(f"notebook: {settings.notebook}, profile {settings.profile}")
     context.read_notebook(workspace.root, settings.notebook)
     model = find_model(workspace, settings, limits, asked, environment)
     if model is not None:

@@ -84,7 +84,7 @@ def _flat(record: object, name: str = "") -> list[tuple[str, str]]:
     if isinstance(record, tuple):
         return [pair for at, each in enumerate(record) for pair in _flat(each, f"{name} {at + 1}")]
     if not is_dataclass(record) or isinstance(record, Bound):
-        return [(name, str(record))]
+        return [(name, "not set" if record is None else str(record))]
     pairs = [(field.name, getattr(record, field.name)) for field in fields(record)]
     return [pair for key, value in pairs for pair in _flat(value, f"{name}.{key}".lstrip("."))]
 

@@ -1,7 +1,10 @@
 """An experiment in words: a line in a terminal, and rows with all that there is to say of it."""
 
+from collections.abc import Sequence
+
 from autoresearch_kit.records import (
     Bound,
+    CacheUse,
     Experiment,
     Provenance,
     Run,
@@ -66,7 +69,7 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("slots", ", ".join(slots) if len(slots) > 1 else ""),
         ("mended", mended),
         ("scored", next((how_scored(run.score) for run in runs if run.score), "never")),
-        ("compile cache", "; ".join(str(run.cache) for run in runs) or "never ran"),
+        ("compile cache", _caches(runs)),
         ("sandbox", str(experiment.sandbox or "never ran")),
         ("hidden data" if task.folder else "scored text", str(experiment.leak or "")),
         ("reruns", _all(experiment.reruns, "of the best: ")),
@@ -84,6 +87,11 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         profile = str(profiled.steps or "none: the log says why")
         said.append(("profile", f"{profile} (in {profiled.run.wall_seconds:.1f} s)"))
     return [(name, words) for name, words in said if words]
+
+
+def _caches(runs: Sequence[Run]) -> str:
+    used = any(run.cache != CacheUse() for run in runs)
+    return "; ".join(str(run.cache) for run in runs) if used else ""
 
 
 def approval_note(experiment: Experiment, *, full: bool = False) -> str:

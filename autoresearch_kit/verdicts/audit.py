@@ -36,11 +36,13 @@ class SecondOpinion:
     """The keeps that were audited, the baseline first; `warning` is empty if the gains agree.
 
     `allowed` is what `parted` may be, in the metric's unit; None while the noise is not known.
+    `val` names the data that decide the verdicts.
     """
 
     keeps: tuple[Audited, ...] = ()
     allowed: float | None = None
     warning: str = ""
+    val: str = "val"
 
 
 def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
@@ -52,10 +54,10 @@ def second_opinion(experiments: Sequence[Experiment]) -> SecondOpinion:
     keeps = tuple(_audited(experiments, metric))
     decided = metric == task.objective
     noise = latest_noise(experiments) if decided else of_metric(experiments, metric)
-    # an audit's own standard error parts the two as well
-    errors = [run.audit.errors.get(metric.name, 0.0) for run in experiments[0].runs if run.audit]
+    errors = _reported_errors(experiments, metric)
     allowed = ALLOWED_SIGMAS * max([noise.sigma, *errors]) if noise else None
-    return SecondOpinion(keeps, allowed, _warning(metric, keeps, allowed))
+    val = "hidden/" if task.folder else "val"
+    return SecondOpinion(keeps, allowed, _warning(metric, keeps, allowed, val), val)
 
 
 def audited_metric(task: Task) -> Metric:
@@ -83,12 +85,20 @@ def _audited(experiments: Sequence[Experiment], metric: Metric) -> Iterator[Audi
             yield Audited(experiment.number, val, audit, parted)
 
 
+def _reported_errors(experiments: Sequence[Experiment], metric: Metric) -> Iterator[float]:
+    """Yield the standard errors that keeps' measurements reported on either: they part the two."""
+    for run in (run for experiment in experiments if experiment.kept for run in experiment.runs):
+        if run.score and run.audit:
+            yield run.score.errors.get(metric.name, 0.0)
+            yield run.audit.errors.get(metric.name, 0.0)
+
+
 def _value(score: Score, metric: Metric) -> float:
     """Return the metric's value; a score of an older version has no other than its own."""
     return score.values.get(metric.name, score.value)
 
 
-def _warning(metric: Metric, keeps: Sequence[Audited], allowed: float | None) -> str:
+def _warning(metric: Metric, keeps: Sequence[Audited], allowed: float | None, val: str) -> str:
     if allowed is None or not keeps or keeps[-1].parted <= allowed:
         return ""
     start, last = keeps[0], keeps[-1]
@@ -97,8 +107,8 @@ def _warning(metric: Metric, keeps: Sequence[Audited], allowed: float | None) ->
     on_val, on_audit, parted, most = (rounded(each) for each in (*gains, last.parted, allowed))
     unit = f" {metric.unit}" if metric.unit else f" of {metric.name}"
     return (
-        f"since the baseline, experiment {last.number} gained {on_val}{unit} on val and {on_audit} "
-        f"on audit: they part by {parted}, more than {ALLOWED_SIGMAS:g} sigma ({most}), since "
-        f"experiment {first}. The search fits the data that it is scored on: believe the gain on "
+        f"since the baseline, experiment {last.number} gained {on_val}{unit} on {val} and "
+        f"{on_audit} on audit: they part by {parted}, more than {ALLOWED_SIGMAS:g} sigma ({most}), "
+        f"since experiment {first}. The search fits the data that it is scored on: believe the gain on "
         f"audit, and go on from a keep before experiment {first}, in a new campaign on other data"
     )

@@ -104,11 +104,11 @@ def test_values_of_a_changed_measurement_are_not_compared(toy: Path, project: Pa
 
 
 def test_a_task_that_was_moved_away_is_asked_for(toy: Path, project: Path) -> None:
-    settings = begun(project, Wishes(task="toy"))
+    settings = begun(project, Options(task="toy"))
     toy.rename(project / "elsewhere")
     workspace = Workspace(project, "night")
     with pytest.raises(InputError, match=r"the task in toy, which has no .*; bring the"):
-        start.start(workspace, settings, Limits(), ModelWishes(), None, {}, print)
+        start.start(workspace, settings, Limits(), ModelOptions(), None, {}, print)
 
 
 def test_no_campaign_starts_with_a_wrong_task(toy: Path, project: Path) -> None:

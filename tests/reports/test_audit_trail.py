@@ -74,6 +74,7 @@ def test_keeps_that_wait_and_discards_are_in_it(page: str) -> None:
 
 def test_settings_and_directive_are_in_it(page: str) -> None:
     assert "<th>approve</th><td>True</td>" in page
+    assert "<th>vocab_size</th><td>not set</td>" in page
     assert "<th>task.metrics 1.name</th><td>val_bpb</td>" in page
     assert "<pre>Only ever &lt;simplify&gt;.</pre>" in page
 

@@ -19,3 +19,4 @@ def test_rows_tell_of_the_compile_cache_and_the_score() -> None:
     shown = dict(experiment_rows(replace(experiment(1), runs=(ran,))))
     assert shown["compile cache"] == "300 files of earlier runs, 2 made, 1 of them kept"
     assert shown["scored"] == "predicted in float32"
+    assert "compile cache" not in dict(experiment_rows(experiment(1)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_kit.records import Experiment, Noise, Run, Verdict
+from autoresearch_kit.records import Experiment, Metric, Noise, Run, Task, Verdict
 from autoresearch_kit.verdicts.audit import second_opinion
 from tests.ledger import ledger
 
@@ -76,6 +76,18 @@ def test_parting_by_more_than_two_of_the_latest_sigma_warns(
     keeps = night(*zip((1.5, 1.4, 1.3), audits, strict=False))
     experiments = [replace(keep, noise=noise) for keep, noise in zip(keeps, noises, strict=True)]
     assert bool(second_opinion(experiments).warning) is warned
+
+
+def test_no_gains_part_by_less_than_their_own_standard_errors() -> None:
+    task = Task("pets", (Metric("error"),), ("error",), folder="pets")
+    settings = replace(ledger.SETTINGS, task=task)
+    keeps = [replace(keep, settings=settings) for keep in night((1.5, 1.6), (1.4, 1.56))]
+    said = second_opinion(keeps).warning
+    assert "0.100000 of error on hidden/ and 0.040000 on audit" in said
+    [run] = keeps[1].runs
+    assert run.score
+    uncertain = replace(run, score=replace(run.score, errors={"error": 0.04}))
+    assert not second_opinion([keeps[0], replace(keeps[1], runs=(uncertain,))]).warning
 
 
 def test_keeps_are_in_the_order_of_finishing() -> None:

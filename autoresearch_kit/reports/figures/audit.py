@@ -43,7 +43,7 @@ def audit(
     caption = "the two can't be compared: the noise is not known"
     if opinion.allowed is not None:
         allowed = _sigmas(opinion.allowed)
-        caption = f"the best's gain on audit equals that on val, to within {allowed}"
+        caption = f"the best's gain on audit equals that on {opinion.val}, to within {allowed}"
     _draw_gains(axes, opinion, metric)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     warning = opinion.warning
@@ -61,8 +61,9 @@ def _draw_gains(axes: Axes, opinion: SecondOpinion, metric: Metric) -> None:
     if allowed is not None:
         edges = val - allowed, val + allowed
         band = axes.fill_between(numbers, *edges, color=BAND, lw=0, zorder=0.5)
-        band.set_label(f"within {_sigmas(allowed)} of the gain on val")
-    axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label="val: decides the verdicts")
+        band.set_label(f"within {_sigmas(allowed)} of the gain on {opinion.val}")
+    decides = f"{opinion.val}: decides the verdicts"
+    axes.plot(numbers, val, "o-", color=GREEN, lw=1.8, ms=6, label=decides)
     label = "audit: hidden from verdicts and researchers"
     axes.plot(numbers, audited, "s--", color=BLUE, lw=1.8, ms=6, label=label)
     differs = [allowed is not None and keep.parted > allowed for keep in opinion.keeps]

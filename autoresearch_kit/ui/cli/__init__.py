@@ -17,7 +17,9 @@ from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their 
     steer,
     task,
 )
-from autoresearch_kit.ui.cli.app import app
+from autoresearch_kit.ui.cli.app import app, fill_help
+
+fill_help()
 
 
 def main() -> None:

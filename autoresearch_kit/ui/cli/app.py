@@ -1,5 +1,6 @@
 """The typer application that the commands are added to, and the arguments that they share."""
 
+import inspect
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,6 +39,14 @@ console = SafeConsole(highlight=False, soft_wrap=True, markup=False)
 
 Tag = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def fill_help() -> None:
+    """Let each paragraph of the commands' help fill its lines; typer breaks all but the first one
+    where the docstring does."""
+    for command in app.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(each.replace("\n", " ") for each in paragraphs)
 
 
 def print_json(record: object) -> None:

@@ -50,6 +50,7 @@ class Table:
         """Show these experiments, given oldest first, with their scores in this metric."""
         self._metric = metric
         self._rows = rows[::-1]
+        self.box.layout.display = "flex" if rows else "none"
         self._turn(0)
 
     def _turn(self, pages: int) -> None:
@@ -105,7 +106,7 @@ class Opened:
         self.approve = button("Approve", lambda: self._answer(approved=True), "success")
         self.reject = button("Reject", lambda: self._answer(approved=False), "danger")
         row = [self.close, self.notebook, self.approve, self.reject, self.said]
-        buttons = widgets.HBox(row)
+        buttons = widgets.HBox(row, layout={"flex_flow": "row wrap"})
         self.box = widgets.VBox([buttons, self.details], layout={"display": "none"})
 
     def show(self, history: History, number: int) -> None:

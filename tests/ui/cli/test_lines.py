@@ -80,6 +80,12 @@ def test_the_best_that_an_experiment_was_held_against_is_told() -> None:
     assert ("experiment", "7, from 3, held against 5") in experiment_rows(merged)
 
 
+def test_help_fills_its_lines() -> None:
+    output = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["adopt", "--help"]).output
+    shown = Text.from_ansi(output).plain
+    assert "becomes \n notebooks/train.ipynb, or with --task" in re.sub(" +", " ", shown)
+
+
 def test_help_names_the_defaults() -> None:
     output = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["run", "--help"]).output
     shown = Text.from_ansi(output).plain  # where colours are asked for

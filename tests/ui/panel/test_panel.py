@@ -176,6 +176,13 @@ def test_pages_reuse_their_widgets(panel: Panel, ledger: Ledger) -> None:
     assert BASELINE in shown(panel)
 
 
+def test_no_table_is_shown_before_its_metric_is_known(panel: Panel, ledger: Ledger) -> None:
+    assert panel.table.box.layout.display == "flex"
+    other = Panel("day", root=ledger.root)
+    other.refresh()
+    assert other.table.box.layout.display == "none"
+
+
 def test_another_campaign_is_chosen_from_the_list(panel: Panel, ledger: Ledger) -> None:
     other = Panel("day", root=ledger.root)
     other.refresh()
