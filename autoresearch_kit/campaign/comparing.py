@@ -59,6 +59,7 @@ class Comparing:
             if isinstance(decided, Decision):
                 ended = decided
                 break
+            measured_noise = None  # a crash or a disturbed run is not held against noise
             if not beside:
                 best_series = self._best_series(idea.proposal, best)
             missing = self._missing(idea, decided, own, beside)
@@ -80,7 +81,6 @@ class Comparing:
             if missing[1] and not repeats.not_judged(beside):
                 best_before = self.judging.runs_before(best, beside)
                 beside = yield from self.measuring.repeat_slow(best_series, beside, best_before)
-            measured_noise = None  # a crash or a disturbed run is not held against noise
         return Outcome(
             idea.proposal,
             idea.notebook,
