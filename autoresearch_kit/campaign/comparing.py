@@ -5,7 +5,7 @@ are shared by all ideas that wait for them, and what a discard does not need is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_kit.campaign.judging import Case, Idea, Judging
 from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
@@ -13,12 +13,7 @@ from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import (
-    Arm,
-    Experiment,
-    Proposal,
-    Verdict,
-)
+from autoresearch_kit.records import Arm, Experiment, Proposal, Verdict
 from autoresearch_kit.verdicts import repeats
 from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Decision
 from autoresearch_kit.verdicts.repeats import Settled
@@ -47,58 +42,65 @@ class Comparing:
 
         In turn with one slot; with several, all that is missing to a verdict is run at once.
         """
-        own_series = self.own_series(idea.proposal, idea.notebook, len(idea.passed))
-        own, beside, measured_noise = list[Settled](), list[Settled](), None
-        while not (ended := repeats.ended(own) or repeats.not_judged(beside, "re-run of the best")):
+        case, measured_noise = Case(idea, [], best, []), None
+        while not (ended := _ended(case)):
             decided: Decision | Arm = Arm.CHALLENGER
-            if own:
-                decided, measured_noise = self.judging.decide(Case(idea, own, best, beside))
+            if case.own:
+                decided, measured_noise = self.judging.decide(case)
             if isinstance(decided, Decision):
                 ended = decided
                 break
-            if not beside:
-                best_series = self._best_series(idea.proposal, best)
-            missing = self._missing(idea, decided, own, beside)
-            given_up = self._gives_up(idea, own, best, beside, missing)
-            before = [seed.run for seed in own]
-            best_before = [*self.judging.runs_before(best, beside), *(seed.run for seed in beside)]
-            over = yield from together(
-                [
-                    *(self.measuring.measure(own_series, at, before) for at in missing[0]),
-                    *(self.measuring.measure(best_series, at, best_before) for at in missing[1]),
-                ],
-                given_up,
-            )
-            own, beside = _added(own, beside, missing, over)
-            if len(over) < len(missing[0]) + len(missing[1]):  # the others were given up
-                continue
-            if missing[0] and not repeats.ended(own):
-                own = yield from self.measuring.repeat_slow(own_series, own)
-            if missing[1] and not repeats.not_judged(beside):
-                best_before = self.judging.runs_before(best, beside)
-                beside = yield from self.measuring.repeat_slow(best_series, beside, best_before)
             measured_noise = None  # a crash or a disturbed run is not held against noise
+            if not case.beside:
+                best_series = self._best_series(idea.proposal, best)
+            case = yield from self._run_missing(case, decided, best_series)
         return Outcome(
             idea.proposal,
             idea.notebook,
             ended,
-            tuple(own),
-            tuple(beside),
+            tuple(case.own),
+            tuple(case.beside),
             measured_noise,
             best.number,
             idea.passed,
             bounds=self.judging.task.bounds,
         )
 
-    def _missing(
-        self, idea: Idea, arm: Arm, own: Sequence[Settled], beside: Sequence[Settled]
-    ) -> tuple[range, range]:
+    def _run_missing(self, case: Case, arm: Arm, best_series: Series) -> Steps[Case]:
+        """Run what is missing to a verdict; return the case with the runs that are over."""
+        own_series = self.own_series(case.idea.proposal, case.idea.notebook, len(case.idea.passed))
+        missing = self._missing(case, arm)
+        before = [seed.run for seed in case.own]
+        best_before = [
+            *self.judging.runs_before(case.best, case.beside),
+            *(seed.run for seed in case.beside),
+        ]
+        over = yield from together(
+            [
+                *(self.measuring.measure(own_series, at, before) for at in missing[0]),
+                *(self.measuring.measure(best_series, at, best_before) for at in missing[1]),
+            ],
+            self._gives_up(case, missing),
+        )
+        case = _added(case, missing, over)
+        if len(over) < len(missing[0]) + len(missing[1]):  # the others were given up
+            return case
+        if missing[0] and not repeats.ended(case.own):
+            own = yield from self.measuring.repeat_slow(own_series, case.own)
+            case = replace(case, own=own)
+        if missing[1] and not repeats.not_judged(case.beside):
+            best_before = self.judging.runs_before(case.best, case.beside)
+            beside = yield from self.measuring.repeat_slow(best_series, case.beside, best_before)
+            case = replace(case, beside=beside)
+        return case
+
+    def _missing(self, case: Case, arm: Arm) -> tuple[range, range]:
         """Return the seeds of the idea's runs, and of the best's, that are to be run now."""
-        more_own, more_best = len(own), len(beside)
-        best_fails = bool(repeats.ended(beside))
-        if idea.passed:
+        more_own, more_best = len(case.own), len(case.beside)
+        best_fails = bool(repeats.ended(case.beside))
+        if case.idea.passed:
             more_own = max(MERGED_RUNS, more_own + 1)
-        elif not own:
+        elif not case.own:
             more_own = 1
         elif self.slots() == 1:
             again = arm is Arm.BEST and not best_fails
@@ -106,27 +108,23 @@ class Comparing:
         else:  # the first round brings both to what a keep needs, the others add a run of each
             more_own = max(1 + BESIDE, more_own + 1)
             more_best = more_best if best_fails else max(BESIDE, more_best + 1)
-        return range(len(own), more_own), range(len(beside), more_best)
+        return range(len(case.own), more_own), range(len(case.beside), more_best)
 
     def _gives_up(
-        self,
-        idea: Idea,
-        own: Sequence[Settled],
-        best: Experiment,
-        beside: Sequence[Settled],
-        missing: tuple[range, range],
+        self, case: Case, missing: tuple[range, range]
     ) -> Callable[[Mapping[int, Settled]], bool]:
         """Return what tells, of the runs that are over, whether the others need not be waited for:
         they suffice for a verdict that is no keep, and show none of them to be slow."""
 
         def enough(over: Mapping[int, Settled]) -> bool:
-            now = _added(own, beside, missing, over)
-            if repeats.ended(now[0]) or repeats.not_judged(now[1]):
+            now = _added(case, missing, over)
+            if _ended(now):
                 return True
-            before = self.judging.runs_before(best, beside)
-            if not now[0] or self.measuring.slow(now[0]) or self.measuring.slow(now[1], before):
+            before = self.judging.runs_before(case.best, case.beside)
+            slow = self.measuring.slow
+            if not now.own or slow(now.own) or slow(now.beside, before):
                 return False
-            decided, _ = self.judging.decide(Case(idea, now[0], best, now[1]))
+            decided, _ = self.judging.decide(now)
             return isinstance(decided, Decision) and decided.verdict is not Verdict.KEEP
 
         return enough
@@ -148,13 +146,13 @@ class Comparing:
         return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
 
 
-def _added(
-    own: Sequence[Settled],
-    beside: Sequence[Settled],
-    missing: tuple[range, range],
-    over: Mapping[int, Settled],
-) -> tuple[list[Settled], list[Settled]]:
-    """Return both lists with the runs that are over added, which are the missing ones by index."""
+def _ended(case: Case) -> Decision | None:
+    """Return the verdict where a run crashed or stays disturbed; None where all can be judged."""
+    return repeats.ended(case.own) or repeats.not_judged(case.beside, "re-run of the best")
+
+
+def _added(case: Case, missing: tuple[range, range], over: Mapping[int, Settled]) -> Case:
+    """Return the case with the runs that are over added, which are the missing ones by index."""
     ideas = [each for at, each in over.items() if at < len(missing[0])]
     bests = [each for at, each in over.items() if at >= len(missing[0])]
-    return [*own, *ideas], [*beside, *bests]
+    return replace(case, own=[*case.own, *ideas], beside=[*case.beside, *bests])

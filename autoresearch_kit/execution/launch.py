@@ -1,11 +1,7 @@
 """Carry out one run from the outside: start its runner, wait, have the submission scored.
 
-Whatever happens to the runner, the notebook or the caller, nothing is left running.
-
-Torch takes seconds to import. Where there are cores to spare (`RunSpec.ahead`), the judge and the
-next run's kernel do that beside the training; neither touches a GPU, or sees anything of the run,
-before its turn. Elsewhere the judge is started when it is needed, and the next run's kernel right
-after it: an import uses one core, so that two at a time take less.
+Whatever happens to the runner, the notebook or the caller, nothing is left running. What comes next
+is started meanwhile: see `ahead`.
 """
 
 import logging
@@ -16,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from autoresearch_kit.errors import Cancelled, InputError, KitError, in_words
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.processes.child import Child, last_line, start_child
 from autoresearch_kit.execution.runner import compile_cache
-from autoresearch_kit.execution.runner.submission import make_targets, taken_model, taken_output
+from autoresearch_kit.execution.runner.submission import taken_model, taken_output
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import CacheUse, Run, RunSetup, RunSpec, codec, failed_by_kit
@@ -87,55 +84,6 @@ def end_run(run_id: str) -> None:
         reap.reap(carried)
 
 
-class Ahead:
-    """Starts what comes after the training of a run: its judge, and what `also` starts.
-
-    An error of the disk before the judge's turn is logged: the judge is started again when it is
-    needed, and the run that is under way is never lost by what comes after it.
-    """
-
-    def __init__(self, spec: RunSpec, judge_spec: JudgeSpec, also: Callable[[], None]) -> None:
-        self._spec = spec
-        self._judge_spec = judge_spec
-        self._also = also
-        self._judge: Child | None = None
-        self._begun = False
-
-    def look(self) -> None:
-        """Start both if the run trains, and there are cores to spare; to be called often."""
-        if not self._spec.ahead or self._begun:
-            return
-        live = codec.decode(handover.Live, (self._spec.folder / handover.LIVE_FILE).read_bytes())
-        if live.stage != handover.TRAINS:
-            return
-        try:
-            make_targets(self._spec)
-            self._judge = scoring.start(self._judge_spec)
-        except OSError as error:
-            logger.warning("the judge is started when it is needed: %s", in_words(error))
-        self._start_next()
-
-    def take_judge(self) -> Child:
-        """Return the judge, which waits for its turn and is the caller's to end from now on."""
-        self._judge = self._judge or scoring.start(self._judge_spec)
-        if not self._begun:
-            self._start_next()  # if that fails, `end` ends the judge
-        judge, self._judge = self._judge, None
-        return judge
-
-    def end(self) -> None:
-        """End the judge, if nobody has taken it."""
-        if self._judge is not None:
-            self._judge.end()
-
-    def _start_next(self) -> None:
-        self._begun = True
-        try:
-            self._also()
-        except OSError as error:
-            logger.warning("what comes next is started when it is needed: %s", in_words(error))
-
-
 def execute(
     spec: RunSpec,
     waiting: Waiting | None = None,
@@ -147,7 +95,7 @@ def execute(
 
     The run's folder and notebook exist; from then on the folder has an executed notebook, too.
     `waiting` is the runner that waits for this run; without it, one is started. `cancelled` is
-    asked about ten times a second. `meanwhile` starts what comes next, see `Ahead`. A runner that
+    asked about ten times a second. `meanwhile` starts what comes next, see `ahead`. A runner that
     dies or hangs makes a run that failed as `KIT_FAILED`.
 
     Raises:
@@ -172,10 +120,7 @@ def execute(
         ahead.end()
         with suppress(OSError):
             remove_tree(spec.folder / handover.WORK_FOLDER / compile_cache.FOLDER)
-    try:
-        handover.write_live(spec.folder, "done")
-    except OSError as error:  # a scored run is not lost by that
-        logger.warning("that the run is done can't be shown: %s", in_words(error))
+    _show_done(spec)
     return replace(run, cache=cache, wall_seconds=round(time.monotonic() - started, 3))
 
 
@@ -241,6 +186,13 @@ def _score(run: Run, judge_spec: JudgeSpec, ahead: Ahead, cancelled: Callable[[]
     else:
         run = replace(run, score=score)
     return replace(run, parts={**run.parts, "score": round(time.monotonic() - begun, 3)})
+
+
+def _show_done(spec: RunSpec) -> None:
+    try:
+        handover.write_live(spec.folder, "done")
+    except OSError as error:  # a scored run is not lost by that
+        logger.warning("that the run is done can't be shown: %s", in_words(error))
 
 
 def _take_back_cache(spec: RunSpec, *, scored: bool) -> CacheUse:

@@ -14,9 +14,9 @@ import pytest
 
 from autoresearch_kit.errors import Cancelled
 from autoresearch_kit.execution import handover, launch
+from autoresearch_kit.execution.ahead import Ahead
 from autoresearch_kit.execution.devices import Device
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.launch import Ahead
 from autoresearch_kit.execution.local import LocalPool, Site
 from autoresearch_kit.execution.pool import DataRef, Delivery, Order
 from autoresearch_kit.execution.processes import reap

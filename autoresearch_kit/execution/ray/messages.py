@@ -77,12 +77,11 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Report:
-    """A node's report of a slot; `free_mb` of its disk, `leak` is None without a sandbox."""
+    """A node's report of a slot; `leak` is None without a sandbox."""
 
     machine: Machine
     fingerprint: Fingerprint
     sandbox: SandboxLevel
-    free_mb: float
     leak: Leak | None = None
 
 

@@ -162,14 +162,13 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
     visible = find_visible_files(info, told.corpus, told.imports)
     found = _check_leak(dataset, visible, level)
     here = fingerprint(info, machine, kind_of(info).scoring_version, told.clock)
-    free = shutil.disk_usage(cache).free / MEGABYTE
     place = take_place(cache, told.campaign)
     workspace = Workspace(place.folder, told.tag)
     _clear(workspace, kit)
     site = Site(dataset, told.data, kit_copy.digest(kit), level, visible)
     device = Device("gpu0" if machine.gpu else "cpu0", machine, here)
     pool = LocalPool(site, [device], workspace, workspace.runs)
-    return NodeSlot(pool, Report(machine, here, level, round(free), found), place)
+    return NodeSlot(pool, Report(machine, here, level, found), place)
 
 
 def take_place(cache: Path, campaign: str) -> Place:

@@ -16,7 +16,7 @@ from autoresearch_kit.records import DatasetInfo
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.tasks.lm import tokenizer as bpe
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, TOKEN_BYTES_FILE, TOKENIZER_FOLDER
-from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE, Tokens, pack, spread
+from autoresearch_kit.tasks.lm.packing import TOKEN, TOKENS_FILE, Shard, Tokens, pack, spread
 from autoresearch_kit.tasks.lm.splits import (
     DIGEST_LENGTH,
     LEAST_ROWS,
@@ -88,21 +88,13 @@ def build(
         tokenizer = _learn(source, counted.train, sizes, bar.update)
     tokenizer.save(folder / TOKENIZER_FOLDER)
     np.save(folder / TOKEN_BYTES_FILE, tokenizer.token_bytes())
-    paths = {split: folder / split.value / TOKENS_FILE for split in Split}
     with progress("packing tokens", counted.total) as bar:
         train, val, audit = (
-            pack(source.documents(split), tokenizer, sizes.context, path, bar.update)
-            for split, path in paths.items()
+            _packed(source, split, tokenizer, sizes, folder, bar.update) for split in Split
         )
-    least = LEAST_ROWS * (sizes.context + 1)
-    for split, shard in zip(Split, (train, val, audit), strict=True):
-        if shard.tokens < least:
-            raise CorpusError(
-                f"{split} has {shard.tokens:,} tokens; at least {least:,} are needed: "
-                "give more text, in more documents, or a smaller context"
-            )
     rows = min(sizes.eval_rows, val.rows, audit.rows)
-    written = np.memmap(paths[Split.VAL], dtype=TOKEN, mode="r").reshape(-1, sizes.context + 1)
+    written = np.memmap(_path(folder, Split.VAL), dtype=TOKEN, mode="r")
+    scored = _scored_text(written.reshape(-1, sizes.context + 1), rows, tokenizer)
     info = DatasetInfo(
         name=source.name + sizes.suffix(source.sizes),
         vocab_size=tokenizer.vocab_size,
@@ -117,7 +109,7 @@ def build(
         corpus=counted.digest,
         tokenizer=tokenizer.digest(),
         packing=packing_digest(sizes),
-        xz_bpb=xz_bits_per_byte(_scored_text(written, rows, tokenizer)),
+        xz_bpb=xz_bits_per_byte(scored),
         cropped=round(train.cropped, SHARE_DIGITS),
         continued=round(train.continued, SHARE_DIGITS),
         hidden=tuple(map(str, source.hidden())),
@@ -145,6 +137,29 @@ def _learn(source: Corpus, size: int, sizes: Sizes, advance: Advance) -> Tokeniz
             advance(len(document.encode()))
 
     return bpe.train(bpe.sample(documents(), size), sizes.vocab_size)
+
+
+def _packed(
+    source: Corpus, split: Split, tokenizer: Tokenizer, sizes: Sizes, folder: Path, advance: Advance
+) -> Shard:
+    """Pack a split's tokens.
+
+    Raises:
+        CorpusError: it is too small to be scored.
+    """
+    path = _path(folder, split)
+    shard = pack(source.documents(split), tokenizer, sizes.context, path, advance)
+    least = LEAST_ROWS * (sizes.context + 1)
+    if shard.tokens < least:
+        raise CorpusError(
+            f"{split} has {shard.tokens:,} tokens; at least {least:,} are needed: "
+            "give more text, in more documents, or a smaller context"
+        )
+    return shard
+
+
+def _path(folder: Path, split: Split) -> Path:
+    return folder / split.value / TOKENS_FILE
 
 
 def _scored_text(val: Tokens, rows: int, tokenizer: Tokenizer) -> bytes:

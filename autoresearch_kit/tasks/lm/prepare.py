@@ -47,19 +47,10 @@ def prepare(
             name, which can't be given `sizes` or made `again`.
         OSError: the disk is full, or the data folder can't be written.
     """
-    home, usual = home or data_home(), sizes_of(corpus)
-    by_name = corpus not in NAMED and not is_path(corpus)
-    if by_name and (sizes or again) and complete(home / corpus):
-        raise InputError(
-            f"{corpus} is prepared, with sizes of its own; give the corpus that it was made of, "
-            "to prepare that with others, or again"
-        )
-    sizes = sizes or usual
-    base = dataset_folder(corpus, home)
-    prepared = complete(base if by_name else base.with_name(base.name + sizes.suffix(usual)))
-    if prepared and (by_name or (prepared.restored and shards is None and not again)):
-        _ = open_dataset(home / prepared.name).train  # raises where another version packed it
-        return prepared
+    home = home or data_home()
+    if (there := _taken_as_is(corpus, sizes, shards, home, again=again)) is not None:
+        return there
+    sizes = sizes or sizes_of(corpus)
     source = find(corpus, home, shards)
     folder = home / (source.name + sizes.suffix(source.sizes))
     home.mkdir(parents=True, exist_ok=True)
@@ -72,6 +63,34 @@ def prepare(
             return _unchanged(there, counted.digest, sizes, show)
         with _new_folder(folder) as part:
             return build(source, counted, sizes, part, _bars(show))
+
+
+def _taken_as_is(
+    corpus: str, sizes: Sizes | None, shards: int | None, home: Path, *, again: bool
+) -> DatasetInfo | None:
+    """Return a data set that is there, given by its own name or restored from another machine.
+
+    Raises:
+        CorpusError: another version of the kit packed it.
+        InputError: it is given by its name, and can't be given `sizes` or made `again`.
+    """
+    usual = sizes_of(corpus)
+    base = dataset_folder(corpus, home)
+    if corpus in NAMED or is_path(corpus):
+        found = complete(base.with_name(base.name + (sizes or usual).suffix(usual)))
+        if found is None or not found.restored or shards is not None or again:
+            return None
+    else:
+        found = complete(base)
+        if found is None:
+            return None
+        if sizes or again:
+            raise InputError(
+                f"{corpus} is prepared, with sizes of its own; give the corpus that it was made "
+                "of, to prepare that with others, or again"
+            )
+    _ = open_dataset(home / found.name).train  # raises where another version packed it
+    return found
 
 
 def _count(source: Corpus, corpus: str, home: Path, show: bool) -> Census:

@@ -34,7 +34,7 @@ class NodeSlot:
     def report(self) -> bytes:
         machine = Machine("EPYC", False, "float32", False, 1, 1000.0, "2.13", "3", "Linux")
         here = Fingerprint("c", "t", "p", "s", "2.13", "EPYC", Clock.CPU)
-        return codec.compact(Report(machine, here, SandboxLevel.BUBBLEWRAP, 9000.0))
+        return codec.compact(Report(machine, here, SandboxLevel.BUBBLEWRAP))
 
     def carry_out(self, order: bytes, folder: str) -> Mapping[str, bytes]:
         wanted = codec.decode(Order, order)

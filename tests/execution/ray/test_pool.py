@@ -22,7 +22,7 @@ from autoresearch_kit.records import (
 
 CLASS = Fingerprint("c", "t", "p", "s", "2.13", "H100", Clock.WALL)
 MACHINE = Machine("H100", False, "float32", False, 1, 1000.0, "2.13", "3", "Linux")
-REPORT = Report(MACHINE, CLASS, SandboxLevel.BUBBLEWRAP, 9000.0)
+REPORT = Report(MACHINE, CLASS, SandboxLevel.BUBBLEWRAP)
 RUN = Run(7, None, Reason.ERROR, "", 1, 0, 1, 1, 1, 1, SandboxLevel.NONE)
 
 def up(name, **changed):
