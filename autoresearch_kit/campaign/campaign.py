@@ -17,6 +17,7 @@ from autoresearch_kit.records import Experiment, Limits, Settings, Stage
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary import summarise
+from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.researchers import Model
 
 NO_LIMITS = Limits()
@@ -56,7 +57,7 @@ class Campaign:
         state, running = self.workspace.state(), self.workspace.running()
         stands = ("stands", words(state, running, self.workspace.request(), time.time()))
         summary = summarise(self.tag, self.history.experiments())
-        return markdown_table(self.tag, [stands, *summary.rows()])
+        return markdown_table(self.tag, [stands, *summary_rows(summary)])
 
     def run(self, limits: Limits = NO_LIMITS) -> Generator[Experiment]:
         """Try experiments, each yielded once git has it.

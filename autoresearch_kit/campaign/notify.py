@@ -23,7 +23,8 @@ from autoresearch_kit.records import (
     judged_since,
 )
 from autoresearch_kit.records.text import one_line, with_error
-from autoresearch_kit.reports.summary import outcomes, summarise
+from autoresearch_kit.reports.summary import summarise
+from autoresearch_kit.reports.summary_words import outcomes
 from autoresearch_kit.verdicts.estimates import best_estimate
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from autoresearch_kit.reports.rows import TRAINING, Row
+from autoresearch_kit.reports.experiment_time import TRAINING
+from autoresearch_kit.reports.rows import Row
 
 BETWEEN = "between runs"
 """Proposing, deciding, recording: whenever no run was under way on a device."""

@@ -6,6 +6,7 @@ from autoresearch_kit.records import (
     Bound,
     CacheUse,
     Experiment,
+    Proposal,
     Provenance,
     Run,
     Score,
@@ -41,21 +42,12 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
 
     `known` is its score by now, which runs that later experiments asked for may have changed.
     """
-    runs, proposal = experiment.runs, experiment.proposal
-    mended = "; ".join(
-        f"{each.run.failure}: {each.run.detail} ({each.run.trained} in "
-        f"{each.run.wall_seconds:.1f} s)"
-        + (f", as '{each.idea}'" if each.idea not in ("", proposal.idea) else "")
-        for each in proposal.attempts
-    )
-    again, task = proposal.retry_of, experiment.settings.task
+    runs, proposal, task = experiment.runs, experiment.proposal, experiment.settings.task
+    again, profiled = proposal.retry_of, experiment.profiled
     more = known is not None and known.scores > len(experiment.scores)
-    origin = "" if proposal.parent is None else f", from {proposal.parent}"
-    if experiment.against not in (None, proposal.parent):
-        origin += f", held against {experiment.against}"
-    slots = sorted({run.slot for run in (*experiment.all_runs, *experiment.probes) if run.slot})
+    profile = str((profiled and profiled.steps) or "none: the log says why")
     said = [
-        ("experiment", f"{experiment.number}{origin}"),
+        ("experiment", f"{experiment.number}{_origin(experiment)}"),
         ("proposed by", proposal.researcher),
         ("idea", proposal.idea),
         ("hypothesis", proposal.hypothesis),
@@ -66,8 +58,8 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("bounds", _bounds(experiment)),
         ("measured", "; ".join(f"{name} {value:.5g}" for name, value in values_of(runs).items())),
         ("runs", "; ".join(map(str, runs)) or "none"),
-        ("slots", ", ".join(slots) if len(slots) > 1 else ""),
-        ("mended", mended),
+        ("slots", _slots(experiment)),
+        ("mended", _mended(proposal)),
         ("scored", next((how_scored(run.score) for run in runs if run.score), "never")),
         ("compile cache", _caches(runs)),
         ("sandbox", str(experiment.sandbox or "never ran")),
@@ -82,16 +74,36 @@ def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> li
         ("program.md", proposal.directive),
         *provenance_rows(proposal.provenance),
         ("lessons", proposal.lessons),
+        ("profile", f"{profile} (in {profiled.run.wall_seconds:.1f} s)" if profiled else ""),
     ]
-    if profiled := experiment.profiled:
-        profile = str(profiled.steps or "none: the log says why")
-        said.append(("profile", f"{profile} (in {profiled.run.wall_seconds:.1f} s)"))
     return [(name, words) for name, words in said if words]
 
 
 def _caches(runs: Sequence[Run]) -> str:
     used = any(run.cache != CacheUse() for run in runs)
     return "; ".join(str(run.cache) for run in runs) if used else ""
+
+
+def _origin(experiment: Experiment) -> str:
+    parent, against = experiment.proposal.parent, experiment.against
+    made_from = "" if parent is None else f", from {parent}"
+    return made_from + ("" if against in (None, parent) else f", held against {against}")
+
+
+def _slots(experiment: Experiment) -> str:
+    """Return the names of the slots that ran it, if it was more than one."""
+    slots = {run.slot for run in (*experiment.all_runs, *experiment.probes) if run.slot}
+    return ", ".join(sorted(slots)) if len(slots) > 1 else ""
+
+
+def _mended(proposal: Proposal) -> str:
+    """Return the crashes that were mended, with what the idea was then."""
+    return "; ".join(
+        f"{each.run.failure}: {each.run.detail} ({each.run.trained} in "
+        f"{each.run.wall_seconds:.1f} s)"
+        + (f", as '{each.idea}'" if each.idea not in ("", proposal.idea) else "")
+        for each in proposal.attempts
+    )
 
 
 def approval_note(experiment: Experiment, *, full: bool = False) -> str:

@@ -21,6 +21,7 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import LANGUAGE_MODELLING, Metric
+from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports import result_tables, tables
 from autoresearch_kit.reports.confirmation import Confirmation, Folder
 from autoresearch_kit.reports.device_time import slot_times
@@ -30,6 +31,7 @@ from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
 from autoresearch_kit.reports.summary import Summary, summary_of
+from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.verdicts.audit import audited_metric
 
 
@@ -87,7 +89,7 @@ class Results:
         return tables.frame_of(self.summary.table)
 
     def _repr_markdown_(self) -> str:
-        return self.summary._repr_markdown_()
+        return markdown_table(self.name, summary_rows(self.summary))
 
     def progress(self, by: str = Against.EXPERIMENTS) -> Drawing:
         """Draw every experiment as a mark, and the running best as a line in its band of noise.

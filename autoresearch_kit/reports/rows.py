@@ -17,24 +17,10 @@ from autoresearch_kit.records import (
     strongest,
     values_of,
 )
+from autoresearch_kit.reports.experiment_time import SlotShare, seconds_by_part, shares_by_slot
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.verdicts.estimates import Estimate, error_between, estimate
 from autoresearch_kit.verdicts.runs_by_code import reported, scores_by_code
-
-TRAINING = "training"
-"""The name of the budgeted part of the wall-clock."""
-
-
-@dataclass(frozen=True)
-class SlotShare:
-    """The runs that a slot made for one experiment, and their seconds of wall-clock.
-
-    `training` is the budgeted part of runs that were not mended, probes or profiles; `busy` is all.
-    """
-
-    runs: int = 0
-    training: float = 0.0
-    busy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,53 +164,66 @@ def _estimate(row: Row, noise: Noise | None) -> Estimate | None:
 
 def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
     experiment = entry.experiment
-    asked = experiment.settings.task.objective
-    proposal, runs, usage = experiment.proposal, experiment.runs, experiment.usage
-    by_slot = _by_slot(experiment)
-    everything = experiment.all_runs
-    return Row(
-        number=experiment.number,
-        status=experiment.verdict,
-        reason=experiment.reason,
+    runs, task = experiment.runs, experiment.settings.task
+    return replace(
+        _timed(_proposed(experiment), experiment),
+        commit=entry.code_commit,
+        own_scores=own_scores,
+        reported_se=reported(runs, task.objective),
+        values=values_of(runs),
         audit=_mean(run.audit.value for run in runs if run.audit),
-        idea=proposal.idea,
-        hypothesis=proposal.hypothesis,
-        researcher=proposal.researcher,
-        category=proposal.category,
-        parent=proposal.parent,
-        against=experiment.against,
-        retry_of=proposal.retry_of,
-        train_seconds=sum(run.train_seconds for run in everything) if everything else None,
-        wall_seconds=sum(run.wall_seconds for run in everything) if everything else None,
-        unscored_seconds=experiment.unscored_seconds,
+        trusted=any(run.score.trusted for run in runs if run.score),
         speed=speed(runs),
         steps=_mean(run.steps for run in runs),
         tokens=_mean(run.tokens for run in runs),
         tokens_per_second=_mean(run.tokens_per_second for run in runs),
         memory_mb=max((run.peak_memory_mb for run in runs), default=None),
         gpu_memory_mb=max((run.gpu_mb for run in runs if run.gpu_mb is not None), default=None),
+        sandbox=experiment.sandbox,
+    )
+
+
+def _proposed(experiment: Experiment) -> Row:
+    """Return an experiment's row with what was proposed, at what cost, and the verdict on it."""
+    proposal, usage = experiment.proposal, experiment.usage
+    return Row(
+        number=experiment.number,
+        status=experiment.verdict,
+        reason=experiment.reason,
+        detail=experiment.detail,
+        waits=experiment.waits,
+        held=experiment.verdict is Verdict.KEEP and not experiment.kept,
+        against=experiment.against,
         nodes=experiment.nodes,
+        idea=proposal.idea,
+        hypothesis=proposal.hypothesis,
+        researcher=proposal.researcher,
+        category=proposal.category,
+        parent=proposal.parent,
+        retry_of=proposal.retry_of,
         requests=usage.requests,
         prompt_tokens=usage.tokens_in,
         reply_tokens=usage.tokens_out,
         usd=usage.usd,
         cost=per(usage, 1) if usage.requests else "",
-        runs=len(runs),
+    )
+
+
+def _timed(row: Row, experiment: Experiment) -> Row:
+    """Return the row with the number of runs, and their time."""
+    everything, by_slot = experiment.all_runs, shares_by_slot(experiment)
+    return replace(
+        row,
+        runs=len(experiment.runs),
         rerun=len(experiment.reruns),
         set_aside=len(experiment.set_aside),
-        slots=", ".join(sorted(by_slot)),
-        sandbox=experiment.sandbox,
-        detail=experiment.detail,
         started=datetime.fromisoformat(experiment.started),
         finished=datetime.fromisoformat(experiment.finished),
-        commit=entry.code_commit,
-        own_scores=own_scores,
-        reported_se=reported(runs, asked),
-        values=values_of(runs),
-        trusted=any(run.score.trusted for run in runs if run.score),
-        waits=experiment.waits,
-        held=experiment.verdict is Verdict.KEEP and not experiment.kept,
-        parts=_seconds_by_part(experiment),
+        train_seconds=sum(run.train_seconds for run in everything) if everything else None,
+        wall_seconds=sum(run.wall_seconds for run in everything) if everything else None,
+        unscored_seconds=experiment.unscored_seconds,
+        parts=seconds_by_part(experiment),
+        slots=", ".join(sorted(by_slot)),
         by_slot=by_slot,
     )
 
@@ -232,38 +231,3 @@ def _row(entry: Entry, own_scores: tuple[float, ...]) -> Row:
 def _mean(values: Iterable[float]) -> float | None:
     known = list(values)
     return fmean(known) if known else None
-
-
-def _seconds_by_part(experiment: Experiment) -> dict[str, float]:
-    """Return the seconds of everything an experiment took; runs without a score are one part."""
-    attempts, profiled = experiment.proposal.attempts, experiment.profiled
-    seconds = {
-        "mended crashes": sum(attempt.run.wall_seconds for attempt in attempts),
-        "probes": sum(run.wall_seconds for run in experiment.probes),
-        "profiles": profiled.run.wall_seconds if profiled else 0.0,
-    }
-    for run in experiment.all_runs[len(attempts) :]:
-        training, compiling = run.training_wall_seconds, run.compiling_wall_seconds
-        parts = {TRAINING: training, "compiling": compiling, **run.parts}
-        # a run that failed early took more than its parts say
-        parts["other"] = max(0.0, run.wall_seconds - sum(parts.values()))
-        for name, part in parts.items():
-            seconds[name] = seconds.get(name, 0.0) + part
-    return seconds
-
-
-def _by_slot(experiment: Experiment) -> dict[str, SlotShare]:
-    """Return what each slot did for an experiment, by its name; empty in older records."""
-    shares: dict[str, SlotShare] = {}
-    profiled = (experiment.profiled.run,) if experiment.profiled else ()
-    untrained = [attempt.run for attempt in experiment.proposal.attempts]
-    untrained += [*experiment.probes, *profiled]
-    trained = experiment.all_runs[len(experiment.proposal.attempts) :]
-    seconds = [(run, 0.0) for run in untrained]
-    seconds += [(run, run.training_wall_seconds) for run in trained]
-    for run, training in seconds:
-        share = shares.get(run.slot, SlotShare())
-        shares[run.slot] = SlotShare(
-            share.runs + 1, share.training + training, share.busy + run.wall_seconds
-        )
-    return shares

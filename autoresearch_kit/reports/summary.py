@@ -1,6 +1,5 @@
 """A campaign in a few numbers."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,22 +11,18 @@ from autoresearch_kit.records import (
     Experiment,
     Metric,
     Noise,
-    SandboxLevel,
     Task,
     Usage,
     Verdict,
     best_of,
     latest_noise,
 )
-from autoresearch_kit.records.text import markdown_table, rounded, with_error
 from autoresearch_kit.reports.device_time import Spent, spent_by
-from autoresearch_kit.reports.experiment import TRUSTED, in_words
 from autoresearch_kit.reports.rows import Row, by_finish, rows_of
 from autoresearch_kit.reports.tables import task_of
 from autoresearch_kit.verdicts.audit import SecondOpinion, second_opinion
 from autoresearch_kit.verdicts.bounds import in_force
-from autoresearch_kit.verdicts.estimates import Estimate, error_between
-from autoresearch_kit.verdicts.noise import describe
+from autoresearch_kit.verdicts.estimates import Estimate
 from autoresearch_kit.verdicts.pareto import front
 
 
@@ -108,12 +103,12 @@ class Summary:
     @property
     def baseline(self) -> Estimate | None:
         """Return the baseline's score: the first keep's."""
-        return next((row.estimate for row in by_finish(self._keeps())), None)
+        return next((row.estimate for row in by_finish(self.keeps())), None)
 
     @property
     def best_row(self) -> Row | None:
         """Return the keep with a score that no other has replaced."""
-        keeps = [row for row in self._keeps() if row.leads]
+        keeps = [row for row in self.keeps() if row.leads]
         replaced = {row.against for row in keeps}
         left = [row for row in keeps if row.number not in replaced]
         chosen = [row for row in left if row.number == self.best_number]
@@ -124,7 +119,8 @@ class Summary:
         """Return the numbers of the keeps that wait for a person's approval."""
         return tuple(row.number for row in self.table if row.waits)
 
-    def _keeps(self) -> list[Row]:
+    def keeps(self) -> list[Row]:
+        """Return what was kept with a score, by number."""
         return [row for row in self.table if row.status is Verdict.KEEP and row.estimate]
 
     @property
@@ -167,34 +163,6 @@ class Summary:
             set_aside=sum(row.set_aside for row in self.table),
         )
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Return the summary as names and words."""
-        judged, numbers = self.experiments - self.disturbed, ", ".join(map(str, self.front))
-        rows = [
-            ("experiments", f"{self.experiments}: {outcomes(self)}"),
-            ("keep rate", f"{self.kept / judged:.0%}" if judged else ""),
-            (f"baseline {self.metric.name}", str(self.baseline or "")),
-            (f"best {self.metric.name}", f"{self.best}, {self._gain()}" if self.best else ""),
-            *self._others(),
-            ("waiting", self._waiting()),
-            ("front", f"{numbers}; no keep is surely better than any of these" if numbers else ""),
-            ("bounds", self.bounds()),
-            ("measured", TRUSTED if self.task.trusted else ""),
-            ("noise", describe(self.noise) if self.noise else ""),
-            ("extra runs", str(self.extra).replace("none", "")),
-            ("hours", "not recorded" if self.hours is None else f"{self.hours:.1f}; {self.spent}"),
-            ("device-hours", self._device_hours()),
-            ("language model", self._usage()),
-            ("sandbox", self._sandbox()),
-            ("warning", self.warning),
-        ]
-        return [(name, words) for name, words in rows if words]
-
-    def _waiting(self) -> str:
-        numbers = ", ".join(map(str, self.waiting))
-        way = f"autoresearch approve {self.tag} N, or reject {self.tag} N"
-        return f"for approval: {numbers}; {way}" if numbers else ""
-
     def measured(self, row: Row) -> Mapping[str, float]:
         """Return an experiment's value in each metric that it was measured in."""
         score = {} if row.score is None else {self.metric.name: row.score}
@@ -207,65 +175,6 @@ class Summary:
             bound.metric in values and bound.holds(values[bound.metric])
             for bound in self.task.bounds
         )
-
-    def bounds(self) -> str:
-        """Return each bound, and whether the best holds it; empty without bounds."""
-        values = self.measured(self.best_row) if self.best_row else {}
-        return "; ".join(
-            f"{bound}: {in_words(bound, values.get(bound.metric))}" for bound in self.task.bounds
-        )
-
-    def _others(self) -> list[tuple[str, str]]:
-        """Return the best's value in each other objective, and the baseline's."""
-        best, first = self.best_row, next(iter(by_finish(self._keeps())), None)
-        if best is None or first is None:
-            return []
-        names = [name for name in self.task.objectives[1:] if name in best.values]
-        return [
-            (f"its {name}", _changed(first.values.get(name), best.values[name])) for name in names
-        ]
-
-    def _gain(self) -> str:
-        direction = self.metric.direction
-        if not self.baseline or not self.best or self.gain <= 0:
-            return f"no {direction}"
-        words = with_error(self.gain, error_between(self.baseline, self.best))
-        return f"{words}{share(self.gain, self.baseline.value, self.metric)} {direction}"
-
-    def _device_hours(self) -> str:
-        """Return the hours of all runs, whatever they were for, and those of an improvement."""
-        if not self.device_hours:
-            return ""
-        words = f"{self.device_hours:.2f} of all runs"
-        return (
-            f"{words}, {self.device_hours / self.kept:.2f} an improvement" if self.kept else words
-        )
-
-    def _sandbox(self) -> str:
-        """Name the strongest sandbox, and count the experiments that had a weaker one."""
-        counts = Counter(row.sandbox for row in self.table if row.sandbox)
-        strongest, *weaker = [str(level) for level in SandboxLevel if level in counts] or [""]
-        counted = [f"but {level} in {counts[SandboxLevel(level)]}" for level in weaker]
-        return ", ".join([strongest, *(f"{words} of {counts.total()}" for words in counted)])
-
-    def _usage(self) -> str:
-        if self.usage is None:
-            return "not recorded"
-        if not self.usage.requests:
-            return "not used"
-        if self.usage.usd is None:
-            return f"{self.usage}; the cost is not known, since no prices were given"
-        if self.gain <= 0:
-            return f"{self.usage}, for no gain"
-        first = self.baseline.value if self.baseline else 0.0
-        if first <= 0:
-            return str(self.usage)
-        step = 10.0 ** (round(math.log10(first)) - 3)
-        price, unit = self.usage.usd * step / self.gain, self.metric.unit or self.metric.name
-        return f"{self.usage}: {price:.3f} USD for each {step:g} {unit}"
-
-    def _repr_markdown_(self) -> str:
-        return markdown_table(self.tag, self.rows())
 
 
 def summarise(tag: str, experiments: Sequence[Experiment]) -> Summary:
@@ -294,21 +203,3 @@ def summary_of(
         tuple(each.number for each in front(tried, task)) if several else (),
         best.number if best else None,
     )
-
-
-def _changed(before: float | None, now: float) -> str:
-    return rounded(now) + ("" if before is None else f", the baseline's {rounded(before)}")
-
-
-def share(gain: float, baseline: float, metric: Metric) -> str:
-    """Return ` (2.83%)` for a gain over this baseline; empty where a share would say nothing."""
-    return f" ({gain / baseline:.2%})" if metric.zero_is_floor and baseline > 0 else ""
-
-
-def outcomes(summary: Summary) -> str:
-    """Return `3 kept, 1 crashed`, and how many were disturbed where any were."""
-    words = f"{summary.kept} kept, {summary.crashed} crashed"
-    words += f", {summary.disturbed} disturbed" if summary.disturbed else ""
-    waiting = len(summary.waiting)
-    words += f", {summary.rejected} rejected" if summary.rejected else ""
-    return f"{words}, {waiting} waiting for approval" if waiting else words

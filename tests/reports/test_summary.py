@@ -7,6 +7,7 @@ import pytest
 from autoresearch_kit.records import Experiment, Noise, Run, SandboxLevel, Usage, Verdict
 from autoresearch_kit.reports.device_time import slot_times
 from autoresearch_kit.reports.summary import summarise
+from autoresearch_kit.reports.summary_words import summary_rows
 from tests.ledger.ledger import disturbed, experiment, repeated, run, score
 from tests.reports.nights import run_on
 
@@ -15,7 +16,7 @@ DAY = "2026-11-21T"
 
 
 def words(*experiments: Experiment) -> dict[str, str]:
-    return dict(summarise("night", experiments).rows())
+    return dict(summary_rows(summarise("night", experiments)))
 
 
 def test_scores_gain_and_noise_have_errors() -> None:

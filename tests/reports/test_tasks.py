@@ -11,6 +11,7 @@ from autoresearch_kit.reports.figures.drawing import Drawing
 from autoresearch_kit.reports.figures.progress import progress
 from autoresearch_kit.reports.figures.score_scale import find_scale
 from autoresearch_kit.reports.results import compare
+from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.reports.tables import to_frame, to_tsv
 from tests.ledger import ledger
 from tests.reports.figures.test_progress import line_of_best, said
@@ -26,14 +27,14 @@ PARSING = searched(TINY, 4.2e-7, 6e-9)
 
 
 def test_a_maximised_metric_is_told_by_its_name() -> None:
-    rows = dict(shown(PETS).summary.rows())
+    rows = dict(summary_rows(shown(PETS).summary))
     assert rows["baseline accuracy"] == "0.9000 ± 0.0040"
     assert rows["best accuracy"] == "0.9576 ± 0.0040, 0.0576 ± 0.0057 higher"
     assert "val_bpb" not in str(rows)
 
 
 def test_percent_is_told_where_zero_is_a_floor() -> None:
-    words = dict(shown(PARSING).summary.rows())["best seconds_a_line"]
+    words = dict(summary_rows(shown(PARSING).summary))["best seconds_a_line"]
     assert words == "(3.335 ± 0.060)e-07, (8.65 ± 0.85)e-08 (20.58%) lower"
 
 
@@ -62,7 +63,7 @@ def test_trusted_scores_are_marked() -> None:
     assert "trusted" not in shown(PETS).table()
     assert shown(PARSING).table()["trusted"].sum() == 28
     assert "trusted: measured beside the hidden data" in said(shown(PARSING).progress())
-    assert "trusted" in dict(shown(PARSING).summary.rows())["measured"]
+    assert "trusted" in dict(summary_rows(shown(PARSING).summary))["measured"]
 
 
 def test_other_objectives_and_bounds_have_columns() -> None:
@@ -71,7 +72,7 @@ def test_other_objectives_and_bounds_have_columns() -> None:
     assert set(columns) <= set(digits.table())
     assert digits.table()["inference_seconds"].iloc[0] == pytest.approx(3e-5)
     assert ">3.000e-05<" in digits.table()._repr_html_()
-    rows = dict(digits.summary.rows())
+    rows = dict(summary_rows(digits.summary))
     assert rows["bounds"] == (
         "inference_seconds <= 4e-05: held (3.700e-05); submission_mb <= 1: held (0.610000)"
     )
@@ -82,7 +83,7 @@ def test_the_front_is_drawn_and_counted() -> None:
     digits = shown(of_two_objectives())
     assert digits.summary.front == (8, 5, 6, 2)
     words = "8, 5, 6, 2; no keep is surely better than any of these"
-    assert dict(digits.summary.rows())["front"] == words
+    assert dict(summary_rows(digits.summary))["front"] == words
     assert isinstance(digits.front(), Drawing)
     assert "its front is its best" in str(shown(PETS).front())
 
@@ -91,7 +92,7 @@ def test_a_broken_bound_is_said() -> None:
     made = of_two_objectives()
     tighter = replace(made[0].bounds[0], limit=3e-5)
     made = [*made[:-1], replace(made[-1], bounds=(tighter,))]
-    rows = dict(shown(made).summary.rows())
+    rows = dict(summary_rows(shown(made).summary))
     assert rows["bounds"] == "inference_seconds <= 3e-05: broken (3.700e-05)"
 
 

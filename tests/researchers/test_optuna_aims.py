@@ -21,7 +21,8 @@ from autoresearch_kit.records import (
     Verdict,
 )
 from autoresearch_kit.researchers import View
-from autoresearch_kit.researchers.optuna import OptunaResearcher, find_outcomes
+from autoresearch_kit.researchers.optuna import OptunaResearcher
+from autoresearch_kit.researchers.outcomes import find_outcomes
 from autoresearch_kit.verdicts.decide import Decision
 from tests.researchers.fake_campaign import BASELINE, experiment, notebook
 

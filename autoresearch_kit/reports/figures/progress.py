@@ -21,7 +21,7 @@ from autoresearch_kit.reports.figures.experiment_marks import draw_rings, draw_s
 from autoresearch_kit.reports.figures.keep_labels import label_keeps
 from autoresearch_kit.reports.figures.score_scale import MARGIN, find_scale
 from autoresearch_kit.reports.figures.x_axis import LABELS, Against, in_order, x_of
-from autoresearch_kit.reports.summary import share
+from autoresearch_kit.reports.summary_words import share
 from autoresearch_kit.reports.tables import UPSTREAM, leading
 
 STRIP_INCHES, HEAD_INCHES = 0.26, 1.6

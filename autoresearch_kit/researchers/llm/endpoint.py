@@ -5,12 +5,9 @@ counted, also where it breaks off.
 """
 
 import re
-import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -29,6 +26,7 @@ from autoresearch_kit.records import Research, Usage, codec
 from autoresearch_kit.researchers.base import Model
 from autoresearch_kit.researchers.llm.answer import Answer, Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.faults import OPENAI_URL, Faults
+from autoresearch_kit.researchers.llm.http_client import NOT_SENT, HttpClient, hang_up
 
 CONNECT_SECONDS = 10.0
 
@@ -36,37 +34,12 @@ ANSWERS = 3  # answers to one request that may break off or be of no use
 LONGEST = 3600.0  # seconds after which an answer is given up, although something still comes
 _STREAMING = re.compile(r"\bstream(?:ing|ed|_options)?\b|\binclude_usage\b", re.IGNORECASE)
 
-_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
-"""Failures after which the endpoint has certainly not seen the request."""
-
 _BROKEN = (openai.APIError, httpx2.HTTPError, InputError, msgspec.ValidationError, ValueError)
 """Errors of the client, its streams, and of reading what came, where an answer is not whole."""
 
 
 class _NoUseError(Exception):
     """An answer broke off, or is of no use; another one may be better."""
-
-
-class _HttpClient(openai.DefaultHttpxClient):
-    """Sends each request once.
-
-    openai's client makes a request again after every timeout and every lost connection, but not
-    after an error of its own kind. So all failures that come after the request was sent are turned
-    into such; what was not sent, or is refused by a status, it goes on making again.
-    """
-
-    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Return the response, as soon as its headers are there."""
-        if self.is_closed:
-            raise openai.APIConnectionError(message="the client is closed", request=request)
-        try:
-            return super().send(request, **options)
-        except _NOT_SENT:
-            raise
-        except httpx2.ReadTimeout as error:
-            raise openai.APITimeoutError(request) from error
-        except httpx2.TransportError as error:
-            raise openai.APIConnectionError(request=request) from error
 
 
 def host_of(research: Research) -> str:
@@ -105,7 +78,7 @@ class Endpoint:
             base_url=model.research.base_url or OPENAI_URL,
             max_retries=model.retries,
             timeout=openai.Timeout(model.timeout, connect=min(model.timeout, CONNECT_SECONDS)),
-            http_client=_HttpClient(),
+            http_client=HttpClient(),
         )
         self._streams = True
         self._lock = threading.Lock()
@@ -168,7 +141,7 @@ class Endpoint:
         for request in under_way:
             self._settle(request)
             if request.response is not None:
-                _hang_up(request.response)
+                hang_up(request.response)
         self._client.close()
 
     def _once(self, request: _Request) -> Reply:
@@ -226,7 +199,7 @@ class Endpoint:
     def _broken(self, request: _Request, error: Exception) -> Exception:
         """Return the error to raise where no whole answer came."""
         cause = error.__cause__ or error
-        if isinstance(cause, _NOT_SENT):
+        if isinstance(cause, NOT_SENT):
             self._settle(request, counts=False)
             why = self._faults.words(cause)
             return EndpointError(f"{self._shown}: no connection: {why}; is OPENAI_BASE_URL right?")
@@ -252,7 +225,7 @@ def _follow(stream: openai.Stream[ChatCompletionChunk], request: _Request) -> st
     """Add to the answer what a stream brings; return what came, in words."""
     request.response = response = stream.response
     kind = response.headers.get("content-type", "")
-    end = threading.Timer(LONGEST, _hang_up, [response])
+    end = threading.Timer(LONGEST, hang_up, [response])
     end.daemon = True
     end.start()
     try:
@@ -265,14 +238,3 @@ def _follow(stream: openai.Stream[ChatCompletionChunk], request: _Request) -> st
     finally:
         end.cancel()
     return kind
-
-
-def _hang_up(response: httpx2.Response) -> None:
-    """End the connection, so that a thread which reads from it, and the endpoint, see so at once.
-
-    To close it would do neither while another thread waits for its next byte.
-    """
-    stream = response.extensions.get("network_stream")
-    if stream is not None:
-        with suppress(OSError):
-            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

@@ -20,6 +20,7 @@ from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.reading import Reader, Reading
 from autoresearch_kit.reports.slots import slots_in_short
 from autoresearch_kit.reports.status import known, known_campaigns
+from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.ui.cli.app import (
@@ -66,7 +67,7 @@ def _print_status(reading: Reading, disk_kb: float) -> None:
     console.print(f"[bold]{reading.tag}[/]  {escape(reading.words())}", markup=True)
     if not reading.table:
         return
-    rows = [*reading.rows(), ("disk", f"{disk_kb:.0f} KB an experiment")]
+    rows = [*summary_rows(reading), ("disk", f"{disk_kb:.0f} KB an experiment")]
     if cost := reading.cost():
         rows.append(("cost", cost))
     if slots := reading.slots:

@@ -18,6 +18,7 @@ from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.slots import slot_lines, slots_in_short
 from autoresearch_kit.reports.status import words
+from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.reports.under_way import UnderWay
 
 MARKS = {
@@ -154,10 +155,11 @@ def under_way(run: UnderWay, comparison: str) -> str:
 
 def summary(reading: Reading) -> str:
     """Return what the campaign has found and used, and what is left of its limits."""
-    pairs = [pair for pair in reading.rows() if pair[0] != "warning"] if reading.table else []
+    found = dict(summary_rows(reading) if reading.table else [])
+    found.pop("warning", None)
     warning = f'<div class="chip crash">{escape(reading.warning)}</div>' if reading.warning else ""
     devices = [("devices", slots_in_short(reading.slots, reading.time))] if reading.slots else []
-    return wrap(facts([*pairs, *devices, *_left(reading)]) + warning)
+    return wrap(facts([*found.items(), *devices, *_left(reading)]) + warning)
 
 
 def slots(reading: Reading) -> str:

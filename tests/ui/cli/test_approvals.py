@@ -11,6 +11,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.reports.reading import Reader
+from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.ui.panel import Panel
 from tests.campaign import made_up_runs, tiny
 from tests.campaign.stub_pool import StubPool, Wants, run
@@ -43,7 +44,8 @@ def test_commands_answer_and_say_what_is_best(root: Path) -> None:
 
 def test_what_waits_is_shown_and_told_to_programs(root: Path) -> None:
     reader = Reader(root, "night")
-    assert dict(reader.read().rows())["waiting"].startswith("for approval: 1, 2; autoresearch")
+    rows = dict(summary_rows(reader.read()))
+    assert rows["waiting"].startswith("for approval: 1, 2; autoresearch")
     assert reader.read().record()["waiting"] == (1, 2)
     assert reader.read().best_row is reader.read().table[0]
     History(root, "night").answer(2, approved=True)

@@ -211,8 +211,11 @@ def test_the_form_lists_every_researcher() -> None:
 def test_secrets_leave_their_fields_at_once() -> None:
     form = StartForm()
     form.researcher.value = "llm"
-    form.key.value, form.webhook.value = "sk-planted", "https://hooks.example/secret"
-    assert form.key.value == form.webhook.value == ""
+    form.model.key.field.value, form.webhook.field.value = (
+        "sk-planted",
+        "https://hooks.example/secret",
+    )
+    assert form.model.key.field.value == form.webhook.field.value == ""
     chosen = form.choices()
     assert chosen.environment == {"OPENAI_API_KEY": "sk-planted"}
     assert chosen.webhook == "https://hooks.example/secret"
