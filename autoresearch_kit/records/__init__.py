@@ -48,6 +48,7 @@ from autoresearch_kit.records.runs import (
     strongest,
 )
 from autoresearch_kit.records.settings import (
+    NO_LIMITS,
     Destinations,
     EditProtocol,
     Limits,
@@ -75,6 +76,7 @@ from autoresearch_kit.records.values import other_values, values_of
 __all__ = [
     "KIT_METRICS",
     "LANGUAGE_MODELLING",
+    "NO_LIMITS",
     "VAL_BPB",
     "Accelerator",
     "Approval",

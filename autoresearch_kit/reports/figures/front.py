@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from autoresearch_kit.records import Bound, Metric, Reason, Task, Verdict
+from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.figures.drawing import (
     GREEN,
     GREY,
@@ -22,7 +23,7 @@ from autoresearch_kit.reports.figures.drawing import (
     draw_legend,
     dress,
 )
-from autoresearch_kit.reports.figures.progress import MARGIN, TRUSTED, find_scale
+from autoresearch_kit.reports.figures.progress import MARGIN, find_scale
 from autoresearch_kit.reports.tables import column_of
 
 COLUMNS = 3

@@ -17,6 +17,7 @@ from matplotlib.transforms import Bbox
 
 from autoresearch_kit.records import Metric, Noise, Reason, SandboxLevel, Verdict
 from autoresearch_kit.records.text import rounded, with_error
+from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.figures.drawing import (
     BAND,
     BAND_EDGE,
@@ -60,9 +61,6 @@ MARGIN = 0.12
 
 STRIP_INCHES, HEAD_INCHES = 0.26, 1.6
 """Height of the strip for experiments without a score; of title, caption, legend, x axis, about."""
-
-TRUSTED = "trusted: measured beside the hidden data"
-"""Said of campaigns whose submissions were loaded where the hidden data is."""
 
 TRADED, OUT_OF_BOUNDS = "kept as a trade-off", "out of bounds"
 HOLLOW = (TRADED, OUT_OF_BOUNDS)

@@ -28,6 +28,7 @@ from autoresearch_kit.records import (
     steps_apart,
     values_of,
 )
+from autoresearch_kit.records.proposals import IDEA_LENGTH
 from autoresearch_kit.records.text import both_ends, one_line, rounded, with_error
 from autoresearch_kit.researchers.base import Surroundings, View
 from autoresearch_kit.researchers.llm import findings
@@ -38,8 +39,9 @@ from autoresearch_kit.verdicts import pareto
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.retries import retry_in_words
 
-PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
-IDEA_LENGTH = 120
+CHANGE_DIRECTION_AFTER = (
+    6  # experiments without a keep after which the prompt asks for a change of direction
+)
 FRONT = 12  # members of the front that are listed, the best by the first objective first
 DETAIL_LENGTH = 200
 ABOUT_LENGTH = 2_000  # characters of what a task says of itself
@@ -317,7 +319,7 @@ def plateau(view: View) -> Section:
         "of what was tried last, question an assumption that none of them touched, or simplify. "
         "Another small step on the same constants is not wanted."
     )
-    return Section("plateau", "A plateau", (text if since >= PLATEAU else "",))
+    return Section("plateau", "A plateau", (text if since >= CHANGE_DIRECTION_AFTER else "",))
 
 
 def notebook(shown: TrainNotebook) -> Section:

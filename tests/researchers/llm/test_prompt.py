@@ -120,7 +120,7 @@ def test_a_plateau_of_judged_experiments_asks_for_another_direction(ledger: Ledg
     first = ledger.view.experiment(0)
     bad = [
         replace(first, proposal=Proposal(n, 0, "llm", "i", ""), verdict=Verdict.DISCARD)
-        for n in range(1, sections.PLATEAU + 1)
+        for n in range(1, sections.CHANGE_DIRECTION_AFTER + 1)
     ]
     busy = [replace(e, verdict=Verdict.DISTURBED, reason=Reason.MACHINE_BUSY) for e in bad]
     for tried, asks in ((bad[:-1], False), (bad, True), (busy, False)):
