@@ -1,11 +1,10 @@
 """Experiments as git commits and refs, and sharing them with other repositories."""
 
-from autoresearch_kit.ledger.history import NOTEBOOK, Entry, History, campaigns
+from autoresearch_kit.ledger.history import Entry, History, campaigns
 from autoresearch_kit.ledger.refs import is_tag, valid_tag
 from autoresearch_kit.ledger.repository import find_root
 
 __all__ = [
-    "NOTEBOOK",
     "Entry",
     "History",
     "campaigns",

@@ -31,9 +31,6 @@ from autoresearch_kit.ledger.git import Change, Git, Object
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
 from autoresearch_kit.records import Approval, Experiment, best_of, codec
 
-NOTEBOOK = "notebooks/train.ipynb"
-"""The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
-
 RECORD = "record.json"
 
 APPROVAL = "approval.json"
