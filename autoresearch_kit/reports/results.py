@@ -31,6 +31,7 @@ from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
 from autoresearch_kit.reports.slots import idle_seconds
+from autoresearch_kit.reports.status import no_campaign
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.verdicts.audit import audited_metric
 
@@ -71,8 +72,7 @@ def results(tag: str, root: Path | None = None) -> "Results":
     history = History(root, tag)
     summary = summary_of(tag, history.entries())
     if not summary.table:
-        there = ", ".join(campaigns(root)) or "none yet"
-        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
+        raise no_campaign(tag, campaigns(root))
     return Results(summary, history)
 
 

@@ -221,18 +221,13 @@ def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     last = len(challenger.scores) >= MOST_RUNS or (beside and gain.error == 0)
 
     bar = LIKELY if last and not one_seed else SURE
-    probability = probability_at_known_sigma(gain)
+    chance = probability_at_known_sigma(gain)
     if (beside or last) and probability_better(gain) >= bar:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
         verdict, reason = Verdict.KEEP, Reason.SIMPLER
-    elif last or probability < _doubt(
-        own, noise, simpler=simpler, beside=beside, one_seed=one_seed
-    ):
-        verdict, reason = (
-            Verdict.DISCARD,
-            Reason.NO_GAIN if probability > 1 - DOUBT else Reason.WORSE,
-        )
+    elif last or chance < _doubt(own, noise, simpler=simpler, beside=beside, one_seed=one_seed):
+        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if chance > 1 - DOUBT else Reason.WORSE
     else:
         return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
     detail = _detail(own, f"{other}{' beside it' if beside else ''}", gain)
@@ -250,16 +245,13 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
     simpler = challenger.nodes < other.nodes and margin >= 0
     last = runs >= MOST_RUNS or one_seed or gain.error == 0  # more such runs say no more
 
-    probability = probability_at_known_sigma(gain)
+    chance = probability_at_known_sigma(gain)
     if probability_better(gain) >= MERGED_SURE:
         verdict, reason = Verdict.KEEP, Reason.BETTER
     elif last and simpler and possible_loss(gain) <= margin:
         verdict, reason = Verdict.KEEP, Reason.SIMPLER
-    elif last or probability < MERGED_DOUBT:
-        verdict, reason = (
-            Verdict.DISCARD,
-            Reason.NO_GAIN if probability > 1 - DOUBT else Reason.WORSE,
-        )
+    elif last or chance < MERGED_DOUBT:
+        verdict, reason = Verdict.DISCARD, Reason.NO_GAIN if chance > 1 - DOUBT else Reason.WORSE
     else:
         return Arm.CHALLENGER
     detail = "merged onto today's best: " + _detail(challenger, str(other), gain)
