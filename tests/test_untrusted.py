@@ -17,7 +17,8 @@ from autoresearch_kit.campaign.detached import LineFormatter
 from autoresearch_kit.errors import EditError, InputError, KitError
 from autoresearch_kit.files.bounded import read_all
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import NOTEBOOK, History, campaigns, is_tag
+from autoresearch_kit.ledger import History, campaigns, is_tag
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import is_word
 from autoresearch_kit.records import CellEdit, EditAction
@@ -147,7 +148,7 @@ def test_reading_a_notebook_runs_nothing(name: str, project: Path) -> None:
     path.write_text(HOSTILE[name])
     for read in (
         lambda: adopt.adopt_file(project, path, force=True),
-        lambda: read_notebook(project, NOTEBOOK),
+        lambda: read_notebook(project, SMALL_NOTEBOOK),
         lambda: TrainNotebook.read(path).constants(),
         lambda: Reader(project, "night").read(),
     ):

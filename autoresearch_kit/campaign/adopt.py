@@ -9,7 +9,8 @@ from pathlib import Path
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import NOTEBOOK, Entry, History, repository
+from autoresearch_kit.ledger import Entry, History, repository
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells, read_text
 from autoresearch_kit.notebook.contract import structural_problems
@@ -19,7 +20,7 @@ from autoresearch_kit.tasks.lm.task import LANGUAGE_MODEL
 HOW_TO_NAME = (
     "Names and tags are cell metadata. In JupyterLab: select the cell, click the gears at the top "
     "right, and write them under Advanced Tools, Cell Metadata. Colab and plain editors can't; "
-    f"there, copy {NOTEBOOK}, whose cells have them, and put your code into its cells."
+    f"there, copy {SMALL_NOTEBOOK}, whose cells have them, and put your code into its cells."
 )
 
 
@@ -78,10 +79,10 @@ def adopt_file(root: Path, path: Path, *, force: bool = False) -> Path:
     if problems:
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise InputError(f"{path} can't be adopted yet:{lines}")
-    if path.resolve().parent == (root / NOTEBOOK).resolve().parent:
+    if path.resolve().parent == (root / SMALL_NOTEBOOK).resolve().parent:
         return path
-    replace_notebook(root, NOTEBOOK, TrainNotebook.parse(text).text(), force=force)
-    return root / NOTEBOOK
+    replace_notebook(root, SMALL_NOTEBOOK, TrainNotebook.parse(text).text(), force=force)
+    return root / SMALL_NOTEBOOK
 
 
 def find_problems(text: str) -> list[str]:

@@ -13,14 +13,12 @@ from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import Cancelled, LimitReached, in_words
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History, find_root
-from autoresearch_kit.records import Experiment, Limits, Settings, Stage
+from autoresearch_kit.records import NO_LIMITS, Experiment, Limits, Settings, Stage
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary import summarise
 from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.researchers import Model
-
-NO_LIMITS = Limits()
 
 
 class Campaign:

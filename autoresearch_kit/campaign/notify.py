@@ -30,7 +30,7 @@ from autoresearch_kit.verdicts.estimates import best_estimate
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-PLATEAU = 10
+NOTICE_AFTER = 10
 """Experiments without a keep after which a notice says so."""
 
 LENGTH = 600
@@ -44,12 +44,12 @@ EXAMPLES = "https://hooks.slack.com/services/... or ntfy://TOPIC"
 
 
 def plateau_notice(experiments: Sequence[Experiment]) -> str:
-    """Return the notice of a plateau when it is PLATEAU experiments long, else an empty text."""
+    """Return the notice of a plateau as soon as it is so long, else an empty text."""
     best = best_of(experiments)
     if best is None:
         return ""
     last = by_finish([best, *(each for each in experiments if each.waits)])[-1]
-    if len(judged_since(experiments, last)) != PLATEAU:
+    if len(judged_since(experiments, last)) != NOTICE_AFTER:
         return ""
     if (
         by_finish(experiments)[-1].verdict is Verdict.DISTURBED
@@ -57,7 +57,7 @@ def plateau_notice(experiments: Sequence[Experiment]) -> str:
         return ""
     tag, score = best.tag, best_estimate(experiments)
     return (
-        f"'{tag}' is on a plateau: {PLATEAU} experiments without a keep; the best is still "
+        f"'{tag}' is on a plateau: {NOTICE_AFTER} experiments without a keep; the best is still "
         f"experiment {best.number}, {best.settings.task.objective.name} {score}. "
         f"Give a language model new directions: autoresearch guide {tag}; or end it: "
         f"autoresearch stop {tag}"

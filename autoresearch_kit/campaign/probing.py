@@ -15,6 +15,7 @@ from functools import partial
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.futures import complete
+from autoresearch_kit.campaign.heartbeat import PAUSE_POLL_SECONDS
 from autoresearch_kit.campaign.orders import order
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 PROFILE_SECONDS = 10.0
 """The training budget of a run that is made for the profile of what was kept."""
-
-PAUSE_POLL_SECONDS = 0.2
 
 
 class Probing:

@@ -60,6 +60,13 @@ DEVICE = "AUTORESEARCH_DEVICE"
 DATASET = "AUTORESEARCH_DATASET"
 """Environment variable: the data set's folder, whatever the notebook's parameter says."""
 
+DETAIL_LENGTH = 500
+"""Characters of the detail of a run's failure; the middle of a longer one is left out."""
+
+PROFILE_ROWS = 10
+PROFILE_NAME_LENGTH = 100
+"""Rows of a profile, and characters of a row's name, at most."""
+
 MOST_COUNTED = 2**53
 """Largest count of steps or tokens that is believed: a float can't hold larger ones exactly."""
 

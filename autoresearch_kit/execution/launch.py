@@ -36,9 +36,6 @@ AUDIT_FOLDER = "audit"
 GRACE_SECONDS = 60.0
 """Time after a run's own deadline until its runner is taken to hang."""
 
-DETAIL = 500
-"""Characters of a failure's detail."""
-
 
 @dataclass(frozen=True)
 class Waiting:
@@ -174,7 +171,9 @@ def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[
         said = last_line(spec.folder / handover.LOG_FILE)
         detail = f"the runner ended with status {status}: {said}"
     wall_seconds = round(time.monotonic() - started, 3)
-    return failed_by_kit(spec.seed, one_line(detail, DETAIL), spec.sandbox, wall_seconds)
+    return failed_by_kit(
+        spec.seed, one_line(detail, handover.DETAIL_LENGTH), spec.sandbox, wall_seconds
+    )
 
 
 def _score(run: Run, judge_spec: JudgeSpec, ahead: Ahead, cancelled: Callable[[], bool]) -> Run:
@@ -182,7 +181,9 @@ def _score(run: Run, judge_spec: JudgeSpec, ahead: Ahead, cancelled: Callable[[]
     try:
         score = scoring.score(judge_spec, ahead.take_judge(), poll=lambda: _obey(cancelled))
     except ScoreFailure as failure:
-        run = replace(run, failure=failure.reason, detail=one_line(failure.detail, DETAIL))
+        run = replace(
+            run, failure=failure.reason, detail=one_line(failure.detail, handover.DETAIL_LENGTH)
+        )
     else:
         run = replace(run, score=score)
     return replace(run, parts={**run.parts, "score": round(time.monotonic() - begun, 3)})

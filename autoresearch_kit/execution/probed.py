@@ -13,10 +13,8 @@ from autoresearch_kit.records.text import one_line
 PROFILE_BYTES = 64 * 1024
 """Bytes of a profile that are read."""
 
-ROWS = 10
-NAME_LENGTH = 100
 TROUBLE_LENGTH = 200
-"""Largest number of rows, and lengths of texts, that are kept of it."""
+"""Characters that are kept of why there is no profile."""
 
 MOST = 1e9
 """Largest number that a profile may contain: milliseconds, calls, steps."""
@@ -55,5 +53,8 @@ def _profile(work: Path) -> StepProfile | None:
     numbers += [n for row in profile.rows for n in (row.share, row.milliseconds, row.calls)]
     if not all(0 <= number <= MOST for number in numbers if number is not None):
         return None
-    rows = tuple(replace(row, name=one_line(row.name, NAME_LENGTH)) for row in profile.rows[:ROWS])
+    rows = tuple(
+        replace(row, name=one_line(row.name, handover.PROFILE_NAME_LENGTH))
+        for row in profile.rows[: handover.PROFILE_ROWS]
+    )
     return replace(profile, rows=rows, trouble=one_line(profile.trouble, TROUBLE_LENGTH))

@@ -6,7 +6,6 @@ from autoresearch_kit.ledger.refs import campaigns, is_tag, valid_tag
 from autoresearch_kit.ledger.repository import find_root
 
 __all__ = [
-    "NOTEBOOK",
     "Entry",
     "History",
     "campaigns",

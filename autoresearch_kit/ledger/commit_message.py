@@ -4,24 +4,23 @@ import re
 from collections.abc import Mapping
 
 from autoresearch_kit.records import Approval, Experiment
+from autoresearch_kit.records.proposals import HYPOTHESIS_LENGTH, IDEA_LENGTH
 from autoresearch_kit.records.text import one_line, rounded
 
-_IDEA_LENGTH = 120
-_HYPOTHESIS_LENGTH = 1000
 _TRAILER_LENGTH = 200
 
 
 def code_message(experiment: Experiment) -> str:
     """Return the message of the commit that changes the notebook."""
     proposal = experiment.proposal
-    idea = _prose(proposal.idea, _IDEA_LENGTH) or f"Experiment {experiment.number}"
-    return _message(idea, _prose(proposal.hypothesis, _HYPOTHESIS_LENGTH), _trailers(experiment))
+    idea = _prose(proposal.idea, IDEA_LENGTH) or f"Experiment {experiment.number}"
+    return _message(idea, _prose(proposal.hypothesis, HYPOTHESIS_LENGTH), _trailers(experiment))
 
 
 def record_message(experiment: Experiment) -> str:
     """Return the message of the commit on top of it, with the record and the run's files."""
     subject = f"Record {experiment.tag} {experiment.number:04d}: {experiment.verdict}"
-    return _message(subject, _prose(experiment.detail, _HYPOTHESIS_LENGTH), _trailers(experiment))
+    return _message(subject, _prose(experiment.detail, HYPOTHESIS_LENGTH), _trailers(experiment))
 
 
 def approval_message(experiment: Experiment, approval: Approval) -> str:
@@ -29,7 +28,7 @@ def approval_message(experiment: Experiment, approval: Approval) -> str:
     word = "Approve" if approval.approved else "Reject"
     subject = f"{word} {experiment.tag} {experiment.number:04d}"
     answer = {"Experiment": str(experiment.number), "Tag": experiment.tag}
-    return _message(subject, _prose(approval.note, _HYPOTHESIS_LENGTH), answer)
+    return _message(subject, _prose(approval.note, HYPOTHESIS_LENGTH), answer)
 
 
 def _prose(text: str, length: int) -> str:

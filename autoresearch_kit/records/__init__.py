@@ -43,6 +43,7 @@ from autoresearch_kit.records.run_specs import (
 from autoresearch_kit.records.runs import Arm, CacheUse, Measured, Run, failed_by_kit
 from autoresearch_kit.records.scores import Reason, Score
 from autoresearch_kit.records.settings import (
+    NO_LIMITS,
     Destinations,
     EditProtocol,
     Limits,
@@ -70,6 +71,7 @@ from autoresearch_kit.records.values import other_values, values_of
 __all__ = [
     "KIT_METRICS",
     "LANGUAGE_MODELLING",
+    "NO_LIMITS",
     "VAL_BPB",
     "Accelerator",
     "Approval",

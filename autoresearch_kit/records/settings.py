@@ -101,6 +101,9 @@ class Limits:
     usd: float | None = None
 
 
+NO_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Destinations:
     """Where a campaign is copied to and its notices are sent; an empty field asks for none.

@@ -6,14 +6,14 @@ from statistics import fmean
 from autoresearch_kit.records.runs import Run
 from autoresearch_kit.records.text import rounded
 
-APART = 0.05
+STEPS_APART = 0.05
 """Runs whose steps differ by more than this share of the most are shown one by one."""
 
 
 def steps_apart(runs: Sequence[Run]) -> bool:
     """Return whether the steps of these runs differ so much that a mean would mislead."""
     steps = [run.steps for run in runs]
-    return bool(steps) and max(steps) - min(steps) > APART * max(steps)
+    return bool(steps) and max(steps) - min(steps) > STEPS_APART * max(steps)
 
 
 def speed(runs: Sequence[Run]) -> str:

@@ -13,6 +13,7 @@ from autoresearch_kit.ledger import Entry, History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.records import Bound, Run, Verdict, by_finish, codec
+from autoresearch_kit.records.proposals import IDEA_LENGTH
 from autoresearch_kit.records.text import one_line, rounded, visible, with_error
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE
@@ -28,8 +29,6 @@ pre { background: #f6f6f6; padding: 8px; overflow-x: auto; }
 
 RUN_COLUMNS = ("seed", "scores", "seconds", "slot", "sandbox", "failure")
 OTHER_COLUMNS = ("experiment", "finished", "verdict", "score", "idea", "by", "record")
-
-IDEA_LENGTH = 120
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from autoresearch_kit.records import (
 from autoresearch_kit.records.text import rounded, with_error
 from autoresearch_kit.verdicts.estimates import Estimate
 
-TRUSTED = "trusted: loaded beside the hidden data, as its task allows"
-APART = "by what it answered, loaded apart from the hidden data"
+TRUSTED = "trusted: loaded beside the hidden data"
+UNTRUSTED = "by what it answered, loaded apart from the hidden data"
 
 
 def experiment_line(experiment: Experiment, known: Estimate | None) -> str:
@@ -130,7 +130,7 @@ def provenance_rows(provenance: Provenance | None) -> list[tuple[str, str]]:
 def how_scored(score: Score) -> str:
     """Return in which precision a score was measured; of a task that is a folder, by whom."""
     if not score.bytes:
-        return TRUSTED if score.trusted else APART
+        return TRUSTED if score.trusted else UNTRUSTED
     words = f"predicted in {score.precision}"
     if score.rounding is not None:
         words += f"; half precision is {score.rounding:+.1g} off float32"

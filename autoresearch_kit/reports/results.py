@@ -56,8 +56,7 @@ def results(tag: str, root: Path | None = None) -> "Results":
     history = History(root, tag)
     summary = summary_of(tag, history.entries())
     if not summary.table:
-        there = ", ".join(campaigns(root)) or "none yet"
-        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
+        raise no_campaign(tag, campaigns(root))
     return Results(summary, history)
 
 

@@ -1,5 +1,6 @@
 """Describe the campaigns of a project, and what each is doing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from autoresearch_kit import ledger
@@ -69,10 +70,15 @@ def known(root: Path, tag: str) -> str:
     Raises:
         InputError: there is none; the message names the campaigns there are.
     """
-    if ledger.valid_tag(tag) not in known_campaigns(root):
-        there = ", ".join(known_campaigns(root)) or "none yet"
-        raise InputError(f"no campaign '{tag}' in this project; there: {there}")
+    if ledger.valid_tag(tag) not in (campaigns := known_campaigns(root)):
+        raise no_campaign(tag, campaigns)
     return tag
+
+
+def no_campaign(tag: str, campaigns: Sequence[str]) -> InputError:
+    """Return the error that there is no campaign of that name, but these."""
+    there = ", ".join(campaigns) or "none yet"
+    return InputError(f"no campaign '{tag}' in this project; there: {there}")
 
 
 def in_short(root: Path, tag: str) -> str:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError, LimitReached
 from autoresearch_kit.files.atomic import append_line
-from autoresearch_kit.records import Experiment, Limits, Prices, Usage, codec
+from autoresearch_kit.records import NO_LIMITS, Experiment, Limits, Prices, Usage, codec
 
 logger = logging.getLogger(__name__)
 
 REPLY_TOKENS = 4_000
 """Tokens that a reply is taken to need before it is asked for, unless one needed more before."""
-
-NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
+from autoresearch_kit.execution.handover import PROFILE_NAME_LENGTH, PROFILE_ROWS
 from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import ProfileRow, StepProfile
 from autoresearch_kit.records.codec import encode
@@ -29,9 +30,6 @@ SETTLED = 10
 
 LATEST = 0.3
 """The progress at which steps are profiled even if fewer came before, but for the first."""
-
-ROWS = 10
-NAME_LENGTH = 100
 
 
 def watched(
@@ -133,10 +131,10 @@ def top_rows(events: "list[FunctionEventAvg]", steps: int, *, gpu: bool) -> tupl
             microseconds = event.self_device_time_total if gpu else event.self_cpu_time_total
             own.append((microseconds / 1e6, event))
     total = sum(seconds for seconds, _ in own)
-    largest = sorted(own, key=lambda each: -each[0])[:ROWS]
+    largest = sorted(own, key=lambda each: -each[0])[:PROFILE_ROWS]
     return tuple(
         ProfileRow(
-            one_line(event.key or "", NAME_LENGTH),
+            one_line(event.key or "", PROFILE_NAME_LENGTH),
             share=seconds / total,
             milliseconds=1000 * seconds / steps,
             calls=event.count / steps,

@@ -12,7 +12,8 @@ from autoresearch_kit.campaign.options import Options
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import NOTEBOOK, History
+from autoresearch_kit.ledger import History
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Bound, Constant
 from tests.campaign import tiny
@@ -32,7 +33,7 @@ def night(tmp_path: Path) -> Night:
 
 
 def train(night: Night) -> Path:
-    return night.history.root / NOTEBOOK
+    return night.history.root / SMALL_NOTEBOOK
 
 
 def commit(night: Night) -> None:
@@ -59,7 +60,7 @@ def test_a_notebook_in_no_commit_is_kept_without_force(state: str, night: Night)
     root, mine = night.history.root, tiny.notebook_text(model="mine = 1")
     if state == "untracked":
         mine = "not even a notebook"
-        tiny.git(root, "rm", "-q", "--cached", NOTEBOOK)
+        tiny.git(root, "rm", "-q", "--cached", SMALL_NOTEBOOK)
         tiny.git(root, *IDENTITY, "commit", "-q", "-m", "gone")
     train(night).write_text(mine)
     if state == "staged":
@@ -87,7 +88,7 @@ def test_the_preferred_objectives_best_is_taken_of_the_front(tmp_path: Path) -> 
         for prefer in ("error", "inference_seconds")
     }
     assert chosen == {"error": 8, "inference_seconds": 2}
-    assert (root / NOTEBOOK).read_text() == "notebook 2\n"
+    assert (root / SMALL_NOTEBOOK).read_text() == "notebook 2\n"
 
 
 def test_bounds_in_force_hold_for_what_is_taken(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_only_the_shipped_constants_take_the_machines_profile(
     depth: dict[str, Constant], profile: str, tmp_path: Path
 ) -> None:
     root = tiny.make_project(tmp_path / "project")
-    (root / NOTEBOOK).write_text(TrainNotebook.read(SHIPPED).set_constants(depth).text())
+    (root / SMALL_NOTEBOOK).write_text(TrainNotebook.read(SHIPPED).set_constants(depth).text())
     assert settle(root, "day", Options()).profile.startswith(profile)
 
 

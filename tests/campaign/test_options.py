@@ -10,9 +10,8 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.runner.deadline import allowed_seconds
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import NOTEBOOK
 from autoresearch_kit.machine import cgroups, cores, gpu, gpu_nodes
-from autoresearch_kit.machine.profiles import PROFILES
+from autoresearch_kit.machine.profiles import PROFILES, SMALL_NOTEBOOK
 from autoresearch_kit.records import Accelerator, Clock, Settings
 from autoresearch_kit.tasks.lm.prepare import prepare
 from autoresearch_kit.tasks.lm.splits import Sizes
@@ -225,15 +224,15 @@ def test_gpu_memory_is_limited_only_where_it_can_be_measured(
 
 
 def test_the_profile_picks_the_notebook_unless_another_is_named(project: Path) -> None:
-    (project / "mine.ipynb").write_text((project / NOTEBOOK).read_text())
-    assert settled(project, Options()).notebook == NOTEBOOK
+    (project / "mine.ipynb").write_text((project / SMALL_NOTEBOOK).read_text())
+    assert settled(project, Options()).notebook == SMALL_NOTEBOOK
     assert settled(project, Options(profile="h100")).notebook == "notebooks/train_gpu.ipynb"
     own = settled(project, Options(notebook="mine.ipynb"))
     assert (own.notebook, own.profile) == ("mine.ipynb", "as-is")
 
 
 def test_a_notebook_with_a_constant_seed_is_refused(project: Path) -> None:
-    path = project / NOTEBOOK
+    path = project / SMALL_NOTEBOOK
     path.write_text(path.read_text().replace("loss.backward()", "torch.manual_seed(1)"))
     with pytest.raises(InputError, match=r"train\.ipynb: cell .*manual_seed\(1\) fixes the luck"):
         settled(project, Options())

@@ -4,7 +4,8 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_kit.ledger import NOTEBOOK, Entry, History
+from autoresearch_kit.ledger import Entry, History
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.records import (
     Experiment,
     Fingerprint,
@@ -39,7 +40,7 @@ def project(root: Path, *options: str) -> Path:
     """Make a repository with one commit: a notebook and a README."""
     init(root, *options)
     (root / "notebooks").mkdir()
-    (root / NOTEBOOK).write_text("{}\n")
+    (root / SMALL_NOTEBOOK).write_text("{}\n")
     (root / "README.md").write_text("# project\n")
     git(root, "add", ".")
     git(root, "commit", "-q", "-m", "Begin")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import InputError, LedgerError
-from autoresearch_kit.ledger import NOTEBOOK, History, campaigns, find_root, valid_tag
+from autoresearch_kit.ledger import History, campaigns, find_root, valid_tag
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.records import Verdict
 from tests.ledger.ledger import add, experiment, git, project
 
@@ -91,7 +92,7 @@ def test_code_commits_follow_parents_and_change_only_the_notebook(night: History
     zero, second, *_ = (entry.code_commit for entry in night.entries())
     assert git(night.root, "rev-parse", f"{second}^").strip() == zero
     assert git(night.root, "rev-parse", f"{zero}^") == git(night.root, "rev-parse", "HEAD")
-    assert git(night.root, "diff", "--name-only", "HEAD", second) == f"{NOTEBOOK}\n"
+    assert git(night.root, "diff", "--name-only", "HEAD", second) == f"{SMALL_NOTEBOOK}\n"
 
 
 def test_the_record_commit_adds_only_the_experiments_folder(night: History) -> None:

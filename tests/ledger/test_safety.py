@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import LedgerError
-from autoresearch_kit.ledger import NOTEBOOK, Entry, History, campaigns, find_root
+from autoresearch_kit.ledger import Entry, History, campaigns, find_root
 from autoresearch_kit.ledger.repository import check_writable
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.records import Experiment
 from tests.ledger.ledger import add, git, init, project
 
@@ -23,7 +24,7 @@ def worth_keeping(root: Path) -> tuple[str, ...]:
 
 
 def uncommitted(root: Path) -> None:
-    (root / NOTEBOOK).write_text("{changed}\n")
+    (root / SMALL_NOTEBOOK).write_text("{changed}\n")
     (root / "untracked.txt").write_text("mine")
 
 

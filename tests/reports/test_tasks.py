@@ -14,7 +14,7 @@ from autoresearch_kit.reports.results import compare
 from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.reports.tables import to_frame, to_tsv
 from tests.ledger import ledger
-from tests.reports.figures.test_progress import line_of_best, said
+from tests.reports.figures.reading import line_of_steps, said
 from tests.reports.tasks import ACCURACY, MAXIMISED, TINY, of_two_objectives, searched, shown
 
 
@@ -40,7 +40,7 @@ def test_percent_is_told_where_zero_is_a_floor() -> None:
 
 def test_the_line_of_a_maximised_metric_goes_up() -> None:
     figure = shown(PETS).progress()
-    assert (line_of_best(figure)[1:, 1] >= line_of_best(figure)[:-1, 1]).all()
+    assert (line_of_steps(figure)[1:, 1] >= line_of_steps(figure)[:-1, 1]).all()
     assert figure.axes[0].get_ylabel() == "accuracy (higher is better)"
     assert "(0.0576 higher, experiment 29)" in said(figure)
 

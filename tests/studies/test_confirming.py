@@ -20,7 +20,8 @@ from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.errors import BusyError, InputError, KitError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.ledger import NOTEBOOK, History
+from autoresearch_kit.ledger import History
+from autoresearch_kit.machine.profiles import SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
     Constant,
@@ -56,7 +57,7 @@ BASE = replace(experiment(0), settings=SETTINGS)
 
 def write_night(root: Path, *keeps: Constants, base: Experiment = BASE) -> Workspace:
     """Record a baseline and keeps with made-up scores."""
-    history, notebook = History(root, "night"), TrainNotebook.read(root / NOTEBOOK)
+    history, notebook = History(root, "night"), TrainNotebook.read(root / SMALL_NOTEBOOK)
     for number, constants in enumerate([{}, *keeps]):
         parent = None if number == 0 else number - 1
         value = 2.6 - number / 10
@@ -235,7 +236,7 @@ def test_results_are_shown_again_without_a_run(
 
 def test_the_next_campaign_can_begin_with_the_gain_only(confirmed: Workspace) -> None:
     adopt_file(confirmed.root, confirmed.folder / "confirm" / "pruned.ipynb")
-    adopted = TrainNotebook.read(confirmed.root / NOTEBOOK)
+    adopted = TrainNotebook.read(confirmed.root / SMALL_NOTEBOOK)
     assert adopted.constants() == {"BATCH": 4, "RATE": 0.03, "WIDTH": 8, **FASTER}
 
 

@@ -24,11 +24,11 @@ INPUT_BYTES = 8
 LOGIT_BYTES = 4
 """A logit is a float32."""
 
-REPLY_BYTES = 4096
-"""No reply is longer."""
-
 DETAIL_LENGTH = 300
 """Characters of a failure's detail."""
+
+SEED = 0
+"""Seeds what a submission draws at random, so that a score can be measured again."""
 
 BEGIN = b"begin "
 """The request that ends a predictor's wait; the terms follow. Only now may it use a GPU."""

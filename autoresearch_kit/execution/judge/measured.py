@@ -48,10 +48,7 @@ def judge(spec: JudgeSpec) -> Score:
 
 def _by_command(sandbox: MeasuringSandbox) -> Score:
     begun = _begin(sandbox)
-    deadline = begun + sandbox.spec.seconds
-    if sandbox.info.checks:
-        measured_command.check(sandbox, deadline)
-    reported = measured_command.measure(sandbox, deadline)
+    reported = measured_command.measure(sandbox, begun + sandbox.spec.seconds)
     predictor = start_predictor(sandbox.spec, sandbox.spec.output)
     return _score(sandbox, reported, begun, _parameters(predictor, sandbox.spec))
 
@@ -59,14 +56,11 @@ def _by_command(sandbox: MeasuringSandbox) -> Score:
 def _by_notebook(sandbox: MeasuringSandbox) -> Score:
     from autoresearch_kit.execution.judge import measured_notebook  # imports papermill
 
-    if sandbox.info.checks:  # they end with all other processes of the run
-        begun = _begin(sandbox)
-        measured_command.check(sandbox, begun + sandbox.spec.seconds)
-        sandbox.make()
-        kernel = measured_notebook.start(sandbox)
-    else:
-        sandbox.make()
-        kernel = measured_notebook.start(sandbox)
+    # a kernel starts before its turn, but for checks, which end with all processes of the run
+    begun = _begin(sandbox) if sandbox.info.checks else None
+    sandbox.make()
+    kernel = measured_notebook.start(sandbox)
+    if begun is None:
         begun = _begin(sandbox)
     kernel.measure(begun + sandbox.spec.seconds)
     if failure := kernel.first.failure:
@@ -79,10 +73,16 @@ def _by_notebook(sandbox: MeasuringSandbox) -> Score:
 
 
 def _begin(sandbox: MeasuringSandbox) -> float:
-    """Wait for the turn, check what was handed over, and return when the turn came."""
+    """Wait for the turn, check what was handed over, and return when the turn came.
+
+    Raises:
+        ScoreFailure: it can't be measured, or the task's own checks failed.
+    """
     await_turn(lambda: reap.reap(sandbox.spec.run_id))
     begun = time.monotonic()
     _check_files(sandbox.spec)
+    if sandbox.info.checks:
+        measured_command.check(sandbox, begun + sandbox.spec.seconds)
     return begun
 
 

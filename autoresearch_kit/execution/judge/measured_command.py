@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from autoresearch_kit.execution.judge.exchange import DETAIL_LENGTH
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.measuring_watch import MeasuringWatch
 from autoresearch_kit.execution.judge.relay import FirstFailure
@@ -24,8 +25,6 @@ PIECE_BYTES = 2**16
 
 LINE_BYTES = 4096
 """Longer lines report no metric."""
-
-DETAIL = 300
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def measure(sandbox: MeasuringSandbox, deadline: float) -> Reported:
 
 
 def _said(command: str, ended: Ended) -> str:
-    return one_line(f"{command} ended with status {ended.status}: {ended.last_line}", DETAIL)
+    return one_line(f"{command} ended with status {ended.status}: {ended.last_line}", DETAIL_LENGTH)
 
 
 def _run(
@@ -135,7 +134,9 @@ def _number(name: bytes, text: bytes) -> float:
     try:
         return float(text)
     except ValueError as error:
-        shown = one_line(f"METRIC {name.decode(errors='replace')}={text!r} is no number", DETAIL)
+        shown = one_line(
+            f"METRIC {name.decode(errors='replace')}={text!r} is no number", DETAIL_LENGTH
+        )
         raise ScoreFailure(Reason.NOT_MEASURED, shown) from error
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from autoresearch_kit.execution.judge.exchange import SEED
 from autoresearch_kit.execution.processes.starter import (
     end_with_starter,
     without_garbage_collection,
@@ -38,9 +39,6 @@ from autoresearch_kit.execution.judge.exchange import (
 from autoresearch_kit.machine import precision
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
-
-SEED = 0
-"""Seeds what a model draws at random, so that a score can be measured again."""
 
 LOGITS = (torch.float32, torch.bfloat16, torch.float16)
 """The types that logits may have."""

@@ -16,7 +16,7 @@ from autoresearch_kit.execution.judge import exchange
 from autoresearch_kit.execution.judge.exchange import PredictorSpec, Reply, Shape
 from autoresearch_kit.execution.judge.logits import Buffer, Ints, Logits
 from autoresearch_kit.execution.judge.scoring import JudgeSpec
-from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor, launch
+from autoresearch_kit.execution.judge.watched_predictor import REPLY_BYTES, WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import codec
 
@@ -146,7 +146,7 @@ class PredictorProcess(WatchedPredictor):
         """Return the next reply; meanwhile read what it prints, and watch its memory."""
         line = b""
         while not line.endswith(b"\n"):
-            line += self.read(exchange.REPLY_BYTES - len(line), limit)
+            line += self.read(REPLY_BYTES - len(line), limit)
         return self.decoded(Reply, line)
 
 

@@ -5,9 +5,6 @@ from pathlib import Path
 
 from autoresearch_kit.records import Reason
 
-REPLY_BYTES = 4096
-"""No line is longer."""
-
 
 @dataclass(frozen=True)
 class TaskPredictorSpec:

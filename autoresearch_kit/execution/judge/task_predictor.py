@@ -27,7 +27,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from autoresearch_kit.errors import ExecutionError, SubmissionError
-from autoresearch_kit.execution.judge.exchange import DETAIL_LENGTH
+from autoresearch_kit.execution.judge.exchange import DETAIL_LENGTH, SEED
 from autoresearch_kit.execution.judge.task_exchange import Asked, Replied, TaskPredictorSpec
 from autoresearch_kit.measuring import values
 from autoresearch_kit.records import Reason, codec
@@ -36,9 +36,6 @@ from autoresearch_kit.records.text import one_line
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-SEED = 0
-"""Seeds what a submission draws at random, so that it can be measured again."""
 
 Function = Callable[[object], object]
 

@@ -18,12 +18,11 @@ from autoresearch_kit.execution.handover import countable
 from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_exchange import (
-    REPLY_BYTES,
     Asked,
     Replied,
     TaskPredictorSpec,
 )
-from autoresearch_kit.execution.judge.watched_predictor import WatchedPredictor, launch
+from autoresearch_kit.execution.judge.watched_predictor import REPLY_BYTES, WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.measuring.messages import PIECE_BYTES

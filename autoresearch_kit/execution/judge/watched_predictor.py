@@ -27,6 +27,9 @@ LOOK_SECONDS = 0.25
 GRACE_SECONDS = 5.0
 """Seconds for a predictor that closed its pipe to be gone."""
 
+REPLY_BYTES = 4096
+"""Bytes of a reply at most, which is a line."""
+
 TAIL_BYTES = 2000
 """Bytes that are kept of a predictor's output."""
 

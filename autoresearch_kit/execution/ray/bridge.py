@@ -31,8 +31,6 @@ from autoresearch_kit.records.text import one_line
 if TYPE_CHECKING:
     from autoresearch_kit.execution.ray.driver import Cluster
 
-MODULE = "autoresearch_kit.execution.ray.bridge"
-
 LOOK_SECONDS = 3.0
 """Between looks for nodes that came or went."""
 

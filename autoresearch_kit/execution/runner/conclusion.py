@@ -4,15 +4,12 @@ import math
 from collections.abc import Mapping
 
 from autoresearch_kit.execution import handover
-from autoresearch_kit.execution.handover import Failure, Submitted
+from autoresearch_kit.execution.handover import DETAIL_LENGTH, Failure, Submitted
 from autoresearch_kit.execution.runner.deadline import Watchdog, allowed_seconds
 from autoresearch_kit.execution.runner.engine import RunEvents
 from autoresearch_kit.execution.runner.submission import last_counts, read_claim, reported
 from autoresearch_kit.records import Reason, Run, RunSpec
 from autoresearch_kit.records.text import both_ends
-
-DETAIL = 500
-"""Characters of a failure's detail; the middle of a longer one is left out."""
 
 MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 """Python's, and torch's for a GPU."""
@@ -39,7 +36,7 @@ def conclude(
         seed=spec.seed,
         score=None,
         failure=failure.reason if failure else None,
-        detail=both_ends(failure.detail, DETAIL) if failure else "",
+        detail=both_ends(failure.detail, DETAIL_LENGTH) if failure else "",
         train_seconds=round(raw - compiling, 3),
         compile_seconds=round(compiling, 3),
         wall_seconds=round(ended - watch.started, 3),

@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from autoresearch_kit.records import Bound, Metric, Reason, Task, Verdict
+from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.figures.drawing import (
     GREEN,
     GREY,

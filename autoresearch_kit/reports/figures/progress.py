@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from autoresearch_kit.records import Metric, Noise, Verdict
 from autoresearch_kit.records.text import rounded, with_error
+from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.figures.drawing import (
     GREY,
     Drawing,

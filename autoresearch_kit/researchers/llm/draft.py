@@ -11,6 +11,7 @@ from autoresearch_kit.notebook.changes import changes
 from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import Proposal
+from autoresearch_kit.records.proposals import HYPOTHESIS_LENGTH, IDEA_LENGTH
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.duplicates import in_flight_with, tried_before
@@ -25,8 +26,6 @@ CATEGORIES = (
     "simplification",
     "other",
 )
-IDEA_LENGTH = 120
-HYPOTHESIS_LENGTH = 1000
 
 
 class UnchangedError(EditError):

@@ -11,10 +11,10 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from autoresearch_kit import ledger
-from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import codec
 from autoresearch_kit.records.text import visible
+from autoresearch_kit.reports.status import no_campaign
 
 
 class SafeConsole(Console):
@@ -78,6 +78,5 @@ def known_history(tag: str) -> ledger.History:
     root = project()
     history = ledger.History(root, ledger.valid_tag(tag))
     if history.best() is None:
-        others = ", ".join(ledger.campaigns(root)) or "none yet"
-        raise InputError(f"no campaign '{tag}' in this project; there: {others}")
+        raise no_campaign(tag, ledger.campaigns(root))
     return history

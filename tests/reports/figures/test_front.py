@@ -8,6 +8,7 @@ from autoresearch_kit.records import Bound, Task
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.front import front
 from autoresearch_kit.reports.tables import frame_of
+from tests.reports.figures.reading import line_of_steps
 from tests.reports.tasks import ACCURACY, FRONT, MAXIMISED, of_two_objectives, searched, shown
 
 MEMBERS = (2, 5, 6, 8)
@@ -58,7 +59,7 @@ def steps(figure: Drawing) -> np.ndarray:
 
 
 def test_steps_lead_along_the_front() -> None:
-    x, y = steps(drawn(FRONT)).T
+    x, y = line_of_steps(drawn(FRONT)).T
     assert x[1:-1].tolist() == [0.041, 0.047, 0.055, 0.064]
     assert (np.diff(x) >= 0).all()
     assert (np.diff(y) <= 0).all()
@@ -67,7 +68,7 @@ def test_steps_lead_along_the_front() -> None:
 def test_a_maximised_objective_turns_the_steps_around() -> None:
     higher = replace(ACCURACY, name="error")
     task = replace(FRONT, metrics=(higher,), bounds=(Bound("error", 0.05, at_most=False),))
-    x, y = steps(drawn(task, (0, 2, 10))).T
+    x, y = line_of_steps(drawn(task, (0, 2, 10))).T
     assert x[1:-1].tolist() == [0.09, 0.082, 0.064]
     assert (np.diff(x) <= 0).all()
     assert (np.diff(y) <= 0).all()

@@ -17,6 +17,7 @@ from autoresearch_kit.reports.figures.score_scale import find_scale
 from autoresearch_kit.reports.figures.x_axis import Against
 from autoresearch_kit.reports.tables import frame_of
 from autoresearch_kit.verdicts.noise import reach
+from tests.reports.figures.reading import line_of_steps, said
 from tests.reports.frames import BASELINE, CASES, NAN, campaign, frame, upstream
 from tests.reports.nights import rows
 
@@ -25,13 +26,6 @@ NOISE = Noise(0.01, 6.0)
 
 def labels(figure: Figure) -> list[Text]:
     return list(figure.axes[0].texts)
-
-
-def said(figure: Figure) -> str:
-    """The title, the caption, the legend."""
-    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    texts = [text.get_text() for text in figure.texts]
-    return " ".join([*texts, figure.axes[0].get_title("left"), *legends]).replace("\n", " ")
 
 
 @pytest.fixture(params=CASES, name="figure", scope="module")
@@ -162,19 +156,13 @@ def test_the_band_is_as_high_as_luck_reaches() -> None:
     assert "baseline 1.300 ± 0.010" in said(figure)
 
 
-def line_of_best(figure: Figure) -> np.ndarray:
-    """Return the line of the best so far: rows of x and score."""
-    [line] = [each for each in figure.axes[0].lines if each.get_drawstyle() == "steps-post"]
-    return np.asarray(line.get_xydata())
-
-
 @pytest.mark.parametrize("by", [Against.EXPERIMENTS, Against.HOURS, Against.DEVICE_HOURS])
 def test_the_line_goes_down_in_the_order_of_finishing(by: Against) -> None:
     table = rows(60)
     kept = [row.number for row in table if row.status == "keep"]
     finished = {row.number: row.finished for row in table}
     assert kept != sorted(kept, key=lambda number: str(finished[number]))
-    places, scores = line_of_best(progress(frame_of(table), NOISE, by=by)).T
+    places, scores = line_of_steps(progress(frame_of(table), NOISE, by=by)).T
     assert (np.diff(places) >= 0).all()
     assert (np.diff(scores) <= 0).all()
 
