@@ -43,9 +43,6 @@ from autoresearch_kit.ledger.git import Change, Git
 from autoresearch_kit.ledger.repository import PROJECT, check_not_brought, check_writable
 from autoresearch_kit.records import Approval, Experiment, codec
 
-NOTEBOOK = "notebooks/train.ipynb"
-"""The usual training notebook, from the top of the checkout; a campaign's settings name its own."""
-
 KEPT_SOURCES = 16
 """Notebooks that a campaign's process keeps: the best's is asked for several times an experiment.
 """

@@ -30,6 +30,7 @@ from autoresearch_kit.reports.figures import compare as comparison
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
+from autoresearch_kit.reports.status import no_campaign
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.verdicts.audit import audited_metric

@@ -9,7 +9,8 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.ledger import History
 from autoresearch_kit.ledger.sharing import bundle, fetch, push
 from autoresearch_kit.records import Approval, Direction, Metric, Settings, Task, Verdict, best_of
-from autoresearch_kit.reports.summary import outcomes, summarise
+from autoresearch_kit.reports.summary import summarise
+from autoresearch_kit.reports.summary_words import outcomes
 from tests.ledger.ledger import SETTINGS, experiment, git, init
 
 GATED = replace(SETTINGS, approve=True)

@@ -24,7 +24,6 @@ from autoresearch_kit.reports.figures.drawing import (
     dress,
 )
 from autoresearch_kit.reports.figures.experiment_marks import UNAPPROVED
-from autoresearch_kit.reports.figures.progress import TRUSTED
 from autoresearch_kit.reports.figures.score_scale import MARGIN, find_scale
 from autoresearch_kit.reports.tables import column_of
 

@@ -28,9 +28,6 @@ from autoresearch_kit.reports.tables import UPSTREAM, leading
 STRIP_INCHES, HEAD_INCHES = 0.26, 1.6
 """Height of the strip for experiments without a score; of title, caption, legend, x axis, about."""
 
-TRUSTED = "trusted: measured beside the hidden data"
-"""Said of campaigns whose submissions were loaded where the hidden data is."""
-
 
 def progress(
     frame: pd.DataFrame,

@@ -12,6 +12,7 @@ from autoresearch_kit.records import (
     other_values,
     speed_by_run,
 )
+from autoresearch_kit.records.proposals import IDEA_LENGTH
 from autoresearch_kit.records.text import both_ends, one_line, rounded, with_error
 from autoresearch_kit.researchers.base import View
 from autoresearch_kit.researchers.llm import findings
@@ -19,8 +20,9 @@ from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section
 from autoresearch_kit.verdicts.retries import retry_in_words
 
-PLATEAU = 6  # experiments without a keep after which the prompt asks for a change of direction
-IDEA_LENGTH = 120
+CHANGE_DIRECTION_AFTER = (
+    6  # experiments without a keep after which the prompt asks for a change of direction
+)
 DETAIL_LENGTH = 200
 CHANGED_LENGTH = 300  # characters of what an experiment changes, by the names of what it changes
 
@@ -105,7 +107,7 @@ def plateau(view: View) -> Section:
         "of what was tried last, question an assumption that none of them touched, or simplify. "
         "Another small step on the same constants is not wanted."
     )
-    return Section("plateau", "A plateau", (text if since >= PLATEAU else "",))
+    return Section("plateau", "A plateau", (text if since >= CHANGE_DIRECTION_AFTER else "",))
 
 
 def _tried(experiment: Experiment, view: View) -> str:
