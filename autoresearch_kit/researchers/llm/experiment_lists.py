@@ -20,9 +20,9 @@ from autoresearch_kit.researchers.llm.findings import quote
 from autoresearch_kit.researchers.llm.prompt_budget import Section
 from autoresearch_kit.verdicts.retries import retry_in_words
 
-CHANGE_DIRECTION_AFTER = (
-    6  # experiments without a keep after which the prompt asks for a change of direction
-)
+CHANGE_DIRECTION_AFTER = 6
+"""Experiments without a keep after which the prompt asks for a change of direction."""
+
 DETAIL_LENGTH = 200
 CHANGED_LENGTH = 300  # characters of what an experiment changes, by the names of what it changes
 

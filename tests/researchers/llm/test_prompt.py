@@ -19,7 +19,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers import View
 from autoresearch_kit.researchers.llm import prompt, prompt_budget
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
-from autoresearch_kit.researchers.llm.experiment_lists import PLATEAU, last
+from autoresearch_kit.researchers.llm.experiment_lists import CHANGE_DIRECTION_AFTER, last
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
 from autoresearch_kit.researchers.llm.situation import situation
 from tests.researchers.llm.conftest import CURVE, Ledger, executed, run_of
@@ -122,7 +122,7 @@ def test_a_plateau_of_judged_experiments_asks_for_another_direction(ledger: Ledg
     first = ledger.view.experiment(0)
     bad = [
         replace(first, proposal=Proposal(n, 0, "llm", "i", ""), verdict=Verdict.DISCARD)
-        for n in range(1, PLATEAU + 1)
+        for n in range(1, CHANGE_DIRECTION_AFTER + 1)
     ]
     busy = [replace(e, verdict=Verdict.DISTURBED, reason=Reason.MACHINE_BUSY) for e in bad]
     for tried, asks in ((bad[:-1], False), (bad, True), (busy, False)):
