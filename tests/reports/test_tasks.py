@@ -62,7 +62,7 @@ def test_keeps_of_a_maximised_metric_begin_with_the_largest_gain() -> None:
 def test_trusted_scores_are_marked() -> None:
     assert "trusted" not in shown(PETS).table()
     assert shown(PARSING).table()["trusted"].sum() == 28
-    assert "trusted: measured beside the hidden data" in said(shown(PARSING).progress())
+    assert "trusted: loaded beside the hidden data" in said(shown(PARSING).progress())
     assert "trusted" in dict(summary_rows(shown(PARSING).summary))["measured"]
 
 
