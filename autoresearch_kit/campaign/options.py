@@ -187,6 +187,7 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
             f"{tag} '{wishes.bound[0]}'"
         )
     task = started.task
+    _check_unchanged(root, tag, task)
     of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
     if wishes.approve and not started.approve:
         raise InputError(
@@ -204,6 +205,26 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
                 "scores incomparable; leave it out, or choose another tag"
             )
     return started
+
+
+def _check_unchanged(root: Path, tag: str, task: Task) -> None:
+    """Refuse a task.toml with other aims than a campaign was begun with that has no baseline yet.
+
+    One that has is told by its fingerprint.
+
+    Raises:
+        InputError: it is so; the message says how to begin anew.
+    """
+    there = task.folder and (root / task.folder / layout.TASK_FILE).exists()
+    if not there or History(root, tag).experiments():
+        return
+    told = task_file.read(root, task.folder).task
+    if (told.metrics, told.trusted) != (task.metrics, task.trusted):
+        raise InputError(
+            f"{task.folder}/{layout.TASK_FILE} has other metrics than when campaign '{tag}' was "
+            f"begun, which has no baseline yet; begin it anew: autoresearch delete {tag}, then run "
+            "it again with its options"
+        )
 
 
 def begin(root: Path, wishes: Wishes) -> Settings:
