@@ -30,6 +30,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
     Sight,
+    TaskInfo,
 )
 from autoresearch_kit.verdicts.comparable import check_comparable
 from tests.campaign import tiny
@@ -88,7 +89,7 @@ def made_up_context(workspace: Workspace, history: History, settings: Settings) 
 
 
 def context_of(
-    settings: Settings, machine: Machine, info: DatasetInfo, dataset: Path, source: str
+    settings: Settings, machine: Machine, info: DatasetInfo | TaskInfo, dataset: Path, source: str
 ) -> Context:
     """A context on a machine with this data set, and few cores."""
     data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE
