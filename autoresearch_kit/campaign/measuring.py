@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from autoresearch_kit.campaign.aims import bounds_in
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.orders import Steps, carry_out, delivered, order
@@ -20,7 +21,7 @@ from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.pool import Delivery
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import Arm, Measured, Reason, Run, Task
+from autoresearch_kit.records import Arm, Measured, Reason, Run, Task, TaskInfo
 from autoresearch_kit.verdicts.repeats import Repeat, Settled, repeat, settle
 from autoresearch_kit.verdicts.validity import never_quiet, why_invalid, why_slow
 
@@ -87,7 +88,7 @@ class Measuring:
             KitError: the kit failed twice in a row at nobody's edit (the baseline, or the best once
                 more), or the GPU is gone.
         """
-        number, arm, code = series.number, series.arm, series.code
+        number, arm, code = series.number, series.arm, self._code(series)
         seed = series.seed(self.workspace.tag, index)
         tried, settings = self._over(series, seed, code), self.context.settings
         while True:
@@ -105,6 +106,7 @@ class Measuring:
             )
             delivery = yield from carry_out(replace(wanted, slot=series.slot))
             task, nodes = self.context.settings.task, series.notebook.nodes()
+            task = bounds_in(self.workspace, (), task)
             run = completed(delivery.run, task, nodes, baseline=not number)
             if run.failure is Reason.KIT_FAILED and self._machine_failed(number, arm):
                 raise KitError(f"experiment {number} could not be run: {run.detail}")
@@ -165,9 +167,19 @@ class Measuring:
         Once all tries of its first run are over, these say it.
         """
         first = series.seed(self.workspace.tag, 0)
-        runs = [each.run for each in self._over(series, first, series.code)]
+        runs = [each.run for each in self._over(series, first, self._code(series))]
         over = repeat(runs) is Repeat.NO_MORE
         return never_quiet(runs, self.context.settings) if over else 0.0
+
+    def _code(self, series: Series) -> str:
+        """Return what names its code, and the task that measures it.
+
+        That may be mended as long as there is no baseline: runs of before don't count then.
+        """
+        info = self.context.info
+        if not isinstance(info, TaskInfo):
+            return series.code
+        return hashlib.sha256(f"{series.code} {info.digest}".encode()).hexdigest()[:12]
 
     def _over(self, series: Series, seed: int, code: str) -> list[Measured]:
         """Return the runs with this seed and code that were over before.

@@ -225,8 +225,14 @@ def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome)
             f"autoresearch run {experiment.tag} --max-elsewhere 1"
         )
     workspace.under_way.forget_runs(0, [run.folder for run in workspace.under_way.measured(0)])
-    executed = workspace.runs / outcome.own[-1].chosen.folder / handover.EXECUTED_FILE
+    folder, task = workspace.runs / outcome.own[-1].chosen.folder, experiment.settings.task
+    executed, mend = folder / handover.EXECUTED_FILE, experiment.settings.notebook
+    if experiment.reason in (Reason.NOT_MEASURED, Reason.CHECKS_FAILED) and task.folder:
+        mend = f"what measures in {task.folder}"
+        if (measured := folder / MEASURED_FILE).exists():
+            executed = measured
+    anew = f" (after a change of task.toml: autoresearch delete {workspace.tag}, and begin anew)"
     return KitError(
-        f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
-        f"{experiment.settings.notebook} and run again. Its output: {executed}"
+        f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend {mend} and run "
+        f"again{anew if task.folder else ''}. Its output: {executed}"
     )

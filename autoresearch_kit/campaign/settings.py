@@ -8,7 +8,8 @@ from autoresearch_kit.campaign.options import Options, flag, resolved
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Settings
+from autoresearch_kit.records import Settings, Task
+from autoresearch_kit.tasks.measured import layout, task_file
 
 
 def settle(root: Path, tag: str, options: Options) -> Settings:
@@ -58,6 +59,7 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
             f"{tag} '{options.bound[0]}'"
         )
     task = started.task
+    _check_unchanged(root, tag, task)
     of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
     if options.approve and not started.approve:
         raise InputError(
@@ -75,3 +77,23 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
                 "scores incomparable; leave it out, or choose another tag"
             )
     return started
+
+
+def _check_unchanged(root: Path, tag: str, task: Task) -> None:
+    """Refuse a task.toml with other aims than a campaign was begun with that has no baseline yet.
+
+    One that has is told by its fingerprint.
+
+    Raises:
+        InputError: it is so; the message says how to begin anew.
+    """
+    there = task.folder and (root / task.folder / layout.TASK_FILE).exists()
+    if not there or History(root, tag).experiments():
+        return
+    told = task_file.read(root, task.folder).task
+    if (told.metrics, told.trusted) != (task.metrics, task.trusted):
+        raise InputError(
+            f"{task.folder}/{layout.TASK_FILE} has other metrics than when campaign '{tag}' was "
+            f"begun, which has no baseline yet; begin it anew: autoresearch delete {tag}, then run "
+            "it again with its options"
+        )

@@ -29,6 +29,7 @@ from autoresearch_kit.records import (
     SandboxLevel,
     Score,
     Settings,
+    TaskInfo,
     VisibleFiles,
 )
 from autoresearch_kit.verdicts.comparable import check_comparable
@@ -88,7 +89,7 @@ def made_up_context(workspace: Workspace, history: History, settings: Settings) 
 
 
 def context_of(
-    settings: Settings, machine: Machine, info: DatasetInfo, dataset: Path, source: str
+    settings: Settings, machine: Machine, info: DatasetInfo | TaskInfo, dataset: Path, source: str
 ) -> Context:
     """A context on a machine with this data set, and few cores."""
     data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE

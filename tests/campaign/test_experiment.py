@@ -26,7 +26,9 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import (
+    LANGUAGE_MODELLING,
     Conditions,
+    DatasetInfo,
     Experiment,
     Limits,
     Proposal,
@@ -36,6 +38,7 @@ from autoresearch_kit.records import (
     RunSpec,
     Score,
     Settings,
+    TaskInfo,
     Verdict,
 )
 from autoresearch_kit.verdicts import noise
@@ -111,12 +114,13 @@ class Place:
     machine: Machine
     settings: Settings
     experiments: tuple[Experiment, ...] = ()
+    info: DatasetInfo | TaskInfo = DATASET
 
     def decider(self) -> Decider:
         workspace = Workspace(self.project, "night")
         workspace.create()
         source = tiny.notebook_text()
-        context = made_up_runs.context_of(self.settings, MACHINE, DATASET, self.project, source)
+        context = made_up_runs.context_of(self.settings, MACHINE, self.info, self.project, source)
         measuring = Measuring(context, workspace, Heartbeat(workspace, Limits()))
         return Decider(measuring, History(self.project, "night"), self.experiments)
 
@@ -183,6 +187,14 @@ def test_the_baseline_is_run_with_several_seeds(place: Place) -> None:
     assert len({run.seed for run in runs(outcome)}) == 3
     assert outcome.noise is not None
     assert outcome.noise.dof == PRIOR_DOF + 2
+
+
+def test_runs_count_only_for_the_measurement_that_made_them(place: Place) -> None:
+    place.machine.scores["8"] = iter((*BASELINE, 1.2, 1.21, 1.19))
+    info = TaskInfo(LANGUAGE_MODELLING, "data", "measurement")
+    for measurement, scores in (("a", BASELINE), ("b", (1.2, 1.21, 1.19)), ("a", BASELINE)):
+        there = replace(place, info=replace(info, measurement=measurement))
+        assert values(runs(there.decide(BEGIN))) == list(scores)
 
 
 def test_what_is_clearly_worse_is_run_once(begun: Place) -> None:

@@ -103,6 +103,14 @@ def test_values_of_a_changed_measurement_are_not_compared(toy: Path, project: Pa
         check_comparable(*(fingerprint(each, made_up_runs.MACHINE, 1) for each in (before, after)))
 
 
+def test_other_metrics_are_refused_before_the_baseline(toy: Path, project: Path) -> None:
+    begun(project, Options(task="toy"))
+    told = toy / "task.toml"
+    told.write_text(told.read_text().replace('"rmse"', '"rms"'))
+    with pytest.raises(InputError, match="begin it anew: autoresearch delete night"):
+        settle(project, "night", Options())
+
+
 def test_a_task_that_was_moved_away_is_asked_for(toy: Path, project: Path) -> None:
     settings = begun(project, Options(task="toy"))
     toy.rename(project / "elsewhere")

@@ -24,6 +24,12 @@ _METRIC_NAME = re.compile(r"[A-Za-z\u00b5\u03bc_][A-Za-z0-9\u00b5\u03bc_]{0,39}"
 """Latin letters, and the sign of micro as keyboards and as Greeks write it."""
 
 
+KERNELS = ("dev", "proc", "sys")
+"""Folders that a sandbox has of its own."""
+
+GLOB = re.compile(r"[*?\[]")
+
+
 @dataclass(frozen=True)
 class TaskFile:
     """The contents of a task.toml; `TaskInfo` describes the same fields of a prepared task."""
@@ -197,6 +203,8 @@ def _read_sees(sandbox: Table) -> tuple[str, ...]:
             sandbox.note(f"sees has {path!r}; it must be an absolute path, outside the project")
         elif len(PurePosixPath(path).parts) == 1:
             sandbox.note("sees has '/', which is all of the machine; name a folder")
+        elif PurePosixPath(path).parts[1] in KERNELS:
+            sandbox.note(f"sees has {path!r}, which the kernel makes up of processes; leave it out")
     return sees
 
 
@@ -205,4 +213,8 @@ def _read_hides(sandbox: Table) -> tuple[str, ...]:
     for path in hides:
         if ".." in PurePosixPath(path).parts:
             sandbox.note(f"hides has {path!r}; write it without .., from site-packages or from /")
+        elif GLOB.search(path):
+            sandbox.note(f"hides has {path!r}; name files or folders, each by its path, without *")
+        elif PurePosixPath(path).parts in ((), ("/",)):
+            sandbox.note(f"hides has {path!r}, which is all there is; name what holds hidden data")
     return hides

@@ -75,7 +75,9 @@ def delete(
         raise BusyError(workspace.held_by())
     if not yes:
         typer.confirm(f"remove campaign '{tag}' and all its experiments?", abort=True)
-    ledger.History(workspace.root, tag).delete()
+    history = ledger.History(workspace.root, tag)
+    if history.next_number():  # else it has not even a baseline
+        history.delete()
     if workspace.folder.exists():
         workspace.delete()
     console.print(f"'{tag}' is removed")

@@ -92,7 +92,10 @@ def test_a_task_with_a_command_is_trusted(key: str, tmp_path: Path) -> None:
         (f'bounds = ["error >= 3", "error >= 1", "error <= 2"]\n{SHORT}', "can't both hold"),
         (f'{SHORT}[sandbox]\nsees = ["words"]', "must be an absolute path"),
         (f'{SHORT}[sandbox]\nsees = ["/"]', "name a folder"),
+        (f'{SHORT}[sandbox]\nsees = ["/proc/1"]', "which the kernel makes up"),
         (f'{SHORT}[sandbox]\nhides = ["a/../../b"]', "write it without .."),
+        (f'{SHORT}[sandbox]\nhides = ["sklearn/*.csv"]', "each by its path, without"),
+        (f'{SHORT}[sandbox]\nhides = ["."]', "which is all there is"),
     ],
 )
 def test_a_wrong_task_file_is_refused_with_a_way_out(toml: str, words: str, tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from autoresearch_kit.campaign.campaign import Campaign
+from autoresearch_kit.campaign.heartbeat import starting
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files.workspace import Workspace
+from autoresearch_kit.records import Limits
 from autoresearch_kit.ui import cli
 from autoresearch_kit.ui.cli.app import app
 from tests.campaign import tiny
@@ -186,3 +189,12 @@ def test_unusable_paths_of_data_are_refused(
         assert "the corpus is" in refused(capsys, *argv)
     assert "the folder for copies is" in refused(capsys, "run", "night", "--copy-to", str(copies))
     assert not (project / ".autoresearch").exists()
+
+
+def test_a_campaign_without_a_baseline_can_be_deleted(project: Path) -> None:
+    workspace = Workspace(project, "night")
+    workspace.create()
+    workspace.write_state(starting("night", Limits()))
+    done = CliRunner().invoke(app, ["delete", "night", "--yes"])
+    assert done.output == "'night' is removed\n"
+    assert not workspace.folder.exists()
