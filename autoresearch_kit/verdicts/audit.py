@@ -109,6 +109,7 @@ def _warning(metric: Metric, keeps: Sequence[Audited], allowed: float | None, va
     return (
         f"since the baseline, experiment {last.number} gained {on_val}{unit} on {val} and "
         f"{on_audit} on audit: they part by {parted}, more than {ALLOWED_SIGMAS:g} sigma ({most}), "
-        f"since experiment {first}. The search fits the data that it is scored on: believe the gain on "
-        f"audit, and go on from a keep before experiment {first}, in a new campaign on other data"
+        f"since experiment {first}. The search fits the data that it is scored on: believe the "
+        f"gain on audit, and go on from a keep before experiment {first}, in a new campaign on "
+        "other data"
     )
