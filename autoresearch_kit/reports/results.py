@@ -175,7 +175,8 @@ class Results:
     def categories(self) -> Table:
         """Return how many ideas of each kind were tried, kept and crashed, and their total gain.
 
-        Disturbed experiments are left out: they say nothing about an idea.
+        The gain is that of ideas that became the best. Disturbed experiments are left out: they
+        say nothing about an idea.
         """
         frame = self.frame.assign(
             category=self.frame["category"].replace("", NOT_RECORDED),
@@ -184,7 +185,7 @@ class Results:
             crashed=self.frame["status"] == Verdict.CRASH,
         )
         gain = -self.summary.metric.sign * frame["delta"]
-        frame["gain"] = gain.where(frame["kept"], 0.0)
+        frame["gain"] = gain.where(tables.leading(self.frame), 0.0)
         judged = frame[frame["tried"] & (frame["status"] != Verdict.DISTURBED)]
         sums = judged.groupby("category")[["tried", "kept", "crashed", "gain"]].sum()
         return Table(sums.sort_values(["gain", "tried"], ascending=False))
@@ -219,6 +220,9 @@ class Results:
                 chosen = chosen[chosen[name].str.contains(value, case=False, regex=False)]
             else:
                 chosen = chosen[chosen[name] == value]
+        notes = chosen["held"].map({True: ", rejected", False: ""})
+        notes = notes.where(~chosen["waits"], ", waits for approval")
+        chosen = chosen.assign(reason=chosen["reason"] + notes)
         verdict, others = ["status", "reason"], self._other_metrics
         return _table(chosen.iloc[::-1], [*verdict, *self._scores, *DELTA, *others, *BY_WHOM])
 
@@ -247,6 +251,8 @@ class Results:
             except LedgerError:  # its notebook logged nothing, or it never ran
                 lines = b""
             curves[f"{number}: {ideas[number]}"] = loss_curves.read_curve(lines)
+        if not any(map(len, curves.values())):
+            return Missing(f"These runs of {self.name} logged no loss: run.log(loss=...) does.")
         return loss_curves.loss_curves(curves, title=self.name)
 
     def diff(self) -> NotebookDiff | Missing:

@@ -12,7 +12,7 @@ import pandas as pd
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import Entry
-from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, SandboxLevel, Task, Verdict
+from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Reason, SandboxLevel, Task, Verdict
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.rows import Row, compared, rows_of
 
@@ -62,6 +62,12 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     others = dict.fromkeys(name for row in rows for name in row.values)
     measured = {column(name): [row.values.get(name) for row in rows] for name in others}
     return frame.assign(**pd.DataFrame(measured, frame.index, dtype="float64"))
+
+
+def leading(frame: pd.DataFrame) -> pd.Series:
+    """Return which experiments of a frame of `frame_of` became the best, as `Row.leads` does."""
+    kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
+    return kept & (frame["reason"] != Reason.TRADE_OFF)
 
 
 def column(metric: str) -> str:

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from autoresearch_kit.records import Metric, Reason, Verdict
+from autoresearch_kit.records import Metric
 from autoresearch_kit.reports.figures.drawing import (
     COLOURS,
     Drawing,
     Missing,
+    count_experiments,
     dress,
     gain_label,
     shorten,
 )
 from autoresearch_kit.reports.figures.x_axis import LABELS, LACKING, Against, in_order, x_of
+from autoresearch_kit.reports.tables import leading
 
 _NAME = 60  # characters of a group's name at most
 _SHORT = 36  # characters of names that fit side by side
@@ -57,6 +59,8 @@ def compare(
             _draw(axes, name, repeats, colour, style)
     note = f"\n(left out, {LACKING[against]}: {', '.join(lacking)})" if lacking else ""
     dress(axes, LABELS[against] + note, gain_label(metric))
+    if against is Against.EXPERIMENTS:
+        count_experiments(axes)
     axes.margins(x=0.01)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     names = axes.get_legend_handles_labels()[1]
@@ -71,9 +75,7 @@ def _curve(frame: pd.DataFrame, metric: Metric, against: Against) -> pd.Series:
     Where an experiment finished after one with a larger number, it counts at the larger one.
     """
     frame = in_order(frame)
-    leads = (frame["status"] == Verdict.KEEP) & (frame["reason"] != Reason.TRADE_OFF)
-    leads &= ~frame["held"]
-    kept = metric.sign * frame["score"].where(leads)
+    kept = metric.sign * frame["score"].where(leading(frame))
     gain = kept.bfill().iloc[0] - kept.ffill()
     curve: pd.Series = gain.groupby(x_of(frame, against).cummax()).last()
     return curve.dropna()

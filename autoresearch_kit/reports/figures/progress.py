@@ -37,7 +37,7 @@ from autoresearch_kit.reports.figures.drawing import (
 )
 from autoresearch_kit.reports.figures.x_axis import LABELS, Against, in_order, x_of
 from autoresearch_kit.reports.summary import share
-from autoresearch_kit.reports.tables import UPSTREAM
+from autoresearch_kit.reports.tables import UPSTREAM, leading
 from autoresearch_kit.verdicts.noise import reach
 
 MOST_LABELS = 24
@@ -187,8 +187,8 @@ def _draw_scores(
         _draw_errors(axes, marks, colour)
         if len(beyond):
             _draw_beyond(axes, beyond, colour, metric)
-    if len(leading := scored[_leading(scored)]):
-        _draw_best(axes, leading, noise, metric)
+    if len(bests := scored[leading(scored)]):
+        _draw_best(axes, bests, noise, metric)
 
 
 def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, str, float]]:
@@ -204,12 +204,6 @@ def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, s
         OUT_OF_BOUNDS: (scored[broke], ORANGE, size),
     }
     return {name: kind for name, kind in kinds.items() if name not in HOLLOW or len(kind[0])}
-
-
-def _leading(frame: pd.DataFrame) -> pd.Series:
-    """Return which of these became the best."""
-    kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
-    return kept & (frame["reason"] != Reason.TRADE_OFF)
 
 
 def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str) -> None:
@@ -268,7 +262,7 @@ def _draw_rings(axes: list[Axes], frame: pd.DataFrame, scale: tuple[float, float
 
 def describe_gain(frame: pd.DataFrame, metric: Metric = UPSTREAM) -> str:
     """Return what was gained, and in how many experiments, given in the order of finishing."""
-    keeps = frame[_leading(frame) & frame["score"].notna()]
+    keeps = frame[leading(frame) & frame["score"].notna()]
     if keeps.empty:
         return f"{len(frame)} tried, none kept"
     tried = frame[frame["number"] > 0]
