@@ -1,6 +1,6 @@
 """Find what runs of a campaign see of this machine, and what is taken out of their sight."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError
@@ -32,9 +32,9 @@ def places(path: Path) -> Iterator[Path]:
                 return
 
 
-def hides_nothing(info: TaskInfo) -> list[str]:
-    """Return those paths that a task hides and that are not on this machine."""
-    return [path for path in info.hides if not any(places(Path(path)))]
+def hides_nothing(hides: Iterable[str]) -> list[str]:
+    """Return those of the paths that a task hides that are not on this machine."""
+    return [path for path in hides if not any(places(Path(path)))]
 
 
 def _shown(info: TaskInfo) -> tuple[Path, ...]:
