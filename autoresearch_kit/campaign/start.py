@@ -86,7 +86,7 @@ def start(
     if looks and (unused := machine_probe.unused_gpu(machine_probe.probe())):
         say(f"warning: {unused}: runs compute on the CPU; what to do: autoresearch doctor")
     info = read_info(context.prepare_for(workspace.root, settings))
-    for path in absent_hidden(info) if isinstance(info, TaskInfo) else ():
+    for path in absent_hidden(info.hides) if isinstance(info, TaskInfo) else ():
         say(f"warning: {settings.task.folder} hides {path}, which no installed package here has")
     if gap:
         say(f"warning: {gap}; notebook code runs as you, though without secrets")

@@ -20,6 +20,8 @@ from autoresearch_kit.records import Constant
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9_]*")
 _COMMENT = re.compile(r"\s*#\s*(.*?)\s*")
 _SPAN = re.compile(r"(\S+?)\s*\.\.\s*(\S+)(\s+log)?")
+_NUMBER = r"-?\d*\.?\d+(e-?\d+)?"
+_OTHER_SPAN = re.compile(rf"{_NUMBER}\s*(-|to)\s*{_NUMBER}(\s+log)?")
 _OPTIONS = re.compile(r"one\s+of\s+(.+)")
 
 
@@ -211,6 +213,8 @@ def _range(text: str, value: Constant) -> Range | None:
     if match := _OPTIONS.fullmatch(text):
         options = (_option(option.strip(), value) for option in match[1].split(","))
         return OneOf(tuple(dict.fromkeys(options)))
+    if _OTHER_SPAN.fullmatch(text):
+        raise ValueError(text)
     if ".." not in text or "..." in text:
         return None
     match = _SPAN.fullmatch(text)

@@ -12,7 +12,7 @@ from autoresearch_kit.reports.device_time import SlotTime
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import in_order
 from autoresearch_kit.reports.slots import idle_seconds
-from autoresearch_kit.reports.tables import column
+from autoresearch_kit.reports.tables import column, leading
 
 DELTA = ["delta", "delta_se"]
 BY_WHOM = ["speed", "researcher", "category", "sandbox", "trusted", "idea"]
@@ -44,7 +44,7 @@ def categories(frame: pd.DataFrame, metric: Metric) -> Table:
         crashed=frame["status"] == Verdict.CRASH,
     )
     gain = -metric.sign * frame["delta"]
-    frame["gain"] = gain.where(frame["kept"], 0.0)
+    frame["gain"] = gain.where(leading(frame), 0.0)
     judged = frame[frame["tried"] & (frame["status"] != Verdict.DISTURBED)]
     sums = judged.groupby("category")[["tried", "kept", "crashed", "gain"]].sum()
     return Table(sums.sort_values(["gain", "tried"], ascending=False))
@@ -74,6 +74,9 @@ def experiments(frame: pd.DataFrame, task: Task, values: Mapping[str, str | floa
             chosen = chosen[chosen[name].str.contains(value, case=False, regex=False)]
         else:
             chosen = chosen[chosen[name] == value]
+    notes = chosen["held"].map({True: ", rejected", False: ""})
+    notes = notes.where(~chosen["waits"], ", waits for approval")
+    chosen = chosen.assign(reason=chosen["reason"] + notes)
     others = [column(name) for name in task.decisive[1:] if column(name) in frame]
     columns = ["status", "reason", *_scores(task.objective), *DELTA, *others, *BY_WHOM]
     return _telling(chosen.iloc[::-1], columns)

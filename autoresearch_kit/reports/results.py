@@ -140,7 +140,8 @@ class Results:
     def categories(self) -> Table:
         """Return how many ideas of each kind were tried, kept and crashed, and their total gain.
 
-        Disturbed experiments are left out: they say nothing about an idea.
+        The gain is that of ideas that became the best. Disturbed experiments are left out: they
+        say nothing about an idea.
         """
         return result_tables.categories(self.frame, self.summary.metric)
 
@@ -184,6 +185,8 @@ class Results:
             except LedgerError:  # its notebook logged nothing, or it never ran
                 lines = b""
             curves[f"{number}: {ideas[number]}"] = loss_curves.read_curve(lines)
+        if not any(map(len, curves.values())):
+            return Missing(f"These runs of {self.name} logged no loss: run.log(loss=...) does.")
         return loss_curves.loss_curves(curves, title=self.name)
 
     def diff(self) -> NotebookDiff | Missing:

@@ -64,6 +64,12 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     return frame.assign(**pd.DataFrame(measured, frame.index, dtype="float64"))
 
 
+def leading(frame: pd.DataFrame) -> pd.Series:
+    """Return which experiments of a frame of `frame_of` became the best, as `Row.leads` does."""
+    kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
+    return kept & (frame["reason"] != Reason.TRADE_OFF)
+
+
 def column(metric: str) -> str:
     """Return the name of a metric's column: its own, unless the kit has a column of that name."""
     return f"{metric} (measured)" if metric in COLUMNS else metric
@@ -78,12 +84,6 @@ def named(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """Return the frame with `score` and its standard error, `_se`, under the metric's name."""
     name = column(metric.name)
     return frame.rename(columns={"score": name, "score_se": f"{name}_se"})
-
-
-def leading(frame: pd.DataFrame) -> pd.Series:
-    """Return which of these experiments became the best, as `Row.leads`."""
-    kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
-    return kept & (frame["reason"] != Reason.TRADE_OFF)
 
 
 def to_tsv(entries: Sequence[Entry]) -> str:

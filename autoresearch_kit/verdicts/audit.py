@@ -111,5 +111,5 @@ def _warning(metric: Metric, keeps: Sequence[Audited], allowed: float | None, va
         f"{on_audit} on audit: they part by {parted}, more than {ALLOWED_SIGMAS:g} sigma ({most}), "
         f"since experiment {first}. The search fits the data that it is scored on: believe the "
         f"gain on audit, and go on from a keep before experiment {first}, in a new campaign on "
-        f"other data"
+        "other data"
     )

@@ -98,6 +98,7 @@ def test_an_unknown_name_or_another_type_is_refused(
         ("A = True  # flag; one of True, False", OneOf((True, False))),
         ("A = 1  # vocabulary; fixed", Fixed()),
         ("A = '; 1..2'", None),
+        ("A = 1  # a; 2-bit", None),
     ],
 )
 def test_ranges_are_read_from_the_comment(line: str, expected: Range | None) -> None:
@@ -111,6 +112,8 @@ def test_ranges_are_read_from_the_comment(line: str, expected: Range | None) -> 
     [
         "A = 1  # a; 1..x",
         "A = 1  # a; 1..8 lg",
+        "A = 1  # a; 1-8",
+        "A = 1.0  # a; 1e-4 to 0.1 log",
         "A = 1  # a; 0.5..8",
         "A = 1  # a; 8..1",
         "A = 1  # a; 0..8 log",

@@ -88,6 +88,14 @@ def test_the_front_is_drawn_and_counted() -> None:
     assert "its front is its best" in str(shown(PETS).front())
 
 
+def test_only_what_became_the_best_adds_to_the_gain() -> None:
+    made = of_two_objectives()
+    digits = shown([replace(each, settings=replace(each.settings, approve=True)) for each in made])
+    assert digits.categories()["gain"].sum() == 0.0
+    reasons = digits.table()["reason"]
+    assert (reasons[0], reasons[1]) == ("baseline", "better, waits for approval")
+
+
 def test_a_broken_bound_is_said() -> None:
     made = of_two_objectives()
     tighter = replace(made[0].bounds[0], limit=3e-5)

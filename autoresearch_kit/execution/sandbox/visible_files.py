@@ -1,6 +1,6 @@
 """Find the files of this machine that runs of a campaign see, and those hidden from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError
@@ -34,9 +34,9 @@ def existing_paths(path: Path) -> Iterator[Path]:
                 return
 
 
-def absent_hidden(info: TaskInfo) -> list[str]:
-    """Return the paths that a task hides and that are not on this machine."""
-    return [path for path in info.hides if not any(existing_paths(Path(path)))]
+def absent_hidden(hides: Iterable[str]) -> list[str]:
+    """Return those of the paths that a task hides that are not on this machine."""
+    return [path for path in hides if not any(existing_paths(Path(path)))]
 
 
 def _shown(info: TaskInfo) -> tuple[Path, ...]:

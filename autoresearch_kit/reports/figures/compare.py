@@ -10,6 +10,7 @@ from autoresearch_kit.reports.figures.drawing import (
     COLOURS,
     Drawing,
     Missing,
+    count_experiments,
     dress,
     gain_label,
     shorten,
@@ -55,6 +56,8 @@ def compare(
     lacking = [name for name, repeats in curves if not repeats]
     note = f"\n(left out, {LACKING[against]}: {', '.join(lacking)})" if lacking else ""
     dress(axes, LABELS[against] + note, gain_label(metric))
+    if against is Against.EXPERIMENTS:
+        count_experiments(axes)
     axes.margins(x=0.01)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     names = axes.get_legend_handles_labels()[1]

@@ -40,6 +40,12 @@ def problems(root: Path, folder: str) -> list[str]:
     found += [*train, *_files(root, folder)]
     if told is not None:
         found += [f"{folder}/{each}" for each in _measure(root / folder, told)]
+        found += [
+            f"{folder}/{layout.TASK_FILE}: sees {path}, which is not on this machine; put it "
+            "there, or take it out of sees"
+            for path in told.sees
+            if not Path(path).exists()
+        ]
     return found
 
 

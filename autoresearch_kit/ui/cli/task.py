@@ -7,6 +7,8 @@ import typer
 
 from autoresearch_kit.campaign.options import task_in_project
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.sandbox.visible_files import absent_hidden
+from autoresearch_kit.tasks.measured import task_file
 from autoresearch_kit.tasks.measured.check import problems
 from autoresearch_kit.tasks.measured.scaffold import TO_FILL_IN, new_task
 from autoresearch_kit.ui.cli.app import app, console, project
@@ -34,4 +36,6 @@ def check(folder: Annotated[Path, typer.Argument(help="The task's folder.")]) ->
         console.print(f"- {problem}")
     if found:
         raise InputError(f"{name} can't be run yet: {len(found)} to mend")
+    for path in absent_hidden(task_file.read(root, name).hides):
+        console.print(f"warning: {name} hides {path}, which no installed package here has")
     console.print(f"{name} has all that a campaign needs: autoresearch run TAG --task {name}")

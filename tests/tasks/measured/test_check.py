@@ -57,6 +57,13 @@ def test_a_training_notebook_is_told_what_it_lacks(
     assert any(words in each for each in problems(tmp_path, "toy"))
 
 
+def test_paths_that_training_is_to_see_must_be_there(tmp_path: Path) -> None:
+    scaffolded(tmp_path)
+    replace_in(tmp_path / "toy" / "task.toml", "sees = []", 'sees = ["/nowhere"]')
+    [found] = problems(tmp_path, "toy")
+    assert "toy/task.toml: sees /nowhere, which is not on this machine" in found
+
+
 def test_hidden_files_that_runs_see_too_are_named(tmp_path: Path) -> None:
     folder = scaffolded(tmp_path)
     (folder / "data" / "all.npz").write_bytes((folder / "hidden/audit/test.npz").read_bytes())

@@ -45,6 +45,15 @@ def test_check_says_all_that_is_wrong(
     assert [line[:2] for line in said] == ["- "] * 3
 
 
+def test_check_warns_of_a_path_that_hides_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    told = scaffolded(project) / "task.toml"
+    told.write_text(told.read_text().replace("hides = []", 'hides = ["numpy/randm"]'))
+    assert not autoresearch(monkeypatch, "check", "toy")
+    assert "warning: toy hides numpy/randm, which no" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_new_task_runs_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--train-seconds", "1", "--rule", "greedy", "--seeds", "1", "--max-elsewhere", "1"]
