@@ -63,11 +63,8 @@ def begin(root: Path, wishes: Wishes) -> Settings:
     task = with_aims(told.task if told else LANGUAGE_MODELLING, wishes.objectives, wishes.bound)
     if not place.elsewhere:
         check_measured(task, place.accelerator)
-    train_seconds, rule, clock = (
-        wishes.train_seconds or 300.0,
-        wishes.rule or Rule.CAREFUL,
-        _clock(wishes, place),
-    )
+    train_seconds, rule = wishes.train_seconds or 300.0, wishes.rule or Rule.CAREFUL
+    clock = _clock(wishes, place)
     compile_seconds = wishes.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds

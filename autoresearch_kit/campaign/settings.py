@@ -45,11 +45,8 @@ def resume(root: Path, tag: str, started: Settings, wishes: Wishes) -> Settings:
     Raises:
         InputError: a wish differs from them, which would make scores incomparable.
     """
-    started = replace(
-        started,
-        devices=wishes.devices or started.devices,
-        pool=wishes.pool or started.pool,
-    )
+    devices, pool = wishes.devices or started.devices, wishes.pool or started.pool
+    started = replace(started, devices=devices, pool=pool)
     if wishes.max_elsewhere is not None and not History(root, tag).experiments():
         started = replace(started, max_elsewhere=wishes.max_elsewhere)  # nothing is judged yet
     if wishes.bound:
