@@ -30,13 +30,14 @@ logger = logging.getLogger(__name__)
 class Work:
     """An experiment under way, or the check of a slot, for which `number` is the best's.
 
-    `keys` are its orders that are not yet delivered. `result` is there once an experiment's steps
-    are over.
+    `slot` names the slot that is checked. `keys` are its orders that are not yet delivered.
+    `result` is there once an experiment's steps are over.
     """
 
     number: int
     idea: str
     steps: Steps[Outcome] | Steps[None]
+    slot: str = ""
     keys: set[str] = field(default_factory=set)
     result: Outcome | None = None
 
@@ -53,7 +54,6 @@ class Dispatch:
         self._submitted: dict[str, tuple[Order, str]] = {}
         self._lost = Counter[str]()
         self.works: list[Work] = []
-        self.checking: set[str] = set()
         self.spared: set[str] = set()
         """The folder of a run that another work is still to be given, by name."""
 
@@ -108,7 +108,6 @@ class Dispatch:
             return replace(order.audits, key=order.key)
         if order.slot:  # the slot that was to be checked is gone
             for work in [each for each in self.works if over.key in each.keys]:
-                self.checking.discard(slot)
                 self._drop(work)
             return None
         if self._lost[over.key] == MOST_LOST:

@@ -63,11 +63,8 @@ def begin(root: Path, options: Options) -> Settings:
     task = with_aims(told.task if told else LANGUAGE_MODELLING, options.objectives, options.bound)
     if not place.elsewhere:
         check_measured(task, place.accelerator)
-    train_seconds, rule, clock = (
-        options.train_seconds or 300.0,
-        options.rule or Rule.CAREFUL,
-        _clock(options, place),
-    )
+    train_seconds, rule = options.train_seconds or 300.0, options.rule or Rule.CAREFUL
+    clock = _clock(options, place)
     compile_seconds = options.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds

@@ -46,11 +46,8 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
     Raises:
         InputError: an option differs from them, which would make scores incomparable.
     """
-    started = replace(
-        started,
-        devices=options.devices or started.devices,
-        pool=options.pool or started.pool,
-    )
+    devices, pool = options.devices or started.devices, options.pool or started.pool
+    started = replace(started, devices=devices, pool=pool)
     if options.max_elsewhere is not None and not History(root, tag).experiments():
         started = replace(started, max_elsewhere=options.max_elsewhere)  # nothing is judged yet
     if options.bound:

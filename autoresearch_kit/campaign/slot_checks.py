@@ -35,13 +35,13 @@ class SlotChecks:
             KitError: all slots are left out.
         """
         for name in self._slots.unchecked():
-            if name in self._works.checking:
+            if name in {work.slot for work in self._works.works}:
                 continue
             if (best := best_of(self._experiments)) is None:
                 self._slots.accept(name)
             else:
-                self._works.checking.add(name)
-                yield Work(best.number, "the best, to check the slot", self._check(name, best))
+                check = self._check(name, best)
+                yield Work(best.number, "the best, to check the slot", check, name)
         self._slots.refuse_none()
 
     def forget(self) -> None:
@@ -67,7 +67,6 @@ class SlotChecks:
             if not why:
                 break
             self._parts.workspace.under_way.set_aside(settled.chosen, why)
-        self._works.checking.discard(slot)
         if why:
             self._slots.leave_out(slot, why)
         else:

@@ -23,11 +23,7 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.ledger import refs
 from autoresearch_kit.ledger.branch import Branch
-from autoresearch_kit.ledger.commit_message import (
-    approval_message,
-    code_message,
-    record_message,
-)
+from autoresearch_kit.ledger.commit_message import approval_message, code_message, record_message
 from autoresearch_kit.ledger.entries import (
     APPROVAL,
     RECORD,

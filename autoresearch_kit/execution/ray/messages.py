@@ -6,15 +6,7 @@ from typing import get_args
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.pool import DataRef, Order
-from autoresearch_kit.records import (
-    Clock,
-    Fingerprint,
-    Leak,
-    Machine,
-    Run,
-    SandboxLevel,
-    codec,
-)
+from autoresearch_kit.records import Clock, Fingerprint, Leak, Machine, Run, SandboxLevel, codec
 
 RUN = "run"
 """The name of the `Run` among a delivery's files on their way."""

@@ -29,14 +29,7 @@ from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import (
-    Leak,
-    Reason,
-    Run,
-    SandboxLevel,
-    VisibleFiles,
-    codec,
-)
+from autoresearch_kit.records import Leak, Reason, Run, SandboxLevel, VisibleFiles, codec
 from autoresearch_kit.tasks.kinds import kind_of, read_info
 from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.verdicts.comparable import fingerprint
