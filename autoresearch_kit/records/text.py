@@ -58,9 +58,9 @@ def visible(text: str) -> str:
     )
 
 
-def in_markdown(text: str, length: int = 1000) -> str:
+def in_markdown(text: str) -> str:
     """Return `text` as one line that reads the same in Markdown, in a table too; never markup."""
-    return f"<span {UNTYPESET}>{one_line(text, length).translate(_MARKUP)}</span>"
+    return f"<span {UNTYPESET}>{one_line(text, 1000).translate(_MARKUP)}</span>"
 
 
 def markdown_table(head: str, rows: list[tuple[str, str]]) -> str:

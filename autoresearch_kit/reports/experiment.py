@@ -1,6 +1,6 @@
 """An experiment in words: a line in a terminal, and rows with all that there is to say of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from autoresearch_kit.records import (
     Bound,
@@ -142,14 +142,15 @@ def _bounds(experiment: Experiment) -> str:
     values = values_of(experiment.runs)
     if experiment.score is not None:
         values[experiment.metric] = experiment.score
-    return "; ".join(
-        f"{bound}: {in_words(bound, values.get(bound.metric))}"
-        for bound in experiment.settings.task.bounds
-    )
+    return bounds_in_words(experiment.settings.task.bounds, values)
 
 
-def in_words(bound: Bound, value: float | None) -> str:
-    """Return whether a value is within a bound: `held (0.31)`, `broken (7.2)`."""
+def bounds_in_words(bounds: Sequence[Bound], values: Mapping[str, float]) -> str:
+    """Return whether values are within bounds, as `a <= 1: held (0.31)`; empty without bounds."""
+    return "; ".join(f"{bound}: {_held(bound, values.get(bound.metric))}" for bound in bounds)
+
+
+def _held(bound: Bound, value: float | None) -> str:
     if value is None:
         return "not measured"
     return f"{'held' if bound.holds(value) else 'broken'} ({rounded(value)})"

@@ -5,7 +5,7 @@ from collections import Counter
 
 from autoresearch_kit.records import Metric, SandboxLevel
 from autoresearch_kit.records.text import rounded, with_error
-from autoresearch_kit.reports.experiment import TRUSTED, in_words
+from autoresearch_kit.reports.experiment import TRUSTED, bounds_in_words
 from autoresearch_kit.reports.rows import by_finish
 from autoresearch_kit.reports.summary import Summary
 from autoresearch_kit.verdicts.estimates import error_between
@@ -16,6 +16,7 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
     """Return the summary as names and words."""
     judged, numbers = summary.experiments - summary.disturbed, ", ".join(map(str, summary.front))
     metric, hours, best = summary.metric.name, summary.hours, summary.best
+    values = summary.measured(summary.best_row) if summary.best_row else {}
     rows = [
         ("experiments", f"{summary.experiments}: {outcomes(summary)}"),
         ("keep rate", f"{summary.kept / judged:.0%}" if judged else ""),
@@ -24,7 +25,7 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
         *_others(summary),
         ("waiting", _waiting(summary)),
         ("front", f"{numbers}; no keep is surely better than any of these" if numbers else ""),
-        ("bounds", _bounds(summary)),
+        ("bounds", bounds_in_words(summary.task.bounds, values)),
         ("measured", TRUSTED if summary.task.trusted else ""),
         ("noise", describe(summary.noise) if summary.noise else ""),
         ("extra runs", str(summary.extra).replace("none", "")),
@@ -41,14 +42,6 @@ def _waiting(summary: Summary) -> str:
     numbers = ", ".join(map(str, summary.waiting))
     way = f"autoresearch approve {summary.tag} N, or reject {summary.tag} N"
     return f"for approval: {numbers}; {way}" if numbers else ""
-
-
-def _bounds(summary: Summary) -> str:
-    """Return each bound, and whether the best holds it; empty without bounds."""
-    values = summary.measured(summary.best_row) if summary.best_row else {}
-    return "; ".join(
-        f"{bound}: {in_words(bound, values.get(bound.metric))}" for bound in summary.task.bounds
-    )
 
 
 def _others(summary: Summary) -> list[tuple[str, str]]:

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch_kit.records import Experiment, Metric, Noise, best_of, latest_noise
+from autoresearch_kit.records import Experiment, Noise, best_of, latest_noise
 from autoresearch_kit.records.text import with_error
-from autoresearch_kit.verdicts.noise import of_metric
 from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
 
 
@@ -27,23 +26,16 @@ class Estimate:
         return with_error(self.value, self.error)
 
 
-def estimates(
-    experiments: Sequence[Experiment], metric: Metric | None = None
-) -> dict[int, Estimate]:
-    """Return the estimate of each scored experiment by its number; later runs of it count.
-
-    By this metric, which is measured of all of them or left out where it was not; without one, by
-    the first objective.
-    """
+def estimates(experiments: Sequence[Experiment]) -> dict[int, Estimate]:
+    """Return the estimate of each scored experiment by its number; later runs of it count."""
     if not experiments:
         return {}
-    noise = of_metric(experiments, metric) if metric else latest_noise(experiments)
-    asked = metric or experiments[0].settings.task.objective
+    noise, metric = latest_noise(experiments), experiments[0].settings.task.objective
     runs, known = runs_by_code(experiments), dict[int, Estimate]()
     for each in experiments:
-        scores = scores_of(runs[each.number], metric)
+        scores = scores_of(runs[each.number])
         if each.score is not None and scores:
-            known[each.number] = estimate(scores, noise, reported(runs[each.number], asked))
+            known[each.number] = estimate(scores, noise, reported(runs[each.number], metric))
     return known
 
 

@@ -83,12 +83,10 @@ def _reruns(experiments: Sequence[Experiment]) -> Sequence[tuple[int, Sequence[R
     return found
 
 
-def scores_by_code(
-    experiments: Sequence[Experiment], metric: Metric | None = None
-) -> dict[int, tuple[float, ...]]:
-    """Return the scores of `runs_by_code` by this metric, where there are any."""
+def scores_by_code(experiments: Sequence[Experiment]) -> dict[int, tuple[float, ...]]:
+    """Return the scores of `runs_by_code` by the first objective, where there are any."""
     runs = runs_by_code(experiments)
-    return {number: scores for number, some in runs.items() if (scores := scores_of(some, metric))}
+    return {number: scores for number, some in runs.items() if (scores := scores_of(some))}
 
 
 def scores_of(runs: Iterable[Run], metric: Metric | None = None) -> tuple[float, ...]:

@@ -21,21 +21,14 @@ from autoresearch_kit.verdicts.audit import ALLOWED_SIGMAS, SecondOpinion
 
 
 def audit(
-    opinion: SecondOpinion,
-    *,
-    metric: Metric = UPSTREAM,
-    title: str = "",
-    size: tuple[float, float] = (12.0, 5.0),
+    opinion: SecondOpinion, *, metric: Metric = UPSTREAM, title: str = ""
 ) -> Drawing | Missing:
-    """Draw the gains since the baseline on both parts of the hidden data, or say what is missing.
-
-    `size` is in inches.
-    """
+    """Draw the gains since the baseline on both hidden parts, or say what is missing."""
     if not opinion.keeps:
         return Missing(f"No baseline was scored on the audit data in {title}.")
     if len(opinion.keeps) == 1:
         return Missing(f"Only the baseline was scored on the audit data yet in {title}.")
-    figure = Drawing(size)
+    figure = Drawing((12.0, 5.0))
     axes = figure.add_subplot()
     dress(axes, "experiment", gain_label(metric))
     count_experiments(axes)

@@ -27,15 +27,13 @@ def compare(
     groups: Sequence[tuple[str, Sequence[pd.DataFrame]]],
     metric: Metric,
     against: Against = Against.EXPERIMENTS,
-    *,
-    size: tuple[float, float] = (12.0, 5.0),
 ) -> Drawing | Missing:
     """Draw the gain so far of several campaigns, each over its own baseline, in the same metric.
 
     A group is a name and frames as `tables.frame_of` makes them. Several frames are repeats: the
     line is their median, the band reaches from the least to the most, both up to where the shortest
     ends. Against dollars, a group that spent none is a level line. A group that has no values for
-    `against` is named under the plot; where none has, a sentence says so. `size` is in inches.
+    `against` is named under the plot; where none has, a sentence says so.
     """
     curves = [
         (name, [curve for frame in frames if len(curve := _curve(frame, metric, against))])
@@ -44,7 +42,7 @@ def compare(
     ends = [curve.index[-1] for _, repeats in curves for curve in repeats]
     if not ends or (against is Against.USD and max(ends) == 0):
         return Missing(f"Nothing to compare by {against}: {LACKING[against]}.")
-    figure = Drawing(size)
+    figure = Drawing((12.0, 5.0))
     axes = figure.add_subplot()
     for at, (name, repeats) in enumerate(curves):
         colour, style = COLOURS[at % len(COLOURS)], _STYLES[at // len(COLOURS) % len(_STYLES)]

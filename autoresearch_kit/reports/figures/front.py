@@ -27,6 +27,9 @@ from autoresearch_kit.reports.figures.experiment_marks import UNAPPROVED
 from autoresearch_kit.reports.figures.score_scale import MARGIN, find_scale
 from autoresearch_kit.reports.tables import column_of
 
+WIDTH, HEIGHT = 12.0, 6.0
+"""Inches of the figure of a single pair."""
+
 COLUMNS = 3
 """Pairs of objectives side by side."""
 
@@ -37,12 +40,11 @@ def front(
     members: Collection[int],
     *,
     title: str = "",
-    size: tuple[float, float] = (12.0, 6.0),
 ) -> Drawing | Missing:
     """Draw each pair of objectives as the axes of a plot, with the front, and bounds as lines.
 
     `frame` is as `tables.frame_of` makes it, `members` are the numbers of the front's experiments.
-    `size`, in inches, is that of a single pair's figure; more pairs are drawn smaller.
+    More than one pair is drawn smaller.
     """
     names = [column_of(name, task) for name in task.objectives]
     if len(names) < 2:
@@ -53,7 +55,7 @@ def front(
     measured = measured.assign(front=measured["number"].isin(list(members)))
     pairs = list(combinations(task.objectives, 2))
     rows = math.ceil(len(pairs) / COLUMNS)
-    figure = Drawing((size[0], size[1] if len(pairs) == 1 else 0.8 * size[1] * rows))
+    figure = Drawing((WIDTH, HEIGHT if len(pairs) == 1 else 0.8 * HEIGHT * rows))
     for at, pair in enumerate(pairs, start=1):
         axes = figure.add_subplot(rows, min(COLUMNS, len(pairs)), at)
         _draw_pair(axes, measured, task, pair)
