@@ -337,12 +337,12 @@ class _Loop:
         return repairing.result()
 
     def _carry_over(self, passed: Proposal) -> Future[Proposal | None] | None:
-        """Ask the researcher of an idea for it on the best of now, with which it conflicts."""
+        """Ask the idea's researcher to rewrite it for the present best, with which it conflicts."""
         view = self._view_of(passed)
         return None if view is None else self.parts.proposing.merge(view, passed)
 
     def _view_of(self, proposal: Proposal) -> View | None:
-        """Return what its researcher sees of the rest, to change a proposal that is under way."""
+        """Return the view from which a researcher changes a proposal that is under way."""
         others = [each for each in self.running if each.number != proposal.number]
         view = self.parts.view(self.experiments, others)
         return None if view is None else replace(view, number=proposal.number)

@@ -222,19 +222,19 @@ class Proposing:
             return True
 
     def _news(self, made: _Made, told: View) -> list[Proposal]:
-        """Return what is in flight now that was not when this proposal was asked for."""
+        """Return proposals in flight that the view `told` does not have."""
         known = [(each.idea, each.constants, each.edits) for each in told.in_flight]
         now = (*self._running, *self._prepared(made))
         return [each for each in now if (each.idea, each.constants, each.edits) not in known]
 
     def _told(self, view: View, number: int) -> View:
-        """Return the view for a request under this number: it says what is prepared."""
+        """Return the view for a request under this number, with all prepared proposals."""
         with self._lock:
             asked = next((made for made in self._made if made.number == number), None)
             return replace(view, number=number, prepared=self._prepared(asked))
 
     def _prepared(self, asked: _Made | None) -> tuple[Proposal, ...]:
-        """Return what is prepared, but for what is asked for."""
+        """Return the prepared proposals, without the one asked for."""
         with self._lock:
             return tuple(
                 replace(made.proposal, number=made.number)
@@ -246,7 +246,7 @@ class Proposing:
         return sum(made.in_work for made in self._made)
 
     def _written(self, write: Callable[[Proposal], None], proposal: Proposal) -> None:
-        """Write a proposal down for a process that comes after this one, if the disk lets it."""
+        """Write a proposal down for the next process, if the disk has space."""
         try:
             write(proposal)
         except OSError as error:

@@ -211,7 +211,7 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
 
 
 def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[], None]) -> Run:
-    """Let the runner that waits carry out the run; return what it wrote."""
+    """Make the waiting runner carry out the run; return the run that it wrote down."""
     write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
     write_atomic(spec.folder / handover.SPEC_FILE, codec.encode(spec))
     handover.write_live(spec.folder, "start")

@@ -300,7 +300,7 @@ class Workspace:
         write_atomic(self._file("prepared", proposal.number), codec.encode(proposal))
 
     def take_prepared(self, number: int, proposal: Proposal) -> None:
-        """Make what was prepared under this number the pending `proposal`, in one step.
+        """Turn the prepared proposal of this number into the pending `proposal`, in one step.
 
         So a kill leaves it either prepared or pending, never both.
         """

@@ -263,7 +263,7 @@ class History:
         return codec.decode(Experiment, self.file(number, RECORD))
 
     def _read_answers(self, numbers: Sequence[int]) -> dict[int, tuple[str, Approval]]:
-        """Return the commits of these answers, and what they say, by number."""
+        """Return the commits and contents of these answers, by number."""
         if not numbers:
             return {}
         names = [refs.approval_ref(self.tag, number) for number in numbers]

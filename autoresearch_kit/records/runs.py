@@ -223,7 +223,7 @@ class Run:
 def failed_by_kit(
     seed: int, detail: str, sandbox: SandboxLevel, wall_seconds: float = 0.0, slot: str = ""
 ) -> Run:
-    """Return a run of which nothing is known but that the kit failed it, and why."""
+    """Return the record of a run that the kit failed, with the reason only."""
     return Run(
         seed=seed,
         score=None,
@@ -267,7 +267,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class VisibleFiles:
-    """The files of this machine that a run sees or does not see, beside those of every run.
+    """The files of this machine that a run sees or does not see, in addition to all runs'.
 
     `imports` are top-level modules that its campaign's notebook imports: the distributions that
     hold them are shown. `hidden` are files and folders that hold hidden data and are not shown,

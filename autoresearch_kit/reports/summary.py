@@ -228,7 +228,7 @@ class Summary:
         return f"{words}{share(self.gain, self.baseline.value, self.metric)} {direction}"
 
     def _device_hours(self) -> str:
-        """Return the hours of all runs, whatever they were for, and those of an improvement."""
+        """Return the device-hours of all runs, and those per improvement."""
         if not self.device_hours:
             return ""
         words = f"{self.device_hours:.2f} of all runs"

@@ -127,7 +127,7 @@ class Sample:
         return rounded(self.mean) + (f" (mean of {count})" if count > 1 else "")
 
     def only(self, scores: tuple[float, ...]) -> "Sample":
-        """Return these of its scores by themselves."""
+        """Return the sample with these scores only."""
         return Sample(scores, self.nodes, metric=self.metric, error=self.error)
 
 
@@ -144,12 +144,12 @@ class Best(Sample):
 
     @classmethod
     def of(cls, sample: Sample) -> "Best":
-        """Return a code as it is held against by what is known of it."""
+        """Return the best with the scores of `sample`, and none beside."""
         return cls(sample.scores, sample.nodes, metric=sample.metric, error=sample.error)
 
     @property
     def recent(self) -> Sample:
-        """Return its latest scores, those beside the challenger's among them."""
+        """Return the latest scores, those beside the challenger's among them."""
         return self.only((*self.scores, *self.beside)[-RECENT:])
 
 

@@ -254,7 +254,7 @@ def error_of_mean(scores: Sequence[float], noise: Noise, chance: float) -> float
 
 
 def _position(scores: Sequence[float], noise: Noise) -> float:
-    """Return which share of such groups of runs has less spread than this one."""
+    """Return the share of groups of as many runs that would spread less than this one."""
     squares = len(scores) * float(np.var(scores))
     return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
 

@@ -51,16 +51,16 @@ class PredictorProcess(WatchedPredictor):
 
     @property
     def buffer(self) -> Buffer:
-        """Return where it leaves its logits."""
+        """Return the buffer of the predictor's logits."""
         return self.offered[0]
 
     @property
     def shape(self) -> Shape:
-        """Return the shape of the batches that it is asked for."""
+        """Return the shape of the batches that the predictor gets."""
         return self.buffer.terms.shape
 
     def begin(self, buffers: Sequence[Buffer]) -> None:
-        """Tell it that its turn has come: it may use a GPU now, and its time is counted.
+        """Begin the predictor's turn: it may use a GPU now, and its time is counted.
 
         `buffers` are offered for its logits, the best first.
 
@@ -73,7 +73,7 @@ class PredictorProcess(WatchedPredictor):
         self._offer()
 
     def await_ready(self) -> None:
-        """Wait until it has its device, and a buffer for logits that it can use.
+        """Wait until the predictor has its device, and a buffer for logits that it can use.
 
         Raises:
             ScoreFailure: the kit's part of it did not start.
@@ -89,7 +89,7 @@ class PredictorProcess(WatchedPredictor):
                 self._offer()
 
     def load(self) -> None:
-        """Have it load the submission, once it is ready.
+        """Make the predictor load the submission, once it is ready.
 
         Raises:
             ScoreFailure: the kit's part of it did not start, or the submission can't be loaded.
@@ -114,7 +114,7 @@ class PredictorProcess(WatchedPredictor):
         return self._predict(inputs, exchange.PREDICT_FULL)
 
     def end(self) -> None:
-        """Kill it and all that it started, and let go of what was shared."""
+        """Kill the predictor and all that it started, and release what was shared."""
         super().end()
         os.close(self.memory)
         self.door.close()
@@ -143,7 +143,7 @@ class PredictorProcess(WatchedPredictor):
         self.write(memoryview(request), self.deadline)
 
     def _reply(self, limit: float) -> Reply:
-        """Return the next reply; meanwhile read what it prints, and watch its memory."""
+        """Return the next reply; meanwhile read the predictor's prints, and watch its memory."""
         line = b""
         while not line.endswith(b"\n"):
             line += self.read(REPLY_BYTES - len(line), limit)

@@ -50,7 +50,7 @@ class TaskPredictor(WatchedPredictor):
     called: ClassVar[str] = "the submission"
 
     def load(self) -> None:
-        """Have it load the submission, unless it has.
+        """Make the predictor load the submission, unless it has.
 
         Raises:
             ScoreFailure: the submission can't be loaded, or the kit's part did not start.
@@ -121,7 +121,7 @@ class TaskPredictor(WatchedPredictor):
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """Count the seconds in here as the submission's, and end it when it has none left."""
+        """Count the enclosed seconds as the submission's, and end it when it has none left."""
         begun = time.monotonic()
         self.limit = begun + self.spec.answer_seconds - self.spent
         yield
@@ -137,7 +137,7 @@ class TaskPredictor(WatchedPredictor):
         return size
 
     def _import(self, module: str) -> None:
-        """Have it import what the inputs are made of, once: that is not the submission's time."""
+        """Make the predictor import the inputs' module, once: that is not the submission's time."""
         if module not in self.imported:
             self.imported.add(module)
             self._send(Asked(module=module))
@@ -161,7 +161,7 @@ class TaskPredictor(WatchedPredictor):
         return reply
 
     def _more(self, most: int) -> bytes:
-        """Return what comes next: what was read with the last line, or what is there by now."""
+        """Return the next bytes: those read with the last line, else those that have arrived."""
         if not self.ahead:
             return self.read(most, self.limit)
         some, self.ahead = self.ahead[:most], self.ahead[most:]

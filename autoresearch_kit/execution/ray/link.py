@@ -47,7 +47,7 @@ class Link:
             self.process.stdin.flush()
 
     def hear(self, seconds: float) -> list[Message | None]:
-        """Return what the bridge said since, once there is something; None is its end."""
+        """Wait for messages of the bridge and return them; None at its end."""
         heard = list[Message | None]()
         with suppress(queue.Empty):
             heard.append(self._heard.get(timeout=seconds))
@@ -56,7 +56,7 @@ class Link:
         return heard
 
     def end(self) -> None:
-        """End the bridge, and with it all that it carries out."""
+        """End the bridge, and all runs that it carries out."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()

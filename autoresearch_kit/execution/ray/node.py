@@ -107,7 +107,7 @@ class NodeSlot:
             self._place.leave()
 
     def _wait_for(self, order: Order) -> Delivery | None:
-        """Have the pool carry it out; None where it was cancelled."""
+        """Make the pool carry out the order; None if it was cancelled."""
         self._pool.submit(order)
         while True:
             for over in self._pool.wait(POLL_SECONDS):
@@ -141,7 +141,7 @@ class Place:
         self._lock = lock
 
     def leave(self) -> None:
-        """Let others have the place."""
+        """Release the place."""
         os.close(self._lock)
 
 
@@ -173,7 +173,7 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
 
 
 def take_place(cache: Path, campaign: str) -> Place:
-    """Return the first place that no living process has, of this campaign on this machine."""
+    """Return the campaign's first folder on this machine that no living process uses."""
     number = 0
     while True:
         folder = cache / PLACES / platform.node() / f"{campaign}-{number}"

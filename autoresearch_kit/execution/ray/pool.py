@@ -209,7 +209,7 @@ class RayPool:
         self._state.queue = left
 
     def _settle_bound(self, order: Order) -> bool:
-        """Settle an order for one slot only, if that is not there: no other may have it."""
+        """Report an order for one slot as lost if that slot is gone: no other slot may take it."""
         known = self._state.known.get(order.slot)
         if known is not None and not known.slot.left_out:
             return False
@@ -228,7 +228,7 @@ class RayPool:
         self._link.tell(known.given)
 
     def _hear(self, seconds: float) -> None:
-        """Take in what the bridge says; start another one where it has died and its time came."""
+        """Handle messages of the bridge; start a new one when it died and the pause is over."""
         if self._link is None:
             left = self._start_at - time.monotonic()
             time.sleep(max(0.0, min(seconds, left)))
@@ -278,7 +278,7 @@ class RayPool:
         logger.warning("slot %s is left out: %s", message.slot, message.why)
 
     def _leave_out(self) -> None:
-        """Leave out the slots that are there and not of the class."""
+        """Leave out the slots of another class of devices."""
         for known in self._state.known.values():
             if known.report and (why := _why_not(known.report, self._wanted)):
                 known.slot = replace(known.slot, left_out=why)
@@ -326,7 +326,7 @@ class RayPool:
         self._why_dead = message.why
 
     def _drop_bridge(self) -> None:
-        """Lose what the bridge that has died carried out; another one starts after a pause.
+        """Count the orders of a dead bridge as lost; a new bridge starts after a pause.
 
         Raises:
             ExecutionError: too many have died in a row.

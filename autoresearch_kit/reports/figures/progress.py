@@ -202,7 +202,7 @@ def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, s
 
 
 def _leading(frame: pd.DataFrame) -> pd.Series:
-    """Return which of these became the best."""
+    """Return the experiments that became the best."""
     kept = (frame["status"] == Verdict.KEEP) & ~frame["held"]
     return kept & (frame["reason"] != Reason.TRADE_OFF)
 

@@ -173,7 +173,7 @@ def _part(place: str) -> str:
 
 
 def _info(told: TaskFile, files: Files) -> TaskInfo:
-    """Return what describes the copy: digests of what was found, and what task.toml tells."""
+    """Return the TaskInfo of the copy: digests of its files, and the settings of task.toml."""
     data = {name: path for name, path in files.items() if _part(name) == DATA_FOLDER}
     rest = {name: path for name, path in files.items() if _part(name) != DATA_FOLDER}
     task = told.task
