@@ -211,9 +211,9 @@ def begin(root: Path, options: Options) -> Settings:
     Raises:
         InputError: an option can't be met on this machine, or the notebook can't be used.
     """
-    told = None if options.task is None else task_file.read(root, options.task)
-    if told is not None:
-        options = _for_task(options, told)
+    task_toml = None if options.task is None else task_file.read(root, options.task)
+    if task_toml is not None:
+        options = _for_task(options, task_toml)
     elsewhere = is_elsewhere(options.pool)
     if elsewhere:
         _check_named(options)
@@ -233,7 +233,7 @@ def begin(root: Path, options: Options) -> Settings:
         suits = profiles.find(options.profile)
     notebook = options.notebook or suits.notebook
     profile = _profile(root, options, suits, notebook)
-    text = None if told else context.text_sizes(dataset, suits)
+    text = None if task_toml else context.text_sizes(dataset, suits)
     compile_seconds = options.compile_seconds
     if compile_seconds is None:
         compile_seconds = suits.compile_seconds
@@ -242,7 +242,7 @@ def begin(root: Path, options: Options) -> Settings:
     if memory_mb is None:  # a cluster's slots tell theirs at the start
         share = context.MEMORY_SHARE / (asked.slots or 1)
         memory_mb = 0 if elsewhere else round(share * cgroups.memory_mb())
-    task = told.task if told else LANGUAGE_MODELLING
+    task = task_toml.task if task_toml else LANGUAGE_MODELLING
     task = with_aims(task, options.objectives, options.bound)
     if not elsewhere:
         check_measured(task, accelerator)
@@ -285,13 +285,13 @@ def _seeds(given: int | None, rule: Rule, task: Task) -> int:
     return given or (SEEDS if known else MORE_SEEDS)[rule]
 
 
-def _for_task(options: Options, told: TaskFile) -> Options:
+def _for_task(options: Options, task_toml: TaskFile) -> Options:
     """Return the options with what a task's folder says, where nothing else was given.
 
     Raises:
         InputError: an option is for language modelling only.
     """
-    folder = told.task.folder
+    folder = task_toml.task.folder
     if options.dataset is not None:
         raise InputError(f"--dataset is for language modelling; {folder} has its own data")
     if options.profile not in (None, profiles.AS_IS.name):
@@ -304,7 +304,7 @@ def _for_task(options: Options, told: TaskFile) -> Options:
         dataset=folder,
         profile=profiles.AS_IS.name,
         notebook=options.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
-        train_seconds=options.train_seconds or told.train_seconds,
+        train_seconds=options.train_seconds or task_toml.train_seconds,
     )
 
 

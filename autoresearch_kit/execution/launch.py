@@ -42,14 +42,14 @@ GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingRunner:
     """A runner with its kernel, started for a run and waiting to be told to begin."""
 
     setup: RunSetup
     runner: Child
 
 
-def prepare(setup: RunSetup) -> Waiting:
+def prepare(setup: RunSetup) -> WaitingRunner:
     """Start a runner and its kernel, after the end of any earlier attempt at the same run.
 
     Raises:
@@ -72,7 +72,7 @@ def prepare(setup: RunSetup) -> Waiting:
         gpu=setup.gpu,
         cores=setup.cores,
     )
-    return Waiting(setup, runner)
+    return WaitingRunner(setup, runner)
 
 
 def end_run(run_id: str) -> None:
@@ -136,7 +136,7 @@ class Ahead:
 
 def execute(
     spec: RunSpec,
-    waiting: Waiting | None = None,
+    waiting: WaitingRunner | None = None,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     meanwhile: Callable[[], None] = lambda: None,
@@ -210,7 +210,9 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
     )
 
 
-def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[], None]) -> Run:
+def _carry_out(
+    spec: RunSpec, waiting: WaitingRunner, started: float, poll: Callable[[], None]
+) -> Run:
     """Make the waiting runner carry out the run; return the run that it wrote down."""
     write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
     write_atomic(spec.folder / handover.SPEC_FILE, codec.encode(spec))

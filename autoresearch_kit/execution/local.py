@@ -14,7 +14,7 @@ from autoresearch_kit.errors import Cancelled, ExecutionError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.device_queue import DeviceQueue, Ticket
 from autoresearch_kit.execution.devices import Device
-from autoresearch_kit.execution.launch import Waiting
+from autoresearch_kit.execution.launch import WaitingRunner
 from autoresearch_kit.execution.pool import DataRef, Delivery, Lost, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
@@ -81,7 +81,7 @@ class LocalPool:
         self._queue = DeviceQueue(tuple(self._devices))
         self._submitted: dict[str, _Submitted] = {}
         self._dropped: list[_Submitted] = []
-        self._standby: dict[str, Waiting] = {}
+        self._standby: dict[str, WaitingRunner] = {}
         self._taken = set[str]()
 
     def slots(self) -> Sequence[Slot]:

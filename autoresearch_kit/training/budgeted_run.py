@@ -46,8 +46,8 @@ class BudgetedRun:
     ) -> None:
         self.seed = seed
         self.train_seconds = train_seconds
-        told = os.environ.get(handover.DEVICE)
-        self.device = precision.expected(told) if told else precision.device()
+        name = os.environ.get(handover.DEVICE)
+        self.device = precision.expected(name) if name else precision.device()
         self.step = 0
         self.tokens = 0
         self._work = work

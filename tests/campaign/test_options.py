@@ -89,7 +89,7 @@ def test_the_compile_allowance_suits_the_profile_or_is_given(
         (Options(notebook="../mine.ipynb"), r"outside the project .* adopt --from /.*mine\.ipynb"),
     ],
 )
-def test_a_wish_out_of_bounds_is_named(project: Path, options: Options, words: str) -> None:
+def test_an_option_out_of_bounds_is_named(project: Path, options: Options, words: str) -> None:
     with pytest.raises(InputError, match=words):
         settled(project, options)
 

@@ -61,7 +61,7 @@ def test_no_task_is_language_modelling(project: Path) -> None:
         (Options(task="."), "can't be a task: it must be a folder in the project"),
     ],
 )
-def test_wishes_that_no_task_can_have_are_refused(
+def test_options_that_no_task_can_have_are_refused(
     options: Options, words: str, project: Path
 ) -> None:
     with pytest.raises(InputError, match=words):

@@ -42,7 +42,7 @@ class PredictorProcess(WatchedPredictor):
     """
 
     memory: int
-    door: socket.socket
+    gpu_socket: socket.socket
     offered: list[Buffer] = field(default_factory=list, repr=False)
     precision: str = ""
     loading: float = 0.0
@@ -117,10 +117,10 @@ class PredictorProcess(WatchedPredictor):
         """Kill the predictor and all that it started, and release what was shared."""
         super().end()
         os.close(self.memory)
-        self.door.close()
+        self.gpu_socket.close()
 
     def _offer(self) -> None:
-        self.buffer.share(self.memory, self.door)
+        self.buffer.share(self.memory, self.gpu_socket)
         self._request(self.buffer.terms.line())
 
     def _predict(self, inputs: Ints, request: bytes) -> Logits:
@@ -154,12 +154,12 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     """Start a fresh predictor, which loads nothing yet."""
     memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
-    door, theirs = socket.socketpair()
+    gpu_socket, theirs = socket.socketpair()
     # copied to numbers that are the same for each predictor: they must tell nothing
     ours = (memory, requests, replies, theirs.fileno())
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in ours]
-    told = PredictorSpec(spec.submission, spec.device, *ends)
-    process = launch(_command(spec, told), printing, ends)
+    predictor_spec = PredictorSpec(spec.submission, spec.device, *ends)
+    process = launch(_command(spec, predictor_spec), printing, ends)
     theirs.close()
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
@@ -170,11 +170,11 @@ def start(spec: JudgeSpec) -> PredictorProcess:
         replies=answer,
         printed=printed,
         memory=memory,
-        door=door,
+        gpu_socket=gpu_socket,
     )
 
 
-def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
+def _command(spec: JudgeSpec, predictor_spec: PredictorSpec) -> list[str]:
     env = bubblewrap.environment(
         home=Path("/tmp"),
         kit=spec.kit,
@@ -182,7 +182,7 @@ def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
         gpu=spec.gpu,
         more=NO_COMPILE | bubblewrap.SLEEPING_THREADS,
     )
-    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(predictor_spec).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]
     return bubblewrap.command(
         spec.sandbox, argv, read_only=shown, visible=spec.visible, gpu=spec.gpu, env=env

@@ -177,14 +177,14 @@ def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
     torch = "torch" in spec.visible.imports
-    told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
-    process = launch(_command(spec, told, output), printing, ends)
+    predictor_spec = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
+    process = launch(_command(spec, predictor_spec, output), printing, ends)
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
     return TaskPredictor(process=process, spec=spec, requests=ask, replies=answer, printed=printed)
 
 
-def _command(spec: JudgeSpec, told: TaskPredictorSpec, output: Path) -> list[str]:
+def _command(spec: JudgeSpec, predictor_spec: TaskPredictorSpec, output: Path) -> list[str]:
     env = bubblewrap.environment(
         home=Path("/tmp"),
         kit=spec.kit,
@@ -192,7 +192,7 @@ def _command(spec: JudgeSpec, told: TaskPredictorSpec, output: Path) -> list[str
         gpu=spec.gpu,
         more=NO_COMPILE | bubblewrap.SLEEPING_THREADS | {"AUTORESEARCH_OUTPUT": str(output)},
     )
-    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(predictor_spec).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission, output]
     return bubblewrap.command(
         spec.sandbox, argv, read_only=shown, visible=spec.visible, gpu=spec.gpu, env=env

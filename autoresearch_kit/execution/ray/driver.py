@@ -229,8 +229,8 @@ class Cluster:
                     ray.get(actor.take.remote(sent, some))
                 ray.get(actor.end.remote(sent))
         setup = codec.compact(connect.node)
-        told: bytes = ray.get(actor.open.remote(setup, self._kit, self._data, gpu=device.gpu))
-        return codec.decode(Report, told)
+        report: bytes = ray.get(actor.open.remote(setup, self._kit, self._data, gpu=device.gpu))
+        return codec.decode(Report, report)
 
     def _carry_out(self, device: _Device, actor: ActorHandle, given: RunOrder) -> bool:
         """Have an order carried out, and report its outcome; return True if it was delivered."""

@@ -37,16 +37,16 @@ class Link:
             )
         self._reader = threading.Thread(target=self._read, name="ray-bridge", daemon=True)
         self._reader.start()
-        self.tell(connect)
+        self.send(connect)
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; to a bridge that has died, in vain."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write(to_line(message))
             self.process.stdin.flush()
 
-    def hear(self, seconds: float) -> list[Message | None]:
+    def receive(self, seconds: float) -> list[Message | None]:
         """Wait for messages of the bridge and return them; None at its end."""
         heard = list[Message | None]()
         with suppress(queue.Empty):

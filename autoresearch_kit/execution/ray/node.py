@@ -151,7 +151,7 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
     Raises:
         KitError: it can't be used; the message says why.
     """
-    told = codec.decode(NodeSetup, setup)
+    node_setup = codec.decode(NodeSetup, setup)
     machine, level = machine_probe.probe(), bubblewrap.level()
     if gpu and machine.gpu is None:
         why = f" ({machine.no_gpu})" if machine.no_gpu else ""
@@ -159,14 +159,14 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
     machine_probe.check_inside(machine, level)
     make_parts(dataset)
     info = read_info(dataset)
-    visible = find_visible_files(info, told.corpus, told.imports)
+    visible = find_visible_files(info, node_setup.corpus, node_setup.imports)
     found = _check_leak(dataset, visible, level)
-    here = fingerprint(info, machine, kind_of(info).scoring_version, told.clock)
+    here = fingerprint(info, machine, kind_of(info).scoring_version, node_setup.clock)
     free = shutil.disk_usage(cache).free / MEGABYTE
-    place = take_place(cache, told.campaign)
-    workspace = Workspace(place.folder, told.tag)
+    place = take_place(cache, node_setup.campaign)
+    workspace = Workspace(place.folder, node_setup.tag)
     _clear(workspace, kit)
-    site = Site(dataset, told.data, kit_copy.digest(kit), level, visible)
+    site = Site(dataset, node_setup.data, kit_copy.digest(kit), level, visible)
     device = Device("gpu0" if machine.gpu else "cpu0", machine, here)
     pool = LocalPool(site, [device], workspace, workspace.runs)
     return NodeSlot(pool, Report(machine, here, level, round(free), found), place)

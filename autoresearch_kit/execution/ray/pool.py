@@ -175,7 +175,7 @@ class RayPool:
         state.over = [each for each in state.over if each.key != key]
         for name, known in state.known.items():
             if known.given and known.given.order.key == key and self._link:
-                self._link.tell(Cancel(name, key))
+                self._link.send(Cancel(name, key))
                 self._drop(known.given)
                 known.given = None  # busy until it has stopped
 
@@ -225,7 +225,7 @@ class RayPool:
         known.given = RunOrder(known.slot.name, order, folder.name)
         known.slot = replace(known.slot, busy=order.key)
         assert self._link is not None
-        self._link.tell(known.given)
+        self._link.send(known.given)
 
     def _hear(self, seconds: float) -> None:
         """Handle messages of the bridge; start a new one when it died and the pause is over."""
@@ -235,7 +235,7 @@ class RayPool:
             if left <= seconds:
                 self._link = Link(self._connect, self._log, self._argv)
             return
-        for message in self._link.hear(seconds):
+        for message in self._link.receive(seconds):
             if message is None:
                 self._drop_bridge()
             else:
