@@ -1,4 +1,4 @@
-"""The package's rooms import downward only, and the campaign process stays light."""
+"""Packages import downward only, and the campaign process stays light."""
 
 import ast
 import subprocess
@@ -25,9 +25,9 @@ LAYERS = (
     {"studies"},
     {"ui"},
 )
-"""From the ground up. A room imports from lower rows, and from its own row but for cycles."""
+"""From the lowest up. A package imports from lower rows, and from its own row but for cycles."""
 
-ROWS = {room: row for row, rooms in enumerate(LAYERS) for room in rooms}
+ROWS = {package: row for row, packages in enumerate(LAYERS) for package in packages}
 
 CONTROL = (
     "autoresearch_kit.ui.cli",
@@ -36,35 +36,35 @@ CONTROL = (
 )
 
 
-def imported_rooms(path: Path) -> set[str]:
-    rooms: set[str] = set()
+def imported_packages(path: Path) -> set[str]:
+    packages: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "autoresearch_kit":
-            rooms |= {alias.name for alias in node.names} & ROWS.keys()
+            packages |= {alias.name for alias in node.names} & ROWS.keys()
         elif isinstance(node, ast.ImportFrom) and node.module:
             parts = node.module.split(".")
-            rooms |= {parts[1]} if parts[0] == "autoresearch_kit" else set()
-    return rooms
+            packages |= {parts[1]} if parts[0] == "autoresearch_kit" else set()
+    return packages
 
 
 ARROWS = [
-    (path.relative_to(PACKAGE), path.relative_to(PACKAGE).parts[0].removesuffix(".py"), room)
+    (path.relative_to(PACKAGE), path.relative_to(PACKAGE).parts[0].removesuffix(".py"), package)
     for path in sorted(PACKAGE.rglob("*.py"))
-    for room in imported_rooms(path)
+    for package in imported_packages(path)
     if path.parent != PACKAGE or path.stem != "__init__"
 ]
-"""Each module, its room, and a room that it imports from."""
+"""Each module, its package, and a package that it imports from."""
 
 
 def test_imports_run_downward() -> None:
-    assert not [(str(path), room) for path, own, room in ARROWS if ROWS[room] > ROWS[own]]
+    assert not [(str(path), package) for path, own, package in ARROWS if ROWS[package] > ROWS[own]]
 
 
 def test_there_are_no_cycles() -> None:
     order = TopologicalSorter[str]()
-    for _, own, room in ARROWS:
-        if own != room:
-            order.add(own, room)
+    for _, own, package in ARROWS:
+        if own != package:
+            order.add(own, package)
     order.prepare()  # raises CycleError
 
 

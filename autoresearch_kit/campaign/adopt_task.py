@@ -39,13 +39,13 @@ def adopt_for_task(
     if not folder.resolve().is_relative_to(root.resolve()):
         raise InputError(f"{folder} is not in the project {root}; a task's folder is")
     name = folder.resolve().relative_to(root.resolve()).as_posix()
-    told = read_task(root, name)
+    task_toml = read_task(root, name)
     try:
         cells, kernel = parse_cells(read_text(path))
         notes: tuple[str, ...] = ()
         if not any(cell.name in (PARAMETERS, SETUP, SUBMIT) for cell in cells):
             cells, notes = _converted(
-                named_cells(cells), _data_files(folder), told.train_seconds, ask
+                named_cells(cells), _data_files(folder), task_toml.train_seconds, ask
             )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

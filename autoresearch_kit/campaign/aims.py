@@ -58,7 +58,7 @@ def with_bounds(task: Task, old: Sequence[Bound], new: Sequence[Bound]) -> Task:
 
 
 def check_measured(task: Task, gpu: Accelerator | None) -> None:
-    """Check that what is asked for can be measured where runs are; `gpu` is what they have.
+    """Check that runs can measure the metrics asked for; `gpu` is the GPU that runs have.
 
     Raises:
         InputError: it can't.

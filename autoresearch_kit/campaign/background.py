@@ -114,7 +114,7 @@ class CopiesAndNotices:
             self._log_once(f"copied to {folder}; each experiment from now on copies again")
 
     def _log_once(self, message: str) -> None:
-        """Log the message, unless it was the last that was logged here."""
+        """Log a message, unless the last one logged here was equal."""
         if message != self._last_message:
             logger.info("%s", message)
         self._last_message = message

@@ -290,8 +290,8 @@ def prepare(corpus: str, *options: str, tell: Callable[[str], object] | None = N
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdout=pipe, stderr=pipe if tell else None) as process:
         if tell and process.stderr:
-            told = io.TextIOWrapper(process.stderr, newline="")  # keeps a bar's carriage returns
-            while piece := told.read(_PIECE):
+            stderr = io.TextIOWrapper(process.stderr, newline="")  # keeps a bar's carriage returns
+            while piece := stderr.read(_PIECE):
                 tell(piece)
         said = process.communicate()[0].decode().strip().splitlines()
     said = said or [f"corpus '{corpus}' was not prepared; see above"]

@@ -63,12 +63,12 @@ class Dispatch:
         return bool(self._waiting)
 
     def start(self, work: Work) -> Iterator[Work]:
-        """Begin a work; yield it if it is over at once."""
+        """Begin a piece of work; yield it if it ends at once."""
         self.works.append(work)
         yield from self._resume(work, None)
 
     def advance(self) -> Iterator[Work]:
-        """Wait a moment for what is over, and go on with the works; yield those that end.
+        """Wait a moment for deliveries, and continue the work that they are for; yield what ended.
 
         Each is yielded before any other goes on: what is decided next has to know of it.
 
@@ -97,7 +97,7 @@ class Dispatch:
         self._heartbeat.slots(self._slots.uses())
 
     def _accept(self, over: Delivery | Lost, order: Order, slot: str) -> Delivery | None:
-        """Return what comes of an order that is over; None if it is to be carried out again."""
+        """Return the delivery of an order that is over; None if the order is repeated."""
         if isinstance(over, Delivery):
             self._slots.end(slot, over.key, over.run if order.audits is None else None)
             return over
@@ -130,7 +130,7 @@ class Dispatch:
             yield from self._resume(work, delivery)
 
     def _resume(self, work: Work, delivery: Delivery | None) -> Iterator[Work]:
-        """Let a work go on, and note what it wants next; yield it if it is over.
+        """Continue a piece of work until its next order; yield it if it ended.
 
         One that waited for something, and that a person stopped, is over without a result.
         """
@@ -157,7 +157,7 @@ class Dispatch:
         self._submit_waiting()
 
     def _submit_waiting(self) -> None:
-        """Give orders to slots that are free; one for a certain slot waits for that."""
+        """Submit orders to free slots; an order for one certain slot waits for that slot."""
         waiting, self._waiting = self._waiting, []
         for order in waiting:
             free = self._slots.free() if not order.slot else [order.slot]
@@ -177,7 +177,7 @@ class Dispatch:
             self._heartbeat.began(self._slots.use(slot), self._slots.uses())
 
     def _orphans(self) -> Iterator[Lost]:
-        """Yield the orders that wait for a slot that is gone, which are lost as well."""
+        """Yield the orders that wait for a lost slot: they are lost, too."""
         for order in [each for each in self._waiting if each.slot]:
             if order.slot not in self._slots.names:
                 self._waiting.remove(order)

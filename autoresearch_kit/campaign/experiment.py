@@ -149,7 +149,7 @@ class Decider:
         return next(kept, best_of(self.experiments))
 
     def _baseline(self, proposal: Proposal, notebook: TrainNotebook) -> Steps[Outcome]:
-        """Run it with several seeds, since all that follow are compared with it.
+        """Run the baseline with several seeds, since all later experiments are compared with it.
 
         Each slot runs it once, up to `MOST_BASELINE`, so that it is known whether they are alike.
         """
@@ -171,7 +171,7 @@ class Decider:
         return Outcome(proposal, notebook, decision, tuple(own), noise=measured_noise)
 
     def _completed(self, outcome: Outcome) -> Steps[Outcome]:
-        """Audit what is to be kept, and profile it."""
+        """Audit and profile an idea that is to be kept."""
         first, *others = outcome.own
         audited = yield from self.measuring.audit(first, outcome.notebook)
         outcome = replace(outcome, own=(audited, *others))

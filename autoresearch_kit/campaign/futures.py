@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def complete(future: Future[T], make: Callable[[], T]) -> None:
-    """Set a future to what `make` returns, or have it raise what that raises."""
+    """Complete a future with the result of `make`, or with its exception."""
     try:
         future.set_result(make())
     except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result

@@ -67,24 +67,24 @@ class Heartbeat:
         return math.inf if hours is None else max(0.0, hours * 3600 - self.seconds)
 
     def stage(self, stage: Stage, message: str = "") -> None:
-        """Say what the campaign is doing now."""
+        """Write down what the campaign is doing now."""
         if (stage, message) != (self._state.stage, self._state.message):
             self._write(replace(self._state, stage=stage, message=message))
 
     def trying(self, number: int, idea: str) -> None:
-        """Say which experiment is under way."""
+        """Write down which experiment is under way."""
         self._write_soon(replace(self._state, number=number, idea=idea, run_folder=""))
 
     def repairing(self, bug: str) -> None:
-        """Say that a run crashed on a bug, which is being repaired."""
+        """Write down that a bug is being repaired."""
         self.stage(Stage.PROPOSING, f"repairing: {bug}")
 
     def repaired(self, idea: str) -> None:
-        """Say what the idea is after its repair."""
+        """Write down the idea as it is after its repair."""
         self._write(replace(self._state, idea=idea))
 
     def began(self, use: SlotUse, slots: tuple[SlotUse, ...]) -> None:
-        """Say that a slot began a run, and what the others do."""
+        """Write down that a slot began a run, and the runs of the other slots."""
         now = replace(
             self._state,
             stage=Stage.RUNNING,
@@ -101,7 +101,7 @@ class Heartbeat:
         self._state = replace(self._state, slots=slots)
 
     def running(self, run_folder: str, which: str) -> None:
-        """Say that a run is under way, which one, and where its live files are."""
+        """Write down which run is under way, and the folder of its live files."""
         now = replace(self._state, stage=Stage.RUNNING, message=which, run_folder=run_folder)
         self._write(now)
 

@@ -31,7 +31,7 @@ from autoresearch_kit.verdicts.validity import as_fast
 
 @dataclass(frozen=True)
 class Idea:
-    """An idea as it is run; `passed` is as in `Outcome`."""
+    """An idea with its code; `passed` is as in `Outcome`."""
 
     proposal: Proposal
     notebook: TrainNotebook
@@ -40,7 +40,7 @@ class Idea:
 
 @dataclass(frozen=True)
 class Case:
-    """An idea and the best that it is held against, with the runs of both that are over."""
+    """An idea and the best that it is compared with, with the finished runs of both."""
 
     idea: Idea
     own: Sequence[Settled]
@@ -99,7 +99,7 @@ class Judging:
         return within(decided, own, best, last=last), first.noise
 
     def _sides(self, metric: Metric, case: Case) -> Sides:
-        """Return what was measured by a metric, and its noise."""
+        """Return the measurements of idea and best by one metric, and the noise of the metric."""
         own, beside, idea = case.own, case.beside, case.idea
         settings, before = self.measuring.context.settings, self.runs_before(case.best, beside)
         scores, best_scores = repeats.scores(own, metric), repeats.scores(beside, metric)
@@ -126,7 +126,7 @@ class Judging:
         return Sides(challenger, champion, known)
 
     def _rivals(self, best: Experiment, task: Task) -> list[Rival]:
-        """Return the rest of the front, by the runs that there are of it."""
+        """Return the other members of the front, with their runs so far."""
         others = [each for each in pareto.front(self.experiments, task) if each is not best]
         sides = {
             each.number: pareto.samples(self.experiments, each, task, task.objectives)

@@ -1,4 +1,4 @@
-"""Notices to a person who is not there, sent by apprise.
+"""Notices to a person who is away, sent by apprise.
 
 An address is a plain webhook, which gets a POST of `{"text": ...}` as Slack and Mattermost take
 it, or any of apprise's services (`ntfy://`, `discord://`, `mailto://`, ...). It is a secret.
@@ -178,7 +178,7 @@ def _plain_webhook(address: str) -> dict[str, object]:
 
 @contextmanager
 def _captured_logs() -> Iterator[list[str]]:
-    """Collect what apprise logs, and keep it and urllib3's out of all logs: it names addresses."""
+    """Collect what apprise logs, and keep it and urllib3's logs out: they name addresses."""
     messages: list[str] = []
 
     def capture(record: logging.LogRecord) -> bool:

@@ -65,7 +65,7 @@ def delivered(wanted: Order) -> Steps[Delivery]:
 
 
 def until(happened: Callable[[], bool]) -> Steps[None]:
-    """Wait until something has happened that is no run."""
+    """Wait until `happened` returns True, without ordering a run."""
     while not happened():
         yield ()
 
@@ -115,7 +115,7 @@ def carry_out(wanted: Order) -> Steps[Delivery]:
 
 
 def drive(steps: Steps[T], pool: Pool, heartbeat: Heartbeat) -> T:
-    """Carry out what `steps` want on a pool; return what they come to.
+    """Carry out the orders of `steps` on a pool; return the result of `steps`.
 
     A run that is lost with its slot is carried out again.
 

@@ -92,7 +92,7 @@ class Probing:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """Have `close` wait for what is done in here."""
+        """Make `close` wait for the enclosed work."""
         with self._changed:
             self._under_way += 1
         try:

@@ -99,18 +99,18 @@ class Proposing:
             due = any(made.number == view.number for made in self._made)
             if due or self._turns.takes_long(view.number):
                 return self._taken(view)
-            told = self._told(view, view.number)
-        return self._turns.propose(told)
+            current = self._current_view(view, view.number)
+        return self._turns.propose(current)
 
     def repair(self, view: View, crashed: Proposal) -> Future[Proposal | None]:
         """Begin to repair the crashed proposal; its result is None if nobody can.
 
         A repaired one is pending as soon as it is there.
         """
-        told = self._told(view, view.number)
+        current = self._current_view(view, view.number)
 
         def work() -> Proposal | None:
-            repaired = self._turns.repair(told, crashed)
+            repaired = self._turns.repair(current, crashed)
             if repaired is not None:
                 self._written(self._under_way.write_pending, repaired)
             return repaired
@@ -122,8 +122,8 @@ class Proposing:
 
         The result is None if its researcher can't carry it over.
         """
-        told = self._told(view, view.number)
-        return self._promised(lambda: self._turns.merge(told, passed))
+        current = self._current_view(view, view.number)
+        return self._promised(lambda: self._turns.merge(current, passed))
 
     def _promised(self, make: Callable[[], Proposal | None]) -> Future[Proposal | None]:
         future: Future[Proposal | None] = Future()
@@ -163,13 +163,13 @@ class Proposing:
     def _on_best(self, made: _Made, prepared: Proposal, view: View) -> Proposal | None:
         """Return what was prepared, on the best of now; None if it is asked for again."""
         moved = self._moved(prepared, view)
-        told = self._told(view, made.number)
+        current = self._current_view(view, made.number)
         if moved is None:
             logger.info("experiment %d: its prepared edits conflict with the new best", view.number)
-            self._make(made, told, lambda told: self._turns.carry_over(told, prepared))
+            self._make(made, current, lambda current: self._turns.carry_over(current, prepared))
         elif moved.parent != prepared.parent and not moved.failure and _was_tried(moved, view):
             logger.info("experiment %d: what was prepared was tried; asked again", view.number)
-            self._make(made, told, self._turns.propose)
+            self._make(made, current, self._turns.propose)
             return None
         return moved
 
@@ -184,36 +184,36 @@ class Proposing:
 
     def _begin(self, number: int, view: View) -> None:
         """Begin to make a new proposal under this number."""
-        told = self._told(view, number)
+        current = self._current_view(view, number)
         self._made.append(made := _Made(number, number))
-        self._make(made, told, self._turns.propose)
+        self._make(made, current, self._turns.propose)
 
-    def _make(self, made: _Made, told: View, make: Callable[[View], Proposal]) -> None:
+    def _make(self, made: _Made, current: View, make: Callable[[View], Proposal]) -> None:
         """Have `make` make this proposal, or make it again, in the background.
 
-        Where another one that it was not told of changes the same, it is asked for again, once.
+        Where another one that it did not know of changes the same, it is asked for again, once.
         """
         made.proposal = None
 
         def work() -> None:
             try:
-                if not self._finish(made, make(told), told):
-                    logger.info("experiment %d is like another; asked again", told.number)
-                    again = replace(told, running=self._running, prepared=self._prepared(made))
+                if not self._finish(made, make(current), current):
+                    logger.info("experiment %d is like another; asked again", current.number)
+                    again = replace(current, running=self._running, prepared=self._prepared(made))
                     self._finish(made, self._turns.propose(again), None)
             except BaseException as error:  # noqa: BLE001 - raised again by `ready`
                 made.error = error
 
         self._start(work)
 
-    def _finish(self, made: _Made, proposal: Proposal, told: View | None) -> bool:
+    def _finish(self, made: _Made, proposal: Proposal, current: View | None) -> bool:
         """Write the proposal down as prepared.
 
-        Return False instead where one that is in flight, and not in the view `told`, changes the
+        Return False instead where one that is in flight, and not in the view `current`, changes the
         same.
         """
         with self._lock:
-            others = self._news(made, told) if told else []
+            others = self._news(made, current) if current else []
             if any(shares_change(proposal, other) for other in others):
                 return False
             proposal = replace(proposal, number=made.asked)
@@ -221,20 +221,20 @@ class Proposing:
             made.proposal = proposal
             return True
 
-    def _news(self, made: _Made, told: View) -> list[Proposal]:
-        """Return what is in flight now that was not when this proposal was asked for."""
-        known = [(each.idea, each.constants, each.edits) for each in told.in_flight]
+    def _news(self, made: _Made, current: View) -> list[Proposal]:
+        """Return proposals in flight that the view `current` does not have."""
+        known = [(each.idea, each.constants, each.edits) for each in current.in_flight]
         now = (*self._running, *self._prepared(made))
         return [each for each in now if (each.idea, each.constants, each.edits) not in known]
 
-    def _told(self, view: View, number: int) -> View:
-        """Return the view for a request under this number: it says what is prepared."""
+    def _current_view(self, view: View, number: int) -> View:
+        """Return the view for a request under this number, with all prepared proposals."""
         with self._lock:
             asked = next((made for made in self._made if made.number == number), None)
             return replace(view, number=number, prepared=self._prepared(asked))
 
     def _prepared(self, asked: _Made | None) -> tuple[Proposal, ...]:
-        """Return what is prepared, but for what is asked for."""
+        """Return the prepared proposals, without the one asked for."""
         with self._lock:
             return tuple(
                 replace(made.proposal, number=made.number)
@@ -246,7 +246,7 @@ class Proposing:
         return sum(made.in_work for made in self._made)
 
     def _written(self, write: Callable[[Proposal], None], proposal: Proposal) -> None:
-        """Write a proposal down for a process that comes after this one, if the disk lets it."""
+        """Write a proposal down for the next process, if the disk has space."""
         try:
             write(proposal)
         except OSError as error:

@@ -163,7 +163,7 @@ def _describe(
 
 
 def _bounds(parts: Parts, outcome: Outcome) -> tuple[Bound, ...]:
-    """Return the bounds that it was held against, or those in force where it was against none."""
+    """Return the bounds that the idea was judged by, or else the bounds in force."""
     if outcome.bounds is not None:
         return outcome.bounds
     task = parts.context.settings.task

@@ -47,7 +47,7 @@ class Slots:
         self._left_at: dict[str, float] = {}
 
     def look(self) -> None:
-        """Ask the pool which slots there are. One that is gone has to be checked again."""
+        """Ask the pool for its slots. A slot that was lost has to be checked again."""
         there = {slot.name: slot for slot in self._pool.slots()}
         for gone in self._uses.keys() - there.keys():
             self._accepted.discard(gone)
@@ -110,7 +110,7 @@ class Slots:
         self._accepted = max(groups, key=len, default=set())
 
     def of_usable(self, runs: Sequence[Run]) -> Sequence[Run]:
-        """Return those of these runs that slots in use carried out; all where there are none."""
+        """Return the runs that usable slots carried out; all runs if none did."""
         return [run for run in runs if run.slot in self.usable()] or runs
 
     def usable(self) -> list[str]:
@@ -118,11 +118,11 @@ class Slots:
         return [name for name in self._uses if name in self._accepted and self._is_in(name)]
 
     def free(self) -> list[str]:
-        """Return those of them that are free."""
+        """Return the usable slots that are free."""
         return [name for name in self.usable() if self._is_free(name)]
 
     def unchecked(self) -> list[str]:
-        """Return the free slots of which it is not known whether they are like the others."""
+        """Return the free slots that have not been compared with the others yet."""
         names = [name for name in self._uses if name not in self._accepted and self._is_in(name)]
         return [name for name in names if self._is_free(name)]
 
@@ -136,7 +136,7 @@ class Slots:
         self._keys[name] = order.key
 
     def end(self, name: str, key: str, run: Run | None = None) -> None:
-        """Note that a slot no longer has an order; `run` is what came of it, None if nothing did.
+        """Note that a slot ended its order; `run` is None if the order had no result.
 
         A run that was audited was counted before. A slot that came back meanwhile has others.
         """
@@ -150,7 +150,7 @@ class Slots:
         self._change(name, number=FREE, idea="", words="")
 
     def use(self, name: str) -> SlotUse:
-        """Return what this slot does."""
+        """Return the use of a slot."""
         return self._uses[name]
 
     def uses(self) -> tuple[SlotUse, ...]:

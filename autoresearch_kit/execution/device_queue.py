@@ -39,7 +39,7 @@ class DeviceQueue:
 
     @contextmanager
     def held(self, ticket: Ticket, poll: Callable[[], None] = lambda: None) -> Iterator[str]:
-        """Hold a device in here, alone; yields its name.
+        """Hold a device exclusively; yield its name.
 
         `poll` is called about ten times a second while others hold it; what that raises comes out
         here, and ends the waiting.
@@ -66,7 +66,7 @@ class DeviceQueue:
             self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give free devices to those who wait, the first first."""
+        """Give free devices to the waiting tickets, in order."""
         for ticket in tuple(self._waiting):
             fit = [name for name in self._devices if ticket.only in ("", name)]
             if free := [name for name in fit if name in self._free]:

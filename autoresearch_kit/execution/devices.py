@@ -35,12 +35,12 @@ class Device:
 
     @property
     def gpu(self) -> Accelerator | None:
-        """Return the GPU that it is; None for cores."""
+        """Return the GPU; None if the device is a set of cores."""
         return self.machine.gpu
 
     @property
     def lock_names(self) -> tuple[str, ...]:
-        """Return the names of what its runs have to themselves on this machine.
+        """Return the names under which the device is locked on this machine.
 
         Cores that nothing is pinned to are shared with all, as is a GPU without a UUID.
         """

@@ -111,5 +111,5 @@ class Live:
 
 
 def write_live(folder: Path, stage: str) -> None:
-    """Tell those who watch the run's folder that a stage begins now."""
+    """Write down for watchers of the run's folder that a stage begins now."""
     write_atomic(folder / LIVE_FILE, encode(Live(stage, time.time())))

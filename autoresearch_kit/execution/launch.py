@@ -38,14 +38,14 @@ GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingRunner:
     """A runner with its kernel, started for a run and waiting to be told to begin."""
 
     setup: RunSetup
     runner: Child
 
 
-def prepare(setup: RunSetup) -> Waiting:
+def prepare(setup: RunSetup) -> WaitingRunner:
     """Start a runner and its kernel, after the end of any earlier attempt at the same run.
 
     Raises:
@@ -68,7 +68,7 @@ def prepare(setup: RunSetup) -> Waiting:
         gpu=setup.gpu,
         cores=setup.cores,
     )
-    return Waiting(setup, runner)
+    return WaitingRunner(setup, runner)
 
 
 def end_run(run_id: str) -> None:
@@ -83,7 +83,7 @@ def end_run(run_id: str) -> None:
 
 def execute(
     spec: RunSpec,
-    waiting: Waiting | None = None,
+    waiting: WaitingRunner | None = None,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     meanwhile: Callable[[], None] = lambda: None,
@@ -154,8 +154,10 @@ def audit(spec: RunSpec, run: Run, *, cancelled: Callable[[], bool] = lambda: Fa
     )
 
 
-def _carry_out(spec: RunSpec, waiting: Waiting, started: float, poll: Callable[[], None]) -> Run:
-    """Let the runner that waits carry out the run; return what it wrote."""
+def _carry_out(
+    spec: RunSpec, waiting: WaitingRunner, started: float, poll: Callable[[], None]
+) -> Run:
+    """Make the waiting runner carry out the run; return the run that it wrote down."""
     write_atomic(spec.folder / handover.EXECUTED_FILE, spec.notebook.read_bytes())
     write_atomic(spec.folder / handover.SPEC_FILE, codec.encode(spec))
     handover.write_live(spec.folder, "start")

@@ -14,7 +14,7 @@ from autoresearch_kit.errors import Cancelled, ExecutionError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.device_queue import DeviceQueue, Ticket
 from autoresearch_kit.execution.devices import Device
-from autoresearch_kit.execution.launch import Waiting
+from autoresearch_kit.execution.launch import WaitingRunner
 from autoresearch_kit.execution.pool import DataRef, Delivery, Lost, Order
 from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.files.workspace import Workspace
@@ -81,7 +81,7 @@ class LocalPool:
         self._queue = DeviceQueue(tuple(self._devices))
         self._submitted: dict[str, _Submitted] = {}
         self._dropped: list[_Submitted] = []
-        self._standby: dict[str, Waiting] = {}
+        self._standby: dict[str, WaitingRunner] = {}
         self._taken = set[str]()
 
     def slots(self) -> Sequence[Slot]:
@@ -205,7 +205,7 @@ class LocalPool:
         return order.slot or (measured_on if measured_on in self._devices else "")
 
     def _carry_out(self, submitted: _Submitted) -> None:
-        """Carry the order out once there is a device; what that raises comes out of `wait`."""
+        """Carry out an order as soon as a device is free; `wait` raises what this raises."""
         order = submitted.order
         try:
             with self._held(submitted.ticket, submitted.check) as device:
@@ -234,7 +234,7 @@ class LocalPool:
                 self._taken.discard(device)
 
     def _prepare(self, submitted: _Submitted) -> Path:
-        """Choose the folder, that of the runner that waits there if one does; return it."""
+        """Return the folder of the run: that of the waiting runner, else a new one."""
         order, waiting = submitted.order, self._standby.get(submitted.ticket.device)
         if order.audits is not None:
             submitted.folder = order.audits.folder
@@ -257,7 +257,7 @@ class LocalPool:
         )
 
     def _start_next(self, order: Order, device: str) -> None:
-        """Start the runner of the run after this one there, whatever that will be."""
+        """Start a runner for the next run on this device, whatever run that will be."""
         setup = self._setup(order, new_folder(self._runs), device, waits=True)
         self._standby[device] = launch.prepare(setup)
 

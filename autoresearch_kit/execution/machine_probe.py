@@ -218,10 +218,10 @@ def _probe_here(*, try_compile: bool) -> list[Machine]:
 
     from autoresearch_kit.machine import precision
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         device = precision.device()
-    no_gpu = one_line("; ".join(str(warning.message) for warning in told), WARNING_LENGTH)
+    no_gpu = one_line("; ".join(str(warning.message) for warning in caught), WARNING_LENGTH)
     # ROCm's GPUs have no names and nodes of their own here: all runs share the first
     several = device.type == "cuda" and torch.version.cuda is not None
     count = torch.cuda.device_count() if several else 1

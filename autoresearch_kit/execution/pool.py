@@ -85,7 +85,7 @@ class Pool(Protocol):
         """
 
     def wait(self, seconds: float) -> Sequence[Delivery | Lost]:
-        """Return what is over as soon as there is something; nothing after so many seconds.
+        """Return deliveries and losses as soon as there are any; an empty list after `seconds`.
 
         Raises:
             ExecutionError: a process of a run can't be killed.

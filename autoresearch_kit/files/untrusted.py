@@ -122,7 +122,7 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def _below(folder: int, path: str, depth: int) -> Iterator[Entry]:
-    """Yield what is below an open folder, and close it."""
+    """Yield the entries below an open folder, and close it."""
     try:
         with os.scandir(folder) as listed:
             for entry in listed:

@@ -80,7 +80,7 @@ def look(only: str = "") -> tuple[GpuLook, ...]:
 
 
 def memory(only: str = "") -> tuple[GpuMemory, ...]:
-    """Return the memory of the GPU of this UUID, without one of all that this process may use.
+    """Return the memory of the GPU of this UUID; without one, of all that may be used.
 
     Takes about a millisecond.
     """

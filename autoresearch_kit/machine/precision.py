@@ -33,13 +33,13 @@ def expected(name: str) -> torch.device:
     Raises:
         ExecutionError: torch doesn't find it, or can't use it; the message says why.
     """
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         usable = device()
     if name == "cpu":
         return torch.device(name)
     if usable.type != name:
-        said = "".join(f" ({one_line(str(each.message), WARNING_LENGTH)})" for each in told[:1])
+        said = "".join(f" ({one_line(str(each.message), WARNING_LENGTH)})" for each in caught[:1])
         raise ExecutionError(
             f"this run is to compute on '{name}', and torch finds only '{usable.type}'{said}; "
             f"`autoresearch doctor` shows what runs see"

@@ -150,7 +150,7 @@ class Experiment:
 
     @property
     def unscored_seconds(self) -> float:
-        """Return the wall-clock of its probes, and of the run that profiled it."""
+        """Return the wall-clock seconds of probes and of the profiling run."""
         profiled = self.profiled.run.wall_seconds if self.profiled else 0.0
         return sum(run.wall_seconds for run in self.probes) + profiled
 
@@ -210,7 +210,7 @@ class Experiment:
 
     @property
     def waits(self) -> bool:
-        """Return whether it is a keep of which a person has yet to say if it may be built on."""
+        """Return whether this is a keep that waits for a person's approval."""
         return self.verdict is Verdict.KEEP and self._asks and self.approval is None
 
     @property
@@ -250,7 +250,7 @@ def by_finish(experiments: Iterable[Experiment]) -> list[Experiment]:
 
 
 def judged_since(experiments: Sequence[Experiment], best: Experiment) -> list[Experiment]:
-    """Return those that finished after `best`, without those that the machine disturbed."""
+    """Return the experiments that finished after `best`, without disturbed ones."""
     order = by_finish(experiments)
     after = order[1 + next(at for at, each in enumerate(order) if each.number == best.number) :]
     return [each for each in after if each.verdict is not Verdict.DISTURBED]

@@ -43,7 +43,7 @@ class DatasetInfo:
 
     @property
     def digest(self) -> str:
-        """Return what is different as soon as the text, its tokens or its rows are."""
+        """Return a digest of the text, its tokens and its rows."""
         return f"{self.corpus}-{self.tokenizer}-{self.packing}"
 
 
@@ -79,7 +79,7 @@ class Leak:
 
     @property
     def largest(self) -> str:
-        """Return the folders that hold the most of it, in words."""
+        """Return the folders that hold the most of the leaked text, in words."""
         return ", ".join(f"{place.folder} ({place.share:.3%})" for place in self.places)
 
 

@@ -108,7 +108,7 @@ class Run:
 def failed_by_kit(
     seed: int, detail: str, sandbox: SandboxLevel, wall_seconds: float = 0.0, slot: str = ""
 ) -> Run:
-    """Return a run of which nothing is known but that the kit failed it, and why."""
+    """Return the record of a run that the kit failed, with the reason only."""
     return Run(
         seed=seed,
         score=None,

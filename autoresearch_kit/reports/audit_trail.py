@@ -123,7 +123,7 @@ def _directive(history: History, numbers: Sequence[int]) -> str:
 
 
 def _keep(history: History, entry: Entry, entries: Sequence[Entry]) -> str:
-    """Return all there is to say of a keep: words, runs, commits, and what it changed."""
+    """Return the page's part about a keep: words, runs, commits and the diff."""
     experiment = entry.experiment
     number, parent = experiment.number, experiment.proposal.parent
     known = estimates([each.experiment for each in entries]).get(number)

@@ -38,7 +38,7 @@ def experiment_line(experiment: Experiment, known: Estimate | None) -> str:
 
 
 def experiment_rows(experiment: Experiment, known: Estimate | None = None) -> list[tuple[str, str]]:
-    """Return what there is to say of an experiment, as names and words that are not empty.
+    """Return the facts of an experiment as pairs of name and text; empty ones are left out.
 
     `known` is its score by now, which runs that later experiments asked for may have changed.
     """

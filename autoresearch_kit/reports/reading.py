@@ -52,16 +52,16 @@ class Reading(Summary):
 
     @property
     def dead(self) -> bool:
-        """Return whether its process is gone without having said that it ended."""
+        """Return whether the campaign's process died before it said that it ended."""
         return dead(self.state, self.running)
 
     @property
     def slots(self) -> tuple[SlotUse, ...]:
-        """Return what its devices do now; none while it does not run."""
+        """Return the use of the devices; empty while the campaign does not run."""
         return self.state.slots if self.state and self.running else ()
 
     def words(self) -> str:
-        """Return what it is doing, and how to go on if it can't by itself."""
+        """Return what the campaign is doing, and the command to go on with if it died."""
         said = words(self.state, self.running, self.request, self.time)
         if self.damaged:
             files = "; ".join(self.damaged)

@@ -99,7 +99,7 @@ class Row:
 
     @property
     def estimate(self) -> Estimate | None:
-        """Return its score with the standard error; None without one."""
+        """Return the score with its standard error; None without a score."""
         return None if self.score is None else Estimate(self.score, self.scores, self.score_se)
 
     @property
@@ -109,7 +109,7 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """Return the wall-clock seconds of everything that it took."""
+        """Return the wall-clock seconds of all runs of the experiment."""
         return (self.wall_seconds or 0.0) + (self.unscored_seconds or 0.0)
 
 

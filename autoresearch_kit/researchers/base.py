@@ -171,7 +171,7 @@ class Model:
     timeout: float = 600.0
 
     def check(self, *, must_answer: bool = False) -> None:
-        """Ask it for a word, so that a wrong setting shows before anything runs.
+        """Ask the model for a word, so that a wrong setting shows before anything runs.
 
         Raises:
             RefusedError: the key or the model's name is wrong; the message names the setting.

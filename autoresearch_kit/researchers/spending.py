@@ -50,7 +50,7 @@ class Meter:
         return sum((line.usage for line in self._lines() if line.number == number), Usage())
 
     def in_flight(self, recorded: Collection[int]) -> Usage:
-        """Return what experiments took that are not among those with these numbers."""
+        """Return the usage of experiments that are not recorded yet."""
         return sum((line.usage for line in self._lines() if line.number not in recorded), Usage())
 
     def total(self, experiments: Sequence[Experiment]) -> Usage:

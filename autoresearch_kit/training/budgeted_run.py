@@ -46,8 +46,8 @@ class BudgetedRun:
     ) -> None:
         self.seed = seed
         self.train_seconds = train_seconds
-        told = os.environ.get(handover.DEVICE)
-        self.device = precision.expected(told) if told else precision.device()
+        name = os.environ.get(handover.DEVICE)
+        self.device = precision.expected(name) if name else precision.device()
         self.step = 0
         self.tokens = 0
         self._work = work
@@ -114,7 +114,7 @@ class BudgetedRun:
             self._bar.update(round(seconds, 1) - self._bar.n)
 
     def _claim_submitted(self, steps: int, tokens: int) -> None:
-        """Say that all is handed over, after so many steps, which ends the training budget."""
+        """Write down that all is handed over, after so many steps: training ends."""
         peak = None
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device) / MEGABYTE
@@ -128,7 +128,7 @@ class BudgetedRun:
             self._fail(Reason.UNPICKLABLE, error)
 
     def _fail(self, reason: Reason, error: SubmissionError | TrainingError) -> NoReturn:
-        """End the run for a reason that its record will show."""
+        """End the run with a reason, which its record will show."""
         self._curve.flush()
         failure = handover.Failure(reason, str(error))
         write_atomic(self._work / handover.FAILURE_FILE, encode(failure))

@@ -42,14 +42,14 @@ class Seen(Protocol):
 
     @property
     def disturbed(self) -> str:
-        """Return what `why_invalid` said of it."""
+        """Return the reason that `why_invalid` gave."""
 
 
 S = TypeVar("S", bound=Seen)
 
 
 def repeat(tried: Sequence[Run]) -> Repeat:
-    """Return what follows these runs with one seed, of which none counts."""
+    """Return the next step after runs with one seed of which none counts."""
     for count in range(1, len(tried) + 1):
         if not _helps(tried[:count]):
             return Repeat.WHEN_QUIET if count == len(tried) else Repeat.NO_MORE
@@ -101,7 +101,7 @@ class Settled:
 def settle(
     arm: Arm, tried: Sequence[Measured], before: Sequence[Run], settings: Settings, usual: float
 ) -> Settled | None:
-    """Return what came of the runs with one seed; None if there is another to do.
+    """Return the outcome of the runs with one seed; None if another run is needed.
 
     `before` are other runs of the same code that count, `usual` is as in `why_invalid`.
 

@@ -7,7 +7,7 @@ import pytest
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.execution import devices, launch
-from autoresearch_kit.execution.launch import Waiting
+from autoresearch_kit.execution.launch import WaitingRunner
 from autoresearch_kit.records import Limits, Run, RunSpec
 from tests.campaign import scripted, tiny
 from tests.campaign.test_campaign import left_running
@@ -20,7 +20,7 @@ def test_every_run_but_the_first_finds_a_kernel_that_waits(
 ) -> None:
     found: list[bool] = []
 
-    def execute(spec: RunSpec, waiting: Waiting | None, **more: object) -> Run:
+    def execute(spec: RunSpec, waiting: WaitingRunner | None, **more: object) -> Run:
         found.append(waiting is not None)
         return really(spec, waiting, **more)  # type: ignore[arg-type]
 

@@ -74,7 +74,7 @@ def test_a_typical_step_is_known_after_a_few() -> None:
     assert clock_after([30.0, *[1.0] * 10]).step_seconds == pytest.approx(1.0)
 
 
-def test_the_told_clock_adds_own_time_and_never_goes_back(tmp_path: Path) -> None:
+def test_the_clock_in_a_notebook_adds_own_time_and_never_goes_back(tmp_path: Path) -> None:
     file, time, cpu = tmp_path / "clock", Time(), Time()
     file.write_bytes(encode(ClockReading(threads=2, seconds=50.0, kernel=95.0)))
     clock = NotebookClock(file, now=time, cpu=cpu)
@@ -137,11 +137,11 @@ def test_the_notebook_is_told_once_its_kernel_is_known(
 ) -> None:
     """Before, what a waiting kernel takes would count twice: its notebook adds its own time."""
     (file,) = tmp_path.rglob("clock.json")
-    clock.tell(101.0)
+    clock.write(101.0)
     assert decode(ClockReading, file.read_bytes()).seconds == 0.0
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE):
         clock.find_kernel()
         clock.begin(100.0)
         counted.run_seconds += 30.0
-        clock.tell(101.0)
+        clock.write(101.0)
     assert decode(ClockReading, file.read_bytes()).seconds == pytest.approx(70.0 / cgroups.cores())

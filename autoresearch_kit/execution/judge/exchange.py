@@ -69,7 +69,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """The arguments of a predictor. The last four are file descriptors; `door` is a socket.
+    """The arguments of a predictor. The last four are file descriptors; `gpu_socket` is a socket.
 
     `device` is torch's name of what it must compute on.
     """
@@ -79,7 +79,7 @@ class PredictorSpec:
     memory: int
     requests: int
     replies: int
-    door: int
+    gpu_socket: int
 
 
 @dataclass(frozen=True)

@@ -142,11 +142,11 @@ class GpuBuffer:
         self._logits = memory.floats((shape.rows, shape.context, shape.vocab_size))
         self.terms = Terms(shape, precision, mark=new_mark(), device_bytes=memory.size)
 
-    def share(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other buffers
+    def share(self, memory: int, gpu_socket: socket.socket) -> None:  # noqa: ARG002 - for other buffers
         """Write the mark, and send the predictor the memory's descriptor."""
         self._logits[0, 0, 0] = self.terms.mark
         torch.cuda.synchronize()
-        socket.send_fds(door, [b"logits"], [self._descriptor])
+        socket.send_fds(gpu_socket, [b"logits"], [self._descriptor])
         os.close(self._descriptor)
 
     def take(self, count: int) -> DeviceLogits:

@@ -64,10 +64,10 @@ class Buffer(Protocol):
 
     terms: Terms
 
-    def share(self, memory: int, door: socket.socket) -> None:
+    def share(self, memory: int, gpu_socket: socket.socket) -> None:
         """Get ready, before the predictor is told the terms.
 
-        `memory` is the descriptor of the file that both share, `door` a way to send others.
+        `memory` is the descriptor of the file that both share, `gpu_socket` a way to send others.
         """
 
     def take(self, count: int) -> Logits:
@@ -89,7 +89,7 @@ class FileBuffer:
         self._read = read
         self._memory = -1
 
-    def share(self, memory: int, door: socket.socket) -> None:  # noqa: ARG002 - for other buffers
+    def share(self, memory: int, gpu_socket: socket.socket) -> None:  # noqa: ARG002 - for other buffers
         """Write the mark into the file, which has its size already."""
         self._memory = memory
         os.pwrite(memory, np.float32(self.terms.mark).tobytes(), self.terms.shape.logits_offset)

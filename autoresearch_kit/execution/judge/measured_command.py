@@ -53,7 +53,7 @@ def check(sandbox: MeasuringSandbox, deadline: float) -> None:
 
 
 def measure(sandbox: MeasuringSandbox, deadline: float) -> Reported:
-    """Run the command that measures, and return what it reported.
+    """Run the measuring command, and return the metrics that it reported.
 
     Raises:
         ScoreFailure: it failed, took too much, or reported what is no metric of the task.

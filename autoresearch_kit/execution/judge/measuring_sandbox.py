@@ -50,12 +50,12 @@ class MeasuringSandbox:
 
     @property
     def scratch(self) -> Path:
-        """Return the only folder of the disk that it may write to."""
+        """Return the only folder of the disk that the measurement may write to."""
         return self.spec.folder / SCRATCH_FOLDER
 
     @property
     def work(self) -> Path:
-        """Return the folder in which it runs."""
+        """Return the measurement's current folder."""
         return self.scratch / layout.MEASURE_FOLDER
 
     @property
@@ -75,12 +75,12 @@ class MeasuringSandbox:
         self.sockets.mkdir(mode=0o700, exist_ok=True)
 
     def remove(self) -> None:
-        """Remove what it wrote. None of its processes may be alive."""
+        """Remove what the measurement wrote. None of its processes may be alive."""
         if self.scratch.exists():
             remove_tree(self.scratch)
 
     def command(self, argv: list[str], more: Mapping[str, str], *, any_program: bool) -> list[str]:
-        """Return the command line that runs `argv` in it, `more` in its environment."""
+        """Return the command line that runs `argv` in the sandbox, `more` in its environment."""
         spec, info = self.spec, self.info
         shown = [spec.kit / "autoresearch_kit", self.hidden, self.data, spec.output]
         shown += [spec.submission] if self.trusted or any_program else []

@@ -62,7 +62,7 @@ class Memory:
         self._inputs = torch.frombuffer(view, dtype=torch.int64, count=shape.inputs)
         self._inputs = self._inputs.view(shape.rows, shape.context)
         if terms.on_device:
-            self._logits = _on_device(spec.door, terms)
+            self._logits = _on_device(spec.gpu_socket, terms)
         else:
             self._logits = torch.frombuffer(
                 view, dtype=torch.float32, count=shape.logits, offset=shape.logits_offset
@@ -85,8 +85,8 @@ class Memory:
             torch.cuda.synchronize()
 
 
-def _on_device(door: int, terms: Terms) -> Tensor:
-    with socket.socket(fileno=os.dup(door)) as end:
+def _on_device(gpu_socket: int, terms: Terms) -> Tensor:
+    with socket.socket(fileno=os.dup(gpu_socket)) as end:
         _, (descriptor, *_), _, _ = socket.recv_fds(end, 64, 1)
     from autoresearch_kit.execution.judge import gpu
 
@@ -186,7 +186,7 @@ def predict(model: nn.Module, memory: Memory, *, full: bool) -> Reply:
 def main(argument: str) -> None:
     """Serve the judge that wrote `argument`, a `PredictorSpec` in JSON."""
     spec = codec.decode(PredictorSpec, argument)
-    for descriptor in (spec.memory, spec.requests, spec.replies, spec.door):
+    for descriptor in (spec.memory, spec.requests, spec.replies, spec.gpu_socket):
         os.set_inheritable(descriptor, False)
     try:
         with os.fdopen(spec.requests, "rb") as requests:

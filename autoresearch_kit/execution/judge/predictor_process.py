@@ -42,7 +42,7 @@ class PredictorProcess(WatchedPredictor):
     """
 
     memory: int
-    door: socket.socket
+    gpu_socket: socket.socket
     offered: list[Buffer] = field(default_factory=list, repr=False)
     precision: str = ""
     loading: float = 0.0
@@ -51,16 +51,16 @@ class PredictorProcess(WatchedPredictor):
 
     @property
     def buffer(self) -> Buffer:
-        """Return where it leaves its logits."""
+        """Return the buffer of the predictor's logits."""
         return self.offered[0]
 
     @property
     def shape(self) -> Shape:
-        """Return the shape of the batches that it is asked for."""
+        """Return the shape of the batches that the predictor gets."""
         return self.buffer.terms.shape
 
     def begin(self, buffers: Sequence[Buffer]) -> None:
-        """Tell it that its turn has come: it may use a GPU now, and its time is counted.
+        """Begin the predictor's turn: it may use a GPU now, and its time is counted.
 
         `buffers` are offered for its logits, the best first.
 
@@ -73,7 +73,7 @@ class PredictorProcess(WatchedPredictor):
         self._offer()
 
     def await_ready(self) -> None:
-        """Wait until it has its device, and a buffer for logits that it can use.
+        """Wait until the predictor has its device, and a buffer for logits that it can use.
 
         Raises:
             ScoreFailure: the kit's part of it did not start.
@@ -89,7 +89,7 @@ class PredictorProcess(WatchedPredictor):
                 self._offer()
 
     def load(self) -> None:
-        """Have it load the submission, once it is ready.
+        """Make the predictor load the submission, once it is ready.
 
         Raises:
             ScoreFailure: the kit's part of it did not start, or the submission can't be loaded.
@@ -114,13 +114,13 @@ class PredictorProcess(WatchedPredictor):
         return self._predict(inputs, exchange.PREDICT_FULL)
 
     def end(self) -> None:
-        """Kill it and all that it started, and let go of what was shared."""
+        """Kill the predictor and all that it started, and release what was shared."""
         super().end()
         os.close(self.memory)
-        self.door.close()
+        self.gpu_socket.close()
 
     def _offer(self) -> None:
-        self.buffer.share(self.memory, self.door)
+        self.buffer.share(self.memory, self.gpu_socket)
         self._request(self.buffer.terms.line())
 
     def _predict(self, inputs: Ints, request: bytes) -> Logits:
@@ -143,7 +143,7 @@ class PredictorProcess(WatchedPredictor):
         self.write(memoryview(request), self.deadline)
 
     def _reply(self, limit: float) -> Reply:
-        """Return the next reply; meanwhile read what it prints, and watch its memory."""
+        """Return the next reply; meanwhile read the predictor's prints, and watch its memory."""
         line = b""
         while not line.endswith(b"\n"):
             line += self.read(REPLY_BYTES - len(line), limit)
@@ -154,12 +154,12 @@ def start(spec: JudgeSpec) -> PredictorProcess:
     """Start a fresh predictor, which loads nothing yet."""
     memory = exchange.shared_memory()
     (requests, ask), (answer, replies), (printed, printing) = os.pipe(), os.pipe(), os.pipe()
-    door, theirs = socket.socketpair()
+    gpu_socket, theirs = socket.socketpair()
     # copied to numbers that are the same for each predictor: they must tell nothing
     ours = (memory, requests, replies, theirs.fileno())
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in ours]
-    told = PredictorSpec(spec.submission, spec.device, *ends)
-    process = launch(_command(spec, told), printing, ends)
+    predictor_spec = PredictorSpec(spec.submission, spec.device, *ends)
+    process = launch(_command(spec, predictor_spec), printing, ends)
     theirs.close()
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
@@ -170,11 +170,11 @@ def start(spec: JudgeSpec) -> PredictorProcess:
         replies=answer,
         printed=printed,
         memory=memory,
-        door=door,
+        gpu_socket=gpu_socket,
     )
 
 
-def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
+def _command(spec: JudgeSpec, predictor_spec: PredictorSpec) -> list[str]:
     env = bubblewrap.environment(
         home=Path("/tmp"),
         kit=spec.kit,
@@ -182,7 +182,7 @@ def _command(spec: JudgeSpec, told: PredictorSpec) -> list[str]:
         gpu=spec.gpu,
         more=NO_COMPILE | bubblewrap.SLEEPING_THREADS,
     )
-    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(predictor_spec).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission]
     return bubblewrap.command(
         spec.sandbox, argv, read_only=shown, visible=spec.visible, gpu=spec.gpu, env=env

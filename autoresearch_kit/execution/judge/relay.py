@@ -35,7 +35,7 @@ class FirstFailure:
 
 
 class Relay(threading.Thread):
-    """Serves a measuring kernel until it is gone. After a failure it only repeats that.
+    """Answers a measuring kernel until that ends. After a failure, each answer is that failure.
 
     `start_predictor` starts a fresh predictor. `rows` and `seconds` are of all answers so far.
     """

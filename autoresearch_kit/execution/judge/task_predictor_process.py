@@ -50,7 +50,7 @@ class TaskPredictor(WatchedPredictor):
     called: ClassVar[str] = "the submission"
 
     def load(self) -> None:
-        """Have it load the submission, unless it has.
+        """Make the predictor load the submission, unless it has.
 
         Raises:
             ScoreFailure: the submission can't be loaded, or the kit's part did not start.
@@ -121,7 +121,7 @@ class TaskPredictor(WatchedPredictor):
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """Count the seconds in here as the submission's, and end it when it has none left."""
+        """Count the enclosed seconds as the submission's, and end it when it has none left."""
         begun = time.monotonic()
         self.limit = begun + self.spec.answer_seconds - self.spent
         yield
@@ -137,7 +137,7 @@ class TaskPredictor(WatchedPredictor):
         return size
 
     def _import(self, module: str) -> None:
-        """Have it import what the inputs are made of, once: that is not the submission's time."""
+        """Make the predictor import the inputs' module, once: that is not the submission's time."""
         if module not in self.imported:
             self.imported.add(module)
             self._send(Asked(module=module))
@@ -161,7 +161,7 @@ class TaskPredictor(WatchedPredictor):
         return reply
 
     def _more(self, most: int) -> bytes:
-        """Return what comes next: what was read with the last line, or what is there by now."""
+        """Return the next bytes: those read with the last line, else those that have arrived."""
         if not self.ahead:
             return self.read(most, self.limit)
         some, self.ahead = self.ahead[:most], self.ahead[most:]
@@ -177,14 +177,14 @@ def start(spec: JudgeSpec, output: Path) -> TaskPredictor:
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_END) for end in (requests, replies)]
     torch = "torch" in spec.visible.imports
-    told = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
-    process = launch(_command(spec, told, output), printing, ends)
+    predictor_spec = TaskPredictorSpec(spec.submission, spec.device, torch, *ends)
+    process = launch(_command(spec, predictor_spec, output), printing, ends)
     for descriptor in (*ends, requests, replies, printing):
         os.close(descriptor)
     return TaskPredictor(process=process, spec=spec, requests=ask, replies=answer, printed=printed)
 
 
-def _command(spec: JudgeSpec, told: TaskPredictorSpec, output: Path) -> list[str]:
+def _command(spec: JudgeSpec, predictor_spec: TaskPredictorSpec, output: Path) -> list[str]:
     env = bubblewrap.environment(
         home=Path("/tmp"),
         kit=spec.kit,
@@ -192,7 +192,7 @@ def _command(spec: JudgeSpec, told: TaskPredictorSpec, output: Path) -> list[str
         gpu=spec.gpu,
         more=NO_COMPILE | bubblewrap.SLEEPING_THREADS | {"AUTORESEARCH_OUTPUT": str(output)},
     )
-    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(told).decode()]
+    argv = [sys.executable, "-P", "-m", MODULE, codec.encode(predictor_spec).decode()]
     shown = [spec.kit / "autoresearch_kit", spec.submission, output]
     return bubblewrap.command(
         spec.sandbox, argv, read_only=shown, visible=spec.visible, gpu=spec.gpu, env=env

@@ -58,7 +58,7 @@ class WatchedPredictor:
         os.set_blocking(self.requests, False)
 
     def end(self) -> None:
-        """Kill it and all that it started, and close its pipes."""
+        """Kill the predictor and all that it started, and close its pipes."""
         with suppress(psutil.NoSuchProcess):
             for descendant in psutil.Process(self.process.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
@@ -120,7 +120,7 @@ class WatchedPredictor:
         return psutil.Process().children(recursive=True)
 
     def _await(self, end: int, event: int, limit: float) -> None:
-        """Wait until a pipe is ready; meanwhile read what it prints, and watch its memory."""
+        """Wait until a pipe is ready; meanwhile read what is printed, and watch the memory."""
         with selectors.DefaultSelector() as selector:
             selector.register(end, event)
             selector.register(self.printed, selectors.EVENT_READ)

@@ -33,7 +33,7 @@ class Child:
     run_id: str
 
     def carry_out(self, turn: str, *, deadline: float, poll: Callable[[], None]) -> int | None:
-        """Tell it the line `turn` and wait for its end; return its exit status, None if it hung.
+        """Send the line `turn` and wait for the child's end; return its status, None if it hung.
 
         `poll` is called about ten times a second until it ends; what that raises comes out here.
         `deadline` is in `time.monotonic()`. Afterwards no process of the run is alive.
@@ -52,7 +52,7 @@ class Child:
             self.end()
 
     def end(self) -> None:
-        """Kill it, and every process that carries its run's id."""
+        """Kill the child, and every process that carries its run's id."""
         reap.reap(self.run_id)
         self.process.communicate()
 

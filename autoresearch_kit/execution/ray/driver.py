@@ -117,7 +117,7 @@ class Cluster:
         return len(self._devices), coming
 
     def give(self, given: RunOrder) -> None:
-        """Have an order carried out; `OrderFailed` comes where its slot is not there any more."""
+        """Have an order carried out; report `OrderFailed` if its slot is gone."""
         device = self._named(given.slot)
         if device is None or device.actor is None:
             self._say(OrderFailed(given.slot, given.order.key, "the slot is gone"))
@@ -149,7 +149,7 @@ class Cluster:
     def _begin(
         self, node_id: str, number: int, kind: str, cpus: float, node: dict[str, str]
     ) -> None:
-        """Begin with a device that was not there before."""
+        """Begin to use a new device."""
         host = node["NodeName"]
         taken = {each.node for key, each in self._devices.items() if key[0] != node_id}
         if host in taken:  # two Ray nodes on one machine
@@ -160,7 +160,7 @@ class Cluster:
         threading.Thread(target=self._keep, args=[device], name=name, daemon=True).start()
 
     def _keep(self, device: _Device) -> None:
-        """Have an actor on the device, another one where it dies, until its node is gone."""
+        """Keep an actor on the device, a new one after each death, until its node is gone."""
         deaths = 0
         while deaths < DEATHS and device.node_id in self._alive:
             try:
@@ -176,7 +176,7 @@ class Cluster:
             self._say(SlotUnusable(device.name, device.node, why))
 
     def _live(self, device: _Device) -> None:
-        """Have one actor, from its start to its death; returns where the device can't be used."""
+        """Serve the slot by one actor until that dies; return if the device can't be used."""
         delivered = False
         try:
             actor = self._start(device)
@@ -221,7 +221,7 @@ class Cluster:
         return actor
 
     def _open(self, device: _Device, actor: ActorHandle) -> Report:
-        """Bring what the slot needs to its node, open it, and return its report."""
+        """Send the slot's folders to its node, open the slot, and return its report."""
         connect = self._connect
         for sent, folder in ((self._kit, connect.kit), (self._data, connect.dataset)):
             if ray.get(actor.begin.remote(sent)):
@@ -229,11 +229,11 @@ class Cluster:
                     ray.get(actor.take.remote(sent, some))
                 ray.get(actor.end.remote(sent))
         setup = codec.compact(connect.node)
-        told: bytes = ray.get(actor.open.remote(setup, self._kit, self._data, gpu=device.gpu))
-        return codec.decode(Report, told)
+        report: bytes = ray.get(actor.open.remote(setup, self._kit, self._data, gpu=device.gpu))
+        return codec.decode(Report, report)
 
     def _carry_out(self, device: _Device, actor: ActorHandle, given: RunOrder) -> bool:
-        """Have an order carried out, and say what came of it; return whether it is delivered."""
+        """Have an order carried out, and report its outcome; return True if it was delivered."""
         order, device.carries = given.order, given.order.key
         audits = order.audits and replace(order.audits, folder=Path(given.folder))
         encoded = codec.compact(replace(order, audits=audits))

@@ -37,17 +37,17 @@ class Link:
             )
         self._reader = threading.Thread(target=self._read, name="ray-bridge", daemon=True)
         self._reader.start()
-        self.tell(connect)
+        self.send(connect)
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; to a bridge that has died, in vain."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write(to_line(message))
             self.process.stdin.flush()
 
-    def hear(self, seconds: float) -> list[Message | None]:
-        """Return what the bridge said since, once there is something; None is its end."""
+    def receive(self, seconds: float) -> list[Message | None]:
+        """Wait for messages of the bridge and return them; None at its end."""
         heard = list[Message | None]()
         with suppress(queue.Empty):
             heard.append(self._heard.get(timeout=seconds))
@@ -56,7 +56,7 @@ class Link:
         return heard
 
     def end(self) -> None:
-        """End the bridge, and with it all that it carries out."""
+        """End the bridge, and all runs that it carries out."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()

@@ -79,7 +79,7 @@ class Report:
 
 @dataclass(frozen=True)
 class SlotUp:
-    """From the bridge: a slot is there."""
+    """From the bridge: a slot can be used."""
 
     slot: str
     node: str
@@ -97,7 +97,7 @@ class SlotUnusable:
 
 @dataclass(frozen=True)
 class SlotGone:
-    """From the bridge: a slot that was there is not there any more."""
+    """From the bridge: a slot was lost."""
 
     slot: str
     why: str
@@ -105,7 +105,7 @@ class SlotGone:
 
 @dataclass(frozen=True)
 class DevicesKnown:
-    """From the bridge: so many devices of the cluster are known, and of these wait to come up."""
+    """From the bridge: how many devices the cluster has, and how many still start."""
 
     devices: int
     coming: int

@@ -100,7 +100,7 @@ class NodeSlot:
             self._place.leave()
 
     def _wait_for(self, order: Order) -> Delivery | None:
-        """Have the pool carry it out; None where it was cancelled."""
+        """Make the pool carry out the order; None if it was cancelled."""
         self._pool.submit(order)
         while True:
             for over in self._pool.wait(POLL_SECONDS):
@@ -134,7 +134,7 @@ class Place:
         self._lock = lock
 
     def leave(self) -> None:
-        """Let others have the place."""
+        """Release the place."""
         os.close(self._lock)
 
 
@@ -144,7 +144,7 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
     Raises:
         KitError: it can't be used; the message says why.
     """
-    told = codec.decode(NodeSetup, setup)
+    node_setup = codec.decode(NodeSetup, setup)
     machine, level = machine_probe.probe(), bubblewrap.level()
     if gpu and machine.gpu is None:
         why = f" ({machine.no_gpu})" if machine.no_gpu else ""
@@ -152,20 +152,20 @@ def open_slot(setup: bytes, cache: Path, kit: Path, dataset: Path, *, gpu: bool)
     machine_probe.check_inside(machine, level)
     make_parts(dataset)
     info = read_info(dataset)
-    visible = find_visible_files(info, told.corpus, told.imports)
+    visible = find_visible_files(info, node_setup.corpus, node_setup.imports)
     found = _check_leak(dataset, visible, level)
     here = fingerprint(info, machine, kind_of(info).scoring_version, told.clock)
     place = take_place(cache, told.campaign)
     workspace = Workspace(place.folder, told.tag)
     _clear(workspace, kit)
-    site = Site(dataset, told.data, kit_copy.digest(kit), level, visible)
+    site = Site(dataset, node_setup.data, kit_copy.digest(kit), level, visible)
     device = Device("gpu0" if machine.gpu else "cpu0", machine, here)
     pool = LocalPool(site, [device], workspace, workspace.runs)
     return NodeSlot(pool, Report(machine, here, level, found), place)
 
 
 def take_place(cache: Path, campaign: str) -> Place:
-    """Return the first place that no living process has, of this campaign on this machine."""
+    """Return the campaign's first folder on this machine that no living process uses."""
     number = 0
     while True:
         folder = cache / PLACES / platform.node() / f"{campaign}-{number}"

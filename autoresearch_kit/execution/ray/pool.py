@@ -148,14 +148,14 @@ class RayPool:
         self._link.tell(message)
 
     def _hear(self, seconds: float) -> None:
-        """Take in what the bridge says; start another one where it has died and its time came."""
+        """Handle messages of the bridge; start a new one when it died and the pause is over."""
         if self._link is None:
             left = self._start_at - time.monotonic()
             time.sleep(max(0.0, min(seconds, left)))
             if left <= seconds:
                 self._link = Link(self._connect, self._log, self._argv)
             return
-        for message in self._link.hear(seconds):
+        for message in self._link.receive(seconds):
             if message is None:
                 self._drop_bridge()
             else:
@@ -210,7 +210,7 @@ class RayPool:
         self._why_dead = message.why
 
     def _drop_bridge(self) -> None:
-        """Lose what the bridge that has died carried out; another one starts after a pause.
+        """Count the orders of a dead bridge as lost; a new bridge starts after a pause.
 
         Raises:
             ExecutionError: too many have died in a row.

@@ -161,15 +161,15 @@ class NotebookClock:
         now: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
-        self._told = RefreshedFile(file, lambda data: codec.decode(ClockReading, data), now)
+        self._reading = RefreshedFile(file, lambda data: codec.decode(ClockReading, data), now)
         self._cpu = cpu
         self._latest = 0.0
 
     def __call__(self) -> float:
         """Return the seconds; they never go back."""
-        told = self._told()
-        since = (self._cpu() - told.kernel) / told.threads
-        self._latest = max(self._latest, told.seconds + since)
+        reading = self._reading()
+        since = (self._cpu() - reading.kernel) / reading.threads
+        self._latest = max(self._latest, reading.seconds + since)
         return self._latest
 
 
@@ -186,7 +186,7 @@ class RunClock:
         self._begun: float | None = None
         self._cpu_before = 0.0
         self._elsewhere_before = 0.0
-        self.tell(0.0)
+        self.write(0.0)
 
     def find_kernel(self) -> None:
         """Find the kernel's process behind those of the sandbox, now that it answers."""
@@ -222,15 +222,15 @@ class RunClock:
         others = self._cpu.elsewhere - self._elsewhere_before
         return min(wall, (wall * cgroups.cpus() - others) / threads) - self._compiling.on_one_core
 
-    def tell(self, now: float) -> None:
+    def write(self, now: float) -> None:
         """Tell the notebook where the CPU clock stands."""
         if self._threads is None:
             return
         # 0 until the kernel is known, or what a waiting kernel took would count here and there
-        told = ClockReading(self._threads)
+        reading = ClockReading(self._threads)
         if self._kernel and (kernel := read_process(self._kernel)):
             before = self._cpu_before if self._begun is not None else self._cpu.run_seconds
-            told = ClockReading(
+            reading = ClockReading(
                 self._threads, before / self._threads + self.seconds(now), kernel.seconds
             )
-        write_atomic(self._file, codec.encode(told))
+        write_atomic(self._file, codec.encode(reading))

@@ -153,7 +153,7 @@ def _read(entry: Entry) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[Entry]:
-    """Yield the plain files, none where there is no folder."""
+    """Yield the plain files of a folder; none if there is no folder."""
     try:
         yield from (entry for entry in entries(folder) if entry.is_plain)
     except FileNotFoundError:

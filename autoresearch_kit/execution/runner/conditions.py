@@ -97,7 +97,7 @@ def elsewhere(begin: Counters, end: Counters) -> float:
 
 
 def busiest(begin: Counters, end: Counters) -> str:
-    """Return the names of those who took the most of it, for people."""
+    """Return the names of the programs that used the most CPU time, in words."""
     seconds = {name: took - begin.names.get(name, 0.0) for name, took in end.names.items()}
     seconds[HOST] = end.stolen - begin.stolen
     most = sorted(seconds, key=lambda name: -seconds[name])[:NAMED]

@@ -58,7 +58,7 @@ def read_process(process: psutil.Process) -> ProcessTime | None:
 
 
 def read_all(processes: Iterable[psutil.Process]) -> list[ProcessTime]:
-    """Read those of the processes that still exist."""
+    """Read the CPU times of the processes that still exist."""
     return [read for read in map(read_process, processes) if read is not None]
 
 
@@ -78,13 +78,13 @@ class Tally:
 
     @property
     def total(self) -> float:
-        """CPU seconds of all of them."""
+        """Return the CPU seconds of all processes."""
         living = sum(process.seconds + process.reaped for process in self._living.values())
         return living + self._lost + self._missing
 
     @property
     def by_name(self) -> Mapping[str, float]:
-        """CPU seconds by the names of the processes that were seen."""
+        """Return CPU seconds by the names of processes."""
         names = self._gone.copy()
         for process in self._living.values():
             names[process.name] += process.seconds
@@ -148,7 +148,7 @@ class CpuReader:
         return self._counted
 
     def count_by(self, cgroup: Path) -> None:
-        """Count the run by its own cgroup, which contains all of its processes."""
+        """Count the run's CPU time by its own cgroup, which contains all of its processes."""
         self._cgroup = cgroup
 
     @property

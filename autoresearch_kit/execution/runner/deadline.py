@@ -159,7 +159,7 @@ class Watchdog(threading.Thread):
         with self._counting:
             processes = psutil.Process().children(recursive=True)
             self._cpu.look(processes)
-            self._clock.tell(now)
+            self._clock.write(now)
         return processes
 
     def _end_observation(self) -> None:

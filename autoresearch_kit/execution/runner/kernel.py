@@ -112,19 +112,25 @@ def command(setup: RunSetup, argv: list[str], sockets: Path) -> list[str]:
 
 
 def _environment(setup: RunSetup) -> dict[str, str]:
-    work, told = setup.folder / handover.WORK_FOLDER, setup.folder / handover.FROM_RUNNER_FOLDER
+    work, from_runner = (
+        setup.folder / handover.WORK_FOLDER,
+        setup.folder / handover.FROM_RUNNER_FOLDER,
+    )
     home = work / handover.HOME_FOLDER
     sandboxed = setup.sandbox is SandboxLevel.BUBBLEWRAP
     more = {
         handover.WORK: str(work),
-        handover.COMPILE_SECONDS: str(told / handover.COMPILE_SECONDS_FILE),
+        handover.COMPILE_SECONDS: str(from_runner / handover.COMPILE_SECONDS_FILE),
         handover.DATASET: str(setup.dataset),
         handover.DEVICE: setup.device,
         "JPY_PARENT_PID": "1" if sandboxed else str(os.getpid()),
         "TMPDIR": "/tmp" if sandboxed else str(home),
     }
     if setup.clock is Clock.CPU:
-        more |= {handover.CLOCK: str(told / handover.CLOCK_FILE), **bubblewrap.SLEEPING_THREADS}
+        more |= {
+            handover.CLOCK: str(from_runner / handover.CLOCK_FILE),
+            **bubblewrap.SLEEPING_THREADS,
+        }
     if setup.profiled:
         more[handover.PROFILE] = "1"
     return bubblewrap.environment(

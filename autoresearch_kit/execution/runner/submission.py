@@ -146,7 +146,7 @@ def _copy(file: BinaryIO, target: Path, limit: int) -> int:
 
 
 def read_claim(work: Path) -> Submitted | None:
-    """Return what the notebook says of its training; None if that can't be read or can't be."""
+    """Return the notebook's claim about its training; None if it can't be read or can't be true."""
     claim = _decoded(Submitted, work / handover.SUBMISSION_FILE)
     return claim if claim and handover.countable(claim.steps, claim.tokens) else None
 

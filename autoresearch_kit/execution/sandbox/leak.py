@@ -180,7 +180,7 @@ def search(scored: ScoredText, shown: Iterable[File]) -> dict[str, Indices]:
 
 
 def measure(wanted: Scored, shown: Sequence[File]) -> Leak:
-    """Measure how much of what is scored stands in these files."""
+    """Measure how much of the scored text these files contain."""
     begun, read_bytes = time.monotonic(), 0
     scored = ScoredText(wanted.text(), wanted.common, wanted.least_variety)
 

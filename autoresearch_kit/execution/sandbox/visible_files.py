@@ -26,7 +26,7 @@ def find_visible_files(
 
 
 def existing_paths(path: Path) -> Iterator[Path]:
-    """Yield where a path exists on this machine; a relative one is in folders of packages."""
+    """Yield the places where a path exists; a relative one is in folders of packages."""
     for folder in packages.site_folders():
         if (folder / path).exists():  # an absolute path stays what it is
             yield folder / path

@@ -158,11 +158,11 @@ class Answer:
 
     def usage(self, prices: Prices | None) -> Usage:
         """Return what the answer took, by the endpoint's figures, or estimated upward."""
-        told = self._usage or _Usage()
-        details = told.prompt_tokens_details or _CachedTokens()
+        reported = self._usage or _Usage()
+        details = reported.prompt_tokens_details or _CachedTokens()
         estimated = math.ceil(self._characters / CHARACTERS_PER_TOKEN)
-        tokens_in = max(0, told.prompt_tokens or 0) or self.asked
-        tokens_out = max(0, told.completion_tokens or 0) or estimated
+        tokens_in = max(0, reported.prompt_tokens or 0) or self.asked
+        tokens_out = max(0, reported.completion_tokens or 0) or estimated
         cached = max(0, details.cached_tokens or 0)
         usd = None
         if prices is not None:

@@ -77,7 +77,7 @@ class HubCorpus:
 
     @property
     def folder(self) -> Path:
-        """Return where its files are kept; corpora of the same data set share them."""
+        """Return the folder of the downloaded files; corpora of one data set share it."""
         return self.home / DOWNLOADS / self.repository.replace("/", "--")
 
     def documents(self, split: Split) -> Iterator[str]:

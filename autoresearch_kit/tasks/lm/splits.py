@@ -68,7 +68,7 @@ class Sizes:
             raise InputError(f"{self.eval_rows} rows to score: give at least {LEAST_ROWS}")
 
     def suffix(self, usual: "Sizes") -> str:
-        """Return what these add to a data set's name: nothing for what is usual."""
+        """Return the suffix of a data set's name; empty for the usual sizes."""
         vocabulary = "" if self.vocab_size == usual.vocab_size else f"-v{self.vocab_size}"
         context = "" if self.context == usual.context else f"-t{self.context}"
         rows = "" if self.eval_rows == usual.eval_rows else f"-e{self.eval_rows}"
@@ -84,7 +84,7 @@ class Corpus(Protocol):
 
     @property
     def sizes(self) -> Sizes:
-        """Return the sizes that suit it."""
+        """Return the sizes that suit the corpus."""
 
     def documents(self, split: Split) -> Iterator[str]:
         """Yield the documents of one split.

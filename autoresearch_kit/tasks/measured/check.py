@@ -33,8 +33,8 @@ def check_task(root: Path, folder: str) -> None:
 
 def problems(root: Path, folder: str) -> list[str]:
     """Return all that is wrong with a task's folder in the project at `root`, a line for each."""
-    told, found = task_file.examine(root, folder)
-    if told is None and not (root / folder / layout.TASK_FILE).exists():
+    task_toml, found = task_file.examine(root, folder)
+    if task_toml is None and not (root / folder / layout.TASK_FILE).exists():
         return found
     train = (f"{folder}/{layout.TRAIN_NOTEBOOK}: {each}" for each in _train(root / folder))
     found += [*train, *_files(root, folder)]
@@ -72,12 +72,12 @@ def _files(root: Path, folder: str) -> Iterator[str]:
         yield f"{folder}/{hidden} is also in {seen}, which runs see; remove it from one of them"
 
 
-def _measure(folder: Path, told: TaskFile) -> Iterator[str]:
+def _measure(folder: Path, task_toml: TaskFile) -> Iterator[str]:
     path = folder / layout.MEASURE_NOTEBOOK
-    for key, command in (("measure", told.command), ("checks", told.checks)):
+    for key, command in (("measure", task_toml.command), ("checks", task_toml.checks)):
         if command and (problem := _command_problem(folder, command)):
             yield f'{layout.TASK_FILE}: {key} = "{command}": {problem}'
-    if told.command:
+    if task_toml.command:
         if path.exists():
             yield f"{path.name} is not used where task.toml has measure = ...; remove one of them"
         return
@@ -86,8 +86,8 @@ def _measure(folder: Path, told: TaskFile) -> Iterator[str]:
     except InputError as error:
         yield f"{path.name}: {error}; or name a command: measure = ... in {layout.TASK_FILE}"
         return
-    yield from (f"{path.name}: {each}" for each in measure_problems(cells, told.task))
-    if not told.task.trusted:
+    yield from (f"{path.name}: {each}" for each in measure_problems(cells, task_toml.task))
+    if not task_toml.task.trusted:
         yield from _unsafe_modules(folder)
 
 

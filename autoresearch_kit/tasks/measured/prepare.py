@@ -71,8 +71,8 @@ def prepare_task(root: Path, folder: str, home: Path | None = None) -> Path:
         OSError: the disk is full, or the folder of prepared data sets can't be written.
     """
     home = home or data_home()
-    told, files = read(root, folder), task_files(root, folder)
-    info = _info(told, files)
+    task_toml, files = read(root, folder), task_files(root, folder)
+    info = _info(task_toml, files)
     content = hashlib.sha256(codec.compact(info)).hexdigest()[:12]
     target = home / f"{info.name}-{content}"
     if (target / INFO_FILE).is_file():
@@ -187,26 +187,26 @@ def _part(place: str) -> str:
     return PurePosixPath(place).parts[0]
 
 
-def _info(told: TaskFile, files: Files) -> TaskInfo:
-    """Return what describes the copy: digests of what was found, and what task.toml tells."""
+def _info(task_toml: TaskFile, files: Files) -> TaskInfo:
+    """Return the TaskInfo of the copy: digests of its files, and the settings of task.toml."""
     data = {name: path for name, path in files.items() if _part(name) == DATA_FOLDER}
     rest = {name: path for name, path in files.items() if _part(name) != DATA_FOLDER}
-    task = told.task
-    measuring = _Measuring(task.metrics, task.trusted, told.command, told.checks)
+    task = task_toml.task
+    measuring = _Measuring(task.metrics, task.trusted, task_toml.command, task_toml.checks)
     whole = hashlib.sha256(codec.compact(measuring) + _digest(rest).encode())
     return TaskInfo(
         task=task,
         data=_digest(data),
         measurement=whole.hexdigest()[:12],
-        about=told.about,
-        command=told.command,
-        checks=told.checks,
-        measure_seconds=told.measure_seconds,
-        measure_memory_mb=told.measure_memory_mb,
-        submission_seconds=told.submission_seconds,
+        about=task_toml.about,
+        command=task_toml.command,
+        checks=task_toml.checks,
+        measure_seconds=task_toml.measure_seconds,
+        measure_memory_mb=task_toml.measure_memory_mb,
+        submission_seconds=task_toml.submission_seconds,
         packages=packages_of(files),
-        sees=told.sees,
-        hides=told.hides,
+        sees=task_toml.sees,
+        hides=task_toml.hides,
         audited=any(_part(name) == AUDIT_FOLDER for name in files),
     )
 

@@ -55,8 +55,8 @@ def new_task(folder: Path) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(TEMPLATE, part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    told = part / layout.TASK_FILE
-    told.write_text(told.read_text().replace('"NAME"', f'"{folder.name}"'))
+    task_file = part / layout.TASK_FILE
+    task_file.write_text(task_file.read_text().replace('"NAME"', f'"{folder.name}"'))
     draw = np.random.default_rng(0)
     for name, rows in TABLES:
         _write_table(part / name, rows, draw)

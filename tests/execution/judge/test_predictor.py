@@ -89,8 +89,8 @@ class NotHere(FileBuffer):
         super().__init__(SHAPE, "float32")
         self.terms = replace(self.terms, device_bytes=2**21)
 
-    def share(self, memory: int, door: socket.socket) -> None:
-        socket.send_fds(door, [b"logits"], [memory])
+    def share(self, memory: int, gpu_socket: socket.socket) -> None:
+        socket.send_fds(gpu_socket, [b"logits"], [memory])
 
 
 class Unmarked(FileBuffer):
@@ -99,7 +99,7 @@ class Unmarked(FileBuffer):
     def __init__(self) -> None:
         super().__init__(SHAPE, "float32")
 
-    def share(self, memory: int, door: socket.socket) -> None:
+    def share(self, memory: int, gpu_socket: socket.socket) -> None:
         pass
 
 
