@@ -145,7 +145,7 @@ class RayPool:
 
     def _tell(self, message: Message) -> None:
         assert self._link is not None  # without a bridge there are no slots
-        self._link.tell(message)
+        self._link.send(message)
 
     def _hear(self, seconds: float) -> None:
         """Handle messages of the bridge; start a new one when it died and the pause is over."""

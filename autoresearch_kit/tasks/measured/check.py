@@ -38,12 +38,12 @@ def problems(root: Path, folder: str) -> list[str]:
         return found
     train = (f"{folder}/{layout.TRAIN_NOTEBOOK}: {each}" for each in _train(root / folder))
     found += [*train, *_files(root, folder)]
-    if told is not None:
-        found += [f"{folder}/{each}" for each in _measure(root / folder, told)]
+    if task_toml is not None:
+        found += [f"{folder}/{each}" for each in _measure(root / folder, task_toml)]
         found += [
             f"{folder}/{layout.TASK_FILE}: sees {path}, which is not on this machine; put it "
             "there, or take it out of sees"
-            for path in told.sees
+            for path in task_toml.sees
             if not Path(path).exists()
         ]
     return found
