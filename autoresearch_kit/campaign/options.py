@@ -29,6 +29,7 @@ from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
 from autoresearch_kit.tasks.measured import layout, task_file
 from autoresearch_kit.tasks.measured.task_file import TaskFile
+from autoresearch_kit.tasks.measured.toml_table import LARGEST
 
 SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 """Runs of the baseline, for `val_bpb`: how much that varies was measured before."""
@@ -52,7 +53,10 @@ Bound = tuple[Callable[[float], bool], str]
 
 POSITIVE: Bound = (lambda value: value > 0, "more than 0")
 COUNT: Bound = (lambda value: value >= 1, "at least 1")
-SECONDS: Bound = (lambda value: value > 0, "more than 0, for example 300")
+SECONDS: Bound = (
+    lambda value: 0 < value <= LARGEST,
+    f"more than 0, for example 300, at most {LARGEST:g}",
+)
 PRICE: Bound = (lambda value: 0 <= value < 100_000, "US dollars per million tokens")
 
 BOUNDS: Mapping[str, Bound] = {
