@@ -109,7 +109,7 @@ def replace_notebook(root: Path, name: str, text: str, *, force: bool) -> None:
             f"{name} has changes that are in no commit, and they would be lost; keep them: "
             f"git add {name} && git commit, or give them up: --force"
         )
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text.encode())
 
 

@@ -13,6 +13,7 @@ from autoresearch_kit.files.paths import checked, data_home
 from autoresearch_kit.records import Clock, Limits, Rule
 from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
+from autoresearch_kit.tasks.measured.toml_table import LARGEST
 
 LEAST_PROMPT = 4_000
 """Tokens below which a prompt could not say what is needed."""
@@ -24,7 +25,10 @@ Bound = tuple[Callable[[float], bool], str]
 
 POSITIVE: Bound = (lambda value: value > 0, "more than 0")
 COUNT: Bound = (lambda value: value >= 1, "at least 1")
-SECONDS: Bound = (lambda value: value > 0, "more than 0, for example 300")
+SECONDS: Bound = (
+    lambda value: 0 < value <= LARGEST,
+    f"more than 0, for example 300, at most {LARGEST:g}",
+)
 PRICE: Bound = (lambda value: 0 <= value < 100_000, "US dollars per million tokens")
 
 BOUNDS: Mapping[str, Bound] = {

@@ -36,6 +36,9 @@ class Metric:
         return 1 if self.direction is Direction.LOWER else -1
 
 
+ROUNDING = 1e-9
+"""The share of a limit by which sums of floats may lie beyond it."""
+
 _BOUND = re.compile(r"\s*([^\W\d]\w*)\s*(<=|>=)\s*([-+.\w]+)\s*")
 
 
@@ -51,8 +54,9 @@ class Bound:
         return f"{self.metric} {'<=' if self.at_most else '>='} {self.limit:.15g}"
 
     def holds(self, value: float) -> bool:
-        """Return whether the value is within the bound."""
-        return value <= self.limit if self.at_most else value >= self.limit
+        """Return whether the value is within the bound; a mean of three times 0.1 is above 0.1."""
+        room = self.limit - value if self.at_most else value - self.limit
+        return room >= -ROUNDING * abs(self.limit)
 
     @classmethod
     def parse(cls, text: str) -> "Bound | None":

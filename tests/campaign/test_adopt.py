@@ -125,6 +125,11 @@ def test_a_notebook_in_any_commit_can_be_overwritten(night: Night) -> None:
     adopt.adopt_best(night.history.root, "night")
 
 
+def test_the_folder_of_a_task_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    adopt.replace_notebook(tmp_path, "tasks/t/train.ipynb", executed(), force=False)
+    assert (tmp_path / "tasks" / "t" / "train.ipynb").read_text() == executed()
+
+
 def test_a_campaign_without_experiments_has_no_best(night: Night) -> None:
     with pytest.raises(InputError, match="campaign 'day' has no experiment yet"):
         adopt.adopt_best(night.history.root, "day")

@@ -83,6 +83,7 @@ def test_the_compile_allowance_suits_the_profile_or_is_given(
         (Options(compile_seconds=NAN), "--compile-seconds is nan"),
         (Options(train_seconds=0.0), "--train-seconds is 0; it must be more than 0"),
         (Options(train_seconds=INF), "--train-seconds is inf"),
+        (Options(train_seconds=1e308), r"--train-seconds is 1e\+308; it must be more than 0"),
         (Options(memory_mb=-1.0), "--memory-mb is -1"),
         (Options(seeds=0), "--seeds is 0; it must be at least 1"),
         (Options(max_elsewhere=2.0), "--max-elsewhere is 2; it must be a share"),

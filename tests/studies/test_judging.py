@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoresearch_kit.records import Bound
 from autoresearch_kit.reports.confirmation import Finding, Trial, Trials
 from autoresearch_kit.studies.confirm.judging import Standing, best_runs, standing_of
 from autoresearch_kit.studies.confirm.plan import Plan, Variant
@@ -105,6 +106,17 @@ def test_pruning_is_advised_unless_it_costs(together: float, prune: bool) -> Non
     said = sum_up(carry_out(PLAN, scored), [replace(experiment(0, 1.5), runs=(ran(1.5),))])
     assert said.prune is prune
     assert ("clearly worse" in said.detail) is not prune
+
+
+def test_pruning_is_not_advised_where_it_breaks_a_bound() -> None:
+    def scored(variant: Variant, at: int) -> float | None:
+        return 0.9 if variant.out == (2, 3) else scores(0.1, -0.02, -0.02)(variant, at)
+
+    bounds = (Bound("val_bpb", 0.95, at_most=False),)
+    baseline = replace(experiment(0, 1.5), runs=(ran(1.5),), bounds=bounds)
+    said = sum_up(carry_out(PLAN, scored), [baseline])
+    assert not said.prune
+    assert said.detail == "the pruned best breaks val_bpb >= 0.95: begin with the best"
 
 
 def test_an_interrupted_confirmation_ends_as_an_uninterrupted_one() -> None:

@@ -41,6 +41,8 @@ def held(*scores: float, bound: Bound = AT_MOST, sigma: float | None = 0.1) -> H
         (held(5.0, 5.1), True, Standing.BROKEN),
         (held(4.9, 4.8, 4.9, 4.9), False, Standing.WITHIN),
         (held(5.0, sigma=0.0), False, Standing.WITHIN),
+        (held(0.8, 0.8, 0.8, bound=AT_LEAST, sigma=0.0), False, Standing.WITHIN),
+        (held(0.1, 0.1, 0.1, bound=Bound("latency_ms", 0.1), sigma=0.0), False, Standing.WITHIN),
         (held(5.0001, sigma=0.0), False, Standing.BROKEN),
         (held(5.0001, sigma=None), False, Standing.BROKEN),
         (held(0.9, bound=AT_LEAST, sigma=0.01), False, Standing.WITHIN),

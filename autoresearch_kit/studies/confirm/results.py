@@ -1,12 +1,15 @@
 """The results of a confirmation as they are written down and shown."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
 
-from autoresearch_kit.records import Experiment, Metric, Noise
+from autoresearch_kit.records import Bound, Experiment, Noise, Run, Task
 from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.confirmation import Confirmation, Finding, KeepFound, Mean
 from autoresearch_kit.studies.confirm.judging import REAL, Standing
 from autoresearch_kit.studies.confirm.plan import Keep, Variant
+from autoresearch_kit.verdicts.bounds import in_force
 from autoresearch_kit.verdicts.runs_by_code import scores_by_code
 from autoresearch_kit.verdicts.samples import Sample
 
@@ -14,7 +17,9 @@ from autoresearch_kit.verdicts.samples import Sample
 def sum_up(standing: Standing, experiments: Sequence[Experiment]) -> Confirmation:
     """Return the results so far. The baseline's score is the campaign's, since nothing chose it."""
     plan, spread = standing.plan, standing.noise
-    prune, detail = _advice(standing, experiments[0].settings.task.objective)
+    task = experiments[0].settings.task
+    task = replace(task, bounds=in_force(None, experiments, task))
+    prune, detail = _advice(standing, task)
     baseline = Sample(scores_by_code(experiments)[0], experiments[0].nodes)
     pruned = standing.sample(standing.pruned) if standing.pruned else None
     keeps = [_judged(standing, *pair) for pair in zip(plan.keeps, plan.without, strict=True)]
@@ -66,7 +71,7 @@ def _detail(standing: Standing, variant: Variant, finding: Finding, built_on: Se
     return ""
 
 
-def _advice(standing: Standing, metric: Metric) -> tuple[bool, str]:
+def _advice(standing: Standing, task: Task) -> tuple[bool, str]:
     """Return True if the pruned best is to be begun with, and why; no words before the end."""
     best, pruned = standing.plan.best, standing.pruned
     if pruned is None or standing.todo:
@@ -76,10 +81,12 @@ def _advice(standing: Standing, metric: Metric) -> tuple[bool, str]:
     if crash := standing.crash(pruned.code):
         why = f"the pruned best crashes ({crash.failure}: {crash.detail})"
         return False, f"{why}: begin with the best"
+    if broken := _broken(standing, pruned, task):
+        return False, f"the pruned best breaks {broken}: begin with the best"
     worth = standing.worth(pruned)
     if worth is None:
         return False, "the best has no score"
-    sign = metric.sign * worth.value
+    sign = task.objective.sign * worth.value
     gap = f"{with_error(abs(worth.value), worth.error)} {'higher' if sign > 0 else 'lower'}"
     if worth.helps >= REAL:
         return False, (
@@ -90,3 +97,16 @@ def _advice(standing: Standing, metric: Metric) -> tuple[bool, str]:
     if best.nodes > pruned.nodes:
         less = f"{less} and {best.nodes - pruned.nodes} fewer syntax-tree nodes"
     return True, f"the pruned best scores {gap} than the best, with {less}"
+
+
+def _broken(standing: Standing, pruned: Variant, task: Task) -> str:
+    """Return the bounds that the best holds by the mean of its runs, and a pruned one does not."""
+    bests, owns = standing.runs(standing.plan.best.code), standing.runs(pruned.code)
+    broken = [bound for bound in task.bounds if _holds(bound, bests) and not _holds(bound, owns)]
+    return "; ".join(map(str, broken))
+
+
+def _holds(bound: Bound, runs: Sequence[Run]) -> bool:
+    values = [run.score.of(bound.metric) for run in runs if run.score]
+    known = [value for value in values if value is not None]
+    return bool(known) and len(known) == len(values) and bound.holds(fmean(known))

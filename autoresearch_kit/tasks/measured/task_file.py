@@ -24,6 +24,8 @@ _METRIC_NAME = re.compile(r"[A-Za-z\u00b5\u03bc_][A-Za-z0-9\u00b5\u03bc_]{0,39}"
 """Latin letters, and the sign of micro as keyboards and as Greeks write it."""
 
 
+UNIT_LENGTH = 40
+
 KERNELS = ("dev", "proc", "sys")
 """Folders that a sandbox has of its own."""
 
@@ -128,8 +130,10 @@ def _read_metrics(table: Table) -> tuple[Metric, ...]:
         if direction not in list(Direction):
             each.note(f'direction is {direction!r}; it must be "lower" or "higher"')
             direction = Direction.LOWER
-        floor = each.flag("zero_is_floor")
-        metrics.append(Metric(name, Direction(direction), each.text("unit"), floor))
+        floor, unit = each.flag("zero_is_floor"), each.text("unit")
+        if not unit.isprintable() or len(unit) > UNIT_LENGTH:
+            each.note(f"unit is {unit!r}; it must be one line of {UNIT_LENGTH} characters at most")
+        metrics.append(Metric(name, Direction(direction), unit, floor))
         each.end()
     if not metrics:
         table.note('no metrics; write for each a line [[metrics]], then name = "error"')

@@ -1,8 +1,10 @@
 """Read a table of TOML strictly: what is wrong in it is noted, and reading goes on."""
 
 import difflib
-import sys
 from collections.abc import Callable, Mapping, Sequence
+
+LARGEST = 1e9
+"""In seconds, 30 years."""
 
 
 class Table:
@@ -42,14 +44,15 @@ class Table:
         return missing
 
     def positive(self, key: str, missing: float | None = None) -> float | None:
-        """Return a number above 0."""
+        """Return a number above 0, and no larger than any use of it."""
         value = self._take(key, missing)
         if key not in self:
             return missing
         is_flag = isinstance(value, bool)
-        if isinstance(value, int | float) and not is_flag and 0 < value <= sys.float_info.max:
+        if isinstance(value, int | float) and not is_flag and 0 < value <= LARGEST:
             return float(value)
-        self.note(f"{key} is {value!r}; it must be a number above 0, such as {key} = 60")
+        shown = repr(value)[:40]
+        self.note(f"{key} is {shown}; it must be a number above 0, such as {key} = 60")
         return missing
 
     def texts(self, key: str) -> tuple[str, ...]:

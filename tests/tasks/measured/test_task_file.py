@@ -66,6 +66,8 @@ def test_a_task_with_a_command_is_trusted(key: str, tmp_path: Path) -> None:
         (f'{SHORT}[sandbox]\nhide = ["a"]', "did you mean hides"),
         (f'train_seconds = "60"\n{SHORT}', "train_seconds is '60'; it must be a number above 0"),
         (f"train_seconds = 0\n{SHORT}", "must be a number above 0"),
+        (f"train_seconds = 1e308\n{SHORT}", "must be a number above 0"),
+        (f'{SHORT}unit = "a\\nb"', "unit is 'a\\\\nb'; it must be one line"),
         (f"train_seconds = nan\n{SHORT}", "must be a number above 0"),
         (f"train_seconds = true\n{SHORT}", "must be a number above 0"),
         (f"train_seconds = 1{'0' * 400}\n{SHORT}", "must be a number above 0"),
