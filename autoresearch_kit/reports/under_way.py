@@ -18,7 +18,6 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Proposal, SlotUse, Stage, State
 
-
 STAGES = {"start": "starting", "submit": "scoring"}
 """Words for the stages of a run other than training."""
 
