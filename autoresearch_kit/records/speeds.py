@@ -19,11 +19,11 @@ def steps_apart(runs: Sequence[Run]) -> bool:
 def speed(runs: Sequence[Run]) -> str:
     """Return `601 steps, 20,510 tokens/s`, means over the runs; empty if none made a step.
 
-    Tokens are left out where none were counted. Where their steps are apart, each run's: `601, 620,
-    314 steps`.
+    Tokens are left out where none were counted. Where their steps are apart, each run's:
+    `1,601 / 1,620 / 314 steps`.
     """
     if steps_apart(runs):
-        return f"{', '.join(f'{run.steps:,}' for run in runs)} steps"
+        return f"{' / '.join(f'{run.steps:,}' for run in runs)} steps"
     steps = fmean(run.steps for run in runs) if runs else 0
     if not steps:
         return ""

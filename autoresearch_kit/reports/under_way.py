@@ -18,6 +18,9 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
 from autoresearch_kit.records import Proposal, SlotUse, Stage, State
 
+STAGES = {"start": "starting", "submit": "scoring"}
+"""Words for the stages of a run other than training."""
+
 
 @dataclass(frozen=True)
 class UnderWay:

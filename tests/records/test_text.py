@@ -72,7 +72,7 @@ def test_runs_that_agree_are_told_as_their_mean() -> None:
 
 
 def test_runs_that_differ_are_told_one_by_one() -> None:
-    assert speed(runs(601, 620, 314)) == "601, 620, 314 steps"
+    assert speed(runs(601, 620, 314)) == "601 / 620 / 314 steps"
     assert speed_by_run(runs(601, 314)) == (
-        "601, 314 steps (run by run: 1.601000 at 20,514 tokens/s; 1.314000 at 10,718 tokens/s)"
+        "601 / 314 steps (run by run: 1.601000 at 20,514 tokens/s; 1.314000 at 10,718 tokens/s)"
     )

@@ -26,6 +26,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.reports.slots import slots_in_short
 from autoresearch_kit.reports.status import under_way
+from autoresearch_kit.reports.under_way import STAGES
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.ui.cli.app import console
 from autoresearch_kit.ui.cli.slots import slots_table
@@ -143,7 +144,7 @@ class _Follower:
             return [str(state.stage)]
         live = read_live(Path(state.run_folder))
         if live.stage != "train":
-            return [live.stage]
+            return [STAGES.get(live.stage, live.stage)]
         settings = self._workspace.settings()
         budget = f"/{settings.train_seconds:.0f}" if settings else ""
         if live.point is None and settings and settings.task.folder:  # it may log nothing

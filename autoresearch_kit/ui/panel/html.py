@@ -19,7 +19,7 @@ from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.slots import slot_lines, slots_in_short
 from autoresearch_kit.reports.status import words
 from autoresearch_kit.reports.summary_words import summary_rows
-from autoresearch_kit.reports.under_way import UnderWay
+from autoresearch_kit.reports.under_way import STAGES, UnderWay
 
 MARKS = {
     Verdict.KEEP: "&#9679;",
@@ -127,7 +127,7 @@ def progress_words(reading: Reading, run: UnderWay) -> str:
         return "waiting for a quiet machine"
     if run.stage == "train":
         return f"training, {run.trained:.0f} of {run.budget:.0f} s"
-    return {"start": "starting", "submit": "scoring"}.get(run.stage, str(run.stage))
+    return STAGES.get(run.stage, run.stage)
 
 
 def under_way(run: UnderWay, comparison: str) -> str:

@@ -221,7 +221,7 @@ def test_runs_that_differ_are_shown_one_by_one(ledger: Ledger) -> None:
     proposal = Proposal(1, 0, "llm", "Slow at times", "", constants={"WIDTH": 9})
     ledger.add(proposal, steps=(601, 620, 314))
     run = "1.700000 at 8,000 tokens/s"
-    shown = f"val_bpb 1.700000, 601, 620, 314 steps (run by run: {run}; {run}; {run})"
+    shown = f"val_bpb 1.700000, 601 / 620 / 314 steps (run by run: {run}; {run}; {run})"
     assert shown in entries(prompted(ledger))
 
 

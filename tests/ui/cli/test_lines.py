@@ -43,7 +43,7 @@ def test_a_campaign_without_noise_is_readable() -> None:
 def test_differing_steps_are_listed_run_by_run() -> None:
     runs = tuple(run(steps, value=1.5) for steps in (601, 620, 314))
     [line] = told(replace(experiment(0, idea="y"), runs=runs))
-    assert line == "0 1.500000 3 runs 601, 620, 314 steps keep (baseline) y"
+    assert line == "0 1.500000 3 runs 601 / 620 / 314 steps keep (baseline) y"
 
 
 def test_a_weaker_sandbox_is_named() -> None:
