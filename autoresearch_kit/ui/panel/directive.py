@@ -12,6 +12,7 @@ from autoresearch_kit.ledger import find_root
 from autoresearch_kit.researchers.llm.prompt import directive_file
 from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import button
+from autoresearch_kit.ui.panel.style import CSS
 
 LIMIT = MEGABYTE
 """Bytes that a text box on a page can hold."""
@@ -37,7 +38,7 @@ class Directive:
         self.reload = button("Read it again", self._reload)
         self.said = widgets.HTML()
         buttons = widgets.HBox([self.save, self.reload, self.said])
-        self.box = widgets.VBox([widgets.HTML(html.CSS), self.text, buttons])
+        self.box = widgets.VBox([widgets.HTML(CSS), self.text, buttons])
 
     def _ipython_display_(self) -> None:
         display(self.box)

@@ -17,6 +17,7 @@ from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import Buttons, button
 from autoresearch_kit.ui.panel.experiments import Opened, Table
 from autoresearch_kit.ui.panel.start_form import StartForm
+from autoresearch_kit.ui.panel.style import CSS
 from autoresearch_kit.ui.panel.view import View, Viewer
 
 REFRESH_SECONDS = 2.0
@@ -70,7 +71,7 @@ class Panel:
             [self.progress, self.progress_words], layout={"align_items": "center"}
         )
         return [
-            widgets.HTML(html.CSS),
+            widgets.HTML(CSS),
             self.chooser,
             self.status,
             self.form.box,

@@ -1,14 +1,16 @@
 """Requests that tests make of an endpoint."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
 
 from autoresearch_kit.records import Research
 from autoresearch_kit.researchers.base import Model
 from autoresearch_kit.researchers.llm.endpoint import Endpoint
 from tests.researchers.llm import server
-from tests.researchers.llm.server import Answer, ChatServer
+from tests.researchers.llm.server import Answer, ChatServer, delta
 
 KEY = "sk-planted-0123456789"
 ASKED: list[ChatCompletionMessageParam] = [
@@ -24,6 +26,14 @@ TOOL: ChatCompletionFunctionToolParam = {
     },
 }
 FINE = server.text("fine")
+
+HALF = delta(content="half an ans")
+
+
+@pytest.fixture
+def streaming() -> Iterator[ChatServer]:
+    with ChatServer(lambda _: FINE) as running:
+        yield running
 
 
 def endpoint(
