@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autoresearch_kit.campaign.context import baseline_of, data_ref, imports_of, prepare_for
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
-from autoresearch_kit.execution.ray.pool import RayPool, Wanted
+from autoresearch_kit.execution.ray.pool import RayPool, SlotRequirements
 from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
@@ -26,7 +26,7 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings, run
     wanted = None
     if experiments:
         first = experiments[0]
-        wanted = Wanted(first.fingerprint, first.runs[0].sandbox)
+        wanted = SlotRequirements(first.fingerprint, first.runs[0].sandbox)
     node = NodeSetup(
         campaign=_name(workspace),
         tag=workspace.tag,

@@ -7,7 +7,7 @@ are shared by all ideas that wait for them, and what a discard does not need is 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch_kit.campaign.judging import Case, Idea, Judging
+from autoresearch_kit.campaign.judging import Comparison, Idea, Judging
 from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
 from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome
@@ -25,7 +25,7 @@ from autoresearch_kit.verdicts.decide import (
     MERGED_RUNS,
     Decision,
 )
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Comparing:
         In turn with one slot; with several, all that is missing to a verdict is run at once.
         """
         own_series = self.own_series(idea.proposal, idea.notebook, len(idea.passed))
-        own, beside, measured_noise = list[Settled](), list[Settled](), None
+        own, beside, measured_noise = list[SeedOutcome](), list[SeedOutcome](), None
         while not (ended := repeats.ended(own) or repeats.not_judged(beside, "re-run of the best")):
             decided: Decision | Arm = Arm.CHALLENGER
             if own:
-                decided, measured_noise = self.judging.decide(Case(idea, own, best, beside))
+                decided, measured_noise = self.judging.decide(Comparison(idea, own, best, beside))
             if isinstance(decided, Decision):
                 ended = decided
                 break
@@ -94,7 +94,7 @@ class Comparing:
         )
 
     def _missing(
-        self, idea: Idea, arm: Arm, own: Sequence[Settled], beside: Sequence[Settled]
+        self, idea: Idea, arm: Arm, own: Sequence[SeedOutcome], beside: Sequence[SeedOutcome]
     ) -> tuple[range, range]:
         """Return the seeds of the idea's runs, and of the best's, that are to be run now."""
         more_own, more_best = len(own), len(beside)
@@ -114,22 +114,22 @@ class Comparing:
     def _gives_up(
         self,
         idea: Idea,
-        own: Sequence[Settled],
+        own: Sequence[SeedOutcome],
         best: Experiment,
-        beside: Sequence[Settled],
+        beside: Sequence[SeedOutcome],
         missing: tuple[range, range],
-    ) -> Callable[[Mapping[int, Settled]], bool]:
+    ) -> Callable[[Mapping[int, SeedOutcome]], bool]:
         """Return what tells, of the runs that are over, whether the others need not be waited for:
         they suffice for a verdict that is no keep, and show none of them to be slow."""
 
-        def enough(over: Mapping[int, Settled]) -> bool:
+        def enough(over: Mapping[int, SeedOutcome]) -> bool:
             now = _added(own, beside, missing, over)
             if repeats.ended(now[0]) or repeats.not_judged(now[1]):
                 return True
             before = self.judging.runs_before(best, beside)
             if not now[0] or self.measuring.slow(now[0]) or self.measuring.slow(now[1], before):
                 return False
-            decided, _ = self.judging.decide(Case(idea, now[0], best, now[1]))
+            decided, _ = self.judging.decide(Comparison(idea, now[0], best, now[1]))
             return isinstance(decided, Decision) and decided.verdict is not Verdict.KEEP
 
         return enough
@@ -152,11 +152,11 @@ class Comparing:
 
 
 def _added(
-    own: Sequence[Settled],
-    beside: Sequence[Settled],
+    own: Sequence[SeedOutcome],
+    beside: Sequence[SeedOutcome],
     missing: tuple[range, range],
-    over: Mapping[int, Settled],
-) -> tuple[list[Settled], list[Settled]]:
+    over: Mapping[int, SeedOutcome],
+) -> tuple[list[SeedOutcome], list[SeedOutcome]]:
     """Return both lists with the runs that are over added, which are the missing ones by index."""
     ideas = [each for at, each in over.items() if at < len(missing[0])]
     bests = [each for at, each in over.items() if at >= len(missing[0])]

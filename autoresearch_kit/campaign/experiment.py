@@ -33,7 +33,7 @@ from autoresearch_kit.researchers.rebase import rebase
 from autoresearch_kit.verdicts import repeats
 from autoresearch_kit.verdicts.decide import Decision
 from autoresearch_kit.verdicts.noise import BASELINE, Group
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 
 REPAIRS = 1
 """Crashes on a bug that are repaired; the next crash ends the idea."""
@@ -154,7 +154,7 @@ class Decider:
         """
         series = self._comparing.own_series(proposal, notebook)
         seeds = max(self.measuring.context.settings.seeds, min(self.slots(), MOST_BASELINE))
-        own = list[Settled]()
+        own = list[SeedOutcome]()
         while not (ended := repeats.ended(own)) and len(own) < seeds:
             more = range(len(own), seeds if self.slots() > 1 else len(own) + 1)
             before = [seed.run for seed in own]

@@ -46,7 +46,7 @@ POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """The seconds that a pool waits: for devices when it has none, and before each new bridge in
     a row; for devices that are still coming, before it chooses a class without them.
     """
@@ -56,11 +56,11 @@ class Patience:
     coming: float = 180.0
 
 
-USUAL_PATIENCE = Patience()
+USUAL_TIMEOUTS = Timeouts()
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SlotRequirements:
     """Require of every slot what a campaign's earlier experiments had."""
 
     fingerprint: Fingerprint
@@ -68,7 +68,7 @@ class Wanted:
 
 
 @dataclass
-class _Known:
+class _KnownSlot:
     """A device that the bridge told of, and the order that it carries out, if any."""
 
     slot: Slot
@@ -80,7 +80,7 @@ class _Known:
 class _State:
     """Hold what the pool knows: devices by name, orders in the queue, and what is over."""
 
-    known: dict[str, _Known] = field(default_factory=dict)
+    known: dict[str, _KnownSlot] = field(default_factory=dict)
     queue: list[Order] = field(default_factory=list)
     over: list[Delivery | Lost] = field(default_factory=list)
 
@@ -96,15 +96,15 @@ class RayPool:
         self,
         connect: Connect,
         log: Path,
-        wanted: Wanted | None = None,
-        patience: Patience = USUAL_PATIENCE,
+        wanted: SlotRequirements | None = None,
+        timeouts: Timeouts = USUAL_TIMEOUTS,
         argv: Sequence[str] = (),
     ) -> None:
         self._connect = connect
         self._log = log
         self._argv = argv
         self._wanted = wanted
-        self._patience = patience
+        self._timeouts = timeouts
         self._state = _State()
         self._deaths = 0
         self._why_dead = ""
@@ -118,9 +118,9 @@ class RayPool:
         """Wait for slots, and return the report of one of the campaign's class.
 
         Raises:
-            ExecutionError: there is none, after `Patience.devices`.
+            ExecutionError: there is none, after `Timeouts.devices`.
         """
-        settled = time.monotonic() + self._patience.coming
+        settled = time.monotonic() + self._timeouts.coming
         while not cancelled():
             self._hear(POLL_SECONDS)
             reports = [each.report for each in self._state.known.values() if each.report]
@@ -132,7 +132,7 @@ class RayPool:
             chosen = [each for each in self._state.known.values() if not each.slot.left_out]
             if self._wanted and (ready := next((c.report for c in chosen if c.report), None)):
                 return ready
-            self._check_patience()
+            self._check_for_slots()
         raise ExecutionError("stopped before a device of the cluster was ready")
 
     def slots(self) -> Sequence[Slot]:
@@ -158,13 +158,13 @@ class RayPool:
         """Return what is over, as `Pool.wait` says.
 
         Raises:
-            ExecutionError: there are no devices, or no bridge, in spite of all patience. The
+            ExecutionError: there are no devices, or no bridge, in spite of all timeouts. The
                 campaign can be resumed.
         """
         if not self._state.over:
             self._hear(seconds)
             self._hand_out()
-            self._check_patience()
+            self._check_for_slots()
         over, self._state.over = self._state.over, []
         return over
 
@@ -220,7 +220,7 @@ class RayPool:
             self._state.over.append(Lost(order.key, order.slot, why))
         return True
 
-    def _give(self, order: Order, known: _Known) -> None:
+    def _give(self, order: Order, known: _KnownSlot) -> None:
         folder = order.audits.folder if order.audits else new_folder(self._connect.runs)
         known.given = RunOrder(known.slot.name, order, folder.name)
         known.slot = replace(known.slot, busy=order.key)
@@ -267,14 +267,14 @@ class RayPool:
         why = _why_not(report, self._wanted)
         slot = Slot(message.slot, message.node, report.fingerprint, report.sandbox, left_out=why)
         self._lose(message.slot, "another actor took its place")
-        self._state.known[message.slot] = _Known(slot, report)
+        self._state.known[message.slot] = _KnownSlot(slot, report)
         ready = "ready" if slot.sandbox is SandboxLevel.BUBBLEWRAP else "ready, without bubblewrap"
         logger.info("slot %s: %s", slot.name, f"left out: {why}" if why else ready)
 
     def _slot_unusable(self, message: SlotUnusable) -> None:
         self._lose(message.slot, message.why)
         slot = Slot(message.slot, message.node, UNKNOWN, SandboxLevel.NONE, left_out=message.why)
-        self._state.known[message.slot] = _Known(slot)
+        self._state.known[message.slot] = _KnownSlot(slot)
         logger.warning("slot %s is left out: %s", message.slot, message.why)
 
     def _leave_out(self) -> None:
@@ -338,18 +338,18 @@ class RayPool:
             self._lose(name, "the bridge to Ray died")
         self._state.known.clear()
         self._alone_since = max(self._alone_since, time.monotonic() - POLL_SECONDS)
-        if self._deaths >= len(self._patience.bridges):
+        if self._deaths >= len(self._timeouts.bridges):
             why = self._why_dead or "see ray.log in the campaign's folder"
             raise ExecutionError(
                 f"the bridge to Ray died {self._deaths + 1} times in a row: {why}. Start Ray "
                 "again, then go on"
             )
-        pause = self._patience.bridges[self._deaths]
+        pause = self._timeouts.bridges[self._deaths]
         self._deaths += 1
         self._start_at = time.monotonic() + pause
         logger.warning("the bridge to Ray died; another one starts in %g s", pause)
 
-    def _check_patience(self) -> None:
+    def _check_for_slots(self) -> None:
         """Check that there is a slot, or was one not long ago.
 
         Raises:
@@ -357,10 +357,10 @@ class RayPool:
         """
         if any(not each.slot.left_out for each in self._state.known.values()):
             self._alone_since = time.monotonic()
-        elif time.monotonic() - self._alone_since > self._patience.devices:
+        elif time.monotonic() - self._alone_since > self._timeouts.devices:
             out = [f"{s.name}: {s.left_out}" for s in self.slots()]
             raise ExecutionError(
-                f"no device of the cluster could be used for {self._patience.devices:g} s "
+                f"no device of the cluster could be used for {self._timeouts.devices:g} s "
                 f"({'; '.join(out) or 'none is there'}); start nodes (ray start), then go on"
             )
 
@@ -374,14 +374,14 @@ class RayPool:
                 logger.warning("a folder of a run stays behind: %s", in_words(error))
 
 
-def _most(reports: Sequence[Report]) -> Wanted:
+def _most(reports: Sequence[Report]) -> SlotRequirements:
     """Return the class of most of the slots, with the strongest sandbox among them."""
     chosen = Counter(each.fingerprint for each in reports).most_common(1)[0][0]
     levels = [each.sandbox for each in reports if each.fingerprint == chosen]
-    return Wanted(chosen, strongest(levels) or SandboxLevel.NONE)
+    return SlotRequirements(chosen, strongest(levels) or SandboxLevel.NONE)
 
 
-def _why_not(report: Report, wanted: Wanted | None) -> str:
+def _why_not(report: Report, wanted: SlotRequirements | None) -> str:
     """Return in one line why a slot is not of the campaign's class; empty if it is."""
     if wanted is None:
         return ""

@@ -20,7 +20,7 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.ray.hosting import NODE_ENVIRONMENT
 from autoresearch_kit.execution.ray.link import BRIDGE
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
-from autoresearch_kit.execution.ray.pool import Patience, RayPool
+from autoresearch_kit.execution.ray.pool import RayPool, Timeouts
 from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.records import Clock
 from tests.execution.ray import fake_node
@@ -178,9 +178,9 @@ def connect_to(address: str, folder: Path, campaign: str = "night") -> Connect:
 
 
 def open_pool(address: str, folder: Path, campaign: str = "night") -> RayPool:
-    patience = Patience(devices=60, bridges=(0.5, 1, 1), coming=60)
+    timeouts = Timeouts(devices=60, bridges=(0.5, 1, 1), coming=60)
     connect = connect_to(address, folder, campaign)
-    return RayPool(connect, folder / "ray.log", patience=patience, argv=BRIDGE_ARGV)
+    return RayPool(connect, folder / "ray.log", timeouts=timeouts, argv=BRIDGE_ARGV)
 
 
 def order(key: str, seconds: float = 0.1, slot: str = "", audits: Delivery | None = None) -> Order:
