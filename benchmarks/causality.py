@@ -1,4 +1,4 @@
-"""How often the causality probe refuses honest models, and how often it misses a look ahead.
+"""Count how often the causality probe refuses honest models and misses a look ahead.
 
     python benchmarks/causality.py [--probes 30] [--cheats 100] [--dataset stdlib]
 

@@ -1,4 +1,4 @@
-"""What confirming a night's keeps finds and what pruning costs, on simulated keeps.
+"""Simulate what confirming a night's keeps finds and what pruning costs.
 
     python benchmarks/confirming.py [--nights 100]
 
@@ -99,7 +99,7 @@ def confirm(plan: Plan, effects: list[float], rng: np.random.Generator) -> Stand
 
 
 def simulate(scenario: Scenario, nights: int) -> Found:
-    """So many nights, the same ones at each call."""
+    """Simulate so many nights, equal ones at each call."""
     plan, found = plan_of(scenario.keeps), Found()
     for night in range(nights):
         rng = np.random.default_rng(night)

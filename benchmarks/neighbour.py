@@ -1,4 +1,4 @@
-"""The same campaign of six ideas twice: alone, and beside a neighbour that burns a core at times.
+"""Run a campaign of six ideas twice: alone, and beside a program that burns a core at times.
 
 `PYTHONPATH=. python benchmarks/neighbour.py [--seconds 20] [--seed 0] [--cores 1]
 [--max-elsewhere 0.3]`, in the checkout, on a machine where nothing else runs. The ideas are fixed,
@@ -102,7 +102,7 @@ def burn(seconds: float, seed: int) -> None:
 
 @contextmanager
 def neighbours(count: int, seconds: float, seed: int) -> Iterator[None]:
-    """So many of them run in here."""
+    """Run so many such programs meanwhile."""
     argv = [sys.executable, __file__, "--burn", f"--seconds={seconds}"]
     burning = [subprocess.Popen([*argv, f"--seed={seed + place}"]) for place in range(count)]
     try:

@@ -1,4 +1,4 @@
-"""What `preparing.py` and `loading.py` share: made-up documents, and upstream's way to pack them.
+"""Made-up documents for `preparing.py` and `loading.py`, and upstream's way to pack them.
 
 karpathy/autoresearch, in its prepare.py, tokenizes and packs while it trains: it reads batches of
 128 documents, tokenizes each in 8 threads, and keeps a buffer of 1,000. For each row of T + 1

@@ -1,4 +1,4 @@
-"""What preparing a large corpus takes: MB/s by stage, peak memory; and what packing throws away.
+"""Measure the preparation of a large corpus: MB/s by stage, peak memory, and dropped tokens.
 
     python benchmarks/preparing.py [--megabytes 1000] [--vocab-size 8192] [--context 2048]
 

@@ -1,4 +1,4 @@
-"""How many rows have to be scored: the error that comes from scoring no more, against the noise.
+"""Compare the error of scoring some rows only with the noise of runs, by their number.
 
     python benchmarks/scored_size.py [--seconds 60] [--dataset stdlib] [--variant depth-1]
 

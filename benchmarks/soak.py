@@ -82,11 +82,11 @@ class Life:
         return warm[:some], warm[len(warm) - some :]
 
     def megabytes(self, numbers: list[int]) -> float:
-        """In these experiments."""
+        """Return the median megabytes in these experiments."""
         return median(value for number in numbers for value in self.memory[number])
 
     def fewest_files(self, numbers: list[int]) -> int:
-        """In these experiments."""
+        """Return the fewest open files in these experiments."""
         return min(value for number in numbers for value in self.files[number])
 
 
@@ -199,7 +199,7 @@ def _orphans(root: Path) -> Iterator[psutil.Process]:
 
 
 def checks(soak: Soak, asked: int) -> Iterator[tuple[str, str, bool]]:
-    """What is measured: its name, the figure, whether it is as it must be."""
+    """Return the checks: name, figure, and whether it is as it must be."""
     root, total = soak.place.root, soak.plan.experiments
     experiments = soak.history.experiments()
     right = [one.number for one in experiments] == list(range(total + 1))

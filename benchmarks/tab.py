@@ -1,4 +1,4 @@
-"""What the panel costs a browser's tab over a night: memory of the tab, and of the kernel.
+"""Measure the memory of a browser's tab with the panel, and of its kernel, over a night.
 
 `PYTHONPATH=. python benchmarks/tab.py [EXPERIMENTS]`, in the checkout, opens a panel in JupyterLab
 and chromium, both headless, and lets ready-made experiments arrive, one every half second.

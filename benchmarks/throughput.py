@@ -66,7 +66,7 @@ class Measured:
 
 
 def cases(on_rows: bool) -> list[Case]:
-    """What is compared: the last is what the others are held against."""
+    """Return the trainings to compare; the others are compared with the last."""
     if torch.cuda.is_available():
         mine = profiles.choose(machine_probe.accelerator())
         return [
@@ -119,7 +119,7 @@ def measured(run: Stopwatch, case: Case) -> Measured:
 
 
 def flops_per_token(model: nn.Module, context: int) -> float:
-    """Of forward and backward: 6 a weight, 12 a channel and key that causal attention sees."""
+    """Count forward and backward: 6 a weight, 12 a channel and key that causal attention sees."""
     linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     total = 6.0 * sum(layer.weight.numel() for layer in linear)
     for block in model.get_submodule("blocks").children():

@@ -23,12 +23,12 @@ POLAR = (
 """Polar Express: https://arxiv.org/abs/2505.16932"""
 
 MOMENTUM_STEPS = 300
-"""In which Muon's momentum rises from 0.85 to 0.95."""
+"""Steps in which Muon's momentum rises from 0.85 to 0.95."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the model; `windows[i]` is how far block i looks back, 0 all the way."""
+    """Sizes of the model; `windows[i]` is how far block i looks back, 0 all the way."""
 
     vocab_size: int
     context: int
@@ -67,7 +67,7 @@ class Block(nn.Module):
                 nn.init.zeros_(zero.weight)
 
     def forward(self, x: Tensor, values: Tensor | None, cos: Tensor, sin: Tensor) -> Tensor:
-        """Of the stream [B, T, width] and the tokens' own values."""
+        """Transform the stream [B, T, width], given the tokens' own values."""
         y, shape = norm(x), (*x.shape[:2], *self.head_shape)
         q, k, v = (layer(y).view(shape) for layer in (self.query, self.key, self.value))
         if self.gate is not None and values is not None:

@@ -8,7 +8,7 @@ from filelock import FileLock
 from tests.campaign import tiny
 
 SLOW_SECONDS = 1800
-"""After which a slow test hangs: CI runs four at once on two cores."""
+"""Seconds after which a slow test hangs: CI runs four at once on two cores."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,7 +43,7 @@ def edit(cell: str, old: str, new: str) -> tuple[str, Body]:
 
 
 def experiment_of(body: Body) -> int:
-    """Which experiment a request is about."""
+    """Return the number of the experiment that a request is about."""
     match = re.search(r"^# Campaign \S+, .*?experiment (\d+)", said(body), re.M)
     assert match, said(body)[:500]
     return int(match[1])

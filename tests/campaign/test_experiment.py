@@ -234,7 +234,7 @@ def test_a_best_that_crashes_does_not_hold_up_the_verdict(begun: Place) -> None:
 def test_a_disturbed_run_is_repeated_with_its_seed(
     begun: Place, busy: tuple[float, ...], waited: int
 ) -> None:
-    """At once while the machine gets quieter, twice at most; then when it is quiet."""
+    """Repeat at once while the machine gets quieter, twice at most; then when it is quiet."""
     begun.machine.scores["16"] = iter([*[1.9] * len(busy), 1.6])
     begun.machine.elsewhere = iter(busy)
     outcome = begun.decide(WIDER)

@@ -38,7 +38,7 @@ SETTINGS = replace(made_up_runs.SETTINGS, researcher="llm")
 
 
 def script(body: Body) -> Answer:
-    """For each experiment another width: now better, now worse."""
+    """Propose another width for each experiment: now better, now worse."""
     if "Answer with one word" in said(body):
         return text("ready")
     if scripted.is_lessons(body):

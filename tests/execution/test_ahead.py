@@ -98,7 +98,7 @@ def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_waiting_kernel_runs_the_notebook_of_its_turn(tmp_path: Path) -> None:
-    """It has torch, uses no GPU, and shows the notebook no name that this did not import."""
+    """Have torch loaded and no GPU used, and show the notebook no name that it did not import."""
     spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
     waiting = launch.prepare(replace(spec, waits=True))
     nbformat.write(notebook(LOADED), spec.notebook)

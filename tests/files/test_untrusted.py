@@ -74,7 +74,7 @@ def test_only_a_plain_file_is_a_model(run: Path, tmp_path: Path) -> None:
 def test_a_file_swapped_for_a_link_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the last moment: just before it is opened."""
+    """Swap it at the last moment: just before it is opened."""
     path = tmp_path / "file"
     path.write_text("plain")
     opened = os.open

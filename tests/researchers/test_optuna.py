@@ -174,7 +174,7 @@ def test_a_losing_direction_is_turned_and_a_winning_one_kept(campaign: FakeCampa
 
 
 def in_flight(campaign: FakeCampaign, researcher: OptunaResearcher, count: int) -> list[Proposal]:
-    """Proposals that are asked for one after the other, while all earlier ones run."""
+    """Return proposals that are asked for in turn, while all earlier ones run."""
     view, running = campaign.view, list[Proposal]()
     for number in range(view.number, view.number + count):
         running.append(researcher.propose(replace(view, number=number, running=tuple(running))))

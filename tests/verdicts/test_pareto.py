@@ -27,7 +27,7 @@ DISCARD = Decision(Verdict.DISCARD, Reason.WORSE, "worse", Gain(-0.1, 0.01, 20.0
 
 
 def around(mean: float, sigma: float, count: int) -> tuple[float, ...]:
-    """So many scores with this mean and an honest spread."""
+    """Return so many scores with this mean and an honest spread."""
     signs = [0.0] * (count % 2) + [0.8 * (-1) ** place for place in range(count - count % 2)]
     return tuple(mean + sigma * sign for sign in signs)
 

@@ -38,9 +38,9 @@ bfloat16 put the loss of the shipped model's tokens off by 0.0075 nats to either
 per byte on so many."""
 
 FREE_SECONDS = 10.0
-"""Allowed for loading the model, and for what its first answer takes longer than a typical one.
+"""Seconds for loading the model, and for what its first answer takes longer than a typical one.
 
-Seconds of the wall-clock, not CPU time: the notebook's models load in 0.1 s, and in less than 1 s
+They are of the wall-clock, not CPU time: the notebook's models load in 0.1 s, and in less than 1 s
 beside six busy processes on two cores. CPU time would miss what trains on a GPU.
 """
 

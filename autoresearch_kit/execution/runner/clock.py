@@ -47,7 +47,7 @@ PATIENCE = 6.0
 loop on each core a run needs 2.5."""
 
 STARTUP_SECONDS = 120.0
-"""Allowed for starting the kernel and for imports."""
+"""Seconds allowed for starting the kernel and for imports."""
 
 
 def wall_allowance(clock: Clock, train_seconds: float, compile_seconds: float) -> float:

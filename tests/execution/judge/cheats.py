@@ -367,7 +367,7 @@ def hang_up(_: Tensor) -> None:
 
 
 FORKED_SECONDS = "1001"
-"""By which `fork`'s process is known among those of other tests."""
+"""Tells `fork`'s process from those of other tests."""
 
 
 def fork(_: Tensor) -> None:

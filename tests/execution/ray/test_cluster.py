@@ -28,7 +28,7 @@ PATIENCE = 120.0
 LONG = 600.0
 
 RUN = "night-run"
-"""What the processes of every run here carry."""
+"""The mark that the processes of every run here carry."""
 
 
 @pytest.fixture(scope="module")
