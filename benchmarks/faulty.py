@@ -113,7 +113,7 @@ class Plan:
         return dice.choice(among) if number and dice.random() < KILL_SHARE else ""
 
     def delay(self, number: int) -> float:
-        """Seconds from when the victim is seen to its death."""
+        """Return the seconds from when the victim is seen to its death."""
         longest = 12.0 if self.victim(number) == CAMPAIGN else 2.0
         return self._dice(number + 10**6).uniform(0.0, longest)
 

@@ -121,7 +121,7 @@ class Place:
 
     @property
     def data(self) -> Path:
-        """Prepared data sets."""
+        """Return prepared data sets."""
         return self.work / "data"
 
     @property

@@ -60,7 +60,7 @@ CONFIG = tiny.CELLS["config"].replace("RATE = 0.03", "RATE = 0.003")
 
 
 def idea(words: str, *edits: CellEdit, **constants: float) -> Proposal:
-    """A change; its number and its parent are given when its turn comes."""
+    """Return a change; its number and its parent are given when its turn comes."""
     return Proposal(0, 0, "script", words, "", edits=edits, constants=constants)
 
 
@@ -114,7 +114,7 @@ def neighbours(count: int, seconds: float, seed: int) -> Iterator[None]:
 
 
 def verdicts(experiments: Sequence[Experiment]) -> list[Verdict]:
-    """The last verdict on each idea."""
+    """Return the last verdict on each idea."""
     ideas: dict[int, Verdict] = {}
     for one in experiments[1:]:
         retry_of = one.proposal.retry_of

@@ -76,7 +76,7 @@ class Life:
         self.files.setdefault(number, []).append(process.num_fds())
 
     def numbers(self) -> tuple[list[int], list[int]]:
-        """Ten experiments after the warm-up, and the last ten; fewer of a life that was short."""
+        """Return ten experiments after the warm-up, and the last ten; fewer of a short life."""
         warm = [number for number in sorted(self.memory)[TEN:] if number >= WARM_UP]
         some = min(TEN, len(warm) // 2)
         return warm[:some], warm[len(warm) - some :]
@@ -149,7 +149,7 @@ class Soak:
         )
 
     def _kill(self, campaign: psutil.Process, number: int) -> None:
-        """The experiment's victim, a moment after it is seen first; once."""
+        """Kill the experiment's victim, a moment after it is seen first; once."""
         who = self.plan.victim(number)
         if not who or number in self._done:
             return
@@ -175,7 +175,7 @@ def _descendants(campaign: psutil.Process, module: str) -> Iterator[psutil.Proce
 
 
 def left_behind(soak: Soak) -> list[str]:
-    """Processes, sockets and files that should not be there any more."""
+    """Return processes, sockets and files that should not be there any more."""
     root, place = soak.place.root, soak.place
     found = [f"process {one.pid}: {' '.join(one.cmdline())[:80]}" for one in _orphans(root)]
     attempts = range(1, 9)

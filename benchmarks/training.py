@@ -117,7 +117,7 @@ class OnRows(Stopwatch):
             yield x.to(self.device, non_blocking=pinned), y.to(self.device, non_blocking=pinned)
 
     def steps(self) -> Iterator[int]:
-        """Steps until the seconds are over, each to its end on the device."""
+        """Yield steps until the seconds are over, each to its end on the device."""
         for step in count():
             if len(self.ends) >= WARM_UP:
                 spent = time.perf_counter() - self.ends[WARM_UP - 1][0]
@@ -154,7 +154,7 @@ def take_ours(run: Stopwatch, case: Case) -> nn.Module:
 
 
 def take_theirs(run: Stopwatch, case: Case) -> nn.Module:
-    """Upstream's model and step at the sizes of `case`, with the notebook's attention."""
+    """Return upstream's model and step at the sizes of `case`, with the notebook's attention."""
     cells = execute(run, case.notebook, case.constants, until="intro-muon")
     ours = cast(nn.Module, cells["model"])
     layers = [layer for layer in ours.modules() if hasattr(layer, "window")]

@@ -38,7 +38,7 @@ class Sizes:
 
     @property
     def width(self) -> int:
-        """Channels of the residual stream."""
+        """Return the channels of the residual stream."""
         return self.heads * self.head_dim
 
 
@@ -112,7 +112,7 @@ class Model(nn.Module):
         self.to(device)
 
     def forward(self, idx: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss, in nats a token."""
+        """Return the mean loss, in nats a token."""
         return F.cross_entropy(self.logits(idx).flatten(0, 1), targets.flatten())
 
     def logits(self, idx: Tensor) -> Tensor:

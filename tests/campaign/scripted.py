@@ -73,7 +73,7 @@ def model(
     prices: Prices | None = None,
     retries: int = 2,
 ) -> Model:
-    """The scripted model, without a turn of optuna's unless that is asked for."""
+    """Return the scripted model, without a turn of optuna's unless that is asked for."""
     research = Research("scripted", server.url, protocol, 24_000, optuna_every, fallback, prices)
     return Model(research, KEY, retries)
 

@@ -149,7 +149,7 @@ def place(project: Path, machine: Machine) -> Place:
 
 @pytest.fixture
 def begun(place: Place) -> Place:
-    """A campaign with its baseline, decided and in git."""
+    """Return a campaign with its baseline, decided and in git."""
     outcome = place.decide(BEGIN)
     baseline = replace(ledger.experiment(0), runs=runs(outcome), nodes=NODES, noise=outcome.noise)
     History(place.project, "night").append(baseline, tiny.notebook_text(), {})

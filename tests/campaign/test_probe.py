@@ -260,7 +260,7 @@ STOPPED = "stopped at once; what was under way starts again"
 
 
 def stops(night: Campaign) -> Callable[..., Run]:
-    """A run without a score in which a person asks to stop at once."""
+    """Return a run without a score in which a person asks to stop at once."""
 
     def stopped(_: RunSpec, *, cancelled: Callable[[], bool]) -> Run:
         night.workspace.ask(Request.STOP_NOW)

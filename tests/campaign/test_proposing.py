@@ -42,7 +42,7 @@ def proposing(ledger: Ledger, model: FakeModel) -> Proposing:
 
 
 def taken(made: Proposing, view: View) -> Proposal:
-    """The next proposal, once it is ready."""
+    """Return the next proposal, once it is ready."""
     while (proposal := made.ready(view)) is None:
         for thread in made._threads:
             thread.join(60)
@@ -50,7 +50,7 @@ def taken(made: Proposing, view: View) -> Proposal:
 
 
 def ahead(ledger: Ledger, number: int) -> View:
-    """The view in which experiment `number` is prepared."""
+    """Return the view in which experiment `number` is prepared."""
     running = Proposal(number - 1, ledger.view.best, "llm", "running", "")
     return replace(ledger.view, number=number, running=[running])
 
@@ -174,7 +174,7 @@ class Thinks(FakeModel):
         self.threads[number].join(60)
 
     def asked(self) -> list[int]:
-        """The numbers of the requests that have begun."""
+        """Return the numbers of the requests that have begun."""
         return [number for number, begun in enumerate(self.begun) if begun.is_set()]
 
 

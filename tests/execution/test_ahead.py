@@ -120,7 +120,7 @@ def test_a_judge_whose_turn_does_not_come_is_ended(tmp_path: Path) -> None:
 
 @pytest.fixture
 def in_the_way(tmp_path: Path) -> Path:
-    """A folder that can't be made: a file lies where it belongs."""
+    """Return a folder that can't be made: a file lies where it belongs."""
     (tmp_path / "file").write_text("in the way")
     return tmp_path / "file" / "folder"
 

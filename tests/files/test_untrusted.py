@@ -32,7 +32,7 @@ EVERY_FILE = (
 
 @pytest.fixture(params=odd_files.KINDS)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A run's folder where, in place of each file of the notebook, something else lies."""
+    """Yield a run's folder where, in place of each file of the notebook, something else lies."""
     folder = tmp_path / "run"
     (folder / handover.WORK_FOLDER).mkdir(parents=True)
     handover.write_live(folder, handover.TRAINS)

@@ -28,7 +28,7 @@ OPTIMUM = {"MATRIX_LR": 0.07, "EMBEDDING_LR": 0.25, "WARMDOWN": 0.6, "DEPTH": 3}
 
 
 def quadratic(sigma: float = 0.0) -> Objective:
-    """Bits per byte from 1.2 up, by the squared log-distance to the optimum, with normal noise."""
+    """Return bits per byte from 1.2 up, by the squared log-distance to the optimum, with noise."""
     noise = random.Random(0)
 
     def bpb(constants: Mapping[str, Constant]) -> float:

@@ -38,7 +38,7 @@ def measured(constants: Mapping[str, Constant]) -> dict[str, float]:
 
 
 def tried(task: Task, count: int, bounds: tuple[Bound, ...] = ()) -> View:
-    """A campaign of this task after so many experiments, of which none is kept."""
+    """Return a campaign of this task after so many experiments, of which none is kept."""
     start, researcher = notebook(CONFIG), OptunaResearcher()
     keep = Decision(Verdict.KEEP, Reason.BASELINE, "")
     discard = Decision(Verdict.DISCARD, Reason.WORSE, "")

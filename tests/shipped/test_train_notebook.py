@@ -62,7 +62,7 @@ def test_it_has_no_outputs_and_no_long_cells(path: Path) -> None:
 
 
 def ends(spec: ConstantSpec, tiny: Constant) -> tuple[Constant, ...]:
-    """The outermost values that a search may try."""
+    """Return the outermost values that a search may try."""
     match find_domains({spec.name: spec}, {}).get(spec.name):
         case Choice(options):
             return options

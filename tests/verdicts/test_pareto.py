@@ -39,7 +39,7 @@ def compared(
     beside: int = 2,
     merged: bool = False,
 ) -> Compared:
-    """An idea and the front, each with a mean of `val_bpb` and of `inference_seconds`."""
+    """Return an idea and the front, each with a mean of `val_bpb` and of `inference_seconds`."""
     metrics, spreads = (VAL_BPB, SPEED), (0.01, 0.001)
     samples = tuple(
         Sample(around(mean, sigma, runs), 100, metric=metric)
@@ -158,7 +158,7 @@ TASK = replace(LANGUAGE_MODELLING, objectives=("val_bpb", "inference_seconds"))
 def kept(
     number: int, bpb: float, seconds: float | None, reason: Reason = Reason.TRADE_OFF
 ) -> Experiment:
-    """A keep with three runs; without `seconds`, of an older version."""
+    """Return a keep with three runs; without `seconds`, of an older version."""
     runs = list[Run]()
     for own in around(bpb, 0.01, 3):
         values = (

@@ -331,7 +331,7 @@ def print_much(_: Tensor) -> None:
 
 
 def _descriptors(kind: str) -> list[int]:
-    """The process's open files of a kind, as Linux names them."""
+    """Return the process's open files of a kind, as Linux names them."""
     numbers = []
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):

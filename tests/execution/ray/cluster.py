@@ -81,21 +81,21 @@ class Cluster:
         self.nodes.add(name)
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """All processes of a node, with its actors and what they started."""
+        """Return all processes of a node, with its actors and what they started."""
         return reap.members(self._mark(name))
 
     def actor(self, name: str) -> psutil.Process:
-        """The node's actor."""
+        """Return the node's actor."""
         (found,) = [each for each in self.processes(name) if "SlotActor" in each.cmdline()[0]]
         return found
 
     def one(self, name: str, program: str) -> psutil.Process:
-        """The node's process of this program."""
+        """Return the node's process of this program."""
         (found,) = self.all(name, program)
         return found
 
     def all(self, name: str, program: str) -> list[psutil.Process]:
-        """The node's processes of this program; some may have ended."""
+        """Return the node's processes of this program; some may have ended."""
         found = []
         for each in self.processes(name):
             with suppress(psutil.NoSuchProcess):
@@ -149,7 +149,7 @@ class Cluster:
 
 
 def kit_with_fake_node(folder: Path) -> Path:
-    """A package whose node sleeps instead of running notebooks."""
+    """Return a package whose node sleeps instead of running notebooks."""
     target = folder / "autoresearch_kit"
     (target / "execution" / "ray").mkdir(parents=True)
     ignore = shutil.ignore_patterns("__pycache__")

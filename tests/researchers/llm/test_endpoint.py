@@ -30,7 +30,7 @@ def streaming() -> Iterator[ChatServer]:
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """An event that a silent server waits for, set when the test ends."""
+    """Yield an event that a silent server waits for, set when the test ends."""
     event = threading.Event()
     yield event
     event.set()
@@ -240,7 +240,7 @@ def test_nobody_there_costs_nothing() -> None:
 
 
 def half(released: threading.Event, begun: threading.Event | None = None) -> Iterator[bytes]:
-    """A stream that begins, and then says nothing."""
+    """Yield a stream that begins, and then says nothing."""
     yield HALF
     if begun:
         begun.set()

@@ -52,7 +52,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with a task's folder, hidden rows committed as well, and a link to them."""
+    """Return a repository with a task's folder, hidden rows committed too, and a link to them."""
     project = tmp_path / "project"
     hidden = project / "mytask" / "hidden"
     hidden.mkdir(parents=True)
