@@ -1,4 +1,4 @@
-"""How often the causality probe refuses honest models, and how often it misses a look ahead.
+"""Count how often the causality probe refuses honest models and misses a look ahead.
 
     python benchmarks/causality.py [--probes 30] [--cheats 100] [--dataset stdlib]
 
@@ -112,7 +112,7 @@ def kinds(vocab_size: int) -> dict[str, nn.Module]:
 
 
 def cut_rows(dataset: Dataset) -> tuple[Shard, Tensor]:
-    """Rows of `CONTEXT` tokens: those to score, and all of the training text."""
+    """Return rows of `CONTEXT` tokens: those to score, and all of the training text."""
     size = CONTEXT + 1
     train, val = (
         tokens[: len(tokens) // size * size].reshape(-1, size)
@@ -135,7 +135,7 @@ def train(model: nn.Module, rows: Tensor, steps: int) -> None:
 
 
 def predictor(model: nn.Module, precision: torch.dtype) -> Predict:
-    """A fresh copy of the model, as a predictor asks it."""
+    """Return a fresh copy of the model, as a predictor asks it."""
     fresh = copy.deepcopy(model).eval()
 
     def predict(inputs: Ints) -> HostLogits:
@@ -166,7 +166,7 @@ def refused(found: npt.NDArray[np.float64]) -> bool:
 
 
 def honest(shard: Shard, models: dict[str, nn.Module], probes: int) -> Iterator[str]:
-    """A line for each kind and precision."""
+    """Yield a line for each kind and precision."""
     yield "| model | precision | probes | refused | mean change | largest |"
     yield "|---|---|---:|---:|---:|---:|"
     for name, model in models.items():
@@ -201,7 +201,7 @@ class Ahead(nn.Module):
 
 
 def cheats(shard: Shard, losses: Floats, share: int) -> dict[str, Where]:
-    """Ways to choose one in `share` positions; `losses` `[N, T]` are those of the honest model."""
+    """Return ways to choose one in `share` positions; `losses` `[N, T]` are the honest model's."""
     place = torch.arange(CONTEXT)
     keys = torch.from_numpy(shard.inputs[: max(1, ROWS // share), :8].copy())
     high = float(np.quantile(losses[:, :-1], 1 - 1 / share))
@@ -230,7 +230,7 @@ def cheats(shard: Shard, losses: Floats, share: int) -> dict[str, Where]:
 
 
 def dishonest(shard: Shard, model: nn.Module, probes: int) -> Iterator[str]:
-    """A line for each share: how often it is found, and what that costs in nats."""
+    """Yield a line for each share: how often it is found, and what that costs in nats."""
     names = list(cheats(shard, np.zeros((ROWS, CONTEXT), np.float32), 8))
     yield f"| one in | 1 - (1 - f)^n | {' | '.join(names)} | nats gained | in three runs |"
     yield f"|---:|---:|{'---:|' * len(names)}---:|---:|"

@@ -1,4 +1,4 @@
-"""What a training budget buys beside busy cores, by the wall-clock and by the CPU clock.
+"""Measure what a training budget buys beside busy cores, by the wall-clock and by the CPU clock.
 
     PYTHONPATH=. python benchmarks/clock.py                       # compiled, then eager, for 20 s
     PYTHONPATH=. python benchmarks/clock.py --seconds 60 --repeats 2 eager
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many programs that keep a core busy each."""
+    """Keep so many cores busy, each by a program."""
     programs = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(count)]
     try:
         yield

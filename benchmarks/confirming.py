@@ -1,4 +1,4 @@
-"""What confirming a night's keeps finds and what pruning costs, on simulated keeps.
+"""Simulate what confirming a night's keeps finds and what pruning costs.
 
     python benchmarks/confirming.py [--nights 100]
 
@@ -59,7 +59,7 @@ class Found:
 
 
 def plan_of(keeps: int) -> Plan:
-    """Keeps that each turn one constant."""
+    """Return keeps that each turn one constant."""
     names = [f"K{number}" for number in range(1, keeps + 1)]
     config = "\n".join(f"{name} = 0" for name in names)
     sources = {"parameters": "", "setup": "", "config": config, "model": "pass", "submit": ""}
@@ -76,13 +76,13 @@ def plan_of(keeps: int) -> Plan:
 
 
 def run_of(value: float) -> Run:
-    """A run with this score."""
+    """Return a run with this score."""
     score = Score("val_bpb", value, 0.0, 1, 1, 0.0, 0.0)
     return Run(0, score, None, "", 300.0, 0.0, 320.0, 1, 1, 0.0, SandboxLevel.NONE)
 
 
 def confirm(plan: Plan, effects: list[float], rng: np.random.Generator) -> Standing:
-    """All runs of one night."""
+    """Return all runs of one night."""
 
     def loss(variant: Variant) -> float:
         return sum(effects[number - 1] for number in variant.out)
@@ -99,7 +99,7 @@ def confirm(plan: Plan, effects: list[float], rng: np.random.Generator) -> Stand
 
 
 def simulate(scenario: Scenario, nights: int) -> Found:
-    """So many nights, the same ones at each call."""
+    """Simulate so many nights, equal ones at each call."""
     plan, found = plan_of(scenario.keeps), Found()
     for night in range(nights):
         rng = np.random.default_rng(night)

@@ -34,7 +34,7 @@ class Variant:
     code: tuple[tuple[str, str, str], ...] = ()
 
     def of(self, notebook: TrainNotebook) -> TrainNotebook:
-        """The notebook, changed so."""
+        """Return the notebook, changed so."""
         for cell, old, new in self.code:
             source = notebook.cell(cell).source
             if old not in source:

@@ -1,4 +1,4 @@
-"""What happens to each experiment of a soak: its notebook's fault, and who is killed meanwhile."""
+"""Plan of a soak: the fault of each experiment's notebook, and the process that is killed."""
 
 import random
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ CELLS = {
     "model": FAULTS + tiny.CELLS["model"] + BAD_MODELS,
     "train": tiny.CELLS["train"].replace("= model(inputs)", "= Bigram.forward(model, inputs)"),
 }
-"""Of the tiny notebook."""
+"""Cells of the tiny notebook."""
 
 SHARES = {
     "none": 50, "crash": 10, "exit": 6, "hang": 6, "flood": 9, "memory": 5, "children": 6,
@@ -73,7 +73,7 @@ SCORED = ("none", "flood", "children")
 CAMPAIGN = "campaign"
 
 KILL_SHARE = 0.35
-"""Of the experiments, in which a process is killed."""
+"""Share of the experiments in which a process is killed."""
 
 LONG = 36
 """Experiments from which on a soak says something about growth."""
@@ -91,19 +91,19 @@ SHORT = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to each experiment; it depends on the seed and the number alone."""
+    """Faults and kills of each experiment, which depend on the seed and the number alone."""
 
     experiments: int
     seed: int
 
     def fault(self, number: int) -> str:
-        """What is wrong with its notebook."""
+        """Return the fault of an experiment's notebook."""
         if self.experiments < LONG:
             return SHORT[number % len(SHORT)][0]
         return self._dice(number).choices(list(SHARES), list(SHARES.values()))[0]
 
     def victim(self, number: int) -> str:
-        """Which process is killed; empty if none."""
+        """Return the process that is killed; empty if none."""
         if self.experiments < LONG:
             return SHORT[number % len(SHORT)][1]
         dice = self._dice(-number)
@@ -113,7 +113,7 @@ class Plan:
         return dice.choice(among) if number and dice.random() < KILL_SHARE else ""
 
     def delay(self, number: int) -> float:
-        """Seconds from when the victim is seen to its death."""
+        """Return the seconds from when the victim is seen to its death."""
         longest = 12.0 if self.victim(number) == CAMPAIGN else 2.0
         return self._dice(number + 10**6).uniform(0.0, longest)
 

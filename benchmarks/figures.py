@@ -25,7 +25,7 @@ def run(value: float) -> Run:
 
 
 def tried(number: int, best: float) -> Experiment:
-    """A keep where luck has it below `best`, a crash one time in twenty."""
+    """Return a keep where luck has it below `best`, a crash one time in twenty."""
     draw = random.Random(number)
     made = experiment(number)
     proposal = replace(made.proposal, idea=text(60, number), category=draw.choice("abcde"))

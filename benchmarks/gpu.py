@@ -27,10 +27,10 @@ from limited import GRACE_SECONDS, Ended, run_limited
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = Path(__file__).parent
 TOTAL_SECONDS = 480.0
-"""From the end of the installation to the end of all parts."""
+"""Seconds from the end of the installation to the end of all parts."""
 
 ENOUGH_CORES = 8
-"""With fewer, parts that could run side by side take turns."""
+"""Cores below which parts that could run side by side take turns."""
 
 LOGGED_BYTES = 2_000_000
 """Larger files of the campaign are left out of the archive."""
@@ -121,7 +121,7 @@ class Place:
 
     @property
     def data(self) -> Path:
-        """Prepared data sets."""
+        """Return prepared data sets."""
         return self.work / "data"
 
     @property

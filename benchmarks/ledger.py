@@ -1,4 +1,4 @@
-"""What the git ledger costs: seconds to write and to read experiments, and their size on disk.
+"""Measure the git ledger: seconds to write and read experiments, and their size on disk.
 
 `python benchmarks/ledger.py [EXPERIMENTS]` makes a campaign of 26 KB notebooks in a temporary
 repository, each experiment with an executed notebook and a loss curve.

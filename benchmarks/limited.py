@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GRACE_SECONDS = 15.0
-"""From the request to end until the kill: a campaign is stopped meanwhile."""
+"""Seconds from the request to end until the kill: a campaign is stopped meanwhile."""
 
 
 @dataclass(frozen=True)

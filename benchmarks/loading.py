@@ -1,4 +1,4 @@
-"""How fast batches come: out of the kit's prepared rows, and out of upstream's on-the-fly loader.
+"""Measure the speed of batches: of the kit's prepared rows, and of upstream's loader.
 
     python benchmarks/loading.py [--step-tokens 262144] [--tokens-per-second 1500000]
 

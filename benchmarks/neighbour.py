@@ -1,4 +1,4 @@
-"""The same campaign of six ideas twice: alone, and beside a neighbour that burns a core at times.
+"""Run a campaign of six ideas twice: alone, and beside a program that burns a core at times.
 
 `PYTHONPATH=. python benchmarks/neighbour.py [--seconds 20] [--seed 0] [--cores 1]
 [--max-elsewhere 0.3]`, in the checkout, on a machine where nothing else runs. The ideas are fixed,
@@ -62,7 +62,7 @@ CONFIG = tiny.CELLS["config"].replace("RATE = 0.03", "RATE = 0.003")
 
 
 def idea(words: str, *edits: CellEdit, **constants: float) -> Proposal:
-    """A change; its number and its parent are given when its turn comes."""
+    """Return a change; its number and its parent are given when its turn comes."""
     return Proposal(0, 0, "script", words, "", edits=edits, constants=constants)
 
 
@@ -104,7 +104,7 @@ def burn(seconds: float, seed: int) -> None:
 
 @contextmanager
 def neighbours(count: int, seconds: float, seed: int) -> Iterator[None]:
-    """So many of them run in here."""
+    """Run so many such programs meanwhile."""
     argv = [sys.executable, __file__, "--burn", f"--seconds={seconds}"]
     burning = [subprocess.Popen([*argv, f"--seed={seed + place}"]) for place in range(count)]
     try:
@@ -116,7 +116,7 @@ def neighbours(count: int, seconds: float, seed: int) -> Iterator[None]:
 
 
 def verdicts(experiments: Sequence[Experiment]) -> list[Verdict]:
-    """The last verdict on each idea."""
+    """Return the last verdict on each idea."""
     ideas: dict[int, Verdict] = {}
     for one in experiments[1:]:
         retry_of = one.proposal.retry_of

@@ -1,4 +1,4 @@
-"""What `preparing.py` and `loading.py` share: made-up documents, and upstream's way to pack them.
+"""Made-up documents for `preparing.py` and `loading.py`, and upstream's way to pack them.
 
 karpathy/autoresearch, in its prepare.py, tokenizes and packs while it trains: it reads batches of
 128 documents, tokenizes each in 8 threads, and keeps a buffer of 1,000. For each row of T + 1
@@ -36,7 +36,7 @@ GROUP = 1_000
 
 
 def documents(seed: int = 0) -> Iterator[str]:
-    """Excerpts of the standard library, with invented words in them, without end."""
+    """Yield excerpts of the standard library, with invented words in them, without end."""
     draw = random.Random(seed)
     text = "".join(StdlibCorpus().documents(Split.TRAIN))
     words = ["".join(draw.choices(SYLLABLES, k=draw.randint(2, 5))) for _ in range(1_000_000)]
@@ -61,7 +61,7 @@ def write_parquet(path: Path, megabytes: float) -> int:
 
 
 def read_batches(path: Path) -> Iterator[list[str]]:
-    """The documents of a parquet file, `BATCH` at a time, again and again."""
+    """Yield the documents of a parquet file, `BATCH` at a time, again and again."""
     while True:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
@@ -79,7 +79,7 @@ class OnTheFly:
         self._buffer: list[list[int]] = []
 
     def batches(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets `[rows, T]`, while there are documents."""
+        """Yield inputs and targets `[rows, T]`, while there are documents."""
         block = torch.empty((rows, self._length), dtype=torch.long)
         while all(self._fill(row) for row in block):
             yield block[:, :-1].contiguous(), block[:, 1:].contiguous()
@@ -116,7 +116,7 @@ class OnTheFly:
 
 
 def cropped_on_the_fly(sizes: list[int], length: int) -> float:
-    """The share of tokens that upstream's way throws away, of documents of such sizes with BOS.
+    """Return the share of tokens that upstream's way drops, of documents of such sizes with BOS.
 
     Counted over the second half: at first its buffer keeps the long documents, and crops few.
     """

@@ -1,4 +1,4 @@
-"""What the panel costs its kernel over a night: milliseconds a refresh, and memory.
+"""Measure what the panel costs its kernel over a night: milliseconds a refresh, and memory.
 
 `python benchmarks/panel.py [EXPERIMENTS]` lets a panel watch a campaign of ready-made experiments
 that arrive one by one; a refresh follows each, and two more see nothing new.

@@ -1,4 +1,4 @@
-"""What preparing a large corpus takes: MB/s by stage, peak memory; and what packing throws away.
+"""Measure the preparation of a large corpus: MB/s by stage, peak memory, and dropped tokens.
 
     python benchmarks/preparing.py [--megabytes 1000] [--vocab-size 8192] [--context 2048]
 
@@ -68,14 +68,14 @@ def prepared(argv: list[str], home: Path) -> tuple[str, Cost]:
 
 
 def sizes(path: Path, tokenizer: Tokenizer) -> list[int]:
-    """Tokens of documents, without BOS: of the first in the file, and many drawn from these."""
+    """Return tokens of documents, without BOS: of the file's first, and many drawn from these."""
     texts = (text for batch in read_batches(path) for text in batch)
     found = [len(tokenizer.encode(text)) for text in islice(texts, ENCODED)]
     return random.Random(0).choices(found, k=COMPARED)
 
 
 def shares(drawn: list[int], context: int) -> list[tuple[str, ...]]:
-    """Rows of the table: the kit's and upstream's packing of documents of such sizes."""
+    """Return the rows of the table: the kit's and upstream's packing of documents of such sizes."""
     packer = Packer(0, context + 1)
     most = np.zeros(max(drawn), dtype=np.uint16)
     for _ in packer.rows(most[:size] for size in drawn):

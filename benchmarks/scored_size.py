@@ -1,4 +1,4 @@
-"""How many rows have to be scored: the error that comes from scoring no more, against the noise.
+"""Compare the error of scoring some rows only with the noise of runs, by their number.
 
     python benchmarks/scored_size.py [--seconds 60] [--dataset stdlib] [--variant depth-1]
 
@@ -37,7 +37,7 @@ SIZES = (16, 32, 64, 128, 256, 512, 1280, 2560, 5120, 10240)
 
 
 def row_nats(model: Path, dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Nats and bytes of every row of the val shard, float64 `[N]` each."""
+    """Return the nats and bytes of every row of the val shard, float64 `[N]` each."""
     shard = dataset.shard(Split.VAL)
     inputs, targets = rows(shard, len(shard))
     device = precision.device()
@@ -53,7 +53,7 @@ def row_nats(model: Path, dataset: Dataset) -> tuple[Tensor, Tensor]:
 
 
 def spread(first: Tensor, second: Tensor, sizes: Tensor) -> tuple[float, float]:
-    """The difference of two models' scores, and its standard error by one row, in bits per byte.
+    """Return the difference of two models' scores, and its error by one row, in bits per byte.
 
     The score is a ratio of sums, of nats and of bytes, so that the error is that of a ratio
     estimator: of what is left of each row's difference without the mean one, by its bytes

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from autoresearch_kit.records import Constant
 
 SIZES: Mapping[str, Constant] = {"DEPTH": 1, "HEADS": 1, "HEAD_DIM": 64}
-"""Of both notebooks."""
+"""Sizes for both notebooks."""
 
 SMALL: Mapping[str, Constant] = {**SIZES, "MLP_RATIO": 2, "COMPILE": False}
-"""Of the notebook for CPUs; the rest is the `cpu` profile's."""
+"""Constants of the notebook for CPUs; the rest are the `cpu` profile's."""

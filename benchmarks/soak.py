@@ -76,17 +76,17 @@ class Life:
         self.files.setdefault(number, []).append(process.num_fds())
 
     def numbers(self) -> tuple[list[int], list[int]]:
-        """Ten experiments after the warm-up, and the last ten; fewer of a life that was short."""
+        """Return ten experiments after the warm-up, and the last ten; fewer of a short life."""
         warm = [number for number in sorted(self.memory)[TEN:] if number >= WARM_UP]
         some = min(TEN, len(warm) // 2)
         return warm[:some], warm[len(warm) - some :]
 
     def megabytes(self, numbers: list[int]) -> float:
-        """In these experiments."""
+        """Return the median megabytes in these experiments."""
         return median(value for number in numbers for value in self.memory[number])
 
     def fewest_files(self, numbers: list[int]) -> int:
-        """In these experiments."""
+        """Return the fewest open files in these experiments."""
         return min(value for number in numbers for value in self.files[number])
 
 
@@ -149,7 +149,7 @@ class Soak:
         )
 
     def _kill(self, campaign: psutil.Process, number: int) -> None:
-        """The experiment's victim, a moment after it is seen first; once."""
+        """Kill the experiment's victim, a moment after it is seen first; once."""
         who = self.plan.victim(number)
         if not who or number in self._done:
             return
@@ -175,7 +175,7 @@ def _descendants(campaign: psutil.Process, module: str) -> Iterator[psutil.Proce
 
 
 def left_behind(soak: Soak) -> list[str]:
-    """Processes, sockets and files that should not be there any more."""
+    """Return processes, sockets and files that should not be there any more."""
     root, place = soak.place.root, soak.place
     found = [f"process {one.pid}: {' '.join(one.cmdline())[:80]}" for one in _orphans(root)]
     attempts = range(1, 9)
@@ -199,7 +199,7 @@ def _orphans(root: Path) -> Iterator[psutil.Process]:
 
 
 def checks(soak: Soak, asked: int) -> Iterator[tuple[str, str, bool]]:
-    """What is measured: its name, the figure, whether it is as it must be."""
+    """Return the checks: name, figure, and whether it is as it must be."""
     root, total = soak.place.root, soak.plan.experiments
     experiments = soak.history.experiments()
     right = [one.number for one in experiments] == list(range(total + 1))

@@ -1,4 +1,4 @@
-"""What the panel costs a browser's tab over a night: memory of the tab, and of the kernel.
+"""Measure the memory of a browser's tab with the panel, and of its kernel, over a night.
 
 `PYTHONPATH=. python benchmarks/tab.py [EXPERIMENTS]`, in the checkout, opens a panel in JupyterLab
 and chromium, both headless, and lets ready-made experiments arrive, one every half second.
@@ -23,14 +23,14 @@ APART, SETTLED = 350, 4_500
 
 
 def heap(tab: CDPSession) -> tuple[float, int]:
-    """MB that the tab's scripts hold after a collection, and nodes of its page."""
+    """Return MB that the tab's scripts hold after a collection, and nodes of its page."""
     tab.send("HeapProfiler.collectGarbage")
     found = {one["name"]: one["value"] for one in tab.send("Performance.getMetrics")["metrics"]}
     return found["JSHeapUsedSize"] / 1e6, int(found["Nodes"])
 
 
 def kernel() -> float:
-    """MB of the kernel's process."""
+    """Return MB of the kernel's process."""
     [found] = [
         process
         for process in psutil.Process().children(recursive=True)

@@ -66,7 +66,7 @@ class Measured:
 
 
 def cases(on_rows: bool) -> list[Case]:
-    """What is compared: the last is what the others are held against."""
+    """Return the trainings to compare; the others are compared with the last."""
     if torch.cuda.is_available():
         mine = profiles.choose(machine_probe.accelerator())
         return [
@@ -119,7 +119,7 @@ def measured(run: Stopwatch, case: Case) -> Measured:
 
 
 def flops_per_token(model: nn.Module, context: int) -> float:
-    """Of forward and backward: 6 a weight, 12 a channel and key that causal attention sees."""
+    """Count forward and backward: 6 a weight, 12 a channel and key that causal attention sees."""
     linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     total = 6.0 * sum(layer.weight.numel() for layer in linear)
     for block in model.get_submodule("blocks").children():
@@ -138,7 +138,7 @@ def peak_mb(device: torch.device) -> float:
 
 
 def ceiling() -> float:
-    """The fastest matrix product here, in FLOP/s, over sizes, in the precision of training."""
+    """Return the fastest matrix product over sizes, in FLOP/s, in the precision of training."""
     device = precision.device()
     sizes = (2048, 4096, 8192, 16384) if device.type == "cuda" else (256, 512, 1024, 2048)
     return max(product_speed(size, device) for size in sizes)
@@ -151,7 +151,7 @@ def product_speed(size: int, device: torch.device) -> float:
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, of enough of them to be told apart from the clock's own."""
+    """Return the seconds of one call, of enough of them to be told apart from the clock's own."""
     calls = 10 if device.type == "cuda" else 3
     began = time.perf_counter()
     for _ in range(calls):
@@ -172,7 +172,7 @@ def in_a_process(number: int, given: argparse.Namespace, cache: str) -> Measured
 
 
 def table(found: Sequence[tuple[Case, str, Measured]], fastest: float) -> str:
-    """A row for each case, with its seconds to the first step in words."""
+    """Return a row for each case, with its seconds to the first step in words."""
     lines = [
         "| | tokens/s | times | tokens/CPU-s | MFU | peak MB | first step cold, warm | steps | "
         "val_bpb |",
@@ -210,7 +210,7 @@ def compare(given: argparse.Namespace) -> None:
 
 
 def summed_up(case: Case, runs: Sequence[Measured]) -> tuple[Case, str, Measured]:
-    """The fastest of a case's warm runs, or the cold one where there is no other."""
+    """Return the fastest of a case's warm runs, or the cold one where there is no other."""
     cold, *warm = runs
     seconds = [f"{cold.first_seconds:.1f} s"]
     seconds += [f"{min(one.first_seconds for one in warm):.1f} s"] if warm else []

@@ -21,7 +21,7 @@ from autoresearch_kit.training.passes import Backward, Batch, Passes
 from tests.shipped.train_cells import GPU_NOTEBOOK, NOTEBOOK, execute
 
 SEED = 0
-"""Of the order of rows: every training sees the same ones."""
+"""Seeds the order of rows: every training sees the same ones."""
 
 SCORED_ROWS = 8
 """Rows in a forward pass of scoring."""
@@ -78,11 +78,11 @@ class Stopwatch:
             yield here[:, :-1].contiguous(), here[:, 1:].contiguous()
 
     def accumulate(self, backward: Backward, batches: Sequence[Batch], model: nn.Module) -> Tensor:
-        """As in a campaign, so that a device batch that is too large is halved."""
+        """Accumulate as in a campaign, so that a device batch that is too large is halved."""
         return self._passes.gradients(backward, batches, model.zero_grad)
 
     def steps(self) -> Iterator[int]:
-        """So many steps and those to warm up, each to its end on the device."""
+        """Yield so many steps and those to warm up, each to its end on the device."""
         for step in range(self._steps + WARM_UP):
             self.progress = step / (self._steps + WARM_UP)
             yield step
@@ -117,7 +117,7 @@ class OnRows(Stopwatch):
             yield x.to(self.device, non_blocking=pinned), y.to(self.device, non_blocking=pinned)
 
     def steps(self) -> Iterator[int]:
-        """Steps until the seconds are over, each to its end on the device."""
+        """Yield steps until the seconds are over, each to its end on the device."""
         for step in count():
             if len(self.ends) >= WARM_UP:
                 spent = time.perf_counter() - self.ends[WARM_UP - 1][0]
@@ -154,7 +154,7 @@ def take_ours(run: Stopwatch, case: Case) -> nn.Module:
 
 
 def take_theirs(run: Stopwatch, case: Case) -> nn.Module:
-    """Upstream's model and step at the sizes of `case`, with the notebook's attention."""
+    """Return upstream's model and step at the sizes of `case`, with the notebook's attention."""
     cells = execute(run, case.notebook, case.constants, until="intro-muon")
     ours = cast(nn.Module, cells["model"])
     layers = [layer for layer in ours.modules() if hasattr(layer, "window")]

@@ -23,12 +23,12 @@ POLAR = (
 """Polar Express: https://arxiv.org/abs/2505.16932"""
 
 MOMENTUM_STEPS = 300
-"""In which Muon's momentum rises from 0.85 to 0.95."""
+"""Steps in which Muon's momentum rises from 0.85 to 0.95."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the model; `windows[i]` is how far block i looks back, 0 all the way."""
+    """Sizes of the model; `windows[i]` is how far block i looks back, 0 all the way."""
 
     vocab_size: int
     context: int
@@ -38,7 +38,7 @@ class Sizes:
 
     @property
     def width(self) -> int:
-        """Channels of the residual stream."""
+        """Return the channels of the residual stream."""
         return self.heads * self.head_dim
 
 
@@ -67,7 +67,7 @@ class Block(nn.Module):
                 nn.init.zeros_(zero.weight)
 
     def forward(self, x: Tensor, values: Tensor | None, cos: Tensor, sin: Tensor) -> Tensor:
-        """Of the stream [B, T, width] and the tokens' own values."""
+        """Transform the stream [B, T, width], given the tokens' own values."""
         y, shape = norm(x), (*x.shape[:2], *self.head_shape)
         q, k, v = (layer(y).view(shape) for layer in (self.query, self.key, self.value))
         if self.gate is not None and values is not None:
@@ -112,7 +112,7 @@ class Model(nn.Module):
         self.to(device)
 
     def forward(self, idx: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss, in nats a token."""
+        """Return the mean loss, in nats a token."""
         return F.cross_entropy(self.logits(idx).flatten(0, 1), targets.flatten())
 
     def logits(self, idx: Tensor) -> Tensor:

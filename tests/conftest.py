@@ -8,7 +8,7 @@ from filelock import FileLock
 from tests.campaign import tiny
 
 SLOW_SECONDS = 1800
-"""After which a slow test hangs: CI runs four at once on two cores."""
+"""Seconds after which a slow test hangs: CI runs four at once on two cores."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,14 +36,14 @@ def _has_gpu() -> bool:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this test run share."""
+    """Return a folder that all processes of this test run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
 @pytest.fixture(scope="session")
 def corpus(shared: Path) -> Path:
-    """A text file that campaigns may train on."""
+    """Return a text file that campaigns may train on."""
     path = shared / "habits.txt"
     with FileLock(shared / "habits.lock"):
         return path if path.exists() else tiny.write_corpus(path)
@@ -61,7 +61,7 @@ def data_home(shared: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A git repository with the tiny notebook, as the current folder."""
+    """Return a git repository with the tiny notebook, as the current folder."""
     root = tiny.make_project(tmp_path / "project")
     monkeypatch.chdir(root)
     return root

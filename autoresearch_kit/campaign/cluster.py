@@ -27,7 +27,7 @@ def open_cluster(workspace: Workspace, history: History, settings: Settings, run
     wanted = None
     if experiments:
         first = experiments[0]
-        wanted = Wanted(first.fingerprint, first.runs[0].sandbox)
+        wanted = SlotRequirements(first.fingerprint, first.runs[0].sandbox)
     node = NodeSetup(
         campaign=_name(workspace),
         tag=workspace.tag,

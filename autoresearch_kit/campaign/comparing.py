@@ -7,7 +7,7 @@ are shared by all ideas that wait for them, and what a discard does not need is 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_kit.campaign.judging import Case, Idea, Judging
+from autoresearch_kit.campaign.judging import Comparison, Idea, Judging
 from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
 from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome

@@ -155,7 +155,7 @@ class Decider:
         """
         series = self._comparing.own_series(proposal, notebook)
         seeds = max(self.measuring.context.settings.seeds, min(self.slots(), MOST_BASELINE))
-        own = list[Settled]()
+        own = list[SeedOutcome]()
         while not (ended := repeats.ended(own)) and len(own) < seeds:
             more = range(len(own), seeds if self.slots() > 1 else len(own) + 1)
             before = [seed.run for seed in own]

@@ -39,17 +39,17 @@ class Idea:
 
 
 @dataclass(frozen=True)
-class Case:
+class Comparison:
     """An idea and the best that it is compared with, with the finished runs of both."""
 
     idea: Idea
-    own: Sequence[Settled]
+    own: Sequence[SeedOutcome]
     best: Experiment
-    beside: Sequence[Settled]
+    beside: Sequence[SeedOutcome]
 
 
 @dataclass(frozen=True)
-class Sides:
+class MetricSamples:
     """Measurements of an idea and of the best by one metric, and the metric's noise."""
 
     own: Sample
@@ -70,7 +70,7 @@ class Judging:
         task = self.measuring.context.settings.task
         return bounds_in(self.measuring.workspace, self.experiments, task)
 
-    def decide(self, case: Case) -> tuple[Decision | Arm, Noise | None]:
+    def decide(self, comparison: Comparison) -> tuple[Decision | Arm, Noise | None]:
         """Return the decision, or whose code to run once more.
 
         With it comes the noise of the first objective, which it rests on.
@@ -83,29 +83,32 @@ class Judging:
             compared = Compared(
                 tuple(side.own for side in sides),
                 (
-                    Rival(case.best.number, tuple(side.best for side in sides)),
-                    *self._rivals(case.best, task),
+                    Rival(comparison.best.number, tuple(side.best for side in sides)),
+                    *self._rivals(comparison.best, task),
                 ),
                 tuple(side.noise for side in sides),
                 merged=merged,
             )
             decided = pareto.decide(decided, compared, rule)
-        own, best = list[Held](), list[Held]()
+        own, best = list[BoundTest](), list[BoundTest]()
         for bound in task.bounds:
-            side = self._sides(task.metric(bound.metric), case)
-            own.append(Held.of_idea(bound, side.own, side.noise, len(case.own)))
-            best.append(Held(bound, side.best.recent, side.noise))
-        last = rule is Rule.GREEDY or len(case.own) >= MOST_RUNS
+            side = self._samples(task.metric(bound.metric), comparison)
+            own.append(BoundTest.of_idea(bound, side.own, side.noise, len(comparison.own)))
+            best.append(BoundTest(bound, side.best.recent, side.noise))
+        last = rule is Rule.GREEDY or len(comparison.own) >= MOST_RUNS
         return within(decided, own, best, last=last), first.noise
 
-    def _sides(self, metric: Metric, case: Case) -> Sides:
+    def _samples(self, metric: Metric, comparison: Comparison) -> MetricSamples:
         """Return the measurements of idea and best by one metric, and the noise of the metric."""
-        own, beside, idea = case.own, case.beside, case.idea
-        settings, before = self.measuring.context.settings, self.runs_before(case.best, beside)
+        own, beside, idea = comparison.own, comparison.beside, comparison.idea
+        settings, before = (
+            self.measuring.context.settings,
+            self.runs_before(comparison.best, beside),
+        )
         scores, best_scores = repeats.scores(own, metric), repeats.scores(beside, metric)
         # an idea's first run is not noise: it was picked by it; merged code was not
         fresh = Group(idea.proposal.number, scores if idea.passed else scores[1:])
-        known = self.noise(metric, fresh, Group(case.best.number, best_scores))
+        known = self.noise(metric, fresh, Group(comparison.best.number, best_scores))
         how = metric, known.sigma if known else 0.0, settings, self.measuring.usual
         challenger = Sample(
             scores,
@@ -123,7 +126,7 @@ class Judging:
             metric=metric,
             error=reported([*before, *(seed.run for seed in beside)], metric),
         )
-        return Sides(challenger, champion, known)
+        return MetricSamples(challenger, champion, known)
 
     def _rivals(self, best: Experiment, task: Task) -> list[Rival]:
         """Return the other members of the front, with their runs so far."""
@@ -137,7 +140,7 @@ class Judging:
             for number, known in sides.items()
         ]
 
-    def runs_before(self, best: Experiment, beside: Sequence[Settled]) -> list[Run]:
+    def runs_before(self, best: Experiment, beside: Sequence[SeedOutcome]) -> list[Run]:
         """Return the best's runs of earlier experiments that were as fast as those made now."""
         now = [seed.run for seed in beside if not seed.disturbed]
         return as_fast(runs_by_code(self.experiments)[best.number], now)

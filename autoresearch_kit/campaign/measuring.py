@@ -76,7 +76,7 @@ class Measuring:
     heartbeat: Heartbeat
     usual: float = 0.0
 
-    def measure(self, series: Series, index: int, before: Sequence[Run] = ()) -> Steps[Settled]:
+    def measure(self, series: Series, index: int, before: Sequence[Run] = ()) -> Steps[SeedOutcome]:
         """Run and score a notebook with the `index`th seed of this series.
 
         `before` are other runs of the same code that count, which tell how fast it should be. It
@@ -117,7 +117,7 @@ class Measuring:
             logger.warning("experiment %d: a run stays disturbed: %s", number, settled.disturbed)
         return settled
 
-    def slow(self, seeds: Sequence[Settled], before: Sequence[Run] = ()) -> bool:
+    def slow(self, seeds: Sequence[SeedOutcome], before: Sequence[Run] = ()) -> bool:
         """Return whether some of these runs of one code, and `before`, show another to be slow."""
         runs, settings = [seed.run for seed in seeds], self.context.settings
         return any(
@@ -126,8 +126,8 @@ class Measuring:
         )
 
     def repeat_slow(
-        self, series: Series, seeds: Sequence[Settled], before: Sequence[Run] = ()
-    ) -> Steps[list[Settled]]:
+        self, series: Series, seeds: Sequence[SeedOutcome], before: Sequence[Run] = ()
+    ) -> Steps[list[SeedOutcome]]:
         """Repeat the runs of one code that the other runs show to be slow; return all in order.
 
         `before` are runs of it in earlier experiments. Ends where one stays disturbed. Raises as
@@ -152,7 +152,7 @@ class Measuring:
             self.heartbeat, context.settings, context.devices, self.usual, disturbed
         )
 
-    def audit(self, seed: Settled, notebook: TrainNotebook) -> Steps[Settled]:
+    def audit(self, seed: SeedOutcome, notebook: TrainNotebook) -> Steps[SeedOutcome]:
         """Return the runs with the model's score on the audit shard, if that can be measured."""
         chosen = seed.chosen
         key = f"{chosen.number:04d}-{chosen.arm}-{chosen.folder}-audit"

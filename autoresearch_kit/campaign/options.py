@@ -50,7 +50,7 @@ BOUNDS: Mapping[str, Bound] = {
     "usd_out": PRICE,
     "usd_cached": PRICE,
 }
-"""For each option that is a number, what is allowed."""
+"""The values allowed for each option that is a number."""
 
 
 @dataclass(frozen=True)

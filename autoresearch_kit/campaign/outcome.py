@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Bound, Measured, Noise, Profiled, Proposal
 from autoresearch_kit.verdicts.decide import Decision
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Outcome:
     proposal: Proposal
     notebook: TrainNotebook
     decision: Decision
-    own: tuple[Settled, ...] = ()
-    best_runs: tuple[Settled, ...] = ()
+    own: tuple[SeedOutcome, ...] = ()
+    best_runs: tuple[SeedOutcome, ...] = ()
     noise: Noise | None = None
     against: int | None = None
     passed: "tuple[Outcome, ...]" = ()

@@ -56,7 +56,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Asked:
+class DeviceRequest:
     """The devices that `--devices` asks for: GPUs by their numbers, or slots of so many cores.
 
     Without either: every GPU, or one slot of all cores.
@@ -67,25 +67,25 @@ class Asked:
     cores: int = 0
 
 
-def parse(asked: str) -> Asked:
+def parse(asked: str) -> DeviceRequest:
     """Return what `--devices` asks for.
 
     Raises:
         InputError: it is not understood.
     """
     if asked == ALL:
-        return Asked()
+        return DeviceRequest()
     if re.fullmatch(r"\d{1,4}(,\d{1,4})*", asked, re.ASCII):
-        return Asked(gpus=tuple(dict.fromkeys(map(int, asked.split(",")))))
+        return DeviceRequest(gpus=tuple(dict.fromkeys(map(int, asked.split(",")))))
     if match := re.fullmatch(r"cpu:([1-9]\d{0,3})x([1-9]\d{0,3})", asked, re.ASCII):
-        return Asked(slots=int(match[1]), cores=int(match[2]))
+        return DeviceRequest(slots=int(match[1]), cores=int(match[2]))
     raise InputError(
         f"--devices is {asked!r}; it must be `all`, GPUs by their numbers, such as `0,1`, or "
         f"slots of a CPU's cores, such as `cpu:2x4` for 2 slots of 4 cores each"
     )
 
 
-def check(asked: Asked) -> None:
+def check(asked: DeviceRequest) -> None:
     """Check that there are the cores that are asked for; GPUs are counted by `find`.
 
     Raises:
@@ -95,7 +95,7 @@ def check(asked: Asked) -> None:
         cores.for_slots(asked.slots, asked.cores)
 
 
-def find(asked: Asked, fingerprint: Callable[[Machine], Fingerprint]) -> tuple[Device, ...]:
+def find(asked: DeviceRequest, fingerprint: Callable[[Machine], Fingerprint]) -> tuple[Device, ...]:
     """Return the devices of this machine that are asked for, probed one by one.
 
     `fingerprint` says what scores measured on a machine depend on. Each of several GPUs has an even
@@ -134,7 +134,7 @@ def check_inside(devices: Sequence[Device], level: SandboxLevel) -> None:
         list(probes.map(lambda device: machine_probe.check_inside(device.machine, level), devices))
 
 
-def _check_numbers(asked: Asked, count: int, there: str) -> None:
+def _check_numbers(asked: DeviceRequest, count: int, there: str) -> None:
     missing = [number for number in asked.gpus if number >= count]
     if missing:
         numbers = ",".join(map(str, asked.gpus))

@@ -15,10 +15,10 @@ TRAINS = "train"
 """The stage of a run, in `Live`, from the first editable cell to the hand-over."""
 
 WORK_FOLDER = "work"
-"""Under the run's folder: the only folder that the notebook may write to."""
+"""The only folder that the notebook may write to; under the run's folder."""
 
 HOME_FOLDER = "home"
-"""Under the work folder: the kernel's HOME."""
+"""The kernel's HOME; under the work folder."""
 
 METRICS_FILE = "metrics.jsonl"
 METRICS_BYTES = 1_000_000
@@ -39,7 +39,7 @@ INPUT_FILE = "input.ipynb"
 EXECUTED_FILE = "executed.ipynb"
 
 FROM_RUNNER_FOLDER = "from_runner"
-"""Under the run's folder: what the runner tells the notebook, which can only read it."""
+"""Files of the runner that the notebook can only read; under the run's folder."""
 COMPILE_SECONDS_FILE = "compile_seconds"
 CLOCK_FILE = "clock.json"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 SECONDS = 20.0
-"""After this, a removal is broken off. 100,000 files, as many as a run may have, take 2 to 5 s;
-10,000 folders take 1 to 20 s."""
+"""Seconds after which a removal is broken off. 100,000 files, as many as a run may have, take 2 to
+5 s; 10,000 folders take 1 to 20 s."""
 
 PIECE = 1000
 """Names of a folder that are read at a time."""

@@ -46,12 +46,12 @@ class Cell:
 
     @property
     def editable(self) -> bool:
-        """True for code that a researcher may rewrite or delete."""
+        """Return True for code that a researcher may rewrite or delete."""
         return not self.markdown and EDITABLE in self.tags
 
     @property
     def locked(self) -> bool:
-        """True for code that the baseline's cell replaces before each run."""
+        """Return True for code that the baseline's cell replaces before each run."""
         return not self.markdown and LOCKED in self.tags
 
 

@@ -34,7 +34,7 @@ class Numbers:
 
     @property
     def single(self) -> bool:
-        """True if there is nothing to choose."""
+        """Return True if there is nothing to choose."""
         return self.low >= self.high
 
     def nearest(self, value: Constant) -> Constant:
@@ -85,7 +85,7 @@ class Choice:
 
     @property
     def single(self) -> bool:
-        """True if there is nothing to choose."""
+        """Return True if there is nothing to choose."""
         return len(self.options) < 2
 
     def draw(self, rng: random.Random) -> Constant:

@@ -37,8 +37,8 @@ class Standing(IntEnum):
 
 
 @dataclass(frozen=True)
-class Held:
-    """A code held against a bound: what was measured of its metric, and the noise of that.
+class BoundTest:
+    """A test of a code against a bound: the measurements of its metric, and their noise.
 
     `sample` has no scores where the metric was not measured. Without `noise` the mean decides.
     """
@@ -48,7 +48,7 @@ class Held:
     noise: Noise | None
 
     @classmethod
-    def of_idea(cls, bound: Bound, sample: Sample, noise: Noise | None, runs: int) -> "Held":
+    def of_idea(cls, bound: Bound, sample: Sample, noise: Noise | None, runs: int) -> "BoundTest":
         """Return an idea held against a bound, by so many runs.
 
         Code could have the metric measured where it is within the bound, and only there. So the
@@ -83,13 +83,13 @@ class Held:
         )
 
 
-def standing(held: Sequence[Held], *, last: bool) -> Standing:
+def standing(held: Sequence[BoundTest], *, last: bool) -> Standing:
     """Return the worst standing of a code towards these bounds."""
     return max((each.standing(last=last) for each in held), default=Standing.WITHIN)
 
 
 def within(
-    decided: Decision | Arm, own: Sequence[Held], best: Sequence[Held], *, last: bool
+    decided: Decision | Arm, own: Sequence[BoundTest], best: Sequence[BoundTest], *, last: bool
 ) -> Decision | Arm:
     """Return the verdict by scores, changed by the bounds in force; or whose code to run once more.
 

@@ -221,9 +221,9 @@ def samples(
 
 def _held(
     task: Task, sides: Mapping[str, Sample], noises: Mapping[str, Noise | None]
-) -> list[bounds.Held]:
+) -> list[bounds.BoundTest]:
     return [
-        bounds.Held(bound, sides[bound.metric], noises[bound.metric])
+        bounds.BoundTest(bound, sides[bound.metric], noises[bound.metric])
         for bound in task.bounds
         if bound.metric in sides
     ]

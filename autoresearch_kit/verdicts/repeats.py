@@ -33,7 +33,7 @@ class Repeat(Enum):
     NO_MORE = auto()
 
 
-class Seen(Protocol):
+class CheckedRun(Protocol):
     """A run, and why it should be repeated: empty if it counts."""
 
     @property
@@ -45,7 +45,7 @@ class Seen(Protocol):
         """Return the reason that `why_invalid` gave."""
 
 
-S = TypeVar("S", bound=Seen)
+S = TypeVar("S", bound=CheckedRun)
 
 
 def repeat(tried: Sequence[Run]) -> Repeat:
@@ -56,7 +56,7 @@ def repeat(tried: Sequence[Run]) -> Repeat:
     return Repeat.AT_ONCE
 
 
-def once_more(tried: Sequence[Seen]) -> bool:
+def once_more(tried: Sequence[CheckedRun]) -> bool:
     """Return whether to run a code (again) at once, under the seed of these runs of it."""
     return not tried or (bool(tried[-1].disturbed) and _helps([each.run for each in tried]))
 
@@ -80,7 +80,7 @@ def _elsewhere(run: Run) -> float:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SeedOutcome:
     """The outcome of one seed: the run chosen to count, and those that were set aside.
 
     Where all were disturbed, `disturbed` says by what and `reason` which kind that is; `chosen` is
@@ -100,7 +100,7 @@ class Settled:
 
 def settle(
     arm: Arm, tried: Sequence[Measured], before: Sequence[Run], settings: Settings, usual: float
-) -> Settled | None:
+) -> SeedOutcome | None:
     """Return the outcome of the runs with one seed; None if another run is needed.
 
     `before` are other runs of the same code that count, `usual` is as in `why_invalid`.
@@ -117,24 +117,24 @@ def settle(
         counting = quiet
     if counting:
         chosen = max(counting, key=lambda each: (bool(each.run.score), each.run.steps))
-        return Settled(chosen, _others(tried, chosen))
+        return SeedOutcome(chosen, _others(tried, chosen))
     chosen = least_disturbed(tried)
     why = why_invalid(chosen.run, before, settings, usual)
     reason = Reason.MACHINE_BUSY if len(quiet) < len(tried) else Reason.FEWER_STEPS
-    return Settled(chosen, _others(tried, chosen), why, reason)
+    return SeedOutcome(chosen, _others(tried, chosen), why, reason)
 
 
 def _others(tried: Sequence[Measured], chosen: Measured) -> tuple[Measured, ...]:
     return tuple(each for each in tried if each is not chosen)
 
 
-def scores(seeds: Sequence[Settled], metric: Metric) -> tuple[float, ...]:
+def scores(seeds: Sequence[SeedOutcome], metric: Metric) -> tuple[float, ...]:
     """Return the scores of the chosen runs of one code, by this metric."""
     return scores_of((seed.run for seed in seeds), metric)
 
 
 def claimed(
-    seeds: Sequence[Settled], metric: Metric, sigma: float, settings: Settings, usual: float
+    seeds: Sequence[SeedOutcome], metric: Metric, sigma: float, settings: Settings, usual: float
 ) -> tuple[float, ...]:
     """Return the scores of one code, with those of runs set aside only for too few steps.
 
@@ -160,7 +160,7 @@ def claimed(
     return tuple(every)
 
 
-def not_judged(seeds: Sequence[Settled], what: str = "run") -> Decision | None:
+def not_judged(seeds: Sequence[SeedOutcome], what: str = "run") -> Decision | None:
     """Return the verdict where a run that is needed stays disturbed; None where none does."""
     for index, seed in enumerate(seeds, start=1):
         if seed.disturbed:
@@ -170,7 +170,7 @@ def not_judged(seeds: Sequence[Settled], what: str = "run") -> Decision | None:
     return None
 
 
-def ended(seeds: Sequence[Settled]) -> Decision | None:
+def ended(seeds: Sequence[SeedOutcome]) -> Decision | None:
     """Return the verdict on code that fails with any seed, or has a run that stays disturbed."""
     if disturbed := not_judged(seeds):
         return disturbed

@@ -76,7 +76,7 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
 
 @contextmanager
 def fault(kind: Kind, root: Path, at: int) -> Iterator[Fault]:
-    """In here, and below `root`, the fault strikes."""
+    """Cause the fault in here, below `root`."""
     if not _hooked:
         sys.addaudithook(_hook)  # there is no way to remove one
         _hooked.append(True)

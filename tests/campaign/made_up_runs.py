@@ -91,7 +91,7 @@ def made_up_context(workspace: Workspace, history: History, settings: Settings) 
 def context_of(
     settings: Settings, machine: Machine, info: DatasetInfo | TaskInfo, dataset: Path, source: str
 ) -> Context:
-    """A context on a machine with this data set, and few cores."""
+    """Return a context on a machine with this data set, and few cores."""
     data, level = DataRef("d", "c-t-p"), SandboxLevel.NONE
     site = Site(dataset, data, "kit", level, VisibleFiles())
     devices = (Device("gpu0" if machine.gpu else "cpu0", machine, ledger.FINGERPRINT),)
@@ -120,7 +120,7 @@ def made_up() -> Iterator[None]:
 
 
 def campaign_in(root: Path, limits: Limits) -> Generator[Experiment]:
-    """The campaign in `root`, going on."""
+    """Return the campaign in `root`, going on."""
     return Campaign("night", SETTINGS, root=root).run(limits)
 
 

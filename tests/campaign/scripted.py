@@ -43,7 +43,7 @@ def edit(cell: str, old: str, new: str) -> tuple[str, Body]:
 
 
 def experiment_of(body: Body) -> int:
-    """Which experiment a request is about."""
+    """Return the number of the experiment that a request is about."""
     match = re.search(r"^# Campaign \S+, .*?experiment (\d+)", said(body), re.M)
     assert match, said(body)[:500]
     return int(match[1])
@@ -73,7 +73,7 @@ def model(
     prices: Prices | None = None,
     retries: int = 2,
 ) -> Model:
-    """The scripted model, without a turn of optuna's unless that is asked for."""
+    """Return the scripted model, without a turn of optuna's unless that is asked for."""
     research = Research("scripted", server.url, protocol, 24_000, optuna_every, fallback, prices)
     return Model(research, KEY, retries)
 

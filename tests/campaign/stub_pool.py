@@ -36,7 +36,7 @@ CAREFUL = replace(made_up_runs.SETTINGS, rule=Rule.CAREFUL, seeds=3)
 
 
 def score_of(constants: Mapping[str, object], seed: int) -> float:
-    """A score that each constant lowers by itself, and a seed by up to 0.001 either way."""
+    """Return a score that each constant lowers by itself, and a seed by up to 0.001 either way."""
     width, batch = float(str(constants["WIDTH"])), float(str(constants["BATCH"]))
     return 2 - width / 100 - batch / 10 + (seed % 101 - 50) / 50_000
 
@@ -136,7 +136,7 @@ def campaign(
     settings: Settings = made_up_runs.SETTINGS,
     experiments: int = 3,
 ) -> Iterator[Parts]:
-    """The parts of the campaign in `root`, on this pool; probes, which nobody makes, on another."""
+    """Yield the parts of the campaign in `root`, on this pool; probes would be on another."""
     workspace, history = Workspace(root, "night"), History(root, "night")
     workspace.create()
     limits = Limits(experiments=experiments)

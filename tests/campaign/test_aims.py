@@ -115,7 +115,7 @@ def test_what_is_faster_is_kept_beside_the_best(project: Path, slots: int, rule:
 
 
 def test_a_slower_idea_that_is_no_better_is_no_keep(project: Path) -> None:
-    """Its batch makes it worse; it takes as long as the baseline."""
+    """Give the idea a worse batch; it takes as long as the baseline."""
     *_, idea = tried(project, of(BOTH, replace(CAREFUL, seeds=5)), {"BATCH": 1})
     assert idea.reason in (Reason.WORSE, Reason.NO_GAIN)
 

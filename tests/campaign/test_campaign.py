@@ -27,7 +27,7 @@ def campaign(project: Path, corpus: Path, tag: str = "night") -> Campaign:
 
 
 def left_running(root: Path) -> list[psutil.Process]:
-    """Processes that a campaign in `root` started and that still live."""
+    """Return processes that a campaign in `root` started and that still live."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -40,7 +40,7 @@ def left_running(root: Path) -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def chat() -> Iterator[ChatServer]:
-    """A chat's webhook."""
+    """Yield a chat's webhook."""
     with ChatServer(lambda _: Answer()) as running:
         yield running
 

@@ -45,7 +45,7 @@ FILES = [pattern.replace("*", "0002") for pattern in FORGETTABLE]
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose campaign has two experiments, and all of its files."""
+    """Return a project whose campaign has two experiments, and all of its files."""
     root = tiny.make_project(tmp_path_factory.mktemp("begun") / "project")
     made_up_runs.run(root, 1)
     place = Workspace(root, "night")
@@ -62,7 +62,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, begun: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A copy of it, as the current folder."""
+    """Return a copy of it, as the current folder."""
     root = shutil.copytree(begun, tmp_path / "project", symlinks=True)
     monkeypatch.chdir(root)
     return Workspace(root, "night")

@@ -37,7 +37,7 @@ def check_whole(root: Path, experiments: int) -> None:
 
 
 def left_over(root: Path) -> list[str]:
-    """Files and folders that only a run or a write needs; git's half-written objects are its own,
+    """Return files and folders that only a run or a write needs; half-written objects are git's,
     and its gc's to take."""
     places = [root / ".git" / "autoresearch" / "night", Workspace(root, "night").runs]
     found = [path for place in places for path in place.glob("*")]

@@ -42,12 +42,12 @@ def pool(project: Path) -> StubPool:
 
 
 def numbers(pool: StubPool) -> list[int]:
-    """The experiments of the runs under way."""
+    """Return the experiments of the runs under way."""
     return [int(order.key[:4]) for order, _ in pool.under_way]
 
 
 def stops_at(*under_way: int) -> Callable[[StubPool], None]:
-    """A person who stops the campaign when these experiments' runs are under way."""
+    """Return a person who stops the campaign when these experiments' runs are under way."""
 
     def stop(pool: StubPool) -> None:
         if tuple(numbers(pool)) == under_way:

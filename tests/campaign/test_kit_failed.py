@@ -25,7 +25,7 @@ WHY = "the runner ended with status 1: RecursionError"
 
 
 def failing(*numbers: int, attempts: int = 2) -> Callable[..., Run]:
-    """Runs of which the kit fails those of these experiments, so often at least."""
+    """Return runs of which the kit fails those of these experiments, so often at least."""
     left = dict.fromkeys(numbers, attempts)
 
     def execute(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:

@@ -38,7 +38,7 @@ MENDED = {3: edit("model", ".bug()", ".relu()"), 5: edit("model", ".bug()", ".bu
 
 
 def crashing(spec: RunSpec, waiting: None = None, **more: object) -> Run:
-    """A made-up run, which crashes after 2 s of training if its code has the bug."""
+    """Return a made-up run, which crashes after 2 s of training if its code has the bug."""
     run = made_up_runs.made_up_run(spec)
     if ".bug()" not in spec.notebook.read_text():
         return run

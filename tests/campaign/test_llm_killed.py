@@ -1,4 +1,4 @@
-"""A campaign with a language model, killed three times, tells the same story as one that was not.
+"""Kill a campaign with a language model three times; it makes the same experiments.
 
 Runs are made up; requests, git and processes are real.
 """
@@ -39,7 +39,7 @@ SETTINGS = replace(made_up_runs.SETTINGS, researcher="llm")
 
 
 def script(body: Body) -> Answer:
-    """For each experiment another width: now better, now worse."""
+    """Propose another width for each experiment: now better, now worse."""
     if "Answer with one word" in said(body):
         return text("ready")
     if scripted.is_lessons(body):
@@ -101,7 +101,7 @@ def night(root: Path, server: ChatServer, moments: tuple[str, ...]) -> list[Expe
     return History(root, "night").experiments()
 
 
-def story(experiments: list[Experiment]) -> list[tuple[object, ...]]:
+def outline(experiments: list[Experiment]) -> list[tuple[object, ...]]:
     """Return what must be the same: who proposed what to which, and what came of it."""
     return [
         (
@@ -119,10 +119,10 @@ def story(experiments: list[Experiment]) -> list[tuple[object, ...]]:
     ]
 
 
-def test_killed_three_times_it_tells_the_same_story(tmp_path: Path) -> None:
+def test_killed_three_times_it_makes_the_same_experiments(tmp_path: Path) -> None:
     with ChatServer(script) as server:
         never = night(tiny.make_project(tmp_path / "never"), server, ())
         thrice = night(tiny.make_project(tmp_path / "thrice"), server, MOMENTS)
     assert len(never) == EXPERIMENTS + 1
     assert {each.proposal.researcher for each in never} == {"baseline", "llm", "optuna"}
-    assert story(thrice) == story(never)
+    assert outline(thrice) == outline(never)

@@ -39,7 +39,7 @@ def chat() -> Iterator[ChatServer]:
 
 @pytest.fixture
 def begun(project: Path) -> Iterator[Path]:
-    """A project whose campaign makes its runs up, and has its baseline."""
+    """Yield a project whose campaign makes its runs up, and has its baseline."""
     settings = replace(made_up_runs.SETTINGS, researcher="llm")
     with made_up_runs.made_up():
         list(Campaign("night", settings, root=project).run(Limits(experiments=0)))

@@ -191,7 +191,7 @@ def live(
         came += [each for each in pool.came if each.key not in pool.cancelled]
 
 
-def story(root: Path, seed: int, ideas: int = 8) -> None:
+def live_to_the_end(root: Path, seed: int, ideas: int = 8) -> None:
     """Run a campaign to its end, over as many processes as it takes, and check what it left."""
     rng = random.Random(seed)
     came, ends = list[Delivery](), list[str]()
@@ -271,4 +271,4 @@ def name(run: Run) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_lost_or_counted_twice_in_any_story(project: Path, seed: int) -> None:
-    story(project, seed, ideas=5)
+    live_to_the_end(project, seed, ideas=5)

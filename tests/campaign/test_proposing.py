@@ -37,7 +37,7 @@ def proposing(ledger: Ledger, model: FakeModel) -> Proposing:
 
 
 def taken(made: Proposing, view: View) -> Proposal:
-    """The next proposal, once it is ready."""
+    """Return the next proposal, once it is ready."""
     while (proposal := made.ready(view)) is None:
         for thread in made._threads:
             thread.join(60)
@@ -45,7 +45,7 @@ def taken(made: Proposing, view: View) -> Proposal:
 
 
 def ahead(ledger: Ledger, number: int) -> View:
-    """The view in which experiment `number` is prepared."""
+    """Return the view in which experiment `number` is prepared."""
     running = Proposal(number - 1, ledger.view.best, "llm", "running", "")
     return replace(ledger.view, number=number, running=[running])
 

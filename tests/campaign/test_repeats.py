@@ -21,7 +21,7 @@ BETTER = Proposal(1, 0, "optuna", "WIDTH 8 -> 64", "", constants={"WIDTH": 64})
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """The baseline, and one idea that helps."""
+    """Return the baseline, and one idea that helps."""
     root = tiny.make_project(tmp_path_factory.mktemp("repeats") / "project")
     settings = replace(made_up_runs.SETTINGS, rule=Rule.CAREFUL, seeds=SEEDS, max_elsewhere=0.3)
     night = Campaign("night", settings, root=root)

@@ -66,7 +66,7 @@ def tags(name: str) -> list[str]:
 
 
 def notebook_text(**changed: str) -> str:
-    """The tiny training notebook, cells replaced by name."""
+    """Return the tiny training notebook, cells replaced by name."""
     cells = []
     for name, source in (CELLS | changed).items():
         cell = new_code_cell(source.strip(), id=name)
@@ -94,7 +94,7 @@ def options(corpus: Path, train_seconds: float = 1.0, *, researcher: str | None 
 
 
 def write_corpus(path: Path, size: int = 300_000) -> Path:
-    """A text with something to learn: words that follow each other by habit."""
+    """Return a text with something to learn: words that follow each other by habit."""
     rng = random.Random(0)
     words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
     text, word = "", 0
@@ -111,7 +111,7 @@ def git(root: Path, *argv: str) -> str:
 
 
 def make_project(root: Path, **changed: str) -> Path:
-    """A git repository with the tiny notebook, one commit."""
+    """Return a git repository with the tiny notebook, one commit."""
     (root / "notebooks").mkdir(parents=True)
     (root / "notebooks" / "train.ipynb").write_text(notebook_text(**changed))
     git(root, "init", "-q", "-b", "main")

@@ -19,7 +19,7 @@ LOOK_SECONDS = 0.005
 
 
 def wait_for(condition: Condition, workspace: Workspace, process: subprocess.Popen[bytes]) -> None:
-    """Until it has come; fails, with the campaign's log, when that ends before, or hangs."""
+    """Wait for a condition; fail, with the campaign's log, if that ends before, or hangs."""
     end = time.monotonic() + PATIENCE
     while not condition(workspace):
         if time.monotonic() > end:
@@ -30,7 +30,7 @@ def wait_for(condition: Condition, workspace: Workspace, process: subprocess.Pop
 
 
 def ended(workspace: Workspace, process: subprocess.Popen[bytes]) -> int:
-    """The status with which the campaign ended; fails, with its log, when it hangs."""
+    """Return the status with which the campaign ended; fail, with its log, if it hangs."""
     try:
         return process.wait(PATIENCE)
     except subprocess.TimeoutExpired:

@@ -79,7 +79,7 @@ for step in run.steps():
         break
 """
 )
-"""So many steps whatever the machine's load: equal code and seed give an equal score."""
+"""Trains for 40 steps whatever the machine's load: equal code and seed give an equal score."""
 
 SUBMIT = "run.submit(model)"
 

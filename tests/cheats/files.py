@@ -197,4 +197,4 @@ CHEATS = (
 )
 
 CACHE = Cheat("a poisoned compile cache", Cells(POISONED_CACHE))
-"""By itself an honest run; it is the next one that would gain."""
+"""An honest run by itself; the next one would gain."""

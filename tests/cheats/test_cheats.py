@@ -42,7 +42,7 @@ STATE = '{"best_bpb": 1.5}'
 
 
 def names() -> list[ParameterSet]:
-    """The cheats as parameters, all but a few of them slow."""
+    """Return the cheats as parameters, all but a few of them slow."""
     return [
         pytest.param(cheat, id=cheat.name, marks=() if cheat.name in FAST else pytest.mark.slow)
         for cheat in CHEATS
@@ -93,7 +93,7 @@ def project_beside(runs: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def bundled() -> Iterator[None]:
-    """Copies of a held-out module as other programs bring them, beside what runs see."""
+    """Yield copies of a held-out module as other programs bring them, beside what runs see."""
     import turtle
 
     prefixes = (sys.prefix, sysconfig.get_path("purelib"))
@@ -111,7 +111,7 @@ def bundled() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def attempts(bundled: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The output of each attempt of the notebook that looks for what is hidden."""
+    """Return the output of each attempt of the notebook that looks for what is hidden."""
     _, spec = run(files.HIDDEN, tmp_path_factory.mktemp("hidden"))
     sections = printed(spec).split("== ")[1:]
     return dict(section.split("\n", 1) for section in sections)

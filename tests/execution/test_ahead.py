@@ -98,7 +98,7 @@ def test_a_runner_that_died_waiting_is_the_kits_failure(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_waiting_kernel_runs_the_notebook_of_its_turn(tmp_path: Path) -> None:
-    """It has torch, uses no GPU, and shows the notebook no name that this did not import."""
+    """Have torch loaded and no GPU used, and show the notebook no name that it did not import."""
     spec = make_spec(tmp_path, notebook("print('old')"), sandbox=bubblewrap.level())
     waiting = launch.prepare(replace(spec, waits=True))
     nbformat.write(notebook(LOADED), spec.notebook)
@@ -120,7 +120,7 @@ def test_a_judge_whose_turn_does_not_come_is_ended(tmp_path: Path) -> None:
 
 @pytest.fixture
 def in_the_way(tmp_path: Path) -> Path:
-    """A folder that can't be made: a file lies where it belongs."""
+    """Return a folder that can't be made: a file lies where it belongs."""
     (tmp_path / "file").write_text("in the way")
     return tmp_path / "file" / "folder"
 

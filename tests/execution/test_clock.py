@@ -135,7 +135,7 @@ def test_the_wall_clock_ignores_cpu_time(clock: RunClock, counted: Counted) -> N
 def test_the_notebook_is_told_once_its_kernel_is_known(
     clock: RunClock, counted: Counted, tmp_path: Path
 ) -> None:
-    """Before, what a waiting kernel takes would count twice: its notebook adds its own time."""
+    """Before, the time of a waiting kernel would count twice: its notebook adds its own time."""
     (file,) = tmp_path.rglob("clock.json")
     clock.write(101.0)
     assert decode(ClockReading, file.read_bytes()).seconds == 0.0

@@ -44,7 +44,7 @@ def empty(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, work: Path) -> Path:
-    """A cache that one run has compiled a file into."""
+    """Return a cache that one run has compiled a file into."""
     compiled(work, "a.py")
     assert take_back(tmp_path / "cache", OURS, work, scored=True) == CacheUse(0, 1, 1)
     return tmp_path / "cache"

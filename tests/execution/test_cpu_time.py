@@ -162,7 +162,7 @@ def test_who_is_pinned_to_other_cores_is_not_beside(away: int, beside: bool, sta
 def test_others_count_as_far_as_pinned_cores_were_busy(
     busy: float, taken: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They took six seconds somewhere, and the run one on its cores."""
+    """Let others take six seconds somewhere, and the run one on its cores."""
     core = min(os.sched_getaffinity(0))
     run = replace(SHELL, pid=os.getpid() + 1, parent=os.getpid())
     me = replace(SHELL, pid=os.getpid(), seconds=0.0)

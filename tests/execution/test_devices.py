@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_kit.errors import InputError, KitError
 from autoresearch_kit.execution import devices, machine_probe
-from autoresearch_kit.execution.devices import Asked, Device, parse
+from autoresearch_kit.execution.devices import Device, DeviceRequest, parse
 from autoresearch_kit.machine import cores, gpu
 from autoresearch_kit.records import Accelerator, Fingerprint, Machine, SandboxLevel
 from tests.campaign import made_up_runs
@@ -31,12 +31,12 @@ def three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "parsed"),
     [
-        ("all", Asked()),
-        ("2,0,2", Asked(gpus=(2, 0))),
-        ("cpu:2x4", Asked(slots=2, cores=4)),
+        ("all", DeviceRequest()),
+        ("2,0,2", DeviceRequest(gpus=(2, 0))),
+        ("cpu:2x4", DeviceRequest(slots=2, cores=4)),
     ],
 )
-def test_devices_are_asked_for_in_three_ways(asked: str, parsed: Asked) -> None:
+def test_devices_are_asked_for_in_three_ways(asked: str, parsed: DeviceRequest) -> None:
     assert parse(asked) == parsed
 
 
@@ -48,7 +48,7 @@ def test_what_is_not_understood_is_refused(asked: str) -> None:
 
 @pytest.mark.usefixtures("three_gpus")
 def test_each_gpu_is_a_device_with_cores_of_its_own() -> None:
-    found = devices.find(Asked(), fingerprint)
+    found = devices.find(DeviceRequest(), fingerprint)
     assert [each.name for each in found] == ["gpu0", "gpu1", "gpu2"]
     assert [each.cores for each in found] == [(0, 3), (1, 4), (2, 5)]
     assert [each.lock_names for each in found] == [("gpu-GPU-0",), ("gpu-GPU-1",), ("gpu-GPU-2",)]
@@ -56,24 +56,24 @@ def test_each_gpu_is_a_device_with_cores_of_its_own() -> None:
 
 @pytest.mark.usefixtures("three_gpus")
 def test_a_gpu_keeps_its_name_and_cores_when_chosen_alone() -> None:
-    (only,) = devices.find(Asked(gpus=(1,)), fingerprint)
+    (only,) = devices.find(DeviceRequest(gpus=(1,)), fingerprint)
     assert (only.name, only.cores) == ("gpu1", (1, 4))
 
 
 @pytest.mark.usefixtures("three_gpus")
 def test_a_missing_gpu_is_named_with_those_there() -> None:
     with pytest.raises(InputError, match="is 1,3, but this machine has 0: H100, 1: H100, 2: H100"):
-        devices.find(Asked(gpus=(1, 3)), fingerprint)
+        devices.find(DeviceRequest(gpus=(1, 3)), fingerprint)
 
 
 def test_without_a_gpu_all_cores_are_one_unlocked_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(machine_probe, "probe_all", lambda: (made_up_runs.MACHINE,))
-    (only,) = devices.find(Asked(), fingerprint)
+    (only,) = devices.find(DeviceRequest(), fingerprint)
     assert (only.name, only.cores, only.lock_names) == ("cpu0", (), ())
     with pytest.raises(InputError, match="torch uses no GPU here"):
-        devices.find(Asked(gpus=(0,)), fingerprint)
+        devices.find(DeviceRequest(gpus=(0,)), fingerprint)
 
 
 def test_slots_of_cores_are_probed_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_slots_of_cores_are_probed_where_they_are(monkeypatch: pytest.MonkeyPatc
         return made_up_runs.MACHINE
 
     monkeypatch.setattr(machine_probe, "probe_cpu", probe)
-    found = devices.find(Asked(slots=2, cores=1), fingerprint)
+    found = devices.find(DeviceRequest(slots=2, cores=1), fingerprint)
     assert [(each.name, each.lock_names) for each in found] == [
         ("cpu0", ("core-0",)),
         ("cpu1", ("core-1",)),

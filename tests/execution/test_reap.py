@@ -18,7 +18,7 @@ from tests.execution.notebooks import make_spec, notebook
 SLOW = pytest.mark.slow
 
 SETTLE_SECONDS = 10.0
-"""In which what outlives a kill ends by itself, on a busy machine too."""
+"""Seconds in which what outlives a kill ends by itself, on a busy machine too."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,7 +113,7 @@ def test_a_process_ends_with_its_starters_pipe() -> None:
 def test_nothing_outlives_a_kill_while_a_sandbox_is_set_up(
     what: str, killed: str, milliseconds: int, spec: RunSpec
 ) -> None:
-    """Before the next start; benchmarks/orphans.py makes 50 tries at moments of all kinds."""
+    """Look before the next start; benchmarks/orphans.py makes 50 tries at moments of all kinds."""
     orphans.kill_in_set_up(spec, what, milliseconds / 1000, killed)
     assert orphans.left(spec, SETTLE_SECONDS) == []
 

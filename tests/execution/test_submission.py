@@ -172,7 +172,7 @@ def test_an_error_has_its_reason(error: str, training: bool, reason: Reason, spe
 
 @pytest.fixture
 def output(spec: RunSpec) -> Path:
-    """The folder for files to hand over, in the run of a task that is a folder."""
+    """Return the folder for files to hand over, in the run of a task that is a folder."""
     (spec.dataset / layout.INFO_FILE).touch()
     output = spec.folder / handover.WORK_FOLDER / handover.OUTPUT_FOLDER
     output.mkdir()

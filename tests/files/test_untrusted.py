@@ -32,7 +32,7 @@ EVERY_FILE = (
 
 @pytest.fixture(params=odd_files.KINDS)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A run's folder where, in place of each file of the notebook, something else lies."""
+    """Yield a run's folder where, in place of each file of the notebook, something else lies."""
     folder = tmp_path / "run"
     (folder / handover.WORK_FOLDER).mkdir(parents=True)
     handover.write_live(folder, handover.TRAINS)
@@ -74,7 +74,7 @@ def test_only_a_plain_file_is_a_model(run: Path, tmp_path: Path) -> None:
 def test_a_file_swapped_for_a_link_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the last moment: just before it is opened."""
+    """Swap it at the last moment: just before it is opened."""
     path = tmp_path / "file"
     path.write_text("plain")
     opened = os.open

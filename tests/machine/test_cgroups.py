@@ -167,7 +167,7 @@ print(cgroups.cores(), cgroups.memory_mb(), env['OMP_NUM_THREADS'])
 
 @pytest.fixture
 def bounded() -> Iterator[list[Path]]:
-    """Cgroups made here of 1.5 processors and 600 MB."""
+    """Yield cgroups made here of 1.5 processors and 600 MB."""
     second = (cgroups.MOUNT / "cgroup.controllers").exists()
     made: list[Path] = []
     try:

@@ -17,7 +17,7 @@ ASK = "import os; print(sorted(os.sched_getaffinity(0)), os.cpu_count() > 0)"
 
 @pytest.fixture
 def four_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of four cores with two threads each, numbered as Intel's are."""
+    """Return a machine of four cores with two threads each, numbered as Intel's are."""
     for number in range(8):
         folder = tmp_path / f"cpu{number}" / "topology"
         folder.mkdir(parents=True)

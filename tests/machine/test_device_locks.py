@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def held_elsewhere(folder: Path, *names: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process, which holds these devices."""
+    """Yield another process, which holds these devices."""
     argv, pipe = [sys.executable, "-c", HOLD, str(folder), *names], subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None

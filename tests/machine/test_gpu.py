@@ -72,7 +72,7 @@ needs_driver = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def drivers(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """The folders of a new driver and of an old one."""
+    """Return the folders of a new driver and of an old one."""
     folders = {}
     for old in (False, True):
         folders[old] = tmp_path_factory.mktemp("driver")

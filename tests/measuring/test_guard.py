@@ -21,7 +21,7 @@ guard(output)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Handed-over files, all harmless: a pickle, a module, a program, numbers."""
+    """Return handed-over files, all harmless: a pickle, a module, a program, numbers."""
     output, hidden = tmp_path / "output", tmp_path / "hidden"
     for place in (output, hidden):
         place.mkdir()

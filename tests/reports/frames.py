@@ -22,7 +22,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:
-    """A made-up campaign: noise of 0.01, some crashes, some scores far off."""
+    """Return a made-up campaign: noise of 0.01, some crashes, some scores far off."""
     rng = np.random.default_rng(count)
     rows: list[Row] = [("keep", baseline, "baseline")]
     best = baseline
@@ -40,7 +40,7 @@ def campaign(count: int, baseline: float = 1.3) -> pd.DataFrame:
 
 
 def upstream() -> pd.DataFrame:
-    """karpathy/autoresearch's own night on an H100."""
+    """Return karpathy/autoresearch's own night on an H100."""
     return frame_of(read_tsv(Path(__file__).parents[1] / "data" / "h100_mar8_results.tsv"))
 
 

@@ -132,7 +132,7 @@ def test_a_notebook_that_logs_no_loss_is_seen_to_train(ledger: Ledger) -> None:
 
 @pytest.fixture
 def several(ledger: Ledger) -> Iterator[Ledger]:
-    """A campaign with experiments 1 and 2 under way here, and 3, the last begun, on far/gpu0."""
+    """Yield a campaign with experiments 1 and 2 under way here, and 3, begun last, on far/gpu0."""
     uses = []
     for number, width in ((1, 16), (2, 32), (3, 64)):
         ledger.workspace.under_way.write_pending(

@@ -43,7 +43,7 @@ HOSTILE = "a | b ` $x$ [l](u) *s* <script>alert(1)</script>\n\n# head\n| c |"
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A baseline, a discard, two keeps, a crash."""
+    """Return a baseline, a discard, two keeps, a crash."""
     ledger = begin(tmp_path_factory.mktemp("night") / "project")
     ledger.constants(1, WIDTH=4)
     ledger.constants(2, 1.58, WIDTH=16)
@@ -55,7 +55,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def log() -> Results:
-    """Upstream's own night."""
+    """Return upstream's own night."""
     return results(str(LOG))
 
 

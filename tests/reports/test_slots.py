@@ -1,4 +1,4 @@
-"""What the slots of a running campaign do, in words."""
+"""Words for what the slots of a running campaign do."""
 
 import platform
 import time

@@ -29,7 +29,7 @@ OPTIMUM = {"MATRIX_LR": 0.07, "EMBEDDING_LR": 0.25, "WARMDOWN": 0.6, "DEPTH": 3}
 
 
 def quadratic(sigma: float = 0.0) -> Objective:
-    """Bits per byte from 1.2 up, by the squared log-distance to the optimum, with normal noise."""
+    """Return bits per byte from 1.2 up, by the squared log-distance to the optimum, with noise."""
     noise = random.Random(0)
 
     def bpb(constants: Mapping[str, Constant]) -> float:
@@ -175,7 +175,7 @@ def test_a_losing_direction_is_turned_and_a_winning_one_kept(campaign: FakeCampa
 
 
 def in_flight(campaign: FakeCampaign, researcher: OptunaResearcher, count: int) -> list[Proposal]:
-    """Proposals that are asked for one after the other, while all earlier ones run."""
+    """Return proposals that are asked for in turn, while all earlier ones run."""
     view, running = campaign.view, list[Proposal]()
     for number in range(view.number, view.number + count):
         running.append(researcher.propose(replace(view, number=number, running=tuple(running))))

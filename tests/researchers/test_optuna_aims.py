@@ -39,7 +39,7 @@ def measured(constants: Mapping[str, Constant]) -> dict[str, float]:
 
 
 def tried(task: Task, count: int, bounds: tuple[Bound, ...] = ()) -> View:
-    """A campaign of this task after so many experiments, of which none is kept."""
+    """Return a campaign of this task after so many experiments, of which none is kept."""
     start, researcher = notebook(CONFIG), OptunaResearcher()
     keep = Decision(Verdict.KEEP, Reason.BASELINE, "")
     discard = Decision(Verdict.DISCARD, Reason.WORSE, "")
@@ -101,7 +101,7 @@ def test_a_single_objective_is_searched_where_it_is_best() -> None:
     ],
 )
 def test_bounds_are_constraints_of_the_search(task: Task, bound: Bound, over: float) -> None:
-    """Without them, a single objective pulls to wide models, and both pull to narrow ones."""
+    """Without bounds, a single objective pulls to wide models, and both pull to narrow ones."""
     assert find_outcomes(tried(task, 1, (bound,)))[0].outside == {str(bound): pytest.approx(over)}
     assert _share_within(tried(task, 60), bound) < 0.5
     assert _share_within(tried(task, 60, (bound,)), bound) > 0.6

@@ -166,7 +166,7 @@ def make_fake(*_: object) -> FakeModel:
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Another package, installed, with entry points of its own."""
+    """Return another package, installed, with entry points of its own."""
     info = tmp_path / "site" / "theirs-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")

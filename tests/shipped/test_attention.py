@@ -21,7 +21,7 @@ def of_the_notebook(name: str) -> Attention:
 
 
 def plain(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
-    """Softmax of scores, minus infinity where a position must not look; in float64."""
+    """Return the softmax of scores, minus infinity where a position must not look; in float64."""
     q, k, v = (t.double() for t in (q, k, v))
     scores = q @ k.mT / q.size(-1) ** 0.5
     for here in range(LENGTH):

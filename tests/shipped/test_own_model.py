@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "own_model"
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the example that trains for one pass."""
+    """Return a copy of the example that trains for one pass."""
     monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "prepared"))
     monkeypatch.delenv(handover.WORK, raising=False)
     monkeypatch.delenv(handover.DATASET, raising=False)

@@ -62,7 +62,7 @@ def test_it_has_no_outputs_and_no_long_cells(path: Path) -> None:
 
 
 def ends(spec: ConstantSpec, tiny: Constant) -> tuple[Constant, ...]:
-    """The outermost values that a search may try."""
+    """Return the outermost values that a search may try."""
     match find_domains({spec.name: spec}, {}).get(spec.name):
         case Choice(options):
             return options
@@ -207,7 +207,7 @@ def test_every_parameter_is_trained(path: Path) -> None:
 @pytest.mark.gpu
 @both
 def test_cuda_agrees_with_the_cpu(path: Path) -> None:
-    """In float32. Rounding grows where the loss falls steeply: to 0.0036 at most on an H200."""
+    """Compare in float32. Rounding grows with the slope of the loss: to 0.0036 on an H200."""
     here, there = (train(path, steps=20, device=device)[0] for device in ("cpu", "cuda"))
     assert there.losses == pytest.approx(here.losses, abs=1e-2)
 

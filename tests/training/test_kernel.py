@@ -151,7 +151,7 @@ def test_an_unpicklable_model_ends_before_the_first_step(tmp_path: Path) -> None
 
 @pytest.fixture
 def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kernel.TrainingRun:
-    """A run in this process, as under the runner."""
+    """Return a run in this process, as under the runner."""
     dataset = make_dataset(tmp_path / "toy")
     monkeypatch.setenv(handover.DATASET, str(dataset))
     monkeypatch.setenv(handover.WORK, str(tmp_path))

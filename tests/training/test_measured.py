@@ -23,7 +23,7 @@ from tests.execution.notebooks import make_spec, notebook
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MeasuredRun:
-    """A run in this process, as under the runner."""
+    """Return a run in this process, as under the runner."""
     monkeypatch.setenv(handover.DATASET, str(tmp_path / "prepared"))
     monkeypatch.setenv(handover.WORK, str(tmp_path))
     return measured.start(train_seconds=60.0, seed=7)
@@ -38,7 +38,7 @@ def failure(work: Path) -> handover.Failure:
 
 
 def defined(code: str, **names: object) -> dict[str, object]:
-    """The namespace after a cell with this code ran."""
+    """Return the namespace after a cell with this code ran."""
     namespace: dict[str, object] = {"__name__": "__main__", **names}
     exec(code, namespace)
     return namespace

@@ -37,7 +37,7 @@ class GPT(nn.Module):
 
 
 def notebook(code: str, **names: object) -> dict[str, object]:
-    """The namespace after the cells `MODEL` and `code` ran, with `names` in it from the start."""
+    """Return the namespace after cells `MODEL` and `code` ran, with `names` in it at first."""
     namespace: dict[str, object] = {"__name__": "__main__", **names}
     exec(MODEL + code, namespace)
     return namespace
@@ -53,7 +53,7 @@ def pickled(namespace: Mapping[str, object]) -> nn.Module:
 
 @pytest.fixture(params=["generator", "file", "memmap", "view of a memmap", "mmap", "lock"])
 def part(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[object]:
-    """Something that can't, or must not, be pickled."""
+    """Yield something that can't, or must not, be pickled."""
     path = tmp_path / "tokens.bin"
     path.write_bytes(bytes(64))
     memmap = np.memmap(path, dtype=np.uint16, mode="r")

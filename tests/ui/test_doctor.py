@@ -17,7 +17,7 @@ T4 = Accelerator("cuda", (7, 5), 15_800)
 
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that was probed: tests of what is no hardware need not load torch twice."""
+    """Return a machine that was probed: tests of what is no hardware need not load torch twice."""
     pretend(monkeypatch, CPU)
 
 

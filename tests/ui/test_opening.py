@@ -23,7 +23,7 @@ EXECUTED = tiny.notebook_text().encode()
 
 @pytest.fixture
 def history(tmp_path: Path) -> History:
-    """A baseline with its executed notebook, and an experiment that never ran."""
+    """Return a baseline with its executed notebook, and an experiment that never ran."""
     made = History(ledger.project(tmp_path / "top" / "my project"), "night")
     made.append(ledger.experiment(0), "notebook\n", {handover.recorded_file(): EXECUTED})
     made.append(ledger.never_ran(1), "notebook\n", {})

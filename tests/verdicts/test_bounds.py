@@ -24,10 +24,10 @@ BETTER = Decision(Verdict.KEEP, Reason.BETTER, "better")
 WORSE = Decision(Verdict.DISCARD, Reason.WORSE, "worse")
 
 
-def held(*scores: float, bound: Bound = AT_MOST, sigma: float | None = 0.1) -> Held:
+def held(*scores: float, bound: Bound = AT_MOST, sigma: float | None = 0.1) -> BoundTest:
     metric = LATENCY if bound.metric == "latency_ms" else RECALL
     noise = None if sigma is None else Noise(sigma, 20.0)
-    return Held(bound, Sample(scores, 100, metric=metric), noise)
+    return BoundTest(bound, Sample(scores, 100, metric=metric), noise)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def held(*scores: float, bound: Bound = AT_MOST, sigma: float | None = 0.1) -> H
     ],
 )
 def test_a_bound_is_decided_against_its_metrics_noise(
-    known: Held, last: bool, standing: Standing
+    known: BoundTest, last: bool, standing: Standing
 ) -> None:
     assert known.standing(last=last) is standing
 
@@ -60,7 +60,7 @@ def test_a_bound_is_decided_against_its_metrics_noise(
 @pytest.mark.parametrize("last", [False, True])
 def test_a_metric_that_a_run_lacks_is_not_within(last: bool) -> None:
     within_by_two = Sample((4.0, 4.0), 100, metric=LATENCY)
-    known = [Held.of_idea(AT_MOST, within_by_two, Noise(0.1, 20.0), runs) for runs in (2, 3)]
+    known = [BoundTest.of_idea(AT_MOST, within_by_two, Noise(0.1, 20.0), runs) for runs in (2, 3)]
     assert [each.standing(last=last) for each in known] == [Standing.WITHIN, Standing.BROKEN]
 
 
@@ -89,7 +89,7 @@ def test_the_first_within_replaces_a_best_that_breaks_a_bound(decided: Decision 
 
 
 @pytest.mark.parametrize("best", [held(5.05, 5.0), held()])
-def test_a_best_that_may_be_within_is_not_replaced(best: Held) -> None:
+def test_a_best_that_may_be_within_is_not_replaced(best: BoundTest) -> None:
     assert within(WORSE, [held(4.5)], [best], last=False) is WORSE
 
 

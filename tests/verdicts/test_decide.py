@@ -13,7 +13,7 @@ NOISE = Noise(0.01, 20.0)
 
 
 def around(mean: float, count: int) -> tuple[float, ...]:
-    """So many scores with this mean and an honest spread."""
+    """Return so many scores with this mean and an honest spread."""
     spread = [0.008 * (-1) ** place for place in range(count - count % 2)]
     return tuple(mean + one for one in [0.0] * (count % 2) + spread)
 

@@ -180,7 +180,7 @@ def test_edited_code_makes_no_noise_where_the_baseline_has_none() -> None:
 def test_only_a_score_too_bad_for_luck_is_the_machines(aside: float, counts: bool) -> None:
     runs = [replace(run(), score=replace(score(v), metric="accuracy")) for v in (0.8, aside)]
     chosen, other = (Measured(1, Arm.CHALLENGER, 0, "c0de", "run-1", each) for each in runs)
-    scores = repeats.claimed([Settled(chosen, (other,))], ACCURACY, 0.01, SETTINGS, 0.0)
+    scores = repeats.claimed([SeedOutcome(chosen, (other,))], ACCURACY, 0.01, SETTINGS, 0.0)
     assert (aside in scores) is counts
 
 

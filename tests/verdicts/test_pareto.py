@@ -28,7 +28,7 @@ DISCARD = Decision(Verdict.DISCARD, Reason.WORSE, "worse", Gain(-0.1, 0.01, 20.0
 
 
 def around(mean: float, sigma: float, count: int) -> tuple[float, ...]:
-    """So many scores with this mean and an honest spread."""
+    """Return so many scores with this mean and an honest spread."""
     signs = [0.0] * (count % 2) + [0.8 * (-1) ** place for place in range(count - count % 2)]
     return tuple(mean + sigma * sign for sign in signs)
 
@@ -40,7 +40,7 @@ def compared(
     beside: int = 2,
     merged: bool = False,
 ) -> Compared:
-    """An idea and the front, each with a mean of `val_bpb` and of `inference_seconds`."""
+    """Return an idea and the front, each with a mean of `val_bpb` and of `inference_seconds`."""
     metrics, spreads = (VAL_BPB, SPEED), (0.01, 0.001)
     samples = tuple(
         Sample(around(mean, sigma, runs), 100, metric=metric)
@@ -159,7 +159,7 @@ TASK = replace(LANGUAGE_MODELLING, objectives=("val_bpb", "inference_seconds"))
 def kept(
     number: int, bpb: float, seconds: float | None, reason: Reason = Reason.TRADE_OFF
 ) -> Experiment:
-    """A keep with three runs; without `seconds`, of an older version."""
+    """Return a keep with three runs; without `seconds`, of an older version."""
     runs = list[Run]()
     for own in around(bpb, 0.01, 3):
         values = (

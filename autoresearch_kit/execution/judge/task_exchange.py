@@ -22,7 +22,7 @@ class TaskPredictorSpec:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TaskRequest:
     """A request: the first asks to load the submission, later ones have `size` bytes of inputs.
 
     One with a `module` only asks to import that.
@@ -33,7 +33,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Replied:
+class TaskReply:
     """A reply: a failure, or done, with `size` bytes of outputs.
 
     `parameters` are those of the submission's torch modules, counted when it was loaded.

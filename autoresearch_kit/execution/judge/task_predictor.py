@@ -28,7 +28,7 @@ import numpy as np
 
 from autoresearch_kit.errors import ExecutionError, SubmissionError
 from autoresearch_kit.execution.judge.exchange import DETAIL_LENGTH, SEED
-from autoresearch_kit.execution.judge.task_exchange import Asked, Replied, TaskPredictorSpec
+from autoresearch_kit.execution.judge.task_exchange import TaskPredictorSpec, TaskReply, TaskRequest
 from autoresearch_kit.measuring import values
 from autoresearch_kit.records import Reason, codec
 from autoresearch_kit.records.text import one_line
@@ -58,25 +58,25 @@ def main(argument: str) -> None:
 
 def _serve(spec: TaskPredictorSpec, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer each request, until there are no more; the first loads the submission."""
-    _reply(replies, Replied())  # it is up
+    _reply(replies, TaskReply())  # it is up
     answer: Function | None = None
     for line in requests:
-        asked = codec.decode(Asked, line)
+        asked = codec.decode(TaskRequest, line)
         if answer is None:
             answer = load(spec.submission, spec.device)
-            _reply(replies, Replied(parameters=parameters()))
+            _reply(replies, TaskReply(parameters=parameters()))
             continue
         if asked.module:
             with suppress(ImportError):  # then unpickling the inputs says so
                 import_module(asked.module)
-            _reply(replies, Replied())
+            _reply(replies, TaskReply())
             continue
         try:
             data = values.encode(answer(_inputs(requests.read(asked.size))))
         except Exception as error:  # noqa: BLE001 - a submission may raise anything
             _reply(replies, describe(error))
         else:
-            _reply(replies, Replied(size=len(data)))
+            _reply(replies, TaskReply(size=len(data)))
             replies.write(data)
             replies.flush()
 
@@ -96,7 +96,7 @@ def _inputs(pickled: bytes) -> object:
         ) from error
 
 
-def _reply(replies: BinaryIO, reply: Replied) -> None:
+def _reply(replies: BinaryIO, reply: TaskReply) -> None:
     replies.write(codec.compact(reply) + b"\n")
     replies.flush()
 
@@ -178,14 +178,14 @@ def parameters() -> int | None:
     return sum(each.numel() for each in held if isinstance(each, torch.nn.Parameter)) or None
 
 
-def describe(error: BaseException) -> Replied:
+def describe(error: BaseException) -> TaskReply:
     """Put an exception into words for the judge."""
     memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
     exhausted = memory or "can't allocate memory" in str(error)  # torch's words on a CPU
     reason = Reason.OUT_OF_MEMORY if exhausted else Reason.BAD_SUBMISSION
     ours = isinstance(error, SubmissionError | ExecutionError)
     text = str(error) if ours else f"{type(error).__name__}: {error}"
-    return Replied(failure=reason, detail=one_line(text, DETAIL_LENGTH))
+    return TaskReply(failure=reason, detail=one_line(text, DETAIL_LENGTH))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from autoresearch_kit.execution.handover import countable
 from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_exchange import (
-    Asked,
-    Replied,
     TaskPredictorSpec,
+    TaskReply,
+    TaskRequest,
 )
 from autoresearch_kit.execution.judge.watched_predictor import REPLY_BYTES, WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
@@ -62,7 +62,7 @@ class TaskPredictor(WatchedPredictor):
             self.ready = True
         self.loaded = True
         with self._counted():
-            self._send(Asked())
+            self._send(TaskRequest())
             self.parameters = self._reply().parameters
         if not (self.parameters is None or countable(self.parameters)):
             self.fail(FALSE)
@@ -88,7 +88,7 @@ class TaskPredictor(WatchedPredictor):
         self._import(module)
         before = self.spent
         with self._counted():
-            self._send(Asked(size=size))
+            self._send(TaskRequest(size=size))
             for piece in inputs:
                 self.write(piece, self.limit)
             left = self._size(most)
@@ -140,23 +140,23 @@ class TaskPredictor(WatchedPredictor):
         """Make the predictor import the inputs' module, once: that is not the submission's time."""
         if module not in self.imported:
             self.imported.add(module)
-            self._send(Asked(module=module))
+            self._send(TaskRequest(module=module))
             self._reply()
 
-    def _send(self, asked: Asked) -> None:
+    def _send(self, asked: TaskRequest) -> None:
         """Send a request. Nothing may have come before it: an answer can't precede its inputs."""
         if self.ahead or select.select([self.replies], [], [], 0)[0]:
             self.fail(FALSE)
         self.write(memoryview(codec.compact(asked) + b"\n"), self.limit)
 
-    def _reply(self) -> Replied:
+    def _reply(self) -> TaskReply:
         line = b""
         while b"\n" not in line:
             if len(line) > REPLY_BYTES:
                 self.fail(FALSE)
             line += self._more(REPLY_BYTES)
         line, _, self.ahead = line.partition(b"\n")
-        reply = self.decoded(Replied, line)
+        reply = self.decoded(TaskReply, line)
         self.check(reply.failure, reply.detail)
         return reply
 

@@ -43,7 +43,7 @@ from autoresearch_kit.records import Run, codec
 from autoresearch_kit.records.text import one_line
 
 PLACED_SECONDS = 20.0
-"""After this, a device whose actor did not start is taken to be lent to others."""
+"""Seconds after which a device whose actor did not start is taken to be lent to others."""
 
 SCORING_SECONDS = 1800.0
 """Time after a run's own deadline, for its score, until its slot is taken to hang."""
@@ -60,7 +60,7 @@ IDLE_SECONDS = 3.0
 """Between looks whether the actor of a slot that has no order lives."""
 
 HANG_SECONDS = 120.0
-"""After this, an actor that does not answer is taken to hang."""
+"""Seconds after which an actor that does not answer is taken to hang."""
 
 WHY_LENGTH = 300
 """Characters of why something failed."""

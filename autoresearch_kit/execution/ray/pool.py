@@ -40,7 +40,7 @@ POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """The seconds that a pool waits: for devices when it has none, and before each new bridge in
     a row; for devices that are still coming, before it chooses a class without them.
     """
@@ -50,7 +50,7 @@ class Patience:
     coming: float = 180.0
 
 
-USUAL_PATIENCE = Patience()
+USUAL_TIMEOUTS = Timeouts()
 
 
 class RayPool:
@@ -64,8 +64,8 @@ class RayPool:
         self,
         connect: Connect,
         log: Path,
-        wanted: Wanted | None = None,
-        patience: Patience = USUAL_PATIENCE,
+        wanted: SlotRequirements | None = None,
+        timeouts: Timeouts = USUAL_TIMEOUTS,
         argv: Sequence[str] = (),
     ) -> None:
         self._connect = connect
@@ -86,9 +86,9 @@ class RayPool:
         """Wait for slots, and return the report of one of the campaign's class.
 
         Raises:
-            ExecutionError: there is none, after `Patience.devices`.
+            ExecutionError: there is none, after `Timeouts.devices`.
         """
-        settled = time.monotonic() + self._patience.coming
+        settled = time.monotonic() + self._timeouts.coming
         while not cancelled():
             self._hear(POLL_SECONDS)
             reports = [each.report for each in self._orders.known.values() if each.report]
@@ -100,7 +100,7 @@ class RayPool:
             chosen = [each for each in self._orders.known.values() if not each.slot.left_out]
             if self._wanted and (ready := next((c.report for c in chosen if c.report), None)):
                 return ready
-            self._check_patience()
+            self._check_for_slots()
         raise ExecutionError("stopped before a device of the cluster was ready")
 
     def slots(self) -> Sequence[Slot]:
@@ -122,7 +122,7 @@ class RayPool:
         """Return what is over, as `Pool.wait` says.
 
         Raises:
-            ExecutionError: there are no devices, or no bridge, in spite of all patience. The
+            ExecutionError: there are no devices, or no bridge, in spite of all timeouts. The
                 campaign can be resumed.
         """
         if not self._orders.over:
@@ -222,18 +222,18 @@ class RayPool:
             self._orders.lose(name, "the bridge to Ray died")
         self._orders.known.clear()
         self._alone_since = max(self._alone_since, time.monotonic() - POLL_SECONDS)
-        if self._deaths >= len(self._patience.bridges):
+        if self._deaths >= len(self._timeouts.bridges):
             why = self._why_dead or "see ray.log in the campaign's folder"
             raise ExecutionError(
                 f"the bridge to Ray died {self._deaths + 1} times in a row: {why}. Start Ray "
                 "again, then go on"
             )
-        pause = self._patience.bridges[self._deaths]
+        pause = self._timeouts.bridges[self._deaths]
         self._deaths += 1
         self._start_at = time.monotonic() + pause
         logger.warning("the bridge to Ray died; another one starts in %g s", pause)
 
-    def _check_patience(self) -> None:
+    def _check_for_slots(self) -> None:
         """Check that there is a slot, or was one not long ago.
 
         Raises:
@@ -241,9 +241,9 @@ class RayPool:
         """
         if any(not each.slot.left_out for each in self._orders.known.values()):
             self._alone_since = time.monotonic()
-        elif time.monotonic() - self._alone_since > self._patience.devices:
+        elif time.monotonic() - self._alone_since > self._timeouts.devices:
             out = [f"{s.name}: {s.left_out}" for s in self.slots()]
             raise ExecutionError(
-                f"no device of the cluster could be used for {self._patience.devices:g} s "
+                f"no device of the cluster could be used for {self._timeouts.devices:g} s "
                 f"({'; '.join(out) or 'none is there'}); start nodes (ray start), then go on"
             )

@@ -47,7 +47,7 @@ PATIENCE = 6.0
 loop on each core a run needs 2.5."""
 
 STARTUP_SECONDS = 120.0
-"""Allowed for starting the kernel and for imports."""
+"""Seconds allowed for starting the kernel and for imports."""
 
 
 def wall_allowance(clock: Clock, train_seconds: float, compile_seconds: float) -> float:
@@ -77,7 +77,7 @@ class BudgetClock:
 
     @property
     def seconds(self) -> float:
-        """Training seconds so far."""
+        """Return the training seconds so far."""
         now = self._now()
         running = 0.0
         if self._step_start is not None and len(self._laps) < SURE_STEPS:
@@ -86,7 +86,7 @@ class BudgetClock:
 
     @property
     def step_seconds(self) -> float:
-        """Seconds of a typical step; 0 while it is not known which of them compiled."""
+        """Return the seconds of a typical step; 0 while it is not known which of them compiled."""
         if len(self._laps) < SURE_STEPS:
             return 0.0
         if len(self._laps) < WARM_UP_STEPS:
@@ -95,12 +95,12 @@ class BudgetClock:
 
     @property
     def now(self) -> float:
-        """Seconds since some moment, compilation included."""
+        """Return the seconds since some moment, compilation included."""
         return self._now()
 
     @property
     def excluded(self) -> float:
-        """Seconds that are not counted."""
+        """Return the seconds that are not counted."""
         return min(self._set_aside + self._compiling, self._allowance())
 
     def start_steps(self) -> None:

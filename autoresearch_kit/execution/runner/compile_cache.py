@@ -39,7 +39,7 @@ FILE_BYTES = 4 * MEGABYTE
 """Largest file that is kept; compiled kernels have some 100 KB."""
 
 FOLDER = "cache"
-"""In the work folder."""
+"""The folder of the cache, in the work folder."""
 
 FIRST_FILE = "first"
 """Names the code that the cache began with."""

@@ -59,7 +59,7 @@ class CompileMeter:
 
     @property
     def granted(self) -> float:
-        """Seconds that the budget excludes at most."""
+        """Return the seconds that the budget excludes at most."""
         if self._believes:
             return self._limit
         if self._threads is None:
@@ -69,7 +69,7 @@ class CompileMeter:
 
     @property
     def on_one_core(self) -> float:
-        """Wall-clock seconds in which compilation kept one core busy and left the others idle."""
+        """Return the wall-clock seconds in which compilation kept one core busy, and no other."""
         return FREE_SECONDS + self._working + self._tracing
 
     @property

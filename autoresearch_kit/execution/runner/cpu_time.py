@@ -36,7 +36,7 @@ class ProcessTime:
 
     @property
     def key(self) -> tuple[int, float]:
-        """Number and time of birth: no two processes have both in common."""
+        """Return number and time of birth: no two processes have both in common."""
         return self.pid, self.born
 
 
@@ -141,7 +141,7 @@ class CpuReader:
 
     @property
     def run_seconds(self) -> float:
-        """CPU seconds of the run so far, those of unseen processes included."""
+        """Return CPU seconds of the run so far, those of unseen processes included."""
         if self._cgroup is None:
             return self.run.total + self.unseen
         self._counted = cgroups.seconds(self._cgroup) or self._counted  # it is gone after the run
@@ -153,18 +153,18 @@ class CpuReader:
 
     @property
     def elsewhere(self) -> float:
-        """CPU seconds that others, the host included, were seen to take."""
+        """Return CPU seconds that others, the host included, were seen to take."""
         return self.taken_by_others + self.stolen
 
     @property
     def taken_by_others(self) -> float:
-        """CPU seconds that others were seen to take, on the run's cores where it has some."""
+        """Return CPU seconds that others were seen to take, on the run's cores if it has any."""
         total = self.others.total - self._others_before
         return min(total, self._on_cores) if self._cores else total
 
     @property
     def cores(self) -> int:
-        """Number of logical processors that `elsewhere` is of."""
+        """Return the number of logical processors that `elsewhere` is of."""
         return len(self._cores) or cgroups.cpus()
 
     def look(self, descendants: Iterable[psutil.Process]) -> None:

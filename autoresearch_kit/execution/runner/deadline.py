@@ -37,7 +37,7 @@ OBSERVE_SECONDS = 2.0
 """Between two looks at what else the machine does; a look takes some ten milliseconds."""
 
 LINGER_SECONDS = 1.0
-"""After the submission arrived, for the kernel to say that its cell ended."""
+"""Seconds after the submission arrived, for the kernel to say that its cell ended."""
 
 SLACK = 1.02
 SLACK_SECONDS = 2.0

@@ -26,7 +26,7 @@ from autoresearch_kit.files.atomic import write_atomic
 EDITABLE_TAG = "editable"
 
 STARTUP_SECONDS = 120
-"""For a kernel to answer; importing IPython from a cold disk can take most of a minute."""
+"""Seconds for a kernel to answer; importing IPython from a cold disk can take most of a minute."""
 
 DISPLAYS = ("display_data", "execute_result", "error")
 

@@ -46,7 +46,7 @@ from autoresearch_kit.records import (
 MODULE = "autoresearch_kit.execution.sandbox.leak"
 
 SECONDS = 30.0
-"""For reading what is shown; a machine that is not busy needs some five."""
+"""Seconds for reading what is shown; a machine that is not busy needs some five."""
 
 VERSION = 2
 """Version of the measurement: an earlier version's result is measured again."""

@@ -143,12 +143,12 @@ class Answer:
 
     @property
     def empty(self) -> bool:
-        """True while nothing has arrived that a chat completion has."""
+        """Return True while nothing has arrived that a chat completion has."""
         return not (self._finish or self._usage or self._characters)
 
     @property
     def whole(self) -> bool:
-        """True once the answer's end has arrived."""
+        """Return True once the answer's end has arrived."""
         return bool(self._finish or self._usage)
 
     @property

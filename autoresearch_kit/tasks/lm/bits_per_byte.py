@@ -23,7 +23,7 @@ class Sums:
 
     @property
     def value(self) -> float:
-        """Bits per byte: nats over bytes, over ln 2."""
+        """Return bits per byte: nats over bytes, over ln 2."""
         return self.nats / (self.bytes * math.log(2))
 
 

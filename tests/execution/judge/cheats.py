@@ -331,7 +331,7 @@ def print_much(_: Tensor) -> None:
 
 
 def _descriptors(kind: str) -> list[int]:
-    """The process's open files of a kind, as Linux names them."""
+    """Return the process's open files of a kind, as Linux names them."""
     numbers = []
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
@@ -367,7 +367,7 @@ def hang_up(_: Tensor) -> None:
 
 
 FORKED_SECONDS = "1001"
-"""By which `fork`'s process is known among those of other tests."""
+"""Tells `fork`'s process from those of other tests."""
 
 
 def fork(_: Tensor) -> None:

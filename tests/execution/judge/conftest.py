@@ -29,7 +29,7 @@ def _models_as_from_a_notebook() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Text in which one token often follows another, of tokens with 1 to 4 bytes."""
+    """Return text in which one token often follows another, of tokens with 1 to 4 bytes."""
     folder = make_habits(tmp_path_factory.mktemp("data") / "habits")
     sizes = np.arange(VOCAB_SIZE, dtype=np.uint16) % 4 + 1
     sizes[0] = 0
@@ -39,7 +39,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def spec(dataset: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgeSpec]:
-    """The question to a judge; the submission is to be written. No process outlives the test.
+    """Yield the question to a judge; the submission is to be written. No process outlives the test.
 
     The precision is given, since otherwise it would be that of this machine's processor.
     """

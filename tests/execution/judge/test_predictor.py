@@ -238,7 +238,7 @@ def test_children_go_with_their_model(spec: JudgeSpec, start: Start) -> None:
 
 @linux
 def test_a_predictor_ends_with_its_judge(spec: JudgeSpec, start: Start) -> None:
-    """Its requests stay open, and need not be looked at."""
+    """Keep its requests open: it need not look at them."""
     submit(spec, models.Honest())
     process = start(spec).process
     assert process.stdin is not None

@@ -34,7 +34,7 @@ def score(spec: JudgeSpec, poll: Callable[[], None] = lambda: None) -> Score:
 def by_hand(
     spec: JudgeSpec, model: nn.Module, dtype: torch.dtype = torch.float32
 ) -> tuple[float, int, int]:
-    """Nats, bytes and tokens, computed here in the plainest way; matrix products in `dtype`."""
+    """Return nats, bytes and tokens, computed in the plainest way; matrix products in `dtype`."""
     raw = np.fromfile(spec.dataset / spec.shard / "tokens.bin", dtype="<u2").astype(np.int64)
     rows = torch.from_numpy(raw).view(ROWS, CONTEXT + 1)
     inputs, targets = rows[:, :-1], rows[:, 1:]

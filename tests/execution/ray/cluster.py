@@ -20,7 +20,7 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.ray.hosting import NODE_ENVIRONMENT
 from autoresearch_kit.execution.ray.link import BRIDGE
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
-from autoresearch_kit.execution.ray.pool import Patience, RayPool
+from autoresearch_kit.execution.ray.pool import RayPool, Timeouts
 from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.records import Clock
 from tests.execution.ray import fake_node
@@ -81,21 +81,21 @@ class Cluster:
         self.nodes.add(name)
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """All processes of a node, with its actors and what they started."""
+        """Return all processes of a node, with its actors and what they started."""
         return reap.members(self._mark(name))
 
     def actor(self, name: str) -> psutil.Process:
-        """The node's actor."""
+        """Return the node's actor."""
         (found,) = [each for each in self.processes(name) if "SlotActor" in each.cmdline()[0]]
         return found
 
     def one(self, name: str, program: str) -> psutil.Process:
-        """The node's process of this program."""
+        """Return the node's process of this program."""
         (found,) = self.all(name, program)
         return found
 
     def all(self, name: str, program: str) -> list[psutil.Process]:
-        """The node's processes of this program; some may have ended."""
+        """Return the node's processes of this program; some may have ended."""
         found = []
         for each in self.processes(name):
             with suppress(psutil.NoSuchProcess):
@@ -149,7 +149,7 @@ class Cluster:
 
 
 def kit_with_fake_node(folder: Path) -> Path:
-    """A package whose node sleeps instead of running notebooks."""
+    """Return a package whose node sleeps instead of running notebooks."""
     target = folder / "autoresearch_kit"
     (target / "execution" / "ray").mkdir(parents=True)
     ignore = shutil.ignore_patterns("__pycache__")
@@ -178,9 +178,9 @@ def connect_to(address: str, folder: Path, campaign: str = "night") -> Connect:
 
 
 def open_pool(address: str, folder: Path, campaign: str = "night") -> RayPool:
-    patience = Patience(devices=60, bridges=(0.5, 1, 1), coming=60)
+    timeouts = Timeouts(devices=60, bridges=(0.5, 1, 1), coming=60)
     connect = connect_to(address, folder, campaign)
-    return RayPool(connect, folder / "ray.log", patience=patience, argv=BRIDGE_ARGV)
+    return RayPool(connect, folder / "ray.log", timeouts=timeouts, argv=BRIDGE_ARGV)
 
 
 def order(key: str, seconds: float = 0.1, slot: str = "", audits: Delivery | None = None) -> Order:

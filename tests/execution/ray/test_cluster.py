@@ -28,7 +28,7 @@ PATIENCE = 120.0
 LONG = 600.0
 
 RUN = "night-run"
-"""What the processes of every run here carry."""
+"""The mark that the processes of every run here carry."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def cluster(head: Cluster) -> Cluster:
 
 @pytest.fixture(scope="module")
 def opened(cluster: Cluster) -> Iterator[RayPool]:
-    """A pool that has all nodes, for the tests after those in which others have them."""
+    """Yield a pool that has all nodes, for the tests after those in which others have them."""
     with closing(open_pool(cluster.address, cluster.folder)) as opened:
         until(opened, lambda: len(ready(opened)) == len(cluster.nodes))
         opened.choose()

@@ -10,7 +10,7 @@ import pytest
 
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.pool import Delivery, Lost
-from autoresearch_kit.execution.ray.pool import Patience, RayPool
+from autoresearch_kit.execution.ray.pool import RayPool, Timeouts
 from tests.execution.ray.cluster import connect_to, order
 
 HEAD = """
@@ -29,21 +29,21 @@ def up(name, **changed):
     say(SlotUp(name, name.split("/")[0], replace(REPORT, **changed)))
 """
 
-QUICK = Patience(devices=5, bridges=(0.05, 0.05), coming=5)
+QUICK = Timeouts(devices=5, bridges=(0.05, 0.05), coming=5)
 
 Make = Callable[..., RayPool]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def opened(*lives: str, patience: Patience = QUICK) -> RayPool:
+    def opened(*lives: str, timeouts: Timeouts = QUICK) -> RayPool:
         scripts = tmp_path / "lives"
         scripts.mkdir()
         for number, life in enumerate(lives):
             (scripts / f"{number}.py").write_text(HEAD + life)
         argv = [sys.executable, "-m", "tests.execution.ray.scripted", str(scripts)]
         connect = connect_to("ray", tmp_path)
-        return RayPool(connect, tmp_path / "ray.log", patience=patience, argv=argv)
+        return RayPool(connect, tmp_path / "ray.log", timeouts=timeouts, argv=argv)
 
     return opened
 
@@ -193,7 +193,7 @@ def test_a_bridge_that_keeps_dying_ends_the_pool(make: Make) -> None:
 def test_no_device_for_long_ends_the_pool_with_why(make: Make) -> None:
     life = 'say(SlotUnusable("a/cpu0", "a", "its disk is full")); say(DevicesKnown(1, 0))'
     said = pytest.raises(ExecutionError, match=r"no device .* \(a/cpu0: its disk is full\)")
-    with closing(make(life, patience=Patience(devices=0.2))) as pool, said:
+    with closing(make(life, timeouts=Timeouts(devices=0.2))) as pool, said:
         pool.choose()
 
 

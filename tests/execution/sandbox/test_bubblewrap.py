@@ -183,7 +183,7 @@ def test_only_the_runs_gpu_has_device_nodes(tmp_path: Path) -> None:
 
 @needs_bubblewrap
 def test_without_a_gpu_no_node_of_one_is_there(tmp_path: Path) -> None:
-    """On a machine with a GPU as well."""
+    """Test it on a machine with a GPU as well."""
     code = "import os; print(sorted(os.listdir('/dev')), os.path.exists('/sys/bus'))"
     said = run(code, tmp_path).stdout
     assert not [name for name in ("nvidia", "dri", "kfd", "dxg") if name in said]

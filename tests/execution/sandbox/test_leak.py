@@ -62,7 +62,7 @@ def test_a_text_shorter_than_an_anchor_has_no_copies() -> None:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A corpus of its own: copies of it are none of the text of other tests."""
+    """Return a corpus of its own: copies of it are none of the text of other tests."""
     corpus = tmp_path_factory.mktemp("words") / "words.txt"
     corpus.write_bytes(words(3, 60_000))
     return open_dataset(data_home() / prepare(str(corpus)).name)

@@ -24,7 +24,7 @@ def named(axes: Axes) -> list[str]:
 
 
 def paid(count: int, usd: float | None, requests: int | None = 1) -> pd.DataFrame:
-    """A campaign whose experiments after the baseline cost `usd` each."""
+    """Return a campaign whose experiments after the baseline cost `usd` each."""
     table = campaign(count).assign(usd=usd, requests=requests)
     table.loc[0, ["usd", "requests"]] = [np.nan, 0]
     return table.astype({"usd": "float64", "requests": "Int64"})

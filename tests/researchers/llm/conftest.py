@@ -108,7 +108,7 @@ class Ledger:
         return made
 
     def constants(self, number: int, value: float | None = 1.7, **values: float) -> Experiment:
-        """A discarded (or, without a value, crashed) change of constants."""
+        """Return a discarded (or, without a value, crashed) change of constants."""
         idea = ", ".join(f"{name} = {new}" for name, new in values.items())
         proposal = Proposal(number, self.view.best, "llm", idea, "", constants=values)
         if value is None:
@@ -120,7 +120,7 @@ class Ledger:
 
 
 def executed(printed: str = "", *traceback: str) -> bytes:
-    """An executed notebook whose cell `train` printed this, and ended with this error, if any."""
+    """Return an executed notebook whose cell `train` printed this, and ended with this error."""
     outputs: list[object] = [{"output_type": "stream", "name": "stdout", "text": printed}]
     if traceback:
         outputs.append({"output_type": "error", "traceback": traceback})
@@ -150,7 +150,7 @@ def _begun(folder: Path) -> Path:
 
 @pytest.fixture
 def ledger(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    """A campaign with a baseline, begun once and copied."""
+    """Return a campaign with a baseline, begun once and copied."""
     begun = _begun(tmp_path_factory.getbasetemp())
     return Ledger(shutil.copytree(begun, tmp_path / "project", symlinks=True))
 
@@ -163,7 +163,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def chat() -> Iterator[ChatServer]:
-    """An endpoint that only chats, until it is given another script."""
+    """Yield an endpoint that only chats, until it is given another script."""
     with ChatServer(lambda _: text("let me think")) as server:
         yield server
 
@@ -180,7 +180,7 @@ class Asked:
     def by(
         self, *answers: Answer, limits: Limits | None = None, **changed: object
     ) -> LLMResearcher:
-        """The researcher, with this `Research`, answered by `answers` in turn."""
+        """Return the researcher, with this `Research`, answered by `answers` in turn."""
         self.chat.script = in_turn(*answers)
         research = replace(Research("scripted", self.chat.url), **changed)  # type: ignore[arg-type]
         meter = Meter(self.ledger.workspace.usage, limits or Limits(), research.prices)
@@ -197,7 +197,7 @@ class Asked:
 
     @property
     def last(self) -> str:
-        """The last message of the last request."""
+        """Return the last message of the last request."""
         messages = self.bodies[-1]["messages"]
         assert isinstance(messages, list)
         return str(messages[-1]["content"])

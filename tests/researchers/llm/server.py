@@ -54,7 +54,7 @@ def text(words: str, finish: str = "stop", usage: Body | None = USAGE) -> Answer
 
 
 def calls(*made: tuple[str, Body | str]) -> Answer:
-    """Function calls, by name; arguments that are a text go out as they are."""
+    """Return function calls, by name; arguments that are a text go out as they are."""
     wire = [
         {
             "id": f"call-{at}",
@@ -73,12 +73,12 @@ def status(code: int, message: str, code_name: str = "", **headers: str) -> Answ
 
 
 def stream(*pieces: bytes, cut: bool = False) -> Answer:
-    """Server-sent events, as they are."""
+    """Return server-sent events, as they are."""
     return Answer(200, STREAMED, b"".join(pieces), cut=cut)
 
 
 def slowly(pieces: Iterable[bytes]) -> Answer:
-    """Server-sent events, each as it comes."""
+    """Return server-sent events, each as it comes."""
     return Answer(200, STREAMED, pieces=pieces)
 
 
@@ -87,7 +87,7 @@ def event(data: object) -> bytes:
 
 
 def delta(finish: str | None = None, **brings: object) -> bytes:
-    """One chunk of an answer."""
+    """Return one chunk of an answer."""
     choice = {"index": 0, "delta": brings, "finish_reason": finish}
     return event({"id": "c", "object": "chat.completion.chunk", "choices": [choice]})
 
@@ -128,12 +128,12 @@ def raw(body: bytes, kind: str = "text/html") -> Answer:
 
 
 def cut() -> Answer:
-    """Half an answer, and then nothing."""
+    """Return half an answer, and then nothing."""
     return Answer(200, {"content-type": "application/json"}, b'{"choices": [', cut=True)
 
 
 def in_turn(*answers: Answer) -> Script:
-    """One answer after the other, and the last again and again."""
+    """Return one answer after the other, and the last again and again."""
     left = list(answers)
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
@@ -205,7 +205,7 @@ class ChatServer(LoopbackServer):
 
 
 def said(body: Body) -> str:
-    """All that a request says, as one text."""
+    """Return all that a request says, as one text."""
     messages = body["messages"]
     assert isinstance(messages, list)
     return "\n".join(str(message.get("content") or "") for message in messages)

@@ -36,7 +36,7 @@ class Late:
 
 
 def outcomes(asked: Asked, researcher: LLMResearcher) -> list[Proposal | BaseException | None]:
-    """What several proposals that are asked for at once come to."""
+    """Return the outcomes of several proposals that are asked for at once."""
     views = [replace(asked.ledger.view, number=n) for n in range(1, ASKED_AT_ONCE + 1)]
     with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
         made = [threads.submit(researcher.propose, view) for view in views]

@@ -145,7 +145,7 @@ def test_what_a_probe_prints_is_bounded_and_marked() -> None:
 
 
 def profiled(ledger: Ledger, structure: str | None = None) -> View:
-    """The view after the baseline was profiled, and code of this structure kept."""
+    """Return the view after the baseline was profiled, and code of this structure kept."""
     view = ledger.view
     first = replace(view.experiment(0), profiled=Profiled(made_up.run(), STEPS))
     best = replace(first, proposal=Proposal(1, 0, "llm", "x", ""), profiled=None)

@@ -33,7 +33,7 @@ def prompted(ledger: Ledger, view: View | None = None, budget: int = AMPLE) -> s
 
 
 def long(ledger: Ledger, count: int) -> View:
-    """A campaign of `count` experiments: mostly discards, a keep in ten, a crash in seven."""
+    """Return a campaign of `count` experiments: discards, a keep in ten, a crash in seven."""
     experiments = [ledger.view.experiment(0)]
     best = 0
     for number in range(1, count):
@@ -226,7 +226,7 @@ def test_runs_that_differ_are_shown_one_by_one(ledger: Ledger) -> None:
 
 
 def on(ledger: Ledger, **changed: object) -> str:
-    """The prompt where machine, dataset or settings differ so; the rules are part of it."""
+    """Return the prompt where machine, dataset or settings differ so; the rules are part of it."""
     around = ledger.around
     for name in ("machine", "dataset", "settings"):
         part = getattr(around, name)

@@ -1,4 +1,4 @@
-"""What a proposal says of how it was made."""
+"""A proposal says how it was made."""
 
 import hashlib
 from dataclasses import replace

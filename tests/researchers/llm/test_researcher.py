@@ -219,7 +219,7 @@ def test_the_transcript_has_every_word_and_no_key(asked: Asked) -> None:
 
 
 def stale(ledger: Ledger) -> Proposal:
-    """An idea for experiment 2, made for the baseline, before experiment 1 was kept."""
+    """Return an idea for experiment 2, made for the baseline, before experiment 1 was kept."""
     ledger.constants(1, 1.5, WIDTH=12)
     return Proposal(2, 0, "llm", "Wider", "More room.", constants={"WIDTH": 16}, lessons="learnt")
 

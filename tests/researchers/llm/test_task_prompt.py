@@ -34,7 +34,7 @@ def prompted(ledger: Ledger, task: Task, each: Sequence[Mapping[str, float]]) ->
 
 @pytest.fixture
 def better(ledger: Ledger) -> Ledger:
-    """A baseline and a keep."""
+    """Return a baseline and a keep."""
     ledger.constants(1, 1.5, WIDTH=16)
     return ledger
 

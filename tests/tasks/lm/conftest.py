@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder of this test's own."""
+    """Return a data folder of this test's own."""
     folder = tmp_path / "data"
     monkeypatch.setenv("AUTORESEARCH_DATA", str(folder))
     return folder
@@ -14,7 +14,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def prose() -> str:
-    """300 kB of lines of invented words, some of them not ASCII."""
+    """Return 300 kB of lines of invented words, some of them not ASCII."""
     draw = random.Random(0)
     syllables = ["ka", "to", "mi", "re", "né", "sou", "λό", "bra", "日", "x"]
     words = ["".join(draw.choices(syllables, k=draw.randint(1, 4))) for _ in range(800)]

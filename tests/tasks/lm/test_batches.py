@@ -11,7 +11,7 @@ ROWS = np.arange(1_100, dtype=np.uint16).reshape(100, 11)
 
 
 def firsts(seed: int, batch_size: int, count: int, context: int = 10) -> list[int]:
-    """First tokens of the first `count` batches' rows."""
+    """Return the first tokens of the first `count` batches' rows."""
     drawn = islice(batches(ROWS, context, batch_size, seed), count)
     return [int(row[0]) for inputs, _ in drawn for row in inputs]
 

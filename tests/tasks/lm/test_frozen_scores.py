@@ -20,7 +20,7 @@ FROZEN = {1: {"val": 2.3196697, "audit": 1.8583956}}
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Tokens by a fixed formula, so that no library's random numbers matter."""
+    """Return tokens by a fixed formula, so that no library's random numbers matter."""
     count = ROWS * (T + 1)
     for factor, split in enumerate(("train", "val", "audit"), 3):
         (tmp_path / split).mkdir()
@@ -32,7 +32,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def predict(inputs: npt.NDArray[np.int64]) -> HostLogits:
-    """Logits `[b, T, V]` by a fixed formula of the token and its position."""
+    """Return logits `[b, T, V]` by a fixed formula of the token and its position."""
     places = np.arange(T)[:, None] + inputs[..., None]
     logits = 2 * np.cos(places * (1 + np.arange(V)) / 3)
     return HostLogits(logits.astype(np.float32))

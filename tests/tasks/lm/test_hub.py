@@ -120,7 +120,7 @@ def parquet(texts: Sequence[str], rows: int = 64) -> bytes:
 
 @pytest.fixture(scope="session")
 def shards(prose: str) -> dict[str, bytes]:
-    """Five files of climbmix, each with a text that says which it is."""
+    """Return five files of climbmix, each with a text that says which it is."""
     lines = prose.splitlines()
     return {
         name: parquet([name, *(line * 8 for line in random.Random(name).sample(lines, 240))])

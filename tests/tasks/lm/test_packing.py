@@ -24,12 +24,12 @@ TOKENIZER = bpe.bytes_only()
 
 
 def document(name: int, size: int) -> Tokens:
-    """Tokens that say which of 60 they come from."""
+    """Return tokens that say which of 60 they come from."""
     return np.arange(size, dtype=np.uint16) + 1_000 * (name % 61)
 
 
 def packed(sizes: list[int], length: int = 10) -> tuple[list[list[int]], Packer]:
-    """Rows of the documents 1, 2, ..., of so many tokens each."""
+    """Return rows of the documents 1, 2, ..., of so many tokens each."""
     packer = Packer(BOS, length)
     documents = (document(name, size) for name, size in enumerate(sizes, 1))
     return [row.tolist() for row in packer.rows(documents)], packer

@@ -111,7 +111,7 @@ def _reachable(start: Iterable[Path], modules: Mapping[str, Path]) -> set[Path]:
 
 
 def _imports(path: Path, name: str) -> Iterator[str]:
-    """Every module named in an import statement, with the packages it lies in."""
+    """Yield every module named in an import statement, with the packages it lies in."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for source, members, plain in IMPORT.findall(path.read_text("utf-8", "replace")):
         level = len(source) - len(source.lstrip("."))

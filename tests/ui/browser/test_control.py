@@ -1,8 +1,8 @@
 """A campaign started, watched and steered in the browser, and read there in the morning.
 
-One story is played, with a language model that is told what to say; each test looks at one thing
-that it showed. SCREENSHOTS=docs plays it with optuna and the shipped training notebook, and keeps
-the pictures that the docs show.
+One campaign is run, with a language model whose answers are scripted; each test checks one thing
+that the browser showed. SCREENSHOTS=docs runs it with optuna and the shipped training notebook, and
+keeps the pictures that the docs show.
 """
 
 import os
@@ -42,7 +42,7 @@ SAID = "fewer constants at a time"
 
 
 @dataclass
-class Story:
+class Observations:
     """Observations made in the browser while the campaign ran."""
 
     project: Path
@@ -91,32 +91,32 @@ def set_cell(path: Path, name: str, source: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Story:
+def observations(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Observations:
     folder = tmp_path_factory.mktemp("browser")
     pictures = SHIPPED / PICTURES if PICTURES else folder
-    told = Story(make_project(folder / "project", corpus), pictures)
+    observed = Observations(make_project(folder / "project", corpus), pictures)
     with (
         ChatServer(script) as server,
-        lab.jupyter_lab(told.project, folder / "lab") as address,
+        lab.jupyter_lab(observed.project, folder / "lab") as address,
         lab.browser() as page,
     ):
         lab.open_notebook(page, address, "notebooks/control.ipynb")
-        told.seen["program.md"] = lab.open_from_root(page, "program.md")
-        with campaign(page, told, server):
-            watch(page, told)
-            steer(page, told)
-            told.seen["open"] = open_by_command(told, folder / "lab", address)
-            come_back(page, told)
+        observed.seen["program.md"] = lab.open_from_root(page, "program.md")
+        with campaign(page, observed, server):
+            watch(page, observed)
+            steer(page, observed)
+            observed.seen["open"] = open_by_command(observed, folder / "lab", address)
+            come_back(page, observed)
         for name in RESULTS:
-            read(page, told, address, name)
-    return told
+            read(page, observed, address, name)
+    return observed
 
 
 @contextmanager
-def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
+def campaign(page: Page, observed: Observations, server: ChatServer) -> Iterator[None]:
     """Start a campaign from the panel; end it if a scene fails."""
-    told.workspace.create()
-    told.workspace.write_research(Research("scripted", optuna_every=0))
+    observed.workspace.create()
+    observed.workspace.write_research(Research("scripted", optuna_every=0))
     lab.run_all(page)
     page.get_by_label("training seconds").fill(str(TRAIN_SECONDS))
     if not PICTURES:
@@ -128,32 +128,32 @@ def campaign(page: Page, told: Story, server: ChatServer) -> Iterator[None]:
     try:
         yield
     finally:
-        if told.workspace.running():
-            told.workspace.ask(Request.STOP_NOW)
+        if observed.workspace.running():
+            observed.workspace.ask(Request.STOP_NOW)
 
 
-def watch(page: Page, told: Story) -> None:
+def watch(page: Page, observed: Observations) -> None:
     for number in (0, 1, 2, 3) if PICTURES else (0, 1):
         lab.button(page, str(number)).wait_for()
     wait_for(page, "the best's there")
     if PICTURES:
         page.locator(".ark", has_text=HALF_TRAINED).first.wait_for()
-    lab.screenshot(page, told.pictures / "control.png", "Choose who proposes")
-    told.pids.append(pid(told))
+    lab.screenshot(page, observed.pictures / "control.png", "Choose who proposes")
+    observed.pids.append(pid(observed))
 
 
-def steer(page: Page, told: Story) -> None:
+def steer(page: Page, observed: Observations) -> None:
     lab.button(page, "Pause").click()
     wait_for(page, "paused, experiment")
-    told.seen["paused"] = str(told.workspace.state())
+    observed.seen["paused"] = str(observed.workspace.state())
     lab.button(page, "1").click()
     wait_for(page, "Experiment 1, from 0")
-    told.seen["opened"] = page.locator(".ark .scroll").last.inner_text()
+    observed.seen["opened"] = page.locator(".ark .scroll").last.inner_text()
     lab.button(page, "Open its notebook").click()
     with page.context.expect_page() as another:
         page.get_by_role("link", name=NOTEBOOK).click()
     lab.wait_for_file(another.value, NOTEBOOK)
-    told.seen["notebook"] = another.value.locator(".jp-Notebook").inner_text()
+    observed.seen["notebook"] = another.value.locator(".jp-Notebook").inner_text()
     another.value.close()
     page.get_by_placeholder("try wider").fill(SAID)
     lab.button(page, "Send").click()
@@ -162,72 +162,72 @@ def steer(page: Page, told: Story) -> None:
     wait_for(page, "running, experiment")
 
 
-def open_by_command(told: Story, home: Path, address: str) -> str:
+def open_by_command(observed: Observations, home: Path, address: str) -> str:
     """Return what `autoresearch open` prints, without JupyterLab's address."""
     argv = [*lab.AUTORESEARCH, "open", "night", "1"]
     env = {**lab.environment(home), "BROWSER": "true"}
-    done = subprocess.run(argv, cwd=told.project, env=env, capture_output=True, text=True)
+    done = subprocess.run(argv, cwd=observed.project, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1].removeprefix(address)
 
 
-def come_back(page: Page, told: Story) -> None:
+def come_back(page: Page, observed: Observations) -> None:
     """Restart the kernel while a run is under way, and show the panel again."""
     lab.restart_kernel(page)
     lab.run_all(page)
     wait_for(page, " s ago")
-    told.pids.append(pid(told))
+    observed.pids.append(pid(observed))
     lab.button(page, "Stop after this").click()
     wait_for(page, "ended: stopped, as asked")
-    told.errors["control"] = lab.errors(page)
+    observed.errors["control"] = lab.errors(page)
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 
 
-def read(page: Page, told: Story, address: str, name: str) -> None:
+def read(page: Page, observed: Observations, address: str, name: str) -> None:
     lab.open_notebook(page, address, f"notebooks/{name}.ipynb")
     lab.run_all(page)
     lab.wait_for_all(page)
-    told.errors[name] = lab.errors(page)
-    lab.screenshot(page, told.pictures / f"{name}.png", "Every experiment is a mark", most=1500)
+    observed.errors[name] = lab.errors(page)
+    lab.screenshot(page, observed.pictures / f"{name}.png", "Every experiment is a mark", most=1500)
 
 
 def wait_for(page: Page, words: str) -> None:
     page.locator(".ark", has_text=words).first.wait_for()
 
 
-def pid(told: Story) -> int:
-    state = told.workspace.state()
+def pid(observed: Observations) -> int:
+    state = observed.workspace.state()
     assert state is not None
     return state.pid
 
 
-def test_no_cell_fails(story: Story) -> None:
-    assert story.errors == {"control": []} | {name: [] for name in RESULTS}
+def test_no_cell_fails(observations: Observations) -> None:
+    assert observations.errors == {"control": []} | {name: [] for name in RESULTS}
 
 
-def test_a_pause_holds(story: Story) -> None:
-    assert Stage.PAUSED in story.seen["paused"]
+def test_a_pause_holds(observations: Observations) -> None:
+    assert Stage.PAUSED in observations.seen["paused"]
 
 
-def test_an_experiment_is_opened_from_the_table(story: Story) -> None:
-    assert "Experiment 1, from 0" in story.seen["opened"]
-    assert "config (changed)" in story.seen["opened"]
-    assert "RATE = 0.04" in story.seen["notebook"] or PICTURES
-    assert "run.submit(model)" in story.seen["notebook"]
+def test_an_experiment_is_opened_from_the_table(observations: Observations) -> None:
+    assert "Experiment 1, from 0" in observations.seen["opened"]
+    assert "config (changed)" in observations.seen["opened"]
+    assert "RATE = 0.04" in observations.seen["notebook"] or PICTURES
+    assert "run.submit(model)" in observations.seen["notebook"]
 
 
-def test_jupyterlab_shows_the_whole_project(story: Story) -> None:
+def test_jupyterlab_shows_the_whole_project(observations: Observations) -> None:
     first = (SHIPPED / "program.md").read_text().splitlines()[0]
-    assert first in story.seen["program.md"]
+    assert first in observations.seen["program.md"]
 
 
-def test_the_command_opens_it_in_the_running_jupyterlab(story: Story) -> None:
-    assert story.seen["open"] == f"/tree/{NOTEBOOK}?token=t"
+def test_the_command_opens_it_in_the_running_jupyterlab(observations: Observations) -> None:
+    assert observations.seen["open"] == f"/tree/{NOTEBOOK}?token=t"
 
 
-def test_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None:
-    assert story.pids[0] == story.pids[1]
-    state = story.workspace.state()
+def test_campaign_survives_a_kernel_restart_and_then_stops(observations: Observations) -> None:
+    assert observations.pids[0] == observations.pids[1]
+    state = observations.workspace.state()
     assert state is not None
     assert state.stage is Stage.ENDED
 
@@ -236,6 +236,6 @@ def test_campaign_survives_a_kernel_restart_and_then_stops(story: Story) -> None
 def test_guidance_is_prompted_and_the_key_is_in_no_file(story: Story) -> None:
     [prepared] = story.workspace.under_way.prepared()
     assert prepared.guidance == SAID
-    files = [path for path in story.project.rglob("*") if path.is_file()]
-    assert story.project / "notebooks" / "control.ipynb" in files
+    files = [path for path in observations.project.rglob("*") if path.is_file()]
+    assert observations.project / "notebooks" / "control.ipynb" in files
     assert not [path for path in files if scripted.KEY.encode() in path.read_bytes()]

@@ -12,7 +12,7 @@ from tests.ledger import ledger
 
 @pytest.fixture(autouse=True)
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A campaign with its baseline, of which `val_bpb` was measured."""
+    """Return a campaign with its baseline, of which `val_bpb` was measured."""
     root = ledger.project(tmp_path / "project")
     ledger.add(History(root, "night"), 0)
     monkeypatch.chdir(root)

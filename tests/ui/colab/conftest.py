@@ -19,7 +19,7 @@ VERSIONS = (
     "pytz==2025.2", "pyzmq==26.2.1", "tornado==6.5.1", "traitlets==5.7.1",
     "widgetsnbextension==3.6.10",
 )  # fmt: skip
-"""From github.com/googlecolab/backend-info, pip-freeze.gpu.txt, of June 2026."""
+"""Versions of github.com/googlecolab/backend-info, pip-freeze.gpu.txt, of June 2026."""
 
 TOOLS = ("env", "git", "sh")
 """Programs that the kit calls and Colab has; it has no bubblewrap."""

@@ -22,7 +22,7 @@ def _submissions_as_from_a_notebook() -> Iterator[None]:
 
 @pytest.fixture
 def spec(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgeSpec]:
-    """The question to a task's judge: prepare the task, and submit. Nothing outlives the test."""
+    """Yield a task judge's spec: prepare the task, and submit. No process outlives the test."""
     folder = tmp_path / "run"
     folder.mkdir()
     spec = JudgeSpec(

@@ -52,7 +52,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with a task's folder, hidden rows committed as well, and a link to them."""
+    """Return a repository with a task's folder, hidden rows committed too, and a link to them."""
     project = tmp_path / "project"
     hidden = project / "mytask" / "hidden"
     hidden.mkdir(parents=True)
@@ -96,7 +96,7 @@ def test_training_finds_no_hidden_row(project: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 def test_the_search_finds_rows_where_they_are_shown(project: Path) -> None:
-    """So that the test above can't pass because it looks for nothing."""
+    """Check that the test above does not pass because it looks for nothing."""
     argv = [sys.executable, "-c", SEARCH, json.dumps([f"{project}/.git/HEAD"]), SECRET.decode()]
     found = json.loads(subprocess.check_output([*argv, str(project)], text=True))
     assert f"{project}/.git/HEAD" in found

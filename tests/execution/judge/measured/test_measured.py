@@ -177,7 +177,7 @@ def test_only_plain_files_are_handed_over(kind: str, spec: JudgeSpec) -> None:
 
 @bubblewrapped
 def test_a_measurement_has_no_way_out(spec: JudgeSpec) -> None:
-    """It writes to its scratch copy only, and reaches no network and no other file."""
+    """Let it write to its scratch copy only, and reach no network and no other file."""
     home = Path.home()
     measure = f"""{IMPORT}
 import socket, pathlib
