@@ -6,7 +6,7 @@ from pathlib import Path
 from autoresearch_kit.campaign.context import baseline_of, data_ref, imports_of, prepare_for
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
 from autoresearch_kit.execution.ray.pool import RayPool
-from autoresearch_kit.execution.ray.slot_class import Wanted
+from autoresearch_kit.execution.ray.slot_class import SlotRequirements
 from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History

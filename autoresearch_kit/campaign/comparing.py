@@ -16,7 +16,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, Proposal, Verdict
 from autoresearch_kit.verdicts import repeats
 from autoresearch_kit.verdicts.decide import BESIDE, MERGED_RUNS, Decision
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 from autoresearch_kit.verdicts.runs_by_code import shared_reruns
 
 
@@ -42,7 +42,7 @@ class Comparing:
 
         In turn with one slot; with several, all that is missing to a verdict is run at once.
         """
-        case, measured_noise = Case(idea, [], best, []), None
+        case, measured_noise = Comparison(idea, [], best, []), None
         while not (ended := _ended(case)):
             decided: Decision | Arm = Arm.CHALLENGER
             if case.own:
@@ -66,7 +66,7 @@ class Comparing:
             bounds=self.judging.task.bounds,
         )
 
-    def _run_missing(self, case: Case, arm: Arm, best_series: Series) -> Steps[Case]:
+    def _run_missing(self, case: Comparison, arm: Arm, best_series: Series) -> Steps[Comparison]:
         """Run what is missing to a verdict; return the case with the runs that are over."""
         own_series = self.own_series(case.idea.proposal, case.idea.notebook, len(case.idea.passed))
         missing = self._missing(case, arm)
@@ -94,7 +94,7 @@ class Comparing:
             case = replace(case, beside=beside)
         return case
 
-    def _missing(self, case: Case, arm: Arm) -> tuple[range, range]:
+    def _missing(self, case: Comparison, arm: Arm) -> tuple[range, range]:
         """Return the seeds of the idea's runs, and of the best's, that are to be run now."""
         more_own, more_best = len(case.own), len(case.beside)
         best_fails = bool(repeats.ended(case.beside))
@@ -111,12 +111,12 @@ class Comparing:
         return range(len(case.own), more_own), range(len(case.beside), more_best)
 
     def _gives_up(
-        self, case: Case, missing: tuple[range, range]
-    ) -> Callable[[Mapping[int, Settled]], bool]:
+        self, case: Comparison, missing: tuple[range, range]
+    ) -> Callable[[Mapping[int, SeedOutcome]], bool]:
         """Return what tells, of the runs that are over, whether the others need not be waited for:
         they suffice for a verdict that is no keep, and show none of them to be slow."""
 
-        def enough(over: Mapping[int, Settled]) -> bool:
+        def enough(over: Mapping[int, SeedOutcome]) -> bool:
             now = _added(case, missing, over)
             if _ended(now):
                 return True
@@ -146,12 +146,14 @@ class Comparing:
         return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
 
 
-def _ended(case: Case) -> Decision | None:
+def _ended(case: Comparison) -> Decision | None:
     """Return the verdict where a run crashed or stays disturbed; None where all can be judged."""
     return repeats.ended(case.own) or repeats.not_judged(case.beside, "re-run of the best")
 
 
-def _added(case: Case, missing: tuple[range, range], over: Mapping[int, Settled]) -> Case:
+def _added(
+    case: Comparison, missing: tuple[range, range], over: Mapping[int, SeedOutcome]
+) -> Comparison:
     """Return the case with the runs that are over added, which are the missing ones by index."""
     ideas = [each for at, each in over.items() if at < len(missing[0])]
     bests = [each for at, each in over.items() if at >= len(missing[0])]

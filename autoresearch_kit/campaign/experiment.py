@@ -32,7 +32,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers.rebase import rebase
 from autoresearch_kit.verdicts import repeats
 from autoresearch_kit.verdicts.decide import Decision
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 from autoresearch_kit.verdicts.robust_sigma import Group
 from autoresearch_kit.verdicts.runs_by_code import BASELINE
 

@@ -18,11 +18,11 @@ from autoresearch_kit.records import (
     Task,
 )
 from autoresearch_kit.verdicts import decide, noise, pareto, repeats
-from autoresearch_kit.verdicts.bounds import Held, within
+from autoresearch_kit.verdicts.bounds import BoundTest, within
 from autoresearch_kit.verdicts.decide import MOST_RUNS, Decision
 from autoresearch_kit.verdicts.gains import possible_losses
 from autoresearch_kit.verdicts.pareto import Compared, Rival
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 from autoresearch_kit.verdicts.robust_sigma import Group
 from autoresearch_kit.verdicts.runs_by_code import reported, runs_by_code, scores_of
 from autoresearch_kit.verdicts.samples import Best, Sample
@@ -76,8 +76,8 @@ class Judging:
         With it comes the noise of the first objective, which it rests on.
         """
         task, rule = self.task, self.measuring.context.settings.rule
-        sides = [self._sides(task.metric(name), case) for name in task.objectives]
-        merged, first = bool(case.idea.passed), sides[0]
+        sides = [self._samples(task.metric(name), comparison) for name in task.objectives]
+        merged, first = bool(comparison.idea.passed), sides[0]
         decided = decide.decide(first.own, first.best, first.noise, rule, merged=merged)
         if len(sides) > 1:
             compared = Compared(
@@ -119,7 +119,7 @@ class Judging:
         )
         champion = Best(
             scores_of(before, metric),
-            case.best.nodes,
+            comparison.best.nodes,
             best_scores,
             possible_losses(self.experiments),
             claimed=repeats.claimed(beside, *how),

@@ -22,7 +22,7 @@ from autoresearch_kit.execution.pool import Delivery
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Measured, Reason, Run, Task, TaskInfo
-from autoresearch_kit.verdicts.repeats import Repeat, Settled, repeat, settle
+from autoresearch_kit.verdicts.repeats import Repeat, SeedOutcome, repeat, settle
 from autoresearch_kit.verdicts.validity import never_quiet, why_invalid, why_slow
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from autoresearch_kit.records import (
     Reason,
     Verdict,
 )
-from autoresearch_kit.verdicts.bounds import Held, Standing, in_force, within
+from autoresearch_kit.verdicts.bounds import BoundTest, Standing, in_force, within
 from autoresearch_kit.verdicts.decide import Decision
 from autoresearch_kit.verdicts.samples import Sample
 from tests.ledger.ledger import experiment

@@ -23,7 +23,7 @@ from autoresearch_kit.verdicts.decide import Decision, decide
 from autoresearch_kit.verdicts.estimates import estimates
 from autoresearch_kit.verdicts.gains import gain_of, probability_better
 from autoresearch_kit.verdicts.noise import UNSURE
-from autoresearch_kit.verdicts.repeats import Settled
+from autoresearch_kit.verdicts.repeats import SeedOutcome
 from autoresearch_kit.verdicts.robust_sigma import Group
 from autoresearch_kit.verdicts.runs_by_code import BASELINE
 from autoresearch_kit.verdicts.samples import Best, Sample

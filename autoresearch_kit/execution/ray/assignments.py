@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Known:
+class KnownSlot:
     """A device that the bridge told of, and the order that it carries out, if any."""
 
     slot: Slot
@@ -41,7 +41,7 @@ class Assignments:
     """
 
     def __init__(self, runs: Path, tell: Callable[[Message], None]) -> None:
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, KnownSlot] = {}
         self.over: list[Delivery | Lost] = []
         self._runs = runs
         self._tell = tell
@@ -83,7 +83,7 @@ class Assignments:
             self.over.append(Lost(order.key, order.slot, why))
         return True
 
-    def _give(self, order: Order, known: Known) -> None:
+    def _give(self, order: Order, known: KnownSlot) -> None:
         folder = order.audits.folder if order.audits else new_folder(self._runs)
         known.given = RunOrder(known.slot.name, order, folder.name)
         known.slot = replace(known.slot, busy=order.key)

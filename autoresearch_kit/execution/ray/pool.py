@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
-from autoresearch_kit.execution.ray.assignments import Assignments, Known
+from autoresearch_kit.execution.ray.assignments import Assignments, KnownSlot
 from autoresearch_kit.execution.ray.link import Link
 from autoresearch_kit.execution.ray.messages import (
     BridgeBroken,
@@ -28,7 +28,11 @@ from autoresearch_kit.execution.ray.messages import (
     SlotUnusable,
     SlotUp,
 )
-from autoresearch_kit.execution.ray.slot_class import Wanted, most_common_class, why_not_of
+from autoresearch_kit.execution.ray.slot_class import (
+    SlotRequirements,
+    most_common_class,
+    why_not_of,
+)
 from autoresearch_kit.records import Fingerprint, SandboxLevel, Slot
 
 logger = logging.getLogger(__name__)
@@ -72,7 +76,7 @@ class RayPool:
         self._log = log
         self._argv = argv
         self._wanted = wanted
-        self._patience = patience
+        self._timeouts = timeouts
         self._orders = Assignments(connect.runs, self._tell)
         self._deaths = 0
         self._why_dead = ""
@@ -128,7 +132,7 @@ class RayPool:
         if not self._orders.over:
             self._hear(seconds)
             self._orders.hand_out()
-            self._check_patience()
+            self._check_for_slots()
         over, self._orders.over = self._orders.over, []
         return over
 
@@ -187,14 +191,14 @@ class RayPool:
         why = why_not_of(report, self._wanted)
         slot = Slot(message.slot, message.node, report.fingerprint, report.sandbox, left_out=why)
         self._orders.lose(message.slot, "another actor took its place")
-        self._orders.known[message.slot] = Known(slot, report)
+        self._orders.known[message.slot] = KnownSlot(slot, report)
         ready = "ready" if slot.sandbox is SandboxLevel.BUBBLEWRAP else "ready, without bubblewrap"
         logger.info("slot %s: %s", slot.name, f"left out: {why}" if why else ready)
 
     def _out(self, message: SlotUnusable) -> None:
         self._orders.lose(message.slot, message.why)
         slot = Slot(message.slot, message.node, UNKNOWN, SandboxLevel.NONE, left_out=message.why)
-        self._orders.known[message.slot] = Known(slot)
+        self._orders.known[message.slot] = KnownSlot(slot)
         logger.warning("slot %s is left out: %s", message.slot, message.why)
 
     def _leave_out(self) -> None:

@@ -11,21 +11,21 @@ from autoresearch_kit.verdicts.comparable import check_comparable
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SlotRequirements:
     """Require of every slot what a campaign's earlier experiments had."""
 
     fingerprint: Fingerprint
     sandbox: SandboxLevel
 
 
-def most_common_class(reports: Sequence[Report]) -> Wanted:
+def most_common_class(reports: Sequence[Report]) -> SlotRequirements:
     """Return the class of most of the slots, with the strongest sandbox among them."""
     chosen = Counter(each.fingerprint for each in reports).most_common(1)[0][0]
     levels = [each.sandbox for each in reports if each.fingerprint == chosen]
-    return Wanted(chosen, strongest(levels) or SandboxLevel.NONE)
+    return SlotRequirements(chosen, strongest(levels) or SandboxLevel.NONE)
 
 
-def why_not_of(report: Report, wanted: Wanted | None) -> str:
+def why_not_of(report: Report, wanted: SlotRequirements | None) -> str:
     """Return in one line why a slot is not of the campaign's class; empty if it is."""
     if wanted is None:
         return ""

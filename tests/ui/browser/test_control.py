@@ -233,8 +233,8 @@ def test_campaign_survives_a_kernel_restart_and_then_stops(observations: Observa
 
 
 @pytest.mark.skipif(bool(PICTURES), reason="optuna is not guided, and has no key")
-def test_guidance_is_prompted_and_the_key_is_in_no_file(story: Story) -> None:
-    [prepared] = story.workspace.under_way.prepared()
+def test_guidance_is_prompted_and_the_key_is_in_no_file(observations: Observations) -> None:
+    [prepared] = observations.workspace.under_way.prepared()
     assert prepared.guidance == SAID
     files = [path for path in observations.project.rglob("*") if path.is_file()]
     assert observations.project / "notebooks" / "control.ipynb" in files
