@@ -23,7 +23,7 @@ STYLE = """
 body { font: 14px/1.45 sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
 table { border-collapse: collapse; margin: .5em 0 1em; }
 td, th { border: 1px solid #ccc; padding: 2px 8px; text-align: left; vertical-align: top; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: anywhere; min-width: 6.5em; }
 pre { background: #f6f6f6; padding: 8px; overflow-x: auto; }
 """
 

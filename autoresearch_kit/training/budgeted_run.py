@@ -91,6 +91,7 @@ class BudgetedRun:
             self._clock.lap()
             self.step += 1
         self._curve.flush()
+        self._bar.update(total - self._bar.n)  # a bar that is not full turns red
         self._bar.close()
 
     def log(self, *, loss: float | Tensor, tokens: int = 0, **extra: float) -> None:
