@@ -8,7 +8,6 @@ may look whether something else has happened.
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -109,8 +108,7 @@ def carry_out(wanted: Order) -> Steps[Delivery]:
             break
         logger.warning("run %s, attempt %d: %s", wanted.key, attempt, delivery.run.detail)
         if attempt < ATTEMPTS:
-            with suppress(FileNotFoundError):  # another idea that waited for it was faster
-                remove_tree(delivery.folder)
+            remove_tree(delivery.folder)  # if no other idea that waited for it was faster
     return delivery
 
 

@@ -137,7 +137,7 @@ class LocalPool:
             self._forget(each)
         for waiting in self._standby.values():
             waiting.runner.end()
-            _remove(waiting.setup.folder)
+            remove_run(waiting.setup.folder)
         self._standby.clear()
 
     def held(self, poll: Callable[[], None]) -> AbstractContextManager[str]:
@@ -268,14 +268,7 @@ class LocalPool:
             return
         self._dropped.remove(submitted)
         if submitted.folder and submitted.order.audits is None and not submitted.failed:
-            _remove(submitted.folder)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        remove_tree(folder)
-    except OSError as error:  # the next start removes it
-        logger.warning("a folder of a run stays behind: %s", in_words(error))
+            remove_run(submitted.folder)
 
 
 def new_folder(parent: Path, stem: str = "run") -> Path:
@@ -287,3 +280,11 @@ def new_folder(parent: Path, stem: str = "run") -> Path:
         with suppress(FileExistsError):  # another thread was first
             folder.mkdir()
             return folder
+
+
+def remove_run(folder: Path) -> None:
+    """Remove the folder of a run that nobody asks for any more; log a line where that fails."""
+    try:
+        remove_tree(folder)
+    except OSError as error:  # the next start removes it
+        logger.warning("a folder of a run stays behind: %s", in_words(error))

@@ -25,24 +25,23 @@ class _OutOfTimeError(Exception):
 
 
 def remove_tree(path: Path, seconds: float = SECONDS) -> None:
-    """Remove `path` and all below it. No process that could still write there may be alive.
+    """Remove `path`, if it is there, and all below it. No process that could write there may live.
 
     Links are removed, not followed. Each folder is moved up to `path` before it is emptied, so that
     however deep it is, two open folders, a flat stack and a short path suffice. What is left after
     `seconds` stays, with a line in the log: call again later.
 
     Raises:
-        FileNotFoundError: there is no `path`. What vanishes from it meanwhile is no error.
         OSError: the disk refuses, for instance because it is read-only.
     """
-    if not stat.S_ISDIR(path.lstat().st_mode):
-        path.unlink()
-        return
     try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
+            return
         with _opened(str(path)) as top:
             _empty(top, top, time.monotonic() + seconds)
         path.rmdir()
-    except FileNotFoundError:  # another process removes it too
+    except FileNotFoundError:  # it is not there, or another process removes it too
         return
     except _OutOfTimeError:
         logger.warning("%s holds more than is removed in %g s; the rest goes later", path, seconds)

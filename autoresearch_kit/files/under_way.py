@@ -82,8 +82,7 @@ class UnderWay:
         shared = {*spared, *(run.folder for other in others for run in self.measured(other))}
         for run in self.measured(number):
             if run.folder not in shared:
-                with suppress(FileNotFoundError):
-                    remove_tree(self.runs / run.folder)
+                remove_tree(self.runs / run.folder)
         self._file("measured", number).unlink(missing_ok=True)
 
     def probes(self) -> tuple[Probe, ...]:

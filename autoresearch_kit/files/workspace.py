@@ -8,7 +8,7 @@ names the file.
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,8 +249,7 @@ class Workspace:
         for part in [*self.folder.glob(".*.part"), *self.folder.glob("[pm]*/.*.json.*.part")]:
             part.unlink()
         for folder in (self.probe_runs, self.folder / "kit.part", self.folder / "copy"):
-            with suppress(FileNotFoundError):
-                remove_tree(folder)
+            remove_tree(folder)
 
     def delete(self) -> None:
         """Remove the whole folder."""

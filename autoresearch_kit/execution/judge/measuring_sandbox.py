@@ -76,8 +76,7 @@ class MeasuringSandbox:
 
     def remove(self) -> None:
         """Remove what the measurement wrote. None of its processes may be alive."""
-        if self.scratch.exists():
-            remove_tree(self.scratch)
+        remove_tree(self.scratch)
 
     def command(self, argv: list[str], more: Mapping[str, str], *, any_program: bool) -> list[str]:
         """Return the command line that runs `argv` in the sandbox, `more` in its environment."""

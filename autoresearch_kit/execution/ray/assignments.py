@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_kit.errors import in_words
-from autoresearch_kit.execution.local import new_folder
+from autoresearch_kit.execution.local import new_folder, remove_run
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
 from autoresearch_kit.execution.ray.messages import (
     Cancel,
@@ -18,7 +16,6 @@ from autoresearch_kit.execution.ray.messages import (
     Report,
     RunOrder,
 )
-from autoresearch_kit.files.removal import remove_tree
 from autoresearch_kit.records import Slot
 
 logger = logging.getLogger(__name__)
@@ -147,8 +144,4 @@ class Assignments:
     def _drop(self, given: RunOrder) -> None:
         """Remove the folder of a run that is not delivered."""
         if given.order.audits is None:
-            try:
-                with suppress(FileNotFoundError):
-                    remove_tree(self._runs / given.folder)
-            except OSError as error:  # the next start removes it
-                logger.warning("a folder of a run stays behind: %s", in_words(error))
+            remove_run(self._runs / given.folder)
