@@ -45,6 +45,11 @@ class NotebookDiff(list[CellDiff]):
         return "".join(diff._repr_html_() for diff in self) or "no cell differs"
 
 
+def source_diff(old: str, new: str) -> NotebookDiff:
+    """Return the code cells that differ between two notebooks' texts, as `cell_diff`."""
+    return cell_diff(TrainNotebook.parse(old), TrainNotebook.parse(new))
+
+
 def cell_diff(old: TrainNotebook, new: TrainNotebook) -> NotebookDiff:
     """Return the code cells that differ; a removed cell follows the cell that it followed."""
     before = {cell.name: cell.source for cell in old.cells if not cell.markdown}

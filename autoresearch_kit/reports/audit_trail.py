@@ -10,8 +10,7 @@ from html import escape
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.ledger import Entry, History
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.diff import source_diff
 from autoresearch_kit.records import Bound, Run, Verdict, by_finish, codec
 from autoresearch_kit.records.proposals import IDEA_LENGTH
 from autoresearch_kit.records.text import one_line, rounded, visible, with_error
@@ -140,8 +139,7 @@ def _keep(history: History, entry: Entry, entries: Sequence[Entry]) -> str:
     ]
     changed = "the notebook that the campaign began with"
     if parent is not None:
-        old, new = (TrainNotebook.parse(history.source(at)) for at in (parent, number))
-        changed = str(cell_diff(old, new))
+        changed = str(source_diff(history.source(parent), history.source(number)))
     runs = [("run", run) for run in experiment.runs] + [
         ("of the best", run) for run in experiment.reruns
     ]

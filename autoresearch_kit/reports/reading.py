@@ -7,7 +7,7 @@ much as a look at ten.
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_kit.errors import InputError, LedgerError
@@ -126,14 +126,7 @@ class Reader:
         self._read_new()
         summary, in_flight = self._summary, Meter(workspace.usage).in_flight(self._entries)
         return Reading(
-            tag=summary.tag,
-            table=summary.table,
-            task=summary.task,
-            noise=summary.noise,
-            opinion=summary.opinion,
-            front=summary.front,
-            best_number=summary.best_number,
-            usage=(summary.usage or Usage()) + in_flight,
+            **vars(replace(summary, usage=(summary.usage or Usage()) + in_flight)),
             time=time.time(),
             state=state,
             running=running,

@@ -18,8 +18,7 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
+from autoresearch_kit.notebook.diff import NotebookDiff, source_diff
 from autoresearch_kit.records import LANGUAGE_MODELLING, Metric
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports import result_tables, tables
@@ -193,8 +192,7 @@ class Results:
         """Return what the best changed, from the baseline on."""
         if self.history is None:
             return Missing(f"There is no code in {self.name}, so no diff from baseline to best.")
-        sources = (self.history.source(number) for number in (0, self._best))
-        return cell_diff(*map(TrainNotebook.parse, sources))
+        return source_diff(self.history.source(0), self.history.source(self._best))
 
     def audit(self) -> Drawing | Missing:
         """Draw what the keeps gained on val, against what they gained on the audit data."""

@@ -19,8 +19,7 @@ from autoresearch_kit.execution.runner.crash_report import (
     printed,
 )
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.diff import source_diff
 from autoresearch_kit.records import Experiment, Run, StepProfile, Task, Verdict, other_values
 from autoresearch_kit.records.text import cut_middle, rounded, without_escapes
 from autoresearch_kit.researchers.duplicates import NEVER_RAN
@@ -215,8 +214,8 @@ def _diff(history: History, experiment: Experiment) -> str:
         return "It is the notebook that the campaign began with."
     if experiment.reason in NEVER_RAN:
         return "Its edits were never run."
-    old = TrainNotebook.parse(history.source(experiment.proposal.parent))
-    return str(cell_diff(old, TrainNotebook.parse(history.source(experiment.number))))
+    sources = (history.source(at) for at in (experiment.proposal.parent, experiment.number))
+    return str(source_diff(*sources))
 
 
 def _file(history: History, number: int, name: str) -> bytes:

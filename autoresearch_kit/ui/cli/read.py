@@ -12,8 +12,7 @@ from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.diff import source_diff
 from autoresearch_kit.records import EditProtocol, Research
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.experiment import experiment_rows
@@ -119,8 +118,7 @@ def show(
             console.print(f"{name:13s} {words}")
         parent = experiment.proposal.parent
         if parent is not None:
-            old, new = (TrainNotebook.parse(ledger.source(at)) for at in (parent, number))
-            for changed in cell_diff(old, new):
+            for changed in source_diff(ledger.source(parent), ledger.source(number)):
                 console.print(Syntax(str(changed), "diff", background_color="default"))
 
 

@@ -6,8 +6,7 @@ import ipywidgets as widgets
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.diff import source_diff
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.ui import opening
@@ -158,8 +157,7 @@ def _details(history: History, number: int) -> str:
     experiment, diff = history.experiment(number), ""
     parent = experiment.proposal.parent
     if parent is not None:
-        old, new = (TrainNotebook.parse(history.source(at)) for at in (parent, number))
-        diff = cell_diff(old, new)._repr_html_()
+        diff = source_diff(history.source(parent), history.source(number))._repr_html_()
     known = estimates(history.experiments()).get(number)
     (name, words), *rows = experiment_rows(experiment, known)
     heading = f'<div class="big">{name.capitalize()} {words}</div>'
