@@ -41,6 +41,14 @@ def test_a_task_brings_its_notebook_data_and_budget(project: Path) -> None:
     assert settings.vocab_size is None
 
 
+def test_a_metric_of_ones_own_has_no_known_noise_whatever_its_name(
+    toy: Path, project: Path
+) -> None:
+    told = toy / "task.toml"
+    told.write_text(told.read_text().replace('"rmse"', '"val_bpb"'))
+    assert settle(project, "night", Wishes(task="toy")).seeds == 5
+
+
 @pytest.mark.usefixtures("toy")
 def test_options_override_the_budget_of_a_task(project: Path) -> None:
     assert settle(project, "night", Options(task="toy", train_seconds=9)).train_seconds == 9

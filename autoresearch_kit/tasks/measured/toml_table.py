@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
 LARGEST = 1e9
 """In seconds, 30 years."""
@@ -30,7 +31,7 @@ class Table:
     def text(self, key: str, missing: str = "") -> str:
         """Return a text."""
         value = self._take(key, missing)
-        if isinstance(value, str):
+        if _is_text(value):
             return value.strip()
         self.note(f'{key} is {value!r}; it must be a text, as in {key} = "..."')
         return missing
@@ -58,7 +59,7 @@ class Table:
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts, none of them empty or twice."""
         value = self._take(key, [])
-        if not isinstance(value, list) or not all(isinstance(e, str) and e.strip() for e in value):
+        if not isinstance(value, list) or not all(_is_text(e) and e.strip() for e in value):
             self.note(f'{key} is {value!r}; it must be a list of texts, as in {key} = ["..."]')
             return ()
         for each in sorted({each for each in value if value.count(each) > 1}):
@@ -94,3 +95,8 @@ class Table:
     def _take(self, key: str, missing: object) -> object:
         self._known.append(key)
         return self._values.get(key, missing)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Return whether it is a text that can be an argument of a program."""
+    return isinstance(value, str) and "\0" not in value

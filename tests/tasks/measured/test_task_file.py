@@ -73,6 +73,7 @@ def test_a_task_with_a_command_is_trusted(key: str, tmp_path: Path) -> None:
         (f"train_seconds = 1{'0' * 400}\n{SHORT}", "must be a number above 0"),
         (f"train_seconds = 1{'0' * 5000}\n{SHORT}", "can't be read: Exceeds the limit"),
         (f"a = {'[' * 100_000}\n{SHORT}", "can't be read: maximum recursion depth"),
+        (f'measure = "a\\u0000b"\n{SHORT}', "measure is 'a.x00b'; it must be a text"),
         (f'trusted = "yes"\n{SHORT}', "must be true or false"),
         (f'bounds = "error <= 1"\n{SHORT}', "must be a list of texts"),
         ("metrics = 3", r"write each of them below a line \[\[metrics\]\]"),
