@@ -10,6 +10,7 @@ from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import handover
+from autoresearch_kit.execution.judge.scoring import MEASURED_FILE
 from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
@@ -22,7 +23,7 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE
+from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE, MEASURE_NOTEBOOK
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -205,8 +206,12 @@ def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome)
             f"autoresearch run {experiment.tag} --max-elsewhere 1"
         )
     workspace.forget_runs(0, [run.folder for run in workspace.measured(0)])
-    executed = workspace.runs / outcome.own[-1].chosen.folder / handover.EXECUTED_FILE
+    folder, notebook = workspace.runs / outcome.own[-1].chosen.folder, experiment.settings.notebook
+    output = folder / handover.EXECUTED_FILE
+    if experiment.reason is Reason.NOT_MEASURED and (folder / MEASURED_FILE).exists():
+        output = folder / MEASURED_FILE
+        notebook = str(Path(notebook).with_name(MEASURE_NOTEBOOK))
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend "
-        f"{experiment.settings.notebook} and run again. Its output: {executed}"
+        f"{notebook} and run again. Its output: {output}"
     )
