@@ -24,7 +24,7 @@ from autoresearch_kit.records import (
     Stage,
     Verdict,
 )
-from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE
+from autoresearch_kit.tasks.measured.layout import DIRECTIVE_FILE, MEASURE_NOTEBOOK
 
 KIT_FAILURES = 3
 """Experiments in a row that the kit fails before the campaign takes it for the machine's fault."""
@@ -230,7 +230,7 @@ def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome)
     if experiment.reason in (Reason.NOT_MEASURED, Reason.CHECKS_FAILED) and task.folder:
         mend = f"what measures in {task.folder}"
         if (measured := folder / MEASURED_FILE).exists():
-            executed = measured
+            executed, mend = measured, f"{task.folder}/{MEASURE_NOTEBOOK}"
     anew = f" (after a change of task.toml: autoresearch delete {workspace.tag}, and begin anew)"
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend {mend} and run "

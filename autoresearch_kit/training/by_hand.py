@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import nbformat
 import torch
 from IPython.display import display
 
@@ -72,7 +73,15 @@ def _measure(prepared: Path, work: Path, device: torch.device, train_seconds: fl
     except scoring.ScoreFailure:
         if (executed := folder / scoring.MEASURED_FILE).exists():
             print(f"measure.ipynb, as far as it was executed: {executed}")  # noqa: T201
+            print(_error_in(executed))  # noqa: T201 - its author may read what it quotes
         raise
+
+
+def _error_in(executed: Path) -> str:
+    cells = nbformat.read(executed, nbformat.NO_CONVERT).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    errors = [each for each in outputs if each.output_type == "error"]
+    return "\n".join(f"{each.ename}: {each.evalue}" for each in errors)
 
 
 def _show_curve(work: Path) -> None:

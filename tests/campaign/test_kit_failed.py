@@ -8,6 +8,7 @@ import pytest
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import launch, machine_probe
+from autoresearch_kit.execution.judge.scoring import MEASURED_FILE
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import (
     Accelerator,
@@ -91,6 +92,16 @@ def test_a_baseline_that_crashes_says_where_to_look(project: Path) -> None:
     with pytest.raises(KitError, match=r"baseline crashed \(error: ZeroDivisionError.*executed"):
         run(project, 1, crashing)
     assert [one.number for one in run(project, 1, failing())] == [0, 1]
+
+
+def test_a_baseline_that_was_not_measured_names_the_measurement(project: Path) -> None:
+    def unmeasured(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
+        made = quick.made_up_run(spec, waiting)
+        (spec.folder / MEASURED_FILE).write_text("{}")
+        return replace(made, score=None, failure=Reason.NOT_MEASURED, detail="measure.ipynb raised")
+
+    with pytest.raises(KitError, match=r"mend \S+/measure.ipynb .*/measured.ipynb$"):
+        run(project, 1, unmeasured)
 
 
 def test_a_gpu_that_is_gone_ends_it_at_once(project: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_metric_of_ones_own_has_no_known_noise_whatever_its_name(
 ) -> None:
     told = toy / "task.toml"
     told.write_text(told.read_text().replace('"rmse"', '"val_bpb"'))
-    assert settle(project, "night", Wishes(task="toy")).seeds == 5
+    assert settle(project, "night", Options(task="toy")).seeds == 5
 
 
 @pytest.mark.usefixtures("toy")
