@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_kit.campaign.judging import Comparison, Idea, Judging
-from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
+from autoresearch_kit.campaign.measuring import SHARED_RERUNS, Measuring, Series
 from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.ledger import History
@@ -148,7 +148,7 @@ class Comparing:
         if self.slots() == 1:
             return Series(proposal.number, Arm.BEST, code, proposal.number, str(Arm.BEST))
         first = noise.shared_reruns(self.experiments, best.number)
-        return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
+        return Series(proposal.number, Arm.BEST, code, best.number, SHARED_RERUNS, first)
 
 
 def _added(

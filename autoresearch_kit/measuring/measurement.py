@@ -22,7 +22,7 @@ from autoresearch_kit.measuring.messages import (
     RequestKind,
 )
 
-ONE = (str, bytes, bytearray, dict)
+ONE_ROW = (str, bytes, bytearray, dict)
 """Inputs of these types are one row."""
 
 
@@ -152,7 +152,7 @@ class Measure:
 
 
 def _rows(inputs: object) -> int:
-    return len(inputs) if isinstance(inputs, Sized) and not isinstance(inputs, ONE) else 1
+    return len(inputs) if isinstance(inputs, Sized) and not isinstance(inputs, ONE_ROW) else 1
 
 
 measure = Measure()
