@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_kit.campaign.judging import Comparison, Idea, Judging
-from autoresearch_kit.campaign.measuring import AGAIN, Measuring, Series
+from autoresearch_kit.campaign.measuring import SHARED_RERUNS, Measuring, Series
 from autoresearch_kit.campaign.orders import Steps, together
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.ledger import History
@@ -143,12 +143,14 @@ class Comparing:
         if self.slots() == 1:
             return Series(proposal.number, Arm.BEST, code, proposal.number, str(Arm.BEST))
         first = shared_reruns(self.experiments, best.number)
-        return Series(proposal.number, Arm.BEST, code, best.number, AGAIN, first)
+        return Series(proposal.number, Arm.BEST, code, best.number, SHARED_RERUNS, first)
 
 
-def _ended(case: Comparison) -> Decision | None:
+def _ended(comparison: Comparison) -> Decision | None:
     """Return the verdict where a run crashed or stays disturbed; None where all can be judged."""
-    return repeats.ended(case.own) or repeats.not_judged(case.beside, "re-run of the best")
+    return repeats.ended(comparison.own) or repeats.not_judged(
+        comparison.beside, "re-run of the best"
+    )
 
 
 def _added(

@@ -28,7 +28,7 @@ from autoresearch_kit.verdicts.validity import never_quiet, why_invalid, why_slo
 logger = logging.getLogger(__name__)
 
 
-AGAIN = "again"
+SHARED_RERUNS = "again"
 """The name of runs of the best that are shared by all ideas that wait for them."""
 
 
@@ -187,7 +187,7 @@ class Measuring:
         Those that were made for another experiment, and are shared, are written down for this one.
         """
         own = self._measured(series.number, seed, code)
-        if own or series.name != AGAIN:
+        if own or series.name != SHARED_RERUNS:
             return own
         for other in sorted(self.workspace.under_way.numbers() - {series.number}):
             if shared := self._measured(other, seed, code):

@@ -30,7 +30,7 @@ AGAIN_SECONDS = 3600.0
 """The time after which a slot that was left out is checked again: what made it unlike the others
 may be over, and it has nothing else to do."""
 
-FREE = -1
+NO_EXPERIMENT = -1
 """The number of the experiment of a slot that is free."""
 
 
@@ -147,7 +147,7 @@ class Slots:
             trained = use.training + run.training_wall_seconds
             self._uses[name] = replace(use, runs=use.runs + 1, training=trained)
         del self._keys[name]
-        self._change(name, number=FREE, idea="", words="")
+        self._change(name, number=NO_EXPERIMENT, idea="", words="")
 
     def use(self, name: str) -> SlotUse:
         """Return the use of a slot."""
@@ -166,7 +166,7 @@ class Slots:
     def _change(self, name: str, *, number: int, idea: str, words: str) -> None:
         now, use = time.monotonic(), self._uses[name]
         passed = now - self._since[name]
-        if use.number == FREE:
+        if use.number == NO_EXPERIMENT:
             use = replace(use, idle=use.idle + passed)
         else:
             use = replace(use, busy=use.busy + passed)

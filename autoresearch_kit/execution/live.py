@@ -15,7 +15,7 @@ TAIL = 4096
 PIECE = 1_000_000
 """Bytes of a growing loss curve that are read at a time."""
 
-MOST = 4000
+MOST_POINTS = 4000
 """Points of a growing loss curve that are kept."""
 
 
@@ -70,7 +70,7 @@ class Curve:
         lines, end, rest = (self._rest + new).rpartition(b"\n")
         self._rest = rest[-PIECE:]  # unreviewed code may write a line without end
         self.points += read_points(lines + end)
-        while len(self.points) > MOST:
+        while len(self.points) > MOST_POINTS:
             self.points = [*self.points[:-1:2], self.points[-1]]
 
 

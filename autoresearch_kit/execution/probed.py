@@ -16,7 +16,7 @@ PROFILE_BYTES = 64 * 1024
 TROUBLE_LENGTH = 200
 """Characters that are kept of why there is no profile."""
 
-MOST = 1e9
+LARGEST_NUMBER = 1e9
 """Largest number that a profile may contain: milliseconds, calls, steps."""
 
 
@@ -51,7 +51,7 @@ def _profile(work: Path) -> StepProfile | None:
     numbers = [profile.steps, profile.first_ms, profile.typical_ms, profile.slow_ms]
     numbers += [profile.profiled_ms]
     numbers += [n for row in profile.rows for n in (row.share, row.milliseconds, row.calls)]
-    if not all(0 <= number <= MOST for number in numbers if number is not None):
+    if not all(0 <= number <= LARGEST_NUMBER for number in numbers if number is not None):
         return None
     rows = tuple(
         replace(row, name=one_line(row.name, handover.PROFILE_NAME_LENGTH))

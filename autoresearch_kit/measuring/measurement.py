@@ -26,7 +26,7 @@ from autoresearch_kit.measuring.messages import (
     RequestKind,
 )
 
-ONE = (str, bytes, bytearray, dict)
+ONE_ROW = (str, bytes, bytearray, dict)
 """Inputs of these types are one row."""
 
 
@@ -165,7 +165,7 @@ def _rows(inputs: object) -> int:
     shape: object = getattr(inputs, "shape", None)
     if isinstance(shape, tuple):  # an array of no dimension, or a sparse one, has no length
         return int(shape[0]) if shape else 1
-    return len(inputs) if isinstance(inputs, Sized) and not isinstance(inputs, ONE) else 1
+    return len(inputs) if isinstance(inputs, Sized) and not isinstance(inputs, ONE_ROW) else 1
 
 
 def _number(name: str, value: object) -> float:

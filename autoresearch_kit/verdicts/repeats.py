@@ -1,9 +1,9 @@
 """Repeats of a run with one seed: when there is another, and which run counts. Pure functions.
 
-A run that does not count is repeated with its seed: at once, `AGAIN` times at most, and not where
-the machine is no quieter then; after that once more, when it is quiet. All follows from the runs,
-which are written down, so that a campaign that was killed goes on where it was, and later runs of
-the same code can show that a run which counted was slow.
+A run that does not count is repeated with its seed: at once, `MOST_REPEATS` times at most, and not
+where the machine is no quieter then; after that once more, when it is quiet. All follows from the
+runs, which are written down, so that a campaign that was killed goes on where it was, and later
+runs of the same code can show that a run which counted was slow.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from autoresearch_kit.verdicts.decide import Decision
 from autoresearch_kit.verdicts.runs_by_code import scores_of
 from autoresearch_kit.verdicts.validity import why_disturbed, why_invalid
 
-AGAIN = 2
+MOST_REPEATS = 2
 """The most repeats at once of a disturbed run."""
 
-LUCK = 4.0
+UNLUCKY = 4.0
 """Sigmas by which a score may be worse than the mean of the code's other runs by bad luck. A run
 with a fifth fewer steps is worse by about twice that."""
 
@@ -72,7 +72,7 @@ def least_disturbed(tried: Sequence[S]) -> S:
 def _helps(tried: Sequence[Run]) -> bool:
     """Return whether a repeat at once may help: the machine got quieter from run to run."""
     quieter = len(tried) == 1 or _elsewhere(tried[-1]) < _elsewhere(tried[-2])
-    return quieter and len(tried) <= AGAIN
+    return quieter and len(tried) <= MOST_REPEATS
 
 
 def _elsewhere(run: Run) -> float:
@@ -140,7 +140,7 @@ def claimed(
 
     The notebook itself reports its steps. Code could report few steps whenever it sees that it is
     unlucky, and so be run again; the best, when it is lucky. A machine that is really slow costs
-    far more than luck: scores more than `LUCK` sigma worse than the mean of those that count are
+    far more than luck: scores more than `UNLUCKY` sigma worse than the mean of those that count are
     left out. Of one seed the score that counts comes last, so that an idea's first score stays the
     one that it was picked by.
     """
@@ -154,7 +154,7 @@ def claimed(
         every += [
             score
             for score in scores_of(undisturbed, metric)
-            if metric.sign * (score - mean) <= LUCK * sigma
+            if metric.sign * (score - mean) <= UNLUCKY * sigma
         ]
         every += scores_of([seed.run], metric)
     return tuple(every)

@@ -10,7 +10,7 @@ from statistics import median
 
 from autoresearch_kit.records import Clock, Conditions, GpuConditions, Reason, Run, Settings
 
-NEVER = 1.0
+ALL_ELSEWHERE = 1.0
 """The `max_elsewhere` at which every run is judged, whatever the machine did meanwhile."""
 
 MARGIN = 0.15
@@ -20,18 +20,18 @@ MOST_USUAL = 0.5
 """The largest share that is taken to be usual: a run that gets less than half of a machine depends
 on its neighbours more than on its code."""
 
-SHARED = 0.6
+SHARED_ELSEWHERE = 0.6
 """The share that may always go elsewhere by the CPU clock, and `MARGIN` more. That clock counts a
 run that gets less than a sixth of the machine as if it got a sixth."""
 
-FEWER = 0.8
+AS_FAST = 0.8
 """The share of the same code's steps, or tokens, below which a run is disturbed. Runs of the same
 code on two cores, beside neighbours that came and went, were all above 0.9."""
 
 THROTTLED = 0.5
 """The share of the looks at which a GPU may have been slowed down."""
 
-STALLS = (Reason.OVER_BUDGET, Reason.DEADLINE)
+TIME_FAILURES = (Reason.OVER_BUDGET, Reason.DEADLINE)
 """Failures that a busy machine can cause in code that is fine."""
 
 
@@ -74,10 +74,10 @@ def why_disturbed(run: Run, settings: Settings, usual: float = 0.0) -> str:
 
     By the CPU clock neighbours make a run longer and no worse, unless they take nearly all.
     """
-    if run.score is None and run.failure not in STALLS:
+    if run.score is None and run.failure not in TIME_FAILURES:
         return ""
     if run.score and run.clock is Clock.CPU:
-        usual = max(usual, SHARED)
+        usual = max(usual, SHARED_ELSEWHERE)
     return why_busy(run.conditions, settings, usual)
 
 
@@ -88,7 +88,7 @@ def why_busy(
 
     Empty if it does.
     """
-    if seen is None or settings.max_elsewhere >= NEVER:
+    if seen is None or settings.max_elsewhere >= ALL_ELSEWHERE:
         return ""
     allowed = max(settings.max_elsewhere, usual + MARGIN)
     if seen.elsewhere > allowed:
@@ -105,20 +105,20 @@ def why_slow(run: Run, same_code_runs: Iterable[Run], settings: Settings) -> str
 
     Code that counts no steps, or no tokens, is not asked for any.
     """
-    if settings.max_elsewhere >= NEVER or run.score is None:
+    if settings.max_elsewhere >= ALL_ELSEWHERE or run.score is None:
         return ""
     others = [each for each in same_code_runs if each.score]
-    if not others or min(_shares(run, others)) >= FEWER:
+    if not others or min(_shares(run, others)) >= AS_FAST:
         return ""
     steps, tokens = median(each.steps for each in others), median(each.tokens for each in others)
     if not tokens:
         return (
-            f"{run.steps:,} steps, where the same code made {steps:,.0f}; at least {FEWER:.0%} of "
-            "them is asked for"
+            f"{run.steps:,} steps, where the same code made {steps:,.0f}; at least {AS_FAST:.0%} "
+            "of them is asked for"
         )
     return (
         f"{run.steps:,} steps on {run.tokens:,} tokens, where the same code made {steps:,.0f} on "
-        f"{tokens:,.0f}; at least {FEWER:.0%} of both is asked for"
+        f"{tokens:,.0f}; at least {AS_FAST:.0%} of both is asked for"
     )
 
 
@@ -132,7 +132,7 @@ def as_fast(runs: Iterable[Run], now: Sequence[Run]) -> list[Run]:
     if not scored:
         return list(runs)
     shares = [(run, _shares(run, scored)) for run in runs]
-    return [run for run, share in shares if min(share) >= FEWER and max(share) <= 1 / FEWER]
+    return [run for run, share in shares if min(share) >= AS_FAST and max(share) <= 1 / AS_FAST]
 
 
 def _shares(run: Run, others: Sequence[Run]) -> tuple[float, float]:

@@ -96,7 +96,7 @@ def test_a_baseline_that_crashes_says_where_to_look(project: Path) -> None:
 
 def test_a_baseline_that_was_not_measured_names_the_measurement(project: Path) -> None:
     def unmeasured(spec: RunSpec, waiting: None = None, **more: Callable[[], bool]) -> Run:
-        made = quick.made_up_run(spec, waiting)
+        made = made_up_runs.made_up_run(spec, waiting)
         (spec.folder / MEASURED_FILE).write_text("{}")
         return replace(made, score=None, failure=Reason.NOT_MEASURED, detail="measure.ipynb raised")
 

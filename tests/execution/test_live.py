@@ -31,9 +31,9 @@ def test_a_curve_stays_small_whatever_is_logged() -> None:
     curve = Curve(Path())
     for _ in range(3):
         curve.add(b"x" * live.PIECE)
-    curve.add(b"\n" + b"".join(LINE % (n, n) for n in range(3 * live.MOST)))
-    assert len(curve.points) <= live.MOST
-    assert curve.points[-1].step == 3 * live.MOST - 1
+    curve.add(b"\n" + b"".join(LINE % (n, n) for n in range(3 * live.MOST_POINTS)))
+    assert len(curve.points) <= live.MOST_POINTS
+    assert curve.points[-1].step == 3 * live.MOST_POINTS - 1
 
 
 def test_a_thinned_curve_keeps_its_ends() -> None:

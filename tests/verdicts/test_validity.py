@@ -12,7 +12,7 @@ from autoresearch_kit.records import (
     Score,
     Settings,
 )
-from autoresearch_kit.verdicts.repeats import AGAIN, Repeat, repeat
+from autoresearch_kit.verdicts.repeats import MOST_REPEATS, Repeat, repeat
 from autoresearch_kit.verdicts.validity import (
     MARGIN,
     MOST_USUAL,
@@ -146,7 +146,7 @@ def test_there_are_few_repeats_however_the_machine_behaves() -> None:
     tried = busy(0.99)
     while repeat(tried) is not Repeat.NO_MORE:
         tried += busy(tried[-1].conditions.elsewhere - 0.01 if tried[-1].conditions else 0)
-    assert len(tried) == 1 + AGAIN + 1
+    assert len(tried) == 1 + MOST_REPEATS + 1
 
 
 @pytest.mark.parametrize(("share", "counts"), [(0.7, True), (0.8, False)])

@@ -12,7 +12,7 @@ from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 OPENAI_URL = "https://api.openai.com/v1"
 
-SAID = 300  # characters of an answer that an error quotes
+QUOTED_LENGTH = 300  # characters of an answer that an error quotes
 _NEVER_IN_A_KEY = re.compile(r"[^!-~]")  # a character that no header can hold, and no key has
 _NO_TOOLS = re.compile(
     r"\b(?:supports?|requires?|unrecognized|lacks?|have)\b.*\b(?:tools?|function.calling)\b"
@@ -84,4 +84,4 @@ class Faults:
 
     def words(self, what: object) -> str:
         """Return `what` on one line, cut where it is long, without secrets."""
-        return one_line(self._scrubber.scrub(str(what)), SAID)
+        return one_line(self._scrubber.scrub(str(what)), QUOTED_LENGTH)

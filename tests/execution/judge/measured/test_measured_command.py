@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from autoresearch_kit.execution.judge import scoring
@@ -12,6 +13,7 @@ from autoresearch_kit.execution.judge.measured_command import check, measure
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.sandbox import bubblewrap
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import Metric, Reason, TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
 from tests.execution.judge.measured import submissions
@@ -23,9 +25,11 @@ SH = "#!/bin/sh\n"
 
 
 def sandbox_of(spec: JudgeSpec) -> MeasuringSandbox:
+    """Return the sandbox of a judge that is this process, which has memory of its own."""
     info = read_info(spec.dataset)
     assert isinstance(info, TaskInfo)
-    return MeasuringSandbox(spec, info)
+    own = psutil.Process().memory_info().rss / MEGABYTE
+    return MeasuringSandbox(replace(spec, memory_mb=own + 500), info)
 
 
 def fault(act: Callable[[], object]) -> tuple[Reason, str]:
@@ -82,7 +86,7 @@ FAULTS = {
     "says no number": ("echo METRIC error=fast", NOT, "METRIC error=b'fast' is no number"),
     "says infinity": ("echo METRIC error=inf", Reason.NOT_FINITE, "error was reported as inf"),
     "takes memory": (
-        "python -c 'import time; held = bytearray(1_200_000_000); time.sleep(60)'",
+        "python -c 'import time; held = [bytearray(10**8) for _ in range(200)]; time.sleep(60)'",
         Reason.OUT_OF_MEMORY, "./measure.sh takes too much: ",
     ),
 }  # fmt: skip
