@@ -227,10 +227,11 @@ def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome)
     workspace.under_way.forget_runs(0, [run.folder for run in workspace.under_way.measured(0)])
     folder, task = workspace.runs / outcome.own[-1].chosen.folder, experiment.settings.task
     executed, mend = folder / handover.EXECUTED_FILE, experiment.settings.notebook
-    if experiment.reason in (Reason.NOT_MEASURED, Reason.CHECKS_FAILED) and task.folder:
+    if experiment.reason in (Reason.NOT_MEASURED, Reason.CHECKS_FAILED):
         mend = f"what measures in {task.folder}"
         if (measured := folder / MEASURED_FILE).exists():
-            executed, mend = measured, f"{task.folder}/{MEASURE_NOTEBOOK}"
+            executed = measured
+            mend = str(Path(experiment.settings.notebook).with_name(MEASURE_NOTEBOOK))
     anew = f" (after a change of task.toml: autoresearch delete {workspace.tag}, and begin anew)"
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend {mend} and run "

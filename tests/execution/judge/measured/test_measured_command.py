@@ -86,7 +86,7 @@ FAULTS = {
     "says no number": ("echo METRIC error=fast", NOT, "METRIC error=b'fast' is no number"),
     "says infinity": ("echo METRIC error=inf", Reason.NOT_FINITE, "error was reported as inf"),
     "takes memory": (
-        "python -c 'import time; held = [bytearray(10**8) for _ in range(200)]; time.sleep(60)'",
+        "python -c 'import time; held = [(bytearray(10**8), time.sleep(0.1)) for _ in range(99)]'",
         Reason.OUT_OF_MEMORY, "./measure.sh takes too much: ",
     ),
 }  # fmt: skip
