@@ -58,6 +58,7 @@ def test_elsewhere_there_are_no_secrets() -> None:
 def test_the_doctor_says_that_colab_does_not_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path))
     monkeypatch.setattr(machine_probe, "probe_all", lambda: (CPU,))
     monkeypatch.setattr(machine_probe, "probe_inside", lambda *_, **__: CPU)
     advice = {finding.what: finding.advice for finding in doctor.examine(tmp_path)}

@@ -15,6 +15,12 @@ CPU = Machine("A CPU", False, "float32", True, 2, 16_000, "2.13", "3.11", "Linux
 T4 = Accelerator("cuda", (7, 5), 15_800)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no data set that runs' files would be searched for, which takes seconds."""
+    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "data"))
+
+
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Return a machine that was probed: tests of what is no hardware need not load torch twice."""
@@ -31,10 +37,7 @@ def examine(folder: Path) -> dict[str, doctor.Finding]:
 
 
 @pytest.mark.usefixtures("probed")
-def test_a_missing_repository_or_corpus_is_a_gap(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AUTORESEARCH_DATA", str(tmp_path / "empty"))
+def test_a_missing_repository_or_corpus_is_a_gap(project: Path, tmp_path: Path) -> None:
     assert examine(project)["project"].advice == ""
     assert "autoresearch prepare stdlib" in examine(project)["corpora"].advice
     assert "git init" in examine(tmp_path)["project"].advice

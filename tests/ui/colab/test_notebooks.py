@@ -54,12 +54,12 @@ def published(folder: Path) -> Path:
 
 @pytest.mark.parametrize("source", HOLDING, ids=lambda path: path.stem)
 def test_notebook_runs_to_its_end_and_starts_nothing(
-    source: Path, colab: Colab, ledger: Ledger, corpus: Path, data_home: Path
+    source: Path, colab: Colab, ledger: Ledger, corpus: Path, tmp_path: Path
 ) -> None:
     shutil.copy(ROOT / "program.md", ledger.root)
     before = git(ledger.root, "for-each-ref")
     given = ("-p", "TAG", "night", "-p", "CORPUS", str(corpus))
-    ran = execute(colab, source, *given, cwd=ledger.root, AUTORESEARCH_DATA=str(data_home))
+    ran = execute(colab, source, *given, cwd=ledger.root, AUTORESEARCH_DATA=str(tmp_path))
     assert any("data" in output for output in outputs(ran))
     assert git(ledger.root, "for-each-ref") == before
     assert not ledger.workspace.running()
