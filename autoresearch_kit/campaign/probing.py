@@ -118,13 +118,7 @@ class Probing:
                     raise ExecutionError(in_words(error)) from error
                 return probed
 
-    def _run(
-        self,
-        number: int,
-        notebook: TrainNotebook,
-        seconds: float,
-        device: str,
-    ) -> Probed:
+    def _run(self, number: int, notebook: TrainNotebook, seconds: float, device: str) -> Probed:
         settings, runs = self._context.settings, self._workspace.probe_runs
         runs.mkdir(exist_ok=True)
         folder = new_folder(runs, f"{number:04d}")

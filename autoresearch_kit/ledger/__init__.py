@@ -5,11 +5,4 @@ from autoresearch_kit.ledger.history import History
 from autoresearch_kit.ledger.refs import campaigns, is_tag, valid_tag
 from autoresearch_kit.ledger.repository import find_root
 
-__all__ = [
-    "Entry",
-    "History",
-    "campaigns",
-    "find_root",
-    "is_tag",
-    "valid_tag",
-]
+__all__ = ["Entry", "History", "campaigns", "find_root", "is_tag", "valid_tag"]
