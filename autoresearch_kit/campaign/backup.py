@@ -26,13 +26,7 @@ from autoresearch_kit.ledger import History, sharing, valid_tag
 from autoresearch_kit.records import DatasetInfo, Settings, codec
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, Dataset, complete, folder_of, open_dataset
 
-FILES = (
-    "settings.json",
-    "research.json",
-    "usage.jsonl",
-    "guidance.json",
-    "prepared.json",
-)
+FILES = ("settings.json", "research.json", "usage.jsonl", "guidance.json", "prepared.json")
 """The files of the campaign's folder that are copied, beside its pending proposals. No secret is in
 them; destinations.json has one, so it stays out."""
 

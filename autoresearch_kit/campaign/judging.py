@@ -7,16 +7,7 @@ from autoresearch_kit.campaign.aims import bounds_in
 from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.outcome import Outcome
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.records import (
-    Arm,
-    Experiment,
-    Metric,
-    Noise,
-    Proposal,
-    Rule,
-    Run,
-    Task,
-)
+from autoresearch_kit.records import Arm, Experiment, Metric, Noise, Proposal, Rule, Run, Task
 from autoresearch_kit.verdicts import decide, noise, pareto, repeats
 from autoresearch_kit.verdicts.bounds import BoundTest, within
 from autoresearch_kit.verdicts.decide import MOST_RUNS, Decision

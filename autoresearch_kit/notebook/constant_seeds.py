@@ -51,9 +51,7 @@ Calls = Mapping[str, Sequence[ast.Call]]
 """A program's calls, by the name of what they call."""
 
 
-def find_constant_seeds(
-    trees: Sequence[ast.Module],
-) -> Iterator[tuple[ast.expr | ast.alias, str]]:
+def find_constant_seeds(trees: Sequence[ast.Module]) -> Iterator[tuple[ast.expr | ast.alias, str]]:
     """Yield the nodes of a program's cells that fix a seed, each with the reason of its refusal."""
     nodes = [node for tree in trees for node in nodes_of(tree)]
     varying = _varying_names(nodes)

@@ -25,10 +25,7 @@ _WAYS_OUT_OF_TASK: Mapping[str, str] = {
 
 
 def fingerprint(
-    info: DatasetInfo | TaskInfo,
-    machine: Machine,
-    scoring_version: int,
-    clock: Clock = Clock.WALL,
+    info: DatasetInfo | TaskInfo, machine: Machine, scoring_version: int, clock: Clock = Clock.WALL
 ) -> Fingerprint:
     """Return the fingerprint of scores measured on `info` and `machine`, by a task's scoring.
 

@@ -203,10 +203,7 @@ def front(experiments: Sequence[Experiment], task: Task) -> list[Experiment]:
 
 
 def samples(
-    experiments: Sequence[Experiment],
-    experiment: Experiment,
-    task: Task,
-    names: Iterable[str],
+    experiments: Sequence[Experiment], experiment: Experiment, task: Task, names: Iterable[str]
 ) -> dict[str, Sample]:
     """Return the latest scores of an experiment by each of these metrics, where there are any."""
     runs = runs_by_code(experiments)[experiment.number]

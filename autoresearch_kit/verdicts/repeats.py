@@ -64,8 +64,7 @@ def once_more(tried: Sequence[CheckedRun]) -> bool:
 def least_disturbed(tried: Sequence[S]) -> S:
     """Return the run that counts: undisturbed, else scored, else with the least elsewhere."""
     return min(
-        tried,
-        key=lambda each: (bool(each.disturbed), each.run.score is None, _elsewhere(each.run)),
+        tried, key=lambda each: (bool(each.disturbed), each.run.score is None, _elsewhere(each.run))
     )
 
 

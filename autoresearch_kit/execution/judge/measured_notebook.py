@@ -130,11 +130,7 @@ def start(sandbox: MeasuringSandbox) -> MeasuringKernel:
         any_program=False,
     )
     manager = kernel.launch(
-        argv,
-        sockets=sandbox.sockets,
-        cwd=sandbox.work,
-        output=drain.write,
-        keep=[descriptor],
+        argv, sockets=sandbox.sockets, cwd=sandbox.work, output=drain.write, keep=[descriptor]
     )
     os.close(descriptor)
     relay = Relay(

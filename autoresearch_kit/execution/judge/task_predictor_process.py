@@ -17,11 +17,7 @@ import psutil
 from autoresearch_kit.execution.handover import countable
 from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.judge.task_exchange import (
-    TaskPredictorSpec,
-    TaskReply,
-    TaskRequest,
-)
+from autoresearch_kit.execution.judge.task_exchange import TaskPredictorSpec, TaskReply, TaskRequest
 from autoresearch_kit.execution.judge.watched_predictor import REPLY_BYTES, WatchedPredictor, launch
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE

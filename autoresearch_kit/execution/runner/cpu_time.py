@@ -119,9 +119,7 @@ class CpuReader:
     """
 
     def __init__(
-        self,
-        usage: Callable[[], Usage | None] = cgroups.usage,
-        cores: Collection[int] = (),
+        self, usage: Callable[[], Usage | None] = cgroups.usage, cores: Collection[int] = ()
     ) -> None:
         self.run = Tally()
         self.others = Tally()

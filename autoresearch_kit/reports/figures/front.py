@@ -35,11 +35,7 @@ COLUMNS = 3
 
 
 def front(
-    frame: pd.DataFrame,
-    task: Task,
-    members: Collection[int],
-    *,
-    title: str = "",
+    frame: pd.DataFrame, task: Task, members: Collection[int], *, title: str = ""
 ) -> Drawing | Missing:
     """Draw each pair of objectives as the axes of a plot, with the front, and bounds as lines.
 

@@ -139,10 +139,7 @@ class LLMResearcher(Researcher):
                 self._protocol = EditProtocol.BLOCKS  # so a second try is the last
 
     def _with_provenance(
-        self,
-        made: Proposal,
-        opening: Sequence[ChatCompletionMessageParam],
-        called: Sequence[str],
+        self, made: Proposal, opening: Sequence[ChatCompletionMessageParam], called: Sequence[str]
     ) -> Proposal:
         """Return the proposal with this conversation added to those that led to it."""
         before = made.provenance

@@ -96,8 +96,7 @@ class WriteCell(Call):
     cell: Annotated[str, Meta(description="The cell's name: one word.")]
     source: Annotated[str, Meta(description="Its whole source, plain Python; empty to remove it.")]
     after: Annotated[
-        str,
-        Meta(description="For a new cell only: the cell it follows, setup or an editable one."),
+        str, Meta(description="For a new cell only: the cell it follows, setup or an editable one.")
     ] = ""
     example: ClassVar[str] = '{"cell": "schedule", "source": "..."}'
 

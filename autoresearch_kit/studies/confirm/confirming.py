@@ -133,12 +133,7 @@ class Confirming:
         self.workspace.copy_kit()
 
     def _announce(
-        self,
-        todo: Todo,
-        standing: Standing,
-        context: Context,
-        heartbeat: Heartbeat,
-        pool: Pool,
+        self, todo: Todo, standing: Standing, context: Context, heartbeat: Heartbeat, pool: Pool
     ) -> None:
         """Say which run comes; wait for a quiet machine first if its last try was disturbed."""
         tried = {(trial.code, trial.at) for trial in standing.trials.done}

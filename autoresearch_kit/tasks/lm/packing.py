@@ -50,11 +50,7 @@ class Shard:
 
 
 def pack(
-    documents: Iterable[str],
-    tokenizer: Tokenizer,
-    context: int,
-    path: Path,
-    advance: Advance,
+    documents: Iterable[str], tokenizer: Tokenizer, context: int, path: Path, advance: Advance
 ) -> Shard:
     """Write the documents' rows to `path`, all or nothing, in bounded memory, on all cores.
 

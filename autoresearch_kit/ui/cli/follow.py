@@ -15,14 +15,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import (
-    Experiment,
-    Request,
-    Stage,
-    State,
-    Verdict,
-    strongest,
-)
+from autoresearch_kit.records import Experiment, Request, Stage, State, Verdict, strongest
 from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.reports.slots import slots_in_short
 from autoresearch_kit.reports.status import under_way

@@ -97,8 +97,7 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="Corpus (default: stdlib).")] = None,
     researcher: Annotated[str | None, typer.Option(help="Who proposes (default: optuna).")] = None,
     profile: Annotated[
-        str | None,
-        typer.Option(help="Its constants (default: the machine's, or as-is)."),
+        str | None, typer.Option(help="Its constants (default: the machine's, or as-is).")
     ] = None,
     notebook: Annotated[
         Path | None, typer.Option(help="The training notebook (default: the profile's).")
@@ -141,8 +140,7 @@ def run(
         ),
     ] = None,
     compile_seconds: Annotated[
-        float | None,
-        _budget(help="Compilation not counted, at most (default: CUDA 180, else 90)."),
+        float | None, _budget(help="Compilation not counted, at most (default: CUDA 180, else 90).")
     ] = None,
     memory_mb: Annotated[float | None, _budget(help="Memory (default: 80% of all).")] = None,
     gpu_memory_mb: Annotated[
@@ -178,8 +176,7 @@ def run(
         _verdict(help="Keep nothing outside: `parameters <= 30e6`; may be given several times."),
     ] = None,
     approve: Annotated[
-        bool,
-        _verdict("--approve", help="Build on a keep only once a person has approved it."),
+        bool, _verdict("--approve", help="Build on a keep only once a person has approved it.")
     ] = False,
     model: Annotated[str | None, _model(help="Name of the model.")] = None,
     usd_in: Annotated[float | None, _model(help="Price of a million tokens in.")] = None,

@@ -76,11 +76,7 @@ class Viewer:
         frame = tables.frame_of(reading.table)
         return render(
             progress(
-                frame,
-                reading.noise,
-                metric=reading.metric,
-                title=reading.tag,
-                size=PROGRESS_SIZE,
+                frame, reading.noise, metric=reading.metric, title=reading.tag, size=PROGRESS_SIZE
             )
         )
 
