@@ -13,6 +13,7 @@ library, so that the same command would make another data set, and scores could 
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +27,12 @@ from autoresearch_kit.ledger import History, sharing, valid_tag
 from autoresearch_kit.records import DatasetInfo, Settings, codec
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, Dataset, complete, folder_of, open_dataset
 
-FILES = ("settings.json", "research.json", "usage.jsonl", "guidance.json", "prepared.json")
-"""The files of the campaign's folder that are copied, beside its pending proposals. No secret is in
+FILES = ("settings.json", "research.json", "usage.jsonl", "guidance.json", "bounds.json")
+"""The files of the campaign's folder that are copied, beside those of `SEVERAL`. No secret is in
 them; destinations.json has one, so it stays out."""
+
+SEVERAL = re.compile(r"(pending|prepared)/[0-9]{4,9}\.json|directives/\w+\.md")
+"""Paths of proposals that wait, and of each program.md."""
 
 KIT = "kit"
 """The folder in the zip that holds the campaign's own copy of the package."""
@@ -123,16 +127,19 @@ def _task_in(folder: Path, tag: str) -> Path:
 
 def _write_archive(workspace: Workspace, dataset: Dataset | None, path: Path) -> None:
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
-        pending = sorted(workspace.folder.glob("pending/*.json"))
-        directives = sorted(workspace.folder.glob("directives/*.md"))
-        for file in [*(workspace.folder / name for name in FILES), *pending, *directives]:
-            if file.exists():
-                archive.write(file, file.relative_to(workspace.folder))
+        for name in [*FILES, *_several(workspace.folder)]:
+            with suppress(FileNotFoundError):  # there is none, or it was taken meanwhile
+                archive.write(workspace.folder / name, name)
         if dataset is not None:
             archive.write(dataset.folder / INFO_FILE, INFO_FILE)
         for file in sorted(workspace.kit.rglob("*")):
             if file.is_file() and file.parent.name != "__pycache__":
                 archive.write(file, Path(KIT) / file.relative_to(workspace.kit))
+
+
+def _several(folder: Path) -> list[str]:
+    names = (path.relative_to(folder).as_posix() for path in folder.glob("*/*"))
+    return sorted(filter(SEVERAL.fullmatch, names))
 
 
 def _pack_dataset(dataset: Path, folder: Path) -> None:
@@ -186,7 +193,7 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
         archive.extractall(scratch, kit)
         workspace.copy_kit(Path(scratch) / KIT / "autoresearch_kit")
     for name in archive.namelist():
-        if name in FILES or re.fullmatch(r"pending/[0-9]{4,9}\.json|directives/\w+\.md", name):
+        if name in FILES or SEVERAL.fullmatch(name):
             (workspace.folder / name).parent.mkdir(exist_ok=True)
             write_atomic(workspace.folder / name, archive.read(name))
 

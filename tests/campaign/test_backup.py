@@ -14,7 +14,7 @@ from autoresearch_kit.files.atomic import copy_atomic, write_atomic
 from autoresearch_kit.files.kit_copy import digest
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import DatasetInfo, Fingerprint, Machine, Proposal, codec
+from autoresearch_kit.records import Bound, DatasetInfo, Fingerprint, Machine, Proposal, codec
 from autoresearch_kit.tasks.lm.corpora import hidden_here
 from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, open_dataset
 from autoresearch_kit.tasks.lm.prepare import prepare
@@ -38,7 +38,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
-    """Make a campaign with a pending proposal, copy it to `disk`, and remove its corpus."""
+    """Make a campaign with proposals that wait, copy it to `disk`, and remove its corpus."""
     folder = tmp_path_factory.mktemp("first")
     workspace = Workspace(make_night(folder / "project").history.root, "night")
     workspace.create()
@@ -53,6 +53,8 @@ def first(tmp_path_factory: pytest.TempPathFactory, lost: Path) -> Workspace:
         workspace.write_settings(replace(settings, dataset=str(lost)))
         workspace.write_guidance("wider")
         workspace.under_way.write_pending(Proposal(4, 1, "optuna", "next", ""))
+        workspace.under_way.write_prepared(Proposal(5, 1, "llm", "paid for", ""))
+        workspace.write_bounds((Bound("parameters", 1e6),))
         (folder / "disk").mkdir()
         copy_campaign(workspace, folder / "disk")
         lost.unlink()
@@ -92,6 +94,8 @@ def test_a_restored_campaign_goes_on_without_its_corpus(
 ) -> None:
     restore(fresh.root, disk, "night")
     assert fresh.under_way.pending() == first.under_way.pending()
+    assert fresh.under_way.prepared() == first.under_way.prepared()
+    assert fresh.bounds() == (Bound("parameters", 1e6),)
     assert fresh.guidance() == "wider"
     assert digest(fresh.kit) == digest(first.kit)
     settings = settle(fresh.root, "night", Options())
