@@ -1,4 +1,4 @@
-"""What people answer about keeps while a campaign runs: whether each may be built on."""
+"""Take over the approvals and rejections that people give while a campaign runs."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a researcher sees, kept until something changes."""
+"""Keep the view that a researcher gets until something changes."""
 
 import time
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ _ADDING_PROBE = threading.Lock()
 
 @dataclass(frozen=True)
 class UnderWay:
-    """What is written down in a campaign's `folder` of experiments that are not yet in git.
+    """Proposals, runs and probes in a campaign's `folder` of experiments that are not yet in git.
 
     Their runs have folders of their own in `runs`.
     """

@@ -1,4 +1,4 @@
-"""What a run is told before it starts: its folder, bounds, device and sandbox."""
+"""Records that a run gets before it starts: its folder, bounds, device and sandbox."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is kept of an experiment beside its record in git."""
+"""Files that are kept of an experiment beside its record in git."""
 
 from dataclasses import replace
 from pathlib import Path

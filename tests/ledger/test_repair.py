@@ -1,4 +1,4 @@
-"""What a killed git or a person left behind: locks, and the campaign's branch."""
+"""Repair what a killed git or a person left behind: locks, and the campaign's branch."""
 
 from pathlib import Path
 

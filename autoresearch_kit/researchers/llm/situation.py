@@ -1,4 +1,4 @@
-"""What a prompt says of the machine, the budget and the task."""
+"""Sections of a prompt about the machine, the budget and the task."""
 
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook

@@ -1,4 +1,4 @@
-"""What a prompt says of the best: where the campaign stands, the front, bounds, a profile."""
+"""Sections of a prompt about the best: where the campaign stands, front, bounds, profile."""
 
 from collections.abc import Sequence
 
