@@ -1,19 +1,19 @@
 """Test commands that measure, and checks: real shells in the measurement's sandbox."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.measured_command import check, measure
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
+from autoresearch_kit.execution.runner import limits
 from autoresearch_kit.execution.sandbox import bubblewrap
-from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.records import Metric, Reason, TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
 from tests.execution.judge.measured import submissions
@@ -24,12 +24,16 @@ from tests.execution.judge.measured.test_measured import NOT, refusal, submit
 SH = "#!/bin/sh\n"
 
 
+@pytest.fixture(autouse=True)
+def _this_process_is_no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it have the memory that tests before took, where it measures in a judge's place."""
+    monkeypatch.setattr(limits, "RUNNER_MEMORY_MB", math.inf)
+
+
 def sandbox_of(spec: JudgeSpec) -> MeasuringSandbox:
-    """Return the sandbox of a judge that is this process, which has memory of its own."""
     info = read_info(spec.dataset)
     assert isinstance(info, TaskInfo)
-    own = psutil.Process().memory_info().rss / MEGABYTE
-    return MeasuringSandbox(replace(spec, memory_mb=own + 500), info)
+    return MeasuringSandbox(spec, info)
 
 
 def fault(act: Callable[[], object]) -> tuple[Reason, str]:
