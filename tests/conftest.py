@@ -1,10 +1,12 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from tests import bundled
 from tests.campaign import tiny
 
 SLOW_SECONDS = 1800
@@ -26,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_sessionfinish() -> None:
+    """Remove the folders that tests left beside installed packages, once no worker runs."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        for folder in bundled.leftovers():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _has_gpu() -> bool:

@@ -9,8 +9,6 @@ should predict are in tests/execution/judge/test_gate.py.
 import py_compile
 import shutil
 import subprocess
-import sys
-import sysconfig
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +24,8 @@ from autoresearch_kit.execution.processes import reap
 from autoresearch_kit.execution.runner import compile_cache
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Run, RunSpec
+from tests.bundled import empty
+from tests.bundled import folders as bundled_folders
 from tests.cheats import clocks, files, processes
 from tests.cheats.base import HONEST, Cheat, make_run
 
@@ -96,8 +96,7 @@ def bundled() -> Iterator[None]:
     """Yield copies of a held-out module as other programs bring them, beside what runs see."""
     import turtle
 
-    prefixes = (sys.prefix, sysconfig.get_path("purelib"))
-    folders = [Path(prefix) / "bundled" for prefix in prefixes]
+    folders = bundled_folders("bundled")
     for folder in folders:
         (folder / "__pycache__").mkdir(parents=True, exist_ok=True)
         shutil.copy(turtle.__file__, folder)
@@ -106,7 +105,7 @@ def bundled() -> Iterator[None]:
             archive.write(turtle.__file__, "turtle.py")
     yield
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        empty(folder)
 
 
 @pytest.fixture(scope="module")

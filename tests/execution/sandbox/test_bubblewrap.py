@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from autoresearch_kit.execution.sandbox import bubblewrap, packages
 from autoresearch_kit.records import Accelerator, SandboxLevel, VisibleFiles
+from tests import bundled
 
 needs_bubblewrap = pytest.mark.skipif(bool(bubblewrap.why_not()), reason=bubblewrap.why_not())
 
@@ -225,8 +226,7 @@ for folder, folders, files in os.walk('/'):
 def test_no_copy_of_a_held_out_module_is_seen(tmp_path: Path) -> None:
     import turtle
 
-    site = Path(sysconfig.get_path("purelib"))
-    copies = [Path(sys.prefix, f"bundled-{os.getpid()}"), site / f"bundled_{os.getpid()}"]
+    copies = bundled.folders(f"bundled_{os.getpid()}")
     try:
         for folder in copies:
             (folder / "lib/python3").mkdir(parents=True)
@@ -235,7 +235,7 @@ def test_no_copy_of_a_held_out_module_is_seen(tmp_path: Path) -> None:
         result = run(SEARCH, tmp_path)
     finally:
         for folder in copies:
-            shutil.rmtree(folder, ignore_errors=True)
+            bundled.empty(folder)
     assert (result.returncode, result.stdout) == (0, "")
 
 
