@@ -80,6 +80,8 @@ def test_runner_and_judge_are_pinned_with_a_thread_a_core(tmp_path: Path) -> Non
         scoring.start(scoring.judge_spec(spec, spec.folder, Split.VAL)),
     ]
     processes = [psutil.Process(each.process.pid) for each in started]
+    while not all(each.environ() for each in processes):  # it has none for a moment of its start
+        assert all(each.is_running() for each in processes)
     found = [(each.cpu_affinity(), each.environ()["OMP_NUM_THREADS"]) for each in processes]
     for each in started:
         each.end()
