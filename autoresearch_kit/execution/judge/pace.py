@@ -3,15 +3,8 @@
 from collections.abc import Sequence
 from statistics import median
 
-from autoresearch_kit.execution.judge.scoring import ScoreFailure
+from autoresearch_kit.execution.judge.scoring import FREE_SECONDS, ScoreFailure
 from autoresearch_kit.records import Reason
-
-FREE_SECONDS = 10.0
-"""Allowed for loading the model, and for what its first answer takes longer than a typical one.
-
-Seconds of the wall-clock, not CPU time: the notebook's models load in 0.1 s, and in less than 1 s
-beside six busy processes on two cores. CPU time would miss what trains on a GPU.
-"""
 
 FREE_SHARE = 0.25
 """Share of the time of all answers that is allowed for slow ones, as on a busy machine."""

@@ -45,10 +45,18 @@ LM_SECONDS = 300.0
 LM_ANSWER_SECONDS = 60.0
 """Seconds that a language model's loading, and each of its answers, may take."""
 
-FREE_SECONDS, FREE_SHARE = 10.0, 0.1
-"""Seconds that loading a task's submission and all its answers may take, where the task does not
-say: so many, or this share of the budget of training if that is more. In them it could go on
-training."""
+FREE_SECONDS = 10.0
+"""Seconds in which a submission could go on training, unseen, while it is scored. A language model
+may take them to load and for what its first answer takes longer than a typical one; a task's
+submission to load and for all its answers.
+
+They are of the wall-clock, not CPU time: the kit's models load in 0.1 s, and in less than 1 s
+beside six busy processes on two cores. CPU time would miss what trains on a GPU.
+"""
+
+BUDGET_SHARE = 0.1
+"""A task's submission may take this share of the budget of training, if that is more and the task
+does not say."""
 
 GRACE_SECONDS = 15.0
 """Seconds on top of the judge's own limit, before it is taken to hang."""
@@ -118,7 +126,7 @@ def answer_seconds(info: DatasetInfo | TaskInfo, train_seconds: float) -> float:
     """Return the seconds that `JudgeSpec.answer_seconds` bounds."""
     if not isinstance(info, TaskInfo):
         return LM_ANSWER_SECONDS
-    return info.submission_seconds or max(FREE_SECONDS, FREE_SHARE * train_seconds)
+    return info.submission_seconds or max(FREE_SECONDS, BUDGET_SHARE * train_seconds)
 
 
 def judge_spec(spec: RunSpec, folder: Path, shard: Split) -> JudgeSpec:
