@@ -39,7 +39,7 @@ ON_A_CPU = (*profiles.FOR_CPUS, profiles.AS_IS.name)
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs are to be: `elsewhere` on a cluster, in `slots` of cores, or on an accelerator."""
+    """Says what runs compute on: a cluster (`elsewhere`), `slots` of cores, or an accelerator."""
 
     elsewhere: bool
     slots: int
@@ -52,15 +52,16 @@ def begin(root: Path, options: Options) -> Settings:
     Raises:
         InputError: an option can't be met on this machine, or the notebook can't be used.
     """
-    told = None if options.task is None else task_file.read(root, options.task)
-    if told is not None:
-        options = _for_task(options, told)
+    task_toml = None if options.task is None else task_file.read(root, options.task)
+    if task_toml is not None:
+        options = _for_task(options, task_toml)
     place = _place(options)
     suits = _suitable(options, place)
     profile = options.profile or _usual_profile(root, options, suits)
     dataset = options.dataset or "stdlib"
-    text = None if told else context.text_sizes(dataset, suits)
-    task = with_aims(told.task if told else LANGUAGE_MODELLING, options.objectives, options.bound)
+    text = None if task_toml else context.text_sizes(dataset, suits)
+    task = task_toml.task if task_toml else LANGUAGE_MODELLING
+    task = with_aims(task, options.objectives, options.bound)
     if not place.elsewhere:
         check_measured(task, place.accelerator)
     train_seconds, rule = options.train_seconds or 300.0, options.rule or Rule.CAREFUL
@@ -92,13 +93,13 @@ def begin(root: Path, options: Options) -> Settings:
     )
 
 
-def _for_task(options: Options, told: TaskFile) -> Options:
+def _for_task(options: Options, task_toml: TaskFile) -> Options:
     """Return the options with what a task's folder says, where nothing else was asked for.
 
     Raises:
         InputError: an option is for language modelling only.
     """
-    folder = told.task.folder
+    folder = task_toml.task.folder
     if options.dataset is not None:
         raise InputError(f"--dataset is for language modelling; {folder} has its own data")
     if options.profile not in (None, profiles.AS_IS.name):
@@ -111,7 +112,7 @@ def _for_task(options: Options, told: TaskFile) -> Options:
         dataset=folder,
         profile=profiles.AS_IS.name,
         notebook=options.notebook or f"{folder}/{layout.TRAIN_NOTEBOOK}",
-        train_seconds=options.train_seconds or told.train_seconds,
+        train_seconds=options.train_seconds or task_toml.train_seconds,
     )
 
 

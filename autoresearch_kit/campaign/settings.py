@@ -79,7 +79,7 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
 def _check_unchanged(root: Path, tag: str, task: Task) -> None:
     """Refuse a task.toml with other aims than a campaign was begun with that has no baseline yet.
 
-    One that has is told by its fingerprint.
+    A campaign that has one is refused by its fingerprint.
 
     Raises:
         InputError: it is so; the message says how to begin anew.
@@ -87,8 +87,8 @@ def _check_unchanged(root: Path, tag: str, task: Task) -> None:
     there = task.folder and (root / task.folder / layout.TASK_FILE).exists()
     if not there or History(root, tag).experiments():
         return
-    told = task_file.read(root, task.folder).task
-    if (told.metrics, told.trusted) != (task.metrics, task.trusted):
+    found = task_file.read(root, task.folder).task
+    if (found.metrics, found.trusted) != (task.metrics, task.trusted):
         raise InputError(
             f"{task.folder}/{layout.TASK_FILE} has other metrics than when campaign '{tag}' was "
             f"begun, which has no baseline yet; begin it anew: autoresearch delete {tag}, then run "

@@ -106,7 +106,7 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Destinations:
-    """Where a campaign is copied to and its notices are sent; an empty field asks for none.
+    """Holds the folder for copies and the address for notices; an empty field asks for none.
 
     `copy_to` is the folder that gets a copy of the campaign. Notices are posted to `webhook`; who
     knows this address can write there, so it is shown nowhere.

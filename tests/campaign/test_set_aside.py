@@ -6,10 +6,7 @@ import pytest
 
 from autoresearch_kit.campaign.recording import files_of
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import (
-    Reason,
-    Verdict,
-)
+from autoresearch_kit.records import Reason, Verdict
 from tests.campaign.deciding import (
     AGAIN_BEST,
     BEGIN,
