@@ -1,6 +1,7 @@
 """Limits of a run's disk, processes and GPU memory, set so low that they are soon reached."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,20 @@ def test_a_deleted_file_counts_while_it_is_open(tmp_path: Path) -> None:
         (tmp_path / "gone").unlink()
         failure = exceeded(tmp_path, psutil.Process())
     assert failure == Failure(Reason.OUT_OF_DISK, "6 MB written, 4 MB allowed")
+
+
+def test_displays_count_what_this_process_had_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DISPLAYS_MB", 20.0)  # far less than Python with torch has
+    watched = Limits(tmp_path, tmp_path / "no sockets", ALLOWED_MB)
+    assert watched.exceeded([]) is None
+    displays = b"." * 64_000_000
+    failure = watched.exceeded([])
+    assert len(displays) == 64_000_000
+    assert failure is not None
+    assert failure.reason is Reason.OUT_OF_MEMORY
+    assert re.fullmatch(r"it displayed more than \d\d MB at once", failure.detail)
 
 
 def test_a_nearly_full_disk_allows_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,8 @@ FREE_SHARE = 0.5
 BLOCK_BYTES = 512
 """Unit of `st_blocks` on any file system."""
 
-RUNNER_MEMORY_MB = 1000.0
-"""Memory of the runner above which the notebook floods its displays."""
+DISPLAYS_MB = 1000.0
+"""Memory by which this process may grow: what it holds of a notebook are its displays."""
 
 
 class Limits:
@@ -58,6 +58,7 @@ class Limits:
         self._sockets = sockets
         self._memory_mb = memory_mb
         self._disk_bytes = allowed_bytes(work, memory_mb)
+        self._own_memory_mb = _own_memory_mb()
         self._tasks = tasks()
         self._next_listing = 0.0
 
@@ -76,9 +77,9 @@ class Limits:
         if used > self._memory_mb:
             detail = f"{used:,.0f} MB used, {self._memory_mb:,.0f} MB allowed"
             return Failure(Reason.OUT_OF_MEMORY, detail)
-        own = psutil.Process().memory_info().rss / MEGABYTE
-        if own > RUNNER_MEMORY_MB:
-            return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {own:,.0f} MB at once")
+        grown = _own_memory_mb() - self._own_memory_mb
+        if grown > DISPLAYS_MB:
+            return Failure(Reason.OUT_OF_MEMORY, f"it displayed more than {grown:,.0f} MB at once")
         return None
 
     def _check_disk(self, processes: Sequence[psutil.Process]) -> Failure | None:
@@ -177,6 +178,11 @@ def allowed_bytes(folder: Path, memory_mb: float) -> float:
     """Return the bytes that a run may write below `folder` (see `Limits`)."""
     free = os.statvfs(folder)
     return min(memory_mb * MEGABYTE, free.f_bavail * free.f_frsize * FREE_SHARE)
+
+
+def _own_memory_mb() -> float:
+    """Return the memory of this process, which watches the run and keeps its outputs."""
+    return psutil.Process().memory_info().rss / MEGABYTE
 
 
 def _memory(process: psutil.Process) -> int:

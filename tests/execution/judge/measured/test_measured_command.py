@@ -1,6 +1,5 @@
 """Test commands that measure, and checks: real shells in the measurement's sandbox."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ from autoresearch_kit.execution.judge import scoring
 from autoresearch_kit.execution.judge.measured_command import check, measure
 from autoresearch_kit.execution.judge.measuring_sandbox import MeasuringSandbox
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
-from autoresearch_kit.execution.runner import limits
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Metric, Reason, TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
@@ -22,12 +20,6 @@ from tests.execution.judge.measured.submissions import Does
 from tests.execution.judge.measured.test_measured import NOT, refusal, submit
 
 SH = "#!/bin/sh\n"
-
-
-@pytest.fixture(autouse=True)
-def _this_process_is_no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let it have the memory that tests before took, where it measures in a judge's place."""
-    monkeypatch.setattr(limits, "RUNNER_MEMORY_MB", math.inf)
 
 
 def sandbox_of(spec: JudgeSpec) -> MeasuringSandbox:
