@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.ui import cli
 from tests.tasks.measured.folders import scaffolded
@@ -55,11 +56,15 @@ def test_check_warns_of_a_path_that_hides_nothing(
 
 
 @pytest.mark.slow
-def test_a_new_task_runs_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_task_runs_at_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     options = ["--train-seconds", "1", "--rule", "greedy", "--seeds", "1", "--max-elsewhere", "1"]
     assert not autoresearch(monkeypatch, "new", "toy")
     command = ["run", "night", "--task", "toy", "--max-experiments", "1", *options]
     assert not autoresearch(monkeypatch, *command)
+    assert "campaign 'night': done" in capsys.readouterr().out
+    assert "keep (baseline)" in Workspace(project, "night").log.read_text()
     experiments = History(project, "night").experiments()
     assert [each.runs[0].score is not None for each in experiments] == [True, True]
     assert all("rmse" in each.runs[0].score.values for each in experiments if each.runs[0].score)
