@@ -1,5 +1,6 @@
 """The file `task.toml` in a task's folder: what is measured, what must hold, and the budget."""
 
+import hashlib
 import keyword
 import re
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE, read_all
-from autoresearch_kit.records import KIT_METRICS, Bound, Direction, Metric, Task
+from autoresearch_kit.records import KIT_METRICS, Bound, Direction, Metric, Task, codec
 from autoresearch_kit.tasks.measured.layout import TASK_FILE
 from autoresearch_kit.tasks.measured.toml_table import Table
 
@@ -46,6 +47,11 @@ class TaskFile:
     submission_seconds: float | None = None
     sees: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
+
+    @property
+    def aims(self) -> str:
+        """Return a digest of what a campaign takes from it at its start, for its life."""
+        return hashlib.sha256(codec.compact((self.task, self.train_seconds))).hexdigest()[:12]
 
 
 def read(root: Path, folder: str) -> TaskFile:
