@@ -90,6 +90,7 @@ def begin(root: Path, options: Options) -> Settings:
         pool=options.pool or LOCAL,
         task=task,
         approve=bool(options.approve),
+        aims=task_toml.aims if task_toml else "",
     )
 
 

@@ -8,7 +8,7 @@ from autoresearch_kit.campaign.options import Options, flag, resolved
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Settings, Task
+from autoresearch_kit.records import Settings
 from autoresearch_kit.tasks.measured import layout, task_file
 
 
@@ -56,7 +56,7 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
             f"{tag} '{options.bound[0]}'"
         )
     task = started.task
-    _check_unchanged(root, tag, task)
+    _check_unchanged(root, tag, started)
     of_task = {"task": task.folder or None, "objectives": ",".join(task.objectives), "bound": None}
     if options.approve and not started.approve:
         raise InputError(
@@ -76,21 +76,26 @@ def resume(root: Path, tag: str, started: Settings, options: Options) -> Setting
     return started
 
 
-def _check_unchanged(root: Path, tag: str, task: Task) -> None:
-    """Refuse a task.toml with other aims than a campaign was begun with that has no baseline yet.
-
-    A campaign that has one is refused by its fingerprint.
+def aims_changed(root: Path, settings: Settings) -> bool:
+    """Return whether task.toml asks for something else than when the campaign was begun.
 
     Raises:
-        InputError: it is so; the message says how to begin anew.
+        InputError: it can't be read.
     """
-    there = task.folder and (root / task.folder / layout.TASK_FILE).exists()
-    if not there or History(root, tag).experiments():
-        return
-    found = task_file.read(root, task.folder).task
-    if (found.metrics, found.trusted) != (task.metrics, task.trusted):
+    folder = settings.task.folder
+    there = settings.aims and (root / folder / layout.TASK_FILE).exists()
+    return bool(there) and task_file.read(root, folder).aims != settings.aims
+
+
+def _check_unchanged(root: Path, tag: str, settings: Settings) -> None:
+    """Refuse a changed task.toml before there is a baseline: its user expects the change to count.
+
+    Raises:
+        InputError: it was changed; the message says how to begin anew.
+    """
+    if not History(root, tag).experiments() and aims_changed(root, settings):
         raise InputError(
-            f"{task.folder}/{layout.TASK_FILE} has other metrics than when campaign '{tag}' was "
-            f"begun, which has no baseline yet; begin it anew: autoresearch delete {tag}, then run "
-            "it again with its options"
+            f"{settings.task.folder}/{layout.TASK_FILE} has other metrics, objectives, bounds or "
+            f"another budget than when campaign '{tag}' was begun, which has no baseline yet; "
+            f"begin it anew: autoresearch delete {tag}, then run it again with its options"
         )

@@ -17,6 +17,7 @@ from autoresearch_kit.campaign.background import WEBHOOK
 from autoresearch_kit.campaign.heartbeat import starting
 from autoresearch_kit.campaign.model_options import KEY, NO_ENDPOINT, ModelOptions, find_model
 from autoresearch_kit.campaign.pools import is_elsewhere
+from autoresearch_kit.campaign.settings import aims_changed
 from autoresearch_kit.errors import BusyError, InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.execution.sandbox import bubblewrap
@@ -74,6 +75,12 @@ def start(
         _check_is_there(workspace, settings.task.folder)
         say(f"notebook: {settings.notebook}")
         check_task(workspace.root, settings.task.folder)
+        if aims_changed(workspace.root, settings):
+            say(
+                f"warning: {settings.task.folder}/{TASK_FILE} was changed since '{workspace.tag}' "
+                "was begun, which keeps its metrics, objectives, bounds and budget; other bounds: "
+                f"autoresearch bound {workspace.tag}"
+            )
     else:
         say(f"notebook: {settings.notebook}, profile {settings.profile}")
     context.read_notebook(workspace.root, settings.notebook)

@@ -26,8 +26,8 @@ class Settings:
     `notebook` is the training notebook's path in the project. `devices` are those of this machine
     that runs may have, `pool` is where devices are: `local`, or a cluster of Ray's. These two may
     change from one start of the campaign to the next. `task` is what is trained and measured; for
-    a task that is a folder, `dataset` is that folder. `approve`: a keep is built on only once a
-    person has approved it.
+    a task that is a folder, `dataset` is that folder, and `aims` digests what its task.toml asked
+    for at the start. `approve`: a keep is built on only once a person has approved it.
     """
 
     dataset: str
@@ -49,6 +49,7 @@ class Settings:
     pool: str = "local"
     task: Task = LANGUAGE_MODELLING
     approve: bool = False
+    aims: str = ""
 
 
 class EditProtocol(StrEnum):

@@ -17,11 +17,13 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.execution.sandbox.leak import MOST_LEAK, find_leak
 from autoresearch_kit.execution.sandbox.visible_files import find_visible_files
 from autoresearch_kit.files import paths
+from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.ledger import History, find_root
 from autoresearch_kit.machine import profiles
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Machine, SandboxLevel
 from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.ui import colab
 
 LEAST_GIT = (2, 36)
@@ -76,7 +78,7 @@ def examine(folder: Path, *, try_compile: bool = False) -> Findings:
         said = "a session ends after some hours, and its disk is lost"
         findings.append(Finding("colab", said, advice))
     findings += [*_hardware(try_compile), _sandbox(), _git(), _project(folder)]
-    findings += [*_corpora(folder), _lab(), _key()]
+    findings += [*_corpora(folder), *_tasks(), _lab(), _key()]
     return findings
 
 
@@ -190,6 +192,17 @@ def _corpora(folder: Path) -> Iterator[Finding]:
             largest = f"remove the largest copies, in {leak.largest}"
             advice = largest if leak.share > MOST_LEAK else ""
             yield Finding("scored text", f"of {dataset.name}: {leak}", advice)
+
+
+def _tasks() -> Iterator[Finding]:
+    """Yield how much the prepared copies of tasks take: one for each state of a task's folder."""
+    home = paths.data_home()
+    copies = [path.parent for path in home.glob(f"*/{layout.INFO_FILE}")]
+    if copies:
+        sizes = (path.stat().st_size for copy in copies for path in copy.rglob("*"))
+        said = f"{len(copies)} prepared copies, {sum(sizes) / MEGABYTE:,.0f} MB in {home}"
+        way_out = "remove any while no campaign runs, and the next start makes what it needs"
+        yield Finding("tasks", f"{said}; {way_out}")
 
 
 def _notebook(root: Path) -> TrainNotebook:

@@ -111,12 +111,47 @@ def test_values_of_a_changed_measurement_are_not_compared(toy: Path, project: Pa
         check_comparable(*(fingerprint(each, made_up_runs.MACHINE, 1) for each in (before, after)))
 
 
-def test_other_metrics_are_refused_before_the_baseline(toy: Path, project: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('name = "rmse"', 'name = "rms"'),
+        ("bounds = [", 'bounds = ["rmse <= 9", '),
+        ("[[metrics]]", 'objectives = ["rmse", "nodes"]\n[[metrics]]'),
+        ('unit = ""', 'unit = "m"'),
+    ],
+)
+def test_a_changed_task_file_is_refused_before_the_baseline(
+    before: str, after: str, toy: Path, project: Path
+) -> None:
     begun(project, Options(task="toy"))
     told = toy / "task.toml"
-    told.write_text(told.read_text().replace('"rmse"', '"rms"'))
+    assert before in told.read_text()
+    told.write_text(told.read_text().replace(before, after, 1))
     with pytest.raises(InputError, match="begin it anew: autoresearch delete night"):
         settle(project, "night", Options())
+
+
+def test_a_change_that_does_not_count_is_told_at_the_start(toy: Path, project: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def say(text: str) -> None:
+        if "toy/task.toml was changed since 'night' was begun" in text:
+            raise StoppedError
+
+    settings = begun(project, Options(task="toy"))
+    told = toy / "task.toml"
+    told.write_text(told.read_text().replace("bounds = [", 'bounds = ["rmse <= 9", '))
+    workspace = Workspace(project, "night")
+    with pytest.raises(StoppedError):
+        start.start(workspace, settings, Limits(), ModelOptions(), None, {}, say)
+
+
+@pytest.mark.usefixtures("toy")
+def test_options_in_place_of_the_task_files_are_no_change_of_it(project: Path) -> None:
+    asked = Options(task="toy", objectives="rmse,nodes", bound=("rmse <= 9",), train_seconds=9)
+    settings = begun(project, asked)
+    assert settle(project, "night", Options()) == settings
 
 
 def test_a_task_that_was_moved_away_is_asked_for(toy: Path, project: Path) -> None:

@@ -44,6 +44,17 @@ def test_a_missing_repository_or_corpus_is_a_gap(project: Path, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("probed")
+def test_it_says_how_much_prepared_copies_of_tasks_take(project: Path, tmp_path: Path) -> None:
+    assert "tasks" not in examine(project)
+    for name in ("toy-1", "toy-2"):
+        copy = tmp_path / "data" / name
+        copy.mkdir(parents=True)
+        (copy / "task.json").write_bytes(b" " * 3_000_000)
+    found = examine(project)["tasks"].found
+    assert found.startswith(f"2 prepared copies, 6 MB in {tmp_path / 'data'}; remove any while no")
+
+
+@pytest.mark.usefixtures("probed")
 @pytest.mark.parametrize(
     ("gap", "covered", "advice"),
     [

@@ -59,6 +59,11 @@ class View:
         above = (folder for folder in (*reversed(path.parents), path) if self._shown.get(folder))
         return next(above, None)
 
+    def first_in(self, folder: Path) -> Path | None:
+        """Return the first shown path in a folder (without links) that is not shown itself."""
+        inside = (path for path in sorted(self._shown) if self._shown[path])
+        return next((path for path in inside if folder in path.parents), None)
+
     def options(self) -> Iterator[str]:
         """Yield the options that make the root."""
         emptied = []

@@ -1,5 +1,6 @@
 """The file `task.toml` in a task's folder: what is measured, what must hold, and the budget."""
 
+import hashlib
 import keyword
 import re
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.bounded import MEGABYTE, read_all
-from autoresearch_kit.records import KIT_METRICS, Bound, Direction, Metric, Task
+from autoresearch_kit.records import KIT_METRICS, Bound, Direction, Metric, Task, codec
 from autoresearch_kit.tasks.measured.layout import TASK_FILE
 from autoresearch_kit.tasks.measured.toml_table import Table
 
@@ -46,6 +47,11 @@ class TaskFile:
     submission_seconds: float | None = None
     sees: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
+
+    @property
+    def aims(self) -> str:
+        """Return a digest of what a campaign takes from it at its start, for its life."""
+        return hashlib.sha256(codec.compact((self.task, self.train_seconds))).hexdigest()[:12]
 
 
 def read(root: Path, folder: str) -> TaskFile:
@@ -203,8 +209,10 @@ def _known(metrics: Sequence[Metric]) -> dict[str, Metric]:
 def _read_sees(sandbox: Table) -> tuple[str, ...]:
     sees = sandbox.texts("sees")
     for path in sees:
-        if not PurePosixPath(path).is_absolute():
-            sandbox.note(f"sees has {path!r}; it must be an absolute path, outside the project")
+        if not PurePosixPath(path).is_absolute() or not _is_plain(path):
+            sandbox.note(
+                f"sees has {path!r}; it must be an absolute path, outside the project, without .."
+            )
         elif len(PurePosixPath(path).parts) == 1:
             sandbox.note("sees has '/', which is all of the machine; name a folder")
         elif PurePosixPath(path).parts[1] in KERNELS:
@@ -215,10 +223,17 @@ def _read_sees(sandbox: Table) -> tuple[str, ...]:
 def _read_hides(sandbox: Table) -> tuple[str, ...]:
     hides = sandbox.texts("hides")
     for path in hides:
-        if ".." in PurePosixPath(path).parts:
-            sandbox.note(f"hides has {path!r}; write it without .., from site-packages or from /")
+        if not _is_plain(path):
+            sandbox.note(
+                f"hides has {path!r}; write it without .. and ~, from site-packages or from one /"
+            )
         elif GLOB.search(path):
             sandbox.note(f"hides has {path!r}; name files or folders, each by its path, without *")
         elif PurePosixPath(path).parts in ((), ("/",)):
             sandbox.note(f"hides has {path!r}, which is all there is; name what holds hidden data")
     return hides
+
+
+def _is_plain(path: str) -> bool:
+    """Return whether a path has one name: `//usr` is another one to Python, and to Linux not."""
+    return ".." not in PurePosixPath(path).parts and not path.startswith(("//", "~"))

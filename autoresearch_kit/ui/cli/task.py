@@ -1,5 +1,6 @@
 """The commands new and check: a task that is a folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -7,8 +8,8 @@ import typer
 
 from autoresearch_kit.campaign.options import task_in_project
 from autoresearch_kit.errors import InputError
-from autoresearch_kit.execution.sandbox.visible_files import absent_hidden
-from autoresearch_kit.tasks.measured import task_file
+from autoresearch_kit.execution.sandbox.visible_files import absent_hidden, seen_in_hidden
+from autoresearch_kit.tasks.measured import layout, task_file
 from autoresearch_kit.tasks.measured.check import problems
 from autoresearch_kit.tasks.measured.scaffold import TO_FILL_IN, new_task
 from autoresearch_kit.ui.cli.app import app, console, project
@@ -31,7 +32,7 @@ def check(folder: Annotated[Path, typer.Argument(help="The task's folder.")]) ->
     """Say all that is wrong with a task's folder, each with the way to mend it."""
     root = project()
     name = task_in_project(root, str(folder.absolute()))
-    found = problems(root, name)
+    found = [*problems(root, name), *_seen_in_hidden(root, name)]
     for problem in found:
         console.print(f"- {problem}")
     if found:
@@ -39,3 +40,9 @@ def check(folder: Annotated[Path, typer.Argument(help="The task's folder.")]) ->
     for path in absent_hidden(task_file.read(root, name).hides):
         console.print(f"warning: {name} hides {path}, which no installed package here has")
     console.print(f"{name} has all that a campaign needs: autoresearch run TAG --task {name}")
+
+
+def _seen_in_hidden(root: Path, name: str) -> Iterator[str]:
+    told, _ = task_file.examine(root, name)
+    for problem in seen_in_hidden(told.hides, told.sees) if told else ():
+        yield f"{name}/{layout.TASK_FILE} {problem}"

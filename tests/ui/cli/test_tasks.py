@@ -55,6 +55,15 @@ def test_check_warns_of_a_path_that_hides_nothing(
     assert "warning: toy hides numpy/randm, which no" in capsys.readouterr().out
 
 
+def test_check_refuses_to_hide_what_every_run_needs(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    told = scaffolded(project) / "task.toml"
+    told.write_text(told.read_text().replace("hides = []", 'hides = ["/usr"]'))
+    assert autoresearch(monkeypatch, "check", "toy") == "error: toy can't be run yet: 1 to mend"
+    assert capsys.readouterr().out.startswith("- toy/task.toml hides /usr, in which every run sees")
+
+
 @pytest.mark.slow
 def test_a_new_task_runs_at_once(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
