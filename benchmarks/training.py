@@ -17,7 +17,7 @@ from autoresearch_kit.records import Constant
 from autoresearch_kit.tasks.lm import bits_per_byte
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset
-from autoresearch_kit.training.passes import Backward, Batch, Passes
+from autoresearch_kit.training.kernel import Backward, Batch, Passes
 from tests.shipped.train_cells import GPU_NOTEBOOK, NOTEBOOK, execute
 
 SEED = 0

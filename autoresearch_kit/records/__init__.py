@@ -1,7 +1,6 @@
 """Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
 from autoresearch_kit.records.approvals import Approval
-from autoresearch_kit.records.conditions import Conditions, GpuConditions
 from autoresearch_kit.records.experiments import (
     Experiment,
     Gain,
@@ -40,7 +39,20 @@ from autoresearch_kit.records.run_specs import (
     VisibleFiles,
     strongest,
 )
-from autoresearch_kit.records.runs import Arm, CacheUse, Measured, Run, failed_by_kit
+from autoresearch_kit.records.runs import (
+    Arm,
+    CacheUse,
+    Conditions,
+    GpuConditions,
+    Measured,
+    Run,
+    failed_by_kit,
+    other_values,
+    speed,
+    speed_by_run,
+    steps_apart,
+    values_of,
+)
 from autoresearch_kit.records.scores import Reason, Score
 from autoresearch_kit.records.settings import (
     NO_LIMITS,
@@ -52,9 +64,7 @@ from autoresearch_kit.records.settings import (
     Rule,
     Settings,
 )
-from autoresearch_kit.records.slots import Slot, SlotUse
-from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
-from autoresearch_kit.records.states import Command, Request, Stage, State
+from autoresearch_kit.records.states import Command, Request, Slot, SlotUse, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 from autoresearch_kit.records.tasks import (
     KIT_METRICS,
@@ -66,7 +76,6 @@ from autoresearch_kit.records.tasks import (
     Task,
     TaskInfo,
 )
-from autoresearch_kit.records.values import other_values, values_of
 
 __all__ = [
     "KIT_METRICS",

@@ -18,7 +18,7 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook.diff import NotebookDiff, source_diff
+from autoresearch_kit.notebook.changes import NotebookDiff, source_diff
 from autoresearch_kit.records import LANGUAGE_MODELLING, Metric
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports import result_tables, tables

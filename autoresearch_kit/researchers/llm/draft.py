@@ -7,8 +7,7 @@ from autoresearch_kit.errors import EditError, ExecutionError
 from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.changes import changes
-from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.changes import cell_diff, changes
 from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.records.proposals import HYPOTHESIS_LENGTH, IDEA_LENGTH

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook.diff import source_diff
+from autoresearch_kit.notebook.changes import source_diff
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.ui import opening
