@@ -15,8 +15,7 @@ Ask = Callable[[str, str], str]
 
 NONE = "none"
 
-START = 60
-"""Characters of a cell's first line that stand for it."""
+START = 60  # characters of a cell's first line that stand for it
 
 
 def all_questions(code: Sequence[Cell], guessed: Guess) -> str:

@@ -13,8 +13,7 @@ from autoresearch_kit.records import Command, Limits, Request, SlotUse, Stage, S
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
-PAUSE_POLL_SECONDS = 0.2
-"""Seconds between two looks whether a pause is over."""
+PAUSE_POLL_SECONDS = 0.2  # seconds between two looks whether a pause is over
 
 SOON_SECONDS = 0.3
 """Seconds between two writes of the state, at least, while several slots begin runs."""

@@ -30,8 +30,7 @@ SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 MORE_SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 5, Rule.GREEDY: 3}
 """Runs of the baseline for other objectives, whose noise only these runs tell."""
 
-MAX_ELSEWHERE = 0.3
-"""The share of the cores' time that others may take while a run trains."""
+MAX_ELSEWHERE = 0.3  # the share of the cores' time that others may take while a run trains
 
 ON_A_CPU = (*profiles.FOR_CPUS, profiles.AS_IS.name)
 """Profiles that may be named where a GPU is there and not used."""

@@ -15,11 +15,8 @@ from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
 from autoresearch_kit.tasks.measured.toml_table import LARGEST
 
-LEAST_PROMPT = 4_000
-"""Tokens below which a prompt could not say what is needed."""
-
-MOST_PROBES = 10
-"""Probes of a proposal: more would take longer than what they prepare."""
+LEAST_PROMPT = 4_000  # tokens below which a prompt could not say what is needed
+MOST_PROBES = 10  # probes of a proposal: more would take longer than what they prepare
 
 Bound = tuple[Callable[[float], bool], str]
 

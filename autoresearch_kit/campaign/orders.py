@@ -23,8 +23,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 
-ATTEMPTS = 2
-"""Attempts at a run that the kit itself fails."""
+ATTEMPTS = 2  # attempts at a run that the kit itself fails
 
 MOST_LOST = 3
 """Times that a run is lost with its slot before it is taken for a failure: its code may end the

@@ -22,11 +22,8 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Settings
 from autoresearch_kit.tasks.kinds import read_info
 
-LOCAL = "local"
-"""The setting `pool` for this machine's devices; others are of Ray clusters."""
-
-OWN_RAY = "auto"
-"""The setting `pool` for a Ray of the campaign's own, on this machine."""
+LOCAL = "local"  # the setting `pool` for this machine's devices; others are of Ray clusters
+OWN_RAY = "auto"  # the setting `pool` for a Ray of the campaign's own, on this machine
 
 
 def is_elsewhere(pool: str | None) -> bool:

@@ -30,8 +30,7 @@ from autoresearch_kit.researchers.base import PROBE_SECONDS
 
 logger = logging.getLogger(__name__)
 
-PROFILE_SECONDS = 10.0
-"""The training budget of a run that is made for the profile of what was kept."""
+PROFILE_SECONDS = 10.0  # the training budget of a run that is made for the profile of what was kept
 
 
 class Probing:

@@ -26,11 +26,8 @@ from autoresearch_kit.researchers.rebase import rebase
 
 logger = logging.getLogger(__name__)
 
-MOST_REQUESTS = 8
-"""Requests at once, at most: endpoints limit their rate."""
-
-CLOSE_SECONDS = 5.0
-"""Seconds in which requests that were hung up on may write down what they have."""
+MOST_REQUESTS = 8  # requests at once, at most: endpoints limit their rate
+CLOSE_SECONDS = 5.0  # seconds in which requests that were hung up on may write down what they have
 
 T = TypeVar("T")
 

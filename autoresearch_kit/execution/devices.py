@@ -16,8 +16,7 @@ training what it saves: on two cores it was seen to halve training."""
 
 ALL = "all"
 
-AT_ONCE = 4
-"""Devices that are probed at a time: each probe imports torch."""
+AT_ONCE = 4  # devices that are probed at a time: each probe imports torch
 
 
 @dataclass(frozen=True)

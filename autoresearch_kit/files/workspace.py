@@ -32,8 +32,7 @@ from autoresearch_kit.records import (
     codec,
 )
 
-PATIENCE = 2.0
-"""Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
+PATIENCE = 2.0  # seconds to wait for the lock: a child of a killed campaign holds it until its exec
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from autoresearch_kit.ledger.git import Git
 
 PROJECT = "the project's folder"
 
-_NEEDED_BYTES = 1_000_000
-"""Free space that a start asks for: about ten experiments."""
+_NEEDED_BYTES = 1_000_000  # free space that a start asks for: about ten experiments
 
 
 def find_root(start: Path) -> Path:

@@ -17,8 +17,7 @@ from autoresearch_kit.training import measured
 
 run = measured.start(TRAIN_SECONDS, SEED)"""
 
-DATA = "data"
-"""The name that the cell which reads the data gets."""
+DATA = "data"  # the name that the cell which reads the data gets
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from autoresearch_kit.records.text import one_line
 
-NOTE_LENGTH = 500
-"""Characters of a note that are shown."""
+NOTE_LENGTH = 500  # characters of a note that are shown
 
 
 @dataclass(frozen=True)

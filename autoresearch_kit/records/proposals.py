@@ -6,11 +6,8 @@ from enum import StrEnum
 
 from autoresearch_kit.records.runs import Run
 
-Constant = bool | int | float | str
-"""The value of a CAPITAL constant of the `config` cell."""
-
-IDEA_LENGTH, HYPOTHESIS_LENGTH = 120, 1000
-"""Characters of an idea, and of a hypothesis, at most."""
+Constant = bool | int | float | str  # the value of a CAPITAL constant of the `config` cell
+IDEA_LENGTH, HYPOTHESIS_LENGTH = 120, 1000  # characters of an idea, and of a hypothesis, at most
 
 
 class EditAction(StrEnum):

@@ -36,8 +36,7 @@ class Metric:
         return 1 if self.direction is Direction.LOWER else -1
 
 
-ROUNDING = 1e-9
-"""The share of a limit by which sums of floats may lie beyond it."""
+ROUNDING = 1e-9  # the share of a limit by which sums of floats may lie beyond it
 
 _BOUND = re.compile(r"\s*([^\W\d]\w*)\s*(<=|>=)\s*([-+.\w]+)\s*")
 

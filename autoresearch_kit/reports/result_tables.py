@@ -23,8 +23,7 @@ CONFIRMED = [
 ]
 """Columns of the results of `autoresearch confirm`."""
 
-NOT_RECORDED = "not recorded"
-"""Stands for a category or a reason that is missing."""
+NOT_RECORDED = "not recorded"  # stands for a category or a reason that is missing
 
 
 def keeps(frame: pd.DataFrame, metric: Metric) -> Table:

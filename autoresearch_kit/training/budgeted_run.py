@@ -31,11 +31,8 @@ if TYPE_CHECKING:
 LINE_SECONDS = 0.1
 """Steps faster than this share a line of the loss curve; the first and the last have their own."""
 
-SETTLED_STEPS = 20
-"""Steps in which a loss may be anything finite."""
-
-EXPLODED = 3.0
-"""Times the loss of a uniform guess, ln V over V tokens: see `why_diverged`."""
+SETTLED_STEPS = 20  # steps in which a loss may be anything finite
+EXPLODED = 3.0  # times the loss of a uniform guess, ln V over V tokens: see `why_diverged`
 
 
 class LossCurve:

@@ -33,11 +33,8 @@ from autoresearch_kit.tasks.lm.dataset import Dataset, find_prepared, open_datas
 from autoresearch_kit.training.budgeted_run import BudgetedRun, seed_all, work_folder
 from autoresearch_kit.training.submission import RunStub
 
-MODEL_NAME = "model"
-"""The notebook's variable that its locked `submit` cell hands over."""
-
-Batch = tuple[Tensor, Tensor]
-"""Inputs and targets, int64 `[rows, T]` each."""
+MODEL_NAME = "model"  # the notebook's variable that its locked `submit` cell hands over
+Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 `[rows, T]` each
 
 Backward = Callable[[Sequence[Batch]], Tensor]
 """A function of a step's micro-batches: adds their gradients to the parameters', each micro-batch

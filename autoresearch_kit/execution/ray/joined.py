@@ -11,8 +11,7 @@ from autoresearch_kit.errors import KitError
 ANSWER_SECONDS = 5.0
 """Seconds for the head node to answer at its port: Ray itself tries for many minutes."""
 
-JOIN_SECONDS = 90.0
-"""Seconds for joining; on a machine that is not busy it takes 3."""
+JOIN_SECONDS = 90.0  # seconds for joining; on a machine that is not busy it takes 3
 
 ENVIRONMENT = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
 """The driver's environment, where the user's has nothing else."""

@@ -20,11 +20,8 @@ T = TypeVar("T")
 
 PIECE_BYTES = 2**24
 
-CLAIM_BYTES = 64 * 1024
-"""Bytes of a notebook's claim about itself that are read."""
-
-MAX_OUTPUT = 1_000
-"""Files and folders that a notebook may hand over, beside what it pickles."""
+CLAIM_BYTES = 64 * 1024  # bytes of a notebook's claim about itself that are read
+MAX_OUTPUT = 1_000  # files and folders that a notebook may hand over, beside what it pickles
 
 OWN_REASONS = (Reason.DIVERGED, Reason.UNPICKLABLE, Reason.BAD_SUBMISSION)
 """Failures that a notebook may report of itself."""

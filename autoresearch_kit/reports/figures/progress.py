@@ -42,11 +42,8 @@ MOST_LABELS = 24
 LABEL_PIXELS = 20_000
 """A label needs so many square pixels of the plot, or the line is not seen for labels."""
 
-LENGTHS = ((8, 60), (MOST_LABELS, 34))
-"""Up to so many labels have so many characters at most."""
-
-ADJUSTMENTS = 60
-"""Steps in which labels are moved apart."""
+LENGTHS = ((8, 60), (MOST_LABELS, 34))  # up to so many labels have so many characters at most
+ADJUSTMENTS = 60  # steps in which labels are moved apart
 
 
 def progress(

@@ -29,8 +29,7 @@ from autoresearch_kit.studies.confirm.results import sum_up
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 
-SEEDS = 3
-"""Runs of each variant, unless another number is given."""
+SEEDS = 3  # runs of each variant, unless another number is given
 
 LEFT = "confirming was interrupted; the same command goes on"
 

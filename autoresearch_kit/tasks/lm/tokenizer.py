@@ -16,8 +16,7 @@ import tiktoken
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH
 
-BOS = "<|bos|>"
-"""The only special token: it begins every document, and is never scored."""
+BOS = "<|bos|>"  # the only special token: it begins every document, and is never scored
 
 PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*"
@@ -28,8 +27,7 @@ PATTERN = (
 
 TRAINING_BYTES = 100_000_000
 """The most text that BPE is trained on: the merges of more would hardly differ."""
-TRAINING_DOCUMENTS = 1_024
-"""The documents that the trainer holds at a time."""
+TRAINING_DOCUMENTS = 1_024  # the documents that the trainer holds at a time
 
 VOCAB_FILE, SETTINGS_FILE = "vocab.tiktoken", "tokenizer.json"
 

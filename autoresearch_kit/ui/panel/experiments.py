@@ -14,8 +14,7 @@ from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import button
 from autoresearch_kit.verdicts.estimates import estimates
 
-PAGE = 12
-"""Experiments on a page."""
+PAGE = 12  # experiments on a page
 
 NUMBER = widgets.Layout(width="64px", flex="0 0 auto")
 WORDS = widgets.Layout(flex="1 1 auto", min_width="0")
