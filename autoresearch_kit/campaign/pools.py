@@ -13,9 +13,9 @@ from autoresearch_kit.campaign.context import (
     prepare_for,
 )
 from autoresearch_kit.execution.local import LocalPool
+from autoresearch_kit.execution.ray.assignments import SlotRequirements
 from autoresearch_kit.execution.ray.messages import Connect, NodeSetup
 from autoresearch_kit.execution.ray.pool import RayPool
-from autoresearch_kit.execution.ray.slot_class import SlotRequirements
 from autoresearch_kit.execution.ray.transfer import describe_folder
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History

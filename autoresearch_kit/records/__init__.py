@@ -1,6 +1,5 @@
 """Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
-from autoresearch_kit.records.approvals import Approval
 from autoresearch_kit.records.experiments import (
     Experiment,
     Gain,
@@ -25,6 +24,7 @@ from autoresearch_kit.records.fingerprints import (
     Machine,
 )
 from autoresearch_kit.records.proposals import (
+    Approval,
     Attempt,
     CellEdit,
     Constant,

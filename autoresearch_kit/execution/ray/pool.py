@@ -13,7 +13,13 @@ from pathlib import Path
 
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
-from autoresearch_kit.execution.ray.assignments import Assignments, KnownSlot
+from autoresearch_kit.execution.ray.assignments import (
+    Assignments,
+    KnownSlot,
+    SlotRequirements,
+    most_common_class,
+    why_not_of,
+)
 from autoresearch_kit.execution.ray.link import Link
 from autoresearch_kit.execution.ray.messages import (
     BridgeBroken,
@@ -27,11 +33,6 @@ from autoresearch_kit.execution.ray.messages import (
     SlotGone,
     SlotUnusable,
     SlotUp,
-)
-from autoresearch_kit.execution.ray.slot_class import (
-    SlotRequirements,
-    most_common_class,
-    why_not_of,
 )
 from autoresearch_kit.records import Fingerprint, SandboxLevel, Slot
 

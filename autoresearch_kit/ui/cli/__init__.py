@@ -6,16 +6,12 @@ from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their commands
     adopt,
-    approvals,
-    bound,
     confirm,
-    destinations,
     machine,
     read,
     run,
     share,
     steer,
-    task,
 )
 from autoresearch_kit.ui.cli.app import app, fill_help
 

@@ -1,4 +1,4 @@
-"""The command adopt: the notebook that the next campaign begins with."""
+"""The commands adopt, new and check: what the next campaign begins with."""
 
 import sys
 from pathlib import Path
@@ -8,10 +8,15 @@ import typer
 
 from autoresearch_kit.campaign.adopt import adopt_best, adopt_file
 from autoresearch_kit.campaign.adopt_task import adopt_for_task
+from autoresearch_kit.campaign.options import task_in_project
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.execution.sandbox.visible_files import absent_hidden
 from autoresearch_kit.records import other_values
 from autoresearch_kit.records.text import with_error
 from autoresearch_kit.reports.status import known
+from autoresearch_kit.tasks.measured import task_file
+from autoresearch_kit.tasks.measured.check import problems
+from autoresearch_kit.tasks.measured.scaffold import TO_FILL_IN, new_task
 from autoresearch_kit.ui.cli.app import app, console, project
 
 
@@ -73,3 +78,30 @@ def _ask(question: str, default: str) -> str:
     console.print()
     said: str = typer.prompt(question, default=default)
     return said
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(help="The folder to make.")]) -> None:
+    """Make the folder of a task of your own; it runs as it is, and says what to fill in."""
+    name = task_in_project(project(), str(folder.absolute()))
+    new_task(folder.absolute())
+    console.print(f"{folder} is a task that runs as it is; make it yours:")
+    for part, meaning in TO_FILL_IN:
+        console.print(f"  {part:<14} {meaning}")
+    console.print(f"\nwhat is wrong with it:  autoresearch check {name}")
+    console.print(f"run it:                 autoresearch run TAG --task {name}")
+
+
+@app.command()
+def check(folder: Annotated[Path, typer.Argument(help="The task's folder.")]) -> None:
+    """Say all that is wrong with a task's folder, each with the way to mend it."""
+    root = project()
+    name = task_in_project(root, str(folder.absolute()))
+    found = problems(root, name)
+    for problem in found:
+        console.print(f"- {problem}")
+    if found:
+        raise InputError(f"{name} can't be run yet: {len(found)} to mend")
+    for path in absent_hidden(task_file.read(root, name).hides):
+        console.print(f"warning: {name} hides {path}, which no installed package here has")
+    console.print(f"{name} has all that a campaign needs: autoresearch run TAG --task {name}")
