@@ -74,10 +74,6 @@ class Heartbeat:
         """Write down which experiment is under way."""
         self._write_soon(replace(self._state, number=number, idea=idea, run_folder=""))
 
-    def repairing(self, bug: str) -> None:
-        """Write down that a bug is being repaired."""
-        self.stage(Stage.PROPOSING, f"repairing: {bug}")
-
     def repaired(self, idea: str) -> None:
         """Write down the idea as it is after its repair."""
         self._write(replace(self._state, idea=idea))

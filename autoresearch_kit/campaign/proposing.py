@@ -44,11 +44,6 @@ class _Made:
     proposal: Proposal | None = None
     error: BaseException | None = None
 
-    @property
-    def in_work(self) -> bool:
-        """Return whether it is still being made."""
-        return self.proposal is None and self.error is None
-
 
 class Proposing:
     """Has proposals made. Used from one thread; `close()` ends what is under way."""
@@ -239,7 +234,7 @@ class Proposing:
             )
 
     def _in_work(self) -> int:
-        return sum(made.in_work for made in self._made)
+        return sum(made.proposal is None and made.error is None for made in self._made)
 
     def _written(self, write: Callable[[Proposal], None], proposal: Proposal) -> None:
         """Write a proposal down for the next process, if the disk has space."""

@@ -44,7 +44,8 @@ def join(address: str, on_silence: Callable[[Unreachable], None]) -> None:
 
     if address != "auto":
         _check_answers(address)
-    timer = threading.Timer(JOIN_SECONDS, lambda: on_silence(_silent(address)))
+    silent = Unreachable(f"the Ray cluster at {address} does not answer", again=True)
+    timer = threading.Timer(JOIN_SECONDS, on_silence, [silent])
     timer.daemon = True
     timer.start()
     try:
@@ -75,10 +76,6 @@ def _check_answers(address: str) -> None:
             "ray start --head; then go on",
             again=True,
         ) from error
-
-
-def _silent(address: str) -> Unreachable:
-    return Unreachable(f"the Ray cluster at {address} does not answer", again=True)
 
 
 def _token(said: str) -> str:
