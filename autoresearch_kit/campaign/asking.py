@@ -121,11 +121,7 @@ def says_yes(ask: Ask, question: str) -> bool:
 
 
 def _chosen(said: str, names: Sequence[str]) -> list[str]:
-    """Return the cells that numbers like `1, 3-5` choose.
-
-    Raises:
-        InputError: it chooses none, or one that is not there.
-    """
+    """Return the cells that numbers like `1, 3-5` choose; InputError if one is not there."""
     numbers = list[int]()
     for part in said.replace(",", " ").split():
         first, _, last = part.partition("-")

@@ -198,11 +198,7 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
 
 
 def _unpack_task(packed: Path, folder: Path) -> None:
-    """Copy a task's folder back into the project, unless it is there; it may have been changed.
-
-    Raises:
-        CorpusError: there is no copy of it.
-    """
+    """Copy a task's folder back into the project, unless it is there; it may have been changed."""
     if folder.exists():
         return
     if not packed.is_dir():

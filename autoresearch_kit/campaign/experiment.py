@@ -39,12 +39,9 @@ from autoresearch_kit.verdicts.runs_by_code import BASELINE
 REPAIRS = 1  # crashes on a bug that are repaired; the next crash ends the idea
 
 BUGS = (
-    Reason.ERROR,
-    Reason.EXITED,
-    Reason.NO_SUBMISSION,
-    Reason.UNPICKLABLE,
+    Reason.ERROR, Reason.EXITED, Reason.NO_SUBMISSION, Reason.UNPICKLABLE,
     Reason.BAD_SUBMISSION,
-)
+)  # fmt: skip
 """Crashes that a bug of the code causes, not its use of memory or time, nor what it learnt."""
 
 

@@ -95,11 +95,7 @@ def check_bounds(options: Mapping[str, object]) -> None:
 def settle_limits(
     experiments: int | None, hours: float | None, tokens: int | None, usd: float | None
 ) -> Limits:
-    """Return when the campaign is to end by itself.
-
-    Raises:
-        InputError: a number is out of bounds.
-    """
+    """Return when the campaign is to end by itself; InputError if a number is out of bounds."""
     check_bounds(
         {"max_experiments": experiments, "hours": hours, "max_tokens": tokens, "max_usd": usd}
     )

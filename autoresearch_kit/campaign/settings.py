@@ -80,9 +80,6 @@ def _check_unchanged(root: Path, tag: str, task: Task) -> None:
     """Refuse a task.toml with other aims than a campaign was begun with that has no baseline yet.
 
     A campaign that has one is refused by its fingerprint.
-
-    Raises:
-        InputError: it is so; the message says how to begin anew.
     """
     there = task.folder and (root / task.folder / layout.TASK_FILE).exists()
     if not there or History(root, tag).experiments():

@@ -67,11 +67,7 @@ class DeviceRequest:
 
 
 def parse(asked: str) -> DeviceRequest:
-    """Return what `--devices` asks for.
-
-    Raises:
-        InputError: it is not understood.
-    """
+    """Return what `--devices` asks for; InputError if it is not understood."""
     if asked == ALL:
         return DeviceRequest()
     if re.fullmatch(r"\d{1,4}(,\d{1,4})*", asked, re.ASCII):

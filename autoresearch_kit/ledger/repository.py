@@ -59,11 +59,7 @@ def check_not_brought(git: Git) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Check that git can write objects and refs below `folder`.
-
-    Raises:
-        LedgerError: it can't.
-    """
+    """Check that git can write objects and refs below `folder`; LedgerError if it can't."""
     for part in (folder, folder / "objects", folder / "refs"):
         try:
             with tempfile.TemporaryFile(dir=part) as file:

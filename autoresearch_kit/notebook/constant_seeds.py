@@ -205,11 +205,7 @@ _FUNCTIONS: Mapping[str, Callable[..., int | float]] = {
 
 
 def _evaluate(node: ast.expr, seed: int) -> int | float:
-    """Return the value of an expression of numbers and SEED alone.
-
-    Raises:
-        _UnknownError: there is something else in it.
-    """
+    """Return the value of an expression of numbers and SEED alone."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number

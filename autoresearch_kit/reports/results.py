@@ -243,11 +243,7 @@ def compare(
 
 
 def _common_metric(lists: Sequence[Sequence[Results]]) -> Metric:
-    """Return the metric that decides in all of these.
-
-    Raises:
-        InputError: it is not the same in all.
-    """
+    """Return the metric that decides in all of these; InputError if it is not the same in all."""
     metrics = {member.summary.metric: member.name for members in lists for member in members}
     if len(metrics) > 1:
         said = "; ".join(f"{name} has {metric}" for metric, name in metrics.items())

@@ -53,11 +53,7 @@ def known_researchers() -> list[str]:
 
 
 def check_name(name: str) -> str:
-    """Return the name, if there is a researcher of that name.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the name, if there is a researcher of that name; InputError if there is none."""
     known = _entry_points()
     if name not in known:
         raise InputError(f"no researcher {name!r}; there are: {', '.join(known)}")

@@ -141,11 +141,7 @@ class TrainingRun(BudgetedRun):
         return self._passes.gradients(backward, batches, model.zero_grad)
 
     def _steps(self) -> Iterator[int]:
-        """Yield the steps; before, `model` is pickled for trial, which costs no budget.
-
-        Raises:
-            SubmissionError: the model can't be pickled.
-        """
+        """Yield the steps; before, `model` is pickled for trial, which costs no budget."""
         shell = get_ipython()
         if shell and (model := shell.user_ns.get(MODEL_NAME)) is not None:
             before = self._clock.now

@@ -165,11 +165,7 @@ def to_line(message: Message) -> bytes:
 
 
 def from_line(line: bytes) -> Message:
-    """Return the message in a line.
-
-    Raises:
-        InputError: it is none.
-    """
+    """Return the message in a line; InputError if it is none."""
     name, _, data = line.partition(b" ")
     kind = _KINDS.get(name.decode(errors="replace"))
     if kind is None:

@@ -215,11 +215,7 @@ class RayPool:
         self._why_dead = message.why
 
     def _drop_bridge(self) -> None:
-        """Count the orders of a dead bridge as lost; a new bridge starts after a pause.
-
-        Raises:
-            ExecutionError: too many have died in a row.
-        """
+        """Count the orders of a dead bridge as lost; a new bridge starts after a pause."""
         assert self._link is not None
         self._link.end()
         self._link = None
@@ -239,11 +235,7 @@ class RayPool:
         logger.warning("the bridge to Ray died; another one starts in %g s", pause)
 
     def _check_for_slots(self) -> None:
-        """Check that there is a slot, or was one not long ago.
-
-        Raises:
-            ExecutionError: there is none.
-        """
+        """Check that there is a slot, or was one not long ago; ExecutionError if there is none."""
         if any(not each.slot.left_out for each in self._orders.known.values()):
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > self._timeouts.devices:

@@ -204,11 +204,7 @@ def _too_many(processes: Sequence[psutil.Process]) -> Failure | None:
 
 
 def _deleted(processes: Sequence[psutil.Process]) -> Iterator[os.stat_result]:
-    """Yield the deleted files that these processes have open.
-
-    Raises:
-        KitError: more than `MAX_FILES` are open.
-    """
+    """Yield the deleted files that these processes have open."""
     count = 0
     for process in processes:
         with suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as descriptors:

@@ -114,11 +114,7 @@ def take_output(spec: RunSpec) -> Failure | None:
 
 
 def _take(entry: Entry, target: Path, limit: int) -> int:
-    """Copy a file or make a folder; return the bytes that it took.
-
-    Raises:
-        KitError: it is neither, or larger than `limit`.
-    """
+    """Copy a file or make a folder; return the bytes that it took."""
     if stat.S_ISDIR(entry.status.st_mode):
         target.mkdir()
         return 0

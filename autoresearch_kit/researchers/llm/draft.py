@@ -17,14 +17,8 @@ from autoresearch_kit.researchers.llm import findings
 from autoresearch_kit.researchers.rebase import in_flight_with, tried_before
 
 CATEGORIES = (
-    "architecture",
-    "optimizer",
-    "schedule",
-    "data",
-    "constants",
-    "simplification",
-    "other",
-)
+    "architecture", "optimizer", "schedule", "data", "constants", "simplification", "other",
+)  # fmt: skip
 
 
 class UnchangedError(EditError):

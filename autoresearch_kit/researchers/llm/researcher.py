@@ -190,11 +190,7 @@ class LLMResearcher(Researcher):
 
 
 def make(around: Surroundings, model: Model | None, meter: Meter) -> LLMResearcher:
-    """Make the researcher that asks this model.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Make the researcher that asks this model; InputError if there is none."""
     if model is None:
         raise InputError("researcher 'llm' needs a language model; set OPENAI_BASE_URL or a key")
     return LLMResearcher(around, model, meter)

@@ -139,11 +139,7 @@ def _learn(source: Corpus, size: int, sizes: Sizes, advance: Advance) -> Tokeniz
 def _packed(
     source: Corpus, split: Split, tokenizer: Tokenizer, sizes: Sizes, folder: Path, advance: Advance
 ) -> Shard:
-    """Pack a split's tokens.
-
-    Raises:
-        CorpusError: it is too small to be scored.
-    """
+    """Pack a split's tokens; CorpusError if it is too small to be scored."""
     path = _path(folder, split)
     shard = pack(source.documents(split), tokenizer, sizes.context, path, advance)
     least = LEAST_ROWS * (sizes.context + 1)

@@ -83,11 +83,7 @@ class Corpus(Protocol):
         """Return the sizes that suit the corpus."""
 
     def documents(self, split: Split) -> Iterator[str]:
-        """Yield the documents of one split.
-
-        Raises:
-            CorpusError: a file can't be read, or has no text.
-        """
+        """Yield the documents of one split; CorpusError if a file can't be read, or has no text."""
 
     def hidden(self) -> tuple[Path, ...]:
         """Return real paths of the files that hold val or audit text; a sandbox covers them."""

@@ -125,11 +125,7 @@ def bound(
 
 
 def _check_measured(asked: list[Bound], experiments: list[Experiment]) -> None:
-    """Check that runs so far were measured by the metrics of these bounds.
-
-    Raises:
-        InputError: none was.
-    """
+    """Check that runs so far were measured by these bounds' metrics; InputError if none was."""
     scores = [run.score for each in experiments for run in each.runs if run.score]
     for each in asked:
         if scores and all(score.of(each.metric) is None for score in scores):
