@@ -45,7 +45,10 @@ PLACES = "places"
 
 
 class NodeSlot:
-    """Carries out one order at a time on a device of this node."""
+    """Carries out one order at a time on a device of this node.
+
+    Records come and go as JSON, since the package of the actor that asks may be another one.
+    """
 
     def __init__(self, pool: LocalPool, report: Report, place: "Place") -> None:
         self._pool = pool
