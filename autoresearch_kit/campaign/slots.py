@@ -82,11 +82,7 @@ class Slots:
         self.look()
 
     def refuse_none(self) -> None:
-        """Check that not all slots are left out.
-
-        Raises:
-            KitError: they are; the message says why.
-        """
+        """Check that not all slots are left out; KitError if they are, which says why."""
         whys = {use.slot.name: use.slot.left_out for use in self._uses.values()}
         if whys and all(whys.values()):
             said = "; ".join(f"{name}: {why}" for name, why in whys.items())

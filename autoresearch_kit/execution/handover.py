@@ -41,18 +41,14 @@ RUN_FILE = "run.json"
 LIVE_FILE = "live.json"
 LOG_FILE = "runner.log"
 
-WORK = "AUTORESEARCH_WORK"
-"""Environment variable: the work folder. Without it, the notebook is being run by hand."""
+# environment variables of a notebook's kernel
+WORK = "AUTORESEARCH_WORK"  # the work folder; without it, the notebook is being run by hand
 COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
-"""Environment variable: the file with the seconds of compilation that the budget excludes."""
-CLOCK = "AUTORESEARCH_CLOCK"
-"""Environment variable: the file with the CPU clock, if the run is timed by that."""
-PROFILE = "AUTORESEARCH_PROFILE"
-"""Environment variable: set if a few of the run's steps are to be profiled."""
-DEVICE = "AUTORESEARCH_DEVICE"
-"""Environment variable: torch's name of the device that the run must compute on."""
-DATASET = "AUTORESEARCH_DATASET"
-"""Environment variable: the data set's folder, whatever the notebook's parameter says."""
+"""The file with the seconds of compilation that the budget excludes."""
+CLOCK = "AUTORESEARCH_CLOCK"  # the file with the CPU clock, if the run is timed by that
+PROFILE = "AUTORESEARCH_PROFILE"  # set if a few of the run's steps are to be profiled
+DEVICE = "AUTORESEARCH_DEVICE"  # torch's name of the device that the run must compute on
+DATASET = "AUTORESEARCH_DATASET"  # the data set's folder, whatever the notebook's parameter says
 
 DETAIL_LENGTH = 500
 """Characters of the detail of a run's failure; the middle of a longer one is left out."""

@@ -152,11 +152,7 @@ class History:
         return tuple(sorted(path.name for path in folder.glob("*")))
 
     def experiment(self, number: int) -> Experiment:
-        """Return experiment `number`.
-
-        Raises:
-            LedgerError: there is none; the message says which there are.
-        """
+        """Return experiment `number`; LedgerError if there is none, which says what there is."""
         experiment = self._recorded(number)
         return replace(experiment, approval=self.answers().get(number))
 

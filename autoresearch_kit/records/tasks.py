@@ -106,11 +106,7 @@ class Task:
     trusted: bool = False
 
     def metric(self, name: str) -> Metric:
-        """Return the metric of that name: the task's own, or one of the kit's.
-
-        Raises:
-            KeyError: there is none.
-        """
+        """Return the task's own or the kit's metric of that name; KeyError if there is none."""
         return ({**KIT_METRICS} | {each.name: each for each in self.metrics})[name]
 
     @property

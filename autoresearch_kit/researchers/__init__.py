@@ -20,19 +20,9 @@ from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.researchers.turns import Share, Turns
 
 __all__ = [
-    "Make",
-    "Model",
-    "Researcher",
-    "Share",
-    "Surroundings",
-    "Turns",
-    "View",
-    "check_name",
-    "find_turns",
-    "known_researchers",
-    "latest_lessons",
-    "view_of",
-]
+    "Make", "Model", "Researcher", "Share", "Surroundings", "Turns", "View", "check_name",
+    "find_turns", "known_researchers", "latest_lessons", "view_of",
+]  # fmt: skip
 
 Make = Callable[[Surroundings, Model | None, Meter], Researcher]
 """Makes a researcher for one campaign process; the meter counts what a language model takes."""

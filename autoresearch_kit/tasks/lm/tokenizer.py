@@ -110,11 +110,7 @@ def bytes_only() -> Tokenizer:
 
 
 def load(folder: Path) -> Tokenizer:
-    """Load the tokenizer that `save` wrote into a folder.
-
-    Raises:
-        CorpusError: a file is missing or damaged.
-    """
+    """Load what `save` wrote into a folder; CorpusError if a file is missing or damaged."""
     try:
         lines = (folder / VOCAB_FILE).read_bytes().splitlines()
         pairs = (line.split() for line in lines)

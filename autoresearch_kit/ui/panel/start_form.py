@@ -193,11 +193,7 @@ class StartForm:
             self.webhook.field.placeholder = "as before, if empty"
 
     def choices(self) -> Choices:
-        """Return what was chosen.
-
-        Raises:
-            InputError: a field holds no number; the message names it.
-        """
+        """Return what was chosen; InputError if a field holds no number, which names it."""
         experiments, hours = (self.limits[name] for name in ("experiments", "hours"))
         limits = (number_in(experiments, int), number_in(hours, float))
         options = Options(
