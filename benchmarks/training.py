@@ -17,7 +17,8 @@ from autoresearch_kit.records import Constant
 from autoresearch_kit.tasks.lm import bits_per_byte
 from autoresearch_kit.tasks.lm.batches import batches
 from autoresearch_kit.tasks.lm.dataset import Dataset
-from autoresearch_kit.training.passes import Backward, Batch, Passes
+from autoresearch_kit.tasks.lm.splits import Split
+from autoresearch_kit.training.kernel import Backward, Batch, Passes
 from tests.shipped.train_cells import GPU_NOTEBOOK, NOTEBOOK, execute
 
 SEED = 0
@@ -132,7 +133,8 @@ class OnRows(Stopwatch):
         """Score the model on the rows that a campaign's judge takes."""
         logits = model.logits if isinstance(model, upstream.Model) else model.eval()
 
-        inputs, targets = bits_per_byte.rows(self._dataset.val, self._dataset.info.eval_rows)
+        val, info = self._dataset.shard(Split.VAL), self._dataset.info
+        inputs, targets = bits_per_byte.rows(val, info.eval_rows)
         losses = []
         for start in range(0, len(inputs), SCORED_ROWS):
             part = torch.from_numpy(inputs[start : start + SCORED_ROWS])

@@ -13,7 +13,7 @@ from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.campaign.settings import settle
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Experiment, Limits, Run, SandboxLevel
-from autoresearch_kit.training.passes import Batch, Passes
+from autoresearch_kit.training.kernel import Batch, Passes
 from tests.campaign import tiny
 
 pytestmark = pytest.mark.gpu

@@ -33,11 +33,7 @@ def names_in(objectives: str) -> tuple[str, ...]:
 
 
 def parse(text: str) -> Bound:
-    """Return the bound that a text says.
-
-    Raises:
-        InputError: it says none.
-    """
+    """Return the bound that a text says; InputError if it says none."""
     bound = Bound.parse(text)
     if bound is None:
         raise InputError(f"bound {text!r} is none; write 'METRIC <= NUMBER' or 'METRIC >= NUMBER'")

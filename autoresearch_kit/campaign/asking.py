@@ -15,8 +15,7 @@ Ask = Callable[[str, str], str]
 
 NONE = "none"
 
-START = 60
-"""Characters of a cell's first line that stand for it."""
+START = 60  # characters of a cell's first line that stand for it
 
 
 def all_questions(code: Sequence[Cell], guessed: Guess) -> str:
@@ -122,11 +121,7 @@ def says_yes(ask: Ask, question: str) -> bool:
 
 
 def _chosen(said: str, names: Sequence[str]) -> list[str]:
-    """Return the cells that numbers like `1, 3-5` choose.
-
-    Raises:
-        InputError: it chooses none, or one that is not there.
-    """
+    """Return the cells that numbers like `1, 3-5` choose; InputError if one is not there."""
     numbers = list[int]()
     for part in said.replace(",", " ").split():
         first, _, last = part.partition("-")

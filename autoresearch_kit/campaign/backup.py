@@ -34,8 +34,7 @@ them; destinations.json has one, so it stays out."""
 SEVERAL = re.compile(r"(pending|prepared)/[0-9]{4,9}\.json|directives/\w+\.md")
 """Paths of proposals that wait, and of each program.md."""
 
-KIT = "kit"
-"""The folder in the zip that holds the campaign's own copy of the package."""
+KIT = "kit"  # the folder in the zip that holds the campaign's own copy of the package
 
 SAME_SCORES = ("corpus", "tokenizer", "packing", "context", "eval_rows")
 """Fields of a data set that must be equal for scores to be comparable."""
@@ -199,11 +198,7 @@ def _restore_files(archive: ZipFile, workspace: Workspace) -> None:
 
 
 def _unpack_task(packed: Path, folder: Path) -> None:
-    """Copy a task's folder back into the project, unless it is there; it may have been changed.
-
-    Raises:
-        CorpusError: there is no copy of it.
-    """
+    """Copy a task's folder back into the project, unless it is there; it may have been changed."""
     if folder.exists():
         return
     if not packed.is_dir():

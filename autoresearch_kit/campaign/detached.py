@@ -9,13 +9,12 @@ import os
 import signal
 import sys
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_kit.campaign.campaign import Campaign
 from autoresearch_kit.errors import KitError, in_words
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.records import Limits, Request, Research, Settings, codec
+from autoresearch_kit.records import Limits, Request, Settings, codec
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.reports.experiment import experiment_line
 from autoresearch_kit.researchers import Model
@@ -26,14 +25,6 @@ MODULE = "autoresearch_kit.campaign.detached"
 
 LOCK = "AUTORESEARCH_LOCK"
 """Environment variable: the descriptor of the campaign's lock, which the process was handed."""
-
-
-@dataclass(frozen=True)
-class Secret:
-    """The secrets that come in on stdin."""
-
-    research: Research
-    key: str = field(repr=False)
 
 
 class LineFormatter(logging.Formatter):
@@ -58,7 +49,7 @@ def main(root: str, tag: str, settings: str, limits: str) -> int:
             tag,
             codec.decode(Settings, settings),
             root=workspace.root,
-            model=_read_model(sys.stdin.buffer.read()),
+            model=codec.decode(Model, data) if (data := sys.stdin.buffer.read()) else None,
             held=held,
         )
         with closing(campaign.run(codec.decode(Limits, limits))) as experiments:
@@ -81,13 +72,6 @@ def _take_over_lock(workspace: Workspace) -> int:
     held = int(os.environ.pop(LOCK))
     os.set_inheritable(held, False)  # no run may hold the campaign after this process is gone
     return held
-
-
-def _read_model(data: bytes) -> Model | None:
-    if not data:
-        return None
-    secret = codec.decode(Secret, data)
-    return Model(secret.research, secret.key)
 
 
 if __name__ == "__main__":

@@ -36,21 +36,16 @@ from autoresearch_kit.verdicts.repeats import SeedOutcome
 from autoresearch_kit.verdicts.robust_sigma import Group
 from autoresearch_kit.verdicts.runs_by_code import BASELINE
 
-REPAIRS = 1
-"""Crashes on a bug that are repaired; the next crash ends the idea."""
+REPAIRS = 1  # crashes on a bug that are repaired; the next crash ends the idea
 
 BUGS = (
-    Reason.ERROR,
-    Reason.EXITED,
-    Reason.NO_SUBMISSION,
-    Reason.UNPICKLABLE,
+    Reason.ERROR, Reason.EXITED, Reason.NO_SUBMISSION, Reason.UNPICKLABLE,
     Reason.BAD_SUBMISSION,
-)
+)  # fmt: skip
 """Crashes that a bug of the code causes, not its use of memory or time, nor what it learnt."""
 
 
-MOST_BASELINE = 16
-"""The most runs of the baseline that are made to know whether slots are alike."""
+MOST_BASELINE = 16  # the most runs of the baseline that are made to know whether slots are alike
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from autoresearch_kit.records import Command, Limits, Request, SlotUse, Stage, S
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
-PAUSE_POLL_SECONDS = 0.2
-"""Seconds between two looks whether a pause is over."""
+PAUSE_POLL_SECONDS = 0.2  # seconds between two looks whether a pause is over
 
 SOON_SECONDS = 0.3
 """Seconds between two writes of the state, at least, while several slots begin runs."""
@@ -74,10 +73,6 @@ class Heartbeat:
     def trying(self, number: int, idea: str) -> None:
         """Write down which experiment is under way."""
         self._write_soon(replace(self._state, number=number, idea=idea, run_folder=""))
-
-    def repairing(self, bug: str) -> None:
-        """Write down that a bug is being repaired."""
-        self.stage(Stage.PROPOSING, f"repairing: {bug}")
 
     def repaired(self, idea: str) -> None:
         """Write down the idea as it is after its repair."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from autoresearch_kit.campaign.aims import bounds_in
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
-from autoresearch_kit.campaign.orders import Steps, carry_out, delivered, order
+from autoresearch_kit.campaign.orders import Steps, carry_out, delivered, order, seed_of
 from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution import machine_probe
@@ -59,9 +59,8 @@ class Series:
         return f"{self.of:04d}-{self.name}-{self.first + index}-{tried}"
 
     def seed(self, tag: str, index: int) -> int:
-        """Return a seed of the kit's own choosing, so that no edit can fix its luck."""
-        words = f"{tag}/{self.of}/{self.name}/{self.first + index}"
-        return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
+        """Return the seed of a run, which follows from what it is."""
+        return seed_of(f"{tag}/{self.of}/{self.name}/{self.first + index}")
 
 
 @dataclass(frozen=True)

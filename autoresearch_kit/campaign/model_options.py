@@ -1,8 +1,7 @@
 """Options of the language model: those given at this start, or at the last."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from autoresearch_kit.campaign.options import check_bounds, flag
 from autoresearch_kit.errors import InputError
@@ -12,8 +11,6 @@ from autoresearch_kit.researchers import Model
 
 KEY = "OPENAI_API_KEY"
 BASE_URL = "OPENAI_BASE_URL"
-
-T = TypeVar("T")
 
 NO_ENDPOINT = f"neither {KEY} nor {BASE_URL} is set, so no language model is asked: optuna proposes"
 
@@ -76,20 +73,10 @@ def _research(last: Research | None, options: ModelOptions, base_url: str) -> Re
     """Return the options: those given now, else those of the last start, else the defaults."""
     was = last or Research(model="")
     check_bounds(vars(options))
-    return Research(
-        model=_first(options.model, was.model),
-        base_url=base_url or was.base_url,
-        protocol=_first(options.protocol, was.protocol),
-        prompt_tokens=_first(options.prompt_tokens, was.prompt_tokens),
-        optuna_every=_first(options.optuna_every, was.optuna_every),
-        fallback=_first(options.fallback, was.fallback),
-        prices=_prices(was.prices, options),
-        probes=_first(options.probes, was.probes),
-    )
-
-
-def _first(given: T | None, was: T) -> T:
-    return was if given is None else given
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = {name: value for name, value in given.items() if name in vars(was)}
+    prices = _prices(was.prices, options)
+    return replace(was, **settings, base_url=base_url or was.base_url, prices=prices)
 
 
 def _prices(last: Prices | None, options: ModelOptions) -> Prices | None:
@@ -97,4 +84,5 @@ def _prices(last: Prices | None, options: ModelOptions) -> Prices | None:
         return last
     if options.usd_in is None or options.usd_out is None:
         raise InputError("a model has two prices; say both: --usd-in and --usd-out")
-    return Prices(options.usd_in, options.usd_out, _first(options.usd_cached, options.usd_in))
+    cached = options.usd_in if options.usd_cached is None else options.usd_cached
+    return Prices(options.usd_in, options.usd_out, cached)

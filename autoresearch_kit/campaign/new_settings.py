@@ -30,8 +30,7 @@ SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 3, Rule.GREEDY: 1}
 MORE_SEEDS: Mapping[Rule, int] = {Rule.CAREFUL: 5, Rule.GREEDY: 3}
 """Runs of the baseline for other objectives, whose noise only these runs tell."""
 
-MAX_ELSEWHERE = 0.3
-"""The share of the cores' time that others may take while a run trains."""
+MAX_ELSEWHERE = 0.3  # the share of the cores' time that others may take while a run trains
 
 ON_A_CPU = (*profiles.FOR_CPUS, profiles.AS_IS.name)
 """Profiles that may be named where a GPU is there and not used."""
@@ -95,11 +94,7 @@ def begin(root: Path, options: Options) -> Settings:
 
 
 def _for_task(options: Options, task_toml: TaskFile) -> Options:
-    """Return the options with what a task's folder says, where nothing else was asked for.
-
-    Raises:
-        InputError: an option is for language modelling only.
-    """
+    """Return the options with what a task's folder says, where nothing else was asked for."""
     folder = task_toml.task.folder
     if options.dataset is not None:
         raise InputError(f"--dataset is for language modelling; {folder} has its own data")
@@ -197,11 +192,7 @@ def _memory_mb(options: Options, place: Place) -> float:
 
 
 def _seeds(asked: int | None, rule: Rule, task: Task) -> int:
-    """Return how often the baseline is run.
-
-    Raises:
-        InputError: it is once, and nothing else tells the noise.
-    """
+    """Return how often the baseline is run; InputError if once, and nothing else tells noise."""
     known = len(task.objectives) == 1 and task.objective == VAL_BPB
     if asked == 1 and rule is Rule.CAREFUL and not known:
         raise InputError(
@@ -215,9 +206,6 @@ def _clock(options: Options, place: Place) -> Clock:
     """Return what the budget counts: CPU time where runs compute on a CPU, else the wall-clock.
 
     The profile that was named for a cluster's slots says what they are.
-
-    Raises:
-        InputError: CPU time is asked for, and runs compute on a GPU.
     """
     if place.elsewhere:
         return options.clock or (Clock.CPU if options.profile in ON_A_CPU else Clock.WALL)

@@ -30,14 +30,9 @@ from autoresearch_kit.verdicts.estimates import best_estimate
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-NOTICE_AFTER = 10
-"""Experiments without a keep after which a notice says so."""
-
-LENGTH = 600
-"""The most characters that a notice has."""
-
-SECONDS = 5.0
-"""The longest wait for a connection, and then for an answer."""
+NOTICE_AFTER = 10  # experiments without a keep after which a notice says so
+LENGTH = 600  # the most characters that a notice has
+SECONDS = 5.0  # the longest wait for a connection, and then for an answer
 
 WEB = ("http://", "https://")
 EXAMPLES = "https://hooks.slack.com/services/... or ntfy://TOPIC"

@@ -15,11 +15,8 @@ from autoresearch_kit.researchers import check_name
 from autoresearch_kit.tasks.lm.dataset import INFO_FILE, is_path
 from autoresearch_kit.tasks.measured.toml_table import LARGEST
 
-LEAST_PROMPT = 4_000
-"""Tokens below which a prompt could not say what is needed."""
-
-MOST_PROBES = 10
-"""Probes of a proposal: more would take longer than what they prepare."""
+LEAST_PROMPT = 4_000  # tokens below which a prompt could not say what is needed
+MOST_PROBES = 10  # probes of a proposal: more would take longer than what they prepare
 
 Bound = tuple[Callable[[float], bool], str]
 
@@ -98,11 +95,7 @@ def check_bounds(options: Mapping[str, object]) -> None:
 def settle_limits(
     experiments: int | None, hours: float | None, tokens: int | None, usd: float | None
 ) -> Limits:
-    """Return when the campaign is to end by itself.
-
-    Raises:
-        InputError: a number is out of bounds.
-    """
+    """Return when the campaign is to end by itself; InputError if a number is out of bounds."""
     check_bounds(
         {"max_experiments": experiments, "hours": hours, "max_tokens": tokens, "max_usd": usd}
     )

@@ -5,6 +5,7 @@ it wants carried out now, and is sent each delivery of these, or None a few time
 may look whether something else has happened.
 """
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -23,8 +24,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 
-ATTEMPTS = 2
-"""Attempts at a run that the kit itself fails."""
+ATTEMPTS = 2  # attempts at a run that the kit itself fails
 
 MOST_LOST = 3
 """Times that a run is lost with its slot before it is taken for a failure: its code may end the
@@ -53,6 +53,11 @@ def order(context: Context, key: str, notebook: TrainNotebook, seed: int, words:
         gpu_memory_mb=settings.gpu_memory_mb,
         words=words,
     )
+
+
+def seed_of(words: str) -> int:
+    """Return a seed of the kit's own choosing, so that no edit can fix its luck."""
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
 
 
 def delivered(wanted: Order) -> Steps[Delivery]:

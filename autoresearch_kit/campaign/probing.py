@@ -4,7 +4,6 @@ They have the sandbox and the bounds of any run. They have a device to themselve
 no run trains or is scored on one of them.
 """
 
-import hashlib
 import logging
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from functools import partial
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.futures import complete
 from autoresearch_kit.campaign.heartbeat import PAUSE_POLL_SECONDS
-from autoresearch_kit.campaign.orders import order
+from autoresearch_kit.campaign.orders import order, seed_of
 from autoresearch_kit.errors import Cancelled, ExecutionError, KitError, in_words
 from autoresearch_kit.execution import handover, launch
 from autoresearch_kit.execution.local import LocalPool, new_folder
@@ -30,8 +29,7 @@ from autoresearch_kit.researchers.base import PROBE_SECONDS
 
 logger = logging.getLogger(__name__)
 
-PROFILE_SECONDS = 10.0
-"""The training budget of a run that is made for the profile of what was kept."""
+PROFILE_SECONDS = 10.0  # the training budget of a run that is made for the profile of what was kept
 
 
 class Probing:
@@ -125,7 +123,8 @@ class Probing:
         try:
             relocked = notebook.relocked(self._context.baseline)
             (folder / handover.INPUT_FILE).write_text(relocked.text(), encoding="utf-8")
-            seed = _seed(self._workspace.tag, number)
+            # no run of the experiment has this seed, so that no draft can prepare for one
+            seed = seed_of(f"{self._workspace.tag}/{number}/probe")
             wanted = order(self._context, folder.name, relocked, seed)
             seconds = min(seconds, settings.train_seconds)
             wall_seconds = wall_allowance(settings.clock, seconds, settings.compile_seconds)
@@ -154,8 +153,3 @@ class Probing:
 
     def _paused(self) -> bool:
         return self._workspace.request() is Request.PAUSE
-
-
-def _seed(tag: str, number: int) -> int:
-    """Return a seed that no run of the experiment has, so that no draft can prepare for it."""
-    return int.from_bytes(hashlib.sha256(f"{tag}/{number}/probe".encode()).digest()[:4])

@@ -21,16 +21,12 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
-from autoresearch_kit.researchers.duplicates import shares_change, tried_before
-from autoresearch_kit.researchers.rebase import rebase
+from autoresearch_kit.researchers.rebase import rebase, shares_change, tried_before
 
 logger = logging.getLogger(__name__)
 
-MOST_REQUESTS = 8
-"""Requests at once, at most: endpoints limit their rate."""
-
-CLOSE_SECONDS = 5.0
-"""Seconds in which requests that were hung up on may write down what they have."""
+MOST_REQUESTS = 8  # requests at once, at most: endpoints limit their rate
+CLOSE_SECONDS = 5.0  # seconds in which requests that were hung up on may write down what they have
 
 T = TypeVar("T")
 
@@ -47,11 +43,6 @@ class _Made:
     number: int
     proposal: Proposal | None = None
     error: BaseException | None = None
-
-    @property
-    def in_work(self) -> bool:
-        """Return whether it is still being made."""
-        return self.proposal is None and self.error is None
 
 
 class Proposing:
@@ -243,7 +234,7 @@ class Proposing:
             )
 
     def _in_work(self) -> int:
-        return sum(made.in_work for made in self._made)
+        return sum(made.proposal is None and made.error is None for made in self._made)
 
     def _written(self, write: Callable[[Proposal], None], proposal: Proposal) -> None:
         """Write a proposal down for the next process, if the disk has space."""

@@ -19,15 +19,13 @@ LOOK_SECONDS = 5.0
 """The length of a look at the machine; counting its processes at both ends takes some ten
 milliseconds."""
 
-CALM_LOOKS = 2
-"""Quiet looks in a row that make a quiet machine."""
+CALM_LOOKS = 2  # quiet looks in a row that make a quiet machine
 
 BUDGETS = 2.0
 LEAST_SECONDS, MOST_SECONDS = 60.0, 900.0
 """The wait in budgets of a run, within these bounds in seconds."""
 
-LONGEST_SECONDS = 3600.0
-"""The longest wait. It doubles with each disturbed experiment in a row."""
+LONGEST_SECONDS = 3600.0  # the longest wait. It doubles with each disturbed experiment in a row.
 
 
 def patience(train_seconds: float, disturbed: int = 0) -> float:

@@ -12,8 +12,7 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Arm, Experiment, best_of, latest_noise
 from autoresearch_kit.verdicts.runs_by_code import runs_by_code, shared_reruns
 
-CHECKS = 2
-"""Re-runs of the best that a slot gets before it is left out as unlike the others."""
+CHECKS = 2  # re-runs of the best that a slot gets before it is left out as unlike the others
 
 
 class SlotChecks:

@@ -23,15 +23,13 @@ GPU_SPEED, CPU_SPEED = 0.05, 0.25
 """The share by which a slot's tokens a second may differ from the median of the others. GPUs of a
 model are within a few percent; a CPU's cores share caches and memory with their neighbours'."""
 
-SIGMAS = 4.0
-"""The sigmas by which its score of the best may differ from their mean."""
+SIGMAS = 4.0  # the sigmas by which its score of the best may differ from their mean
 
 AGAIN_SECONDS = 3600.0
 """The time after which a slot that was left out is checked again: what made it unlike the others
 may be over, and it has nothing else to do."""
 
-NO_EXPERIMENT = -1
-"""The number of the experiment of a slot that is free."""
+NO_EXPERIMENT = -1  # the number of the experiment of a slot that is free
 
 
 class Slots:
@@ -84,11 +82,7 @@ class Slots:
         self.look()
 
     def refuse_none(self) -> None:
-        """Check that not all slots are left out.
-
-        Raises:
-            KitError: they are; the message says why.
-        """
+        """Check that not all slots are left out; KitError if they are, which says why."""
         whys = {use.slot.name: use.slot.left_out for use in self._uses.values()}
         if whys and all(whys.values()):
             said = "; ".join(f"{name}: {why}" for name, why in whys.items())

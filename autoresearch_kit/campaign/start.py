@@ -101,11 +101,7 @@ def start(
 
 
 def _check_sandbox(gap: str, *, elsewhere: bool) -> None:
-    """Check that `--sandbox require` holds.
-
-    Raises:
-        InputError: bubblewrap can't be used, as `gap` says, or runs are on other machines.
-    """
+    """Check that `--sandbox require` holds; InputError if not: `gap` says why bubblewrap can't."""
     if elsewhere:
         raise InputError(
             "--sandbox require looks at this machine, and runs are carried out on others; leave "
@@ -153,16 +149,12 @@ def spawn(
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it says itself why it died
         if model is not None:
-            pipe.write(codec.compact(detached.Secret(model.research, model.key)))
+            pipe.write(codec.compact(model))
     return process
 
 
 def _check_is_there(workspace: Workspace, folder: str) -> None:
-    """Refuse to go on with a campaign whose task was moved away since it was settled, or deleted.
-
-    Raises:
-        InputError: it was.
-    """
+    """Refuse to go on with a campaign whose task was moved away, or deleted, since its start."""
     if not (workspace.root / folder / TASK_FILE).exists():
         raise InputError(
             f"campaign '{workspace.tag}' was started with the task in {folder}, which has no "

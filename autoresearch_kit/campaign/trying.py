@@ -57,7 +57,8 @@ class Trying:
 
     def _repair(self, crashed: Proposal) -> Steps[Proposal | None]:
         """Return the proposal with the bug of its last attempt repaired; None if nobody can."""
-        self.parts.heartbeat.repairing(crashed.attempts[-1].run.detail)
+        bug = crashed.attempts[-1].run.detail
+        self.parts.heartbeat.stage(Stage.PROPOSING, f"repairing: {bug}")
         if (view := self._view_of(crashed)) is None:
             return None
         repairing = self.parts.proposing.repair(view, crashed)

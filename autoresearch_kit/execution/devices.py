@@ -16,8 +16,7 @@ training what it saves: on two cores it was seen to halve training."""
 
 ALL = "all"
 
-AT_ONCE = 4
-"""Devices that are probed at a time: each probe imports torch."""
+AT_ONCE = 4  # devices that are probed at a time: each probe imports torch
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,7 @@ class DeviceRequest:
 
 
 def parse(asked: str) -> DeviceRequest:
-    """Return what `--devices` asks for.
-
-    Raises:
-        InputError: it is not understood.
-    """
+    """Return what `--devices` asks for; InputError if it is not understood."""
     if asked == ALL:
         return DeviceRequest()
     if re.fullmatch(r"\d{1,4}(,\d{1,4})*", asked, re.ASCII):

@@ -11,18 +11,12 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.records import Reason
 from autoresearch_kit.records.codec import encode
 
-TRAINS = "train"
-"""The stage of a run, in `Live`, from the first editable cell to the hand-over."""
-
-WORK_FOLDER = "work"
-"""The only folder that the notebook may write to; under the run's folder."""
-
-HOME_FOLDER = "home"
-"""The kernel's HOME; under the work folder."""
+TRAINS = "train"  # the stage of a run, in `Live`, from the first editable cell to the hand-over
+WORK_FOLDER = "work"  # the only folder that the notebook may write to; under the run's folder
+HOME_FOLDER = "home"  # the kernel's HOME; under the work folder
 
 METRICS_FILE = "metrics.jsonl"
-METRICS_BYTES = 1_000_000
-"""Bytes of a loss curve that are read, and kept."""
+METRICS_BYTES = 1_000_000  # bytes of a loss curve that are read, and kept
 PROFILE_FILE = "profile.json"
 FAILURE_FILE = "failure.json"
 MODEL_FILE = "submission.pkl"
@@ -47,25 +41,19 @@ RUN_FILE = "run.json"
 LIVE_FILE = "live.json"
 LOG_FILE = "runner.log"
 
-WORK = "AUTORESEARCH_WORK"
-"""Environment variable: the work folder. Without it, the notebook is being run by hand."""
+# environment variables of a notebook's kernel
+WORK = "AUTORESEARCH_WORK"  # the work folder; without it, the notebook is being run by hand
 COMPILE_SECONDS = "AUTORESEARCH_COMPILE_SECONDS"
-"""Environment variable: the file with the seconds of compilation that the budget excludes."""
-CLOCK = "AUTORESEARCH_CLOCK"
-"""Environment variable: the file with the CPU clock, if the run is timed by that."""
-PROFILE = "AUTORESEARCH_PROFILE"
-"""Environment variable: set if a few of the run's steps are to be profiled."""
-DEVICE = "AUTORESEARCH_DEVICE"
-"""Environment variable: torch's name of the device that the run must compute on."""
-DATASET = "AUTORESEARCH_DATASET"
-"""Environment variable: the data set's folder, whatever the notebook's parameter says."""
+"""The file with the seconds of compilation that the budget excludes."""
+CLOCK = "AUTORESEARCH_CLOCK"  # the file with the CPU clock, if the run is timed by that
+PROFILE = "AUTORESEARCH_PROFILE"  # set if a few of the run's steps are to be profiled
+DEVICE = "AUTORESEARCH_DEVICE"  # torch's name of the device that the run must compute on
+DATASET = "AUTORESEARCH_DATASET"  # the data set's folder, whatever the notebook's parameter says
 
 DETAIL_LENGTH = 500
 """Characters of the detail of a run's failure; the middle of a longer one is left out."""
 
-PROFILE_ROWS = 10
-PROFILE_NAME_LENGTH = 100
-"""Rows of a profile, and characters of a row's name, at most."""
+PROFILE_ROWS, PROFILE_NAME_LENGTH = 10, 100  # rows, and characters of a row's name, at most
 
 MOST_COUNTED = 2**53
 """Largest count of steps or tokens that is believed: a float can't hold larger ones exactly."""

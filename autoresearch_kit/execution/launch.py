@@ -33,8 +33,7 @@ MODULE = "autoresearch_kit.execution.runner.runner"
 AUDIT_FOLDER = "audit"
 """Under the run's folder, out of the sandbox's reach: what the judge of the audit shard writes."""
 
-GRACE_SECONDS = 60.0
-"""Time after a run's own deadline until its runner is taken to hang."""
+GRACE_SECONDS = 60.0  # time after a run's own deadline until its runner is taken to hang
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,9 @@ from autoresearch_kit.execution import handover
 from autoresearch_kit.files.untrusted import read_untrusted, read_untrusted_tail
 from autoresearch_kit.records import codec
 
-TAIL = 4096
-"""Bytes of the last few lines of a loss curve."""
-
-PIECE = 1_000_000
-"""Bytes of a growing loss curve that are read at a time."""
-
-MOST_POINTS = 4000
-"""Points of a growing loss curve that are kept."""
+TAIL = 4096  # bytes of the last few lines of a loss curve
+PIECE = 1_000_000  # bytes of a growing loss curve that are read at a time
+MOST_POINTS = 4000  # points of a growing loss curve that are kept
 
 
 @dataclass(frozen=True)

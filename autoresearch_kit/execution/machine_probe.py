@@ -31,11 +31,8 @@ MODULE = "autoresearch_kit.execution.machine_probe"
 
 TRY_COMPILE = "compile"
 
-REFUSED = 3
-"""Exit status of a probe that printed in one line why the kit can't go on."""
-
-WARNING_LENGTH = 300
-"""Characters of torch's message about a GPU, or a compiler, that does not work."""
+REFUSED = 3  # exit status of a probe that printed in one line why the kit can't go on
+WARNING_LENGTH = 300  # characters of torch's message about a GPU, or a compiler, that does not work
 
 
 def accelerator() -> Accelerator | None:

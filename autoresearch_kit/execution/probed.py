@@ -10,14 +10,9 @@ from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.records import Profiled, Run, StepProfile, codec
 from autoresearch_kit.records.text import one_line
 
-PROFILE_BYTES = 64 * 1024
-"""Bytes of a profile that are read."""
-
-TROUBLE_LENGTH = 200
-"""Characters that are kept of why there is no profile."""
-
-LARGEST_NUMBER = 1e9
-"""Largest number that a profile may contain: milliseconds, calls, steps."""
+PROFILE_BYTES = 64 * 1024  # bytes of a profile that are read
+TROUBLE_LENGTH = 200  # characters that are kept of why there is no profile
+LARGEST_NUMBER = 1e9  # largest number that a profile may contain: milliseconds, calls, steps
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from autoresearch_kit.errors import InputError
 
-MEGABYTE = 1_000_000
-"""Bytes of a MB, in which the kit measures, limits and shows every size."""
+MEGABYTE = 1_000_000  # bytes of a MB, in which the kit measures, limits and shows every size
 
 
 def read_start(path: Path, limit: int) -> bytes:

@@ -14,8 +14,7 @@ from pathlib import Path
 import filelock
 
 HOLDER = "holder"
-TAKING = "lock"
-"""Held by a process while it takes the campaign."""
+TAKING = "lock"  # held by a process while it takes the campaign
 
 POLL_SECONDS = 0.05
 

@@ -24,8 +24,7 @@ FORGETTABLE: Mapping[str, tuple[type, str]] = {
 }
 """Files that a campaign can go on without: their content, and what their loss means."""
 
-DESTINATIONS = "destinations.json"
-"""Where copies and notices go."""
+DESTINATIONS = "destinations.json"  # where copies and notices go
 
 NEEDED = ("settings.json", "research.json", DESTINATIONS, "bounds.json")
 """Files that change what a campaign does."""

@@ -16,8 +16,7 @@ SECONDS = 20.0
 """Seconds after which a removal is broken off. 100,000 files, as many as a run may have, take 2 to
 5 s; 10,000 folders take 1 to 20 s."""
 
-PIECE = 1000
-"""Names of a folder that are read at a time."""
+PIECE = 1000  # names of a folder that are read at a time
 
 
 class _OutOfTimeError(Exception):

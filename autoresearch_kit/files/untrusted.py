@@ -14,8 +14,7 @@ from typing import BinaryIO
 
 from autoresearch_kit.errors import KitError
 
-MAX_DEPTH = 64
-"""Levels of folders. Compilers need 5."""
+MAX_DEPTH = 64  # levels of folders. Compilers need 5.
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY

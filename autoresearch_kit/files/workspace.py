@@ -32,8 +32,7 @@ from autoresearch_kit.records import (
     codec,
 )
 
-PATIENCE = 2.0
-"""Seconds to wait for the lock: a child of a killed campaign holds it until its exec."""
+PATIENCE = 2.0  # seconds to wait for the lock: a child of a killed campaign holds it until its exec
 
 
 @dataclass(frozen=True)
@@ -221,11 +220,7 @@ class Workspace:
         return recall(self.folder / "request.json", Request)
 
     def ask(self, request: Request) -> None:
-        """Ask something of the running campaign process.
-
-        Raises:
-            InputError: the campaign is not running.
-        """
+        """Ask something of the running campaign process; InputError if it does not run."""
         if not self.running():
             raise InputError(f"campaign '{self.tag}' is not running; {self.way_on()}")
         self.write_request(request)

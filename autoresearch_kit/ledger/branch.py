@@ -64,11 +64,7 @@ class Branch:
             )
 
     def check_not_checked_out(self) -> None:
-        """Check that no worktree has the branch checked out.
-
-        Raises:
-            LedgerError: one has.
-        """
+        """Check that no worktree has the branch checked out; LedgerError if one has."""
         if folder := self._checkout():
             raise LedgerError(
                 f"branch {self.name} is checked out in {folder}, and a branch is never moved or "

@@ -23,16 +23,18 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.files.paths import checked
 from autoresearch_kit.ledger import refs
 from autoresearch_kit.ledger.branch import Branch
-from autoresearch_kit.ledger.commit_message import approval_message, code_message, record_message
 from autoresearch_kit.ledger.entries import (
     APPROVAL,
     RECORD,
     Entry,
+    approval_message,
     best_entry,
     by_number,
     code_commits,
+    code_message,
     read_answers,
     read_entries,
+    record_message,
     why_no_answer,
 )
 from autoresearch_kit.ledger.git import Change, Git
@@ -150,11 +152,7 @@ class History:
         return tuple(sorted(path.name for path in folder.glob("*")))
 
     def experiment(self, number: int) -> Experiment:
-        """Return experiment `number`.
-
-        Raises:
-            LedgerError: there is none; the message says which there are.
-        """
+        """Return experiment `number`; LedgerError if there is none, which says what there is."""
         experiment = self._recorded(number)
         return replace(experiment, approval=self.answers().get(number))
 

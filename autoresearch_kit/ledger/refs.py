@@ -19,11 +19,7 @@ def is_tag(name: str) -> bool:
 
 
 def valid_tag(tag: str) -> str:
-    """Return `tag` if it can name a campaign.
-
-    Raises:
-        InputError: it can't.
-    """
+    """Return `tag` if it can name a campaign; InputError if it can't."""
     if not is_tag(tag):
         raise InputError(
             f"can't use {tag!r} as a tag; allowed: up to 50 letters, digits, '.', '_' and '-', "

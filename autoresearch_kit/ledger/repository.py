@@ -10,8 +10,7 @@ from autoresearch_kit.ledger.git import Git
 
 PROJECT = "the project's folder"
 
-_NEEDED_BYTES = 1_000_000
-"""Free space that a start asks for: about ten experiments."""
+_NEEDED_BYTES = 1_000_000  # free space that a start asks for: about ten experiments
 
 
 def find_root(start: Path) -> Path:
@@ -60,11 +59,7 @@ def check_not_brought(git: Git) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Check that git can write objects and refs below `folder`.
-
-    Raises:
-        LedgerError: it can't.
-    """
+    """Check that git can write objects and refs below `folder`; LedgerError if it can't."""
     for part in (folder, folder / "objects", folder / "refs"):
         try:
             with tempfile.TemporaryFile(dir=part) as file:

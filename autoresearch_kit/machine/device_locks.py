@@ -15,8 +15,7 @@ import filelock
 from autoresearch_kit.errors import ExecutionError, in_words
 from autoresearch_kit.files import lock
 
-FOLDER = Path("/tmp/autoresearch-devices")
-"""Not in $TMPDIR, which differs between users."""
+FOLDER = Path("/tmp/autoresearch-devices")  # not in $TMPDIR, which differs between users
 
 EVERYBODY = 0o777
 """Mode of the folder; without the execution bits, of its files: other users lock them, too."""

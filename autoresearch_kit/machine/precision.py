@@ -10,14 +10,12 @@ import torch
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.records.text import one_line
 
-AMPERE = (8, 0)
-"""NVIDIA's first compute capability with bfloat16 arithmetic of its own."""
+AMPERE = (8, 0)  # NVIDIA's first compute capability with bfloat16 arithmetic of its own
 
 VOLTA = (7, 0)
 """NVIDIA's first with tensor cores, in float16; also the first that Triton compiles for."""
 
-WARNING_LENGTH = 200
-"""Characters of torch's message about a GPU that it can't use."""
+WARNING_LENGTH = 200  # characters of torch's message about a GPU that it can't use
 
 
 def device() -> torch.device:

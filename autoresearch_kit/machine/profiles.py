@@ -192,11 +192,7 @@ FOR_CPUS = ("cpu", "cpu-eager")
 
 
 def find(name: str) -> Profile:
-    """Return the profile of that name.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the profile of that name; InputError if there is none."""
     for profile in PROFILES:
         if profile.name == name:
             return profile

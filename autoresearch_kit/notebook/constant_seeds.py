@@ -47,8 +47,7 @@ RENAMED = "gives a function that seeds another name; call it where it is needed,
 Assigned = tuple[str, Sequence[ast.expr]]
 """A name with the values that it may get from one assignment, or from one call of a function."""
 
-Calls = Mapping[str, Sequence[ast.Call]]
-"""A program's calls, by the name of what they call."""
+Calls = Mapping[str, Sequence[ast.Call]]  # a program's calls, by the name of what they call
 
 
 def find_constant_seeds(trees: Sequence[ast.Module]) -> Iterator[tuple[ast.expr | ast.alias, str]]:
@@ -206,11 +205,7 @@ _FUNCTIONS: Mapping[str, Callable[..., int | float]] = {
 
 
 def _evaluate(node: ast.expr, seed: int) -> int | float:
-    """Return the value of an expression of numbers and SEED alone.
-
-    Raises:
-        _UnknownError: there is something else in it.
-    """
+    """Return the value of an expression of numbers and SEED alone."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number

@@ -117,15 +117,17 @@ def set_constants(source: str, values: Mapping[str, Constant]) -> str:
     if unknown := [name for name in values if name not in constants]:
         known = ", ".join(constants) or "none"
         raise EditError(f"no constant {unknown[0]!r} in config; there are: {known}")
+    changed = {constants[name].node: _of_type(constants[name], values[name]) for name in values}
+    return replaced(source, {node: _written(value) for node, value in changed.items()})
+
+
+def replaced(source: str, texts: Mapping[ast.expr, str]) -> str:
+    """Return `source` with these texts in place of expressions in it, each within a line."""
     lines = _lines(source)
-    # Backwards, so that a change does not shift the literals that are still to be changed.
-    for name, constant in reversed(constants.items()):
-        if name in values:
-            node, text = constant.node, _written(_of_type(constant, values[name]))
-            line = lines[node.lineno - 1]
-            lines[node.lineno - 1] = (
-                line[: node.col_offset] + text.encode() + line[node.end_col_offset :]
-            )
+    # backwards, so that a change does not shift what is still to be changed
+    for node in sorted(texts, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line, text = lines[node.lineno - 1], texts[node].encode()
+        lines[node.lineno - 1] = line[: node.col_offset] + text + line[node.end_col_offset :]
     return b"".join(lines).decode()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autoresearch_kit.notebook.cells import EDITABLE, LOCKED, Cell, name_markdown
 from autoresearch_kit.notebook.constant_seeds import CONSTANT, find_constant_seeds, seed_arguments
-from autoresearch_kit.notebook.constants import constant_lines
+from autoresearch_kit.notebook.constants import constant_lines, replaced
 from autoresearch_kit.notebook.contract import CONFIG, PARAMETERS, SETUP, SUBMIT
 from autoresearch_kit.notebook.foreign import KIT_CONSTANTS, defined_names, file_strings
 from autoresearch_kit.notebook.syntax import nodes_of, parse_cell
@@ -17,8 +17,7 @@ from autoresearch_kit.training import measured
 
 run = measured.start(TRAIN_SECONDS, SEED)"""
 
-DATA = "data"
-"""The name that the cell which reads the data gets."""
+DATA = "data"  # the name that the cell which reads the data gets
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,6 @@ class Answers:
     constants: tuple[str, ...]
     handed_over: str
     editable: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A piece of a cell's source: its line, from 1, and its first and last column in bytes."""
-
-    line: int
-    start: int
-    end: int
 
 
 def convert(
@@ -81,9 +71,9 @@ def constant_seeds(cells: Sequence[Cell]) -> list[tuple[str, str]]:
 
 def with_seed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Return the cells with SEED in place of the numbers that editable cells seed with."""
-    places = {
+    places: dict[str, dict[ast.expr, str]] = {
         name: {
-            _place(argument): "SEED"
+            argument: "SEED"
             for call in calls
             for argument in seed_arguments(call)
             if isinstance(argument, ast.Constant)
@@ -91,7 +81,7 @@ def with_seed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
         for name, calls in _seeding(cells)
     }
     return tuple(
-        replace(cell, source=_replaced(cell.source, places.get(cell.name, {}))) for cell in cells
+        replace(cell, source=replaced(cell.source, places.get(cell.name, {}))) for cell in cells
     )
 
 
@@ -103,8 +93,10 @@ def _converted(cell: Cell, answers: Answers, moved: Sequence[str], files: Collec
     if cell.name != answers.data:
         return replace(cell, source=source, tags=tags)
     strings = file_strings(replace(cell, source=source), files)
-    from_data = {_place(node): f'run.data / "{Path(str(node.value)).name}"' for node in strings}
-    return Cell(DATA, _replaced(source, from_data), tags=tags)
+    from_data: dict[ast.expr, str] = {
+        node: f'run.data / "{Path(str(node.value)).name}"' for node in strings
+    }
+    return Cell(DATA, replaced(source, from_data), tags=tags)
 
 
 def _moved_lines(code: Sequence[Cell], answers: Answers) -> list[str]:
@@ -144,17 +136,3 @@ def _seeding(cells: Sequence[Cell]) -> list[tuple[str, list[ast.Call]]]:
         )
         for name, tree in trees.items()
     ]
-
-
-def _place(node: ast.expr) -> Place:
-    return Place(node.lineno, node.col_offset, node.end_col_offset or node.col_offset)
-
-
-def _replaced(source: str, texts: dict[Place, str]) -> str:
-    """Return the source with these pieces replaced, each within a line."""
-    lines = [line.encode() for line in source.split("\n")]
-    # backwards, so that a change does not shift what is still to be changed
-    for place, text in sorted(texts.items(), key=lambda each: (each[0].line, -each[0].start)):
-        line = lines[place.line - 1]
-        lines[place.line - 1] = line[: place.start] + text.encode() + line[place.end :]
-    return b"\n".join(lines).decode()

@@ -29,8 +29,7 @@ HANDED_OVER = (
 RESERVED = ("parameters", "setup", "submit", "config", "data")
 """Names of cells that only a conversion gives."""
 
-KIT_CONSTANTS = ("SEED", "TRAIN_SECONDS")
-"""Constants that the `parameters` cell sets."""
+KIT_CONSTANTS = ("SEED", "TRAIN_SECONDS")  # constants that the `parameters` cell sets
 
 _JUPYTER = re.compile(r"^[ \t]*[%!].*\n?", re.MULTILINE)
 _NOT_IN_WORDS = re.compile(r"[^A-Za-z0-9]+")

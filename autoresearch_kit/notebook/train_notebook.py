@@ -75,11 +75,7 @@ class TrainNotebook:
         return write_cells(self.cells, self.kernel)
 
     def cell(self, name: str) -> Cell:
-        """Return the cell of that name.
-
-        Raises:
-            EditError: there is none.
-        """
+        """Return the cell of that name; EditError if there is none."""
         for cell in self.cells:
             if cell.name == name:
                 return cell

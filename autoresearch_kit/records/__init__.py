@@ -1,7 +1,5 @@
 """Records that campaigns write: frozen dataclasses and enums, standard library only."""
 
-from autoresearch_kit.records.approvals import Approval
-from autoresearch_kit.records.conditions import Conditions, GpuConditions
 from autoresearch_kit.records.experiments import (
     Experiment,
     Gain,
@@ -26,6 +24,7 @@ from autoresearch_kit.records.fingerprints import (
     Machine,
 )
 from autoresearch_kit.records.proposals import (
+    Approval,
     Attempt,
     CellEdit,
     Constant,
@@ -40,7 +39,20 @@ from autoresearch_kit.records.run_specs import (
     VisibleFiles,
     strongest,
 )
-from autoresearch_kit.records.runs import Arm, CacheUse, Measured, Run, failed_by_kit
+from autoresearch_kit.records.runs import (
+    Arm,
+    CacheUse,
+    Conditions,
+    GpuConditions,
+    Measured,
+    Run,
+    failed_by_kit,
+    other_values,
+    speed,
+    speed_by_run,
+    steps_apart,
+    values_of,
+)
 from autoresearch_kit.records.scores import Reason, Score
 from autoresearch_kit.records.settings import (
     NO_LIMITS,
@@ -52,9 +64,7 @@ from autoresearch_kit.records.settings import (
     Rule,
     Settings,
 )
-from autoresearch_kit.records.slots import Slot, SlotUse
-from autoresearch_kit.records.speeds import speed, speed_by_run, steps_apart
-from autoresearch_kit.records.states import Command, Request, Stage, State
+from autoresearch_kit.records.states import Command, Request, Slot, SlotUse, Stage, State
 from autoresearch_kit.records.steps import Probe, Profiled, ProfileRow, StepProfile
 from autoresearch_kit.records.tasks import (
     KIT_METRICS,
@@ -66,78 +76,3 @@ from autoresearch_kit.records.tasks import (
     Task,
     TaskInfo,
 )
-from autoresearch_kit.records.values import other_values, values_of
-
-__all__ = [
-    "KIT_METRICS",
-    "LANGUAGE_MODELLING",
-    "NO_LIMITS",
-    "VAL_BPB",
-    "Accelerator",
-    "Approval",
-    "Arm",
-    "Attempt",
-    "Bound",
-    "CacheUse",
-    "CellEdit",
-    "Clock",
-    "Command",
-    "Conditions",
-    "Constant",
-    "DatasetInfo",
-    "Destinations",
-    "Direction",
-    "EditAction",
-    "EditProtocol",
-    "Experiment",
-    "Fingerprint",
-    "Gain",
-    "GpuConditions",
-    "Leak",
-    "LeakPlace",
-    "Limits",
-    "Machine",
-    "Measured",
-    "Metric",
-    "Noise",
-    "Passed",
-    "Prices",
-    "Probe",
-    "ProfileRow",
-    "Profiled",
-    "Proposal",
-    "Provenance",
-    "Reason",
-    "Request",
-    "Research",
-    "Rule",
-    "Run",
-    "RunSetup",
-    "RunSpec",
-    "SandboxLevel",
-    "Score",
-    "Settings",
-    "Slot",
-    "SlotUse",
-    "Stage",
-    "State",
-    "StepProfile",
-    "Task",
-    "TaskInfo",
-    "Usage",
-    "Verdict",
-    "VisibleFiles",
-    "best_of",
-    "by_finish",
-    "failed_by_kit",
-    "judged_since",
-    "latest_noise",
-    "next_number",
-    "other_values",
-    "profiled_before",
-    "speed",
-    "speed_by_run",
-    "steps_apart",
-    "strongest",
-    "values_of",
-]

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 
-from autoresearch_kit.records.approvals import Approval
 from autoresearch_kit.records.fingerprints import Fingerprint, Leak
-from autoresearch_kit.records.proposals import CellEdit, Constant, Proposal
+from autoresearch_kit.records.proposals import Approval, CellEdit, Constant, Proposal
 from autoresearch_kit.records.run_specs import SandboxLevel
 from autoresearch_kit.records.runs import Run
 from autoresearch_kit.records.scores import Reason

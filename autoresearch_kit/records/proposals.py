@@ -1,16 +1,16 @@
-"""Proposals of researchers."""
+"""Proposals of researchers, and a person's answer about a keep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoresearch_kit.records.runs import Run
+from autoresearch_kit.records.text import one_line
 
-Constant = bool | int | float | str
-"""The value of a CAPITAL constant of the `config` cell."""
+Constant = bool | int | float | str  # the value of a CAPITAL constant of the `config` cell
+IDEA_LENGTH, HYPOTHESIS_LENGTH = 120, 1000  # characters of an idea, and of a hypothesis, at most
 
-IDEA_LENGTH, HYPOTHESIS_LENGTH = 120, 1000
-"""Characters of an idea, and of a hypothesis, at most."""
+NOTE_LENGTH = 500  # characters of a note that are shown
 
 
 class EditAction(StrEnum):
@@ -92,3 +92,19 @@ class Proposal:
     failure: str = ""
     retry_of: int | None = None
     provenance: Provenance | None = None
+
+
+@dataclass(frozen=True)
+class Approval:
+    """An answer: who gave it, by git's name and address of them, and when, in UTC."""
+
+    approved: bool
+    name: str
+    email: str
+    at: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        word = "approved" if self.approved else "rejected"
+        note = f": {one_line(self.note, NOTE_LENGTH)}" if self.note else ""
+        return f"{word} by {self.name} <{self.email}> at {self.at}{note}"

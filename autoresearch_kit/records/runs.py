@@ -1,14 +1,50 @@
-"""The record of a run: one headless execution of the notebook."""
+"""The record of a run, one headless execution of the notebook; its machine; runs in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import fmean
 
-from autoresearch_kit.records.conditions import Conditions
 from autoresearch_kit.records.fingerprints import Clock
 from autoresearch_kit.records.run_specs import SandboxLevel
 from autoresearch_kit.records.scores import Reason, Score
+from autoresearch_kit.records.tasks import Task
 from autoresearch_kit.records.text import rounded
+
+STEPS_APART = 0.05
+"""Runs whose steps differ by more than this share of the most are shown one by one."""
+
+
+@dataclass(frozen=True)
+class GpuConditions:
+    """One GPU while a run trained: mean clock and its maximum in MHz, the highest temperature in C.
+
+    `throttled` is the share of samples in which heat or the power supply slowed it down; its own
+    power limit, at which every busy GPU runs, does not count. `others` counts the processes of
+    others that computed on it. A value that the GPU does not report is 0.
+    """
+
+    name: str
+    clock_mhz: float
+    max_clock_mhz: float
+    temperature_c: float
+    throttled: float
+    others: int
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The machine while a run trained.
+
+    `elsewhere` is the share of all cores' time, in [0, 1], that other processes or the machine's
+    host used. `load` is the load average of the last minute, at the end. `busiest` names the other
+    processes that used the most, for people.
+    """
+
+    elsewhere: float
+    load: float
+    busiest: str = ""
+    gpus: tuple[GpuConditions, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,3 +184,56 @@ class Measured:
     folder: str
     run: Run
     disturbed: str = ""
+
+
+def steps_apart(runs: Sequence[Run]) -> bool:
+    """Return whether the steps of these runs differ so much that a mean would mislead."""
+    steps = [run.steps for run in runs]
+    return bool(steps) and max(steps) - min(steps) > STEPS_APART * max(steps)
+
+
+def speed(runs: Sequence[Run]) -> str:
+    """Return `601 steps, 20,510 tokens/s`, means over the runs; empty if none made a step.
+
+    Tokens are left out where none were counted. Where their steps are apart, each run's:
+    `1,601 / 1,620 / 314 steps`.
+    """
+    if steps_apart(runs):
+        return f"{' / '.join(f'{run.steps:,}' for run in runs)} steps"
+    steps = fmean(run.steps for run in runs) if runs else 0
+    if not steps:
+        return ""
+    tokens = f", {fmean(run.tokens_per_second for run in runs):,.0f} tokens/s"
+    return f"{steps:,.0f} steps{tokens if any(run.tokens for run in runs) else ''}"
+
+
+def speed_by_run(runs: Sequence[Run]) -> str:
+    """Return `speed`; where steps are apart, with each run's score and tokens/s."""
+    if not steps_apart(runs):
+        return speed(runs)
+    each = (
+        (rounded(run.score.value) if run.score else "no score")
+        + (f" at {run.tokens_per_second:,.0f} tokens/s" if run.tokens else "")
+        for run in runs
+    )
+    return f"{speed(runs)} (run by run: {'; '.join(each)})"
+
+
+def values_of(runs: Sequence[Run]) -> dict[str, float]:
+    """Return the mean of each metric over these runs, but for the one that decides."""
+    scores = [run.score for run in runs if run.score]
+    names = dict.fromkeys(name for score in scores for name in score.values if name != score.metric)
+    return {
+        name: fmean(score.values[name] for score in scores if name in score.values)
+        for name in names
+    }
+
+
+def other_values(task: Task, runs: Sequence[Run]) -> str:
+    """Return `, NAME VALUE` for the other objectives, bounded metrics and metrics of the task.
+
+    Values are means over these runs; empty where nothing else was measured.
+    """
+    names = dict.fromkeys([*task.decisive, *(metric.name for metric in task.metrics)])
+    known = values_of(runs)
+    return "".join(f", {name} {rounded(known[name])}" for name in names if name in known)

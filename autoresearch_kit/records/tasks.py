@@ -36,8 +36,7 @@ class Metric:
         return 1 if self.direction is Direction.LOWER else -1
 
 
-ROUNDING = 1e-9
-"""The share of a limit by which sums of floats may lie beyond it."""
+ROUNDING = 1e-9  # the share of a limit by which sums of floats may lie beyond it
 
 _BOUND = re.compile(r"\s*([^\W\d]\w*)\s*(<=|>=)\s*([-+.\w]+)\s*")
 
@@ -107,11 +106,7 @@ class Task:
     trusted: bool = False
 
     def metric(self, name: str) -> Metric:
-        """Return the metric of that name: the task's own, or one of the kit's.
-
-        Raises:
-            KeyError: there is none.
-        """
+        """Return the task's own or the kit's metric of that name; KeyError if there is none."""
         return ({**KIT_METRICS} | {each.name: each for each in self.metrics})[name]
 
     @property

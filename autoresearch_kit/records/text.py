@@ -9,11 +9,8 @@ _MARKUP = str.maketrans({mark: f"&#{ord(mark)};" for mark in "&<>|`*_[]\\~$#"})
 UNTYPESET = 'class="mathjax_ignore tex2jax_ignore"'
 """Marks an element whose text MathJax, of either generation, is not to read as formulas."""
 
-DECIMALS = 6
-"""Decimals of a number whose error is not known."""
-
-TINY, HUGE = 1e-4, 1e15
-"""Numbers below the one and from the other on are written in powers of ten."""
+DECIMALS = 6  # decimals of a number whose error is not known
+TINY, HUGE = 1e-4, 1e15  # numbers below the one and from the other on are written in powers of ten
 
 
 def one_line(text: str, length: int) -> str:

@@ -10,7 +10,7 @@ from html import escape
 
 from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.ledger import Entry, History
-from autoresearch_kit.notebook.diff import source_diff
+from autoresearch_kit.notebook.changes import source_diff
 from autoresearch_kit.records import Bound, Run, Verdict, by_finish, codec
 from autoresearch_kit.records.proposals import IDEA_LENGTH
 from autoresearch_kit.records.text import one_line, rounded, visible, with_error

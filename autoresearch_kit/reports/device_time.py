@@ -14,8 +14,7 @@ BETWEEN = "between runs"
 PAUSE_SECONDS = 60.0
 """A longer time in which no experiment was under way was a pause, or nobody ran the campaign."""
 
-SMALLEST_SHARE = 0.005
-"""Parts with a smaller share of the wall-clock are not listed in words."""
+SMALLEST_SHARE = 0.005  # parts with a smaller share of the wall-clock are not listed in words
 
 
 @dataclass(frozen=True)

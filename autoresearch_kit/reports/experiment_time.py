@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from autoresearch_kit.records import Experiment
 
-TRAINING = "training"
-"""The name of the budgeted part of the wall-clock."""
+TRAINING = "training"  # the name of the budgeted part of the wall-clock
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from autoresearch_kit.files.atomic import write_atomic
 
 NOTEBOOK = "notebooks/results.ipynb"
 
-LEFT_OUT = "remove-cell"
-"""Jupyter Book's tag for cells that are left out of the page."""
+LEFT_OUT = "remove-cell"  # Jupyter Book's tag for cells that are left out of the page
 
 
 def report(root: Path, tag: str, others: list[str], output: Path) -> None:

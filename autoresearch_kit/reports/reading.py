@@ -23,11 +23,8 @@ from autoresearch_kit.reports.status import dead, words
 from autoresearch_kit.reports.summary import Summary, summary_of
 from autoresearch_kit.researchers.spending import Meter, per
 
-MOST_TROUBLES = 3
-"""The number of crashes that are shown, and of warnings."""
-
-LOG_TAIL = 16_384
-"""Bytes at the end of the campaign's log that are searched for warnings."""
+MOST_TROUBLES = 3  # the number of crashes that are shown, and of warnings
+LOG_TAIL = 16_384  # bytes at the end of the campaign's log that are searched for warnings
 
 _TROUBLE = re.compile(r"^(?P<when>\S+ \S+) (?:WARNING|ERROR) (?P<what>.*)$", re.M)
 

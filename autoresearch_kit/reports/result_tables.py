@@ -11,7 +11,7 @@ from autoresearch_kit.reports.confirmation import KeepFound, Worth
 from autoresearch_kit.reports.device_time import SlotTime
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import in_order
-from autoresearch_kit.reports.slots import idle_seconds
+from autoresearch_kit.reports.status import idle_seconds
 from autoresearch_kit.reports.tables import column, leading
 
 DELTA = ["delta", "delta_se"]
@@ -23,8 +23,7 @@ CONFIRMED = [
 ]
 """Columns of the results of `autoresearch confirm`."""
 
-NOT_RECORDED = "not recorded"
-"""Stands for a category or a reason that is missing."""
+NOT_RECORDED = "not recorded"  # stands for a category or a reason that is missing
 
 
 def keeps(frame: pd.DataFrame, metric: Metric) -> Table:

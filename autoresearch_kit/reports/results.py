@@ -18,14 +18,13 @@ from autoresearch_kit.errors import InputError, LedgerError
 from autoresearch_kit.execution import handover
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook.diff import NotebookDiff, source_diff
+from autoresearch_kit.notebook.changes import NotebookDiff, source_diff
 from autoresearch_kit.records import LANGUAGE_MODELLING, Metric
 from autoresearch_kit.records.text import markdown_table
 from autoresearch_kit.reports import result_tables, tables
 from autoresearch_kit.reports.confirmation import Confirmation, Folder
 from autoresearch_kit.reports.device_time import slot_times
-from autoresearch_kit.reports.figures import audit, front, loss_curves, progress
-from autoresearch_kit.reports.figures import compare as comparison
+from autoresearch_kit.reports.figures import front, gains, loss_curves, progress
 from autoresearch_kit.reports.figures.drawing import Drawing, Missing
 from autoresearch_kit.reports.figures.table import Table
 from autoresearch_kit.reports.figures.x_axis import LACKING, Against, in_order, x_of
@@ -199,7 +198,7 @@ class Results:
         if self.history is None:
             return Missing(f"Nothing was scored on audit data in {self.name}.")
         metric = audited_metric(self.summary.task)
-        return audit.audit(self.summary.opinion, metric=metric, title=self.name)
+        return gains.audit(self.summary.opinion, metric=metric, title=self.name)
 
     def confirmation(self) -> Table | Missing:
         """Return what `autoresearch confirm` says of each keep: its worth, and if it is real.
@@ -239,15 +238,11 @@ def compare(
         (", ".join(member.name for member in members), [member._frame for member in members])
         for members in lists
     ]
-    return comparison.compare(named, _common_metric(lists), axis)
+    return gains.compare(named, _common_metric(lists), axis)
 
 
 def _common_metric(lists: Sequence[Sequence[Results]]) -> Metric:
-    """Return the metric that decides in all of these.
-
-    Raises:
-        InputError: it is not the same in all.
-    """
+    """Return the metric that decides in all of these; InputError if it is not the same in all."""
     metrics = {member.summary.metric: member.name for members in lists for member in members}
     if len(metrics) > 1:
         said = "; ".join(f"{name} has {metric}" for metric, name in metrics.items())

@@ -16,8 +16,7 @@ from autoresearch_kit.records import LANGUAGE_MODELLING, Metric, Reason, Sandbox
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.reports.rows import Row, compared, rows_of
 
-UPSTREAM = LANGUAGE_MODELLING.objective
-"""The metric in karpathy/autoresearch's results.tsv."""
+UPSTREAM = LANGUAGE_MODELLING.objective  # the metric in karpathy/autoresearch's results.tsv
 
 TSV_COLUMNS = ("commit", UPSTREAM.name, "memory_gb", "status", "description")
 """The columns of karpathy/autoresearch's results.tsv."""

@@ -15,7 +15,7 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine.gpu import gpu_use
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.diff import NotebookDiff, cell_diff
+from autoresearch_kit.notebook.changes import NotebookDiff, cell_diff
 from autoresearch_kit.records import Proposal, SlotUse, Stage, State
 
 STAGES = {"start": "starting", "submit": "scoring"}

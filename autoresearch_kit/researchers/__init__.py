@@ -20,19 +20,9 @@ from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.researchers.turns import Share, Turns
 
 __all__ = [
-    "Make",
-    "Model",
-    "Researcher",
-    "Share",
-    "Surroundings",
-    "Turns",
-    "View",
-    "check_name",
-    "find_turns",
-    "known_researchers",
-    "latest_lessons",
-    "view_of",
-]
+    "Make", "Model", "Researcher", "Share", "Surroundings", "Turns", "View", "check_name",
+    "find_turns", "known_researchers", "latest_lessons", "view_of",
+]  # fmt: skip
 
 Make = Callable[[Surroundings, Model | None, Meter], Researcher]
 """Makes a researcher for one campaign process; the meter counts what a language model takes."""
@@ -53,11 +43,7 @@ def known_researchers() -> list[str]:
 
 
 def check_name(name: str) -> str:
-    """Return the name, if there is a researcher of that name.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the name, if there is a researcher of that name; InputError if there is none."""
     known = _entry_points()
     if name not in known:
         raise InputError(f"no researcher {name!r}; there are: {', '.join(known)}")

@@ -22,11 +22,7 @@ def kind_at(prepared: Path) -> Kind:
 
 
 def read_info(prepared: Path) -> DatasetInfo | TaskInfo:
-    """Return what a prepared folder says of itself.
-
-    Raises:
-        InputError: it can't be read.
-    """
+    """Return what a prepared folder says of itself; InputError if it can't be read."""
     if layout.is_task(prepared):
         return codec.decode(TaskInfo, (prepared / layout.INFO_FILE).read_bytes())
     return codec.decode(DatasetInfo, (prepared / INFO_FILE).read_bytes())

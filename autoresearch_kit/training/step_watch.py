@@ -22,11 +22,8 @@ from autoresearch_kit.records import ProfileRow, StepProfile
 from autoresearch_kit.records.codec import encode
 from autoresearch_kit.records.text import one_line
 
-PROFILED = 5
-"""Steps under the profiler."""
-
-SETTLED = 10
-"""Steps before those under the profiler: the first ones compile, and fill caches."""
+PROFILED = 5  # steps under the profiler
+SETTLED = 10  # steps before those under the profiler: the first ones compile, and fill caches
 
 LATEST = 0.3
 """The progress at which steps are profiled even if fewer came before, but for the first."""

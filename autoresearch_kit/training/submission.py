@@ -26,8 +26,7 @@ REFUSED: Mapping[type, str] = {
 }
 """Types that would fail, or would drag a corpus along in silence."""
 
-FAR = 50_000
-"""Objects that the search for a culprit looks at before it names the type only."""
+FAR = 50_000  # objects that the search for a culprit looks at before it names the type only
 
 
 class RunStub:

@@ -26,8 +26,7 @@ from autoresearch_kit.tasks.lm.dataset import open_dataset
 from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.ui import colab
 
-LEAST_GIT = (2, 36)
-"""The first version that can sync every object it writes (`core.fsync`)."""
+LEAST_GIT = (2, 36)  # the first version that can sync every object it writes (`core.fsync`)
 
 WITH_BUBBLEWRAP = (
     "notebook code sees this Python, its training text and its own folder; no network, no "

@@ -11,8 +11,7 @@ from autoresearch_kit.files.atomic import write_atomic
 from autoresearch_kit.files.workspace import hide_from_git
 from autoresearch_kit.ledger import History
 
-FOLDER = "opened"
-"""A folder of the project, since JupyterLab shows no hidden ones; ignored by git."""
+FOLDER = "opened"  # a folder of the project, since JupyterLab shows no hidden ones; ignored by git
 
 
 def write_executed(history: History, number: int) -> Path:

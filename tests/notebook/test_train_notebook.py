@@ -7,8 +7,8 @@ import pytest
 
 from autoresearch_kit.errors import EditError, InputError
 from autoresearch_kit.notebook.cells import Cell
+from autoresearch_kit.notebook.changes import cell_diff
 from autoresearch_kit.notebook.contract import MAX_SOURCE_BYTES
-from autoresearch_kit.notebook.diff import cell_diff
 from autoresearch_kit.notebook.train_notebook import TrainNotebook
 from autoresearch_kit.records import CellEdit, EditAction
 from tests.notebook.small import MODEL, cell, cells, text

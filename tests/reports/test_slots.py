@@ -7,8 +7,13 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_kit.records import Limits, Request, Stage, State
-from autoresearch_kit.reports.slots import idle_seconds, slot_lines, slots_in_short
-from autoresearch_kit.reports.status import under_way, words
+from autoresearch_kit.reports.status import (
+    idle_seconds,
+    slot_lines,
+    slots_in_short,
+    under_way,
+    words,
+)
 from tests.reports.nights import use, uses
 
 

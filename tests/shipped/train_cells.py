@@ -16,7 +16,7 @@ from autoresearch_kit.machine.profiles import LARGE_NOTEBOOK, SMALL_NOTEBOOK
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Constant
 from autoresearch_kit.training import kernel
-from autoresearch_kit.training.passes import Backward, Batch, Passes
+from autoresearch_kit.training.kernel import Backward, Batch, Passes
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / SMALL_NOTEBOOK

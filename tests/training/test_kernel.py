@@ -21,7 +21,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.records import Clock, Reason, Run, RunSpec, SandboxLevel
 from autoresearch_kit.records.codec import decode, encode
 from autoresearch_kit.training import kernel
-from autoresearch_kit.training.loss_curve import SETTLED_STEPS
+from autoresearch_kit.training.budgeted_run import SETTLED_STEPS
 from tests.execution.notebooks import CONTEXT, ROWS, make_dataset, make_spec, notebook
 from tests.execution.test_runs import execute, needs_bubblewrap
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autoresearch_kit.training.passes import Batch, Passes
+from autoresearch_kit.training.kernel import Batch, Passes
 
 
 class Model:

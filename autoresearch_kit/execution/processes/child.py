@@ -18,8 +18,7 @@ from autoresearch_kit.records import Accelerator
 
 POLL_SECONDS = 0.1
 
-KEPT_BYTES = 4096
-"""Bytes at the end of a process's output in which its last line is looked for."""
+KEPT_BYTES = 4096  # bytes at the end of a process's output in which its last line is looked for
 
 
 @dataclass(frozen=True)

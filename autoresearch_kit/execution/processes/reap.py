@@ -17,8 +17,7 @@ from autoresearch_kit.machine import cgroups
 RUN_ID = "AUTORESEARCH_RUN_ID"
 """The environment variable that every process of a run carries from its start."""
 
-SOCKETS = Path("/tmp")
-"""Not in $TMPDIR, which differs between a runner and its caller."""
+SOCKETS = Path("/tmp")  # not in $TMPDIR, which differs between a runner and its caller
 
 ENVIRON_BYTES = 128 * 1024
 """Bytes of an environment in which the run's id is looked for; a run's have some 2 KB."""
@@ -26,8 +25,7 @@ ENVIRON_BYTES = 128 * 1024
 PATIENCE = 20.0
 """Seconds to wait for killed processes to go; one inside a driver's call can take a while."""
 
-PR_SET_CHILD_SUBREAPER = 36
-"""From Linux's <sys/prctl.h>."""
+PR_SET_CHILD_SUBREAPER = 36  # from Linux's <sys/prctl.h>
 
 
 def socket_folder(run_id: str) -> Path:

@@ -10,9 +10,12 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from autoresearch_kit.execution.ray.transfer import Piece, SentFolder, Store
+
+if TYPE_CHECKING:
+    from autoresearch_kit.execution.ray.node import NodeSlot
 
 NODE_MODULE = "autoresearch_kit.execution.ray.node"
 
@@ -22,33 +25,13 @@ CACHE = "AUTORESEARCH_NODE"
 USUAL_CACHE = "~/.cache/autoresearch_kit/node"
 
 
-class OpenSlot(Protocol):
-    """A slot on its node, as `node` in the package that was brought there makes it.
-
-    Records travel as JSON, since the package that asks may be another one.
-    """
-
-    @property
-    def report(self) -> bytes:
-        """Return the `Report` of what the slot is."""
-
-    def carry_out(self, order: bytes, folder: str) -> Mapping[str, bytes]:
-        """Carry out an order; return its files by name, see `node`."""
-
-    def cancel(self) -> None:
-        """End what is carried out, from another thread."""
-
-    def close(self) -> None:
-        """End what is carried out, from another thread, and wait until nothing of it is left."""
-
-
 class SlotActor:
     """Has one device of a node to itself, for one campaign. Two of its methods may run at once."""
 
     def __init__(self) -> None:
         self._cache = Path(os.environ.get(CACHE) or USUAL_CACHE).expanduser()
         self._store = Store(self._cache)
-        self._slot: OpenSlot | None = None
+        self._slot: NodeSlot | None = None
         self._opening = threading.Lock()
 
     def there(self) -> None:
@@ -81,7 +64,7 @@ class SlotActor:
         return report
 
     def carry_out(self, order: bytes, folder: str) -> Mapping[str, bytes]:
-        """Carry out an order, as `OpenSlot.carry_out`."""
+        """Carry out an order, as `NodeSlot.carry_out`."""
         assert self._slot is not None
         return self._slot.carry_out(order, folder)
 

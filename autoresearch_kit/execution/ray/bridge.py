@@ -31,11 +31,8 @@ from autoresearch_kit.records.text import one_line
 if TYPE_CHECKING:
     from autoresearch_kit.execution.ray.driver import Cluster
 
-LOOK_SECONDS = 3.0
-"""Between looks for nodes that came or went."""
-
-WHY_LENGTH = 400
-"""Characters of what Ray says of a failure."""
+LOOK_SECONDS = 3.0  # between looks for nodes that came or went
+WHY_LENGTH = 400  # characters of what Ray says of a failure
 
 INSTALL = "--pool needs Ray, which is not installed: pip install 'autoresearch_kit[ray]'"
 

@@ -56,14 +56,9 @@ AGAIN_SECONDS = 1.0
 
 CLOSE_SECONDS = 25.0
 
-IDLE_SECONDS = 3.0
-"""Between looks whether the actor of a slot that has no order lives."""
-
-HANG_SECONDS = 120.0
-"""Seconds after which an actor that does not answer is taken to hang."""
-
-WHY_LENGTH = 300
-"""Characters of why something failed."""
+IDLE_SECONDS = 3.0  # between looks whether the actor of a slot that has no order lives
+HANG_SECONDS = 120.0  # seconds after which an actor that does not answer is taken to hang
+WHY_LENGTH = 300  # characters of why something failed
 
 
 @dataclass

@@ -11,8 +11,7 @@ from autoresearch_kit.errors import KitError
 ANSWER_SECONDS = 5.0
 """Seconds for the head node to answer at its port: Ray itself tries for many minutes."""
 
-JOIN_SECONDS = 90.0
-"""Seconds for joining; on a machine that is not busy it takes 3."""
+JOIN_SECONDS = 90.0  # seconds for joining; on a machine that is not busy it takes 3
 
 ENVIRONMENT = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
 """The driver's environment, where the user's has nothing else."""
@@ -45,7 +44,8 @@ def join(address: str, on_silence: Callable[[Unreachable], None]) -> None:
 
     if address != "auto":
         _check_answers(address)
-    timer = threading.Timer(JOIN_SECONDS, lambda: on_silence(_silent(address)))
+    silent = Unreachable(f"the Ray cluster at {address} does not answer", again=True)
+    timer = threading.Timer(JOIN_SECONDS, on_silence, [silent])
     timer.daemon = True
     timer.start()
     try:
@@ -76,10 +76,6 @@ def _check_answers(address: str) -> None:
             "ray start --head; then go on",
             again=True,
         ) from error
-
-
-def _silent(address: str) -> Unreachable:
-    return Unreachable(f"the Ray cluster at {address} does not answer", again=True)
 
 
 def _token(said: str) -> str:

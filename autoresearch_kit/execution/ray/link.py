@@ -14,8 +14,7 @@ from autoresearch_kit.execution.ray.messages import Connect, Message, from_line,
 
 BRIDGE = "autoresearch_kit.execution.ray.bridge"
 
-END_SECONDS = 60.0
-"""Seconds for the bridge to end what runs, once its stdin has ended."""
+END_SECONDS = 60.0  # seconds for the bridge to end what runs, once its stdin has ended
 
 
 class Link:

@@ -8,11 +8,8 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution.pool import DataRef, Order
 from autoresearch_kit.records import Clock, Fingerprint, Leak, Machine, Run, SandboxLevel, codec
 
-RUN = "run"
-"""The name of the `Run` among a delivery's files on their way."""
-
-STOPPED = "stopped"
-"""The name in its place where the order was cancelled."""
+RUN = "run"  # the name of the `Run` among a delivery's files on their way
+STOPPED = "stopped"  # the name in its place where the order was cancelled
 
 
 @dataclass(frozen=True)
@@ -168,11 +165,7 @@ def to_line(message: Message) -> bytes:
 
 
 def from_line(line: bytes) -> Message:
-    """Return the message in a line.
-
-    Raises:
-        InputError: it is none.
-    """
+    """Return the message in a line; InputError if it is none."""
     name, _, data = line.partition(b" ")
     kind = _KINDS.get(name.decode(errors="replace"))
     if kind is None:

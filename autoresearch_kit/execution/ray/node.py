@@ -34,8 +34,7 @@ from autoresearch_kit.tasks.kinds import kind_of, read_info
 from autoresearch_kit.tasks.measured import layout
 from autoresearch_kit.verdicts.comparable import fingerprint
 
-KEPT_RUNS = 8
-"""The last runs of a slot whose models stay there, for audits."""
+KEPT_RUNS = 8  # the last runs of a slot whose models stay there, for audits
 
 LEAST_FREE_MB = 500.0
 """With less of its disk free, a run that fails for the kit's reasons fails for the node's."""
@@ -46,7 +45,10 @@ PLACES = "places"
 
 
 class NodeSlot:
-    """Carries out one order at a time on a device of this node."""
+    """Carries out one order at a time on a device of this node.
+
+    Records come and go as JSON, since the package of the actor that asks may be another one.
+    """
 
     def __init__(self, pool: LocalPool, report: Report, place: "Place") -> None:
         self._pool = pool

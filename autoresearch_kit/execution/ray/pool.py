@@ -13,7 +13,13 @@ from pathlib import Path
 
 from autoresearch_kit.errors import ExecutionError
 from autoresearch_kit.execution.pool import Delivery, Lost, Order
-from autoresearch_kit.execution.ray.assignments import Assignments, KnownSlot
+from autoresearch_kit.execution.ray.assignments import (
+    Assignments,
+    KnownSlot,
+    SlotRequirements,
+    most_common_class,
+    why_not_of,
+)
 from autoresearch_kit.execution.ray.link import Link
 from autoresearch_kit.execution.ray.messages import (
     BridgeBroken,
@@ -27,11 +33,6 @@ from autoresearch_kit.execution.ray.messages import (
     SlotGone,
     SlotUnusable,
     SlotUp,
-)
-from autoresearch_kit.execution.ray.slot_class import (
-    SlotRequirements,
-    most_common_class,
-    why_not_of,
 )
 from autoresearch_kit.records import Fingerprint, SandboxLevel, Slot
 
@@ -214,11 +215,7 @@ class RayPool:
         self._why_dead = message.why
 
     def _drop_bridge(self) -> None:
-        """Count the orders of a dead bridge as lost; a new bridge starts after a pause.
-
-        Raises:
-            ExecutionError: too many have died in a row.
-        """
+        """Count the orders of a dead bridge as lost; a new bridge starts after a pause."""
         assert self._link is not None
         self._link.end()
         self._link = None
@@ -238,11 +235,7 @@ class RayPool:
         logger.warning("the bridge to Ray died; another one starts in %g s", pause)
 
     def _check_for_slots(self) -> None:
-        """Check that there is a slot, or was one not long ago.
-
-        Raises:
-            ExecutionError: there is none.
-        """
+        """Check that there is a slot, or was one not long ago; ExecutionError if there is none."""
         if any(not each.slot.left_out for each in self._orders.known.values()):
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > self._timeouts.devices:

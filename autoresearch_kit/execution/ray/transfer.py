@@ -12,19 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PIECES_BYTES = 32 * 2**20
-"""Bytes that travel at a time."""
-
-SPARE_BYTES = 10**9
-"""Bytes of a node's disk that stay free beside a data set, for the runs."""
+PIECES_BYTES = 32 * 2**20  # bytes that travel at a time
+SPARE_BYTES = 10**9  # bytes of a node's disk that stay free beside a data set, for the runs
 
 BYTE_CODE = "__pycache__"
 
 PROGRAMS = (b"#!", b"\x7fELF")
 """Starts of files that can be run."""
 
-Piece = tuple[str, bytes]
-"""A file's name in its folder, and the bytes that come next in it."""
+Piece = tuple[str, bytes]  # a file's name in its folder, and the bytes that come next in it
 
 
 class TransferError(Exception):

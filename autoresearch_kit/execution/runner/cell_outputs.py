@@ -8,12 +8,8 @@ from nbformat import NotebookNode
 
 from autoresearch_kit.execution.runner.crash_report import excerpt
 
-HEAD = 128 * 1024
-TAIL = 128 * 1024
-"""Characters kept of the start and of the end of a cell's output."""
-
-ERROR = 32 * 1024
-"""Characters kept of a traceback, whatever else the cell displays."""
+HEAD = TAIL = 128 * 1024  # characters kept of the start and of the end of a cell's output
+ERROR = 32 * 1024  # characters kept of a traceback, whatever else the cell displays
 
 PIECE = 8 * 1024
 """Characters of a piece in which streams are kept, and within which carriage returns count."""

@@ -25,8 +25,7 @@ from autoresearch_kit.records import Clock, RunSpec, codec
 
 T = TypeVar("T")
 
-READ_SECONDS = 0.2
-"""A file of the runner's is read again when this old."""
+READ_SECONDS = 0.2  # a file of the runner's is read again when this old
 
 WARM_UP_STEPS = 10
 """First steps among which those that compiled are looked for; upstream excludes its first 10."""
@@ -34,8 +33,7 @@ WARM_UP_STEPS = 10
 SURE_STEPS = 3
 """Steps before which the budget can't end: it is not known yet which of them compiled."""
 
-SLOW = 2.0
-"""A first step that takes this many times a typical one compiled something."""
+SLOW = 2.0  # a first step that takes this many times a typical one compiled something
 
 LEAST_SHARE = 0.6
 """Least share of the cores that nobody else uses that a run is counted as having used. A training
@@ -46,8 +44,7 @@ PATIENCE = 6.0
 """Wall-clock seconds after which a second of the CPU clock has passed at the latest. Beside a busy
 loop on each core a run needs 2.5."""
 
-STARTUP_SECONDS = 120.0
-"""Seconds allowed for starting the kernel and for imports."""
+STARTUP_SECONDS = 120.0  # seconds allowed for starting the kernel and for imports
 
 
 def wall_allowance(clock: Clock, train_seconds: float, compile_seconds: float) -> float:

@@ -29,27 +29,20 @@ from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.notebook.cells import parse_cells
 from autoresearch_kit.records import CacheUse
 
-MAX_BYTES = 512 * MEGABYTE
-"""A cache that has grown beyond this is dropped and starts again."""
+MAX_BYTES = 512 * MEGABYTE  # a cache that has grown beyond this is dropped and starts again
 
 RUN_BYTES = 128 * MEGABYTE
 """Nothing is kept of a run that compiled more: one compilation makes 4 to 40 MB."""
 
-FILE_BYTES = 4 * MEGABYTE
-"""Largest file that is kept; compiled kernels have some 100 KB."""
-
-FOLDER = "cache"
-"""The folder of the cache, in the work folder."""
-
-FIRST_FILE = "first"
-"""Names the code that the cache began with."""
+FILE_BYTES = 4 * MEGABYTE  # largest file that is kept; compiled kernels have some 100 KB
+FOLDER = "cache"  # the folder of the cache, in the work folder
+FIRST_FILE = "first"  # names the code that the cache began with
 
 TEXTS = frozenset({
     ".amdgcn", ".best_config", ".cpp", ".cu", ".h", ".json", ".llir", ".ptx", ".py", ".source",
     ".ttgir", ".ttir",
 })  # fmt: skip
-BINARIES = frozenset({".cubin", ".hsaco", ".o", ".so"})
-"""All of these are ELF, those for GPUs too."""
+BINARIES = frozenset({".cubin", ".hsaco", ".o", ".so"})  # all of these are ELF, those for GPUs too
 
 ELF = b"\x7fELF"
 

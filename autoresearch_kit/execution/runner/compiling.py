@@ -33,8 +33,7 @@ TRACING_SECONDS = 20.0
 """Granted for tracing, on one core: this share of the compilers' CPU seconds, and these seconds at
 most. The shipped model's first compilation traces for 16 s and keeps the compiler busy for 55."""
 
-QUIET = 0.3
-"""Cores that may work beside a compiler."""
+QUIET = 0.3  # cores that may work beside a compiler
 
 COMPILERS = frozenset({"as", "c++", "cc", "cc1plus", "clang", "collect2", "g++", "gcc", "ld"})
 """Names of compilers' processes, without system and version (`x86_64-linux-gnu-g++-12`)."""

@@ -11,8 +11,7 @@ from autoresearch_kit.execution.runner.submission import last_counts, read_claim
 from autoresearch_kit.records import Reason, Run, RunSpec
 from autoresearch_kit.records.text import both_ends
 
-MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
-"""Python's, and torch's for a GPU."""
+MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
 
 
 def conclude(

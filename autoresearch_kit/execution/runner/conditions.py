@@ -17,12 +17,9 @@ from autoresearch_kit.machine import gpu
 from autoresearch_kit.machine.gpu import GpuLook
 from autoresearch_kit.records import Conditions, GpuConditions
 
-MOST_LOOKING = 0.01
-"""Largest share of a core's time for looks at all processes."""
+MOST_LOOKING = 0.01  # largest share of a core's time for looks at all processes
 
-NAMED = 3
-NAMED_CORES = 0.05
-"""Number of others that are named, and the cores that each took at least."""
+NAMED, NAMED_CORES = 3, 0.05  # others that are named, and the cores that each took at least
 
 HOST = "this machine's host"
 

@@ -14,20 +14,14 @@ from autoresearch_kit.files.untrusted import read_if_plain
 from autoresearch_kit.records import codec
 from autoresearch_kit.records.text import cut_middle, without_escapes
 
-NOTEBOOK_LIMIT = 20_000_000
-"""Bytes of an executed notebook that are read."""
-
-TRACEBACK_LIMIT = 6_000
-"""Characters of the excerpt that is kept of a traceback."""
-
-LIBRARY_FRAMES = 3
-"""Frames of libraries that are named before an error."""
+NOTEBOOK_LIMIT = 20_000_000  # bytes of an executed notebook that are read
+TRACEBACK_LIMIT = 6_000  # characters of the excerpt that is kept of a traceback
+LIBRARY_FRAMES = 3  # frames of libraries that are named before an error
 
 OWN_SHARE, ERROR_SHARE, LIBRARY_SHARE = 0.35, 0.25, 0.05
 """Largest shares of an excerpt: the notebook's frames together, and each other error or frame."""
 
-_BAR = re.compile(r"\d+%\|")
-"""Matches in a line with a progress bar of tqdm's."""
+_BAR = re.compile(r"\d+%\|")  # matches in a line with a progress bar of tqdm's
 
 _CELL = re.compile(r"\b(?:Cell In ?|Input In )\[(\d{1,9})\]")
 """IPython's name of a cell in a traceback, with its execution count."""
@@ -35,11 +29,8 @@ _CELL = re.compile(r"\b(?:Cell In ?|Input In )\[(\d{1,9})\]")
 _OWN = re.compile(r"\s*(?:Cell In ?\[|Input In \[|<ipython-input-|cell '|\S*ipykernel_\d+\S* in )")
 """Begins a frame of a notebook's cell in IPython (7 to 9); `cell '` is the kit's own form."""
 
-_LIBRARY = re.compile(r"File |~?/\S+ in ")
-"""Begins any other frame in IPython."""
-
-_ARROW = re.compile(r"-+> ?\d")
-"""Begins the line of a frame that was executed."""
+_LIBRARY = re.compile(r"File |~?/\S+ in ")  # begins any other frame in IPython
+_ARROW = re.compile(r"-+> ?\d")  # begins the line of a frame that was executed
 
 _LINK = re.compile(r"(?:The above|During handling of the above) exception,? .*:$")
 """Matches what Python writes between an error and the error that it led to."""

@@ -27,8 +27,7 @@ from autoresearch_kit.execution.runner.submission import take_submission
 from autoresearch_kit.machine import gpu
 from autoresearch_kit.records import Conditions, Reason, RunSpec
 
-POLL_SECONDS = 0.05
-"""Precision with which the end of the training budget is known."""
+POLL_SECONDS = 0.05  # precision with which the end of the training budget is known
 
 LIMITS_SECONDS = 0.5
 """Between two looks at memory, processes and disk; a look takes some milliseconds of a core."""
@@ -39,9 +38,8 @@ OBSERVE_SECONDS = 2.0
 LINGER_SECONDS = 1.0
 """Seconds after the submission arrived, for the kernel to say that its cell ended."""
 
-SLACK = 1.02
-SLACK_SECONDS = 2.0
-"""A run's time above its training budget: for pickling, and one last step."""
+SLACK, SLACK_SECONDS = 1.02, 2.0
+"""A run's time above its training budget, as a factor and more: for pickling, and one last step."""
 
 
 def allowed_seconds(train_seconds: float) -> float:

@@ -30,8 +30,7 @@ STARTUP_SECONDS = 120
 
 DISPLAYS = ("display_data", "execute_result", "error")
 
-RUNNING, FAILED = "running", "failed"
-"""Papermill's words for a cell's status."""
+RUNNING, FAILED = "running", "failed"  # papermill's words for a cell's status
 
 
 class Transient(TypedDict):

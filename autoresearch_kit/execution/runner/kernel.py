@@ -19,8 +19,7 @@ from autoresearch_kit.records import Clock, RunSetup, SandboxLevel
 KERNEL_NAME = "python3"
 
 LAUNCHER = "autoresearch_kit.execution.runner.bare_kernel"
-WARM_LAUNCHER = "autoresearch_kit.training.warm_kernel"
-"""The second imports torch while it waits."""
+WARM_LAUNCHER = "autoresearch_kit.training.warm_kernel"  # imports torch while it waits
 
 SEEN_OF_DATASET = ("dataset.json", "tokenizer", "token_bytes.npy", "train", "task.json", "data")
 """Parts of a data set, or of a task, that a notebook may see: nothing that scores are made of."""

@@ -21,13 +21,11 @@ from autoresearch_kit.machine import gpu
 from autoresearch_kit.machine.gpu import GpuMemory
 from autoresearch_kit.records import Reason
 
-MAX_PROCESSES = 512
-"""Compilers and data loaders start some dozens on a large machine."""
+MAX_PROCESSES = 512  # compilers and data loaders start some dozens on a large machine
 
 MAX_THREADS = 8192
 
-MAX_FILES = 100_000
-"""Files on the disk, and as many open ones: a disk can run out of these, too."""
+MAX_FILES = 100_000  # files on the disk, and as many open ones: a disk can run out of these, too
 
 MAX_FOLDERS = 10_000
 """Compilers make some hundreds. Some disks take 2 ms to remove one, 100 times as long as a file."""
@@ -35,11 +33,8 @@ MAX_FOLDERS = 10_000
 LISTING_SHARE = 0.05
 """Largest share of a core's time for listing the run's files; 1,000 files take 4 ms."""
 
-FREE_SHARE = 0.5
-"""Share of the free disk that a run may fill."""
-
-BLOCK_BYTES = 512
-"""Unit of `st_blocks` on any file system."""
+FREE_SHARE = 0.5  # share of the free disk that a run may fill
+BLOCK_BYTES = 512  # unit of `st_blocks` on any file system
 
 DISPLAYS_MB = 1000.0
 """Memory by which this process may grow: what it holds of a notebook are its displays."""
@@ -209,11 +204,7 @@ def _too_many(processes: Sequence[psutil.Process]) -> Failure | None:
 
 
 def _deleted(processes: Sequence[psutil.Process]) -> Iterator[os.stat_result]:
-    """Yield the deleted files that these processes have open.
-
-    Raises:
-        KitError: more than `MAX_FILES` are open.
-    """
+    """Yield the deleted files that these processes have open."""
     count = 0
     for process in processes:
         with suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as descriptors:

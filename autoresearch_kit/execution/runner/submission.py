@@ -20,11 +20,8 @@ T = TypeVar("T")
 
 PIECE_BYTES = 2**24
 
-CLAIM_BYTES = 64 * 1024
-"""Bytes of a notebook's claim about itself that are read."""
-
-MAX_OUTPUT = 1_000
-"""Files and folders that a notebook may hand over, beside what it pickles."""
+CLAIM_BYTES = 64 * 1024  # bytes of a notebook's claim about itself that are read
+MAX_OUTPUT = 1_000  # files and folders that a notebook may hand over, beside what it pickles
 
 OWN_REASONS = (Reason.DIVERGED, Reason.UNPICKLABLE, Reason.BAD_SUBMISSION)
 """Failures that a notebook may report of itself."""
@@ -117,11 +114,7 @@ def take_output(spec: RunSpec) -> Failure | None:
 
 
 def _take(entry: Entry, target: Path, limit: int) -> int:
-    """Copy a file or make a folder; return the bytes that it took.
-
-    Raises:
-        KitError: it is neither, or larger than `limit`.
-    """
+    """Copy a file or make a folder; return the bytes that it took."""
     if stat.S_ISDIR(entry.status.st_mode):
         target.mkdir()
         return 0

@@ -56,8 +56,7 @@ PASSED_ON = (
 )  # fmt: skip
 """The caller's environment variables that unreviewed code may see: devices, libraries, language."""
 
-NO_GPU = "-1"
-"""CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that no GPU has."""
+NO_GPU = "-1"  # CUDA_VISIBLE_DEVICES where no GPU is to be used: an index that no GPU has
 
 SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 """Environment of processes that take turns, as judge and predictor do, and of those whose CPU time

@@ -13,14 +13,9 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import IO
 
-PIECE = 2**22
-"""Bytes read at a time."""
-
-OVERLAP = 200
-"""Bytes that pieces of a file have in common."""
-
-INFLATED = 50_000_000
-"""Bytes that are read of one packed file at most."""
+PIECE = 2**22  # bytes read at a time
+OVERLAP = 200  # bytes that pieces of a file have in common
+INFLATED = 50_000_000  # bytes that are read of one packed file at most
 
 LIBRARIES = (".so", ".a", ".o")
 """Parts of paths of files that are read last: they are large and contain the least text."""

@@ -45,35 +45,27 @@ from autoresearch_kit.records import (
 
 MODULE = "autoresearch_kit.execution.sandbox.leak"
 
-SECONDS = 30.0
-"""Seconds for reading what is shown; a machine that is not busy needs some five."""
-
-VERSION = 2
-"""Version of the measurement: an earlier version's result is measured again."""
+SECONDS = 30.0  # seconds for reading what is shown; a machine that is not busy needs some five
+VERSION = 2  # version of the measurement: an earlier version's result is measured again
 
 MOST_LEAK = 0.001
 """The share of the scored bytes that runs may be able to read. A lookup table of so few gains less
 than the noise."""
 
-MOST_HIDDEN_LEAK = 0.01
-"""The share of a task's hidden bytes: files of a few kB have more by chance."""
+MOST_HIDDEN_LEAK = 0.01  # the share of a task's hidden bytes: files of a few kB have more by chance
 
 ANCHOR = 16
 STRIDE = 25
 NEIGHBOURS, ENOUGH = OVERLAP // STRIDE, 5
 """Neighbouring anchors of a file, and how many of them must be of the scored text: see above."""
 
-SLOTS = 2**25
-"""Entries of the table by which most hashes are rejected."""
+SLOTS = 2**25  # entries of the table by which most hashes are rejected
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio: Knuth, TAOCP 3, section 6.4
 HALF = np.uint64(32)
 
-FOLDERS = 3
-"""Folders that are named: those with the largest copies."""
-
-NOT_FILES = ("/proc", "/sys", "/dev")
-"""Folders whose files the kernel makes up."""
+FOLDERS = 3  # folders that are named: those with the largest copies
+NOT_FILES = ("/proc", "/sys", "/dev")  # folders whose files the kernel makes up
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]

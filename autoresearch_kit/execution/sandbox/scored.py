@@ -18,8 +18,7 @@ from autoresearch_kit.tasks.measured.layout import AUDIT_FOLDER, DATA_FOLDER, HI
 MOST_SCORED = 2_000_000
 """Bytes of val, and of audit, that are looked for: rows spread over a longer shard."""
 
-MOST_TRAINED = 32_000_000
-"""Bytes of the training text, whose anchors do not count."""
+MOST_TRAINED = 32_000_000  # bytes of the training text, whose anchors do not count
 
 FEW, ROWS = 64, 10_000
 """Rows by which the usual length is estimated, and rows that are decoded at a time."""
@@ -28,8 +27,7 @@ LEAST_VARIETY = 4
 """Different bytes that 16 bytes of a task's hidden files must have to be looked for: programs are
 full of zeros and of small numbers too."""
 
-LEAST_OF_A_FILE = 1_000
-"""Bytes that are looked for of each hidden file, however many there are."""
+LEAST_OF_A_FILE = 1_000  # bytes that are looked for of each hidden file, however many there are
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,7 @@ ABSENT = Path(__file__).with_name("absent")
 
 TESTS = ("test", "tests")
 
-BUILT = ("_sysconfigdata",)
-"""Beginnings of modules' names that depend on how this Python was built."""
+BUILT = ("_sysconfigdata",)  # beginnings of modules' names that depend on how this Python was built
 
 
 def view(imports: frozenset[str] = frozenset()) -> View:

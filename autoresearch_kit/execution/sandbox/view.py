@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-MOST_LINKS = 40
-"""Linux follows no more symbolic links in one path."""
+MOST_LINKS = 40  # Linux follows no more symbolic links in one path
 
 
 class View:

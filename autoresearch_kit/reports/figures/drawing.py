@@ -36,15 +36,10 @@ GREY = "#8C8C8C"
 INK = "#333333"
 BAND, BAND_EDGE = "#DDF1EA", "#A8DBC9"
 
-SMALL = 9.0
-"""Points; nothing in a figure is written smaller."""
+SMALL = 9.0  # points; nothing in a figure is written smaller
+LEGEND_INCHES = 2.4  # width of a column of the legend, about
 
-LEGEND_INCHES = 2.4
-"""Width of a column of the legend, about."""
-
-DPI = 100
-PRINT_DPI = 300
-"""Pixels per inch of files: the resolution that journals ask for."""
+DPI, PRINT_DPI = 100, 300  # pixels per inch on screens, and of files: what journals ask for
 
 _LINE = 12.5  # characters of a caption in an inch
 

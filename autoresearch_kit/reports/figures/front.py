@@ -27,11 +27,8 @@ from autoresearch_kit.reports.figures.experiment_marks import UNAPPROVED
 from autoresearch_kit.reports.figures.score_scale import MARGIN, find_scale
 from autoresearch_kit.reports.tables import column_of
 
-WIDTH, HEIGHT = 12.0, 6.0
-"""Inches of the figure of a single pair."""
-
-COLUMNS = 3
-"""Pairs of objectives side by side."""
+WIDTH, HEIGHT = 12.0, 6.0  # inches of the figure of a single pair
+COLUMNS = 3  # pairs of objectives side by side
 
 
 def front(

@@ -9,11 +9,8 @@ from autoresearch_kit.records import Metric, Noise, Verdict
 from autoresearch_kit.reports.tables import UPSTREAM
 from autoresearch_kit.verdicts.noise import reach
 
-ALONE = 0.01
-"""Share of a single score that is shown around it; of 0, all."""
-
-MARGIN = 0.12
-"""Share of the scale above and below it: room for labels."""
+ALONE = 0.01  # share of a single score that is shown around it; of 0, all
+MARGIN = 0.12  # share of the scale above and below it: room for labels
 
 
 def find_scale(

@@ -7,25 +7,18 @@ from autoresearch_kit.errors import EditError, ExecutionError
 from autoresearch_kit.execution.probed import Probed
 from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
-from autoresearch_kit.notebook.changes import changes
-from autoresearch_kit.notebook.diff import cell_diff
+from autoresearch_kit.notebook.changes import cell_diff, changes
 from autoresearch_kit.notebook.syntax import parse_cell
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.records.proposals import HYPOTHESIS_LENGTH, IDEA_LENGTH
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
-from autoresearch_kit.researchers.duplicates import in_flight_with, tried_before
 from autoresearch_kit.researchers.llm import findings
+from autoresearch_kit.researchers.rebase import in_flight_with, tried_before
 
 CATEGORIES = (
-    "architecture",
-    "optimizer",
-    "schedule",
-    "data",
-    "constants",
-    "simplification",
-    "other",
-)
+    "architecture", "optimizer", "schedule", "data", "constants", "simplification", "other",
+)  # fmt: skip
 
 
 class UnchangedError(EditError):

@@ -10,22 +10,9 @@ from dataclasses import dataclass
 from autoresearch_kit.researchers.llm.answer import estimate_tokens
 
 SHORTENING = (
-    "standing",
-    "in flight",
-    "best",
-    "last",
-    "lessons",
-    "profile",
-    "last",
-    "best",
-    "last",
-    "directive",
-    "guidance",
-    "notebook",
-    "lessons",
-    "directive",
-    "notebook",
-)
+    "standing", "in flight", "best", "last", "lessons", "profile", "last", "best", "last",
+    "directive", "guidance", "notebook", "lessons", "directive", "notebook",
+)  # fmt: skip
 """Which section gives up its present version for the next shorter one: first, second, ..."""
 
 

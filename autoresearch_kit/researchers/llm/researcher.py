@@ -18,7 +18,7 @@ from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.conversation import Conversation
 from autoresearch_kit.researchers.llm.draft import Draft, Probes
 from autoresearch_kit.researchers.llm.endpoint import Endpoint, host_of
-from autoresearch_kit.researchers.llm.scrubber import Scrubber
+from autoresearch_kit.researchers.llm.faults import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
 from autoresearch_kit.researchers.spending import Meter
@@ -190,11 +190,7 @@ class LLMResearcher(Researcher):
 
 
 def make(around: Surroundings, model: Model | None, meter: Meter) -> LLMResearcher:
-    """Make the researcher that asks this model.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Make the researcher that asks this model; InputError if there is none."""
     if model is None:
         raise InputError("researcher 'llm' needs a language model; set OPENAI_BASE_URL or a key")
     return LLMResearcher(around, model, meter)

@@ -1,6 +1,5 @@
 """Carry out a confirmation: each finished run is written down, so that a restart goes on."""
 
-import hashlib
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -10,7 +9,7 @@ from statistics import fmean
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
 from autoresearch_kit.campaign.measuring import completed
-from autoresearch_kit.campaign.orders import carry_out, drive, order
+from autoresearch_kit.campaign.orders import carry_out, drive, order, seed_of
 from autoresearch_kit.campaign.pools import open_pool
 from autoresearch_kit.campaign.quiet import wait_until_quiet
 from autoresearch_kit.campaign.recording import KIT_FAILURES
@@ -29,8 +28,7 @@ from autoresearch_kit.studies.confirm.results import sum_up
 from autoresearch_kit.verdicts import noise
 from autoresearch_kit.verdicts.validity import usual_elsewhere, why_invalid
 
-SEEDS = 3
-"""Runs of each variant, unless another number is given."""
+SEEDS = 3  # runs of each variant, unless another number is given
 
 LEFT = "confirming was interrupted; the same command goes on"
 
@@ -202,5 +200,4 @@ class Confirming:
 
     def _seed(self, at: int) -> int:
         """Return the seed number `at`: the same for all variants, and new to the campaign."""
-        digest = hashlib.sha256(f"{self.workspace.tag}/confirm/{at}".encode()).digest()
-        return int.from_bytes(digest[:4])
+        return seed_of(f"{self.workspace.tag}/confirm/{at}")

@@ -26,18 +26,14 @@ from autoresearch_kit.verdicts.robust_sigma import Group, pool
 from autoresearch_kit.verdicts.runs_by_code import reported
 from autoresearch_kit.verdicts.samples import Sample
 
-REAL = 0.95
-"""A keep is real if it helps with this probability."""
-
-FALSE = 0.5
-"""A keep is false below this probability, and unclear in between."""
+REAL = 0.95  # a keep is real if it helps with this probability
+FALSE = 0.5  # a keep is false below this probability, and unclear in between
 
 DOUBT = 0.8
 """A keep that makes the code longer is pruned below this probability. Pruning only below `FALSE`
 leaves more false keeps, pruning below `REAL` loses more true gain: see benchmarks/confirming.py."""
 
-MORE = 2
-"""An unclear keep gets up to so many times as many runs as the others."""
+MORE = 2  # an unclear keep gets up to so many times as many runs as the others
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,8 @@ from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 PACKING = "2: uint16 little endian, best fit in rows of T + 1 from BOS, what is cut off goes on"
 """A part of the packing's digest: raise its number with every change of the rows."""
 
-XZ_TOKENS = 2_000_000
-"""The most scored tokens that xz is given: it takes a second for each 250,000."""
-
-XZ_DICTIONARY = (4_096, 2**26)
-"""Bytes: the least that xz takes, and what -9e takes."""
+XZ_TOKENS = 2_000_000  # the most scored tokens that xz is given: it takes a second for each 250,000
+XZ_DICTIONARY = (4_096, 2**26)  # bytes: the least that xz takes, and what -9e takes
 
 SHARE_DIGITS = 6
 
@@ -142,11 +139,7 @@ def _learn(source: Corpus, size: int, sizes: Sizes, advance: Advance) -> Tokeniz
 def _packed(
     source: Corpus, split: Split, tokenizer: Tokenizer, sizes: Sizes, folder: Path, advance: Advance
 ) -> Shard:
-    """Pack a split's tokens.
-
-    Raises:
-        CorpusError: it is too small to be scored.
-    """
+    """Pack a split's tokens; CorpusError if it is too small to be scored."""
     path = _path(folder, split)
     shard = pack(source.documents(split), tokenizer, sizes.context, path, advance)
     least = LEAST_ROWS * (sizes.context + 1)

@@ -41,11 +41,6 @@ class Dataset:
         return self.shard(Split.TRAIN)
 
     @property
-    def val(self) -> Tokens:
-        """Return the rows that every run is scored on."""
-        return self.shard(Split.VAL)
-
-    @property
     def token_bytes(self) -> Tokens:
         """Return the number of bytes that each token stands for, `[V]`: 0 for BOS."""
         path = self.folder / TOKEN_BYTES_FILE
@@ -98,11 +93,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open the data set in `folder`.
-
-    Raises:
-        CorpusError: there is none, or its preparation was not finished.
-    """
+    """Open the data set in `folder`; CorpusError if there is none, or only a part of one."""
     path = folder / INFO_FILE
     try:
         return Dataset(folder, decode(DatasetInfo, path.read_bytes()))

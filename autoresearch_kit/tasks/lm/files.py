@@ -15,8 +15,7 @@ from autoresearch_kit.tasks.lm.splits import Sizes, Split, number
 TEXT_COLUMN = "text"
 PIECE_CHARACTERS = 4_000
 """A text file is cut into pieces of about this length, at line ends where there are any."""
-FOLDS = 10
-"""One part in this many is val, another one audit."""
+FOLDS = 10  # one part in this many is val, another one audit
 
 _BATCH = 1_000  # rows
 _BUFFER = 1 << 20  # bytes

@@ -30,16 +30,14 @@ from autoresearch_kit.tasks.lm.splits import Sizes, Split
 
 ENDPOINT = "https://huggingface.co"
 TIMEOUT = 30.0  # seconds
-BUSY = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP statuses after which the hub is asked again."""
+BUSY = frozenset({408, 429, 500, 502, 503, 504})  # HTTP statuses after which the hub is asked again
 
 WAYS_OUT = (
     "repeat this when you are online, and it goes on where it was; or name a mirror of the hub in "
     "HF_ENDPOINT; or take a corpus that needs no network: stdlib, or a file or folder of yours"
 )
 
-DOWNLOADS = "downloads"
-"""The folder of the downloaded files, beside the data sets."""
+DOWNLOADS = "downloads"  # the folder of the downloaded files, beside the data sets
 
 SHARDS = 10
 """Files of climbmix that are trained on, as in karpathy/autoresearch: some 2.5 GB of text."""

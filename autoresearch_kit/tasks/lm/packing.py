@@ -22,11 +22,8 @@ from autoresearch_kit.tasks.lm.tokenizer import Tokenizer
 TOKENS_FILE = "tokens.bin"
 TOKEN = np.dtype("<u2")
 
-BATCH_BYTES = 250_000
-"""The text that one thread encodes at a time."""
-
-AHEAD = 2
-"""The most batches for each thread that are encoded, or wait for that."""
+BATCH_BYTES = 250_000  # the text that one thread encodes at a time
+AHEAD = 2  # the most batches for each thread that are encoded, or wait for that
 
 POOL_TOKENS = 4_000_000
 """The most tokens that wait for a row: some thousands of documents, in 10 to 50 MB."""

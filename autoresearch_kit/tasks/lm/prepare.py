@@ -20,8 +20,7 @@ from autoresearch_kit.tasks.lm.dataset import complete, dataset_folder, is_path,
 from autoresearch_kit.tasks.lm.hub import DOWNLOADS, SHARDS, HubCorpus
 from autoresearch_kit.tasks.lm.splits import Corpus, Sizes
 
-LEAST_BYTES = 200_000
-"""A smaller corpus leaves too little text to score on."""
+LEAST_BYTES = 200_000  # a smaller corpus leaves too little text to score on
 
 
 def prepare(

@@ -9,16 +9,12 @@ from typing import Protocol
 
 from autoresearch_kit.errors import InputError
 
-Advance = Callable[[int], object]
-"""Takes the bytes that were done since the last call."""
-
-DIGEST_LENGTH = 16
-"""Hex digits kept of a SHA-256."""
+Advance = Callable[[int], object]  # takes the bytes that were done since the last call
+DIGEST_LENGTH = 16  # hex digits kept of a SHA-256
 
 SMALLEST_VOCABULARY, LARGEST_VOCABULARY = 257, 65_536
 LEAST_CONTEXT, LARGEST_CONTEXT = 2, 131_072
-LEAST_ROWS = 8
-"""Fewer scored rows than these would measure luck."""
+LEAST_ROWS = 8  # fewer scored rows than these would measure luck
 
 
 class Split(StrEnum):
@@ -87,11 +83,7 @@ class Corpus(Protocol):
         """Return the sizes that suit the corpus."""
 
     def documents(self, split: Split) -> Iterator[str]:
-        """Yield the documents of one split.
-
-        Raises:
-            CorpusError: a file can't be read, or has no text.
-        """
+        """Yield the documents of one split; CorpusError if a file can't be read, or has no text."""
 
     def hidden(self) -> tuple[Path, ...]:
         """Return real paths of the files that hold val or audit text; a sandbox covers them."""

@@ -16,8 +16,7 @@ import tiktoken
 from autoresearch_kit.errors import CorpusError
 from autoresearch_kit.tasks.lm.splits import DIGEST_LENGTH
 
-BOS = "<|bos|>"
-"""The only special token: it begins every document, and is never scored."""
+BOS = "<|bos|>"  # the only special token: it begins every document, and is never scored
 
 PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*"
@@ -28,8 +27,7 @@ PATTERN = (
 
 TRAINING_BYTES = 100_000_000
 """The most text that BPE is trained on: the merges of more would hardly differ."""
-TRAINING_DOCUMENTS = 1_024
-"""The documents that the trainer holds at a time."""
+TRAINING_DOCUMENTS = 1_024  # the documents that the trainer holds at a time
 
 VOCAB_FILE, SETTINGS_FILE = "vocab.tiktoken", "tokenizer.json"
 
@@ -112,11 +110,7 @@ def bytes_only() -> Tokenizer:
 
 
 def load(folder: Path) -> Tokenizer:
-    """Load the tokenizer that `save` wrote into a folder.
-
-    Raises:
-        CorpusError: a file is missing or damaged.
-    """
+    """Load what `save` wrote into a folder; CorpusError if a file is missing or damaged."""
     try:
         lines = (folder / VOCAB_FILE).read_bytes().splitlines()
         pairs = (line.split() for line in lines)

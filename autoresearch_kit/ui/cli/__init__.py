@@ -6,10 +6,7 @@ from autoresearch_kit.errors import WAYS_OUT, KitError, in_words
 from autoresearch_kit.records.text import visible
 from autoresearch_kit.ui.cli import (  # noqa: F401 - importing them adds their commands
     adopt,
-    approvals,
-    bound,
     confirm,
-    destinations,
     machine,
     read,
     run,

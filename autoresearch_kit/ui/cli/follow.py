@@ -1,4 +1,4 @@
-"""Following a campaign in a terminal: a line per experiment, and a line that moves."""
+"""Following a campaign in a terminal: a line per experiment, a line that moves, its slots."""
 
 import signal
 import subprocess
@@ -9,20 +9,19 @@ from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.live import Live as LiveDisplay
+from rich.table import Table
 from rich.text import Text
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.execution.live import read_live
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Experiment, Request, Stage, State, Verdict, strongest
+from autoresearch_kit.records import Experiment, Request, SlotUse, Stage, State, Verdict, strongest
 from autoresearch_kit.reports.experiment import experiment_line
-from autoresearch_kit.reports.slots import slots_in_short
-from autoresearch_kit.reports.status import under_way
+from autoresearch_kit.reports.status import slot_lines, slots_in_short, under_way
 from autoresearch_kit.reports.under_way import STAGES
 from autoresearch_kit.researchers.spending import per
 from autoresearch_kit.ui.cli.app import console
-from autoresearch_kit.ui.cli.slots import slots_table
 from autoresearch_kit.verdicts.estimates import best_estimate, estimates
 
 POLL_SECONDS = 0.5
@@ -184,3 +183,22 @@ def experiment_lines(experiments: Sequence[Experiment]) -> list[str]:
         line = experiment_line(tried, known.get(tried.number))
         lines.append(f"{line}{cost}" + (f"  (sandbox: {tried.sandbox})" if weaker else ""))
     return lines
+
+
+def slots_table(uses: Sequence[SlotUse], now: float, most: int | None = None) -> Table:
+    """Return a line for each slot, or for `most` of them: left-out and idle ones come first.
+
+    What does not fit into the terminal's width is cut off the words of what a slot runs.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
+    table.add_column("slot", no_wrap=True)
+    table.add_column("runs", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("for", "training", "idle"):
+        table.add_column(name, justify="right", no_wrap=True)
+    lines = slot_lines(uses, now)
+    for line in lines[:most]:
+        cells = line.slot, line.doing, line.lasts, line.training, line.idle
+        table.add_row(*map(Text, cells))
+    if (more := len(lines) - len(lines[:most])) > 0:
+        table.add_row("", f"and {more} more; autoresearch status lists all")
+    return table

@@ -12,13 +12,12 @@ from autoresearch_kit.campaign import context
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.execution import machine_probe
 from autoresearch_kit.files.workspace import Workspace
-from autoresearch_kit.notebook.diff import source_diff
+from autoresearch_kit.notebook.changes import source_diff
 from autoresearch_kit.records import EditProtocol, Research
 from autoresearch_kit.reports import tables
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.reading import Reader, Reading
-from autoresearch_kit.reports.slots import slots_in_short
-from autoresearch_kit.reports.status import known, known_campaigns
+from autoresearch_kit.reports.status import known, known_campaigns, slots_in_short
 from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.researchers import Surroundings, latest_lessons, view_of
 from autoresearch_kit.tasks.kinds import read_info
@@ -32,8 +31,7 @@ from autoresearch_kit.ui.cli.app import (
     print_json,
     project,
 )
-from autoresearch_kit.ui.cli.follow import follow, print_experiments
-from autoresearch_kit.ui.cli.slots import slots_table
+from autoresearch_kit.ui.cli.follow import follow, print_experiments, slots_table
 from autoresearch_kit.verdicts.estimates import estimates
 
 

@@ -21,9 +21,9 @@ from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Clock, Destinations, EditProtocol, Limits, Rule
 from autoresearch_kit.ui.cli.app import Tag, app, console, open_workspace
-from autoresearch_kit.ui.cli.destinations import CopyTo, Webhook
 from autoresearch_kit.ui.cli.follow import follow
 from autoresearch_kit.ui.cli.read import draw_progress
+from autoresearch_kit.ui.cli.share import CopyTo, Webhook
 from autoresearch_kit.verdicts import validity
 
 DEMO = "demo"

@@ -19,8 +19,7 @@ from autoresearch_kit.errors import KitError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.records import Request, Stage
 from autoresearch_kit.reports.reading import Reading
-from autoresearch_kit.reports.slots import in_flight
-from autoresearch_kit.reports.status import under_way
+from autoresearch_kit.reports.status import in_flight, under_way
 from autoresearch_kit.ui import colab
 from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.start_form import StartForm

@@ -14,8 +14,7 @@ from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import button
 from autoresearch_kit.ui.panel.style import CSS
 
-LIMIT = MEGABYTE
-"""Bytes that a text box on a page can hold."""
+LIMIT = MEGABYTE  # bytes that a text box on a page can hold
 
 
 class Directive:

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.ledger import History
-from autoresearch_kit.notebook.diff import source_diff
+from autoresearch_kit.notebook.changes import source_diff
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.ui import opening
@@ -14,8 +14,7 @@ from autoresearch_kit.ui.panel import html
 from autoresearch_kit.ui.panel.buttons import button
 from autoresearch_kit.verdicts.estimates import estimates
 
-PAGE = 12
-"""Experiments on a page."""
+PAGE = 12  # experiments on a page
 
 NUMBER = widgets.Layout(width="64px", flex="0 0 auto")
 WORDS = widgets.Layout(flex="1 1 auto", min_width="0")

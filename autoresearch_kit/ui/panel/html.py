@@ -15,8 +15,7 @@ from autoresearch_kit.records.text import rounded
 from autoresearch_kit.reports.experiment import TRUSTED
 from autoresearch_kit.reports.reading import Reading
 from autoresearch_kit.reports.rows import Row
-from autoresearch_kit.reports.slots import slot_lines, slots_in_short
-from autoresearch_kit.reports.status import words
+from autoresearch_kit.reports.status import slot_lines, slots_in_short, words
 from autoresearch_kit.reports.summary_words import summary_rows
 from autoresearch_kit.reports.under_way import STAGES, UnderWay
 

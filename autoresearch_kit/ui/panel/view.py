@@ -16,11 +16,8 @@ from autoresearch_kit.reports.rows import Row
 from autoresearch_kit.reports.status import in_short, known_campaigns
 from autoresearch_kit.reports.under_way import RunWatcher, UnderWay
 
-CURVE_DRAWINGS = 60
-"""Seconds after which the loss curve of a run is drawn anew while it trains."""
-
-PROGRESS_SIZE, CURVE_SIZE = (10.0, 4.2), (9.0, 2.6)
-"""Inches, at 100 pixels each."""
+CURVE_DRAWINGS = 60  # seconds after which the loss curve of a run is drawn anew while it trains
+PROGRESS_SIZE, CURVE_SIZE = (10.0, 4.2), (9.0, 2.6)  # inches, at 100 pixels each
 
 
 @dataclass(frozen=True)

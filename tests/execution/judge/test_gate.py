@@ -18,6 +18,7 @@ from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.shard import batch_shape, load_shard
 from autoresearch_kit.records import Reason
 from autoresearch_kit.tasks.lm.dataset import open_dataset
+from autoresearch_kit.tasks.lm.splits import Split
 from tests.execution.judge import cheats, models
 from tests.execution.judge.in_process import BATCH, gap, predictor
 
@@ -107,7 +108,7 @@ def test_torch_and_numpy_find_the_same_losses() -> None:
 def test_rows_are_shuffled_the_same_way_each_time(dataset: Path) -> None:
     first, second = (load_shard(open_dataset(dataset), "val") for _ in range(2))
     assert np.array_equal(first.inputs, second.inputs)
-    in_order = open_dataset(dataset).val[:, :-1]
+    in_order = open_dataset(dataset).shard(Split.VAL)[:, :-1]
     assert first.inputs.shape == in_order.shape
     assert not np.array_equal(first.inputs, in_order)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from autoresearch_kit.reports.figures.audit import audit
 from autoresearch_kit.reports.figures.drawing import VERMILLION, Drawing, Missing
+from autoresearch_kit.reports.figures.gains import audit
 from autoresearch_kit.verdicts.audit import Audited, SecondOpinion
 
 KEEPS = Audited(0, 1.5, 1.6, 0.0), Audited(3, 1.4, 1.51, 0.01), Audited(9, 1.3, 1.49, 0.09)

@@ -3,8 +3,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from autoresearch_kit.records.tasks import VAL_BPB
-from autoresearch_kit.reports.figures.compare import compare
 from autoresearch_kit.reports.figures.drawing import Drawing
+from autoresearch_kit.reports.figures.gains import compare
 from autoresearch_kit.reports.figures.x_axis import Against
 from autoresearch_kit.reports.tables import frame_of
 from tests.reports.frames import BASELINE, campaign, frame

@@ -11,8 +11,7 @@ from matplotlib.text import Text
 from autoresearch_kit.errors import InputError
 from autoresearch_kit.records import VAL_BPB, Noise
 from autoresearch_kit.reports.figures.drawing import SMALL, render, shorten
-from autoresearch_kit.reports.figures.keep_labels import MOST_LABELS
-from autoresearch_kit.reports.figures.progress import describe_gain, progress
+from autoresearch_kit.reports.figures.progress import MOST_LABELS, describe_gain, progress
 from autoresearch_kit.reports.figures.score_scale import find_scale
 from autoresearch_kit.reports.figures.x_axis import Against
 from autoresearch_kit.reports.tables import frame_of

@@ -19,7 +19,7 @@ from autoresearch_kit.records import (
 from autoresearch_kit.researchers import View
 from autoresearch_kit.researchers.llm.findings import describe_probe
 from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
-from autoresearch_kit.researchers.llm.standing import profile
+from autoresearch_kit.researchers.llm.sections import profile
 from tests.ledger import ledger as made_up
 from tests.researchers.llm.conftest import CURVE, Asked, Ledger
 from tests.researchers.llm.server import calls, said, text

@@ -7,8 +7,7 @@ import pytest
 
 from autoresearch_kit.records import EditProtocol, Experiment, Task, TaskInfo
 from autoresearch_kit.researchers.llm import prompt
-from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt
-from autoresearch_kit.researchers.llm.rules import rules
+from autoresearch_kit.researchers.llm.prompt import brief_of, proposal_prompt, rules
 from tests.reports.tasks import FRONT, MAXIMISED, measured
 from tests.researchers.llm.conftest import Ledger
 

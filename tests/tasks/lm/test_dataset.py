@@ -49,7 +49,7 @@ def test_a_missing_or_shorter_shard_is_named(dataset: Dataset) -> None:
     train, val = (dataset.folder / name / "tokens.bin" for name in ("train", "val"))
     val.unlink()
     with pytest.raises(CorpusError, match=r"can't read .*val/tokens.bin"):
-        _ = dataset.val
+        _ = dataset.shard(Split.VAL)
     assert open_dataset(dataset.folder).train.size == dataset.info.train_tokens
     train.write_bytes(train.read_bytes()[:-2])
     with pytest.raises(CorpusError, match=r"train/tokens.bin has .* tokens, not .*: prepare again"):

@@ -6,7 +6,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Bound
-from autoresearch_kit.ui.cli.bound import bound
+from autoresearch_kit.ui.cli.steer import bound
 from tests.ledger import ledger
 
 

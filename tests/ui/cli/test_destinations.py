@@ -7,7 +7,7 @@ import pytest
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.records import Destinations
-from autoresearch_kit.ui.cli.destinations import backup, set_webhook
+from autoresearch_kit.ui.cli.share import backup, set_webhook
 from tests.ledger import ledger
 
 

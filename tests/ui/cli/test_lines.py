@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 from autoresearch_kit.records import Experiment, Noise, SandboxLevel, Verdict
 from autoresearch_kit.reports.experiment import experiment_rows
 from autoresearch_kit.ui.cli.app import SafeConsole, app
-from autoresearch_kit.ui.cli.follow import MOST_SLOTS, experiment_lines
-from autoresearch_kit.ui.cli.slots import slots_table
+from autoresearch_kit.ui.cli.follow import MOST_SLOTS, experiment_lines, slots_table
 from tests.ledger.ledger import experiment, repeated, run
 from tests.reports.nights import uses
 
