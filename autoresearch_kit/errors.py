@@ -13,6 +13,9 @@ WAYS_OUT = {
     errno.EACCES: "change its owner or permissions",
     errno.EPERM: "change its owner or permissions",
     errno.ENOTDIR: "a file lies where a folder belongs; move it away",
+    errno.EISDIR: "a folder lies where a file belongs; move it away",
+    errno.ENAMETOOLONG: "shorten it",
+    errno.ELOOP: "a link leads to itself; remove it",
 }
 """Ways out of the system errors that only the user can fix."""
 

@@ -20,6 +20,7 @@ from autoresearch_kit.execution.sandbox import bubblewrap, system
 from autoresearch_kit.execution.sandbox.leak import find_leak, most_leak, too_much
 from autoresearch_kit.execution.sandbox.visible_files import find_visible_files
 from autoresearch_kit.files import kit_copy
+from autoresearch_kit.files.paths import overlap
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
 from autoresearch_kit.machine import profiles
@@ -202,7 +203,7 @@ def check_places(root: Path, dataset: Path, visible: VisibleFiles) -> None:
                 f"{what}, {folder}, lies inside {shown}, of which runs see a part; {way_out}"
             )
         for path in visible.shown:
-            if path.is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(path):
+            if overlap(path, folder.resolve()):
                 raise InputError(
                     f"the task sees {path}, and {what} is {folder}: it could read hidden data; "
                     "have it see a folder elsewhere"

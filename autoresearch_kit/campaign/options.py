@@ -1,6 +1,7 @@
 """Options of a start as the user gave them: what each may be, and paths within the project."""
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,7 +140,8 @@ def task_in_project(root: Path, task: str) -> str:
     Raises:
         InputError: it is not in the project, or is all of it, or its path can't stand in records.
     """
-    path, root = checked((root / task).resolve(), "the task's folder"), root.resolve()
+    # a link that leads to itself stays as it is
+    path, root = checked(Path(os.path.realpath(root / task)), "the task's folder"), root.resolve()
     if not path.is_relative_to(root) or path == root:
         raise InputError(
             f"{path} can't be a task: it must be a folder in the project at {root}: copy it there"

@@ -30,3 +30,8 @@ def checked(path: Path, what: str) -> Path:
     if is_utf8 and len(f"{text}.".splitlines()) == 1:
         return path
     raise InputError(f"{what} is {text!r}; its path must be UTF-8, on one line: rename or move it")
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Return whether one of two paths without links is, or lies in, the other."""
+    return one.is_relative_to(other) or other.is_relative_to(one)

@@ -5,6 +5,7 @@ measure.ipynb runs in a sandbox that sees the hidden data, the submission in ano
 not. This process relays inputs and answers between them, and takes the metrics.
 """
 
+import os
 import sys
 import time
 from contextlib import suppress
@@ -126,7 +127,11 @@ def _score(
 ) -> Score:
     reported.check_complete()
     spec, task = sandbox.spec, sandbox.info.task
-    sizes = [entry.status.st_size for entry in entries(spec.output) if entry.is_plain]
+    # names count, which can hold weights too
+    sizes = [
+        len(os.fsencode(entry.name)) + (entry.status.st_size if entry.is_plain else 0)
+        for entry in entries(spec.output)
+    ]
     size = (spec.submission.stat().st_size + sum(sizes)) / MEGABYTE
     metric = task.metrics[0].name
     return Score(

@@ -23,9 +23,9 @@ class TaskPredictorSpec:
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """A request: the first asks to load the submission, later ones have `size` bytes of inputs.
+    """A request: one with a `module` asks to import that, which may come first.
 
-    One with a `module` only asks to import that.
+    Of the others the first asks to load the submission, and later ones have `size` bytes of inputs.
     """
 
     size: int = 0

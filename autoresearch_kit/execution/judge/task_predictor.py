@@ -57,19 +57,19 @@ def main(argument: str) -> None:
 
 
 def _serve(spec: TaskPredictorSpec, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer each request, until there are no more; the first loads the submission."""
+    """Answer each request, until there are no more; the first but for imports loads it."""
     _reply(replies, TaskReply())  # it is up
     answer: Function | None = None
     for line in requests:
         asked = codec.decode(TaskRequest, line)
-        if answer is None:
-            answer = load(spec.submission, spec.device)
-            _reply(replies, TaskReply(parameters=parameters()))
-            continue
         if asked.module:
             with suppress(ImportError):  # then unpickling the inputs says so
                 import_module(asked.module)
             _reply(replies, TaskReply())
+            continue
+        if answer is None:
+            answer = load(spec.submission, spec.device)
+            _reply(replies, TaskReply(parameters=parameters()))
             continue
         try:
             data = values.encode(answer(_inputs(requests.read(asked.size))))

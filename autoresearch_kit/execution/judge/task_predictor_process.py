@@ -7,7 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -18,7 +18,13 @@ from autoresearch_kit.execution.handover import countable
 from autoresearch_kit.execution.judge.predictor_process import FIRST_END, NO_COMPILE
 from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.execution.judge.task_exchange import TaskPredictorSpec, TaskReply, TaskRequest
-from autoresearch_kit.execution.judge.watched_predictor import REPLY_BYTES, WatchedPredictor, launch
+from autoresearch_kit.execution.judge.watched_predictor import (
+    LOOK_SECONDS,
+    REPLY_BYTES,
+    WatchedPredictor,
+    launch,
+)
+from autoresearch_kit.execution.runner.cpu_time import Tally, read_all
 from autoresearch_kit.execution.sandbox import bubblewrap
 from autoresearch_kit.files.bounded import MEGABYTE
 from autoresearch_kit.measuring.messages import PIECE_BYTES
@@ -33,8 +39,9 @@ FALSE = "the submission wrote a false reply"
 class TaskPredictor(WatchedPredictor):
     """One predictor of a task. `parameters` are known when it has loaded the submission.
 
-    `spent` are the seconds that loading and its answers have taken so far. `ahead` are bytes of its
-    outputs that came with the line before them.
+    `spent` are the seconds that loading and its answers have taken so far, and those of CPU time
+    that its processes took in between, which `computed` counts. Of these `known` were `listed` at
+    that time. `ahead` are bytes of its outputs that came with the line before them.
     """
 
     parameters: int | None = None
@@ -43,6 +50,9 @@ class TaskPredictor(WatchedPredictor):
     limit: float = math.inf
     ahead: bytes = b""
     imported: set[str] = field(default_factory=lambda: {"__main__", "builtins"})
+    computed: Tally = field(default_factory=Tally)
+    known: Sequence[psutil.Process] = ()
+    listed: float = -math.inf
     called: ClassVar[str] = "the submission"
 
     def load(self) -> None:
@@ -53,9 +63,7 @@ class TaskPredictor(WatchedPredictor):
         """
         if self.loaded:
             return
-        if not self.ready:
-            self._reply()
-            self.ready = True
+        self._start()
         self.loaded = True
         with self._counted():
             self._send(TaskRequest())
@@ -80,8 +88,10 @@ class TaskPredictor(WatchedPredictor):
         Raises:
             ScoreFailure: it has no answer; the failure says why.
         """
-        self.load()
+        self._start()
         self._import(module)
+        self.load()
+        self.spent += self._cpu_seconds()  # unasked, it could train on
         before = self.spent
         with self._counted():
             self._send(TaskRequest(size=size))
@@ -101,9 +111,9 @@ class TaskPredictor(WatchedPredictor):
         detail = f"gave no answer within the {spec.seconds:g} s that a measurement may take"
         if time.monotonic() <= self.deadline:
             detail = (
-                f"took more than {spec.answer_seconds:g} s to load and to answer, in which it "
-                "could train on, over its budget; task.toml may allow more under [limits], as "
-                "submission_seconds"
+                f"took more than {spec.answer_seconds:g} s to load, to answer and in between, in "
+                "which it could train on, over its budget; task.toml may allow more under "
+                "[limits], as submission_seconds"
             )
         raise ScoreFailure(Reason.OVER_BUDGET, f"the submission {detail}")
 
@@ -123,6 +133,21 @@ class TaskPredictor(WatchedPredictor):
         yield
         self.limit = math.inf
         self.spent += time.monotonic() - begun
+        self._cpu_seconds()
+
+    def _cpu_seconds(self) -> float:
+        """Return the CPU seconds that its processes took since this was last asked."""
+        now, before = time.monotonic(), self.computed.total
+        if now > self.listed + LOOK_SECONDS:  # listing them takes some 20 ms on a busy machine
+            self.known, self.listed = self.processes(), now
+        self.computed.look(read_all(self.known))
+        return self.computed.total - before
+
+    def _start(self) -> None:
+        """Wait until it is up, unless it is."""
+        if not self.ready:
+            self._reply()
+            self.ready = True
 
     def _size(self, most: int) -> int:
         """Return how many bytes its answer has."""
@@ -133,11 +158,15 @@ class TaskPredictor(WatchedPredictor):
         return size
 
     def _import(self, module: str) -> None:
-        """Make the predictor import the inputs' module, once: that is not the submission's time."""
+        """Make the predictor import the inputs' module, once.
+
+        That is not the submission's time before it is loaded, from when on it could do all else.
+        """
         if module not in self.imported:
             self.imported.add(module)
-            self._send(TaskRequest(module=module))
-            self._reply()
+            with self._counted() if self.loaded else nullcontext():
+                self._send(TaskRequest(module=module))
+                self._reply()
 
     def _send(self, asked: TaskRequest) -> None:
         """Send a request. Nothing may have come before it: an answer can't precede its inputs."""

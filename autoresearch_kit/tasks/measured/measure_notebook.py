@@ -7,6 +7,8 @@ files, it must not read anything in a way that can run code: that could report a
 import ast
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from autoresearch_kit.notebook.cells import Cell
 from autoresearch_kit.notebook.syntax import nodes_of, parse_cell, syntax_problem
@@ -33,13 +35,30 @@ SAFE_WAYS = (
 )
 
 
-def measure_problems(cells: Sequence[Cell], task: Task) -> Iterator[str]:
-    """Yield what is wrong with the code cells of a measuring notebook."""
+def measure_problems(cells: Sequence[Cell], task: Task | None) -> Iterator[str]:
+    """Yield what is wrong with a measuring notebook; without its task, only what is no Python."""
     code = [cell for cell in cells if not cell.markdown]
-    trees = [parse_cell(each.name, each.source) for each in code if not _is_no_python(each)]
-    yield from _report_problems(trees, task, all_read=len(trees) == len(code))
+    named = [replace(cell, name=cell.name or str(number)) for number, cell in enumerate(code, 1)]
+    python = list(map(without_magic, named))
+    if syntax := list(filter(None, (syntax_problem(each.name, each.source) for each in python))):
+        yield from syntax
+    if syntax or task is None:
+        return
+    trees = [parse_cell(each.name, each.source) for each in python]
+    yield from _report_problems(trees, task, all_read=python == named)
     if not task.trusted:
         yield from unsafe_reads(trees)
+
+
+def without_magic(cell: Cell) -> Cell:
+    """Return a cell with the calls that IPython makes of its magic and shell lines."""
+    if not syntax_problem(cell.name, cell.source):
+        return cell
+    from IPython.core.inputtransformer2 import TransformerManager  # most notebooks need it not
+
+    with suppress(SyntaxError):
+        return replace(cell, source=TransformerManager().transform_cell(cell.source))
+    return cell
 
 
 def unsafe_reads(trees: Sequence[ast.Module]) -> Iterator[str]:
@@ -51,10 +70,6 @@ def unsafe_reads(trees: Sequence[ast.Module]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Call) and _runs_code(node, names):
             yield f"{ast.unparse(node)[:80]} can run code that is in a file; {SAFE_WAYS}"
-
-
-def _is_no_python(cell: Cell) -> bool:
-    return bool(syntax_problem(cell.name, cell.source))
 
 
 def _report_problems(trees: Sequence[ast.Module], task: Task, *, all_read: bool) -> Iterator[str]:

@@ -30,6 +30,7 @@ from autoresearch_kit.tasks.measured.layout import (
     TASK_FILE,
     TRAIN_NOTEBOOK,
 )
+from autoresearch_kit.tasks.measured.measure_notebook import without_magic
 from autoresearch_kit.tasks.measured.task_file import TaskFile, read
 
 NOT_MEASURING = (TASK_FILE, TRAIN_NOTEBOOK, DIRECTIVE_FILE)
@@ -133,7 +134,8 @@ def packages_of(files: Files) -> tuple[str, ...]:
 
 def _code(name: str, path: Path) -> Sequence[Cell]:
     if _is_notebook(name):
-        return parse_cells(read_text(path))[0]
+        cells, _ = parse_cells(read_text(path))
+        return [without_magic(cell) for cell in cells if not cell.markdown]
     if path.suffix != ".py":
         return ()
     return (Cell(path.stem, path.read_text(errors="replace")),)  # imports are found in any encoding
@@ -170,7 +172,7 @@ def _in_folder(place: str) -> str:
 def _check_plain(path: Path, source: Path, folder: str) -> None:
     """Refuse a link out of its part of the folder: from data/ it could lead into hidden/."""
     name = f"{folder}/{path.relative_to(source).as_posix()}"
-    if path.is_symlink():
+    if path.is_symlink() and path.exists():
         to, part = path.resolve(), _place(path.relative_to(source))
         inside = to.is_relative_to(source.resolve())
         there = _place(to.relative_to(source.resolve())) if inside else None

@@ -53,7 +53,10 @@ class Table:
         if isinstance(value, int | float) and not is_flag and 0 < value <= LARGEST:
             return float(value)
         shown = repr(value)[:40]
-        self.note(f"{key} is {shown}; it must be a number above 0, such as {key} = 60")
+        self.note(
+            f"{key} is {shown}; it must be a number above 0, such as {key} = 60, and at most "
+            f"{LARGEST:g}"
+        )
         return missing
 
     def texts(self, key: str) -> tuple[str, ...]:

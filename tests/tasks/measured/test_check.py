@@ -1,6 +1,7 @@
 """Check tasks' folders: what is wrong is found without running anything."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,31 @@ def test_paths_that_training_is_to_see_must_be_there(tmp_path: Path) -> None:
     assert "toy/task.toml: sees /nowhere, which is not on this machine" in found
 
 
+def test_training_is_to_see_nothing_of_the_project(tmp_path: Path) -> None:
+    scaffolded(tmp_path)
+    replace_in(tmp_path / "toy" / "task.toml", "sees = []", f'sees = ["{tmp_path.parent}"]')
+    [found] = problems(tmp_path, "toy")
+    assert f"sees {tmp_path.parent}, and the project with all that is hidden is {tmp_path}" in found
+
+
+def test_a_measuring_notebook_is_read_beside_a_wrong_task_file(tmp_path: Path) -> None:
+    folder = scaffolded(tmp_path)
+    replace_in(folder / "task.toml", "train_seconds = 5", "train_seconds = 0")
+    replace_in(folder / "measure.ipynb", "import numpy as np", "import numpy as")
+    assert [each.partition(":")[0] for each in problems(tmp_path, "toy")] == [
+        "toy/task.toml", "toy/measure.ipynb",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_plain_file_is_not_read(kind: str, tmp_path: Path) -> None:
+    path = scaffolded(tmp_path) / "more.py"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(path)
+    assert problems(tmp_path, "toy") == [
+        "toy/more.py is no plain file, or a link to nothing; remove it"
+    ]
+
+
 def test_hidden_files_that_runs_see_too_are_named(tmp_path: Path) -> None:
     folder = scaffolded(tmp_path)
     (folder / "data" / "all.npz").write_bytes((folder / "hidden/audit/test.npz").read_bytes())
@@ -95,12 +121,23 @@ def test_a_folder_needs_both_notebooks(tmp_path: Path) -> None:
         ('measure = "./gone.sh"', 0o755, "there is no ./gone.sh in the folder"),
         ('measure = "./x.sh --fast"', 0o644, "./x.sh is no program yet; chmod +x"),
         ('measure = "sh x.sh"\nchecks = "./c.sh"', 0o755, 'checks = "./c.sh": there is no ./c.sh'),
+        (
+            'measure = "sh x.sh"\nobjectives = ["inference_seconds"]',
+            0o755,
+            "inference_seconds is not measured where a command measures; leave it out",
+        ),
     ],
 )
 def test_a_command_must_be_there(toml: str, mode: int, words: str, tmp_path: Path) -> None:
     folder = write_task(tmp_path, f"{toml}\n{SHORT}", **{"x.sh": "exit 0"})
     (folder / "x.sh").chmod(mode)
     assert any(words in each for each in problems(tmp_path, "toy"))
+
+
+@pytest.mark.parametrize("command", ["'./my x.sh'", "$PWD/x.sh", "./x.sh;"])
+def test_a_command_that_a_shell_must_read_is_believed(command: str, tmp_path: Path) -> None:
+    write_task(tmp_path, f'measure = "{command}"\n{SHORT}')
+    assert not [each for each in problems(tmp_path, "toy") if "measure =" in each]
 
 
 def test_a_command_leaves_no_use_for_a_measuring_notebook(tmp_path: Path) -> None:
@@ -117,6 +154,7 @@ def test_a_command_leaves_no_use_for_a_measuring_notebook(tmp_path: Path) -> Non
         ("x = 1", "never calls measure.report; the last cell should"),
         ("measure.report(error=1)", "never reports speed; add speed=..."),
         ("measure.report(error=1, speed=2, sped=3)", "reports sped, which is no metric"),
+        ("x = = 1", "cell 'measure', line 1: invalid syntax: x = = 1"),
     ],
 )
 def test_a_measuring_notebook_must_report_each_metric(source: str, words: str) -> None:
@@ -135,6 +173,7 @@ def test_a_metric_in_microseconds_is_found_in_the_code() -> None:
         "measure.report(error=1)\nmeasure.report(speed=2, speed_se=0.1)",
         "measure.report(**values)",
         "%run other.py",
+        "measure.report?\n!ls",
     ],
 )
 def test_what_the_code_does_not_show_is_left_to_the_run(source: str) -> None:

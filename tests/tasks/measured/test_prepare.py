@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.errors import InputError
+from autoresearch_kit.notebook.cells import Cell, KernelSpec, write_cells
 from autoresearch_kit.records import TaskInfo
 from autoresearch_kit.tasks.kinds import read_info
 from autoresearch_kit.tasks.measured.prepare import prepare_task
@@ -170,6 +171,12 @@ def test_files_beside_the_measurement_may_be_anything(
 
 def test_packages_are_those_that_measuring_code_imports(tmp_path: Path, home: Path) -> None:
     write_task(tmp_path, **{"helper.py": "import scipy.stats, os, other", "other.py": "x = 1"})
+    assert info_of(prepared(tmp_path, home)).packages == ("scipy",)
+
+
+def test_packages_are_found_beside_magic_lines(tmp_path: Path, home: Path) -> None:
+    cell = Cell("measure", "%matplotlib inline\nimport scipy")
+    write_task(tmp_path, **{"measure.ipynb": write_cells((cell,), KernelSpec())})
     assert info_of(prepared(tmp_path, home)).packages == ("scipy",)
 
 

@@ -148,6 +148,15 @@ def train_on(seconds: float = 1.2) -> None:
         pass
 
 
+def train_unasked() -> None:
+    threading.Thread(target=train_on, args=(60,), daemon=True).start()
+
+
+def train_on_import() -> None:
+    """Train where its process imports what later inputs are made of."""
+    vars(sys.modules["__main__"])["import_module"] = lambda _: train_on(60)
+
+
 def hang() -> None:
     time.sleep(600)
 

@@ -62,7 +62,7 @@ def test_files_alone_are_measured_with_the_tasks_own_modules(spec: JudgeSpec) ->
     (spec.output / "deep").mkdir()
     np.save(spec.output / "deep" / "answer.npy", np.ones(3))
     score = scoring.score(spec)
-    size = (spec.output / "deep" / "answer.npy").stat().st_size
+    size = (spec.output / "deep" / "answer.npy").stat().st_size + len("deep" + "answer.npy")
     assert score.values == {"error": 3.0, "gain": -1.0, "submission_mb": size / 1e6}
     assert score.errors == {"error": 0.25}
 

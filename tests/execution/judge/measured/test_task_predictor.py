@@ -122,7 +122,23 @@ def test_training_while_it_is_measured_is_over_its_budget(submission: object, st
     predictor = start(submission, answer_seconds=2)
     reason, detail = refusal(lambda: [ask(predictor) for _ in range(3)])
     assert reason is Reason.OVER_BUDGET
-    assert "took more than 2 s to load and to answer" in detail
+    assert "took more than 2 s to load, to answer and in between" in detail
+
+
+def test_training_between_questions_is_over_its_budget(start: Start) -> None:
+    predictor = start(Does(submissions.train_unasked), answer_seconds=1)
+    ask(predictor)
+    *_, process = predictor.processes()
+    asked = process.cpu_times().user
+    while process.cpu_times().user < asked + 1.5:  # until it has trained
+        pass
+    assert refusal(lambda: ask(predictor))[0] is Reason.OVER_BUDGET
+
+
+def test_training_in_place_of_an_import_is_over_its_budget(start: Start) -> None:
+    predictor = start(submissions.Loads(submissions.train_on_import), answer_seconds=1)
+    np.testing.assert_array_equal(ask(predictor), 2 * X)
+    assert refusal(lambda: ask(predictor, module="pandas"))[0] is Reason.OVER_BUDGET
 
 
 @pytest.mark.parametrize(
