@@ -26,6 +26,11 @@ ODD = 0.005
 """Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
 chance: see `error_of_mean`."""
 
+SAME_LUCK = 0.1
+"""Runs count as one only if their spread is below so many sigma, too. Code may have less noise than
+the baseline, and six runs of a third of it are odd more often than not: see benchmarks/README.md.
+"""
+
 REPORTED_DOF = 1000.0
 """Degrees of freedom of a reported standard error: there are many rows behind it."""
 
@@ -65,7 +70,7 @@ def agree_too_well(scores: Sequence[float], noise: Noise, *, unseen: float = 0.0
     Code that fixes its own seed has the same luck in every run: they say no more than one of them.
     `unseen` is added to their variance.
     """
-    if len(scores) < 2 or noise.sigma == 0:
+    if len(scores) < 2 or spread(scores) >= (SAME_LUCK * noise.sigma) ** 2:
         return False
     return _position(spread(scores) + unseen, len(scores) - 1, noise) < ODD
 
