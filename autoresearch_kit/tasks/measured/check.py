@@ -40,13 +40,17 @@ def problems(root: Path, folder: str) -> list[str]:
     found += [*train, *_files(root, folder)]
     if task_toml is not None:
         found += [f"{folder}/{each}" for each in _measure(root / folder, task_toml)]
-        found += [
-            f"{folder}/{layout.TASK_FILE}: sees {path}, which is not on this machine; put it "
-            "there, or take it out of sees"
-            for path in task_toml.sees
-            if not Path(path).exists()
-        ]
+        found += [f"{folder}/{layout.TASK_FILE}: sees {each}" for each in _seen(task_toml)]
     return found
+
+
+def _seen(task_toml: TaskFile) -> Iterator[str]:
+    """Yield which paths training could not read under the name that they have in task.toml."""
+    for path in map(Path, task_toml.sees):
+        if not path.exists():
+            yield f"{path}, which is not on this machine; put it there, or take it out of sees"
+        elif path.resolve() != path:
+            yield f"{path}, a link to {path.resolve()}: name that, runs see it by no other name"
 
 
 def _train(folder: Path) -> Iterator[str]:
