@@ -40,6 +40,7 @@ class Trouble:
     `outliers` of runs are `OUTLIER` off, worse with the probability `worse`. Ideas that do not help
     fix their own seed (`own`), or have runs far apart (`poison`). The machine's scores sink by
     `drift` over the night; the noise of a run is correlated with the last one's by `correlated`.
+    Ideas that help have `steady` times the noise.
     """
 
     name: str = "nothing"
@@ -49,13 +50,15 @@ class Trouble:
     poison: float = 0.0
     drift: float = 0.0
     correlated: float = 0.0
+    steady: float = 1.0
 
 
 @dataclass(frozen=True)
 class Scenario:
     """A kind of night: true effects, the noise of a run, and what is believed of it before.
 
-    Ideas have so many `fewer` syntax-tree nodes than the best.
+    Ideas have so many `fewer` syntax-tree nodes than the best. Scores are multiples of a `step`,
+    which is in sigma; 0 for scores that vary continuously.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Scenario:
     draw: Draw
     accelerator: bool = True
     fewer: int = 0
+    step: float = 0.0
     trouble: Trouble = field(default_factory=Trouble)
 
 
@@ -154,3 +158,15 @@ def unknown_nights() -> list[Scenario]:
         replace(PLANTED, name=f"{each.name}; one in 20", trouble=each) for each in (outliers, own)
     ]
     return [*kinds, *wrong]
+
+
+def discrete_nights() -> Iterator[Scenario]:
+    """Yield nights for a metric that takes only some values, such as the share of 360 rows."""
+    own = Trouble("half of the useless ideas fix their seed", own=0.5)
+    steady = Trouble("what helps has a third of the noise", steady=1 / 3)
+    for step in (0.0, 0.3, 0.7, 1.5, 3.0):
+        for night, kind in ((PLANTED, "one in 20"), (NOTHING, "nothing helps")):
+            yield replace(night, name=f"steps of {step} sigma; {kind}", step=step)
+        for trouble in (own, steady):
+            name = f"steps of {step} sigma; {trouble.name}; one in 20"
+            yield replace(PLANTED, name=name, step=step, trouble=trouble)

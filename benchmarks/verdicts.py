@@ -6,8 +6,9 @@ A night is 125 experiments after the baseline, with true effects as nights.py dr
 adds noise of a known sigma, and decide.decide gives the verdicts from the scores alone, as in a
 campaign. A false keep is one whose true effect is no gain. The second table has nights on which
 something is wrong, with the machine or with the code. The third has other doubts than those chosen.
-The fourth has a metric whose noise nobody knows, after so many runs of the baseline. The last has
-ideas that are all measured on one fixed log, with a standard error that the measurement reports.
+The fourth has a metric whose noise nobody knows, after so many runs of the baseline, the fifth one
+that takes only some values. The last has ideas that are all measured on one fixed log, with a
+standard error that the measurement reports.
 """
 
 import argparse
@@ -19,7 +20,16 @@ from statistics import fmean
 from unittest.mock import patch
 
 import numpy as np
-from nights import NOTHING, PLANTED, Scenario, scenarios, simpler, troubled, unknown_nights
+from nights import (
+    NOTHING,
+    PLANTED,
+    Scenario,
+    discrete_nights,
+    scenarios,
+    simpler,
+    troubled,
+    unknown_nights,
+)
 
 from autoresearch_kit.records import VAL_BPB, Arm, Metric, Noise, Reason, Rule, Verdict
 from autoresearch_kit.verdicts import decide, noise
@@ -73,6 +83,7 @@ class Code:
     truth: float
     nodes: int
     luck: float | None = None
+    steady: float = 1.0
     poison: bool = False
     scores: list[float] = field(default_factory=list)
     before: int = 0
@@ -90,6 +101,7 @@ class Machine:
     def __init__(self, scenario: Scenario, rng: np.random.Generator) -> None:
         self.scenario, self.rng = scenario, rng
         self.runs = 0
+        self.scores = list[float]()
         self._last = rng.standard_normal()
 
     def make(self, best: Code, number: int, effect: float) -> Code:
@@ -98,6 +110,7 @@ class Machine:
         code = Code(number, best.truth - effect, best.nodes - self.scenario.fewer)
         if useless and self.rng.random() < trouble.own:
             code.luck = self.rng.standard_normal()
+        code.steady = 1.0 if useless else trouble.steady
         code.poison = useless and self.rng.random() < trouble.poison
         return code
 
@@ -107,11 +120,15 @@ class Machine:
         self.runs += 1
         fresh = math.sqrt(1 - trouble.correlated**2) * self.rng.standard_normal()
         self._last = trouble.correlated * self._last + fresh
-        luck = self._last if code.luck is None else code.luck
+        luck = code.steady * self._last if code.luck is None else code.luck
         if self.rng.random() < trouble.outliers:
             luck += OUTLIER if self.rng.random() < trouble.worse else -OUTLIER
         apart = APART / 2 * (-1) ** len(code.scores) if code.poison else 0.0
-        code.scores.append(code.truth + sigma * (luck - trouble.drift * at) - apart)
+        score = code.truth + sigma * (luck - trouble.drift * at) - apart
+        if step := self.scenario.step * sigma:
+            score = step * round(score / step)
+        self.scores.append(score)
+        code.scores.append(score)
 
 
 def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: int = 0) -> Night:
@@ -135,7 +152,8 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: 
             known = [*groups, own, Group(best.number, tuple(best.scores[best.before :]))]
             known = [group for group in known if group.dof > 0]
             sample = Sample(tuple(challenger.scores), challenger.nodes)
-            spread = pooled(metric, first, tuple(known), scenario.accelerator)
+            others = frozenset(machine.scores if scenario.step else ())
+            spread = pooled(metric, first, tuple(known), scenario.accelerator, others)
             decision = decide.decide(sample, best.best(), spread, rule)
             if isinstance(decision, Decision):
                 break
@@ -160,9 +178,13 @@ def simulate(scenario: Scenario, rule: Rule, rng: np.random.Generator, unknown: 
 
 @lru_cache(maxsize=1)  # most ideas ask with the same groups as the one before
 def pooled(
-    metric: Metric, first: tuple[float, ...], groups: tuple[Group, ...], accelerator: bool
+    metric: Metric,
+    first: tuple[float, ...],
+    groups: tuple[Group, ...],
+    accelerator: bool,
+    others: frozenset[float],
 ) -> Noise | None:
-    return noise.measured(metric, first, groups, accelerator=accelerator)
+    return noise.measured(metric, first, groups, accelerator=accelerator, others=others)
 
 
 MORE_DOUBT = {"FIRST_DOUBT": 0.88, "DOUBT": 0.9, "SURE_DOUBT": 0.8}
@@ -267,6 +289,8 @@ def main() -> None:
     for runs in (3, 4, 5, 6):
         named = [replace(kind, name=f"{runs} runs: {kind.name}") for kind in unknown_nights()]
         show(named, nights, Rule.CAREFUL, unknown=runs)
+    print("", HEAD, sep="\n")
+    show(discrete_nights(), nights, Rule.CAREFUL, unknown=5)
     show_on_one_log(nights)
 
 

@@ -99,7 +99,8 @@ class Judging:
         scores, best_scores = repeats.scores(own, metric), repeats.scores(beside, metric)
         # an idea's first run is not noise: it was picked by it; merged code was not
         fresh = Group(idea.proposal.number, scores if idea.passed else scores[1:])
-        known = self.noise(metric, fresh, Group(comparison.best.number, best_scores))
+        again = Group(comparison.best.number, best_scores)
+        known = self.noise(metric, fresh, again, others=scores)
         how = metric, known.sigma if known else 0.0, settings, self.measuring.usual
         challenger = Sample(
             scores,
@@ -136,14 +137,15 @@ class Judging:
         now = [seed.run for seed in beside if not seed.disturbed]
         return as_fast(runs_by_code(self.experiments)[best.number], now)
 
-    def noise(self, metric: Metric, *groups: Group) -> Noise | None:
+    def noise(self, metric: Metric, *groups: Group, others: Sequence[float] = ()) -> Noise | None:
         """Pool the noise of all runs that were made together, with these groups added.
 
-        None where nothing tells it.
+        `others` are scores that no experiment has yet. None where nothing tells it.
         """
         known = [*noise.groups_of(self.experiments, metric), *groups]
+        others = [*noise.all_scores(self.experiments, metric), *others]
         first = groups[0].scores
         if self.experiments:
             first = scores_of(self.experiments[0].runs, metric)
         accelerator = self.measuring.context.machine.accelerator
-        return noise.measured(metric, first, known, accelerator=accelerator)
+        return noise.measured(metric, first, known, accelerator=accelerator, others=others)

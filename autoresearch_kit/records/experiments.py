@@ -63,10 +63,15 @@ class Usage:
 
 @dataclass(frozen=True)
 class Noise:
-    """The spread between runs of the same code: `sigma`, on `dof` degrees of freedom."""
+    """The spread between runs of the same code: `sigma`, on `dof` degrees of freedom.
+
+    `step` is the smallest difference between two scores so far, which says how coarse the metric
+    is; 0 where that is not asked.
+    """
 
     sigma: float
     dof: float
+    step: float = 0.0
 
     def error(self, scores: int) -> float:
         """Return the standard error of the mean of so many scores."""

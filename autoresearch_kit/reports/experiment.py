@@ -10,6 +10,7 @@ from autoresearch_kit.records import (
     Provenance,
     Run,
     Score,
+    Task,
     other_values,
     speed,
     values_of,
@@ -19,6 +20,14 @@ from autoresearch_kit.verdicts.estimates import Estimate
 
 TRUSTED = "trusted: loaded beside the hidden data"
 UNTRUSTED = "by what it answered, loaded apart from the hidden data"
+
+CLAIMED = "parameters as claimed: counted beside the submission's code"
+
+
+def marks(task: Task) -> str:
+    """Return what a task's numbers must be marked with; empty where the kit vouches for all."""
+    trusted, claimed = task.trusted, "parameters" in task.decisive
+    return "   ·   ".join([TRUSTED] * trusted + [CLAIMED] * claimed)
 
 
 def experiment_line(experiment: Experiment, known: Estimate | None) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 
 from autoresearch_kit.records import Metric, SandboxLevel
 from autoresearch_kit.records.text import rounded, with_error
-from autoresearch_kit.reports.experiment import TRUSTED, bounds_in_words
+from autoresearch_kit.reports.experiment import bounds_in_words, marks
 from autoresearch_kit.reports.rows import by_finish
 from autoresearch_kit.reports.summary import Summary
 from autoresearch_kit.verdicts.estimates import error_between
@@ -26,7 +26,7 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
         ("waiting", _waiting(summary)),
         ("front", f"{numbers}; no keep is surely better than any of these" if numbers else ""),
         ("bounds", bounds_in_words(summary.task.bounds, values)),
-        ("measured", TRUSTED if summary.task.trusted else ""),
+        ("measured", marks(summary.task)),
         ("noise", describe(summary.noise) if summary.noise else ""),
         ("extra runs", str(summary.extra).replace("none", "")),
         ("hours", "not recorded" if hours is None else f"{hours:.1f}; {summary.spent}"),

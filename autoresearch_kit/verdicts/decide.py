@@ -34,6 +34,7 @@ from autoresearch_kit.verdicts.gains import (
     probability_at_known_sigma,
     probability_better,
     shown_gain,
+    surely_agree_too_well,
 )
 from autoresearch_kit.verdicts.samples import Best, Sample
 
@@ -126,13 +127,14 @@ def _decide(challenger: Sample, best: Best, noise: Noise) -> Decision | Arm:
     other = best.only(best.beside) if beside else best.recent
     one_seed = agree_too_well(challenger.scores, noise)
     gain = gain_of(own, other, noise, one_seed=one_seed)
+    surely = surely_agree_too_well(challenger.scores, noise)
     # of runs that all measure the same, more say no more
     last = len(challenger.scores) >= MOST_RUNS or (beside and gain.error == 0)
 
     bar = LIKELY if last and not one_seed else SURE
     better = (beside or last) and probability_better(gain) >= bar
     margin = _margin(own, other, noise, best.lost)
-    doubt = _doubt(own, noise, simpler=margin >= 0, beside=beside, one_seed=one_seed)
+    doubt = _doubt(own, noise, simpler=margin >= 0, beside=beside, one_seed=surely)
     ended = _ended(gain, margin, doubt, better=better, last=last)
     if ended is None:
         return Arm.CHALLENGER if len(challenger.scores) - 1 <= len(best.beside) else Arm.BEST
@@ -147,7 +149,8 @@ def _decide_merged(challenger: Sample, best: Best, noise: Noise) -> Decision | A
         return Arm.CHALLENGER
     one_seed = agree_too_well(challenger.scores, noise)
     gain = gain_of(challenger, other, noise, one_seed=one_seed)
-    last = runs >= MOST_RUNS or one_seed or gain.error == 0  # more such runs say no more
+    surely = surely_agree_too_well(challenger.scores, noise)
+    last = runs >= MOST_RUNS or surely or gain.error == 0  # more such runs say no more
     better = probability_better(gain) >= MERGED_SURE
     margin = _margin(challenger, other, noise, best.lost)
     ended = _ended(gain, margin, MERGED_DOUBT, better=better, last=last)

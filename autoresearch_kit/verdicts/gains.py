@@ -11,11 +11,11 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-import numpy as np
 from scipy.special import chdtr, stdtr, stdtrit
 
 from autoresearch_kit.records import Experiment, Gain, Metric, Noise, Reason
 from autoresearch_kit.records.text import rounded
+from autoresearch_kit.verdicts.noise import between_steps
 from autoresearch_kit.verdicts.robust_sigma import EXACT, spread
 from autoresearch_kit.verdicts.samples import Sample
 
@@ -25,6 +25,11 @@ NOT_WORSE = 0.95
 ODD = 0.005
 """Runs of one code that agree or differ as much as one set in 200 does by chance are not taken for
 chance: see `error_of_mean`."""
+
+SAME_LUCK = 0.1
+"""Runs count as one only if their spread is below so many sigma, too. Code may have less noise than
+the baseline, and six runs of a third of it are odd more often than not: see benchmarks/README.md.
+"""
 
 REPORTED_DOF = 1000.0
 """Degrees of freedom of a reported standard error: there are many rows behind it."""
@@ -36,11 +41,13 @@ def gain_of(challenger: Sample, best: Sample, noise: Noise, *, one_seed: bool = 
     The error of the difference is that of both means; the challenger's runs count as one if
     `one_seed` says so.
     """
-    own, own_dof = error_of(challenger, noise, one_seed=one_seed)
-    other, other_dof = error_of(best, noise)
     value = challenger.metric.sign * (best.mean - challenger.mean)
     if abs(value) <= EXACT * abs(best.mean):
         value = 0.0
+    elif noise.sigma == 0:
+        noise = between_steps(noise)
+    own, own_dof = error_of(challenger, noise, one_seed=one_seed)
+    other, other_dof = error_of(best, noise)
     return Gain(value, math.hypot(own, other), min(own_dof, other_dof))
 
 
@@ -57,12 +64,23 @@ def error_of(sample: Sample, noise: Noise, *, one_seed: bool = False) -> tuple[f
     return error, noise.dof
 
 
-def agree_too_well(scores: Sequence[float], noise: Noise) -> bool:
+def agree_too_well(scores: Sequence[float], noise: Noise, *, unseen: float = 0.0) -> bool:
     """Return whether these runs of one code agree better than all but `ODD` of honest ones.
 
     Code that fixes its own seed has the same luck in every run: they say no more than one of them.
+    `unseen` is added to their variance.
     """
-    return len(scores) > 1 and noise.sigma > 0 and _position(scores, noise) < ODD
+    if len(scores) < 2 or spread(scores) >= (SAME_LUCK * noise.sigma) ** 2:
+        return False
+    return _position(spread(scores) + unseen, len(scores) - 1, noise) < ODD
+
+
+def surely_agree_too_well(scores: Sequence[float], noise: Noise) -> bool:
+    """Return whether that is so even if the scores differ by less than the metric's step.
+
+    Rounding to steps takes a twelfth of their square from the variance (Sheppard's correction).
+    """
+    return agree_too_well(scores, noise, unseen=noise.step**2 / 12)
 
 
 def error_of_mean(scores: Sequence[float], noise: Noise) -> float:
@@ -75,17 +93,16 @@ def error_of_mean(scores: Sequence[float], noise: Noise) -> float:
     """
     if noise.sigma == 0:
         return math.sqrt(spread(scores) / len(scores)) if len(scores) > 1 else 0.0
-    if agree_too_well(scores, noise):
+    if surely_agree_too_well(scores, noise):
         return noise.sigma
-    if len(scores) > 1 and _position(scores, noise) > 1 - ODD:
-        return math.sqrt(float(np.var(scores, ddof=1)) / len(scores))
+    if len(scores) > 1 and _position(spread(scores), len(scores) - 1, noise) > 1 - ODD:
+        return math.sqrt(spread(scores) / len(scores))
     return noise.error(len(scores))
 
 
-def _position(scores: Sequence[float], noise: Noise) -> float:
-    """Return which share of such groups of runs has less spread than this one."""
-    squares = len(scores) * float(np.var(scores))
-    return float(chdtr(len(scores) - 1, squares / noise.sigma**2))
+def _position(variance: float, dof: int, noise: Noise) -> float:
+    """Return which share of such groups of runs has a smaller variance than this."""
+    return float(chdtr(dof, dof * variance / noise.sigma**2))
 
 
 def probability_better(gain: Gain) -> float:

@@ -9,16 +9,20 @@ are pooled is told in `robust_sigma`.
 The prior is a share of the baseline's score, which was measured for language models. Nobody knows
 one for another metric: there, what the baseline's own first runs say stands in its place. Where
 these agree exactly, sigma is 0, and the spread of other code counts for that code alone.
+
+Scores of a metric that takes only some values agree by chance: see `resolution`.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from scipy.special import stdtrit
 
-from autoresearch_kit.records import VAL_BPB, Experiment, Metric, Noise
+from autoresearch_kit.records import KIT_METRICS, VAL_BPB, Experiment, Metric, Noise
+from autoresearch_kit.verdicts.resolution import resolution
 from autoresearch_kit.verdicts.robust_sigma import Group, pool
-from autoresearch_kit.verdicts.runs_by_code import BASELINE, made_together, scores_of
+from autoresearch_kit.verdicts.runs_by_code import BASELINE, made_together, runs_by_code, scores_of
 
 PRIOR_DOF = 3.0
 """Three runs alone put sigma anywhere between a quarter and 1.7 of its truth. The baseline's three
@@ -44,25 +48,43 @@ def prior(score: float, *, accelerator: bool) -> Noise:
 
 
 def measured(
-    metric: Metric, baseline: Sequence[float], groups: Iterable[Group], *, accelerator: bool
+    metric: Metric,
+    baseline: Sequence[float],
+    groups: Iterable[Group],
+    *,
+    accelerator: bool,
+    others: Iterable[float] = (),
 ) -> Noise | None:
     """Return the noise of a metric after these groups; None where nothing tells it.
 
     `baseline` are the scores of the baseline's own runs, which are among the groups too. That is
     all there is to begin with for another metric than `val_bpb`: a single run tells nothing.
+    `others` are scores of any code, which tell the metric's resolution.
     """
     if metric == VAL_BPB:
         return pool(groups, prior(baseline[0], accelerator=accelerator))
     first, known = Group(BASELINE, tuple(baseline)), list(groups)
     if first.dof < 1:
         return None
+    # the kit's own metrics vary continuously, or, as the number of nodes, are no matter of luck
+    step = 0.0 if metric.name in KIT_METRICS else resolution([*baseline, *others])
     if first.variance == 0:  # then no other code can change it
         again = [group for group in known if group.code == BASELINE and group.dof > 0]
         dof = sum(group.dof for group in again)
         squares = sum(group.dof * group.variance for group in again)
-        return Noise(math.sqrt(squares / dof), dof)
+        return Noise(math.sqrt(squares / dof), dof, step)
     known.remove(first)
-    return pool(known, Noise(UNSURE * math.sqrt(first.variance), first.dof))
+    return pool(known, Noise(UNSURE * math.sqrt(first.variance), first.dof, step))
+
+
+def between_steps(noise: Noise) -> Noise:
+    """Return the noise of a metric of which the baseline's runs all had the same value.
+
+    Where it takes only some values, the next one comes as often as one in so many runs and two more
+    (Laplace's rule of succession). Else there is no noise.
+    """
+    often = 1 / (noise.dof + 3)
+    return replace(noise, sigma=UNSURE * noise.step * math.sqrt(often * (1 - often)))
 
 
 def groups_of(experiments: Sequence[Experiment], metric: Metric | None = None) -> list[Group]:
@@ -74,13 +96,20 @@ def groups_of(experiments: Sequence[Experiment], metric: Metric | None = None) -
     return [group for group in groups if group.dof > 0]
 
 
+def all_scores(experiments: Sequence[Experiment], metric: Metric) -> Iterator[float]:
+    """Yield the scores by this metric of all runs of all codes."""
+    for runs in runs_by_code(experiments).values():
+        yield from scores_of(runs, metric)
+
+
 def of_metric(experiments: Sequence[Experiment], metric: Metric) -> Noise | None:
     """Return the noise of a metric after these experiments; None where nothing tells it."""
     baseline = scores_of(experiments[0].runs, metric) if experiments else ()
     if not baseline:
         return None
     accelerator = any(run.gpu_mb is not None for run in experiments[0].runs)
-    return measured(metric, baseline, groups_of(experiments, metric), accelerator=accelerator)
+    groups, others = groups_of(experiments, metric), all_scores(experiments, metric)
+    return measured(metric, baseline, groups, accelerator=accelerator, others=others)
 
 
 def reach(noise: Noise, scores: int) -> float:
@@ -94,7 +123,8 @@ def reach(noise: Noise, scores: int) -> float:
 def describe(noise: Noise) -> str:
     """Return sigma, what it rests on, and how far apart luck alone puts two runs, in words."""
     if noise.sigma == 0:
-        return f"none: {noise.dof + 1:.3g} runs of the baseline measured the same"
+        luck = f"; a difference of {noise.step:.2g} may be luck" if noise.step else ""
+        return f"none: {noise.dof + 1:.3g} runs of the baseline measured the same{luck}"
     return (
         f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
         f"lie less than {reach(noise, 1):.2g} apart, 19 times out of 20"

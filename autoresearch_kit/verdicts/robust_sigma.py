@@ -21,7 +21,7 @@ may move sigma far. Three steps:
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import combinations
 
@@ -99,7 +99,7 @@ def pool(groups: Iterable[Group], before: Noise) -> Noise:
     pooled = _reweighted(known, before, start if low <= start <= high else trusted.sigma)
     if low <= pooled.sigma <= high:
         return pooled
-    return Noise(min(max(pooled.sigma, low), high), trusted.dof)
+    return replace(trusted, sigma=min(max(pooled.sigma, low), high))
 
 
 def _weights(groups: Sequence[Group]) -> Floats:
@@ -140,13 +140,13 @@ def _reweighted(groups: Sequence[Group], before: Noise, sigma: float) -> Noise:
     """
     weights, variances = _weights(groups), np.array([group.variance for group in groups])
     low, high, mean = np.array([_usual(group.dof) for group in groups]).reshape(-1, 3).T
-    noise = Noise(sigma, before.dof)
+    noise = replace(before, sigma=sigma)
     for _ in range(PASSES):
         ratios = variances / noise.sigma**2
         inside = weights * ((low < ratios) & (ratios < high))
         dof = before.dof + float(inside.sum())
         squares = before.dof * before.sigma**2 + float(inside @ (variances / mean))
-        last, noise = noise, Noise(math.sqrt(squares / dof), dof)
+        last, noise = noise, replace(before, sigma=math.sqrt(squares / dof), dof=dof)
         if last == noise:
             break
     return noise

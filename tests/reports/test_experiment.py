@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from autoresearch_kit.records import CacheUse
-from autoresearch_kit.reports.experiment import experiment_rows, how_scored
+from autoresearch_kit.records import LANGUAGE_MODELLING, Bound, CacheUse
+from autoresearch_kit.reports.experiment import CLAIMED, TRUSTED, experiment_rows, how_scored, marks
 from tests.ledger.ledger import experiment, run, score
 
 
@@ -20,3 +20,10 @@ def test_rows_tell_of_the_compile_cache_and_the_score() -> None:
     assert shown["compile cache"] == "300 files of earlier runs, 2 made, 1 of them kept"
     assert shown["scored"] == "predicted in float32"
     assert "compile cache" not in dict(experiment_rows(experiment(1)))
+
+
+def test_numbers_that_the_kit_does_not_vouch_for_are_marked() -> None:
+    bounded = replace(LANGUAGE_MODELLING, bounds=(Bound("parameters", 9.0),))
+    assert marks(LANGUAGE_MODELLING) == ""
+    assert marks(bounded) == CLAIMED
+    assert marks(replace(bounded, trusted=True)) == f"{TRUSTED}   ·   {CLAIMED}"

@@ -123,6 +123,12 @@ def test_runs_too_alike_or_different_have_larger_errors(
     assert error_of_mean(scores, BELIEVED) == pytest.approx(error)
 
 
+def test_runs_with_a_quarter_of_the_noise_count_each() -> None:
+    for spread, counted in ((SIGMA / 4, 6), (SIGMA / 20, 1)):
+        scores = tuple(1.3 + spread * (-1) ** place for place in range(6))
+        assert error_of_mean(scores, BELIEVED) == pytest.approx(SIGMA / counted**0.5)
+
+
 def test_groups_are_runs_made_together_without_an_ideas_first() -> None:
     nights = [
         repeated(experiment(0), 1.5, 1.52),

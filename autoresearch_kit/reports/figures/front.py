@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from autoresearch_kit.records import Bound, Metric, Reason, Task, Verdict
-from autoresearch_kit.reports.experiment import TRUSTED
+from autoresearch_kit.reports.experiment import marks
 from autoresearch_kit.reports.figures.drawing import (
     GREEN,
     GREY,
@@ -55,8 +55,8 @@ def front(
     draw_legend(figure)
     numbers = ", ".join(map(str, measured["number"][measured["front"]]))
     caption = f"The front: {numbers}. No keep is surely better than any of these"
-    if task.trusted:
-        caption += f"   ·   {TRUSTED}"
+    if marked := marks(task):
+        caption += f"   ·   {marked}"
     figure.entitle(figure.axes[0], title, caption)
     return figure
 

@@ -185,11 +185,13 @@ class Confirming:
 
     def _believed(self, accelerator: bool) -> Noise:
         first = self.experiments[0]
+        metric = first.settings.task.objective
         known = noise.measured(
-            first.settings.task.objective,
+            metric,
             first.scores,
             noise.groups_of(self.experiments),
             accelerator=accelerator,
+            others=noise.all_scores(self.experiments, metric),
         )
         if known is None:
             raise InputError(

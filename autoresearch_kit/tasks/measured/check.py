@@ -79,11 +79,14 @@ def _files(root: Path, folder: str) -> Iterator[str]:
 
 
 def _sees(root: Path, task_toml: TaskFile) -> Iterator[str]:
+    """Yield which paths training may not read, or could not under their names in task.toml."""
     for path in map(Path, task_toml.sees):
         if not path.exists():
             yield f"sees {path}, which is not on this machine; put it there, or take it out of sees"
         elif overlap(path.resolve(), root.resolve()):
             yield f"sees {path}, and the project with all that is hidden is {root}; take it out"
+        elif path.resolve() != path:
+            yield f"sees {path}, a link to {path.resolve()}: name that, runs see it by no other name"
 
 
 def _measure(folder: Path, task_toml: TaskFile) -> Iterator[str]:

@@ -90,6 +90,14 @@ def test_what_is_no_plain_file_is_not_read(kind: str, tmp_path: Path) -> None:
     ]
 
 
+def test_a_link_is_named_by_what_it_leads_to(tmp_path: Path) -> None:
+    scaffolded(tmp_path)
+    (tmp_path / "words").symlink_to("/usr")
+    replace_in(tmp_path / "toy" / "task.toml", "sees = []", f'sees = ["{tmp_path}/words"]')
+    [found] = problems(tmp_path, "toy")
+    assert found.endswith("words, a link to /usr: name that, runs see it by no other name")
+
+
 def test_hidden_files_that_runs_see_too_are_named(tmp_path: Path) -> None:
     folder = scaffolded(tmp_path)
     (folder / "data" / "all.npz").write_bytes((folder / "hidden/audit/test.npz").read_bytes())
