@@ -87,6 +87,9 @@ def _draw_pair(axes: Axes, frame: pd.DataFrame, task: Task, pair: tuple[str, str
         (frame["front"], GREEN, 9.0, False, "the front"),
     ):
         rows = frame[which]
+        shown = rows["x"].between(*axes.get_xlim()) & rows["y"].between(*axes.get_ylim())
+        if away := int((~shown).sum()):
+            label += f", {away} off the picture"
         edge = {"mfc": "white", "mec": colour, "mew": 1.3} if hollow else {"mec": "white"}
         if len(rows):
             axes.plot(rows["x"], rows["y"], "o", color=colour, ms=size, label=label, **edge)
