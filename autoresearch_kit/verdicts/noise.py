@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from scipy.special import stdtrit
 
 from autoresearch_kit.records import VAL_BPB, Experiment, Metric, Noise
+from autoresearch_kit.records.text import rounded
 from autoresearch_kit.verdicts.robust_sigma import Group, pool
 from autoresearch_kit.verdicts.runs_by_code import BASELINE, made_together, scores_of
 
@@ -95,7 +96,8 @@ def describe(noise: Noise) -> str:
     """Return sigma, what it rests on, and how far apart luck alone puts two runs, in words."""
     if noise.sigma == 0:
         return f"none: {noise.dof + 1:.3g} runs of the baseline measured the same"
+    sigma, apart = (rounded(each, each) for each in (noise.sigma, reach(noise, 1)))
     return (
-        f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
-        f"lie less than {reach(noise, 1):.2g} apart, 19 times out of 20"
+        f"sigma {sigma} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
+        f"lie less than {apart} apart, 19 times out of 20"
     )
