@@ -232,7 +232,10 @@ def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome)
         if (measured := folder / MEASURED_FILE).exists():
             executed = measured
             mend = str(Path(experiment.settings.notebook).with_name(MEASURE_NOTEBOOK))
-    anew = f" (after a change of task.toml: autoresearch delete {workspace.tag}, and begin anew)"
+    anew = (
+        f" (after a change of metrics, objectives or bounds: autoresearch delete {workspace.tag}, "
+        "and begin anew)"
+    )
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend {mend} and run "
         f"again{anew if task.folder else ''}. Its output: {executed}"

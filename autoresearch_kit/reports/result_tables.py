@@ -26,12 +26,13 @@ CONFIRMED = [
 NOT_RECORDED = "not recorded"  # stands for a category or a reason that is missing
 
 
-def keeps(frame: pd.DataFrame, metric: Metric) -> Table:
-    """Return what was kept after the baseline, the largest gain first."""
-    kept = frame[frame["status"] == Verdict.KEEP].set_index("number")
-    kept = kept[kept["delta"].notna()].sort_values("delta", ascending=metric.sign > 0)
-    columns = [*DELTA, *_scores(metric), "speed", "gpu_memory_mb", "category", "idea"]
-    return _telling(kept, columns)
+def keeps(frame: pd.DataFrame, task: Task) -> Table:
+    """Return what was kept after the baseline, the largest gain in the first objective first."""
+    kept = _with_approvals(frame[frame["status"] == Verdict.KEEP].set_index("number"))
+    kept = kept[kept["delta"].notna()].sort_values("delta", ascending=task.objective.sign > 0)
+    others = [column(name) for name in task.objectives[1:] if column(name) in frame]
+    columns = ["reason", *DELTA, *_scores(task.objective), *others]
+    return _telling(kept, [*columns, "speed", "gpu_memory_mb", "category", "idea"])
 
 
 def categories(frame: pd.DataFrame, metric: Metric) -> Table:
@@ -73,9 +74,7 @@ def experiments(frame: pd.DataFrame, task: Task, values: Mapping[str, str | floa
             chosen = chosen[chosen[name].str.contains(value, case=False, regex=False)]
         else:
             chosen = chosen[chosen[name] == value]
-    notes = chosen["held"].map({True: ", rejected", False: ""})
-    notes = notes.where(~chosen["waits"], ", waits for approval")
-    chosen = chosen.assign(reason=chosen["reason"] + notes)
+    chosen = _with_approvals(chosen)
     others = [column(name) for name in task.decisive[1:] if column(name) in frame]
     columns = ["status", "reason", *_scores(task.objective), *DELTA, *others, *BY_WHOM]
     return _telling(chosen.iloc[::-1], columns)
@@ -104,6 +103,13 @@ def confirmed(keeps: Sequence[KeepFound]) -> Table:
     """Return what a confirmation found of each keep."""
     rows = [vars(keep) | (_worth(keep.worth) if keep.worth else {}) for keep in keeps]
     return _telling(pd.DataFrame(rows, columns=CONFIRMED).set_index("number"), CONFIRMED[1:])
+
+
+def _with_approvals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with reasons that say which keeps no person has approved."""
+    notes = frame["held"].map({True: ", rejected", False: ""})
+    notes = notes.where(~frame["waits"], ", waits for approval")
+    return frame.assign(reason=frame["reason"] + notes)
 
 
 def _worth(worth: Worth) -> dict[str, float]:

@@ -133,7 +133,7 @@ class Results:
 
     def keeps(self) -> Table:
         """Return what was kept after the baseline, the largest gain first."""
-        return result_tables.keeps(self.frame, self.summary.metric)
+        return result_tables.keeps(self.frame, self.summary.task)
 
     def categories(self) -> Table:
         """Return how many ideas of each kind were tried, kept and crashed, and their total gain.

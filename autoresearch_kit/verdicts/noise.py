@@ -20,6 +20,7 @@ from dataclasses import replace
 from scipy.special import stdtrit
 
 from autoresearch_kit.records import KIT_METRICS, VAL_BPB, Experiment, Metric, Noise
+from autoresearch_kit.records.text import rounded
 from autoresearch_kit.verdicts.resolution import resolution
 from autoresearch_kit.verdicts.robust_sigma import Group, pool
 from autoresearch_kit.verdicts.runs_by_code import BASELINE, made_together, runs_by_code, scores_of
@@ -123,9 +124,11 @@ def reach(noise: Noise, scores: int) -> float:
 def describe(noise: Noise) -> str:
     """Return sigma, what it rests on, and how far apart luck alone puts two runs, in words."""
     if noise.sigma == 0:
-        luck = f"; a difference of {noise.step:.2g} may be luck" if noise.step else ""
+        step = rounded(noise.step, noise.step)
+        luck = f"; a difference of {step} may be luck" if noise.step else ""
         return f"none: {noise.dof + 1:.3g} runs of the baseline measured the same{luck}"
+    sigma, apart = (rounded(each, each) for each in (noise.sigma, reach(noise, 1)))
     return (
-        f"sigma {noise.sigma:.2g} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
-        f"lie less than {reach(noise, 1):.2g} apart, 19 times out of 20"
+        f"sigma {sigma} on {noise.dof:.3g} degrees of freedom; two runs of the same code "
+        f"lie less than {apart} apart, 19 times out of 20"
     )

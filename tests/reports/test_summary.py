@@ -27,7 +27,7 @@ def test_scores_gain_and_noise_have_errors() -> None:
     assert rows["baseline val_bpb"] == "1.5000 ± 0.0050"
     assert rows["best val_bpb"] == "1.400 ± 0.010, 0.100 ± 0.011 (6.67%) lower"
     assert rows["noise"] == (
-        "sigma 0.01 on 6 degrees of freedom; "
+        "sigma 0.010 on 6 degrees of freedom; "
         "two runs of the same code lie less than 0.035 apart, 19 times out of 20"
     )
 

@@ -96,6 +96,13 @@ def test_only_what_became_the_best_adds_to_the_gain() -> None:
     assert (reasons[0], reasons[1]) == ("baseline", "better, waits for approval")
 
 
+def test_keeps_say_what_a_trade_off_gained_and_who_waits() -> None:
+    made = of_two_objectives()
+    keeps = shown([replace(each, settings=replace(each.settings, approve=True)) for each in made])
+    assert {"reason", "inference_seconds"} <= set(keeps.keeps())
+    assert keeps.keeps()["reason"][6] == "trade-off, waits for approval"
+
+
 def test_a_broken_bound_is_said() -> None:
     made = of_two_objectives()
     tighter = replace(made[0].bounds[0], limit=3e-5)

@@ -197,6 +197,11 @@ def test_another_run_falls_within_reach_19_times_of_20() -> None:
     assert noise.reach(Noise(0.01, 4.0), 1) > 1.4 * noise.reach(many, 1)
 
 
+def test_a_large_noise_is_told_without_powers_of_ten() -> None:
+    assert "sigma 2924 on 2 degrees" in noise.describe(Noise(2924.0, 2.0))
+    assert "less than 17792 apart" in noise.describe(Noise(2924.0, 2.0))
+
+
 def test_estimates_are_means_of_all_runs_with_the_latest_noise() -> None:
     before, now = Noise(0.02, 4.0), Noise(0.01, 6.0)
     night = [

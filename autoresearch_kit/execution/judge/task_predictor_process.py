@@ -111,9 +111,9 @@ class TaskPredictor(WatchedPredictor):
         detail = f"gave no answer within the {spec.seconds:g} s that a measurement may take"
         if time.monotonic() <= self.deadline:
             detail = (
-                f"took more than {spec.answer_seconds:g} s to load, to answer and in between, in "
-                "which it could train on, over its budget; task.toml may allow more under "
-                "[limits], as submission_seconds"
+                f"took more than {spec.answer_seconds:g} s to load, to answer and in between, time "
+                "in which it could train; task.toml may allow more: submission_seconds under "
+                "[limits]"
             )
         raise ScoreFailure(Reason.OVER_BUDGET, f"the submission {detail}")
 

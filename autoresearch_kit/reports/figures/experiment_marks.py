@@ -76,7 +76,7 @@ def _kinds(scored: pd.DataFrame, size: float) -> dict[str, tuple[pd.DataFrame, s
         "discarded": (scored[~kept & ~broke], GREY, size),
         OUT_OF_BOUNDS: (scored[broke], ORANGE, size),
     }
-    return {name: kind for name, kind in kinds.items() if name not in HOLLOW or len(kind[0])}
+    return {name: kind for name, kind in kinds.items() if len(kind[0])}
 
 
 def _draw_errors(axes: Axes, marks: pd.DataFrame, colour: str) -> None:

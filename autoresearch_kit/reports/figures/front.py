@@ -84,6 +84,9 @@ def _draw_pair(axes: Axes, frame: pd.DataFrame, task: Task, pair: tuple[str, str
         (frame["front"], GREEN, 9.0, False, "the front"),
     ):
         rows = frame[which]
+        shown = rows["x"].between(*axes.get_xlim()) & rows["y"].between(*axes.get_ylim())
+        if away := int((~shown).sum()):
+            label += f", {away} off the picture"
         edge = {"mfc": "white", "mec": colour, "mew": 1.3} if hollow else {"mec": "white"}
         if len(rows):
             axes.plot(rows["x"], rows["y"], "o", color=colour, ms=size, label=label, **edge)
@@ -110,7 +113,8 @@ def _draw_bound(axes: Axes, bound: Bound, pair: tuple[str, str]) -> None:
     low, high = axes.get_xlim() if vertical else axes.get_ylim()
     beyond = max(high, bound.limit) if bound.at_most else min(low, bound.limit)
     line, span = (axes.axvline, axes.axvspan) if vertical else (axes.axhline, axes.axhspan)
-    line(bound.limit, color=VERMILLION, ls="--", lw=1.4, label=f"bound: {bound}")
+    if low <= bound.limit <= high:
+        line(bound.limit, color=VERMILLION, ls="--", lw=1.4, label=f"bound: {bound}")
     span(bound.limit, beyond, color=VERMILLION, alpha=0.07, lw=0)
     if vertical:
         axes.set_xlim(low, high)

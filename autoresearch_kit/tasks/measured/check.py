@@ -86,7 +86,8 @@ def _sees(root: Path, task_toml: TaskFile) -> Iterator[str]:
         elif overlap(path.resolve(), root.resolve()):
             yield f"sees {path}, and the project with all that is hidden is {root}; take it out"
         elif path.resolve() != path:
-            yield f"sees {path}, a link to {path.resolve()}: name that, runs see it by no other name"
+            real = path.resolve()
+            yield f"sees {path}, a link to {real}: name that, runs see it by no other name"
 
 
 def _measure(folder: Path, task_toml: TaskFile) -> Iterator[str]:

@@ -161,7 +161,7 @@ def run(
         float | None,
         _verdict(
             help="Judge no run during which other programs used more than this share of the cores "
-            "(default: 0.3; 1: judge every run)."
+            "(default: 0.3, with --clock cpu 0.75; 1: judge every run)."
         ),
     ] = None,
     objectives: Annotated[

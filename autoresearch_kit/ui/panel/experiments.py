@@ -117,7 +117,7 @@ class Opened:
         except KitError as error:  # the campaign was deleted
             self.details.value = html.message(str(error), "crash")
         for each in (self.approve, self.reject):
-            each.layout.display = "inline-flex" if waits else "none"
+            each.layout.display = None if waits else "none"
         self._chosen = (history, number)
         self.box.layout.display = "flex"
 

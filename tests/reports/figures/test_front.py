@@ -53,6 +53,19 @@ def test_keeps_that_no_person_approved_are_not_called_dominated() -> None:
     assert "kept, not approved" in legend(figure)
 
 
+def test_a_bound_off_the_picture_is_not_in_its_legend() -> None:
+    far = replace(FRONT, bounds=(Bound("inference_seconds", 0.5),))
+    assert not [label for label in legend(drawn(far)) if label.startswith("bound")]
+
+
+def test_the_legend_counts_what_is_off_the_picture() -> None:
+    frame = frame_of(shown(of_two_objectives()).summary.table)
+    frame.loc[frame["number"] == 3, "score"] = 0.9
+    figure = front(frame, FRONT, MEMBERS)
+    assert isinstance(figure, Drawing)
+    assert "discarded, 1 off the picture" in legend(figure)
+
+
 def steps(figure: Drawing) -> np.ndarray:
     [line] = [each for each in figure.axes[0].lines if each.get_drawstyle() == "steps-post"]
     return np.asarray(line.get_xydata())

@@ -77,6 +77,11 @@ def test_scores_far_off_do_not_flatten_the_rest() -> None:
     assert find_scale(CASES["one far off"])[1] == 1.3
 
 
+def test_the_legend_names_only_what_is_drawn() -> None:
+    [legend] = progress(frame([BASELINE])).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["kept"]
+
+
 def test_experiments_without_a_score_have_a_strip_of_their_own() -> None:
     rows = [BASELINE, ("crash", NAN, "a"), ("disturbed", NAN, "b")]
     calm, crashed, disturbed = (progress(frame(rows[:count])) for count in (1, 2, 3))
