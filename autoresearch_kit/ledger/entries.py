@@ -54,15 +54,15 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
     metric = re.sub("[\u00b5\u03bc]", "u", words).capitalize()  # ASCII, as git asks
     error = "" if experiment.error is None else rounded(experiment.error)
     trained = sum(run.train_seconds for run in experiment.all_runs)
-    return {
+    idea = {
         "Experiment": str(experiment.number),
         "Tag": experiment.tag,
         "Parent": parent,
         "Retry-of": retry_of,
         "Status": experiment.verdict.value,
         "Reason": experiment.reason.value,
-        metric: score,
-        f"{metric}-error": error,
+    }
+    work = {
         "Researcher": proposal.researcher,
         "Model": proposal.model,
         "Program": proposal.directive,
@@ -70,6 +70,9 @@ def _trailers(experiment: Experiment) -> Mapping[str, str]:
         "Train-seconds": f"{trained:.1f}",
         "Kit-version": experiment.kit_version,
     }
+    if metric in {*idea, *work}:
+        metric = f"{metric}-measured"
+    return {**idea, metric: score, f"{metric}-error": error, **work}
 
 
 def _message(subject: str, body: str, trailers: Mapping[str, str]) -> str:

@@ -69,6 +69,7 @@ def test_no_task_is_language_modelling(project: Path) -> None:
         (Options(task=".."), "can't be a task: it must be a folder in the project"),
         (Options(task="to\ny"), "its path must be UTF-8, on one line: rename or move it"),
         (Options(task="to\udcff"), "its path must be UTF-8, on one line: rename or move it"),
+        (Options(task="x" * 300), "can't be read: .*File name too long"),
         (Options(task="."), "can't be a task: it must be a folder in the project"),
     ],
 )
@@ -77,6 +78,12 @@ def test_options_that_no_task_can_have_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         settle(project, "night", options)
+
+
+def test_a_link_to_itself_is_no_task(project: Path) -> None:
+    (project / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"loop/task\.toml can't be read"):
+        settle(project, "night", Options(task="loop"))
 
 
 @pytest.mark.usefixtures("toy")

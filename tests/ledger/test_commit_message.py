@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Noise, Verdict
+from autoresearch_kit.records import Noise, Score, Verdict
 from tests.ledger.ledger import experiment, git, repeated
 
 
@@ -37,6 +37,14 @@ def test_score_and_error_have_a_trailer_each(history: History) -> None:
     read = trailers(history.root, history.append(made, "", {}).code_commit)
     assert (read["Val-bpb"], read["Val-bpb-error"]) == ("1.450000", "0.007071")
     assert read["Train-seconds"] == "600.0"
+
+
+def test_a_metric_takes_no_other_trailers_name(history: History) -> None:
+    made = experiment(0)
+    score = Score("status", 0.5)
+    made = replace(made, runs=(replace(made.runs[0], score=score),))
+    read = trailers(history.root, history.append(made, "", {}).code_commit)
+    assert (read["Status"], read["Status-measured"]) == ("keep", "0.500000")
 
 
 @pytest.mark.parametrize(

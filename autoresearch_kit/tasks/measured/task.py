@@ -12,7 +12,7 @@ from autoresearch_kit.notebook.contract import (
 )
 from autoresearch_kit.tasks.base import Kind
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Raise it by hand with every change after which the same submission would get other values."""
 
 

@@ -1,5 +1,6 @@
 """The command adopt: the notebook that the next campaign begins with."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,7 +54,7 @@ def adopt(
         score, notebook = with_error(best.score or 0, best.error), best.settings.notebook
         score += other_values(best.settings.task, best.runs)
         metric, folder = best.settings.task.objective.name, best.settings.task.folder
-        how = f"--task {folder}" if folder else f"--notebook {notebook}"
+        how = f"--task {shlex.quote(folder)}" if folder else f"--notebook {shlex.quote(notebook)}"
         console.print(f"{notebook} is now experiment {best.number} of '{tag}', {metric} {score}")
     console.print(f"begin with it, under a new tag: autoresearch run TAG {how}")
 

@@ -1,5 +1,6 @@
 """The commands new and check: a task that is a folder."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ from autoresearch_kit.ui.cli.app import app, console, project
 @app.command()
 def new(folder: Annotated[Path, typer.Argument(help="The folder to make.")]) -> None:
     """Make the folder of a task of your own; it runs as it is, and says what to fill in."""
-    name = task_in_project(project(), str(folder.absolute()))
+    name = shlex.quote(task_in_project(project(), str(folder.absolute())))
     new_task(folder.absolute())
     console.print(f"{folder} is a task that runs as it is; make it yours:")
     for part, meaning in TO_FILL_IN:
@@ -39,7 +40,8 @@ def check(folder: Annotated[Path, typer.Argument(help="The task's folder.")]) ->
         raise InputError(f"{name} can't be run yet: {len(found)} to mend")
     for path in absent_hidden(task_file.read(root, name).hides):
         console.print(f"warning: {name} hides {path}, which no installed package here has")
-    console.print(f"{name} has all that a campaign needs: autoresearch run TAG --task {name}")
+    run = f"autoresearch run TAG --task {shlex.quote(name)}"
+    console.print(f"{name} has all that a campaign needs: {run}")
 
 
 def _seen_in_hidden(root: Path, name: str) -> Iterator[str]:

@@ -6,18 +6,19 @@ measuring script of its own: `MEASURE` is written as that page asks, with the me
 Where the script's project has pnpm, the test's has a program of that name that runs Python.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from autoresearch_kit.execution.judge import scoring
-from autoresearch_kit.execution.judge.scoring import JudgeSpec
+from autoresearch_kit.execution.judge.scoring import JudgeSpec, ScoreFailure
 from autoresearch_kit.records import Metric, Reason
 from tests.execution.judge.measured.prepared import prepare
 from tests.execution.judge.measured.test_measured import refusal
 
-IN_PLACE = 'cp -R "$AUTORESEARCH_OUTPUT"/. .'
-"""Puts what was handed over where such scripts have it: in the project's folder."""
+IN_PLACE = 'cp -Rn "$AUTORESEARCH_OUTPUT"/. .'
+"""Puts what was handed over where such scripts have it, in the project's folder, beside them."""
 
 CHECKS = (Path(__file__).parents[3] / "data" / "pi-autoresearch" / "checks.sh").read_text()
 
@@ -74,6 +75,13 @@ def test_its_metric_is_the_score_and_others_are_passed_over(measured: JudgeSpec)
     assert (score.metric, score.trusted) == ("total_µs", True)
     assert score.value > 1
     assert "compile_µs" not in score.values
+
+
+def test_its_script_is_not_one_that_was_handed_over(measured: JudgeSpec) -> None:
+    (measured.output / "parse.py").write_text(PARSE)
+    (measured.output / "measure.sh").write_text("#!/bin/sh\necho METRIC total_µs=0\n")
+    with suppress(ScoreFailure):  # from version 9.2 on, cp fails
+        assert scoring.score(measured).value > 1
 
 
 def test_its_checks_stop_what_is_wrong(measured: JudgeSpec) -> None:
