@@ -71,7 +71,7 @@ def test_all_runs_of_the_baseline_may_agree_by_luck() -> None:
     assert known is not None
     assert (known.sigma, known.dof) == (0.0, 4.0)
     assert known.step == pytest.approx(1 / ROWS)
-    assert noise.describe(Noise(0.0, 4.0, 0.003)).endswith("; a difference of 0.003 may be luck")
+    assert noise.describe(Noise(0.0, 4.0, 0.003)).endswith("; a difference of 0.0030 may be luck")
 
 
 def test_the_number_of_nodes_is_no_matter_of_luck() -> None:
