@@ -134,7 +134,8 @@ class Probing:
                 wall_seconds=min(wall_seconds, settings.wall_seconds),
                 profiled=True,
             )
-            return read_probed(folder, launch.execute_unscored(spec, cancelled=self._cancelled))
+            run = launch.execute_unscored(spec, cancelled=self._cancelled)
+            return read_probed(folder, replace(run, slot=device))
         finally:
             with suppress(OSError):
                 remove_tree(folder)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pandas.io.formats.style_render import CSSDict
 
 from autoresearch_kit.campaign.context import check_places, imports_of, read_notebook
 from autoresearch_kit.errors import KitError
@@ -59,7 +60,9 @@ class Findings(list[Finding]):
         ]
         table = pd.DataFrame(rows, columns=["", "what", "found", "to do"]).style
         table.hide(axis="index").format(escape="html")
-        table.set_table_styles([{"selector": "th, td", "props": "text-align: left"}])
+        left = CSSDict(selector="th, td", props="text-align: left")
+        whole = CSSDict(selector="th, td:first-child", props="white-space: nowrap")
+        table.set_table_styles([left, whole])
         return table.to_html()
 
 

@@ -108,6 +108,12 @@ def test_probes_and_profiles_are_counted_and_shown(
     assert "probes " in command(capsys, monkeypatch, "status", "night")
 
 
+def test_probes_and_profiles_count_for_the_device_that_made_them(done: Done) -> None:
+    assert {name for row in summarise("night", done.experiments).table for name in row.by_slot} == {
+        run.slot for one in done.experiments for run in one.runs
+    }
+
+
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *argv: str) -> str:
     """Run `autoresearch ARGV` and return the words it prints."""
     monkeypatch.setattr(sys, "argv", ["autoresearch", *argv])

@@ -81,7 +81,7 @@ def _styled(table: Table) -> Styler:
     if "status" in plain:
         styler.map(lambda status: _VERDICTS.get(status, ""), subset=["status"])
     if "reason" in plain:
-        styler.map(lambda reason: _REASONS.get(reason, ""), subset=["reason"])
+        styler.map(lambda reason: _REASONS.get(reason.split(",")[0], ""), subset=["reason"])
     return styler
 
 
