@@ -233,8 +233,8 @@ def _no_baseline(workspace: Workspace, experiment: Experiment, outcome: Outcome)
             executed = measured
             mend = str(Path(experiment.settings.notebook).with_name(MEASURE_NOTEBOOK))
     anew = (
-        f" (after a change of metrics, objectives or bounds: autoresearch delete {workspace.tag}, "
-        "and begin anew)"
+        f" (after a change of metrics, objectives, bounds or budget: autoresearch delete "
+        f"{workspace.tag}, and begin anew)"
     )
     return KitError(
         f"the baseline crashed ({experiment.reason}: {experiment.detail}); mend {mend} and run "
