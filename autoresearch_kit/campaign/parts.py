@@ -1,5 +1,7 @@
-"""The parts of a campaign that the loop works with, opened when its process starts,
-and what it looks up again and again: the view of a researcher, answers about keeps.
+"""The parts of a campaign that the loop works with, opened when its process starts.
+
+Beside them, two things that the loop looks up in every turn: a researcher's view, and what people
+answered about keeps.
 """
 
 import logging
@@ -127,8 +129,10 @@ def _clear_leftovers(history: History, workspace: Workspace) -> None:
 
 
 class ViewCache:
-    """The view that was made last: it takes files and git to make one, and the loop asks many times
-    while no proposal is ready."""
+    """Keeps the view that was made last.
+
+    It takes files and git to make one, and the loop asks many times while no proposal is ready.
+    """
 
     def __init__(self, parts: Parts, slots: Slots) -> None:
         self._parts = parts
