@@ -51,9 +51,10 @@ def audit_page(history: History, written: str) -> str:
     keeps = [each for each in entries if each.experiment.verdict is Verdict.KEEP]
     others = [each for each in entries if each.experiment.verdict is not Verdict.KEEP]
     first = entries[0].experiment
+    counts = f"{len(entries) - 1} experiments after the baseline, {len(keeps) - 1} kept"
     parts = [
         f"<h1>Audit trail of campaign {escape(history.tag)}</h1>",
-        f"<p>Written {written}: {len(entries)} experiments, {len(keeps)} kept.</p>",
+        f"<p>Written {written}: {counts}.</p>",
         "<h2>Settings and task</h2>",
         _table(_flat(first.settings)),
         "<h2>Data, measurement, machine</h2>",

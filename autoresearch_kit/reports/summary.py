@@ -37,7 +37,8 @@ class ExtraRuns:
 
     def __str__(self) -> str:
         total = self.repeats + self.of_best + self.set_aside
-        counts = {"repeats": self.repeats, "of the best": self.of_best, "set aside": self.set_aside}
+        again = "repeat" if self.repeats == 1 else "repeats"
+        counts = {again: self.repeats, "of the best": self.of_best, "set aside": self.set_aside}
         words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return f"{total} ({words})" if words else "none"
 

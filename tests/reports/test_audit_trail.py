@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_kit.files.workspace import Workspace
 from autoresearch_kit.ledger import History
-from autoresearch_kit.records import Experiment, Proposal, Provenance, codec
+from autoresearch_kit.records import Experiment, Proposal, Provenance, Verdict, codec
 from autoresearch_kit.reports.audit_trail import Trail, audit_page
 from autoresearch_kit.researchers import View
 from tests.campaign import made_up_runs, tiny
@@ -70,6 +70,12 @@ def test_each_keep_has_its_diff_commits_and_approval(page: str, history: History
 def test_keeps_that_wait_and_discards_are_in_it(page: str) -> None:
     assert "waits for approval" in page.partition('id="experiment-2"')[2]
     assert "discard (worse)" in page.partition("<h2>Not kept</h2>")[2]
+
+
+def test_its_counts_leave_the_baseline_out(page: str, history: History) -> None:
+    after = history.experiments()[1:]
+    kept = sum(each.verdict is Verdict.KEEP for each in after)
+    assert f"{len(after)} experiments after the baseline, {kept} kept." in page
 
 
 def test_settings_and_directive_are_in_it(page: str) -> None:
