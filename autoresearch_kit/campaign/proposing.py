@@ -21,7 +21,8 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook import TrainNotebook
 from autoresearch_kit.records import Proposal
 from autoresearch_kit.researchers import Turns, View
-from autoresearch_kit.researchers.rebase import rebase, shares_change, tried_before
+from autoresearch_kit.researchers.duplicates import shares_change, tried_before
+from autoresearch_kit.researchers.rebase import rebase
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from autoresearch_kit.records import Constant, Experiment, Metric, Task, Verdict
 from autoresearch_kit.researchers.base import View
-from autoresearch_kit.researchers.rebase import NOT_TRIED
+from autoresearch_kit.researchers.duplicates import NOT_TRIED
 from autoresearch_kit.verdicts.runs_by_code import scores_of
 
 Values = dict[str, Constant]

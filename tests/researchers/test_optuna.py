@@ -9,9 +9,9 @@ from optuna.trial import TrialState
 
 from autoresearch_kit.errors import KitError
 from autoresearch_kit.records import Constant, Proposal, Reason, Verdict
+from autoresearch_kit.researchers.duplicates import tried_before
 from autoresearch_kit.researchers.optuna import OptunaResearcher
 from autoresearch_kit.researchers.outcomes import find_outcomes, promising
-from autoresearch_kit.researchers.rebase import tried_before
 from autoresearch_kit.verdicts.decide import Decision
 from tests.researchers.fake_campaign import FakeCampaign, Objective, experiment
 

@@ -13,8 +13,8 @@ from autoresearch_kit.records import Proposal
 from autoresearch_kit.records.proposals import HYPOTHESIS_LENGTH, IDEA_LENGTH
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import View
+from autoresearch_kit.researchers.duplicates import in_flight_with, tried_before
 from autoresearch_kit.researchers.llm import findings
-from autoresearch_kit.researchers.rebase import in_flight_with, tried_before
 
 CATEGORIES = (
     "architecture", "optimizer", "schedule", "data", "constants", "simplification", "other",

@@ -22,7 +22,7 @@ from autoresearch_kit.ledger import History
 from autoresearch_kit.notebook.changes import source_diff
 from autoresearch_kit.records import Experiment, Run, StepProfile, Task, Verdict, other_values
 from autoresearch_kit.records.text import cut_middle, rounded, without_escapes
-from autoresearch_kit.researchers.rebase import NEVER_RAN
+from autoresearch_kit.researchers.duplicates import NEVER_RAN
 
 PRINTED_LENGTH, TRACEBACK_LENGTH = 4_000, 4_000
 """Characters that are quoted of what a run printed, and of the error that ended it."""
