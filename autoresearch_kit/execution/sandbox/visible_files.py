@@ -34,8 +34,9 @@ def seen_in_hidden(hides: Iterable[str], sees: Sequence[str]) -> Iterator[str]:
 
     What is in a folder that is shown as a whole can be hidden. A folder around shown ones can't.
     """
-    view, shown = system.view(), [Path(path).resolve() for path in sees]
+    shown = [Path(path).resolve() for path in sees]
     for named in hides:
+        view = system.view()  # made once; a task that hides nothing needs none
         for path in (path.resolve() for path in existing_paths(Path(named))):
             inside = [place for place in shown if path in place.parents]
             if inside:

@@ -1,7 +1,6 @@
 """The commands new and check: a task that is a folder."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -33,18 +32,15 @@ def check(folder: Annotated[Path, typer.Argument(help="The task's folder.")]) ->
     """Say all that is wrong with a task's folder, each with the way to mend it."""
     root = project()
     name = task_in_project(root, str(folder.absolute()))
-    found = [*problems(root, name), *_seen_in_hidden(root, name)]
+    found = problems(root, name)
+    told, _ = task_file.examine(root, name)
+    hides, sees = (told.hides, told.sees) if told else ((), ())
+    found += [f"{name}/{layout.TASK_FILE} {each}" for each in seen_in_hidden(hides, sees)]
     for problem in found:
         console.print(f"- {problem}")
     if found:
         raise InputError(f"{name} can't be run yet: {len(found)} to mend")
-    for path in absent_hidden(task_file.read(root, name).hides):
+    for path in absent_hidden(hides):
         console.print(f"warning: {name} hides {path}, which no installed package here has")
     run = f"autoresearch run TAG --task {shlex.quote(name)}"
     console.print(f"{name} has all that a campaign needs: {run}")
-
-
-def _seen_in_hidden(root: Path, name: str) -> Iterator[str]:
-    told, _ = task_file.examine(root, name)
-    for problem in seen_in_hidden(told.hides, told.sees) if told else ():
-        yield f"{name}/{layout.TASK_FILE} {problem}"
