@@ -8,6 +8,7 @@ import openai
 from autoresearch_kit.errors import EndpointError, NoToolsError, RefusedError
 from autoresearch_kit.records.text import one_line
 from autoresearch_kit.researchers.base import Model
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -19,28 +20,6 @@ _NO_TOOLS = re.compile(
     re.IGNORECASE,
 )
 """There is no status or code for it: Ollama says "does not support tools", and others alike."""
-
-SECRET = "[secret]"
-LEAST = 6  # characters of a secret below which replacing it would garble ordinary text
-_SHAPES = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{8,}"
-    r"|(?<=Bearer )[^\s\"'\\,]{8,}"
-    r"|(?<=://)[^\s/@:\"']+:[^\s/@\"']+(?=@)"  # user:password@host
-)
-
-
-class Scrubber:
-    """Replaces known secrets, and what is shaped like a key."""
-
-    def __init__(self, *secrets: str) -> None:
-        # the longest first: a secret may hold another
-        self._secrets = sorted((s for s in secrets if len(s) >= LEAST), key=len, reverse=True)
-
-    def scrub(self, text: str) -> str:
-        """Return `text` with `[secret]` instead of each secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, SECRET)
-        return _SHAPES.sub(SECRET, text)
 
 
 class Faults:

@@ -18,7 +18,7 @@ from autoresearch_kit.researchers.llm.answer import Reply, estimate_tokens
 from autoresearch_kit.researchers.llm.conversation import Conversation
 from autoresearch_kit.researchers.llm.draft import Draft, Probes
 from autoresearch_kit.researchers.llm.endpoint import Endpoint, host_of
-from autoresearch_kit.researchers.llm.faults import Scrubber
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.sections import Brief
 from autoresearch_kit.researchers.llm.transcript import Transcript
 from autoresearch_kit.researchers.spending import Meter

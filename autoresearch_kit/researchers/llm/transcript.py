@@ -12,7 +12,7 @@ from autoresearch_kit.errors import InputError
 from autoresearch_kit.files.atomic import append_line
 from autoresearch_kit.records import Usage, codec
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
-from autoresearch_kit.researchers.llm.faults import Scrubber
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_kit.records import Usage
 from autoresearch_kit.researchers.llm.answer import Reply, ToolCall
-from autoresearch_kit.researchers.llm.faults import Scrubber
+from autoresearch_kit.researchers.llm.scrubber import Scrubber
 from autoresearch_kit.researchers.llm.transcript import Transcript, read_transcript, render
 
 KEY = "planted-0123456789"
