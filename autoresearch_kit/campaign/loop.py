@@ -10,12 +10,14 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from autoresearch_kit.campaign import recording
+from autoresearch_kit.campaign.answers import Answers
 from autoresearch_kit.campaign.background import CopiesAndNotices
 from autoresearch_kit.campaign.dispatch import Dispatch, Work
-from autoresearch_kit.campaign.parts import Answers, Parts, ViewCache
+from autoresearch_kit.campaign.parts import Parts
 from autoresearch_kit.campaign.slot_checks import SlotChecks
 from autoresearch_kit.campaign.slots import Slots
 from autoresearch_kit.campaign.trying import Trying
+from autoresearch_kit.campaign.view_cache import ViewCache
 from autoresearch_kit.errors import Cancelled, KitError
 from autoresearch_kit.records import Experiment, Proposal, Stage
 from autoresearch_kit.verdicts import retries

@@ -1,14 +1,8 @@
-"""The parts of a campaign that the loop works with, opened when its process starts.
+"""The parts of a campaign that the loop works with, opened when its process starts."""
 
-Beside them, two things that the loop looks up in every turn: a researcher's view, and what people
-answered about keeps.
-"""
-
-import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from autoresearch_kit.campaign.context import Context
 from autoresearch_kit.campaign.heartbeat import Heartbeat
@@ -16,8 +10,6 @@ from autoresearch_kit.campaign.measuring import Measuring
 from autoresearch_kit.campaign.pools import open_pool
 from autoresearch_kit.campaign.probing import Probing
 from autoresearch_kit.campaign.proposing import Proposing
-from autoresearch_kit.campaign.slots import Slots
-from autoresearch_kit.errors import LedgerError
 from autoresearch_kit.execution import launch
 from autoresearch_kit.execution.local import LocalPool
 from autoresearch_kit.execution.pool import Pool
@@ -28,11 +20,6 @@ from autoresearch_kit.records import Experiment, Limits, Proposal, Settings
 from autoresearch_kit.researchers import Model, Surroundings, View, find_turns, view_of
 from autoresearch_kit.researchers.spending import Meter
 from autoresearch_kit.verdicts.validity import usual_elsewhere
-
-VIEW_SECONDS = 2.0
-"""The age from which what a researcher sees is made anew: a person's guidance may have changed."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -126,63 +113,3 @@ def _clear_leftovers(history: History, workspace: Workspace) -> None:
     for number in workspace.under_way.numbers() & recorded:
         workspace.under_way.forget(number)
     workspace.clear_leftovers()
-
-
-class ViewCache:
-    """Keeps the view that was made last.
-
-    It takes files and git to make one, and the loop asks many times while no proposal is ready.
-    """
-
-    def __init__(self, parts: Parts, slots: Slots) -> None:
-        self._parts = parts
-        self._slots = slots
-        self._view: View | None = None
-        self._about: tuple[int, set[int]] | None = None
-        self._made_at = 0.0
-
-    def forget(self) -> None:
-        """Have the next view made anew."""
-        self._about = None
-
-    def view(self, experiments: Sequence[Experiment], running: Sequence[Proposal]) -> View | None:
-        """Return what a researcher sees now; the same again while nothing has changed."""
-        about = len(experiments), {each.number for each in running}
-        old, changed = time.monotonic() - self._made_at > VIEW_SECONDS, about != self._about
-        # many slots have many files, and change something many times a second
-        if old or (changed and len(self._slots.names) == 1):
-            record_files.set_damaged_aside(self._parts.workspace.folder)
-            self._made_at = time.monotonic()
-        if old or changed:
-            self._view = self._parts.view(experiments, running)
-            self._about = about
-        return self._view
-
-
-class Answers:
-    """Notices what people answer, by commands of their own, about keeps in this history."""
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._mark: tuple[str, ...] = ()
-
-    def take_over(self, experiments: list[Experiment]) -> bool:
-        """Write new answers into keeps that wait; return True if there may be one.
-
-        The best may be another one then.
-        """
-        mark = self._history.answers_mark()
-        if mark == self._mark:
-            return False
-        self._mark = mark
-        try:
-            answers = self._history.answers()
-        except LedgerError as error:
-            logger.warning("answers about keeps can't be read: %s", error)
-            return True
-        for at, experiment in enumerate(experiments):
-            if experiment.waits and experiment.number in answers:
-                answer = answers[experiment.number]
-                experiments[at] = replace(experiment, approval=answer)
-                logger.info("experiment %d was %s", experiment.number, answer)
-        return True
